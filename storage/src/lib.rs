@@ -1,1 +1,36 @@
-//! Stub.
+//! The replicated state of notty: what it knows and how it may change.
+//!
+//! The state changes only by [`Store::apply`], which takes an [`Entry`] of the log: commands and
+//! the leader's time. It is a pure function of the entries: no clock, randomness, floating point,
+//! hash order, time-zone database, Unicode table or configuration has a say in it, so every node
+//! that applied the same entries holds the same bytes. One entry is one atomic batch in sled,
+//! together with the position it came from.
+//!
+//! What must hold of a message is decided here and nowhere else: the post office proposes, the
+//! state machine refuses what does not fit.
+//!
+//! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
+//! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
+//! [`store`] and [`snapshot`] keep it.
+
+pub mod apply;
+pub mod changes;
+pub mod codec;
+pub mod command;
+pub mod error;
+pub mod index;
+pub mod keys;
+pub mod limits;
+pub mod model;
+pub mod query;
+pub mod records;
+pub mod snapshot;
+pub mod source;
+pub mod store;
+
+pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
+pub use error::Error;
+pub use model::Timestamp;
+pub use snapshot::{Export, ExportSummary, import_snapshot, read_snapshot_marker};
+pub use source::Source;
+pub use store::{Flusher, Reader, Store, StoreOptions, View};

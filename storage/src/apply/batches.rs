@@ -1,0 +1,370 @@
+//! Editing batches so that the sums always add up.
+//!
+//! Every change of a message's status goes through [`BatchEdit::set`]. Closing a batch carries
+//! what changed into its head, its block's summary, the mailing's counts, the day's facets and the
+//! customers' totals; saving the mailing carries it into the totals. All in the same entry.
+
+use std::collections::BTreeMap;
+
+use super::mailings;
+use crate::{
+    changes::Changes,
+    error::Error,
+    keys::{
+        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, LateKey, MembersKey, ProgressKey,
+        TotalsKey,
+    },
+    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
+    model::{Counts, MailingNumber, Status, Timestamp},
+    records::{Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress},
+    source::Source,
+};
+
+/// No failed message waits.
+pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// One message's move.
+#[derive(Clone, Copy)]
+struct Move {
+    index: usize,
+    from: Status,
+    to: Status,
+}
+
+/// A batch being edited.
+pub(super) struct BatchEdit {
+    pub(super) number: u32,
+    pub(super) head: Head,
+    pub(super) columns: Columns,
+    members: Option<Members>,
+    moves: Vec<Move>,
+    touched: bool,
+}
+
+impl BatchEdit {
+    /// Who is in it; read once.
+    pub(super) fn members(
+        &mut self,
+        changes: &Changes<'_>,
+        mailing: MailingNumber,
+    ) -> Result<&Members, Error> {
+        if self.members.is_none() {
+            let key = MembersKey(mailing, self.number);
+            self.members = Some(changes.need(&key, "members of a batch")?);
+        }
+        self.members.as_ref().ok_or(Error::Contradiction { what: "members of a batch" })
+    }
+
+    /// Moves one message to a status.
+    pub(super) fn set(&mut self, index: usize, to: Status, at: Timestamp) {
+        let from = self.columns.status(index);
+        self.touched = true;
+        self.columns.statuses[index] = to as u8;
+        self.columns.changed_ms[index] = at.since(self.head.created_at).max(0) as u64;
+        if from == Status::Failed {
+            self.columns.clear_due(index);
+        }
+        self.head.counts.shift(from, to, 1);
+        self.moves.push(Move { index, from, to });
+    }
+
+    /// Notes a doubt about one message.
+    pub(super) fn doubt(&mut self, doubt: Doubt) {
+        self.touched = true;
+        self.columns.add_doubt(doubt);
+    }
+
+    /// Moves one message to where it goes when nothing more is to be sent: `to`, or
+    /// `unconfirmed` if the gateway may have it.
+    pub(super) fn give_up(&mut self, index: usize, to: Status, at: Timestamp) {
+        let doubtful = self.columns.doubt(index).is_some();
+        self.set(index, if doubtful { Status::Unconfirmed } else { to }, at);
+    }
+}
+
+/// A mailing whose batches are being edited.
+pub(super) struct MailingEdit {
+    pub(super) number: MailingNumber,
+    pub(super) progress: Progress,
+    before: Counts,
+    heads: Option<(u32, Heads)>,
+}
+
+impl MailingEdit {
+    pub(super) fn open(changes: &Changes<'_>, number: MailingNumber) -> Result<Self, Error> {
+        let progress: Progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+        Ok(Self { number, before: progress.counts, progress, heads: None })
+    }
+
+    /// The heads of a block.
+    pub(super) fn heads(&mut self, changes: &mut Changes<'_>, block: u32) -> Result<&Heads, Error> {
+        self.load_heads(changes, block)?;
+        let loaded = self.heads.as_ref().map(|(_, heads)| heads);
+        loaded.ok_or(Error::Contradiction { what: "heads of a block" })
+    }
+
+    fn load_heads(&mut self, changes: &mut Changes<'_>, block: u32) -> Result<(), Error> {
+        if self.heads.as_ref().is_some_and(|(loaded, _)| *loaded == block) {
+            return Ok(());
+        }
+        self.store_heads(changes);
+        self.heads = Some((block, changes.get_or_default(&HeadsKey(self.number, block))?));
+        Ok(())
+    }
+
+    /// Writes the heads at hand and their block's summary.
+    fn store_heads(&mut self, changes: &mut Changes<'_>) {
+        if let Some((block, heads)) = self.heads.take() {
+            summarise(&mut self.progress.blocks[block as usize], &heads);
+            changes.put(&HeadsKey(self.number, block), &heads);
+        }
+    }
+
+    /// Opens a batch; none where there is no such batch, or no longer.
+    pub(super) fn batch(
+        &mut self,
+        changes: &mut Changes<'_>,
+        number: u32,
+    ) -> Result<Option<BatchEdit>, Error> {
+        if number >= self.progress.batches || number < self.progress.purged {
+            return Ok(None);
+        }
+        let heads = self.heads(changes, number / HEADS_PER_BLOCK)?;
+        let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize).cloned();
+        let head = head.ok_or(Error::Contradiction { what: "head of a batch" })?;
+        let columns = changes.need(&ColumnsKey(self.number, number), "columns of a batch")?;
+        let (members, moves, touched) = (None, Vec::new(), false);
+        Ok(Some(BatchEdit { number, head, columns, members, moves, touched }))
+    }
+
+    /// Adds a batch of new messages, all in one status.
+    pub(super) fn add(
+        &mut self,
+        changes: &mut Changes<'_>,
+        members: Members,
+        late: bool,
+        status: Status,
+    ) -> Result<(), Error> {
+        let number = self.progress.batches;
+        let block = number / HEADS_PER_BLOCK;
+        if self.progress.blocks.len() <= block as usize {
+            let last_customer = self.progress.blocks.last().map_or(0, |b| b.last_customer);
+            self.progress.blocks.push(Block { last_customer, due: NEVER, ..Block::default() });
+        }
+        let head = new_head(&members, late, status, changes.at());
+        if !late {
+            self.progress.blocks[block as usize].last_customer = head.customers.1 + 1;
+        } else {
+            self.index_late(changes, &members, number);
+        }
+        self.progress.batches += 1;
+        self.progress.counts.add(status, members.len() as u64);
+        self.load_heads(changes, block)?;
+        if let Some((_, heads)) = &mut self.heads {
+            heads.heads.push(Head::default());
+        }
+        changes.put(&MembersKey(self.number, number), &members);
+        let columns = Columns::new(members.len(), status);
+        let members = Some(members);
+        let edit = BatchEdit { number, head, columns, members, moves: Vec::new(), touched: true };
+        self.close_with(changes, edit, true)
+    }
+
+    fn index_late(&self, changes: &mut Changes<'_>, members: &Members, batch: u32) {
+        for (index, customer) in members.customers().enumerate() {
+            let position = (batch << BATCH_STRIDE_BITS) | index as u32;
+            changes.put(&LateKey(self.number, customer), &position);
+        }
+    }
+
+    /// Takes what was done to a batch into everything that counts it.
+    pub(super) fn close(
+        &mut self,
+        changes: &mut Changes<'_>,
+        edit: BatchEdit,
+    ) -> Result<(), Error> {
+        self.close_with(changes, edit, false)
+    }
+
+    fn close_with(
+        &mut self,
+        changes: &mut Changes<'_>,
+        mut edit: BatchEdit,
+        new: bool,
+    ) -> Result<(), Error> {
+        if !edit.touched {
+            return Ok(());
+        }
+        for step in &edit.moves {
+            self.progress.counts.shift(step.from, step.to, 1);
+        }
+        edit.head.due = edit.columns.due.iter().map(|(_, due)| *due).min().unwrap_or(NEVER);
+        if edit.head.counted {
+            self.recount_facets(changes, &mut edit)?;
+        } else if edit.head.open() == 0 {
+            self.count_facets(changes, &mut edit)?;
+        }
+        if !new && edit.number < self.progress.folded {
+            self.recount_customers(changes, &mut edit)?;
+        }
+        changes.put(&ColumnsKey(self.number, edit.number), &edit.columns);
+        self.load_heads(changes, edit.number / HEADS_PER_BLOCK)?;
+        if let Some((_, heads)) = &mut self.heads {
+            heads.heads[(edit.number % HEADS_PER_BLOCK) as usize] = edit.head;
+        }
+        Ok(())
+    }
+
+    /// Counts a batch whose messages are all final.
+    fn count_facets(&self, changes: &mut Changes<'_>, edit: &mut BatchEdit) -> Result<(), Error> {
+        edit.members(changes, self.number)?;
+        let Some(members) = &edit.members else { return Ok(()) };
+        let mut counts: BTreeMap<(u32, u32), Counts> = BTreeMap::new();
+        for index in 0..members.len() {
+            let facet = (members.tags[index], members.operators[index]);
+            counts.entry(facet).or_default().add(edit.columns.status(index), 1);
+        }
+        let day = edit.head.created_at.day() as u32;
+        update_facets(changes, day, counts, |all, new| all.merge(&new))?;
+        edit.head.counted = true;
+        Ok(())
+    }
+
+    /// Moves messages of a batch that was counted before.
+    fn recount_facets(&self, changes: &mut Changes<'_>, edit: &mut BatchEdit) -> Result<(), Error> {
+        edit.members(changes, self.number)?;
+        let Some(members) = &edit.members else { return Ok(()) };
+        let day = edit.head.created_at.day() as u32;
+        for step in &edit.moves {
+            let facet = (members.tags[step.index], members.operators[step.index]);
+            let one = BTreeMap::from([(facet, *step)]);
+            update_facets(changes, day, one, |all, step| all.shift(step.from, step.to, 1))?;
+        }
+        Ok(())
+    }
+
+    /// Moves messages of a batch that was added to its customers' totals before.
+    fn recount_customers(
+        &self,
+        changes: &mut Changes<'_>,
+        edit: &mut BatchEdit,
+    ) -> Result<(), Error> {
+        edit.members(changes, self.number)?;
+        let Some(members) = &edit.members else { return Ok(()) };
+        for step in &edit.moves {
+            let customer = members.customer(step.index);
+            let key = CustomerTotalsKey(customer / CUSTOMERS_PER_BLOCK);
+            let offset = (customer % CUSTOMERS_PER_BLOCK) as u8;
+            changes.update(&key, |totals| {
+                totals_of(totals, offset).shift(step.from, step.to, 1);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything, and settles the mailing if nothing more can happen by itself.
+    pub(super) fn save(mut self, changes: &mut Changes<'_>) -> Result<(), Error> {
+        self.store_heads(changes);
+        let blocks = &self.progress.blocks;
+        let is_open = |block: &Block| block.created + block.failed + block.sending > 0;
+        let open = blocks.iter().skip(self.progress.first_open as usize).position(is_open);
+        self.progress.first_open += match open {
+            Some(skipped) => skipped as u32,
+            None => (blocks.len() as u32).saturating_sub(self.progress.first_open + 1),
+        };
+        if self.before != self.progress.counts {
+            let (before, after) = (self.before, self.progress.counts);
+            changes.update(&TotalsKey, |totals| totals.counts.replace(&before, &after))?;
+        }
+        changes.put(&ProgressKey(self.number), &self.progress);
+        mailings::settle(changes, self.number, &self.progress)
+    }
+}
+
+fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Head {
+    let mut counts = Counts::default();
+    counts.add(status, members.len() as u64);
+    let mut customers = members.customers();
+    let first = customers.next().unwrap_or_default();
+    let last = customers.last().unwrap_or(first);
+    let zones = members.zones.iter().fold(0, |bits, zone| bits | Head::zone_bit(*zone));
+    Head {
+        counts,
+        due: NEVER,
+        customers: (first, last),
+        late,
+        zones,
+        created_at: at,
+        counted: false,
+    }
+}
+
+fn summarise(block: &mut Block, heads: &Heads) {
+    let sum = |status| heads.heads.iter().map(|head| head.counts.of(status)).sum::<u64>() as u32;
+    block.created = sum(Status::Created);
+    block.failed = sum(Status::Failed);
+    block.sending = sum(Status::Sending);
+    block.due = heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER);
+}
+
+fn update_facets<T>(
+    changes: &mut Changes<'_>,
+    day: u32,
+    values: BTreeMap<(u32, u32), T>,
+    mut change: impl FnMut(&mut Counts, T),
+) -> Result<(), Error> {
+    let mut records: BTreeMap<(u32, u32), Vec<((u32, u32), T)>> = BTreeMap::new();
+    for ((tag, operator), value) in values {
+        let record = (tag / 16, operator / 16);
+        records.entry(record).or_default().push(((tag, operator), value));
+    }
+    for ((tags, operators), values) in records {
+        changes.update(&FacetsKey(day, tags, operators), |facets| {
+            for ((tag, operator), value) in values {
+                change(facets.counts_mut(tag, operator), value);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The counts of one customer of a block, made where they are new.
+pub(super) fn totals_of(totals: &mut CustomerTotals, offset: u8) -> &mut Counts {
+    let at = match totals.counts.binary_search_by_key(&offset, |(o, _)| *o) {
+        Ok(at) => at,
+        Err(at) => {
+            totals.counts.insert(at, (offset, Counts::default()));
+            at
+        }
+    };
+    &mut totals.counts[at].1
+}
+
+/// Where a customer's message of a mailing is: batch and index.
+pub(crate) fn find_member<S: Source>(
+    source: &S,
+    mailing: MailingNumber,
+    progress: &Progress,
+    customer: u32,
+) -> Result<Option<(u32, usize)>, Error> {
+    if let Some(position) = source.get(&LateKey(mailing, customer))? {
+        let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
+        return Ok(Some((position >> BATCH_STRIDE_BITS, index as usize)));
+    }
+    let block = progress.blocks.partition_point(|block| block.last_customer <= customer) as u32;
+    if block as usize == progress.blocks.len() {
+        return Ok(None);
+    }
+    let heads: Heads = source.get_or_default(&HeadsKey(mailing, block))?;
+    for (head, batch) in heads.heads.iter().zip(block * HEADS_PER_BLOCK..) {
+        let within = (head.customers.0..=head.customers.1).contains(&customer);
+        if head.late || !within || batch < progress.purged {
+            continue;
+        }
+        let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
+        if let Some(index) = members.index_of(customer) {
+            return Ok(Some((batch, index)));
+        }
+    }
+    Ok(None)
+}

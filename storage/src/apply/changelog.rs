@@ -1,0 +1,130 @@
+//! Which existing customers changed, in order, for mailings that have looked at them already.
+//!
+//! Kept only while mailings run, and only until all of them have passed a change. A customer has
+//! one place at most: a newer change takes the older one's away, so that the log cannot outgrow
+//! the customers.
+
+use crate::{
+    changes::Changes,
+    error::Error,
+    keys::{ChangeNumbersKey, ChangesKey, MailingKey, NumbersKey, ProgressKey, RosterKey},
+    limits::{CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK},
+    model::MailingNumber,
+    records::{ChangeBlock, ChangeNumbers, Numbers, Roster},
+    source::Source,
+};
+
+/// Blocks removed at once, at most.
+const BLOCKS_AT_ONCE: u64 = 4;
+
+/// Notes that existing customers changed, if a mailing runs that must learn of it.
+pub(super) fn note(changes: &mut Changes<'_>, customers: &[u32]) -> Result<(), Error> {
+    if customers.is_empty() || !any_running(changes)? {
+        return Ok(());
+    }
+    let mut numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+    for customer in customers {
+        let number = numbers.changes;
+        numbers.changes += 1;
+        if let Some(older) = set_last(changes, *customer, Some(number))? {
+            vacate(changes, older)?;
+        }
+        changes.update(&ChangesKey(number / CHANGES_PER_BLOCK), |block| {
+            block.customers.resize((number % CHANGES_PER_BLOCK) as usize, 0);
+            block.customers.push(customer + 1);
+        })?;
+    }
+    changes.put(&NumbersKey, &numbers);
+    Ok(())
+}
+
+fn any_running(changes: &Changes<'_>) -> Result<bool, Error> {
+    let roster: Roster = changes.get_or_default(&RosterKey)?;
+    for mailing in roster.open {
+        if changes.need(&MailingKey(mailing), "an open mailing")?.is_running() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Sets or clears a customer's last change; gives the one before.
+fn set_last(
+    changes: &mut Changes<'_>,
+    customer: u32,
+    number: Option<u64>,
+) -> Result<Option<u64>, Error> {
+    let offset = (customer % CUSTOMERS_PER_BLOCK) as u8;
+    changes.update(
+        &ChangeNumbersKey(customer / CUSTOMERS_PER_BLOCK),
+        |block: &mut ChangeNumbers| {
+            let found = block.numbers.binary_search_by_key(&offset, |(o, _)| *o);
+            match (found, number) {
+                (Ok(at), Some(number)) => Some(std::mem::replace(&mut block.numbers[at].1, number)),
+                (Ok(at), None) => Some(block.numbers.remove(at).1),
+                (Err(at), Some(number)) => {
+                    block.numbers.insert(at, (offset, number));
+                    None
+                }
+                (Err(_), None) => None,
+            }
+        },
+    )
+}
+
+fn vacate(changes: &mut Changes<'_>, number: u64) -> Result<(), Error> {
+    let key = ChangesKey(number / CHANGES_PER_BLOCK);
+    if let Some(mut block) = changes.get(&key)? {
+        if let Some(place) = block.customers.get_mut((number % CHANGES_PER_BLOCK) as usize) {
+            *place = 0;
+        }
+        changes.put(&key, &block);
+    }
+    Ok(())
+}
+
+/// Removes blocks that every running mailing has passed.
+pub(super) fn trim(changes: &mut Changes<'_>) -> Result<(), Error> {
+    let mut numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+    let passed = passed_by_all(changes, numbers.changes)?;
+    for _ in 0..BLOCKS_AT_ONCE {
+        let block = numbers.changes_from / CHANGES_PER_BLOCK;
+        if (block + 1) * CHANGES_PER_BLOCK > passed {
+            break;
+        }
+        remove(changes, block)?;
+        numbers.changes_from = (block + 1) * CHANGES_PER_BLOCK;
+        let mut current: Numbers = changes.get_or_default(&NumbersKey)?;
+        current.changes_from = numbers.changes_from;
+        changes.put(&NumbersKey, &current);
+    }
+    Ok(())
+}
+
+/// Changes below this were looked at by every mailing that still looks.
+fn passed_by_all(changes: &Changes<'_>, all: u64) -> Result<u64, Error> {
+    let roster: Roster = changes.get_or_default(&RosterKey)?;
+    let mut passed = all;
+    for mailing in roster.open {
+        if looks_at_changes(changes, mailing)? {
+            let progress = changes.need(&ProgressKey(mailing), "progress of a mailing")?;
+            passed = passed.min(progress.cursor.change);
+        }
+    }
+    Ok(passed)
+}
+
+fn looks_at_changes(changes: &Changes<'_>, mailing: MailingNumber) -> Result<bool, Error> {
+    let record = changes.need(&MailingKey(mailing), "an open mailing")?;
+    let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
+    Ok(record.started_at.is_some() && !stopped)
+}
+
+fn remove(changes: &mut Changes<'_>, number: u64) -> Result<(), Error> {
+    let block: ChangeBlock = changes.get_or_default(&ChangesKey(number))?;
+    for customer in block.customers.into_iter().filter(|place| *place != 0) {
+        set_last(changes, customer - 1, None)?;
+    }
+    changes.remove(&ChangesKey(number));
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! Reports: what became of messages under a lease. The first report of a token wins.
+//!
+//! The ways back from `sending` are three, and each is a statement of the holder: nothing was
+//! written, the gateway did not take it, or the gateway is idempotent and may get it again.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Applied, Halt,
+    batches::{BatchEdit, MailingEdit},
+    leases::{self, Deleted},
+    mailings,
+};
+use crate::{
+    changes::Changes,
+    command::{Rejection, Reply, Report},
+    error::Error,
+    keys::{LeaseKey, NumbersKey, OpenLeasesKey},
+    limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
+    model::{MessageId, Run, SendResult, Status, Timestamp},
+    records::{Doubt, Lease, MailingRecord, OpenLease, OpenLeases},
+    source::Source,
+};
+
+/// What one token's report did.
+enum Taken {
+    /// It was the first.
+    First { was_sending: bool },
+    /// It said what was said before, or came too late to matter.
+    Again,
+    /// It said something else than before.
+    Conflict,
+}
+
+/// What a report is settled by: how things are now.
+struct Now<'a> {
+    at: Timestamp,
+    gateway: u64,
+    record: &'a MailingRecord,
+    customer_deleted: bool,
+}
+
+pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
+    check_bounds(report)?;
+    let record = mailings::by_number(changes, report.mailing)?;
+    let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
+    let lease = open_lease(changes, &open, report)?;
+    let mut edit = MailingEdit::open(changes, report.mailing)?;
+    let mut batches = BTreeMap::new();
+    let mut deleted = Deleted::load(changes)?;
+    let (mut accepted, mut repeated, mut from_sending) = (0, 0, 0);
+    let mut conflicts = Vec::new();
+    for (result, position, attempt) in tokens(report) {
+        let (number, index) = split(position);
+        let Some(batch) = open_batch(changes, &mut edit, &mut batches, number)? else {
+            repeated += 1;
+            continue;
+        };
+        let customer_deleted = deleted.any() && {
+            match batch.members(changes, report.mailing)?.customers().nth(index) {
+                Some(customer) => deleted.contains(changes, customer)?,
+                None => false,
+            }
+        };
+        let gateway = report.gateway;
+        let now = Now { at: changes.at(), gateway, record: &record, customer_deleted };
+        match take(batch, index, attempt, result, &now) {
+            Taken::First { was_sending } => {
+                accepted += 1;
+                from_sending += u32::from(was_sending);
+            }
+            Taken::Again => repeated += 1,
+            Taken::Conflict => {
+                conflicts.push(MessageId { mailing: report.mailing, position });
+            }
+        }
+    }
+    for batch in batches.into_values().flatten() {
+        edit.close(changes, batch)?;
+    }
+    edit.save(changes)?;
+    if let Some((found, lease)) = lease {
+        count_down(changes, found, lease, from_sending)?;
+    }
+    if !conflicts.is_empty() {
+        let count = conflicts.len() as u64;
+        changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
+    }
+    Ok(Reply::Reported { accepted, repeated, conflicts })
+}
+
+fn check_bounds(report: &Report) -> Result<(), Rejection> {
+    let runs = report.results.iter().flat_map(|(_, runs)| runs);
+    let (mut messages, mut batches, mut last) = (0, 0, None);
+    for run in runs {
+        let (number, index) = split(run.first);
+        messages += usize::from(run.len);
+        batches += usize::from(last.replace(number) != Some(number));
+        if index + usize::from(run.len) > 1 << BATCH_STRIDE_BITS {
+            let what = "a run of positions crosses the end of a batch".to_owned();
+            return Err(Rejection::OutOfBounds { what });
+        }
+    }
+    if messages > usize::from(LEASE_MESSAGES) || batches > 8 * usize::from(LEASE_BATCHES) {
+        let what = format!("a report names at most {LEASE_MESSAGES} messages");
+        return Err(Rejection::OutOfBounds { what });
+    }
+    Ok(())
+}
+
+fn split(position: u32) -> (u32, usize) {
+    (position >> BATCH_STRIDE_BITS, (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize)
+}
+
+fn tokens(report: &Report) -> impl Iterator<Item = (SendResult, u32, u16)> + '_ {
+    report.results.iter().flat_map(|(result, runs)| {
+        runs.iter().flat_map(move |run| {
+            (0..u32::from(run.len)).map(move |step| (*result, run.first + step, run.attempt))
+        })
+    })
+}
+
+/// The lease of a report if it is open; refused if the report names messages that it lacks.
+fn open_lease(
+    changes: &Changes<'_>,
+    open: &OpenLeases,
+    report: &Report,
+) -> Result<Option<(OpenLease, Lease)>, Halt> {
+    let Some(found) = open.find(report.lease) else {
+        return Ok(None);
+    };
+    let lease: Lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
+    let mut runs = report.results.iter().flat_map(|(_, runs)| runs);
+    if lease.mailing != report.mailing || !runs.all(|run| contains(&lease.runs, run)) {
+        let what = "a report names messages that its lease does not hold".to_owned();
+        return Err(Rejection::OutOfBounds { what }.into());
+    }
+    Ok(Some((*found, lease)))
+}
+
+fn contains(runs: &[Run], run: &Run) -> bool {
+    let after = runs.partition_point(|granted| granted.first <= run.first);
+    let granted = after.checked_sub(1).map(|at| &runs[at]);
+    granted.is_some_and(|granted| {
+        let end = granted.first + u32::from(granted.len);
+        granted.attempt == run.attempt && run.first + u32::from(run.len) <= end
+    })
+}
+
+type Batches = BTreeMap<u32, Option<BatchEdit>>;
+
+fn open_batch<'b>(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    batches: &'b mut Batches,
+    number: u32,
+) -> Result<Option<&'b mut BatchEdit>, Error> {
+    if let std::collections::btree_map::Entry::Vacant(entry) = batches.entry(number) {
+        entry.insert(edit.batch(changes, number)?);
+    }
+    Ok(batches.get_mut(&number).and_then(Option::as_mut))
+}
+
+fn count_down(
+    changes: &mut Changes<'_>,
+    found: OpenLease,
+    mut lease: Lease,
+    reported: u32,
+) -> Result<(), Error> {
+    let left = lease.open.checked_sub(reported);
+    lease.open =
+        left.ok_or(Error::Contradiction { what: "a lease reported beyond its messages" })?;
+    if lease.open == 0 {
+        return leases::close(changes, lease.id);
+    }
+    if reported > 0 {
+        changes.put(&LeaseKey(found.slot), &lease);
+    }
+    Ok(())
+}
+
+/// Takes the report of one token.
+fn take(
+    batch: &mut BatchEdit,
+    index: usize,
+    attempt: u16,
+    result: SendResult,
+    now: &Now<'_>,
+) -> Taken {
+    let Some(current) = batch.columns.attempts.get(index).copied() else {
+        return Taken::Again;
+    };
+    let status = batch.columns.status(index);
+    let reported_unsure = batch.columns.doubt(index).is_some();
+    match attempt.cmp(&current) {
+        std::cmp::Ordering::Greater => Taken::Conflict,
+        std::cmp::Ordering::Less => take_old(batch, index, status, result, now),
+        std::cmp::Ordering::Equal if status == Status::Sending => {
+            settle(batch, index, result, now);
+            Taken::First { was_sending: true }
+        }
+        std::cmp::Ordering::Equal if status == Status::Unconfirmed && !reported_unsure => {
+            settle(batch, index, result, now);
+            Taken::First { was_sending: false }
+        }
+        std::cmp::Ordering::Equal if agrees(status, result) => Taken::Again,
+        std::cmp::Ordering::Equal => {
+            if result == SendResult::Done && status.is_ready() {
+                never_again(batch, index, now);
+                batch.set(index, Status::Unconfirmed, now.at);
+            }
+            Taken::Conflict
+        }
+    }
+}
+
+/// A report of an attempt before the present one touches nothing, unless it says that the
+/// message was taken while it could still be sent again.
+fn take_old(
+    batch: &mut BatchEdit,
+    index: usize,
+    status: Status,
+    result: SendResult,
+    now: &Now<'_>,
+) -> Taken {
+    if result != SendResult::Done {
+        return Taken::Again;
+    }
+    if status.is_ready() {
+        never_again(batch, index, now);
+        batch.set(index, Status::Unconfirmed, now.at);
+    } else if status == Status::Sending {
+        never_again(batch, index, now);
+    }
+    Taken::Conflict
+}
+
+fn never_again(batch: &mut BatchEdit, index: usize, now: &Now<'_>) {
+    batch.doubt(Doubt { index: index as u16, repeat_until: None, gateway: now.gateway });
+}
+
+/// Whether a status is what an earlier report with this result led to.
+fn agrees(status: Status, result: SendResult) -> bool {
+    match result {
+        SendResult::Done => status == Status::Done,
+        SendResult::Invalid => status == Status::Invalid,
+        SendResult::Unsure => status == Status::Unconfirmed,
+        SendResult::HandedBack
+        | SendResult::NotTaken { .. }
+        | SendResult::NotSent { .. }
+        | SendResult::UnsureRepeatable { .. } => {
+            !matches!(status, Status::Done | Status::Invalid | Status::Sending)
+        }
+    }
+}
+
+/// Settles the first report of a token by how things are now.
+fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) {
+    match result {
+        SendResult::Done => batch.set(index, Status::Done, now.at),
+        SendResult::Invalid => batch.set(index, Status::Invalid, now.at),
+        SendResult::Unsure => {
+            never_again(batch, index, now);
+            batch.set(index, Status::Unconfirmed, now.at);
+        }
+        SendResult::HandedBack => {
+            batch.columns.add_handed_back(index);
+            give_back(batch, index, None, now);
+        }
+        SendResult::NotTaken { pause_ms } | SendResult::NotSent { pause_ms } => {
+            give_back(batch, index, Some(pause_ms), now);
+        }
+        SendResult::UnsureRepeatable { pause_ms, repeat_ms } => {
+            let changed = batch.columns.changed_ms[index] as i64;
+            let granted_at = batch.head.created_at.plus_millis(changed);
+            let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
+            let (index16, gateway) = (index as u16, now.gateway);
+            batch.doubt(Doubt { index: index16, repeat_until: Some(until), gateway });
+            give_back(batch, index, Some(pause_ms), now);
+        }
+    }
+}
+
+/// Takes a message back that was certainly not taken, or may be repeated.
+fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &Now<'_>) {
+    let over = if now.customer_deleted {
+        Some(Status::Cancelled)
+    } else {
+        leases::verdict_when_over(now.record, now.at)
+    };
+    if let Some(status) = over {
+        return batch.give_up(index, status, now.at);
+    }
+    let doubt = batch.columns.doubt(index);
+    if doubt.is_some_and(|doubt| doubt.repeat_until.is_none()) {
+        return batch.set(index, Status::Unconfirmed, now.at);
+    }
+    if pause_ms.is_none() && doubt.is_none() {
+        return batch.set(index, Status::Created, now.at);
+    }
+    let pause_ms = pause_ms.unwrap_or_default().min(RETRY_PAUSE_MS);
+    batch.set(index, Status::Failed, now.at);
+    batch.columns.set_due(index, now.at.plus_millis(pause_ms as i64));
+}

@@ -1,0 +1,362 @@
+//! Postmen and their leases: who may send what, until when.
+//!
+//! The safety of "at most once" begins here: a message is granted only from `created`, or from
+//! `failed` once due, and each grant is a new attempt. A lease that runs out sends nothing again.
+
+use std::collections::HashMap;
+
+use super::{
+    Applied,
+    batches::{BatchEdit, MailingEdit, NEVER},
+    mailings,
+};
+use crate::{
+    changes::Changes,
+    command::{Grant, Rejection, Reply},
+    error::Error,
+    keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey},
+    limits::{
+        BATCH_STRIDE_BITS, DELETED_PER_BLOCK, HEADS_PER_BLOCK, LEASE_BATCHES, LEASE_MESSAGES,
+        LEASE_TTL_MS, POSTMAN_LEASES, POSTMEN,
+    },
+    model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
+    records::{DeletedBlock, Head, Lease, MailingRecord, Numbers, OpenLease, OpenLeases, Postman},
+    source::Source,
+};
+
+/// A postman starts: the same nonce gives the same epoch, another closes the older postman.
+pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64) -> Applied {
+    let mut record = changes.get_or_default(&PostmenKey)?;
+    let postmen = &mut record.postmen;
+    if let Some(known) = postmen.iter().find(|p| p.name == *name && p.nonce == nonce) {
+        return Ok(Reply::Registered { epoch: known.epoch });
+    }
+    postmen.retain(|postman| postman.name != *name);
+    if postmen.len() >= POSTMEN {
+        let open = changes.get_or_default(&OpenLeasesKey)?;
+        let idle = |p: &Postman| !open.leases.iter().any(|lease| lease.id.epoch == p.epoch);
+        let at = postmen.iter().position(idle).unwrap_or_default();
+        postmen.remove(at);
+    }
+    let epoch = changes.update(&NumbersKey, |numbers| {
+        numbers.epoch += 1;
+        Epoch(numbers.epoch)
+    })?;
+    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0 });
+    changes.put(&PostmenKey, &record);
+    Ok(Reply::Registered { epoch })
+}
+
+pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
+    let mut postmen = changes.get_or_default(&PostmenKey)?;
+    let postman = postmen.postmen.iter_mut().find(|p| p.epoch == grant.lease.epoch);
+    let postman = postman.ok_or(Rejection::PostmanClosed)?;
+    let mut open = changes.get_or_default(&OpenLeasesKey)?;
+    if let Some(same) = open.find(grant.lease) {
+        let lease = changes.need(&LeaseKey(same.slot), "an open lease")?;
+        return Ok(granted(lease));
+    }
+    check_number(postman, &open, grant.lease)?;
+    let record = mailings::by_number(changes, grant.mailing)?;
+    check_bounds(grant)?;
+    if !record.is_running() || record.paused || changes.at() >= record.spec.end {
+        return Err(Rejection::NotNow.into());
+    }
+    let mut edit = MailingEdit::open(changes, grant.mailing)?;
+    let picked = pick(changes, &mut edit, grant)?;
+    if picked.runs.is_empty() && !picked.given_up {
+        return Err(Rejection::NothingToDo.into());
+    }
+    edit.save(changes)?;
+    postman.last = grant.lease.n;
+    changes.put(&PostmenKey, &postmen);
+    let lease = new_lease(changes.at(), grant, picked.runs);
+    if lease.open > 0 {
+        let slot = open.free_slot();
+        changes.put(&LeaseKey(slot), &lease);
+        let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
+        open.leases.push(OpenLease { id, slot, mailing, expires_at });
+        open.leases.sort_unstable_by_key(|lease| lease.id);
+        changes.put(&OpenLeasesKey, &open);
+    }
+    Ok(granted(lease))
+}
+
+fn new_lease(at: Timestamp, grant: &Grant, runs: Vec<Run>) -> Lease {
+    Lease {
+        id: grant.lease,
+        mailing: grant.mailing,
+        granted_at: at,
+        expires_at: at.plus_millis(grant.ttl_ms as i64),
+        open: runs.iter().map(|run| u32::from(run.len)).sum(),
+        runs,
+    }
+}
+
+fn granted(lease: Lease) -> Reply {
+    Reply::Granted { mailing: lease.mailing, expires_at: lease.expires_at, runs: lease.runs }
+}
+
+/// A new lease follows the last one; a lower number that is not open is closed for good.
+fn check_number(postman: &Postman, open: &OpenLeases, lease: LeaseId) -> Result<(), Rejection> {
+    if lease.n <= postman.last {
+        return Err(Rejection::LeaseClosed);
+    }
+    if lease.n != postman.last + 1 {
+        return Err(Rejection::LeaseGap { last: postman.last });
+    }
+    let of_postman = open.leases.iter().filter(|other| other.id.epoch == lease.epoch);
+    if of_postman.count() >= POSTMAN_LEASES {
+        return Err(Rejection::TooManyLeases);
+    }
+    Ok(())
+}
+
+fn check_bounds(grant: &Grant) -> Result<(), Rejection> {
+    let messages = (1..=LEASE_MESSAGES).contains(&grant.limit);
+    let batches = (1..=LEASE_BATCHES).contains(&grant.batches);
+    if messages && batches && grant.ttl_ms <= LEASE_TTL_MS {
+        return Ok(());
+    }
+    let what = format!(
+        "a lease has 1 to {LEASE_MESSAGES} messages of 1 to {LEASE_BATCHES} batches, for at most \
+         {LEASE_TTL_MS} ms"
+    );
+    Err(Rejection::OutOfBounds { what })
+}
+
+/// What a grant took.
+#[derive(Default)]
+struct Picked {
+    runs: Vec<Run>,
+    count: u16,
+    /// Whether messages in doubt were given up on the way.
+    given_up: bool,
+}
+
+impl Picked {
+    fn push(&mut self, position: u32, attempt: u16) {
+        self.count += 1;
+        match self.runs.last_mut() {
+            Some(run) if run.attempt == attempt && run.first + u32::from(run.len) == position => {
+                run.len += 1;
+            }
+            _ => self.runs.push(Run { first: position, len: 1, attempt }),
+        }
+    }
+}
+
+fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
+    let mask = grant
+        .zones
+        .as_ref()
+        .map(|zones| zones.iter().fold(0, |bits, zone| bits | Head::zone_bit(zone.0)));
+    let mut deleted = Deleted::load(changes)?;
+    let mut picked = Picked::default();
+    let mut batches = 0;
+    for block in edit.progress.first_open..edit.progress.blocks.len() as u32 {
+        let summary = edit.progress.blocks[block as usize];
+        let due = summary.failed > 0 && summary.due <= changes.at();
+        if summary.created == 0 && !due {
+            continue;
+        }
+        for batch in ready_batches(changes, edit, block, mask)? {
+            if picked.count >= grant.limit || batches >= grant.batches {
+                return Ok(picked);
+            }
+            if let Some(mut batch) = edit.batch(changes, batch)? {
+                pick_from(changes, edit.number, &mut batch, grant, &mut deleted, &mut picked)?;
+                edit.close(changes, batch)?;
+                batches += 1;
+            }
+        }
+    }
+    Ok(picked)
+}
+
+fn ready_batches(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    block: u32,
+    mask: Option<u64>,
+) -> Result<Vec<u32>, Error> {
+    let at = changes.at();
+    let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
+    let in_zone = |head: &Head| mask.is_none_or(|mask| head.zones & mask != 0);
+    let ready = heads.filter(|(head, _)| head.is_ready(at) && in_zone(head));
+    Ok(ready.map(|(_, batch)| batch).collect())
+}
+
+fn pick_from(
+    changes: &Changes<'_>,
+    mailing: MailingNumber,
+    batch: &mut BatchEdit,
+    grant: &Grant,
+    deleted: &mut Deleted,
+    picked: &mut Picked,
+) -> Result<(), Error> {
+    let at = changes.at();
+    let needs_members = grant.zones.is_some() || deleted.any;
+    if needs_members {
+        batch.members(changes, mailing)?;
+    }
+    let mut zones_left = 0;
+    let customers: Vec<u32> =
+        if needs_members { batch.members(changes, mailing)?.customers().collect() } else { vec![] };
+    for index in 0..batch.columns.statuses.len() {
+        if !batch.columns.status(index).is_ready() {
+            continue;
+        }
+        let mut zone = 0;
+        if needs_members {
+            zone = batch.members(changes, mailing)?.zones[index];
+            if deleted.contains(changes, customers[index])? {
+                continue;
+            }
+        }
+        let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == zone));
+        let full = picked.count >= grant.limit;
+        if full || !open || !is_due(batch, index, at) {
+            zones_left |= Head::zone_bit(zone);
+            continue;
+        }
+        match doubt_allows(batch, index, grant.gateway, at) {
+            Allowed::Now => take(batch, index, at, picked),
+            Allowed::Elsewhere => zones_left |= Head::zone_bit(zone),
+            Allowed::Never => {
+                batch.set(index, Status::Unconfirmed, at);
+                picked.given_up = true;
+            }
+        }
+    }
+    if needs_members {
+        batch.head.zones = zones_left;
+    }
+    Ok(())
+}
+
+fn is_due(batch: &BatchEdit, index: usize, at: Timestamp) -> bool {
+    batch.columns.status(index) == Status::Created
+        || batch.columns.due_of(index).unwrap_or(NEVER) <= at
+}
+
+fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked) {
+    // An attempt number is never used twice: a message that has used them all waits for its end.
+    let Some(attempt) = batch.columns.attempts[index].checked_add(1) else {
+        return;
+    };
+    batch.columns.attempts[index] = attempt;
+    batch.set(index, Status::Sending, at);
+    picked.push((batch.number << BATCH_STRIDE_BITS) | index as u32, attempt);
+}
+
+/// Whether a message may go out although a gateway may have it already.
+enum Allowed {
+    Now,
+    Elsewhere,
+    Never,
+}
+
+fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) -> Allowed {
+    let Some(doubt) = batch.columns.doubt(index) else {
+        return Allowed::Now;
+    };
+    match doubt.repeat_until {
+        Some(until) if at <= until && doubt.gateway == gateway => Allowed::Now,
+        Some(until) if at <= until => Allowed::Elsewhere,
+        _ => Allowed::Never,
+    }
+}
+
+/// Which customers are deleted, read block by block and only if there are any.
+pub(super) struct Deleted {
+    any: bool,
+    blocks: HashMap<u32, DeletedBlock>,
+}
+
+impl Deleted {
+    pub(super) fn load(changes: &Changes<'_>) -> Result<Self, Error> {
+        let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+        Ok(Self { any: numbers.deleted > 0, blocks: HashMap::new() })
+    }
+
+    pub(super) fn any(&self) -> bool {
+        self.any
+    }
+
+    pub(super) fn contains(&mut self, changes: &Changes<'_>, customer: u32) -> Result<bool, Error> {
+        if !self.any {
+            return Ok(false);
+        }
+        let number = customer / DELETED_PER_BLOCK;
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.blocks.entry(number) {
+            entry.insert(changes.get_or_default(&DeletedKey(number))?);
+        }
+        Ok(self.blocks[&number].contains(customer % DELETED_PER_BLOCK))
+    }
+}
+
+/// A lease has run out: what was not reported may have been sent, and is never sent again.
+pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
+    let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
+    let found = *open.find(id).ok_or(Rejection::LeaseClosed)?;
+    if changes.at() < found.expires_at {
+        return Err(Rejection::NotNow.into());
+    }
+    let lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
+    let at = changes.at();
+    let mut edit = MailingEdit::open(changes, lease.mailing)?;
+    for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
+        let granted = batch.columns.attempts[index] == attempt;
+        if granted && batch.columns.status(index) == Status::Sending {
+            batch.set(index, Status::Unconfirmed, at);
+        }
+    })?;
+    edit.save(changes)?;
+    close(changes, id)?;
+    Ok(Reply::Done)
+}
+
+/// Calls `each` with every message of some runs, batch by batch.
+fn for_each_batch(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    runs: &[Run],
+    mut each: impl FnMut(&mut BatchEdit, usize, u16),
+) -> Result<(), Error> {
+    let mut runs = runs.iter().peekable();
+    while let Some(first) = runs.peek() {
+        let number = first.first >> BATCH_STRIDE_BITS;
+        let mut batch = edit.batch(changes, number)?;
+        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == number) {
+            let start = (run.first & ((1 << BATCH_STRIDE_BITS) - 1)) as usize;
+            for index in start..start + usize::from(run.len) {
+                if let Some(batch) = &mut batch {
+                    each(batch, index, run.attempt);
+                }
+            }
+        }
+        if let Some(batch) = batch {
+            edit.close(changes, batch)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a lease off the list of open ones.
+pub(super) fn close(changes: &mut Changes<'_>, id: LeaseId) -> Result<(), Error> {
+    changes.update(&OpenLeasesKey, |open: &mut OpenLeases| {
+        open.leases.retain(|lease| lease.id != id);
+    })
+}
+
+/// Whether a mailing takes no more attempts at `at`, with what becomes of what comes back.
+pub(super) fn verdict_when_over(record: &MailingRecord, at: Timestamp) -> Option<Status> {
+    if record.cancelled_at.is_some() || record.deleted_at.is_some() {
+        Some(Status::Cancelled)
+    } else if record.ended.is_some() || at >= record.spec.end {
+        Some(Status::Expired)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,186 @@
+//! What follows a mailing's end, bit by bit: settling its messages, adding them to their
+//! customers' totals, and at last dropping them.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Applied,
+    batches::{MailingEdit, totals_of},
+    mailings,
+};
+use crate::{
+    changes::Changes,
+    command::{Rejection, Reply},
+    error::Error,
+    keys::{
+        ColumnsKey, CustomerTotalsKey, HeadsKey, LateKey, MailingKey, MembersKey, ProgressKey,
+        RosterKey,
+    },
+    limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, HEADS_PER_BLOCK},
+    model::{MailingNumber, Status},
+    records::{Columns, CustomerTotals, Members, Roster},
+    source::Source,
+};
+
+/// Settles what waits in a mailing that is over.
+pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
+    let record = mailings::by_number(changes, number)?;
+    if !record.is_over() || record.settled_at.is_some() {
+        return Err(Rejection::NotNow.into());
+    }
+    let cancelled = record.cancelled_at.is_some() || record.deleted_at.is_some();
+    let to = if cancelled { Status::Cancelled } else { Status::Expired };
+    let mut edit = MailingEdit::open(changes, number)?;
+    let most = batches.clamp(1, ENTRY_BATCHES) as usize;
+    let waiting = find_waiting(changes, &mut edit, most)?;
+    for batch in &waiting {
+        sweep_batch(changes, &mut edit, *batch, to)?;
+    }
+    let more = edit.progress.counts.of(Status::Created) + edit.progress.counts.of(Status::Failed);
+    edit.save(changes)?;
+    Ok(Reply::Swept { batches: waiting.len() as u32, more: more > 0 })
+}
+
+fn find_waiting(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    most: usize,
+) -> Result<Vec<u32>, Error> {
+    let mut found = Vec::new();
+    for block in edit.progress.first_open..edit.progress.blocks.len() as u32 {
+        let summary = edit.progress.blocks[block as usize];
+        if summary.created + summary.failed == 0 {
+            continue;
+        }
+        let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
+        let waits = |counts: &crate::model::Counts| {
+            counts.of(Status::Created) + counts.of(Status::Failed) > 0
+        };
+        found.extend(heads.filter(|(head, _)| waits(&head.counts)).map(|(_, batch)| batch));
+        if found.len() >= most {
+            break;
+        }
+    }
+    found.truncate(most);
+    Ok(found)
+}
+
+fn sweep_batch(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    batch: u32,
+    to: Status,
+) -> Result<(), Error> {
+    let Some(mut batch) = edit.batch(changes, batch)? else {
+        return Ok(());
+    };
+    for index in 0..batch.columns.statuses.len() {
+        if batch.columns.status(index).is_ready() {
+            batch.give_up(index, to, changes.at());
+        }
+    }
+    edit.close(changes, batch)
+}
+
+/// Adds messages of a settled mailing to their customers' totals.
+pub(super) fn fold(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
+    let roster: Roster = changes.get_or_default(&RosterKey)?;
+    if !roster.settled.contains(&number) {
+        return Err(Rejection::NotNow.into());
+    }
+    let mut progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    let from = progress.folded;
+    let to = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
+    for batch in from..to {
+        fold_batch(changes, number, batch)?;
+    }
+    progress.folded = to;
+    let more = to < progress.batches;
+    changes.put(&ProgressKey(number), &progress);
+    if !more {
+        changes.update(&RosterKey, |roster: &mut Roster| {
+            roster.settled.retain(|settled| *settled != number);
+            if let Err(at) = roster.folded.binary_search(&number) {
+                roster.folded.insert(at, number);
+            }
+        })?;
+    }
+    Ok(Reply::Swept { batches: to - from, more })
+}
+
+fn fold_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> Result<(), Error> {
+    let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
+    let columns: Columns = changes.need(&ColumnsKey(number, batch), "columns of a batch")?;
+    let mut blocks: BTreeMap<u32, Vec<(u8, Status)>> = BTreeMap::new();
+    for (index, customer) in members.customers().enumerate() {
+        let offset = (customer % CUSTOMERS_PER_BLOCK) as u8;
+        let message = (offset, columns.status(index));
+        blocks.entry(customer / CUSTOMERS_PER_BLOCK).or_default().push(message);
+    }
+    for (block, messages) in blocks {
+        changes.update(&CustomerTotalsKey(block), |totals: &mut CustomerTotals| {
+            for (offset, status) in messages {
+                totals_of(totals, offset).add(status, 1);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Drops messages of a folded mailing; a deleted mailing goes whole.
+pub(super) fn purge(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
+    let roster: Roster = changes.get_or_default(&RosterKey)?;
+    if !roster.folded.contains(&number) {
+        return Err(Rejection::NotNow.into());
+    }
+    let mut progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    let from = progress.purged;
+    let to = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
+    for batch in from..to {
+        purge_batch(changes, number, batch)?;
+    }
+    progress.purged = to;
+    let more = to < progress.batches;
+    if !more {
+        for block in 0..progress.blocks.len() as u32 {
+            changes.remove(&HeadsKey(number, block));
+        }
+        progress.blocks.clear();
+        progress.first_open = 0;
+    }
+    changes.put(&ProgressKey(number), &progress);
+    if !more {
+        forget(changes, number)?;
+    }
+    Ok(Reply::Swept { batches: to - from, more })
+}
+
+fn purge_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> Result<(), Error> {
+    let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
+    let progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    if progress.blocks.is_empty() {
+        return Err(Error::Contradiction { what: "heads of a batch that is not purged" });
+    }
+    let heads = changes.get_or_default(&HeadsKey(number, batch / HEADS_PER_BLOCK))?;
+    if heads.heads.get((batch % HEADS_PER_BLOCK) as usize).is_some_and(|head| head.late) {
+        for customer in members.customers() {
+            changes.remove(&LateKey(number, customer));
+        }
+    }
+    changes.remove(&MembersKey(number, batch));
+    changes.remove(&ColumnsKey(number, batch));
+    Ok(())
+}
+
+/// Takes a mailing off the roster; one that was deleted leaves nothing behind.
+fn forget(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
+    changes.update(&RosterKey, |roster: &mut Roster| {
+        roster.folded.retain(|folded| *folded != number);
+    })?;
+    let record = changes.need(&MailingKey(number), "a mailing being purged")?;
+    if record.deleted_at.is_some() {
+        changes.remove(&MailingKey(number));
+        changes.remove(&ProgressKey(number));
+    }
+    Ok(())
+}

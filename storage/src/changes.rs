@@ -1,0 +1,220 @@
+//! Writes gathered over the state, visible to later reads of the same entry.
+//!
+//! Two layers: those of the commands of this entry that were accepted, and those of the command
+//! at hand, which are dropped whole if it is refused. Nothing reaches sled before the entry is
+//! complete; then all of it goes there as one batch.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    codec,
+    error::Error,
+    index::{Ids, Index, id_hash},
+    keys::{CustomerTextsKey, Key, WordKey},
+    limits::CUSTOMERS_PER_BLOCK,
+    model::{CustomerId, Seq, Timestamp},
+    records::{WordKind, WordRecord},
+    source::Source,
+    store::Tree,
+};
+
+/// Bytes to write by key; none removes.
+pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Writes of one command or of one entry, and what they add to memory.
+#[derive(Debug, Default)]
+pub struct Layer {
+    /// Bytes by key.
+    pub writes: Writes,
+    /// New customers.
+    pub ids: Ids,
+    /// New words, in the order of their numbers.
+    pub words: Vec<(WordKind, WordRecord)>,
+    /// New slots of clients' keys.
+    pub client_keys: Vec<([u8; 16], u32)>,
+    /// Slots of clients' keys that no longer live.
+    pub freed_keys: Vec<([u8; 16], u32)>,
+}
+
+impl Layer {
+    fn absorb(&mut self, other: &mut Layer) {
+        self.writes.append(&mut other.writes);
+        self.ids.absorb(&mut other.ids);
+        self.words.append(&mut other.words);
+        self.client_keys.append(&mut other.client_keys);
+        self.freed_keys.append(&mut other.freed_keys);
+    }
+}
+
+/// The state with the changes of the present entry over it.
+pub struct Changes<'a> {
+    tree: &'a Tree,
+    index: &'a Index,
+    at: Timestamp,
+    entry: Layer,
+    command: Layer,
+}
+
+impl<'a> Changes<'a> {
+    pub(crate) fn new(tree: &'a Tree, index: &'a Index, at: Timestamp) -> Self {
+        Self { tree, index, at, entry: Layer::default(), command: Layer::default() }
+    }
+
+    /// The entry's time: the only time that rules know.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Writes a value.
+    pub fn put<K: Key>(&mut self, key: &K, value: &K::Value) {
+        self.command.writes.insert(key.bytes(), Some(codec::encode(value)));
+    }
+
+    /// Removes a value.
+    pub fn remove<K: Key>(&mut self, key: &K) {
+        self.command.writes.insert(key.bytes(), None);
+    }
+
+    /// Reads a value or an empty one, changes it, writes it back.
+    pub fn update<K: Key, R>(
+        &mut self,
+        key: &K,
+        change: impl FnOnce(&mut K::Value) -> R,
+    ) -> Result<R, Error>
+    where
+        K::Value: Default,
+    {
+        let mut value = self.get_or_default(key)?;
+        let result = change(&mut value);
+        self.put(key, &value);
+        Ok(result)
+    }
+
+    /// Makes a new customer findable by its id.
+    pub fn add_id(&mut self, hash: u64, seq: Seq) {
+        self.command.ids.insert(hash, seq.0);
+    }
+
+    /// Makes a client's key findable.
+    pub fn add_client_key(&mut self, key: [u8; 16], slot: u32) {
+        self.command.client_keys.push((key, slot));
+    }
+
+    /// Forgets where a client's key was.
+    pub fn free_client_key(&mut self, key: [u8; 16], slot: u32) {
+        self.command.freed_keys.push((key, slot));
+    }
+
+    /// The first customer with this hash that `is_it` accepts, new ones among them.
+    pub fn find_id(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Seq> {
+        let tables = [&self.command.ids, &self.entry.ids, &self.index.ids];
+        tables.into_iter().find_map(|ids| ids.find(hash, &mut is_it)).map(Seq)
+    }
+
+    /// The slot of a client's kept reply.
+    pub fn client_slot(&self, key: &[u8; 16]) -> Option<u32> {
+        let pending = self.command.client_keys.iter().chain(&self.entry.client_keys);
+        let pending = pending.rev().find(|(k, _)| k == key).map(|(_, slot)| *slot);
+        pending.or_else(|| self.index.client_keys.get(key).copied())
+    }
+
+    /// How many words a dictionary has, new ones among them.
+    pub fn word_count(&self, kind: WordKind) -> u32 {
+        let pending = self.entry.words.iter().chain(&self.command.words);
+        self.index.words(kind).len() + pending.filter(|(k, _)| *k == kind).count() as u32
+    }
+
+    /// A word's number; a new word gets the next one.
+    pub fn word_number(&mut self, kind: WordKind, text: &str, folded: &str) -> u32 {
+        let known = self.index.words(kind);
+        if let Some(number) = known.find(text) {
+            return number;
+        }
+        let pending = self.entry.words.iter().chain(&self.command.words);
+        let of_kind = pending.filter(|(k, _)| *k == kind).map(|(_, word)| word);
+        let mut number = known.len();
+        for word in of_kind {
+            if word.text == text {
+                return number;
+            }
+            number += 1;
+        }
+        let word = WordRecord { text: text.to_owned(), folded: folded.to_owned() };
+        self.put(&WordKey(kind, number), &word);
+        self.command.words.push((kind, word));
+        number
+    }
+
+    /// Keeps the changes of the command at hand.
+    pub fn keep(&mut self) {
+        self.entry.absorb(&mut self.command);
+    }
+
+    /// Drops the changes of the command at hand.
+    pub fn drop_command(&mut self) {
+        self.command = Layer::default();
+    }
+
+    /// All that the entry changes.
+    pub(crate) fn into_layer(mut self) -> Layer {
+        self.keep();
+        self.entry
+    }
+}
+
+impl Source for Changes<'_> {
+    fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error> {
+        let layers = [&self.command.writes, &self.entry.writes];
+        if let Some(written) = layers.into_iter().find_map(|writes| writes.get(key)) {
+            return Ok(read(written.as_deref()));
+        }
+        let found = self.tree.get(key).map_err(Error::sled("read"))?;
+        Ok(read(found.as_deref()))
+    }
+
+    fn index(&self) -> &Index {
+        self.index
+    }
+
+    fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error> {
+        let tables = [&self.command.ids, &self.entry.ids, &self.index.ids];
+        find_customer(self, id, tables)
+    }
+
+    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
+        let known = self.index.words(kind);
+        let Some(pending) = number.checked_sub(known.len()) else {
+            return known.get(number);
+        };
+        let new = self.entry.words.iter().chain(&self.command.words);
+        new.filter(|(k, _)| *k == kind).nth(pending as usize).map(|(_, word)| word)
+    }
+}
+
+/// Finds a customer by its id's hash and compares the ids themselves.
+pub(crate) fn find_customer<'t, S: Source>(
+    source: &S,
+    id: &CustomerId,
+    tables: impl IntoIterator<Item = &'t Ids>,
+) -> Result<Option<Seq>, Error> {
+    let hash = id_hash(id.as_str());
+    let mut fault = None;
+    let mut is_it = |seq: u32| {
+        let texts = source.get(&CustomerTextsKey(seq / CUSTOMERS_PER_BLOCK));
+        match texts {
+            Err(error) => {
+                fault = Some(error);
+                true
+            }
+            Ok(texts) => texts.is_some_and(|texts| {
+                let index = (seq % CUSTOMERS_PER_BLOCK) as usize;
+                texts.ids.get(index).is_some_and(|found| found == id.as_str())
+            }),
+        }
+    };
+    let found = tables.into_iter().find_map(|ids| ids.find(hash, &mut is_it));
+    match fault {
+        Some(error) => Err(error),
+        None => Ok(found.map(Seq)),
+    }
+}

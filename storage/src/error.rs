@@ -1,0 +1,65 @@
+//! What is wrong with this disk or these bytes. Never a business outcome: those are
+//! [`Rejection`](crate::Rejection)s, the same on every node and part of the reply.
+
+use std::path::PathBuf;
+
+/// A fault of this node's storage. The node stops; another node need not have it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// sled could not read or write.
+    #[error("state: {context}: {source}")]
+    Sled {
+        /// What was being done.
+        context: &'static str,
+        /// What sled said.
+        source: std::io::Error,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A record does not start with the format byte of this version.
+    #[error("record of format {found:?}, this version reads format {}", crate::codec::FORMAT)]
+    Format {
+        /// The byte found, none for an empty record.
+        found: Option<u8>,
+    },
+    /// A record does not decode.
+    #[error("record does not decode: {source}")]
+    Record {
+        /// What the decoder said.
+        source: Box<bincode::error::DecodeError>,
+    },
+    /// Bytes are left over after a record.
+    #[error("record has {bytes} bytes too many")]
+    Trailing {
+        /// How many.
+        bytes: usize,
+    },
+    /// A snapshot file does not check out.
+    #[error("snapshot {}: {what} at byte {at}", path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+        /// Where, in bytes from the start.
+        at: u64,
+    },
+    /// The state contradicts itself: a record that must exist is missing.
+    #[error("state contradicts itself: {what}")]
+    Contradiction {
+        /// What is missing or does not fit.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn sled(context: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        move |source| Error::Sled { context, source }
+    }
+}

@@ -1,0 +1,73 @@
+//! Every bound of the state, with its unit and its reason.
+//!
+//! A bound that two modules share stands here once; a bound of one function stays beside it.
+
+/// Bytes of one encoded entry, at most: what a leader writes, sends and syncs at once.
+pub const ENTRY_BYTES: usize = 256 * 1024;
+/// Customers that the commands of one entry may scan, at most: keeps apply within milliseconds.
+pub const ENTRY_CUSTOMERS: u32 = 10_000;
+/// Batches that the commands of one entry may touch, at most.
+pub const ENTRY_BATCHES: u32 = 50;
+/// Commands in one entry, at most.
+pub const ENTRY_COMMANDS: usize = 1_024;
+
+/// Messages of one batch, at most.
+pub const BATCH_MESSAGES: usize = 1_000;
+/// Positions that a batch takes up in its mailing: a power of two, so that a message's id is its
+/// own address (batch number and index by a shift).
+pub const BATCH_STRIDE_BITS: u32 = 10;
+/// Batches of one mailing, at most: 2^32 positions of 2^10.
+pub const MAILING_BATCHES: u32 = 1 << (32 - BATCH_STRIDE_BITS);
+/// Batch heads kept in one record.
+pub const HEADS_PER_BLOCK: u32 = 32;
+
+/// Customers kept in one block (one record of columns, one of texts).
+pub const CUSTOMERS_PER_BLOCK: u32 = 128;
+/// Customers whose deletion marks share one bitmap record.
+pub const DELETED_PER_BLOCK: u32 = 8_192;
+/// Change numbers kept in one record.
+pub const CHANGES_PER_BLOCK: u64 = 256;
+/// Rows in one command that writes customers, at most.
+pub const CUSTOMER_ROWS: usize = 1_000;
+
+/// Characters of a customer's or mailing's id, at most.
+pub const ID_CHARS: usize = 64;
+/// Characters of a customer's name, at most.
+pub const NAME_CHARS: usize = 200;
+/// Characters of a tag or an operator, at most.
+pub const WORD_CHARS: usize = 100;
+/// Characters of a filter's pattern, at most.
+pub const FILTER_CHARS: usize = 200;
+/// Characters of a mailing's description, at most.
+pub const DESC_CHARS: usize = 1_000;
+/// Characters of a mailing's text, at most.
+pub const TEXT_CHARS: usize = 1_600;
+
+/// Mailings that may be open (neither finished nor settled after a cancellation) at once. A
+/// deletion looks into each of them, and so does a question about one customer.
+pub const OPEN_MAILINGS: usize = 10_000;
+/// Mailings in whose batches the deletion of one customer cancels messages in the same entry;
+/// the rest follows in sweeps.
+pub const SWEEP_MAILINGS: u32 = 50;
+
+/// Messages of one lease, at most.
+pub const LEASE_MESSAGES: u16 = 1_000;
+/// Batches that one lease may take messages from, at most.
+pub const LEASE_BATCHES: u8 = 50;
+/// Open leases of one postman, at most.
+pub const POSTMAN_LEASES: usize = 16;
+/// Postmen that the state remembers; the longest registered without an open lease go first.
+pub const POSTMEN: usize = 1_000;
+/// The longest life of a lease, in milliseconds.
+pub const LEASE_TTL_MS: u64 = 600_000;
+/// The longest pause before another try, in milliseconds (one day).
+pub const RETRY_PAUSE_MS: u64 = 86_400_000;
+
+/// Keys of clients (`Idempotency-Key`) that are remembered at once.
+pub const CLIENT_KEYS: u64 = 100_000;
+/// How long a client's key is remembered, in milliseconds (24 hours).
+pub const CLIENT_KEY_MS: i64 = 86_400_000;
+/// Replies to one node's proposals that are kept, so that a repeat is answered, not executed.
+pub const PROPOSER_WINDOW: u64 = 1_024;
+/// Nodes whose proposals are remembered.
+pub const PROPOSERS: usize = 256;

@@ -1,0 +1,24 @@
+//! Domain values. Each is valid because it exists: it is built by parsing only, and
+//! [`Invalid`] is the one way parsing fails.
+
+mod customer;
+mod filter;
+mod id;
+mod invalid;
+mod lease;
+mod mailing;
+mod message;
+mod text;
+mod timestamp;
+mod window;
+
+pub use customer::{Customer, Phone, Seq};
+pub use filter::{Filter, fold};
+pub use id::{CustomerId, MailingId, MailingNumber};
+pub use invalid::Invalid;
+pub use lease::{Epoch, LeaseId, PostmanName, Run};
+pub use mailing::{Mailing, MailingSpec, MailingStatus};
+pub use message::{Counts, Message, MessageId, STATUSES, SendResult, Status};
+pub use text::{Desc, MailingText, Name, Word};
+pub use timestamp::Timestamp;
+pub use window::{SendWindow, ZoneName, ZoneNumber};

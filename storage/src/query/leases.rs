@@ -1,0 +1,84 @@
+//! Leases: what a postman gets to send, which have run out.
+
+use crate::{
+    error::Error,
+    keys::{ColumnsKey, LeaseKey, MailingKey, MembersKey, OpenLeasesKey, PostmenKey},
+    limits::BATCH_STRIDE_BITS,
+    model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
+    records::{Columns, Lease, Members, OpenLease, Postman},
+    source::Source,
+};
+
+/// A message as a postman gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LeasedMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// The attempt that was granted.
+    pub attempt: u16,
+    /// Tries before this one.
+    pub tries: u16,
+    /// Where it goes.
+    pub phone: Phone,
+    /// Its customer's zone, for the mailing's window.
+    pub zone: ZoneNumber,
+}
+
+/// The messages of runs that were granted.
+pub fn messages<S: Source>(
+    source: &S,
+    mailing: MailingNumber,
+    runs: &[Run],
+) -> Result<Vec<LeasedMessage>, Error> {
+    let mut leased = Vec::new();
+    let mut runs = runs.iter().peekable();
+    while let Some(first) = runs.peek() {
+        let batch = first.first >> BATCH_STRIDE_BITS;
+        let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
+        let columns: Columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
+        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == batch) {
+            for position in run.first..run.first + u32::from(run.len) {
+                let id = MessageId { mailing, position };
+                let (_, index) = id.address();
+                leased.push(LeasedMessage {
+                    id,
+                    attempt: run.attempt,
+                    tries: columns.tries(index).saturating_sub(1),
+                    phone: Phone::from_digits(members.phones[index]),
+                    zone: ZoneNumber(members.zones[index]),
+                });
+            }
+        }
+    }
+    Ok(leased)
+}
+
+/// What a mailing says.
+pub fn text<S: Source>(source: &S, mailing: MailingNumber) -> Result<Option<String>, Error> {
+    Ok(source.get(&MailingKey(mailing))?.map(|record| record.spec.text))
+}
+
+/// Leases that have run out at a time.
+pub fn expired<S: Source>(source: &S, at: Timestamp) -> Result<Vec<LeaseId>, Error> {
+    let open = source.get_or_default(&OpenLeasesKey)?;
+    let expired = open.leases.into_iter().filter(|lease| lease.expires_at <= at);
+    Ok(expired.map(|lease| lease.id).collect())
+}
+
+/// All open leases.
+pub fn open<S: Source>(source: &S) -> Result<Vec<OpenLease>, Error> {
+    Ok(source.get_or_default(&OpenLeasesKey)?.leases)
+}
+
+/// An open lease.
+pub fn get<S: Source>(source: &S, id: LeaseId) -> Result<Option<Lease>, Error> {
+    match source.get_or_default(&OpenLeasesKey)?.find(id) {
+        Some(open) => source.get(&LeaseKey(open.slot)),
+        None => Ok(None),
+    }
+}
+
+/// All postmen that may get leases.
+pub fn postmen<S: Source>(source: &S) -> Result<Vec<Postman>, Error> {
+    Ok(source.get_or_default(&PostmenKey)?.postmen)
+}

@@ -1,0 +1,224 @@
+//! Messages: one, a page by mailing, customer and status.
+
+use super::{Page, customers, mailings};
+use crate::{
+    apply::find_member,
+    error::Error,
+    keys::{ColumnsKey, HeadsKey, MembersKey, NumbersKey, ProgressKey},
+    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK},
+    model::{MailingNumber, Message, MessageId, Phone, Seq, Status},
+    records::{Columns, Head, Heads, MailingRecord, Members, Numbers, Progress},
+    source::Source,
+};
+
+/// Batches (or mailings, where a customer is asked for) that one page looks at, at most.
+const SCAN: u32 = 2_000;
+
+/// Which messages to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessageFilter {
+    /// Of one mailing.
+    pub mailing: Option<MailingNumber>,
+    /// Of one customer.
+    pub customer: Option<Seq>,
+    /// In one status.
+    pub status: Option<Status>,
+}
+
+/// A batch at hand.
+struct Batch<'a> {
+    mailing: MailingNumber,
+    record: &'a MailingRecord,
+    number: u32,
+    head: Head,
+    members: Members,
+    columns: Columns,
+}
+
+impl<'a> Batch<'a> {
+    fn read<S: Source>(
+        source: &S,
+        mailing: MailingNumber,
+        record: &'a MailingRecord,
+        number: u32,
+    ) -> Result<Option<Self>, Error> {
+        let heads: Heads = source.get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
+        let head = heads.heads.into_iter().nth((number % HEADS_PER_BLOCK) as usize);
+        let members = source.get(&MembersKey(mailing, number))?;
+        let columns = source.get(&ColumnsKey(mailing, number))?;
+        let (Some(head), Some(members), Some(columns)) = (head, members, columns) else {
+            return Ok(None);
+        };
+        Ok(Some(Self { mailing, record, number, head, members, columns }))
+    }
+
+    fn message<S: Source>(&self, source: &S, index: usize) -> Result<Message, Error> {
+        let status = self.columns.status(index);
+        let changed_ms = self.columns.changed_ms[index] as i64;
+        let updated_at = self.head.created_at.plus_millis(changed_ms);
+        let position = (self.number << BATCH_STRIDE_BITS) | index as u32;
+        Ok(Message {
+            id: MessageId { mailing: self.mailing, position },
+            mailing_id: self.record.id.clone(),
+            customer_id: customers::id_of(source, Seq(self.members.customer(index)))?,
+            phone: Phone::from_digits(self.members.phones[index]),
+            text: self.record.spec.text.clone(),
+            status,
+            attempts: self.columns.tries(index),
+            created_at: self.head.created_at,
+            updated_at,
+            sent_at: (status == Status::Done).then_some(updated_at),
+        })
+    }
+}
+
+/// A message by its id, while its mailing is there to be seen and keeps its messages.
+pub fn get<S: Source>(source: &S, id: MessageId) -> Result<Option<Message>, Error> {
+    let Some(record) = mailings::visible(source, id.mailing)? else {
+        return Ok(None);
+    };
+    let (number, index) = id.address();
+    match Batch::read(source, id.mailing, &record, number)? {
+        Some(batch) if index < batch.members.len() => batch.message(source, index).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A page of messages in the order of their ids, from an id on.
+pub fn list<S: Source>(
+    source: &S,
+    filter: &MessageFilter,
+    from: u64,
+    limit: usize,
+) -> Result<Page<Message, u64>, Error> {
+    let numbers: Numbers = source.get_or_default(&NumbersKey)?;
+    let (mut first, mut last) = (1, numbers.mailings);
+    if let Some(only) = filter.mailing {
+        (first, last) = (only.0, only.0);
+    }
+    let mut listing =
+        Listing { source, filter, limit, from, items: Vec::new(), budget: SCAN, next: None };
+    for number in first.max((from >> 32) as u32)..=last {
+        let mailing = MailingNumber(number);
+        if listing.budget == 0 {
+            listing.next = Some(u64::from(number) << 32);
+            break;
+        }
+        listing.budget -= 1;
+        if let Some(record) = mailings::visible(source, mailing)? {
+            listing.mailing(mailing, &record)?;
+        }
+        if listing.next.is_some() {
+            break;
+        }
+    }
+    Ok(Page { items: listing.items, next: listing.next })
+}
+
+/// A page being gathered.
+struct Listing<'a, S> {
+    source: &'a S,
+    filter: &'a MessageFilter,
+    limit: usize,
+    from: u64,
+    items: Vec<Message>,
+    budget: u32,
+    next: Option<u64>,
+}
+
+impl<S: Source> Listing<'_, S> {
+    fn mailing(&mut self, mailing: MailingNumber, record: &MailingRecord) -> Result<(), Error> {
+        let progress = self.source.need(&ProgressKey(mailing), "progress of a mailing")?;
+        match self.filter.customer {
+            Some(customer) => self.of_customer(mailing, record, &progress, customer),
+            None => self.of_mailing(mailing, record, &progress),
+        }
+    }
+
+    fn of_customer(
+        &mut self,
+        mailing: MailingNumber,
+        record: &MailingRecord,
+        progress: &Progress,
+        customer: Seq,
+    ) -> Result<(), Error> {
+        let found = find_member(self.source, mailing, progress, customer.0)?;
+        let Some((number, index)) = found else {
+            return Ok(());
+        };
+        if let Some(batch) = Batch::read(self.source, mailing, record, number)? {
+            self.take(&batch, index)?;
+        }
+        Ok(())
+    }
+
+    fn of_mailing(
+        &mut self,
+        mailing: MailingNumber,
+        record: &MailingRecord,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let from = MessageId::from_u64(self.from).filter(|id| id.mailing == mailing);
+        let first = from.map_or(0, |id| id.address().0).max(progress.purged);
+        if let Some(status) = self.filter.status
+            && progress.counts.of(status) == 0
+        {
+            return Ok(());
+        }
+        for number in first..progress.batches {
+            if self.budget == 0 {
+                let position = number << BATCH_STRIDE_BITS;
+                self.next = Some(MessageId { mailing, position }.as_u64());
+                return Ok(());
+            }
+            self.budget -= 1;
+            self.batch(mailing, record, number)?;
+            if self.next.is_some() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(
+        &mut self,
+        mailing: MailingNumber,
+        record: &MailingRecord,
+        number: u32,
+    ) -> Result<(), Error> {
+        if let Some(status) = self.filter.status {
+            let heads: Heads =
+                self.source.get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
+            let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize);
+            if head.is_none_or(|head| head.counts.of(status) == 0) {
+                return Ok(());
+            }
+        }
+        let Some(batch) = Batch::read(self.source, mailing, record, number)? else {
+            return Ok(());
+        };
+        for index in 0..batch.members.len() {
+            self.take(&batch, index)?;
+            if self.next.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one message if it is asked for; ends the page where it is full.
+    fn take(&mut self, batch: &Batch<'_>, index: usize) -> Result<(), Error> {
+        let position = (batch.number << BATCH_STRIDE_BITS) | index as u32;
+        let id = MessageId { mailing: batch.mailing, position }.as_u64();
+        let wanted = self.filter.status.is_none_or(|s| batch.columns.status(index) == s);
+        if id < self.from || !wanted {
+            return Ok(());
+        }
+        if self.items.len() == self.limit {
+            self.next = Some(id);
+        } else {
+            self.items.push(batch.message(self.source, index)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! What the post office looks at to decide: open mailings and how far each has come.
+
+use crate::{
+    error::Error,
+    keys::{HeadsKey, MailingKey, NumbersKey, ProgressKey, RosterKey, UnsweptKey},
+    model::{MailingNumber, Timestamp, ZoneNumber},
+    records::{Head, Heads, MailingRecord, Numbers, Progress, Roster, WordKind},
+    source::Source,
+};
+
+/// An open mailing, and how far it has come.
+#[derive(Clone, Debug)]
+pub struct OpenMailing {
+    /// Its number.
+    pub number: MailingNumber,
+    /// What was decided, and its marks.
+    pub record: MailingRecord,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// All mailings that are not settled.
+pub fn open_mailings<S: Source>(source: &S) -> Result<Vec<OpenMailing>, Error> {
+    let roster: Roster = source.get_or_default(&RosterKey)?;
+    let open = |number| {
+        let record = source.need(&MailingKey(number), "an open mailing")?;
+        let progress = source.need(&ProgressKey(number), "progress of a mailing")?;
+        Ok(OpenMailing { number, record, progress })
+    };
+    roster.open.into_iter().map(open).collect()
+}
+
+/// Which mailings are in which stage.
+pub fn roster<S: Source>(source: &S) -> Result<Roster, Error> {
+    source.get_or_default(&RosterKey)
+}
+
+/// A mailing's record, deleted or not.
+pub fn record<S: Source>(
+    source: &S,
+    mailing: MailingNumber,
+) -> Result<Option<MailingRecord>, Error> {
+    source.get(&MailingKey(mailing))
+}
+
+/// Numbers given so far.
+pub fn numbers<S: Source>(source: &S) -> Result<Numbers, Error> {
+    source.get_or_default(&NumbersKey)
+}
+
+/// Whether deleted customers wait for a sweep.
+pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
+    Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
+}
+
+/// Messages that a grant at `at` might find in a mailing, at least as many as it would, in the
+/// zones given (none: all), counted up to `enough`.
+pub fn ready<S: Source>(
+    source: &S,
+    mailing: &OpenMailing,
+    zones: Option<&[ZoneNumber]>,
+    at: Timestamp,
+    enough: u64,
+) -> Result<u64, Error> {
+    let mask = zones.map(|zones| zones.iter().fold(0, |bits, z| bits | Head::zone_bit(z.0)));
+    let mut ready = 0;
+    let progress = &mailing.progress;
+    for block in progress.first_open..progress.blocks.len() as u32 {
+        let summary = &progress.blocks[block as usize];
+        let due = if summary.due <= at { u64::from(summary.failed) } else { 0 };
+        let Some(mask) = mask else {
+            ready += u64::from(summary.created) + due;
+            if ready >= enough {
+                break;
+            }
+            continue;
+        };
+        if summary.created == 0 && due == 0 {
+            continue;
+        }
+        let heads: Heads = source.get_or_default(&HeadsKey(mailing.number, block))?;
+        ready += heads.heads.iter().map(|head| ready_in(head, mask, at)).sum::<u64>();
+        if ready >= enough {
+            break;
+        }
+    }
+    Ok(ready)
+}
+
+fn ready_in(head: &Head, mask: u64, at: Timestamp) -> u64 {
+    use crate::model::Status::{Created, Failed};
+    if head.zones & mask == 0 {
+        return 0;
+    }
+    let failed = if head.due <= at { head.counts.of(Failed) } else { 0 };
+    head.counts.of(Created) + failed
+}
+
+/// The earliest time at which a failed message of a mailing is due.
+pub fn next_due(mailing: &OpenMailing) -> Option<Timestamp> {
+    let blocks = mailing.progress.blocks.iter();
+    blocks.filter(|block| block.failed > 0).map(|block| block.due).min()
+}
+
+/// All time zones that customers have, by number; the first stands for none.
+pub fn zones<S: Source>(source: &S) -> Vec<String> {
+    let words = source.index().words(WordKind::Zone);
+    let numbers = 0..words.len();
+    numbers.filter_map(|number| words.get(number).map(|word| word.text.clone())).collect()
+}
+
+/// The highest key of the dictionary of zones; a cheap sign of whether it grew.
+pub fn zone_count<S: Source>(source: &S) -> u32 {
+    source.index().words(WordKind::Zone).len()
+}

@@ -1,0 +1,205 @@
+//! Batches: the unit of storage, lease and report. Members are written once; columns change.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Counts, Status, Timestamp};
+
+/// What finding work reads of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its messages by status.
+    pub counts: Counts,
+    /// No failed message is due before this.
+    pub due: Timestamp,
+    /// The lowest and the highest customer number.
+    pub customers: (u32, u32),
+    /// Whether it holds customers who came to match late; such batches are not in the order.
+    pub late: bool,
+    /// The zones of its messages that wait, as bits; the last bit stands for 63 and above. May
+    /// have bits too many, never too few.
+    pub zones: u64,
+    /// When it was expanded.
+    pub created_at: Timestamp,
+    /// Whether its messages are counted in the facets (done once all are final).
+    pub counted: bool,
+}
+
+impl Head {
+    /// Messages that are not final.
+    pub fn open(&self) -> u64 {
+        self.counts.open()
+    }
+
+    /// Whether a grant at `at` may find something here.
+    pub fn is_ready(&self, at: Timestamp) -> bool {
+        self.counts.of(Status::Created) > 0
+            || (self.counts.of(Status::Failed) > 0 && self.due <= at)
+    }
+
+    /// The bit of a zone.
+    pub fn zone_bit(zone: u16) -> u64 {
+        1 << zone.min(63)
+    }
+}
+
+/// The heads of 32 batches that follow each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heads {
+    /// In the order of batch numbers.
+    pub heads: Vec<Head>,
+}
+
+/// Who is in a batch, frozen for all attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// Customer numbers as differences, so that most take a byte.
+    steps: Vec<u32>,
+    /// Phone digits.
+    pub phones: Vec<u64>,
+    /// Zone numbers.
+    pub zones: Vec<u16>,
+    /// Tag numbers.
+    pub tags: Vec<u32>,
+    /// Operator numbers.
+    pub operators: Vec<u32>,
+}
+
+impl Members {
+    /// Adds a customer; the caller adds them in rising order of numbers.
+    pub fn push(&mut self, last: Option<u32>, customer: u32, row: (u64, u16, u32, u32)) {
+        self.steps.push(customer - last.unwrap_or_default());
+        self.phones.push(row.0);
+        self.zones.push(row.1);
+        self.tags.push(row.2);
+        self.operators.push(row.3);
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The customers' numbers, in rising order.
+    pub fn customers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.steps.iter().scan(0, |last, step| {
+            *last += step;
+            Some(*last)
+        })
+    }
+
+    /// The customer at an index.
+    pub fn customer(&self, index: usize) -> u32 {
+        self.steps[..=index].iter().sum()
+    }
+
+    /// The index of a customer, if it is a member.
+    pub fn index_of(&self, customer: u32) -> Option<usize> {
+        self.customers().position(|member| member == customer)
+    }
+}
+
+/// Why a message may already have been taken although it is not final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Its index in the batch.
+    pub index: u16,
+    /// It may go to its gateway again until then; never again where there is none.
+    pub repeat_until: Option<Timestamp>,
+    /// The gateway that may have it.
+    pub gateway: u64,
+}
+
+/// What changes of a batch's messages; one entry of each column per message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    /// Status numbers.
+    pub statuses: Vec<u8>,
+    /// The number of grants of each.
+    pub attempts: Vec<u16>,
+    /// When each last changed, in milliseconds after the batch was expanded.
+    pub changed_ms: Vec<u64>,
+    /// When failed messages are due, by index, in the order of indexes.
+    pub due: Vec<(u16, Timestamp)>,
+    /// How often messages were handed back untried, by index, in the order of indexes.
+    pub handed_back: Vec<(u16, u16)>,
+    /// Messages reported unsure, or done by an old attempt, in the order of indexes.
+    pub doubts: Vec<Doubt>,
+}
+
+impl Columns {
+    /// Columns of a batch just expanded.
+    pub fn new(len: usize, status: Status) -> Self {
+        Self {
+            statuses: vec![status as u8; len],
+            attempts: vec![0; len],
+            changed_ms: vec![0; len],
+            ..Self::default()
+        }
+    }
+
+    /// The status of one message.
+    ///
+    /// # Panics
+    /// If the index is beyond the batch or the byte is no status: damage that a checksum missed.
+    pub fn status(&self, index: usize) -> Status {
+        Status::from_u8(self.statuses[index]).expect("a stored status is one of eight")
+    }
+
+    /// When a failed message is due.
+    pub fn due_of(&self, index: usize) -> Option<Timestamp> {
+        find(&self.due, index).map(|at| self.due[at].1)
+    }
+
+    /// Sets when a failed message is due.
+    pub fn set_due(&mut self, index: usize, due: Timestamp) {
+        match self.due.binary_search_by_key(&(index as u16), |(i, _)| *i) {
+            Ok(at) => self.due[at].1 = due,
+            Err(at) => self.due.insert(at, (index as u16, due)),
+        }
+    }
+
+    /// Forgets when a message is due.
+    pub fn clear_due(&mut self, index: usize) {
+        if let Some(at) = find(&self.due, index) {
+            self.due.remove(at);
+        }
+    }
+
+    /// Tries of a message: its grants without those handed back untried.
+    pub fn tries(&self, index: usize) -> u16 {
+        let back = find(&self.handed_back, index).map_or(0, |at| self.handed_back[at].1);
+        self.attempts[index].saturating_sub(back)
+    }
+
+    /// Counts one handing back.
+    pub fn add_handed_back(&mut self, index: usize) {
+        match self.handed_back.binary_search_by_key(&(index as u16), |(i, _)| *i) {
+            Ok(at) => self.handed_back[at].1 = self.handed_back[at].1.saturating_add(1),
+            Err(at) => self.handed_back.insert(at, (index as u16, 1)),
+        }
+    }
+
+    /// The doubt about a message, if there is one.
+    pub fn doubt(&self, index: usize) -> Option<&Doubt> {
+        let key = index as u16;
+        self.doubts.binary_search_by_key(&key, |doubt| doubt.index).ok().map(|at| &self.doubts[at])
+    }
+
+    /// Adds a doubt. An older one stays as it is, but for one that forbids repeating: that wins.
+    pub fn add_doubt(&mut self, doubt: Doubt) {
+        match self.doubts.binary_search_by_key(&doubt.index, |d| d.index) {
+            Ok(at) if doubt.repeat_until.is_none() => self.doubts[at].repeat_until = None,
+            Ok(_) => {}
+            Err(at) => self.doubts.insert(at, doubt),
+        }
+    }
+}
+
+fn find<T>(column: &[(u16, T)], index: usize) -> Option<usize> {
+    column.binary_search_by_key(&(index as u16), |(i, _)| *i).ok()
+}

@@ -1,0 +1,77 @@
+//! Postmen and their leases. Leases live in slots that are used again, so that nothing piles up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Timestamp};
+
+/// A postman that may get leases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postman {
+    /// Its name.
+    pub name: PostmanName,
+    /// Its present epoch.
+    pub epoch: Epoch,
+    /// The nonce that it registered with.
+    pub nonce: u64,
+    /// The number of its last lease.
+    pub last: u64,
+}
+
+/// All postmen, in the order of their epochs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postmen {
+    /// One a name.
+    pub postmen: Vec<Postman>,
+}
+
+/// A lease in its slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its id.
+    pub id: LeaseId,
+    /// Whose messages.
+    pub mailing: MailingNumber,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+    /// Its messages, in the order of positions.
+    pub runs: Vec<Run>,
+    /// Messages not yet reported.
+    pub open: u32,
+}
+
+/// An open lease, for finding its slot and its end without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLease {
+    /// Its id.
+    pub id: LeaseId,
+    /// Its slot.
+    pub slot: u32,
+    /// Its mailing.
+    pub mailing: MailingNumber,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+}
+
+/// All open leases, in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLeases {
+    /// Each once.
+    pub leases: Vec<OpenLease>,
+}
+
+impl OpenLeases {
+    /// The open lease with this id.
+    pub fn find(&self, id: LeaseId) -> Option<&OpenLease> {
+        self.leases.binary_search_by_key(&id, |lease| lease.id).ok().map(|at| &self.leases[at])
+    }
+
+    /// The lowest slot that no open lease has.
+    pub fn free_slot(&self) -> u32 {
+        let mut taken: Vec<u32> = self.leases.iter().map(|lease| lease.slot).collect();
+        taken.sort_unstable();
+        let gap = taken.iter().zip(0u32..).find(|(slot, index)| **slot != *index);
+        gap.map_or(taken.len() as u32, |(_, index)| index)
+    }
+}

@@ -1,0 +1,114 @@
+//! Mailings: what was decided, the marks that time and people set, and how far each has come.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, Timestamp};
+
+/// How far a mailing has looked at the customers.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Cursor {
+    /// Customers below this number have been looked at.
+    pub customer: u32,
+    /// Changes below this number have been looked at.
+    pub change: u64,
+}
+
+/// How far a mailing that has ended still looks: as far as there was something at its end.
+pub type Bounds = Cursor;
+
+/// A mailing and its marks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailingRecord {
+    /// Its id.
+    pub id: MailingId,
+    /// What its owner decided.
+    pub spec: MailingSpec,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Set when its start came.
+    pub started_at: Option<Timestamp>,
+    /// Whether it was told to wait.
+    pub paused: bool,
+    /// Set when its end came, with how far it still looks.
+    pub ended: Option<(Timestamp, Bounds)>,
+    /// Set when it was told to stop for good.
+    pub cancelled_at: Option<Timestamp>,
+    /// Set when it was deleted: hidden from everyone.
+    pub deleted_at: Option<Timestamp>,
+    /// Set when nothing more can happen by itself: over, and every message final.
+    pub settled_at: Option<Timestamp>,
+}
+
+impl MailingRecord {
+    /// How it stands, as people see it.
+    pub fn status(&self) -> MailingStatus {
+        if self.cancelled_at.is_some() {
+            MailingStatus::Cancelled
+        } else if self.settled_at.is_some() {
+            MailingStatus::Finished
+        } else if self.paused {
+            MailingStatus::Paused
+        } else if self.started_at.is_some() {
+            MailingStatus::Active
+        } else {
+            MailingStatus::Scheduled
+        }
+    }
+
+    /// Whether nothing more is to be sent: ended, cancelled or deleted.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some() || self.cancelled_at.is_some() || self.deleted_at.is_some()
+    }
+
+    /// Whether it must learn of changes of customers: started and not over.
+    pub fn is_running(&self) -> bool {
+        self.started_at.is_some() && !self.is_over()
+    }
+}
+
+/// A summary of the batches whose heads share a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The highest customer number that the sweep in order had reached with this block.
+    pub last_customer: u32,
+    /// Messages waiting for their first turn, or handed back.
+    pub created: u32,
+    /// Messages waiting for another try.
+    pub failed: u32,
+    /// Messages under a lease.
+    pub sending: u32,
+    /// No failed message is due before this.
+    pub due: Timestamp,
+}
+
+/// How far a mailing has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Its messages by status.
+    pub counts: Counts,
+    /// How far it has looked at the customers.
+    pub cursor: Cursor,
+    /// The next batch's number.
+    pub batches: u32,
+    /// Blocks of heads below this hold only final messages.
+    pub first_open: u32,
+    /// A summary of each block of heads, from the first.
+    pub blocks: Vec<Block>,
+    /// Batches whose messages were added to their customers' totals, from the first.
+    pub folded: u32,
+    /// Batches whose messages are gone, from the first.
+    pub purged: u32,
+}
+
+/// Which mailings are in which stage of their life, each list in the order of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    /// Not settled.
+    pub open: Vec<MailingNumber>,
+    /// Settled; being added to their customers' totals.
+    pub settled: Vec<MailingNumber>,
+    /// Added to their customers' totals; their messages wait for retention.
+    pub folded: Vec<MailingNumber>,
+}

@@ -1,0 +1,62 @@
+//! The state's own position, its counters of numbers, and the dictionary's words.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Timestamp;
+
+/// Where the state stands. Rewritten with every entry, in the same sled batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Opaque position of the entry that was applied last; storage knows nothing of its form.
+    pub marker: Vec<u8>,
+    /// Running hash over everything written so far.
+    pub hash: u64,
+    /// The time of the entry that was applied last.
+    pub at: Timestamp,
+}
+
+/// Numbers given so far. Each only rises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Customers ever created: the next one's number.
+    pub customers: u32,
+    /// Customers deleted at present.
+    pub deleted: u32,
+    /// Mailings ever created: the last one's number.
+    pub mailings: u32,
+    /// The last postman's epoch.
+    pub epoch: u64,
+    /// Changes of existing customers ever noted: the next one's number.
+    pub changes: u64,
+    /// Changes below this number have been passed by every open mailing and are gone.
+    pub changes_from: u64,
+    /// Words in each dictionary, by the number of the kind.
+    pub words: [u32; 3],
+    /// Clients' keys ever taken: the next one's slot is this modulo the bound.
+    pub client_keys: u64,
+    /// The oldest client's key that still lives.
+    pub client_keys_from: u64,
+    /// Second reports of a token that said something else than the first.
+    pub conflicts: u64,
+}
+
+/// What a dictionary holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum WordKind {
+    /// Tags of customers.
+    Tag = 0,
+    /// Operators of customers.
+    Operator = 1,
+    /// Time zones of customers; number 0 means none.
+    Zone = 2,
+}
+
+/// A word of a dictionary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordRecord {
+    /// As it was written first.
+    pub text: String,
+    /// With its case folded by the proposer.
+    pub folded: String,
+}

@@ -1,0 +1,20 @@
+//! What stands under each key: the stored shapes, one file an aggregate.
+//!
+//! Records are columns where there are many of a kind (customers of a block, messages of a
+//! batch): few keys, few bytes, and a scan reads just what it compares.
+
+mod batches;
+mod customers;
+mod leases;
+mod mailings;
+mod meta;
+mod replies;
+mod totals;
+
+pub use batches::{Columns, Doubt, Head, Heads, Members};
+pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, DeletedBlock};
+pub use leases::{Lease, OpenLease, OpenLeases, Postman, Postmen};
+pub use mailings::{Block, Bounds, Cursor, MailingRecord, Progress, Roster};
+pub use meta::{Meta, Numbers, WordKind, WordRecord};
+pub use replies::{ClientReply, NodeReply, Proposer, Proposers};
+pub use totals::{CustomerTotals, Facet, Facets, Totals};

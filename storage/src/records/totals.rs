@@ -1,0 +1,52 @@
+//! Counts that outlive the messages they count.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Counts;
+
+/// All messages ever expanded, by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// By status.
+    pub counts: Counts,
+}
+
+/// Messages of settled mailings by customer, for one block of customers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerTotals {
+    /// Offset in the block and counts, in the order of offsets.
+    pub counts: Vec<(u8, Counts)>,
+}
+
+/// Final messages of one tag and operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facet {
+    /// The tag's number.
+    pub tag: u32,
+    /// The operator's number.
+    pub operator: u32,
+    /// By status.
+    pub counts: Counts,
+}
+
+/// Final messages of one UTC day, for sixteen tags and sixteen operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facets {
+    /// In the order of tags, then operators.
+    pub facets: Vec<Facet>,
+}
+
+impl Facets {
+    /// The counts of one pair, made where it is new.
+    pub fn counts_mut(&mut self, tag: u32, operator: u32) -> &mut Counts {
+        let key = (tag, operator);
+        let at = match self.facets.binary_search_by_key(&key, |f| (f.tag, f.operator)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.facets.insert(at, Facet { tag, operator, counts: Counts::default() });
+                at
+            }
+        };
+        &mut self.facets[at].counts
+    }
+}

@@ -1,0 +1,270 @@
+//! The whole state out of and into one checked file.
+//!
+//! sled has no snapshot reads. So while the state is copied, chunk by chunk in the order of keys,
+//! the changes of every entry applied meanwhile are appended to the same file; a fuzzy copy
+//! followed by all changes made during it is exact. One lock around the writer keeps the order:
+//! a chunk is read and written under it, so a change never comes before the copy of what it
+//! replaced.
+//!
+//! The file: magic, frames (`length`, `crc32`, payload), the last of which is the footer. A file
+//! without its footer, or with anything wrong in it, is refused.
+
+use std::{
+    fs::File,
+    io::{BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    changes::Writes,
+    codec,
+    error::Error,
+    keys::{Key, MetaKey},
+    records::Meta,
+    source::Source,
+    store::{Store, StoreOptions, View},
+};
+
+/// Leads every snapshot; the last byte is the version of the framing.
+const MAGIC: &[u8; 8] = b"nottysn\x01";
+/// Bytes of one chunk, about: the longest that applying may wait for an export.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of one frame, at most: an entry's changes fit with room to spare.
+const FRAME_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes between two syncs while writing, so that the log's own syncs do not stall behind one
+/// large one.
+const SYNC_BYTES: u64 = 4 * 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+enum Frame {
+    /// Keys and values as they were when this part was copied.
+    Copy(Vec<(Vec<u8>, Vec<u8>)>),
+    /// What one entry changed meanwhile.
+    Change(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    /// The end: where the state stood when the export ended.
+    Footer { meta: Meta, frames: u64 },
+}
+
+/// What an export wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportSummary {
+    /// The position that the snapshot stands at.
+    pub marker: Vec<u8>,
+    /// The running hash at that position.
+    pub hash: u64,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
+struct Writer {
+    file: BufWriter<File>,
+    path: PathBuf,
+    frames: u64,
+    bytes: u64,
+    unsynced: u64,
+}
+
+impl Writer {
+    fn create(path: &Path) -> Result<Self, Error> {
+        let wrap = |source| Error::File { path: path.to_owned(), source };
+        let mut file = BufWriter::with_capacity(256 * 1024, File::create(path).map_err(wrap)?);
+        file.write_all(MAGIC).map_err(wrap)?;
+        let bytes = MAGIC.len() as u64;
+        Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0 })
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
+        let payload = codec::encode(frame);
+        let mut head = [0; 8];
+        head[..4].copy_from_slice(&(payload.len() as u32).to_be_bytes());
+        head[4..].copy_from_slice(&crc32fast::hash(&payload).to_be_bytes());
+        let written = self.file.write_all(&head).and_then(|()| self.file.write_all(&payload));
+        written.map_err(|source| self.fault(source))?;
+        self.frames += 1;
+        self.bytes += (head.len() + payload.len()) as u64;
+        self.unsynced += payload.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.unsynced = 0;
+        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
+        synced.map_err(|source| self.fault(source))
+    }
+
+    fn fault(&self, source: std::io::Error) -> Error {
+        Error::File { path: self.path.clone(), source }
+    }
+}
+
+/// Appends the changes of entries to the file of a running export.
+pub(crate) struct Capture {
+    writer: Arc<Mutex<Writer>>,
+}
+
+impl Capture {
+    pub(crate) fn append(&self, writes: &Writes) -> Result<(), Error> {
+        let writes = writes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.writer.lock().frame(&Frame::Change(writes))
+    }
+}
+
+/// A running export.
+pub struct Export {
+    view: View,
+    writer: Arc<Mutex<Writer>>,
+    next: Vec<u8>,
+}
+
+impl Export {
+    pub(crate) fn begin(view: View, path: &Path) -> Result<(Self, Capture), Error> {
+        let writer = Arc::new(Mutex::new(Writer::create(path)?));
+        let capture = Capture { writer: writer.clone() };
+        Ok((Self { view, writer, next: Vec::new() }, capture))
+    }
+
+    /// Copies one bounded chunk; false once the whole state was read. Runs beside applying.
+    pub fn copy_some(&mut self) -> Result<bool, Error> {
+        let mut writer = self.writer.lock();
+        let chunk = self.read_chunk()?;
+        let Some((last, _)) = chunk.last() else {
+            return Ok(false);
+        };
+        self.next.clone_from(last);
+        self.next.push(0);
+        writer.frame(&Frame::Copy(chunk))?;
+        if writer.unsynced < SYNC_BYTES {
+            return Ok(true);
+        }
+        // Syncing under the lock would make applying wait for the disk.
+        writer.unsynced = 0;
+        writer.file.flush().map_err(|source| writer.fault(source))?;
+        let file = writer.file.get_ref().try_clone().map_err(|source| writer.fault(source))?;
+        let path = writer.path.clone();
+        drop(writer);
+        file.sync_data().map_err(|source| Error::File { path, source })?;
+        Ok(true)
+    }
+
+    fn read_chunk(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
+        self.view.read().scan(&self.next, |key, value| {
+            chunk.push((key.to_vec(), value.to_vec()));
+            bytes += key.len() + value.len();
+            bytes < CHUNK_BYTES
+        })?;
+        Ok(chunk)
+    }
+
+    pub(crate) fn end(self, meta: &Meta) -> Result<ExportSummary, Error> {
+        let mut writer = self.writer.lock();
+        let frames = writer.frames;
+        writer.frame(&Frame::Footer { meta: meta.clone(), frames })?;
+        writer.sync()?;
+        Ok(ExportSummary { marker: meta.marker.clone(), hash: meta.hash, bytes: writer.bytes })
+    }
+}
+
+/// Reads frames and checks them.
+struct Frames {
+    file: BufReader<File>,
+    path: PathBuf,
+    at: u64,
+    frames: u64,
+}
+
+impl Frames {
+    fn open(path: &Path) -> Result<Self, Error> {
+        let wrap = |source| Error::File { path: path.to_owned(), source };
+        let mut file = BufReader::with_capacity(256 * 1024, File::open(path).map_err(wrap)?);
+        let mut magic = [0; MAGIC.len()];
+        let read = file.read_exact(&mut magic);
+        let mut frames = Self { file, path: path.to_owned(), at: 0, frames: 0 };
+        if read.is_err() || magic != *MAGIC {
+            return Err(frames.damage("not a snapshot of this version"));
+        }
+        frames.at = MAGIC.len() as u64;
+        Ok(frames)
+    }
+
+    fn damage(&self, what: &'static str) -> Error {
+        Error::Snapshot { path: self.path.clone(), what, at: self.at }
+    }
+
+    fn next(&mut self) -> Result<Frame, Error> {
+        let mut head = [0; 8];
+        self.file.read_exact(&mut head).map_err(|_| self.damage("ends without its footer"))?;
+        let [a, b, c, d, e, f, g, h] = head;
+        let len = u32::from_be_bytes([a, b, c, d]) as usize;
+        if len > FRAME_BYTES {
+            return Err(self.damage("frame too long"));
+        }
+        let mut payload = vec![0; len];
+        self.file.read_exact(&mut payload).map_err(|_| self.damage("frame is cut"))?;
+        if crc32fast::hash(&payload) != u32::from_be_bytes([e, f, g, h]) {
+            return Err(self.damage("checksum does not match"));
+        }
+        let frame = codec::decode(&payload).map_err(|_| self.damage("frame does not decode"))?;
+        if let Frame::Footer { frames, .. } = &frame
+            && *frames != self.frames
+        {
+            return Err(self.damage("frames are missing"));
+        }
+        self.at += (head.len() + len) as u64;
+        self.frames += 1;
+        Ok(frame)
+    }
+
+    fn expect_end(&mut self) -> Result<(), Error> {
+        match self.file.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            _ => Err(self.damage("bytes follow the footer")),
+        }
+    }
+}
+
+/// Builds a new state directory from a snapshot. The file is checked whole.
+pub fn import_snapshot(
+    path: &Path,
+    into_dir: &Path,
+    options: StoreOptions,
+) -> Result<Store, Error> {
+    let mut frames = Frames::open(path)?;
+    let mut store = Store::open(into_dir, options.clone())?;
+    let meta = loop {
+        match frames.next()? {
+            Frame::Copy(pairs) => {
+                let writes = pairs.into_iter().map(|(key, value)| (key, Some(value))).collect();
+                store.restore(&writes)?;
+            }
+            Frame::Change(writes) => store.restore(&writes.into_iter().collect())?,
+            Frame::Footer { meta, .. } => break meta,
+        }
+    };
+    frames.expect_end()?;
+    store.restore(&Writes::from([(MetaKey.bytes(), Some(codec::encode(&meta)))]))?;
+    store.flush()?;
+    drop(store);
+    let store = Store::open(into_dir, options)?;
+    let found: Meta = store.view().read().get_or_default(&MetaKey)?;
+    if found != meta {
+        return Err(frames.damage("the state built from it stands elsewhere"));
+    }
+    Ok(store)
+}
+
+/// The marker of a snapshot, from its footer; the whole file is checked on the way.
+pub fn read_snapshot_marker(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut frames = Frames::open(path)?;
+    loop {
+        if let Frame::Footer { meta, .. } = frames.next()? {
+            frames.expect_end()?;
+            return Ok(meta.marker);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What rules and questions read from: the state as applied ([`Reader`](crate::Reader)), or the
+//! state with the changes of the present entry over it ([`Changes`](crate::changes::Changes)).
+
+use crate::{
+    codec,
+    error::Error,
+    index::Index,
+    keys::Key,
+    model::{CustomerId, Seq},
+    records::{WordKind, WordRecord},
+};
+
+/// Typed reads by key.
+pub trait Source {
+    /// Calls `read` with the bytes under a key.
+    fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error>;
+
+    /// What memory holds of the state.
+    fn index(&self) -> &Index;
+
+    /// The value under a key, none where nothing stands.
+    fn get<K: Key>(&self, key: &K) -> Result<Option<K::Value>, Error> {
+        self.with_bytes(&key.bytes(), |bytes| bytes.map(codec::decode).transpose())?
+    }
+
+    /// The value under a key that must be there.
+    fn need<K: Key>(&self, key: &K, what: &'static str) -> Result<K::Value, Error> {
+        self.get(key)?.ok_or(Error::Contradiction { what })
+    }
+
+    /// The value under a key, or an empty one.
+    fn get_or_default<K: Key>(&self, key: &K) -> Result<K::Value, Error>
+    where
+        K::Value: Default,
+    {
+        Ok(self.get(key)?.unwrap_or_default())
+    }
+
+    /// The number of a customer, present or deleted.
+    fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error>;
+
+    /// A word by its number.
+    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord>;
+}

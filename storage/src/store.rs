@@ -1,0 +1,318 @@
+//! The state on its disk: the only file, besides `changes` and `snapshot`, that names sled.
+//!
+//! A [`Store`] belongs to the state machine alone: it applies entries. Everyone else holds a
+//! [`View`]. Between them stands one lock: an entry is worked out while others read, then goes
+//! to sled as one atomic batch while nobody does. So a reader sees whole entries only, though sled
+//! has no snapshot reads. Readers hold the lock for microseconds: a page, never a scan.
+//!
+//! sled is kept replaceable: what it holds can be rebuilt from the last snapshot and the log.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::{
+    apply,
+    changes::{Changes, Layer, Writes, find_customer},
+    codec,
+    command::{Entry, Outcome},
+    error::Error,
+    index::Index,
+    keys::{ClientReplyKey, CustomerHashesKey, Key, MetaKey, NumbersKey, WordKey},
+    limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK},
+    model::{CustomerId, Seq},
+    records::{Meta, Numbers, WordKind, WordRecord},
+    snapshot::{Capture, Export, ExportSummary},
+    source::Source,
+};
+
+/// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
+const LEAF_FANOUT: usize = 16;
+
+/// The one tree that holds the state.
+pub type Tree = sled::Tree<LEAF_FANOUT>;
+
+/// How a state is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Bytes of memory for cached leaves, at most.
+    pub cache_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 128 * 1024 * 1024 }
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) tree: Tree,
+    pub(crate) index: RwLock<Index>,
+    unflushed_bytes: AtomicU64,
+    // Keeps the database open as long as anyone reads from it.
+    _db: sled::Db<LEAF_FANOUT>,
+}
+
+/// The state, and the only way to change it: apply an entry.
+pub struct Store {
+    shared: Arc<Shared>,
+    meta: Meta,
+    path: PathBuf,
+    capture: Option<Capture>,
+}
+
+/// A cheap, read-only handle on the state.
+#[derive(Clone)]
+pub struct View {
+    shared: Arc<Shared>,
+}
+
+/// The state as of one entry, for as long as this lives. Never hold one across a wait.
+pub struct Reader<'a> {
+    tree: &'a Tree,
+    index: RwLockReadGuard<'a, Index>,
+}
+
+/// Makes what was applied survive a crash; may run beside applying.
+#[derive(Clone)]
+pub struct Flusher {
+    shared: Arc<Shared>,
+}
+
+impl Store {
+    /// Opens the state in a directory, or makes an empty one there.
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, Error> {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity_bytes(options.cache_bytes)
+            .flush_every_ms(None)
+            .zstd_compression_level(1);
+        let db: sled::Db<LEAF_FANOUT> = config.open().map_err(Error::sled("open"))?;
+        let tree = db.open_tree("state").map_err(Error::sled("open tree"))?;
+        let index = RwLock::new(Index::default());
+        let shared = Shared { tree, index, unflushed_bytes: AtomicU64::new(0), _db: db };
+        let shared = Arc::new(shared);
+        let index = build_index(&View { shared: shared.clone() }.read())?;
+        *shared.index.write() = index;
+        let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
+        Ok(Self { shared, meta, path: dir.to_owned(), capture: None })
+    }
+
+    /// Applies an entry as one atomic batch together with its marker, and answers each command.
+    pub fn apply(&mut self, entry: &Entry, marker: &[u8]) -> Result<Vec<Outcome>, Error> {
+        let at = entry.at.max(self.meta.at);
+        let (outcomes, layer) = {
+            let index = self.shared.index.read();
+            let mut changes = Changes::new(&self.shared.tree, &index, at);
+            let outcomes = apply::entry(&mut changes, &entry.commands)?;
+            (outcomes, changes.into_layer())
+        };
+        self.meta.at = at;
+        self.commit(layer, marker)?;
+        Ok(outcomes)
+    }
+
+    /// Moves the marker alone, for entries that hold no commands.
+    pub fn mark(&mut self, marker: &[u8]) -> Result<(), Error> {
+        self.commit(Layer::default(), marker)
+    }
+
+    fn commit(&mut self, mut layer: Layer, marker: &[u8]) -> Result<(), Error> {
+        self.meta.hash = chain(self.meta.hash, &layer.writes);
+        self.meta.marker = marker.to_vec();
+        layer.writes.insert(MetaKey.bytes(), Some(codec::encode(&self.meta)));
+        let (batch, bytes) = batch(&layer.writes);
+        {
+            let mut index = self.shared.index.write();
+            self.shared.tree.apply_batch(batch).map_err(Error::sled("write"))?;
+            let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
+            index.ids.absorb(ids);
+            for (kind, word) in words.drain(..) {
+                index.words[kind as usize].push(word);
+            }
+            for (key, slot) in freed_keys.drain(..) {
+                if index.client_keys.get(&key) == Some(&slot) {
+                    index.client_keys.remove(&key);
+                }
+            }
+            index.client_keys.extend(client_keys.drain(..));
+        }
+        self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        match &self.capture {
+            Some(capture) => capture.append(&layer.writes),
+            None => Ok(()),
+        }
+    }
+
+    /// The marker of the last entry, none while the state is empty.
+    pub fn marker(&self) -> Option<Vec<u8>> {
+        (!self.meta.marker.is_empty()).then(|| self.meta.marker.clone())
+    }
+
+    /// The running hash of the state: the same on every node at the same position.
+    pub fn hash(&self) -> u64 {
+        self.meta.hash
+    }
+
+    /// Makes everything applied so far survive a crash.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.flusher().flush()
+    }
+
+    /// A handle that flushes beside applying.
+    pub fn flusher(&self) -> Flusher {
+        Flusher { shared: self.shared.clone() }
+    }
+
+    /// Bytes written since the last flush began.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.shared.unflushed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A read-only handle.
+    pub fn view(&self) -> View {
+        View { shared: self.shared.clone() }
+    }
+
+    /// Where the state lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins to write the state to a file: from now on, changes are captured.
+    pub fn begin_export(&mut self, path: &Path) -> Result<Export, Error> {
+        let (export, capture) = Export::begin(self.view(), path)?;
+        self.capture = Some(capture);
+        Ok(export)
+    }
+
+    /// Completes the file, between two entries: it then holds the state as of now.
+    pub fn end_export(&mut self, export: Export) -> Result<ExportSummary, Error> {
+        self.capture = None;
+        export.end(&self.meta)
+    }
+
+    /// Stops capturing after an export that failed.
+    pub fn abandon_export(&mut self) {
+        self.capture = None;
+    }
+
+    pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
+        let (batch, bytes) = batch(writes);
+        self.shared.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
+        self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl View {
+    /// Reads the state as of the entry applied last; entries wait while this is held.
+    pub fn read(&self) -> Reader<'_> {
+        Reader { tree: &self.shared.tree, index: self.shared.index.read() }
+    }
+}
+
+impl Flusher {
+    /// Makes everything applied before the call survive a crash.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.shared.unflushed_bytes.store(0, Ordering::Relaxed);
+        self.shared.tree.flush().map(|_| ()).map_err(Error::sled("flush"))
+    }
+}
+
+impl Reader<'_> {
+    /// Keys and values from `from` on, in order, until `take` says stop.
+    pub(crate) fn scan(
+        &self,
+        from: &[u8],
+        mut take: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Error> {
+        for pair in self.tree.range(from.to_vec()..) {
+            let (key, value) = pair.map_err(Error::sled("scan"))?;
+            if !take(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source for Reader<'_> {
+    fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error> {
+        let found = self.tree.get(key).map_err(Error::sled("read"))?;
+        Ok(read(found.as_deref()))
+    }
+
+    fn index(&self) -> &Index {
+        &self.index
+    }
+
+    fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error> {
+        find_customer(self, id, [&self.index.ids])
+    }
+
+    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
+        self.index.words(kind).get(number)
+    }
+}
+
+fn batch(writes: &Writes) -> (sled::Batch, u64) {
+    let mut batch = sled::Batch::default();
+    let mut bytes = 0;
+    for (key, value) in writes {
+        bytes += key.len() as u64;
+        match value {
+            Some(value) => {
+                bytes += value.len() as u64;
+                batch.insert(key.as_slice(), value.as_slice());
+            }
+            None => batch.remove(key.as_slice()),
+        }
+    }
+    (batch, bytes)
+}
+
+/// The next running hash: over the one before and all that is written, in the order of keys.
+fn chain(before: u64, writes: &Writes) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&before.to_be_bytes());
+    for (key, value) in writes {
+        hash.update(&(key.len() as u32).to_be_bytes());
+        hash.update(key);
+        let len = value.as_ref().map_or(u32::MAX, |value| value.len() as u32);
+        hash.update(&len.to_be_bytes());
+        hash.update(value.as_deref().unwrap_or_default());
+    }
+    hash.digest()
+}
+
+/// Reads what memory holds of the state from its records.
+fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
+    let mut index = Index::default();
+    let numbers: Numbers = reader.get_or_default(&NumbersKey)?;
+    for block in 0..numbers.customers.div_ceil(CUSTOMERS_PER_BLOCK) {
+        let hashes = reader.need(&CustomerHashesKey(block), "hashes of a block of customers")?;
+        for (hash, seq) in hashes.into_iter().zip(block * CUSTOMERS_PER_BLOCK..) {
+            index.ids.insert(hash, seq);
+        }
+    }
+    for kind in [WordKind::Tag, WordKind::Operator, WordKind::Zone] {
+        for number in 0..numbers.words[kind as usize] {
+            let word = reader.need(&WordKey(kind, number), "a word of a dictionary")?;
+            index.words[kind as usize].push(word);
+        }
+    }
+    for n in numbers.client_keys_from..numbers.client_keys {
+        let slot = (n % CLIENT_KEYS) as u32;
+        let kept = reader.need(&ClientReplyKey(slot), "a kept reply to a client")?;
+        index.client_keys.insert(kept.key, slot);
+    }
+    Ok(index)
+}
