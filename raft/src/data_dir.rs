@@ -96,7 +96,10 @@ impl DataDir {
 
     fn refuse_strangers(&self) -> Result<(), Error> {
         let names = RealFiles.list(&self.path).map_err(Error::file(&self.path))?;
-        match names.iter().find(|name| !["LOCK", "lost+found", "identity.new"].contains(&name.as_str())) {
+        match names
+            .iter()
+            .find(|name| !["LOCK", "lost+found", "identity.new"].contains(&name.as_str()))
+        {
             None => Ok(()),
             Some(name) => Err(self.refuse(format!(
                 "has no identity file but holds `{name}`: it is no data directory of notty; \

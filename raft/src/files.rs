@@ -34,7 +34,7 @@ pub trait Files: Send + Sync + 'static {
 /// One open file.
 pub trait File: Send + Sync {
     /// Its length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Reads as many bytes as `bytes` has, from an offset on.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
     /// Writes all bytes at an offset.
@@ -46,7 +46,7 @@ pub trait File: Send + Sync {
 
     /// The whole of it.
     fn read_all(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; self.len()? as usize];
+        let mut bytes = vec![0; self.size()? as usize];
         self.read_at(0, &mut bytes)?;
         Ok(bytes)
     }
@@ -104,7 +104,7 @@ impl Files for RealFiles {
 }
 
 impl File for fs::File {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 
@@ -242,7 +242,7 @@ struct MemoryFile {
 }
 
 impl File for MemoryFile {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.content.lock().now.len() as u64)
     }
 

@@ -28,6 +28,8 @@ pub mod node;
 mod proposal;
 mod snapshots;
 mod state_machine;
+#[cfg(test)]
+mod suite;
 mod types;
 
 pub use clock::{Clock, SystemClock};

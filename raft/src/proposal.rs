@@ -93,9 +93,8 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
     (commands, answers)
 }
 
-type Receiver = oneshot::Receiver<
-    Result<ClientWriteResponse<TypeConfig>, ClientWriteError<NodeId, Peer>>,
->;
+type Receiver =
+    oneshot::Receiver<Result<ClientWriteResponse<TypeConfig>, ClientWriteError<NodeId, Peer>>>;
 
 /// Waits for an entry and tells each of its commands what came of it.
 async fn answer(receiver: Receiver, answers: Vec<oneshot::Sender<Answer>>) {

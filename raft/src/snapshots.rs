@@ -29,7 +29,7 @@ pub(crate) struct Position {
 impl Position {
     pub(crate) fn from_marker(marker: Option<&[u8]>) -> Result<Self, Error> {
         match marker {
-            None => Ok(Self::default()),
+            None | Some([]) => Ok(Self::default()),
             Some(bytes) => Ok(codec::decode(bytes)?),
         }
     }

@@ -14,8 +14,7 @@ use std::{
 
 use notty_storage::{Flusher, Outcome, Store, StoreOptions, View, import_snapshot};
 use openraft::{
-    EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError,
-    storage::RaftStateMachine,
+    EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -27,8 +26,7 @@ use crate::{
     log_store::blocking,
     snapshots::{Position, Snapshots},
     types::{
-        LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError,
-        TypeConfig,
+        LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
     },
 };
 

@@ -34,21 +34,20 @@ pub struct SnapshotFile {
 }
 
 /// A node's number in the cluster; never given twice.
-pub type NodeId = u64;
+pub(crate) type NodeId = u64;
 /// A position in the log.
-pub type LogId = openraft::LogId<NodeId>;
+pub(crate) type LogId = openraft::LogId<NodeId>;
 /// An entry of the log.
-pub type LogEntry = openraft::Entry<TypeConfig>;
+pub(crate) type LogEntry = openraft::Entry<TypeConfig>;
 /// A vote.
-pub type Vote = openraft::Vote<NodeId>;
+pub(crate) type Vote = openraft::Vote<NodeId>;
 /// The members of the cluster and the entry that made them so.
-pub type Membership = openraft::StoredMembership<NodeId, Peer>;
+pub(crate) type Membership = openraft::StoredMembership<NodeId, Peer>;
 /// What a snapshot stands for.
-pub type SnapshotMeta = openraft::SnapshotMeta<NodeId, Peer>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<NodeId, Peer>;
 /// A snapshot and what it stands for.
-pub type Snapshot = openraft::Snapshot<TypeConfig>;
+pub(crate) type Snapshot = openraft::Snapshot<TypeConfig>;
 /// A fault of this node's disk, as openraft passes it on.
-pub type StorageError = openraft::StorageError<NodeId>;
+pub(crate) type StorageError = openraft::StorageError<NodeId>;
 /// The consensus itself.
-pub type Raft = openraft::Raft<TypeConfig>;
-
+pub(crate) type Raft = openraft::Raft<TypeConfig>;

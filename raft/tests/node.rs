@@ -117,7 +117,9 @@ async fn a_state_that_does_not_open_is_set_aside_and_rebuilt() -> Result {
     let mut files = vec![dir.path().join("state")];
     while let Some(path) = files.pop() {
         if path.is_dir() {
-            files.extend(std::fs::read_dir(path)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?);
+            files.extend(
+                std::fs::read_dir(path)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?,
+            );
         } else if !path.ends_with("CURRENT") {
             let bytes = std::fs::read(&path)?;
             std::fs::write(&path, bytes.iter().map(|b| b ^ 0x55).collect::<Vec<_>>())?;

@@ -107,7 +107,8 @@ pub(crate) fn load<T: DeserializeOwned>(
     }
     let file = files.open(path).map_err(Error::file(path))?;
     let bytes = file.read_all().map_err(Error::file(path))?;
-    let len = bytes.get(..4).map_or(0, |len| u32::from_be_bytes(len.try_into().unwrap_or_default()));
+    let len =
+        bytes.get(..4).map_or(0, |len| u32::from_be_bytes(len.try_into().unwrap_or_default()));
     match unseal(&bytes) {
         Some(value) if bytes.len() == len as usize + 8 => Ok(Some(value)),
         _ => {

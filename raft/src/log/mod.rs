@@ -14,6 +14,8 @@
 pub(crate) mod marks;
 pub(crate) mod record;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::VecDeque,
@@ -159,7 +161,8 @@ impl Log {
     }
 
     fn refuse_below(&self, index: Option<u64>, whose: &str) -> Result<(), Error> {
-        let Some(index) = index.filter(|index| self.last.is_none_or(|last| last.index < *index)) else {
+        let Some(index) = index.filter(|index| self.last.is_none_or(|last| last.index < *index))
+        else {
             return Ok(());
         };
         let end = self.segments.back();
@@ -289,7 +292,8 @@ impl Log {
     /// Entries of a range of indexes; those that are not there are left out.
     pub fn read(&self, range: impl RangeBounds<u64>) -> Result<Vec<LogEntry>, Error> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
-        let first_kept = self.marks.purged.map_or(0, |purged| purged.index + 1);
+        let purged_end = self.marks.purged.map_or(0, |purged| purged.index + 1);
+        let first_kept = self.segments.front().map_or(0, |segment| segment.first).max(purged_end);
         let end_kept = self.segments.back().map_or(0, Segment::end);
         let from = match range.start_bound() {
             Included(index) => *index,
