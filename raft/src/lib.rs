@@ -35,7 +35,7 @@ mod types;
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ProposeError};
 pub use leadership::Leadership;
-pub use node::{Node, NodeOptions, NodeStatus};
+pub use node::{AppliedChanges, Member, Node, NodeOptions, NodeStatus};
 pub use proposal::Applied;
 pub use types::Peer;
 

@@ -190,6 +190,11 @@ impl Node {
         self.shared.applied().borrow().index().unwrap_or(0)
     }
 
+    /// Notices every time that the state here has changed.
+    pub fn applied_changes(&self) -> AppliedChanges {
+        AppliedChanges(self.shared.applied())
+    }
+
     /// Waits until the state here reflects a position; false if it does not in time.
     pub async fn wait_applied(&self, index: u64, at_most: Duration) -> bool {
         let mut applied = self.shared.applied();
@@ -285,6 +290,16 @@ impl Node {
         self.compacter.abort();
         self.raft.shutdown().await.map_err(|error| Error::Raft(error.to_string()))?;
         blocking(|| self.shared.flush())
+    }
+}
+
+/// Notices changes of the state.
+pub struct AppliedChanges(watch::Receiver<Position>);
+
+impl AppliedChanges {
+    /// Waits for a change since the last one noticed; false if the node is gone.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
     }
 }
 

@@ -109,9 +109,8 @@ impl Gateway {
         };
         let host_header = header(authority.as_str(), "the host")?;
         let bearer = format!("Bearer {}", options.token);
-        let mut authorization = (!options.token.is_empty())
-            .then(|| header(&bearer, "the token"))
-            .transpose()?;
+        let mut authorization =
+            (!options.token.is_empty()).then(|| header(&bearer, "the token")).transpose()?;
         if let Some(value) = &mut authorization {
             value.set_sensitive(true);
         }

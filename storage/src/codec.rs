@@ -23,6 +23,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// A 64-bit hash of bytes, the same on every machine and in every version.
+pub fn hash(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
+}
+
 /// Decodes what [`encode`] wrote; trailing bytes are damage.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let (format, body) = bytes.split_first().ok_or(Error::Format { found: None })?;

@@ -36,8 +36,9 @@ use crate::{
 /// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
 const LEAF_FANOUT: usize = 16;
 
-/// Handles of the tree kept for readers to come, at most.
-const IDLE_TREES: usize = 32;
+/// Handles of the tree kept for readers to come, at most: more than there are threads, because
+/// sled flushes when one is dropped.
+const IDLE_TREES: usize = 1_024;
 
 /// The one tree that holds the state.
 pub type Tree = sled::Tree<LEAF_FANOUT>;

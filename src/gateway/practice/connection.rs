@@ -14,7 +14,8 @@ use super::{Act, Behaviour, Practice};
 /// Bytes of a request, at most.
 const REQUEST_BYTES: usize = 64 * 1024;
 /// The answer to a message that was taken.
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n\
+const OK: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n\
     {\"code\":0,\"message\":\"OK\"}";
 
 /// What a message's request says.

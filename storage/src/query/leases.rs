@@ -2,8 +2,11 @@
 
 use crate::{
     error::Error,
-    keys::{ColumnsKey, LeaseKey, MailingKey, MembersKey, OpenLeasesKey, PostmenKey},
-    limits::BATCH_STRIDE_BITS,
+    keys::{
+        ColumnsKey, DeletedKey, LeaseKey, MailingKey, MembersKey, NumbersKey, OpenLeasesKey,
+        PostmenKey,
+    },
+    limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
     model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
     records::{Columns, Lease, Members, OpenLease, Postman},
     source::Source,
@@ -51,6 +54,34 @@ pub fn messages<S: Source>(
         }
     }
     Ok(leased)
+}
+
+/// Positions, among runs that were granted, of messages whose customers are deleted now.
+pub fn of_deleted<S: Source>(
+    source: &S,
+    mailing: MailingNumber,
+    runs: &[Run],
+) -> Result<Vec<u32>, Error> {
+    if source.get_or_default(&NumbersKey)?.deleted == 0 {
+        return Ok(Vec::new());
+    }
+    let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
+    for position in runs.iter().flat_map(|run| run.first..run.first + u32::from(run.len)) {
+        let (number, index) = MessageId { mailing, position }.address();
+        if batch != Some(number) {
+            let members = source.get(&MembersKey(mailing, number))?;
+            customers = members.map_or_else(Vec::new, |members| members.customers().collect());
+            batch = Some(number);
+        }
+        let Some(customer) = customers.get(index) else {
+            continue;
+        };
+        let block = source.get_or_default(&DeletedKey(customer / DELETED_PER_BLOCK))?;
+        if block.contains(customer % DELETED_PER_BLOCK) {
+            found.push(position);
+        }
+    }
+    Ok(found)
 }
 
 /// What a mailing says.

@@ -1,0 +1,356 @@
+//! Customers: create, read, list, replace, delete.
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+    routing::{get, post},
+};
+use notty_storage::{
+    Action, Command, Error, Rejection, Reply,
+    command::{CustomerRow, PutCustomers, PutMode},
+    model::{Customer, CustomerId, Filter, Invalid, Name, Phone, Seq, Word, ZoneName, fold},
+    query::{self, customers::CustomerFilter},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Answer, Api, ApiError, IdempotencyKey, Problem, done, import,
+    input::{Fields, JsonBody, Params},
+    reply, with_location,
+};
+
+/// Parts of a list that one answer looks at, at most.
+const PARTS: usize = 50;
+/// How often a write waits for a deletion's sweep to end.
+const BUSY_TRIES: u32 = 20;
+
+/// A customer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct CustomerBody {
+    /// Letters, digits and `-`, up to 64; absent in a create: a UUID is given.
+    #[schema(example = "customer-0000001")]
+    pub(super) id: String,
+    /// What it is called; may be empty.
+    #[schema(example = "Анастасия Алексеева")]
+    pub(super) name: String,
+    /// E.164: `+` and 10 to 15 digits.
+    #[schema(example = "+79161112233")]
+    pub(super) phone: String,
+    /// The mobile operator; may be empty.
+    #[schema(example = "МТС")]
+    pub(super) operator: String,
+    /// Anything to filter by; may be empty.
+    #[schema(example = "clients.moscow.new")]
+    pub(super) tag: String,
+    /// IANA name; absent: the configured one counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Europe/Moscow")]
+    pub(super) timezone: Option<String>,
+}
+
+impl From<Customer> for CustomerBody {
+    fn from(customer: Customer) -> Self {
+        Self {
+            id: customer.id.as_str().to_owned(),
+            name: customer.name,
+            phone: customer.phone.to_string(),
+            operator: customer.operator,
+            tag: customer.tag,
+            timezone: customer.timezone,
+        }
+    }
+}
+
+/// A page of customers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CustomerPage {
+    /// In the order of their creation.
+    items: Vec<CustomerBody>,
+    /// What `after` takes for the page that follows; null at the end.
+    #[schema(example = "100")]
+    next: Option<String>,
+}
+
+/// A customer that was checked, and not yet put in a command.
+pub(super) struct CheckedCustomer {
+    pub(super) id: CustomerId,
+    pub(super) name: String,
+    pub(super) phone: Phone,
+    pub(super) operator: String,
+    pub(super) tag: String,
+    pub(super) zone: Option<String>,
+}
+
+/// Where a customer's id comes from.
+pub(super) enum IdFrom<'a> {
+    /// The body, or a new UUID.
+    Body,
+    /// The path; the body may repeat it.
+    Path(&'a CustomerId),
+}
+
+/// Checks a customer field by field.
+pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CheckedCustomer> {
+    let id = fields.optional_text("id");
+    let given = id.is_some();
+    let id = fields.parse("id", id, CustomerId::parse);
+    let id = match (id_from, id) {
+        (IdFrom::Path(path), Some(id)) if id != **path => {
+            fields.fault("id", "id_mismatch", "differs from the id in the path");
+            None
+        }
+        (IdFrom::Path(path), _) => Some((*path).clone()),
+        (IdFrom::Body, None) if !given => CustomerId::parse(&uuid::Uuid::new_v4().to_string()).ok(),
+        (IdFrom::Body, id) => id,
+    };
+    let name = fields.optional_text("name");
+    let name = fields.parse("name", Some(name.unwrap_or_default()), Name::parse);
+    let phone = fields.text("phone");
+    let phone = fields.parse("phone", phone, Phone::parse);
+    let operator = fields.optional_text("operator");
+    let operator = fields.parse("operator", Some(operator.unwrap_or_default()), Word::parse);
+    let tag = fields.optional_text("tag");
+    let tag = fields.parse("tag", Some(tag.unwrap_or_default()), Word::parse);
+    let zone = fields.optional_text("timezone");
+    let had_zone = zone.is_some();
+    let zone = fields.parse("timezone", zone, known_zone);
+    if had_zone && zone.is_none() {
+        return None;
+    }
+    Some(CheckedCustomer {
+        id: id?,
+        name: name?.into_string(),
+        phone: phone?,
+        operator: operator?.into_string(),
+        tag: tag?.into_string(),
+        zone,
+    })
+}
+
+/// A time zone that the database knows, in its own spelling.
+fn known_zone(text: &str) -> Result<String, Invalid> {
+    let name = ZoneName::parse(text)?;
+    match jiff::tz::TimeZone::get(name.as_str()) {
+        Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
+        Err(_) => {
+            let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
+            Err(Invalid::new("invalid_timezone", detail))
+        }
+    }
+}
+
+/// A command that writes one customer.
+fn put_one(customer: CheckedCustomer, mode: PutMode) -> Action {
+    let CheckedCustomer { id, name, phone, operator, tag, zone } = customer;
+    Action::PutCustomers(PutCustomers {
+        mode,
+        tags: vec![(tag.clone(), fold(&tag))],
+        operators: vec![(operator.clone(), fold(&operator))],
+        zones: zone.iter().cloned().collect(),
+        rows: vec![CustomerRow { id, name, phone, tag: 0, operator: 0, zone: zone.map(|_| 0) }],
+    })
+}
+
+/// Writes one customer; one whose deletion is still being swept is waited for.
+async fn write_one(api: &Api, command: Command) -> Result<(Customer, u64), ApiError> {
+    for attempt in 0.. {
+        let applied = api.node.propose(command.clone()).await;
+        match applied {
+            Err(notty_raft::ProposeError::Rejected {
+                rejection: Rejection::CustomerBusy, ..
+            }) if attempt < BUSY_TRIES => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(error.into()),
+            Ok(applied) => match applied.reply {
+                Reply::Customer(customer) => return Ok((*customer, applied.index)),
+                _ => break,
+            },
+        }
+    }
+    let detail = "the write was answered otherwise than by a customer";
+    Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected_reply", detail))
+}
+
+pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
+    // What cannot be an id is not there.
+    CustomerId::parse(id).map_err(|_| ApiError::not_found("customer"))
+}
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, replace, remove))
+        .routes(routes!(import::import))
+}
+
+/// The routes of the first Notty.
+pub(super) fn aliases() -> Router<Api> {
+    Router::new()
+        .route("/customer", post(create))
+        .route("/customer/{id}", get(read).post(replace).delete(remove))
+}
+
+/// Create a customer
+///
+/// Without an id, a UUID is given.
+#[utoipa::path(post, path = "/customers", tag = "customers",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+    request_body = CustomerBody,
+    responses(
+        (status = 201, body = CustomerBody),
+        (status = 400, body = Problem, description = "Faults in fields, all at once", content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, description = "`customer_exists`", content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, description = "`idempotency_key_reused`", content_type = "application/problem+json"),
+        (status = 503, body = Problem, description = "`no_leader`, `overloaded`, `too_many_keys`, `customer_busy`", content_type = "application/problem+json"),
+        (status = 504, body = Problem, description = "`outcome_unknown`", content_type = "application/problem+json"),
+    ))]
+async fn create(
+    State(api): State<Api>,
+    key: IdempotencyKey,
+    params: Params,
+    body: JsonBody,
+) -> Answer {
+    let JsonBody { mut fields, bytes } = body;
+    params.finish()?;
+    let customer = check(&mut fields, &IdFrom::Body);
+    let customer = fields.finish(customer)?;
+    let command = key.bind(put_one(customer, PutMode::Create), &bytes);
+    let (customer, index) = write_one(&api, command).await?;
+    let path = format!("/customers/{}", customer.id);
+    Ok(with_location(reply(StatusCode::CREATED, index, &CustomerBody::from(customer)), &path))
+}
+
+/// List customers
+///
+/// Filters are SQL `ILIKE` patterns. A page may hold fewer than asked for and still have a next.
+#[utoipa::path(get, path = "/customers", tag = "customers",
+    params(
+        ("tag" = Option<String>, Query, example = "clients.moscow.%"),
+        ("operator" = Option<String>, Query, example = "мтс"),
+        ("phone" = Option<String>, Query, example = "+7916%"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = CustomerPage),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn list(State(api): State<Api>, mut params: Params) -> Answer {
+    let any = Filter::default;
+    let filter = CustomerFilter {
+        tag: params.parse("tag", Filter::parse).unwrap_or_else(any),
+        operator: params.parse("operator", Filter::parse).unwrap_or_else(any),
+        phone: params.parse("phone", Filter::parse).unwrap_or_else(any),
+    };
+    let limit = params.limit();
+    let after = params.after();
+    params.finish()?;
+    let mut from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
+    let (mut items, mut next) = (Vec::new(), None);
+    let index = api.node.applied_index();
+    for _ in 0..PARTS {
+        let wanted = limit - items.len();
+        let page = api.ask(|reader| query::customers::list(reader, &filter, from, wanted))?;
+        items.extend(page.items.into_iter().map(CustomerBody::from));
+        next = page.next;
+        match page.next {
+            Some(seq) if items.len() < limit => from = seq,
+            _ => break,
+        }
+    }
+    let next = next.map(|seq| seq.0.to_string());
+    Ok(reply(StatusCode::OK, index, &CustomerPage { items, next }))
+}
+
+/// Read a customer
+#[utoipa::path(get, path = "/customers/{id}", tag = "customers",
+    params(("id" = String, Path, example = "customer-0000001")),
+    responses(
+        (status = 200, body = CustomerBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    let id = parse_id(&id)?;
+    let index = api.node.applied_index();
+    let customer = api.ask(|reader| query::customers::get(reader, &id))?;
+    let customer = customer.ok_or_else(|| ApiError::not_found("customer"))?;
+    Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
+}
+
+/// Replace a customer
+///
+/// Takes the whole object; the id comes from the path.
+#[utoipa::path(put, path = "/customers/{id}", tag = "customers",
+    params(("id" = String, Path, example = "customer-0000001")),
+    request_body = CustomerBody,
+    responses(
+        (status = 200, body = CustomerBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn replace(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    key: IdempotencyKey,
+    params: Params,
+    body: JsonBody,
+) -> Answer {
+    let JsonBody { mut fields, bytes } = body;
+    params.finish()?;
+    let id = parse_id(&id)?;
+    let customer = check(&mut fields, &IdFrom::Path(&id));
+    let customer = fields.finish(customer)?;
+    let command = key.bind(put_one(customer, PutMode::Update), &bytes);
+    let (customer, index) = write_one(&api, command).await?;
+    Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
+}
+
+/// Delete a customer
+///
+/// Its data is erased, its messages that wait are cancelled, and it gets nothing more.
+#[utoipa::path(delete, path = "/customers/{id}", tag = "customers",
+    params(("id" = String, Path, example = "customer-0000001")),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn remove(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    let id = parse_id(&id)?;
+    let applied = api.write(Command::new(Action::DeleteCustomer { id })).await?;
+    let response: Response = done(applied.index);
+    Ok(response)
+}
+
+/// Whether an id is a customer's, and which number it has.
+pub(super) fn number<S: notty_storage::Source>(
+    source: &S,
+    id: &CustomerId,
+) -> Result<Option<Seq>, Error> {
+    match source.find_customer(id)? {
+        Some(seq) => Ok(query::customers::by_seq(source, seq)?.map(|_| seq)),
+        None => Ok(None),
+    }
+}

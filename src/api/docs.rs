@@ -1,0 +1,102 @@
+//! The API's own description: the OpenAPI document, and a page to read and try it.
+//!
+//! The page works without the network: Scalar's script (`@scalar/api-reference` 1.72.1, MIT) is
+//! part of the binary, packed.
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        SecurityRequirement,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+use utoipa_scalar::Scalar;
+
+use super::{Api, routes as api_routes};
+
+/// Scalar's script, packed by gzip.
+const SCRIPT: &[u8] = include_bytes!("scalar.js.gz");
+
+/// The page: no fonts, proxies or reports from elsewhere.
+const PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>notty API</title>
+</head>
+<body>
+<script id="api-reference" type="application/json"
+  data-configuration='{"withDefaultFonts":false,"telemetry":false,"showDeveloperTools":"never","agent":{"disabled":true},"hideClientButton":true}'>$spec</script>
+<script src="/docs/scalar.js"></script>
+</body>
+</html>
+"#;
+
+/// What stands above the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "notty", license(name = "MIT OR Apache-2.0"),
+        description = "Sends SMS mailings: every customer that a mailing's filters match gets its \
+            text between its start and its end, at most once.\n\nJSON in and out, UTF-8, times in \
+            RFC 3339. Unknown fields and parameters are refused. Errors are RFC 9457 problems with \
+            a stable `code`; a request that does not pass validation is told all its faults at \
+            once in `errors`.\n\nEvery answer carries `Notty-Index`, the log position it reflects. \
+            A request with `Notty-Min-Index: N` waits until the node has applied N, and \
+            `?consistency=linearizable` asks the leader first."),
+    tags(
+        (name = "customers", description = "Who may get messages"),
+        (name = "mailings", description = "What is said to whom, and when"),
+        (name = "messages", description = "What became of each"),
+        (name = "stats", description = "Counts by status; every message is in exactly one"),
+        (name = "node", description = "The node and its cluster"),
+    ),
+)]
+struct Head;
+
+pub(super) fn head() -> utoipa::openapi::OpenApi {
+    let mut document = Head::openapi();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", bearer);
+    let none: [&str; 0] = [];
+    document.security = Some(vec![SecurityRequirement::new("token", none)]);
+    document
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api_routes().into_openapi()
+}
+
+/// The document and the page.
+pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router<Api> {
+    let json = Bytes::from(document.to_json().expect("a document of our own has a JSON form"));
+    let page = Scalar::new(document.clone()).custom_html(PAGE).to_html();
+    let show = move || async move { Html(page.clone()) };
+    let document = move || async move {
+        ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
+    };
+    Router::new()
+        .route("/openapi.json", get(document))
+        .route("/docs", get(show.clone()))
+        .route("/docs/", get(show))
+        .route("/docs/scalar.js", get(script))
+}
+
+async fn script() -> Response {
+    let mut response = Bytes::from_static(SCRIPT).into_response();
+    let headers = response.headers_mut();
+    let value = HeaderValue::from_static;
+    headers.insert(header::CONTENT_TYPE, value("text/javascript; charset=utf-8"));
+    headers.insert(header::CONTENT_ENCODING, value("gzip"));
+    headers.insert(header::CACHE_CONTROL, value("public, max-age=86400"));
+    response
+}

@@ -1,0 +1,141 @@
+//! What every request goes through before its handler: its token, and the position it waits for.
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use subtle::ConstantTimeEq;
+
+use super::{
+    Api,
+    error::{ApiError, Fault, NOTTY_INDEX},
+};
+use crate::config::{Role, TokenConfig};
+
+/// How long a request waits for the position it asks for.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Who may use the API; nobody named: everyone.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens(Vec<TokenConfig>);
+
+/// Whose token a request carries.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) String);
+
+impl Tokens {
+    /// As configured.
+    pub fn new(tokens: Vec<TokenConfig>) -> Self {
+        Self(tokens)
+    }
+
+    /// The owner of a token. Compares in constant time, all tokens each time.
+    fn find(&self, given: &str) -> Option<&TokenConfig> {
+        let same = |token: &&TokenConfig| {
+            bool::from(token.token.expose().as_bytes().ct_eq(given.as_bytes()))
+        };
+        self.0.iter().filter(same).last()
+    }
+}
+
+/// Routes that need no token.
+fn is_open(path: &str) -> bool {
+    matches!(
+        path,
+        "/healthz" | "/readyz" | "/docs" | "/docs/" | "/docs/scalar.js" | "/openapi.json"
+    )
+}
+
+/// What a request needs.
+fn needed_role(method: &Method, path: &str) -> Role {
+    match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS => Role::Reader,
+        // A preview creates nothing.
+        Method::POST if path == "/mailings/preview" => Role::Reader,
+        _ if path.starts_with("/cluster") => Role::Admin,
+        _ => Role::Operator,
+    }
+}
+
+fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
+    if api.tokens.0.is_empty() || is_open(request.uri().path()) {
+        return Ok(Caller(String::new()));
+    }
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let Some(token) = given.and_then(|given| api.tokens.find(given.trim())) else {
+        let detail = "a token is needed: Authorization: Bearer {token}";
+        let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        let scheme = HeaderValue::from_static("Bearer");
+        return Err(error.with_header(header::WWW_AUTHENTICATE, scheme));
+    };
+    if token.role < needed_role(request.method(), request.uri().path()) {
+        let detail = format!("the role of token `{}` does not allow this", token.name);
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    Ok(Caller(token.name.clone()))
+}
+
+/// Waits until the state reflects what the request asks for.
+async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
+    if let Some(value) = headers.get("notty-min-index") {
+        let index = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let Some(index) = index else {
+            let detail = "the Notty-Index of an answer is needed";
+            let fault = Fault::new("Notty-Min-Index", "invalid_index", detail);
+            return Err(ApiError::invalid(vec![fault]));
+        };
+        if !api.node.wait_applied(index, WAIT).await {
+            let detail = format!("this node has not applied position {index} yet");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(ApiError::new(status, "index_not_reached", detail).retry_after(1));
+        }
+    }
+    let query = uri.query().unwrap_or_default();
+    for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(n, _)| n == "consistency") {
+        match &*value {
+            "linearizable" => api.node.linearize().await?,
+            _ => {
+                let detail = "the only consistency that can be asked for is `linearizable`";
+                let fault = Fault::new("consistency", "invalid_consistency", detail);
+                return Err(ApiError::invalid(vec![fault]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks a request, passes it on, and counts it.
+pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().to_string();
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("unknown", MatchedPath::as_str).to_owned();
+    let checked = match authorize(&api, &request) {
+        Ok(caller) => {
+            let (headers, uri) = (request.headers().clone(), request.uri().clone());
+            await_position(&api, headers, uri).await.map(|()| caller)
+        }
+        Err(error) => Err(error),
+    };
+    // Taken before the state is read: the answer reflects at least this.
+    let index = api.node.applied_index();
+    let mut response = match checked {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    response.headers_mut().entry(NOTTY_INDEX).or_insert_with(|| index.into());
+    let status = response.status();
+    api.metrics.requested(&method, &route, status.as_u16(), began.elapsed());
+    if status.is_server_error() {
+        tracing::warn!(method, route, status = status.as_u16(), "a request could not be served");
+    }
+    response
+}

@@ -1,0 +1,162 @@
+//! Messages: one, a list.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use notty_storage::{
+    model::{CustomerId, Invalid, MailingId, Message, MessageId, Status},
+    query::{self, messages::MessageFilter},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Answer, Api, ApiError, Problem, customers, input::Params, mailings::time_text, reply};
+
+/// Parts of a list that one answer looks at, at most.
+const PARTS: usize = 50;
+
+/// A message.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct MessageBody {
+    /// A 63-bit number, the same that the gateway gets.
+    #[schema(example = "4294967296")]
+    id: String,
+    /// Its mailing.
+    #[schema(example = "spring-sale")]
+    mailing_id: String,
+    /// Its customer.
+    #[schema(example = "customer-0000001")]
+    customer_id: String,
+    /// The phone that it was expanded with.
+    #[schema(example = "+79161112233")]
+    phone: String,
+    /// What it says.
+    #[schema(example = "Скидка 20 % на всё до воскресенья!")]
+    text: String,
+    /// What has become of it.
+    #[schema(example = "done")]
+    status: String,
+    /// Tries, without what was handed back untried.
+    #[schema(example = 1)]
+    attempts: u16,
+    /// When it was expanded.
+    #[schema(example = "2026-11-23T10:00:00.123Z")]
+    created_at: String,
+    /// When its status last changed.
+    #[schema(example = "2026-11-23T10:00:01.456Z")]
+    updated_at: String,
+    /// When the gateway's taking it was recorded; only if it is `done`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11-23T10:00:01.456Z")]
+    sent_at: Option<String>,
+}
+
+impl From<Message> for MessageBody {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id.to_string(),
+            mailing_id: message.mailing_id.as_str().to_owned(),
+            customer_id: message.customer_id.as_str().to_owned(),
+            phone: message.phone.to_string(),
+            text: message.text,
+            status: message.status.name().to_owned(),
+            attempts: message.attempts,
+            created_at: time_text(message.created_at),
+            updated_at: time_text(message.updated_at),
+            sent_at: message.sent_at.map(time_text),
+        }
+    }
+}
+
+/// A page of messages.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessagePage {
+    /// In the order of their ids.
+    items: Vec<MessageBody>,
+    /// What `after` takes for the page that follows; null at the end.
+    #[schema(example = "4294967396")]
+    next: Option<String>,
+}
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(read)).routes(routes!(list))
+}
+
+/// The route of the first Notty.
+pub(super) fn aliases() -> axum::Router<Api> {
+    axum::Router::new().route("/message/{id}", axum::routing::get(read))
+}
+
+/// Read a message
+#[utoipa::path(get, path = "/messages/{id}", tag = "messages",
+    params(("id" = String, Path, example = "4294967296")),
+    responses(
+        (status = 200, body = MessageBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    let id = id.parse::<u64>().ok().and_then(MessageId::from_u64);
+    let id = id.ok_or_else(|| ApiError::not_found("message"))?;
+    let index = api.node.applied_index();
+    let message = api.ask(|reader| query::messages::get(reader, id))?;
+    let message = message.ok_or_else(|| ApiError::not_found("message"))?;
+    Ok(reply(StatusCode::OK, index, &MessageBody::from(message)))
+}
+
+/// List messages
+///
+/// A page may hold fewer than asked for and still have a next.
+#[utoipa::path(get, path = "/messages", tag = "messages",
+    params(
+        ("mailing" = Option<String>, Query, example = "spring-sale"),
+        ("customer" = Option<String>, Query, example = "customer-0000001"),
+        ("status" = Option<String>, Query, example = "unconfirmed"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = MessagePage),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, description = "No such mailing or customer", content_type = "application/problem+json"),
+    ))]
+async fn list(State(api): State<Api>, mut params: Params) -> Answer {
+    let mailing = params.parse("mailing", MailingId::parse);
+    let customer = params.parse("customer", CustomerId::parse);
+    let status = params.parse("status", |text| {
+        let detail = "created, sending, done, failed, invalid, expired, cancelled or unconfirmed \
+                      is needed";
+        Status::from_name(text).ok_or_else(|| Invalid::new("invalid_status", detail))
+    });
+    let limit = params.limit();
+    let after = params.after();
+    params.finish()?;
+    let index = api.node.applied_index();
+    let mut filter = MessageFilter { mailing: None, customer: None, status };
+    if let Some(id) = mailing {
+        let number = api.ask(|reader| query::mailings::number_of(reader, &id))?;
+        filter.mailing = Some(number.ok_or_else(|| ApiError::not_found("mailing"))?);
+    }
+    if let Some(id) = customer {
+        let number = api.ask(|reader| customers::number(reader, &id))?;
+        filter.customer = Some(number.ok_or_else(|| ApiError::not_found("customer"))?);
+    }
+    let (mut items, mut next) = (Vec::new(), None);
+    let mut from = after.unwrap_or(0);
+    for _ in 0..PARTS {
+        let wanted = limit - items.len();
+        let page = api.ask(|reader| query::messages::list(reader, &filter, from, wanted))?;
+        items.extend(page.items.into_iter().map(MessageBody::from));
+        next = page.next;
+        match page.next {
+            Some(id) if items.len() < limit => from = id,
+            _ => break,
+        }
+    }
+    let next = next.map(|id| id.to_string());
+    Ok(reply(StatusCode::OK, index, &MessagePage { items, next }))
+}

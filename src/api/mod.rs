@@ -1,0 +1,254 @@
+//! The HTTP API: routes, what they take and give, and what every request goes through.
+//!
+//! One file a resource; the shapes and their OpenAPI live here and nowhere else. A request passes,
+//! in this order: its route is found; its token is checked against the route's role; it waits for
+//! the position it asked for; the handler parses it whole or refuses it with all of its faults.
+
+mod customers;
+mod docs;
+mod error;
+mod guard;
+mod import;
+mod input;
+mod mailings;
+mod messages;
+mod node;
+mod stats;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::FromRequestParts,
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    middleware,
+    response::{IntoResponse, Response},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use notty_raft::{Applied, Clock, Node, ProposeError};
+use notty_storage::{Action, Command, Error, Origin, Reader};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::{net::TcpListener, sync::watch};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use docs::openapi;
+pub use error::{ApiError, Fault, Problem};
+pub use guard::Tokens;
+
+use crate::{metrics::Metrics, moderation::Moderation};
+
+/// How long a write may take before its outcome counts as unknown.
+const WRITE_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may take to send a request's head.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long stopping waits for requests under way.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// Characters of an `Idempotency-Key`, at most.
+const KEY_CHARS: usize = 255;
+
+/// What the handlers work with.
+pub struct ApiParts {
+    /// The node.
+    pub node: Arc<Node>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Who may use it.
+    pub tokens: Tokens,
+    /// The check for explicit language; none: switched off.
+    pub moderation: Option<Moderation>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What a preview's duration is worked out from.
+    pub pace: Pace,
+}
+
+/// What a preview's duration is worked out from.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Messages a second over the whole cluster; 0: no limit.
+    pub rate_limit: u32,
+    /// Requests in flight.
+    pub concurrency: usize,
+}
+
+/// Shared by all handlers.
+pub(crate) type Api = Arc<ApiParts>;
+
+/// An answer.
+pub(crate) type Answer = Result<Response, ApiError>;
+
+impl ApiParts {
+    /// Asks the state, and notes the position that the answer reflects.
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, ApiError> {
+        let view = self.node.view();
+        let answer = question(&view.read())?;
+        Ok(answer)
+    }
+
+    /// Has a command executed; an outcome that does not come in time is unknown.
+    async fn write(&self, command: Command) -> Result<Applied, ApiError> {
+        let proposed = tokio::time::timeout(WRITE_TIME, self.node.propose(command)).await;
+        Ok(proposed.unwrap_or(Err(ProposeError::Unknown))?)
+    }
+}
+
+/// A body with the position it reflects.
+fn reply<T: Serialize>(status: StatusCode, index: u64, body: &T) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().insert(error::NOTTY_INDEX, index.into());
+    response
+}
+
+/// No body, with the position it reflects.
+fn done(index: u64) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(error::NOTTY_INDEX, index.into());
+    response
+}
+
+/// A client's `Idempotency-Key`, before it is bound to a request.
+pub(crate) struct IdempotencyKey {
+    key: Option<String>,
+    route: String,
+    caller: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<guard::Caller>().map(|caller| caller.0.clone());
+        let route = format!("{} {}", parts.method, parts.uri.path());
+        let wrong = || {
+            let detail = format!("an Idempotency-Key has 1 to {KEY_CHARS} visible characters");
+            ApiError::invalid(vec![Fault::new("Idempotency-Key", "invalid_key", detail)])
+        };
+        let key = match parts.headers.get("idempotency-key") {
+            None => None,
+            Some(value) => {
+                let text = value.to_str().map_err(|_| wrong())?.trim();
+                if text.is_empty() || text.len() > KEY_CHARS {
+                    return Err(wrong());
+                }
+                Some(text.to_owned())
+            }
+        };
+        Ok(Self { key, route, caller: caller.unwrap_or_default() })
+    }
+}
+
+impl IdempotencyKey {
+    /// The command with its origin: the key, bound to the caller, the route and the body. Only a
+    /// POST can be repeated by key: the other methods can be repeated as they are.
+    fn bind(&self, action: Action, body: &[u8]) -> Command {
+        let command = Command::new(action);
+        let Some(key) = self.key.as_ref().filter(|_| self.route.starts_with("POST ")) else {
+            return command;
+        };
+        let key = digest(&[self.caller.as_bytes(), key.as_bytes()]);
+        let request = digest(&[self.route.as_bytes(), body]);
+        command.by(Origin::Client { key, request })
+    }
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.finalize()[..16]);
+    short
+}
+
+/// All routes with their documentation.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(docs::head())
+        .merge(customers::routes())
+        .merge(mailings::routes())
+        .merge(messages::routes())
+        .merge(stats::routes())
+        .merge(node::routes())
+}
+
+/// The whole API.
+pub fn router(parts: ApiParts) -> Router {
+    let api: Api = Arc::new(parts);
+    let (router, document) = routes().split_for_parts();
+    router
+        .merge(customers::aliases())
+        .merge(mailings::aliases())
+        .merge(messages::aliases())
+        .merge(stats::aliases())
+        .merge(docs::routes(&document))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(api.clone(), guard::check))
+        .with_state(api)
+}
+
+async fn unknown_route() -> ApiError {
+    let detail = "there is no such route; /docs lists all of them";
+    ApiError::new(StatusCode::NOT_FOUND, "unknown_route", detail)
+}
+
+async fn wrong_method() -> ApiError {
+    let detail = "this route has no such method; /docs lists all of them";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+/// Where a thing that was just created is.
+fn with_location(mut response: Response, path: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// Serves until told to stop; then lets requests under way end, for a while.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, from)) => serve_connection(stream, from, &router, &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the API could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()).await;
+}
+
+fn serve_connection(
+    stream: tokio::net::TcpStream,
+    from: SocketAddr,
+    router: &Router,
+    graceful: &GracefulShutdown,
+) {
+    // Small answers must not wait for more to come.
+    let _ = stream.set_nodelay(true);
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    let service = TowerToHyperService::new(router.clone());
+    let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, %from, "a connection to the API ended early");
+        }
+    });
+}

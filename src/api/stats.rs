@@ -1,0 +1,232 @@
+//! Stats: counts by status, of everything, of a mailing, of a customer, by tag, operator and day.
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
+use notty_storage::{
+    model::{Counts, Filter, Invalid, MailingId, Status},
+    query::{self, stats::StatsFilter},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Answer, Api, ApiError, Problem,
+    customers::{self, parse_id},
+    error::Fault,
+    input::Params,
+    reply,
+};
+
+/// One count for each status; every message is in exactly one.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct StatsBody {
+    /// Waiting for their turn.
+    #[schema(example = 0)]
+    created: u64,
+    /// Leased to a postman.
+    #[schema(example = 256)]
+    sending: u64,
+    /// Taken by the gateway.
+    #[schema(example = 9700)]
+    done: u64,
+    /// Certainly not taken; will be tried again.
+    #[schema(example = 3)]
+    failed: u64,
+    /// Refused by the gateway for good.
+    #[schema(example = 40)]
+    invalid: u64,
+    /// Their mailing ended first.
+    #[schema(example = 0)]
+    expired: u64,
+    /// Mailing cancelled or deleted, or customer deleted, before they were sent.
+    #[schema(example = 0)]
+    cancelled: u64,
+    /// May have been taken: never sent again.
+    #[schema(example = 1)]
+    unconfirmed: u64,
+}
+
+impl From<Counts> for StatsBody {
+    fn from(counts: Counts) -> Self {
+        Self {
+            created: counts.of(Status::Created),
+            sending: counts.of(Status::Sending),
+            done: counts.of(Status::Done),
+            failed: counts.of(Status::Failed),
+            invalid: counts.of(Status::Invalid),
+            expired: counts.of(Status::Expired),
+            cancelled: counts.of(Status::Cancelled),
+            unconfirmed: counts.of(Status::Unconfirmed),
+        }
+    }
+}
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(overall))
+        .routes(routes!(of_mailing))
+        .routes(routes!(of_customer))
+        .routes(routes!(stats_of_mailing))
+        .routes(routes!(stats_of_customer))
+}
+
+/// The routes of the first Notty.
+pub(super) fn aliases() -> Router<Api> {
+    Router::new()
+        .route("/stats/", get(overall))
+        .route("/stats/customer/{id}", get(of_customer))
+        .route("/stats/subscription/{id}", get(of_mailing))
+        .route("/stats/subs/{id}", get(of_mailing))
+        .route("/customer/{id}/stats", get(of_customer))
+        .route("/sub/{id}/stats", get(of_mailing))
+        .route("/subscription/{id}/stats", get(of_mailing))
+}
+
+/// Days since 1970-01-01 of a date.
+fn parse_day(text: &str) -> Result<i32, Invalid> {
+    let wrong = || Invalid::new("invalid_date", "a date is needed, like 2026-11-23");
+    let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+    let epoch = jiff::civil::date(1970, 1, 1);
+    let days = date.since(epoch).map_err(|_| wrong())?.get_days();
+    // What is parsed must be a plain date and nothing more.
+    if date.to_string() == text { Ok(days) } else { Err(wrong()) }
+}
+
+/// Stats of everything
+///
+/// Filters are SQL `ILIKE` patterns over tag and operator as they were at expansion, and UTC days
+/// of the messages' creation, both inclusive.
+#[utoipa::path(get, path = "/stats", tag = "stats",
+    params(
+        ("tag" = Option<String>, Query, example = "clients.%"),
+        ("operator" = Option<String>, Query, example = "мтс"),
+        ("from" = Option<String>, Query, example = "2026-11-01"),
+        ("to" = Option<String>, Query, example = "2026-11-30"),
+    ),
+    responses(
+        (status = 200, body = StatsBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
+    let tag = params.parse("tag", Filter::parse);
+    let operator = params.parse("operator", Filter::parse);
+    let from_day = params.parse("from", parse_day);
+    let to_day = params.parse("to", parse_day);
+    params.finish()?;
+    if let (Some(from), Some(to)) = (from_day, to_day)
+        && to < from
+    {
+        let fault = Fault::new("to", "to_before_from", "the last day lies before the first");
+        return Err(ApiError::invalid(vec![fault]));
+    }
+    let index = api.node.applied_index();
+    let filtered = tag.is_some() || operator.is_some() || from_day.is_some() || to_day.is_some();
+    let counts = if filtered {
+        let filter = StatsFilter {
+            tag: tag.unwrap_or_default(),
+            operator: operator.unwrap_or_default(),
+            from_day: from_day.unwrap_or(0),
+            to_day: to_day.unwrap_or(i32::MAX),
+        };
+        let api = api.clone();
+        // May look at many batches: not on a thread that others wait for.
+        let counted = tokio::task::spawn_blocking(move || {
+            api.ask(|reader| query::stats::filtered(reader, &filter))
+        });
+        counted.await.unwrap_or_else(|_| {
+            let detail = "the counting ended early";
+            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
+        })?
+    } else {
+        api.ask(|reader| query::stats::overall(reader))?
+    };
+    Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
+}
+
+async fn mailing_counts(api: &Api, id: &str) -> Answer {
+    let id = MailingId::parse(id).map_err(|_| ApiError::not_found("mailing"))?;
+    let index = api.node.applied_index();
+    let counts = api.ask(|reader| match query::mailings::number_of(reader, &id)? {
+        Some(number) => query::stats::of_mailing(reader, number),
+        None => Ok(None),
+    })?;
+    let counts = counts.ok_or_else(|| ApiError::not_found("mailing"))?;
+    Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
+}
+
+async fn customer_counts(api: &Api, id: &str) -> Answer {
+    let id = parse_id(id)?;
+    let index = api.node.applied_index();
+    let counts = api.ask(|reader| match customers::number(reader, &id)? {
+        Some(seq) => query::stats::of_customer(reader, seq).map(Some),
+        None => Ok(None),
+    })?;
+    let counts = counts.ok_or_else(|| ApiError::not_found("customer"))?;
+    Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
+}
+
+/// Stats of a mailing
+#[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats",
+    params(("id" = String, Path, example = "spring-sale")),
+    responses(
+        (status = 200, body = StatsBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn of_mailing(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    mailing_counts(&api, &id).await
+}
+
+/// Stats of a customer
+#[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats",
+    params(("id" = String, Path, example = "customer-0000001")),
+    responses(
+        (status = 200, body = StatsBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn of_customer(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    customer_counts(&api, &id).await
+}
+
+/// Stats of a mailing
+#[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings",
+    params(("id" = String, Path, example = "spring-sale")),
+    responses(
+        (status = 200, body = StatsBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn stats_of_mailing(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer {
+    params.finish()?;
+    mailing_counts(&api, &id).await
+}
+
+/// Stats of a customer
+#[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers",
+    params(("id" = String, Path, example = "customer-0000001")),
+    responses(
+        (status = 200, body = StatsBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn stats_of_customer(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer {
+    params.finish()?;
+    customer_counts(&api, &id).await
+}

@@ -1,0 +1,571 @@
+//! The configuration: a mirror of `config.toml.example`, its defaults, and what may stand in it.
+//!
+//! Every key is optional. A key may be overridden by an environment variable, `NOTTY_` and its
+//! path in capitals with `__` between levels. What is wrong is said with the key's path.
+
+use std::{fmt, net::SocketAddr, path::Path, path::PathBuf, time::Duration};
+
+use notty_storage::{
+    limits,
+    model::{PostmanName, ZoneName},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::GatewayOptions;
+
+/// The file that is read when none is named, if it is there.
+pub const DEFAULT_FILE: &str = "config.toml";
+
+/// What is wrong with a configuration, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// A text that must not be shown.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "none" } else { "…" })
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// This node.
+    pub node: NodeConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
+    /// The SMS gateway.
+    pub gateway: GatewayConfig,
+    /// Sending from this process.
+    pub postman: PostmanConfig,
+    /// Leases.
+    pub lease: LeaseConfig,
+    /// Pauses between tries.
+    pub retry: RetryConfig,
+    /// How long messages are kept.
+    pub retention: RetentionConfig,
+    /// Explicit language.
+    pub moderation: ModerationConfig,
+    /// The cluster; absent on a node by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterConfig>,
+}
+
+/// This node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The time zone of customers without one, an IANA name.
+    pub timezone: String,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { data_dir: "data".into(), timezone: "UTC".into() }
+    }
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Where it listens.
+    pub listen: String,
+    /// Who may use it; without any it is open, and on loopback only.
+    pub tokens: Vec<TokenConfig>,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".into(), tokens: Vec::new() }
+    }
+}
+
+/// A token of the API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Whose it is; appears in logs.
+    pub name: String,
+    /// The token.
+    pub token: Secret,
+    /// What it allows.
+    pub role: Role,
+}
+
+/// What a token allows; each role may do all that the ones before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads.
+    Reader,
+    /// All but the cluster.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+/// The SMS gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Messages go to `{url}/{id}`.
+    pub url: String,
+    /// Sent as `Authorization: Bearer {token}`.
+    pub token: Secret,
+    /// Requests in flight from one postman.
+    pub concurrency: usize,
+    /// Messages a second over the whole cluster; 0: no limit.
+    pub rate_limit: u32,
+    /// How long connecting may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// From the first byte written to the whole answer, in milliseconds.
+    pub timeout_ms: u64,
+    /// Answers that leave open whether the message was taken.
+    pub unsure_statuses: Vec<u16>,
+    /// Whether the gateway drops a repeated message id.
+    pub idempotent: bool,
+    /// For how many hours it remembers an id.
+    pub idempotent_hours: u64,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:9090/v1/send".into(),
+            token: Secret::default(),
+            concurrency: 256,
+            rate_limit: 0,
+            connect_timeout_ms: 2_000,
+            timeout_ms: 10_000,
+            unsure_statuses: vec![502, 504],
+            idempotent: false,
+            idempotent_hours: 24,
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// How the client reaches it.
+    pub fn options(&self) -> GatewayOptions {
+        GatewayOptions {
+            url: self.url.clone(),
+            token: self.token.expose().to_owned(),
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+            unsure_statuses: self.unsure_statuses.clone(),
+        }
+    }
+}
+
+/// Sending from this process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostmanConfig {
+    /// Whether this node also sends.
+    pub enabled: bool,
+    /// The postman's name; empty: the node's.
+    pub name: String,
+    /// Where the journal lies; empty: in the data directory.
+    pub journal_dir: PathBuf,
+    /// Peer addresses of the cluster, for a postman without a node.
+    pub peers: Vec<String>,
+}
+
+impl Default for PostmanConfig {
+    fn default() -> Self {
+        let (name, journal_dir) = (String::new(), PathBuf::new());
+        Self { enabled: true, name, journal_dir, peers: Vec::new() }
+    }
+}
+
+/// Leases.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LeaseConfig {
+    /// Messages of one, at most.
+    pub size: u16,
+    /// How long one lasts, in milliseconds.
+    pub ttl_ms: u64,
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self { size: 1_000, ttl_ms: 30_000 }
+    }
+}
+
+/// Pauses between tries.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryConfig {
+    /// The first pause, in milliseconds; each next one is twice as long.
+    pub initial_ms: u64,
+    /// The longest pause, in milliseconds.
+    pub max_ms: u64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { initial_ms: 1_000, max_ms: 300_000 }
+    }
+}
+
+/// How long messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days for which messages of finished mailings are kept.
+    pub finished_days: f64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { finished_days: 90.0 }
+    }
+}
+
+impl RetentionConfig {
+    /// The same in milliseconds.
+    pub fn finished_ms(&self) -> i64 {
+        (self.finished_days * 86_400_000.0) as i64
+    }
+}
+
+/// Explicit language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModerationConfig {
+    /// Whether texts with explicit language are refused.
+    pub enabled: bool,
+    /// A file with more roots, one a line; empty: none.
+    pub words_file: PathBuf,
+}
+
+impl Default for ModerationConfig {
+    fn default() -> Self {
+        Self { enabled: true, words_file: PathBuf::new() }
+    }
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// Where peers are listened to.
+    pub listen: String,
+    /// What proves a peer to be one.
+    pub secret: Secret,
+    /// This node's name.
+    pub name: String,
+    /// How many nodes form the cluster.
+    pub expect: u32,
+    /// Mutual TLS between peers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<PeerTlsConfig>,
+    /// The nodes.
+    pub nodes: Vec<PeerConfig>,
+}
+
+/// Mutual TLS between peers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerTlsConfig {
+    /// This node's certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Who signs the peers' certificates.
+    pub ca: PathBuf,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it.
+    pub peer: String,
+    /// Where clients reach it.
+    pub api: String,
+}
+
+impl Config {
+    /// Reads a file (none: `config.toml` if it is there), applies the environment, and checks all.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match file {
+            Some(path) => Some(read(path)?),
+            None if Path::new(DEFAULT_FILE).exists() => Some(read(Path::new(DEFAULT_FILE))?),
+            None => None,
+        };
+        let name = file.unwrap_or(Path::new(DEFAULT_FILE)).display().to_string();
+        Self::from_parts(&name, text.as_deref().unwrap_or_default(), std::env::vars())
+    }
+
+    /// The same from parts: a file's name and text, and the environment.
+    pub fn from_parts(
+        name: &str,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        // Parsed for its own sake first: then an error can say the line.
+        toml::from_str::<Config>(text).map_err(|error| parse_error(name, text, &error))?;
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| parse_error(name, text, &error))?;
+        for (variable, value) in environment {
+            override_key(&mut table, &variable, &value)?;
+        }
+        let config: Config = table
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError(one_line(error.message())))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what a type cannot say.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let fault = |key: &str, what: String| Err(ConfigError(format!("{key}: {what}")));
+        let within = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| match range
+            .contains(&value)
+        {
+            true => Ok(()),
+            false => {
+                fault(key, format!("{value} is not between {} and {}", range.start(), range.end()))
+            }
+        };
+        if ZoneName::parse(&self.node.timezone).is_err()
+            || jiff::tz::TimeZone::get(&self.node.timezone).is_err()
+        {
+            let what = format!("`{}` is no IANA time zone, like Europe/Moscow", self.node.timezone);
+            return fault("node.timezone", what);
+        }
+        self.check_api()?;
+        within("gateway.concurrency", self.gateway.concurrency as u64, 1..=10_000)?;
+        within("gateway.connect_timeout_ms", self.gateway.connect_timeout_ms, 1..=60_000)?;
+        within("gateway.timeout_ms", self.gateway.timeout_ms, 1..=300_000)?;
+        within("gateway.idempotent_hours", self.gateway.idempotent_hours, 1..=8_760)?;
+        if let Some(status) = self.gateway.unsure_statuses.iter().find(|s| !(100..600).contains(*s))
+        {
+            return fault("gateway.unsure_statuses", format!("{status} is no HTTP status"));
+        }
+        within("lease.size", self.lease.size.into(), 1..=limits::LEASE_MESSAGES.into())?;
+        within("lease.ttl_ms", self.lease.ttl_ms, 1_000..=limits::LEASE_TTL_MS)?;
+        let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms;
+        if self.lease.ttl_ms <= needed {
+            let what = format!(
+                "{} is not longer than gateway.connect_timeout_ms + gateway.timeout_ms ({needed}): \
+                 no message could be sent in time",
+                self.lease.ttl_ms
+            );
+            return fault("lease.ttl_ms", what);
+        }
+        within("retry.initial_ms", self.retry.initial_ms, 1..=limits::RETRY_PAUSE_MS)?;
+        within("retry.max_ms", self.retry.max_ms, self.retry.initial_ms..=limits::RETRY_PAUSE_MS)?;
+        if !(0.0..=36_500.0).contains(&self.retention.finished_days) {
+            let what = format!("{} is not between 0 and 36500", self.retention.finished_days);
+            return fault("retention.finished_days", what);
+        }
+        if !self.postman.name.is_empty()
+            && let Err(invalid) = PostmanName::parse(&self.postman.name)
+        {
+            return fault("postman.name", invalid.detail);
+        }
+        Ok(())
+    }
+
+    fn check_api(&self) -> Result<(), ConfigError> {
+        let listen = &self.api.listen;
+        let address: SocketAddr = listen.parse().map_err(|_| {
+            ConfigError(format!(
+                "api.listen: `{listen}` is no address and port, like 127.0.0.1:8080"
+            ))
+        })?;
+        if self.api.tokens.is_empty() && !address.ip().is_loopback() {
+            return Err(ConfigError(format!(
+                "api.listen: {listen} is reachable from outside, and the API has no token; set \
+                 api.tokens, or listen on 127.0.0.1"
+            )));
+        }
+        for (n, token) in self.api.tokens.iter().enumerate() {
+            if token.token.expose().len() < 8 {
+                return Err(ConfigError(format!(
+                    "api.tokens[{n}].token: a token has at least 8 characters"
+                )));
+            }
+            if self.api.tokens[..n].iter().any(|other| other.token == token.token) {
+                return Err(ConfigError(format!("api.tokens[{n}].token: is there twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> Result<SocketAddr, ConfigError> {
+        let wrong = |_| ConfigError(format!("api.listen: `{}` is no address", self.api.listen));
+        self.api.listen.parse().map_err(wrong)
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A fault with its file, line, and the key where it can be told.
+fn parse_error(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| span.start);
+    let line = text[..at.min(text.len())].matches('\n').count() + 1;
+    let source = text.lines().nth(line - 1).unwrap_or_default().trim();
+    let key = source.split('=').next().unwrap_or_default().trim();
+    let shown = if key.is_empty() { String::new() } else { format!(" `{key}`:") };
+    ConfigError(format!("{name}:{line}:{shown} {}", one_line(error.message())))
+}
+
+/// Every key there is, with a value of its type.
+fn known_keys() -> toml::Table {
+    let cluster = Some(ClusterConfig::default());
+    let config = Config { cluster, ..Config::default() };
+    toml::Table::try_from(config).expect("the defaults have a TOML form")
+}
+
+/// Puts an environment variable's value in its key's place.
+fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<(), ConfigError> {
+    let Some(path) = variable.strip_prefix("NOTTY_").filter(|path| path.contains("__")) else {
+        return Ok(());
+    };
+    let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+    let unknown = || {
+        let key = path.join(".");
+        ConfigError(format!("environment variable {variable}: there is no key `{key}`"))
+    };
+    let mut known = &toml::Value::Table(known_keys());
+    for part in &path {
+        known = known.get(part.as_str()).ok_or_else(unknown)?;
+    }
+    if known.is_table() {
+        return Err(unknown());
+    }
+    let wrong = |what: &str| {
+        ConfigError(format!("environment variable {variable}: `{value}` is no {what}"))
+    };
+    let value = match known {
+        toml::Value::String(_) => toml::Value::String(value.to_owned()),
+        toml::Value::Integer(_) => {
+            toml::Value::Integer(value.parse().map_err(|_| wrong("whole number"))?)
+        }
+        toml::Value::Float(_) => toml::Value::Float(value.parse().map_err(|_| wrong("number"))?),
+        toml::Value::Boolean(_) => {
+            toml::Value::Boolean(value.parse().map_err(|_| wrong("`true` or `false`"))?)
+        }
+        _ => {
+            let line = format!("value = {value}");
+            let parsed: toml::Table = toml::from_str(&line).map_err(|_| wrong("TOML value"))?;
+            parsed.get("value").cloned().ok_or_else(|| wrong("TOML value"))?
+        }
+    };
+    let (last, levels) = path.split_last().ok_or_else(unknown)?;
+    let mut table = table;
+    for level in levels {
+        let inner = table.entry(level.clone()).or_insert_with(|| toml::Table::new().into());
+        table = inner.as_table_mut().ok_or_else(unknown)?;
+    }
+    table.insert(last.clone(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::from_parts("config.toml", text, environment).map_err(|error| error.0)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(load("", &[]), Ok(Config::default()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = load("[gateway]\nurl = \"http://x/y\"\nspeed = 9\n", &[]).expect_err("refused");
+        assert!(error.starts_with("config.toml:3: `speed`: unknown field"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_is_named_by_its_path() {
+        for (text, wanted) in [
+            ("[lease]\nsize = 0", "lease.size: 0 is not between 1 and 1000"),
+            ("[api]\nlisten = \"0.0.0.0:1\"", "api.listen: 0.0.0.0:1 is reachable from outside"),
+            ("[api]\nlisten = \"here\"", "api.listen: `here` is no address"),
+            ("[node]\ntimezone = \"Mars/Base\"", "node.timezone: `Mars/Base` is no IANA"),
+            ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is not longer"),
+            ("[retention]\nfinished_days = -1.0", "retention.finished_days: -1"),
+            ("[gateway]\nconcurrency = \"x\"", "config.toml:2: `concurrency`: invalid type"),
+        ] {
+            let error = load(text, &[]).expect_err(text);
+            assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn whole_days_are_a_number_too() {
+        let config = load("[retention]\nfinished_days = 1", &[]).expect("valid");
+        assert_eq!(config.retention.finished_ms(), 86_400_000);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment = [
+            ("NOTTY_GATEWAY__TOKEN", "t"),
+            ("NOTTY_GATEWAY__CONCURRENCY", "7"),
+            ("NOTTY_GATEWAY__UNSURE_STATUSES", "[502]"),
+            ("NOTTY_TOKEN", "not configuration"),
+        ];
+        let config = load("[gateway]\nconcurrency = 5", &environment).expect("valid");
+        assert_eq!(config.gateway.concurrency, 7);
+        assert_eq!(config.gateway.token.expose(), "t");
+        assert_eq!(config.gateway.unsure_statuses, [502]);
+    }
+
+    #[test]
+    fn an_unknown_or_bad_variable_is_named() {
+        let error = load("", &[("NOTTY_GATEWAY__SPEED", "1")]).expect_err("refused");
+        assert!(error.contains("NOTTY_GATEWAY__SPEED"), "{error}");
+        let error = load("", &[("NOTTY_LEASE__SIZE", "many")]).expect_err("refused");
+        assert!(error.contains("`many` is no whole number"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = load("[gateway]\ntoken = \"hush-hush\"", &[]).expect("valid");
+        assert!(!format!("{config:?}").contains("hush"));
+    }
+}

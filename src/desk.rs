@@ -1,0 +1,167 @@
+//! The desk of a node, where its own postman asks: calls become commands and reads.
+
+use std::{sync::Arc, time::Duration};
+
+use notty_raft::{Clock, Node, ProposeError};
+use notty_storage::{
+    Action, Error, Reader, Rejection, Reply, Timestamp,
+    command::Report,
+    model::{Epoch, LeaseId, MailingNumber, PostmanName, Run},
+    query,
+};
+use parking_lot::Mutex;
+
+use crate::{
+    post_office::{Ask, Granted, PostOffice},
+    postman::desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel, Terms},
+    zones::Zones,
+};
+
+/// The desk of a node.
+pub struct NodeDesk {
+    node: Arc<Node>,
+    post_office: Arc<PostOffice>,
+    clock: Arc<dyn Clock>,
+    ttl: Duration,
+    zones: Mutex<Zones>,
+}
+
+impl NodeDesk {
+    /// For a node and its post office; customers without a time zone count as in `timezone`.
+    pub fn new(
+        node: Arc<Node>,
+        post_office: Arc<PostOffice>,
+        clock: Arc<dyn Clock>,
+        ttl: Duration,
+        timezone: &str,
+    ) -> Arc<Self> {
+        let zones = Mutex::new(Zones::new(timezone));
+        Arc::new(Self { node, post_office, clock, ttl, zones })
+    }
+
+    fn read<T>(
+        &self,
+        question: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, DeskError> {
+        let view = self.node.view();
+        let answer = question(&view.read());
+        answer.map_err(|error| DeskError::Unavailable(error.to_string()))
+    }
+
+    /// Until when a mailing's messages may be sent, as things stand.
+    fn terms(
+        &self,
+        reader: &Reader<'_>,
+        mailing: MailingNumber,
+        now: Timestamp,
+    ) -> Result<Terms, Error> {
+        let Some(record) = query::work::record(reader, mailing)? else {
+            return Ok(Terms::default());
+        };
+        let mut zones = self.zones.lock();
+        zones.refresh(reader);
+        let window = record.spec.send_window;
+        let closes = window.iter().flat_map(|window| {
+            let open = zones.open(window, now);
+            let closes = open.into_iter().map(|zone| (zone.0, zones.closes(window, zone, now)));
+            closes.filter_map(|(zone, at)| Some((zone, at?))).collect::<Vec<_>>()
+        });
+        Ok(Terms {
+            open: record.is_running() && !record.paused,
+            ends_at: record.spec.end,
+            closes: closes.collect(),
+            window,
+        })
+    }
+
+    fn parcel(&self, granted: Granted) -> Result<Parcel, DeskError> {
+        let Granted { lease, mailing, runs, .. } = granted;
+        self.read(|reader| {
+            let text = query::leases::text(reader, mailing)?.unwrap_or_default();
+            let messages = query::leases::messages(reader, mailing, &runs)?;
+            let terms = self.terms(reader, mailing, self.clock.wall())?;
+            Ok(Parcel { lease, mailing, ttl: self.ttl, text: text.into(), runs, messages, terms })
+        })
+    }
+
+    fn look_at(&self, held: &[Held]) -> Result<Look, DeskError> {
+        let leader_clock = self.clock.wall();
+        self.read(|reader| {
+            let mut look = Look { leader_clock, ..Look::default() };
+            for held in held {
+                let terms = self.terms(reader, held.mailing, leader_clock)?;
+                look.terms.push((held.lease, terms));
+                let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
+                if !dropped.is_empty() {
+                    look.dropped.push((held.lease, dropped));
+                }
+            }
+            Ok(look)
+        })
+    }
+}
+
+fn desk_error(error: ProposeError) -> DeskError {
+    match error {
+        ProposeError::Rejected { rejection: Rejection::PostmanClosed, .. } => DeskError::Replaced,
+        ProposeError::Rejected { rejection: Rejection::TooManyLeases, .. } => {
+            DeskError::Unavailable(Rejection::TooManyLeases.to_string())
+        }
+        ProposeError::Rejected { rejection, .. } => DeskError::Refused(rejection.to_string()),
+        error => DeskError::Unavailable(error.to_string()),
+    }
+}
+
+impl Desk for NodeDesk {
+    fn register(&self, name: PostmanName, nonce: u64) -> Answer<'_, Epoch> {
+        Box::pin(async move {
+            let action = Action::RegisterPostman { name, nonce };
+            match self.node.act(action).await.map_err(desk_error)?.reply {
+                Reply::Registered { epoch } => Ok(epoch),
+                other => Err(DeskError::Refused(format!("an unexpected reply: {other:?}"))),
+            }
+        })
+    }
+
+    fn ask(&self, lease: LeaseId, room: u16, gateway: u64) -> Answer<'_, Option<Parcel>> {
+        Box::pin(async move {
+            let asked = self.post_office.ask(Ask { lease, room, gateway }).await;
+            match asked.map_err(desk_error)? {
+                Some(granted) => self.parcel(granted).map(Some),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn report(&self, report: Report) -> Answer<'_, usize> {
+        Box::pin(async move {
+            match self.node.act(Action::Report(report)).await.map_err(desk_error)?.reply {
+                Reply::Reported { conflicts, .. } => Ok(conflicts.len()),
+                _ => Ok(0),
+            }
+        })
+    }
+
+    fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
+        Box::pin(async move {
+            self.node.linearize().await.map_err(desk_error)?;
+            self.look_at(&held)
+        })
+    }
+
+    fn left_open(&self, epoch: Epoch) -> Answer<'_, Vec<LeftOpen>> {
+        Box::pin(async move {
+            self.node.linearize().await.map_err(desk_error)?;
+            self.read(|reader| {
+                let open = query::leases::open(reader)?.into_iter();
+                let mine = open.filter(|lease| lease.id.epoch == epoch);
+                let lease = |open: notty_storage::records::OpenLease| {
+                    let lease = query::leases::get(reader, open.id)?;
+                    let runs: Vec<Run> = lease.map_or_else(Vec::new, |lease| lease.runs);
+                    Ok(LeftOpen { lease: open.id, mailing: open.mailing, runs })
+                };
+                mine.map(lease).collect()
+            })
+        })
+    }
+}

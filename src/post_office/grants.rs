@@ -1,0 +1,146 @@
+//! Who gets the next lease, and how large it may be.
+
+use std::{collections::HashMap, time::Duration};
+
+use notty_storage::{
+    Reader, Timestamp,
+    model::{MailingNumber, ZoneNumber},
+    query::work::{self, OpenMailing},
+};
+
+use crate::zones::Zones;
+
+/// A mailing that has something to send now, and the zones in which it may (none: all).
+pub type Candidate = (MailingNumber, Option<Vec<ZoneNumber>>);
+
+/// Mailings tried for one ask, at most.
+const CANDIDATES: usize = 8;
+
+/// Mailings with something to send; the one that was served longest ago comes first, so that none
+/// waits for another to end.
+pub fn candidates(
+    reader: &Reader<'_>,
+    open: &[OpenMailing],
+    zones: &Zones,
+    now: Timestamp,
+    room: u16,
+    served: &HashMap<MailingNumber, u64>,
+) -> Vec<Candidate> {
+    let runs = |mailing: &&OpenMailing| {
+        let record = &mailing.record;
+        record.is_running() && !record.paused && now < record.spec.end
+    };
+    let mut running: Vec<_> = open.iter().filter(runs).collect();
+    running.sort_by_key(|mailing| served.get(&mailing.number).copied().unwrap_or(0));
+    let mut found = Vec::new();
+    for mailing in running {
+        let window = mailing.record.spec.send_window.as_ref();
+        let zones = window.map(|window| zones.open(window, now));
+        let enough = u64::from(room.max(1));
+        let ready = work::ready(reader, mailing, zones.as_deref(), now, enough);
+        if ready.is_ok_and(|ready| ready > 0) {
+            found.push((mailing.number, zones));
+        }
+        if found.len() == CANDIDATES {
+            break;
+        }
+    }
+    found
+}
+
+/// Messages that may be granted: a bucket that fills at the configured rate. It holds a tenth of a
+/// second's worth, so that no second sees much more than the rate.
+#[derive(Debug)]
+pub struct Budget {
+    rate: u32,
+    tokens: f64,
+    filled_at: Duration,
+}
+
+impl Budget {
+    /// For messages a second; 0: no limit.
+    pub fn new(rate: u32) -> Self {
+        Self { rate, tokens: 0.0, filled_at: Duration::ZERO }
+    }
+
+    /// Takes as many as there are, at most `wanted`.
+    pub fn take(&mut self, wanted: u16, now: Duration) -> u16 {
+        if self.rate == 0 {
+            return wanted;
+        }
+        let most = (f64::from(self.rate) / 10.0).max(1.0);
+        let elapsed = now.saturating_sub(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * f64::from(self.rate)).min(most);
+        self.filled_at = now;
+        let taken = wanted.min(self.tokens as u16);
+        self.tokens -= f64::from(taken);
+        taken
+    }
+
+    /// Gives back what was not used.
+    pub fn give_back(&mut self, unused: u16) {
+        if self.rate != 0 {
+            self.tokens += f64::from(unused);
+        }
+    }
+}
+
+/// Messages granted in the present and the last second: how far ahead to expand follows from it.
+#[derive(Debug, Default)]
+pub struct Pace {
+    second: i64,
+    now: u64,
+    before: u64,
+}
+
+impl Pace {
+    /// Counts messages granted.
+    pub fn note(&mut self, count: u16, at: Timestamp) {
+        self.turn(at);
+        self.now += u64::from(count);
+    }
+
+    /// Messages to have ready: those of half a second, and at least four leases.
+    pub fn ahead(&mut self, lease_size: u16, at: Timestamp) -> u64 {
+        self.turn(at);
+        (self.now.max(self.before) / 2).max(u64::from(lease_size) * 4)
+    }
+
+    fn turn(&mut self, at: Timestamp) {
+        let second = at.as_millis().div_euclid(1_000);
+        if second != self.second {
+            self.before = if second == self.second + 1 { self.now } else { 0 };
+            (self.second, self.now) = (second, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_grants_no_more_than_the_rate() {
+        let mut budget = Budget::new(100);
+        let mut granted = 0;
+        for ms in (0..2_000).step_by(7) {
+            granted += u32::from(budget.take(1_000, Duration::from_millis(60_000 + ms)));
+        }
+        assert!((190..=211).contains(&granted), "{granted}");
+    }
+
+    #[test]
+    fn no_rate_is_no_limit() {
+        assert_eq!(Budget::new(0).take(1_000, Duration::ZERO), 1_000);
+    }
+
+    #[test]
+    fn expansion_keeps_ahead_of_the_pace() {
+        let mut pace = Pace::default();
+        for n in 0..40 {
+            pace.note(1_000, Timestamp::from_millis(5_000 + n * 20));
+        }
+        assert_eq!(pace.ahead(1_000, Timestamp::from_millis(6_000)), 20_000);
+        assert_eq!(pace.ahead(1_000, Timestamp::from_millis(9_000)), 4_000);
+    }
+}

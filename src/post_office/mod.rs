@@ -1,0 +1,255 @@
+//! The post office: on the leader alone, it starts and ends mailings at their time, expands them a
+//! little ahead of the sending, hands out leases, and tidies up after them.
+//!
+//! It owns policy (which mailing next, how fast, what has run out), never safety: it acts by
+//! proposing commands, and the state machine refuses what does not fit. Its decisions are pure
+//! functions of the state and the time, in [`agenda`]; who gets the next lease is in [`grants`].
+
+pub mod agenda;
+pub mod grants;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use notty_raft::{Clock, Node, ProposeError};
+use notty_storage::{
+    Action, Rejection, Reply, Timestamp,
+    command::Grant,
+    limits,
+    model::{LeaseId, MailingNumber, Run},
+    query,
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use self::{agenda::Agenda, grants::Budget};
+use crate::zones::Zones;
+
+/// Between two looks at the state while nothing changes.
+const IDLE: Duration = Duration::from_millis(250);
+/// Between two looks at the state while it changes all the time.
+const BUSY: Duration = Duration::from_millis(20);
+/// How long a look that could not be acted upon waits before the next.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the post office decides by.
+#[derive(Clone, Debug)]
+pub struct PostOfficeOptions {
+    /// Messages of one lease, at most.
+    pub lease_size: u16,
+    /// How long a lease lasts, in milliseconds.
+    pub lease_ttl_ms: u64,
+    /// Messages a second over the whole cluster; 0: no limit.
+    pub rate_limit: u32,
+    /// For how long messages of finished mailings are kept, in milliseconds.
+    pub retention_ms: i64,
+    /// The time zone of customers without one.
+    pub timezone: String,
+}
+
+/// A postman's ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The lease's id, one above the postman's last.
+    pub lease: LeaseId,
+    /// Messages that it can send in about five seconds.
+    pub room: u16,
+    /// Hash of the gateway that it sends to.
+    pub gateway: u64,
+}
+
+/// A lease that was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Its id.
+    pub lease: LeaseId,
+    /// Whose messages.
+    pub mailing: MailingNumber,
+    /// Which messages.
+    pub runs: Vec<Run>,
+    /// The position of the grant in the log.
+    pub index: u64,
+}
+
+/// The post office of one node; at work only while the node leads.
+pub struct PostOffice {
+    node: Arc<Node>,
+    clock: Arc<dyn Clock>,
+    options: PostOfficeOptions,
+    desk: Mutex<Desk>,
+    wake: Notify,
+}
+
+/// What a leader remembers between asks; lost with its leadership, and not needed for safety.
+struct Desk {
+    zones: Zones,
+    budget: Budget,
+    /// When each mailing was last served, as a rising number.
+    served: HashMap<MailingNumber, u64>,
+    turn: u64,
+    /// Messages granted lately, for how far ahead to expand.
+    pace: grants::Pace,
+}
+
+impl PostOffice {
+    /// The post office of a node.
+    pub fn new(node: Arc<Node>, clock: Arc<dyn Clock>, options: PostOfficeOptions) -> Arc<Self> {
+        let desk = Desk {
+            zones: Zones::new(&options.timezone),
+            budget: Budget::new(options.rate_limit),
+            served: HashMap::new(),
+            turn: 0,
+            pace: grants::Pace::default(),
+        };
+        Arc::new(Self { node, clock, options, desk: Mutex::new(desk), wake: Notify::new() })
+    }
+
+    /// Works whenever the node leads, until told to stop.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut leads = self.node.leadership();
+        let mut applied = self.node.applied_changes();
+        loop {
+            let leading = leads.borrow_and_update().is_some();
+            let wait = if leading { self.step().await } else { PAUSE };
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                changed = leads.changed() => if changed.is_err() { return },
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                _ = applied.changed(), if wait > BUSY => tokio::time::sleep(BUSY).await,
+            }
+        }
+    }
+
+    /// Looks once and proposes what is due; how long nothing will be due by itself.
+    pub async fn step(&self) -> Duration {
+        let now = self.clock.wall();
+        let agenda = match self.look(now) {
+            Ok(agenda) => agenda,
+            Err(error) => {
+                tracing::error!(%error, "the post office could not read the state");
+                return PAUSE;
+            }
+        };
+        let wait = agenda.wait.min(IDLE);
+        let proposals = agenda.actions.into_iter().map(|action| self.act(action));
+        let mut acted = false;
+        for done in futures_util::future::join_all(proposals).await {
+            match done {
+                Ok(()) => acted = true,
+                Err(error) => {
+                    tracing::debug!(%error, "the post office could not act");
+                    return PAUSE;
+                }
+            }
+        }
+        if acted { Duration::ZERO } else { wait }
+    }
+
+    fn look(&self, now: Timestamp) -> Result<Agenda, notty_storage::Error> {
+        let view = self.node.view();
+        let reader = view.read();
+        let mut desk = self.desk.lock();
+        desk.zones.refresh(&reader);
+        let ahead = desk.pace.ahead(self.options.lease_size, now);
+        let policy =
+            agenda::Policy { ahead, retention_ms: self.options.retention_ms, zones: &desk.zones };
+        agenda::draw_up(&reader, now, &policy)
+    }
+
+    /// Proposes one action; that it no longer fits the state is no error.
+    async fn act(&self, action: Action) -> Result<(), ProposeError> {
+        let diary = diary_line(&action);
+        match self.node.act(action).await {
+            Ok(_) => {
+                if let Some((mailing, what)) = diary {
+                    tracing::info!(mailing.number = mailing.0, "mailing {mailing} {what}");
+                }
+                Ok(())
+            }
+            Err(ProposeError::Rejected { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Grants a lease, if there is something to send; the mailing that waited longest comes first.
+    pub async fn ask(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
+        let candidates = self.candidates(&ask);
+        for (mailing, zones) in candidates {
+            let now = self.clock.boot();
+            let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
+            let limit = self.desk.lock().budget.take(limit, now);
+            if limit == 0 {
+                return Ok(None);
+            }
+            let grant = Grant {
+                lease: ask.lease,
+                mailing,
+                limit,
+                batches: limits::LEASE_BATCHES,
+                zones,
+                ttl_ms: self.options.lease_ttl_ms,
+                gateway: ask.gateway,
+            };
+            let answer = self.node.act(Action::Grant(grant)).await;
+            self.wake.notify_one();
+            let granted = match answer {
+                Ok(applied) => match applied.reply {
+                    Reply::Granted { mailing, runs, .. } => Some((mailing, runs, applied.index)),
+                    _ => None,
+                },
+                Err(ProposeError::Rejected {
+                    rejection: Rejection::NothingToDo | Rejection::NotNow,
+                    ..
+                }) => None,
+                Err(error) => {
+                    self.desk.lock().budget.give_back(limit);
+                    return Err(error);
+                }
+            };
+            let mut desk = self.desk.lock();
+            let Some((mailing, runs, index)) = granted else {
+                desk.budget.give_back(limit);
+                let turn = desk.turn;
+                desk.served.insert(mailing, turn);
+                continue;
+            };
+            let count: u16 = runs.iter().map(|run| run.len).sum();
+            desk.budget.give_back(limit.saturating_sub(count));
+            desk.pace.note(count, self.clock.wall());
+            return Ok(Some(Granted { lease: ask.lease, mailing, runs, index }));
+        }
+        Ok(None)
+    }
+
+    fn candidates(&self, ask: &Ask) -> Vec<grants::Candidate> {
+        let view = self.node.view();
+        let reader = view.read();
+        let mut desk = self.desk.lock();
+        desk.zones.refresh(&reader);
+        let open = match query::work::open_mailings(&reader) {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::error!(%error, "the post office could not read the open mailings");
+                return Vec::new();
+            }
+        };
+        let Desk { zones, served, turn, .. } = &mut *desk;
+        *turn += 1;
+        let now = self.clock.wall();
+        let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
+        served.retain(|number, _| open.iter().any(|mailing| mailing.number == *number));
+        if let Some((first, _)) = ready.first() {
+            served.insert(*first, *turn);
+        }
+        ready
+    }
+}
+
+/// What an operator would put in a diary.
+fn diary_line(action: &Action) -> Option<(MailingNumber, &'static str)> {
+    match action {
+        Action::StartMailing { mailing } => Some((*mailing, "has started")),
+        Action::EndMailing { mailing } => Some((*mailing, "has ended")),
+        _ => None,
+    }
+}

@@ -1,0 +1,308 @@
+//! Delivery: slots that take messages from a queue and send them, each on its own connection.
+//!
+//! Slots run on current-thread runtimes, one a core, away from the node's own work. A message goes
+//! through the same steps in each: may it still be sent; connect; may it still be sent now; note
+//! it as begun; send; note the result.
+
+use std::{
+    cell::RefCell,
+    collections::{HashSet, VecDeque},
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use notty_raft::Clock;
+use notty_storage::{
+    Timestamp,
+    model::{LeaseId, MailingNumber, MessageId, SendResult},
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+
+use super::{
+    breaker::Breaker,
+    desk::Terms,
+    journal::{SenderJournal, Token},
+    retry::RetryPolicy,
+};
+use crate::{
+    gateway::{Answer, Envelope, Gateway, Slot},
+    metrics::SendingMetrics,
+};
+
+/// The oldest view of pauses, ends and deletions under which a message may be begun.
+const VIEW_AGE: Duration = Duration::from_secs(1);
+/// What a lease must have left beyond the gateway's time, for reporting.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// A lease at work: what all of its messages share.
+pub(super) struct LeaseTerms {
+    pub(super) lease: LeaseId,
+    pub(super) mailing: MailingNumber,
+    /// When the lease ends, since the machine started.
+    pub(super) ends: Duration,
+    open: AtomicBool,
+    ends_at: AtomicI64,
+    /// None: the mailing has no window. Otherwise when it closes, by zone.
+    closes: Mutex<Option<Vec<(u16, Timestamp)>>>,
+    has_dropped: AtomicBool,
+    dropped: Mutex<HashSet<u32>>,
+}
+
+impl LeaseTerms {
+    pub(super) fn new(
+        lease: LeaseId,
+        mailing: MailingNumber,
+        ends: Duration,
+        terms: Terms,
+    ) -> Arc<Self> {
+        let this = Self {
+            lease,
+            mailing,
+            ends,
+            open: AtomicBool::new(false),
+            ends_at: AtomicI64::new(0),
+            closes: Mutex::new(None),
+            has_dropped: AtomicBool::new(false),
+            dropped: Mutex::default(),
+        };
+        this.set(terms);
+        Arc::new(this)
+    }
+
+    /// Takes in what was last seen of the mailing.
+    pub(super) fn set(&self, terms: Terms) {
+        self.ends_at.store(terms.ends_at.as_millis(), Ordering::Relaxed);
+        *self.closes.lock() = terms.window.map(|_| terms.closes);
+        self.open.store(terms.open, Ordering::Relaxed);
+    }
+
+    /// Takes in messages whose customers were deleted.
+    pub(super) fn drop_messages(&self, positions: Vec<u32>) {
+        self.dropped.lock().extend(positions);
+        self.has_dropped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a message may be begun at a time.
+    fn allow(&self, job: &Job, wall: Timestamp) -> bool {
+        let open = self.open.load(Ordering::Relaxed);
+        let ended = wall.as_millis() >= self.ends_at.load(Ordering::Relaxed);
+        if !open || ended {
+            return false;
+        }
+        if self.has_dropped.load(Ordering::Relaxed)
+            && self.dropped.lock().contains(&job.envelope.id.position)
+        {
+            return false;
+        }
+        match &*self.closes.lock() {
+            None => true,
+            Some(closes) => closes.iter().any(|(zone, at)| *zone == job.zone && wall < *at),
+        }
+    }
+}
+
+/// A message to be sent.
+pub(super) struct Job {
+    pub(super) terms: Arc<LeaseTerms>,
+    pub(super) envelope: Envelope,
+    pub(super) attempt: u16,
+    pub(super) tries: u16,
+    pub(super) zone: u16,
+}
+
+impl Job {
+    fn token(&self) -> Token {
+        let MessageId { mailing, position } = self.envelope.id;
+        Token { n: self.terms.lease.n, mailing, position, attempt: self.attempt }
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled {
+    pub(super) token: Token,
+    pub(super) result: SendResult,
+}
+
+/// What the postman and its slots share.
+pub(super) struct Floor {
+    gateway: Arc<Gateway>,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    metrics: SendingMetrics,
+    /// What connecting and waiting for an answer may take.
+    send_time: (Duration, Duration),
+    pub(super) breaker: Mutex<Breaker>,
+    queue: Mutex<VecDeque<Job>>,
+    ready: Semaphore,
+    settled: Mutex<Vec<Settled>>,
+    /// Told when results wait.
+    pub(super) news: Notify,
+    /// When the view of the cluster was asked for that is now known, in milliseconds of boot time.
+    seen_at: AtomicU64,
+    /// Whether the clocks of leader and postman are close enough to send at all.
+    pub(super) clocks_agree: AtomicBool,
+    in_flight: AtomicUsize,
+    stopping: AtomicBool,
+    fatal: notty_raft::Fatal,
+}
+
+impl Floor {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        clock: Arc<dyn Clock>,
+        retry: RetryPolicy,
+        metrics: SendingMetrics,
+        send_time: (Duration, Duration),
+        fatal: notty_raft::Fatal,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            gateway,
+            clock,
+            retry,
+            metrics,
+            send_time,
+            breaker: Mutex::default(),
+            queue: Mutex::default(),
+            ready: Semaphore::new(0),
+            settled: Mutex::default(),
+            news: Notify::new(),
+            seen_at: AtomicU64::new(0),
+            clocks_agree: AtomicBool::new(true),
+            in_flight: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            fatal,
+        })
+    }
+
+    /// Puts messages where the slots find them.
+    pub(super) fn enqueue(&self, jobs: Vec<Job>) {
+        let count = jobs.len();
+        self.queue.lock().extend(jobs);
+        self.ready.add_permits(count);
+    }
+
+    /// Messages that wait for a slot.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.lock().len()
+    }
+
+    /// Requests on their way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Hands back everything that no slot has taken.
+    pub(super) fn hand_back_waiting(&self) {
+        let jobs = std::mem::take(&mut *self.queue.lock());
+        let back = |job: Job| Settled { token: job.token(), result: SendResult::HandedBack };
+        self.settled.lock().extend(jobs.into_iter().map(back));
+        self.news.notify_one();
+    }
+
+    /// Begins nothing more.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.hand_back_waiting();
+    }
+
+    /// Ends the slots that wait.
+    pub(super) fn close(&self) {
+        self.ready.close();
+    }
+
+    /// Takes out the results so far.
+    pub(super) fn take_settled(&self) -> Vec<Settled> {
+        std::mem::take(&mut *self.settled.lock())
+    }
+
+    /// Notes that a view is known which was asked for at a time.
+    pub(super) fn seen(&self, asked_at: Duration) {
+        self.seen_at.fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn settle(&self, token: Token, result: SendResult) {
+        let waiting = {
+            let mut settled = self.settled.lock();
+            settled.push(Settled { token, result });
+            settled.len()
+        };
+        if waiting == 1 || waiting.is_multiple_of(512) {
+            self.news.notify_one();
+        }
+    }
+
+    /// Rule 8: whether a message may be begun, given how long sending it may still take.
+    fn may_begin(&self, job: &Job, needs: Duration) -> bool {
+        let now = self.clock.boot();
+        let seen_at = Duration::from_millis(self.seen_at.load(Ordering::Relaxed));
+        !self.stopping.load(Ordering::Relaxed)
+            && now + needs + MARGIN < job.terms.ends
+            && now.saturating_sub(seen_at) <= VIEW_AGE
+            && self.clocks_agree.load(Ordering::Relaxed)
+            && job.terms.allow(job, self.clock.wall())
+    }
+}
+
+/// One slot: takes messages and sends them, until the floor closes.
+pub(super) async fn work(floor: Arc<Floor>, journal: Rc<RefCell<SenderJournal>>) {
+    let mut slot = Slot::new();
+    while let Ok(permit) = floor.ready.acquire().await {
+        permit.forget();
+        let Some(job) = floor.queue.lock().pop_front() else {
+            continue;
+        };
+        let token = job.token();
+        match deliver(&floor, &mut slot, &journal, &job).await {
+            Ok(result) => floor.settle(token, result),
+            Err(error) => {
+                (floor.fatal)(&format!("postman: the journal cannot be written: {error}"));
+                floor.settle(token, SendResult::HandedBack);
+            }
+        }
+    }
+}
+
+async fn deliver(
+    floor: &Floor,
+    slot: &mut Slot,
+    journal: &RefCell<SenderJournal>,
+    job: &Job,
+) -> io::Result<SendResult> {
+    let (connecting, answering) = floor.send_time;
+    if !floor.may_begin(job, connecting + answering)
+        || !floor.breaker.lock().may_begin(floor.clock.boot())
+    {
+        return Ok(SendResult::HandedBack);
+    }
+    let answer = if slot.ensure_connected(&floor.gateway).await {
+        // Connecting took time: look again.
+        if !floor.may_begin(job, answering) {
+            floor.breaker.lock().probe_lapsed(floor.clock.boot());
+            return Ok(SendResult::HandedBack);
+        }
+        journal.borrow_mut().begun(job.token())?;
+        floor.in_flight.fetch_add(1, Ordering::Relaxed);
+        let began = floor.clock.boot();
+        let answer = slot.send(&floor.gateway, &job.envelope).await;
+        floor.in_flight.fetch_sub(1, Ordering::Relaxed);
+        floor.metrics.answered(answer, floor.clock.boot().saturating_sub(began));
+        answer
+    } else {
+        floor.metrics.answered(Answer::NotSent, Duration::ZERO);
+        Answer::NotSent
+    };
+    let trouble = matches!(answer, Answer::Unsure | Answer::NotSent);
+    if floor.breaker.lock().note(trouble, floor.clock.boot()) {
+        floor.news.notify_one();
+    }
+    let result = floor.retry.result(answer, job.tries);
+    journal.borrow_mut().settled(job.token(), result)?;
+    Ok(result)
+}

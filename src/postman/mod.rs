@@ -1,0 +1,680 @@
+//! The postman: leases messages, sends them, reports what became of each.
+//!
+//! It safeguards "at most once" on its side: a request starts only under a token that was granted
+//! to it, noted in its [`journal`] first, and checked against the lease's time, the mailing's
+//! window and a fresh view of pauses, ends and deletions. Every result is reported until the report
+//! is acknowledged, always in the same words. [`delivery`] does the sending; [`desk`] is where it
+//! asks.
+
+pub mod breaker;
+mod delivery;
+pub mod desk;
+pub mod journal;
+pub mod retry;
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use notty_raft::{Clock, Fatal};
+use notty_storage::{
+    command::Report,
+    limits,
+    model::{Epoch, LeaseId, PostmanName, Run, SendResult},
+};
+use tokio::sync::watch;
+
+use self::{
+    breaker::Stand,
+    delivery::{Floor, Job, LeaseTerms, Settled},
+    desk::{Desk, DeskError, Held, LeftOpen, Look, Parcel},
+    journal::{Fate, Journal, Remains, Token},
+    retry::RetryPolicy,
+};
+use crate::{
+    gateway::{Envelope, Gateway},
+    metrics::SendingMetrics,
+};
+
+/// Between two looks at the cluster.
+const LOOK: Duration = Duration::from_millis(250);
+/// Between two turns of the loop when nothing happens.
+const TURN: Duration = Duration::from_millis(50);
+/// Between two reports of a lease that is not yet done.
+const REPORT: Duration = Duration::from_millis(250);
+/// Before an ask is made again that found nothing.
+const NOTHING: Duration = Duration::from_millis(50);
+/// Before a call is made again that was not answered.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How far apart the clocks of leader and postman may be, in milliseconds.
+const CLOCKS_MS: i64 = 2_000;
+/// How long stopping waits for requests on their way.
+const STOP_REQUESTS: Duration = Duration::from_secs(14);
+/// How long stopping waits for the last reports after that.
+const STOP_REPORTS: Duration = Duration::from_secs(3);
+
+/// How a postman works.
+#[derive(Clone, Debug)]
+pub struct PostmanOptions {
+    /// Its name: one postman of a name works at a time.
+    pub name: PostmanName,
+    /// Where its journal lies.
+    pub journal_dir: PathBuf,
+    /// Requests in flight, at most.
+    pub concurrency: usize,
+    /// Threads that send, at least 1.
+    pub threads: usize,
+    /// Messages of one lease, at most.
+    pub lease_size: u16,
+    /// Hash of the gateway's address, so that a message in doubt goes to no other.
+    pub gateway: u64,
+    /// How tries are spaced.
+    pub retry: RetryPolicy,
+    /// What connecting, and waiting for an answer, may take.
+    pub send_time: (Duration, Duration),
+}
+
+/// What a postman works with.
+#[derive(Clone)]
+pub struct PostmanParts {
+    /// Where it asks.
+    pub desk: Arc<dyn Desk>,
+    /// Where it sends.
+    pub gateway: Arc<Gateway>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// What it counts.
+    pub metrics: SendingMetrics,
+    /// What ends the process when the journal cannot be written.
+    pub fatal: Fatal,
+}
+
+/// A lease that is held.
+struct Lease {
+    terms: Arc<LeaseTerms>,
+    runs: Arc<[Run]>,
+    /// Messages without a result.
+    unsettled: usize,
+    /// Results not yet in a report.
+    results: Vec<Settled>,
+    /// The report on its way; repeated unchanged until it is acknowledged.
+    report: Option<Report>,
+    reported_at: Duration,
+}
+
+/// What the loop waits for.
+enum Event {
+    Asked(Duration, Result<Option<Parcel>, DeskError>),
+    Reported(u64, Result<usize, DeskError>),
+    Looked(Duration, Result<Look, DeskError>),
+}
+
+/// A postman at work.
+pub struct Postman {
+    options: PostmanOptions,
+    parts: PostmanParts,
+    floor: Arc<Floor>,
+    journal: Journal,
+    epoch: Epoch,
+    leases: BTreeMap<u64, Lease>,
+    calls: FuturesUnordered<BoxFuture<'static, Event>>,
+    next_n: u64,
+    first_asked: Option<Duration>,
+    asking: bool,
+    ask_after: Duration,
+    looking: bool,
+    look_after: Duration,
+    pace: Pace,
+}
+
+/// Why a postman ended.
+#[derive(Debug, thiserror::Error)]
+pub enum PostmanError {
+    /// Its journal cannot be used.
+    #[error("the postman's journal: {0}")]
+    Journal(#[from] io::Error),
+    /// A newer postman of its name has registered.
+    #[error("a newer postman of this name has registered; this one ends")]
+    Replaced,
+}
+
+/// Messages settled a second, smoothed.
+#[derive(Default)]
+struct Pace {
+    per_second: f64,
+    counted: u64,
+    since: Duration,
+}
+
+impl Pace {
+    fn note(&mut self, settled: usize, now: Duration) {
+        self.counted += settled as u64;
+        let elapsed = now.saturating_sub(self.since).as_secs_f64();
+        if elapsed >= 0.1 {
+            let rate = self.counted as f64 / elapsed;
+            self.per_second = self.per_second * 0.7 + rate * 0.3;
+            (self.counted, self.since) = (0, now);
+        }
+    }
+}
+
+impl Postman {
+    /// Opens the journal, registers, settles what an earlier run left, and works until told to
+    /// stop.
+    pub async fn run(
+        options: PostmanOptions,
+        parts: PostmanParts,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), PostmanError> {
+        let mut journal = Journal::open(&options.journal_dir)?;
+        let remains = journal.remains(options.retry.initial_ms)?;
+        let nonce = rand::random();
+        let starting = start(&options, &*parts.desk, remains.as_ref(), nonce);
+        let epoch = tokio::select! {
+            epoch = starting => epoch?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        journal.begin(epoch)?;
+        let floor = Floor::new(
+            parts.gateway.clone(),
+            parts.clock.clone(),
+            options.retry,
+            parts.metrics.clone(),
+            options.send_time,
+            parts.fatal.clone(),
+        );
+        hire(&options, &floor, &journal, epoch)?;
+        let mut postman = Self {
+            floor,
+            journal,
+            epoch,
+            leases: BTreeMap::new(),
+            calls: FuturesUnordered::new(),
+            next_n: 1,
+            first_asked: None,
+            asking: false,
+            ask_after: Duration::ZERO,
+            looking: false,
+            look_after: Duration::ZERO,
+            pace: Pace::default(),
+            options,
+            parts,
+        };
+        let worked = postman.work(&mut stop).await;
+        if worked.is_ok() {
+            postman.wind_up().await?;
+        }
+        postman.floor.close();
+        worked
+    }
+
+    async fn work(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), PostmanError> {
+        while !*stop.borrow() {
+            self.step()?;
+            let floor = self.floor.clone();
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(event) = self.calls.next(), if !self.calls.is_empty() => self.take(event)?,
+                () = floor.news.notified() => {}
+                () = tokio::time::sleep(TURN) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn: collect results, report, look, ask.
+    fn step(&mut self) -> Result<(), PostmanError> {
+        let now = self.parts.clock.boot();
+        self.collect(now);
+        self.report_due(now, false);
+        self.close_done()?;
+        if self.floor.breaker.lock().stand() != Stand::Closed && self.floor.waiting() > 0 {
+            self.floor.hand_back_waiting();
+        }
+        if !self.looking && now >= self.look_after {
+            self.look(now);
+        }
+        if !self.asking && now >= self.ask_after {
+            self.ask(now);
+        }
+        self.show();
+        Ok(())
+    }
+
+    fn collect(&mut self, now: Duration) {
+        let settled = self.floor.take_settled();
+        let sent = settled.iter().filter(|settled| settled.result != SendResult::HandedBack);
+        self.pace.note(sent.count(), now);
+        for settled in settled {
+            if let Some(lease) = self.leases.get_mut(&settled.token.n) {
+                lease.unsettled -= 1;
+                lease.results.push(settled);
+            }
+        }
+    }
+
+    /// Reports leases that are done, and others from time to time.
+    fn report_due(&mut self, now: Duration, all: bool) {
+        let mut due = Vec::new();
+        for (n, lease) in &mut self.leases {
+            let waited = now.saturating_sub(lease.reported_at) >= REPORT;
+            let ready = lease.unsettled == 0 || waited || all;
+            if lease.report.is_none() && !lease.results.is_empty() && ready {
+                let results = std::mem::take(&mut lease.results);
+                lease.reported_at = now;
+                lease.report = Some(put_together(&lease.terms, self.options.gateway, results));
+                due.push(*n);
+            }
+        }
+        for n in due {
+            self.send_report(n, Duration::ZERO);
+        }
+    }
+
+    fn send_report(&mut self, n: u64, after: Duration) {
+        let Some(report) = self.leases.get(&n).and_then(|lease| lease.report.clone()) else {
+            return;
+        };
+        let desk = self.parts.desk.clone();
+        self.calls.push(Box::pin(async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            Event::Reported(n, desk.report(report).await)
+        }));
+    }
+
+    /// Forgets leases whose every result is acknowledged.
+    fn close_done(&mut self) -> Result<(), PostmanError> {
+        let is_done = |lease: &Lease| {
+            lease.unsettled == 0 && lease.results.is_empty() && lease.report.is_none()
+        };
+        let done = self.leases.iter().filter(|(_, lease)| is_done(lease)).map(|(n, _)| *n);
+        for n in done.collect::<Vec<_>>() {
+            self.leases.remove(&n);
+            let oldest_open = self.leases.keys().next().copied().unwrap_or(self.next_n);
+            self.journal.closed(n, oldest_open)?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, now: Duration) {
+        self.looking = true;
+        let held = |lease: &Lease| Held {
+            lease: lease.terms.lease,
+            mailing: lease.terms.mailing,
+            runs: lease.runs.clone(),
+        };
+        let held = self.leases.values().filter(|lease| lease.unsettled > 0).map(held).collect();
+        let desk = self.parts.desk.clone();
+        self.calls.push(Box::pin(async move {
+            let looked = tokio::time::timeout(LOOK * 4, desk.look(held)).await;
+            let late = || Err(DeskError::Unavailable("no answer in time".into()));
+            Event::Looked(now, looked.unwrap_or_else(|_| late()))
+        }));
+    }
+
+    /// Asks for as many messages as can be sent in the next half second or so.
+    fn ask(&mut self, now: Duration) {
+        let held: usize = self.leases.values().map(|lease| lease.unsettled).sum();
+        let wanted = self.options.concurrency + (self.pace.per_second / 2.0) as usize;
+        let room = wanted.saturating_sub(held).min(usize::from(self.options.lease_size)) as u16;
+        let room = self.floor.breaker.lock().room(room, now);
+        let worth_it = usize::from(room) >= (self.options.concurrency / 4).clamp(1, 64);
+        let probing = self.floor.breaker.lock().stand() != Stand::Closed && room > 0;
+        let full = self.leases.len() >= limits::POSTMAN_LEASES;
+        let agree = self.floor.clocks_agree.load(Ordering::Relaxed);
+        if full || !agree || !(worth_it || probing) {
+            return;
+        }
+        self.asking = true;
+        let asked_at = *self.first_asked.get_or_insert(now);
+        let lease = LeaseId { epoch: self.epoch, n: self.next_n };
+        let (desk, gateway) = (self.parts.desk.clone(), self.options.gateway);
+        self.calls.push(Box::pin(async move {
+            Event::Asked(asked_at, desk.ask(lease, room, gateway).await)
+        }));
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), PostmanError> {
+        let now = self.parts.clock.boot();
+        match event {
+            Event::Asked(asked_at, answer) => {
+                self.asking = false;
+                self.take_parcel(asked_at, answer, now)
+            }
+            Event::Reported(n, answer) => self.take_receipt(n, answer),
+            Event::Looked(asked_at, answer) => {
+                self.looking = false;
+                self.look_after = asked_at + LOOK;
+                self.take_look(asked_at, answer)
+            }
+        }
+    }
+
+    fn take_parcel(
+        &mut self,
+        asked_at: Duration,
+        answer: Result<Option<Parcel>, DeskError>,
+        now: Duration,
+    ) -> Result<(), PostmanError> {
+        match answer {
+            Ok(Some(parcel)) => {
+                self.next_n += 1;
+                self.first_asked = None;
+                self.accept(asked_at, parcel, now)
+            }
+            Ok(None) => {
+                self.first_asked = None;
+                self.ask_after = now + NOTHING;
+                Ok(())
+            }
+            Err(DeskError::Unavailable(why)) => {
+                tracing::debug!(why, "the postman's ask was not answered");
+                self.ask_after = now + AGAIN;
+                Ok(())
+            }
+            Err(DeskError::Refused(why)) => {
+                // A lease that ran out before its answer came: the next number is free.
+                tracing::warn!(why, lease.n = self.next_n, "a lease was refused");
+                (self.next_n, self.first_asked) = (self.next_n + 1, None);
+                self.ask_after = now + AGAIN;
+                Ok(())
+            }
+            Err(DeskError::Replaced) => Err(PostmanError::Replaced),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        asked_at: Duration,
+        parcel: Parcel,
+        now: Duration,
+    ) -> Result<(), PostmanError> {
+        let n = parcel.lease.n;
+        self.journal.leased(n, parcel.mailing, &parcel.runs)?;
+        let ends = asked_at + parcel.ttl;
+        let terms = LeaseTerms::new(parcel.lease, parcel.mailing, ends, parcel.terms);
+        let text = Envelope::quote(&parcel.text);
+        let job = |message: &notty_storage::query::leases::LeasedMessage| Job {
+            terms: terms.clone(),
+            envelope: Envelope::new(message.id, message.phone, &text),
+            attempt: message.attempt,
+            tries: message.tries,
+            zone: message.zone.0,
+        };
+        let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
+        let lease = Lease {
+            terms: terms.clone(),
+            runs: parcel.runs.into(),
+            unsettled: jobs.len(),
+            results: Vec::new(),
+            report: None,
+            reported_at: now,
+        };
+        self.leases.insert(n, lease);
+        self.floor.enqueue(jobs);
+        Ok(())
+    }
+
+    fn take_receipt(
+        &mut self,
+        n: u64,
+        answer: Result<usize, DeskError>,
+    ) -> Result<(), PostmanError> {
+        match answer {
+            Ok(conflicts) => {
+                self.parts.metrics.conflicts.inc_by(conflicts as u64);
+                if let Some(lease) = self.leases.get_mut(&n) {
+                    lease.report = None;
+                }
+            }
+            Err(DeskError::Refused(why)) => {
+                tracing::error!(lease.n = n, why, "a report was refused");
+                if let Some(lease) = self.leases.get_mut(&n) {
+                    lease.report = None;
+                }
+            }
+            // Also after being replaced: an older postman may report to the last.
+            Err(DeskError::Unavailable(_) | DeskError::Replaced) => self.send_report(n, AGAIN),
+        }
+        Ok(())
+    }
+
+    fn take_look(
+        &mut self,
+        asked_at: Duration,
+        answer: Result<Look, DeskError>,
+    ) -> Result<(), PostmanError> {
+        let look = match answer {
+            Ok(look) => look,
+            Err(DeskError::Replaced) => return Err(PostmanError::Replaced),
+            Err(_) => return Ok(()),
+        };
+        let took = self.parts.clock.boot().saturating_sub(asked_at).as_millis() as i64;
+        let apart = self.parts.clock.wall().since(look.leader_clock).abs() - took;
+        let agree = apart <= CLOCKS_MS;
+        if self.floor.clocks_agree.swap(agree, Ordering::Relaxed) != agree {
+            match agree {
+                true => tracing::info!("the clocks of leader and postman agree again"),
+                false => tracing::error!(
+                    apart_ms = apart,
+                    "the clocks of leader and postman are more than 2 s apart: nothing is sent \
+                     until they agree"
+                ),
+            }
+        }
+        for (lease, terms) in look.terms {
+            if let Some(lease) = self.leases.get(&lease.n) {
+                lease.terms.set(terms);
+            }
+        }
+        for (lease, positions) in look.dropped {
+            if let Some(lease) = self.leases.get(&lease.n) {
+                lease.terms.drop_messages(positions);
+            }
+        }
+        self.floor.seen(asked_at);
+        Ok(())
+    }
+
+    fn show(&self) {
+        let metrics = &self.parts.metrics;
+        let held: usize = self.leases.values().map(|lease| lease.unsettled).sum();
+        metrics.held.set(held as i64);
+        metrics.leases.set(self.leases.len() as i64);
+        metrics.in_flight.set(self.floor.in_flight() as i64);
+        let stand = match self.floor.breaker.lock().stand() {
+            Stand::Closed => 0,
+            Stand::Open { .. } => 1,
+            Stand::Probing => 2,
+        };
+        if metrics.breaker.set(stand) != stand && stand != 2 {
+            match stand {
+                0 => tracing::info!("the gateway answers again: sending goes on"),
+                _ => tracing::warn!(
+                    "the gateway is in trouble: sending waits, one message at a time probes"
+                ),
+            }
+        }
+    }
+
+    /// Lets requests on their way end, hands back the rest, and reports it all.
+    async fn wind_up(&mut self) -> Result<(), PostmanError> {
+        self.floor.stop();
+        let (clock, floor) = (self.parts.clock.clone(), self.floor.clone());
+        let began = clock.boot();
+        let mut given_up = false;
+        loop {
+            let now = clock.boot();
+            self.collect(now);
+            let waited = now.saturating_sub(began);
+            if waited >= STOP_REQUESTS && !given_up {
+                self.give_up_unsettled();
+                given_up = true;
+            }
+            self.report_due(now, true);
+            self.close_done()?;
+            if self.leases.is_empty() || waited >= STOP_REQUESTS + STOP_REPORTS {
+                return Ok(());
+            }
+            tokio::select! {
+                Some(event) = self.calls.next(), if !self.calls.is_empty() => match event {
+                    Event::Asked(asked_at, answer) => {
+                        self.asking = false;
+                        // A lease that came too late goes back whole.
+                        self.take_parcel(asked_at, answer, now)?;
+                        self.floor.hand_back_waiting();
+                    }
+                    event => self.take(event)?,
+                },
+                () = floor.news.notified() => {}
+                () = tokio::time::sleep(TURN) => {}
+            }
+        }
+    }
+
+    /// What is still on its way when stopping can wait no longer may have been taken.
+    fn give_up_unsettled(&mut self) {
+        for (n, lease) in &mut self.leases {
+            if lease.unsettled == 0 {
+                continue;
+            }
+            let known: Vec<_> = lease.results.iter().map(|settled| settled.token).collect();
+            let token = |(position, attempt)| Token {
+                n: *n,
+                mailing: lease.terms.mailing,
+                position,
+                attempt,
+            };
+            // Tokens reported before are repeated with another result: the first report wins.
+            let left = positions(&lease.runs).map(token).filter(|token| !known.contains(token));
+            let unsure = left.map(|token| Settled { token, result: SendResult::Unsure });
+            lease.results.extend(unsure.collect::<Vec<_>>());
+            lease.unsettled = 0;
+        }
+    }
+}
+
+/// Registers, then reports what an earlier run left, until all of it is acknowledged.
+async fn start(
+    options: &PostmanOptions,
+    desk: &dyn Desk,
+    remains: Option<&Remains>,
+    nonce: u64,
+) -> Result<Epoch, PostmanError> {
+    let epoch = loop {
+        match desk.register(options.name.clone(), nonce).await {
+            Ok(epoch) => break epoch,
+            Err(error) => tracing::debug!(%error, "the postman could not register yet"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    };
+    let Some(remains) = remains else {
+        return Ok(epoch);
+    };
+    let left_open = loop {
+        match desk.left_open(remains.epoch).await {
+            Ok(left_open) => break left_open,
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    };
+    let mut leases: BTreeMap<u64, LeftOpen> = BTreeMap::new();
+    for left in remains.leases().cloned().chain(left_open) {
+        leases.insert(left.lease.n, left);
+    }
+    for left in leases.values() {
+        let report = recovered(left, remains, options.gateway);
+        let count: usize = left.runs.iter().map(|run| usize::from(run.len)).sum();
+        tracing::info!(lease.id = %left.lease, count, "a lease of the run before is settled");
+        while let Err(error) = desk.report(report.clone()).await {
+            if matches!(error, DeskError::Refused(_)) {
+                tracing::warn!(%error, lease.id = %left.lease, "a report of the run before");
+                break;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+    Ok(epoch)
+}
+
+/// What the journal proves of a lease: never begun, a result, or neither.
+fn recovered(left: &LeftOpen, remains: &Remains, gateway: u64) -> Report {
+    let settled = positions(&left.runs).map(|(position, attempt)| {
+        let token = Token { n: left.lease.n, mailing: left.mailing, position, attempt };
+        let result = match remains.fate(&token) {
+            None => SendResult::HandedBack,
+            Some(Fate::Settled(result)) => result,
+            Some(Fate::Begun) => SendResult::Unsure,
+        };
+        Settled { token, result }
+    });
+    let results = group(settled.collect());
+    Report { lease: left.lease, mailing: left.mailing, gateway, results }
+}
+
+fn put_together(terms: &LeaseTerms, gateway: u64, results: Vec<Settled>) -> Report {
+    Report { lease: terms.lease, mailing: terms.mailing, gateway, results: group(results) }
+}
+
+/// Results by what they are, positions that follow each other as runs.
+fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
+    settled.sort_unstable_by_key(|settled| settled.token.position);
+    let mut groups: Vec<(SendResult, Vec<Run>)> = Vec::new();
+    for Settled { token, result } in settled {
+        let at = groups.iter().position(|(other, _)| *other == result).unwrap_or_else(|| {
+            groups.push((result, Vec::new()));
+            groups.len() - 1
+        });
+        let runs = &mut groups[at].1;
+        match runs.last_mut() {
+            Some(run)
+                if run.attempt == token.attempt
+                    && run.first + u32::from(run.len) == token.position =>
+            {
+                run.len += 1;
+            }
+            _ => runs.push(Run { first: token.position, len: 1, attempt: token.attempt }),
+        }
+    }
+    groups
+}
+
+fn positions(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
+    runs.iter().flat_map(|run| {
+        (run.first..run.first + u32::from(run.len)).map(|position| (position, run.attempt))
+    })
+}
+
+/// Starts the slots, shared out over the threads.
+fn hire(
+    options: &PostmanOptions,
+    floor: &Arc<Floor>,
+    journal: &Journal,
+    epoch: Epoch,
+) -> Result<(), PostmanError> {
+    let threads = options.threads.max(1);
+    for thread in 0..threads {
+        let sender = journal.sender(thread, epoch)?;
+        let slots =
+            options.concurrency / threads + usize::from(thread < options.concurrency % threads);
+        let floor = floor.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || {
+            let sender = Rc::new(RefCell::new(sender));
+            let local = tokio::task::LocalSet::new();
+            let work = || local.spawn_local(delivery::work(floor.clone(), sender.clone()));
+            let slots: Vec<_> = (0..slots).map(|_| work()).collect();
+            local.block_on(&runtime, futures_util::future::join_all(slots));
+        };
+        std::thread::Builder::new().name(format!("notty-sender-{thread}")).spawn(run)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Pauses before another try: they double, vary a little, and heed the gateway's wish.
+
+use std::time::Duration;
+
+use notty_storage::model::SendResult;
+
+use crate::gateway::Answer;
+
+/// Parts of a pause that it may be longer by, in hundredths: messages that failed together do not
+/// all come back together, and still share a few pauses, so that a report stays small.
+const JITTER: [u64; 8] = [0, 4, 8, 12, 16, 20, 24, 28];
+
+/// How tries are spaced, and what an unsure answer is.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryPolicy {
+    /// The first pause, in milliseconds.
+    pub initial_ms: u64,
+    /// The longest pause, in milliseconds.
+    pub max_ms: u64,
+    /// For how long after the first doubtful try an idempotent gateway may get the id again, in
+    /// milliseconds: half of its memory. None: it is not idempotent.
+    pub repeat_ms: Option<u64>,
+}
+
+impl RetryPolicy {
+    /// What an answer means, after a number of tries before.
+    pub fn result(&self, answer: Answer, tries: u16) -> SendResult {
+        let pause_ms = |at_least: Duration| {
+            let at_least = (at_least.as_millis() as u64).min(self.max_ms);
+            self.pause_ms(tries, rand::random_range(0..JITTER.len())).max(at_least)
+        };
+        match answer {
+            Answer::Done => SendResult::Done,
+            Answer::Invalid => SendResult::Invalid,
+            Answer::NotTaken { retry_after } => {
+                SendResult::NotTaken { pause_ms: pause_ms(retry_after.unwrap_or_default()) }
+            }
+            Answer::NotSent => SendResult::NotSent { pause_ms: pause_ms(Duration::ZERO) },
+            Answer::Unsure => match self.repeat_ms {
+                None => SendResult::Unsure,
+                Some(repeat_ms) => {
+                    let pause_ms = pause_ms(Duration::ZERO);
+                    SendResult::UnsureRepeatable { pause_ms, repeat_ms }
+                }
+            },
+        }
+    }
+
+    fn pause_ms(&self, tries: u16, jitter: usize) -> u64 {
+        let doubled = self.initial_ms.saturating_mul(1 << tries.min(32));
+        let longer = doubled.saturating_mul(100 + JITTER[jitter]) / 100;
+        longer.min(self.max_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 300_000, repeat_ms: None };
+
+    #[test]
+    fn pauses_double_and_have_an_end() {
+        let pauses: Vec<_> = (0..12).map(|tries| POLICY.pause_ms(tries, 0)).collect();
+        assert_eq!(pauses[..4], [1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(pauses[11], 300_000);
+        assert_eq!(POLICY.pause_ms(0, 7), 1_280);
+    }
+
+    #[test]
+    fn the_gateways_wish_is_heeded_within_the_longest_pause() {
+        let wish = |seconds| Answer::NotTaken { retry_after: Some(Duration::from_secs(seconds)) };
+        let wanted = SendResult::NotTaken { pause_ms: 60_000 };
+        assert_eq!(POLICY.result(wish(60), 0), wanted);
+        let wanted = SendResult::NotTaken { pause_ms: 300_000 };
+        assert_eq!(POLICY.result(wish(86_400), 0), wanted);
+    }
+
+    #[test]
+    fn unsure_is_repeated_only_at_an_idempotent_gateway() {
+        assert_eq!(POLICY.result(Answer::Unsure, 0), SendResult::Unsure);
+        let idempotent = RetryPolicy { repeat_ms: Some(5), ..POLICY };
+        let result = idempotent.result(Answer::Unsure, 0);
+        assert!(matches!(result, SendResult::UnsureRepeatable { repeat_ms: 5, .. }));
+    }
+}

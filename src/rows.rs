@@ -1,0 +1,376 @@
+//! Rows out of a stream of bytes: CSV with a header, or one JSON object a line. Fed piece by
+//! piece, so that a file of any size needs the memory of one row.
+
+use serde_json::{Map, Value};
+
+/// Bytes of one row, at most.
+const ROW_BYTES: usize = 16 * 1024;
+
+/// One row, by column.
+#[derive(Debug, PartialEq)]
+pub struct Row {
+    /// The line it begins on, counted from 1.
+    pub line: u64,
+    /// What is in it; empty cells are left out.
+    pub values: Map<String, Value>,
+}
+
+/// Why there is no row.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RowError {
+    /// This row is wrong; the next may be right.
+    Row {
+        /// The line it begins on.
+        line: u64,
+        /// The stable name of what is wrong.
+        code: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Nothing can be read.
+    Fatal {
+        /// The line.
+        line: u64,
+        /// The stable name of what is wrong.
+        code: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// A reader of rows.
+pub trait Rows: Send {
+    /// Takes in the next piece; puts out the rows that it completes.
+    fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>);
+    /// The stream has ended.
+    fn end(&mut self, rows: &mut Vec<Result<Row, RowError>>);
+}
+
+/// Rows of CSV (RFC 4180, by `csv-core`): the first one names the columns.
+pub struct CsvRows {
+    known: Vec<&'static str>,
+    reader: csv_core::Reader,
+    columns: Option<Vec<String>>,
+    output: Vec<u8>,
+    written: usize,
+    ends: Vec<usize>,
+    ended: usize,
+    line: u64,
+    row_line: Option<u64>,
+    too_long: bool,
+    failed: bool,
+    at_start: Vec<u8>,
+    started: bool,
+}
+
+impl CsvRows {
+    /// For columns that are known by name.
+    pub fn new(known: &[&'static str]) -> Self {
+        Self {
+            known: known.to_vec(),
+            reader: csv_core::Reader::new(),
+            columns: None,
+            output: vec![0; ROW_BYTES],
+            written: 0,
+            ends: vec![0; 64],
+            ended: 0,
+            line: 1,
+            row_line: None,
+            too_long: false,
+            failed: false,
+            at_start: Vec::new(),
+            started: false,
+        }
+    }
+
+    /// Reads records until the piece is used up; an empty piece ends the stream.
+    fn read(&mut self, mut bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
+        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
+        let at_end = bytes.is_empty();
+        while !self.failed {
+            if self.row_line.is_none() && !at_end {
+                // Line ends before a record belong to none.
+                let skip = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+                self.count_lines(&bytes[..skip]);
+                self.reader.read_record(&bytes[..skip], &mut [0; 8], &mut [0; 8]);
+                bytes = &bytes[skip..];
+                if bytes.is_empty() {
+                    return;
+                }
+                self.row_line = Some(self.line);
+            }
+            let output = &mut self.output[self.written..];
+            let ends = &mut self.ends[self.ended..];
+            let (result, read, written, ended) = self.reader.read_record(bytes, output, ends);
+            self.count_lines(&bytes[..read]);
+            bytes = &bytes[read..];
+            self.written += written;
+            self.ended += ended;
+            match result {
+                InputEmpty if at_end => {}
+                InputEmpty | End => return,
+                OutputFull | OutputEndsFull => {
+                    self.too_long = true;
+                    (self.written, self.ended) = (0, 0);
+                }
+                Record => self.record(rows),
+            }
+        }
+    }
+
+    fn count_lines(&mut self, bytes: &[u8]) {
+        self.line += bytes.iter().filter(|b| **b == b'\n').count() as u64;
+    }
+
+    fn record(&mut self, rows: &mut Vec<Result<Row, RowError>>) {
+        let line = self.row_line.take().unwrap_or(self.line);
+        let mut start = 0;
+        let cells = self.ends[..self.ended].iter().map(|end| {
+            let cell = &self.output[start..*end];
+            start = *end;
+            std::str::from_utf8(cell).map(str::to_owned)
+        });
+        let cells: Result<Vec<_>, _> = cells.collect();
+        let too_long = std::mem::take(&mut self.too_long);
+        (self.written, self.ended) = (0, 0);
+        let row = match cells {
+            _ if too_long => Err(RowError::Row {
+                line,
+                code: "row_too_long",
+                detail: format!("a row has at most {ROW_BYTES} bytes and 64 cells"),
+            }),
+            Err(_) => Err(RowError::Row {
+                line,
+                code: "invalid_utf8",
+                detail: "the row is not UTF-8; save the file as UTF-8".to_owned(),
+            }),
+            Ok(cells) => self.row(line, cells),
+        };
+        match row {
+            Ok(None) => {}
+            Ok(Some(row)) => rows.push(Ok(row)),
+            Err(error) => {
+                if self.columns.is_none() {
+                    self.failed = true;
+                }
+                rows.push(Err(error));
+            }
+        }
+    }
+
+    fn row(&mut self, line: u64, cells: Vec<String>) -> Result<Option<Row>, RowError> {
+        let Some(columns) = &self.columns else {
+            self.columns = Some(self.header(line, cells)?);
+            return Ok(None);
+        };
+        if cells.len() != columns.len() {
+            let (found, wanted) = (cells.len(), columns.len());
+            let detail = format!("the row has {found} cells, the header has {wanted}");
+            return Err(RowError::Row { line, code: "wrong_cell_count", detail });
+        }
+        let filled = columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty());
+        let values = filled.map(|(column, cell)| (column.clone(), Value::String(cell))).collect();
+        Ok(Some(Row { line, values }))
+    }
+
+    fn header(&self, line: u64, cells: Vec<String>) -> Result<Vec<String>, RowError> {
+        let fatal = |detail: String| RowError::Fatal { line, code: "invalid_header", detail };
+        let columns: Vec<_> = cells.iter().map(|cell| cell.trim().to_lowercase()).collect();
+        for (n, column) in columns.iter().enumerate() {
+            if !self.known.contains(&column.as_str()) {
+                let known = self.known.join(", ");
+                return Err(fatal(format!(
+                    "there is no column `{column}`; the columns are {known}"
+                )));
+            }
+            if columns[..n].contains(column) {
+                return Err(fatal(format!("column `{column}` is there twice")));
+            }
+        }
+        match columns.iter().any(|column| column == "phone") {
+            true => Ok(columns),
+            false => Err(fatal("the column `phone` is needed".to_owned())),
+        }
+    }
+
+    /// Looks at the first line: a byte order mark, and cells separated by semicolons.
+    fn start(&mut self, bytes: &[u8], at_end: bool) -> Option<Vec<u8>> {
+        self.at_start.extend_from_slice(bytes);
+        if !at_end && !self.at_start.contains(&b'\n') && self.at_start.len() < ROW_BYTES {
+            return None;
+        }
+        self.started = true;
+        let mut first = std::mem::take(&mut self.at_start);
+        if first.starts_with(b"\xef\xbb\xbf") {
+            first.drain(..3);
+        }
+        let line = first.split(|b| *b == b'\n').next().unwrap_or_default();
+        if line.contains(&b';') && !line.contains(&b',') {
+            self.reader = csv_core::ReaderBuilder::new().delimiter(b';').build();
+        }
+        Some(first)
+    }
+}
+
+impl Rows for CsvRows {
+    fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.started {
+            self.read(bytes, rows);
+        } else if let Some(first) = self.start(bytes, false)
+            && !first.is_empty()
+        {
+            self.read(&first, rows);
+        }
+    }
+
+    fn end(&mut self, rows: &mut Vec<Result<Row, RowError>>) {
+        if !self.started
+            && let Some(first) = self.start(&[], true)
+            && !first.is_empty()
+        {
+            self.read(&first, rows);
+        }
+        self.read(&[], rows);
+        if self.columns.is_none() && !self.failed {
+            let detail = "the file is empty; its first row names the columns".to_owned();
+            rows.push(Err(RowError::Fatal { line: 1, code: "invalid_header", detail }));
+        }
+    }
+}
+
+/// Rows of NDJSON: one object a line; blank lines are nothing.
+#[derive(Default)]
+pub struct NdjsonRows {
+    line: u64,
+    rest: Vec<u8>,
+    too_long: bool,
+}
+
+impl NdjsonRows {
+    fn take_line(&mut self, line: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
+        self.line += 1;
+        let number = self.line;
+        let wrong = |code, detail: String| Err(RowError::Row { line: number, code, detail });
+        if std::mem::take(&mut self.too_long) || line.len() > ROW_BYTES {
+            rows.push(wrong("row_too_long", format!("a row has at most {ROW_BYTES} bytes")));
+            return;
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        rows.push(match serde_json::from_slice(line) {
+            Ok(Value::Object(values)) => Ok(Row { line: number, values }),
+            Ok(_) => wrong("invalid_json", "an object is needed".to_owned()),
+            Err(error) => wrong("invalid_json", error.to_string()),
+        });
+    }
+}
+
+impl Rows for NdjsonRows {
+    fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
+        let mut pieces = bytes.split(|b| *b == b'\n');
+        let last = pieces.next_back().unwrap_or_default();
+        for piece in pieces {
+            let mut line = std::mem::take(&mut self.rest);
+            line.extend_from_slice(piece);
+            self.take_line(&line, rows);
+        }
+        if self.rest.len() + last.len() > ROW_BYTES {
+            self.too_long = true;
+            self.rest.clear();
+        } else {
+            self.rest.extend_from_slice(last);
+        }
+    }
+
+    fn end(&mut self, rows: &mut Vec<Result<Row, RowError>>) {
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() || self.too_long {
+            self.take_line(&rest, rows);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [&str; 3] = ["id", "phone", "name"];
+
+    /// Each row as text, read in pieces of every size up to 9 bytes: all must agree.
+    fn read(text: &[u8], make: impl Fn() -> Box<dyn Rows>) -> Vec<String> {
+        let mut all = Vec::new();
+        for size in 1..10 {
+            let (mut reader, mut rows) = (make(), Vec::new());
+            for piece in text.chunks(size) {
+                reader.feed(piece, &mut rows);
+            }
+            reader.end(&mut rows);
+            let told = rows.iter().map(|row| match row {
+                Ok(Row { line, values }) => format!("{line} {}", Value::Object(values.clone())),
+                Err(RowError::Row { line, code, .. }) => format!("{line} {code}"),
+                Err(RowError::Fatal { line, code, .. }) => format!("{line} fatal {code}"),
+            });
+            all.push(told.collect::<Vec<_>>());
+        }
+        assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{all:?}");
+        all.remove(0)
+    }
+
+    fn csv(text: &str) -> Vec<String> {
+        read(text.as_bytes(), || Box::new(CsvRows::new(&COLUMNS)))
+    }
+
+    #[test]
+    fn cells_go_by_the_header_and_empty_ones_are_absent() {
+        assert_eq!(
+            csv("phone,id\n+7,a\n,b\n"),
+            [r#"2 {"id":"a","phone":"+7"}"#, r#"3 {"id":"b"}"#]
+        );
+    }
+
+    #[test]
+    fn quotes_line_ends_and_blank_lines_are_read_as_they_should_be() {
+        let text = "id,phone,name\r\na,1,\"x, \"\"y\"\"\nz\"\r\n\r\nb,2,\r\nc,3";
+        let wanted = [
+            r#"2 {"id":"a","name":"x, \"y\"\nz","phone":"1"}"#,
+            r#"5 {"id":"b","phone":"2"}"#,
+            "6 wrong_cell_count",
+        ];
+        assert_eq!(csv(text), wanted);
+    }
+
+    #[test]
+    fn a_header_that_is_wrong_ends_the_import() {
+        assert_eq!(csv("id,fone\na,1\n"), ["1 fatal invalid_header"]);
+        assert_eq!(csv("id,name\na,1\n"), ["1 fatal invalid_header"]);
+        assert_eq!(csv("phone,phone\n1,2\n"), ["1 fatal invalid_header"]);
+        assert_eq!(csv(""), ["1 fatal invalid_header"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_semicolons_are_understood() {
+        assert_eq!(csv("\u{feff}id;phone\na;1\n"), [r#"2 {"id":"a","phone":"1"}"#]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_or_not_utf8_is_left_out_alone() {
+        let long = format!("id,phone\n{},1\nb,2\n", "x".repeat(ROW_BYTES + 9));
+        assert_eq!(csv(&long), ["2 row_too_long", r#"3 {"id":"b","phone":"2"}"#]);
+        let mut text = b"id,phone\n".to_vec();
+        text.extend_from_slice(b"\xff,1\nb,2\n");
+        let rows = read(&text, || Box::new(CsvRows::new(&COLUMNS)));
+        assert_eq!(rows, ["2 invalid_utf8", r#"3 {"id":"b","phone":"2"}"#]);
+    }
+
+    #[test]
+    fn ndjson_is_one_object_a_line() {
+        let text = "{\"id\":\"a\"}\n\n[1]\n{\"id\"\r\n{\"id\":\"b\"}";
+        let rows = read(text.as_bytes(), || Box::new(NdjsonRows::default()));
+        let wanted = [r#"1 {"id":"a"}"#, "3 invalid_json", "4 invalid_json", r#"5 {"id":"b"}"#];
+        assert_eq!(rows, wanted);
+    }
+}

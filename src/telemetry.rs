@@ -1,0 +1,39 @@
+//! Logs: for people on a terminal, as JSON for machines. Lines go to stderr.
+//!
+//! A line about a mailing, customer or message carries its id; never a phone number, a text or a
+//! token.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info,openraft=error";
+
+/// Starts logging; to be called once.
+pub fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+        }
+    };
+    if let Err(error) = started {
+        // Only in a process that started logging before: its lines go on.
+        tracing::debug!(%error, "logging had been started");
+    }
+}
