@@ -204,6 +204,11 @@ impl MailingEdit {
         } else if edit.head.open() == 0 {
             self.count_facets(changes, &mut edit)?;
         }
+        if edit.head.open() > 0 {
+            // A late proof may bring a message back where everything was final before.
+            let block = edit.number / HEADS_PER_BLOCK;
+            self.progress.first_open = self.progress.first_open.min(block);
+        }
         if !new && edit.number < self.progress.folded {
             self.recount_customers(changes, &mut edit)?;
         }
