@@ -68,6 +68,18 @@ impl BatchEdit {
         self.moves.push(Move { index, from, to });
     }
 
+    /// Marks the zone of a message that waits again, so that a grant finds it.
+    pub(super) fn mark_zone(
+        &mut self,
+        changes: &Changes<'_>,
+        mailing: MailingNumber,
+        index: usize,
+    ) -> Result<(), Error> {
+        let zone = self.members(changes, mailing)?.zones[index];
+        self.head.zones |= Head::zone_bit(zone);
+        Ok(())
+    }
+
     /// Notes a doubt about one message.
     pub(super) fn doubt(&mut self, doubt: Doubt) {
         self.touched = true;

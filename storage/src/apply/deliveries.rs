@@ -66,6 +66,9 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
         let now = Now { at: changes.at(), gateway, record: &record, customer_deleted };
         match take(batch, index, attempt, result, &now) {
             Taken::First { was_sending } => {
+                if batch.columns.status(index).is_ready() {
+                    batch.mark_zone(changes, report.mailing, index)?;
+                }
                 accepted += 1;
                 from_sending += u32::from(was_sending);
             }
