@@ -193,72 +193,70 @@ fn take(
     let Some(current) = batch.columns.attempts.get(index).copied() else {
         return Taken::Again;
     };
-    let status = batch.columns.status(index);
-    let reported_unsure = batch.columns.doubt(index).is_some();
     match attempt.cmp(&current) {
+        // No grant made such a token.
         std::cmp::Ordering::Greater => Taken::Conflict,
-        std::cmp::Ordering::Less => take_old(batch, index, status, result, now),
-        std::cmp::Ordering::Equal if status == Status::Sending => {
+        _ if attempt == 0 => Taken::Conflict,
+        std::cmp::Ordering::Less => take_old(batch, index, result, now),
+        std::cmp::Ordering::Equal if is_unreported(batch, index) => {
+            let was_sending = batch.columns.status(index) == Status::Sending;
             settle(batch, index, result, now);
-            Taken::First { was_sending: true }
+            batch.columns.reported[index] = result.number();
+            Taken::First { was_sending }
         }
-        std::cmp::Ordering::Equal if status == Status::Unconfirmed && !reported_unsure => {
-            settle(batch, index, result, now);
-            Taken::First { was_sending: false }
+        std::cmp::Ordering::Equal if batch.columns.reported[index] == result.number() => {
+            Taken::Again
         }
-        std::cmp::Ordering::Equal if agrees(status, result) => Taken::Again,
         std::cmp::Ordering::Equal => {
-            if result == SendResult::Done && status.is_ready() {
-                never_again(batch, index, now);
-                batch.set(index, Status::Unconfirmed, now.at);
-            }
+            was_taken_after_all(batch, index, result, now);
             Taken::Conflict
         }
     }
 }
 
-/// A report of an attempt before the present one touches nothing, unless it says that the
-/// message was taken while it could still be sent again.
-fn take_old(
-    batch: &mut BatchEdit,
-    index: usize,
-    status: Status,
-    result: SendResult,
-    now: &Now<'_>,
-) -> Taken {
-    if result != SendResult::Done {
-        return Taken::Again;
+/// Whether nobody has said yet what became of the last attempt.
+fn is_unreported(batch: &BatchEdit, index: usize) -> bool {
+    batch.columns.reported[index] == 0
+        && matches!(batch.columns.status(index), Status::Sending | Status::Unconfirmed)
+}
+
+/// A report of an attempt before the present one. That attempt was reported as a way back, or
+/// there would be no later one; anything else is a conflict.
+fn take_old(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) -> Taken {
+    match result {
+        SendResult::Done => {
+            was_taken_after_all(batch, index, result, now);
+            Taken::Conflict
+        }
+        SendResult::Invalid | SendResult::Unsure => Taken::Conflict,
+        SendResult::HandedBack
+        | SendResult::NotTaken { .. }
+        | SendResult::NotSent { .. }
+        | SendResult::UnsureRepeatable { .. } => Taken::Again,
     }
-    if status.is_ready() {
+}
+
+/// A second report that says `done` while the message could still be sent again: now, or after
+/// the present attempt comes back.
+fn was_taken_after_all(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) {
+    if result != SendResult::Done {
+        return;
+    }
+    if batch.columns.status(index).is_ready() {
         never_again(batch, index, now);
         batch.set(index, Status::Unconfirmed, now.at);
-    } else if status == Status::Sending {
+    } else if is_unreported(batch, index) {
         never_again(batch, index, now);
     }
-    Taken::Conflict
 }
 
 fn never_again(batch: &mut BatchEdit, index: usize, now: &Now<'_>) {
     batch.doubt(Doubt { index: index as u16, repeat_until: None, gateway: now.gateway });
 }
 
-/// Whether a status is what an earlier report with this result led to.
-fn agrees(status: Status, result: SendResult) -> bool {
-    match result {
-        SendResult::Done => status == Status::Done,
-        SendResult::Invalid => status == Status::Invalid,
-        SendResult::Unsure => status == Status::Unconfirmed,
-        SendResult::HandedBack
-        | SendResult::NotTaken { .. }
-        | SendResult::NotSent { .. }
-        | SendResult::UnsureRepeatable { .. } => {
-            !matches!(status, Status::Done | Status::Invalid | Status::Sending)
-        }
-    }
-}
-
 /// Settles the first report of a token by how things are now.
 fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) {
+    let granted_at = granted_at(batch, index);
     match result {
         SendResult::Done => batch.set(index, Status::Done, now.at),
         SendResult::Invalid => batch.set(index, Status::Invalid, now.at),
@@ -274,14 +272,19 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
             give_back(batch, index, Some(pause_ms), now);
         }
         SendResult::UnsureRepeatable { pause_ms, repeat_ms } => {
-            let changed = batch.columns.changed_ms[index] as i64;
-            let granted_at = batch.head.created_at.plus_millis(changed);
             let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
             let (index16, gateway) = (index as u16, now.gateway);
             batch.doubt(Doubt { index: index16, repeat_until: Some(until), gateway });
             give_back(batch, index, Some(pause_ms), now);
         }
     }
+}
+
+/// When the present attempt was granted: the first moment at which the gateway may have got it.
+fn granted_at(batch: &mut BatchEdit, index: usize) -> Timestamp {
+    let changed = batch.columns.changed_ms[index] as i64;
+    let lapsed = batch.columns.take_lapsed(index);
+    lapsed.unwrap_or_else(|| batch.head.created_at.plus_millis(changed))
 }
 
 /// Takes a message back that was certainly not taken, or may be repeated.

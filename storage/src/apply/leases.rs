@@ -246,6 +246,7 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
         return;
     };
     batch.columns.attempts[index] = attempt;
+    batch.columns.reported[index] = 0;
     batch.set(index, Status::Sending, at);
     picked.push((batch.number << BATCH_STRIDE_BITS) | index as u32, attempt);
 }
@@ -309,6 +310,7 @@ pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
     for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
         let granted = batch.columns.attempts[index] == attempt;
         if granted && batch.columns.status(index) == Status::Sending {
+            batch.columns.add_lapsed(index, lease.granted_at);
             batch.set(index, Status::Unconfirmed, at);
         }
     })?;
