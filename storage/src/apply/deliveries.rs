@@ -56,6 +56,9 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
             repeated += 1;
             continue;
         };
+        if lease.is_none() && is_under_lease(batch, index, attempt) {
+            return Err(not_its_own());
+        }
         let customer_deleted = deleted.any() && {
             match batch.members(changes, report.mailing)?.customers().nth(index) {
                 Some(customer) => deleted.contains(changes, customer)?,
@@ -135,10 +138,20 @@ fn open_lease(
     let lease: Lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
     let mut runs = report.results.iter().flat_map(|(_, runs)| runs);
     if lease.mailing != report.mailing || !runs.all(|run| contains(&lease.runs, run)) {
-        let what = "a report names messages that its lease does not hold".to_owned();
-        return Err(Rejection::OutOfBounds { what }.into());
+        return Err(not_its_own());
     }
     Ok(Some((*found, lease)))
+}
+
+fn not_its_own() -> Halt {
+    let what = "a report names messages that its lease does not hold".to_owned();
+    Rejection::OutOfBounds { what }.into()
+}
+
+/// Whether a token is held by an open lease: a closed one, or none, cannot speak for it.
+fn is_under_lease(batch: &BatchEdit, index: usize, attempt: u16) -> bool {
+    batch.columns.attempts.get(index) == Some(&attempt)
+        && batch.columns.status(index) == Status::Sending
 }
 
 fn contains(runs: &[Run], run: &Run) -> bool {
