@@ -58,6 +58,9 @@ pub const LEASE_BATCHES: u8 = 50;
 pub const POSTMAN_LEASES: usize = 16;
 /// Postmen that the state remembers; the longest registered without an open lease go first.
 pub const POSTMEN: usize = 1_000;
+/// Earlier starts of a postman that are remembered, so that a repeat of one that comes late gets
+/// its own epoch and closes nobody.
+pub const POSTMAN_STARTS: usize = 8;
 /// The longest life of a lease, in milliseconds.
 pub const LEASE_TTL_MS: u64 = 600_000;
 /// The longest pause before another try, in milliseconds (one day).

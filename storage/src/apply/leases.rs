@@ -17,7 +17,7 @@ use crate::{
     keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey},
     limits::{
         BATCH_STRIDE_BITS, DELETED_PER_BLOCK, HEADS_PER_BLOCK, LEASE_BATCHES, LEASE_MESSAGES,
-        LEASE_TTL_MS, POSTMAN_LEASES, POSTMEN,
+        LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
     records::{DeletedBlock, Head, Lease, MailingRecord, Numbers, OpenLease, OpenLeases, Postman},
@@ -28,10 +28,17 @@ use crate::{
 pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64) -> Applied {
     let mut record = changes.get_or_default(&PostmenKey)?;
     let postmen = &mut record.postmen;
-    if let Some(known) = postmen.iter().find(|p| p.name == *name && p.nonce == nonce) {
-        return Ok(Reply::Registered { epoch: known.epoch });
+    let known = postmen.iter().position(|postman| postman.name == *name);
+    let mut before = Vec::new();
+    if let Some(at) = known {
+        if let Some(epoch) = epoch_of(&postmen[at], nonce) {
+            return Ok(Reply::Registered { epoch });
+        }
+        let older = postmen.remove(at);
+        before.push((older.nonce, older.epoch));
+        before.extend(older.before);
+        before.truncate(POSTMAN_STARTS);
     }
-    postmen.retain(|postman| postman.name != *name);
     if postmen.len() >= POSTMEN {
         let open = changes.get_or_default(&OpenLeasesKey)?;
         let idle = |p: &Postman| !open.leases.iter().any(|lease| lease.id.epoch == p.epoch);
@@ -42,9 +49,16 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         numbers.epoch += 1;
         Epoch(numbers.epoch)
     })?;
-    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0 });
+    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before });
     changes.put(&PostmenKey, &record);
     Ok(Reply::Registered { epoch })
+}
+
+/// The epoch of a postman's start, this one or an earlier one.
+fn epoch_of(postman: &Postman, nonce: u64) -> Option<Epoch> {
+    let mut starts =
+        [(postman.nonce, postman.epoch)].into_iter().chain(postman.before.iter().copied());
+    starts.find(|(n, _)| *n == nonce).map(|(_, epoch)| epoch)
 }
 
 pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
