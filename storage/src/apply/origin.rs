@@ -88,8 +88,8 @@ fn by_node(
     incarnation: u64,
     n: u64,
 ) -> Result<Outcome, Error> {
-    let mut proposers = changes.get_or_default(&ProposersKey)?;
-    let found = proposers.proposers.iter_mut().find(|p| p.node == node);
+    let proposers = changes.get_or_default(&ProposersKey)?;
+    let found = proposers.proposers.iter().find(|p| p.node == node);
     let Some(proposer) = found.filter(|p| p.incarnation == incarnation) else {
         return Ok(Err(Rejection::Forgotten));
     };
@@ -103,10 +103,15 @@ fn by_node(
     {
         return Ok(kept.outcome);
     }
-    proposer.last = proposer.last.max(n);
-    proposer.at = changes.at();
     let outcome = run_action(changes, &command.action)?;
-    changes.put(&ProposersKey, &proposers);
+    let at = changes.at();
+    // Read again: the command itself may have registered a proposer.
+    changes.update(&ProposersKey, |record| {
+        if let Some(proposer) = record.proposers.iter_mut().find(|p| p.node == node) {
+            proposer.last = proposer.last.max(n);
+            proposer.at = at;
+        }
+    })?;
     changes.put(&key, &NodeReply { incarnation, n, outcome: outcome.clone() });
     changes.keep();
     Ok(outcome)
