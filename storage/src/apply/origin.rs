@@ -107,7 +107,8 @@ fn by_node(
     let at = changes.at();
     // Read again: the command itself may have registered a proposer.
     changes.update(&ProposersKey, |record| {
-        if let Some(proposer) = record.proposers.iter_mut().find(|p| p.node == node) {
+        let mut proposers = record.proposers.iter_mut();
+        if let Some(proposer) = proposers.find(|p| p.node == node && p.incarnation == incarnation) {
             proposer.last = proposer.last.max(n);
             proposer.at = at;
         }
