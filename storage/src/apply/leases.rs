@@ -3,7 +3,7 @@
 //! The safety of "at most once" begins here: a message is granted only from `created`, or from
 //! `failed` once due, and each grant is a new attempt. A lease that runs out sends nothing again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
     Applied,
@@ -286,13 +286,13 @@ fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) ->
 /// Which customers are deleted, read block by block and only if there are any.
 pub(super) struct Deleted {
     any: bool,
-    blocks: HashMap<u32, DeletedBlock>,
+    blocks: BTreeMap<u32, DeletedBlock>,
 }
 
 impl Deleted {
     pub(super) fn load(changes: &Changes<'_>) -> Result<Self, Error> {
         let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-        Ok(Self { any: numbers.deleted > 0, blocks: HashMap::new() })
+        Ok(Self { any: numbers.deleted > 0, blocks: BTreeMap::new() })
     }
 
     pub(super) fn any(&self) -> bool {
@@ -304,7 +304,7 @@ impl Deleted {
             return Ok(false);
         }
         let number = customer / DELETED_PER_BLOCK;
-        if let std::collections::hash_map::Entry::Vacant(entry) = self.blocks.entry(number) {
+        if let Entry::Vacant(entry) = self.blocks.entry(number) {
             entry.insert(changes.get_or_default(&DeletedKey(number))?);
         }
         Ok(self.blocks[&number].contains(customer % DELETED_PER_BLOCK))
