@@ -1,1 +1,46 @@
-//! Stub.
+//! How notty's nodes agree on the state: openraft over a log of our own, and proposals.
+//!
+//! What a caller may assume:
+//!
+//! - A write is acknowledged ([`Node::propose`] returns [`Applied`]) once it is on the disks of a
+//!   majority, synced, and applied on this node. A crash at any moment after that keeps it.
+//! - [`ProposeError::Unknown`] means exactly that: the command may have been executed, or may yet
+//!   be. It may be repeated only under an origin that makes the repeat recognisable.
+//! - A [`View`](notty_storage::View) shows whole entries, perhaps not the latest:
+//!   [`Node::wait_applied`] waits for a position, [`Node::linearize`] for everything acknowledged
+//!   before the call.
+//! - Any fault of the disk ends the process ([`Fatal`]): what it acknowledged is on the disk, and
+//!   what it would say next cannot be trusted.
+//!
+//! To read this crate: [`files`] and [`log`] keep the log; [`data_dir`] says whose it is;
+//! `state_machine` applies entries and keeps snapshots; `proposal` gathers commands into entries;
+//! [`node`] puts it together.
+
+pub mod clock;
+pub mod data_dir;
+pub mod error;
+pub mod files;
+mod leadership;
+pub mod log;
+mod log_store;
+mod network;
+pub mod node;
+mod proposal;
+mod snapshots;
+mod state_machine;
+#[cfg(test)]
+mod suite;
+mod types;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, ProposeError};
+pub use leadership::Leadership;
+pub use node::{Node, NodeOptions, NodeStatus};
+pub use proposal::Applied;
+pub use types::Peer;
+
+use std::sync::Arc;
+
+/// What is called when this node can no longer be trusted to go on; must not return control to a
+/// node that keeps answering. The process ends with the line given.
+pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;

@@ -59,6 +59,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether another process, or another part of this one, has the state open.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Error::Sled { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     pub(crate) fn sled(context: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         move |source| Error::Sled { context, source }
     }

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
@@ -36,6 +36,9 @@ use crate::{
 /// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
 const LEAF_FANOUT: usize = 16;
 
+/// Handles of the tree kept for readers to come, at most.
+const IDLE_TREES: usize = 32;
+
 /// The one tree that holds the state.
 pub type Tree = sled::Tree<LEAF_FANOUT>;
 
@@ -53,16 +56,41 @@ impl Default for StoreOptions {
 }
 
 pub(crate) struct Shared {
-    pub(crate) tree: Tree,
-    pub(crate) index: RwLock<Index>,
+    trees: Trees,
+    index: RwLock<Index>,
     unflushed_bytes: AtomicU64,
     // Keeps the database open as long as anyone reads from it.
-    _db: sled::Db<LEAF_FANOUT>,
+    _db: Mutex<sled::Db<LEAF_FANOUT>>,
+}
+
+/// Handles of the tree: one of sled's serves one thread at a time, and making one is not cheap.
+struct Trees {
+    original: Mutex<Tree>,
+    idle: Mutex<Vec<Tree>>,
+}
+
+impl Trees {
+    fn new(tree: Tree) -> Self {
+        Self { original: Mutex::new(tree), idle: Mutex::default() }
+    }
+
+    fn take(&self) -> Tree {
+        let idle = self.idle.lock().pop();
+        idle.unwrap_or_else(|| self.original.lock().clone())
+    }
+
+    fn give_back(&self, tree: Tree) {
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_TREES {
+            idle.push(tree);
+        }
+    }
 }
 
 /// The state, and the only way to change it: apply an entry.
 pub struct Store {
     shared: Arc<Shared>,
+    tree: Tree,
     meta: Meta,
     path: PathBuf,
     capture: Option<Capture>,
@@ -76,7 +104,9 @@ pub struct View {
 
 /// The state as of one entry, for as long as this lives. Never hold one across a wait.
 pub struct Reader<'a> {
-    tree: &'a Tree,
+    // Empty only while it is dropped.
+    tree: Option<Tree>,
+    trees: &'a Trees,
     index: RwLockReadGuard<'a, Index>,
 }
 
@@ -97,12 +127,12 @@ impl Store {
         let db: sled::Db<LEAF_FANOUT> = config.open().map_err(Error::sled("open"))?;
         let tree = db.open_tree("state").map_err(Error::sled("open tree"))?;
         let index = RwLock::new(Index::default());
-        let shared = Shared { tree, index, unflushed_bytes: AtomicU64::new(0), _db: db };
-        let shared = Arc::new(shared);
+        let (trees, unflushed_bytes) = (Trees::new(tree.clone()), AtomicU64::new(0));
+        let shared = Arc::new(Shared { trees, index, unflushed_bytes, _db: Mutex::new(db) });
         let index = build_index(&View { shared: shared.clone() }.read())?;
         *shared.index.write() = index;
         let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
-        Ok(Self { shared, meta, path: dir.to_owned(), capture: None })
+        Ok(Self { shared, tree, meta, path: dir.to_owned(), capture: None })
     }
 
     /// Applies an entry as one atomic batch together with its marker, and answers each command.
@@ -110,7 +140,7 @@ impl Store {
         let at = entry.at.max(self.meta.at);
         let (outcomes, layer) = {
             let index = self.shared.index.read();
-            let mut changes = Changes::new(&self.shared.tree, &index, at);
+            let mut changes = Changes::new(&self.tree, &index, at);
             let outcomes = apply::entry(&mut changes, &entry.commands)?;
             (outcomes, changes.into_layer())
         };
@@ -131,7 +161,7 @@ impl Store {
         let (batch, bytes) = batch(&layer.writes);
         {
             let mut index = self.shared.index.write();
-            self.shared.tree.apply_batch(batch).map_err(Error::sled("write"))?;
+            self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
             let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
             index.ids.absorb(ids);
             for (kind, word) in words.drain(..) {
@@ -206,7 +236,7 @@ impl Store {
 
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
         let (batch, bytes) = batch(writes);
-        self.shared.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
+        self.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
         self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -215,7 +245,8 @@ impl Store {
 impl View {
     /// Reads the state as of the entry applied last; entries wait while this is held.
     pub fn read(&self) -> Reader<'_> {
-        Reader { tree: &self.shared.tree, index: self.shared.index.read() }
+        let index = self.shared.index.read();
+        Reader { tree: Some(self.shared.trees.take()), trees: &self.shared.trees, index }
     }
 }
 
@@ -223,18 +254,34 @@ impl Flusher {
     /// Makes everything applied before the call survive a crash.
     pub fn flush(&self) -> Result<(), Error> {
         self.shared.unflushed_bytes.store(0, Ordering::Relaxed);
-        self.shared.tree.flush().map(|_| ()).map_err(Error::sled("flush"))
+        let tree = self.shared.trees.take();
+        let flushed = tree.flush().map(|_| ()).map_err(Error::sled("flush"));
+        self.shared.trees.give_back(tree);
+        flushed
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        // What a panic inside sled left behind is not used again.
+        if let Some(tree) = self.tree.take().filter(|_| !std::thread::panicking()) {
+            self.trees.give_back(tree);
+        }
     }
 }
 
 impl Reader<'_> {
+    fn tree(&self) -> &Tree {
+        self.tree.as_ref().expect("it is there until the reader is dropped")
+    }
+
     /// Keys and values from `from` on, in order, until `take` says stop.
     pub(crate) fn scan(
         &self,
         from: &[u8],
         mut take: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Error> {
-        for pair in self.tree.range(from.to_vec()..) {
+        for pair in self.tree().range(from.to_vec()..) {
             let (key, value) = pair.map_err(Error::sled("scan"))?;
             if !take(&key, &value) {
                 break;
@@ -246,7 +293,7 @@ impl Reader<'_> {
 
 impl Source for Reader<'_> {
     fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error> {
-        let found = self.tree.get(key).map_err(Error::sled("read"))?;
+        let found = self.tree().get(key).map_err(Error::sled("read"))?;
         Ok(read(found.as_deref()))
     }
 

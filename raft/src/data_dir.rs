@@ -1,0 +1,137 @@
+//! The data directory: whose it is, that one process alone uses it, and what lies where.
+//!
+//! | path | holds |
+//! |---|---|
+//! | `LOCK` | held by the process that uses the directory |
+//! | `identity` | cluster, node and disk, and the version of the layout, checksummed |
+//! | `log/` | the log (see [`crate::log`]) |
+//! | `snapshots/` | the latest snapshot |
+//! | `state/` | the state in sled: replaceable, rebuilt from snapshot and log where it must be |
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Error,
+    files::{Files, RealFiles},
+    log::marks::{load, save},
+    types::NodeId,
+};
+
+/// The version of the layout that this binary reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Whose a data directory is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The version of the layout.
+    pub version: u32,
+    /// The cluster, a random id given when it was formed.
+    pub cluster: String,
+    /// The node's number in the cluster.
+    pub node: NodeId,
+    /// This very directory, a random id.
+    pub disk: String,
+}
+
+/// A data directory in use by this process.
+pub struct DataDir {
+    path: PathBuf,
+    // Holds the lock until it is dropped.
+    _lock: fs::File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is missing, and takes its lock.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(Error::file(path))?;
+        let lock_path = path.join("LOCK");
+        let mut options = fs::OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).open(&lock_path);
+        let mut lock = lock.map_err(Error::file(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let owner = fs::read_to_string(&lock_path).unwrap_or_default();
+                let what = format!(
+                    "in use by another process ({}); stop it, or choose another with --data-dir",
+                    if owner.trim().is_empty() { "unknown" } else { owner.trim() }
+                );
+                return Err(Error::DataDir { path: path.to_owned(), what });
+            }
+            Err(fs::TryLockError::Error(source)) => {
+                return Err(Error::File { path: lock_path, source });
+            }
+        }
+        let noted = lock.set_len(0).and_then(|()| writeln!(lock, "pid {}", std::process::id()));
+        noted.map_err(Error::file(&lock_path))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Whose it is; none if it is empty. Refuses what is not a data directory of this version.
+    pub fn identity(&self) -> Result<Option<Identity>, Error> {
+        let path = self.path.join("identity");
+        let identity: Option<Identity> = match load(&RealFiles, &path) {
+            Err(Error::Damage { .. }) => {
+                let what = "its identity file is damaged, or of another version of notty";
+                return Err(self.refuse(what.to_owned()));
+            }
+            other => other?,
+        };
+        match &identity {
+            Some(identity) if identity.version != VERSION => Err(self.refuse(format!(
+                "has layout version {}, this notty reads version {VERSION}: use the notty that \
+                 wrote it, or another directory",
+                identity.version
+            ))),
+            None => self.refuse_strangers().map(|()| None),
+            Some(_) => Ok(identity),
+        }
+    }
+
+    fn refuse_strangers(&self) -> Result<(), Error> {
+        let names = RealFiles.list(&self.path).map_err(Error::file(&self.path))?;
+        match names
+            .iter()
+            .find(|name| !["LOCK", "lost+found", "identity.new"].contains(&name.as_str()))
+        {
+            None => Ok(()),
+            Some(name) => Err(self.refuse(format!(
+                "has no identity file but holds `{name}`: it is no data directory of notty; \
+                 choose an empty or a new one with --data-dir"
+            ))),
+        }
+    }
+
+    fn refuse(&self, what: String) -> Error {
+        Error::DataDir { path: self.path.clone(), what }
+    }
+
+    /// Makes it a new cluster's first node.
+    pub fn found(&self) -> Result<Identity, Error> {
+        let random = || uuid::Uuid::new_v4().to_string();
+        let identity = Identity { version: VERSION, cluster: random(), node: 1, disk: random() };
+        save(&RealFiles, &self.path.join("identity"), &identity)?;
+        Ok(identity)
+    }
+
+    /// Where the log lies.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// Where snapshots lie.
+    pub fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
+    /// Where the state lies.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+}

@@ -1,0 +1,77 @@
+//! What can go wrong here: a fault of this node's disk, and what a proposal may come to.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use notty_storage::Rejection;
+
+/// A fault of this node. It stops, or does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read, written or synced.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not check out.
+    #[error("{} is damaged at byte {at}: {what}", path.display())]
+    Damage {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes from its start.
+        at: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The data directory is not one that this node may use.
+    #[error("data directory {}: {what}", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// The state could not be read or written.
+    #[error(transparent)]
+    State(#[from] notty_storage::Error),
+    /// The consensus stopped.
+    #[error("raft stopped: {0}")]
+    Raft(String),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    }
+}
+
+/// What a proposal may come to, other than being executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// The state machine refused it, at a position of the log: nothing was changed.
+    #[error("{rejection}")]
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+        /// The position that the refusal stands at.
+        index: u64,
+    },
+    /// There is no leader to propose to: it was not executed and will not be.
+    #[error("the cluster has no leader at the moment")]
+    NoLeader,
+    /// It may have been executed, or may yet be. Repeat it only under the same origin.
+    #[error("whether it was executed is not known")]
+    Unknown,
+    /// Too many proposals wait already: it was not executed and will not be.
+    #[error("too many writes wait already")]
+    Overloaded,
+    /// The node is shutting down: it was not executed and will not be.
+    #[error("the node is stopping")]
+    Stopped,
+}

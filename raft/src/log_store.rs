@@ -1,0 +1,129 @@
+//! Between openraft and the log: the same log behind openraft's storage traits.
+
+use std::{fmt::Debug, ops::RangeBounds, sync::Arc};
+
+use openraft::{
+    LogState, OptionalSend, RaftLogReader, StorageIOError,
+    storage::{LogFlushed, RaftLogStorage},
+};
+use parking_lot::Mutex;
+
+use crate::{
+    Fatal,
+    error::Error,
+    log::Log,
+    types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
+};
+
+/// Runs work that waits for the disk: beside the runtime's other tasks where it has more than one
+/// thread, inline where it has one (as in a simulation).
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// The log as openraft sees it; clones share it.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    log: Arc<Mutex<Log>>,
+    fatal: Fatal,
+}
+
+impl LogStore {
+    pub(crate) fn new(log: Log, fatal: Fatal) -> Self {
+        Self { log: Arc::new(Mutex::new(log)), fatal }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.log.lock().bytes()
+    }
+
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.log.lock().appended_bytes()
+    }
+
+    /// A fault of the log is the end of the process: what was acknowledged is on the disk.
+    fn work<T>(&self, work: impl FnOnce(&mut Log) -> Result<T, Error>) -> Result<T, StorageError> {
+        blocking(|| work(&mut self.log.lock())).map_err(|error| self.fail(&error))
+    }
+
+    fn fail(&self, error: &Error) -> StorageError {
+        (self.fatal)(&format!("log: {error}"));
+        StorageIOError::write_logs(&std::io::Error::other(error.to_string())).into()
+    }
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<LogEntry>, StorageError> {
+        self.work(|log| log.read(range))
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let log = self.log.lock();
+        Ok(LogState { last_purged_log_id: log.purged(), last_log_id: log.last() })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        self.work(|log| log.save_vote(*vote))
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        Ok(self.log.lock().vote())
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        self.work(|log| log.save_committed(committed))
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.log.lock().committed())
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: LogFlushed<TypeConfig>,
+    ) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = LogEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<_> = entries.into_iter().collect();
+        // The sync happens outside the lock: reading, and so applying, goes on meanwhile.
+        let synced = blocking(|| match self.log.lock().append(entries)? {
+            Some(unsynced) => unsynced.sync(),
+            None => Ok(()),
+        });
+        match synced {
+            Ok(()) => callback.log_io_completed(Ok(())),
+            Err(error) => {
+                let failed = self.fail(&error);
+                callback.log_io_completed(Err(std::io::Error::other(error.to_string())));
+                return Err(failed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.work(|log| log.truncate(log_id.index))
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.work(|log| log.purge(log_id))
+    }
+}

@@ -1,0 +1,353 @@
+//! Between openraft and the state: entries in, outcomes out, snapshots built and loaded.
+//!
+//! Nothing here looks into a command. The state's marker carries the position and the members, so
+//! that they move in the same atomic batch as what an entry changed.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use notty_storage::{Flusher, Outcome, Store, StoreOptions, View, import_snapshot};
+use openraft::{
+    EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::{
+    Fatal,
+    error::Error,
+    files::{Files, RealFiles, replace},
+    log_store::blocking,
+    snapshots::{Position, Snapshots},
+    types::{
+        LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
+    },
+};
+
+/// Bytes applied and not flushed after which sled is flushed: what a start after a crash applies
+/// again.
+const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The directory of the state: generations of sled's files, and which one counts.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDir {
+    dir: PathBuf,
+}
+
+impl StateDir {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        let this = Self { dir: dir.to_owned() };
+        for name in RealFiles.list(dir).map_err(Error::file(dir))? {
+            // Left by a crash while it was being built, or already replaced.
+            if name.starts_with("state-") && this.current()? != this.dir.join(&name) {
+                this.remove(&this.dir.join(name))?;
+            }
+        }
+        Ok(this)
+    }
+
+    /// Where the state that counts lies.
+    pub(crate) fn current(&self) -> Result<PathBuf, Error> {
+        let path = self.dir.join("CURRENT");
+        match std::fs::read_to_string(&path) {
+            Ok(name) => Ok(self.dir.join(name.trim())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(self.dir.join("state-0"))
+            }
+            Err(source) => Err(Error::File { path, source }),
+        }
+    }
+
+    /// A new, empty place.
+    pub(crate) fn fresh(&self) -> PathBuf {
+        self.dir.join(format!("state-{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// Makes a place the one that counts.
+    pub(crate) fn switch_to(&self, place: &Path) -> Result<(), Error> {
+        let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = self.dir.join("CURRENT");
+        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
+        replace(&RealFiles, &path, name.as_bytes()).map_err(Error::file(&path))
+    }
+
+    /// Sets the present state aside, for someone to look at; the one before it is dropped.
+    pub(crate) fn set_aside(&self) -> Result<(), Error> {
+        let (current, aside) = (self.current()?, self.dir.join("set-aside"));
+        self.remove(&aside)?;
+        if current.exists() {
+            std::fs::rename(&current, &aside).map_err(Error::file(&current))?;
+        }
+        let suspect = self.dir.join("SUSPECT");
+        RealFiles.remove(&suspect).map_err(Error::file(&suspect))
+    }
+
+    fn remove(&self, place: &Path) -> Result<(), Error> {
+        match std::fs::remove_dir_all(place) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(Error::file(place)),
+        }
+    }
+
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.dir.join("SUSPECT").exists()
+    }
+
+    /// Marks the state: the next start rebuilds it.
+    pub(crate) fn mark_suspect(&self) {
+        let path = self.dir.join("SUSPECT");
+        if let Err(error) = replace(&RealFiles, &path, b"a panic inside the state\n") {
+            tracing::error!(file = %path.display(), %error, "the state could not be marked suspect");
+        }
+    }
+}
+
+/// What is shared between the state machine, its snapshot builder and the node.
+pub(crate) struct Shared {
+    store: Mutex<Store>,
+    view: RwLock<View>,
+    applied: watch::Sender<Position>,
+    snapshots: Arc<Snapshots>,
+    state_dir: StateDir,
+    options: StoreOptions,
+    fatal: Fatal,
+    /// Bytes of the last snapshot.
+    pub(crate) snapshot_bytes: AtomicU64,
+    /// Nanoseconds spent applying.
+    pub(crate) apply_nanos: AtomicU64,
+}
+
+/// The state machine that openraft drives.
+pub(crate) struct StateMachine {
+    shared: Arc<Shared>,
+    flusher: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        store: Store,
+        snapshots: Arc<Snapshots>,
+        state_dir: StateDir,
+        options: StoreOptions,
+        fatal: Fatal,
+    ) -> Result<Arc<Self>, Error> {
+        let position = Position::from_marker(store.marker().as_deref())?;
+        let snapshot_bytes = snapshots.latest()?.map_or(0, |kept| kept.bytes);
+        Ok(Arc::new(Self {
+            view: RwLock::new(store.view()),
+            store: Mutex::new(store),
+            applied: watch::Sender::new(position),
+            snapshots,
+            state_dir,
+            options,
+            fatal,
+            snapshot_bytes: AtomicU64::new(snapshot_bytes),
+            apply_nanos: AtomicU64::new(0),
+        }))
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.view.read().clone()
+    }
+
+    pub(crate) fn applied(&self) -> watch::Receiver<Position> {
+        self.applied.subscribe()
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.store.lock().hash()
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        let flusher = self.store.lock().flusher();
+        Ok(flusher.flush()?)
+    }
+
+    pub(crate) fn mark_suspect(&self) {
+        self.state_dir.mark_suspect();
+    }
+
+    /// Runs work on the state; a panic inside it marks the state suspect, any fault is the end.
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
+        let error = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => {
+                self.state_dir.mark_suspect();
+                "panic inside the state; the next start rebuilds it from snapshot and log".into()
+            }
+        };
+        (self.fatal)(&error);
+        Err(StorageIOError::write_state_machine(&std::io::Error::other(error)).into())
+    }
+
+    fn apply(&self, entries: Vec<LogEntry>) -> Result<Vec<Vec<Outcome>>, Error> {
+        let began = std::time::Instant::now();
+        let mut store = self.store.lock();
+        let mut position = self.applied.borrow().clone();
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            position.applied = Some(entry.log_id);
+            outcomes.push(match entry.payload {
+                EntryPayload::Normal(entry) => store.apply(&entry, &position.marker())?,
+                EntryPayload::Blank => {
+                    store.mark(&position.marker())?;
+                    Vec::new()
+                }
+                EntryPayload::Membership(members) => {
+                    position.membership = Membership::new(position.applied, members);
+                    store.mark(&position.marker())?;
+                    Vec::new()
+                }
+            });
+        }
+        drop(store);
+        self.applied.send_replace(position);
+        self.apply_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        Ok(outcomes)
+    }
+
+    fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
+        let place = self.state_dir.fresh();
+        let built = import_snapshot(&file.path, &place, self.options.clone())?;
+        let position = Position::from_marker(built.marker().as_deref())?;
+        let hash = built.hash();
+        let bytes = std::fs::metadata(&file.path).map_err(Error::file(&file.path))?.len();
+        let latest = self.snapshots.latest()?;
+        if latest.is_none_or(|kept| kept.position.applied < position.applied) {
+            let aside = self.snapshots.aside(&meta.snapshot_id);
+            if aside != file.path {
+                std::fs::copy(&file.path, &aside).map_err(Error::file(&aside))?;
+                let copy = std::fs::File::open(&aside).map_err(Error::file(&aside))?;
+                copy.sync_all().map_err(Error::file(&aside))?;
+            }
+            self.snapshots.keep(&meta.snapshot_id, position.clone(), hash, bytes)?;
+        }
+        self.state_dir.switch_to(&place)?;
+        let mut store = self.store.lock();
+        *self.view.write() = built.view();
+        let before = std::mem::replace(&mut *store, built);
+        drop(store);
+        let old = before.path().to_owned();
+        drop(before);
+        self.applied.send_replace(position);
+        self.state_dir.remove(&old)
+    }
+
+    fn build_snapshot(&self) -> Result<Snapshot, Error> {
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let aside = self.snapshots.aside(&name);
+        let mut export = self.store.lock().begin_export(&aside)?;
+        let copied = loop {
+            match export.copy_some() {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let mut store = self.store.lock();
+        if let Err(error) = copied {
+            store.abandon_export();
+            return Err(error.into());
+        }
+        let summary = store.end_export(export)?;
+        let flusher = store.flusher();
+        drop(store);
+        flusher.flush()?;
+        let position = Position::from_marker(Some(&summary.marker))?;
+        self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
+        let kept = self.snapshots.keep(&name, position, summary.hash, summary.bytes)?;
+        tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
+        Ok(self.snapshots.present(&kept))
+    }
+}
+
+impl StateMachine {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, flusher: None }
+    }
+
+    /// Flushes beside applying once enough was applied; one flush at a time.
+    fn flush_if_due(&mut self) {
+        let (due, flusher) = {
+            let store = self.shared.store.lock();
+            (store.unflushed_bytes() >= FLUSH_BYTES, store.flusher())
+        };
+        if !due || self.flusher.as_ref().is_some_and(|running| !running.is_finished()) {
+            return;
+        }
+        let fatal = self.shared.fatal.clone();
+        let flush = move || report_flush(&flusher, &fatal);
+        self.flusher = std::thread::Builder::new().name("notty-flush".into()).spawn(flush).ok();
+    }
+}
+
+fn report_flush(flusher: &Flusher, fatal: &Fatal) {
+    if let Err(error) = flusher.flush() {
+        fatal(&error.to_string());
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), StorageError> {
+        let position = self.shared.applied.borrow().clone();
+        Ok((position.applied, position.membership))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Vec<Outcome>>, StorageError>
+    where
+        I: IntoIterator<Item = LogEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let shared = self.shared.clone();
+        let outcomes = blocking(|| shared.guarded(|| shared.apply(entries)))?;
+        self.flush_if_due();
+        Ok(outcomes)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder { shared: self.shared.clone() }
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, StorageError> {
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        Ok(Box::new(SnapshotFile { path: self.shared.snapshots.aside(&name) }))
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<SnapshotFile>,
+    ) -> Result<(), StorageError> {
+        let shared = self.shared.clone();
+        blocking(|| shared.guarded(|| shared.install(meta, &snapshot)))
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
+        let shared = self.shared.clone();
+        let latest = blocking(|| shared.guarded(|| shared.snapshots.latest()))?;
+        Ok(latest.map(|kept| shared.snapshots.present(&kept)))
+    }
+}
+
+/// Builds one snapshot while applying goes on.
+pub(crate) struct SnapshotBuilder {
+    shared: Arc<Shared>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
+        let shared = self.shared.clone();
+        blocking(|| shared.guarded(|| shared.build_snapshot()))
+    }
+}

@@ -1,0 +1,53 @@
+//! The types that openraft is used with: the only file that spells them out.
+
+use std::{path::PathBuf, sync::Arc};
+
+use notty_storage::Outcome;
+use serde::{Deserialize, Serialize};
+
+openraft::declare_raft_types!(
+    /// What notty agrees on: entries of commands, answered by their outcomes.
+    pub TypeConfig:
+        D = Arc<notty_storage::Entry>,
+        R = Vec<Outcome>,
+        NodeId = u64,
+        Node = Peer,
+        SnapshotData = SnapshotFile,
+);
+
+/// A node as the cluster knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it; empty on a node by itself.
+    pub peer: String,
+    /// Where clients reach it.
+    pub api: String,
+}
+
+/// A snapshot on this node's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// Its file.
+    pub path: PathBuf,
+}
+
+/// A node's number in the cluster; never given twice.
+pub(crate) type NodeId = u64;
+/// A position in the log.
+pub(crate) type LogId = openraft::LogId<NodeId>;
+/// An entry of the log.
+pub(crate) type LogEntry = openraft::Entry<TypeConfig>;
+/// A vote.
+pub(crate) type Vote = openraft::Vote<NodeId>;
+/// The members of the cluster and the entry that made them so.
+pub(crate) type Membership = openraft::StoredMembership<NodeId, Peer>;
+/// What a snapshot stands for.
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<NodeId, Peer>;
+/// A snapshot and what it stands for.
+pub(crate) type Snapshot = openraft::Snapshot<TypeConfig>;
+/// A fault of this node's disk, as openraft passes it on.
+pub(crate) type StorageError = openraft::StorageError<NodeId>;
+/// The consensus itself.
+pub(crate) type Raft = openraft::Raft<TypeConfig>;

@@ -1,0 +1,185 @@
+//! A node by itself: what it acknowledged is there after it was opened again.
+
+use std::{path::Path, sync::Arc};
+
+use notty_raft::{Node, NodeOptions, Peer, ProposeError, SystemClock};
+use notty_storage::{
+    Action, Rejection, StoreOptions,
+    model::{CustomerId, PostmanName},
+    query,
+};
+
+type Result<T = ()> = anyhow::Result<T>;
+
+fn options() -> NodeOptions {
+    NodeOptions {
+        peer: Peer { name: "notty-0".into(), peer: String::new(), api: String::new() },
+        store: StoreOptions::default(),
+        log: Default::default(),
+        clock: Arc::new(SystemClock),
+        fatal: Arc::new(|line| panic!("{line}")),
+    }
+}
+
+async fn open(dir: &Path) -> Result<Arc<Node>> {
+    let node = Node::open(dir, options()).await?;
+    anyhow::ensure!(node.ready().await);
+    Ok(node)
+}
+
+fn register(name: &str) -> Action {
+    let name = PostmanName::parse(name).expect("a valid name");
+    Action::RegisterPostman { name, nonce: 7 }
+}
+
+fn postmen(node: &Node) -> Vec<String> {
+    let postmen = query::leases::postmen(&node.view().read()).expect("readable");
+    postmen.iter().map(|postman| postman.name.as_str().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_after_a_clean_stop() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    let applied = node.act(register("a")).await?;
+    let hash = node.state_hash();
+    node.stop().await?;
+    drop(node);
+    let node = open(dir.path()).await?;
+    assert!(node.applied_index() >= applied.index);
+    assert_eq!(postmen(&node), ["a"]);
+    assert_ne!(hash, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_with_its_position() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    let id = CustomerId::parse("nobody")?;
+    let refused = node.act(Action::DeleteCustomer { id }).await;
+    let rejection = Rejection::CustomerNotFound;
+    assert!(matches!(refused, Err(ProposeError::Rejected { rejection: r, .. }) if r == rejection));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_proposals_at_once_share_entries() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    let before = node.applied_index();
+    let proposals = (0..500).map(|n| {
+        let node = node.clone();
+        tokio::spawn(async move { node.act(register(&format!("p{n}"))).await })
+    });
+    for proposal in proposals.collect::<Vec<_>>() {
+        proposal.await??;
+    }
+    let entries = node.applied_index() - before;
+    assert!(entries < 250, "{entries} entries for 500 commands");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_lets_the_log_go_and_a_destroyed_state_is_rebuilt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    for n in 0..20 {
+        node.act(register(&format!("p{n}"))).await?;
+    }
+    node.snapshot().await?;
+    let mut waited = 0;
+    while node.status().snapshot_index == 0 {
+        tokio::task::yield_now().await;
+        waited += 1;
+        anyhow::ensure!(waited < 10_000_000, "no snapshot came");
+    }
+    node.act(register("later")).await?;
+    let before = postmen(&node);
+    node.stop().await?;
+    drop(node);
+    std::fs::remove_dir_all(dir.path().join("state"))?;
+    let node = open(dir.path()).await?;
+    assert_eq!(postmen(&node), before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_does_not_open_is_set_aside_and_rebuilt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    for n in 0..20 {
+        node.act(register(&format!("p{n}"))).await?;
+    }
+    let before = postmen(&node);
+    node.stop().await?;
+    drop(node);
+    let mut files = vec![dir.path().join("state")];
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(
+                std::fs::read_dir(path)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?,
+            );
+        } else if !path.ends_with("CURRENT") {
+            let bytes = std::fs::read(&path)?;
+            std::fs::write(&path, bytes.iter().map(|b| b ^ 0x55).collect::<Vec<_>>())?;
+        }
+    }
+    let node = open(dir.path()).await?;
+    assert_eq!(postmen(&node), before);
+    assert!(dir.path().join("state/set-aside").exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_marked_suspect_is_rebuilt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    node.act(register("a")).await?;
+    node.mark_suspect();
+    node.stop().await?;
+    drop(node);
+    let node = open(dir.path()).await?;
+    assert_eq!(postmen(&node), ["a"]);
+    assert!(!dir.path().join("state/SUSPECT").exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_above_log_and_snapshot_refuses_to_start() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    node.act(register("a")).await?;
+    node.stop().await?;
+    drop(node);
+    std::fs::remove_dir_all(dir.path().join("log"))?;
+    let error = Node::open(dir.path(), options()).await.err().expect("refused");
+    assert!(error.to_string().contains("above the log"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_serves_one_process_of_one_version() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    let error = Node::open(dir.path(), options()).await.err().expect("locked");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    node.stop().await?;
+    drop(node);
+    let identity = dir.path().join("identity");
+    let mut bytes = std::fs::read(&identity)?;
+    *bytes.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&identity, bytes)?;
+    let error = Node::open(dir.path(), options()).await.err().expect("damaged");
+    assert!(error.to_string().contains("identity"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_of_something_else_is_refused() -> Result {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("holiday.jpg"), b"x")?;
+    let error = Node::open(dir.path(), options()).await.err().expect("refused");
+    assert!(error.to_string().contains("holiday.jpg"), "{error}");
+    Ok(())
+}
