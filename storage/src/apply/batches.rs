@@ -330,10 +330,10 @@ fn update_facets<T>(
     values: BTreeMap<(u32, u32), T>,
     mut change: impl FnMut(&mut Counts, T),
 ) -> Result<(), Error> {
-    let mut records: BTreeMap<(u32, u32), Vec<((u32, u32), T)>> = BTreeMap::new();
+    let mut records: BTreeMap<(u32, u32), BTreeMap<(u32, u32), T>> = BTreeMap::new();
     for ((tag, operator), value) in values {
         let record = (tag / 16, operator / 16);
-        records.entry(record).or_default().push(((tag, operator), value));
+        records.entry(record).or_default().insert((tag, operator), value);
     }
     for ((tags, operators), values) in records {
         changes.update(&FacetsKey(day, tags, operators), |facets| {

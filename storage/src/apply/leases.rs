@@ -211,22 +211,16 @@ fn pick_from(
 ) -> Result<(), Error> {
     let at = changes.at();
     let needs_members = grant.zones.is_some() || deleted.any;
-    if needs_members {
-        batch.members(changes, mailing)?;
-    }
+    let who: Vec<(u32, u16)> = if needs_members {
+        let members = batch.members(changes, mailing)?;
+        members.customers().zip(members.zones.iter().copied()).collect()
+    } else {
+        vec![(0, 0); batch.columns.statuses.len()]
+    };
     let mut zones_left = 0;
-    let customers: Vec<u32> =
-        if needs_members { batch.members(changes, mailing)?.customers().collect() } else { vec![] };
-    for index in 0..batch.columns.statuses.len() {
-        if !batch.columns.status(index).is_ready() {
+    for (index, (customer, zone)) in who.into_iter().enumerate() {
+        if !batch.columns.status(index).is_ready() || deleted.contains(changes, customer)? {
             continue;
-        }
-        let mut zone = 0;
-        if needs_members {
-            zone = batch.members(changes, mailing)?.zones[index];
-            if deleted.contains(changes, customers[index])? {
-                continue;
-            }
         }
         let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == zone));
         let full = picked.count >= grant.limit;
