@@ -7,7 +7,7 @@ mod census;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use census::{Census, take};
+pub(crate) use census::{Census, Seen, take};
 use notty_storage::{
     Reader, Source,
     keys::{LeaseKey, RosterKey},
@@ -37,7 +37,8 @@ pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, Stri
     Ok(census)
 }
 
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
+/// A fault, unless something holds.
+pub(crate) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(what()) }
 }
 
