@@ -18,13 +18,11 @@ pub(crate) type Message = (MailingNumber, u32);
 
 /// One grant of one message.
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
-    /// Who may send it.
-    pub(crate) lease: LeaseId,
-    /// Since when.
-    pub(crate) granted_at: Timestamp,
+struct Token {
+    /// Since when it may be sent.
+    granted_at: Timestamp,
     /// What was said of it first.
-    pub(crate) first: Option<SendResult>,
+    first: Option<SendResult>,
 }
 
 /// Why a message may have been taken although it was handed back.
@@ -38,7 +36,7 @@ struct Doubt {
 #[derive(Default)]
 pub(crate) struct Model {
     /// Tokens of each message, by attempt.
-    pub(crate) tokens: BTreeMap<Message, BTreeMap<u16, Token>>,
+    tokens: BTreeMap<Message, BTreeMap<u16, Token>>,
     /// What each lease was granted.
     pub(crate) leases: BTreeMap<LeaseId, (MailingNumber, Vec<Run>)>,
     doubts: BTreeMap<Message, Doubt>,
@@ -78,7 +76,7 @@ impl Model {
             let tokens = self.tokens.entry(message).or_default();
             let last = tokens.last_key_value().map_or(0, |(attempt, _)| *attempt);
             ensure(attempt == last + 1, || format!("{message:?} goes from {last} to {attempt}"))?;
-            tokens.insert(attempt, Token { lease: grant.lease, granted_at: at, first: None });
+            tokens.insert(attempt, Token { granted_at: at, first: None });
         }
         self.leases.insert(grant.lease, (grant.mailing, runs.to_vec()));
         Ok(())
@@ -116,12 +114,13 @@ impl Model {
         outcome: &Result<Reply, Rejection>,
     ) -> Checked {
         let own = self.leases.get(&report.lease).filter(|(mailing, _)| *mailing == report.mailing);
+        let known = own.is_some();
         let own = own.map(|(_, runs)| each(runs).collect::<Vec<_>>()).unwrap_or_default();
         let tokens = report.results.iter().flat_map(|(result, runs)| {
             each(runs).map(move |(position, attempt)| (position, attempt, *result))
         });
         let tokens: Vec<_> = tokens.collect();
-        let fits = tokens.iter().all(|(position, attempt, _)| own.contains(&(*position, *attempt)));
+        let fits = known && tokens.iter().all(|(at, attempt, _)| own.contains(&(*at, *attempt)));
         let (accepted, conflicts) = match outcome {
             Ok(Reply::Reported { accepted, conflicts, .. }) => (*accepted, conflicts.len()),
             Err(_) if !fits || !before.mailings.contains_key(&report.mailing) => return Ok(()),

@@ -7,7 +7,7 @@ use notty_storage::{
         CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
         PostmanName, Run, SendResult, ZoneNumber,
     },
-    records::Cursor,
+    records::{Cursor, MailingRecord},
 };
 
 use super::{
@@ -17,7 +17,8 @@ use super::{
 use crate::common::Census;
 
 const CUSTOMERS: u64 = 20;
-const MAILINGS: u64 = 4;
+/// Mailings that are not settled at once, at most.
+const MAILINGS: usize = 4;
 const POSTMEN: u64 = 3;
 const WORDS: [&str; 3] = ["", "x", "y"];
 const ZONES: [&str; 2] = ["Europe/Moscow", "Asia/Vladivostok"];
@@ -36,23 +37,41 @@ pub(crate) struct Table<'a> {
     pub(crate) at: Timestamp,
 }
 
+impl Table<'_> {
+    fn has_room(&self) -> bool {
+        let open = self.census.mailings.values().filter(|m| m.record.settled_at.is_none());
+        open.count() < MAILINGS
+    }
+}
+
 /// The next command.
 pub(crate) fn next(dice: &mut Dice, table: &Table<'_>) -> Action {
     match dice.below(100) {
         0..6 => put(dice),
-        6..10 => Action::DeleteCustomer { id: customer(dice) },
-        10..11 => Action::SweepDeleted { batches: dice.below(5) as u32 },
-        11..17 => create(dice, table.at),
-        17..23 => about_mailing(dice, table),
-        23..30 => Action::StartMailing { mailing: mailing(dice, table) },
-        30..33 => Action::EndMailing { mailing: mailing(dice, table) },
-        33..49 => expand(dice, table),
-        49..54 => over(dice, table),
-        54..57 => register(dice),
-        57..77 => Action::Grant(grant(dice, table)),
-        77..95 => Action::Report(report(dice, table)),
+        6..8 => Action::DeleteCustomer { id: customer(dice) },
+        8..9 => Action::SweepDeleted { batches: dice.below(5) as u32 },
+        9..14 if table.has_room() => create(dice, table.at, table.census.mailings.len()),
+        9..17 => about_mailing(dice, table),
+        17..18 => Action::StartMailing { mailing: open_mailing(dice, table) },
+        18..19 => Action::EndMailing { mailing: open_mailing(dice, table) },
+        19..30 => office(dice, table),
+        30..37 => expand(dice, table),
+        37..39 => over(dice, table),
+        39..40 => register(dice),
+        40..64 => Action::Grant(grant(dice, table)),
+        64..95 => Action::Report(report(dice, table)),
+        _ if table.open.is_empty() => office(dice, table),
         _ => expire(dice, table),
     }
+}
+
+/// What a game begins with: customers, two mailings, postmen.
+pub(crate) fn first(dice: &mut Dice) -> Vec<Action> {
+    let at = Timestamp::from_millis(1);
+    let mut first: Vec<Action> = (0..10).map(|_| put(dice)).collect();
+    first.extend((0..3).map(|known| create(dice, at, known)));
+    first.extend((0..POSTMEN).map(|_| register(dice)));
+    first
 }
 
 /// A command that touches customers.
@@ -77,40 +96,82 @@ fn customer(dice: &mut Dice) -> CustomerId {
     CustomerId::parse(&format!("c-{}", dice.below(CUSTOMERS))).expect("a customer's id")
 }
 
-fn mailing_id(dice: &mut Dice) -> MailingId {
-    MailingId::parse(&format!("m-{}", dice.below(MAILINGS))).expect("a mailing's id")
+/// The id of a mailing, mostly one that is not settled.
+fn mailing_id(dice: &mut Dice, table: &Table<'_>) -> MailingId {
+    let number = open_mailing(dice, table);
+    let known = table.census.mailings.get(&number).map(|mailing| mailing.record.id.clone());
+    known.unwrap_or_else(|| MailingId::parse("nobody").expect("an id"))
 }
 
-/// A mailing, mostly one that is there and not settled.
-fn mailing(dice: &mut Dice, table: &Table<'_>) -> MailingNumber {
-    let all: Vec<_> = table.census.mailings.keys().copied().collect();
-    let open = table.census.mailings.iter().filter(|(_, m)| m.record.settled_at.is_none());
-    let open: Vec<_> = open.map(|(number, _)| *number).collect();
-    let from = if dice.one_in(6) { all } else { open };
-    dice.pick(&from).copied().unwrap_or(MailingNumber(1))
+/// What the post office would propose now, any of it.
+fn office(dice: &mut Dice, table: &Table<'_>) -> Action {
+    let mut sensible = Vec::new();
+    for (number, known) in &table.census.mailings {
+        let (mailing, record) = (*number, &known.record);
+        let batches = 1 + dice.below(6) as u32;
+        if record.settled_at.is_some() {
+            sensible.push(Action::FoldMailing { mailing, batches });
+            sensible.push(Action::PurgeMailing { mailing, batches });
+        } else if record.is_over() {
+            sensible.push(Action::SweepMailing { mailing, batches });
+            let cursor = known.progress.cursor;
+            sensible.push(Action::Expand { mailing, cursor, scan: 30, limit: 9 });
+        } else if record.spec.end <= table.at {
+            sensible.push(Action::EndMailing { mailing });
+        } else if record.started_at.is_none() && record.spec.start <= table.at {
+            sensible.push(Action::StartMailing { mailing });
+        }
+    }
+    let found = dice.pick(&sensible).cloned();
+    found.unwrap_or_else(|| expand(dice, table))
 }
 
-fn create(dice: &mut Dice, at: Timestamp) -> Action {
-    let start = at.plus_millis(dice.below(60) as i64);
-    let tag = dice.pick(&["%", "%", "x", "y"]).copied().unwrap_or("%");
+/// A mailing, mostly one that is not settled.
+fn open_mailing(dice: &mut Dice, table: &Table<'_>) -> MailingNumber {
+    mailing(dice, table, |record| record.settled_at.is_none())
+}
+
+/// A mailing, mostly one that sends.
+fn running_mailing(dice: &mut Dice, table: &Table<'_>) -> MailingNumber {
+    mailing(dice, table, |record| {
+        record.is_running() && !record.paused && table.at < record.spec.end
+    })
+}
+
+fn mailing(
+    dice: &mut Dice,
+    table: &Table<'_>,
+    mostly: impl Fn(&MailingRecord) -> bool,
+) -> MailingNumber {
+    let any = dice.one_in(8);
+    let all = table.census.mailings.iter();
+    let chosen: Vec<_> = all.filter(|(_, m)| any || mostly(&m.record)).map(|(n, _)| *n).collect();
+    dice.pick(&chosen).copied().unwrap_or(MailingNumber(1))
+}
+
+fn create(dice: &mut Dice, at: Timestamp, known: usize) -> Action {
+    let id = known as u64 + 1 - dice.below(10) / 9;
+    let id = MailingId::parse(&format!("m-{id}")).expect("an id");
+    let start = at.plus_millis(dice.below(30) as i64);
+    let tag = dice.pick(&["%", "%", "%", "%", "x", "y"]).copied().unwrap_or("%");
     let spec = MailingSpec {
         desc: String::new(),
         text: "Hi".to_owned(),
         start,
-        end: start.plus_millis(200 + dice.below(2_000) as i64),
+        end: start.plus_millis(200 + dice.below(1_500) as i64),
         tag_filter: Filter::parse(tag).expect("a pattern"),
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
     };
-    Action::CreateMailing { id: mailing_id(dice), spec }
+    Action::CreateMailing { id, spec }
 }
 
 fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
-    let id = mailing_id(dice);
+    let id = mailing_id(dice, table);
     match dice.below(12) {
-        0..3 => Action::PauseMailing { id },
-        3..9 => Action::ResumeMailing { id, accept_duplicates: false },
+        0..2 => Action::PauseMailing { id },
+        2..9 => Action::ResumeMailing { id, accept_duplicates: false },
         9 => Action::CancelMailing { id },
         10 => Action::DeleteMailing { id },
         _ => {
@@ -125,7 +186,8 @@ fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
 }
 
 fn expand(dice: &mut Dice, table: &Table<'_>) -> Action {
-    let mailing = mailing(dice, table);
+    let mailing =
+        if dice.one_in(4) { open_mailing(dice, table) } else { running_mailing(dice, table) };
     let known = table.census.mailings.get(&mailing);
     let mut cursor = known.map_or_else(Cursor::default, |known| known.progress.cursor);
     cursor.customer += u32::from(dice.one_in(30));
@@ -162,7 +224,7 @@ fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
     };
     Grant {
         lease: LeaseId { epoch, n },
-        mailing: mailing(dice, table),
+        mailing: running_mailing(dice, table),
         limit: 1 + dice.below(6) as u16,
         batches: 1 + dice.below(4) as u8,
         zones,
@@ -176,7 +238,7 @@ fn report(dice: &mut Dice, table: &Table<'_>) -> Report {
     let open: Vec<_> =
         known.iter().filter(|(id, _)| table.open.iter().any(|(o, _)| o == *id)).copied().collect();
     let recent = &known[known.len().saturating_sub(8)..];
-    let from = if dice.one_in(3) || open.is_empty() { recent } else { &open };
+    let from = if dice.one_in(4) || open.is_empty() { recent } else { &open };
     let none = (LeaseId::default(), (MailingNumber(1), Vec::new()));
     let (lease, (mailing, runs)) = dice.pick(from).copied().unwrap_or((&none.0, &none.1));
     let mut results = Vec::new();
