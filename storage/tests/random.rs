@@ -8,7 +8,7 @@ mod common;
 /// Games, unless one is asked for.
 const SEEDS: u64 = 200;
 /// Moves of one game.
-const MOVES: u32 = 250;
+const MOVES: u32 = 160;
 
 #[test]
 fn nothing_is_sent_twice_and_every_sum_adds_up() {
