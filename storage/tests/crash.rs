@@ -143,7 +143,7 @@ fn a_child_applies_entries_until_it_is_killed() {
     let mut out = std::io::stderr().lock();
     for _ in 0..ENTRIES {
         let number = apply_next(&mut store);
-        if number % 7 == 0 || number % 31 == 0 {
+        if number.is_multiple_of(7) || number.is_multiple_of(31) {
             store.flush().expect("a state flushes");
             writeln!(out, "flushed {number}").expect("the parent listens");
         }
@@ -193,7 +193,7 @@ fn what_was_flushed_survives_a_kill_and_nothing_is_half_done() {
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
-        let flushed = run_and_kill(&killed, 1 + dice % 9, (dice >> 20) % 400_000);
+        let flushed = run_and_kill(&killed, 1 + dice % 9, (dice >> 20) % 3_000_000);
         let store = open(&killed);
         let found = position(&store);
         assert!(found >= flushed, "kill {kill}: {flushed} was flushed, the state is at {found}");

@@ -176,7 +176,7 @@ fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
         10 => Action::DeleteMailing { id },
         _ => {
             let records = table.census.mailings.values().map(|mailing| &mailing.record);
-            let Some(old) = records.filter(|record| record.id == id).last() else {
+            let Some(old) = records.rev().find(|record| record.id == id) else {
                 return Action::PauseMailing { id };
             };
             let end = old.spec.end.plus_millis(dice.below(200) as i64 - 100);
