@@ -11,7 +11,7 @@ use notty_storage::{
     model::{LeaseId, MailingNumber, Run, SendResult, Status},
 };
 
-use crate::common::{Census, Checked, Seen, ensure};
+use crate::common::{Census, Checked, census::Seen, ensure};
 
 /// A message: its mailing and position.
 pub(crate) type Message = (MailingNumber, u32);

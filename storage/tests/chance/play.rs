@@ -49,7 +49,7 @@ impl Game {
         let store = Store::open(&dir.path().join("0"), StoreOptions::default());
         let store = store.map_err(|error| error.to_string())?;
         let census = common::take(&store.view().read()).map_err(|error| error.to_string())?;
-        let (model, past, entries) = (Model::default(), Past::seldom(10), Vec::new());
+        let (model, past, entries) = (Model::default(), Past::new(10), Vec::new());
         let (dice, at) = (Dice::new(seed), Timestamp::from_millis(1));
         let mut game = Self { dice, dir, store, model, past, census, at, entries, places: 0 };
         for action in moves::first(&mut game.dice) {

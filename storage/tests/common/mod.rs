@@ -3,11 +3,11 @@
 //! Slow and plain on purpose: it reads every message and adds everything up once more, where the
 //! state itself keeps counts, heads and summaries. Shared by the scripts and the random test.
 
-mod census;
+pub(crate) mod census;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use census::{Census, Seen, take};
+pub(crate) use census::{Census, take};
 use notty_storage::{
     Reader, Source,
     keys::{LeaseKey, RosterKey},
@@ -21,17 +21,16 @@ use notty_storage::{
 pub(crate) type Checked = Result<(), String>;
 
 /// What checks remember of mailings that are gone: their counts stay in the totals.
-#[derive(Default)]
 pub(crate) struct Past {
     counts: BTreeMap<MailingNumber, Counts>,
     checks: u32,
-    seldom: u32,
+    every: u32,
 }
 
 impl Past {
-    /// Adds up the facets and the customers' counts only once in so many checks.
-    pub(crate) fn seldom(times: u32) -> Self {
-        Self { seldom: times, ..Self::default() }
+    /// Adds up the facets and the customers' counts, which is slow, in every so many checks.
+    pub(crate) fn new(every: u32) -> Self {
+        Self { counts: BTreeMap::new(), checks: 0, every }
     }
 }
 
@@ -130,7 +129,7 @@ fn check_totals(reader: &Reader<'_>, census: &Census, past: &mut Past) -> Checke
     let overall = query::stats::overall(reader).map_err(|e| e.to_string())?;
     ensure(overall == sum, || format!("totals are {overall:?}, mailings add up to {sum:?}"))?;
     past.checks += 1;
-    if past.checks % past.seldom.max(1) != 0 {
+    if !past.checks.is_multiple_of(past.every) {
         return Ok(());
     }
     check_parts(reader, census, &sum)

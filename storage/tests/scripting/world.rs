@@ -45,7 +45,7 @@ impl World {
             at: Timestamp::default(),
             mailings: BTreeMap::new(),
             granted: BTreeMap::new(),
-            past: Past::default(),
+            past: Past::new(1),
             entries: 0,
             places: 0,
             export: None,
