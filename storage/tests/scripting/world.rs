@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use notty_storage::{
-    Action, Command, Entry, Export, Origin, Reply, Source, Store, StoreOptions, Timestamp, View,
+    Action, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions, Timestamp,
+    View,
     command::Cost,
     import_snapshot,
     keys::NumbersKey,
@@ -83,6 +84,7 @@ impl World {
             "cost" => self.cost(text.trim_start_matches("cost ")),
             "reopen" => self.reopen(),
             "export" => self.export(line.word(0)?),
+            "damage" => self.damage(&line),
             "import" => self.import(),
             _ => match self.ask(&line)? {
                 Some(answer) => Ok(answer),
@@ -211,8 +213,28 @@ impl World {
         let into = self.dir.path().join(self.places.to_string());
         let path = self.dir.path().join("snapshot");
         let hash = self.store.hash();
-        self.store = import_snapshot(&path, &into, StoreOptions::default()).map_err(text)?;
+        match import_snapshot(&path, &into, StoreOptions::default()) {
+            Ok(store) => self.store = store,
+            Err(Error::Snapshot { what, .. }) => return Ok(vec![format!("refused: {what}")]),
+            Err(error) => return Err(text(error)),
+        }
         Ok(vec![same(hash, self.store.hash()).to_owned()])
+    }
+
+    /// `damage cut N` and `damage flip N`: bytes from the end; `damage add`: one byte too many.
+    fn damage(&self, line: &Line) -> Said {
+        let path = self.dir.path().join("snapshot");
+        let mut bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+        let from_end = line.words.get(1).and_then(|n| n.parse().ok()).unwrap_or(1);
+        let at = bytes.len().checked_sub(from_end).ok_or("the file is shorter")?;
+        match line.word(0)? {
+            "cut" => bytes.truncate(at),
+            "flip" => bytes[at] ^= 1,
+            "add" => bytes.push(0),
+            _ => return Err("damage cut, flip or add".to_owned()),
+        }
+        std::fs::write(&path, bytes).map_err(|error| error.to_string())?;
+        Ok(Vec::new())
     }
 
     /// Answers a question, none if the line is not one.
@@ -342,6 +364,6 @@ fn hash(name: &str) -> [u8; 16] {
     bytes
 }
 
-fn text(error: notty_storage::Error) -> String {
+fn text(error: Error) -> String {
     error.to_string()
 }
