@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     keys::{LeaseKey, NumbersKey, OpenLeasesKey},
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
-    model::{MessageId, Run, SendResult, Status, Timestamp},
+    model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     records::{Doubt, Lease, MailingRecord, OpenLease, OpenLeases},
     source::Source,
 };
@@ -40,59 +40,90 @@ struct Now<'a> {
     customer_deleted: bool,
 }
 
+/// What all tokens of a report did.
+#[derive(Default)]
+struct Tally {
+    accepted: u32,
+    repeated: u32,
+    from_sending: u32,
+    conflicts: Vec<MessageId>,
+}
+
 pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
     check_bounds(report)?;
     let record = mailings::by_number(changes, report.mailing)?;
     let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
     let lease = open_lease(changes, &open, report)?;
     let mut edit = MailingEdit::open(changes, report.mailing)?;
-    let mut batches = BTreeMap::new();
+    let tally = take_all(changes, &mut edit, report, &record, lease.is_some())?;
+    edit.save(changes)?;
+    if let Some((found, lease)) = lease {
+        count_down(changes, found, lease, tally.from_sending)?;
+    }
+    let Tally { accepted, repeated, conflicts, .. } = tally;
+    if !conflicts.is_empty() {
+        let count = conflicts.len() as u64;
+        changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
+    }
+    Ok(Reply::Reported { accepted, repeated, conflicts })
+}
+
+/// Takes the report of each token, batch by batch.
+fn take_all(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    report: &Report,
+    record: &MailingRecord,
+    lease_is_open: bool,
+) -> Result<Tally, Halt> {
+    let (mut batches, mut tally) = (BTreeMap::new(), Tally::default());
     let mut deleted = Deleted::load(changes)?;
-    let (mut accepted, mut repeated, mut from_sending) = (0, 0, 0);
-    let mut conflicts = Vec::new();
     for (result, position, attempt) in tokens(report) {
         let (number, index) = split(position);
-        let Some(batch) = open_batch(changes, &mut edit, &mut batches, number)? else {
-            repeated += 1;
+        let Some(batch) = open_batch(changes, edit, &mut batches, number)? else {
+            tally.repeated += 1;
             continue;
         };
-        if lease.is_none() && is_under_lease(batch, index, attempt) {
+        if !lease_is_open && is_under_lease(batch, index, attempt) {
             return Err(not_its_own());
         }
-        let customer_deleted = deleted.any() && {
-            match batch.members(changes, report.mailing)?.customers().nth(index) {
-                Some(customer) => deleted.contains(changes, customer)?,
-                None => false,
-            }
-        };
-        let gateway = report.gateway;
-        let now = Now { at: changes.at(), gateway, record: &record, customer_deleted };
+        let customer_deleted = is_deleted(changes, &mut deleted, batch, report.mailing, index)?;
+        let (at, gateway) = (changes.at(), report.gateway);
+        let now = Now { at, gateway, record, customer_deleted };
         match take(batch, index, attempt, result, &now) {
             Taken::First { was_sending } => {
                 if batch.columns.status(index).is_ready() {
                     batch.mark_zone(changes, report.mailing, index)?;
                 }
-                accepted += 1;
-                from_sending += u32::from(was_sending);
+                tally.accepted += 1;
+                tally.from_sending += u32::from(was_sending);
             }
-            Taken::Again => repeated += 1,
+            Taken::Again => tally.repeated += 1,
             Taken::Conflict => {
-                conflicts.push(MessageId { mailing: report.mailing, position });
+                tally.conflicts.push(MessageId { mailing: report.mailing, position });
             }
         }
     }
     for batch in batches.into_values().flatten() {
         edit.close(changes, batch)?;
     }
-    edit.save(changes)?;
-    if let Some((found, lease)) = lease {
-        count_down(changes, found, lease, from_sending)?;
+    Ok(tally)
+}
+
+fn is_deleted(
+    changes: &Changes<'_>,
+    deleted: &mut Deleted,
+    batch: &mut BatchEdit,
+    mailing: MailingNumber,
+    index: usize,
+) -> Result<bool, Error> {
+    if !deleted.any() {
+        return Ok(false);
     }
-    if !conflicts.is_empty() {
-        let count = conflicts.len() as u64;
-        changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
+    match batch.members(changes, mailing)?.customers().nth(index) {
+        Some(customer) => deleted.contains(changes, customer),
+        None => Ok(false),
     }
-    Ok(Reply::Reported { accepted, repeated, conflicts })
 }
 
 fn check_bounds(report: &Report) -> Result<(), Rejection> {
