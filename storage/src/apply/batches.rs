@@ -356,32 +356,3 @@ pub(super) fn totals_of(totals: &mut CustomerTotals, offset: u8) -> &mut Counts 
     };
     &mut totals.counts[at].1
 }
-
-/// Where a customer's message of a mailing is: batch and index.
-pub(crate) fn find_member<S: Source>(
-    source: &S,
-    mailing: MailingNumber,
-    progress: &Progress,
-    customer: u32,
-) -> Result<Option<(u32, usize)>, Error> {
-    if let Some(position) = source.get(&LateKey(mailing, customer))? {
-        let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
-        return Ok(Some((position >> BATCH_STRIDE_BITS, index as usize)));
-    }
-    let block = progress.blocks.partition_point(|block| block.last_customer <= customer) as u32;
-    if block as usize == progress.blocks.len() {
-        return Ok(None);
-    }
-    let heads: Heads = source.get_or_default(&HeadsKey(mailing, block))?;
-    for (head, batch) in heads.heads.iter().zip(block * HEADS_PER_BLOCK..) {
-        let within = (head.customers.0..=head.customers.1).contains(&customer);
-        if head.late || !within || batch < progress.purged {
-            continue;
-        }
-        let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
-        if let Some(index) = members.index_of(customer) {
-            return Ok(Some((batch, index)));
-        }
-    }
-    Ok(None)
-}

@@ -96,11 +96,6 @@ impl Members {
     pub fn customer(&self, index: usize) -> u32 {
         self.steps[..=index].iter().sum()
     }
-
-    /// The index of a customer, if it is a member.
-    pub fn index_of(&self, customer: u32) -> Option<usize> {
-        self.customers().position(|member| member == customer)
-    }
 }
 
 /// Why a message may already have been taken although it is not final.
