@@ -1,1 +1,3 @@
-//! Stub.
+//! notty.
+
+pub mod gateway;

@@ -1,0 +1,73 @@
+//! The practice gateway: takes messages like a real one, misbehaves on demand, and keeps count.
+//!
+//! It reads requests by `httparse` in a loop of its own, because it must not be what a benchmark
+//! measures. A message is a duplicate if it arrives again after an earlier request for it was
+//! taken, or may have been: a refusal (400, 429, 503) leaves room for another try.
+
+mod behaviour;
+mod book;
+mod connection;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+
+pub use behaviour::{Act, Behaviour};
+pub use book::{Book, Received, Tally};
+
+/// How the practice gateway behaves, and what it received.
+pub struct Practice {
+    token: String,
+    behaviour: Mutex<Behaviour>,
+    book: Mutex<Book>,
+}
+
+impl Practice {
+    /// One that asks for a token, unless it is empty.
+    pub fn new(token: String, behaviour: Behaviour) -> Arc<Self> {
+        let (behaviour, book) = (Mutex::new(behaviour), Mutex::new(Book::default()));
+        Arc::new(Self { token, behaviour, book })
+    }
+
+    /// What it received so far.
+    pub fn tally(&self) -> Tally {
+        self.book.lock().tally()
+    }
+
+    /// Serves until the listener fails.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        loop {
+            let (stream, _) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                // Too many open files, a connection reset before it was accepted: go on.
+                Err(error) => {
+                    tracing::warn!(%error, "the practice gateway could not accept a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    continue;
+                }
+            };
+            let practice = self.clone();
+            tokio::spawn(async move {
+                // A client that goes away is no fault of the gateway's.
+                let _ = connection::serve(practice, stream).await;
+            });
+        }
+    }
+
+    /// Serves in a thread of its own, so that it does not share a runtime with what is tried.
+    pub fn spawn(self: &Arc<Self>, listener: std::net::TcpListener) -> std::io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let practice = self.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serve = move || {
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener)?;
+                practice.serve(listener).await
+            })
+        };
+        std::thread::Builder::new().name("practice-gateway".into()).spawn(serve)?;
+        Ok(address)
+    }
+}

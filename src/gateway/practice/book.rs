@@ -1,0 +1,136 @@
+//! What the practice gateway received: counts by message, totals, the latest messages.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::Serialize;
+
+use super::Act;
+
+/// Messages whose marks share a page of memory.
+const PAGE: u64 = 1 << 16;
+/// Pages kept, at most: 256 MiB, marks of 268 million message ids.
+const PAGES: usize = 4096;
+/// The latest messages kept to be looked at.
+const LATEST: usize = 200;
+/// In a message's mark: it was taken, or may have been.
+const TAKEN: u8 = 0x80;
+
+/// Totals. `requests` is the sum of the answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Requests for messages that arrived whole.
+    pub requests: u64,
+    /// Of them, those whose message was taken.
+    pub taken: u64,
+    /// Of them, those that were refused or cut off before the message was taken.
+    pub refused: u64,
+    /// Of the taken ones, those whose message had been taken before: must be 0.
+    pub duplicates: u64,
+    /// Different messages taken.
+    pub messages: u64,
+    /// Milliseconds between the first and the last request.
+    pub span_ms: u64,
+}
+
+/// One message as it was received.
+#[derive(Clone, Debug, Serialize)]
+pub struct Received {
+    /// Its id, as a string.
+    pub id: String,
+    /// Where it was to go.
+    pub phone: u64,
+    /// What it says.
+    pub text: String,
+    /// Whether it was taken.
+    pub taken: bool,
+}
+
+/// What was received.
+#[derive(Default)]
+pub struct Book {
+    pages: HashMap<u64, Box<[u8]>>,
+    tally: Tally,
+    latest: VecDeque<Received>,
+    first: Option<std::time::Instant>,
+}
+
+impl Book {
+    /// How many requests for a message came before.
+    pub(super) fn tries(&self, id: u64) -> u8 {
+        let page = self.pages.get(&(id / PAGE));
+        page.map_or(0, |page| page[(id % PAGE) as usize] & !TAKEN)
+    }
+
+    /// Notes a request and what is done with it.
+    pub(super) fn note(&mut self, id: u64, phone: u64, text: &str, act: &Act) {
+        let first = *self.first.get_or_insert_with(std::time::Instant::now);
+        self.tally.span_ms = first.elapsed().as_millis() as u64;
+        self.tally.requests += 1;
+        let takes = act.takes();
+        if let Some(mark) = self.mark(id) {
+            let was_taken = *mark & TAKEN != 0;
+            let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
+            *mark = tries | if takes || was_taken { TAKEN } else { 0 };
+            self.tally.duplicates += u64::from(was_taken);
+            self.tally.messages += u64::from(takes && !was_taken);
+        }
+        *if takes { &mut self.tally.taken } else { &mut self.tally.refused } += 1;
+        if self.latest.len() == LATEST {
+            self.latest.pop_front();
+        }
+        let text = text.to_owned();
+        self.latest.push_back(Received { id: id.to_string(), phone, text, taken: takes });
+    }
+
+    fn mark(&mut self, id: u64) -> Option<&mut u8> {
+        let full = self.pages.len() >= PAGES;
+        let page = match self.pages.entry(id / PAGE) {
+            std::collections::hash_map::Entry::Occupied(page) => page.into_mut(),
+            std::collections::hash_map::Entry::Vacant(_) if full => return None,
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(vec![0; PAGE as usize].into_boxed_slice())
+            }
+        };
+        page.get_mut((id % PAGE) as usize)
+    }
+
+    /// Totals.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The latest messages, newest first.
+    pub(super) fn latest(&self) -> Vec<Received> {
+        self.latest.iter().rev().cloned().collect()
+    }
+
+    /// The ids of all messages taken, in order.
+    pub(super) fn taken_ids(&self) -> Vec<u64> {
+        let mut ids = Vec::new();
+        for (page, marks) in &self.pages {
+            let taken = marks.iter().zip(page * PAGE..).filter(|(mark, _)| **mark & TAKEN != 0);
+            ids.extend(taken.map(|(_, id)| id));
+        }
+        ids.sort_unstable();
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_a_duplicate_only_after_it_was_taken() {
+        let mut book = Book::default();
+        let refuse = Act::Answer { status: 503, body: String::new(), headers: Vec::new() };
+        for act in [&refuse, &refuse, &Act::Take] {
+            book.note(1 << 32, 7, "x", act);
+        }
+        assert_eq!(book.tally().duplicates, 0);
+        book.note(1 << 32, 7, "x", &Act::Take);
+        let tally = book.tally();
+        assert_eq!((tally.duplicates, tally.messages, tally.taken), (1, 1, 2));
+        assert_eq!((book.tries(1 << 32), book.taken_ids()), (4, vec![1 << 32]));
+    }
+}
