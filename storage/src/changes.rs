@@ -38,7 +38,8 @@ pub struct Layer {
 
 impl Layer {
     fn absorb(&mut self, other: &mut Layer) {
-        self.writes.append(&mut other.writes);
+        // `append` would walk through all of the entry's writes for each command.
+        self.writes.extend(std::mem::take(&mut other.writes));
         self.ids.absorb(&mut other.ids);
         self.words.append(&mut other.words);
         self.client_keys.append(&mut other.client_keys);

@@ -58,6 +58,9 @@ pub const LEASE_BATCHES: u8 = 50;
 pub const POSTMAN_LEASES: usize = 16;
 /// Postmen that the state remembers; the longest registered without an open lease go first.
 pub const POSTMEN: usize = 1_000;
+/// Earlier starts of a postman that are remembered, so that a repeat of one that comes late gets
+/// its own epoch and closes nobody.
+pub const POSTMAN_STARTS: usize = 8;
 /// The longest life of a lease, in milliseconds.
 pub const LEASE_TTL_MS: u64 = 600_000;
 /// The longest pause before another try, in milliseconds (one day).
@@ -69,5 +72,7 @@ pub const CLIENT_KEYS: u64 = 100_000;
 pub const CLIENT_KEY_MS: i64 = 86_400_000;
 /// Replies to one node's proposals that are kept, so that a repeat is answered, not executed.
 pub const PROPOSER_WINDOW: u64 = 1_024;
+/// Earlier lives of a node that are remembered, so that none comes back by a late repeat.
+pub const PROPOSER_LIVES: usize = 8;
 /// Nodes whose proposals are remembered.
 pub const PROPOSERS: usize = 256;

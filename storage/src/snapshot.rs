@@ -39,10 +39,13 @@ const FRAME_BYTES: usize = 64 * 1024 * 1024;
 /// large one.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Keys and values.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 #[derive(Serialize, Deserialize)]
 enum Frame {
     /// Keys and values as they were when this part was copied.
-    Copy(Vec<(Vec<u8>, Vec<u8>)>),
+    Copy(Pairs),
     /// What one entry changed meanwhile.
     Change(Vec<(Vec<u8>, Option<Vec<u8>>)>),
     /// The end: where the state stood when the export ended.
@@ -150,7 +153,7 @@ impl Export {
         Ok(true)
     }
 
-    fn read_chunk(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn read_chunk(&self) -> Result<Pairs, Error> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         self.view.read().scan(&self.next, |key, value| {

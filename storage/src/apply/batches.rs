@@ -68,6 +68,18 @@ impl BatchEdit {
         self.moves.push(Move { index, from, to });
     }
 
+    /// Marks the zone of a message that waits again, so that a grant finds it.
+    pub(super) fn mark_zone(
+        &mut self,
+        changes: &Changes<'_>,
+        mailing: MailingNumber,
+        index: usize,
+    ) -> Result<(), Error> {
+        let zone = self.members(changes, mailing)?.zones[index];
+        self.head.zones |= Head::zone_bit(zone);
+        Ok(())
+    }
+
     /// Notes a doubt about one message.
     pub(super) fn doubt(&mut self, doubt: Doubt) {
         self.touched = true;
@@ -204,6 +216,11 @@ impl MailingEdit {
         } else if edit.head.open() == 0 {
             self.count_facets(changes, &mut edit)?;
         }
+        if edit.head.open() > 0 {
+            // A late proof may bring a message back where everything was final before.
+            let block = edit.number / HEADS_PER_BLOCK;
+            self.progress.first_open = self.progress.first_open.min(block);
+        }
         if !new && edit.number < self.progress.folded {
             self.recount_customers(changes, &mut edit)?;
         }
@@ -313,10 +330,10 @@ fn update_facets<T>(
     values: BTreeMap<(u32, u32), T>,
     mut change: impl FnMut(&mut Counts, T),
 ) -> Result<(), Error> {
-    let mut records: BTreeMap<(u32, u32), Vec<((u32, u32), T)>> = BTreeMap::new();
+    let mut records: BTreeMap<(u32, u32), BTreeMap<(u32, u32), T>> = BTreeMap::new();
     for ((tag, operator), value) in values {
         let record = (tag / 16, operator / 16);
-        records.entry(record).or_default().push(((tag, operator), value));
+        records.entry(record).or_default().insert((tag, operator), value);
     }
     for ((tags, operators), values) in records {
         changes.update(&FacetsKey(day, tags, operators), |facets| {
@@ -338,33 +355,4 @@ pub(super) fn totals_of(totals: &mut CustomerTotals, offset: u8) -> &mut Counts 
         }
     };
     &mut totals.counts[at].1
-}
-
-/// Where a customer's message of a mailing is: batch and index.
-pub(crate) fn find_member<S: Source>(
-    source: &S,
-    mailing: MailingNumber,
-    progress: &Progress,
-    customer: u32,
-) -> Result<Option<(u32, usize)>, Error> {
-    if let Some(position) = source.get(&LateKey(mailing, customer))? {
-        let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
-        return Ok(Some((position >> BATCH_STRIDE_BITS, index as usize)));
-    }
-    let block = progress.blocks.partition_point(|block| block.last_customer <= customer) as u32;
-    if block as usize == progress.blocks.len() {
-        return Ok(None);
-    }
-    let heads: Heads = source.get_or_default(&HeadsKey(mailing, block))?;
-    for (head, batch) in heads.heads.iter().zip(block * HEADS_PER_BLOCK..) {
-        let within = (head.customers.0..=head.customers.1).contains(&customer);
-        if head.late || !within || batch < progress.purged {
-            continue;
-        }
-        let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
-        if let Some(index) = members.index_of(customer) {
-            return Ok(Some((batch, index)));
-        }
-    }
-    Ok(None)
 }

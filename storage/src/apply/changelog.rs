@@ -2,7 +2,9 @@
 //!
 //! Kept only while mailings run, and only until all of them have passed a change. A customer has
 //! one place at most: a newer change takes the older one's away, so that the log cannot outgrow
-//! the customers.
+//! the customers. Only a mailing that has ended keeps the places that it has not looked at yet.
+
+use std::ops::Range;
 
 use crate::{
     changes::Changes,
@@ -22,11 +24,14 @@ pub(super) fn note(changes: &mut Changes<'_>, customers: &[u32]) -> Result<(), E
     if customers.is_empty() || !any_running(changes)? {
         return Ok(());
     }
+    let needed = needed_at_ends(changes)?;
     let mut numbers: Numbers = changes.get_or_default(&NumbersKey)?;
     for customer in customers {
         let number = numbers.changes;
         numbers.changes += 1;
-        if let Some(older) = set_last(changes, *customer, Some(number))? {
+        if let Some(older) = set_last(changes, *customer, Some(number))?
+            && !needed.iter().any(|range| range.contains(&older))
+        {
             vacate(changes, older)?;
         }
         changes.update(&ChangesKey(number / CHANGES_PER_BLOCK), |block| {
@@ -46,6 +51,21 @@ fn any_running(changes: &Changes<'_>) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// Changes that mailings which have ended must still look at: a newer change of the same customer
+/// comes after their end, so that it does not stand for these.
+fn needed_at_ends(changes: &Changes<'_>) -> Result<Vec<Range<u64>>, Error> {
+    let roster: Roster = changes.get_or_default(&RosterKey)?;
+    let mut needed = Vec::new();
+    for mailing in roster.open {
+        let record = changes.need(&MailingKey(mailing), "an open mailing")?;
+        if let Some((_, bounds)) = record.ended {
+            let progress = changes.need(&ProgressKey(mailing), "progress of a mailing")?;
+            needed.push(progress.cursor.change..bounds.change);
+        }
+    }
+    Ok(needed)
 }
 
 /// Sets or clears a customer's last change; gives the one before.
@@ -70,6 +90,15 @@ fn set_last(
             }
         },
     )
+}
+
+/// A customer's last change.
+fn last(changes: &Changes<'_>, customer: u32) -> Result<Option<u64>, Error> {
+    let key = ChangeNumbersKey(customer / CUSTOMERS_PER_BLOCK);
+    let block: ChangeNumbers = changes.get_or_default(&key)?;
+    let offset = (customer % CUSTOMERS_PER_BLOCK) as u8;
+    let found = block.numbers.binary_search_by_key(&offset, |(o, _)| *o);
+    Ok(found.ok().map(|at| block.numbers[at].1))
 }
 
 fn vacate(changes: &mut Changes<'_>, number: u64) -> Result<(), Error> {
@@ -122,8 +151,12 @@ fn looks_at_changes(changes: &Changes<'_>, mailing: MailingNumber) -> Result<boo
 
 fn remove(changes: &mut Changes<'_>, number: u64) -> Result<(), Error> {
     let block: ChangeBlock = changes.get_or_default(&ChangesKey(number))?;
-    for customer in block.customers.into_iter().filter(|place| *place != 0) {
-        set_last(changes, customer - 1, None)?;
+    for (place, change) in block.customers.into_iter().zip(number * CHANGES_PER_BLOCK..) {
+        if let Some(customer) = place.checked_sub(1)
+            && last(changes, customer)? == Some(change)
+        {
+            set_last(changes, customer, None)?;
+        }
     }
     changes.remove(&ChangesKey(number));
     Ok(())

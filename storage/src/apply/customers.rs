@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Applied,
-    batches::{MailingEdit, find_member},
-    changelog, mailings,
-};
+use super::{Applied, batches::MailingEdit, changelog, mailings, members::find_member};
 use crate::{
     changes::Changes,
     command::{CustomerRow, PutCustomers, PutMode, Rejection, Reply},

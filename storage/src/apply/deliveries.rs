@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     keys::{LeaseKey, NumbersKey, OpenLeasesKey},
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
-    model::{MessageId, Run, SendResult, Status, Timestamp},
+    model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     records::{Doubt, Lease, MailingRecord, OpenLease, OpenLeases},
     source::Source,
 };
@@ -40,53 +40,90 @@ struct Now<'a> {
     customer_deleted: bool,
 }
 
+/// What all tokens of a report did.
+#[derive(Default)]
+struct Tally {
+    accepted: u32,
+    repeated: u32,
+    from_sending: u32,
+    conflicts: Vec<MessageId>,
+}
+
 pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
     check_bounds(report)?;
     let record = mailings::by_number(changes, report.mailing)?;
     let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
     let lease = open_lease(changes, &open, report)?;
     let mut edit = MailingEdit::open(changes, report.mailing)?;
-    let mut batches = BTreeMap::new();
+    let tally = take_all(changes, &mut edit, report, &record, lease.is_some())?;
+    edit.save(changes)?;
+    if let Some((found, lease)) = lease {
+        count_down(changes, found, lease, tally.from_sending)?;
+    }
+    let Tally { accepted, repeated, conflicts, .. } = tally;
+    if !conflicts.is_empty() {
+        let count = conflicts.len() as u64;
+        changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
+    }
+    Ok(Reply::Reported { accepted, repeated, conflicts })
+}
+
+/// Takes the report of each token, batch by batch.
+fn take_all(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    report: &Report,
+    record: &MailingRecord,
+    lease_is_open: bool,
+) -> Result<Tally, Halt> {
+    let (mut batches, mut tally) = (BTreeMap::new(), Tally::default());
     let mut deleted = Deleted::load(changes)?;
-    let (mut accepted, mut repeated, mut from_sending) = (0, 0, 0);
-    let mut conflicts = Vec::new();
     for (result, position, attempt) in tokens(report) {
         let (number, index) = split(position);
-        let Some(batch) = open_batch(changes, &mut edit, &mut batches, number)? else {
-            repeated += 1;
+        let Some(batch) = open_batch(changes, edit, &mut batches, number)? else {
+            tally.repeated += 1;
             continue;
         };
-        let customer_deleted = deleted.any() && {
-            match batch.members(changes, report.mailing)?.customers().nth(index) {
-                Some(customer) => deleted.contains(changes, customer)?,
-                None => false,
-            }
-        };
-        let gateway = report.gateway;
-        let now = Now { at: changes.at(), gateway, record: &record, customer_deleted };
+        if !lease_is_open && is_under_lease(batch, index, attempt) {
+            return Err(not_its_own());
+        }
+        let customer_deleted = is_deleted(changes, &mut deleted, batch, report.mailing, index)?;
+        let (at, gateway) = (changes.at(), report.gateway);
+        let now = Now { at, gateway, record, customer_deleted };
         match take(batch, index, attempt, result, &now) {
             Taken::First { was_sending } => {
-                accepted += 1;
-                from_sending += u32::from(was_sending);
+                if batch.columns.status(index).is_ready() {
+                    batch.mark_zone(changes, report.mailing, index)?;
+                }
+                tally.accepted += 1;
+                tally.from_sending += u32::from(was_sending);
             }
-            Taken::Again => repeated += 1,
+            Taken::Again => tally.repeated += 1,
             Taken::Conflict => {
-                conflicts.push(MessageId { mailing: report.mailing, position });
+                tally.conflicts.push(MessageId { mailing: report.mailing, position });
             }
         }
     }
     for batch in batches.into_values().flatten() {
         edit.close(changes, batch)?;
     }
-    edit.save(changes)?;
-    if let Some((found, lease)) = lease {
-        count_down(changes, found, lease, from_sending)?;
+    Ok(tally)
+}
+
+fn is_deleted(
+    changes: &Changes<'_>,
+    deleted: &mut Deleted,
+    batch: &mut BatchEdit,
+    mailing: MailingNumber,
+    index: usize,
+) -> Result<bool, Error> {
+    if !deleted.any() {
+        return Ok(false);
     }
-    if !conflicts.is_empty() {
-        let count = conflicts.len() as u64;
-        changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
+    match batch.members(changes, mailing)?.customers().nth(index) {
+        Some(customer) => deleted.contains(changes, customer),
+        None => Ok(false),
     }
-    Ok(Reply::Reported { accepted, repeated, conflicts })
 }
 
 fn check_bounds(report: &Report) -> Result<(), Rejection> {
@@ -132,10 +169,20 @@ fn open_lease(
     let lease: Lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
     let mut runs = report.results.iter().flat_map(|(_, runs)| runs);
     if lease.mailing != report.mailing || !runs.all(|run| contains(&lease.runs, run)) {
-        let what = "a report names messages that its lease does not hold".to_owned();
-        return Err(Rejection::OutOfBounds { what }.into());
+        return Err(not_its_own());
     }
     Ok(Some((*found, lease)))
+}
+
+fn not_its_own() -> Halt {
+    let what = "a report names messages that its lease does not hold".to_owned();
+    Rejection::OutOfBounds { what }.into()
+}
+
+/// Whether a token is held by an open lease: a closed one, or none, cannot speak for it.
+fn is_under_lease(batch: &BatchEdit, index: usize, attempt: u16) -> bool {
+    batch.columns.attempts.get(index) == Some(&attempt)
+        && batch.columns.status(index) == Status::Sending
 }
 
 fn contains(runs: &[Run], run: &Run) -> bool {
@@ -190,72 +237,70 @@ fn take(
     let Some(current) = batch.columns.attempts.get(index).copied() else {
         return Taken::Again;
     };
-    let status = batch.columns.status(index);
-    let reported_unsure = batch.columns.doubt(index).is_some();
     match attempt.cmp(&current) {
+        // No grant made such a token.
         std::cmp::Ordering::Greater => Taken::Conflict,
-        std::cmp::Ordering::Less => take_old(batch, index, status, result, now),
-        std::cmp::Ordering::Equal if status == Status::Sending => {
+        _ if attempt == 0 => Taken::Conflict,
+        std::cmp::Ordering::Less => take_old(batch, index, result, now),
+        std::cmp::Ordering::Equal if is_unreported(batch, index) => {
+            let was_sending = batch.columns.status(index) == Status::Sending;
             settle(batch, index, result, now);
-            Taken::First { was_sending: true }
+            batch.columns.reported[index] = result.number();
+            Taken::First { was_sending }
         }
-        std::cmp::Ordering::Equal if status == Status::Unconfirmed && !reported_unsure => {
-            settle(batch, index, result, now);
-            Taken::First { was_sending: false }
+        std::cmp::Ordering::Equal if batch.columns.reported[index] == result.number() => {
+            Taken::Again
         }
-        std::cmp::Ordering::Equal if agrees(status, result) => Taken::Again,
         std::cmp::Ordering::Equal => {
-            if result == SendResult::Done && status.is_ready() {
-                never_again(batch, index, now);
-                batch.set(index, Status::Unconfirmed, now.at);
-            }
+            was_taken_after_all(batch, index, result, now);
             Taken::Conflict
         }
     }
 }
 
-/// A report of an attempt before the present one touches nothing, unless it says that the
-/// message was taken while it could still be sent again.
-fn take_old(
-    batch: &mut BatchEdit,
-    index: usize,
-    status: Status,
-    result: SendResult,
-    now: &Now<'_>,
-) -> Taken {
-    if result != SendResult::Done {
-        return Taken::Again;
+/// Whether nobody has said yet what became of the last attempt.
+fn is_unreported(batch: &BatchEdit, index: usize) -> bool {
+    batch.columns.reported[index] == 0
+        && matches!(batch.columns.status(index), Status::Sending | Status::Unconfirmed)
+}
+
+/// A report of an attempt before the present one. That attempt was reported as a way back, or
+/// there would be no later one; anything else is a conflict.
+fn take_old(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) -> Taken {
+    match result {
+        SendResult::Done => {
+            was_taken_after_all(batch, index, result, now);
+            Taken::Conflict
+        }
+        SendResult::Invalid | SendResult::Unsure => Taken::Conflict,
+        SendResult::HandedBack
+        | SendResult::NotTaken { .. }
+        | SendResult::NotSent { .. }
+        | SendResult::UnsureRepeatable { .. } => Taken::Again,
     }
-    if status.is_ready() {
+}
+
+/// A second report that says `done` while the message could still be sent again: now, or after
+/// the present attempt comes back.
+fn was_taken_after_all(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) {
+    if result != SendResult::Done {
+        return;
+    }
+    if batch.columns.status(index).is_ready() {
         never_again(batch, index, now);
         batch.set(index, Status::Unconfirmed, now.at);
-    } else if status == Status::Sending {
+    } else if is_unreported(batch, index) {
         never_again(batch, index, now);
     }
-    Taken::Conflict
 }
 
 fn never_again(batch: &mut BatchEdit, index: usize, now: &Now<'_>) {
     batch.doubt(Doubt { index: index as u16, repeat_until: None, gateway: now.gateway });
 }
 
-/// Whether a status is what an earlier report with this result led to.
-fn agrees(status: Status, result: SendResult) -> bool {
-    match result {
-        SendResult::Done => status == Status::Done,
-        SendResult::Invalid => status == Status::Invalid,
-        SendResult::Unsure => status == Status::Unconfirmed,
-        SendResult::HandedBack
-        | SendResult::NotTaken { .. }
-        | SendResult::NotSent { .. }
-        | SendResult::UnsureRepeatable { .. } => {
-            !matches!(status, Status::Done | Status::Invalid | Status::Sending)
-        }
-    }
-}
-
 /// Settles the first report of a token by how things are now.
 fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) {
+    let granted_at = granted_at(batch, index);
     match result {
         SendResult::Done => batch.set(index, Status::Done, now.at),
         SendResult::Invalid => batch.set(index, Status::Invalid, now.at),
@@ -271,14 +316,19 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
             give_back(batch, index, Some(pause_ms), now);
         }
         SendResult::UnsureRepeatable { pause_ms, repeat_ms } => {
-            let changed = batch.columns.changed_ms[index] as i64;
-            let granted_at = batch.head.created_at.plus_millis(changed);
             let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
             let (index16, gateway) = (index as u16, now.gateway);
             batch.doubt(Doubt { index: index16, repeat_until: Some(until), gateway });
             give_back(batch, index, Some(pause_ms), now);
         }
     }
+}
+
+/// When the present attempt was granted: the first moment at which the gateway may have got it.
+fn granted_at(batch: &mut BatchEdit, index: usize) -> Timestamp {
+    let changed = batch.columns.changed_ms[index] as i64;
+    let lapsed = batch.columns.take_lapsed(index);
+    lapsed.unwrap_or_else(|| batch.head.created_at.plus_millis(changed))
 }
 
 /// Takes a message back that was certainly not taken, or may be repeated.

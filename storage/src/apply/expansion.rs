@@ -5,11 +5,7 @@
 //! customer is a member already: so nobody is expanded twice.
 
 use super::{
-    Applied,
-    batches::{MailingEdit, find_member},
-    changelog,
-    customers::phone_text,
-    mailings,
+    Applied, batches::MailingEdit, changelog, customers::phone_text, mailings, members::Finder,
 };
 use crate::{
     changes::Changes,
@@ -188,6 +184,7 @@ fn in_changes(
     let cursor = edit.progress.cursor;
     let end = bounds.change.min(cursor.change + u64::from(scan));
     let mut matching = Vec::new();
+    let mut members = Finder::new(edit.number, &edit.progress);
     let mut change = cursor.change;
     while change < end && matching.len() < limit {
         let number = change / CHANGES_PER_BLOCK;
@@ -199,7 +196,7 @@ fn in_changes(
             let Some(customer) = place.and_then(|place| place.checked_sub(1)) else {
                 continue;
             };
-            if came_to_match(changes, audience, edit, customer)? {
+            if came_to_match(changes, audience, &mut members, cursor, customer)? {
                 matching.push(customer);
             }
         }
@@ -218,10 +215,11 @@ fn in_changes(
 fn came_to_match(
     changes: &Changes<'_>,
     audience: &mut Audience<'_>,
-    edit: &MailingEdit,
+    members: &mut Finder<'_>,
+    cursor: Cursor,
     customer: u32,
 ) -> Result<bool, Error> {
-    if customer >= edit.progress.cursor.customer {
+    if customer >= cursor.customer {
         return Ok(false);
     }
     let key = CustomerColumnsKey(customer / CUSTOMERS_PER_BLOCK);
@@ -230,5 +228,5 @@ fn came_to_match(
     if !audience.contains(changes, &columns, index) {
         return Ok(false);
     }
-    Ok(find_member(changes, edit.number, &edit.progress, customer)?.is_none())
+    Ok(members.find(changes, customer)?.is_none())
 }

@@ -3,7 +3,7 @@
 //! The safety of "at most once" begins here: a message is granted only from `created`, or from
 //! `failed` once due, and each grant is a new attempt. A lease that runs out sends nothing again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
     Applied,
@@ -17,7 +17,7 @@ use crate::{
     keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey},
     limits::{
         BATCH_STRIDE_BITS, DELETED_PER_BLOCK, HEADS_PER_BLOCK, LEASE_BATCHES, LEASE_MESSAGES,
-        LEASE_TTL_MS, POSTMAN_LEASES, POSTMEN,
+        LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
     records::{DeletedBlock, Head, Lease, MailingRecord, Numbers, OpenLease, OpenLeases, Postman},
@@ -28,10 +28,17 @@ use crate::{
 pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64) -> Applied {
     let mut record = changes.get_or_default(&PostmenKey)?;
     let postmen = &mut record.postmen;
-    if let Some(known) = postmen.iter().find(|p| p.name == *name && p.nonce == nonce) {
-        return Ok(Reply::Registered { epoch: known.epoch });
+    let known = postmen.iter().position(|postman| postman.name == *name);
+    let mut before = Vec::new();
+    if let Some(at) = known {
+        if let Some(epoch) = epoch_of(&postmen[at], nonce) {
+            return Ok(Reply::Registered { epoch });
+        }
+        let older = postmen.remove(at);
+        before.push((older.nonce, older.epoch));
+        before.extend(older.before);
+        before.truncate(POSTMAN_STARTS);
     }
-    postmen.retain(|postman| postman.name != *name);
     if postmen.len() >= POSTMEN {
         let open = changes.get_or_default(&OpenLeasesKey)?;
         let idle = |p: &Postman| !open.leases.iter().any(|lease| lease.id.epoch == p.epoch);
@@ -42,9 +49,16 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         numbers.epoch += 1;
         Epoch(numbers.epoch)
     })?;
-    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0 });
+    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before });
     changes.put(&PostmenKey, &record);
     Ok(Reply::Registered { epoch })
+}
+
+/// The epoch of a postman's start, this one or an earlier one.
+fn epoch_of(postman: &Postman, nonce: u64) -> Option<Epoch> {
+    let mut starts =
+        [(postman.nonce, postman.epoch)].into_iter().chain(postman.before.iter().copied());
+    starts.find(|(n, _)| *n == nonce).map(|(_, epoch)| epoch)
 }
 
 pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
@@ -197,22 +211,16 @@ fn pick_from(
 ) -> Result<(), Error> {
     let at = changes.at();
     let needs_members = grant.zones.is_some() || deleted.any;
-    if needs_members {
-        batch.members(changes, mailing)?;
-    }
+    let who: Vec<(u32, u16)> = if needs_members {
+        let members = batch.members(changes, mailing)?;
+        members.customers().zip(members.zones.iter().copied()).collect()
+    } else {
+        vec![(0, 0); batch.columns.statuses.len()]
+    };
     let mut zones_left = 0;
-    let customers: Vec<u32> =
-        if needs_members { batch.members(changes, mailing)?.customers().collect() } else { vec![] };
-    for index in 0..batch.columns.statuses.len() {
-        if !batch.columns.status(index).is_ready() {
+    for (index, (customer, zone)) in who.into_iter().enumerate() {
+        if !batch.columns.status(index).is_ready() || deleted.contains(changes, customer)? {
             continue;
-        }
-        let mut zone = 0;
-        if needs_members {
-            zone = batch.members(changes, mailing)?.zones[index];
-            if deleted.contains(changes, customers[index])? {
-                continue;
-            }
         }
         let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == zone));
         let full = picked.count >= grant.limit;
@@ -246,6 +254,7 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
         return;
     };
     batch.columns.attempts[index] = attempt;
+    batch.columns.reported[index] = 0;
     batch.set(index, Status::Sending, at);
     picked.push((batch.number << BATCH_STRIDE_BITS) | index as u32, attempt);
 }
@@ -271,13 +280,13 @@ fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) ->
 /// Which customers are deleted, read block by block and only if there are any.
 pub(super) struct Deleted {
     any: bool,
-    blocks: HashMap<u32, DeletedBlock>,
+    blocks: BTreeMap<u32, DeletedBlock>,
 }
 
 impl Deleted {
     pub(super) fn load(changes: &Changes<'_>) -> Result<Self, Error> {
         let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-        Ok(Self { any: numbers.deleted > 0, blocks: HashMap::new() })
+        Ok(Self { any: numbers.deleted > 0, blocks: BTreeMap::new() })
     }
 
     pub(super) fn any(&self) -> bool {
@@ -289,7 +298,7 @@ impl Deleted {
             return Ok(false);
         }
         let number = customer / DELETED_PER_BLOCK;
-        if let std::collections::hash_map::Entry::Vacant(entry) = self.blocks.entry(number) {
+        if let Entry::Vacant(entry) = self.blocks.entry(number) {
             entry.insert(changes.get_or_default(&DeletedKey(number))?);
         }
         Ok(self.blocks[&number].contains(customer % DELETED_PER_BLOCK))
@@ -309,6 +318,7 @@ pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
     for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
         let granted = batch.columns.attempts[index] == attempt;
         if granted && batch.columns.status(index) == Status::Sending {
+            batch.columns.add_lapsed(index, lease.granted_at);
             batch.set(index, Status::Unconfirmed, at);
         }
     })?;

@@ -108,10 +108,9 @@ pub(super) fn update(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
     if (over || record.spec.end <= now) && !only_desc {
         return Err(over_rejection(&record));
     }
-    if record.started_at.is_some() || record.spec.start <= now {
-        if let Some(field) = frozen_field(&record.spec, spec) {
-            return Err(Rejection::MailingStarted { field: field.to_owned() }.into());
-        }
+    let started = record.started_at.is_some() || record.spec.start <= now;
+    if started && let Some(field) = frozen_field(&record.spec, spec) {
+        return Err(Rejection::MailingStarted { field: field.to_owned() }.into());
     }
     if spec.end <= now && !only_desc {
         return Err(Rejection::EndPassed.into());

@@ -1,6 +1,6 @@
 //! The rules: how each command changes the state, or why it is refused.
 //!
-//! [`entry`] runs the commands of one entry in order. Each has its own changes, dropped whole if
+//! `entry` runs the commands of one entry in order. Each has its own changes, dropped whole if
 //! it is refused. One exhaustive match, one call per arm; each file holds one aggregate's rules.
 //!
 //! Nothing here knows a clock, a random number, a floating-point number, the order of a hash
@@ -13,12 +13,13 @@ mod deliveries;
 mod expansion;
 mod leases;
 mod mailings;
+mod members;
 mod origin;
 mod sweeps;
 
-pub(crate) use batches::find_member;
 pub(crate) use expansion::Audience;
 pub(crate) use mailings::present;
+pub(crate) use members::find_member;
 
 use crate::{
     changes::Changes,

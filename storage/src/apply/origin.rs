@@ -6,7 +6,7 @@ use crate::{
     command::{Command, Origin, Outcome, Rejection, Reply},
     error::Error,
     keys::{ClientReplyKey, NodeReplyKey, NumbersKey, ProposersKey},
-    limits::{CLIENT_KEY_MS, CLIENT_KEYS, PROPOSER_WINDOW, PROPOSERS},
+    limits::{CLIENT_KEY_MS, CLIENT_KEYS, PROPOSER_LIVES, PROPOSER_WINDOW, PROPOSERS},
     records::{ClientReply, NodeReply, Numbers, Proposer},
     source::Source,
 };
@@ -88,8 +88,8 @@ fn by_node(
     incarnation: u64,
     n: u64,
 ) -> Result<Outcome, Error> {
-    let mut proposers = changes.get_or_default(&ProposersKey)?;
-    let found = proposers.proposers.iter_mut().find(|p| p.node == node);
+    let proposers = changes.get_or_default(&ProposersKey)?;
+    let found = proposers.proposers.iter().find(|p| p.node == node);
     let Some(proposer) = found.filter(|p| p.incarnation == incarnation) else {
         return Ok(Err(Rejection::Forgotten));
     };
@@ -103,10 +103,16 @@ fn by_node(
     {
         return Ok(kept.outcome);
     }
-    proposer.last = proposer.last.max(n);
-    proposer.at = changes.at();
     let outcome = run_action(changes, &command.action)?;
-    changes.put(&ProposersKey, &proposers);
+    let at = changes.at();
+    // Read again: the command itself may have registered a proposer.
+    changes.update(&ProposersKey, |record| {
+        let mut proposers = record.proposers.iter_mut();
+        if let Some(proposer) = proposers.find(|p| p.node == node && p.incarnation == incarnation) {
+            proposer.last = proposer.last.max(n);
+            proposer.at = at;
+        }
+    })?;
     changes.put(&key, &NodeReply { incarnation, n, outcome: outcome.clone() });
     changes.keep();
     Ok(outcome)
@@ -114,20 +120,28 @@ fn by_node(
 
 /// A node starts to propose: its earlier life is forgotten, and refused from now on.
 pub(super) fn register(changes: &mut Changes<'_>, node: u64, incarnation: u64) -> Applied {
-    let at = changes.at();
-    changes.update(&ProposersKey, |record| {
-        let proposers = &mut record.proposers;
-        if proposers.iter().any(|p| p.node == node && p.incarnation == incarnation) {
-            return;
+    let mut record = changes.get_or_default(&ProposersKey)?;
+    let proposers = &mut record.proposers;
+    let mut before = Vec::new();
+    if let Some(at) = proposers.iter().position(|p| p.node == node) {
+        if proposers[at].incarnation == incarnation {
+            return Ok(Reply::Done);
         }
-        proposers.retain(|p| p.node != node);
-        if proposers.len() >= PROPOSERS
-            && let Some(oldest) = proposers.iter().map(|p| p.at).min()
-        {
-            proposers.retain(|p| p.at != oldest);
+        if proposers[at].before.contains(&incarnation) {
+            return Err(Rejection::Forgotten.into());
         }
-        proposers.push(Proposer { node, incarnation, last: 0, at });
-        proposers.sort_by_key(|p| p.node);
-    })?;
+        let older = proposers.remove(at);
+        before.push(older.incarnation);
+        before.extend(older.before);
+        before.truncate(PROPOSER_LIVES);
+    }
+    if proposers.len() >= PROPOSERS
+        && let Some(oldest) = (0..proposers.len()).min_by_key(|at| proposers[*at].at)
+    {
+        proposers.remove(oldest);
+    }
+    proposers.push(Proposer { node, incarnation, last: 0, at: changes.at(), before });
+    proposers.sort_by_key(|p| p.node);
+    changes.put(&ProposersKey, &record);
     Ok(Reply::Done)
 }

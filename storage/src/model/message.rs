@@ -196,6 +196,22 @@ pub enum SendResult {
     },
 }
 
+impl SendResult {
+    /// The number under which it is remembered of a token, so that a second report can be told
+    /// from a repeat; the pause does not count. Never 0, and never used again for another.
+    pub const fn number(self) -> u8 {
+        match self {
+            SendResult::Done => 1,
+            SendResult::Invalid => 2,
+            SendResult::NotTaken { .. } => 3,
+            SendResult::NotSent { .. } => 4,
+            SendResult::HandedBack => 5,
+            SendResult::Unsure => 6,
+            SendResult::UnsureRepeatable { .. } => 7,
+        }
+    }
+}
+
 /// A message as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

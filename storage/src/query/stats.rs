@@ -1,6 +1,6 @@
 //! Counts by status: overall, by mailing, by customer, by tag, operator and day.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::mailings;
 use crate::{
@@ -69,7 +69,7 @@ pub struct StatsFilter {
 /// The messages that match: final ones from the facets of their day, the rest batch by batch.
 pub fn filtered(reader: &Reader<'_>, filter: &StatsFilter) -> Result<Counts, Error> {
     let mut counts = Counts::default();
-    let mut chosen = Chosen { filter, tags: HashMap::new(), operators: HashMap::new() };
+    let mut chosen = Chosen { filter, tags: BTreeMap::new(), operators: BTreeMap::new() };
     count_facets(reader, &mut chosen, &mut counts)?;
     let roster: Roster = reader.get_or_default(&RosterKey)?;
     for mailing in roster.open {
@@ -81,8 +81,8 @@ pub fn filtered(reader: &Reader<'_>, filter: &StatsFilter) -> Result<Counts, Err
 /// Which words the filters match; each is compared once.
 struct Chosen<'a> {
     filter: &'a StatsFilter,
-    tags: HashMap<u32, bool>,
-    operators: HashMap<u32, bool>,
+    tags: BTreeMap<u32, bool>,
+    operators: BTreeMap<u32, bool>,
 }
 
 impl Chosen<'_> {

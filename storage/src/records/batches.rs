@@ -96,11 +96,6 @@ impl Members {
     pub fn customer(&self, index: usize) -> u32 {
         self.steps[..=index].iter().sum()
     }
-
-    /// The index of a customer, if it is a member.
-    pub fn index_of(&self, customer: u32) -> Option<usize> {
-        self.customers().position(|member| member == customer)
-    }
 }
 
 /// Why a message may already have been taken although it is not final.
@@ -121,12 +116,16 @@ pub struct Columns {
     pub statuses: Vec<u8>,
     /// The number of grants of each.
     pub attempts: Vec<u16>,
+    /// What the last attempt of each was reported as first, by number; 0 while it was not.
+    pub reported: Vec<u8>,
     /// When each last changed, in milliseconds after the batch was expanded.
     pub changed_ms: Vec<u64>,
     /// When failed messages are due, by index, in the order of indexes.
     pub due: Vec<(u16, Timestamp)>,
     /// How often messages were handed back untried, by index, in the order of indexes.
     pub handed_back: Vec<(u16, u16)>,
+    /// When messages were granted whose lease ran out unreported, in the order of indexes.
+    pub lapsed: Vec<(u16, Timestamp)>,
     /// Messages reported unsure, or done by an old attempt, in the order of indexes.
     pub doubts: Vec<Doubt>,
 }
@@ -137,6 +136,7 @@ impl Columns {
         Self {
             statuses: vec![status as u8; len],
             attempts: vec![0; len],
+            reported: vec![0; len],
             changed_ms: vec![0; len],
             ..Self::default()
         }
@@ -168,6 +168,19 @@ impl Columns {
         if let Some(at) = find(&self.due, index) {
             self.due.remove(at);
         }
+    }
+
+    /// Remembers when a message was granted whose lease runs out unreported.
+    pub fn add_lapsed(&mut self, index: usize, granted_at: Timestamp) {
+        match self.lapsed.binary_search_by_key(&(index as u16), |(i, _)| *i) {
+            Ok(at) => self.lapsed[at].1 = granted_at,
+            Err(at) => self.lapsed.insert(at, (index as u16, granted_at)),
+        }
+    }
+
+    /// Takes out when a message was granted whose lease ran out; none if it did not.
+    pub fn take_lapsed(&mut self, index: usize) -> Option<Timestamp> {
+        find(&self.lapsed, index).map(|at| self.lapsed.remove(at).1)
     }
 
     /// Tries of a message: its grants without those handed back untried.

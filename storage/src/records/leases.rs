@@ -15,6 +15,8 @@ pub struct Postman {
     pub nonce: u64,
     /// The number of its last lease.
     pub last: u64,
+    /// Nonces and epochs of its starts before this one, the latest first, as many as are kept.
+    pub before: Vec<(u64, Epoch)>,
 }
 
 /// All postmen, in the order of their epochs.

@@ -18,7 +18,7 @@ pub struct ClientReply {
 }
 
 /// A node that proposes commands: its present incarnation and the last number it used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposer {
     /// The node.
     pub node: u64,
@@ -28,6 +28,8 @@ pub struct Proposer {
     pub last: u64,
     /// The entry time of that command.
     pub at: Timestamp,
+    /// Its earlier lives, the latest first, as many as are kept: they are over for good.
+    pub before: Vec<u64>,
 }
 
 /// All proposers, in the order of node numbers.

@@ -1,0 +1,8 @@
+//! A small world played at random, and a plain model of what may have been sent.
+
+mod dice;
+mod model;
+mod moves;
+mod play;
+
+pub(crate) use play::play;

@@ -1,0 +1,178 @@
+//! One game: a seed, a state, a model, and as many moves as are asked for.
+
+use notty_storage::{
+    Action, Command, Entry, Error, Origin, Outcome, Reply, Store, StoreOptions, Timestamp,
+    import_snapshot, model::LeaseId, query,
+};
+use tempfile::TempDir;
+
+use super::{
+    dice::Dice,
+    model::Model,
+    moves::{self, Table},
+};
+use crate::common::{self, Census, Checked, Past, ensure};
+
+/// One game in so many is played again by another state: to open one takes long.
+const REPLAYED: u64 = 4;
+
+struct Game {
+    dice: Dice,
+    dir: TempDir,
+    store: Store,
+    model: Model,
+    past: Past,
+    census: Census,
+    at: Timestamp,
+    entries: Vec<Entry>,
+    places: u32,
+}
+
+/// Plays a game and says at which move something did not hold.
+pub(crate) fn play(seed: u64, moves: u32) -> Checked {
+    let mut game = Game::new(seed)?;
+    for number in 0..moves {
+        game.one_move().map_err(|fault| {
+            let last = game.entries.last();
+            format!("seed {seed}, move {number}: {fault}\n{last:#?}")
+        })?;
+    }
+    if !seed.is_multiple_of(REPLAYED) {
+        return Ok(());
+    }
+    game.replay().map_err(|fault| format!("seed {seed}, in the end: {fault}"))
+}
+
+impl Game {
+    fn new(seed: u64) -> Result<Self, String> {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let store = Store::open(&dir.path().join("0"), StoreOptions::default());
+        let store = store.map_err(|error| error.to_string())?;
+        let census = common::take(&store.view().read()).map_err(|error| error.to_string())?;
+        let (model, past, entries) = (Model::default(), Past::new(10), Vec::new());
+        let (dice, at) = (Dice::new(seed), Timestamp::from_millis(1));
+        let mut game = Self { dice, dir, store, model, past, census, at, entries, places: 0 };
+        for action in moves::first(&mut game.dice) {
+            game.act(action)?;
+        }
+        Ok(game)
+    }
+
+    fn one_move(&mut self) -> Checked {
+        let step = if self.dice.one_in(40) { 500 } else { 12 };
+        self.at = self.at.plus_millis(self.dice.below(step) as i64);
+        match self.dice.below(60) {
+            0 => self.twice(),
+            1 if self.dice.one_in(8) => self.through_a_file(),
+            _ => self.one_command(),
+        }
+    }
+
+    fn one_command(&mut self) -> Checked {
+        let view = self.store.view();
+        let postmen = query::leases::postmen(&view.read()).map_err(|e| e.to_string())?;
+        let postmen: Vec<_> = postmen.iter().map(|p| (p.epoch, p.last)).collect();
+        let open = query::leases::open(&view.read()).map_err(|e| e.to_string())?;
+        let open: Vec<(LeaseId, Timestamp)> = open.iter().map(|l| (l.id, l.expires_at)).collect();
+        let (census, model) = (&self.census, &self.model);
+        let table = Table { census, model, postmen: &postmen, open: &open, at: self.at };
+        let action = moves::next(&mut self.dice, &table);
+        self.act(action)
+    }
+
+    fn act(&mut self, action: Action) -> Checked {
+        let outcome = self.apply(vec![action.clone().into()])?.remove(0);
+        self.watch(&action, &outcome)
+    }
+
+    fn apply(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, String> {
+        let entry = Entry { at: self.at, commands };
+        self.entries.push(entry.clone());
+        let marker = (self.entries.len() as u64).to_be_bytes();
+        self.store.apply(&entry, &marker).map_err(|error| error.to_string())
+    }
+
+    /// Compares what a command did with what the model allows.
+    fn watch(&mut self, action: &Action, outcome: &Outcome) -> Checked {
+        let view = self.store.view();
+        let after = common::check(&view.read(), &mut self.past)?;
+        match (action, outcome) {
+            (Action::Grant(grant), Ok(Reply::Granted { runs, .. })) => {
+                self.model.granted(&self.census, self.at, grant, runs)?;
+            }
+            (Action::Report(report), outcome) => {
+                self.model.reported(&self.census, &after, self.at, report, outcome)?;
+            }
+            _ => {}
+        }
+        self.model.check(&after)?;
+        self.census = after;
+        Ok(())
+    }
+
+    /// A command that comes twice is executed once, and answered the same.
+    fn twice(&mut self) -> Checked {
+        let key = u128::from(self.dice.next()).to_be_bytes();
+        let command = Command::new(moves::put(&mut self.dice));
+        let command = command.by(Origin::Client { key, request: key });
+        let customers = self.census.customers;
+        let outcomes = self.apply(vec![command.clone(), command.clone()])?;
+        let again = self.apply(vec![command.clone()])?;
+        let kept = outcomes[0] == outcomes[1] && outcomes[0] == again[0];
+        ensure(kept, || format!("a repeat was answered otherwise: {outcomes:?} {again:?}"))?;
+        self.watch(&command.action, &outcomes[0])?;
+        let created = match &outcomes[0] {
+            Ok(Reply::Customers { created, .. }) => *created,
+            Ok(Reply::Customer(_)) => 1,
+            _ => 0,
+        };
+        let new = self.census.customers - customers;
+        ensure(new <= created, || format!("{new} customers are new, {created} were told"))
+    }
+
+    /// Goes on with a state that was written to a file meanwhile, and read from it.
+    fn through_a_file(&mut self) -> Checked {
+        let path = self.dir.path().join("snapshot");
+        let mut export = self.store.begin_export(&path).map_err(|e| e.to_string())?;
+        self.one_command()?;
+        while export.copy_some().map_err(|e| e.to_string())? {}
+        self.one_command()?;
+        self.store.end_export(export).map_err(|e| e.to_string())?;
+        self.places += 1;
+        let into = self.dir.path().join(self.places.to_string());
+        let copy = import_snapshot(&path, &into, StoreOptions::default());
+        let copy = copy.map_err(|e| e.to_string())?;
+        self.same_as(&copy)?;
+        self.store = copy;
+        Ok(())
+    }
+
+    /// Another state fed with the same entries is the same.
+    fn replay(&mut self) -> Checked {
+        let path = self.dir.path().join("again");
+        let mut again = Store::open(&path, StoreOptions::default()).map_err(|e| e.to_string())?;
+        for (entry, number) in self.entries.iter().zip(1u64..) {
+            again.apply(entry, &number.to_be_bytes()).map_err(|e| e.to_string())?;
+        }
+        self.same_as(&again)
+    }
+
+    fn same_as(&self, other: &Store) -> Checked {
+        ensure(self.store.hash() == other.hash(), || "the hashes differ".to_owned())?;
+        ensure(self.store.marker() == other.marker(), || "the positions differ".to_owned())?;
+        let (mine, theirs) = (self.store.view(), other.view());
+        let answers = |store: &notty_storage::View| -> Result<String, Error> {
+            let reader = store.read();
+            let filter = query::messages::MessageFilter::default();
+            let messages = query::messages::list(&reader, &filter, 0, 1_000)?;
+            let totals = query::stats::overall(&reader)?;
+            let customers = query::customers::CustomerFilter::default();
+            let customers = query::customers::list(&reader, &customers, Default::default(), 100)?;
+            let leases = query::leases::open(&reader)?;
+            Ok(format!("{messages:?} {totals:?} {customers:?} {leases:?}"))
+        };
+        let mine = answers(&mine).map_err(|e| e.to_string())?;
+        let theirs = answers(&theirs).map_err(|e| e.to_string())?;
+        ensure(mine == theirs, || format!("the answers differ:\n{mine}\n{theirs}"))
+    }
+}

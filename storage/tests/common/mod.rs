@@ -1,0 +1,210 @@
+//! What must hold of a state after every command, worked out again from its records.
+//!
+//! Slow and plain on purpose: it reads every message and adds everything up once more, where the
+//! state itself keeps counts, heads and summaries. Shared by the scripts and the random test.
+
+pub(crate) mod census;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use census::{Census, take};
+use notty_storage::{
+    Reader, Source,
+    keys::{LeaseKey, RosterKey},
+    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK},
+    model::{Counts, Filter, MailingNumber, STATUSES, Seq, Status, Timestamp},
+    query,
+    records::{Block, Head},
+};
+
+/// A fault found, as a sentence.
+pub(crate) type Checked = Result<(), String>;
+
+/// What checks remember of mailings that are gone: their counts stay in the totals.
+pub(crate) struct Past {
+    counts: BTreeMap<MailingNumber, Counts>,
+    checks: u32,
+    every: u32,
+}
+
+impl Past {
+    /// Adds up the facets and the customers' counts, which is slow, in every so many checks.
+    pub(crate) fn new(every: u32) -> Self {
+        Self { counts: BTreeMap::new(), checks: 0, every }
+    }
+}
+
+/// Checks everything that must hold of one state.
+pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, String> {
+    let census = take(reader).map_err(|error| error.to_string())?;
+    check_mailings(&census)?;
+    check_totals(reader, &census, past)?;
+    check_leases(reader, &census)?;
+    check_roster(reader, &census)?;
+    check_customers(reader, &census)?;
+    Ok(census)
+}
+
+/// A fault, unless something holds.
+pub(crate) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+/// The messages of each mailing add up to its counts, its heads and its summaries.
+fn check_mailings(census: &Census) -> Checked {
+    for (number, mailing) in &census.mailings {
+        let mut counts = Counts::default();
+        let mut members = BTreeSet::new();
+        for seen in &mailing.messages {
+            counts.add(seen.status, 1);
+            ensure(members.insert(seen.customer), || {
+                format!("customer {} has two messages of mailing {number}", seen.customer)
+            })?;
+        }
+        let kept = &mailing.progress.counts;
+        let whole = mailing.progress.purged == 0;
+        for status in STATUSES {
+            let (found, said) = (counts.of(status), kept.of(status));
+            ensure(if whole { found == said } else { found <= said }, || {
+                format!("mailing {number} has {found} {}, its counts say {said}", status.name())
+            })?;
+        }
+        for (batch, head) in &mailing.heads {
+            check_head(census, *number, *batch, head)?;
+        }
+        check_blocks(*number, mailing)?;
+    }
+    Ok(())
+}
+
+fn check_head(census: &Census, mailing: MailingNumber, batch: u32, head: &Head) -> Checked {
+    let place = format!("batch {batch} of mailing {mailing}");
+    let messages = &census.mailings[&mailing].messages;
+    let mut counts = Counts::default();
+    let mut due = i64::MAX;
+    for seen in messages.iter().filter(|seen| seen.position >> BATCH_STRIDE_BITS == batch) {
+        counts.add(seen.status, 1);
+        due = due.min(seen.due.map_or(i64::MAX, Timestamp::as_millis));
+        let marked = head.zones & Head::zone_bit(seen.zone) != 0;
+        let waits = seen.status.is_ready() && !census.deleted.contains(&seen.customer);
+        ensure(marked || !waits, || format!("{place} lacks the mark of zone {}", seen.zone))?;
+        ensure(seen.due.is_some() == (seen.status == Status::Failed), || {
+            format!("{place}: only what failed is due: {seen:?}")
+        })?;
+    }
+    ensure(counts == head.counts, || format!("{place} counts wrong: {counts:?}"))?;
+    ensure(due == head.due.as_millis(), || format!("{place} is due at {due}, not {:?}", head.due))
+}
+
+/// Blocks of heads add up, and nothing that waits lies below the first open one.
+fn check_blocks(number: MailingNumber, mailing: &census::Mailing) -> Checked {
+    let progress = &mailing.progress;
+    for (block, index) in progress.blocks.iter().zip(0u32..) {
+        let mut sum = Block { due: Timestamp::from_millis(i64::MAX), ..*block };
+        (sum.created, sum.failed, sum.sending) = (0, 0, 0);
+        for (_, head) in mailing.heads.iter().filter(|(b, _)| *b / HEADS_PER_BLOCK == index) {
+            sum.created += head.counts.of(Status::Created) as u32;
+            sum.failed += head.counts.of(Status::Failed) as u32;
+            sum.sending += head.counts.of(Status::Sending) as u32;
+            sum.due = sum.due.min(head.due);
+        }
+        ensure(progress.purged > 0 || sum == *block, || {
+            format!("block {index} of mailing {number} is {block:?}, adds up to {sum:?}")
+        })?;
+        let open = sum.created + sum.failed + sum.sending;
+        ensure(open == 0 || index >= progress.first_open, || {
+            format!("block {index} of mailing {number} has open messages, but is passed over")
+        })?;
+    }
+    Ok(())
+}
+
+/// The totals add up to all mailings, those that are gone among them.
+fn check_totals(reader: &Reader<'_>, census: &Census, past: &mut Past) -> Checked {
+    for (number, mailing) in &census.mailings {
+        past.counts.insert(*number, mailing.progress.counts);
+    }
+    let mut sum = Counts::default();
+    past.counts.values().for_each(|counts| sum.merge(counts));
+    let overall = query::stats::overall(reader).map_err(|e| e.to_string())?;
+    ensure(overall == sum, || format!("totals are {overall:?}, mailings add up to {sum:?}"))?;
+    past.checks += 1;
+    if !past.checks.is_multiple_of(past.every) {
+        return Ok(());
+    }
+    check_parts(reader, census, &sum)
+}
+
+/// The facets and the customers' counts each add up to the totals.
+fn check_parts(reader: &Reader<'_>, census: &Census, sum: &Counts) -> Checked {
+    let every = query::stats::StatsFilter {
+        tag: Filter::default(),
+        operator: Filter::default(),
+        from_day: 0,
+        to_day: i32::MAX,
+    };
+    let filtered = query::stats::filtered(reader, &every).map_err(|e| e.to_string())?;
+    ensure(filtered == *sum, || format!("facets add up to {filtered:?}, not {sum:?}"))?;
+    let mut of_customers = Counts::default();
+    for seq in 0..census.customers {
+        let counts = query::stats::of_customer(reader, Seq(seq)).map_err(|e| e.to_string())?;
+        of_customers.merge(&counts);
+    }
+    ensure(of_customers == *sum, || format!("customers add up to {of_customers:?}, not {sum:?}"))
+}
+
+/// What is `sending` is exactly what open leases hold.
+fn check_leases(reader: &Reader<'_>, census: &Census) -> Checked {
+    let mut held = BTreeSet::new();
+    for open in query::leases::open(reader).map_err(|e| e.to_string())? {
+        let lease =
+            reader.need(&LeaseKey(open.slot), "an open lease").map_err(|e| e.to_string())?;
+        ensure(lease.id == open.id, || format!("lease {} lies in another's slot", open.id))?;
+        let mut count = 0;
+        for run in &lease.runs {
+            for position in run.first..run.first + u32::from(run.len) {
+                if census.is_sending(lease.mailing, position, run.attempt) {
+                    count += 1;
+                    let new = held.insert((lease.mailing, position));
+                    ensure(new, || format!("{position} is under two leases"))?;
+                }
+            }
+        }
+        ensure(count == lease.open && count > 0, || {
+            format!("lease {} says {} open messages, has {count}", lease.id, lease.open)
+        })?;
+    }
+    let sending = census.all().filter(|(_, seen)| seen.status == Status::Sending).count();
+    ensure(sending == held.len(), || {
+        format!("{sending} messages are sending, open leases hold {}", held.len())
+    })
+}
+
+/// Each mailing is in the one list of its stage.
+fn check_roster(reader: &Reader<'_>, census: &Census) -> Checked {
+    let roster = reader.get_or_default(&RosterKey).map_err(|e| e.to_string())?;
+    let mut listed = BTreeSet::new();
+    for number in roster.open.iter().chain(&roster.settled).chain(&roster.folded) {
+        ensure(listed.insert(*number), || format!("mailing {number} is listed twice"))?;
+        ensure(census.mailings.contains_key(number), || format!("mailing {number} is gone"))?;
+    }
+    for (number, mailing) in &census.mailings {
+        let open = mailing.record.settled_at.is_none();
+        ensure(open == roster.open.contains(number), || {
+            format!("mailing {number} is open: {open}, its list says otherwise")
+        })?;
+        ensure(open || mailing.progress.counts.open() == 0, || {
+            format!("mailing {number} is settled with open messages")
+        })?;
+    }
+    Ok(())
+}
+
+/// The marks of deleted customers are as many as the counter says.
+fn check_customers(reader: &Reader<'_>, census: &Census) -> Checked {
+    let count = query::customers::count(reader).map_err(|e| e.to_string())?;
+    let deleted = census.deleted.len() as u64;
+    ensure(count + deleted == u64::from(census.customers), || {
+        format!("{count} customers and {deleted} deleted of {}", census.customers)
+    })
+}

@@ -1,0 +1,256 @@
+//! The lines of a script that change the state, as commands of the log.
+
+use notty_storage::{
+    Action, Source,
+    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    limits::BATCH_STRIDE_BITS,
+    model::{
+        CustomerId, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone, PostmanName,
+        Run, SendResult, SendWindow, Timestamp, ZoneNumber, fold,
+    },
+    query,
+    records::{Cursor, WordKind},
+};
+
+use super::{
+    line::{Line, names},
+    world::World,
+};
+
+/// A value, or why a line makes no sense.
+type Parsed<T> = Result<T, String>;
+
+/// A customer of a script: its id, and what its keys say.
+fn put_customers(line: &Line) -> Parsed<Action> {
+    line.only(&["tag", "operator", "zone", "name", "mode"])?;
+    let folded = |key| {
+        let text = line.key(key).unwrap_or_default();
+        vec![(text.to_owned(), fold(text))]
+    };
+    let mode = match line.key("mode").unwrap_or("upsert") {
+        "create" => PutMode::Create,
+        "update" => PutMode::Update,
+        "upsert" => PutMode::Upsert,
+        other => return Err(format!("mode={other}")),
+    };
+    let ids = names(line.word(0)?)?;
+    let first = Phone::parse(line.word(1)?).map_err(|e| e.to_string())?.digits();
+    let row = |(id, digits): (&String, u64)| {
+        Ok(CustomerRow {
+            id: CustomerId::parse(id).map_err(|e| e.to_string())?,
+            name: line.key("name").unwrap_or_default().to_owned(),
+            phone: Phone::from_digits(digits),
+            tag: 0,
+            operator: 0,
+            zone: line.key("zone").map(|_| 0),
+        })
+    };
+    let rows = ids.iter().zip(first..).map(row).collect::<Parsed<_>>()?;
+    let zones = line.key("zone").map(str::to_owned).into_iter().collect();
+    let (tags, operators) = (folded("tag"), folded("operator"));
+    Ok(Action::PutCustomers(PutCustomers { mode, tags, operators, zones, rows }))
+}
+
+/// The spec of a mailing: what the keys say over what it was.
+fn spec(line: &Line, old: MailingSpec) -> Parsed<MailingSpec> {
+    line.only(&["text", "start", "end", "tag", "operator", "phone", "window", "desc"])?;
+    let filter = |key, old: Filter| match line.key(key) {
+        Some(pattern) => Filter::parse(pattern).map_err(|e| e.to_string()),
+        None => Ok(old),
+    };
+    let window = match line.key("window").and_then(|window| window.split_once('-')) {
+        Some((from, to)) => Some(SendWindow::parse(from, to).map_err(|e| e.to_string())?),
+        None => old.send_window,
+    };
+    Ok(MailingSpec {
+        desc: line.key("desc").map_or(old.desc, str::to_owned),
+        text: line.key("text").map_or(old.text, str::to_owned),
+        start: Timestamp::from_millis(line.number("start", old.start.as_millis())?),
+        end: Timestamp::from_millis(line.number("end", old.end.as_millis())?),
+        tag_filter: filter("tag", old.tag_filter)?,
+        operator_filter: filter("operator", old.operator_filter)?,
+        phone_filter: filter("phone", old.phone_filter)?,
+        send_window: window,
+    })
+}
+
+fn new_spec() -> MailingSpec {
+    MailingSpec {
+        desc: String::new(),
+        text: "Hi".to_owned(),
+        start: Timestamp::from_millis(0),
+        end: Timestamp::from_millis(100_000),
+        tag_filter: Filter::default(),
+        operator_filter: Filter::default(),
+        phone_filter: Filter::default(),
+        send_window: None,
+    }
+}
+
+fn result(name: &str, line: &Line) -> Parsed<SendResult> {
+    let pause_ms = line.number("pause", 1_000)? as u64;
+    let repeat_ms = line.number("repeat", 3_600_000)? as u64;
+    Ok(match name {
+        "done" => SendResult::Done,
+        "invalid" => SendResult::Invalid,
+        "not-taken" => SendResult::NotTaken { pause_ms },
+        "not-sent" => SendResult::NotSent { pause_ms },
+        "handed-back" => SendResult::HandedBack,
+        "unsure" => SendResult::Unsure,
+        "repeatable" => SendResult::UnsureRepeatable { pause_ms, repeat_ms },
+        other => return Err(format!("{other} is no result")),
+    })
+}
+
+impl World {
+    /// The command that a line stands for.
+    pub(crate) fn action(&self, line: &Line) -> Parsed<Action> {
+        let batches = line.number("batches", 50)? as u32;
+        let id = || MailingId::parse(line.word(0)?).map_err(|e| e.to_string());
+        let mailing = || self.mailing(line.word(0)?);
+        Ok(match line.name.as_str() {
+            "customers" => put_customers(line)?,
+            "delete" => Action::DeleteCustomer {
+                id: CustomerId::parse(line.word(0)?).map_err(|e| e.to_string())?,
+            },
+            "sweep-deleted" => Action::SweepDeleted { batches },
+            "mailing" => Action::CreateMailing { id: id()?, spec: spec(line, new_spec())? },
+            "change" => Action::UpdateMailing {
+                id: id()?,
+                spec: spec(line, self.old_spec(line.word(0)?)?)?,
+            },
+            "pause" => Action::PauseMailing { id: id()? },
+            "resume" => Action::ResumeMailing { id: id()?, accept_duplicates: false },
+            "cancel" => Action::CancelMailing { id: id()? },
+            "drop" => Action::DeleteMailing { id: id()? },
+            "start" => Action::StartMailing { mailing: mailing()? },
+            "end" => Action::EndMailing { mailing: mailing()? },
+            "expand" => self.expand(line, mailing()?)?,
+            "sweep" => Action::SweepMailing { mailing: mailing()?, batches },
+            "fold" => Action::FoldMailing { mailing: mailing()?, batches },
+            "purge" => Action::PurgeMailing { mailing: mailing()?, batches },
+            "register" => Action::RegisterPostman {
+                name: PostmanName::parse(line.word(0)?).map_err(|e| e.to_string())?,
+                nonce: line.number("nonce", 0)? as u64,
+            },
+            "grant" => Action::Grant(self.grant(line)?),
+            "report" => Action::Report(self.report(line)?),
+            "run-out" => Action::ExpireLease { lease: line.lease()? },
+            "proposer" => Action::RegisterProposer {
+                node: line.number("node", 1)? as u64,
+                incarnation: line.number("incarnation", 0)? as u64,
+            },
+            other => return Err(format!("{other} is no command")),
+        })
+    }
+
+    /// The number of a mailing by the name that the script gave it, or as `#number`.
+    fn mailing(&self, name: &str) -> Parsed<MailingNumber> {
+        if let Some(number) = name.strip_prefix('#') {
+            return Ok(MailingNumber(number.parse().map_err(|_| format!("{name} is no number"))?));
+        }
+        self.mailings.get(name).copied().ok_or_else(|| format!("no mailing was named {name}"))
+    }
+
+    fn old_spec(&self, name: &str) -> Parsed<MailingSpec> {
+        let Some(number) = self.mailings.get(name) else { return Ok(new_spec()) };
+        let census = self.census()?;
+        Ok(census.mailings.get(number).map_or_else(new_spec, |found| found.record.spec.clone()))
+    }
+
+    /// `expand m scan=10 limit=5 cursor=0:0`; the cursor is where the mailing stands.
+    fn expand(&self, line: &Line, mailing: MailingNumber) -> Parsed<Action> {
+        line.only(&["scan", "limit", "cursor"])?;
+        let scan = line.number("scan", 1_000)? as u32;
+        let limit = line.number("limit", 1_000)? as u16;
+        let cursor = match line.key("cursor").and_then(|cursor| cursor.split_once(':')) {
+            Some((customer, change)) => Cursor {
+                customer: customer.parse().map_err(|_| "cursor=customer:change")?,
+                change: change.parse().map_err(|_| "cursor=customer:change")?,
+            },
+            None => self
+                .census()?
+                .mailings
+                .get(&mailing)
+                .map_or_else(Cursor::default, |m| m.progress.cursor),
+        };
+        Ok(Action::Expand { mailing, cursor, scan, limit })
+    }
+
+    /// `grant lease=1:1 mailing=m limit=5 batches=50 zones=Europe/Moscow,none ttl=30000 gateway=1`.
+    fn grant(&self, line: &Line) -> Parsed<Grant> {
+        line.only(&["lease", "mailing", "limit", "batches", "zones", "ttl", "gateway"])?;
+        let zones = line.key("zones").map(|zones| zones.split(',').map(|name| self.zone(name)));
+        Ok(Grant {
+            lease: line.lease()?,
+            mailing: self.mailing(line.key("mailing").ok_or("mailing= is missing")?)?,
+            limit: line.number("limit", 1_000)? as u16,
+            batches: line.number("batches", 50)? as u8,
+            zones: zones.map(|zones| zones.collect()).transpose()?,
+            ttl_ms: line.number("ttl", 30_000)? as u64,
+            gateway: line.number("gateway", 1)? as u64,
+        })
+    }
+
+    fn zone(&self, name: &str) -> Parsed<ZoneNumber> {
+        let name = if name == "none" { "" } else { name };
+        let view = self.view();
+        let reader = view.read();
+        let count = query::work::zone_count(&reader);
+        let named =
+            |number: &u32| reader.word(WordKind::Zone, *number).is_some_and(|w| w.text == name);
+        let found = (0..count).find(named).ok_or_else(|| format!("nobody has the zone {name}"))?;
+        Ok(ZoneNumber(found as u16))
+    }
+
+    /// `report lease=1:1 done a,b invalid c..e`: each result, then whose messages. What the lease
+    /// was granted says which attempts, unless `attempt=` and `mailing=` do.
+    fn report(&self, line: &Line) -> Parsed<Report> {
+        line.only(&["lease", "mailing", "attempt", "gateway", "pause", "repeat"])?;
+        let lease = line.lease()?;
+        let granted = self.granted.get(&lease);
+        let mailing = match line.key("mailing") {
+            Some(name) => self.mailing(name)?,
+            None => granted.ok_or("a lease that was not granted needs mailing=")?.0,
+        };
+        let mut results = Vec::new();
+        for pair in line.words.chunks(2) {
+            let [name, whose] = pair else { return Err("a result, then whose".to_owned()) };
+            results.push((result(name, line)?, self.tokens(line, lease, mailing, whose)?));
+        }
+        Ok(Report { lease, mailing, gateway: line.number("gateway", 1)? as u64, results })
+    }
+
+    fn tokens(
+        &self,
+        line: &Line,
+        lease: LeaseId,
+        mailing: MailingNumber,
+        whose: &str,
+    ) -> Parsed<Vec<Run>> {
+        let empty = Vec::new();
+        let runs = self.granted.get(&lease).map_or(&empty, |(_, runs)| runs);
+        if whose == "all" {
+            return Ok(runs.clone());
+        }
+        let mut tokens = Vec::new();
+        for name in names(whose)? {
+            let first = match name.split_once('@') {
+                Some((batch, index)) => {
+                    let number = |text: &str| text.parse::<u32>().map_err(|_| "batch@index");
+                    (number(batch)? << BATCH_STRIDE_BITS) | number(index)?
+                }
+                None => self.position(mailing, &name)?,
+            };
+            let within = |run: &&Run| (run.first..run.first + u32::from(run.len)).contains(&first);
+            let known = runs.iter().find(within).map(|run| i64::from(run.attempt));
+            let attempt = match (line.key("attempt"), known) {
+                (None, None) => return Err(format!("{name} was not granted: attempt= is missing")),
+                _ => line.number("attempt", known.unwrap_or_default())? as u16,
+            };
+            tokens.push(Run { first, len: 1, attempt });
+        }
+        tokens.sort_unstable();
+        Ok(tokens)
+    }
+}
