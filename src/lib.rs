@@ -1,14 +1,29 @@
-//! notty.
+//! notty sends SMS mailings: every customer that a mailing's filters match gets its text between
+//! its start and its end, at most once, through an HTTP gateway.
+//!
+//! A tour, in reading order: [`config`] says what can be set. [`server`] puts everything together.
+//! A request comes in by [`api`] and becomes a command, which the node (`notty-raft`) has agreed
+//! upon and applied to the state (`notty-storage`). On the leader the [`post_office`] decides what
+//! is due and who gets a lease; a [`postman`] asks for leases at a desk ([`desk`] on a node) and
+//! sends through the [`gateway`]. [`cli`] is what a person types.
+
+pub mod config;
+pub mod telemetry;
+
+pub mod server;
+pub mod surroundings;
 
 pub mod api;
-pub mod config;
+pub mod moderation;
+pub mod rows;
+pub mod segments;
+
+pub mod post_office;
+pub mod zones;
+
 pub mod desk;
 pub mod gateway;
 pub mod metrics;
-pub mod moderation;
-pub mod post_office;
 pub mod postman;
-pub mod rows;
-pub mod segments;
-pub mod telemetry;
-pub mod zones;
+
+pub mod cli;

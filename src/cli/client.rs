@@ -1,0 +1,142 @@
+//! Talking to a running notty: JSON over its API, problems as errors.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use reqwest::{Method, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A client of one API.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    api: String,
+    token: Option<String>,
+}
+
+/// What the API says when it refuses.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    detail: String,
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    field: String,
+    detail: String,
+}
+
+impl Client {
+    /// For an API; the token comes from `NOTTY_TOKEN`.
+    pub(super) fn new(api: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(5))
+            .build()?;
+        let token = std::env::var("NOTTY_TOKEN").ok().filter(|token| !token.is_empty());
+        Ok(Self { http, api: api.trim_end_matches('/').to_owned(), token })
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.api));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Response> {
+        let response = request.send().await.map_err(|error| {
+            let cause = innermost(&error);
+            anyhow!("{} cannot be reached ({cause}); is notty running there? See --api", self.api)
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(response).await)
+    }
+
+    /// A JSON answer to a GET.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.request(Method::GET, path).timeout(ANSWER);
+        json(self.send(request).await?).await
+    }
+
+    /// A JSON answer to a POST.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path).json(body).timeout(ANSWER);
+        json(self.send(request).await?).await
+    }
+
+    /// Streams a body up; no time limit, because it may be of any size.
+    pub(super) async fn upload(
+        &self,
+        path: &str,
+        kind: &str,
+        body: reqwest::Body,
+    ) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path).header("content-type", kind).body(body);
+        json(self.send(request).await?).await
+    }
+
+    /// Whether the node is ready.
+    pub(super) async fn is_ready(&self) -> bool {
+        let request = self.request(Method::GET, "/readyz").timeout(Duration::from_secs(1));
+        let answer = request.send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    }
+
+    /// Waits until the node is ready.
+    pub(super) async fn await_ready(&self, at_most: Duration) -> anyhow::Result<()> {
+        let until = tokio::time::Instant::now() + at_most;
+        while !self.is_ready().await {
+            if tokio::time::Instant::now() > until {
+                bail!("{} is not ready after {} s", self.api, at_most.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+async fn json(response: Response) -> anyhow::Result<Value> {
+    if response.status() == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
+    response.json().await.context("the answer is not the JSON that notty gives")
+}
+
+async fn refusal(response: Response) -> anyhow::Error {
+    let status = response.status();
+    match response.json::<Problem>().await {
+        Ok(problem) if problem.errors.len() > 1 => {
+            let faults = problem.errors.iter().map(|f| format!("{}: {}", f.field, f.detail));
+            anyhow!("{}: {}", problem.code, faults.collect::<Vec<_>>().join("; "))
+        }
+        Ok(problem) => anyhow!("{}: {}", problem.code, problem.detail),
+        Err(_) => anyhow!("the API answered {status}, which is no answer of notty"),
+    }
+}
+
+/// What really happened, below what the layers say.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// A count out of a JSON object.
+pub(super) fn count(value: &Value, field: &str) -> u64 {
+    value.get(field).and_then(Value::as_u64).unwrap_or(0)
+}

@@ -1,0 +1,118 @@
+//! `notty export`: streams customers or messages out, page by page.
+
+use std::io::{BufWriter, Write};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde_json::Value;
+
+use super::{ApiArgs, client::Client, import::FileFormat, runtime};
+
+/// Items of one page.
+const PAGE: usize = 1_000;
+const CUSTOMER: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
+const MESSAGE: [&str; 10] = [
+    "id",
+    "mailing_id",
+    "customer_id",
+    "phone",
+    "text",
+    "status",
+    "attempts",
+    "created_at",
+    "updated_at",
+    "sent_at",
+];
+
+/// What to stream out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// All customers, in a form that import takes
+    Customers,
+    /// Messages, with what became of each
+    Messages,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArgs {
+    /// What to stream out
+    what: What,
+    /// Messages of this mailing alone
+    #[arg(long, value_name = "ID")]
+    mailing: Option<String>,
+    /// How to write it
+    #[arg(long, value_enum, default_value = "csv")]
+    format: FileFormat,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    if args.what == What::Customers && args.mailing.is_some() {
+        return Err(crate::config::ConfigError("--mailing goes with messages".to_owned()).into());
+    }
+    runtime()?.block_on(export(args))
+}
+
+async fn export(args: &ExportArgs) -> anyhow::Result<()> {
+    let client = Client::new(&args.api.api)?;
+    let (route, fields): (&str, &[&str]) = match args.what {
+        What::Customers => ("/customers", &CUSTOMER),
+        What::Messages => ("/messages", &MESSAGE),
+    };
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    let mut next: Option<String> = None;
+    let mut first = true;
+    loop {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &PAGE.to_string());
+        if let Some(mailing) = &args.mailing {
+            query.append_pair("mailing", mailing);
+        }
+        if let Some(next) = &next {
+            query.append_pair("after", next);
+        }
+        let page = client.get(&format!("{route}?{}", query.finish())).await?;
+        let items = page.get("items").and_then(Value::as_array).context("a page has items")?;
+        let mut text = String::new();
+        if std::mem::take(&mut first) && args.format == FileFormat::Csv {
+            text.push_str(&fields.join(","));
+            text.push('\n');
+        }
+        for item in items {
+            match args.format {
+                FileFormat::Csv => put_csv(&mut text, item, fields),
+                FileFormat::Ndjson => text.push_str(&format!("{item}\n")),
+            }
+        }
+        match output.write_all(text.as_bytes()) {
+            // The reader has gone away: nothing is left to do.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written.context("stdout")?,
+        }
+        next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+        if next.is_none() {
+            break;
+        }
+    }
+    output.flush().context("stdout")
+}
+
+fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
+    for (n, field) in fields.iter().enumerate() {
+        if n > 0 {
+            text.push(',');
+        }
+        match item.get(field) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(cell)) if cell.contains([',', '"', '\n', '\r']) => {
+                text.push('"');
+                text.push_str(&cell.replace('"', "\"\""));
+                text.push('"');
+            }
+            Some(Value::String(cell)) => text.push_str(cell),
+            Some(other) => text.push_str(&other.to_string()),
+        }
+    }
+    text.push('\n');
+}

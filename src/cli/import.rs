@@ -1,0 +1,179 @@
+//! `notty import`: streams a file of customers in.
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use futures_util::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use super::{
+    ApiArgs,
+    client::{Client, count},
+    out, runtime,
+};
+use crate::{
+    api::IMPORT_COLUMNS,
+    rows::{CsvRows, NdjsonRows, RowError, Rows},
+};
+
+/// Bytes read at once.
+const PIECE: usize = 256 * 1024;
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FileFormat {
+    /// A header row and one customer a row
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// The file; `-` reads stdin
+    file: PathBuf,
+    /// How it is written; default: by its name, otherwise csv
+    #[arg(long, value_enum)]
+    format: Option<FileFormat>,
+    #[command(flatten)]
+    api: ApiArgs,
+    /// Check the rows and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl ImportArgs {
+    fn format(&self) -> FileFormat {
+        let by_name = match self.file.extension().and_then(|extension| extension.to_str()) {
+            Some("ndjson" | "jsonl") => FileFormat::Ndjson,
+            _ => FileFormat::Csv,
+        };
+        self.format.unwrap_or(by_name)
+    }
+}
+
+pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        if args.dry_run { dry_run(args).await } else { import(args).await }
+    })
+}
+
+type Reader = Box<dyn tokio::io::AsyncRead + Send + Unpin>;
+
+/// The file and its length; none for stdin.
+async fn open(args: &ImportArgs) -> anyhow::Result<(Reader, Option<u64>)> {
+    if args.file.as_os_str() == "-" {
+        return Ok((Box::new(tokio::io::stdin()), None));
+    }
+    let name = || args.file.display().to_string();
+    let file = tokio::fs::File::open(&args.file).await.with_context(name)?;
+    let length = file.metadata().await.with_context(name)?.len();
+    Ok((Box::new(file), Some(length)))
+}
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    match length {
+        Some(length) => ProgressBar::new(length).with_style(style),
+        None => ProgressBar::new_spinner(),
+    }
+}
+
+async fn import(args: &ImportArgs) -> anyhow::Result<()> {
+    let client = Client::new(&args.api.api)?;
+    let (reader, length) = open(args).await?;
+    let bar = bar(length);
+    let shown = bar.clone();
+    let pieces = futures_util::stream::try_unfold(reader, move |mut reader| {
+        let shown = shown.clone();
+        async move {
+            let mut piece = Vec::with_capacity(PIECE);
+            let read = reader.read_buf(&mut piece).await?;
+            shown.inc(read as u64);
+            Ok::<_, std::io::Error>((read > 0).then_some((piece, reader)))
+        }
+    });
+    let kind = match args.format() {
+        FileFormat::Csv => "text/csv",
+        FileFormat::Ndjson => "application/x-ndjson",
+    };
+    let body = reqwest::Body::wrap_stream(pieces.boxed());
+    let answer = client.upload("/customers/import", kind, body).await;
+    bar.finish_and_clear();
+    show(&answer?);
+    Ok(())
+}
+
+fn show(answer: &Value) {
+    let [created, updated, rejected] =
+        ["created", "updated", "rejected"].map(|field| count(answer, field));
+    out::line(&format!(
+        "created {}, updated {}, rejected {}",
+        out::number(created),
+        out::number(updated),
+        out::number(rejected)
+    ));
+    let errors = answer.get("errors").and_then(Value::as_array);
+    for error in errors.into_iter().flatten() {
+        let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default();
+        let line = count(error, "line");
+        out::line(&format!("line {line}: {} ({})", text("detail"), text("code")));
+    }
+    let told = errors.map_or(0, Vec::len) as u64;
+    if rejected > told {
+        out::line(&format!("… and {} more", out::number(rejected - told)));
+    }
+}
+
+/// Reads and checks every row here, without a node.
+async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
+    let (mut reader, length) = open(args).await?;
+    let bar = bar(length);
+    let mut rows: Box<dyn Rows> = match args.format() {
+        FileFormat::Csv => Box::new(CsvRows::new(&IMPORT_COLUMNS)),
+        FileFormat::Ndjson => Box::new(NdjsonRows::default()),
+    };
+    let (mut right, mut wrong) = (0, 0);
+    let mut found = Vec::new();
+    let mut piece = Vec::with_capacity(PIECE);
+    loop {
+        piece.clear();
+        let read = reader.read_buf(&mut piece).await.context("the file could not be read")?;
+        bar.inc(read as u64);
+        if read == 0 {
+            rows.end(&mut found);
+        } else {
+            rows.feed(&piece, &mut found);
+        }
+        for row in found.drain(..) {
+            match row.map(|row| (row.line, crate::api::check_import_row(row))) {
+                Ok((_, Ok(()))) => right += 1,
+                Ok((line, Err((code, detail)))) => {
+                    wrong += 1;
+                    out::line(&format!("line {line}: {detail} ({code})"));
+                }
+                Err(RowError::Row { line, code, detail }) => {
+                    wrong += 1;
+                    out::line(&format!("line {line}: {detail} ({code})"));
+                }
+                Err(RowError::Fatal { line, code, detail }) => {
+                    bail!("line {line}: {detail} ({code})");
+                }
+            }
+        }
+        if read == 0 {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    let (right, wrong) = (out::number(right), out::number(wrong));
+    out::line(&format!("{right} rows are right, {wrong} would be rejected; nothing was written"));
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What a person types. Errors are one clear line on stderr; status 0 only on success, 2 for a
+//! usage or configuration error.
+
+mod bench;
+mod client;
+mod demo;
+mod export;
+mod import;
+mod out;
+mod process;
+mod sample;
+mod serve;
+mod watch;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    api,
+    config::{Config, ConfigError},
+    telemetry::LogFormat,
+};
+
+/// Sends SMS mailings, each message at most once, from one binary that keeps everything itself.
+#[derive(Debug, Parser)]
+#[command(name = "notty", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node
+    ///
+    /// No file is needed: a single node keeps its data in ./data and serves its API on
+    /// 127.0.0.1:8080. Its page is /docs there.
+    Serve(serve::ServeArgs),
+    /// Show the whole thing: gateway, node, customers, one mailing, and the balance at the end
+    ///
+    /// Everything runs in this process, with its data in a fresh temporary directory.
+    Demo(demo::DemoArgs),
+    /// Run the practice gateway by itself
+    ///
+    /// It accepts POST /v1/send/{id}, counts by message id, reports duplicates, shows what it
+    /// received at GET / and GET /messages, and misbehaves on demand.
+    Gateway(process::GatewayArgs),
+    /// Stream customers in, from CSV or NDJSON
+    ///
+    /// The first row of CSV names the columns: id, name, phone, operator, tag, timezone. Rows that
+    /// are wrong are left out and told with their lines.
+    Import(import::ImportArgs),
+    /// Stream customers or messages out, as CSV or NDJSON
+    Export(export::ExportArgs),
+    /// Follow a mailing until it is caught up or ends
+    Watch(watch::WatchArgs),
+    /// Say whether a configuration file is right, and where it is not
+    CheckConfig(CheckConfigArgs),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Measure
+    Bench(bench::BenchArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckConfigArgs {
+    /// The file
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+    config: PathBuf,
+}
+
+/// Where a running notty is, for the commands that talk to one.
+#[derive(Clone, Debug, clap::Args)]
+struct ApiArgs {
+    /// The API of a node; its token is taken from NOTTY_TOKEN
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    api: String,
+}
+
+/// Runs a command; the process's exit status.
+pub fn run(cli: Cli) -> ExitCode {
+    // Only once in a process, and nobody else installs one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match dispatch(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::error(&error);
+            let usage = error.downcast_ref::<ConfigError>().is_some();
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Gateway(args) => process::run_gateway(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::CheckConfig(args) => check_config(&args),
+        Command::Openapi => {
+            out::line(&api::openapi().to_pretty_json()?);
+            Ok(())
+        }
+        Command::Bench(args) => bench::run(&args),
+    }
+}
+
+fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
+    let config = Config::load(Some(&args.config))?;
+    crate::server::check(&config)?;
+    out::line(&format!("{}: right", args.config.display()));
+    Ok(())
+}
+
+/// How logs look, for commands that run a node.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct LogArgs {
+    /// Lines for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// A runtime for commands that talk to a node.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

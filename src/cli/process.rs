@@ -1,0 +1,166 @@
+//! Processes that other commands start: the practice gateway, and a look at what they cost.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+
+use super::{out, runtime};
+use crate::gateway::practice::{Behaviour, Practice};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct GatewayArgs {
+    /// Where it listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    listen: String,
+    /// The token that it asks for; empty: none
+    #[arg(long, value_name = "T", default_value = "")]
+    token: String,
+    /// Wait so long before each answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    latency_ms: u64,
+    /// Of a thousand requests, so many are answered 503
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    fail_per_mille: u32,
+    /// Of a thousand requests, so many are answered 400
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    invalid_per_mille: u32,
+    /// Of a thousand requests, so many are taken and never answered
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    hang_per_mille: u32,
+    /// Of a thousand requests, so many end in a reset, half of them after the message was taken
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    reset_per_mille: u32,
+}
+
+pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
+    let behaviour = Behaviour {
+        latency_ms: args.latency_ms,
+        fail_per_mille: args.fail_per_mille,
+        invalid_per_mille: args.invalid_per_mille,
+        hang_per_mille: args.hang_per_mille,
+        reset_per_mille: args.reset_per_mille,
+        ..Behaviour::default()
+    };
+    let practice = Practice::new(args.token.clone(), behaviour);
+    // One thread is enough for it, and leaves the other cores to what is tried.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(&args.listen)
+            .await
+            .with_context(|| format!("--listen: {} cannot be listened on", args.listen))?;
+        let address = listener.local_addr()?;
+        out::line(&format!("practice gateway on http://{address}/v1/send, to look at: http://{address}/"));
+        tokio::select! {
+            served = practice.serve(listener) => Ok(served?),
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+/// A process of this same binary, killed when it is let go.
+pub(super) struct Own {
+    child: Child,
+    /// The address that it told.
+    pub(super) address: String,
+}
+
+impl Own {
+    /// Starts one and waits for the line that tells `http://{address}`.
+    pub(super) fn start(
+        args: &[&str],
+        environment: &[(&str, String)],
+        lines_on_stderr: bool,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(args).stdin(Stdio::null());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        if lines_on_stderr {
+            command.stdout(Stdio::null()).stderr(Stdio::piped());
+        } else {
+            command.stdout(Stdio::piped());
+        }
+        let mut child = command.spawn().context("a process of notty could not be started")?;
+        let lines: Box<dyn BufRead + Send> = match lines_on_stderr {
+            true => Box::new(BufReader::new(child.stderr.take().context("stderr")?)),
+            false => Box::new(BufReader::new(child.stdout.take().context("stdout")?)),
+        };
+        let (found, address) = std::sync::mpsc::channel();
+        let read = move || {
+            for line in lines.lines().map_while(Result::ok) {
+                if let Some(rest) = line.split("http://").nth(1) {
+                    let end = rest.find(['/', ' ', ',']).unwrap_or(rest.len());
+                    // Only the first is waited for; the rest must be read all the same.
+                    let _ = found.send(rest[..end].to_owned());
+                }
+            }
+        };
+        std::thread::spawn(read);
+        match address.recv_timeout(std::time::Duration::from_secs(30)) {
+            Ok(address) => Ok(Self { child, address }),
+            Err(_) => {
+                let _ = child.kill();
+                bail!("`notty {}` did not start", args.join(" "))
+            }
+        }
+    }
+
+    /// What it has cost so far.
+    pub(super) fn cost(&self) -> Cost {
+        Cost::of(self.child.id())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process has cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    /// CPU time, in microseconds.
+    pub(super) cpu_micros: u64,
+    /// The most memory that it had, in bytes.
+    pub(super) peak_bytes: u64,
+}
+
+impl Cost {
+    /// Of a process, by /proc; zeros where it cannot be told.
+    pub(super) fn of(pid: u32) -> Self {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name in brackets may hold spaces; fields are counted after it.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        // A tick is a hundredth of a second on Linux, whatever the kernel's own clock does.
+        Self { cpu_micros: ticks * 10_000, peak_bytes: peak.unwrap_or(0) * 1024 }
+    }
+}
+
+/// Bytes of all files below a directory.
+pub(super) fn disk_bytes(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).sum()
+}
+
+/// A runtime for a command, and its work.
+pub(super) fn block_on<T>(
+    work: impl std::future::Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    runtime()?.block_on(work)
+}

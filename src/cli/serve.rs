@@ -1,0 +1,86 @@
+//! `notty serve`: a node, until it is told to stop.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{LogArgs, runtime};
+use crate::{config::Config, server::Server, surroundings::Surroundings, telemetry};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// The configuration; default: config.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the API listens
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+impl ServeArgs {
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(dir) = &self.data_dir {
+            config.node.data_dir.clone_from(dir);
+        }
+        if let Some(listen) = &self.listen {
+            config.api.listen.clone_from(listen);
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = args.config()?;
+    telemetry::init(args.log.log_format);
+    runtime()?.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    // Heard from the start: a stop during a long start must not be lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::start(config, Surroundings::real()).await?;
+    stop_on_damage(&server);
+    let address = server.address();
+    tracing::info!(
+        "notty {} serves its API on http://{address} (documentation: http://{address}/docs), \
+         data in {}",
+        env!("CARGO_PKG_VERSION"),
+        config.node.data_dir.display()
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests on their way end, the rest is handed back");
+    let stopping = server.stop();
+    tokio::select! {
+        stopped = stopping => stopped?,
+        _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A panic inside sled, in whichever thread, means that the state cannot be trusted: it is marked,
+/// and the next start rebuilds it.
+fn stop_on_damage(server: &Server) {
+    let node = server.node().clone();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        let place = panic.location().map(|location| location.file().to_owned());
+        if place.is_some_and(|file| file.contains("/sled-")) {
+            node.mark_suspect();
+            tracing::error!("a panic inside the state: the node ends, the next start rebuilds it");
+            std::process::exit(1);
+        }
+    }));
+}

@@ -1,0 +1,206 @@
+//! The composition root: puts node, post office, postman and API together, and takes them apart.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use notty_raft::{Node, NodeOptions, Peer};
+use notty_storage::{StoreOptions, model::PostmanName};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    api::{self, ApiParts, Pace, Tokens},
+    config::Config,
+    desk::NodeDesk,
+    gateway::Gateway,
+    metrics::Metrics,
+    moderation::Moderation,
+    post_office::{PostOffice, PostOfficeOptions},
+    postman::{Postman, PostmanError, PostmanOptions, PostmanParts, retry::RetryPolicy},
+    surroundings::Surroundings,
+};
+
+/// The name of a node by itself.
+const ALONE: &str = "notty-0";
+/// How long stopping waits for the postman.
+const POSTMAN_STOP: Duration = Duration::from_secs(18);
+
+/// A running service.
+pub struct Server {
+    node: Arc<Node>,
+    address: SocketAddr,
+    /// Told to stop first: what takes work in.
+    stop_work: watch::Sender<bool>,
+    /// Told to stop when no work is left.
+    stop_office: watch::Sender<bool>,
+    postman: Option<JoinHandle<Result<(), PostmanError>>>,
+    api: JoinHandle<()>,
+    office: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds, opens and starts everything.
+    pub async fn start(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+        if config.cluster.is_some() {
+            return Err(anyhow!("cluster: this version runs one node by itself; remove [cluster]"));
+        }
+        let address = config.api_address()?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("api.listen: {address} cannot be listened on"))?;
+        let address = listener.local_addr().context("api.listen")?;
+        let moderation = moderation(config)?;
+        let gateway = Gateway::new(config.gateway.options(), surroundings.connector.clone())
+            .map_err(|error| anyhow!("gateway.url: {error}"))?;
+        let node = open_node(config, address, &surroundings).await?;
+        let metrics = Arc::new(Metrics::default());
+        let (stop_work, work_stopped) = watch::channel(false);
+        let (stop_office, office_stopped) = watch::channel(false);
+        let office = PostOffice::new(
+            node.clone(),
+            surroundings.clock.clone(),
+            post_office_options(config),
+        );
+        let postman = config.postman.enabled.then(|| {
+            let desk = NodeDesk::new(
+                node.clone(),
+                office.clone(),
+                surroundings.clock.clone(),
+                Duration::from_millis(config.lease.ttl_ms),
+                &config.node.timezone,
+            );
+            let parts = PostmanParts {
+                desk,
+                gateway: Arc::new(gateway),
+                clock: surroundings.clock.clone(),
+                metrics: metrics.sending.clone(),
+                fatal: surroundings.fatal.clone(),
+            };
+            tokio::spawn(post(postman_options(config), parts, work_stopped.clone()))
+        });
+        let office = tokio::spawn(office.run(office_stopped));
+        let parts = ApiParts {
+            node: node.clone(),
+            clock: surroundings.clock,
+            tokens: Tokens::new(config.api.tokens.clone()),
+            moderation,
+            metrics,
+            pace: Pace {
+                rate_limit: config.gateway.rate_limit,
+                concurrency: config.gateway.concurrency,
+            },
+        };
+        let api = tokio::spawn(api::serve(listener, api::router(parts), work_stopped));
+        Ok(Self { node, address, stop_work, stop_office, postman, api, office })
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Stops leasing, lets requests on their way end, hands back the rest, and closes cleanly.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop_work.send_replace(true);
+        if let Some(postman) = self.postman {
+            let ended = tokio::time::timeout(POSTMAN_STOP, postman).await;
+            if ended.is_err() {
+                tracing::warn!("the postman did not end in time; its leases will run out");
+            }
+        }
+        let _ = self.api.await;
+        self.stop_office.send_replace(true);
+        let _ = self.office.await;
+        self.node.stop().await.context("the node could not close cleanly")
+    }
+}
+
+/// Runs the postman; why it ends is logged here.
+async fn post(
+    options: PostmanOptions,
+    parts: PostmanParts,
+    stop: watch::Receiver<bool>,
+) -> Result<(), PostmanError> {
+    let ended = Postman::run(options, parts, stop).await;
+    if let Err(error) = &ended {
+        tracing::error!("{error}; this node sends nothing more until it is started again");
+    }
+    ended
+}
+
+async fn open_node(
+    config: &Config,
+    address: SocketAddr,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Arc<Node>> {
+    let peer = Peer {
+        name: ALONE.to_owned(),
+        peer: String::new(),
+        api: format!("http://{address}"),
+    };
+    let options = NodeOptions {
+        peer,
+        store: StoreOptions::default(),
+        log: Default::default(),
+        clock: surroundings.clock.clone(),
+        fatal: surroundings.fatal.clone(),
+    };
+    Ok(Node::open(&config.node.data_dir, options).await?)
+}
+
+fn post_office_options(config: &Config) -> PostOfficeOptions {
+    PostOfficeOptions {
+        lease_size: config.lease.size,
+        lease_ttl_ms: config.lease.ttl_ms,
+        rate_limit: config.gateway.rate_limit,
+        retention_ms: config.retention.finished_ms(),
+        timezone: config.node.timezone.clone(),
+    }
+}
+
+fn postman_options(config: &Config) -> PostmanOptions {
+    let gateway = &config.gateway;
+    let name = if config.postman.name.is_empty() { ALONE } else { &config.postman.name };
+    let journal_dir = match config.postman.journal_dir.as_os_str().is_empty() {
+        true => config.node.data_dir.join("journal"),
+        false => config.postman.journal_dir.clone(),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    PostmanOptions {
+        name: PostmanName::parse(name).expect("the configuration was checked"),
+        journal_dir,
+        concurrency: gateway.concurrency,
+        threads: threads.min(gateway.concurrency),
+        lease_size: config.lease.size,
+        gateway: notty_storage::codec::hash(gateway.url.as_bytes()),
+        retry: RetryPolicy {
+            initial_ms: config.retry.initial_ms,
+            max_ms: config.retry.max_ms,
+            repeat_ms: gateway.idempotent.then_some(gateway.idempotent_hours * 3_600_000 / 2),
+        },
+        send_time: (
+            Duration::from_millis(gateway.connect_timeout_ms),
+            Duration::from_millis(gateway.timeout_ms),
+        ),
+    }
+}
+
+fn moderation(config: &Config) -> anyhow::Result<Option<Moderation>> {
+    if !config.moderation.enabled {
+        return Ok(None);
+    }
+    let file = &config.moderation.words_file;
+    let words = match file.as_os_str().is_empty() {
+        true => String::new(),
+        false => std::fs::read_to_string(file)
+            .with_context(|| format!("moderation.words_file: {}", file.display()))?,
+    };
+    let words = words.lines().map(str::trim);
+    let words: Vec<_> = words.filter(|w| !w.is_empty() && !w.starts_with('#')).collect();
+    let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+    Ok(Some(Moderation::new(&words)))
+}
