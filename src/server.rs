@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use notty_raft::{Node, NodeOptions, Peer};
 use notty_storage::{StoreOptions, model::PostmanName};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, ApiParts, Pace, Tokens},
-    config::Config,
+    config::{Config, ConfigError},
     desk::NodeDesk,
     gateway::Gateway,
     metrics::Metrics,
@@ -41,7 +41,8 @@ impl Server {
     /// Binds, opens and starts everything.
     pub async fn start(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         if config.cluster.is_some() {
-            return Err(anyhow!("cluster: this version runs one node by itself; remove [cluster]"));
+            let what = "cluster: this version runs one node by itself; remove [cluster]";
+            return Err(ConfigError(what.to_owned()).into());
         }
         let address = config.api_address()?;
         let listener = TcpListener::bind(address)
@@ -49,8 +50,7 @@ impl Server {
             .with_context(|| format!("api.listen: {address} cannot be listened on"))?;
         let address = listener.local_addr().context("api.listen")?;
         let moderation = moderation(config)?;
-        let gateway = Gateway::new(config.gateway.options(), surroundings.connector.clone())
-            .map_err(|error| anyhow!("gateway.url: {error}"))?;
+        let gateway = gateway(config, &surroundings)?;
         let node = open_node(config, address, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
         let (stop_work, work_stopped) = watch::channel(false);
@@ -117,6 +117,19 @@ impl Server {
         let _ = self.office.await;
         self.node.stop().await.context("the node could not close cleanly")
     }
+}
+
+/// Checks what only starting would find out, without starting: the gateway's URL, the words file.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    config.check()?;
+    gateway(config, &Surroundings::real())?;
+    moderation(config)?;
+    Ok(())
+}
+
+fn gateway(config: &Config, surroundings: &Surroundings) -> Result<Gateway, ConfigError> {
+    Gateway::new(config.gateway.options(), surroundings.connector.clone())
+        .map_err(|error| ConfigError(format!("gateway.url: {error}")))
 }
 
 /// Runs the postman; why it ends is logged here.
@@ -189,15 +202,16 @@ fn postman_options(config: &Config) -> PostmanOptions {
     }
 }
 
-fn moderation(config: &Config) -> anyhow::Result<Option<Moderation>> {
+fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigError> {
     if !config.moderation.enabled {
         return Ok(None);
     }
     let file = &config.moderation.words_file;
     let words = match file.as_os_str().is_empty() {
         true => String::new(),
-        false => std::fs::read_to_string(file)
-            .with_context(|| format!("moderation.words_file: {}", file.display()))?,
+        false => std::fs::read_to_string(file).map_err(|error| {
+            ConfigError(format!("moderation.words_file: {}: {error}", file.display()))
+        })?,
     };
     let words = words.lines().map(str::trim);
     let words: Vec<_> = words.filter(|w| !w.is_empty() && !w.starts_with('#')).collect();

@@ -21,10 +21,21 @@ pub enum LogFormat {
 /// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info,openraft=error";
 
+/// What is logged where a progress bar has the terminal.
+const QUIET_FILTER: &str = "error";
+
 /// Starts logging; to be called once.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    start(format, DEFAULT_FILTER);
+}
+
+/// Starts logging of errors alone, unless `RUST_LOG` says otherwise; to be called once.
+pub fn init_quiet() {
+    start(LogFormat::Text, QUIET_FILTER);
+}
+
+fn start(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -46,8 +46,8 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 const TRIES: u32 = 50;
 /// Between two such repeats.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The columns there are.
-pub(crate) const COLUMNS: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
+/// The columns that an import takes.
+pub const IMPORT_COLUMNS: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
 
 /// What came of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -197,6 +197,27 @@ async fn write(api: Api, put: PutCustomers, mut lines: Vec<u64>) -> Result<Writt
     Ok(written)
 }
 
+/// A row's customer, or the code of its first fault and all faults in words.
+fn check_row(row: Row) -> Result<CheckedCustomer, (String, String)> {
+    let mut fields = Fields::new(row.values);
+    let checked = check(&mut fields, &IdFrom::Body);
+    let faults = fields.faults();
+    match (checked, faults.first()) {
+        (Some(customer), None) => Ok(customer),
+        (_, first) => {
+            let code = first.map_or("invalid", |fault| fault.code.as_str()).to_owned();
+            let told = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail));
+            Err((code, told.collect::<Vec<_>>().join("; ")))
+        }
+    }
+}
+
+/// Checks a row as the import does, and writes nothing: the code of its first fault and all faults
+/// in words.
+pub fn check_import_row(row: Row) -> Result<(), (String, String)> {
+    check_row(row).map(drop)
+}
+
 /// The import under way.
 struct Import {
     api: Api,
@@ -229,17 +250,11 @@ impl Import {
         Ok(())
     }
 
-    fn take_row(&mut self, Row { line, values }: Row) {
-        let mut fields = Fields::new(values);
-        let checked = check(&mut fields, &IdFrom::Body);
-        let faults = fields.faults();
-        match (checked, faults.first()) {
-            (Some(customer), None) => self.batch.push(line, customer),
-            (_, first) => {
-                let code = first.map_or("invalid", |fault| fault.code.as_str()).to_owned();
-                let told = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail));
-                self.reject(line, &code, told.collect::<Vec<_>>().join("; "));
-            }
+    fn take_row(&mut self, row: Row) {
+        let line = row.line;
+        match check_row(row) {
+            Ok(customer) => self.batch.push(line, customer),
+            Err((code, detail)) => self.reject(line, &code, detail),
         }
     }
 
@@ -301,7 +316,7 @@ impl Import {
 pub(super) async fn import(State(api): State<Api>, params: Params, request: Request) -> Answer {
     params.finish()?;
     let mut rows: Box<dyn Rows> = match content_type(request.headers()).as_str() {
-        "text/csv" => Box::new(CsvRows::new(&COLUMNS)),
+        "text/csv" => Box::new(CsvRows::new(&IMPORT_COLUMNS)),
         "application/x-ndjson" => Box::new(NdjsonRows::default()),
         _ => {
             let detail = "an import takes text/csv or application/x-ndjson";

@@ -39,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use docs::openapi;
 pub use error::{ApiError, Fault, Problem};
 pub use guard::Tokens;
+pub use import::{IMPORT_COLUMNS, check_import_row};
 
 use crate::{metrics::Metrics, moderation::Moderation};
 

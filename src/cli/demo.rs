@@ -15,7 +15,7 @@ use crate::{
     gateway::practice::{Behaviour, Practice},
     server::Server,
     surroundings::Surroundings,
-    telemetry::{self, LogFormat},
+    telemetry,
 };
 
 /// The demo's mailing.
@@ -48,11 +48,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         return Err(ConfigError(format!("--customers: 1 to {CUSTOMERS} are possible")).into());
     }
     // The bar shares the terminal: only what goes wrong is logged.
-    if std::env::var_os("RUST_LOG").is_none() {
-        telemetry::init_quiet();
-    } else {
-        telemetry::init(LogFormat::Text);
-    }
+    telemetry::init_quiet();
     process::block_on(demo(args))
 }
 
@@ -94,13 +90,10 @@ async fn start(dir: &std::path::Path, gateway: &str) -> anyhow::Result<Server> {
     config.node.data_dir = dir.join("data");
     config.gateway.url = format!("http://{gateway}/v1/send");
     // The usual port, so that the commands of the README work; another if it is taken.
-    match Server::start(&config, Surroundings::real()).await {
-        Ok(server) => Ok(server),
-        Err(_) => {
-            config.api.listen = "127.0.0.1:0".to_owned();
-            Server::start(&config, Surroundings::real()).await.context("the node did not start")
-        }
+    if std::net::TcpListener::bind(&config.api.listen).is_err() {
+        config.api.listen = "127.0.0.1:0".to_owned();
     }
+    Server::start(&config, Surroundings::real()).await.context("the node did not start")
 }
 
 /// A mailing to everyone, from now on for an hour.

@@ -110,12 +110,17 @@ impl PostOffice {
         loop {
             let leading = leads.borrow_and_update().is_some();
             let wait = if leading { self.step().await } else { PAUSE };
+            let change = async {
+                let applied = applied.changed().await;
+                tokio::time::sleep(BUSY).await;
+                applied
+            };
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
+                _ = async { stop.wait_for(|stop| *stop).await.is_ok() } => return,
                 changed = leads.changed() => if changed.is_err() { return },
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
-                _ = applied.changed(), if wait > BUSY => tokio::time::sleep(BUSY).await,
+                _ = change, if wait > BUSY => {}
             }
         }
     }
