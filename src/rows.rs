@@ -124,28 +124,17 @@ impl CsvRows {
 
     fn record(&mut self, rows: &mut Vec<Result<Row, RowError>>) {
         let line = self.row_line.take().unwrap_or(self.line);
-        let mut start = 0;
-        let cells = self.ends[..self.ended].iter().map(|end| {
-            let cell = &self.output[start..*end];
-            start = *end;
-            std::str::from_utf8(cell).map(str::to_owned)
-        });
-        let cells: Result<Vec<_>, _> = cells.collect();
         let too_long = std::mem::take(&mut self.too_long);
-        (self.written, self.ended) = (0, 0);
-        let row = match cells {
-            _ if too_long => Err(RowError::Row {
+        // The reader counts the ends of a record that is too long from a start that is gone.
+        let row = match too_long {
+            true => Err(RowError::Row {
                 line,
                 code: "row_too_long",
                 detail: format!("a row has at most {ROW_BYTES} bytes and 64 cells"),
             }),
-            Err(_) => Err(RowError::Row {
-                line,
-                code: "invalid_utf8",
-                detail: "the row is not UTF-8; save the file as UTF-8".to_owned(),
-            }),
-            Ok(cells) => self.row(line, cells),
+            false => self.cells(line).and_then(|cells| self.row(line, cells)),
         };
+        (self.written, self.ended) = (0, 0);
         match row {
             Ok(None) => {}
             Ok(Some(row)) => rows.push(Ok(row)),
@@ -156,6 +145,21 @@ impl CsvRows {
                 rows.push(Err(error));
             }
         }
+    }
+
+    /// The cells of the record that was just read.
+    fn cells(&self, line: u64) -> Result<Vec<String>, RowError> {
+        let mut start = 0;
+        let cells = self.ends[..self.ended].iter().map(|end| {
+            let cell = &self.output[start..*end];
+            start = *end;
+            std::str::from_utf8(cell).map(str::to_owned)
+        });
+        cells.collect::<Result<_, _>>().map_err(|_| RowError::Row {
+            line,
+            code: "invalid_utf8",
+            detail: "the row is not UTF-8; save the file as UTF-8".to_owned(),
+        })
     }
 
     fn row(&mut self, line: u64, cells: Vec<String>) -> Result<Option<Row>, RowError> {

@@ -55,11 +55,8 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let (stop_work, work_stopped) = watch::channel(false);
         let (stop_office, office_stopped) = watch::channel(false);
-        let office = PostOffice::new(
-            node.clone(),
-            surroundings.clock.clone(),
-            post_office_options(config),
-        );
+        let office =
+            PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
         let postman = config.postman.enabled.then(|| {
             let desk = NodeDesk::new(
                 node.clone(),
@@ -150,11 +147,8 @@ async fn open_node(
     address: SocketAddr,
     surroundings: &Surroundings,
 ) -> anyhow::Result<Arc<Node>> {
-    let peer = Peer {
-        name: ALONE.to_owned(),
-        peer: String::new(),
-        api: format!("http://{address}"),
-    };
+    let peer =
+        Peer { name: ALONE.to_owned(), peer: String::new(), api: format!("http://{address}") };
     let options = NodeOptions {
         peer,
         store: StoreOptions::default(),

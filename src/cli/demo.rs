@@ -120,10 +120,17 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
     }
     let total: u64 = STATUSES.iter().map(|status| count(stats, status)).sum();
     let rate = tally.messages as f64 / (tally.span_ms.max(1) as f64 / 1e3);
-    out::line(&format!("total      {:>10}  of {} customers", out::number(total), out::number(customers)));
+    out::line(&format!(
+        "total      {:>10}  of {} customers",
+        out::number(total),
+        out::number(customers)
+    ));
     out::line(&format!("gateway    {:>10}  messages taken", out::number(tally.messages)));
     out::line(&format!("duplicates {:>10}", out::number(tally.duplicates)));
-    out::line(&format!("in {seconds:.1} s, {} messages/s at the gateway", out::number(rate as u64)));
+    out::line(&format!(
+        "in {seconds:.1} s, {} messages/s at the gateway",
+        out::number(rate as u64)
+    ));
     let right =
         total == customers && tally.duplicates == 0 && tally.messages == count(stats, "done");
     out::line(if right { "balance    right" } else { "balance    WRONG" });

@@ -56,9 +56,8 @@ impl ImportArgs {
 }
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
-    runtime()?.block_on(async {
-        if args.dry_run { dry_run(args).await } else { import(args).await }
-    })
+    runtime()?
+        .block_on(async { if args.dry_run { dry_run(args).await } else { import(args).await } })
 }
 
 type Reader = Box<dyn tokio::io::AsyncRead + Send + Unpin>;
@@ -79,7 +78,8 @@ fn bar(length: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     match length {
         Some(length) => ProgressBar::new(length).with_style(style),
         None => ProgressBar::new_spinner(),

@@ -54,7 +54,9 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("--listen: {} cannot be listened on", args.listen))?;
         let address = listener.local_addr()?;
-        out::line(&format!("practice gateway on http://{address}/v1/send, to look at: http://{address}/"));
+        out::line(&format!(
+            "practice gateway on http://{address}/v1/send, to look at: http://{address}/"
+        ));
         tokio::select! {
             served = practice.serve(listener) => Ok(served?),
             _ = tokio::signal::ctrl_c() => Ok(()),
@@ -138,10 +140,12 @@ impl Cost {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name in brackets may hold spaces; fields are counted after it.
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let ticks: u64 =
+            fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        let peak =
+            peak.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
         // A tick is a hundredth of a second on Linux, whatever the kernel's own clock does.
         Self { cpu_micros: ticks * 10_000, peak_bytes: peak.unwrap_or(0) * 1024 }
     }

@@ -66,7 +66,9 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal { ProgressBar::new(expected) } else { ProgressBar::hidden() };
     let style = "{bar:30} {percent:>3} %  {pos}/{len}  {per_sec}  {eta} left  {msg}";
-    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     let mut line_at = Instant::now();
     let (mut before, mut before_at) = (0, Instant::now());
     loop {

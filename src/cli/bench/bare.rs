@@ -58,7 +58,12 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
 }
 
 /// Sends on so many slots until all is sent; how many were taken.
-fn send(slots: usize, gateway: &Arc<Gateway>, next: &Arc<AtomicU64>, count: u64) -> anyhow::Result<u64> {
+fn send(
+    slots: usize,
+    gateway: &Arc<Gateway>,
+    next: &Arc<AtomicU64>,
+    count: u64,
+) -> anyhow::Result<u64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let slots = (0..slots).map(|_| {
