@@ -1,0 +1,180 @@
+//! What a stop, a kill and a damaged disk leave: nothing twice, nothing lost.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, Node, Setup, eventually, total};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn count(stats: &Value, status: &str) -> u64 {
+    stats[status].as_u64().expect("a count")
+}
+
+/// Waits until a mailing is caught up; its stats.
+async fn caught_up(node: &Node, mailing: &str) -> Value {
+    eventually("the mailing is caught up", SOON, async || {
+        let now = node.client.get(&format!("/mailings/{mailing}")).await.expect(200);
+        (now["caught_up"] == true).then_some(())
+    })
+    .await;
+    node.stats(mailing).await
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_leaves_nothing_open_and_nothing_unconfirmed() {
+    let gateway = Gateway::with(&["--latency-ms", "50"]);
+    let setup = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "64");
+    let mut node = setup.start().await;
+    node.import(5_000).await;
+    node.mail("stopped", json!({})).await;
+    let mut sent = 0;
+    for _ in 0..3 {
+        gateway.requests(sent + 500).await;
+        let lines = node.stop().await.join("\n");
+        assert!(!lines.contains("+7000") && !lines.contains("Скидка"), "{lines}");
+        sent = gateway.count("requests").await;
+        // Without a gateway nothing is sent: what was left shows.
+        node = setup.clone().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+        let stats = node.stats("stopped").await;
+        assert_eq!(count(&stats, "sending"), 0, "{stats}");
+        assert_eq!(count(&stats, "unconfirmed"), 0, "{stats}");
+        assert_eq!(count(&stats, "done"), sent, "{stats}");
+        node.stop().await;
+        node = setup.start().await;
+    }
+    let stats = caught_up(&node, "stopped").await;
+    assert_eq!(count(&stats, "done"), 5_000, "{stats}");
+    assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_again_and_again_nothing_is_sent_twice_and_nothing_disappears() {
+    const CONCURRENCY: u64 = 32;
+    let gateway = Gateway::with(&["--latency-ms", "20"]);
+    let setup = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", &CONCURRENCY.to_string());
+    let mut node = setup.start().await;
+    node.import(8_000).await;
+    node.mail("killed", json!({})).await;
+    let mut acknowledged = 0;
+    let kills = 4;
+    for kill in 0..kills {
+        let before = gateway.count("requests").await;
+        gateway.requests(before + 700).await;
+        let customer = json!({ "id": format!("late-{kill}"), "phone": "+79160000000" });
+        node.client.post("/customers", &customer).await.expect(201);
+        acknowledged += 1;
+        node = node.kill_and_restart().await;
+        for kill in 0..acknowledged {
+            node.client.get(&format!("/customers/late-{kill}")).await.expect(200);
+        }
+        let stats = node.stats("killed").await;
+        assert!(total(&stats) <= 8_000 + acknowledged, "{stats}");
+    }
+    let stats = caught_up(&node, "killed").await;
+    let unconfirmed = count(&stats, "unconfirmed");
+    assert_eq!(total(&stats), 8_000 + acknowledged, "{stats}");
+    assert_eq!(count(&stats, "done") + unconfirmed, 8_000 + acknowledged, "{stats}");
+    // The journal accounts for all but the requests that were on their way.
+    assert!(unconfirmed <= kills * CONCURRENCY, "{stats}");
+    let tally = gateway.tally().await;
+    assert_eq!(tally["duplicates"], 0, "{tally}");
+    let taken = count(&tally, "messages");
+    assert!((count(&stats, "done")..=8_000 + acknowledged).contains(&taken), "{tally} {stats}");
+}
+
+#[tokio::test]
+async fn killed_without_its_journal_everything_under_lease_is_unconfirmed() {
+    let gateway = Gateway::with(&["--latency-ms", "20"]);
+    let setup = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "16")
+        .set("NOTTY_LEASE__TTL_MS", "3000")
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "500")
+        .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500");
+    let mut node = setup.start().await;
+    node.import(3_000).await;
+    node.mail("lost", json!({})).await;
+    gateway.requests(500).await;
+    node.process.kill();
+    std::fs::remove_dir_all(setup.data().join("journal")).expect("the journal");
+    let node = setup.start().await;
+    let stats = caught_up(&node, "lost").await;
+    assert_eq!(count(&stats, "done") + count(&stats, "unconfirmed"), 3_000, "{stats}");
+    assert!(count(&stats, "unconfirmed") > 0, "{stats}");
+    assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+#[tokio::test]
+async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
+    let gateway = Gateway::with(&["--latency-ms", "20"]);
+    let setup = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "16")
+        .set("NOTTY_LEASE__TTL_MS", "2000")
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "500")
+        .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500");
+    let node = setup.start().await;
+    node.import(3_000).await;
+    node.mail("slept", json!({})).await;
+    gateway.requests(300).await;
+    node.process.signal("STOP");
+    let mut ticks = tokio::time::interval(Duration::from_secs(4));
+    ticks.tick().await;
+    ticks.tick().await;
+    node.process.signal("CONT");
+    let stats = caught_up(&node, "slept").await;
+    assert_eq!(count(&stats, "done") + count(&stats, "unconfirmed"), 3_000, "{stats}");
+    assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+#[tokio::test]
+async fn a_state_that_was_destroyed_is_rebuilt_from_snapshot_and_log() {
+    let gateway = Gateway::start();
+    let setup = Setup::at(&gateway);
+    let mut node = setup.start().await;
+    node.import(2_000).await;
+    node.mail("kept", json!({})).await;
+    let before = caught_up(&node, "kept").await;
+    node.process.kill();
+    let state = setup.data().join("state");
+    for entry in walk(&state) {
+        let length = std::fs::metadata(&entry).expect("a file").len();
+        std::fs::write(&entry, vec![0xa5; length as usize]).expect("written");
+    }
+    let node = setup.start().await;
+    let told = node.process.lines().join("\n");
+    assert!(told.contains("rebuil"), "{told}");
+    assert_eq!(node.stats("kept").await, before);
+    let customers = node.client.get("/customers?limit=1000").await.expect(200);
+    assert_eq!(customers["items"].as_array().map(Vec::len), Some(1_000));
+    assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+/// All files below a directory.
+fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+#[tokio::test]
+async fn damage_in_the_log_is_refused_and_names_the_file() {
+    let setup = Setup::new();
+    let mut node = setup.start().await;
+    node.import(500).await;
+    node.process.kill();
+    let log = setup.data().join("log");
+    let mut segments = walk(&log);
+    segments.retain(|path| std::fs::metadata(path).is_ok_and(|meta| meta.len() > 4_096));
+    let segment = segments.first().expect("a segment with entries");
+    let mut bytes = std::fs::read(segment).expect("the segment");
+    bytes[2_000] ^= 0x40;
+    std::fs::write(segment, bytes).expect("written");
+    let ended = crate::support::Ended::of(&mut setup.command());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let name = segment.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert!(ended.stderr.contains(name) && ended.stderr.contains("damaged"), "{ended:?}");
+}

@@ -1,0 +1,16 @@
+//! What the black-box tests share: a node, a practice gateway, a client, and waiting.
+//!
+//! They know HTTP and the binary only. Every process listens on a port that the system picks, keeps
+//! its data in a directory of its own, and is killed when it is let go.
+
+mod client;
+mod gateway;
+mod node;
+mod process;
+mod wait;
+
+pub use client::Client;
+pub use gateway::Gateway;
+pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
+pub use process::{Ended, Process, notty};
+pub use wait::eventually;

@@ -1,0 +1,133 @@
+//! Processes of the binary: started, listened to, signalled, killed when let go.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use super::eventually;
+
+/// How long a process may take to say where it listens.
+const START: Duration = Duration::from_secs(30);
+
+/// The binary, with nothing of this process's environment that could change what it does.
+pub fn notty() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_notty"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A process that runs on.
+pub struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().expect("notty runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("notty writes UTF-8");
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// The one line that it wrote to stderr when it failed with a status.
+    #[track_caller]
+    pub fn one_line(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let lines: Vec<_> = self.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "one clear line is needed: {self:?}");
+        lines[0]
+    }
+}
+
+impl Process {
+    /// Starts a command that says `http://{address}` on stdout or stderr; the address is given too.
+    pub fn start(command: &mut Command) -> (Self, String) {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("notty starts");
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (found, address) = mpsc::channel();
+        listen(child.stdout.take().expect("piped"), lines.clone(), found.clone());
+        listen(child.stderr.take().expect("piped"), lines.clone(), found);
+        let process = Self { child, lines };
+        match address.recv_timeout(START) {
+            Ok(address) => (process, address),
+            Err(_) => panic!("notty did not say where it listens: {:#?}", process.lines()),
+        }
+    }
+
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("no reader panics").clone()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let signal = match name {
+            "TERM" => rustix::process::Signal::TERM,
+            "INT" => rustix::process::Signal::INT,
+            "STOP" => rustix::process::Signal::STOP,
+            "CONT" => rustix::process::Signal::CONT,
+            other => panic!("no such signal: {other}"),
+        };
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// `kill -9`; returns once it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process is there");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+        eventually("the process ends", within, async || {
+            self.child.try_wait().expect("it is a child")
+        })
+        .await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the lines of a stream, and tells the first address among them.
+fn listen(
+    stream: impl Read + Send + 'static,
+    lines: Arc<Mutex<Vec<String>>>,
+    found: mpsc::Sender<String>,
+) {
+    let read = move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if let Some(rest) = line.split("http://").nth(1) {
+                let end = rest.find(['/', ' ', ',', '"']).unwrap_or(rest.len());
+                // Only the first is waited for.
+                let _ = found.send(rest[..end].to_owned());
+            }
+            lines.lock().expect("no reader panics").push(line);
+        }
+    };
+    std::thread::spawn(read);
+}
