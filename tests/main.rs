@@ -5,6 +5,10 @@
 
 mod support;
 
+mod api;
+mod cli;
+mod example_config;
 mod gateway;
+mod openapi;
 mod sending;
 mod stopping;
