@@ -38,7 +38,7 @@ impl Tokens {
         let same = |token: &&TokenConfig| {
             bool::from(token.token.expose().as_bytes().ct_eq(given.as_bytes()))
         };
-        self.0.iter().filter(same).last()
+        self.0.iter().fold(None, |found, token| if same(&token) { Some(token) } else { found })
     }
 }
 

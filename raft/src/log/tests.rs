@@ -80,7 +80,7 @@ fn what_was_not_synced_may_be_lost_in_any_part_and_is_cut() {
 #[test]
 fn what_a_process_left_unsynced_is_on_the_disk_once_the_log_is_open_again() {
     // Small segments: what comes after the reopening goes to another file.
-    for segment_bytes in [300, 1_000_000] {
+    for segment_bytes in [100, 1_000_000] {
         let files = MemoryFiles::new();
         let mut log = open(&files, segment_bytes).expect("opens");
         log.save_vote(Vote::new_committed(1, 1)).expect("is saved");
