@@ -8,12 +8,15 @@ use crate::support::{Ended, Gateway, Setup, eventually, notty, sample_csv};
 
 /// What `serve` says of a configuration file that is wrong: one line, status 2.
 fn refused(config: &str) -> String {
-    let setup = Setup::new().arg("--config").arg("config.toml");
-    std::fs::write(setup.dir().join("config.toml"), config).expect("written");
-    let serve = Ended::of(&mut setup.command()).one_line(2).to_owned();
-    let mut check = notty();
-    check.current_dir(setup.dir()).arg("check-config");
-    assert_eq!(Ended::of(&mut check).one_line(2), serve);
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("config.toml"), config).expect("written");
+    let line = |args: &[&str]| {
+        let ended = Ended::of(notty().args(args).current_dir(dir.path()));
+        ended.one_line(2).to_owned()
+    };
+    let serve = line(&["serve", "--config", "config.toml"]);
+    assert_eq!(line(&["check-config"]), serve);
+    assert!(!dir.path().join("data").exists(), "nothing may be made: {serve}");
     serve
 }
 
