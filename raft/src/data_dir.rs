@@ -37,6 +37,8 @@ pub struct Identity {
     pub node: NodeId,
     /// This very directory, a random id.
     pub disk: String,
+    /// Whether its log holds what the cluster began with: from then on an empty log is a loss.
+    pub formed: bool,
 }
 
 /// A data directory in use by this process.
@@ -50,6 +52,10 @@ impl DataDir {
     /// Makes the directory if it is missing, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(Error::file(path))?;
+        // A directory without a name above it is the working directory itself.
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new("."));
+        RealFiles.sync_dir(above).map_err(Error::file(above))?;
         let lock_path = path.join("LOCK");
         let mut options = fs::OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(&lock_path);
@@ -115,9 +121,15 @@ impl DataDir {
     /// Makes it a new cluster's first node.
     pub fn found(&self) -> Result<Identity, Error> {
         let random = || uuid::Uuid::new_v4().to_string();
-        let identity = Identity { version: VERSION, cluster: random(), node: 1, disk: random() };
-        save(&RealFiles, &self.path.join("identity"), &identity)?;
+        let (cluster, disk) = (random(), random());
+        let identity = Identity { version: VERSION, cluster, node: 1, disk, formed: false };
+        self.keep(&identity)?;
         Ok(identity)
+    }
+
+    /// Writes whose it is; the names of log, snapshots and state survive a crash from then on too.
+    pub fn keep(&self, identity: &Identity) -> Result<(), Error> {
+        save(&RealFiles, &self.path.join("identity"), identity)
     }
 
     /// Where the log lies.

@@ -45,6 +45,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it says that the state itself does not check out, rather than the disk under it:
+    /// then it can be rebuilt.
+    pub(crate) fn is_damaged_state(&self) -> bool {
+        matches!(self, Error::State(error) if error.is_damage())
+    }
+
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
         let path = path.to_owned();
         move |source| Error::File { path, source }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::{
     Fatal,
     error::Error,
-    log::Log,
+    log::{Log, Unsynced},
     types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
 };
 
@@ -104,9 +104,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let entries: Vec<_> = entries.into_iter().collect();
         // The sync happens outside the lock: reading, and so applying, goes on meanwhile.
-        let synced = blocking(|| match self.log.lock().append(entries)? {
-            Some(unsynced) => unsynced.sync(),
-            None => Ok(()),
+        let synced = blocking(|| {
+            let unsynced = self.log.lock().append(entries)?;
+            unsynced.map_or(Ok(()), Unsynced::sync)
         });
         match synced {
             Ok(()) => callback.log_io_completed(Ok(())),

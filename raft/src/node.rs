@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -104,6 +107,8 @@ pub struct Node {
     log: LogStore,
     proposals: Mutex<Option<mpsc::Sender<Waiting>>>,
     leads: watch::Receiver<Option<Leadership>>,
+    /// Whether what had been committed before the start was applied again.
+    caught_up: AtomicBool,
     gatherer: Mutex<Option<JoinHandle<()>>>,
     compacter: JoinHandle<()>,
     // Holds the directory's lock.
@@ -115,21 +120,29 @@ impl Node {
     /// becomes a cluster of this one node.
     pub async fn open(dir: &Path, options: NodeOptions) -> Result<Arc<Self>, Error> {
         let data_dir = DataDir::open(dir)?;
-        let found = data_dir.identity()?;
-        let is_new = found.is_none();
-        let identity = match found {
+        let mut identity = match data_dir.identity()? {
             Some(identity) => identity,
             None => data_dir.found()?,
         };
         let (log, shared) = blocking(|| open_disk(&data_dir, &options))?;
         let log = LogStore::new(log, options.fatal.clone());
         let raft = start_raft(&identity, &log, &shared).await?;
-        if is_new || !raft.is_initialized().await.map_err(raft_error)? {
-            let members = BTreeMap::from([(identity.node, options.peer.clone())]);
-            raft.initialize(members).await.map_err(|error| Error::Raft(error.to_string()))?;
-        } else {
+        let has_log = raft.is_initialized().await.map_err(raft_error)?;
+        if identity.formed && !has_log {
+            let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
+                        the log back, or restore a backup";
+            return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
+        }
+        if has_log {
             // A node by itself need not wait for others to speak first.
             raft.trigger().elect().await.map_err(raft_error)?;
+        } else {
+            let members = BTreeMap::from([(identity.node, options.peer.clone())]);
+            raft.initialize(members).await.map_err(raft_error)?;
+        }
+        if !identity.formed {
+            identity.formed = true;
+            data_dir.keep(&identity)?;
         }
         let node = Self::start(raft, identity, shared, log, data_dir, options);
         Ok(node)
@@ -148,7 +161,7 @@ impl Node {
         tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender));
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), options.clock, inbox));
         let compacter = tokio::spawn(compact(raft.clone(), log.clone(), shared.clone()));
-        Arc::new(Self {
+        let node = Arc::new(Self {
             raft,
             identity,
             peer: options.peer,
@@ -156,10 +169,20 @@ impl Node {
             log,
             proposals: Mutex::new(Some(proposals)),
             leads,
+            caught_up: AtomicBool::new(false),
             gatherer: Mutex::new(Some(gatherer)),
             compacter,
             _data_dir: data_dir,
-        })
+        });
+        let starting = Arc::downgrade(&node);
+        tokio::spawn(async move {
+            if let Some(node) = starting.upgrade()
+                && node.ready().await
+            {
+                node.caught_up.store(true, Ordering::Release);
+            }
+        });
+        node
     }
 
     /// Has a command executed; returns once it is applied here.
@@ -216,12 +239,15 @@ impl Node {
         self.leads.clone()
     }
 
-    /// Whether it can serve: there is a leader, and what was committed is applied.
+    /// Whether what had been committed before the start was applied again: until then its state
+    /// may be older than what was acknowledged.
+    pub fn has_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
+    /// Whether it can serve: it has caught up, and there is a leader.
     pub fn is_ready(&self) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        let applied = metrics.last_applied.map(|applied| applied.index);
-        metrics.current_leader.is_some() && applied == metrics.last_log_index && applied.is_some()
+        self.has_caught_up() && self.raft.metrics().borrow().current_leader.is_some()
     }
 
     /// Waits until it can serve; false if it stops before.
@@ -289,7 +315,7 @@ impl Node {
         }
         self.compacter.abort();
         self.raft.shutdown().await.map_err(|error| Error::Raft(error.to_string()))?;
-        blocking(|| self.shared.flush())
+        blocking(|| self.shared.flush()).map_err(raft_error)
     }
 }
 
@@ -398,20 +424,21 @@ fn rebuild(
     }
     let from = reached.map_or(0, |reached| reached.index);
     tracing::warn!(why, from, "the state is set aside and rebuilt from snapshot and log");
-    dir.set_aside()?;
+    // The old state goes once there is a new one: a rebuild that fails can be tried again.
     let place = dir.fresh();
     let store = match latest {
         Some(kept) => import_snapshot(&snapshots.file(&kept), &place, options.store.clone())?,
         None => Store::open(&place, options.store.clone())?,
     };
-    dir.switch_to(&place)?;
+    dir.replace_by(&place)?;
     Ok(store)
 }
 
 /// Has a snapshot written whenever the log since the last one is long enough.
 async fn compact(raft: Raft, log: LogStore, shared: Arc<Shared>) {
     let mut metrics = raft.data_metrics();
-    let (mut at, mut snapshot) = (0, None);
+    // What was found at the start counts too: a node that is restarted often compacts all the same.
+    let (mut at, mut snapshot) = (0, metrics.borrow().snapshot);
     loop {
         tokio::time::sleep(COMPACT_CHECK).await;
         if metrics.has_changed().is_err() {

@@ -60,7 +60,23 @@ pub(crate) struct Snapshots {
 impl Snapshots {
     pub(crate) fn open(dir: &Path) -> Result<Arc<Self>, Error> {
         fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        Ok(Arc::new(Self { dir: dir.to_owned() }))
+        let this = Self { dir: dir.to_owned() };
+        this.drop_unfinished()?;
+        Ok(Arc::new(this))
+    }
+
+    /// Drops what a crash left while a snapshot was being written or replaced.
+    fn drop_unfinished(&self) -> Result<(), Error> {
+        let names = RealFiles.list(&self.dir).map_err(Error::file(&self.dir))?;
+        for name in &names {
+            let meta = name.strip_suffix(".snap").map(|name| format!("{name}.meta"));
+            let no_meta = meta.is_some_and(|meta| !names.contains(&meta));
+            if name.ends_with(".new") || no_meta {
+                let path = self.dir.join(name);
+                RealFiles.remove(&path).map_err(Error::file(&path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Where a snapshot is written before it counts.

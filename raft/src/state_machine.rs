@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use notty_storage::{Flusher, Outcome, Store, StoreOptions, View, import_snapshot};
+use notty_storage::{Outcome, Store, StoreOptions, View, import_snapshot};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
 };
@@ -78,15 +78,19 @@ impl StateDir {
         replace(&RealFiles, &path, name.as_bytes()).map_err(Error::file(&path))
     }
 
-    /// Sets the present state aside, for someone to look at; the one before it is dropped.
-    pub(crate) fn set_aside(&self) -> Result<(), Error> {
-        let (current, aside) = (self.current()?, self.dir.join("set-aside"));
-        self.remove(&aside)?;
-        if current.exists() {
-            std::fs::rename(&current, &aside).map_err(Error::file(&current))?;
+    /// Makes a new state the one that counts, and sets the present one aside, for someone to look
+    /// at; the one before it is dropped. The mark of suspicion goes last: until then a crash has
+    /// the state rebuilt once more.
+    pub(crate) fn replace_by(&self, place: &Path) -> Result<(), Error> {
+        let (old, aside) = (self.current()?, self.dir.join("set-aside"));
+        self.switch_to(place)?;
+        if old.exists() && old != place {
+            self.remove(&aside)?;
+            std::fs::rename(&old, &aside).map_err(Error::file(&old))?;
         }
         let suspect = self.dir.join("SUSPECT");
-        RealFiles.remove(&suspect).map_err(Error::file(&suspect))
+        RealFiles.remove(&suspect).map_err(Error::file(&suspect))?;
+        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))
     }
 
     fn remove(&self, place: &Path) -> Result<(), Error> {
@@ -165,20 +169,28 @@ impl Shared {
         self.store.lock().hash()
     }
 
-    pub(crate) fn flush(&self) -> Result<(), Error> {
+    /// Flushes the state. A flush that fails is the end at once: sled would wait for it for ever
+    /// when it is closed.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
         let flusher = self.store.lock().flusher();
-        Ok(flusher.flush()?)
+        self.guarded(|| Ok(flusher.flush()?))
     }
 
     pub(crate) fn mark_suspect(&self) {
         self.state_dir.mark_suspect();
     }
 
-    /// Runs work on the state; a panic inside it marks the state suspect, any fault is the end.
+    /// Runs work on the state; a panic or damage inside it marks the state suspect, any fault is
+    /// the end.
     fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
         let error = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => {
+                if error.is_damaged_state() {
+                    self.state_dir.mark_suspect();
+                }
+                error.to_string()
+            }
             Err(_) => {
                 self.state_dir.mark_suspect();
                 "panic inside the state; the next start rebuilds it from snapshot and log".into()
@@ -244,7 +256,16 @@ impl Shared {
     fn build_snapshot(&self) -> Result<Snapshot, Error> {
         let name = uuid::Uuid::new_v4().simple().to_string();
         let aside = self.snapshots.aside(&name);
-        let mut export = self.store.lock().begin_export(&aside)?;
+        let built = self.write_snapshot(&name, &aside);
+        if built.is_err() {
+            // What is half written would take the room that is needed to go on.
+            let _ = RealFiles.remove(&aside);
+        }
+        built
+    }
+
+    fn write_snapshot(&self, name: &str, aside: &Path) -> Result<Snapshot, Error> {
+        let mut export = self.store.lock().begin_export(aside)?;
         let copied = loop {
             match export.copy_some() {
                 Ok(true) => {}
@@ -263,7 +284,7 @@ impl Shared {
         flusher.flush()?;
         let position = Position::from_marker(Some(&summary.marker))?;
         self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
-        let kept = self.snapshots.keep(&name, position, summary.hash, summary.bytes)?;
+        let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
         tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
         Ok(self.snapshots.present(&kept))
     }
@@ -283,15 +304,10 @@ impl StateMachine {
         if !due || self.flusher.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
         }
-        let fatal = self.shared.fatal.clone();
-        let flush = move || report_flush(&flusher, &fatal);
+        let shared = self.shared.clone();
+        // What is wrong is told by `guarded`, which ends the process.
+        let flush = move || drop(shared.guarded(|| Ok(flusher.flush()?)));
         self.flusher = std::thread::Builder::new().name("notty-flush".into()).spawn(flush).ok();
-    }
-}
-
-fn report_flush(flusher: &Flusher, fatal: &Fatal) {
-    if let Err(error) = flusher.flush() {
-        fatal(&error.to_string());
     }
 }
 

@@ -87,13 +87,7 @@ async fn a_snapshot_lets_the_log_go_and_a_destroyed_state_is_rebuilt() -> Result
     for n in 0..20 {
         node.act(register(&format!("p{n}"))).await?;
     }
-    node.snapshot().await?;
-    let mut waited = 0;
-    while node.status().snapshot_index == 0 {
-        tokio::task::yield_now().await;
-        waited += 1;
-        anyhow::ensure!(waited < 10_000_000, "no snapshot came");
-    }
+    snapshot(&node).await?;
     node.act(register("later")).await?;
     let before = postmen(&node);
     node.stop().await?;
@@ -155,6 +149,85 @@ async fn a_state_above_log_and_snapshot_refuses_to_start() -> Result {
     std::fs::remove_dir_all(dir.path().join("log"))?;
     let error = Node::open(dir.path(), options()).await.err().expect("refused");
     assert!(error.to_string().contains("above the log"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_gone_is_not_begun_anew() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    node.act(register("a")).await?;
+    node.stop().await?;
+    drop(node);
+    // As after a crash before the state was flushed for the first time.
+    std::fs::remove_dir_all(dir.path().join("log"))?;
+    std::fs::remove_dir_all(dir.path().join("state"))?;
+    let error = Node::open(dir.path(), options()).await.err().expect("refused");
+    assert!(error.to_string().contains("its log is gone"), "{error}");
+    Ok(())
+}
+
+/// Writes a snapshot and waits for it.
+async fn snapshot(node: &Node) -> Result {
+    node.snapshot().await?;
+    let mut waited = 0;
+    while node.status().snapshot_index == 0 {
+        tokio::task::yield_now().await;
+        waited += 1;
+        anyhow::ensure!(waited < 10_000_000, "no snapshot came");
+    }
+    Ok(())
+}
+
+fn damage(path: &Path) -> Result<Vec<u8>> {
+    let whole = std::fs::read(path)?;
+    std::fs::write(path, whole.iter().map(|b| b ^ 0x55).collect::<Vec<_>>())?;
+    Ok(whole)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_fails_keeps_the_state_for_the_next_try() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    node.act(register("a")).await?;
+    snapshot(&node).await?;
+    node.mark_suspect();
+    node.stop().await?;
+    drop(node);
+    let snapshots = std::fs::read_dir(dir.path().join("snapshots"))?;
+    let paths = snapshots.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let file = paths.iter().find(|path| path.extension().is_some_and(|e| e == "snap"));
+    let file = file.expect("a snapshot");
+    let whole = damage(file)?;
+    for _ in 0..3 {
+        let error = Node::open(dir.path(), options()).await.err().expect("refused");
+        assert!(error.to_string().contains("snapshot"), "{error}");
+        let kept = std::fs::read_dir(dir.path().join("state"))?.count();
+        assert!(kept >= 2, "the state and its mark are kept");
+    }
+    std::fs::write(file, whole)?;
+    let node = open(dir.path()).await?;
+    assert_eq!(postmen(&node), ["a"]);
+    assert!(dir.path().join("state/set-aside").exists());
+    assert!(!dir.path().join("state/SUSPECT").exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_of_a_snapshot_is_dropped() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    node.act(register("a")).await?;
+    snapshot(&node).await?;
+    node.stop().await?;
+    drop(node);
+    let snapshots = dir.path().join("snapshots");
+    for name in ["half.new", "no-meta.snap"] {
+        std::fs::write(snapshots.join(name), b"half")?;
+    }
+    let _node = open(dir.path()).await?;
+    let left = std::fs::read_dir(&snapshots)?.count();
+    assert_eq!(left, 2, "the snapshot and its meta");
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl Tokens {
         let same = |token: &&TokenConfig| {
             bool::from(token.token.expose().as_bytes().ct_eq(given.as_bytes()))
         };
-        self.0.iter().filter(same).last()
+        self.0.iter().fold(None, |found, token| if same(&token) { Some(token) } else { found })
     }
 }
 
@@ -84,6 +84,12 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
 
 /// Waits until the state reflects what the request asks for.
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
+    if !api.node.has_caught_up() && !is_open(uri.path()) {
+        let detail = "the node still applies what it knew before it was started";
+        return Err(
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
+        );
+    }
     if let Some(value) = headers.get("notty-min-index") {
         let index = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
         let Some(index) = index else {

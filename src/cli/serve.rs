@@ -1,11 +1,14 @@
 //! `notty serve`: a node, until it is told to stop.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{LogArgs, runtime};
 use crate::{config::Config, server::Server, surroundings::Surroundings, telemetry};
+
+/// How long a stop may take: what runs services kills those that take longer than 20 s or so.
+const STOP: Duration = Duration::from_secs(19);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
@@ -60,9 +63,13 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: requests on their way end, the rest is handed back");
-    let stopping = server.stop();
+    let stopping = tokio::time::timeout(STOP, server.stop());
     tokio::select! {
-        stopped = stopping => stopped?,
+        stopped = stopping => match stopped {
+            Ok(stopped) => stopped?,
+            // All that was acknowledged is on the disk, and leases run out by themselves.
+            Err(_) => tracing::warn!("not all could be closed in time; the next start goes on"),
+        },
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
     }
     tracing::info!("stopped");

@@ -56,7 +56,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// How far apart the clocks of leader and postman may be, in milliseconds.
 const CLOCKS_MS: i64 = 2_000;
 /// How long stopping waits for requests on their way.
-const STOP_REQUESTS: Duration = Duration::from_secs(14);
+const STOP_REQUESTS: Duration = Duration::from_secs(13);
 /// How long stopping waits for the last reports after that.
 const STOP_REPORTS: Duration = Duration::from_secs(3);
 

@@ -64,6 +64,12 @@ impl Error {
         matches!(self, Error::Sled { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock)
     }
 
+    /// Whether records do not decode or contradict each other, rather than a fault of the disk.
+    pub fn is_damage(&self) -> bool {
+        use Error::{Contradiction, Format, Record, Trailing};
+        matches!(self, Format { .. } | Record { .. } | Trailing { .. } | Contradiction { .. })
+    }
+
     pub(crate) fn sled(context: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         move |source| Error::Sled { context, source }
     }

@@ -39,6 +39,9 @@ const FRAME_BYTES: usize = 64 * 1024 * 1024;
 /// large one.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Bytes restored between two flushes.
+const RESTORE_FLUSH_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Keys and values.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -239,6 +242,24 @@ pub fn import_snapshot(
 ) -> Result<Store, Error> {
     let mut frames = Frames::open(path)?;
     let mut store = Store::open(into_dir, options.clone())?;
+    let meta = match copy_into(&mut store, &mut frames) {
+        Ok(meta) => meta,
+        Err(error) => {
+            store.leak();
+            return Err(error);
+        }
+    };
+    drop(store);
+    let store = Store::open(into_dir, options)?;
+    let found: Meta = store.view().read().get_or_default(&MetaKey)?;
+    if found != meta {
+        return Err(frames.damage("the state built from it stands elsewhere"));
+    }
+    Ok(store)
+}
+
+/// Takes in all frames; what the footer says.
+fn copy_into(store: &mut Store, frames: &mut Frames) -> Result<Meta, Error> {
     let meta = loop {
         match frames.next()? {
             Frame::Copy(pairs) => {
@@ -248,17 +269,15 @@ pub fn import_snapshot(
             Frame::Change(writes) => store.restore(&writes.into_iter().collect())?,
             Frame::Footer { meta, .. } => break meta,
         }
+        // What is not flushed is held in memory.
+        if store.unflushed_bytes() >= RESTORE_FLUSH_BYTES {
+            store.flush()?;
+        }
     };
     frames.expect_end()?;
     store.restore(&Writes::from([(MetaKey.bytes(), Some(codec::encode(&meta)))]))?;
     store.flush()?;
-    drop(store);
-    let store = Store::open(into_dir, options)?;
-    let found: Meta = store.view().read().get_or_default(&MetaKey)?;
-    if found != meta {
-        return Err(frames.damage("the state built from it stands elsewhere"));
-    }
-    Ok(store)
+    Ok(meta)
 }
 
 /// The marker of a snapshot, from its footer; the whole file is checked on the way.

@@ -197,6 +197,12 @@ impl Store {
         self.flusher().flush()
     }
 
+    /// Lets go of it without closing it, after a fault of the disk: sled flushes when it is closed,
+    /// and waits for ever for a flush that failed. Its memory stays taken.
+    pub(crate) fn leak(self) {
+        std::mem::forget(self);
+    }
+
     /// A handle that flushes beside applying.
     pub fn flusher(&self) -> Flusher {
         Flusher { shared: self.shared.clone() }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -11,6 +11,9 @@ use super::eventually;
 
 /// How long a process may take to say where it listens.
 const START: Duration = Duration::from_secs(30);
+
+/// How long a command that ends by itself may take.
+const RUN: Duration = Duration::from_secs(30);
 
 /// The binary, with nothing of this process's environment that could change what it does.
 pub fn notty() -> Command {
@@ -35,11 +38,20 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Runs a command to its end.
+    /// Runs a command to its end, which must come in time.
     pub fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().expect("notty runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("notty writes UTF-8");
-        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("notty runs");
+        let stdout = read_all(child.stdout.take().expect("piped"));
+        let stderr = read_all(child.stderr.take().expect("piped"));
+        // Both streams end with the process.
+        let ended = stdout.recv_timeout(RUN).and_then(|out| Ok((out, stderr.recv_timeout(RUN)?)));
+        let Ok((stdout, stderr)) = ended else {
+            child.kill().expect("the process is there");
+            panic!("not ended within {RUN:?}: {command:?}: {:?}", stderr.recv_timeout(RUN));
+        };
+        let status = child.wait().expect("it ends");
+        Self { code: status.code(), stdout, stderr }
     }
 
     /// The one line that it wrote to stderr when it failed with a status.
@@ -111,6 +123,18 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Reads a stream to its end, aside.
+fn read_all(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("notty writes UTF-8");
+        // Whoever waited may have given up.
+        let _ = sender.send(text);
+    });
+    receiver
 }
 
 /// Keeps the lines of a stream, and tells the first address among them.

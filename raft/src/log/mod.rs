@@ -67,6 +67,8 @@ pub struct Log {
     segments: VecDeque<Segment>,
     torn: Option<Torn>,
     ends_in_part: bool,
+    /// Where the last write begins in the last segment, as it was found.
+    last_write_at: Option<u64>,
     last: Option<LogId>,
     next_write: u64,
     cache: VecDeque<(LogEntry, usize)>,
@@ -102,6 +104,7 @@ impl Log {
             segments: VecDeque::new(),
             torn: None,
             ends_in_part: false,
+            last_write_at: None,
             last: None,
             next_write: 1,
             cache: VecDeque::new(),
@@ -124,6 +127,7 @@ impl Log {
             last_place = read.last_place.or(last_place);
             if let Some(segment) = read.segment {
                 self.join(segment, read.last)?;
+                self.last_write_at = read.last_write_at;
             }
             self.torn = read.torn;
         }
@@ -173,28 +177,35 @@ impl Log {
         Err(Error::Damage { path: path.unwrap_or_else(|| self.dir.clone()), at, what })
     }
 
-    /// Cuts a torn write, if there is one above the state's position. Call it once, before
-    /// anything is appended.
+    /// Cuts a torn write, if there is one above the state's position, and makes sure that the last
+    /// write is on the disk. Call it once, before anything is appended.
     pub fn settle(&mut self, applied: Option<LogId>) -> Result<(), Error> {
-        let Some(torn) = self.torn.take() else {
-            // A crash came between a truncation and its mark.
-            return if self.ends_in_part { self.mark_cut() } else { Ok(()) };
-        };
-        let applied = applied.map(|applied| applied.index);
-        self.torn = Some(torn.clone());
-        self.refuse_below(applied, "state's position")?;
-        self.torn = None;
-        tracing::warn!(file = %torn.path.display(), at = torn.at,
-            "the log's last write was torn by a crash before it was acknowledged; it is cut");
-        if torn.whole_file {
-            self.files.remove(&torn.path).map_err(Error::file(&torn.path))?;
-        } else {
-            let file = self.files.open(&torn.path).map_err(Error::file(&torn.path))?;
-            file.cut(torn.at).map_err(Error::file(&torn.path))?;
-            file.sync().map_err(Error::file(&torn.path))?;
+        let mut ends_in_part = self.ends_in_part;
+        if let Some(torn) = self.torn.clone() {
+            self.refuse_below(applied.map(|applied| applied.index), "state's position")?;
+            tracing::warn!(file = %torn.path.display(), at = torn.at,
+                "the log's last write was torn by a crash before it was acknowledged; it is cut");
+            self.cut(&torn)?;
+            self.torn = None;
+            ends_in_part |= !torn.whole_file;
+        }
+        if let (Some(tail), Some(from)) = (self.segments.back(), self.last_write_at) {
+            tail.write_again(from)?;
+        }
+        // Otherwise a crash came between a truncation and its mark.
+        if ends_in_part {
             self.mark_cut()?;
         }
         self.files.sync_dir(&self.dir).map_err(Error::file(&self.dir))
+    }
+
+    fn cut(&self, torn: &Torn) -> Result<(), Error> {
+        if torn.whole_file {
+            return self.files.remove(&torn.path).map_err(Error::file(&torn.path));
+        }
+        let file = self.files.open(&torn.path).map_err(Error::file(&torn.path))?;
+        file.cut(torn.at).map_err(Error::file(&torn.path))?;
+        file.sync().map_err(Error::file(&torn.path))
     }
 
     /// Ends a write that lost a part of its records, so that what follows can be told from it.

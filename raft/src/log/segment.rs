@@ -51,6 +51,8 @@ pub(crate) struct Read {
     pub(crate) torn: Option<Torn>,
     pub(crate) last: Option<LogId>,
     pub(crate) last_place: Option<Place>,
+    /// Where the last write begins.
+    pub(crate) last_write_at: Option<u64>,
 }
 
 /// Reads and checks a segment file. Only the log's last file may end in a torn write.
@@ -87,6 +89,9 @@ pub(crate) fn read(
         };
         if read.last_place.or(before).is_some_and(|last| record.place.write < last.write) {
             return damage(at, "a record is older than the one before it");
+        }
+        if read.last_place.is_none_or(|last| last.write < record.place.write) {
+            read.last_write_at = Some(at as u64);
         }
         read.last_place = Some(record.place);
         let len = HEAD_BYTES + record.payload.len();
@@ -150,6 +155,16 @@ impl Segment {
             at += *len as u64;
         }
         Ok(())
+    }
+
+    /// Writes what stands from an offset on once more and syncs it: a process may have died, or a
+    /// sync may have failed, after the bytes came to the system's memory and before they came to
+    /// the disk, and after a sync that failed the system no longer counts them as unwritten.
+    pub(crate) fn write_again(&self, from: u64) -> Result<(), Error> {
+        let mut bytes = vec![0; (self.bytes - from) as usize];
+        self.file.read_at(from, &mut bytes).map_err(Error::file(&self.path))?;
+        self.file.write_at(from, &bytes).map_err(Error::file(&self.path))?;
+        self.unsynced().sync()
     }
 
     /// Its file, to be synced.

@@ -78,6 +78,26 @@ fn what_was_not_synced_may_be_lost_in_any_part_and_is_cut() {
 }
 
 #[test]
+fn what_a_process_left_unsynced_is_on_the_disk_once_the_log_is_open_again() {
+    // Small segments: what comes after the reopening goes to another file.
+    for segment_bytes in [100, 1_000_000] {
+        let files = MemoryFiles::new();
+        let mut log = open(&files, segment_bytes).expect("opens");
+        log.save_vote(Vote::new_committed(1, 1)).expect("is saved");
+        append(&mut log, 0..3);
+        // The process dies before the sync; the system keeps what was written.
+        let _never_synced = log.append((3..7).map(entry).collect()).expect("is written");
+        drop(log);
+        let mut log = open(&files, segment_bytes).expect("opens again");
+        check_holds(&log, 0..7);
+        append(&mut log, 7..9);
+        drop(log);
+        files.crash(|_| 0);
+        check_holds(&open(&files, segment_bytes).expect("opens after the power came back"), 0..9);
+    }
+}
+
+#[test]
 fn a_sync_that_fails_is_an_error() {
     let files = MemoryFiles::new();
     let mut log = filled(&files);

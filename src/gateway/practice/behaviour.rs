@@ -88,7 +88,7 @@ impl Behaviour {
         } else if within(self.hang_per_mille) {
             Act::Hang
         } else if within(self.reset_per_mille) {
-            if draw / 1000 % 2 == 0 { Act::ResetBefore } else { Act::ResetAfter }
+            if (draw / 1000).is_multiple_of(2) { Act::ResetBefore } else { Act::ResetAfter }
         } else {
             Act::Take
         }
