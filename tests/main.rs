@@ -10,4 +10,5 @@ mod faults;
 mod gateway;
 mod sending;
 mod stopping;
+mod tidy;
 mod tls;
