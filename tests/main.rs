@@ -14,4 +14,5 @@ mod gateway;
 mod openapi;
 mod sending;
 mod stopping;
+mod tidy;
 mod tls;

@@ -76,7 +76,7 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let balanced = show_balance(&stats, &practice, args.customers, seconds);
     if !args.exit {
         out::line("serving until Ctrl-C");
-        tokio::signal::ctrl_c().await?;
+        process::told_to_stop().await?;
     }
     server.stop().await?;
     if !balanced {

@@ -55,6 +55,10 @@ enum Command {
     Export(export::ExportArgs),
     /// Follow a mailing until it is caught up or ends
     Watch(watch::WatchArgs),
+    /// Say whether a node can serve: status 0 if it can, 1 if not
+    ///
+    /// For health checks of containers, where there is nothing else to ask with.
+    Healthcheck(ApiArgs),
     /// Say whether a configuration file is right, and where it is not
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
@@ -100,6 +104,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Healthcheck(args) => runtime()?.block_on(healthcheck(&args)),
         Command::CheckConfig(args) => check_config(&args),
         Command::Openapi => {
             out::line(&api::openapi().to_pretty_json()?);
@@ -107,6 +112,13 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         }
         Command::Bench(args) => bench::run(&args),
     }
+}
+
+async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
+    let ready = client::Client::new(&args.api)?.is_ready().await;
+    anyhow::ensure!(ready, "{} is not ready, or not there; see --api", args.api);
+    out::line(&format!("{}: ready", args.api));
+    Ok(())
 }
 
 fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{out, runtime};
 use crate::gateway::practice::{Behaviour, Practice};
@@ -59,9 +62,18 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         ));
         tokio::select! {
             served = practice.serve(listener) => Ok(served?),
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            stopped = told_to_stop() => stopped,
         }
     })
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(super) async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
 }
 
 /// A process of this same binary, killed when it is let go.

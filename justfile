@@ -1,0 +1,35 @@
+# `just verify` is what a change must pass; it writes nothing. `.ci/run` does the same.
+
+# List the recipes
+default:
+    @just --list
+
+# Format, lints, docs, tests: what lands or rejects a change
+verify:
+    bash .ci/run
+
+# Licences, sources and the walls between the packages (needs cargo-deny)
+deny:
+    cargo deny check bans licenses sources
+
+# Mend what can be mended by itself
+fix:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --fix --allow-dirty
+
+# All tests, or those whose name contains FILTER
+test FILTER="":
+    cargo test --workspace -- {{FILTER}}
+
+# The stories of the state's rules; with UPDATE_SCRIPTS=1 they are written anew
+stories:
+    cargo test -p notty-storage --test scripts
+
+# The figures of the README
+bench:
+    cargo build --release
+    ./target/release/notty bench dispatch
+
+# Renew the snapshot of the OpenAPI document
+openapi:
+    cargo run --quiet -- openapi > tests/openapi.json
