@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
 use http_body_util::BodyExt;
 use notty_raft::ProposeError;
 use notty_storage::{
@@ -267,7 +267,13 @@ impl Import {
             self.collect().await?;
         }
         let (put, lines) = std::mem::take(&mut self.batch).put();
-        self.in_flight.push_back(tokio::spawn(write(self.api.clone(), put, lines)));
+        let mut writing = Box::pin(write(self.api.clone(), put, lines));
+        // Proposed here and now: of two rows with the same id, the last one must count.
+        let task = match writing.as_mut().now_or_never() {
+            Some(written) => tokio::spawn(async { written }),
+            None => tokio::spawn(writing),
+        };
+        self.in_flight.push_back(task);
         Ok(())
     }
 

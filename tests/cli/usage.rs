@@ -63,26 +63,29 @@ fn the_commands_of_a_cluster_explain_themselves() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_right() {
-    for args in [
-        &["nonsense"][..],
-        &[],
-        &["--nonsense"],
-        &["import"],
-        &["import", "a", "b"],
-        &["export"],
-        &["export", "letters"],
-        &["watch"],
-        &["watch", "x", "--api"],
-        &["serve", "--log-format", "xml"],
-        &["serve", "data"],
-        &["gateway", "--speed", "9"],
-        &["check-config", "--strict"],
+    for (args, told) in [
+        (&["nonsense"][..], "nonsense"),
+        (&["--nonsense"], "--nonsense"),
+        (&["import"], "<FILE>"),
+        (&["import", "a", "b"], "'b'"),
+        (&["export"], "<WHAT>"),
+        (&["export", "letters"], "customers, messages"),
+        (&["watch"], "<MAILING>"),
+        (&["watch", "x", "--api"], "--api"),
+        (&["serve", "--log-format", "xml"], "text, json"),
+        (&["serve", "data"], "'data'"),
+        (&["gateway", "--speed", "9"], "--speed"),
+        (&["check-config", "--strict"], "--strict"),
     ] {
         let ended = run(args);
-        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        let line = ended.one_line(2);
         assert_eq!(ended.stdout, "", "{args:?}");
-        assert!(ended.stderr.contains("Usage"), "{args:?}: {ended:?}");
+        assert!(line.starts_with("notty: ") && line.contains(told), "{args:?}: {line}");
+        assert!(line.contains("--help"), "the way out: {line}");
     }
+    let ended = run(&[]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("Usage") && ended.stderr.contains("serve"), "{ended:?}");
 }
 
 #[test]
