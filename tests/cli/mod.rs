@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod gateway;
+mod serve;
 mod usage;
 mod watch;
 
