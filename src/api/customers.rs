@@ -274,7 +274,10 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let filter = CustomerFilter {
         tag: params.parse("tag", Filter::parse).unwrap_or_else(any),
         operator: params.parse("operator", Filter::parse).unwrap_or_else(any),
-        phone: params.parse("phone", Filter::parse).unwrap_or_else(any),
+        // No phone has a space: it is a `+` that was not encoded.
+        phone: params
+            .parse("phone", |text| Filter::parse(&text.replace(' ', "+")))
+            .unwrap_or_else(any),
     };
     let limit = params.limit();
     let after = params.after();

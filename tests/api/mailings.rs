@@ -225,6 +225,23 @@ async fn a_mailing_that_has_not_started_may_change_in_everything_but_its_id() {
 }
 
 #[tokio::test]
+async fn a_started_mailing_may_be_replaced_by_what_created_it() {
+    let node = Setup::new().start().await;
+    // With times finer than those that are kept.
+    let fields = json!({ "start": "2026-01-01T03:00:00.123456789+03:00",
+        "end": "2090-01-01T00:00:00.987654321Z" });
+    let body = mailing("same", fields);
+    node.client.post("/mailings", &body).await.expect(201);
+    node.until_field("same", "status", json!("active")).await;
+    let before = node.client.get("/mailings/same").await.expect(200);
+    let after = node.client.put("/mailings/same", &body).await.expect(200);
+    assert_eq!(after, before);
+    let mut other = body;
+    other["start"] = json!("2026-01-01T00:00:01Z");
+    node.client.put("/mailings/same", &other).await.problem(409, "mailing_started");
+}
+
+#[tokio::test]
 async fn a_mailing_stands_as_people_told_it_to() {
     let node = Setup::new().start().await;
     node.mail("told", json!({})).await;
