@@ -1,6 +1,6 @@
 //! What is due: pure decisions over the state and the time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use notty_storage::{
     Action, Error, Reader, Source, Timestamp, limits,
@@ -23,6 +23,8 @@ const ACTIONS: usize = 64;
 pub struct Policy<'a> {
     /// Messages to have ready in each mailing.
     pub ahead: u64,
+    /// Mailings whose last grant found nothing: whatever seems ready in them is not.
+    pub barren: &'a BTreeSet<MailingNumber>,
     /// For how long messages of finished mailings are kept, in milliseconds.
     pub retention_ms: i64,
     /// The time zones.
@@ -112,6 +114,9 @@ fn needs_expansion(
     let caught_up = cursor.customer >= numbers.customers && cursor.change >= numbers.changes;
     if record.started_at.is_none() || record.paused || record.spec.end <= now || caught_up {
         return Ok(false);
+    }
+    if policy.barren.contains(&mailing.number) {
+        return Ok(true);
     }
     let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
     let ready = work::ready(reader, mailing, zones.as_deref(), now, policy.ahead)?;

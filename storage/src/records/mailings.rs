@@ -81,6 +81,17 @@ pub struct Block {
     pub sending: u32,
     /// No failed message is due before this.
     pub due: Timestamp,
+    /// The zones of created messages, as bits.
+    pub created_zones: u64,
+    /// The zones of failed messages, as bits.
+    pub failed_zones: u64,
+}
+
+impl Block {
+    /// Whether a grant at `at` for some zones, as bits, may find something here.
+    pub fn is_ready(&self, at: Timestamp, zones: u64) -> bool {
+        self.created_zones & zones != 0 || (self.failed_zones & zones != 0 && self.due <= at)
+    }
 }
 
 /// How far a mailing has come.
@@ -96,6 +107,9 @@ pub struct Progress {
     pub first_open: u32,
     /// A summary of each block of heads, from the first.
     pub blocks: Vec<Block>,
+    /// The batch at which grants begin to look, and since when: where one opened as many batches
+    /// in vain as it may, so that those do not hide what follows them.
+    pub skip: Option<(u32, Timestamp)>,
     /// Batches whose messages were added to their customers' totals, from the first.
     pub folded: u32,
     /// Batches whose messages are gone, from the first.
