@@ -147,7 +147,8 @@ impl PostOffice {
         let mut acted = false;
         for done in futures_util::future::join_all(proposals).await {
             match done {
-                Ok(()) => acted = true,
+                // A look that only proposed what was refused would do the same again at once.
+                Ok(executed) => acted |= executed,
                 Err(error) => {
                     tracing::debug!(%error, "the post office could not act");
                     return PAUSE;
@@ -179,17 +180,18 @@ impl PostOffice {
         Ok(agenda)
     }
 
-    /// Proposes one action; that it no longer fits the state is no error.
-    async fn act(&self, action: Action) -> Result<(), ProposeError> {
+    /// Proposes one action, and says whether it was executed; that it no longer fits the state is
+    /// no error.
+    async fn act(&self, action: Action) -> Result<bool, ProposeError> {
         let diary = diary_line(&action);
         match self.node.act(action).await {
             Ok(_) => {
                 if let Some((mailing, what)) = diary {
                     tracing::info!(mailing.number = mailing.0, "mailing {mailing} {what}");
                 }
-                Ok(())
+                Ok(true)
             }
-            Err(ProposeError::Rejected { .. }) => Ok(()),
+            Err(ProposeError::Rejected { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -12,9 +12,7 @@ use crate::{
     command::{Rejection, Reply},
     error::Error,
     keys::{ChangesKey, CustomerColumnsKey, NumbersKey},
-    limits::{
-        BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, MAILING_BATCHES,
-    },
+    limits::{BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS},
     model::{MailingNumber, MailingSpec, Status},
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
     source::Source,
@@ -115,7 +113,7 @@ pub(super) fn expand(
     if edit.progress.cursor != cursor {
         return Err(Rejection::CursorMoved { cursor: edit.progress.cursor }.into());
     }
-    if edit.progress.batches >= MAILING_BATCHES {
+    if edit.progress.is_exhausted() {
         return Err(Rejection::Exhausted.into());
     }
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
@@ -135,6 +133,8 @@ pub(super) fn expand(
         return Err(Rejection::NothingToDo.into());
     };
     edit.progress.cursor = next;
+    let caught_up = next.customer >= bounds.customer && next.change >= bounds.change;
+    edit.progress.caught_up_at = caught_up.then_some(changes.at());
     let messages = members.len() as u32;
     if messages > 0 {
         let status = if record.ended.is_some() { Status::Expired } else { Status::Created };

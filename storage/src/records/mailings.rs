@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MAILING_BATCHES;
 use crate::model::{Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, Timestamp};
 
 /// How far a mailing has looked at the customers.
@@ -101,6 +102,8 @@ pub struct Progress {
     pub counts: Counts,
     /// How far it has looked at the customers.
     pub cursor: Cursor,
+    /// When it last came to the end of what there was to look at; none while there was more.
+    pub caught_up_at: Option<Timestamp>,
     /// The next batch's number.
     pub batches: u32,
     /// Blocks of heads below this hold only final messages.
@@ -114,6 +117,19 @@ pub struct Progress {
     pub folded: u32,
     /// Batches whose messages are gone, from the first.
     pub purged: u32,
+}
+
+impl Progress {
+    /// Whether it has no positions left: nothing more is expanded.
+    pub fn is_exhausted(&self) -> bool {
+        self.batches >= MAILING_BATCHES
+    }
+
+    /// Whether all below some bounds was looked at, or nothing more can be.
+    pub fn has_passed(&self, bounds: &Bounds) -> bool {
+        let looked = self.cursor.customer >= bounds.customer && self.cursor.change >= bounds.change;
+        looked || self.is_exhausted()
+    }
 }
 
 /// Which mailings are in which stage of their life, each list in the order of numbers.
