@@ -158,7 +158,7 @@ impl Picked {
     fn push(&mut self, position: u32, attempt: u16) {
         self.count += 1;
         match self.runs.last_mut() {
-            Some(run) if run.attempt == attempt && run.first + u32::from(run.len) == position => {
+            Some(run) if run.attempt == attempt && run.end() == u64::from(position) => {
                 run.len += 1;
             }
             _ => self.runs.push(Run { first: position, len: 1, attempt }),
