@@ -173,7 +173,8 @@ fn tidy<S: Source>(
     let roster = work::roster(source)?;
     // One at a time: tidying must not crowd out sending.
     if let Some(mailing) = roster.settled.first() {
-        actions.push(Action::FoldMailing { mailing: *mailing, batches: SWEEP_BATCHES });
+        let (mailing, batches, blocks) = (*mailing, SWEEP_BATCHES, limits::FOLD_BLOCKS);
+        actions.push(Action::FoldMailing { mailing, batches, blocks });
     }
     for mailing in &roster.folded {
         let Some(until) = kept_until(source, *mailing, retention_ms)? else {

@@ -163,6 +163,8 @@ pub enum Action {
         mailing: MailingNumber,
         /// Batches to touch, at most.
         batches: u32,
+        /// Blocks of customers to touch, at most, but for those of one batch.
+        blocks: u32,
     },
     /// The post office: drops messages of a folded mailing whose retention is over.
     PurgeMailing {

@@ -23,6 +23,9 @@ pub const HEADS_PER_BLOCK: u32 = 32;
 
 /// Customers kept in one block (one record of columns, one of texts).
 pub const CUSTOMERS_PER_BLOCK: u32 = 128;
+/// Blocks of customers that one command adds messages to, at most: as many as the customers of one
+/// batch may lie in. A sparse mailing would touch twenty-five times as many.
+pub const FOLD_BLOCKS: u32 = 1_000;
 /// Customers whose deletion marks share one bitmap record.
 pub const DELETED_PER_BLOCK: u32 = 8_192;
 /// Change numbers kept in one record.

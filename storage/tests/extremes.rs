@@ -186,7 +186,7 @@ fn no_step_of_the_post_office_is_too_long() {
                     let _ = world.act(Action::Expand { mailing, cursor, scan: batches, limit });
                 }
                 let _ = world.act(Action::SweepMailing { mailing, batches });
-                let _ = world.act(Action::FoldMailing { mailing, batches });
+                let _ = world.act(Action::FoldMailing { mailing, batches, blocks: batches });
                 let _ = world.act(Action::PurgeMailing { mailing, batches });
             }
             let _ = world.act(Action::SweepDeleted { batches });

@@ -127,7 +127,11 @@ impl World {
             "end" => Action::EndMailing { mailing: mailing()? },
             "expand" => self.expand(line, mailing()?)?,
             "sweep" => Action::SweepMailing { mailing: mailing()?, batches },
-            "fold" => Action::FoldMailing { mailing: mailing()?, batches },
+            "fold" => Action::FoldMailing {
+                mailing: mailing()?,
+                batches,
+                blocks: line.number("blocks", 1_000)? as u32,
+            },
             "purge" => Action::PurgeMailing { mailing: mailing()?, batches },
             "register" => Action::RegisterPostman {
                 name: PostmanName::parse(line.word(0)?).map_err(|e| e.to_string())?,
