@@ -635,10 +635,7 @@ fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
         });
         let runs = &mut groups[at].1;
         match runs.last_mut() {
-            Some(run)
-                if run.attempt == token.attempt
-                    && run.first + u32::from(run.len) == token.position =>
-            {
+            Some(run) if run.attempt == token.attempt && run.end() == u64::from(token.position) => {
                 run.len += 1;
             }
             _ => runs.push(Run { first: token.position, len: 1, attempt: token.attempt }),
@@ -648,9 +645,7 @@ fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
 }
 
 fn positions(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
-    runs.iter().flat_map(|run| {
-        (run.first..run.first + u32::from(run.len)).map(|position| (position, run.attempt))
-    })
+    runs.iter().flat_map(|run| run.positions().map(|position| (position, run.attempt)))
 }
 
 /// Starts the slots, shared out over the threads.
