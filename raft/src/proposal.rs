@@ -125,3 +125,112 @@ fn tell_all(answers: Vec<oneshot::Sender<Answer>>, error: &ProposeError) {
         let _ = answer.send(Err(error.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use notty_storage::{
+        Action,
+        command::Report,
+        model::{Epoch, LeaseId, MailingNumber, Run, SendResult},
+        records::Cursor,
+    };
+
+    use super::*;
+
+    /// A command that scans customers; `mark` tells it from others.
+    fn scan(mark: u32, scan: u32) -> Action {
+        Action::Expand { mailing: MailingNumber(mark), cursor: Cursor::default(), scan, limit: 1 }
+    }
+
+    fn sweep(mark: u32, batches: u32) -> Action {
+        Action::SweepMailing { mailing: MailingNumber(mark), batches }
+    }
+
+    /// A command of about so many bytes.
+    fn report(mark: u32, bytes: usize) -> Action {
+        let run = Run { first: 0, len: 1, attempt: 1 };
+        Action::Report(Report {
+            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            mailing: MailingNumber(mark),
+            gateway: 1,
+            results: vec![(SendResult::Done, vec![run; bytes / 9])],
+        })
+    }
+
+    fn queue(actions: impl IntoIterator<Item = Action>) -> VecDeque<Waiting> {
+        let waiting =
+            |action: Action| Waiting { command: action.into(), answer: oneshot::channel().0 };
+        actions.into_iter().map(waiting).collect()
+    }
+
+    fn mark(command: &Command) -> u32 {
+        match &command.action {
+            Action::Expand { mailing, .. }
+            | Action::SweepMailing { mailing, .. }
+            | Action::Report(Report { mailing, .. }) => mailing.0,
+            other => panic!("{other:?} is not of these tests"),
+        }
+    }
+
+    /// Fills entries until nothing waits; the marks of each.
+    fn entries(actions: impl IntoIterator<Item = Action>) -> Vec<Vec<u32>> {
+        let mut waiting = queue(actions);
+        let mut entries = Vec::new();
+        while !waiting.is_empty() {
+            let (commands, answers) = fill(&mut waiting);
+            assert_eq!(commands.len(), answers.len());
+            entries.push(commands.iter().map(mark).collect());
+        }
+        entries
+    }
+
+    #[test]
+    fn small_commands_share_an_entry_in_the_order_they_came() {
+        assert_eq!(entries((0..40).map(|n| scan(n, 10))), [(0..40).collect::<Vec<_>>()]);
+    }
+
+    #[test]
+    fn an_entry_scans_no_more_customers_than_its_budget() {
+        let most = limits::ENTRY_CUSTOMERS;
+        let filled = entries([scan(1, most / 2), scan(2, most / 2), scan(3, 1), scan(4, most)]);
+        assert_eq!(filled, [vec![1, 2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn an_entry_touches_no_more_batches_than_its_budget() {
+        let most = limits::ENTRY_BATCHES;
+        let filled = entries([sweep(1, most - 1), sweep(2, 1), sweep(3, 1), sweep(4, most)]);
+        assert_eq!(filled, [vec![1, 2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn an_entry_holds_no_more_bytes_than_its_budget() {
+        let third = limits::ENTRY_BYTES / 3;
+        let filled = entries((0..5).map(|n| report(n, third - 200)));
+        assert_eq!(filled, [vec![0, 1, 2], vec![3, 4]]);
+    }
+
+    #[test]
+    fn an_entry_holds_no_more_commands_than_its_budget() {
+        let count = limits::ENTRY_COMMANDS as u32;
+        let filled = entries((0..count + 1).map(|n| sweep(n, 0)));
+        assert_eq!(filled, [(0..count).collect::<Vec<_>>(), vec![count]]);
+    }
+
+    #[test]
+    fn a_command_beyond_every_budget_goes_alone() {
+        let large = sweep(2, limits::ENTRY_BATCHES * 2);
+        assert_eq!(entries([sweep(1, 1), large, sweep(3, 1)]), [vec![1], vec![2], vec![3]]);
+        let large = scan(2, u32::MAX);
+        assert_eq!(entries([scan(1, 1), large, scan(3, 1)]), [vec![1], vec![2], vec![3]]);
+        let large = report(2, limits::ENTRY_BYTES * 2);
+        assert_eq!(entries([report(1, 9), large, report(3, 9)]), [vec![1], vec![2], vec![3]]);
+    }
+
+    #[test]
+    fn a_small_command_does_not_overtake_one_that_has_to_wait() {
+        let most = limits::ENTRY_CUSTOMERS;
+        let filled = entries([scan(1, most / 2), scan(2, most), sweep(3, 1), scan(4, 1)]);
+        assert_eq!(filled, [vec![1], vec![2, 3], vec![4]]);
+    }
+}

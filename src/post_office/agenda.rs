@@ -1,12 +1,12 @@
 //! What is due: pure decisions over the state and the time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use notty_storage::{
     Action, Error, Reader, Source, Timestamp, limits,
     model::{MailingNumber, Status},
     query::work::{self, OpenMailing},
-    records::Numbers,
+    records::{Cursor, Numbers},
 };
 
 use crate::zones::Zones;
@@ -16,6 +16,11 @@ const SCAN: u32 = limits::ENTRY_CUSTOMERS;
 /// Batches that one sweep touches, at most: half of an entry's budget, so that grants and reports
 /// find room beside it.
 const SWEEP_BATCHES: u32 = limits::ENTRY_BATCHES / 2;
+/// Customers and changes that are looked at once there are so many.
+const GATHERED: u64 = limits::BATCH_MESSAGES as u64;
+/// How long fewer wait for more after a mailing had caught up, in milliseconds; not so long that
+/// they would miss its end.
+const GATHER_MS: i64 = 1_000;
 /// Actions of one look, at most; the rest comes with the next.
 const ACTIONS: usize = 64;
 
@@ -23,6 +28,8 @@ const ACTIONS: usize = 64;
 pub struct Policy<'a> {
     /// Messages to have ready in each mailing.
     pub ahead: u64,
+    /// Mailings whose last grant found nothing: whatever seems ready in them is not.
+    pub barren: &'a BTreeSet<MailingNumber>,
     /// For how long messages of finished mailings are kept, in milliseconds.
     pub retention_ms: i64,
     /// The time zones.
@@ -56,8 +63,10 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
         }
     }
     for mailing in &open {
-        if needs_expansion(reader, mailing, &numbers, now, policy)? {
-            actions.push(expansion(mailing));
+        match expansion_due(mailing, &numbers) {
+            Some(due) if due > now => next = next.min(due),
+            Some(_) if has_room(reader, mailing, now, policy)? => actions.push(expansion(mailing)),
+            _ => {}
         }
         actions.extend(sweep(mailing));
     }
@@ -93,25 +102,43 @@ fn next_moment(mailing: &OpenMailing, now: Timestamp) -> Timestamp {
     later.min().unwrap_or(now.plus_millis(3_600_000))
 }
 
-/// Whether a mailing has customers to look at and too few messages ready.
-fn needs_expansion(
+/// When the customers and changes that a mailing has not looked at are due to be looked at. A few
+/// that came after it had caught up wait for more, so that they do not make a batch each.
+fn expansion_due(mailing: &OpenMailing, numbers: &Numbers) -> Option<Timestamp> {
+    let OpenMailing { record, progress, .. } = mailing;
+    let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
+    let all = Cursor { customer: numbers.customers, change: numbers.changes };
+    let bounds = record.ended.map_or(all, |(_, bounds)| bounds);
+    if record.started_at.is_none() || stopped || progress.has_passed(&bounds) {
+        return None;
+    }
+    let cursor = progress.cursor;
+    let left = u64::from(bounds.customer.saturating_sub(cursor.customer))
+        + bounds.change.saturating_sub(cursor.change);
+    match progress.caught_up_at {
+        Some(at) if record.ended.is_none() && left < GATHERED => {
+            Some(at.plus_millis(GATHER_MS).min(record.spec.end.plus_millis(-GATHER_MS)))
+        }
+        _ => Some(Timestamp::default()),
+    }
+}
+
+/// Whether a mailing that is due to look at customers has too few messages ready.
+fn has_room(
     reader: &Reader<'_>,
     mailing: &OpenMailing,
-    numbers: &Numbers,
     now: Timestamp,
     policy: &Policy<'_>,
 ) -> Result<bool, Error> {
-    let OpenMailing { record, progress, .. } = mailing;
-    let cursor = progress.cursor;
-    if record.cancelled_at.is_some() || record.deleted_at.is_some() {
+    let record = &mailing.record;
+    if record.ended.is_some() {
+        return Ok(true);
+    }
+    if record.paused || record.spec.end <= now {
         return Ok(false);
     }
-    if let Some((_, bounds)) = record.ended {
-        return Ok(cursor.customer < bounds.customer || cursor.change < bounds.change);
-    }
-    let caught_up = cursor.customer >= numbers.customers && cursor.change >= numbers.changes;
-    if record.started_at.is_none() || record.paused || record.spec.end <= now || caught_up {
-        return Ok(false);
+    if policy.barren.contains(&mailing.number) {
+        return Ok(true);
     }
     let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
     let ready = work::ready(reader, mailing, zones.as_deref(), now, policy.ahead)?;
@@ -146,7 +173,8 @@ fn tidy<S: Source>(
     let roster = work::roster(source)?;
     // One at a time: tidying must not crowd out sending.
     if let Some(mailing) = roster.settled.first() {
-        actions.push(Action::FoldMailing { mailing: *mailing, batches: SWEEP_BATCHES });
+        let (mailing, batches, blocks) = (*mailing, SWEEP_BATCHES, limits::FOLD_BLOCKS);
+        actions.push(Action::FoldMailing { mailing, batches, blocks });
     }
     for mailing in &roster.folded {
         let Some(until) = kept_until(source, *mailing, retention_ms)? else {
@@ -172,4 +200,87 @@ fn kept_until<S: Source>(
         (None, Some(settled)) => settled.plus_millis(retention_ms),
         _ => Timestamp::default(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use notty_storage::{
+        limits::MAILING_BATCHES,
+        model::{Filter, MailingId, MailingSpec},
+        records::{MailingRecord, Progress},
+    };
+
+    use super::*;
+
+    const END: i64 = 100_000;
+
+    /// A mailing that started at 0 and stands at a customer.
+    fn running(customer: u32, caught_up_ms: Option<i64>) -> OpenMailing {
+        let spec = MailingSpec {
+            desc: String::new(),
+            text: "Hi".into(),
+            start: Timestamp::default(),
+            end: Timestamp::from_millis(END),
+            tag_filter: Filter::default(),
+            operator_filter: Filter::default(),
+            phone_filter: Filter::default(),
+            send_window: None,
+        };
+        let record = MailingRecord {
+            id: MailingId::parse("m").expect("an id"),
+            spec,
+            created_at: Timestamp::default(),
+            started_at: Some(Timestamp::default()),
+            paused: false,
+            ended: None,
+            cancelled_at: None,
+            deleted_at: None,
+            settled_at: None,
+        };
+        let progress = Progress {
+            cursor: Cursor { customer, change: 5 },
+            caught_up_at: caught_up_ms.map(Timestamp::from_millis),
+            ..Progress::default()
+        };
+        OpenMailing { number: MailingNumber(1), record, progress }
+    }
+
+    fn due_ms(mailing: &OpenMailing, customers: u32, changes: u64) -> Option<i64> {
+        let numbers = Numbers { customers, changes, ..Numbers::default() };
+        expansion_due(mailing, &numbers).map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn a_mailing_that_has_just_started_looks_at_once() {
+        assert_eq!(due_ms(&running(0, None), 3, 5), Some(0));
+    }
+
+    #[test]
+    fn a_few_that_come_later_are_gathered_for_a_second() {
+        assert_eq!(due_ms(&running(3, Some(5_000)), 4, 5), Some(6_000));
+        assert_eq!(due_ms(&running(3, Some(5_000)), 3, 6), Some(6_000));
+        assert_eq!(due_ms(&running(3, Some(5_000)), 500, 504), Some(6_000));
+    }
+
+    #[test]
+    fn many_that_come_later_are_looked_at_at_once() {
+        assert_eq!(due_ms(&running(3, Some(5_000)), 503, 505), Some(0));
+    }
+
+    #[test]
+    fn nobody_waits_beyond_the_end() {
+        assert_eq!(due_ms(&running(3, Some(END - 1_500)), 4, 5), Some(END - 1_000));
+        let mut ended = running(3, Some(END - 10));
+        let bounds = Cursor { customer: 4, change: 5 };
+        ended.record.ended = Some((Timestamp::from_millis(END), bounds));
+        assert_eq!(due_ms(&ended, 9, 9), Some(0));
+    }
+
+    #[test]
+    fn nothing_is_due_where_nothing_is_left() {
+        assert_eq!(due_ms(&running(3, Some(5_000)), 3, 5), None);
+        let mut exhausted = running(3, None);
+        exhausted.progress.batches = MAILING_BATCHES;
+        assert_eq!(due_ms(&exhausted, 9_000, 5), None);
+    }
 }

@@ -8,7 +8,11 @@
 pub mod agenda;
 pub mod grants;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use notty_raft::{Clock, Node, ProposeError};
 use notty_storage::{
@@ -86,6 +90,8 @@ struct Desk {
     /// When each mailing was last served, as a rising number.
     served: HashMap<MailingNumber, u64>,
     turn: u64,
+    /// Mailings whose last grant found nothing, until one more batch of theirs is asked for.
+    barren: BTreeSet<MailingNumber>,
     /// Messages granted lately, for how far ahead to expand.
     pace: grants::Pace,
 }
@@ -98,6 +104,7 @@ impl PostOffice {
             budget: Budget::new(options.rate_limit),
             served: HashMap::new(),
             turn: 0,
+            barren: BTreeSet::new(),
             pace: grants::Pace::default(),
         };
         Arc::new(Self { node, clock, options, desk: Mutex::new(desk), wake: Notify::new() })
@@ -140,7 +147,8 @@ impl PostOffice {
         let mut acted = false;
         for done in futures_util::future::join_all(proposals).await {
             match done {
-                Ok(()) => acted = true,
+                // A look that only proposed what was refused would do the same again at once.
+                Ok(executed) => acted |= executed,
                 Err(error) => {
                     tracing::debug!(%error, "the post office could not act");
                     return PAUSE;
@@ -156,22 +164,34 @@ impl PostOffice {
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let ahead = desk.pace.ahead(self.options.lease_size, now);
-        let policy =
-            agenda::Policy { ahead, retention_ms: self.options.retention_ms, zones: &desk.zones };
-        agenda::draw_up(&reader, now, &policy)
+        let policy = agenda::Policy {
+            ahead,
+            barren: &desk.barren,
+            retention_ms: self.options.retention_ms,
+            zones: &desk.zones,
+        };
+        let agenda = agenda::draw_up(&reader, now, &policy)?;
+        // One batch for each grant in vain: otherwise a closed window expands a mailing whole.
+        for action in &agenda.actions {
+            if let Action::Expand { mailing, .. } = action {
+                desk.barren.remove(mailing);
+            }
+        }
+        Ok(agenda)
     }
 
-    /// Proposes one action; that it no longer fits the state is no error.
-    async fn act(&self, action: Action) -> Result<(), ProposeError> {
+    /// Proposes one action, and says whether it was executed; that it no longer fits the state is
+    /// no error.
+    async fn act(&self, action: Action) -> Result<bool, ProposeError> {
         let diary = diary_line(&action);
         match self.node.act(action).await {
             Ok(_) => {
                 if let Some((mailing, what)) = diary {
                     tracing::info!(mailing.number = mailing.0, "mailing {mailing} {what}");
                 }
-                Ok(())
+                Ok(true)
             }
-            Err(ProposeError::Rejected { .. }) => Ok(()),
+            Err(ProposeError::Rejected { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -216,8 +236,10 @@ impl PostOffice {
                 desk.budget.give_back(limit);
                 let turn = desk.turn;
                 desk.served.insert(mailing, turn);
+                desk.barren.insert(mailing);
                 continue;
             };
+            desk.barren.remove(&mailing);
             let count: u16 = runs.iter().map(|run| run.len).sum();
             desk.budget.give_back(limit.saturating_sub(count));
             desk.pace.note(count, self.clock.wall());
@@ -238,11 +260,12 @@ impl PostOffice {
                 return Vec::new();
             }
         };
-        let Desk { zones, served, turn, .. } = &mut *desk;
+        let Desk { zones, served, turn, barren, .. } = &mut *desk;
         *turn += 1;
         let now = self.clock.wall();
         let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
         served.retain(|number, _| open.iter().any(|mailing| mailing.number == *number));
+        barren.retain(|number| open.iter().any(|mailing| mailing.number == *number));
         if let Some((first, _)) = ready.first() {
             served.insert(*first, *turn);
         }

@@ -24,6 +24,9 @@ pub enum DeskError {
     /// A newer postman of the same name has registered: this one gets nothing more.
     #[error("a newer postman of this name has registered")]
     Replaced,
+    /// The lease of this number has been closed: nothing more is to be had under it.
+    #[error("the lease was closed before its answer came")]
+    Closed,
     /// The request can never be granted as it is.
     #[error("refused: {0}")]
     Refused(String),

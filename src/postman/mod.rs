@@ -14,7 +14,7 @@ pub mod retry;
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io,
     path::PathBuf,
     rc::Rc,
@@ -102,6 +102,8 @@ struct Lease {
     runs: Arc<[Run]>,
     /// Messages without a result.
     unsettled: usize,
+    /// Positions of those with one.
+    settled: HashSet<u32>,
     /// Results not yet in a report.
     results: Vec<Settled>,
     /// The report on its way; repeated unchanged until it is acknowledged.
@@ -254,8 +256,11 @@ impl Postman {
         self.pace.note(sent.count(), now);
         for settled in settled {
             if let Some(lease) = self.leases.get_mut(&settled.token.n) {
-                lease.unsettled -= 1;
-                lease.results.push(settled);
+                // Once given up, a message has its result: a later one would be a conflict.
+                if lease.settled.insert(settled.token.position) {
+                    lease.unsettled -= 1;
+                    lease.results.push(settled);
+                }
             }
         }
     }
@@ -381,11 +386,17 @@ impl Postman {
                 self.ask_after = now + AGAIN;
                 Ok(())
             }
-            Err(DeskError::Refused(why)) => {
-                // A lease that ran out before its answer came: the next number is free.
-                tracing::warn!(why, lease.n = self.next_n, "a lease was refused");
+            Err(DeskError::Closed) => {
+                // It ran out before its answer came: the next number is free.
+                tracing::warn!(lease.n = self.next_n, "a lease ran out before it was used");
                 (self.next_n, self.first_asked) = (self.next_n + 1, None);
                 self.ask_after = now + AGAIN;
+                Ok(())
+            }
+            Err(DeskError::Refused(why)) => {
+                tracing::warn!(why, lease.n = self.next_n, "a lease was refused");
+                self.first_asked = None;
+                self.ask_after = now + AGAIN * 5;
                 Ok(())
             }
             Err(DeskError::Replaced) => Err(PostmanError::Replaced),
@@ -415,6 +426,7 @@ impl Postman {
             terms: terms.clone(),
             runs: parcel.runs.into(),
             unsettled: jobs.len(),
+            settled: HashSet::new(),
             results: Vec::new(),
             report: None,
             reported_at: now,
@@ -431,13 +443,22 @@ impl Postman {
     ) -> Result<(), PostmanError> {
         match answer {
             Ok(conflicts) => {
-                self.parts.metrics.conflicts.inc_by(conflicts as u64);
+                if conflicts > 0 {
+                    let epoch = self.epoch.0;
+                    tracing::error!(
+                        lease.epoch = epoch,
+                        lease.n = n,
+                        conflicts,
+                        "messages were reported otherwise than before; the first report stands"
+                    );
+                    self.parts.metrics.conflicts.inc_by(conflicts as u64);
+                }
                 if let Some(lease) = self.leases.get_mut(&n) {
                     lease.report = None;
                 }
             }
-            Err(DeskError::Refused(why)) => {
-                tracing::error!(lease.n = n, why, "a report was refused");
+            Err(why @ (DeskError::Refused(_) | DeskError::Closed)) => {
+                tracing::error!(lease.n = n, %why, "a report was refused");
                 if let Some(lease) = self.leases.get_mut(&n) {
                     lease.report = None;
                 }
@@ -547,17 +568,19 @@ impl Postman {
             if lease.unsettled == 0 {
                 continue;
             }
-            let known: Vec<_> = lease.results.iter().map(|settled| settled.token).collect();
             let token = |(position, attempt)| Token {
                 n: *n,
                 mailing: lease.terms.mailing,
                 position,
                 attempt,
             };
-            // Tokens reported before are repeated with another result: the first report wins.
-            let left = positions(&lease.runs).map(token).filter(|token| !known.contains(token));
-            let unsure = left.map(|token| Settled { token, result: SendResult::Unsure });
-            lease.results.extend(unsure.collect::<Vec<_>>());
+            let left: Vec<_> = positions(&lease.runs)
+                .map(token)
+                .filter(|token| !lease.settled.contains(&token.position))
+                .collect();
+            lease.settled.extend(left.iter().map(|token| token.position));
+            let unsure = left.into_iter().map(|token| (token, SendResult::Unsure));
+            lease.results.extend(unsure.map(|(token, result)| Settled { token, result }));
             lease.unsettled = 0;
         }
     }
@@ -595,7 +618,7 @@ async fn start(
         let count: usize = left.runs.iter().map(|run| usize::from(run.len)).sum();
         tracing::info!(lease.id = %left.lease, count, "a lease of the run before is settled");
         while let Err(error) = desk.report(report.clone()).await {
-            if matches!(error, DeskError::Refused(_)) {
+            if matches!(error, DeskError::Refused(_) | DeskError::Closed) {
                 tracing::warn!(%error, lease.id = %left.lease, "a report of the run before");
                 break;
             }
@@ -635,10 +658,7 @@ fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
         });
         let runs = &mut groups[at].1;
         match runs.last_mut() {
-            Some(run)
-                if run.attempt == token.attempt
-                    && run.first + u32::from(run.len) == token.position =>
-            {
+            Some(run) if run.attempt == token.attempt && run.end() == u64::from(token.position) => {
                 run.len += 1;
             }
             _ => runs.push(Run { first: token.position, len: 1, attempt: token.attempt }),
@@ -648,9 +668,7 @@ fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
 }
 
 fn positions(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
-    runs.iter().flat_map(|run| {
-        (run.first..run.first + u32::from(run.len)).map(|position| (position, run.attempt))
-    })
+    runs.iter().flat_map(|run| run.positions().map(|position| (position, run.attempt)))
 }
 
 /// Starts the slots, shared out over the threads.

@@ -163,6 +163,8 @@ pub enum Action {
         mailing: MailingNumber,
         /// Batches to touch, at most.
         batches: u32,
+        /// Blocks of customers to touch, at most, but for those of one batch.
+        blocks: u32,
     },
     /// The post office: drops messages of a folded mailing whose retention is over.
     PurgeMailing {
@@ -327,6 +329,9 @@ pub enum Reply {
         /// Tokens that were reported otherwise before.
         conflicts: Vec<MessageId>,
     },
+    /// There is no lease, but what was learnt while looking is kept, and the next ask goes on from
+    /// there. The lease's number is not used up.
+    NothingYet,
 }
 
 /// Why a command was refused. Part of the reply: nothing was changed.
@@ -451,7 +456,9 @@ impl Action {
             | Action::FoldMailing { batches: n, .. }
             | Action::PurgeMailing { batches: n, .. } => batches(*n),
             Action::DeleteCustomer { .. } => batches(limits::SWEEP_MAILINGS),
-            Action::Grant(grant) => batches(u32::from(grant.batches)),
+            Action::Grant(grant) => {
+                batches(u32::from(grant.batches) + u32::from(limits::GRANT_BARREN_BATCHES))
+            }
             Action::ExpireLease { .. } => batches(limits::LEASE_BATCHES.into()),
             Action::Report(report) => report.cost(),
             _ => Cost::default(),

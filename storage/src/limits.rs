@@ -23,6 +23,9 @@ pub const HEADS_PER_BLOCK: u32 = 32;
 
 /// Customers kept in one block (one record of columns, one of texts).
 pub const CUSTOMERS_PER_BLOCK: u32 = 128;
+/// Blocks of customers that one command adds messages to, at most: as many as the customers of one
+/// batch may lie in. A sparse mailing would touch twenty-five times as many.
+pub const FOLD_BLOCKS: u32 = 1_000;
 /// Customers whose deletion marks share one bitmap record.
 pub const DELETED_PER_BLOCK: u32 = 8_192;
 /// Change numbers kept in one record.
@@ -54,6 +57,13 @@ pub const SWEEP_MAILINGS: u32 = 50;
 pub const LEASE_MESSAGES: u16 = 1_000;
 /// Batches that one lease may take messages from, at most.
 pub const LEASE_BATCHES: u8 = 50;
+/// Batches that one grant may open in vain, at most: heads promise more than there is where zones
+/// share a bit, where a message is due in a closed zone only, or waits for another gateway. Apart
+/// from those it takes from, so that they hide nobody; as many, so that a grant stays bounded.
+pub const GRANT_BARREN_BATCHES: u8 = 50;
+/// For how long grants begin to look behind batches that were opened in vain, in milliseconds:
+/// long enough to reach the end of many, short enough for what waits in them.
+pub const GRANT_SKIP_MS: i64 = 10_000;
 /// Open leases of one postman, at most.
 pub const POSTMAN_LEASES: usize = 16;
 /// Postmen that the state remembers; the longest registered without an open lease go first.

@@ -33,8 +33,12 @@ use crate::{
 const MAGIC: &[u8; 8] = b"nottysn\x01";
 /// Bytes of one chunk, about: the longest that applying may wait for an export.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Bytes of one frame, at most: an entry's changes fit with room to spare.
+/// Bytes of one frame, at most: what a reader takes into memory at once. More becomes several.
 const FRAME_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes that a frame spends on each key and value beside their own: their lengths, at most.
+const PAIR_BYTES: usize = 20;
+/// Bytes that a frame spends on what holds keys and values: format, kind and count, at most.
+const HOLD_BYTES: usize = 20;
 /// Bytes between two syncs while writing, so that the log's own syncs do not stall behind one
 /// large one.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
@@ -44,13 +48,15 @@ const RESTORE_FLUSH_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Keys and values.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+/// Keys and their new values; none where it was removed.
+type Changed = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 #[derive(Serialize, Deserialize)]
 enum Frame {
     /// Keys and values as they were when this part was copied.
     Copy(Pairs),
     /// What one entry changed meanwhile.
-    Change(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    Change(Changed),
     /// The end: where the state stood when the export ended.
     Footer { meta: Meta, frames: u64 },
 }
@@ -83,8 +89,25 @@ impl Writer {
         Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0 })
     }
 
+    /// Writes what was copied, in as many frames as it takes.
+    fn copy(&mut self, pairs: Pairs) -> Result<(), Error> {
+        let parts = split(pairs, FRAME_BYTES, |(key, value)| key.len() + value.len());
+        parts.into_iter().try_for_each(|part| self.frame(&Frame::Copy(part)))
+    }
+
+    /// Writes what an entry changed, in as many frames as it takes: only the file as a whole is
+    /// ever read, so an entry need not be whole in one.
+    fn change(&mut self, pairs: Changed) -> Result<(), Error> {
+        let bytes = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
+            key.len() + value.as_ref().map_or(0, Vec::len)
+        };
+        let parts = split(pairs, FRAME_BYTES, bytes);
+        parts.into_iter().try_for_each(|part| self.frame(&Frame::Change(part)))
+    }
+
     fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
-        let payload = codec::encode(frame);
+        let refused = |what| Error::Snapshot { path: self.path.clone(), what, at: self.bytes };
+        let payload = encoded(frame, FRAME_BYTES).map_err(refused)?;
         let mut head = [0; 8];
         head[..4].copy_from_slice(&(payload.len() as u32).to_be_bytes());
         head[4..].copy_from_slice(&crc32fast::hash(&payload).to_be_bytes());
@@ -107,6 +130,33 @@ impl Writer {
     }
 }
 
+/// A frame's payload. One that is too long is refused here: its reader would refuse the whole
+/// file, perhaps when nothing else is left.
+fn encoded(frame: &Frame, most: usize) -> Result<Vec<u8>, &'static str> {
+    let payload = codec::encode(frame);
+    if payload.len() > most { Err("a value is too long for a frame") } else { Ok(payload) }
+}
+
+/// Pairs in parts that fit a frame of `most` bytes each; one that is longer alone stays alone.
+fn split<T>(pairs: Vec<T>, most: usize, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut parts: Vec<Vec<T>> = Vec::new();
+    let mut room = 0;
+    for pair in pairs {
+        let needed = bytes(&pair) + PAIR_BYTES;
+        match parts.last_mut() {
+            Some(part) if needed <= room => {
+                part.push(pair);
+                room -= needed;
+            }
+            _ => {
+                parts.push(vec![pair]);
+                room = most.saturating_sub(HOLD_BYTES + needed);
+            }
+        }
+    }
+    parts
+}
+
 /// Appends the changes of entries to the file of a running export.
 pub(crate) struct Capture {
     writer: Arc<Mutex<Writer>>,
@@ -115,7 +165,7 @@ pub(crate) struct Capture {
 impl Capture {
     pub(crate) fn append(&self, writes: &Writes) -> Result<(), Error> {
         let writes = writes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        self.writer.lock().frame(&Frame::Change(writes))
+        self.writer.lock().change(writes)
     }
 }
 
@@ -142,7 +192,7 @@ impl Export {
         };
         self.next.clone_from(last);
         self.next.push(0);
-        writer.frame(&Frame::Copy(chunk))?;
+        writer.copy(chunk)?;
         if writer.unsynced < SYNC_BYTES {
             return Ok(true);
         }
@@ -288,5 +338,45 @@ pub fn read_snapshot_marker(path: &Path) -> Result<Vec<u8>, Error> {
             frames.expect_end()?;
             return Ok(meta.marker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs() -> Changed {
+        let pair = |n: usize| {
+            let key = vec![n as u8; n % 7];
+            (key, (!n.is_multiple_of(3)).then(|| vec![n as u8; n * 37 % 400]))
+        };
+        (0..200).map(pair).collect()
+    }
+
+    #[test]
+    fn a_change_too_long_for_one_frame_becomes_several_that_fit() {
+        let bytes = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
+            key.len() + value.as_ref().map_or(0, Vec::len)
+        };
+        let parts = split(pairs(), 1_000, bytes);
+        assert!(parts.len() > 30, "{}", parts.len());
+        for part in &parts {
+            assert!(encoded(&Frame::Change(part.clone()), 1_000).is_ok());
+        }
+        assert_eq!(parts.concat(), pairs());
+    }
+
+    #[test]
+    fn a_value_too_long_for_any_frame_is_not_written() {
+        let long = || vec![(vec![1], vec![0; 2_000])];
+        let parts = split(long(), 1_000, |(_, value)| value.len());
+        assert_eq!(parts.len(), 1);
+        assert!(encoded(&Frame::Copy(long()), 1_000).is_err());
+    }
+
+    #[test]
+    fn what_fits_is_one_frame() {
+        assert_eq!(split(vec![1, 2, 3], 10_000, |_| 100), [[1, 2, 3]]);
+        assert!(split(Vec::<u8>::new(), 10_000, |_| 100).is_empty());
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct BatchEdit {
     members: Option<Members>,
     moves: Vec<Move>,
     touched: bool,
+    narrowed: bool,
 }
 
 impl BatchEdit {
@@ -75,9 +76,22 @@ impl BatchEdit {
         mailing: MailingNumber,
         index: usize,
     ) -> Result<(), Error> {
-        let zone = self.members(changes, mailing)?.zones[index];
-        self.head.zones |= Head::zone_bit(zone);
+        let bit = Head::zone_bit(self.members(changes, mailing)?.zones[index]);
+        match self.columns.status(index) {
+            Status::Created => self.head.created_zones |= bit,
+            Status::Failed => self.head.failed_zones |= bit,
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// Takes over the zones that were found to wait; whether the head knew less.
+    pub(super) fn narrow(&mut self, created_zones: u64, failed_zones: u64) -> bool {
+        let before = (self.head.created_zones, self.head.failed_zones);
+        (self.head.created_zones, self.head.failed_zones) = (created_zones, failed_zones);
+        let narrowed = before != (created_zones, failed_zones);
+        self.narrowed |= narrowed;
+        narrowed
     }
 
     /// Notes a doubt about one message.
@@ -145,8 +159,8 @@ impl MailingEdit {
         let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize).cloned();
         let head = head.ok_or(Error::Contradiction { what: "head of a batch" })?;
         let columns = changes.need(&ColumnsKey(self.number, number), "columns of a batch")?;
-        let (members, moves, touched) = (None, Vec::new(), false);
-        Ok(Some(BatchEdit { number, head, columns, members, moves, touched }))
+        let (members, moves, touched, narrowed) = (None, Vec::new(), false, false);
+        Ok(Some(BatchEdit { number, head, columns, members, moves, touched, narrowed }))
     }
 
     /// Adds a batch of new messages, all in one status.
@@ -177,8 +191,8 @@ impl MailingEdit {
         }
         changes.put(&MembersKey(self.number, number), &members);
         let columns = Columns::new(members.len(), status);
-        let members = Some(members);
-        let edit = BatchEdit { number, head, columns, members, moves: Vec::new(), touched: true };
+        let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
+        let edit = BatchEdit { number, head, columns, members, moves, touched, narrowed };
         self.close_with(changes, edit, true)
     }
 
@@ -205,7 +219,7 @@ impl MailingEdit {
         new: bool,
     ) -> Result<(), Error> {
         if !edit.touched {
-            return Ok(());
+            return if edit.narrowed { self.put_head(changes, edit) } else { Ok(()) };
         }
         for step in &edit.moves {
             self.progress.counts.shift(step.from, step.to, 1);
@@ -225,6 +239,16 @@ impl MailingEdit {
             self.recount_customers(changes, &mut edit)?;
         }
         changes.put(&ColumnsKey(self.number, edit.number), &edit.columns);
+        self.put_head(changes, edit)
+    }
+
+    fn put_head(&mut self, changes: &mut Changes<'_>, mut edit: BatchEdit) -> Result<(), Error> {
+        if edit.head.counts.of(Status::Created) == 0 {
+            edit.head.created_zones = 0;
+        }
+        if edit.head.counts.of(Status::Failed) == 0 {
+            edit.head.failed_zones = 0;
+        }
         self.load_heads(changes, edit.number / HEADS_PER_BLOCK)?;
         if let Some((_, heads)) = &mut self.heads {
             heads.heads[(edit.number % HEADS_PER_BLOCK) as usize] = edit.head;
@@ -310,7 +334,8 @@ fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Hea
         due: NEVER,
         customers: (first, last),
         late,
-        zones,
+        created_zones: zones,
+        failed_zones: 0,
         created_at: at,
         counted: false,
     }
@@ -322,6 +347,8 @@ fn summarise(block: &mut Block, heads: &Heads) {
     block.failed = sum(Status::Failed);
     block.sending = sum(Status::Sending);
     block.due = heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER);
+    block.created_zones = heads.heads.iter().fold(0, |bits, head| bits | head.created_zones);
+    block.failed_zones = heads.heads.iter().fold(0, |bits, head| bits | head.failed_zones);
 }
 
 fn update_facets<T>(

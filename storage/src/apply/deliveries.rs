@@ -152,7 +152,7 @@ fn split(position: u32) -> (u32, usize) {
 fn tokens(report: &Report) -> impl Iterator<Item = (SendResult, u32, u16)> + '_ {
     report.results.iter().flat_map(|(result, runs)| {
         runs.iter().flat_map(move |run| {
-            (0..u32::from(run.len)).map(move |step| (*result, run.first + step, run.attempt))
+            run.positions().map(move |position| (*result, position, run.attempt))
         })
     })
 }
@@ -188,10 +188,7 @@ fn is_under_lease(batch: &BatchEdit, index: usize, attempt: u16) -> bool {
 fn contains(runs: &[Run], run: &Run) -> bool {
     let after = runs.partition_point(|granted| granted.first <= run.first);
     let granted = after.checked_sub(1).map(|at| &runs[at]);
-    granted.is_some_and(|granted| {
-        let end = granted.first + u32::from(granted.len);
-        granted.attempt == run.attempt && run.first + u32::from(run.len) <= end
-    })
+    granted.is_some_and(|granted| granted.attempt == run.attempt && run.end() <= granted.end())
 }
 
 type Batches = BTreeMap<u32, Option<BatchEdit>>;

@@ -4,6 +4,8 @@
 //! them, at the changes of existing ones. Both cursors only rise, and the second looks whether a
 //! customer is a member already: so nobody is expanded twice.
 
+use std::{collections::BTreeMap, ops::Range};
+
 use super::{
     Applied, batches::MailingEdit, changelog, customers::phone_text, mailings, members::Finder,
 };
@@ -12,9 +14,7 @@ use crate::{
     command::{Rejection, Reply},
     error::Error,
     keys::{ChangesKey, CustomerColumnsKey, NumbersKey},
-    limits::{
-        BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, MAILING_BATCHES,
-    },
+    limits::{BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS},
     model::{MailingNumber, MailingSpec, Status},
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
     source::Source,
@@ -78,21 +78,24 @@ fn remembered(memory: &mut Vec<Option<bool>>, number: u32, ask: impl FnOnce() ->
     *memory[index].get_or_insert_with(ask)
 }
 
-/// A batch being gathered.
+/// What a batch freezes of a customer: phone, zone, tag, operator.
+type Row = (u64, u16, u32, u32);
+
+fn row(columns: &CustomerColumns, customer: u32) -> Row {
+    let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
+    let (zone, tag) = (columns.zones[index], columns.tags[index]);
+    (columns.phones[index], zone, tag, columns.operators[index])
+}
+
+/// A batch being gathered, in rising order of customers.
+#[derive(Default)]
 struct Gathered {
     members: Members,
     last: Option<u32>,
 }
 
 impl Gathered {
-    fn new() -> Self {
-        Self { members: Members::default(), last: None }
-    }
-
-    fn push(&mut self, columns: &CustomerColumns, customer: u32) {
-        let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
-        let (zone, tag) = (columns.zones[index], columns.tags[index]);
-        let row = (columns.phones[index], zone, tag, columns.operators[index]);
+    fn push(&mut self, customer: u32, row: Row) {
         self.members.push(self.last, customer, row);
         self.last = Some(customer);
     }
@@ -115,7 +118,7 @@ pub(super) fn expand(
     if edit.progress.cursor != cursor {
         return Err(Rejection::CursorMoved { cursor: edit.progress.cursor }.into());
     }
-    if edit.progress.batches >= MAILING_BATCHES {
+    if edit.progress.is_exhausted() {
         return Err(Rejection::Exhausted.into());
     }
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
@@ -135,6 +138,8 @@ pub(super) fn expand(
         return Err(Rejection::NothingToDo.into());
     };
     edit.progress.cursor = next;
+    let caught_up = next.customer >= bounds.customer && next.change >= bounds.change;
+    edit.progress.caught_up_at = caught_up.then_some(changes.at());
     let messages = members.len() as u32;
     if messages > 0 {
         let status = if record.ended.is_some() { Status::Expired } else { Status::Created };
@@ -156,7 +161,7 @@ fn in_order(
     (scan, limit): (u32, usize),
 ) -> Result<(Members, Cursor), Error> {
     let end = bounds.customer.min(cursor.customer.saturating_add(scan));
-    let mut gathered = Gathered::new();
+    let mut gathered = Gathered::default();
     let mut customer = cursor.customer;
     while customer < end && gathered.members.len() < limit {
         let block = customer / CUSTOMERS_PER_BLOCK;
@@ -165,7 +170,7 @@ fn in_order(
         while customer < block_end && gathered.members.len() < limit {
             let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
             if audience.contains(changes, &columns, index) {
-                gathered.push(&columns, customer);
+                gathered.push(customer, row(&columns, customer));
             }
             customer += 1;
         }
@@ -174,6 +179,10 @@ fn in_order(
 }
 
 /// Looks at the next changes of existing customers.
+///
+/// Changes come in any order of customers. So they are looked at in windows, each in the order of
+/// customers: neighbours share the reads of their block and their batch. What a window finds is
+/// then taken in the order of changes, so that the cursor never passes one that had no room.
 fn in_changes(
     changes: &Changes<'_>,
     audience: &mut Audience<'_>,
@@ -183,50 +192,70 @@ fn in_changes(
 ) -> Result<(Members, Cursor), Error> {
     let cursor = edit.progress.cursor;
     let end = bounds.change.min(cursor.change + u64::from(scan));
-    let mut matching = Vec::new();
-    let mut members = Finder::new(edit.number, &edit.progress);
+    let mut found: BTreeMap<u32, Row> = BTreeMap::new();
     let mut change = cursor.change;
-    while change < end && matching.len() < limit {
-        let number = change / CHANGES_PER_BLOCK;
-        let block: ChangeBlock = changes.get_or_default(&ChangesKey(number))?;
-        let block_end = end.min((number + 1) * CHANGES_PER_BLOCK);
-        while change < block_end && matching.len() < limit {
-            let place = block.customers.get((change % CHANGES_PER_BLOCK) as usize).copied();
-            change += 1;
-            let Some(customer) = place.and_then(|place| place.checked_sub(1)) else {
-                continue;
-            };
-            if came_to_match(changes, audience, &mut members, cursor, customer)? {
-                matching.push(customer);
+    // The first window is as long as the batch, lest most of what it finds has no room and is
+    // looked for again. If it does not fill the batch, few match, and the rest is one window.
+    let mut window_end = end.min(change + limit as u64);
+    while change < end && found.len() < limit {
+        let window = changed_customers(changes, change..window_end)?;
+        let mut matching = who_came_to_match(changes, audience, edit, &window)?;
+        for (number, customer) in window {
+            if found.len() >= limit {
+                break;
             }
+            change = number + 1;
+            found.extend(matching.remove_entry(&customer));
         }
+        if found.len() < limit {
+            change = window_end;
+        }
+        window_end = end;
     }
-    matching.sort_unstable();
-    matching.dedup();
-    let mut gathered = Gathered::new();
-    for customer in matching {
-        let key = CustomerColumnsKey(customer / CUSTOMERS_PER_BLOCK);
-        gathered.push(&changes.need(&key, "a block of customers")?, customer);
-    }
+    let mut gathered = Gathered::default();
+    found.into_iter().for_each(|(customer, row)| gathered.push(customer, row));
     Ok((gathered.members, Cursor { change, ..cursor }))
 }
 
-/// Whether a customer that changed matches now, and has no message of the mailing yet.
-fn came_to_match(
+/// Changes that still stand, by number, and whose they are.
+fn changed_customers(changes: &Changes<'_>, numbers: Range<u64>) -> Result<Vec<(u64, u32)>, Error> {
+    let mut found = Vec::new();
+    for block in numbers.start / CHANGES_PER_BLOCK..numbers.end.div_ceil(CHANGES_PER_BLOCK) {
+        let places: ChangeBlock = changes.get_or_default(&ChangesKey(block))?;
+        let places = (block * CHANGES_PER_BLOCK..).zip(places.customers);
+        let within = places.filter(|(number, _)| numbers.contains(number));
+        found.extend(within.filter_map(|(number, place)| Some((number, place.checked_sub(1)?))));
+    }
+    Ok(found)
+}
+
+/// Those customers of a window who match now, and have no message of the mailing yet.
+fn who_came_to_match(
     changes: &Changes<'_>,
     audience: &mut Audience<'_>,
-    members: &mut Finder<'_>,
-    cursor: Cursor,
-    customer: u32,
-) -> Result<bool, Error> {
-    if customer >= cursor.customer {
-        return Ok(false);
+    edit: &MailingEdit,
+    window: &[(u64, u32)],
+) -> Result<BTreeMap<u32, Row>, Error> {
+    // Whom the sweep in the order of customers has not reached, it will find.
+    let passed = edit.progress.cursor.customer;
+    let mut customers: Vec<u32> = window.iter().map(|(_, customer)| *customer).collect();
+    customers.retain(|customer| *customer < passed);
+    customers.sort_unstable();
+    customers.dedup();
+    let mut members = Finder::new(edit.number, &edit.progress);
+    let mut matching = BTreeMap::new();
+    for neighbours in customers.chunk_by(|a, b| a / CUSTOMERS_PER_BLOCK == b / CUSTOMERS_PER_BLOCK)
+    {
+        let key = CustomerColumnsKey(neighbours[0] / CUSTOMERS_PER_BLOCK);
+        let columns: CustomerColumns = changes.need(&key, "a block of customers")?;
+        for customer in neighbours {
+            let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
+            if audience.contains(changes, &columns, index)
+                && members.find(changes, *customer)?.is_none()
+            {
+                matching.insert(*customer, row(&columns, *customer));
+            }
+        }
     }
-    let key = CustomerColumnsKey(customer / CUSTOMERS_PER_BLOCK);
-    let columns = changes.need(&key, "a block of customers")?;
-    let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
-    if !audience.contains(changes, &columns, index) {
-        return Ok(false);
-    }
-    Ok(members.find(changes, customer)?.is_none())
+    Ok(matching)
 }

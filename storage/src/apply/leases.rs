@@ -3,7 +3,10 @@
 //! The safety of "at most once" begins here: a message is granted only from `created`, or from
 //! `failed` once due, and each grant is a new attempt. A lease that runs out sends nothing again.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Range,
+};
 
 use super::{
     Applied,
@@ -16,8 +19,8 @@ use crate::{
     error::Error,
     keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey},
     limits::{
-        BATCH_STRIDE_BITS, DELETED_PER_BLOCK, HEADS_PER_BLOCK, LEASE_BATCHES, LEASE_MESSAGES,
-        LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
+        BATCH_STRIDE_BITS, DELETED_PER_BLOCK, GRANT_BARREN_BATCHES, GRANT_SKIP_MS, HEADS_PER_BLOCK,
+        LEASE_BATCHES, LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
     records::{DeletedBlock, Head, Lease, MailingRecord, Numbers, OpenLease, OpenLeases, Postman},
@@ -78,21 +81,23 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     }
     let mut edit = MailingEdit::open(changes, grant.mailing)?;
     let picked = pick(changes, &mut edit, grant)?;
-    if picked.runs.is_empty() && !picked.given_up {
+    if picked.runs.is_empty() && !picked.learnt {
         return Err(Rejection::NothingToDo.into());
     }
     edit.save(changes)?;
+    if picked.runs.is_empty() {
+        // There is no lease, so its number stays free: a lease has one id and an id one lease.
+        return Ok(Reply::NothingYet);
+    }
     postman.last = grant.lease.n;
     changes.put(&PostmenKey, &postmen);
     let lease = new_lease(changes.at(), grant, picked.runs);
-    if lease.open > 0 {
-        let slot = open.free_slot();
-        changes.put(&LeaseKey(slot), &lease);
-        let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
-        open.leases.push(OpenLease { id, slot, mailing, expires_at });
-        open.leases.sort_unstable_by_key(|lease| lease.id);
-        changes.put(&OpenLeasesKey, &open);
-    }
+    let slot = open.free_slot();
+    changes.put(&LeaseKey(slot), &lease);
+    let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
+    open.leases.push(OpenLease { id, slot, mailing, expires_at });
+    open.leases.sort_unstable_by_key(|lease| lease.id);
+    changes.put(&OpenLeasesKey, &open);
     Ok(granted(lease))
 }
 
@@ -144,15 +149,16 @@ fn check_bounds(grant: &Grant) -> Result<(), Rejection> {
 struct Picked {
     runs: Vec<Run>,
     count: u16,
-    /// Whether messages in doubt were given up on the way.
-    given_up: bool,
+    /// Whether looking changed something although it may have taken nothing: messages in doubt
+    /// were given up, heads know better which zones wait, or the next look begins elsewhere.
+    learnt: bool,
 }
 
 impl Picked {
     fn push(&mut self, position: u32, attempt: u16) {
         self.count += 1;
         match self.runs.last_mut() {
-            Some(run) if run.attempt == attempt && run.first + u32::from(run.len) == position => {
+            Some(run) if run.attempt == attempt && run.end() == u64::from(position) => {
                 run.len += 1;
             }
             _ => self.runs.push(Run { first: position, len: 1, attempt }),
@@ -160,87 +166,147 @@ impl Picked {
     }
 }
 
+/// Looks through a mailing once, in the order of batches, from where the mailing says.
 fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
-    let mask = grant
-        .zones
-        .as_ref()
-        .map(|zones| zones.iter().fold(0, |bits, zone| bits | Head::zone_bit(zone.0)));
-    let mut deleted = Deleted::load(changes)?;
-    let mut picked = Picked::default();
-    let mut batches = 0;
-    for block in edit.progress.first_open..edit.progress.blocks.len() as u32 {
-        let summary = edit.progress.blocks[block as usize];
-        let due = summary.failed > 0 && summary.due <= changes.at();
-        if summary.created == 0 && !due {
+    let at = changes.at();
+    let end = edit.progress.batches.min(edit.progress.blocks.len() as u32 * HEADS_PER_BLOCK);
+    let all = edit.progress.first_open * HEADS_PER_BLOCK..end;
+    let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
+    let from = skip.map_or(all.start, |(batch, _)| batch.max(all.start));
+    let mut search = Search::new(changes, grant)?;
+    for batches in [from..all.end, all.start..from] {
+        let Some(stopped) = search.through(changes, edit, batches)? else {
             continue;
+        };
+        if search.barren >= GRANT_BARREN_BATCHES {
+            edit.progress.skip = Some((stopped, at));
+            search.picked.learnt = true;
         }
-        for batch in ready_batches(changes, edit, block, mask)? {
-            if picked.count >= grant.limit || batches >= grant.batches {
-                return Ok(picked);
-            }
-            if let Some(mut batch) = edit.batch(changes, batch)? {
-                pick_from(changes, edit.number, &mut batch, grant, &mut deleted, &mut picked)?;
-                edit.close(changes, batch)?;
-                batches += 1;
-            }
-        }
+        return Ok(search.picked);
     }
-    Ok(picked)
+    edit.progress.skip = None;
+    Ok(search.picked)
 }
 
-fn ready_batches(
-    changes: &mut Changes<'_>,
-    edit: &mut MailingEdit,
-    block: u32,
-    mask: Option<u64>,
-) -> Result<Vec<u32>, Error> {
-    let at = changes.at();
-    let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
-    let in_zone = |head: &Head| mask.is_none_or(|mask| head.zones & mask != 0);
-    let ready = heads.filter(|(head, _)| head.is_ready(at) && in_zone(head));
-    Ok(ready.map(|(_, batch)| batch).collect())
+/// A grant looking for messages.
+struct Search<'g> {
+    grant: &'g Grant,
+    zones: u64,
+    deleted: Deleted,
+    picked: Picked,
+    fruitful: u8,
+    barren: u8,
 }
 
-fn pick_from(
-    changes: &Changes<'_>,
-    mailing: MailingNumber,
-    batch: &mut BatchEdit,
-    grant: &Grant,
-    deleted: &mut Deleted,
-    picked: &mut Picked,
-) -> Result<(), Error> {
-    let at = changes.at();
-    let needs_members = grant.zones.is_some() || deleted.any;
-    let who: Vec<(u32, u16)> = if needs_members {
-        let members = batch.members(changes, mailing)?;
-        members.customers().zip(members.zones.iter().copied()).collect()
-    } else {
-        vec![(0, 0); batch.columns.statuses.len()]
-    };
-    let mut zones_left = 0;
-    for (index, (customer, zone)) in who.into_iter().enumerate() {
-        if !batch.columns.status(index).is_ready() || deleted.contains(changes, customer)? {
-            continue;
+impl<'g> Search<'g> {
+    fn new(changes: &Changes<'_>, grant: &'g Grant) -> Result<Self, Error> {
+        let zones = Head::zone_bits(grant.zones.as_deref());
+        let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
+        Ok(Self { grant, zones, deleted, picked, fruitful: 0, barren: 0 })
+    }
+
+    fn is_over(&self) -> bool {
+        self.picked.count >= self.grant.limit
+            || self.fruitful >= self.grant.batches
+            || self.barren >= GRANT_BARREN_BATCHES
+    }
+
+    /// Takes what is ready in some batches; the batch before which it stopped, if it did.
+    fn through(
+        &mut self,
+        changes: &mut Changes<'_>,
+        edit: &mut MailingEdit,
+        batches: Range<u32>,
+    ) -> Result<Option<u32>, Error> {
+        for block in batches.start / HEADS_PER_BLOCK..batches.end.div_ceil(HEADS_PER_BLOCK) {
+            if !edit.progress.blocks[block as usize].is_ready(changes.at(), self.zones) {
+                continue;
+            }
+            for number in self.ready_batches(changes, edit, block)? {
+                if !batches.contains(&number) {
+                    continue;
+                }
+                if self.is_over() {
+                    return Ok(Some(number));
+                }
+                let Some(mut batch) = edit.batch(changes, number)? else {
+                    continue;
+                };
+                let before = self.picked.count;
+                self.pick_from(changes, edit.number, &mut batch)?;
+                edit.close(changes, batch)?;
+                let taken = self.picked.count > before;
+                self.fruitful += u8::from(taken);
+                self.barren += u8::from(!taken);
+            }
         }
-        let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == zone));
-        let full = picked.count >= grant.limit;
-        if full || !open || !is_due(batch, index, at) {
-            zones_left |= Head::zone_bit(zone);
-            continue;
+        Ok(None)
+    }
+
+    fn ready_batches(
+        &self,
+        changes: &mut Changes<'_>,
+        edit: &mut MailingEdit,
+        block: u32,
+    ) -> Result<Vec<u32>, Error> {
+        let at = changes.at();
+        let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
+        let ready = heads.filter(|(head, _)| head.is_ready(at, self.zones));
+        Ok(ready.map(|(_, batch)| batch).collect())
+    }
+
+    fn pick_from(
+        &mut self,
+        changes: &Changes<'_>,
+        mailing: MailingNumber,
+        batch: &mut BatchEdit,
+    ) -> Result<(), Error> {
+        let at = changes.at();
+        let needs_members = self.grant.zones.is_some() || self.deleted.any;
+        let who: Vec<(u32, u16)> = if needs_members {
+            let members = batch.members(changes, mailing)?;
+            members.customers().zip(members.zones.iter().copied()).collect()
+        } else {
+            vec![(0, 0); batch.columns.statuses.len()]
+        };
+        let (mut created_zones, mut failed_zones) = (0, 0);
+        for (index, (customer, zone)) in who.into_iter().enumerate() {
+            let status = batch.columns.status(index);
+            if !status.is_ready() || self.deleted.contains(changes, customer)? {
+                continue;
+            }
+            let full = self.picked.count >= self.grant.limit;
+            if !full && self.is_open(zone) && is_due(batch, index, at) {
+                self.pick_one(batch, index, at);
+            }
+            // What is left here waits on, in one status or the other.
+            match batch.columns.status(index) {
+                Status::Created => created_zones |= Head::zone_bit(zone),
+                Status::Failed => failed_zones |= Head::zone_bit(zone),
+                _ => {}
+            }
         }
-        match doubt_allows(batch, index, grant.gateway, at) {
-            Allowed::Now => take(batch, index, at, picked),
-            Allowed::Elsewhere => zones_left |= Head::zone_bit(zone),
+        if needs_members && batch.narrow(created_zones, failed_zones) {
+            self.picked.learnt = true;
+        }
+        Ok(())
+    }
+
+    fn is_open(&self, zone: u16) -> bool {
+        self.grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|open| open.0 == zone))
+    }
+
+    /// Takes a message that is due, unless a gateway may have it already.
+    fn pick_one(&mut self, batch: &mut BatchEdit, index: usize, at: Timestamp) {
+        match doubt_allows(batch, index, self.grant.gateway, at) {
+            Allowed::Now => take(batch, index, at, &mut self.picked),
+            Allowed::Elsewhere => {}
             Allowed::Never => {
                 batch.set(index, Status::Unconfirmed, at);
-                picked.given_up = true;
+                self.picked.learnt = true;
             }
         }
     }
-    if needs_members {
-        batch.head.zones = zones_left;
-    }
-    Ok(())
 }
 
 fn is_due(batch: &BatchEdit, index: usize, at: Timestamp) -> bool {

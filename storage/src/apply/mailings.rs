@@ -253,9 +253,7 @@ pub(super) fn settle(
         return Ok(());
     }
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
-    let looked = record.ended.is_some_and(|(_, bounds)| {
-        progress.cursor.customer >= bounds.customer && progress.cursor.change >= bounds.change
-    });
+    let looked = record.ended.is_some_and(|(_, bounds)| progress.has_passed(&bounds));
     if !stopped && !looked {
         return Ok(());
     }

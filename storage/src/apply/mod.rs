@@ -88,7 +88,9 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
             expansion::expand(changes, *mailing, *cursor, *scan, *limit)
         }
         Action::SweepMailing { mailing, batches } => sweeps::sweep(changes, *mailing, *batches),
-        Action::FoldMailing { mailing, batches } => sweeps::fold(changes, *mailing, *batches),
+        Action::FoldMailing { mailing, batches, blocks } => {
+            sweeps::fold(changes, *mailing, *batches, *blocks)
+        }
         Action::PurgeMailing { mailing, batches } => sweeps::purge(changes, *mailing, *batches),
         Action::RegisterPostman { name, nonce } => leases::register(changes, name, *nonce),
         Action::Grant(grant) => leases::grant(changes, grant),

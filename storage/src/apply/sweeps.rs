@@ -1,7 +1,10 @@
 //! What follows a mailing's end, bit by bit: settling its messages, adding them to their
 //! customers' totals, and at last dropping them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     Applied,
@@ -16,7 +19,7 @@ use crate::{
         ColumnsKey, CustomerTotalsKey, HeadsKey, LateKey, MailingKey, MembersKey, ProgressKey,
         RosterKey,
     },
-    limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, HEADS_PER_BLOCK},
+    limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK},
     model::{MailingNumber, Status},
     records::{Columns, CustomerTotals, Members, Roster},
     source::Source,
@@ -83,17 +86,20 @@ fn sweep_batch(
 }
 
 /// Adds messages of a settled mailing to their customers' totals.
-pub(super) fn fold(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
+pub(super) fn fold(
+    changes: &mut Changes<'_>,
+    number: MailingNumber,
+    batches: u32,
+    blocks: u32,
+) -> Applied {
     let roster: Roster = changes.get_or_default(&RosterKey)?;
     if !roster.settled.contains(&number) {
         return Err(Rejection::NotNow.into());
     }
     let mut progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
     let from = progress.folded;
-    let to = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
-    for batch in from..to {
-        fold_batch(changes, number, batch)?;
-    }
+    let most = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
+    let to = fold_batches(changes, number, from..most, blocks.clamp(1, FOLD_BLOCKS) as usize)?;
     progress.folded = to;
     let more = to < progress.batches;
     changes.put(&ProgressKey(number), &progress);
@@ -108,8 +114,32 @@ pub(super) fn fold(changes: &mut Changes<'_>, number: MailingNumber, batches: u3
     Ok(Reply::Swept { batches: to - from, more })
 }
 
-fn fold_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> Result<(), Error> {
-    let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
+/// Folds batches until too many blocks of customers would be touched, one batch at least; the
+/// batch before which it stopped.
+fn fold_batches(
+    changes: &mut Changes<'_>,
+    number: MailingNumber,
+    batches: Range<u32>,
+    most: usize,
+) -> Result<u32, Error> {
+    let mut touched = BTreeSet::new();
+    for batch in batches.clone() {
+        let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
+        touched.extend(members.customers().map(|customer| customer / CUSTOMERS_PER_BLOCK));
+        if touched.len() > most && batch > batches.start {
+            return Ok(batch);
+        }
+        fold_batch(changes, number, batch, &members)?;
+    }
+    Ok(batches.end)
+}
+
+fn fold_batch(
+    changes: &mut Changes<'_>,
+    number: MailingNumber,
+    batch: u32,
+    members: &Members,
+) -> Result<(), Error> {
     let columns: Columns = changes.need(&ColumnsKey(number, batch), "columns of a batch")?;
     let mut blocks: BTreeMap<u32, Vec<(u8, Status)>> = BTreeMap::new();
     for (index, customer) in members.customers().enumerate() {

@@ -59,3 +59,15 @@ pub struct Run {
     /// The attempt that each of them was granted.
     pub attempt: u16,
 }
+
+impl Run {
+    /// The position after its last. A run that a command names may end beyond all positions.
+    pub fn end(&self) -> u64 {
+        u64::from(self.first) + u64::from(self.len)
+    }
+
+    /// Its positions; none beyond the last that there is.
+    pub fn positions(&self) -> impl Iterator<Item = u32> + use<> {
+        (u64::from(self.first)..self.end()).map_while(|position| u32::try_from(position).ok())
+    }
+}

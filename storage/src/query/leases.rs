@@ -40,7 +40,7 @@ pub fn messages<S: Source>(
         let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
         let columns: Columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
         while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == batch) {
-            for position in run.first..run.first + u32::from(run.len) {
+            for position in run.positions() {
                 let id = MessageId { mailing, position };
                 let (_, index) = id.address();
                 leased.push(LeasedMessage {
@@ -66,7 +66,7 @@ pub fn of_deleted<S: Source>(
         return Ok(Vec::new());
     }
     let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
-    for position in runs.iter().flat_map(|run| run.first..run.first + u32::from(run.len)) {
+    for position in runs.iter().flat_map(Run::positions) {
         let (number, index) = MessageId { mailing, position }.address();
         if batch != Some(number) {
             let members = source.get(&MembersKey(mailing, number))?;

@@ -53,8 +53,9 @@ pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
 }
 
-/// Messages that a grant at `at` might find in a mailing, at least as many as it would, in the
-/// zones given (none: all), counted up to `enough`.
+/// Messages that a grant at `at` might find in a mailing, in the zones given (none: all), about,
+/// counted up to `enough`; never none where it would find some. May promise too much: who acts
+/// upon it must not wait for ever for a grant to find that much.
 pub fn ready<S: Source>(
     source: &S,
     mailing: &OpenMailing,
@@ -62,38 +63,26 @@ pub fn ready<S: Source>(
     at: Timestamp,
     enough: u64,
 ) -> Result<u64, Error> {
-    let mask = zones.map(|zones| zones.iter().fold(0, |bits, z| bits | Head::zone_bit(z.0)));
+    let bits = Head::zone_bits(zones);
     let mut ready = 0;
     let progress = &mailing.progress;
     for block in progress.first_open..progress.blocks.len() as u32 {
         let summary = &progress.blocks[block as usize];
-        let due = if summary.due <= at { u64::from(summary.failed) } else { 0 };
-        let Some(mask) = mask else {
-            ready += u64::from(summary.created) + due;
-            if ready >= enough {
-                break;
-            }
-            continue;
-        };
-        if summary.created == 0 && due == 0 {
+        if !summary.is_ready(at, bits) {
             continue;
         }
-        let heads: Heads = source.get_or_default(&HeadsKey(mailing.number, block))?;
-        ready += heads.heads.iter().map(|head| ready_in(head, mask, at)).sum::<u64>();
+        if zones.is_none() {
+            let due = if summary.due <= at { summary.failed } else { 0 };
+            ready += u64::from(summary.created) + u64::from(due);
+        } else {
+            let heads: Heads = source.get_or_default(&HeadsKey(mailing.number, block))?;
+            ready += heads.heads.iter().map(|head| head.ready(at, bits)).sum::<u64>();
+        }
         if ready >= enough {
             break;
         }
     }
     Ok(ready)
-}
-
-fn ready_in(head: &Head, mask: u64, at: Timestamp) -> u64 {
-    use crate::model::Status::{Created, Failed};
-    if head.zones & mask == 0 {
-        return 0;
-    }
-    let failed = if head.due <= at { head.counts.of(Failed) } else { 0 };
-    head.counts.of(Created) + failed
 }
 
 /// The earliest time at which a failed message of a mailing is due.

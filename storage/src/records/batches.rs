@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Counts, Status, Timestamp};
+use crate::model::{Counts, Status, Timestamp, ZoneNumber};
 
 /// What finding work reads of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,9 +15,12 @@ pub struct Head {
     pub customers: (u32, u32),
     /// Whether it holds customers who came to match late; such batches are not in the order.
     pub late: bool,
-    /// The zones of its messages that wait, as bits; the last bit stands for 63 and above. May
-    /// have bits too many, never too few.
-    pub zones: u64,
+    /// The zones of its created messages, as bits; the last bit stands for 63 and above. May have
+    /// bits too many, never too few; none where no message is created.
+    pub created_zones: u64,
+    /// The zones of its failed messages, in the same way: a zone whose messages wait for their
+    /// first turn says nothing of when those of another are due.
+    pub failed_zones: u64,
     /// When it was expanded.
     pub created_at: Timestamp,
     /// Whether its messages are counted in the facets (done once all are final).
@@ -30,16 +33,34 @@ impl Head {
         self.counts.open()
     }
 
-    /// Whether a grant at `at` may find something here.
-    pub fn is_ready(&self, at: Timestamp) -> bool {
-        self.counts.of(Status::Created) > 0
-            || (self.counts.of(Status::Failed) > 0 && self.due <= at)
+    /// Whether a grant at `at` for some zones, as bits, may find something here.
+    pub fn is_ready(&self, at: Timestamp, zones: u64) -> bool {
+        self.created_zones & zones != 0 || (self.failed_zones & zones != 0 && self.due <= at)
+    }
+
+    /// Messages that a grant at `at` may find here, about: where those of several zones wait
+    /// together, each zone counts for as much. At least one where there is one.
+    pub fn ready(&self, at: Timestamp, zones: u64) -> u64 {
+        let failed = if self.due <= at { self.counts.of(Status::Failed) } else { 0 };
+        share(self.counts.of(Status::Created), self.created_zones, zones)
+            + share(failed, self.failed_zones, zones)
     }
 
     /// The bit of a zone.
     pub fn zone_bit(zone: u16) -> u64 {
         1 << zone.min(63)
     }
+
+    /// The bits of the zones that a grant is for; none: all of them.
+    pub fn zone_bits(zones: Option<&[ZoneNumber]>) -> u64 {
+        zones.map_or(u64::MAX, |zones| zones.iter().fold(0, |bits, z| bits | Self::zone_bit(z.0)))
+    }
+}
+
+/// The part of a count that falls to some of its zones.
+fn share(count: u64, of: u64, zones: u64) -> u64 {
+    let part = count * u64::from((of & zones).count_ones());
+    part.div_ceil(u64::from(of.count_ones().max(1)))
 }
 
 /// The heads of 32 batches that follow each other.
@@ -215,4 +236,35 @@ impl Columns {
 
 fn find<T>(column: &[(u16, T)], index: usize) -> Option<usize> {
     column.binary_search_by_key(&(index as u16), |(i, _)| *i).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head with messages created in the zones 1 and 2, and failed in zone 3.
+    fn head(created: u64, failed: u64) -> Head {
+        let mut head = Head { due: Timestamp::from_millis(10), ..Head::default() };
+        head.counts.add(Status::Created, created);
+        head.counts.add(Status::Failed, failed);
+        (head.created_zones, head.failed_zones) = (0b0110, 0b1000);
+        head
+    }
+
+    #[test]
+    fn a_zone_is_ready_by_its_own_messages_alone() {
+        let (before, due) = (Timestamp::from_millis(9), Timestamp::from_millis(10));
+        let head = head(5, 5);
+        assert!(head.is_ready(before, 0b0010) && !head.is_ready(before, 0b1000));
+        assert!(head.is_ready(due, 0b1000) && !head.is_ready(due, 0b0001));
+    }
+
+    #[test]
+    fn messages_of_closed_zones_do_not_count_as_ready() {
+        let (before, due) = (Timestamp::from_millis(9), Timestamp::from_millis(10));
+        assert_eq!(head(999, 7).ready(before, 0b0010), 500);
+        assert_eq!(head(1, 7).ready(before, 0b0100), 1);
+        assert_eq!(head(999, 7).ready(due, u64::MAX), 1_006);
+        assert_eq!(head(999, 7).ready(due, 0b0001), 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MAILING_BATCHES;
 use crate::model::{Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, Timestamp};
 
 /// How far a mailing has looked at the customers.
@@ -81,6 +82,17 @@ pub struct Block {
     pub sending: u32,
     /// No failed message is due before this.
     pub due: Timestamp,
+    /// The zones of created messages, as bits.
+    pub created_zones: u64,
+    /// The zones of failed messages, as bits.
+    pub failed_zones: u64,
+}
+
+impl Block {
+    /// Whether a grant at `at` for some zones, as bits, may find something here.
+    pub fn is_ready(&self, at: Timestamp, zones: u64) -> bool {
+        self.created_zones & zones != 0 || (self.failed_zones & zones != 0 && self.due <= at)
+    }
 }
 
 /// How far a mailing has come.
@@ -90,16 +102,34 @@ pub struct Progress {
     pub counts: Counts,
     /// How far it has looked at the customers.
     pub cursor: Cursor,
+    /// When it last came to the end of what there was to look at; none while there was more.
+    pub caught_up_at: Option<Timestamp>,
     /// The next batch's number.
     pub batches: u32,
     /// Blocks of heads below this hold only final messages.
     pub first_open: u32,
     /// A summary of each block of heads, from the first.
     pub blocks: Vec<Block>,
+    /// The batch at which grants begin to look, and since when: where one opened as many batches
+    /// in vain as it may, so that those do not hide what follows them.
+    pub skip: Option<(u32, Timestamp)>,
     /// Batches whose messages were added to their customers' totals, from the first.
     pub folded: u32,
     /// Batches whose messages are gone, from the first.
     pub purged: u32,
+}
+
+impl Progress {
+    /// Whether it has no positions left: nothing more is expanded.
+    pub fn is_exhausted(&self) -> bool {
+        self.batches >= MAILING_BATCHES
+    }
+
+    /// Whether all below some bounds was looked at, or nothing more can be.
+    pub fn has_passed(&self, bounds: &Bounds) -> bool {
+        let looked = self.cursor.customer >= bounds.customer && self.cursor.change >= bounds.change;
+        looked || self.is_exhausted()
+    }
 }
 
 /// Which mailings are in which stage of their life, each list in the order of numbers.

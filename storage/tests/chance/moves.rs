@@ -110,7 +110,7 @@ fn office(dice: &mut Dice, table: &Table<'_>) -> Action {
         let (mailing, record) = (*number, &known.record);
         let batches = 1 + dice.below(6) as u32;
         if record.settled_at.is_some() {
-            sensible.push(Action::FoldMailing { mailing, batches });
+            sensible.push(Action::FoldMailing { mailing, batches, blocks: 1 });
             sensible.push(Action::PurgeMailing { mailing, batches });
         } else if record.is_over() {
             sensible.push(Action::SweepMailing { mailing, batches });
@@ -201,7 +201,7 @@ fn over(dice: &mut Dice, table: &Table<'_>) -> Action {
     let batches = dice.below(6) as u32;
     match dice.below(6) {
         0..3 => Action::SweepMailing { mailing, batches },
-        3..5 => Action::FoldMailing { mailing, batches },
+        3..5 => Action::FoldMailing { mailing, batches, blocks: batches },
         _ => Action::PurgeMailing { mailing, batches },
     }
 }

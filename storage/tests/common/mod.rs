@@ -85,7 +85,8 @@ fn check_head(census: &Census, mailing: MailingNumber, batch: u32, head: &Head) 
     for seen in messages.iter().filter(|seen| seen.position >> BATCH_STRIDE_BITS == batch) {
         counts.add(seen.status, 1);
         due = due.min(seen.due.map_or(i64::MAX, Timestamp::as_millis));
-        let marked = head.zones & Head::zone_bit(seen.zone) != 0;
+        let zones = if seen.due.is_some() { head.failed_zones } else { head.created_zones };
+        let marked = zones & Head::zone_bit(seen.zone) != 0;
         let waits = seen.status.is_ready() && !census.deleted.contains(&seen.customer);
         ensure(marked || !waits, || format!("{place} lacks the mark of zone {}", seen.zone))?;
         ensure(seen.due.is_some() == (seen.status == Status::Failed), || {
@@ -102,11 +103,14 @@ fn check_blocks(number: MailingNumber, mailing: &census::Mailing) -> Checked {
     for (block, index) in progress.blocks.iter().zip(0u32..) {
         let mut sum = Block { due: Timestamp::from_millis(i64::MAX), ..*block };
         (sum.created, sum.failed, sum.sending) = (0, 0, 0);
+        (sum.created_zones, sum.failed_zones) = (0, 0);
         for (_, head) in mailing.heads.iter().filter(|(b, _)| *b / HEADS_PER_BLOCK == index) {
             sum.created += head.counts.of(Status::Created) as u32;
             sum.failed += head.counts.of(Status::Failed) as u32;
             sum.sending += head.counts.of(Status::Sending) as u32;
             sum.due = sum.due.min(head.due);
+            sum.created_zones |= head.created_zones;
+            sum.failed_zones |= head.failed_zones;
         }
         ensure(progress.purged > 0 || sum == *block, || {
             format!("block {index} of mailing {number} is {block:?}, adds up to {sum:?}")

@@ -20,7 +20,7 @@ use super::{
 /// A value, or why a line makes no sense.
 type Parsed<T> = Result<T, String>;
 
-/// A customer of a script: its id, and what its keys say.
+/// Customers of a script: their ids, and what the keys say; several zones take turns.
 fn put_customers(line: &Line) -> Parsed<Action> {
     line.only(&["tag", "operator", "zone", "name", "mode"])?;
     let folded = |key| {
@@ -34,19 +34,19 @@ fn put_customers(line: &Line) -> Parsed<Action> {
         other => return Err(format!("mode={other}")),
     };
     let ids = names(line.word(0)?)?;
+    let zones = line.key("zone").map_or(Ok(Vec::new()), names)?;
     let first = Phone::parse(line.word(1)?).map_err(|e| e.to_string())?.digits();
-    let row = |(id, digits): (&String, u64)| {
+    let row = |(at, (id, digits)): (usize, (&String, u64))| {
         Ok(CustomerRow {
             id: CustomerId::parse(id).map_err(|e| e.to_string())?,
             name: line.key("name").unwrap_or_default().to_owned(),
             phone: Phone::from_digits(digits),
             tag: 0,
             operator: 0,
-            zone: line.key("zone").map(|_| 0),
+            zone: (!zones.is_empty()).then(|| (at % zones.len()) as u16),
         })
     };
-    let rows = ids.iter().zip(first..).map(row).collect::<Parsed<_>>()?;
-    let zones = line.key("zone").map(str::to_owned).into_iter().collect();
+    let rows = ids.iter().zip(first..).enumerate().map(row).collect::<Parsed<_>>()?;
     let (tags, operators) = (folded("tag"), folded("operator"));
     Ok(Action::PutCustomers(PutCustomers { mode, tags, operators, zones, rows }))
 }
@@ -127,7 +127,11 @@ impl World {
             "end" => Action::EndMailing { mailing: mailing()? },
             "expand" => self.expand(line, mailing()?)?,
             "sweep" => Action::SweepMailing { mailing: mailing()?, batches },
-            "fold" => Action::FoldMailing { mailing: mailing()?, batches },
+            "fold" => Action::FoldMailing {
+                mailing: mailing()?,
+                batches,
+                blocks: line.number("blocks", 1_000)? as u32,
+            },
             "purge" => Action::PurgeMailing { mailing: mailing()?, batches },
             "register" => Action::RegisterPostman {
                 name: PostmanName::parse(line.word(0)?).map_err(|e| e.to_string())?,
