@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -96,7 +97,10 @@ impl Setup {
         let client = Client::new(&format!("http://{address}"));
         let node = Node { process, client, setup: self.clone() };
         eventually("the node is ready", READY, async || {
-            (node.client.get("/readyz").await.status == 200).then_some(())
+            match node.client.try_send(node.client.request(Method::GET, "/readyz")).await {
+                Ok(answer) => (answer.status == 200).then_some(()),
+                Err(error) => panic!("{error}: {:#?}", node.process.lines()),
+            }
         })
         .await;
         node
