@@ -334,12 +334,20 @@ impl Config {
         toml::from_str::<Config>(text).map_err(|error| parse_error(name, text, &error))?;
         let mut table: toml::Table =
             toml::from_str(text).map_err(|error| parse_error(name, text, &error))?;
-        for (variable, value) in environment {
-            override_key(&mut table, &variable, &value)?;
+        let file = table.clone();
+        let environment: Vec<_> = environment.into_iter().collect();
+        for (variable, value) in &environment {
+            override_key(&mut table, variable, value)?;
         }
-        let config: Config = table
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError(one_line(error.message())))?;
+        let config: Config = table.try_into().map_err(|error: toml::de::Error| {
+            let culprit = environment.iter().find(|(variable, value)| {
+                let mut alone = file.clone();
+                let set = override_key(&mut alone, variable, value);
+                set.is_ok() && alone.try_into::<Config>().is_err()
+            });
+            let variable = culprit.map_or("environment", |(variable, _)| variable);
+            ConfigError(format!("{variable}: {}", one_line(error.message())))
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -471,8 +479,10 @@ fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<
     if known.is_table() {
         return Err(unknown());
     }
+    // Tokens are not shown.
+    let shown = if variable == "NOTTY_API__TOKENS" { "…" } else { value };
     let wrong = |what: &str| {
-        ConfigError(format!("environment variable {variable}: `{value}` is no {what}"))
+        ConfigError(format!("environment variable {variable}: `{shown}` is no {what}"))
     };
     let value = match known {
         toml::Value::String(_) => toml::Value::String(value.to_owned()),
@@ -511,6 +521,12 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_defaults() {
         assert_eq!(load("", &[]), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let example = include_str!("../config.toml.example");
+        assert_eq!(load(example, &[]), Ok(Config::default()));
     }
 
     #[test]

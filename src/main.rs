@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use notty::cli::{self, Cli};
+use notty::cli;
 
 fn main() -> ExitCode {
-    cli::run(Cli::parse())
+    match cli::parse() {
+        Ok(cli) => cli::run(cli),
+        Err(status) => status,
+    }
 }

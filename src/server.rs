@@ -44,13 +44,14 @@ impl Server {
             let what = "cluster: this version runs one node by itself; remove [cluster]";
             return Err(ConfigError(what.to_owned()).into());
         }
+        // What is wrong with the configuration is told before anything is taken.
+        let moderation = moderation(config)?;
+        let gateway = gateway(config, &surroundings)?;
         let address = config.api_address()?;
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("api.listen: {address} cannot be listened on"))?;
         let address = listener.local_addr().context("api.listen")?;
-        let moderation = moderation(config)?;
-        let gateway = gateway(config, &surroundings)?;
         let node = open_node(config, address, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
         let (stop_work, work_stopped) = watch::channel(false);

@@ -6,8 +6,12 @@
 
 mod support;
 
+mod api;
+mod cli;
+mod example_config;
 mod faults;
 mod gateway;
+mod openapi;
 mod sending;
 mod stopping;
 mod tidy;

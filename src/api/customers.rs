@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::Response,
     routing::{get, post},
@@ -18,8 +18,8 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, IdempotencyKey, Problem, done, import,
-    input::{Fields, JsonBody, Params},
+    Answer, Api, ApiError, IdempotencyKey, Problem, WRITE_TIME, done, import,
+    input::{Fields, JsonBody, Params, PathId},
     reply, with_location,
 };
 
@@ -63,6 +63,30 @@ impl From<Customer> for CustomerBody {
             timezone: customer.timezone,
         }
     }
+}
+
+/// What a create and a replace take.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the OpenAPI document alone")]
+pub(super) struct CustomerInput {
+    /// Letters, digits and `-`, up to 64; absent in a create: a UUID is given.
+    #[schema(example = "customer-0000001")]
+    id: Option<String>,
+    /// What it is called; absent: empty.
+    #[schema(example = "Анастасия Алексеева")]
+    name: Option<String>,
+    /// E.164: `+` and 10 to 15 digits.
+    #[schema(example = "+79161112233")]
+    phone: String,
+    /// The mobile operator; absent: empty.
+    #[schema(example = "МТС")]
+    operator: Option<String>,
+    /// Anything to filter by; absent: empty.
+    #[schema(example = "clients.moscow.new")]
+    tag: Option<String>,
+    /// IANA name; absent: the configured one counts.
+    #[schema(example = "Europe/Moscow")]
+    timezone: Option<String>,
 }
 
 /// A page of customers.
@@ -158,8 +182,8 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> Action {
 /// Writes one customer; one whose deletion is still being swept is waited for.
 async fn write_one(api: &Api, command: Command) -> Result<(Customer, u64), ApiError> {
     for attempt in 0.. {
-        let applied = api.node.propose(command.clone()).await;
-        match applied {
+        let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
+        match proposed.unwrap_or(Err(notty_raft::ProposeError::Unknown)) {
             Err(notty_raft::ProposeError::Rejected {
                 rejection: Rejection::CustomerBusy, ..
             }) if attempt < BUSY_TRIES => {
@@ -200,7 +224,7 @@ pub(super) fn aliases() -> Router<Api> {
 /// Without an id, a UUID is given.
 #[utoipa::path(post, path = "/customers", tag = "customers",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
-    request_body = CustomerBody,
+    request_body = CustomerInput,
     responses(
         (status = 201, body = CustomerBody),
         (status = 400, body = Problem, description = "Faults in fields, all at once", content_type = "application/problem+json"),
@@ -250,7 +274,10 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let filter = CustomerFilter {
         tag: params.parse("tag", Filter::parse).unwrap_or_else(any),
         operator: params.parse("operator", Filter::parse).unwrap_or_else(any),
-        phone: params.parse("phone", Filter::parse).unwrap_or_else(any),
+        // No phone has a space: it is a `+` that was not encoded.
+        phone: params
+            .parse("phone", |text| Filter::parse(&text.replace(' ', "+")))
+            .unwrap_or_else(any),
     };
     let limit = params.limit();
     let after = params.after();
@@ -280,7 +307,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.node.applied_index();
@@ -294,7 +321,7 @@ async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) ->
 /// Takes the whole object; the id comes from the path.
 #[utoipa::path(put, path = "/customers/{id}", tag = "customers",
     params(("id" = String, Path, example = "customer-0000001")),
-    request_body = CustomerBody,
+    request_body = CustomerInput,
     responses(
         (status = 200, body = CustomerBody),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -308,7 +335,7 @@ async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) ->
     ))]
 async fn replace(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
@@ -336,7 +363,7 @@ async fn replace(
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn remove(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api.write(Command::new(Action::DeleteCustomer { id })).await?;

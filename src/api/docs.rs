@@ -19,7 +19,7 @@ use utoipa::{
 };
 use utoipa_scalar::Scalar;
 
-use super::{Api, routes as api_routes};
+use super::{Api, completion, routes as api_routes};
 
 /// Scalar's script, packed by gzip.
 const SCRIPT: &[u8] = include_bytes!("scalar.js.gz");
@@ -73,7 +73,9 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 
 /// The OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    api_routes().into_openapi()
+    let mut document = api_routes().into_openapi();
+    completion::complete(&mut document);
+    document
 }
 
 /// The document and the page.

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use super::{
     Api,
     error::{ApiError, Fault, NOTTY_INDEX},
+    input::drain,
 };
 use crate::config::{Role, TokenConfig};
 
@@ -66,8 +67,9 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
         return Ok(Caller(String::new()));
     }
     let given = request.headers().get(header::AUTHORIZATION);
-    let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let Some(token) = given.and_then(|given| api.tokens.find(given.trim())) else {
+    let given = given.and_then(|value| value.to_str().ok()?.split_once(' '));
+    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some(token) = given.and_then(|(_, given)| api.tokens.find(given.trim())) else {
         let detail = "a token is needed: Authorization: Bearer {token}";
         let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         let scheme = HeaderValue::from_static("Bearer");
@@ -135,7 +137,10 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) => {
+            drain(request.into_body()).await;
+            error.into_response()
+        }
     };
     response.headers_mut().entry(NOTTY_INDEX).or_insert_with(|| index.into());
     let status = response.status();

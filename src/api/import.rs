@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
 use http_body_util::BodyExt;
 use notty_raft::ProposeError;
 use notty_storage::{
@@ -27,7 +27,7 @@ use super::{
     Answer, Api, ApiError, Problem,
     customers::{CheckedCustomer, IdFrom, check},
     error::Fault,
-    input::{Fields, Params, content_type},
+    input::{Fields, Params, content_type, drain},
     reply,
 };
 use crate::rows::{CsvRows, NdjsonRows, Row, RowError, Rows};
@@ -267,7 +267,13 @@ impl Import {
             self.collect().await?;
         }
         let (put, lines) = std::mem::take(&mut self.batch).put();
-        self.in_flight.push_back(tokio::spawn(write(self.api.clone(), put, lines)));
+        let mut writing = Box::pin(write(self.api.clone(), put, lines));
+        // Proposed here and now: of two rows with the same id, the last one must count.
+        let task = match writing.as_mut().now_or_never() {
+            Some(written) => tokio::spawn(async { written }),
+            None => tokio::spawn(writing),
+        };
+        self.in_flight.push_back(task);
         Ok(())
     }
 
@@ -319,6 +325,7 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
         "text/csv" => Box::new(CsvRows::new(&IMPORT_COLUMNS)),
         "application/x-ndjson" => Box::new(NdjsonRows::default()),
         _ => {
+            drain(request.into_body()).await;
             let detail = "an import takes text/csv or application/x-ndjson";
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(ApiError::new(status, "unsupported_media_type", detail));
@@ -335,6 +342,7 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(broken_off(import).await),
             Err(_) => {
+                import.finish().await?;
                 let detail = "the upload paused for too long; what came before was imported";
                 return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
             }
@@ -342,7 +350,10 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
         let data: Bytes = frame.into_data().unwrap_or_default();
         rows.feed(&data, &mut found);
         for row in found.drain(..) {
-            import.take(row).await?;
+            if let Err(error) = import.take(row).await {
+                drain(stream).await;
+                return Err(error);
+            }
         }
     }
     rows.end(&mut found);

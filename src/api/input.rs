@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request},
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,9 @@ use super::error::{ApiError, Fault};
 
 /// Bytes of a JSON body, at most.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
+/// Bytes of a refused body that are read all the same, at most, and for how long: a client that
+/// still sends when the connection closes would never see why.
+const DRAIN: (usize, Duration) = (16 * 1024 * 1024, Duration::from_secs(2));
 /// How long a JSON body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Items of a page, unless asked otherwise, and at most.
@@ -165,6 +169,11 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
+/// A number as it is written everywhere: digits alone, no zero before others.
+pub(super) fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
 /// The content type without its parameters, in lower case.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -191,10 +200,11 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let mut body = request.into_body();
     if length.is_some_and(|length| length > BODY_BYTES) {
+        drain(body).await;
         return Err(too_large());
     }
-    let mut body = request.into_body();
     let mut bytes = BytesMut::new();
     let reading = async {
         while let Some(frame) = body.frame().await {
@@ -212,10 +222,44 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     };
     match tokio::time::timeout(BODY_TIME, reading).await {
         Ok(Ok(())) => Ok(bytes.freeze()),
-        Ok(Err(error)) => Err(error),
+        Ok(Err(error)) => {
+            drain(body).await;
+            Err(error)
+        }
         Err(_) => {
             let detail = "the body did not come in time";
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
+        }
+    }
+}
+
+/// Reads on, within bounds, what nobody wants to know, so that the client hears the answer.
+pub(super) async fn drain(mut body: Body) {
+    let (bytes, time) = DRAIN;
+    let mut left = bytes;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // However it ended: the answer is sent now.
+    let _ = tokio::time::timeout(time, reading).await;
+}
+
+/// The id in a path; one that is not UTF-8 cannot be there.
+pub(super) struct PathId(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(_) => Err(ApiError::not_found("thing")),
         }
     }
 }
@@ -236,6 +280,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
             // Taken by the router itself.
             .filter(|(name, _)| name != "consistency")
             .collect();
+        // What stands in for bytes that are no UTF-8.
+        let broken = pairs.iter().find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
+        if let Some((name, _)) = broken {
+            let fault = Fault::new(name, "invalid_utf8", "the parameter is not UTF-8");
+            return Err(ApiError::invalid(vec![fault]));
+        }
         Ok(Self { pairs, faults: Vec::new() })
     }
 }
@@ -266,7 +316,8 @@ impl Params {
     /// How many items a page has.
     pub(super) fn limit(&mut self) -> usize {
         let limit = self.parse("limit", |text| {
-            let limit = text.parse().ok().filter(|limit| (1..=PAGE.1).contains(limit));
+            let limit = number(text).map(|n| n as usize);
+            let limit = limit.filter(|limit| (1..=PAGE.1).contains(limit));
             limit.ok_or_else(|| {
                 Invalid::new("invalid_limit", format!("a number from 1 to {} is needed", PAGE.1))
             })
@@ -278,7 +329,7 @@ impl Params {
     pub(super) fn after(&mut self) -> Option<u64> {
         self.parse("after", |text| {
             let detail = "the `next` of the page before is needed";
-            text.parse().map_err(|_| Invalid::new("invalid_after", detail))
+            number(text).ok_or_else(|| Invalid::new("invalid_after", detail))
         })
     }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{get, post},
 };
@@ -25,7 +25,7 @@ use super::{
     Answer, Api, ApiError, IdempotencyKey, Problem,
     customers::CustomerBody,
     done,
-    input::{Fields, JsonBody, OptionalJsonBody, Params},
+    input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply, with_location,
 };
 use crate::{moderation::Moderation, segments};
@@ -224,7 +224,7 @@ fn check_window(fields: &mut Fields) -> Option<SendWindow> {
         _ => String::new(),
     };
     let (from, to) = (text("from"), text("to"));
-    if let Some(unknown) = window.keys().next() {
+    for unknown in window.keys() {
         let field = format!("send_window.{unknown}");
         fields.fault(&field, "unknown_field", "there is no such field");
     }
@@ -390,7 +390,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.node.applied_index();
@@ -420,7 +420,7 @@ async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) ->
     ))]
 async fn replace(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
@@ -454,7 +454,7 @@ async fn replace(
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn remove(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api.write(Command::new(Action::DeleteMailing { id: id.clone() })).await?;
@@ -479,7 +479,7 @@ async fn remove(State(api): State<Api>, Path(id): Path<String>, params: Params) 
     ))]
 async fn pause(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     key: IdempotencyKey,
     params: Params,
     body: OptionalJsonBody,
@@ -505,7 +505,7 @@ async fn pause(
     ))]
 async fn resume(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     key: IdempotencyKey,
     params: Params,
     mut body: OptionalJsonBody,
@@ -534,7 +534,7 @@ async fn resume(
     ))]
 async fn cancel(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     key: IdempotencyKey,
     params: Params,
     body: OptionalJsonBody,

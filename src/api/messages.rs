@@ -1,9 +1,6 @@
 //! Messages: one, a list.
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{extract::State, http::StatusCode};
 use notty_storage::{
     model::{CustomerId, Invalid, MailingId, Message, MessageId, Status},
     query::{self, messages::MessageFilter},
@@ -12,7 +9,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem, customers, input::Params, mailings::time_text, reply};
+use super::{
+    Answer, Api, ApiError, Problem, customers,
+    input::{Params, PathId, number},
+    mailings::time_text,
+    reply,
+};
 
 /// Parts of a list that one answer looks at, at most.
 const PARTS: usize = 50;
@@ -97,9 +99,9 @@ pub(super) fn aliases() -> axum::Router<Api> {
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn read(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
-    let id = id.parse::<u64>().ok().and_then(MessageId::from_u64);
+    let id = number(&id).and_then(MessageId::from_u64);
     let id = id.ok_or_else(|| ApiError::not_found("message"))?;
     let index = api.node.applied_index();
     let message = api.ask(|reader| query::messages::get(reader, id))?;

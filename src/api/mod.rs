@@ -4,6 +4,7 @@
 //! in this order: its route is found; its token is checked against the route's role; it waits for
 //! the position it asked for; the handler parses it whole or refuses it with all of its faults.
 
+mod completion;
 mod customers;
 mod docs;
 mod error;
@@ -184,7 +185,8 @@ fn routes() -> OpenApiRouter<Api> {
 /// The whole API.
 pub fn router(parts: ApiParts) -> Router {
     let api: Api = Arc::new(parts);
-    let (router, document) = routes().split_for_parts();
+    let (router, mut document) = routes().split_for_parts();
+    completion::complete(&mut document);
     router
         .merge(customers::aliases())
         .merge(mailings::aliases())

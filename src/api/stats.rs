@@ -1,11 +1,6 @@
 //! Stats: counts by status, of everything, of a mailing, of a customer, by tag, operator and day.
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    http::StatusCode,
-    routing::get,
-};
+use axum::{Router, extract::State, http::StatusCode, routing::get};
 use notty_storage::{
     model::{Counts, Filter, Invalid, MailingId, Status},
     query::{self, stats::StatsFilter},
@@ -18,7 +13,7 @@ use super::{
     Answer, Api, ApiError, Problem,
     customers::{self, parse_id},
     error::Fault,
-    input::Params,
+    input::{Params, PathId},
     reply,
 };
 
@@ -179,7 +174,7 @@ async fn customer_counts(api: &Api, id: &str) -> Answer {
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn of_mailing(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     mailing_counts(&api, &id).await
 }
@@ -192,7 +187,7 @@ async fn of_mailing(State(api): State<Api>, Path(id): Path<String>, params: Para
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn of_customer(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Answer {
+async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     customer_counts(&api, &id).await
 }
@@ -205,11 +200,7 @@ async fn of_customer(State(api): State<Api>, Path(id): Path<String>, params: Par
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn stats_of_mailing(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    params: Params,
-) -> Answer {
+async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     mailing_counts(&api, &id).await
 }
@@ -222,11 +213,7 @@ async fn stats_of_mailing(
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-async fn stats_of_customer(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    params: Params,
-) -> Answer {
+async fn stats_of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     customer_counts(&api, &id).await
 }

@@ -82,6 +82,24 @@ struct ApiArgs {
     api: String,
 }
 
+/// What was typed; the exit status if there is nothing to run: help was asked for, or what was
+/// typed is wrong, which is one line like every other error.
+pub fn parse() -> Result<Cli, ExitCode> {
+    use clap::error::ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion,
+    };
+    Cli::try_parse().map_err(|error| match error.kind() {
+        DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        _ => {
+            let text = error.to_string();
+            let parts = text.trim_start_matches("error: ").split("\n\n");
+            let parts = parts.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+            out::note(&format!("notty: {}", parts.collect::<Vec<_>>().join("; ")));
+            ExitCode::from(2)
+        }
+    })
+}
+
 /// Runs a command; the process's exit status.
 pub fn run(cli: Cli) -> ExitCode {
     // Only once in a process, and nobody else installs one.

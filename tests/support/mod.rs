@@ -9,7 +9,7 @@ mod node;
 mod process;
 mod wait;
 
-pub use client::Client;
+pub use client::{Answer, Client};
 pub use gateway::Gateway;
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
 pub use process::{Ended, Process, notty};

@@ -1,0 +1,47 @@
+//! `notty demo`: the whole thing in one command.
+
+use super::run;
+
+#[test]
+fn the_demo_sends_to_all_customers_and_its_balance_is_right() {
+    let said = printed_but_notes(&["demo", "--customers", "300", "--exit"]);
+    for line in [
+        "imported   300 customers",
+        "total             300  of 300 customers",
+        "duplicates          0",
+        "balance    right",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    for address in ["API        http://127.0.0.1:", "gateway    http://127.0.0.1:"] {
+        assert!(said.contains(address), "{address}: {said}");
+    }
+    let data = said.lines().find_map(|line| line.strip_prefix("data       ")).expect("a directory");
+    assert!(!std::path::Path::new(data).exists(), "the directory goes with the demo");
+}
+
+/// What a command prints that ends well; progress may be told on stderr.
+fn printed_but_notes(args: &[&str]) -> String {
+    let ended = run(args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout
+}
+
+#[test]
+fn the_demo_of_nobody_is_refused() {
+    for customers in ["0", "10000000", "many"] {
+        let ended = run(&["demo", "--customers", customers, "--exit"]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("--customers"), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_demo_leaves_nothing_where_it_was_started() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut command = crate::support::notty();
+    command.args(["demo", "--customers", "10", "--exit"]).current_dir(dir.path());
+    let ended = crate::support::Ended::of(&mut command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 0);
+}

@@ -1,0 +1,38 @@
+//! `notty watch`: follows a mailing until it is caught up or ends.
+
+use serde_json::json;
+
+use super::{at, printed};
+use crate::support::{Gateway, Setup, minutes_from_now};
+
+#[tokio::test]
+async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
+    let gateway = Gateway::start();
+    let node = Setup::at(&gateway).start().await;
+    node.import(1_500).await;
+    node.mail("followed", json!({})).await;
+    let said = printed(at(&node, &["watch", "followed"]));
+    assert_eq!(said, "followed: caught up\ndone 1,500\n");
+    node.mail("nobody", json!({ "tag_filter": "nobody" })).await;
+    assert_eq!(printed(at(&node, &["watch", "nobody"])), "nobody: caught up\nno messages yet\n");
+}
+
+#[tokio::test]
+async fn watch_ends_with_a_mailing_that_was_cancelled() {
+    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+    node.import(5).await;
+    node.mail("stopped", json!({})).await;
+    node.until("stopped", json!({ "created": 5 })).await;
+    node.client.poke("/mailings/stopped/cancel").await.expect(200);
+    assert_eq!(printed(at(&node, &["watch", "stopped"])), "stopped: cancelled\ncancelled 5\n");
+}
+
+#[tokio::test]
+async fn watch_says_that_a_mailing_is_not_there() {
+    let node = Setup::new().start().await;
+    node.mail("other", json!({ "start": minutes_from_now(30) })).await;
+    for id in ["none", "a b", "a/b", "../customers", "?"] {
+        let ended = at(&node, &["watch", id]);
+        assert!(ended.one_line(1).contains("not_found"), "{id}: {ended:?}");
+    }
+}
