@@ -34,7 +34,7 @@ const PAGE: &str = r#"<!doctype html>
 </head>
 <body>
 <script id="api-reference" type="application/json"
-  data-configuration='{"withDefaultFonts":false,"telemetry":false,"showDeveloperTools":"never","agent":{"disabled":true},"hideClientButton":true}'>$spec</script>
+  data-configuration='{"withDefaultFonts":false,"telemetry":false,"showDeveloperTools":"never","agent":{"disabled":true},"mcp":{"disabled":true},"hideClientButton":true}'>$spec</script>
 <script src="/docs/scalar.js"></script>
 </body>
 </html>

@@ -21,6 +21,43 @@ use crate::{
 /// Bytes to write by key; none removes.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// Words that are new in one dictionary, in the order of their numbers.
+#[derive(Debug, Default)]
+pub struct NewWords {
+    words: Vec<WordRecord>,
+    /// The place of each among the new ones: an import may bring thousands in one entry.
+    places: BTreeMap<String, u32>,
+}
+
+impl NewWords {
+    fn push(&mut self, word: WordRecord) {
+        self.places.insert(word.text.clone(), self.len());
+        self.words.push(word);
+    }
+
+    fn absorb(&mut self, other: &mut NewWords) {
+        other.places.clear();
+        other.words.drain(..).for_each(|word| self.push(word));
+    }
+
+    fn find(&self, text: &str) -> Option<u32> {
+        self.places.get(text).copied()
+    }
+
+    fn get(&self, place: u32) -> Option<&WordRecord> {
+        self.words.get(place as usize)
+    }
+
+    fn len(&self) -> u32 {
+        self.words.len() as u32
+    }
+
+    /// Takes them out, in the order of their numbers.
+    pub(crate) fn take(&mut self) -> Vec<WordRecord> {
+        std::mem::take(self).words
+    }
+}
+
 /// Writes of one command or of one entry, and what they add to memory.
 #[derive(Debug, Default)]
 pub struct Layer {
@@ -28,8 +65,8 @@ pub struct Layer {
     pub writes: Writes,
     /// New customers.
     pub ids: Ids,
-    /// New words, in the order of their numbers.
-    pub words: Vec<(WordKind, WordRecord)>,
+    /// New words, one dictionary a kind.
+    pub words: [NewWords; 3],
     /// New slots of clients' keys.
     pub client_keys: Vec<([u8; 16], u32)>,
     /// Slots of clients' keys that no longer live.
@@ -41,7 +78,9 @@ impl Layer {
         // `append` would walk through all of the entry's writes for each command.
         self.writes.extend(std::mem::take(&mut other.writes));
         self.ids.absorb(&mut other.ids);
-        self.words.append(&mut other.words);
+        for (words, new) in self.words.iter_mut().zip(&mut other.words) {
+            words.absorb(new);
+        }
         self.client_keys.append(&mut other.client_keys);
         self.freed_keys.append(&mut other.freed_keys);
     }
@@ -121,8 +160,8 @@ impl<'a> Changes<'a> {
 
     /// How many words a dictionary has, new ones among them.
     pub fn word_count(&self, kind: WordKind) -> u32 {
-        let pending = self.entry.words.iter().chain(&self.command.words);
-        self.index.words(kind).len() + pending.filter(|(k, _)| *k == kind).count() as u32
+        let [entry, command] = self.new_words(kind);
+        self.index.words(kind).len() + entry.len() + command.len()
     }
 
     /// A word's number; a new word gets the next one.
@@ -131,19 +170,21 @@ impl<'a> Changes<'a> {
         if let Some(number) = known.find(text) {
             return number;
         }
-        let pending = self.entry.words.iter().chain(&self.command.words);
-        let of_kind = pending.filter(|(k, _)| *k == kind).map(|(_, word)| word);
-        let mut number = known.len();
-        for word in of_kind {
-            if word.text == text {
-                return number;
-            }
-            number += 1;
+        let [entry, command] = self.new_words(kind);
+        let pending = entry.find(text).or_else(|| Some(entry.len() + command.find(text)?));
+        if let Some(place) = pending {
+            return known.len() + place;
         }
+        let number = self.word_count(kind);
         let word = WordRecord { text: text.to_owned(), folded: folded.to_owned() };
         self.put(&WordKey(kind, number), &word);
-        self.command.words.push((kind, word));
+        self.command.words[kind as usize].push(word);
         number
+    }
+
+    /// The new words of the commands before this one, and those of this one, which follow them.
+    fn new_words(&self, kind: WordKind) -> [&NewWords; 2] {
+        [&self.entry, &self.command].map(|layer| &layer.words[kind as usize])
     }
 
     /// Keeps the changes of the command at hand.
@@ -184,11 +225,11 @@ impl Source for Changes<'_> {
 
     fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
         let known = self.index.words(kind);
-        let Some(pending) = number.checked_sub(known.len()) else {
+        let Some(place) = number.checked_sub(known.len()) else {
             return known.get(number);
         };
-        let new = self.entry.words.iter().chain(&self.command.words);
-        new.filter(|(k, _)| *k == kind).nth(pending as usize).map(|(_, word)| word)
+        let [entry, command] = self.new_words(kind);
+        entry.get(place).or_else(|| command.get(place.checked_sub(entry.len())?))
     }
 }
 

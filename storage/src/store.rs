@@ -165,8 +165,8 @@ impl Store {
             self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
             let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
             index.ids.absorb(ids);
-            for (kind, word) in words.drain(..) {
-                index.words[kind as usize].push(word);
+            for (known, new) in index.words.iter_mut().zip(words) {
+                new.take().into_iter().for_each(|word| known.push(word));
             }
             for (key, slot) in freed_keys.drain(..) {
                 if index.client_keys.get(&key) == Some(&slot) {
