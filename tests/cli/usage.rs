@@ -29,36 +29,16 @@ const HELP: [(&[&str], &[&str]); 9] = [
     (&["bench"], &["dispatch"]),
 ];
 
-/// The same for the commands of a cluster.
-const CLUSTER_HELP: [(&[&str], &[&str]); 7] = [
-    (&["postman"], &["--config", "cluster"]),
-    (&["cluster"], &["status", "add", "remove", "transfer-leader"]),
-    (&["cluster", "status"], &["--api", "--json"]),
-    (&["cluster", "add"], &["<NAME>", "--peer", "--api-url", "--api"]),
-    (&["cluster", "transfer-leader"], &["[NAME]", "--api"]),
-    (&["backup"], &["<FILE>"]),
-    (&["restore"], &["<FILE>", "--data-dir", "paused"]),
-];
-
-fn explains_itself(commands: &[(&[&str], &[&str])]) {
+#[test]
+fn every_command_explains_itself() {
     let overview = printed(run(&["--help"]));
-    for (command, topics) in commands {
+    for (command, topics) in HELP {
         assert!(overview.contains(command[0]), "{command:?} is not in the overview");
-        let help = printed(Ended::of(notty().args(*command).arg("--help")));
-        for topic in *topics {
+        let help = printed(Ended::of(notty().args(command).arg("--help")));
+        for topic in topics {
             assert!(help.contains(topic), "{command:?} says nothing of {topic}: {help}");
         }
     }
-}
-
-#[test]
-fn every_command_explains_itself() {
-    explains_itself(&HELP);
-}
-
-#[test]
-fn the_commands_of_a_cluster_explain_themselves() {
-    explains_itself(&CLUSTER_HELP);
 }
 
 #[test]
