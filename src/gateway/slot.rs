@@ -172,6 +172,11 @@ impl Slot {
         Self::default()
     }
 
+    /// Whether there is a connection, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Makes sure that there is a connection, so that connecting need not count against a
     /// message's time; false if there is none to be had. Nothing of a message is written.
     pub async fn ensure_connected(&mut self, gateway: &Gateway) -> bool {

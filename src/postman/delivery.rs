@@ -5,7 +5,7 @@
 //! it as begun; send; note the result.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
     io,
     rc::Rc,
@@ -37,6 +37,11 @@ use crate::{
 
 /// The oldest view of pauses, ends and deletions under which a message may be begun.
 const VIEW_AGE: Duration = Duration::from_secs(1);
+/// Messages after which a sender's thread lets others have its core; about a quarter of a
+/// millisecond of work.
+const STAND_BACK: u32 = 16;
+/// Results after which the postman is told while there is more to send.
+const NEWS: usize = 256;
 /// What a lease must have left beyond the gateway's time, for reporting.
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -228,13 +233,32 @@ impl Floor {
     }
 
     fn settle(&self, token: Token, result: SendResult) {
-        let waiting = {
+        let unread = {
             let mut settled = self.settled.lock();
             settled.push(Settled { token, result });
             settled.len()
         };
-        if waiting == 1 || waiting.is_multiple_of(512) {
+        // While there is work, results are read many at a time; the last ones at once.
+        if unread.is_multiple_of(NEWS) || self.waiting() == 0 {
             self.news.notify_one();
+        }
+    }
+
+    /// Waits until there may be a message in the queue; false once the floor is closed.
+    async fn next_job(&self, journal: &RefCell<SenderJournal>) -> bool {
+        if let Ok(permit) = self.ready.try_acquire() {
+            permit.forget();
+            return true;
+        }
+        if let Err(error) = journal.borrow_mut().flush() {
+            (self.fatal)(&format!("postman: the journal cannot be written: {error}"));
+        }
+        match self.ready.acquire().await {
+            Ok(permit) => {
+                permit.forget();
+                true
+            }
+            Err(_) => false,
         }
     }
 
@@ -251,21 +275,36 @@ impl Floor {
 }
 
 /// One slot: takes messages and sends them, until the floor closes.
-pub(super) async fn work(floor: Arc<Floor>, journal: Rc<RefCell<SenderJournal>>) {
+pub(super) async fn work(
+    floor: Arc<Floor>,
+    journal: Rc<RefCell<SenderJournal>>,
+    sent: Rc<Cell<u32>>,
+) {
     let mut slot = Slot::new();
-    while let Ok(permit) = floor.ready.acquire().await {
-        permit.forget();
+    while floor.next_job(&journal).await {
         let Some(job) = floor.queue.lock().pop_front() else {
             continue;
         };
         let token = job.token();
         match deliver(&floor, &mut slot, &journal, &job).await {
-            Ok(result) => floor.settle(token, result),
+            Ok(result) => {
+                floor.settle(token, result);
+                stand_back(&sent);
+            }
             Err(error) => {
                 (floor.fatal)(&format!("postman: the journal cannot be written: {error}"));
                 floor.settle(token, SendResult::HandedBack);
             }
         }
+    }
+}
+
+/// Lets others have the core now and then: a thread that sends at full rate never waits by itself,
+/// and whoever wants to read meanwhile would wait for its whole time slice.
+fn stand_back(sent: &Cell<u32>) {
+    sent.set(sent.get().wrapping_add(1));
+    if sent.get().is_multiple_of(STAND_BACK) {
+        std::thread::yield_now();
     }
 }
 
@@ -280,6 +319,9 @@ async fn deliver(
         || !floor.breaker.lock().may_begin(floor.clock.boot())
     {
         return Ok(SendResult::HandedBack);
+    }
+    if !slot.is_connected() {
+        journal.borrow_mut().flush()?;
     }
     let answer = if slot.ensure_connected(&floor.gateway).await {
         // Connecting took time: look again.
@@ -303,6 +345,6 @@ async fn deliver(
         floor.news.notify_one();
     }
     let result = floor.retry.result(answer, job.tries);
-    journal.borrow_mut().settled(job.token(), result)?;
+    journal.borrow_mut().settled(job.token(), result);
     Ok(result)
 }

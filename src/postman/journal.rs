@@ -272,7 +272,8 @@ impl Journal {
 
     /// A sender's part of the journal.
     pub fn sender(&self, number: usize, epoch: Epoch) -> io::Result<SenderJournal> {
-        Ok(SenderJournal { pages: self.pages(&format!("b-sender-{number}"), epoch)? })
+        let pages = self.pages(&format!("b-sender-{number}"), epoch)?;
+        Ok(SenderJournal { pages, unwritten: Vec::new() })
     }
 
     /// Notes a lease, before any of its messages is begun.
@@ -296,21 +297,36 @@ impl Journal {
     }
 }
 
-/// A sender's part of the journal.
+/// A sender's part of the journal. Results are written with the next token that is begun, or when
+/// the sender has nothing to do: one write a message instead of two.
 pub struct SenderJournal {
     pages: Pages,
+    unwritten: Vec<u8>,
 }
 
 impl SenderJournal {
     /// Notes that a message's request may be on its way. Comes before its first byte.
     pub fn begun(&mut self, token: Token) -> io::Result<()> {
-        self.pages.write(&Record { kind: Kind::Begun, code: 0, len: 0, token }.bytes())
+        let record = Record { kind: Kind::Begun, code: 0, len: 0, token };
+        self.unwritten.extend_from_slice(&record.bytes());
+        self.flush()
     }
 
-    /// Notes a message's result.
-    pub fn settled(&mut self, token: Token, result: SendResult) -> io::Result<()> {
-        let code = code(result);
-        self.pages.write(&Record { kind: Kind::Settled, code, len: 0, token }.bytes())
+    /// Notes a message's result; it is written with the next token begun, or by
+    /// [`SenderJournal::flush`].
+    pub fn settled(&mut self, token: Token, result: SendResult) {
+        let record = Record { kind: Kind::Settled, code: code(result), len: 0, token };
+        self.unwritten.extend_from_slice(&record.bytes());
+    }
+
+    /// Writes what was only noted. To be called before the sender waits for work or a connection.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let written = self.pages.write(&self.unwritten);
+        self.unwritten.clear();
+        written
     }
 }
 
@@ -394,8 +410,10 @@ mod tests {
             journal.closed(2, 1).expect("is noted");
             let mut sender = journal.sender(0, Epoch(9)).expect("is made");
             sender.begun(token(0)).expect("is noted");
-            sender.settled(token(0), SendResult::Done).expect("is noted");
+            sender.settled(token(0), SendResult::Done);
             sender.begun(token(1)).expect("is noted");
+            sender.settled(token(3), SendResult::Invalid);
+            sender.flush().expect("is written");
         }
         let journal = Journal::open(dir.path()).expect("opens");
         let remains = journal.remains(1_000).expect("reads").expect("something was left");

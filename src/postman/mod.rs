@@ -13,7 +13,7 @@ pub mod journal;
 pub mod retry;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, HashSet},
     io,
     path::PathBuf,
@@ -46,7 +46,7 @@ use crate::{
 /// Between two looks at the cluster.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two turns of the loop when nothing happens.
-const TURN: Duration = Duration::from_millis(50);
+const TURN: Duration = Duration::from_millis(20);
 /// Between two reports of a lease that is not yet done.
 const REPORT: Duration = Duration::from_millis(250);
 /// Before an ask is made again that found nothing.
@@ -686,9 +686,10 @@ fn hire(
         let floor = floor.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
-            let sender = Rc::new(RefCell::new(sender));
+            let (sender, sent) = (Rc::new(RefCell::new(sender)), Rc::new(Cell::new(0)));
             let local = tokio::task::LocalSet::new();
-            let work = || local.spawn_local(delivery::work(floor.clone(), sender.clone()));
+            let work =
+                || local.spawn_local(delivery::work(floor.clone(), sender.clone(), sent.clone()));
             let slots: Vec<_> = (0..slots).map(|_| work()).collect();
             local.block_on(&runtime, futures_util::future::join_all(slots));
         };

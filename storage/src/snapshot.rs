@@ -25,7 +25,6 @@ use crate::{
     error::Error,
     keys::{Key, MetaKey},
     records::Meta,
-    source::Source,
     store::{Store, StoreOptions, View},
 };
 
@@ -291,7 +290,7 @@ pub fn import_snapshot(
     options: StoreOptions,
 ) -> Result<Store, Error> {
     let mut frames = Frames::open(path)?;
-    let mut store = Store::open(into_dir, options.clone())?;
+    let mut store = Store::open(into_dir, options)?;
     let meta = match copy_into(&mut store, &mut frames) {
         Ok(meta) => meta,
         Err(error) => {
@@ -299,10 +298,7 @@ pub fn import_snapshot(
             return Err(error);
         }
     };
-    drop(store);
-    let store = Store::open(into_dir, options)?;
-    let found: Meta = store.view().read().get_or_default(&MetaKey)?;
-    if found != meta {
+    if *store.reload()? != meta {
         return Err(frames.damage("the state built from it stands elsewhere"));
     }
     Ok(store)

@@ -241,6 +241,15 @@ impl Store {
         self.capture = None;
     }
 
+    /// Reads anew what memory holds of the records, after [`Store::restore`].
+    pub(crate) fn reload(&mut self) -> Result<&Meta, Error> {
+        let view = self.view();
+        let index = build_index(&view.read())?;
+        *self.shared.index.write() = index;
+        self.meta = view.read().get_or_default(&MetaKey)?;
+        Ok(&self.meta)
+    }
+
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
         let (batch, bytes) = batch(writes);
         self.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
