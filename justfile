@@ -28,7 +28,8 @@ stories:
 # The figures of the README
 bench:
     cargo build --release
-    ./target/release/notty bench dispatch
+    ./target/release/notty bench dispatch --rounds 5
+    ./target/release/notty bench stats
 
 # Renew the snapshot of the OpenAPI document
 openapi:

@@ -1,6 +1,9 @@
 //! `notty bench`: measures, always beside a baseline in the same run, because machines wander.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -13,6 +16,7 @@ use super::{
 };
 
 mod bare;
+mod stats;
 
 /// Between two looks at the mailing, and between two reads by id.
 const LOOK: Duration = Duration::from_millis(10);
@@ -32,6 +36,8 @@ enum What {
     /// Node and practice gateway are processes of their own. The bare client is the same gateway
     /// client with nothing behind it: what it reaches is the most that there is to reach here.
     Dispatch(DispatchArgs),
+    /// How long stats take with few messages and with many
+    Stats(stats::StatsArgs),
     /// The bare client by itself
     #[command(hide = true)]
     Bare(bare::BareArgs),
@@ -71,6 +77,7 @@ struct Turn {
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.what {
         What::Dispatch(args) => process::block_on(dispatch(args)),
+        What::Stats(args) => process::block_on(stats::run(args)),
         What::Bare(args) => bare::run(args),
     }
 }
@@ -87,6 +94,13 @@ async fn dispatch(args: &DispatchArgs) -> anyhow::Result<()> {
     }
     show(args, &bare, &notty);
     Ok(())
+}
+
+/// A percentile of some figures; 0 if there are none.
+fn percentile(figures: &mut [f64], percent: usize) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let at = figures.len().saturating_sub(1) * percent / 100;
+    figures.get(at).copied().unwrap_or(0.0)
 }
 
 fn median(turns: &[Turn], figure: impl Fn(&Turn) -> f64) -> f64 {
@@ -135,10 +149,43 @@ fn show(args: &DispatchArgs, bare: &[Turn], notty: &[Turn]) {
     out::line(&format!("peak memory    {peak:>12.0} MB, data on the disk {disk:.0} MB"));
 }
 
-fn start_gateway(args: &DispatchArgs) -> anyhow::Result<Own> {
-    let latency = args.latency_ms.to_string();
+fn start_gateway(latency_ms: u64) -> anyhow::Result<Own> {
+    let latency = latency_ms.to_string();
     let args = ["gateway", "--listen", "127.0.0.1:0", "--latency-ms", &latency];
     Own::start(&args, &[], false)
+}
+
+/// A node with its data in a directory, once it can serve.
+async fn start_node(
+    dir: &Path,
+    gateway: &Own,
+    concurrency: usize,
+) -> anyhow::Result<(Own, Client)> {
+    let data = dir.join("data").display().to_string();
+    let environment = [
+        ("NOTTY_GATEWAY__URL", format!("http://{}/v1/send", gateway.address)),
+        ("NOTTY_GATEWAY__CONCURRENCY", concurrency.to_string()),
+    ];
+    let serve = ["serve", "--data-dir", &data, "--listen", "127.0.0.1:0"];
+    let node = Own::start(&serve, &environment, true)?;
+    let client = Client::new(&format!("http://{}", node.address))?;
+    client.await_ready(Duration::from_secs(20)).await?;
+    Ok((node, client))
+}
+
+/// Creates the mailing: to everyone, from now on for an hour.
+async fn start_mailing(client: &Client) -> anyhow::Result<()> {
+    let now = jiff::Timestamp::now();
+    let end = now.checked_add(jiff::Span::new().hours(1))?;
+    let mailing = json!({ "id": "bench", "text": "Hello from the benchmark!",
+        "start": now.to_string(), "end": end.to_string() });
+    client.post("/mailings", &mailing).await?;
+    Ok(())
+}
+
+async fn is_caught_up(client: &Client) -> anyhow::Result<bool> {
+    let mailing = client.get("/mailings/bench").await?;
+    Ok(mailing.get("caught_up").and_then(Value::as_bool) == Some(true))
 }
 
 /// Messages that the gateway took, and its rate from the first to the last.
@@ -150,7 +197,7 @@ async fn gateway_rate(gateway: &Own) -> anyhow::Result<(u64, f64)> {
 }
 
 async fn bare_turn(args: &DispatchArgs) -> anyhow::Result<Turn> {
-    let gateway = start_gateway(args)?;
+    let gateway = start_gateway(args.latency_ms)?;
     let url = format!("http://{}/v1/send", gateway.address);
     let (count, concurrency) = (args.customers.to_string(), args.concurrency.to_string());
     let bare = std::process::Command::new(std::env::current_exe()?)
@@ -170,26 +217,14 @@ async fn bare_turn(args: &DispatchArgs) -> anyhow::Result<Turn> {
 }
 
 async fn notty_turn(args: &DispatchArgs) -> anyhow::Result<Turn> {
-    let gateway = start_gateway(args)?;
+    let gateway = start_gateway(args.latency_ms)?;
     let dir = tempfile::Builder::new().prefix("notty-bench-").tempdir()?;
-    let data = dir.path().join("data").display().to_string();
-    let environment = [
-        ("NOTTY_GATEWAY__URL", format!("http://{}/v1/send", gateway.address)),
-        ("NOTTY_GATEWAY__CONCURRENCY", args.concurrency.to_string()),
-    ];
-    let serve = ["serve", "--data-dir", &data, "--listen", "127.0.0.1:0"];
-    let node = Own::start(&serve, &environment, true)?;
-    let client = Client::new(&format!("http://{}", node.address))?;
-    client.await_ready(Duration::from_secs(20)).await?;
+    let (node, client) = start_node(dir.path(), &gateway, args.concurrency).await?;
     let began = Instant::now();
     client.upload("/customers/import", "text/csv", sample::stream(args.customers)).await?;
     let import_rate = args.customers as f64 / began.elapsed().as_secs_f64();
     let (node_before, gateway_before) = (node.cost(), gateway.cost());
-    let now = jiff::Timestamp::now();
-    let end = now.checked_add(jiff::Span::new().hours(1))?;
-    let mailing = json!({ "id": "bench", "text": "Hello from the benchmark!",
-        "start": now.to_string(), "end": end.to_string() });
-    client.post("/mailings", &mailing).await?;
+    start_mailing(&client).await?;
     let read_p99_ms = read_while_sending(&client, args.customers).await?;
     let stats = client.get("/stats/mailings/bench").await?;
     let (messages, rate) = gateway_rate(&gateway).await?;
@@ -216,8 +251,7 @@ async fn read_while_sending(client: &Client, customers: u64) -> anyhow::Result<f
     for n in 0_u64.. {
         if looked.elapsed() >= LOOK * 20 {
             looked = Instant::now();
-            let mailing = client.get("/mailings/bench").await?;
-            if mailing.get("caught_up").and_then(Value::as_bool) == Some(true) {
+            if is_caught_up(client).await? {
                 break;
             }
             anyhow::ensure!(began.elapsed() < TURN, "the mailing is not caught up after an hour");
@@ -229,6 +263,5 @@ async fn read_while_sending(client: &Client, customers: u64) -> anyhow::Result<f
         took_ms.push(at.elapsed().as_secs_f64() * 1e3);
         tokio::time::sleep(LOOK).await;
     }
-    took_ms.sort_by(f64::total_cmp);
-    Ok(took_ms.get(took_ms.len().saturating_sub(1) * 99 / 100).copied().unwrap_or(0.0))
+    Ok(percentile(&mut took_ms, 99))
 }
