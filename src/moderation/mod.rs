@@ -1,8 +1,8 @@
 //! Explicit language: whether a text for customers has obscene words, Russian or English.
 //!
-//! A text is cut into words, and into pieces that may be words in disguise ([`words`]); each is
-//! read as Russian and as English, its signs being what they look or sound like ([`signs`],
-//! [`readings`]); and in each reading roots are looked for, by rules that tell what may stand
+//! A text is cut into words, and into pieces that may be words in disguise (`words`); each is
+//! read as Russian and as English, its signs being what they look or sound like (`signs`,
+//! `readings`); and in each reading roots are looked for, by rules that tell what may stand
 //! before and after them ([`matcher`], [`russian`], [`english`]). Words with masked letters are
 //! held against a list ([`masks`]).
 //!
