@@ -31,7 +31,7 @@ pub const VERSION: u32 = 1;
 pub struct Identity {
     /// The version of the layout.
     pub version: u32,
-    /// The cluster, a random id given when it was formed.
+    /// The cluster, a random id given when it was formed; empty while it belongs to none.
     pub cluster: String,
     /// The node's number in the cluster.
     pub node: NodeId,
@@ -123,6 +123,14 @@ impl DataDir {
         let random = || uuid::Uuid::new_v4().to_string();
         let (cluster, disk) = (random(), random());
         let identity = Identity { version: VERSION, cluster, node: 1, disk, formed: false };
+        self.keep(&identity)?;
+        Ok(identity)
+    }
+
+    /// Makes it a disk that belongs to no cluster yet.
+    pub fn prepare(&self) -> Result<Identity, Error> {
+        let (cluster, disk) = (String::new(), uuid::Uuid::new_v4().to_string());
+        let identity = Identity { version: VERSION, cluster, node: 0, disk, formed: false };
         self.keep(&identity)?;
         Ok(identity)
     }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use notty_storage::Rejection;
+use serde::{Deserialize, Serialize};
 
 /// A fault of this node. It stops, or does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         what: String,
     },
+    /// The peer port cannot be listened on.
+    #[error("cluster.listen: {address} cannot be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The state could not be read or written.
     #[error(transparent)]
     State(#[from] notty_storage::Error),
@@ -58,7 +67,7 @@ impl Error {
 }
 
 /// What a proposal may come to, other than being executed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ProposeError {
     /// The state machine refused it, at a position of the log: nothing was changed.
     #[error("{rejection}")]

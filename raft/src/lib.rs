@@ -17,14 +17,20 @@
 //! [`node`] puts it together.
 
 pub mod clock;
+mod clocks;
+mod compaction;
 pub mod data_dir;
+mod disk;
 pub mod error;
 pub mod files;
+mod forming;
+mod front;
 mod leadership;
 pub mod log;
 mod log_store;
 mod network;
 pub mod node;
+pub mod peers;
 mod proposal;
 mod snapshots;
 mod state_machine;
@@ -34,8 +40,10 @@ mod types;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ProposeError};
+pub use front::Service;
 pub use leadership::Leadership;
-pub use node::{AppliedChanges, Member, Node, NodeOptions, NodeStatus};
+pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus};
+pub use peers::{Io, Listener, TcpTransport, Transport};
 pub use proposal::Applied;
 pub use types::Peer;
 

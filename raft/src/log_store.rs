@@ -15,6 +15,9 @@ use crate::{
     types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
 };
 
+/// Bytes of entries sent to a follower at once, about.
+const APPEND_BYTES: usize = 1024 * 1024;
+
 /// Runs work that waits for the disk: beside the runtime's other tasks where it has more than one
 /// thread, inline where it has one (as in a simulation).
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
@@ -62,6 +65,15 @@ impl RaftLogReader<TypeConfig> for LogStore {
         range: RB,
     ) -> Result<Vec<LogEntry>, StorageError> {
         self.work(|log| log.read(range))
+    }
+
+    /// As many as go well into one message, at least one.
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<LogEntry>, StorageError> {
+        self.work(|log| log.read_some(start..end, APPEND_BYTES))
     }
 }
 

@@ -1,60 +1,151 @@
-//! How this node calls its peers. A node by itself has none: every call is unreachable.
+//! How openraft calls this node's peers: its messages as calls of [`crate::peers`].
 
-use std::future::Future;
+use std::{future::Future, io::Read, sync::Arc, time::Duration};
 
 use openraft::{
     OptionalSend, RaftNetwork, RaftNetworkFactory,
-    error::{Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable},
+    error::{
+        Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+    },
     network::RPCOption,
     raft::{
         AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
     },
 };
 
-use crate::types::{NodeId, Peer, Snapshot, TypeConfig, Vote};
+use crate::{
+    log_store::blocking,
+    peers::{
+        client::{CallError, Peers},
+        protocol::{Request, Response},
+    },
+    types::{NodeId, Peer, Snapshot, TypeConfig, Vote},
+};
+
+/// Bytes of a snapshot in one frame.
+const CHUNK: usize = 256 * 1024;
+/// How long one of a snapshot's frames may take, and how long installing it.
+const CHUNK_TIME: Duration = Duration::from_secs(10);
+const INSTALL_TIME: Duration = Duration::from_secs(600);
 
 type RpcError = RPCError<NodeId, Peer, RaftError<NodeId>>;
+type SnapshotError = StreamingError<TypeConfig, Fatal<NodeId>>;
 
-/// Connections of a node that has no peers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NoPeers;
-
-fn unreachable() -> Unreachable {
-    Unreachable::new(&std::io::Error::other("this node has no peers"))
+/// Makes links to peers.
+#[derive(Clone)]
+pub(crate) struct Network {
+    peers: Arc<Peers>,
 }
 
-impl RaftNetworkFactory<TypeConfig> for NoPeers {
-    type Network = Self;
+/// A link to one peer.
+pub(crate) struct Link {
+    peers: Arc<Peers>,
+    address: String,
+}
 
-    async fn new_client(&mut self, _target: NodeId, _node: &Peer) -> Self {
-        *self
+impl Network {
+    pub(crate) fn new(peers: Arc<Peers>) -> Self {
+        Self { peers }
     }
 }
 
-impl RaftNetwork<TypeConfig> for NoPeers {
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Link;
+
+    async fn new_client(&mut self, _target: NodeId, node: &Peer) -> Link {
+        Link { peers: self.peers.clone(), address: node.peer.clone() }
+    }
+}
+
+fn rpc_error(error: CallError) -> RpcError {
+    match error {
+        CallError::NotSent { .. } => RPCError::Unreachable(Unreachable::new(&error)),
+        _ => RPCError::Network(NetworkError::new(&error)),
+    }
+}
+
+fn unexpected(address: &str) -> CallError {
+    let what = "an answer to something else".to_owned();
+    CallError::Refused { address: address.to_owned(), what }
+}
+
+impl RaftNetwork<TypeConfig> for Link {
     async fn append_entries(
         &mut self,
-        _request: AppendEntriesRequest<TypeConfig>,
-        _option: RPCOption,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RpcError> {
-        Err(RPCError::Unreachable(unreachable()))
+        let request = Request::Append(request);
+        let answer = self.peers.call(&self.address, &request, option.hard_ttl()).await;
+        match answer.map_err(rpc_error)? {
+            Response::Append(response) => Ok(response),
+            _ => Err(rpc_error(unexpected(&self.address))),
+        }
     }
 
     async fn vote(
         &mut self,
-        _request: VoteRequest<NodeId>,
-        _option: RPCOption,
+        request: VoteRequest<NodeId>,
+        option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RpcError> {
-        Err(RPCError::Unreachable(unreachable()))
+        let request = Request::Vote(request);
+        let answer = self.peers.call(&self.address, &request, option.hard_ttl()).await;
+        match answer.map_err(rpc_error)? {
+            Response::Vote(response) => Ok(response),
+            _ => Err(rpc_error(unexpected(&self.address))),
+        }
     }
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
-    ) -> Result<SnapshotResponse<NodeId>, StreamingError<TypeConfig, Fatal<NodeId>>> {
-        Err(StreamingError::Unreachable(unreachable()))
+    ) -> Result<SnapshotResponse<NodeId>, SnapshotError> {
+        tokio::select! {
+            sent = self.send_snapshot(vote, snapshot) => match sent {
+                Ok(vote) => Ok(SnapshotResponse { vote }),
+                Err(error @ CallError::NotSent { .. }) => {
+                    Err(StreamingError::Unreachable(Unreachable::new(&error)))
+                }
+                Err(error) => Err(StreamingError::Network(NetworkError::new(&error))),
+            },
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
+    }
+}
+
+impl Link {
+    /// Sends a snapshot over a connection of its own, so that heartbeats do not wait behind it.
+    async fn send_snapshot(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, CallError> {
+        let lost = |error: std::io::Error| CallError::Lost {
+            address: self.address.clone(),
+            what: format!("the snapshot: {error}"),
+        };
+        let mut file = std::fs::File::open(&snapshot.snapshot.path).map_err(lost)?;
+        let bytes = file.metadata().map_err(lost)?.len();
+        let mut session = self.peers.open(&self.address).await?;
+        let request = Request::Snapshot { vote, meta: snapshot.meta, bytes };
+        session.send(&request).await.map_err(lost)?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = blocking(|| file.read(&mut chunk)).map_err(lost)?;
+            if read == 0 {
+                break;
+            }
+            let sending = tokio::time::timeout(CHUNK_TIME, session.send_bytes(&chunk[..read]));
+            let late = || Err(std::io::ErrorKind::TimedOut.into());
+            sending.await.unwrap_or_else(|_| late()).map_err(lost)?;
+        }
+        let answer = tokio::time::timeout(INSTALL_TIME, session.receive::<Response>()).await;
+        let late = || Err(std::io::ErrorKind::TimedOut.into());
+        match answer.unwrap_or_else(|_| late()).map_err(lost)? {
+            Response::Snapshot(vote) => Ok(vote),
+            Response::Refused(what) => {
+                Err(CallError::Refused { address: self.address.clone(), what })
+            }
+            _ => Err(unexpected(&self.address)),
+        }
     }
 }

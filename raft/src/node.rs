@@ -4,13 +4,13 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use notty_storage::{Action, Command, Store, StoreOptions, View, import_snapshot};
+use notty_storage::{Action, Command, StoreOptions, Timestamp, View};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::{
@@ -21,29 +21,46 @@ use tokio::{
 use crate::{
     Fatal,
     clock::Clock,
+    clocks::{self, Stamp},
+    compaction,
     data_dir::{DataDir, Identity},
+    disk,
     error::{Error, ProposeError},
-    files::RealFiles,
+    forming::{self, Became, Expected},
+    front::{Front, Service},
     leadership::{self, Leadership},
-    log::{Log, LogOptions},
+    log::LogOptions,
     log_store::{LogStore, blocking},
-    network::NoPeers,
+    network::Network,
+    peers::{
+        TcpTransport, Transport,
+        client::{CallError, Peers},
+        protocol::{Request, Response},
+        server,
+        session::{Hello, Key},
+    },
     proposal::{self, Applied, WAITING_COMMANDS, Waiting},
-    snapshots::{Position, Snapshots},
-    state_machine::{Shared, StateDir, StateMachine},
-    types::{Peer, Raft},
+    snapshots::Position,
+    state_machine::{Shared, StateMachine},
+    types::{NodeId, Peer, Raft},
 };
 
 /// Between two heartbeats of a leader, in milliseconds.
 const HEARTBEAT_MS: u64 = 150;
 /// A follower that heard nothing for this long, in milliseconds, stands for election.
 const ELECTION_MS: std::ops::Range<u64> = 600..1_000;
-/// Log bytes since the last snapshot from which a new one is worth it.
-const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 /// Entries kept behind a snapshot, for followers that are only a little behind.
 const ENTRIES_KEPT: u64 = 1_000;
-/// How often it is looked at whether to compact.
-const COMPACT_CHECK: Duration = Duration::from_secs(1);
+/// Entries sent to a follower at once, at most; bytes bound them too.
+const APPEND_ENTRIES: u64 = 64;
+/// How long sending and installing a snapshot may take, in milliseconds.
+const SNAPSHOT_MS: u64 = 600_000;
+/// How long a command that is passed on to the leader may take.
+const PASS_ON: Duration = Duration::from_secs(10);
+/// How long the leader may take to say what a read must reflect.
+const READ_INDEX: Duration = Duration::from_secs(2);
+/// Between two tries to find a leader that answers.
+const AGAIN: Duration = Duration::from_millis(100);
 /// How long stopping waits for what was proposed.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -60,6 +77,8 @@ pub struct NodeOptions {
     pub clock: Arc<dyn Clock>,
     /// What ends the process when this node cannot be trusted to go on.
     pub fatal: Fatal,
+    /// The cluster; none: a node by itself.
+    pub cluster: Option<ClusterOptions>,
 }
 
 /// How a node stands, for people and programs that look at it.
@@ -98,97 +117,156 @@ pub struct Member {
     pub leader: bool,
 }
 
+/// The cluster that a node belongs to, or is to belong to.
+#[derive(Clone)]
+pub struct ClusterOptions {
+    /// Where peers are listened to.
+    pub listen: String,
+    /// What proves a peer to be one.
+    pub secret: Vec<u8>,
+    /// How many nodes form the cluster.
+    pub expect: usize,
+    /// All nodes that are configured, this one among them.
+    pub nodes: Vec<Peer>,
+    /// The streams between them.
+    pub transport: Arc<dyn Transport>,
+}
+
 /// A running node.
 pub struct Node {
     raft: Raft,
     identity: Identity,
     peer: Peer,
+    clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     log: LogStore,
     proposals: Mutex<Option<mpsc::Sender<Waiting>>>,
     leads: watch::Receiver<Option<Leadership>>,
     /// Whether what had been committed before the start was applied again.
     caught_up: AtomicBool,
+    /// Whether it leads no more as far as others are concerned: it hands over.
+    pub(crate) handing_over: AtomicBool,
+    pub(crate) peers: Arc<Peers>,
+    front: Arc<Front>,
+    stop_peers: watch::Sender<bool>,
     gatherer: Mutex<Option<JoinHandle<()>>>,
-    compacter: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
     // Holds the directory's lock.
     _data_dir: DataDir,
 }
 
 impl Node {
-    /// Opens the data directory, rebuilds what must be rebuilt, and starts. An empty directory
-    /// becomes a cluster of this one node.
+    /// Opens the data directory, rebuilds what must be rebuilt, and starts. Without a cluster in
+    /// the options, an empty directory becomes a cluster of this one node; with one, it waits until
+    /// the cluster is formed or takes it in.
     pub async fn open(dir: &Path, options: NodeOptions) -> Result<Arc<Self>, Error> {
         let data_dir = DataDir::open(dir)?;
-        let mut identity = match data_dir.identity()? {
-            Some(identity) => identity,
-            None => data_dir.found()?,
+        let identity = match (data_dir.identity()?, &options.cluster) {
+            (Some(identity), _) => identity,
+            (None, None) => data_dir.found()?,
+            (None, Some(_)) => data_dir.prepare()?,
         };
-        let (log, shared) = blocking(|| open_disk(&data_dir, &options))?;
+        let front = Front::new(&options.peer.name, identity.clone(), options.clock.clone());
+        let (peers, stop_peers) = open_peers(&identity, &front, &options).await?;
+        let became = become_member(&data_dir, &front, &peers, &options, identity).await?;
+        let Became { mut identity, founders } = became;
+        peers.become_somebody(hello(&identity, &options));
+        let (log, shared) = blocking(|| disk::open(&data_dir, &options))?;
         let log = LogStore::new(log, options.fatal.clone());
-        let raft = start_raft(&identity, &log, &shared).await?;
-        let has_log = raft.is_initialized().await.map_err(raft_error)?;
-        if identity.formed && !has_log {
-            let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
-                        the log back, or restore a backup";
-            return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
-        }
-        if has_log {
-            // A node by itself need not wait for others to speak first.
-            raft.trigger().elect().await.map_err(raft_error)?;
-        } else {
-            let members = BTreeMap::from([(identity.node, options.peer.clone())]);
-            raft.initialize(members).await.map_err(raft_error)?;
-        }
-        if !identity.formed {
+        let raft = start_raft(&identity, &log, &shared, &peers).await?;
+        front.open_raft(raft.clone(), shared.clone());
+        begin(&raft, &identity, founders, &options, &data_dir).await?;
+        if options.cluster.is_none() && !identity.formed {
             identity.formed = true;
             data_dir.keep(&identity)?;
         }
-        let node = Self::start(raft, identity, shared, log, data_dir, options);
-        Ok(node)
+        let parts = Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers };
+        Ok(Self::start(parts, options))
     }
 
-    fn start(
-        raft: Raft,
-        identity: Identity,
-        shared: Arc<Shared>,
-        log: LogStore,
-        data_dir: DataDir,
-        options: NodeOptions,
-    ) -> Arc<Self> {
+    fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
+        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
-        tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender));
-        let gatherer = tokio::spawn(proposal::gather(raft.clone(), options.clock, inbox));
-        let compacter = tokio::spawn(compact(raft.clone(), log.clone(), shared.clone()));
+        let stamp = Stamp::new(options.clock.clone());
+        let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
+        let tasks = vec![
+            tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
+            tokio::spawn(compaction::run(raft.clone(), log.clone(), shared.clone())),
+            tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp)),
+        ];
         let node = Arc::new(Self {
             raft,
             identity,
             peer: options.peer,
+            clock: options.clock,
             shared,
             log,
             proposals: Mutex::new(Some(proposals)),
             leads,
             caught_up: AtomicBool::new(false),
+            handing_over: AtomicBool::new(false),
+            peers,
+            front,
+            stop_peers,
             gatherer: Mutex::new(Some(gatherer)),
-            compacter,
+            tasks,
             _data_dir: data_dir,
         });
-        let starting = Arc::downgrade(&node);
-        tokio::spawn(async move {
-            if let Some(node) = starting.upgrade()
-                && node.ready().await
-            {
-                node.caught_up.store(true, Ordering::Release);
-            }
-        });
+        node.front.open_node(&node);
+        tokio::spawn(catch_up(Arc::downgrade(&node)));
         node
     }
 
-    /// Has a command executed; returns once it is applied here.
+    /// Whether this node leads now.
+    pub fn leads_now(&self) -> bool {
+        self.leads.borrow().is_some() && !self.handing_over.load(Ordering::Acquire)
+    }
+
+    /// Where the leader is, if there is one and it is another node.
+    pub(crate) fn leader_elsewhere(&self) -> Option<Peer> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let leader = metrics.current_leader.filter(|leader| *leader != self.identity.node)?;
+        metrics.membership_config.membership().get_node(&leader).cloned()
+    }
+
+    /// Has a command executed, here or by the leader; returns once it is applied here.
     pub async fn propose(&self, command: impl Into<Command>) -> Result<Applied, ProposeError> {
+        match self.leader_elsewhere() {
+            None => self.propose_here(command.into()).await,
+            Some(leader) => self.pass_on(&leader, command.into()).await,
+        }
+    }
+
+    /// Passes a command on to the leader, once: whether a lost answer was executed is not known.
+    async fn pass_on(&self, leader: &Peer, command: Command) -> Result<Applied, ProposeError> {
+        let request = Request::Propose(command);
+        let proposed = match self.peers.call(&leader.peer, &request, PASS_ON).await {
+            Ok(Response::Proposed(proposed)) => proposed,
+            Ok(_) | Err(CallError::Lost { .. }) => return Err(ProposeError::Unknown),
+            Err(CallError::NotSent { .. } | CallError::Refused { .. }) => {
+                return Err(ProposeError::NoLeader);
+            }
+        };
+        let index = match &proposed {
+            Ok(Applied { index, .. }) | Err(ProposeError::Rejected { index, .. }) => *index,
+            Err(_) => return proposed,
+        };
+        // Whoever asks this node next must find what it was told.
+        match self.wait_applied(index, PASS_ON).await {
+            true => proposed,
+            false => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// Has a command executed as the leader.
+    pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
+        if self.handing_over.load(Ordering::Acquire) {
+            return Err(ProposeError::NoLeader);
+        }
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { command: command.into(), answer };
+        let waiting = Waiting { command, answer };
         let sender = self.proposals.lock().clone().ok_or(ProposeError::Stopped)?;
         sender.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
@@ -196,6 +274,23 @@ impl Node {
         })?;
         drop(sender);
         answered.await.unwrap_or(Err(ProposeError::Unknown))
+    }
+
+    /// Asks the leader's service, which is another node's.
+    pub async fn ask_leader(&self, request: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
+        let leader = self.leader_elsewhere().ok_or(ProposeError::NoLeader)?;
+        match self.peers.call(&leader.peer, &Request::Service(request), PASS_ON).await {
+            Ok(Response::Service(answer)) => Ok(answer),
+            Ok(_) | Err(CallError::Lost { .. }) => Err(ProposeError::Unknown),
+            Err(CallError::NotSent { .. } | CallError::Refused { .. }) => {
+                Err(ProposeError::NoLeader)
+            }
+        }
+    }
+
+    /// Answers other nodes' calls for the service above, as long as it lives.
+    pub fn open_service(&self, service: &Arc<dyn Service>) {
+        self.front.open_service(service);
     }
 
     /// Has an action executed that needs nothing to be recognised by.
@@ -227,8 +322,32 @@ impl Node {
 
     /// Waits until the state here reflects all that was acknowledged before the call.
     pub async fn linearize(&self) -> Result<(), ProposeError> {
-        match self.raft.ensure_linearizable().await {
-            Ok(_) => Ok(()),
+        self.read_point().await.map(drop)
+    }
+
+    /// The same; the leader's wall clock when it was asked.
+    pub async fn read_point(&self) -> Result<Timestamp, ProposeError> {
+        let Some(leader) = self.leader_elsewhere() else {
+            let index = self.read_index_here().await?;
+            let reached = self.wait_applied(index, PASS_ON).await;
+            return if reached { Ok(self.clock.wall()) } else { Err(ProposeError::NoLeader) };
+        };
+        match self.peers.call(&leader.peer, &Request::ReadIndex, READ_INDEX).await {
+            Ok(Response::ReadIndex(Ok((index, wall)))) => {
+                match self.wait_applied(index, PASS_ON).await {
+                    true => Ok(wall),
+                    false => Err(ProposeError::NoLeader),
+                }
+            }
+            Ok(Response::ReadIndex(Err(error))) => Err(error),
+            _ => Err(ProposeError::NoLeader),
+        }
+    }
+
+    /// As the leader: the position that reflects all that was acknowledged so far.
+    pub(crate) async fn read_index_here(&self) -> Result<u64, ProposeError> {
+        match self.raft.get_read_log_id().await {
+            Ok((read, applied)) => Ok(read.max(applied).map_or(0, |position| position.index)),
             Err(openraft::error::RaftError::Fatal(_)) => Err(ProposeError::Stopped),
             Err(_) => Err(ProposeError::NoLeader),
         }
@@ -252,11 +371,15 @@ impl Node {
 
     /// Waits until it can serve; false if it stops before.
     pub async fn ready(&self) -> bool {
-        let mut leads = self.leads.clone();
-        if leads.wait_for(Option::is_some).await.is_err() {
-            return false;
+        let mut metrics = self.raft.server_metrics();
+        while self.linearize().await.is_err() {
+            // A leader may be there and not answer yet: no change would tell.
+            match tokio::time::timeout(AGAIN, metrics.changed()).await {
+                Ok(Err(_)) => return false,
+                Ok(Ok(())) | Err(_) => {}
+            }
         }
-        self.linearize().await.is_ok()
+        true
     }
 
     /// Whose the data directory is.
@@ -313,7 +436,8 @@ impl Node {
         if let Some(gatherer) = gatherer {
             let _ = tokio::time::timeout(STOP_WAIT, gatherer).await;
         }
-        self.compacter.abort();
+        self.stop_peers.send_replace(true);
+        self.tasks.iter().for_each(JoinHandle::abort);
         self.raft.shutdown().await.map_err(|error| Error::Raft(error.to_string()))?;
         blocking(|| self.shared.flush()).map_err(raft_error)
     }
@@ -333,10 +457,115 @@ fn raft_error(error: impl std::fmt::Display) -> Error {
     Error::Raft(error.to_string())
 }
 
+/// What a node is started with.
+struct Parts {
+    raft: Raft,
+    identity: Identity,
+    shared: Arc<Shared>,
+    log: LogStore,
+    data_dir: DataDir,
+    peers: Arc<Peers>,
+    front: Arc<Front>,
+    stop_peers: watch::Sender<bool>,
+}
+
+fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
+    let Identity { cluster, node, disk, .. } = identity;
+    let node = Some(*node).filter(|node| *node > 0);
+    Hello::new(&options.peer.name, cluster, node, disk)
+}
+
+/// Starts to answer peers, if the node has any.
+async fn open_peers(
+    identity: &Identity,
+    front: &Arc<Front>,
+    options: &NodeOptions,
+) -> Result<(Arc<Peers>, watch::Sender<bool>), Error> {
+    let (stop_peers, peers_stopped) = watch::channel(false);
+    let me = hello(identity, options);
+    let Some(cluster) = &options.cluster else {
+        let nobody = Peers::new(Arc::new(TcpTransport), Key::new(&[]), me);
+        return Ok((Arc::new(nobody), stop_peers));
+    };
+    let peers = Peers::new(cluster.transport.clone(), Key::new(&cluster.secret), me);
+    let peers = Arc::new(peers);
+    let listener = cluster.transport.listen(&cluster.listen).await;
+    let listener =
+        listener.map_err(|source| Error::Listen { address: cluster.listen.clone(), source })?;
+    let serving = server::serve(listener, peers.clone(), front.clone(), peers_stopped);
+    tokio::spawn(serving);
+    Ok((peers, stop_peers))
+}
+
+async fn become_member(
+    data_dir: &DataDir,
+    front: &Arc<Front>,
+    peers: &Arc<Peers>,
+    options: &NodeOptions,
+    identity: Identity,
+) -> Result<Became, Error> {
+    let Some(cluster) = &options.cluster else {
+        let mine = Peer { disk: identity.disk.clone(), ..options.peer.clone() };
+        let founders = (!identity.formed).then(|| BTreeMap::from([(identity.node, mine)]));
+        return Ok(Became { identity, founders });
+    };
+    let expected =
+        Expected { me: options.peer.clone(), nodes: cluster.nodes.clone(), count: cluster.expect };
+    // A founder that died while it formed the cluster does it again.
+    let founding = !identity.formed && forming::is_founder(&expected);
+    if !identity.cluster.is_empty() && !founding {
+        return Ok(Became { identity, founders: None });
+    }
+    forming::become_member(data_dir, front, peers, &expected, identity).await
+}
+
+/// Lets raft begin, or go on.
+async fn begin(
+    raft: &Raft,
+    identity: &Identity,
+    founders: Option<BTreeMap<NodeId, Peer>>,
+    options: &NodeOptions,
+    data_dir: &DataDir,
+) -> Result<(), Error> {
+    let has_log = raft.is_initialized().await.map_err(raft_error)?;
+    if identity.formed && !has_log {
+        let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
+                    the log back, or restore a backup";
+        return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
+    }
+    match founders {
+        Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error),
+        // A node by itself need not wait for others to speak first.
+        _ if has_log && options.cluster.is_none() => {
+            raft.trigger().elect().await.map_err(raft_error)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits until the node can serve, and writes down that its log holds what the cluster began with.
+async fn catch_up(node: Weak<Node>) {
+    let Some(node) = node.upgrade() else {
+        return;
+    };
+    if !node.ready().await {
+        return;
+    }
+    node.caught_up.store(true, Ordering::Release);
+    if !node.identity.formed {
+        let identity = Identity { formed: true, ..node.identity.clone() };
+        if let Err(error) = blocking(|| node._data_dir.keep(&identity)) {
+            tracing::error!(%error, "the identity could not be written");
+        }
+        node.front.identify(&identity);
+    }
+}
+
 async fn start_raft(
     identity: &Identity,
     log: &LogStore,
     shared: &Arc<Shared>,
+    peers: &Arc<Peers>,
 ) -> Result<Raft, Error> {
     let config = Config {
         cluster_name: identity.cluster.clone(),
@@ -345,116 +574,13 @@ async fn start_raft(
         election_timeout_max: ELECTION_MS.end,
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: ENTRIES_KEPT,
+        max_payload_entries: APPEND_ENTRIES,
+        install_snapshot_timeout: SNAPSHOT_MS,
         ..Config::default()
     };
     let config = Arc::new(config.validate().map_err(raft_error)?);
     let machine = StateMachine::new(shared.clone());
-    let raft = Raft::new(identity.node, config, NoPeers, log.clone(), machine).await;
+    let network = Network::new(peers.clone());
+    let raft = Raft::new(identity.node, config, network, log.clone(), machine).await;
     raft.map_err(raft_error)
-}
-
-/// Opens log and state; what rule 15 says of a state that cannot be used happens here.
-fn open_disk(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
-    let mut log = Log::open(Arc::new(RealFiles), &data_dir.log(), options.log)?;
-    let snapshots = Snapshots::open(&data_dir.snapshots())?;
-    let state_dir = StateDir::open(&data_dir.state())?;
-    let store = match open_state(&state_dir, &log, options)? {
-        Ok(store) => store,
-        Err(why) => rebuild(&state_dir, &snapshots, &log, options, &why)?,
-    };
-    let position = Position::from_marker(store.marker().as_deref())?;
-    let snapshot = snapshots.latest()?.and_then(|kept| kept.position.applied);
-    if position.applied > log.last().max(snapshot) {
-        let what = format!(
-            "the state stands at entry {}, above the log and the last snapshot: files of the log \
-             are missing",
-            position.index().unwrap_or(0)
-        );
-        return Err(Error::DataDir { path: data_dir.state(), what });
-    }
-    // What a snapshot holds need not be in the log any more.
-    log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
-    let store_options = options.store.clone();
-    let fatal = options.fatal.clone();
-    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal)?;
-    Ok((log, shared))
-}
-
-/// The state, or why it must be rebuilt.
-fn open_state(
-    dir: &StateDir,
-    log: &Log,
-    options: &NodeOptions,
-) -> Result<Result<Store, String>, Error> {
-    if dir.is_suspect() {
-        return Ok(Err("it was marked suspect by a panic inside it".into()));
-    }
-    let place = dir.current()?;
-    let store_options = options.store.clone();
-    let opened = std::panic::catch_unwind(|| Store::open(&place, store_options));
-    let store = match opened {
-        Ok(Ok(store)) => store,
-        Ok(Err(error)) if error.is_locked() => return Err(error.into()),
-        Ok(Err(error)) => return Ok(Err(format!("it does not open: {error}"))),
-        Err(_) => return Ok(Err("it does not open: panic inside it".into())),
-    };
-    match Position::from_marker(store.marker().as_deref()) {
-        Err(error) => Ok(Err(format!("its position does not decode: {error}"))),
-        Ok(position) if position.applied < log.purged() => {
-            Ok(Err("it stands before the first entry of the log".into()))
-        }
-        Ok(_) => Ok(Ok(store)),
-    }
-}
-
-/// Sets the state aside and builds it anew from the last snapshot; the log does the rest.
-fn rebuild(
-    dir: &StateDir,
-    snapshots: &Snapshots,
-    log: &Log,
-    options: &NodeOptions,
-    why: &str,
-) -> Result<Store, Error> {
-    let latest = snapshots.latest()?;
-    let reached = latest.as_ref().and_then(|kept| kept.position.applied);
-    if reached < log.purged() {
-        let path = dir.current()?;
-        let what = format!("the state cannot be used ({why}), and no snapshot reaches the log");
-        return Err(Error::DataDir { path, what });
-    }
-    let from = reached.map_or(0, |reached| reached.index);
-    tracing::warn!(why, from, "the state is set aside and rebuilt from snapshot and log");
-    // The old state goes once there is a new one: a rebuild that fails can be tried again.
-    let place = dir.fresh();
-    let store = match latest {
-        Some(kept) => import_snapshot(&snapshots.file(&kept), &place, options.store.clone())?,
-        None => Store::open(&place, options.store.clone())?,
-    };
-    dir.replace_by(&place)?;
-    Ok(store)
-}
-
-/// Has a snapshot written whenever the log since the last one is long enough.
-async fn compact(raft: Raft, log: LogStore, shared: Arc<Shared>) {
-    let mut metrics = raft.data_metrics();
-    // What was found at the start counts too: a node that is restarted often compacts all the same.
-    let (mut at, mut snapshot) = (0, metrics.borrow().snapshot);
-    loop {
-        tokio::time::sleep(COMPACT_CHECK).await;
-        if metrics.has_changed().is_err() {
-            return;
-        }
-        let latest = metrics.borrow_and_update().snapshot;
-        let appended = log.appended_bytes();
-        if latest != snapshot {
-            (snapshot, at) = (latest, appended);
-        }
-        let due = COMPACT_BYTES.max(shared.snapshot_bytes.load(Ordering::Relaxed) / 2);
-        if appended - at >= due {
-            at = appended;
-            if raft.trigger().snapshot().await.is_err() {
-                return;
-            }
-        }
-    }
 }

@@ -8,13 +8,14 @@ use std::{collections::VecDeque, sync::Arc};
 
 use notty_storage::{Command, Cost, Entry, Outcome, Reply, limits};
 use openraft::{error::ClientWriteError, raft::ClientWriteResponse};
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
 use crate::{
-    clock::Clock,
+    clocks::Stamp,
     error::ProposeError,
     types::{NodeId, Peer, Raft, TypeConfig},
 };
@@ -25,7 +26,7 @@ const ENTRIES_IN_FLIGHT: usize = 2;
 pub(crate) const WAITING_COMMANDS: usize = 8_192;
 
 /// A command that was executed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
     /// The position of its entry in the log.
     pub index: u64,
@@ -42,7 +43,7 @@ pub(crate) struct Waiting {
 }
 
 /// Takes commands until the channel closes, and proposes them.
-pub(crate) async fn gather(raft: Raft, clock: Arc<dyn Clock>, mut inbox: mpsc::Receiver<Waiting>) {
+pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<Waiting>) {
     let mut waiting = VecDeque::new();
     let mut in_flight = JoinSet::new();
     loop {
@@ -62,7 +63,7 @@ pub(crate) async fn gather(raft: Raft, clock: Arc<dyn Clock>, mut inbox: mpsc::R
             continue;
         }
         let (commands, answers) = fill(&mut waiting);
-        let entry = Arc::new(Entry { at: clock.wall(), commands });
+        let entry = Arc::new(Entry { at: stamp.now(), commands });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
                 in_flight.spawn(answer(receiver, answers));

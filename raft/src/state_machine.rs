@@ -157,6 +157,11 @@ impl Shared {
         }))
     }
 
+    /// Where a snapshot that is being received is written.
+    pub(crate) fn snapshot_aside(&self, id: &str) -> PathBuf {
+        self.snapshots.aside(id)
+    }
+
     pub(crate) fn view(&self) -> View {
         self.view.read().clone()
     }

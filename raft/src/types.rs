@@ -24,6 +24,8 @@ pub struct Peer {
     pub peer: String,
     /// Where clients reach it.
     pub api: String,
+    /// Its disk: a node that comes back with another must be added anew.
+    pub disk: String,
 }
 
 /// A snapshot on this node's disk.

@@ -19,7 +19,7 @@ mod tests;
 
 use std::{
     collections::VecDeque,
-    ops::RangeBounds,
+    ops::{Range, RangeBounds},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -317,6 +317,33 @@ impl Log {
             Unbounded => u64::MAX,
         };
         (from.max(first_kept)..end.min(end_kept)).map(|index| self.entry(index)).collect()
+    }
+
+    /// The first entries of a range, until they have so many bytes; at least one.
+    pub fn read_some(&self, range: Range<u64>, bytes: usize) -> Result<Vec<LogEntry>, Error> {
+        let mut entries = Vec::new();
+        let mut taken = 0;
+        for index in range {
+            let Some(len) = self.entry_bytes(index) else {
+                break;
+            };
+            if taken > 0 && taken + len > bytes {
+                break;
+            }
+            taken += len;
+            entries.push(self.entry(index)?);
+        }
+        Ok(entries)
+    }
+
+    /// Bytes of the record of an entry; none if it is not there.
+    fn entry_bytes(&self, index: u64) -> Option<usize> {
+        let at = self.segments.partition_point(|segment| segment.end() <= index);
+        let segment = self.segments.get(at)?;
+        if self.marks.purged.is_some_and(|purged| index <= purged.index) {
+            return None;
+        }
+        segment.entry_bytes(index)
     }
 
     fn entry(&self, index: u64) -> Result<LogEntry, Error> {

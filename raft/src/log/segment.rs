@@ -172,6 +172,12 @@ impl Segment {
         Unsynced { file: self.file.clone(), path: self.path.clone() }
     }
 
+    /// Bytes of the record of one of its entries; none if it has no such entry.
+    pub(crate) fn entry_bytes(&self, index: u64) -> Option<usize> {
+        let place = self.entries.get(index.checked_sub(self.first)? as usize);
+        place.map(|(_, len)| *len as usize)
+    }
+
     /// One of its entries.
     pub(crate) fn entry(&self, index: u64) -> Result<LogEntry, Error> {
         let (at, len) = self.entries[(index - self.first) as usize];

@@ -1,0 +1,97 @@
+//! Opening what a node keeps on its disk: the log, the snapshots, and the state, which is rebuilt
+//! where it cannot be used.
+
+use std::sync::Arc;
+
+use notty_storage::{Store, import_snapshot};
+
+use crate::{
+    data_dir::DataDir,
+    error::Error,
+    files::RealFiles,
+    log::Log,
+    node::NodeOptions,
+    snapshots::{Position, Snapshots},
+    state_machine::{Shared, StateDir},
+};
+
+/// Opens log and state; what rule 15 says of a state that cannot be used happens here.
+pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
+    let mut log = Log::open(Arc::new(RealFiles), &data_dir.log(), options.log)?;
+    let snapshots = Snapshots::open(&data_dir.snapshots())?;
+    let state_dir = StateDir::open(&data_dir.state())?;
+    let store = match open_state(&state_dir, &log, options)? {
+        Ok(store) => store,
+        Err(why) => rebuild(&state_dir, &snapshots, &log, options, &why)?,
+    };
+    let position = Position::from_marker(store.marker().as_deref())?;
+    let snapshot = snapshots.latest()?.and_then(|kept| kept.position.applied);
+    if position.applied > log.last().max(snapshot) {
+        let what = format!(
+            "the state stands at entry {}, above the log and the last snapshot: files of the log \
+             are missing",
+            position.index().unwrap_or(0)
+        );
+        return Err(Error::DataDir { path: data_dir.state(), what });
+    }
+    // What a snapshot holds need not be in the log any more.
+    log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
+    let store_options = options.store.clone();
+    let fatal = options.fatal.clone();
+    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal)?;
+    Ok((log, shared))
+}
+
+/// The state, or why it must be rebuilt.
+fn open_state(
+    dir: &StateDir,
+    log: &Log,
+    options: &NodeOptions,
+) -> Result<Result<Store, String>, Error> {
+    if dir.is_suspect() {
+        return Ok(Err("it was marked suspect by a panic inside it".into()));
+    }
+    let place = dir.current()?;
+    let store_options = options.store.clone();
+    let opened = std::panic::catch_unwind(|| Store::open(&place, store_options));
+    let store = match opened {
+        Ok(Ok(store)) => store,
+        Ok(Err(error)) if error.is_locked() => return Err(error.into()),
+        Ok(Err(error)) => return Ok(Err(format!("it does not open: {error}"))),
+        Err(_) => return Ok(Err("it does not open: panic inside it".into())),
+    };
+    match Position::from_marker(store.marker().as_deref()) {
+        Err(error) => Ok(Err(format!("its position does not decode: {error}"))),
+        Ok(position) if position.applied < log.purged() => {
+            Ok(Err("it stands before the first entry of the log".into()))
+        }
+        Ok(_) => Ok(Ok(store)),
+    }
+}
+
+/// Sets the state aside and builds it anew from the last snapshot; the log does the rest.
+fn rebuild(
+    dir: &StateDir,
+    snapshots: &Snapshots,
+    log: &Log,
+    options: &NodeOptions,
+    why: &str,
+) -> Result<Store, Error> {
+    let latest = snapshots.latest()?;
+    let reached = latest.as_ref().and_then(|kept| kept.position.applied);
+    if reached < log.purged() {
+        let path = dir.current()?;
+        let what = format!("the state cannot be used ({why}), and no snapshot reaches the log");
+        return Err(Error::DataDir { path, what });
+    }
+    let from = reached.map_or(0, |reached| reached.index);
+    tracing::warn!(why, from, "the state is set aside and rebuilt from snapshot and log");
+    // The old state goes once there is a new one: a rebuild that fails can be tried again.
+    let place = dir.fresh();
+    let store = match latest {
+        Some(kept) => import_snapshot(&snapshots.file(&kept), &place, options.store.clone())?,
+        None => Store::open(&place, options.store.clone())?,
+    };
+    dir.replace_by(&place)?;
+    Ok(store)
+}

@@ -1,0 +1,66 @@
+//! Streams between nodes, as a seam: TCP here, simulated ones elsewhere.
+
+use std::{future::Future, io, pin::Pin};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+
+/// A stream of bytes both ways.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// Makes streams between nodes.
+pub trait Transport: Send + Sync + 'static {
+    /// Connects to a peer's address.
+    fn connect<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Io>>;
+    /// Listens at an address.
+    fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>>;
+}
+
+/// Takes streams in.
+pub trait Listener: Send {
+    /// The next stream, and where it comes from.
+    fn accept(&mut self) -> Boxed<'_, (Box<dyn Io>, String)>;
+    /// Where it listens.
+    fn address(&self) -> io::Result<String>;
+}
+
+/// TCP over this machine's network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpTransport;
+
+impl Transport for TcpTransport {
+    fn connect<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Io>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Io>)
+        })
+    }
+
+    fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(address).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
+        })
+    }
+}
+
+impl Listener for TcpListener {
+    fn accept(&mut self) -> Boxed<'_, (Box<dyn Io>, String)> {
+        Box::pin(async move {
+            let (stream, from) = TcpListener::accept(self).await?;
+            stream.set_nodelay(true)?;
+            Ok((Box::new(stream) as Box<dyn Io>, from.to_string()))
+        })
+    }
+
+    fn address(&self) -> io::Result<String> {
+        Ok(self.local_addr()?.to_string())
+    }
+}
