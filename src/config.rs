@@ -370,6 +370,7 @@ impl Config {
             return fault("node.timezone", what);
         }
         self.check_api()?;
+        self.cluster.as_ref().map_or(Ok(()), Self::check_cluster)?;
         within("gateway.concurrency", self.gateway.concurrency as u64, 1..=10_000)?;
         within("gateway.connect_timeout_ms", self.gateway.connect_timeout_ms, 1..=60_000)?;
         within("gateway.timeout_ms", self.gateway.timeout_ms, 1..=300_000)?;
@@ -399,6 +400,48 @@ impl Config {
             && let Err(invalid) = PostmanName::parse(&self.postman.name)
         {
             return fault("postman.name", invalid.detail);
+        }
+        Ok(())
+    }
+
+    fn check_cluster(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+        let fault = |key: &str, what: String| Err(ConfigError(format!("cluster.{key}: {what}")));
+        if cluster.tls.is_some() {
+            return fault("tls", "this version speaks to peers by cluster.secret alone".to_owned());
+        }
+        if cluster.secret.expose().len() < 16 {
+            return fault("secret", "a secret has at least 16 characters".to_owned());
+        }
+        if cluster.listen.parse::<SocketAddr>().is_err() {
+            let what = format!("`{}` is no address and port, like 0.0.0.0:7080", cluster.listen);
+            return fault("listen", what);
+        }
+        for (n, node) in cluster.nodes.iter().enumerate() {
+            if let Err(invalid) = PostmanName::parse(&node.name) {
+                return fault(&format!("nodes[{n}].name"), invalid.detail);
+            }
+            if cluster.nodes[..n].iter().any(|other| other.name == node.name) {
+                return fault(
+                    &format!("nodes[{n}].name"),
+                    format!("`{}` is there twice", node.name),
+                );
+            }
+            if node.peer.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+                let what = format!("`{}` is no host and port, like 10.0.0.1:7080", node.peer);
+                return fault(&format!("nodes[{n}].peer"), what);
+            }
+        }
+        if !cluster.nodes.iter().any(|node| node.name == cluster.name) {
+            let what = format!("no [[cluster.nodes]] is called `{}`", cluster.name);
+            return fault("name", what);
+        }
+        if cluster.expect == 0 || cluster.expect as usize > cluster.nodes.len() {
+            let what = format!(
+                "{} is not between 1 and the number of [[cluster.nodes]], {}",
+                cluster.expect,
+                cluster.nodes.len()
+            );
+            return fault("expect", what);
         }
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_raft::{Clock, Node, ProposeError};
+use futures_util::future::BoxFuture;
+use notty_raft::{Clock, Node, ProposeError, Service};
 use notty_storage::{
-    Action, Error, Reader, Rejection, Reply, Timestamp,
+    Action, Error, Reader, Rejection, Reply, Timestamp, codec,
     command::Report,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run},
     query,
@@ -16,6 +17,25 @@ use crate::{
     postman::desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel, Terms},
     zones::Zones,
 };
+
+/// How long a grant may take to arrive here, once the leader made it.
+const APPLIED: Duration = Duration::from_secs(5);
+
+/// What a leader's post office answers another node's desk.
+type Asked = Result<Option<Granted>, ProposeError>;
+
+/// What a leader answers other nodes' desks.
+impl Service for PostOffice {
+    fn call(&self, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
+        Box::pin(async move {
+            let answer: Asked = match codec::decode::<Ask>(&request) {
+                Ok(ask) => self.ask(ask).await,
+                Err(_) => Err(ProposeError::Unknown),
+            };
+            codec::encode(&answer)
+        })
+    }
+}
 
 /// The desk of a node.
 pub struct NodeDesk {
@@ -74,6 +94,22 @@ impl NodeDesk {
         })
     }
 
+    /// Asks the post office that is at work: this node's, or the leader's.
+    async fn leaders_post_office(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
+        if self.node.leads_now() {
+            return self.post_office.ask(ask).await;
+        }
+        let answer = self.node.ask_leader(codec::encode(&ask)).await?;
+        let answer: Asked = codec::decode(&answer).map_err(|_| ProposeError::Unknown)?;
+        if let Ok(Some(granted)) = &answer {
+            // Its messages are read from the state here.
+            if !self.node.wait_applied(granted.index, APPLIED).await {
+                return Err(ProposeError::Unknown);
+            }
+        }
+        answer
+    }
+
     fn parcel(&self, granted: Granted) -> Result<Parcel, DeskError> {
         let Granted { lease, mailing, runs, .. } = granted;
         self.read(|reader| {
@@ -84,12 +120,12 @@ impl NodeDesk {
         })
     }
 
-    fn look_at(&self, held: &[Held]) -> Result<Look, DeskError> {
-        let leader_clock = self.clock.wall();
+    fn look_at(&self, held: &[Held], leader_clock: Timestamp) -> Result<Look, DeskError> {
+        let now = self.clock.wall();
         self.read(|reader| {
             let mut look = Look { leader_clock, ..Look::default() };
             for held in held {
-                let terms = self.terms(reader, held.mailing, leader_clock)?;
+                let terms = self.terms(reader, held.mailing, now)?;
                 look.terms.push((held.lease, terms));
                 let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
                 if !dropped.is_empty() {
@@ -124,9 +160,15 @@ impl Desk for NodeDesk {
         })
     }
 
-    fn ask(&self, lease: LeaseId, room: u16, gateway: u64) -> Answer<'_, Option<Parcel>> {
+    fn ask(
+        &self,
+        lease: LeaseId,
+        room: u16,
+        gateway: u64,
+        again: bool,
+    ) -> Answer<'_, Option<Parcel>> {
         Box::pin(async move {
-            let asked = self.post_office.ask(Ask { lease, room, gateway }).await;
+            let asked = self.leaders_post_office(Ask { lease, room, gateway, again }).await;
             match asked.map_err(desk_error)? {
                 Some(granted) => self.parcel(granted).map(Some),
                 None => Ok(None),
@@ -145,8 +187,8 @@ impl Desk for NodeDesk {
 
     fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
         Box::pin(async move {
-            self.node.linearize().await.map_err(desk_error)?;
-            self.look_at(&held)
+            let leader_clock = self.node.read_point().await.map_err(desk_error)?;
+            self.look_at(&held, leader_clock)
         })
     }
 

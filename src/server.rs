@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Node, NodeOptions, Peer};
+use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, Service};
 use notty_storage::{StoreOptions, model::PostmanName};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    api::{self, ApiParts, Pace, Tokens},
-    config::{Config, ConfigError},
+    api::{self, ApiParts, Pace, Routes, Tokens},
+    config::{ClusterConfig, Config, ConfigError, PeerConfig},
     desk::NodeDesk,
     gateway::Gateway,
     metrics::Metrics,
@@ -40,11 +40,7 @@ pub struct Server {
 impl Server {
     /// Binds, opens and starts everything.
     pub async fn start(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
-        if config.cluster.is_some() {
-            let what = "cluster: this version runs one node by itself; remove [cluster]";
-            return Err(ConfigError(what.to_owned()).into());
-        }
-        // What is wrong with the configuration is told before anything is taken.
+        // What only the configuration decides comes before anything is taken.
         let moderation = moderation(config)?;
         let gateway = gateway(config, &surroundings)?;
         let address = config.api_address()?;
@@ -52,12 +48,17 @@ impl Server {
             .await
             .with_context(|| format!("api.listen: {address} cannot be listened on"))?;
         let address = listener.local_addr().context("api.listen")?;
+        let (stop_work, work_stopped) = watch::channel(false);
+        // Alive from now on, whatever the node still waits for.
+        let routes = Routes::default();
+        let api = tokio::spawn(api::serve(listener, routes.clone(), work_stopped.clone()));
         let node = open_node(config, address, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
-        let (stop_work, work_stopped) = watch::channel(false);
         let (stop_office, office_stopped) = watch::channel(false);
         let office =
             PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
+        let service: Arc<dyn Service> = office.clone();
+        node.open_service(&service);
         let postman = config.postman.enabled.then(|| {
             let desk = NodeDesk::new(
                 node.clone(),
@@ -73,7 +74,7 @@ impl Server {
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            tokio::spawn(post(postman_options(config), parts, work_stopped.clone()))
+            tokio::spawn(post(postman_options(config), parts, work_stopped))
         });
         let office = tokio::spawn(office.run(office_stopped));
         let parts = ApiParts {
@@ -87,7 +88,7 @@ impl Server {
                 concurrency: config.gateway.concurrency,
             },
         };
-        let api = tokio::spawn(api::serve(listener, api::router(parts), work_stopped));
+        routes.set(api::router(parts));
         Ok(Self { node, address, stop_work, stop_office, postman, api, office })
     }
 
@@ -143,15 +144,44 @@ async fn post(
     ended
 }
 
+/// The cluster that is configured.
+fn cluster_options(config: &ClusterConfig, surroundings: &Surroundings) -> ClusterOptions {
+    let peer = |node: &PeerConfig| Peer {
+        name: node.name.clone(),
+        peer: node.peer.clone(),
+        api: node.api.clone(),
+        disk: String::new(),
+    };
+    ClusterOptions {
+        listen: config.listen.clone(),
+        secret: config.secret.expose().as_bytes().to_vec(),
+        expect: config.expect as usize,
+        nodes: config.nodes.iter().map(peer).collect(),
+        transport: surroundings.transport.clone(),
+    }
+}
+
+/// What a node is called.
+fn node_name(config: &Config) -> &str {
+    config.cluster.as_ref().map_or(ALONE, |cluster| &cluster.name)
+}
+
 async fn open_node(
     config: &Config,
     address: SocketAddr,
     surroundings: &Surroundings,
 ) -> anyhow::Result<Arc<Node>> {
-    let peer =
-        Peer { name: ALONE.to_owned(), peer: String::new(), api: format!("http://{address}") };
+    let name = node_name(config);
+    let cluster = config.cluster.as_ref().map(|config| cluster_options(config, surroundings));
+    let configured = cluster.iter().flat_map(|cluster| &cluster.nodes);
+    let peer = configured.cloned().find(|peer| peer.name == name).unwrap_or_else(|| Peer {
+        name: name.to_owned(),
+        api: format!("http://{address}"),
+        ..Peer::default()
+    });
     let options = NodeOptions {
         peer,
+        cluster,
         store: StoreOptions::default(),
         log: Default::default(),
         clock: surroundings.clock.clone(),
@@ -172,7 +202,8 @@ fn post_office_options(config: &Config) -> PostOfficeOptions {
 
 fn postman_options(config: &Config) -> PostmanOptions {
     let gateway = &config.gateway;
-    let name = if config.postman.name.is_empty() { ALONE } else { &config.postman.name };
+    let name =
+        if config.postman.name.is_empty() { node_name(config) } else { &config.postman.name };
     let journal_dir = match config.postman.journal_dir.as_os_str().is_empty() {
         true => config.node.data_dir.join("journal"),
         false => config.postman.journal_dir.clone(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use notty_raft::{Clock, Fatal, SystemClock};
+use notty_raft::{Clock, Fatal, SystemClock, TcpTransport, Transport};
 
 use crate::gateway::{Connector, TcpConnector};
 
@@ -12,6 +12,8 @@ use crate::gateway::{Connector, TcpConnector};
 pub struct Surroundings {
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// Streams between nodes.
+    pub transport: Arc<dyn Transport>,
     /// Connections to the gateway.
     pub connector: Arc<dyn Connector>,
     /// Ends the process with a line.
@@ -23,6 +25,7 @@ impl Surroundings {
     pub fn real() -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            transport: Arc::new(TcpTransport),
             connector: Arc::new(TcpConnector),
             fatal: Arc::new(|line| {
                 tracing::error!("{line}");

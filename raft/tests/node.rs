@@ -13,7 +13,13 @@ type Result<T = ()> = anyhow::Result<T>;
 
 fn options() -> NodeOptions {
     NodeOptions {
-        peer: Peer { name: "notty-0".into(), peer: String::new(), api: String::new() },
+        peer: Peer {
+            name: "notty-0".into(),
+            peer: String::new(),
+            api: String::new(),
+            disk: String::new(),
+        },
+        cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),
         clock: Arc::new(SystemClock),

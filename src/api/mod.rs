@@ -16,25 +16,29 @@ mod messages;
 mod node;
 mod stats;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::FromRequestParts,
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, Request, StatusCode, header, request::Parts},
     middleware,
     response::{IntoResponse, Response},
+    routing,
 };
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use notty_raft::{Applied, Clock, Node, ProposeError};
 use notty_storage::{Action, Command, Error, Origin, Reader};
+use parking_lot::RwLock;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::watch};
+use tower_service::Service as _;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use docs::openapi;
@@ -217,8 +221,35 @@ fn with_location(mut response: Response, path: &str) -> Response {
     response
 }
 
+/// The routes that are served; while the node waits for its cluster, they say so.
+#[derive(Clone)]
+pub struct Routes(Arc<RwLock<Router>>);
+
+impl Default for Routes {
+    fn default() -> Self {
+        let alive = routing::get(|| async { node::ok() });
+        let router = Router::new().route("/healthz", alive).fallback(|| async {
+            let detail = "the node waits for its cluster, or still opens its data";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
+        });
+        Self(Arc::new(RwLock::new(router)))
+    }
+}
+
+impl Routes {
+    /// From now on these are served.
+    pub fn set(&self, router: Router) {
+        *self.0.write() = router;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let mut router = self.0.read().clone();
+        router.call(request.map(Body::new)).await
+    }
+}
+
 /// Serves until told to stop; then lets requests under way end, for a while.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, routes: Routes, mut stop: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -226,7 +257,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, from)) => serve_connection(stream, from, &router, &graceful),
+            Ok((stream, from)) => serve_connection(stream, from, &routes, &graceful),
             Err(error) => {
                 tracing::warn!(%error, "a connection to the API could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -240,14 +271,18 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
 fn serve_connection(
     stream: tokio::net::TcpStream,
     from: SocketAddr,
-    router: &Router,
+    routes: &Routes,
     graceful: &GracefulShutdown,
 ) {
     // Small answers must not wait for more to come.
     let _ = stream.set_nodelay(true);
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let service = TowerToHyperService::new(router.clone());
+    let routes = routes.clone();
+    let service = service_fn(move |request| {
+        let routes = routes.clone();
+        async move { routes.answer(request).await }
+    });
     let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -69,7 +69,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster))
 }
 
-fn ok() -> Response {
+pub(super) fn ok() -> Response {
     Json(HealthBody { status: "ok".to_owned() }).into_response()
 }
 

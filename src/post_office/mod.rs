@@ -23,6 +23,7 @@ use notty_storage::{
     query,
 };
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use self::{agenda::Agenda, grants::Budget};
@@ -51,7 +52,7 @@ pub struct PostOfficeOptions {
 }
 
 /// A postman's ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// The lease's id, one above the postman's last.
     pub lease: LeaseId,
@@ -59,10 +60,12 @@ pub struct Ask {
     pub room: u16,
     /// Hash of the gateway that it sends to.
     pub gateway: u64,
+    /// Whether the same was asked before, and no answer came.
+    pub again: bool,
 }
 
 /// A lease that was granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// Its id.
     pub lease: LeaseId,
@@ -198,6 +201,11 @@ impl PostOffice {
 
     /// Grants a lease, if there is something to send; the mailing that waited longest comes first.
     pub async fn ask(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
+        if ask.again
+            && let Some(granted) = self.granted_before(ask.lease).await?
+        {
+            return Ok(Some(granted));
+        }
         let candidates = self.candidates(&ask);
         for (mailing, zones) in candidates {
             let now = self.clock.boot();
@@ -246,6 +254,21 @@ impl PostOffice {
             return Ok(Some(Granted { lease: ask.lease, mailing, runs, index }));
         }
         Ok(None)
+    }
+
+    /// A lease that was granted, perhaps by an earlier leader, and whose answer was lost.
+    async fn granted_before(&self, id: LeaseId) -> Result<Option<Granted>, ProposeError> {
+        self.node.linearize().await?;
+        let index = self.node.applied_index();
+        let view = self.node.view();
+        let lease = query::leases::get(&view.read(), id).map_err(|error| {
+            tracing::error!(%error, "the post office could not read a lease");
+            ProposeError::NoLeader
+        })?;
+        Ok(lease.map(|lease| {
+            let (mailing, runs) = (lease.mailing, lease.runs);
+            Granted { lease: id, mailing, runs, index }
+        }))
     }
 
     fn candidates(&self, ask: &Ask) -> Vec<grants::Candidate> {

@@ -101,8 +101,15 @@ pub struct LeftOpen {
 pub trait Desk: Send + Sync + 'static {
     /// Registers a postman; the same nonce gives the same epoch.
     fn register(&self, name: PostmanName, nonce: u64) -> Answer<'_, Epoch>;
-    /// Asks for messages to send, under a lease's id.
-    fn ask(&self, lease: LeaseId, room: u16, gateway: u64) -> Answer<'_, Option<Parcel>>;
+    /// Asks for messages to send, under a lease's id; `again`: the same was asked before, and no
+    /// answer came.
+    fn ask(
+        &self,
+        lease: LeaseId,
+        room: u16,
+        gateway: u64,
+        again: bool,
+    ) -> Answer<'_, Option<Parcel>>;
     /// Says what became of messages; the conflicts that it met.
     fn report(&self, report: Report) -> Answer<'_, usize>;
     /// Looks at what is held, no older than the call.

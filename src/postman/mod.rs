@@ -129,6 +129,8 @@ pub struct Postman {
     calls: FuturesUnordered<BoxFuture<'static, Event>>,
     next_n: u64,
     first_asked: Option<Duration>,
+    /// Whether the last ask got no answer: its lease may have been granted.
+    unanswered: bool,
     asking: bool,
     ask_after: Duration,
     looking: bool,
@@ -201,6 +203,7 @@ impl Postman {
             calls: FuturesUnordered::new(),
             next_n: 1,
             first_asked: None,
+            unanswered: false,
             asking: false,
             ask_after: Duration::ZERO,
             looking: false,
@@ -343,8 +346,9 @@ impl Postman {
         let asked_at = *self.first_asked.get_or_insert(now);
         let lease = LeaseId { epoch: self.epoch, n: self.next_n };
         let (desk, gateway) = (self.parts.desk.clone(), self.options.gateway);
+        let again = std::mem::take(&mut self.unanswered);
         self.calls.push(Box::pin(async move {
-            Event::Asked(asked_at, desk.ask(lease, room, gateway).await)
+            Event::Asked(asked_at, desk.ask(lease, room, gateway, again).await)
         }));
     }
 
@@ -383,6 +387,7 @@ impl Postman {
             }
             Err(DeskError::Unavailable(why)) => {
                 tracing::debug!(why, "the postman's ask was not answered");
+                self.unanswered = true;
                 self.ask_after = now + AGAIN;
                 Ok(())
             }
