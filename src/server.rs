@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, Service};
+use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, Service, TransferError};
 use notty_storage::{StoreOptions, model::PostmanName};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -104,13 +104,25 @@ impl Server {
 
     /// Stops leasing, lets requests on their way end, hands back the rest, and closes cleanly.
     pub async fn stop(self) -> anyhow::Result<()> {
+        // While the others go on under another leader, this node's own work ends.
+        let handing_over = async {
+            match self.node.transfer_leader(None).await {
+                Ok(name) => tracing::info!("`{name}` leads now"),
+                Err(TransferError::NotLeader | TransferError::Alone) => {}
+                Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
+            }
+        };
         self.stop_work.send_replace(true);
-        if let Some(postman) = self.postman {
+        let ending = async {
+            let Some(postman) = self.postman else {
+                return;
+            };
             let ended = tokio::time::timeout(POSTMAN_STOP, postman).await;
             if ended.is_err() {
                 tracing::warn!("the postman did not end in time; its leases will run out");
             }
-        }
+        };
+        tokio::join!(handing_over, ending);
         let _ = self.api.await;
         self.stop_office.send_replace(true);
         let _ = self.office.await;

@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod cli;
+mod cluster;
 mod example_config;
 mod faults;
 mod gateway;

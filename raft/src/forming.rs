@@ -106,9 +106,9 @@ async fn look_round(
         match standing.cluster {
             Some(cluster) if cluster != identity.cluster => {
                 return Err(format!(
-                    "`{0}` belongs to a cluster already; if this node is to join it: notty \
-                     cluster add {1} --peer {2} --api-url {3}",
-                    peer.name, expected.me.name, expected.me.peer, expected.me.api
+                    "`{}` belongs to a cluster already, and this data directory is empty: this node \
+                     cannot take part under a name that had another disk; put its data back",
+                    peer.name
                 ));
             }
             _ => found.push(Peer { disk: standing.disk, ..peer.clone() }),

@@ -48,7 +48,7 @@ use crate::{
 /// Between two heartbeats of a leader, in milliseconds.
 const HEARTBEAT_MS: u64 = 150;
 /// A follower that heard nothing for this long, in milliseconds, stands for election.
-const ELECTION_MS: std::ops::Range<u64> = 600..1_000;
+pub(crate) const ELECTION_MS: std::ops::Range<u64> = 600..1_000;
 /// Entries kept behind a snapshot, for followers that are only a little behind.
 const ENTRIES_KEPT: u64 = 1_000;
 /// Entries sent to a follower at once, at most; bytes bound them too.
@@ -134,8 +134,8 @@ pub struct ClusterOptions {
 
 /// A running node.
 pub struct Node {
-    raft: Raft,
-    identity: Identity,
+    pub(crate) raft: Raft,
+    pub(crate) identity: Identity,
     peer: Peer,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
@@ -175,10 +175,13 @@ impl Node {
         let log = LogStore::new(log, options.fatal.clone());
         let raft = start_raft(&identity, &log, &shared, &peers).await?;
         front.open_raft(raft.clone(), shared.clone());
+        let founded = founders.is_some();
         begin(&raft, &identity, founders, &options, &data_dir).await?;
-        if options.cluster.is_none() && !identity.formed {
+        // A founder's log holds the first members by now: it need not wait for the others again.
+        if (founded || options.cluster.is_none()) && !identity.formed {
             identity.formed = true;
             data_dir.keep(&identity)?;
+            front.identify(&identity);
         }
         let parts = Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers };
         Ok(Self::start(parts, options))
@@ -224,11 +227,38 @@ impl Node {
     }
 
     /// Where the leader is, if there is one and it is another node.
-    pub(crate) fn leader_elsewhere(&self) -> Option<Peer> {
+    pub(crate) fn leader_elsewhere(&self) -> Option<(NodeId, Peer)> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let leader = metrics.current_leader.filter(|leader| *leader != self.identity.node)?;
-        metrics.membership_config.membership().get_node(&leader).cloned()
+        let peer = metrics.membership_config.membership().get_node(&leader).cloned()?;
+        Some((leader, peer))
+    }
+
+    /// Calls the leader, which is another node, as long as it is known as the leader: one that hangs
+    /// must not hold up what the next one could answer.
+    async fn call_leader(
+        &self,
+        (leader, peer): &(NodeId, Peer),
+        request: &Request,
+        within: Duration,
+    ) -> Result<Response, CallError> {
+        tokio::select! {
+            answer = self.peers.call(&peer.peer, request, within) => answer,
+            () = self.leads_no_more(*leader) => Err(CallError::Lost {
+                address: peer.peer.clone(),
+                what: "it is the leader no more".to_owned(),
+            }),
+        }
+    }
+
+    async fn leads_no_more(&self, leader: NodeId) {
+        let mut metrics = self.raft.server_metrics();
+        while metrics.borrow_and_update().current_leader == Some(leader) {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Has a command executed, here or by the leader; returns once it is applied here.
@@ -240,9 +270,13 @@ impl Node {
     }
 
     /// Passes a command on to the leader, once: whether a lost answer was executed is not known.
-    async fn pass_on(&self, leader: &Peer, command: Command) -> Result<Applied, ProposeError> {
+    async fn pass_on(
+        &self,
+        leader: &(NodeId, Peer),
+        command: Command,
+    ) -> Result<Applied, ProposeError> {
         let request = Request::Propose(command);
-        let proposed = match self.peers.call(&leader.peer, &request, PASS_ON).await {
+        let proposed = match self.call_leader(leader, &request, PASS_ON).await {
             Ok(Response::Proposed(proposed)) => proposed,
             Ok(_) | Err(CallError::Lost { .. }) => return Err(ProposeError::Unknown),
             Err(CallError::NotSent { .. } | CallError::Refused { .. }) => {
@@ -251,6 +285,8 @@ impl Node {
         };
         let index = match &proposed {
             Ok(Applied { index, .. }) | Err(ProposeError::Rejected { index, .. }) => *index,
+            // It is the leader that stops, not this node.
+            Err(ProposeError::Stopped) => return Err(ProposeError::NoLeader),
             Err(_) => return proposed,
         };
         // Whoever asks this node next must find what it was told.
@@ -260,7 +296,7 @@ impl Node {
         }
     }
 
-    /// Has a command executed as the leader.
+    /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
         if self.handing_over.load(Ordering::Acquire) {
             return Err(ProposeError::NoLeader);
@@ -276,10 +312,16 @@ impl Node {
         answered.await.unwrap_or(Err(ProposeError::Unknown))
     }
 
+    /// Has an action executed as the leader, or not at all: what only the leader decides must not be
+    /// passed on by a node that was the leader a moment ago.
+    pub async fn act_as_leader(&self, action: Action) -> Result<Applied, ProposeError> {
+        self.propose_here(Command::new(action)).await
+    }
+
     /// Asks the leader's service, which is another node's.
     pub async fn ask_leader(&self, request: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
         let leader = self.leader_elsewhere().ok_or(ProposeError::NoLeader)?;
-        match self.peers.call(&leader.peer, &Request::Service(request), PASS_ON).await {
+        match self.call_leader(&leader, &Request::Service(request), PASS_ON).await {
             Ok(Response::Service(answer)) => Ok(answer),
             Ok(_) | Err(CallError::Lost { .. }) => Err(ProposeError::Unknown),
             Err(CallError::NotSent { .. } | CallError::Refused { .. }) => {
@@ -332,7 +374,7 @@ impl Node {
             let reached = self.wait_applied(index, PASS_ON).await;
             return if reached { Ok(self.clock.wall()) } else { Err(ProposeError::NoLeader) };
         };
-        match self.peers.call(&leader.peer, &Request::ReadIndex, READ_INDEX).await {
+        match self.call_leader(&leader, &Request::ReadIndex, READ_INDEX).await {
             Ok(Response::ReadIndex(Ok((index, wall)))) => {
                 match self.wait_applied(index, PASS_ON).await {
                     true => Ok(wall),

@@ -63,6 +63,11 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             continue;
         }
         let (commands, answers) = fill(&mut waiting);
+        if !leads(&raft) {
+            // Never proposed: what openraft turns away is then what it had taken before.
+            tell_all(answers, &ProposeError::NoLeader);
+            continue;
+        }
         let entry = Arc::new(Entry { at: stamp.now(), commands });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
@@ -72,6 +77,12 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
         }
     }
     while in_flight.join_next().await.is_some() {}
+}
+
+fn leads(raft: &Raft) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow();
+    metrics.current_leader == Some(metrics.id)
 }
 
 /// Takes as many commands as one entry may hold, at least one.
@@ -107,9 +118,7 @@ async fn answer(receiver: Receiver, answers: Vec<oneshot::Sender<Answer>>) {
                 let _ = answer.send(told(index, outcome));
             }
         }
-        Ok(Err(ClientWriteError::ForwardToLeader(_))) => {
-            tell_all(answers, &ProposeError::NoLeader);
-        }
+        // Turned away at once, or cut off the log by another leader: another node may hold it still.
         Ok(Err(_)) | Err(_) => tell_all(answers, &ProposeError::Unknown),
     }
 }

@@ -129,7 +129,8 @@ async fn metrics(State(api): State<Api>) -> Answer {
 async fn cluster(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
     let status = api.node.status();
-    let node = |member: &notty_raft::Member| {
+    let node = |seen: notty_raft::Sight| {
+        let member = &seen.member;
         let role = match (member.leader, member.voter) {
             (true, _) => "leader",
             (false, true) => "voter",
@@ -140,12 +141,12 @@ async fn cluster(State(api): State<Api>, params: Params) -> Answer {
             peer: member.peer.peer.clone(),
             api: member.peer.api.clone(),
             role: role.to_owned(),
-            reachable: true,
-            last_index: status.last_index,
-            applied_index: status.applied_index,
+            reachable: seen.reachable,
+            last_index: seen.last_index,
+            applied_index: seen.applied_index,
         }
     };
-    let nodes = status.members.iter().map(node).collect();
+    let nodes = api.node.survey().await.into_iter().map(node).collect();
     let body = ClusterBody { leader: status.leader.clone(), term: status.term, nodes };
     Ok(Json(body).into_response())
 }

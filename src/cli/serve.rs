@@ -49,7 +49,12 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = Server::start(config, Surroundings::real()).await?;
+    let server = tokio::select! {
+        started = Server::start(config, Surroundings::real()) => started?,
+        // A node may wait for its peers for long; it has taken nothing in yet.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     stop_on_damage(&server);
     let address = server.address();
     tracing::info!(

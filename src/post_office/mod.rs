@@ -187,7 +187,7 @@ impl PostOffice {
     /// no error.
     async fn act(&self, action: Action) -> Result<bool, ProposeError> {
         let diary = diary_line(&action);
-        match self.node.act(action).await {
+        match self.node.act_as_leader(action).await {
             Ok(_) => {
                 if let Some((mailing, what)) = diary {
                     tracing::info!(mailing.number = mailing.0, "mailing {mailing} {what}");
@@ -223,7 +223,7 @@ impl PostOffice {
                 ttl_ms: self.options.lease_ttl_ms,
                 gateway: ask.gateway,
             };
-            let answer = self.node.act(Action::Grant(grant)).await;
+            let answer = self.node.act_as_leader(Action::Grant(grant)).await;
             self.wake.notify_one();
             let granted = match answer {
                 Ok(applied) => match applied.reply {

@@ -53,6 +53,8 @@ const REPORT: Duration = Duration::from_millis(250);
 const NOTHING: Duration = Duration::from_millis(50);
 /// Before a call is made again that was not answered.
 const AGAIN: Duration = Duration::from_millis(200);
+/// For how long an ask without an answer may still come to a grant: a call to the leader ends sooner.
+const DOUBT: Duration = Duration::from_secs(12);
 /// How far apart the clocks of leader and postman may be, in milliseconds.
 const CLOCKS_MS: i64 = 2_000;
 /// How long stopping waits for requests on their way.
@@ -129,8 +131,8 @@ pub struct Postman {
     calls: FuturesUnordered<BoxFuture<'static, Event>>,
     next_n: u64,
     first_asked: Option<Duration>,
-    /// Whether the last ask got no answer: its lease may have been granted.
-    unanswered: bool,
+    /// When an ask was last found to have no answer: its lease may have been granted, or may yet be.
+    unanswered: Option<Duration>,
     asking: bool,
     ask_after: Duration,
     looking: bool,
@@ -203,7 +205,7 @@ impl Postman {
             calls: FuturesUnordered::new(),
             next_n: 1,
             first_asked: None,
-            unanswered: false,
+            unanswered: None,
             asking: false,
             ask_after: Duration::ZERO,
             looking: false,
@@ -346,7 +348,7 @@ impl Postman {
         let asked_at = *self.first_asked.get_or_insert(now);
         let lease = LeaseId { epoch: self.epoch, n: self.next_n };
         let (desk, gateway) = (self.parts.desk.clone(), self.options.gateway);
-        let again = std::mem::take(&mut self.unanswered);
+        let again = self.unanswered.is_some();
         self.calls.push(Box::pin(async move {
             Event::Asked(asked_at, desk.ask(lease, room, gateway, again).await)
         }));
@@ -377,17 +379,20 @@ impl Postman {
         match answer {
             Ok(Some(parcel)) => {
                 self.next_n += 1;
-                self.first_asked = None;
+                (self.first_asked, self.unanswered) = (None, None);
                 self.accept(asked_at, parcel, now)
             }
             Ok(None) => {
-                self.first_asked = None;
+                // An earlier ask may still be on its way to a grant, whose lease runs from then on.
+                if self.unanswered.is_none_or(|since| now.saturating_sub(since) >= DOUBT) {
+                    (self.first_asked, self.unanswered) = (None, None);
+                }
                 self.ask_after = now + NOTHING;
                 Ok(())
             }
             Err(DeskError::Unavailable(why)) => {
                 tracing::debug!(why, "the postman's ask was not answered");
-                self.unanswered = true;
+                self.unanswered = Some(now);
                 self.ask_after = now + AGAIN;
                 Ok(())
             }
@@ -395,6 +400,7 @@ impl Postman {
                 // It ran out before its answer came: the next number is free.
                 tracing::warn!(lease.n = self.next_n, "a lease ran out before it was used");
                 (self.next_n, self.first_asked) = (self.next_n + 1, None);
+                self.unanswered = None;
                 self.ask_after = now + AGAIN;
                 Ok(())
             }

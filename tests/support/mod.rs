@@ -4,12 +4,14 @@
 //! its data in a directory of its own, and is killed when it is let go.
 
 mod client;
+mod cluster;
 mod gateway;
 mod node;
 mod process;
 mod wait;
 
 pub use client::{Answer, Client};
+pub use cluster::{Cluster, SECRET, Shape};
 pub use gateway::Gateway;
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
 pub use process::{Ended, Process, notty};

@@ -80,6 +80,17 @@ impl Process {
         }
     }
 
+    /// Starts a command that need not say anything.
+    pub fn start_silently(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("notty starts");
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (found, _) = mpsc::channel();
+        listen(child.stdout.take().expect("piped"), lines.clone(), found.clone());
+        listen(child.stderr.take().expect("piped"), lines.clone(), found);
+        Self { child, lines }
+    }
+
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("no reader panics").clone()

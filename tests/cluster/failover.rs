@@ -1,0 +1,121 @@
+//! The leader is lost, or sleeps, or stops, in the middle of a mailing.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Cluster, Gateway, Shape, eventually, mailing, sample_csv, total};
+
+/// How long sending may pause when the leader is lost.
+const RESUME: Duration = Duration::from_secs(4);
+/// Requests in flight from each node.
+const CONCURRENCY: usize = 32;
+
+/// A cluster in the middle of a mailing.
+async fn sending(gateway: &Gateway, customers: u64) -> Cluster {
+    let url = gateway.url();
+    let shape = Shape { gateway: &url, concurrency: CONCURRENCY, ..Shape::default() };
+    let cluster = Cluster::start(shape).await;
+    let node = &cluster.follower().await.client;
+    let csv = sample_csv(1, customers);
+    node.upload("/customers/import", "text/csv", csv).await.expect(200);
+    node.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    gateway.requests(customers / 20).await;
+    cluster
+}
+
+/// Waits until sending has surely been resumed: more new requests than could still be under leases
+/// of the time before and more than a moment's worth; how long nothing came at most.
+async fn resumed(gateway: &Gateway, since: Instant) -> Duration {
+    let mut last = (gateway.count("requests").await, Instant::now());
+    let mut longest = Duration::ZERO;
+    let _ = eventually("watched for long enough", Duration::from_secs(30), async || {
+        let count = gateway.count("requests").await;
+        if count > last.0 {
+            longest = longest.max(last.1.elapsed());
+            last = (count, Instant::now());
+        }
+        (since.elapsed() >= RESUME).then_some(())
+    })
+    .await;
+    longest.max(last.1.elapsed())
+}
+
+/// Nobody got it twice, and the sums are right, the same on all nodes.
+async fn balanced(cluster: &Cluster, gateway: &Gateway, customers: u64) -> Value {
+    let stats = cluster.agree("m", Duration::from_secs(60)).await;
+    let tally = gateway.tally().await;
+    assert_eq!(tally["duplicates"], 0, "{tally} {stats}");
+    assert_eq!(total(&stats), customers, "{stats}");
+    let (done, doubt) = (stats["done"].as_u64(), stats["unconfirmed"].as_u64());
+    let (done, doubt) = (done.expect("a count"), doubt.expect("a count"));
+    assert_eq!(done + doubt, customers, "{stats}");
+    let taken = tally["messages"].as_u64().expect("a count");
+    assert!(done <= taken && taken <= done + doubt, "{tally} {stats}");
+    stats
+}
+
+#[tokio::test]
+async fn a_leader_killed_three_times_stops_nothing_and_nobody_gets_it_twice() {
+    const CUSTOMERS: u64 = 20_000;
+    let gateway = Gateway::with(&["--latency-ms", "40"]);
+    let mut cluster = sending(&gateway, CUSTOMERS).await;
+    for kill in 1..=3 {
+        let leader = cluster.leader().await;
+        cluster.members[leader].kill();
+        let pause = resumed(&gateway, Instant::now()).await;
+        println!("kill {kill} of {}: nothing was sent for {pause:?}", cluster.members[leader].name);
+        assert!(pause < RESUME, "kill {kill}: nothing was sent for {pause:?}");
+        cluster.members[leader].start();
+        cluster.members[leader].ready(Duration::from_secs(20)).await;
+    }
+    let stats = balanced(&cluster, &gateway, CUSTOMERS).await;
+    let doubt = stats["unconfirmed"].as_u64().expect("a count");
+    println!("{stats}");
+    assert!(doubt <= 3 * CONCURRENCY as u64, "{stats}");
+}
+
+#[tokio::test]
+async fn a_leader_that_sleeps_and_wakes_up_does_no_harm() {
+    const CUSTOMERS: u64 = 12_000;
+    let gateway = Gateway::with(&["--latency-ms", "40"]);
+    let mut cluster = sending(&gateway, CUSTOMERS).await;
+    let leader = cluster.leader().await;
+    cluster.members[leader].process().signal("STOP");
+    let slept = Instant::now();
+    let pause = resumed(&gateway, slept).await;
+    println!("asleep: nothing was sent for {pause:?}");
+    assert!(pause < RESUME, "nothing was sent for {pause:?}");
+    eventually("it has slept long enough", Duration::from_secs(10), async || {
+        (slept.elapsed() >= Duration::from_secs(6)).then_some(())
+    })
+    .await;
+    cluster.members[leader].process().signal("CONT");
+    let stats = balanced(&cluster, &gateway, CUSTOMERS).await;
+    println!("{stats}");
+    let doubt = stats["unconfirmed"].as_u64().expect("a count");
+    assert!(doubt <= CONCURRENCY as u64, "{stats}");
+    let next = cluster.leader().await;
+    let told = cluster.members[leader].client.get("/cluster").await.expect(200);
+    assert_eq!(told["leader"], cluster.members[next].name.as_str());
+}
+
+#[tokio::test]
+async fn a_leader_that_is_stopped_hands_over_and_leaves_nothing_unconfirmed() {
+    const CUSTOMERS: u64 = 12_000;
+    let gateway = Gateway::with(&["--latency-ms", "40"]);
+    let mut cluster = sending(&gateway, CUSTOMERS).await;
+    let leader = cluster.leader().await;
+    let began = Instant::now();
+    cluster.members[leader].process().signal("TERM");
+    let ended = cluster.members[leader].process().ended(Duration::from_secs(20)).await;
+    println!("stopped in {:?}: {ended}", began.elapsed());
+    assert_eq!(ended.code(), Some(0));
+    cluster.members[leader].says("leads now").await;
+    let next = cluster.leader_but(Some(leader)).await;
+    assert_ne!(next, leader);
+    cluster.members[leader].start();
+    cluster.ready(Duration::from_secs(20)).await;
+    let stats = balanced(&cluster, &gateway, CUSTOMERS).await;
+    assert_eq!(stats["done"], CUSTOMERS, "{stats}");
+}

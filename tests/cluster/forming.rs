@@ -1,0 +1,124 @@
+//! How nodes come together, once, and who is kept out.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Cluster, SECRET, Shape, sample_csv};
+
+/// How long a cold start may take.
+const COLD_START: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn three_nodes_form_a_cluster_once_and_come_back_with_every_acknowledged_write() {
+    let mut cluster = Cluster::start(Shape::default()).await;
+    let mut last = 0;
+    for n in 0..60 {
+        let node = &cluster.members[n % 3].client;
+        let customer = json!({ "id": format!("c-{n}"), "phone": format!("+7916{n:07}") });
+        let answer = node.post("/customers", &customer).await;
+        answer.expect(201);
+        last = answer.header("notty-index").parse::<u64>().expect("a position");
+    }
+    let before = cluster.members[0].client.get("/cluster").await.expect(200);
+    cluster.members.iter_mut().for_each(|member| member.kill());
+    let began = Instant::now();
+    cluster.start_all();
+    cluster.ready(COLD_START).await;
+    println!("cold start: {:?}", began.elapsed());
+    for member in &cluster.members {
+        for n in 0..60 {
+            member.client.get(&format!("/customers/c-{n}")).await.expect(200);
+        }
+        let after = member.client.get("/cluster").await.expect(200);
+        let names = |cluster: &serde_json::Value| {
+            let nodes = cluster["nodes"].as_array().cloned().expect("nodes");
+            nodes.iter().map(|node| node["name"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&after), names(&before), "formed once");
+        // The leader of before may go on in its term: its vote is on its disk.
+        assert!(after["term"].as_u64() >= before["term"].as_u64(), "{after}");
+        let path = "/stats?consistency=linearizable";
+        let read = member.client.get(path).await;
+        let index: u64 = read.header("notty-index").parse().expect("a position");
+        assert!(index >= last, "{index} {last}");
+    }
+}
+
+#[tokio::test]
+async fn the_cluster_tells_how_each_node_stands() {
+    let mut cluster = Cluster::start(Shape::default()).await;
+    let told = cluster.members[0].client.get("/cluster").await.expect(200);
+    let nodes = told["nodes"].as_array().expect("nodes");
+    assert_eq!(nodes.len(), 3, "{told}");
+    let leaders = nodes.iter().filter(|node| node["role"] == "leader").count();
+    let voters = nodes.iter().filter(|node| node["role"] == "voter").count();
+    assert_eq!((leaders, voters), (1, 2), "{told}");
+    for node in nodes {
+        assert_eq!(node["reachable"], true, "{told}");
+        assert!(node["last_index"].as_u64() > Some(0), "{told}");
+        assert!(node["api"].as_str().is_some_and(|api| api.starts_with("http://")), "{told}");
+    }
+    let dead = (cluster.leader().await + 1) % 3;
+    cluster.members[dead].kill();
+    let other = &cluster.members[(dead + 1) % 3].client;
+    let told = other.get("/cluster").await.expect(200);
+    assert_eq!(told["nodes"][dead]["reachable"], false, "{told}");
+}
+
+#[tokio::test]
+async fn a_node_with_a_wrong_secret_is_refused_and_does_no_harm() {
+    let mut cluster = Cluster::start(Shape::default()).await;
+    let odd = (cluster.leader().await + 1) % 3;
+    cluster.members[odd].kill();
+    cluster.members[odd].reconfigure(SECRET, "quite another secret than theirs");
+    cluster.members[odd].start();
+    let leader = cluster.leader_but(Some(odd)).await;
+    cluster.members[leader].says("does not know cluster.secret").await;
+    let upload = sample_csv(1, 10);
+    let node = &cluster.members[leader].client;
+    node.upload("/customers/import", "text/csv", upload).await.expect(200);
+    let refused = cluster.members[odd].client.get("/customers").await;
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    let process = cluster.members[odd].process();
+    process.signal("TERM");
+    let ended = process.ended(Duration::from_secs(20)).await;
+    assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test]
+async fn an_empty_disk_under_an_old_name_and_another_clusters_disk_are_refused() {
+    let mut cluster = Cluster::start(Shape::default()).await;
+    let odd = (cluster.leader().await + 1) % 3;
+    cluster.members[odd].kill();
+    let data = cluster.members[odd].data();
+    let aside = cluster.dir().join("aside");
+    std::fs::rename(&data, &aside).expect("moved");
+    cluster.members[odd].start();
+    cluster.members[odd].says("belongs to a cluster already").await;
+    let leader = cluster.leader().await;
+    cluster.members[leader].client.poke("/customers?x=1").await;
+    assert_eq!(cluster.members[odd].try_get("/readyz").await, None);
+    cluster.members[odd].kill();
+
+    // A disk of another cluster, whose node has the same name, number and secret.
+    let mut other = Cluster::start(Shape::default()).await;
+    other.members.iter_mut().for_each(|member| member.kill());
+    std::fs::remove_dir_all(&data).expect("removed");
+    std::fs::rename(other.members[odd].data(), &data).expect("moved");
+    cluster.members[odd].start();
+    cluster.members[leader].says("belongs to another cluster").await;
+    assert_eq!(cluster.members[odd].try_get("/readyz").await, None);
+    cluster.members[odd].kill();
+
+    // Its own disk is as good as before.
+    std::fs::remove_dir_all(&data).expect("removed");
+    std::fs::rename(&aside, &data).expect("moved");
+    let csv = sample_csv(1, 10);
+    let node = &cluster.members[leader].client;
+    node.upload("/customers/import", "text/csv", csv).await.expect(200);
+    cluster.members[odd].start();
+    cluster.ready(COLD_START).await;
+    let path = "/customers/customer-7?consistency=linearizable";
+    cluster.members[odd].client.get(path).await.expect(200);
+}

@@ -1,0 +1,5 @@
+//! Three nodes: they form a cluster, any of them answers, and the loss of one stops nothing.
+
+mod anywhere;
+mod failover;
+mod forming;

@@ -1,0 +1,226 @@
+//! Three nodes as processes, each with a configuration file.
+
+use std::{net::TcpListener, path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use reqwest::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Client, Gateway, Process, eventually, node::SOON, notty};
+
+/// What all nodes of a test know.
+pub const SECRET: &str = "a secret of the tests only";
+
+/// Some nodes of one cluster.
+pub struct Cluster {
+    pub members: Vec<Member>,
+    dir: Arc<TempDir>,
+}
+
+/// A node of it, running or not.
+pub struct Member {
+    pub name: String,
+    pub client: Client,
+    process: Option<Process>,
+    config: PathBuf,
+    home: PathBuf,
+}
+
+/// How a cluster is configured.
+#[derive(Clone, Copy)]
+pub struct Shape<'a> {
+    /// Where messages go.
+    pub gateway: &'a str,
+    /// Requests in flight from each node.
+    pub concurrency: usize,
+    /// More lines of each configuration.
+    pub more: &'a str,
+}
+
+impl Default for Shape<'_> {
+    fn default() -> Self {
+        // Port 9 discards: nothing listens there.
+        Self { gateway: "http://127.0.0.1:9/v1/send", concurrency: 32, more: "" }
+    }
+}
+
+/// Addresses that were free a moment ago.
+fn free_addresses(count: usize) -> Vec<String> {
+    // Held together, so that none is given twice.
+    let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let held: Vec<_> = (0..count).map(bind).collect();
+    held.iter().map(|held| held.local_addr().expect("bound").to_string()).collect()
+}
+
+impl Cluster {
+    /// Three nodes, not started yet.
+    pub fn new(shape: Shape<'_>) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let addresses = free_addresses(6);
+        let (peers, apis) = addresses.split_at(3);
+        let mut nodes = String::new();
+        for (n, (peer, api)) in peers.iter().zip(apis).enumerate() {
+            nodes += &format!(
+                "[[cluster.nodes]]\nname = \"notty-{n}\"\npeer = \"{peer}\"\n\
+                 api = \"http://{api}\"\n"
+            );
+        }
+        let member = |n: usize| {
+            let name = format!("notty-{n}");
+            let (listen, api) = (&peers[n], &apis[n]);
+            let home = dir.path().join(&name);
+            std::fs::create_dir(&home).expect("a directory");
+            let config = home.join("config.toml");
+            let Shape { gateway, concurrency, more } = shape;
+            let text = format!(
+                "[node]\ndata_dir = \"data\"\n[api]\nlisten = \"{api}\"\n[gateway]\n\
+                 url = \"{gateway}\"\nconcurrency = {concurrency}\n{more}\n[cluster]\n\
+                 listen = \"{listen}\"\nsecret = \"{SECRET}\"\nname = \"{name}\"\nexpect = 3\n{nodes}"
+            );
+            std::fs::write(&config, text).expect("written");
+            let client = Client::new(&format!("http://{api}"));
+            Member { name, client, process: None, config, home }
+        };
+        Self { members: (0..3).map(member).collect(), dir }
+    }
+
+    /// Three nodes that have formed a cluster and can serve.
+    pub async fn start(shape: Shape<'_>) -> Self {
+        let mut cluster = Self::new(shape);
+        cluster.start_all();
+        cluster.ready(SOON).await;
+        cluster
+    }
+
+    /// With a gateway.
+    pub async fn at(gateway: &Gateway) -> Self {
+        Self::start(Shape { gateway: &gateway.url(), ..Shape::default() }).await
+    }
+
+    pub fn start_all(&mut self) {
+        self.members.iter_mut().for_each(Member::start);
+    }
+
+    /// Waits until all that run can serve.
+    pub async fn ready(&self, within: Duration) {
+        for member in self.members.iter().filter(|member| member.runs()) {
+            member.ready(within).await;
+        }
+    }
+
+    /// Which member leads, as long as one of those that run says so.
+    pub async fn leader(&self) -> usize {
+        self.leader_but(None).await
+    }
+
+    /// The same, once it is another than before.
+    pub async fn leader_but(&self, before: Option<usize>) -> usize {
+        eventually("there is a leader", SOON, async || {
+            for member in self.members.iter().filter(|member| member.runs()) {
+                let Some(cluster) = member.try_get("/cluster").await else { continue };
+                let leader = cluster["leader"].as_str().map(str::to_owned);
+                let found = self.members.iter().position(|m| Some(&m.name) == leader.as_ref());
+                if found.is_some() && found != before {
+                    return found;
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// A member that does not lead.
+    pub async fn follower(&self) -> &Member {
+        &self.members[(self.leader().await + 1) % 3]
+    }
+
+    /// Waits until all nodes say the same of a mailing, and that it is settled; what they say.
+    pub async fn agree(&self, mailing: &str, within: Duration) -> Value {
+        let path = format!("/stats/mailings/{mailing}");
+        let mut last = Vec::new();
+        let agreeing = eventually("all nodes agree", within * 2, async || {
+            last.clear();
+            for member in &self.members {
+                last.push(member.try_get(&path).await?);
+            }
+            let open: u64 = ["created", "sending", "failed"]
+                .iter()
+                .map(|status| last[0][status].as_u64().expect("a count"))
+                .sum();
+            let same = last.iter().all(|stats| *stats == last[0]);
+            (same && open == 0 && super::total(&last[0]) > 0).then(|| last[0].clone())
+        });
+        let agreed = tokio::time::timeout(within, agreeing).await;
+        agreed.unwrap_or_else(|_| panic!("not within {within:?}: the nodes agree: {last:#?}"))
+    }
+
+    /// A directory that goes with the test.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+}
+
+impl Member {
+    /// The command that starts it.
+    pub fn command(&self) -> Command {
+        let mut command = notty();
+        command.current_dir(&self.home).args(["serve", "--config"]).arg(&self.config);
+        command
+    }
+
+    pub fn start(&mut self) {
+        self.process = Some(Process::start_silently(&mut self.command()));
+    }
+
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it runs")
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.take().expect("it runs").kill();
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// Changes its configuration.
+    pub fn reconfigure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.config).expect("read");
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&self.config, text.replace(from, to)).expect("written");
+    }
+
+    /// A JSON answer, if there is one with status 200 soon.
+    pub async fn try_get(&self, path: &str) -> Option<Value> {
+        let request = self.client.request(Method::GET, path).timeout(Duration::from_secs(2));
+        let answer = self.client.try_send(request).await.ok()?;
+        (answer.status == 200).then(|| answer.json())
+    }
+
+    /// Waits until it can serve.
+    pub async fn ready(&self, within: Duration) {
+        let lines = || self.process.as_ref().map(Process::lines).unwrap_or_default();
+        let looking = eventually("the node is ready", within * 2, async || {
+            self.try_get("/readyz").await.map(drop)
+        });
+        if tokio::time::timeout(within, looking).await.is_err() {
+            panic!("{} is not ready within {within:?}: {:#?}", self.name, lines());
+        }
+    }
+
+    /// Waits until it says something in its log.
+    pub async fn says(&self, what: &str) {
+        let lines = || self.process.as_ref().map(Process::lines).unwrap_or_default();
+        eventually(&format!("{} says: {what}", self.name), SOON, async || {
+            lines().iter().any(|line| line.contains(what)).then_some(())
+        })
+        .await;
+    }
+}
