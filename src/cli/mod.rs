@@ -10,6 +10,7 @@ mod out;
 mod process;
 mod sample;
 mod serve;
+mod trio;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -123,6 +123,20 @@ impl Own {
         }
     }
 
+    /// Starts a node that is configured by its file alone; its log goes to a file.
+    pub(super) fn start_node(args: &[&str], log: std::fs::File) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.to_string_lossy().starts_with("NOTTY_")) {
+            command.env_remove(name);
+        }
+        // A Ctrl-C is for the command that started it, which ends it too.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.spawn().context("a process of notty could not be started")?;
+        Ok(Self { child, address: String::new() })
+    }
+
     /// What it has cost so far.
     pub(super) fn cost(&self) -> Cost {
         Cost::of(self.child.id())

@@ -45,3 +45,31 @@ fn the_demo_leaves_nothing_where_it_was_started() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 0);
 }
+
+#[test]
+fn the_demo_of_three_nodes_goes_on_when_the_leader_is_killed() {
+    let said = printed_but_notes(&[
+        "demo",
+        "--nodes",
+        "3",
+        "--kill-leader",
+        "--customers",
+        "1500",
+        "--exit",
+    ]);
+    for line in ["(leads)", "duplicates          0", "balance    right", "all three say the same"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_demo_that_makes_no_sense_is_refused() {
+    for (args, about) in [
+        (&["demo", "--kill-leader", "--exit"][..], "--nodes 3"),
+        (&["demo", "--nodes", "2", "--exit"], "1 or 3"),
+    ] {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(about), "{ended:?}");
+    }
+}
