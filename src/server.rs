@@ -185,8 +185,8 @@ async fn open_node(
 ) -> anyhow::Result<Arc<Node>> {
     let name = node_name(config);
     let cluster = config.cluster.as_ref().map(|config| cluster_options(config, surroundings));
-    let configured = cluster.iter().flat_map(|cluster| &cluster.nodes);
-    let peer = configured.cloned().find(|peer| peer.name == name).unwrap_or_else(|| Peer {
+    let mut configured = cluster.iter().flat_map(|cluster| &cluster.nodes);
+    let peer = configured.find(|peer| peer.name == name).cloned().unwrap_or_else(|| Peer {
         name: name.to_owned(),
         api: format!("http://{address}"),
         ..Peer::default()

@@ -416,9 +416,8 @@ impl Node {
         let mut metrics = self.raft.server_metrics();
         while self.linearize().await.is_err() {
             // A leader may be there and not answer yet: no change would tell.
-            match tokio::time::timeout(AGAIN, metrics.changed()).await {
-                Ok(Err(_)) => return false,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = tokio::time::timeout(AGAIN, metrics.changed()).await {
+                return false;
             }
         }
         true

@@ -142,6 +142,8 @@ async fn leadership_goes_to_whom_it_is_handed() -> Result {
         assert_eq!(trio.node(from).transfer_leader(Some(&name)).await?, name);
         assert_eq!(trio.leader().await?, to);
         for n in 0..3 {
+            // The others hear of the new leader by and by.
+            assert!(trio.node(n).ready().await);
             trio.node(n).act(register("b", n as u64)).await?;
         }
     }
