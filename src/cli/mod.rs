@@ -3,6 +3,7 @@
 
 mod bench;
 mod client;
+mod cluster;
 mod demo;
 mod export;
 mod import;
@@ -40,7 +41,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show the whole thing: gateway, node, customers, one mailing, and the balance at the end
     ///
-    /// Everything runs in this process, with its data in a fresh temporary directory.
+    /// With its data in a fresh temporary directory; with --nodes 3 each node is a process of its own.
     Demo(demo::DemoArgs),
     /// Run the practice gateway by itself
     ///
@@ -56,6 +57,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Follow a mailing until it is caught up or ends
     Watch(watch::WatchArgs),
+    /// Look at the cluster
+    Cluster(cluster::ClusterArgs),
     /// Say whether a node can serve: status 0 if it can, 1 if not
     ///
     /// For health checks of containers, where there is nothing else to ask with.
@@ -123,6 +126,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Healthcheck(args) => runtime()?.block_on(healthcheck(&args)),
         Command::CheckConfig(args) => check_config(&args),
         Command::Openapi => {

@@ -1,5 +1,6 @@
 //! The command line: what each command prints, and how it ends.
 
+mod cluster;
 mod data;
 mod demo;
 mod gateway;
