@@ -16,6 +16,10 @@ use crate::gateway::GatewayOptions;
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "config.toml";
 
+/// What a lease must have beyond the time of one request, for waiting its turn and reporting, in
+/// milliseconds.
+const LEASE_SPARE_MS: u64 = 2_000;
+
 /// What is wrong with a configuration, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -380,11 +384,11 @@ impl Config {
         }
         within("lease.size", self.lease.size.into(), 1..=limits::LEASE_MESSAGES.into())?;
         within("lease.ttl_ms", self.lease.ttl_ms, 1_000..=limits::LEASE_TTL_MS)?;
-        let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms;
-        if self.lease.ttl_ms <= needed {
+        let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms + LEASE_SPARE_MS;
+        if self.lease.ttl_ms < needed {
             let what = format!(
-                "{} is not longer than gateway.connect_timeout_ms + gateway.timeout_ms ({needed}): \
-                 no message could be sent in time",
+                "{} is too short for gateway.connect_timeout_ms + gateway.timeout_ms and 2 s to \
+                 spare: at least {needed} is needed",
                 self.lease.ttl_ms
             );
             return fault("lease.ttl_ms", what);

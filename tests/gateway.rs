@@ -90,6 +90,16 @@ async fn what_leaves_open_whether_it_was_taken_is_unconfirmed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_says_nothing_whatever_its_status() {
+    for status in [400, 503] {
+        // Longer than any answer may be.
+        let body = "x".repeat(100_000);
+        let act = json!({ "answer": { "status": status, "body": body } });
+        settles(act, "unconfirmed").await;
+    }
+}
+
+#[tokio::test]
 async fn which_statuses_are_unsure_is_configured() {
     let gateway = Gateway::start();
     gateway.act(json!([answer(502, ""), answer(503, "")]), 2).await;

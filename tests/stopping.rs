@@ -110,7 +110,7 @@ async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let setup = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "16")
-        .set("NOTTY_LEASE__TTL_MS", "2000")
+        .set("NOTTY_LEASE__TTL_MS", "3000")
         .set("NOTTY_GATEWAY__TIMEOUT_MS", "500")
         .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500");
     let node = setup.start().await;
@@ -118,7 +118,7 @@ async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
     node.mail("slept", json!({})).await;
     gateway.requests(300).await;
     node.process.signal("STOP");
-    let mut ticks = tokio::time::interval(Duration::from_secs(4));
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
     ticks.tick().await;
     ticks.tick().await;
     node.process.signal("CONT");

@@ -194,11 +194,10 @@ impl Slot {
         self.open.is_some()
     }
 
-    /// Sends one message and waits for the answer. At most one request, on one connection.
+    /// Sends one message over the connection that there is, and waits for the answer. Where there
+    /// is none, or it has ended, nothing is sent: connecting takes time, after which whether the
+    /// message may still be sent must be looked at again.
     pub async fn send(&mut self, gateway: &Gateway, envelope: &Envelope) -> Answer {
-        if !self.ensure_connected(gateway).await {
-            return Answer::NotSent;
-        }
         let Some(mut open) = self.open.take() else {
             return Answer::NotSent;
         };
@@ -235,9 +234,10 @@ async fn exchange(
         let (head, body) = response.into_parts();
         let by_status = by_status(head.status, &head.headers, &gateway.options.unsure_statuses);
         match (by_status, read_body(body).await) {
-            (Some(answer), body) => Some((answer, body.is_some())),
+            (Some(answer), Some(_)) => Some((answer, true)),
             (None, Some(body)) => Some((by_body(&body), true)),
-            (None, None) => None,
+            // An answer that breaks off, or never ends, is none.
+            (_, None) => None,
         }
     };
     drive(connection, talk).await

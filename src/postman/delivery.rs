@@ -36,14 +36,14 @@ use crate::{
 };
 
 /// The oldest view of pauses, ends and deletions under which a message may be begun.
-const VIEW_AGE: Duration = Duration::from_secs(1);
+pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
 /// Messages after which a sender's thread lets others have its core; about a quarter of a
 /// millisecond of work.
 const STAND_BACK: u32 = 16;
 /// Results after which the postman is told while there is more to send.
 const NEWS: usize = 256;
 /// What a lease must have left beyond the gateway's time, for reporting.
-const MARGIN: Duration = Duration::from_millis(500);
+pub(super) const MARGIN: Duration = Duration::from_millis(500);
 
 /// A lease at work: what all of its messages share.
 pub(super) struct LeaseTerms {
@@ -227,6 +227,11 @@ impl Floor {
         std::mem::take(&mut *self.settled.lock())
     }
 
+    /// How long ago the view was asked for that is known.
+    pub(super) fn view_age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.seen_at.load(Ordering::Relaxed)))
+    }
+
     /// Notes that a view is known which was asked for at a time.
     pub(super) fn seen(&self, asked_at: Duration) {
         self.seen_at.fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
@@ -265,10 +270,9 @@ impl Floor {
     /// Rule 8: whether a message may be begun, given how long sending it may still take.
     fn may_begin(&self, job: &Job, needs: Duration) -> bool {
         let now = self.clock.boot();
-        let seen_at = Duration::from_millis(self.seen_at.load(Ordering::Relaxed));
         !self.stopping.load(Ordering::Relaxed)
             && now + needs + MARGIN < job.terms.ends
-            && now.saturating_sub(seen_at) <= VIEW_AGE
+            && self.view_age(now) <= VIEW_AGE
             && self.clocks_agree.load(Ordering::Relaxed)
             && job.terms.allow(job, self.clock.wall())
     }
@@ -315,18 +319,19 @@ async fn deliver(
     job: &Job,
 ) -> io::Result<SendResult> {
     let (connecting, answering) = floor.send_time;
-    if !floor.may_begin(job, connecting + answering)
-        || !floor.breaker.lock().may_begin(floor.clock.boot())
-    {
+    if !floor.may_begin(job, connecting + answering) {
         return Ok(SendResult::HandedBack);
     }
+    let Some(pass) = floor.breaker.lock().may_begin(floor.clock.boot()) else {
+        return Ok(SendResult::HandedBack);
+    };
     if !slot.is_connected() {
         journal.borrow_mut().flush()?;
     }
     let answer = if slot.ensure_connected(&floor.gateway).await {
         // Connecting took time: look again.
         if !floor.may_begin(job, answering) {
-            floor.breaker.lock().probe_lapsed(floor.clock.boot());
+            floor.breaker.lock().lapsed(pass, floor.clock.boot());
             return Ok(SendResult::HandedBack);
         }
         journal.borrow_mut().begun(job.token())?;
@@ -341,7 +346,7 @@ async fn deliver(
         Answer::NotSent
     };
     let trouble = matches!(answer, Answer::Unsure | Answer::NotSent);
-    if floor.breaker.lock().note(trouble, floor.clock.boot()) {
+    if floor.breaker.lock().note(pass, trouble, floor.clock.boot()) {
         floor.news.notify_one();
     }
     let result = floor.retry.result(answer, job.tries);

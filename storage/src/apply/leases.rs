@@ -91,7 +91,10 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     }
     postman.last = grant.lease.n;
     changes.put(&PostmenKey, &postmen);
-    let lease = new_lease(changes.at(), grant, picked.runs);
+    let mut runs = picked.runs;
+    // A search that came round found them in another order.
+    runs.sort_unstable_by_key(|run| run.first);
+    let lease = new_lease(changes.at(), grant, runs);
     let slot = open.free_slot();
     changes.put(&LeaseKey(slot), &lease);
     let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
