@@ -373,6 +373,9 @@ impl Config {
             let what = format!("`{}` is no IANA time zone, like Europe/Moscow", self.node.timezone);
             return fault("node.timezone", what);
         }
+        if self.node.data_dir.as_os_str().is_empty() {
+            return fault("node.data_dir", "a directory is needed, like `data`".to_owned());
+        }
         self.check_api()?;
         within("gateway.concurrency", self.gateway.concurrency as u64, 1..=10_000)?;
         within("gateway.connect_timeout_ms", self.gateway.connect_timeout_ms, 1..=60_000)?;
@@ -546,7 +549,7 @@ mod tests {
             ("[api]\nlisten = \"0.0.0.0:1\"", "api.listen: 0.0.0.0:1 is reachable from outside"),
             ("[api]\nlisten = \"here\"", "api.listen: `here` is no address"),
             ("[node]\ntimezone = \"Mars/Base\"", "node.timezone: `Mars/Base` is no IANA"),
-            ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is not longer"),
+            ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is too short"),
             ("[retention]\nfinished_days = -1.0", "retention.finished_days: -1"),
             ("[gateway]\nconcurrency = \"x\"", "config.toml:2: `concurrency`: invalid type"),
         ] {

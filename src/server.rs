@@ -127,7 +127,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 
 fn gateway(config: &Config, surroundings: &Surroundings) -> Result<Gateway, ConfigError> {
     Gateway::new(config.gateway.options(), surroundings.connector.clone())
-        .map_err(|error| ConfigError(format!("gateway.url: {error}")))
+        .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
 }
 
 /// Runs the postman; why it ends is logged here.

@@ -69,8 +69,9 @@ async fn open(args: &ImportArgs) -> anyhow::Result<(Reader, Option<u64>)> {
     }
     let name = || args.file.display().to_string();
     let file = tokio::fs::File::open(&args.file).await.with_context(name)?;
-    let length = file.metadata().await.with_context(name)?.len();
-    Ok((Box::new(file), Some(length)))
+    let metadata = file.metadata().await.with_context(name)?;
+    anyhow::ensure!(!metadata.is_dir(), "{}: a directory, not a file", name());
+    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
 }
 
 fn bar(length: Option<u64>) -> ProgressBar {

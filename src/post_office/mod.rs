@@ -195,12 +195,19 @@ impl PostOffice {
         match self.node.act(action).await {
             Ok(_) => {
                 if let Some((mailing, what)) = diary {
-                    tracing::info!(mailing.number = mailing.0, "mailing {mailing} {what}");
+                    self.write_diary(mailing, what);
                 }
                 Ok(true)
             }
             Err(ProposeError::Rejected { .. }) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    fn write_diary(&self, mailing: MailingNumber, what: &str) {
+        let view = self.node.view();
+        if let Ok(Some(record)) = query::work::record(&view.read(), mailing) {
+            tracing::info!(mailing.id = %record.id, "mailing {} {what}", record.id);
         }
     }
 

@@ -42,11 +42,14 @@ pub struct Breaker {
     trouble: u32,
     pause: Duration,
     probes: u64,
+    /// When the latest request was begun that went well.
+    well_since: Duration,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { stand: Stand::Closed, trouble: 0, pause: FIRST_PAUSE, probes: 0 }
+        let (stand, pause, well_since) = (Stand::Closed, FIRST_PAUSE, Duration::ZERO);
+        Self { stand, trouble: 0, pause, probes: 0, well_since }
     }
 }
 
@@ -89,10 +92,16 @@ impl Breaker {
         }
     }
 
-    /// Notes a result; true if the stand changed. `trouble`: unsure, or not sent. What was begun
-    /// before it opened says nothing of the gateway as it is now, unless it went well.
-    pub fn note(&mut self, pass: Pass, trouble: bool, now: Duration) -> bool {
+    /// Notes a result, and when its request was begun; true if the stand changed. `trouble`:
+    /// unsure, or not sent. In a row means in the order of beginning: a request that hangs while
+    /// later ones go well says nothing of the gateway as it is now, nor does one from before it
+    /// opened.
+    pub fn note(&mut self, pass: Pass, trouble: bool, began: Duration, now: Duration) -> bool {
+        if trouble && began < self.well_since {
+            return false;
+        }
         if !trouble {
+            self.well_since = self.well_since.max(began);
             let before = std::mem::replace(&mut self.stand, Stand::Closed);
             (self.trouble, self.pause) = (0, FIRST_PAUSE);
             return before != Stand::Closed;
@@ -131,7 +140,7 @@ mod tests {
     fn opened(at: u64) -> Breaker {
         let mut breaker = Breaker::default();
         (0..20).for_each(|_| {
-            breaker.note(Pass::Usual, true, seconds(at));
+            breaker.note(Pass::Usual, true, seconds(at), seconds(at));
         });
         breaker
     }
@@ -141,12 +150,12 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..3 {
             for _ in 0..19 {
-                assert!(!breaker.note(Pass::Usual, true, seconds(1)));
+                assert!(!breaker.note(Pass::Usual, true, seconds(1), seconds(1)));
             }
-            breaker.note(Pass::Usual, false, seconds(1));
+            breaker.note(Pass::Usual, false, seconds(1), seconds(1));
         }
         for n in 0..20 {
-            assert_eq!(breaker.note(Pass::Usual, true, seconds(1)), n == 19);
+            assert_eq!(breaker.note(Pass::Usual, true, seconds(1), seconds(1)), n == 19);
         }
         assert_eq!(breaker.may_begin(seconds(1)), None);
         assert_eq!(breaker.room(100, seconds(1)), 0);
@@ -159,18 +168,30 @@ mod tests {
         assert_eq!(breaker.room(100, seconds(1)), 1);
         let probe = breaker.may_begin(seconds(1)).expect("a probe");
         assert_eq!((probe, breaker.may_begin(seconds(1))), (Pass::Probe(1), None));
-        breaker.note(probe, true, seconds(2));
+        breaker.note(probe, true, seconds(2), seconds(2));
         assert_eq!(breaker.may_begin(seconds(3)), None);
         assert_eq!(breaker.may_begin(seconds(4)), Some(Pass::Probe(2)));
-        breaker.note(Pass::Probe(2), false, seconds(5));
+        breaker.note(Pass::Probe(2), false, seconds(5), seconds(5));
         assert_eq!((breaker.stand(), breaker.room(7, seconds(5))), (Stand::Closed, 7));
+    }
+
+    #[test]
+    fn requests_that_hang_while_later_ones_go_well_do_not_open_it() {
+        let mut breaker = Breaker::default();
+        breaker.note(Pass::Usual, false, seconds(5), seconds(5));
+        for _ in 0..100 {
+            assert!(!breaker.note(Pass::Usual, true, seconds(4), seconds(14)));
+        }
+        for n in 0..20 {
+            assert_eq!(breaker.note(Pass::Usual, true, seconds(6), seconds(16)), n == 19);
+        }
     }
 
     #[test]
     fn what_was_begun_before_says_nothing_of_a_probe() {
         let mut breaker = opened(0);
         let probe = breaker.may_begin(seconds(1)).expect("a probe");
-        breaker.note(Pass::Usual, true, seconds(1));
+        breaker.note(Pass::Usual, true, seconds(1), seconds(1));
         breaker.lapsed(Pass::Usual, seconds(1));
         assert_eq!((breaker.stand(), breaker.may_begin(seconds(9))), (Stand::Probing, None));
         breaker.lapsed(probe, seconds(9));

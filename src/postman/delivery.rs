@@ -37,6 +37,8 @@ use crate::{
 
 /// The oldest view of pauses, ends and deletions under which a message may be begun.
 pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
+/// Between two lines about a gateway that refuses messages.
+const COMPLAIN: Duration = Duration::from_secs(60);
 /// Messages after which a sender's thread lets others have its core; about a quarter of a
 /// millisecond of work.
 const STAND_BACK: u32 = 16;
@@ -155,6 +157,8 @@ pub(super) struct Floor {
     pub(super) clocks_agree: AtomicBool,
     in_flight: AtomicUsize,
     stopping: AtomicBool,
+    /// When it was last told that the gateway refuses messages.
+    complained_at: AtomicU64,
     fatal: notty_raft::Fatal,
 }
 
@@ -182,6 +186,7 @@ impl Floor {
             clocks_agree: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            complained_at: AtomicU64::new(0),
             fatal,
         })
     }
@@ -246,6 +251,21 @@ impl Floor {
         // While there is work, results are read many at a time; the last ones at once.
         if unread.is_multiple_of(NEWS) || self.waiting() == 0 {
             self.news.notify_one();
+        }
+    }
+
+    /// Tells now and then that the gateway refuses messages, and how: a wrong token must not stay
+    /// unseen behind retries.
+    fn complain(&self, status: u16) {
+        let now = self.clock.boot().as_millis() as u64;
+        let told = self.complained_at.load(Ordering::Relaxed);
+        if (told == 0 || now >= told + COMPLAIN.as_millis() as u64)
+            && self.complained_at.swap(now, Ordering::Relaxed) == told
+        {
+            tracing::warn!(
+                http.status = status,
+                "the gateway answers {status} and does not take messages: they are tried again"
+            );
         }
     }
 
@@ -328,6 +348,7 @@ async fn deliver(
     if !slot.is_connected() {
         journal.borrow_mut().flush()?;
     }
+    let mut began = floor.clock.boot();
     let answer = if slot.ensure_connected(&floor.gateway).await {
         // Connecting took time: look again.
         if !floor.may_begin(job, answering) {
@@ -336,7 +357,7 @@ async fn deliver(
         }
         journal.borrow_mut().begun(job.token())?;
         floor.in_flight.fetch_add(1, Ordering::Relaxed);
-        let began = floor.clock.boot();
+        began = floor.clock.boot();
         let answer = slot.send(&floor.gateway, &job.envelope).await;
         floor.in_flight.fetch_sub(1, Ordering::Relaxed);
         floor.metrics.answered(answer, floor.clock.boot().saturating_sub(began));
@@ -346,8 +367,11 @@ async fn deliver(
         Answer::NotSent
     };
     let trouble = matches!(answer, Answer::Unsure | Answer::NotSent);
-    if floor.breaker.lock().note(pass, trouble, floor.clock.boot()) {
+    if floor.breaker.lock().note(pass, trouble, began, floor.clock.boot()) {
         floor.news.notify_one();
+    }
+    if let Answer::NotTaken { status, .. } = answer {
+        floor.complain(status);
     }
     let result = floor.retry.result(answer, job.tries);
     journal.borrow_mut().settled(job.token(), result);

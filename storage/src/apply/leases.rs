@@ -439,3 +439,28 @@ pub(super) fn verdict_when_over(record: &MailingRecord, at: Timestamp) -> Option
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_leases_of_one_postman_have_an_end() {
+        let id = |n| LeaseId { epoch: Epoch(1), n };
+        let lease = |n: usize| OpenLease {
+            id: id(n as u64),
+            slot: n as u32,
+            mailing: MailingNumber(1),
+            expires_at: Timestamp::default(),
+        };
+        let name = PostmanName::parse("p").expect("a name");
+        let last = POSTMAN_LEASES as u64;
+        let postman = Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new() };
+        let mut open = OpenLeases { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
+        let full = Err(Rejection::TooManyLeases);
+        assert_eq!(check_number(&postman, &open, id(last + 1)), full);
+        open.leases.pop();
+        assert_eq!(check_number(&postman, &open, id(last + 1)), Ok(()));
+        assert_eq!(check_number(&postman, &open, id(last)), Err(Rejection::LeaseClosed));
+    }
+}
