@@ -106,9 +106,12 @@ fn every_operation_says_what_it_does_and_which_errors_it_can_give() {
         if name.contains("{id}") {
             errors.push("404");
         }
+        if !open {
+            errors.push("403");
+        }
         let is_write = !name.starts_with("GET") && !name.contains("preview");
         if is_write {
-            errors.extend(["403", "504"]);
+            errors.push("504");
         }
         let import = name.contains("import");
         if name.starts_with("POST") && is_write && !import {

@@ -1,8 +1,9 @@
 //! The HTTP API: routes, what they take and give, and what every request goes through.
 //!
 //! One file a resource; the shapes and their OpenAPI live here and nowhere else. A request passes,
-//! in this order: its route is found; its token is checked against the route's role; it waits for
-//! the position it asked for; the handler parses it whole or refuses it with all of its faults.
+//! in this order: its route is found; its token is checked against the route's role, or, on an API
+//! without tokens, where it comes from; it waits for the position it asked for; the handler parses
+//! it whole or refuses it with all of its faults.
 
 mod completion;
 mod customers;
@@ -14,6 +15,7 @@ mod input;
 mod mailings;
 mod messages;
 mod node;
+mod origin;
 mod stats;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

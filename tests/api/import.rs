@@ -205,7 +205,7 @@ async fn an_upload_that_breaks_off_keeps_what_was_written_and_may_be_sent_again(
     let mut upload = tokio::net::TcpStream::connect(address).await.expect("a connection");
     let length = csv.len();
     let head = format!(
-        "POST /customers/import HTTP/1.1\r\nhost: notty\r\ncontent-type: text/csv\r\n\
+        "POST /customers/import HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n\
          content-length: {length}\r\n\r\n"
     );
     let half = &csv.as_bytes()[..length / 2];
