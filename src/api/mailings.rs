@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, IdempotencyKey, Problem,
+    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem,
     customers::CustomerBody,
     done,
     input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
@@ -582,22 +582,7 @@ async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answ
     let spec = fields.finish(spec)?;
     let index = api.node.applied_index();
     let filter = CustomerFilter::of(&spec);
-    let (mut customers, mut from) = (0, Some(Seq(0)));
-    let mut sample = Vec::new();
-    while let Some(seq) = from {
-        let (found, next) =
-            api.ask(|reader| query::customers::count_matching(reader, &filter, seq))?;
-        if found > 0 && sample.len() < SAMPLE {
-            let wanted = SAMPLE - sample.len();
-            let page = api.ask(|reader| query::customers::list(reader, &filter, seq, wanted))?;
-            sample.extend(page.items.into_iter().map(CustomerBody::from));
-        }
-        customers += found;
-        from = next;
-        // Between two parts, others have their turn.
-        tokio::task::yield_now().await;
-    }
-    sample.truncate(SAMPLE);
+    let (customers, sample) = api.aside(move |api| audience(api, &filter)).await?;
     let found = segments::segments(&spec.text);
     let sms = SmsBody {
         encoding: found.encoding.name().to_owned(),
@@ -610,6 +595,25 @@ async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answ
     let (seconds, rate_from) = (customers as f64 / rate, rate_from.to_owned());
     let body = PreviewBody { customers, sample, sms, seconds, rate, rate_from };
     Ok(reply(StatusCode::OK, index, &body))
+}
+
+/// How many customers match now, and some of them; part by part.
+fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<(u64, Vec<CustomerBody>), ApiError> {
+    let (mut customers, mut from) = (0, Some(Seq(0)));
+    let mut sample = Vec::new();
+    while let Some(seq) = from {
+        let (found, next) =
+            api.ask(|reader| query::customers::count_matching(reader, filter, seq))?;
+        if found > 0 && sample.len() < SAMPLE {
+            let wanted = SAMPLE - sample.len();
+            let page = api.ask(|reader| query::customers::list(reader, filter, seq, wanted))?;
+            sample.extend(page.items.into_iter().map(CustomerBody::from));
+        }
+        customers += found;
+        from = next;
+    }
+    sample.truncate(SAMPLE);
+    Ok((customers, sample))
 }
 
 /// Messages a second to reckon with, and where that comes from.

@@ -62,6 +62,10 @@ pub const CONNECTIONS: usize = 1_024;
 /// Characters of an `Idempotency-Key`, at most.
 const KEY_CHARS: usize = 255;
 
+/// Long questions at work at once, over the process: the log's writes need threads of the same
+/// kind, and must never stand in a row behind lists.
+static SCANS: Semaphore = Semaphore::const_new(16);
+
 /// What the handlers work with.
 pub struct ApiParts {
     /// The node.
@@ -102,6 +106,25 @@ impl ApiParts {
         let view = self.node.view();
         let answer = question(&view.read())?;
         Ok(answer)
+    }
+
+    /// Puts questions that look at much on a thread that nobody else waits for. Each of them should
+    /// let the reader go soon, so that entries never wait for long.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = SCANS.acquire().await;
+        let api = self.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            // Held until the work has ended, also where the client does not wait for it.
+            let _place = place;
+            work(&api)
+        });
+        worked.await.unwrap_or_else(|_| {
+            let detail = "the work on this answer ended early; the node's log says why";
+            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
+        })
     }
 
     /// Has a command executed; an outcome that does not come in time is unknown.
