@@ -179,3 +179,17 @@ fn every_field_has_a_description_and_an_example() {
         }
     }
 }
+
+#[test]
+fn a_preview_may_leave_out_what_a_mailing_needs() {
+    let document = document();
+    let content = "application/json";
+    let body = &document["paths"]["/mailings/preview"]["post"]["requestBody"]["content"][content];
+    let schema = body["schema"]["$ref"].as_str().expect("a schema of its own");
+    let schema = schema.rsplit('/').next().expect("a name");
+    let schema = &document["components"]["schemas"][schema];
+    assert_eq!(schema["required"], serde_json::json!(["text"]));
+    let create = &document["components"]["schemas"]["MailingInput"];
+    let fields = |schema: &Value| schema["properties"].as_object().map(|fields| fields.len());
+    assert_eq!(fields(schema), fields(create));
+}
