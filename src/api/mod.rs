@@ -1,8 +1,9 @@
 //! The HTTP API: routes, what they take and give, and what every request goes through.
 //!
 //! One file a resource; the shapes and their OpenAPI live here and nowhere else. A request passes,
-//! in this order: its route is found; its token is checked against the route's role; it waits for
-//! the position it asked for; the handler parses it whole or refuses it with all of its faults.
+//! in this order: its route is found; its token is checked against the route's role, or, on an API
+//! without tokens, where it comes from; it waits for the position it asked for; the handler parses
+//! it whole or refuses it with all of its faults.
 
 mod completion;
 mod customers;
@@ -14,9 +15,10 @@ mod input;
 mod mailings;
 mod messages;
 mod node;
+mod origin;
 mod stats;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -34,7 +36,10 @@ use notty_raft::{Applied, Clock, Node, ProposeError};
 use notty_storage::{Action, Command, Error, Origin, Reader};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use docs::openapi;
@@ -50,8 +55,16 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long stopping waits for requests under way.
 const STOP_TIME: Duration = Duration::from_secs(5);
+/// Connections at once, at most; further ones wait in the queue of the system until one ends. Far
+/// more than the programs of one service need, and few enough that files for the log, the state
+/// and the gateway are left. One without a request ends after `HEAD_TIME`.
+pub const CONNECTIONS: usize = 1_024;
 /// Characters of an `Idempotency-Key`, at most.
 const KEY_CHARS: usize = 255;
+
+/// Long questions at work at once, over the process: the log's writes need threads of the same
+/// kind, and must never stand in a row behind lists.
+static SCANS: Semaphore = Semaphore::const_new(16);
 
 /// What the handlers work with.
 pub struct ApiParts {
@@ -93,6 +106,25 @@ impl ApiParts {
         let view = self.node.view();
         let answer = question(&view.read())?;
         Ok(answer)
+    }
+
+    /// Puts questions that look at much on a thread that nobody else waits for. Each of them should
+    /// let the reader go soon, so that entries never wait for long.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = SCANS.acquire().await;
+        let api = self.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            // Held until the work has ended, also where the client does not wait for it.
+            let _place = place;
+            work(&api)
+        });
+        worked.await.unwrap_or_else(|_| {
+            let detail = "the work on this answer ended early; the node's log says why";
+            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
+        })
     }
 
     /// Has a command executed; an outcome that does not come in time is unknown.
@@ -218,15 +250,37 @@ fn with_location(mut response: Response, path: &str) -> Response {
 }
 
 /// Serves until told to stop; then lets requests under way end, for a while.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    serve_at_most(CONNECTIONS, listener, router, stop).await;
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, from) = listener.accept().await?;
+    Ok((stream, from, place))
+}
+
+async fn serve_at_most(
+    connections: usize,
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(connections));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &room) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, from)) => serve_connection(stream, from, &router, &graceful),
+            Ok((stream, from, place)) => {
+                serve_connection(stream, from, place, &router, &graceful);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection to the API could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -238,8 +292,9 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
 }
 
 fn serve_connection(
-    stream: tokio::net::TcpStream,
+    stream: TcpStream,
     from: SocketAddr,
+    place: OwnedSemaphorePermit,
     router: &Router,
     graceful: &GracefulShutdown,
 ) {
@@ -253,5 +308,54 @@ fn serve_connection(
         if let Err(error) = connection.await {
             tracing::debug!(%error, %from, "a connection to the API ended early");
         }
+        drop(place);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    async fn ask(stream: &mut TcpStream) {
+        stream.write_all(REQUEST).await.expect("written");
+        let mut answer = [0; 1_024];
+        let read = stream.read(&mut answer).await.expect("an answer");
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_beyond_the_bound_waits_until_another_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let count = move || async move {
+            counted.fetch_add(1, Ordering::SeqCst);
+        };
+        let router = Router::new().route("/", get(count));
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(serve_at_most(1, listener, router, stopped));
+        let mut first = TcpStream::connect(address).await.expect("connected");
+        ask(&mut first).await;
+        let mut second = TcpStream::connect(address).await.expect("connected");
+        second.write_all(REQUEST).await.expect("written");
+        for _ in 0..50 {
+            ask(&mut first).await;
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 51, "the second was served too early");
+        drop(first);
+        let mut answer = [0; 1_024];
+        let read = second.read(&mut answer).await.expect("an answer");
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+        stop.send_replace(true);
+        drop(second);
+        served.await.expect("no panic");
+    }
 }
