@@ -16,6 +16,10 @@ use crate::gateway::GatewayOptions;
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "config.toml";
 
+/// What a lease must have beyond the time of one request, for waiting its turn and reporting, in
+/// milliseconds.
+const LEASE_SPARE_MS: u64 = 2_000;
+
 /// What is wrong with a configuration, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -369,6 +373,9 @@ impl Config {
             let what = format!("`{}` is no IANA time zone, like Europe/Moscow", self.node.timezone);
             return fault("node.timezone", what);
         }
+        if self.node.data_dir.as_os_str().is_empty() {
+            return fault("node.data_dir", "a directory is needed, like `data`".to_owned());
+        }
         self.check_api()?;
         self.cluster.as_ref().map_or(Ok(()), Self::check_cluster)?;
         within("gateway.concurrency", self.gateway.concurrency as u64, 1..=10_000)?;
@@ -381,11 +388,11 @@ impl Config {
         }
         within("lease.size", self.lease.size.into(), 1..=limits::LEASE_MESSAGES.into())?;
         within("lease.ttl_ms", self.lease.ttl_ms, 1_000..=limits::LEASE_TTL_MS)?;
-        let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms;
-        if self.lease.ttl_ms <= needed {
+        let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms + LEASE_SPARE_MS;
+        if self.lease.ttl_ms < needed {
             let what = format!(
-                "{} is not longer than gateway.connect_timeout_ms + gateway.timeout_ms ({needed}): \
-                 no message could be sent in time",
+                "{} is too short for gateway.connect_timeout_ms + gateway.timeout_ms and 2 s to \
+                 spare: at least {needed} is needed",
                 self.lease.ttl_ms
             );
             return fault("lease.ttl_ms", what);
@@ -585,7 +592,7 @@ mod tests {
             ("[api]\nlisten = \"0.0.0.0:1\"", "api.listen: 0.0.0.0:1 is reachable from outside"),
             ("[api]\nlisten = \"here\"", "api.listen: `here` is no address"),
             ("[node]\ntimezone = \"Mars/Base\"", "node.timezone: `Mars/Base` is no IANA"),
-            ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is not longer"),
+            ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is too short"),
             ("[retention]\nfinished_days = -1.0", "retention.finished_days: -1"),
             ("[gateway]\nconcurrency = \"x\"", "config.toml:2: `concurrency`: invalid type"),
         ] {

@@ -38,6 +38,19 @@ pub enum RowError {
     },
 }
 
+impl RowError {
+    /// The same of the header.
+    fn into_fatal(self) -> Self {
+        match self {
+            RowError::Row { line, detail, .. } => {
+                let detail = format!("the header cannot be read: {detail}");
+                RowError::Fatal { line, code: "invalid_header", detail }
+            }
+            fatal => fatal,
+        }
+    }
+}
+
 /// A reader of rows.
 pub trait Rows: Send {
     /// Takes in the next piece; puts out the rows that it completes.
@@ -138,12 +151,12 @@ impl CsvRows {
         match row {
             Ok(None) => {}
             Ok(Some(row)) => rows.push(Ok(row)),
-            Err(error) => {
-                if self.columns.is_none() {
-                    self.failed = true;
-                }
-                rows.push(Err(error));
+            // Without a header nothing that follows can be read.
+            Err(error) if self.columns.is_none() => {
+                self.failed = true;
+                rows.push(Err(error.into_fatal()));
             }
+            Err(error) => rows.push(Err(error)),
         }
     }
 

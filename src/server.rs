@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, Service, TransferError};
+use notty_raft::{ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TransferError};
 use notty_storage::{StoreOptions, model::PostmanName};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -32,7 +32,7 @@ pub struct Server {
     stop_work: watch::Sender<bool>,
     /// Told to stop when no work is left.
     stop_office: watch::Sender<bool>,
-    postman: Option<JoinHandle<Result<(), PostmanError>>>,
+    postman: Option<JoinHandle<()>>,
     api: JoinHandle<()>,
     office: JoinHandle<()>,
 }
@@ -51,7 +51,9 @@ impl Server {
         let (stop_work, work_stopped) = watch::channel(false);
         // Alive from now on, whatever the node still waits for.
         let routes = Routes::default();
-        let api = tokio::spawn(api::serve(listener, routes.clone(), work_stopped.clone()));
+        let serve = api::serve(listener, routes.clone(), work_stopped.clone());
+        let serve = until_told(serve, work_stopped.clone());
+        let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
         let node = open_node(config, address, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
         let (stop_office, office_stopped) = watch::channel(false);
@@ -74,9 +76,11 @@ impl Server {
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            tokio::spawn(post(postman_options(config), parts, work_stopped))
+            let post = post(postman_options(config), parts, work_stopped.clone());
+            watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
         });
-        let office = tokio::spawn(office.run(office_stopped));
+        let office = until_told(office.run(office_stopped.clone()), office_stopped.clone());
+        let office = watched("the post office", office, office_stopped, surroundings.fatal.clone());
         let parts = ApiParts {
             node: node.clone(),
             clock: surroundings.clock,
@@ -140,20 +144,55 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 
 fn gateway(config: &Config, surroundings: &Surroundings) -> Result<Gateway, ConfigError> {
     Gateway::new(config.gateway.options(), surroundings.connector.clone())
-        .map_err(|error| ConfigError(format!("gateway.url: {error}")))
+        .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
 }
 
-/// Runs the postman; why it ends is logged here.
+/// Runs a part of the node and ends the process if that part ends before it was told to: a node
+/// that answers as if all were well, and does nothing, is worse than none. An end that is in order
+/// is `Ok`; a panic never is.
+fn watched(
+    what: &'static str,
+    part: impl Future<Output = Result<(), String>> + Send + 'static,
+    stop: watch::Receiver<bool>,
+    fatal: Fatal,
+) -> JoinHandle<()> {
+    let part = tokio::spawn(part);
+    tokio::spawn(async move {
+        let ended = part.await.unwrap_or_else(|error| Err(error.to_string()));
+        let told = *stop.borrow();
+        match ended {
+            Ok(()) => {}
+            Err(reason) if told => tracing::error!("{what} did not end in order: {reason}"),
+            Err(reason) => {
+                fatal(&format!("{what} ended although nothing told it to: {reason}"));
+            }
+        }
+    })
+}
+
+/// A part that must not end before it is told to.
+async fn until_told(
+    part: impl Future<Output = ()>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), String> {
+    part.await;
+    if *stop.borrow() { Ok(()) } else { Err("it returned".to_owned()) }
+}
+
+/// Runs the postman. That a newer one has its name is in order: there is one that sends.
 async fn post(
     options: PostmanOptions,
     parts: PostmanParts,
     stop: watch::Receiver<bool>,
-) -> Result<(), PostmanError> {
-    let ended = Postman::run(options, parts, stop).await;
-    if let Err(error) = &ended {
-        tracing::error!("{error}; this node sends nothing more until it is started again");
+) -> Result<(), String> {
+    match Postman::run(options, parts, stop).await {
+        Ok(()) => Ok(()),
+        Err(error @ PostmanError::Replaced) => {
+            tracing::error!("{error}; this node sends nothing more until it is started again");
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
     }
-    ended
 }
 
 /// The cluster that is configured.
@@ -255,4 +294,42 @@ fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigError> {
     let words: Vec<_> = words.filter(|w| !w.is_empty() && !w.starts_with('#')).collect();
     let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
     Ok(Some(Moderation::new(&words)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line that ended the process, if one did, after a part ended.
+    async fn line_of(
+        part: impl Future<Output = Result<(), String>> + Send + 'static,
+        told: bool,
+    ) -> Option<String> {
+        let said = Arc::new(std::sync::Mutex::new(None));
+        let heard = said.clone();
+        let fatal: Fatal =
+            Arc::new(move |line| *heard.lock().expect("no panic") = Some(line.to_owned()));
+        let (stop, stopped) = watch::channel(told);
+        watched("the postman", part, stopped, fatal).await.expect("no panic");
+        drop(stop);
+        said.lock().expect("no panic").take()
+    }
+
+    #[tokio::test]
+    async fn a_part_that_dies_ends_the_process_and_says_why() {
+        let panics = async {
+            assert!(std::hint::black_box(false), "a bad day");
+            Ok(())
+        };
+        let line = line_of(panics, false).await.expect("a line");
+        assert!(line.contains("the postman") && line.contains("a bad day"), "{line}");
+        let line = line_of(async { Err("no disk".to_owned()) }, false).await.expect("a line");
+        assert!(line.contains("no disk"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_was_told_to_end_or_was_replaced_ends_nothing_else() {
+        assert_eq!(line_of(async { Err("it returned".to_owned()) }, true).await, None);
+        assert_eq!(line_of(async { Ok(()) }, false).await, None);
+    }
 }

@@ -35,7 +35,14 @@ pub fn init_quiet() {
 }
 
 fn start(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
+    let wanted = wanted.unwrap_or_else(|| filter.to_owned());
+    // At `debug` the consensus alone writes hundreds of lines a second: only when it is named.
+    let wanted = match wanted.contains("openraft") {
+        true => wanted,
+        false => format!("{wanted},openraft=error"),
+    };
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

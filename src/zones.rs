@@ -9,8 +9,8 @@ use notty_storage::{
     query,
 };
 
-/// Minutes looked ahead for a window's end: a day and the longest shift of a clock.
-const MINUTES_AHEAD: u16 = 24 * 60 + 180;
+/// Shifts of a clock within one window, at most: there are some a year.
+const SHIFTS: usize = 4;
 
 /// The time zones of the state, by number.
 pub struct Zones {
@@ -50,18 +50,37 @@ impl Zones {
         zone: ZoneNumber,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let minute_start = now.as_millis() - now.as_millis().rem_euclid(60_000);
-        let at = |minute: u16| Timestamp::from_millis(minute_start + i64::from(minute) * 60_000);
-        if !window.contains(self.minute(zone, now)) {
-            return None;
+        let mut at = Timestamp::from_millis(now.as_millis() - now.as_millis().rem_euclid(60_000));
+        let mut left = window.minutes_left(self.minute(zone, at))?;
+        for _ in 0..SHIFTS {
+            let closes = at.plus_millis(i64::from(left) * 60_000);
+            match self.next_shift(zone, at) {
+                // From there on the clock shows another time: in the window or not.
+                Some(shift) if shift <= closes => at = shift,
+                _ => return Some(closes),
+            }
+            match window.minutes_left(self.minute(zone, at)) {
+                Some(minutes) => left = minutes,
+                None => break,
+            }
         }
-        let closed = (1..MINUTES_AHEAD).find(|n| !window.contains(self.minute(zone, at(*n))));
-        Some(at(closed.unwrap_or(MINUTES_AHEAD)))
+        Some(at)
+    }
+
+    fn zone(&self, zone: ZoneNumber) -> &TimeZone {
+        self.zones.get(usize::from(zone.0)).unwrap_or(&self.default)
+    }
+
+    /// When a zone's clock shifts next.
+    fn next_shift(&self, zone: ZoneNumber, at: Timestamp) -> Option<Timestamp> {
+        let at = Instant::from_millisecond(at.as_millis()).ok()?;
+        let shift = self.zone(zone).following(at).next()?;
+        Some(Timestamp::from_millis(shift.timestamp().as_millisecond()))
     }
 
     /// Minutes since midnight in a zone.
     fn minute(&self, zone: ZoneNumber, now: Timestamp) -> u16 {
-        let zone = self.zones.get(usize::from(zone.0)).unwrap_or(&self.default);
+        let zone = self.zone(zone);
         let now = Instant::from_millisecond(now.as_millis()).unwrap_or(Instant::UNIX_EPOCH);
         let offset = zone.to_offset(now).seconds();
         let seconds = (now.as_second() + i64::from(offset)).rem_euclid(86_400);
@@ -88,5 +107,47 @@ mod tests {
         let closes = zones.closes(&window, ZoneNumber(0), now).expect("open");
         assert_eq!(closes.since(now), (10 * 60 + 30) * 60_000);
         assert_eq!(zones.closes(&window, ZoneNumber(1), now), None);
+    }
+    /// The same by walking minute by minute, as people look at a clock.
+    fn walk(zones: &Zones, window: &SendWindow, now: Timestamp) -> Option<Timestamp> {
+        let at = |minute: i64| now.plus_millis(minute * 60_000);
+        let open = |minute| window.contains(zones.minute(ZoneNumber(0), at(minute)));
+        let end = (0..).find(|minute| !open(*minute)).expect("every window ends");
+        (end > 0).then(|| at(end))
+    }
+
+    #[test]
+    fn a_window_closes_by_the_local_clock_also_when_that_is_shifted() {
+        // Shifts in spring and autumn; Lord Howe's by half an hour, Apia's by a whole day.
+        let places = [
+            ("Europe/Berlin", "2026-03-28T12:00:00Z"),
+            ("Europe/Berlin", "2026-10-24T12:00:00Z"),
+            ("Australia/Lord_Howe", "2026-04-04T03:00:00Z"),
+            ("Australia/Lord_Howe", "2026-10-03T03:00:00Z"),
+            ("Pacific/Apia", "2011-12-29T22:00:00Z"),
+        ];
+        let windows = [
+            ("09:00", "21:00"),
+            ("22:00", "02:30"),
+            ("22:00", "03:00"),
+            ("22:00", "02:00"),
+            ("02:00", "02:30"),
+            ("02:30", "03:30"),
+            ("01:59", "01:58"),
+            ("00:00", "23:59"),
+        ];
+        for (zone, from) in places {
+            let zones = Zones::new(zone);
+            let from = from.parse::<Instant>().expect("a time").as_millisecond();
+            for (start, end) in windows {
+                let window = SendWindow::parse(start, end).expect("valid");
+                for minute in (0..36 * 60).step_by(7) {
+                    let now = Timestamp::from_millis(from + minute * 60_000);
+                    let closes = zones.closes(&window, ZoneNumber(0), now);
+                    let walked = walk(&zones, &window, now);
+                    assert_eq!(closes, walked, "{zone} {start} to {end} {minute} min after");
+                }
+            }
+        }
     }
 }

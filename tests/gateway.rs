@@ -90,6 +90,14 @@ async fn what_leaves_open_whether_it_was_taken_is_unconfirmed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_says_nothing_whatever_its_status() {
+    for status in [400, 503] {
+        let act = json!({ "answer": { "status": status, "body": "{", "breaks_off": true } });
+        settles(act, "unconfirmed").await;
+    }
+}
+
+#[tokio::test]
 async fn which_statuses_are_unsure_is_configured() {
     let gateway = Gateway::start();
     gateway.act(json!([answer(502, ""), answer(503, "")]), 2).await;
@@ -241,6 +249,29 @@ async fn a_gateway_in_trouble_does_not_burn_a_mailing() {
     })
     .await;
     assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+#[tokio::test]
+async fn requests_that_hang_do_not_hold_up_the_rest() {
+    let gateway = Gateway::with(&["--hang-per-mille", "20"]);
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "4000")
+        .set("NOTTY_GATEWAY__CONCURRENCY", "200")
+        .set("NOTTY_LEASE__SIZE", "100")
+        .start()
+        .await;
+    node.import(8_000).await;
+    let began = std::time::Instant::now();
+    node.mail("hung", json!({})).await;
+    node.until_field("hung", "caught_up", json!(true)).await;
+    // About 160 of them hang, fewer than there are slots, in most of the 80 leases.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    let stats = node.stats("hung").await;
+    let lost = stats["unconfirmed"].as_u64().expect("a count");
+    assert!((80..=240).contains(&lost), "{stats}");
+    let metrics = node.client.get("/metrics").await.text;
+    assert!(metrics.contains("notty_postman_breaker 0"), "the breaker opened for nothing");
 }
 
 #[tokio::test]

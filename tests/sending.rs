@@ -210,6 +210,32 @@ async fn mailings_that_run_at_once_share_the_gateway() {
 }
 
 #[tokio::test]
+async fn leases_of_a_few_messages_are_leases_too() {
+    let gateway = Gateway::start();
+    for size in ["1", "7"] {
+        let node = Setup::at(&gateway).set("NOTTY_LEASE__SIZE", size).start().await;
+        node.import(50).await;
+        node.mail("small", json!({})).await;
+        node.until("small", json!({ "done": 50 })).await;
+    }
+}
+
+#[tokio::test]
+async fn a_slow_rate_is_shared_by_mailings_too() {
+    let gateway = Gateway::start();
+    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__RATE_LIMIT", "10").start().await;
+    node.import(60).await;
+    for id in ["one", "two"] {
+        node.mail(id, json!({})).await;
+    }
+    gateway.requests(30).await;
+    for id in ["one", "two"] {
+        let done = node.stats(id).await["done"].as_u64().expect("a count");
+        assert!((8..=24).contains(&done), "{id}: {done}");
+    }
+}
+
+#[tokio::test]
 async fn the_rate_limit_holds() {
     let gateway = Gateway::start();
     let node = Setup::at(&gateway).set("NOTTY_GATEWAY__RATE_LIMIT", "200").start().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Node, Setup, eventually, total};
+use crate::support::{Gateway, Node, Process, Setup, eventually, total};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -110,7 +110,7 @@ async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let setup = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "16")
-        .set("NOTTY_LEASE__TTL_MS", "2000")
+        .set("NOTTY_LEASE__TTL_MS", "3000")
         .set("NOTTY_GATEWAY__TIMEOUT_MS", "500")
         .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500");
     let node = setup.start().await;
@@ -118,7 +118,7 @@ async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
     node.mail("slept", json!({})).await;
     gateway.requests(300).await;
     node.process.signal("STOP");
-    let mut ticks = tokio::time::interval(Duration::from_secs(4));
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
     ticks.tick().await;
     ticks.tick().await;
     node.process.signal("CONT");
@@ -177,4 +177,38 @@ async fn damage_in_the_log_is_refused_and_names_the_file() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let name = segment.file_name().and_then(|name| name.to_str()).expect("a name");
     assert!(ended.stderr.contains(name) && ended.stderr.contains("damaged"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_signal_during_a_long_start_ends_it_well() {
+    let setup = Setup::new();
+    // A pipe that nobody writes to: the start reads it for as long as the test likes.
+    let words = setup.dir().join("words");
+    let made = std::process::Command::new("mkfifo").arg(&words).status();
+    assert!(made.expect("mkfifo").success());
+    let words_file = words.to_str().expect("UTF-8").to_owned();
+    let setup = setup.set("NOTTY_MODERATION__WORDS_FILE", &words_file);
+    for signal in ["TERM", "INT"] {
+        let (mut process, _) = Process::launch(&mut setup.command());
+        // Opens once the other side is open for reading.
+        let pipe = words.clone();
+        let open = move || std::fs::OpenOptions::new().write(true).open(pipe);
+        let held = tokio::task::spawn_blocking(open).await.expect("no panic").expect("a pipe");
+        process.signal(signal);
+        let ended = process.ended(Duration::from_secs(10)).await;
+        assert!(ended.success(), "{signal}: {ended}: {:#?}", process.lines());
+        drop(held);
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_journal_is_in_use_ends_and_says_so() {
+    let setup = Setup::new();
+    let journal = setup.dir().join("journal");
+    let setup = setup.set("NOTTY_POSTMAN__JOURNAL_DIR", journal.to_str().expect("UTF-8"));
+    let _node = setup.start().await;
+    let other = setup.clone().data_dir(&setup.dir().join("other"));
+    let ended = crate::support::Ended::of(&mut other.command());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("journal"), "{ended:?}");
 }

@@ -118,6 +118,9 @@ fn common_answers(method: &str, path: &str) -> Vec<(&'static str, &'static str)>
         ("500", "`storage_fault`"),
         ("503", "`index_not_reached`, `no_leader`"),
     ];
+    if !matches!(path, "/healthz" | "/readyz") {
+        answers.push(("403", "`forbidden_origin`: without tokens, from elsewhere; `forbidden`"));
+    }
     if matches!(method, "post" | "put") {
         answers.push(("408", "`body_timeout`"));
         answers.push(("415", "`unsupported_media_type`"));

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, IdempotencyKey, Problem, WRITE_TIME, done, import,
+    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem, WRITE_TIME, done, import,
     input::{Fields, JsonBody, Params, PathId},
     reply, with_location,
 };
@@ -282,12 +282,23 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let limit = params.limit();
     let after = params.after();
     params.finish()?;
-    let mut from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
-    let (mut items, mut next) = (Vec::new(), None);
+    let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
     let index = api.node.applied_index();
+    let page = api.aside(move |api| gather(api, &filter, from, limit)).await?;
+    Ok(reply(StatusCode::OK, index, &page))
+}
+
+/// A page of customers, part by part.
+fn gather(
+    api: &ApiParts,
+    filter: &CustomerFilter,
+    mut from: Seq,
+    limit: usize,
+) -> Result<CustomerPage, ApiError> {
+    let (mut items, mut next) = (Vec::new(), None);
     for _ in 0..PARTS {
         let wanted = limit - items.len();
-        let page = api.ask(|reader| query::customers::list(reader, &filter, from, wanted))?;
+        let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
         items.extend(page.items.into_iter().map(CustomerBody::from));
         next = page.next;
         match page.next {
@@ -295,8 +306,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
             _ => break,
         }
     }
-    let next = next.map(|seq| seq.0.to_string());
-    Ok(reply(StatusCode::OK, index, &CustomerPage { items, next }))
+    Ok(CustomerPage { items, next: next.map(|seq| seq.0.to_string()) })
 }
 
 /// Read a customer

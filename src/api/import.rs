@@ -4,7 +4,10 @@
 //! A row that is wrong is left out and told with its line; the others go on. What was written when
 //! an upload breaks off stays, and the file may be sent again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -18,9 +21,10 @@ use notty_storage::{
     Action, Command, Rejection, Reply,
     command::{CustomerRow, PutCustomers, PutMode},
     limits,
-    model::fold,
+    model::{CustomerId, fold},
 };
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use utoipa::ToSchema;
 
 use super::{
@@ -138,7 +142,7 @@ impl Batch {
         self.rows.len() >= limits::CUSTOMER_ROWS || self.bytes >= COMMAND_BYTES
     }
 
-    fn put(self) -> (PutCustomers, Vec<u64>) {
+    fn put(self) -> Put {
         let put = PutCustomers {
             mode: PutMode::Upsert,
             tags: self.tags.folded(),
@@ -146,55 +150,104 @@ impl Batch {
             zones: self.zones.words,
             rows: self.rows,
         };
-        (put, self.lines)
+        Put { put, lines: self.lines }
     }
 }
+
+/// A command and the lines of its rows.
+struct Put {
+    put: PutCustomers,
+    lines: Vec<u64>,
+}
+
+/// What proposing came to; the command itself where there was no room for it.
+type Proposed = Result<Result<Written, ApiError>, Put>;
 
 /// What one command came to.
 struct Written {
+    /// The command, for rows that must be written again.
+    put: Put,
     created: u32,
     updated: u32,
-    rejected: Vec<(u64, Rejection)>,
+    /// Rows that were not written, in order.
+    rejected: Vec<(u32, Rejection)>,
     index: u64,
 }
 
-/// Writes a command's rows; rows that must wait for a deletion's sweep are tried again.
-async fn write(api: Api, put: PutCustomers, mut lines: Vec<u64>) -> Result<Written, ApiError> {
-    let mut written = Written { created: 0, updated: 0, rejected: Vec::new(), index: 0 };
-    let mut put = put;
-    for attempt in 1.. {
-        let command = Command::new(Action::PutCustomers(put.clone()));
+impl Put {
+    /// Proposes the command at once, if it is polled at once. It keeps its place in the log before
+    /// all that are proposed later, unless there is no room for it; then it is given back.
+    async fn propose(self, api: Api) -> Proposed {
+        // Writing the same rows again is harmless, so a repeat needs no key.
+        let command = Command::new(Action::PutCustomers(self.put.clone()));
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command)).await;
         let applied = match proposed.unwrap_or(Err(ProposeError::Unknown)) {
-            // Writing the same rows again is harmless, so a repeat needs no key.
-            Err(ProposeError::Overloaded) if attempt < TRIES => {
-                tokio::time::sleep(PAUSE).await;
-                continue;
+            Err(ProposeError::Overloaded) => return Err(self),
+            // One row that must wait holds up all of its command: none was written.
+            Err(ProposeError::Rejected { rejection: Rejection::CustomerBusy, index }) => {
+                let rows = 0..self.put.rows.len() as u32;
+                let rejected = rows.map(|row| (row, Rejection::CustomerBusy)).collect();
+                return Ok(Ok(Written { put: self, created: 0, updated: 0, rejected, index }));
             }
-            other => other?,
+            Err(error) => return Ok(Err(error.into())),
+            Ok(applied) => applied,
         };
-        written.index = applied.index;
-        let Reply::Customers { created, updated, rejected } = applied.reply else {
-            break;
+        let index = applied.index;
+        let (created, updated, rejected) = match applied.reply {
+            Reply::Customers { created, updated, rejected } => (created, updated, rejected),
+            _ => (0, 0, Vec::new()),
         };
-        written.created += created;
-        written.updated += updated;
-        let mut busy = Vec::new();
-        for (row, rejection) in rejected {
-            let row = row as usize;
-            match rejection {
-                Rejection::CustomerBusy if attempt < TRIES => busy.push(row),
-                rejection => written.rejected.push((lines[row], rejection)),
-            }
-        }
-        if busy.is_empty() {
-            break;
-        }
-        put.rows = busy.iter().map(|row| put.rows[*row].clone()).collect();
-        lines = busy.iter().map(|row| lines[*row]).collect();
-        tokio::time::sleep(PAUSE).await;
+        Ok(Ok(Written { put: self, created, updated, rejected, index }))
     }
-    Ok(written)
+
+    /// The same with some of its rows alone.
+    fn only(&self, rows: &[usize]) -> Self {
+        let PutCustomers { mode, tags, operators, zones, rows: all } = &self.put;
+        let put = PutCustomers {
+            mode: *mode,
+            tags: tags.clone(),
+            operators: operators.clone(),
+            zones: zones.clone(),
+            rows: rows.iter().map(|row| all[*row].clone()).collect(),
+        };
+        Self { put, lines: rows.iter().map(|row| self.lines[*row]).collect() }
+    }
+}
+
+impl Written {
+    /// Rows whose customer's deletion is being swept: they can be written when that has ended.
+    fn busy(&self) -> impl Iterator<Item = usize> {
+        let busy = self.rejected.iter().filter(|(_, why)| *why == Rejection::CustomerBusy);
+        busy.map(|(row, _)| *row as usize)
+    }
+}
+
+/// The busy rows of commands that were written in this order, without those that a later row of the
+/// same id has replaced or will replace: an older row must not be written over a newer one.
+fn to_repeat(written: &[Written]) -> Vec<Vec<usize>> {
+    let mut later: HashSet<&CustomerId> = HashSet::new();
+    let mut repeats = Vec::new();
+    for written in written.iter().rev() {
+        let rejected: HashMap<u32, &Rejection> =
+            written.rejected.iter().map(|(row, why)| (*row, why)).collect();
+        let mut repeat = Vec::new();
+        for (row, customer) in written.put.put.rows.iter().enumerate().rev() {
+            match rejected.get(&(row as u32)) {
+                Some(Rejection::CustomerBusy) => {
+                    if later.insert(&customer.id) {
+                        repeat.push(row);
+                    }
+                }
+                // It says nothing of the customer.
+                Some(_) => {}
+                None => drop(later.insert(&customer.id)),
+            }
+        }
+        repeat.reverse();
+        repeats.push(repeat);
+    }
+    repeats.reverse();
+    repeats
 }
 
 /// A row's customer, or the code of its first fault and all faults in words.
@@ -223,7 +276,7 @@ struct Import {
     api: Api,
     body: ImportBody,
     batch: Batch,
-    in_flight: FuturesOrdered<tokio::task::JoinHandle<Result<Written, ApiError>>>,
+    in_flight: FuturesOrdered<JoinHandle<Proposed>>,
     index: u64,
 }
 
@@ -266,29 +319,100 @@ impl Import {
         while self.in_flight.len() >= IN_FLIGHT {
             self.collect().await?;
         }
-        let (put, lines) = std::mem::take(&mut self.batch).put();
-        let mut writing = Box::pin(write(self.api.clone(), put, lines));
-        // Proposed here and now: of two rows with the same id, the last one must count.
-        let task = match writing.as_mut().now_or_never() {
-            Some(written) => tokio::spawn(async { written }),
-            None => tokio::spawn(writing),
+        let mut put = std::mem::take(&mut self.batch).put();
+        // Proposed here and now, before any later batch: of two rows with the same id, the last
+        // one must count.
+        for _ in 0..TRIES {
+            let mut proposing = Box::pin(put.propose(self.api.clone()));
+            let task = match proposing.as_mut().now_or_never() {
+                Some(Ok(written)) => tokio::spawn(async { Ok(written) }),
+                Some(Err(refused)) => {
+                    put = refused;
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                None => tokio::spawn(proposing),
+            };
+            self.in_flight.push_back(task);
+            return Ok(());
+        }
+        Err(ProposeError::Overloaded.into())
+    }
+
+    /// Waits for the oldest command; if rows of it must be repeated, for all, and repeats them.
+    async fn collect(&mut self) -> Result<(), ApiError> {
+        let Some(written) = self.next_written().await? else {
+            return Ok(());
         };
-        self.in_flight.push_back(task);
+        if written.busy().next().is_none() {
+            self.count(written);
+            return Ok(());
+        }
+        let mut all = vec![written];
+        while let Some(written) = self.next_written().await? {
+            all.push(written);
+        }
+        let repeats = to_repeat(&all);
+        for (mut written, rows) in all.into_iter().zip(repeats) {
+            // A row that a later one replaces counts as if it had been written before that.
+            let replaced = written.busy().count() - rows.len();
+            written.updated += replaced as u32;
+            let put = written.put.only(&rows);
+            written.rejected.retain(|(_, why)| *why != Rejection::CustomerBusy);
+            self.count(written);
+            self.repeat(put).await?;
+        }
         Ok(())
     }
 
-    async fn collect(&mut self) -> Result<(), ApiError> {
+    /// Writes rows again, with nothing else on its way, until their customers can be written. In the
+    /// end each row by itself, so that only those are left out that still cannot be.
+    async fn repeat(&mut self, mut put: Put) -> Result<(), ApiError> {
+        for _ in 0..TRIES {
+            if put.lines.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+            let mut written = match put.propose(self.api.clone()).await {
+                Ok(written) => written?,
+                Err(refused) => {
+                    put = refused;
+                    continue;
+                }
+            };
+            let busy: Vec<_> = written.busy().collect();
+            put = written.put.only(&busy);
+            written.rejected.retain(|(_, why)| *why != Rejection::CustomerBusy);
+            self.count(written);
+        }
+        for row in 0..put.lines.len() {
+            let proposed = put.only(&[row]).propose(self.api.clone()).await;
+            let written = proposed.unwrap_or_else(|_| Err(ProposeError::Overloaded.into()))?;
+            self.count(written);
+        }
+        Ok(())
+    }
+
+    /// What the oldest command on its way came to; none if there is none.
+    async fn next_written(&mut self) -> Result<Option<Written>, ApiError> {
         let Some(done) = self.in_flight.next().await else {
-            return Ok(());
+            return Ok(None);
         };
-        let written = done.unwrap_or_else(|_| Err(ProposeError::Unknown.into()))?;
+        match done.unwrap_or_else(|_| Ok(Err(ProposeError::Unknown.into()))) {
+            Ok(written) => written.map(Some),
+            // Told at once or never; were it told late, later batches may have been written.
+            Err(_) => Err(ProposeError::Overloaded.into()),
+        }
+    }
+
+    fn count(&mut self, written: Written) {
         self.body.created += u64::from(written.created);
         self.body.updated += u64::from(written.updated);
         self.index = self.index.max(written.index);
-        for (line, rejection) in written.rejected {
+        for (row, rejection) in written.rejected {
+            let line = written.put.lines[row as usize];
             self.reject(line, rejection.code(), rejection.to_string());
         }
-        Ok(())
     }
 
     async fn finish(mut self) -> Result<(ImportBody, u64), ApiError> {
@@ -376,4 +500,44 @@ async fn broken_off(import: Import) -> ApiError {
     let written = done.map_or(0, |(body, _)| body.created + body.updated);
     let detail = format!("the upload broke off; {written} customers were written before");
     ApiError::new(StatusCode::BAD_REQUEST, "broken_body", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use notty_storage::model::Phone;
+
+    use super::*;
+
+    /// A command with rows of these ids, some of which were refused.
+    fn written(ids: &[&str], rejected: &[(u32, Rejection)]) -> Written {
+        let row = |id: &&str| CustomerRow {
+            id: CustomerId::parse(id).expect("valid"),
+            name: String::new(),
+            phone: Phone::parse("+79161112233").expect("valid"),
+            tag: 0,
+            operator: 0,
+            zone: None,
+        };
+        let put = PutCustomers {
+            mode: PutMode::Upsert,
+            tags: Vec::new(),
+            operators: Vec::new(),
+            zones: Vec::new(),
+            rows: ids.iter().map(row).collect(),
+        };
+        let lines = (2..2 + ids.len() as u64).collect();
+        let rejected = rejected.to_vec();
+        Written { put: Put { put, lines }, created: 0, updated: 0, rejected, index: 1 }
+    }
+
+    #[test]
+    fn a_row_is_not_repeated_once_a_later_one_of_its_id_was_written() {
+        let busy = |row| (row, Rejection::CustomerBusy);
+        let first = written(&["a", "b", "c", "a", "d"], &[busy(0), busy(1), busy(2), busy(3)]);
+        let second = written(&["b", "e", "f"], &[busy(2)]);
+        let third = written(&["f", "c"], &[busy(0), (1, Rejection::CustomerExists)]);
+        // b was written later, f comes again later; the later c was refused for itself.
+        let repeats = to_repeat(&[first, second, third]);
+        assert_eq!(repeats, [vec![2, 3], vec![], vec![0]]);
+    }
 }

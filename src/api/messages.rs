@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, Problem, customers,
+    Answer, Api, ApiError, ApiParts, Problem, customers,
     input::{Params, PathId, number},
     mailings::time_text,
     reply,
@@ -147,11 +147,22 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
         let number = api.ask(|reader| customers::number(reader, &id))?;
         filter.customer = Some(number.ok_or_else(|| ApiError::not_found("customer"))?);
     }
+    let from = after.unwrap_or(0);
+    let page = api.aside(move |api| gather(api, &filter, from, limit)).await?;
+    Ok(reply(StatusCode::OK, index, &page))
+}
+
+/// A page of messages, part by part.
+fn gather(
+    api: &ApiParts,
+    filter: &MessageFilter,
+    mut from: u64,
+    limit: usize,
+) -> Result<MessagePage, ApiError> {
     let (mut items, mut next) = (Vec::new(), None);
-    let mut from = after.unwrap_or(0);
     for _ in 0..PARTS {
         let wanted = limit - items.len();
-        let page = api.ask(|reader| query::messages::list(reader, &filter, from, wanted))?;
+        let page = api.ask(|reader| query::messages::list(reader, filter, from, wanted))?;
         items.extend(page.items.into_iter().map(MessageBody::from));
         next = page.next;
         match page.next {
@@ -159,6 +170,5 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
             _ => break,
         }
     }
-    let next = next.map(|id| id.to_string());
-    Ok(reply(StatusCode::OK, index, &MessagePage { items, next }))
+    Ok(MessagePage { items, next: next.map(|id| id.to_string()) })
 }

@@ -1,8 +1,9 @@
 //! The HTTP API: routes, what they take and give, and what every request goes through.
 //!
 //! One file a resource; the shapes and their OpenAPI live here and nowhere else. A request passes,
-//! in this order: its route is found; its token is checked against the route's role; it waits for
-//! the position it asked for; the handler parses it whole or refuses it with all of its faults.
+//! in this order: its route is found; its token is checked against the route's role, or, on an API
+//! without tokens, where it comes from; it waits for the position it asked for; the handler parses
+//! it whole or refuses it with all of its faults.
 
 mod completion;
 mod customers;
@@ -11,51 +12,45 @@ mod error;
 mod guard;
 mod import;
 mod input;
+mod listen;
 mod mailings;
 mod messages;
 mod node;
+mod origin;
 mod stats;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::FromRequestParts,
-    http::{HeaderValue, Request, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware,
     response::{IntoResponse, Response},
-    routing,
-};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
 };
 use notty_raft::{Applied, Clock, Node, ProposeError};
 use notty_storage::{Action, Command, Error, Origin, Reader};
-use parking_lot::RwLock;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::{net::TcpListener, sync::watch};
-use tower_service::Service as _;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use docs::openapi;
 pub use error::{ApiError, Fault, Problem};
 pub use guard::Tokens;
 pub use import::{IMPORT_COLUMNS, check_import_row};
+pub use listen::{CONNECTIONS, Routes, serve};
 
 use crate::{metrics::Metrics, moderation::Moderation};
 
 /// How long a write may take before its outcome counts as unknown.
 const WRITE_TIME: Duration = Duration::from_secs(10);
-/// How long a connection may take to send a request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long stopping waits for requests under way.
-const STOP_TIME: Duration = Duration::from_secs(5);
 /// Characters of an `Idempotency-Key`, at most.
 const KEY_CHARS: usize = 255;
+
+/// Long questions at work at once, over the process: the log's writes need threads of the same
+/// kind, and must never stand in a row behind lists.
+static SCANS: Semaphore = Semaphore::const_new(16);
 
 /// What the handlers work with.
 pub struct ApiParts {
@@ -97,6 +92,25 @@ impl ApiParts {
         let view = self.node.view();
         let answer = question(&view.read())?;
         Ok(answer)
+    }
+
+    /// Puts questions that look at much on a thread that nobody else waits for. Each of them should
+    /// let the reader go soon, so that entries never wait for long.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = SCANS.acquire().await;
+        let api = self.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            // Held until the work has ended, also where the client does not wait for it.
+            let _place = place;
+            work(&api)
+        });
+        worked.await.unwrap_or_else(|_| {
+            let detail = "the work on this answer ended early; the node's log says why";
+            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
+        })
     }
 
     /// Has a command executed; an outcome that does not come in time is unknown.
@@ -219,74 +233,4 @@ fn with_location(mut response: Response, path: &str) -> Response {
         response.headers_mut().insert(header::LOCATION, value);
     }
     response
-}
-
-/// The routes that are served; while the node waits for its cluster, they say so.
-#[derive(Clone)]
-pub struct Routes(Arc<RwLock<Router>>);
-
-impl Default for Routes {
-    fn default() -> Self {
-        let alive = routing::get(|| async { node::ok() });
-        let router = Router::new().route("/healthz", alive).fallback(|| async {
-            let detail = "the node waits for its cluster, or still opens its data";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
-        });
-        Self(Arc::new(RwLock::new(router)))
-    }
-}
-
-impl Routes {
-    /// From now on these are served.
-    pub fn set(&self, router: Router) {
-        *self.0.write() = router;
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let mut router = self.0.read().clone();
-        router.call(request.map(Body::new)).await
-    }
-}
-
-/// Serves until told to stop; then lets requests under way end, for a while.
-pub async fn serve(listener: TcpListener, routes: Routes, mut stop: watch::Receiver<bool>) {
-    let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        match accepted {
-            Ok((stream, from)) => serve_connection(stream, from, &routes, &graceful),
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the API could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-    drop(listener);
-    let _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()).await;
-}
-
-fn serve_connection(
-    stream: tokio::net::TcpStream,
-    from: SocketAddr,
-    routes: &Routes,
-    graceful: &GracefulShutdown,
-) {
-    // Small answers must not wait for more to come.
-    let _ = stream.set_nodelay(true);
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let routes = routes.clone();
-    let service = service_fn(move |request| {
-        let routes = routes.clone();
-        async move { routes.answer(request).await }
-    });
-    let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, %from, "a connection to the API ended early");
-        }
-    });
 }

@@ -2,20 +2,26 @@
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use notty_storage::{
-    model::{Counts, Filter, Invalid, MailingId, Status},
-    query::{self, stats::StatsFilter},
+    model::{Counts, Filter, Invalid, MailingId, Seq, Status},
+    query::{
+        self,
+        stats::{CustomerCount, StatsFilter},
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, Problem,
+    Answer, Api, ApiError, ApiParts, Problem,
     customers::{self, parse_id},
     error::Fault,
     input::{Params, PathId},
     reply,
 };
+
+/// How often a customer's count begins again because messages were folded meanwhile.
+const COUNT_TRIES: u32 = 3;
 
 /// One count for each status; every message is in exactly one.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -129,15 +135,7 @@ async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
             from_day: from_day.unwrap_or(0),
             to_day: to_day.unwrap_or(i32::MAX),
         };
-        let api = api.clone();
-        // May look at many batches: not on a thread that others wait for.
-        let counted = tokio::task::spawn_blocking(move || {
-            api.ask(|reader| query::stats::filtered(reader, &filter))
-        });
-        counted.await.unwrap_or_else(|_| {
-            let detail = "the counting ended early";
-            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
-        })?
+        api.aside(move |api| api.ask(|reader| query::stats::filtered(reader, &filter))).await?
     } else {
         api.ask(|reader| query::stats::overall(reader))?
     };
@@ -155,14 +153,25 @@ async fn mailing_counts(api: &Api, id: &str) -> Answer {
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 
+/// Counts a customer's messages part by part.
+fn count_customer(api: &ApiParts, customer: Seq) -> Result<Counts, ApiError> {
+    for _ in 0..COUNT_TRIES {
+        let mut count = api.ask(|reader| CustomerCount::begin(reader, customer))?;
+        while api.ask(|reader| count.part(reader))? {}
+        if api.ask(|reader| count.holds(reader))? {
+            return Ok(count.counts());
+        }
+    }
+    // Its messages are being folded all the time: in one look, which nothing comes between.
+    api.ask(|reader| query::stats::of_customer(reader, customer))
+}
+
 async fn customer_counts(api: &Api, id: &str) -> Answer {
     let id = parse_id(id)?;
     let index = api.node.applied_index();
-    let counts = api.ask(|reader| match customers::number(reader, &id)? {
-        Some(seq) => query::stats::of_customer(reader, seq).map(Some),
-        None => Ok(None),
-    })?;
-    let counts = counts.ok_or_else(|| ApiError::not_found("customer"))?;
+    let number = api.ask(|reader| customers::number(reader, &id))?;
+    let number = number.ok_or_else(|| ApiError::not_found("customer"))?;
+    let counts = api.aside(move |api| count_customer(api, number)).await?;
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 

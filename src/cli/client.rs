@@ -7,6 +7,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::config::ConfigError;
+
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -36,6 +38,10 @@ struct Fault {
 impl Client {
     /// For an API; the token comes from `NOTTY_TOKEN`.
     pub(super) fn new(api: &str) -> anyhow::Result<Self> {
+        if !api.starts_with("http://") && !api.starts_with("https://") {
+            let what = format!("--api: `{api}` is no URL; put http:// or https:// before it");
+            return Err(ConfigError(what).into());
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -40,7 +40,7 @@ pub(super) struct ImportArgs {
     format: Option<FileFormat>,
     #[command(flatten)]
     api: ApiArgs,
-    /// Check the rows and write nothing
+    /// Check the rows and write nothing; the exit status is 1 if a row would be rejected
     #[arg(long)]
     dry_run: bool,
 }
@@ -69,8 +69,9 @@ async fn open(args: &ImportArgs) -> anyhow::Result<(Reader, Option<u64>)> {
     }
     let name = || args.file.display().to_string();
     let file = tokio::fs::File::open(&args.file).await.with_context(name)?;
-    let length = file.metadata().await.with_context(name)?.len();
-    Ok((Box::new(file), Some(length)))
+    let metadata = file.metadata().await.with_context(name)?;
+    anyhow::ensure!(!metadata.is_dir(), "{}: a directory, not a file", name());
+    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
 }
 
 fn bar(length: Option<u64>) -> ProgressBar {
@@ -130,6 +131,10 @@ fn show(answer: &Value) {
     if rejected > told {
         out::line(&format!("… and {} more", out::number(rejected - told)));
     }
+    if rejected > 0 {
+        let rejected = out::number(rejected);
+        out::line(&format!("rows left out: {rejected}; correct them and import them again"));
+    }
 }
 
 /// Reads and checks every row here, without a node.
@@ -173,7 +178,14 @@ async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
         }
     }
     bar.finish_and_clear();
-    let (right, wrong) = (out::number(right), out::number(wrong));
-    out::line(&format!("{right} rows are right, {wrong} would be rejected; nothing was written"));
+    let said = format!(
+        "{} rows are right, {} would be rejected; nothing was written",
+        out::number(right),
+        out::number(wrong)
+    );
+    if wrong > 0 {
+        bail!("{}: {said}", args.file.display());
+    }
+    out::line(&said);
     Ok(())
 }

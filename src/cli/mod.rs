@@ -51,7 +51,9 @@ enum Command {
     /// Stream customers in, from CSV or NDJSON
     ///
     /// The first row of CSV names the columns: id, name, phone, operator, tag, timezone. Rows that
-    /// are wrong are left out and told with their lines.
+    /// are wrong are left out and told with their lines; the exit status is 0 all the same, because
+    /// the others were written. To have a file refused as a whole, look first with --dry-run: its
+    /// exit status is 1 if a row is wrong.
     Import(import::ImportArgs),
     /// Stream customers or messages out, as CSV or NDJSON
     Export(export::ExportArgs),

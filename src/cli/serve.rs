@@ -2,13 +2,20 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{LogArgs, runtime};
-use crate::{config::Config, server::Server, surroundings::Surroundings, telemetry};
+use crate::{
+    api::CONNECTIONS, config::Config, server::Server, surroundings::Surroundings, telemetry,
+};
 
 /// How long a stop may take: what runs services kills those that take longer than 20 s or so.
-const STOP: Duration = Duration::from_secs(19);
+const STOP: Duration = Duration::from_millis(18_500);
+/// How long a stop waits for threads that are busy: what they would still write is not needed.
+const THREADS_STOP: Duration = Duration::from_secs(1);
+/// Files that log, state, journal and runtime have open, generously.
+const OWN_FILES: usize = 128;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
@@ -42,18 +49,56 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = args.config()?;
     telemetry::init(args.log.log_format);
-    runtime()?.block_on(serve(&config))
+    make_room_for_files(&config);
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(THREADS_STOP);
+    served
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+/// Lets the process open as many files as it may: the usual soft limit of 1,024 is for programs
+/// from long ago, and fewer than a busy node needs.
+fn make_room_for_files(config: &Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is refused, the limit that there is counts.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = getrlimit(Resource::Nofile).current;
+    let needed = config.gateway.concurrency + CONNECTIONS + OWN_FILES;
+    if limit.is_some_and(|limit| limit < needed as u64) {
+        tracing::warn!(
+            "the process may open {} files, and up to {needed} may be needed (gateway.concurrency \
+             {}, the API {CONNECTIONS}, the data {OWN_FILES}); raise its limit (ulimit -n, \
+             LimitNOFILE)",
+            limit.unwrap_or_default(),
+            config.gateway.concurrency,
+        );
+    }
+}
+
+/// Starts a server; none if a signal came before it stood.
+async fn start(
+    config: &Config,
+    terminate: &mut Signal,
+    interrupt: &mut Signal,
+) -> anyhow::Result<Option<Server>> {
+    let config = config.clone();
+    // A task of its own: opening the data may hold its thread for long.
+    let starting = tokio::spawn(async move { Server::start(&config, Surroundings::real()).await });
+    tokio::select! {
+        started = starting => Ok(Some(started.context("the start ended early")??)),
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = tokio::select! {
-        started = Server::start(config, Surroundings::real()) => started?,
-        // A node may wait for its peers for long; it has taken nothing in yet.
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+    let Some(server) = start(&config, &mut terminate, &mut interrupt).await? else {
+        tracing::info!("stopped during the start; the next one goes on from what is on the disk");
+        return Ok(());
     };
     stop_on_damage(&server);
     let address = server.address();

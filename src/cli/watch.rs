@@ -1,6 +1,7 @@
 //! `notty watch`: follows a mailing until it is caught up or ends.
 
 use std::{
+    collections::VecDeque,
     io::IsTerminal,
     time::{Duration, Instant},
 };
@@ -18,6 +19,10 @@ use super::{
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two lines where there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
+/// How long a node that does not answer is waited for.
+const AWAY: Duration = Duration::from_secs(30);
+/// Over how long the rate is taken.
+const PACE: Duration = Duration::from_secs(3);
 /// The statuses, in the order in which they are shown.
 pub(super) const STATUSES: [&str; 8] =
     ["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
@@ -55,7 +60,56 @@ fn finals(stats: &Value) -> u64 {
     total(stats) - ["created", "sending", "failed"].iter().map(|s| count(stats, s)).sum::<u64>()
 }
 
-/// Follows a mailing until it is caught up, finished or cancelled; its last stats.
+/// A mailing as it is looked at.
+struct Look {
+    status: String,
+    caught_up: bool,
+    start: String,
+    stats: Value,
+}
+
+impl Look {
+    async fn at(client: &Client, path: &str) -> anyhow::Result<Self> {
+        let mailing = client.get(&format!("/mailings/{path}")).await?;
+        let stats = client.get(&format!("/stats/mailings/{path}")).await?;
+        let text = |field: &str| mailing.get(field).and_then(Value::as_str).unwrap_or_default();
+        let caught_up = mailing.get("caught_up").and_then(Value::as_bool).unwrap_or(false);
+        let (status, start) = (text("status").to_owned(), text("start").to_owned());
+        Ok(Self { status, caught_up, start, stats })
+    }
+
+    /// Why nothing more is to be waited for, if so.
+    fn end(&self) -> Option<&str> {
+        let over = matches!(self.status.as_str(), "finished" | "cancelled");
+        if over && finals(&self.stats) == total(&self.stats) {
+            return Some(&self.status);
+        }
+        let done = self.caught_up && self.status != "scheduled" && !over;
+        done.then_some("caught up")
+    }
+
+    /// What it does, and what came of it so far.
+    fn told(&self, rate: f64, left: u64) -> String {
+        let counts = counts(&self.stats);
+        match self.status.as_str() {
+            "scheduled" => format!("starts at {}", self.start),
+            "paused" => format!("paused: {counts}"),
+            "active" if rate < 1.0 => format!("active, nothing is sent at the moment: {counts}"),
+            status => {
+                let seconds = (left as f64 / rate).ceil();
+                let left = if seconds.is_finite() {
+                    format!(", {seconds:.0} s left")
+                } else {
+                    String::new()
+                };
+                format!("{status}: {}/s{left}: {counts}", out::number(rate as u64))
+            }
+        }
+    }
+}
+
+/// Follows a mailing until it is caught up, finished or cancelled; its last stats. A node that is
+/// away for a moment is waited for.
 pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     let path: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
     let mailing = client.get(&format!("/mailings/{path}")).await?;
@@ -65,35 +119,55 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     };
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal { ProgressBar::new(expected) } else { ProgressBar::hidden() };
-    let style = "{bar:30} {percent:>3} %  {pos}/{len}  {per_sec}  {eta} left  {msg}";
+    let style = "{bar:24} {percent:>3} %  {wide_msg}";
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut line_at = Instant::now();
-    let (mut before, mut before_at) = (0, Instant::now());
+    let (mut line_at, mut seen_at) = (Instant::now(), Instant::now());
+    let mut pace = Pace::default();
     loop {
-        let mailing = client.get(&format!("/mailings/{path}")).await?;
-        let stats = client.get(&format!("/stats/mailings/{path}")).await?;
-        let status = mailing.get("status").and_then(Value::as_str).unwrap_or_default();
-        let settled = finals(&stats);
-        bar.set_length(expected.max(total(&stats)));
-        bar.set_position(settled);
-        bar.set_message(format!("{status}: {}", counts(&stats)));
-        if !terminal && line_at.elapsed() >= LINE {
-            let rate = (settled - before) as f64 / before_at.elapsed().as_secs_f64();
-            let left = expected.max(total(&stats)).saturating_sub(settled) as f64 / rate;
-            let left = if left.is_finite() { format!("{left:.0} s left") } else { String::new() };
-            out::note(&format!("{status}: {}; {rate:.0}/s {left}", counts(&stats)));
-            (before, before_at, line_at) = (settled, Instant::now(), Instant::now());
-        }
-        let caught_up = mailing.get("caught_up").and_then(Value::as_bool).unwrap_or(false);
-        let over = matches!(status, "finished" | "cancelled");
-        if (caught_up && status != "scheduled") || (over && finals(&stats) == total(&stats)) {
-            bar.finish_and_clear();
-            let why = if over { status } else { "caught up" };
-            out::line(&format!("{id}: {why}"));
-            return Ok(stats);
+        match Look::at(client, &path).await {
+            Ok(look) => {
+                seen_at = Instant::now();
+                let all = expected.max(total(&look.stats));
+                let settled = finals(&look.stats);
+                bar.set_length(all);
+                bar.set_position(settled);
+                let told = look.told(pace.note(settled), all.saturating_sub(settled));
+                if !terminal && line_at.elapsed() >= LINE {
+                    out::note(&told);
+                    line_at = Instant::now();
+                }
+                bar.set_message(told);
+                if let Some(end) = look.end() {
+                    bar.finish_and_clear();
+                    out::line(&format!("{id}: {end}"));
+                    return Ok(look.stats);
+                }
+            }
+            Err(error) if seen_at.elapsed() > AWAY => return Err(error),
+            Err(_) => bar.set_message("the node is away; waiting for it"),
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Messages settled a second, over the last few seconds.
+#[derive(Default)]
+struct Pace(VecDeque<(Instant, u64)>);
+
+impl Pace {
+    fn note(&mut self, settled: u64) -> f64 {
+        let now = Instant::now();
+        self.0.push_back((now, settled));
+        while self.0.len() > 2 && self.0.front().is_some_and(|(at, _)| now - *at > PACE) {
+            self.0.pop_front();
+        }
+        match self.0.front() {
+            Some((at, before)) if now > *at => {
+                settled.saturating_sub(*before) as f64 / (now - *at).as_secs_f64()
+            }
+            _ => 0.0,
+        }
     }
 }

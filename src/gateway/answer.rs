@@ -20,6 +20,8 @@ pub enum Answer {
     Invalid,
     /// The gateway answered that it did not take it.
     NotTaken {
+        /// The status of its answer.
+        status: u16,
         /// How long it asked to wait, if it did.
         retry_after: Option<Duration>,
     },
@@ -55,7 +57,8 @@ pub(super) fn by_status(
     } else if status == StatusCode::BAD_REQUEST {
         Some(Answer::Invalid)
     } else {
-        Some(Answer::NotTaken { retry_after: retry_after(headers) })
+        let status = status.as_u16();
+        Some(Answer::NotTaken { status, retry_after: retry_after(headers) })
     }
 }
 
@@ -101,7 +104,8 @@ mod tests {
             assert_eq!(status(unsure), Some(Answer::Unsure));
         }
         for not_taken in [301, 307, 401, 404, 409, 413, 429, 500, 503] {
-            assert_eq!(status(not_taken), Some(Answer::NotTaken { retry_after: None }));
+            let wanted = Answer::NotTaken { status: not_taken, retry_after: None };
+            assert_eq!(status(not_taken), Some(wanted));
         }
     }
 

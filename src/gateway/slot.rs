@@ -86,10 +86,18 @@ impl Envelope {
     }
 }
 
-impl Gateway {
-    /// For what the configuration says; an error names what is wrong with the URL.
-    pub fn new(options: GatewayOptions, connector: Arc<dyn Connector>) -> Result<Self, String> {
-        let uri: Uri = options.url.parse().map_err(|error| format!("not a URL: {error}"))?;
+/// Where a URL leads.
+struct Place {
+    is_tls: bool,
+    host: String,
+    port: u16,
+    path: String,
+    host_header: HeaderValue,
+}
+
+impl Place {
+    fn parse(url: &str) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
         let is_tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
@@ -100,22 +108,38 @@ impl Gateway {
         }
         let host = uri.host().ok_or("the URL has no host")?.to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let authority = uri.authority().ok_or("the URL has no host")?;
-        if authority.as_str().contains('@') {
+        let authority = uri.authority().ok_or("the URL has no host")?.as_str();
+        if authority.contains('@') {
             return Err("a URL without a password is needed: use gateway.token".to_owned());
         }
-        let header = |text: &str, what: &str| {
-            HeaderValue::from_str(text).map_err(|_| format!("{what} cannot stand in a header"))
-        };
-        let host_header = header(authority.as_str(), "the host")?;
+        let host_header = header(authority).map_err(|()| "the host cannot stand in a header")?;
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { is_tls, host, port, path, host_header })
+    }
+}
+
+fn header(text: &str) -> Result<HeaderValue, ()> {
+    HeaderValue::from_str(text).map_err(drop)
+}
+
+impl Gateway {
+    /// For what the configuration says; an error names the option, and what is wrong with it.
+    pub fn new(
+        options: GatewayOptions,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Self, (&'static str, String)> {
         let bearer = format!("Bearer {}", options.token);
-        let mut authorization =
-            (!options.token.is_empty()).then(|| header(&bearer, "the token")).transpose()?;
+        let mut authorization = (!options.token.is_empty())
+            .then(|| header(&bearer))
+            .transpose()
+            .map_err(|()| ("token", "it cannot stand in a header".to_owned()))?;
         if let Some(value) = &mut authorization {
             value.set_sensitive(true);
         }
-        let tls = is_tls.then(|| Tls::new(&host)).transpose()?;
-        let path = uri.path().trim_end_matches('/').to_owned();
+        let place = Place::parse(&options.url).map_err(|what| ("url", what))?;
+        let tls = place.is_tls.then(|| Tls::new(&place.host)).transpose();
+        let tls = tls.map_err(|what| ("url", what))?;
+        let Place { host, port, path, host_header, .. } = place;
         Ok(Self { options, host, port, path, host_header, authorization, tls, connector })
     }
 
@@ -194,11 +218,10 @@ impl Slot {
         self.open.is_some()
     }
 
-    /// Sends one message and waits for the answer. At most one request, on one connection.
+    /// Sends one message over the connection that there is, and waits for the answer. Where there
+    /// is none, or it has ended, nothing is sent: connecting takes time, after which whether the
+    /// message may still be sent must be looked at again.
     pub async fn send(&mut self, gateway: &Gateway, envelope: &Envelope) -> Answer {
-        if !self.ensure_connected(gateway).await {
-            return Answer::NotSent;
-        }
         let Some(mut open) = self.open.take() else {
             return Answer::NotSent;
         };
@@ -235,9 +258,10 @@ async fn exchange(
         let (head, body) = response.into_parts();
         let by_status = by_status(head.status, &head.headers, &gateway.options.unsure_statuses);
         match (by_status, read_body(body).await) {
-            (Some(answer), body) => Some((answer, body.is_some())),
+            (Some(answer), Some(_)) => Some((answer, true)),
             (None, Some(body)) => Some((by_body(&body), true)),
-            (None, None) => None,
+            // An answer that breaks off, or never ends, is none.
+            (_, None) => None,
         }
     };
     drive(connection, talk).await

@@ -99,6 +99,14 @@ struct Desk {
     pace: grants::Pace,
 }
 
+impl Desk {
+    /// A mailing has its turn.
+    fn serve(&mut self, mailing: MailingNumber) {
+        self.turn += 1;
+        self.served.insert(mailing, self.turn);
+    }
+}
+
 impl PostOffice {
     /// The post office of a node.
     pub fn new(node: Arc<Node>, clock: Arc<dyn Clock>, options: PostOfficeOptions) -> Arc<Self> {
@@ -190,12 +198,19 @@ impl PostOffice {
         match self.node.act_as_leader(action).await {
             Ok(_) => {
                 if let Some((mailing, what)) = diary {
-                    tracing::info!(mailing.number = mailing.0, "mailing {mailing} {what}");
+                    self.write_diary(mailing, what);
                 }
                 Ok(true)
             }
             Err(ProposeError::Rejected { .. }) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    fn write_diary(&self, mailing: MailingNumber, what: &str) {
+        let view = self.node.view();
+        if let Ok(Some(record)) = query::work::record(&view.read(), mailing) {
+            tracing::info!(mailing.id = %record.id, "mailing {} {what}", record.id);
         }
     }
 
@@ -214,6 +229,7 @@ impl PostOffice {
             if limit == 0 {
                 return Ok(None);
             }
+            self.desk.lock().serve(mailing);
             let grant = Grant {
                 lease: ask.lease,
                 mailing,
@@ -235,15 +251,16 @@ impl PostOffice {
                     ..
                 }) => None,
                 Err(error) => {
-                    self.desk.lock().budget.give_back(limit);
+                    // What may have been granted is spent.
+                    if error != ProposeError::Unknown {
+                        self.desk.lock().budget.give_back(limit);
+                    }
                     return Err(error);
                 }
             };
             let mut desk = self.desk.lock();
             let Some((mailing, runs, index)) = granted else {
                 desk.budget.give_back(limit);
-                let turn = desk.turn;
-                desk.served.insert(mailing, turn);
                 desk.barren.insert(mailing);
                 continue;
             };
@@ -283,15 +300,12 @@ impl PostOffice {
                 return Vec::new();
             }
         };
-        let Desk { zones, served, turn, barren, .. } = &mut *desk;
-        *turn += 1;
+        let Desk { zones, served, barren, .. } = &mut *desk;
         let now = self.clock.wall();
         let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
-        served.retain(|number, _| open.iter().any(|mailing| mailing.number == *number));
-        barren.retain(|number| open.iter().any(|mailing| mailing.number == *number));
-        if let Some((first, _)) = ready.first() {
-            served.insert(*first, *turn);
-        }
+        let open: BTreeSet<_> = open.iter().map(|mailing| mailing.number).collect();
+        served.retain(|number, _| open.contains(number));
+        barren.retain(|number| open.contains(number));
         ready
     }
 }

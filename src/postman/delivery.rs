@@ -36,14 +36,16 @@ use crate::{
 };
 
 /// The oldest view of pauses, ends and deletions under which a message may be begun.
-const VIEW_AGE: Duration = Duration::from_secs(1);
+pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
+/// Between two lines about a gateway that refuses messages.
+const COMPLAIN: Duration = Duration::from_secs(60);
 /// Messages after which a sender's thread lets others have its core; about a quarter of a
 /// millisecond of work.
 const STAND_BACK: u32 = 16;
 /// Results after which the postman is told while there is more to send.
 const NEWS: usize = 256;
 /// What a lease must have left beyond the gateway's time, for reporting.
-const MARGIN: Duration = Duration::from_millis(500);
+pub(super) const MARGIN: Duration = Duration::from_millis(500);
 
 /// A lease at work: what all of its messages share.
 pub(super) struct LeaseTerms {
@@ -155,6 +157,8 @@ pub(super) struct Floor {
     pub(super) clocks_agree: AtomicBool,
     in_flight: AtomicUsize,
     stopping: AtomicBool,
+    /// When it was last told that the gateway refuses messages.
+    complained_at: AtomicU64,
     fatal: notty_raft::Fatal,
 }
 
@@ -182,6 +186,7 @@ impl Floor {
             clocks_agree: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            complained_at: AtomicU64::new(0),
             fatal,
         })
     }
@@ -227,6 +232,11 @@ impl Floor {
         std::mem::take(&mut *self.settled.lock())
     }
 
+    /// How long ago the view was asked for that is known.
+    pub(super) fn view_age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.seen_at.load(Ordering::Relaxed)))
+    }
+
     /// Notes that a view is known which was asked for at a time.
     pub(super) fn seen(&self, asked_at: Duration) {
         self.seen_at.fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
@@ -241,6 +251,21 @@ impl Floor {
         // While there is work, results are read many at a time; the last ones at once.
         if unread.is_multiple_of(NEWS) || self.waiting() == 0 {
             self.news.notify_one();
+        }
+    }
+
+    /// Tells now and then that the gateway refuses messages, and how: a wrong token must not stay
+    /// unseen behind retries.
+    fn complain(&self, status: u16) {
+        let now = self.clock.boot().as_millis() as u64;
+        let told = self.complained_at.load(Ordering::Relaxed);
+        if (told == 0 || now >= told + COMPLAIN.as_millis() as u64)
+            && self.complained_at.swap(now, Ordering::Relaxed) == told
+        {
+            tracing::warn!(
+                http.status = status,
+                "the gateway answers {status} and does not take messages: they are tried again"
+            );
         }
     }
 
@@ -265,10 +290,9 @@ impl Floor {
     /// Rule 8: whether a message may be begun, given how long sending it may still take.
     fn may_begin(&self, job: &Job, needs: Duration) -> bool {
         let now = self.clock.boot();
-        let seen_at = Duration::from_millis(self.seen_at.load(Ordering::Relaxed));
         !self.stopping.load(Ordering::Relaxed)
             && now + needs + MARGIN < job.terms.ends
-            && now.saturating_sub(seen_at) <= VIEW_AGE
+            && self.view_age(now) <= VIEW_AGE
             && self.clocks_agree.load(Ordering::Relaxed)
             && job.terms.allow(job, self.clock.wall())
     }
@@ -315,23 +339,25 @@ async fn deliver(
     job: &Job,
 ) -> io::Result<SendResult> {
     let (connecting, answering) = floor.send_time;
-    if !floor.may_begin(job, connecting + answering)
-        || !floor.breaker.lock().may_begin(floor.clock.boot())
-    {
+    if !floor.may_begin(job, connecting + answering) {
         return Ok(SendResult::HandedBack);
     }
+    let Some(pass) = floor.breaker.lock().may_begin(floor.clock.boot()) else {
+        return Ok(SendResult::HandedBack);
+    };
     if !slot.is_connected() {
         journal.borrow_mut().flush()?;
     }
+    let mut began = floor.clock.boot();
     let answer = if slot.ensure_connected(&floor.gateway).await {
         // Connecting took time: look again.
         if !floor.may_begin(job, answering) {
-            floor.breaker.lock().probe_lapsed(floor.clock.boot());
+            floor.breaker.lock().lapsed(pass, floor.clock.boot());
             return Ok(SendResult::HandedBack);
         }
         journal.borrow_mut().begun(job.token())?;
         floor.in_flight.fetch_add(1, Ordering::Relaxed);
-        let began = floor.clock.boot();
+        began = floor.clock.boot();
         let answer = slot.send(&floor.gateway, &job.envelope).await;
         floor.in_flight.fetch_sub(1, Ordering::Relaxed);
         floor.metrics.answered(answer, floor.clock.boot().saturating_sub(began));
@@ -341,8 +367,11 @@ async fn deliver(
         Answer::NotSent
     };
     let trouble = matches!(answer, Answer::Unsure | Answer::NotSent);
-    if floor.breaker.lock().note(trouble, floor.clock.boot()) {
+    if floor.breaker.lock().note(pass, trouble, began, floor.clock.boot()) {
         floor.news.notify_one();
+    }
+    if let Answer::NotTaken { status, .. } = answer {
+        floor.complain(status);
     }
     let result = floor.retry.result(answer, job.tries);
     journal.borrow_mut().settled(job.token(), result);

@@ -22,7 +22,7 @@ use std::{
 
 use notty_storage::model::{Epoch, LeaseId, MailingNumber, Run, SendResult};
 
-use super::desk::LeftOpen;
+use super::{desk::LeftOpen, retry::RetryPolicy};
 
 /// Bytes of a record.
 const RECORD: usize = 28;
@@ -127,11 +127,13 @@ fn code(result: SendResult) -> u8 {
         SendResult::NotTaken { .. } => 3,
         SendResult::NotSent { .. } => 4,
         SendResult::HandedBack => 5,
-        SendResult::Unsure | SendResult::UnsureRepeatable { .. } => 6,
+        SendResult::Unsure => 6,
+        SendResult::UnsureRepeatable { .. } => 7,
     }
 }
 
-fn result(code: u8, pause_ms: u64) -> Option<SendResult> {
+fn result(code: u8, retry: &RetryPolicy) -> Option<SendResult> {
+    let pause_ms = retry.initial_ms;
     Some(match code {
         1 => SendResult::Done,
         2 => SendResult::Invalid,
@@ -139,6 +141,10 @@ fn result(code: u8, pause_ms: u64) -> Option<SendResult> {
         4 => SendResult::NotSent { pause_ms },
         5 => SendResult::HandedBack,
         6 => SendResult::Unsure,
+        7 => match retry.repeat_ms {
+            Some(repeat_ms) => SendResult::UnsureRepeatable { pause_ms, repeat_ms },
+            None => SendResult::Unsure,
+        },
         _ => return None,
     })
 }
@@ -149,6 +155,7 @@ pub struct Remains {
     /// Its epoch.
     pub epoch: Epoch,
     leased: BTreeMap<u64, LeftOpen>,
+    newest: u64,
     fates: HashMap<Token, Fate>,
 }
 
@@ -158,29 +165,37 @@ impl Remains {
         self.leased.values()
     }
 
-    /// What became of a token; none: it was never begun.
+    /// Whether all that was begun under a lease is here: it was not closed, or came too late to be
+    /// noted and so was never begun. What is said of a closed one may be gone.
+    pub fn is_whole(&self, n: u64) -> bool {
+        self.leased.contains_key(&n) || n > self.newest
+    }
+
+    /// What became of a token; none: it was never begun, if its lease is whole here.
     pub fn fate(&self, token: &Token) -> Option<Fate> {
         self.fates.get(token).copied()
     }
 
-    fn take(&mut self, record: Record, pause_ms: u64) {
+    fn take(&mut self, record: Record, retry: &RetryPolicy) {
         let token = record.token;
         match record.kind {
             Kind::Header => {}
             Kind::Leased => {
+                self.newest = self.newest.max(token.n);
                 let lease = LeaseId { epoch: self.epoch, n: token.n };
                 let empty = LeftOpen { lease, mailing: token.mailing, runs: Vec::new() };
                 let run = Run { first: token.position, len: record.len, attempt: token.attempt };
                 self.leased.entry(token.n).or_insert(empty).runs.push(run);
             }
             Kind::Closed => {
+                self.newest = self.newest.max(token.n);
                 self.leased.remove(&token.n);
             }
             Kind::Begun => {
                 self.fates.entry(token).or_insert(Fate::Begun);
             }
             Kind::Settled => {
-                if let Some(result) = result(record.code, pause_ms) {
+                if let Some(result) = result(record.code, retry) {
                     self.fates.insert(token, Fate::Settled(result));
                 }
             }
@@ -220,7 +235,7 @@ impl Journal {
     }
 
     /// What the run before left; nothing if that was on another boot or machine.
-    pub fn remains(&self, pause_ms: u64) -> io::Result<Option<Remains>> {
+    pub fn remains(&self, retry: &RetryPolicy) -> io::Result<Option<Remains>> {
         let mut remains: Option<Remains> = None;
         for path in self.files()? {
             let bytes = fs::read(&path)?;
@@ -240,7 +255,7 @@ impl Journal {
                 _ => remains = Some(Remains { epoch, ..Remains::default() }),
             }
             if let Some(remains) = &mut remains {
-                records.for_each(|record| remains.take(record, pause_ms));
+                records.for_each(|record| remains.take(record, retry));
             }
         }
         Ok(remains)
@@ -394,6 +409,8 @@ fn boot_id() -> io::Result<u64> {
 mod tests {
     use super::*;
 
+    const RETRY: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 9_000, repeat_ms: None };
+
     fn token(position: u32) -> Token {
         Token { n: 1, mailing: MailingNumber(3), position, attempt: 2 }
     }
@@ -416,7 +433,7 @@ mod tests {
             sender.flush().expect("is written");
         }
         let journal = Journal::open(dir.path()).expect("opens");
-        let remains = journal.remains(1_000).expect("reads").expect("something was left");
+        let remains = journal.remains(&RETRY).expect("reads").expect("something was left");
         assert_eq!(remains.epoch, Epoch(9));
         let leases: Vec<_> = remains.leases().map(|left| (left.lease.n, left.runs.len())).collect();
         assert_eq!(leases, [(1, 1)]);
@@ -433,7 +450,7 @@ mod tests {
         journal.begin(Epoch(1)).expect("begins");
         drop(journal);
         let journal = Journal::open(dir.path()).expect("opens");
-        assert!(journal.remains(1_000).expect("reads").is_none());
+        assert!(journal.remains(&RETRY).expect("reads").is_none());
     }
 
     #[test]

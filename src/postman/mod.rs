@@ -14,7 +14,7 @@ pub mod retry;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io,
     path::PathBuf,
     rc::Rc,
@@ -128,6 +128,8 @@ pub struct Postman {
     journal: Journal,
     epoch: Epoch,
     leases: BTreeMap<u64, Lease>,
+    /// Leases whose report was refused.
+    refused: BTreeSet<u64>,
     calls: FuturesUnordered<BoxFuture<'static, Event>>,
     next_n: u64,
     first_asked: Option<Duration>,
@@ -180,7 +182,7 @@ impl Postman {
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), PostmanError> {
         let mut journal = Journal::open(&options.journal_dir)?;
-        let remains = journal.remains(options.retry.initial_ms)?;
+        let remains = journal.remains(&options.retry)?;
         let nonce = rand::random();
         let starting = start(&options, &*parts.desk, remains.as_ref(), nonce);
         let epoch = tokio::select! {
@@ -196,12 +198,13 @@ impl Postman {
             options.send_time,
             parts.fatal.clone(),
         );
-        hire(&options, &floor, &journal, epoch)?;
+        hire(&options, &floor, &journal, epoch, &parts.fatal)?;
         let mut postman = Self {
             floor,
             journal,
             epoch,
             leases: BTreeMap::new(),
+            refused: BTreeSet::new(),
             calls: FuturesUnordered::new(),
             next_n: 1,
             first_asked: None,
@@ -214,12 +217,17 @@ impl Postman {
             options,
             parts,
         };
-        let worked = postman.work(&mut stop).await;
-        if worked.is_ok() {
-            postman.wind_up().await?;
+        let mut ended = postman.work(&mut stop).await;
+        // One that was replaced may still report, and hands back what it did not begin.
+        if matches!(ended, Ok(()) | Err(PostmanError::Replaced)) {
+            ended = postman.wind_up().await.and(ended);
         }
+        postman.floor.stop();
         postman.floor.close();
-        worked
+        if let Err(error @ PostmanError::Journal(_)) = &ended {
+            (postman.parts.fatal)(&error.to_string());
+        }
+        ended
     }
 
     async fn work(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), PostmanError> {
@@ -242,7 +250,7 @@ impl Postman {
         self.collect(now);
         self.report_due(now, false);
         self.close_done()?;
-        if self.floor.breaker.lock().stand() != Stand::Closed && self.floor.waiting() > 0 {
+        if self.floor.waiting() > 0 && self.floor.breaker.lock().holds_up(now) {
             self.floor.hand_back_waiting();
         }
         if !self.looking && now >= self.look_after {
@@ -309,7 +317,8 @@ impl Postman {
         let done = self.leases.iter().filter(|(_, lease)| is_done(lease)).map(|(n, _)| *n);
         for n in done.collect::<Vec<_>>() {
             self.leases.remove(&n);
-            let oldest_open = self.leases.keys().next().copied().unwrap_or(self.next_n);
+            let open = self.leases.keys().chain(&self.refused).min();
+            let oldest_open = open.copied().unwrap_or(self.next_n);
             self.journal.closed(n, oldest_open)?;
         }
         Ok(())
@@ -337,11 +346,14 @@ impl Postman {
         let wanted = self.options.concurrency + (self.pace.per_second / 2.0) as usize;
         let room = wanted.saturating_sub(held).min(usize::from(self.options.lease_size)) as u16;
         let room = self.floor.breaker.lock().room(room, now);
-        let worth_it = usize::from(room) >= (self.options.concurrency / 4).clamp(1, 64);
+        let least = (self.options.concurrency / 4).clamp(1, 64);
+        let worth_it = usize::from(room) >= least.min(usize::from(self.options.lease_size));
         let probing = self.floor.breaker.lock().stand() != Stand::Closed && room > 0;
         let full = self.leases.len() >= limits::POSTMAN_LEASES;
+        // What could not be begun now would only come back.
+        let blind = self.floor.view_age(now) > delivery::VIEW_AGE / 2;
         let agree = self.floor.clocks_agree.load(Ordering::Relaxed);
-        if full || !agree || !(worth_it || probing) {
+        if full || blind || !agree || !(worth_it || probing) {
             return;
         }
         self.asking = true;
@@ -469,10 +481,11 @@ impl Postman {
                 }
             }
             Err(why @ (DeskError::Refused(_) | DeskError::Closed)) => {
-                tracing::error!(lease.n = n, %why, "a report was refused");
-                if let Some(lease) = self.leases.get_mut(&n) {
-                    lease.report = None;
-                }
+                tracing::error!(lease.n = n, %why,
+                    "a report was refused; its messages become unconfirmed when the lease ends");
+                self.leases.remove(&n);
+                // Not closed: what the journal knows of it must stay.
+                self.refused.insert(n);
             }
             // Also after being replaced: an older postman may report to the last.
             Err(DeskError::Unavailable(_) | DeskError::Replaced) => self.send_report(n, AGAIN),
@@ -554,7 +567,9 @@ impl Postman {
             }
             self.report_due(now, true);
             self.close_done()?;
-            if self.leases.is_empty() || waited >= STOP_REQUESTS + STOP_REPORTS {
+            // A lease that is asked for may yet come, and must go back.
+            let done = self.leases.is_empty() && !self.asking;
+            if done || waited >= STOP_REQUESTS + STOP_REPORTS {
                 return Ok(());
             }
             tokio::select! {
@@ -562,14 +577,25 @@ impl Postman {
                     Event::Asked(asked_at, answer) => {
                         self.asking = false;
                         // A lease that came too late goes back whole.
-                        self.take_parcel(asked_at, answer, now)?;
+                        self.unless_replaced(|this| this.take_parcel(asked_at, answer, now))?;
                         self.floor.hand_back_waiting();
                     }
-                    event => self.take(event)?,
+                    event => self.unless_replaced(|this| this.take(event))?,
                 },
                 () = floor.news.notified() => {}
                 () = tokio::time::sleep(TURN) => {}
             }
+        }
+    }
+
+    /// Takes in an event; that the postman was replaced changes nothing while it winds up.
+    fn unless_replaced(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Result<(), PostmanError>,
+    ) -> Result<(), PostmanError> {
+        match take(self) {
+            Err(PostmanError::Replaced) => Ok(()),
+            taken => taken,
         }
     }
 
@@ -644,7 +670,8 @@ fn recovered(left: &LeftOpen, remains: &Remains, gateway: u64) -> Report {
     let settled = positions(&left.runs).map(|(position, attempt)| {
         let token = Token { n: left.lease.n, mailing: left.mailing, position, attempt };
         let result = match remains.fate(&token) {
-            None => SendResult::HandedBack,
+            None if remains.is_whole(left.lease.n) => SendResult::HandedBack,
+            None => SendResult::Unsure,
             Some(Fate::Settled(result)) => result,
             Some(Fate::Begun) => SendResult::Unsure,
         };
@@ -688,21 +715,28 @@ fn hire(
     floor: &Arc<Floor>,
     journal: &Journal,
     epoch: Epoch,
+    fatal: &Fatal,
 ) -> Result<(), PostmanError> {
     let threads = options.threads.max(1);
     for thread in 0..threads {
         let sender = journal.sender(thread, epoch)?;
         let slots =
             options.concurrency / threads + usize::from(thread < options.concurrency % threads);
-        let floor = floor.clone();
+        let (floor, fatal) = (floor.clone(), fatal.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             let (sender, sent) = (Rc::new(RefCell::new(sender)), Rc::new(Cell::new(0)));
             let local = tokio::task::LocalSet::new();
             let work =
                 || local.spawn_local(delivery::work(floor.clone(), sender.clone(), sent.clone()));
-            let slots: Vec<_> = (0..slots).map(|_| work()).collect();
-            local.block_on(&runtime, futures_util::future::join_all(slots));
+            let mut slots: FuturesUnordered<_> = (0..slots).map(|_| work()).collect();
+            local.block_on(&runtime, async {
+                while let Some(ended) = slots.next().await {
+                    if let Err(error) = ended {
+                        (fatal)(&format!("postman: a slot broke down: {error}"));
+                    }
+                }
+            });
         };
         std::thread::Builder::new().name(format!("notty-sender-{thread}")).spawn(run)?;
     }

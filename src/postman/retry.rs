@@ -32,7 +32,7 @@ impl RetryPolicy {
         match answer {
             Answer::Done => SendResult::Done,
             Answer::Invalid => SendResult::Invalid,
-            Answer::NotTaken { retry_after } => {
+            Answer::NotTaken { retry_after, .. } => {
                 SendResult::NotTaken { pause_ms: pause_ms(retry_after.unwrap_or_default()) }
             }
             Answer::NotSent => SendResult::NotSent { pause_ms: pause_ms(Duration::ZERO) },
@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn the_gateways_wish_is_heeded_within_the_longest_pause() {
-        let wish = |seconds| Answer::NotTaken { retry_after: Some(Duration::from_secs(seconds)) };
+        let wish = |seconds| Answer::NotTaken {
+            status: 429,
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
         let wanted = SendResult::NotTaken { pause_ms: 60_000 };
         assert_eq!(POLICY.result(wish(60), 0), wanted);
         let wanted = SendResult::NotTaken { pause_ms: 300_000 };

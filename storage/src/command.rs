@@ -365,7 +365,7 @@ pub enum Rejection {
         status: String,
     },
     /// The end has passed.
-    #[error("the mailing's end has passed")]
+    #[error("the end lies in the past")]
     EndPassed,
     /// Too many mailings are open.
     #[error("{} mailings are open: finish, cancel or delete some first", limits::OPEN_MAILINGS)]

@@ -64,8 +64,9 @@ pub const GRANT_BARREN_BATCHES: u8 = 50;
 /// For how long grants begin to look behind batches that were opened in vain, in milliseconds:
 /// long enough to reach the end of many, short enough for what waits in them.
 pub const GRANT_SKIP_MS: i64 = 10_000;
-/// Open leases of one postman, at most.
-pub const POSTMAN_LEASES: usize = 16;
+/// Open leases of one postman, at most. A lease stays open for its last request: a gateway that
+/// hangs now and then must not use them all up while most slots are free.
+pub const POSTMAN_LEASES: usize = 512;
 /// Postmen that the state remembers; the longest registered without an open lease go first.
 pub const POSTMEN: usize = 1_000;
 /// Earlier starts of a postman that are remembered, so that a repeat of one that comes late gets

@@ -162,3 +162,65 @@ async fn an_api_without_a_token_is_not_served_to_the_outside() {
     let client = Client::new(&format!("http://127.0.0.1:{port}"));
     client.get("/customers").await.problem(401, "unauthorized");
 }
+
+type Headers = &'static [(&'static str, &'static str)];
+
+/// Headers of a request, and whether an open API takes a GET and a POST with them.
+const ORIGINS: [(Headers, bool, bool); 12] = [
+    (&[("host", "localhost:8080")], true, true),
+    (&[("host", "127.0.0.1")], true, true),
+    (&[("host", "[::1]:99"), ("origin", "http://[::1]:99")], true, true),
+    (&[("host", "localhost:80"), ("sec-fetch-site", "same-origin")], true, true),
+    // A name of the page's own that leads here.
+    (&[("host", "rebound.example:8080")], false, false),
+    (&[("host", "rebound.example"), ("origin", "http://rebound.example")], false, false),
+    (&[("host", "127.0.0.1.example")], false, false),
+    // A page from elsewhere that sends without reading.
+    (&[("host", "localhost:80"), ("origin", "http://shop.example")], true, false),
+    (&[("host", "localhost:80"), ("origin", "http://localhost:81")], true, false),
+    (&[("host", "localhost:80"), ("origin", "https://localhost:80")], true, false),
+    (&[("host", "localhost:80"), ("origin", "null")], true, false),
+    (&[("host", "localhost:80"), ("sec-fetch-site", "cross-site")], true, false),
+];
+
+#[tokio::test]
+async fn an_open_api_takes_nothing_from_web_pages_of_others() {
+    let node = Setup::new().start().await;
+    node.mail("sale", json!({ "start": minutes_from_now(9) })).await;
+    let ask = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let request = node.client.request(method, path);
+        let request =
+            headers.iter().fold(request, |request, (n, value)| request.header(*n, *value));
+        node.client.send(request).await
+    };
+    for (headers, reads, writes) in ORIGINS {
+        for (method, path, taken) in [
+            (Method::GET, "/customers", reads),
+            (Method::GET, "/docs", reads),
+            (Method::POST, "/mailings/sale/pause", writes),
+            (Method::POST, "/mailings/sale/resume", writes),
+        ] {
+            let answer = ask(method, path, headers).await;
+            match taken {
+                true => assert_eq!(answer.status.as_u16(), 200, "{headers:?}: {}", answer.text),
+                false => drop(answer.problem(403, "forbidden_origin")),
+            }
+        }
+        for path in ["/healthz", "/readyz"] {
+            ask(Method::GET, path, headers).await.expect(200);
+        }
+    }
+    // What the page of the documentation sends.
+    let own = node.client.base().to_owned();
+    let headers: [(&str, &str); 2] = [("origin", &own), ("sec-fetch-site", "same-origin")];
+    ask(Method::POST, "/mailings/sale/cancel", &headers).await.expect(200);
+}
+
+#[tokio::test]
+async fn with_a_token_it_does_not_matter_where_a_request_comes_from() {
+    let node = guarded().await;
+    let client = node.client.with_token("admin-secret");
+    let request = client.request(Method::POST, "/customers").json(&customer("far", json!({})));
+    let request = request.header("host", "notty.example").header("origin", "https://shop.example");
+    client.send(request).await.expect(201);
+}

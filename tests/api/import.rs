@@ -6,6 +6,8 @@ use tokio::io::AsyncWriteExt;
 use super::walk;
 use crate::support::{Node, Setup, eventually, sample_csv};
 
+/// How long most things may take at the most; far more than they need.
+const SOON: std::time::Duration = std::time::Duration::from_secs(30);
 const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
 
@@ -205,7 +207,7 @@ async fn an_upload_that_breaks_off_keeps_what_was_written_and_may_be_sent_again(
     let mut upload = tokio::net::TcpStream::connect(address).await.expect("a connection");
     let length = csv.len();
     let head = format!(
-        "POST /customers/import HTTP/1.1\r\nhost: notty\r\ncontent-type: text/csv\r\n\
+        "POST /customers/import HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n\
          content-length: {length}\r\n\r\n"
     );
     let half = &csv.as_bytes()[..length / 2];
@@ -224,4 +226,33 @@ async fn an_upload_that_breaks_off_keeps_what_was_written_and_may_be_sent_again(
     assert!(kept.len() >= written.len());
     let answer = import(&node, CSV, csv).await;
     assert_eq!(answer, counted(5_000 - kept.len() as u64, kept.len() as u64));
+}
+
+#[tokio::test]
+async fn the_last_row_of_a_customer_counts_also_while_its_deletion_is_swept() {
+    // More than one entry cancels messages in: the rest is swept after the deletion.
+    const MAILINGS: u64 = 60;
+    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+    for n in 0..MAILINGS {
+        node.mail(&format!("mailing-{n}"), json!({ "tag_filter": "swept" })).await;
+    }
+    let header = "id,name,phone,operator,tag,timezone\n";
+    let fill = sample_csv(1, 2_500).replacen(header, "", 1);
+    for id in ["a", "b", "c", "d"] {
+        let row = |name: &str| format!("{id},{name},+79160000001,,swept,\n");
+        import(&node, CSV, format!("{header}{}", row("Первая"))).await;
+        eventually("every mailing has a message for it", SOON, async || {
+            let stats = node.client.get(&format!("/stats/customers/{id}")).await.expect(200);
+            (stats["created"] == MAILINGS).then_some(())
+        })
+        .await;
+        node.client.delete(&format!("/customers/{id}")).await.expect(204);
+        let (old, new) = (row("Старая"), row("Новая"));
+        let answer = import(&node, CSV, format!("{header}{old}{fill}{new}")).await;
+        assert_eq!(answer["rejected"], 0, "{id}: {answer}");
+        let written = answer["created"].as_u64().zip(answer["updated"].as_u64());
+        assert_eq!(written.map(|(created, updated)| created + updated), Some(2_502), "{answer}");
+        let customer = node.client.get(&format!("/customers/{id}")).await.expect(200);
+        assert_eq!(customer["name"], "Новая", "{id}");
+    }
 }

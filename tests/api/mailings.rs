@@ -145,6 +145,13 @@ async fn an_end_is_after_the_start_and_has_not_passed() {
         assert_eq!(told(&node, "start", json!(time)).await, ["start invalid_time"], "{time:?}");
         assert_eq!(told(&node, "end", json!(time)).await, ["end invalid_time"], "{time:?}");
     }
+    let late = times("2090-01-01T10:00:00Z", "9999-12-31T23:59:59Z");
+    let late = node.client.post("/mailings", &late).await.problem(400, "invalid_time");
+    let detail = late["detail"].as_str().expect("a text");
+    assert!(detail.contains("not after 9999-12-30T22:00:00Z"), "{detail}");
+    let latest = mailing("latest", json!({ "end": "9999-12-30T22:00:00Z" }));
+    let latest = node.client.post("/mailings", &latest).await.expect(201);
+    assert_eq!(latest["end"], "9999-12-30T22:00:00Z");
     for field in ["start", "end"] {
         assert_eq!(
             told(&node, field, json!(3790000000_u64)).await,

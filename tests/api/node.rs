@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{Ended, Gateway, Setup, notty};
@@ -122,4 +123,21 @@ async fn the_document_is_served_as_it_is_printed() {
     assert_eq!(printed.code, Some(0));
     let printed: serde_json::Value = serde_json::from_str(&printed.stdout).expect("JSON");
     assert_eq!(answer.expect(200), printed);
+}
+
+#[tokio::test]
+async fn methods_that_nobody_knows_are_one_series_of_the_metrics() {
+    let node = Setup::new().start().await;
+    for method in ["BREW", "PROPFIND", "PATCH", "get"] {
+        let method = Method::from_bytes(method.as_bytes()).expect("a token");
+        node.client
+            .send(node.client.request(method, "/customers"))
+            .await
+            .problem(405, "method_not_allowed");
+    }
+    let metrics = node.client.get("/metrics").await.text;
+    let series = metrics.lines().filter(|line| line.starts_with("notty_http_requests_total{"));
+    let strange: Vec<_> = series.filter(|line| !line.contains("method=\"GET\"")).collect();
+    assert_eq!(strange.len(), 1, "{strange:#?}");
+    assert!(strange[0].contains("method=\"other\"") && strange[0].ends_with(" 4"), "{strange:#?}");
 }

@@ -169,3 +169,19 @@ async fn filters_of_stats_that_make_no_sense_are_refused() {
     assert_eq!(answer.faults(), faults);
     node.client.get("/stats/mailings/x?tag=a").await.problem(400, "unknown_parameter");
 }
+
+#[tokio::test]
+async fn a_customer_is_counted_over_more_mailings_than_one_part_looks_at() {
+    const MAILINGS: u64 = 210;
+    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+    node.import(1).await;
+    for n in 0..MAILINGS {
+        node.mail(&format!("mailing-{n}"), json!({})).await;
+    }
+    let soon = std::time::Duration::from_secs(30);
+    eventually("every mailing is counted", soon, async || {
+        let stats = node.client.get("/stats/customers/customer-1").await.expect(200);
+        (stats["created"] == MAILINGS && total(&stats) == MAILINGS).then_some(())
+    })
+    .await;
+}

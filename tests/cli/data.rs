@@ -23,10 +23,11 @@ async fn import_tells_counts_and_the_rejected_rows_with_their_lines() {
     let path = file(node.setup.dir(), "customers.csv", TWO_WRONG);
     let said = printed(at(&node, &["import", arg(&path)]));
     let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines.len(), 3, "{said}");
+    assert_eq!(lines.len(), 4, "{said}");
     assert_eq!(lines[0], "created 2, updated 0, rejected 2");
     assert!(lines[1].starts_with("line 3:") && lines[1].contains("invalid_phone"), "{said}");
     assert!(lines[2].starts_with("line 5:") && lines[2].contains("invalid_id"), "{said}");
+    assert!(lines[3].starts_with("rows left out: 2;"), "{said}");
     let again = printed(at(&node, &["import", arg(&path)]));
     assert!(again.starts_with("created 0, updated 2, rejected 2\n"), "{again}");
     assert_eq!(customers(&node).await.as_array().map(Vec::len), Some(2));
@@ -41,13 +42,18 @@ async fn import_tells_counts_and_the_rejected_rows_with_their_lines() {
 async fn a_dry_run_checks_every_row_and_writes_nothing() {
     let node = Setup::new().start().await;
     let path = file(node.setup.dir(), "customers.csv", TWO_WRONG);
-    let said = printed(at(&node, &["import", arg(&path), "--dry-run"]));
-    assert!(said.contains("line 3:") && said.contains("line 5:"), "{said}");
-    assert!(said.contains("2 rows are right, 2 would be rejected"), "{said}");
+    let said = at(&node, &["import", arg(&path), "--dry-run"]);
+    let end = said.one_line(1);
+    assert!(end.contains("2 rows are right, 2 would be rejected"), "{end}");
+    let lines = &said.stdout;
+    assert!(lines.contains("line 3:") && lines.contains("line 5:"), "{lines}");
     assert_eq!(customers(&node).await, json!([]));
     // It needs no node.
-    let alone = printed(run(&["import", arg(&path), "--dry-run", "--api", "http://127.0.0.1:9"]));
-    assert_eq!(alone, said);
+    let alone = run(&["import", arg(&path), "--dry-run", "--api", "http://127.0.0.1:9"]);
+    assert_eq!((alone.one_line(1), &alone.stdout), (end, lines));
+    let right = file(node.setup.dir(), "right.csv", "phone\n+79160000001\n");
+    let said = printed(run(&["import", arg(&right), "--dry-run"]));
+    assert_eq!(said, "1 rows are right, 0 would be rejected; nothing was written\n");
     let wrong = file(node.setup.dir(), "wrong.csv", "id,fone\na,1\n");
     let ended = run(&["import", arg(&wrong), "--dry-run"]);
     let line = ended.one_line(1);

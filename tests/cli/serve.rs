@@ -59,3 +59,30 @@ async fn flags_go_before_the_environment_and_the_environment_before_the_file() {
     // One request at a time, and no limit.
     assert_eq!(preview.expect(200)["rate_from"], "assumed");
 }
+
+/// The command with another limit of open files, `ulimit`'s way.
+fn limited(setup: &Setup, flag: &str, files: u32) -> std::process::Command {
+    let inner = setup.command();
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(format!("ulimit {flag} {files} && exec \"$0\" \"$@\""));
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(setup.dir());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
+#[tokio::test]
+async fn a_node_may_open_as_many_files_as_the_system_lets_it() {
+    let setup = Setup::new();
+    let node = setup.start_by(&mut limited(&setup, "-S -n", 300)).await;
+    if let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", node.process.id())) {
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+        let limits: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+        assert_eq!(limits[0], limits[1], "{line}");
+    }
+    node.stop().await;
+    let node = setup.start_by(&mut limited(&setup, "-n", 300)).await;
+    let lines = node.stop().await;
+    let told = lines.iter().filter(|line| line.contains("files") && line.contains("300"));
+    assert_eq!(told.count(), 1, "{lines:#?}");
+}

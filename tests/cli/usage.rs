@@ -83,7 +83,8 @@ fn an_api_that_is_not_there_ends_with_1_and_one_clear_line() {
         assert!(line.contains("refused") && line.contains("--api"), "{line}");
     }
     let ended = run(&["watch", "x", "--api", "not a url"]);
-    assert!(ended.one_line(1).contains("not a url"), "{ended:?}");
+    let line = ended.one_line(2);
+    assert!(line.contains("not a url") && line.contains("http://"), "{line}");
 }
 
 #[tokio::test]

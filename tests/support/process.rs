@@ -67,17 +67,22 @@ impl Ended {
 impl Process {
     /// Starts a command that says `http://{address}` on stdout or stderr; the address is given too.
     pub fn start(command: &mut Command) -> (Self, String) {
+        let (process, address) = Self::launch(command);
+        match address.recv_timeout(START) {
+            Ok(address) => (process, address),
+            Err(_) => panic!("notty did not say where it listens: {:#?}", process.lines()),
+        }
+    }
+
+    /// Starts a command; where it comes to listen is told later, if ever.
+    pub fn launch(command: &mut Command) -> (Self, mpsc::Receiver<String>) {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("notty starts");
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (found, address) = mpsc::channel();
         listen(child.stdout.take().expect("piped"), lines.clone(), found.clone());
         listen(child.stderr.take().expect("piped"), lines.clone(), found);
-        let process = Self { child, lines };
-        match address.recv_timeout(START) {
-            Ok(address) => (process, address),
-            Err(_) => panic!("notty did not say where it listens: {:#?}", process.lines()),
-        }
+        (Self { child, lines }, address)
     }
 
     /// Starts a command that need not say anything.

@@ -37,7 +37,8 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         timeout: Duration::from_secs(10),
         unsure_statuses: Vec::new(),
     };
-    let gateway = Gateway::new(options, Arc::new(TcpConnector)).map_err(|error| anyhow!(error))?;
+    let gateway = Gateway::new(options, Arc::new(TcpConnector))
+        .map_err(|(key, what)| anyhow!("{key}: {what}"))?;
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(args.concurrency);

@@ -39,6 +39,9 @@ pub enum Act {
         /// More headers, each `Name: value`.
         #[serde(default)]
         headers: Vec<String>,
+        /// Whether it announces a longer body than it sends, and hangs up.
+        #[serde(default)]
+        breaks_off: bool,
     },
     /// Takes the message and never answers.
     Hang,
@@ -80,11 +83,9 @@ impl Behaviour {
             draw % 1000 < bound
         };
         if within(self.fail_per_mille) {
-            let headers = Vec::new();
-            Act::Answer { status: 503, body: r#"{"code":503,"message":"busy"}"#.into(), headers }
+            refusal(503, r#"{"code":503,"message":"busy"}"#)
         } else if within(self.invalid_per_mille) {
-            let headers = Vec::new();
-            Act::Answer { status: 400, body: r#"{"code":400,"message":"bad"}"#.into(), headers }
+            refusal(400, r#"{"code":400,"message":"bad"}"#)
         } else if within(self.hang_per_mille) {
             Act::Hang
         } else if within(self.reset_per_mille) {
@@ -106,6 +107,10 @@ impl Behaviour {
             _ => Some(self.acts.remove(0)),
         }
     }
+}
+
+fn refusal(status: u16, body: &str) -> Act {
+    Act::Answer { status, body: body.to_owned(), headers: Vec::new(), breaks_off: false }
 }
 
 /// A number that looks random but is the same for the same message and try (splitmix64).

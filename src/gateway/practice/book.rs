@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn a_message_is_a_duplicate_only_after_it_was_taken() {
         let mut book = Book::default();
-        let refuse = Act::Answer { status: 503, body: String::new(), headers: Vec::new() };
+        let (body, headers) = (String::new(), Vec::new());
+        let refuse = Act::Answer { status: 503, body, headers, breaks_off: false };
         for act in [&refuse, &refuse, &Act::Take] {
             book.note(1 << 32, 7, "x", act);
         }

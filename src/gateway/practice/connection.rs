@@ -164,7 +164,12 @@ async fn receive(
 async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
     match act {
         Act::Take => stream.write_all(OK).await.map(|()| true),
-        Act::Answer { status, body, headers } => {
+        Act::Answer { status, body, breaks_off: true, .. } => {
+            let length = body.len() + 100;
+            let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(format!("{head}{body}").as_bytes()).await.map(|()| false)
+        }
+        Act::Answer { status, body, headers, .. } => {
             answer(stream, status, &headers, &body).await.map(|()| true)
         }
         Act::Hang => {

@@ -3,7 +3,7 @@
 //! The ways back from `sending` are three, and each is a statement of the holder: nothing was
 //! written, the gateway did not take it, or the gateway is idempotent and may get it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Applied, Halt,
@@ -128,18 +128,20 @@ fn is_deleted(
 
 fn check_bounds(report: &Report) -> Result<(), Rejection> {
     let runs = report.results.iter().flat_map(|(_, runs)| runs);
-    let (mut messages, mut batches, mut last) = (0, 0, None);
+    let (mut messages, mut batches) = (0, BTreeSet::new());
     for run in runs {
         let (number, index) = split(run.first);
         messages += usize::from(run.len);
-        batches += usize::from(last.replace(number) != Some(number));
+        batches.insert(number);
         if index + usize::from(run.len) > 1 << BATCH_STRIDE_BITS {
             let what = "a run of positions crosses the end of a batch".to_owned();
             return Err(Rejection::OutOfBounds { what });
         }
     }
-    if messages > usize::from(LEASE_MESSAGES) || batches > 8 * usize::from(LEASE_BATCHES) {
-        let what = format!("a report names at most {LEASE_MESSAGES} messages");
+    // As many as a lease can have, however many results they came to.
+    if messages > usize::from(LEASE_MESSAGES) || batches.len() > usize::from(LEASE_BATCHES) {
+        let what =
+            format!("a report names at most {LEASE_MESSAGES} messages of {LEASE_BATCHES} batches");
         return Err(Rejection::OutOfBounds { what });
     }
     Ok(())
@@ -348,4 +350,37 @@ fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &N
     let pause_ms = pause_ms.unwrap_or_default().min(RETRY_PAUSE_MS);
     batch.set(index, Status::Failed, now.at);
     batch.columns.set_due(index, now.at.plus_millis(pause_ms as i64));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Epoch, LeaseId};
+
+    /// A report of so many different results, each of one message of each of so many batches.
+    fn report(results: u64, batches: u32) -> Report {
+        let run = |batch: u32, n: u64| Run {
+            first: (batch << BATCH_STRIDE_BITS) | n as u32,
+            len: 1,
+            attempt: 1,
+        };
+        let group = |n| {
+            let runs = (0..batches).map(|batch| run(batch, n)).collect();
+            (SendResult::NotTaken { pause_ms: n }, runs)
+        };
+        Report {
+            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            mailing: MailingNumber(1),
+            gateway: 0,
+            results: (0..results).map(group).collect(),
+        }
+    }
+
+    #[test]
+    fn whatever_a_lease_can_come_to_can_be_reported_at_once() {
+        assert_eq!(check_bounds(&report(20, 50)), Ok(()));
+        assert_eq!(check_bounds(&report(1_000, 1)), Ok(()));
+        assert!(check_bounds(&report(1, 51)).is_err());
+        assert!(check_bounds(&report(1_001, 1)).is_err());
+    }
 }

@@ -91,7 +91,10 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     }
     postman.last = grant.lease.n;
     changes.put(&PostmenKey, &postmen);
-    let lease = new_lease(changes.at(), grant, picked.runs);
+    let mut runs = picked.runs;
+    // A search that came round found them in another order.
+    runs.sort_unstable_by_key(|run| run.first);
+    let lease = new_lease(changes.at(), grant, runs);
     let slot = open.free_slot();
     changes.put(&LeaseKey(slot), &lease);
     let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
@@ -434,5 +437,30 @@ pub(super) fn verdict_when_over(record: &MailingRecord, at: Timestamp) -> Option
         Some(Status::Expired)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_leases_of_one_postman_have_an_end() {
+        let id = |n| LeaseId { epoch: Epoch(1), n };
+        let lease = |n: usize| OpenLease {
+            id: id(n as u64),
+            slot: n as u32,
+            mailing: MailingNumber(1),
+            expires_at: Timestamp::default(),
+        };
+        let name = PostmanName::parse("p").expect("a name");
+        let last = POSTMAN_LEASES as u64;
+        let postman = Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new() };
+        let mut open = OpenLeases { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
+        let full = Err(Rejection::TooManyLeases);
+        assert_eq!(check_number(&postman, &open, id(last + 1)), full);
+        open.leases.pop();
+        assert_eq!(check_number(&postman, &open, id(last + 1)), Ok(()));
+        assert_eq!(check_number(&postman, &open, id(last)), Err(Rejection::LeaseClosed));
     }
 }

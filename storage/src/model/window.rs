@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 
+/// Minutes of a day.
+const DAY: u16 = 24 * 60;
+
 /// A time zone's number in the state's dictionary; 0 means the customer has none.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -63,6 +66,11 @@ impl SendWindow {
         }
     }
 
+    /// Minutes of an even clock from a minute of the day until the window ends; none outside.
+    pub fn minutes_left(&self, minute: u16) -> Option<u16> {
+        self.contains(minute).then(|| (self.to_minute + DAY - minute) % DAY)
+    }
+
     /// The first minute inside, as `HH:MM`.
     pub fn from(&self) -> String {
         format!("{:02}:{:02}", self.from_minute / 60, self.from_minute % 60)
@@ -100,6 +108,8 @@ mod tests {
         let night = SendWindow::parse("22:00", "06:00").expect("valid");
         assert!(night.contains(23 * 60) && night.contains(0) && !night.contains(6 * 60));
         assert_eq!((night.from(), night.to()), ("22:00".to_owned(), "06:00".to_owned()));
+        let left = [22 * 60, 0, 6 * 60 - 1, 6 * 60].map(|minute| night.minutes_left(minute));
+        assert_eq!(left, [Some(8 * 60), Some(6 * 60), Some(1), None]);
     }
 
     #[test]

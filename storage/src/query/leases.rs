@@ -8,7 +8,7 @@ use crate::{
     },
     limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
     model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
-    records::{Columns, Lease, Members, OpenLease, Postman},
+    records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman},
     source::Source,
 };
 
@@ -66,6 +66,8 @@ pub fn of_deleted<S: Source>(
         return Ok(Vec::new());
     }
     let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
+    // Customers of a batch come in order: the marks of one block serve many of them.
+    let mut deleted: Option<(u32, DeletedBlock)> = None;
     for position in runs.iter().flat_map(Run::positions) {
         let (number, index) = MessageId { mailing, position }.address();
         if batch != Some(number) {
@@ -76,10 +78,15 @@ pub fn of_deleted<S: Source>(
         let Some(customer) = customers.get(index) else {
             continue;
         };
-        let block = source.get_or_default(&DeletedKey(customer / DELETED_PER_BLOCK))?;
+        let number = customer / DELETED_PER_BLOCK;
+        let block = match deleted.take_if(|(kept, _)| *kept == number) {
+            Some((_, block)) => block,
+            None => source.get_or_default(&DeletedKey(number))?,
+        };
         if block.contains(customer % DELETED_PER_BLOCK) {
             found.push(position);
         }
+        deleted = Some((number, block));
     }
     Ok(found)
 }

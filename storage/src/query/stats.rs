@@ -17,6 +17,9 @@ use crate::{
     store::Reader,
 };
 
+/// Mailings that one part of a customer's count looks at, at most: some milliseconds.
+const CUSTOMER_PART: usize = 100;
+
 /// All messages ever expanded.
 pub fn overall<S: Source>(source: &S) -> Result<Counts, Error> {
     Ok(source.get_or_default(&TotalsKey)?.counts)
@@ -33,24 +36,78 @@ pub fn of_mailing<S: Source>(source: &S, mailing: MailingNumber) -> Result<Optio
 
 /// The messages of a customer: what was folded, and what open and settled mailings hold.
 pub fn of_customer<S: Source>(source: &S, customer: Seq) -> Result<Counts, Error> {
-    let key = CustomerTotalsKey(customer.0 / CUSTOMERS_PER_BLOCK);
-    let totals: CustomerTotals = source.get_or_default(&key)?;
-    let offset = (customer.0 % CUSTOMERS_PER_BLOCK) as u8;
-    let folded = totals.counts.binary_search_by_key(&offset, |(o, _)| *o);
-    let mut counts = folded.map_or_else(|_| Counts::default(), |at| totals.counts[at].1);
-    let roster: Roster = source.get_or_default(&RosterKey)?;
-    for mailing in roster.open.into_iter().chain(roster.settled) {
-        let progress: Progress = source.need(&ProgressKey(mailing), "progress of a mailing")?;
-        let found = find_member(source, mailing, &progress, customer.0)?;
+    let mut count = CustomerCount::begin(source, customer)?;
+    while count.part(source)? {}
+    Ok(count.counts)
+}
+
+/// The count of a customer's messages in bounded parts, each of which may be asked of another
+/// reader: there may be ten thousand open mailings.
+///
+/// Between two parts messages may be folded from a mailing into the customer's totals, and then be
+/// missed; [`CustomerCount::holds`] says whether that happened.
+#[derive(Clone, Debug)]
+pub struct CustomerCount {
+    customer: Seq,
+    /// What was folded when the count began.
+    folded: Counts,
+    /// Mailings that were not looked at yet; the next ones stand last.
+    mailings: Vec<MailingNumber>,
+    counts: Counts,
+}
+
+impl CustomerCount {
+    /// Begins with what was folded, and the mailings to look at.
+    pub fn begin<S: Source>(source: &S, customer: Seq) -> Result<Self, Error> {
+        let folded = folded(source, customer)?;
+        let roster: Roster = source.get_or_default(&RosterKey)?;
+        let mailings = roster.open.into_iter().chain(roster.settled).collect();
+        Ok(Self { customer, folded, mailings, counts: folded })
+    }
+
+    /// Looks at the next mailings; whether there are more.
+    pub fn part<S: Source>(&mut self, source: &S) -> Result<bool, Error> {
+        let rest = self.mailings.len().saturating_sub(CUSTOMER_PART);
+        for mailing in self.mailings.split_off(rest) {
+            self.count(source, mailing)?;
+        }
+        Ok(!self.mailings.is_empty())
+    }
+
+    /// Whether nothing was folded since the beginning, so that no message was missed.
+    pub fn holds<S: Source>(&self, source: &S) -> Result<bool, Error> {
+        Ok(folded(source, self.customer)? == self.folded)
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn count<S: Source>(&mut self, source: &S, mailing: MailingNumber) -> Result<(), Error> {
+        // What went away since the beginning was folded before.
+        let Some(progress) = source.get(&ProgressKey(mailing))? else {
+            return Ok(());
+        };
+        let found = find_member(source, mailing, &progress, self.customer.0)?;
         if let Some((batch, index)) = found
             && batch >= progress.folded
         {
             let columns: Columns =
                 source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-            counts.add(columns.status(index), 1);
+            self.counts.add(columns.status(index), 1);
         }
+        Ok(())
     }
-    Ok(counts)
+}
+
+/// A customer's messages that no mailing holds any more.
+fn folded<S: Source>(source: &S, customer: Seq) -> Result<Counts, Error> {
+    let key = CustomerTotalsKey(customer.0 / CUSTOMERS_PER_BLOCK);
+    let totals: CustomerTotals = source.get_or_default(&key)?;
+    let offset = (customer.0 % CUSTOMERS_PER_BLOCK) as u8;
+    let found = totals.counts.binary_search_by_key(&offset, |(o, _)| *o);
+    Ok(found.map_or_else(|_| Counts::default(), |at| totals.counts[at].1))
 }
 
 /// Which messages to count.
