@@ -159,7 +159,7 @@ fn watched(
     let part = tokio::spawn(part);
     tokio::spawn(async move {
         let ended = part.await.unwrap_or_else(|error| Err(error.to_string()));
-        let told = *stop.borrow();
+        let told = is_told(&stop);
         match ended {
             Ok(()) => {}
             Err(reason) if told => tracing::error!("{what} did not end in order: {reason}"),
@@ -170,13 +170,18 @@ fn watched(
     })
 }
 
+/// Whether a part was told to end, or what would have told it is gone: the start failed.
+fn is_told(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
 /// A part that must not end before it is told to.
 async fn until_told(
     part: impl Future<Output = ()>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
     part.await;
-    if *stop.borrow() { Ok(()) } else { Err("it returned".to_owned()) }
+    if is_told(&stop) { Ok(()) } else { Err("it returned".to_owned()) }
 }
 
 /// Runs the postman. That a newer one has its name is in order: there is one that sends.
