@@ -62,7 +62,7 @@ pub(super) struct MailingBody {
     #[schema(example = "2026-11-23T10:00:00Z")]
     start: String,
     /// When it ends; after `start`.
-    #[schema(example = "2026-11-24T10:00:00Z")]
+    #[schema(example = "2035-11-24T10:00:00Z")]
     end: String,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -125,7 +125,7 @@ pub(super) struct MailingInput {
     #[schema(example = "2026-11-23T10:00:00Z")]
     start: String,
     /// When it ends; after `start`.
-    #[schema(example = "2026-11-24T10:00:00Z")]
+    #[schema(example = "2035-11-24T10:00:00Z")]
     end: String,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -157,7 +157,7 @@ pub(super) struct PreviewInput {
     #[schema(example = "2026-11-23T10:00:00Z")]
     start: Option<String>,
     /// When it ends; after `start`.
-    #[schema(example = "2026-11-24T10:00:00Z")]
+    #[schema(example = "2035-11-24T10:00:00Z")]
     end: Option<String>,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -346,6 +346,8 @@ pub(super) fn aliases() -> Router<Api> {
     Router::new()
         .route("/sub", post(create))
         .route("/sub/{id}", get(read).post(replace).delete(remove))
+        // A mailing may be called `preview`.
+        .route("/mailings/preview", get(read).put(replace).delete(remove))
 }
 
 /// Create a mailing
