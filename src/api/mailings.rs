@@ -192,7 +192,8 @@ pub(super) struct PreviewBody {
     sample: Vec<CustomerBody>,
     /// How the text goes over the air.
     sms: SmsBody,
-    /// How long sending to all of them takes, in seconds, at the rate below.
+    /// How long sending to all of them takes, in seconds, at the rate below; hours in which a
+    /// `send_window` is closed come on top.
     #[schema(example = 12.5)]
     seconds: f64,
     /// Messages a second.
