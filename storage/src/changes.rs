@@ -15,7 +15,7 @@ use crate::{
     model::{CustomerId, Seq, Timestamp},
     records::{WordKind, WordRecord},
     source::Source,
-    store::Tree,
+    store::{Tree, read_from},
 };
 
 /// Bytes to write by key; none removes.
@@ -210,8 +210,7 @@ impl Source for Changes<'_> {
         if let Some(written) = layers.into_iter().find_map(|writes| writes.get(key)) {
             return Ok(read(written.as_deref()));
         }
-        let found = self.tree.get(key).map_err(Error::sled("read"))?;
-        Ok(read(found.as_deref()))
+        read_from(self.tree, key, read)
     }
 
     fn index(&self) -> &Index {

@@ -163,6 +163,7 @@ impl Store {
         {
             let mut index = self.shared.index.write();
             self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
+            clear(&self.tree, &layer.writes)?;
             let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
             index.ids.absorb(ids);
             for (known, new) in index.words.iter_mut().zip(words) {
@@ -253,6 +254,7 @@ impl Store {
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
         let (batch, bytes) = batch(writes);
         self.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
+        clear(&self.tree, writes)?;
         self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -299,7 +301,7 @@ impl Reader<'_> {
     ) -> Result<(), Error> {
         for pair in self.tree().range(from.to_vec()..) {
             let (key, value) = pair.map_err(Error::sled("scan"))?;
-            if !take(&key, &value) {
+            if !is_cleared(&value) && !take(&key, &value) {
                 break;
             }
         }
@@ -309,8 +311,7 @@ impl Reader<'_> {
 
 impl Source for Reader<'_> {
     fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error> {
-        let found = self.tree().get(key).map_err(Error::sled("read"))?;
-        Ok(read(found.as_deref()))
+        read_from(self.tree(), key, read)
     }
 
     fn index(&self) -> &Index {
@@ -326,6 +327,31 @@ impl Source for Reader<'_> {
     }
 }
 
+/// Calls `read` with the bytes under a key of the tree.
+pub(crate) fn read_from<R>(
+    tree: &Tree,
+    key: &[u8],
+    read: impl FnOnce(Option<&[u8]>) -> R,
+) -> Result<R, Error> {
+    let found = tree.get(key).map_err(Error::sled("read"))?;
+    Ok(read(found.as_deref().filter(|value| !is_cleared(value))))
+}
+
+/// Whether a key counts as removed: no record is empty, for its format byte leads it.
+fn is_cleared(value: &[u8]) -> bool {
+    value.is_empty()
+}
+
+/// Takes keys that an applied batch cleared out of the tree. A batch of sled's cannot do that
+/// well: it leaves emptied leaves behind, which cost memory and time for ever. A crash in between
+/// leaves an empty value, which reads as none.
+fn clear(tree: &Tree, writes: &Writes) -> Result<(), Error> {
+    for (key, _) in writes.iter().filter(|(_, value)| value.is_none()) {
+        tree.remove(key.as_slice()).map_err(Error::sled("remove"))?;
+    }
+    Ok(())
+}
+
 fn batch(writes: &Writes) -> (sled::Batch, u64) {
     let mut batch = sled::Batch::default();
     let mut bytes = 0;
@@ -336,7 +362,7 @@ fn batch(writes: &Writes) -> (sled::Batch, u64) {
                 bytes += value.len() as u64;
                 batch.insert(key.as_slice(), value.as_slice());
             }
-            None => batch.remove(key.as_slice()),
+            None => batch.insert(key.as_slice(), []),
         }
     }
     (batch, bytes)
