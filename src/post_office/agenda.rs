@@ -49,9 +49,8 @@ pub struct Agenda {
 pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Result<Agenda, Error> {
     let mut actions = Vec::new();
     let mut next = now.plus_millis(3_600_000);
-    let open = work::open_mailings(reader)?;
     let numbers = work::numbers(reader)?;
-    for mailing in &open {
+    for mailing in work::open_mailings(reader) {
         next = next.min(next_moment(mailing, now));
         actions.extend(due(mailing, now));
     }
@@ -62,7 +61,7 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
             next = next.min(lease.expires_at);
         }
     }
-    for mailing in &open {
+    for mailing in work::open_mailings(reader) {
         match expansion_due(mailing, &numbers) {
             Some(due) if due > now => next = next.min(due),
             Some(_) if has_room(reader, mailing, now, policy)? => actions.push(expansion(mailing)),
@@ -73,7 +72,7 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
     if work::has_unswept(reader)? {
         actions.push(Action::SweepDeleted { batches: SWEEP_BATCHES });
     }
-    tidy(reader, now, policy.retention_ms, &mut actions, &mut next)?;
+    tidy(reader, now, policy.retention_ms, &mut actions, &mut next);
     actions.truncate(ACTIONS);
     let wait = Duration::from_millis(next.since(now).max(1) as u64);
     Ok(Agenda { actions, wait })
@@ -169,41 +168,28 @@ fn tidy<S: Source>(
     retention_ms: i64,
     actions: &mut Vec<Action>,
     next: &mut Timestamp,
-) -> Result<(), Error> {
-    let roster = work::roster(source)?;
+) {
     // One at a time: tidying must not crowd out sending.
-    if let Some(mailing) = roster.settled.first() {
-        let (mailing, batches, blocks) = (*mailing, SWEEP_BATCHES, limits::FOLD_BLOCKS);
+    if let Some(mailing) = work::next_settled(source) {
+        let (batches, blocks) = (SWEEP_BATCHES, limits::FOLD_BLOCKS);
         actions.push(Action::FoldMailing { mailing, batches, blocks });
     }
-    for mailing in &roster.folded {
-        let Some(until) = kept_until(source, *mailing, retention_ms)? else {
-            continue;
-        };
+    if let Some((since, mailing)) = work::oldest_folded(source) {
+        // Those of a deleted mailing are not kept at all.
+        let kept = if since == Timestamp::default() { 0 } else { retention_ms };
+        let until = since.plus_millis(kept);
         if until <= now {
-            actions.push(Action::PurgeMailing { mailing: *mailing, batches: SWEEP_BATCHES });
-            break;
+            actions.push(Action::PurgeMailing { mailing, batches: SWEEP_BATCHES });
+        } else {
+            *next = (*next).min(until);
         }
-        *next = (*next).min(until);
     }
-    Ok(())
-}
-
-/// Until when a mailing's messages are kept; a deleted one's not at all.
-fn kept_until<S: Source>(
-    source: &S,
-    mailing: MailingNumber,
-    retention_ms: i64,
-) -> Result<Option<Timestamp>, Error> {
-    let record = work::record(source, mailing)?;
-    Ok(record.map(|record| match (record.deleted_at, record.settled_at) {
-        (None, Some(settled)) => settled.plus_millis(retention_ms),
-        _ => Timestamp::default(),
-    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use notty_storage::{
         limits::MAILING_BATCHES,
         model::{Filter, MailingId, MailingSpec},
@@ -242,7 +228,11 @@ mod tests {
             caught_up_at: caught_up_ms.map(Timestamp::from_millis),
             ..Progress::default()
         };
-        OpenMailing { number: MailingNumber(1), record, progress }
+        OpenMailing {
+            number: MailingNumber(1),
+            record: Arc::new(record),
+            progress: Arc::new(progress),
+        }
     }
 
     fn due_ms(mailing: &OpenMailing, customers: u32, changes: u64) -> Option<i64> {
@@ -272,7 +262,7 @@ mod tests {
         assert_eq!(due_ms(&running(3, Some(END - 1_500)), 4, 5), Some(END - 1_000));
         let mut ended = running(3, Some(END - 10));
         let bounds = Cursor { customer: 4, change: 5 };
-        ended.record.ended = Some((Timestamp::from_millis(END), bounds));
+        Arc::make_mut(&mut ended.record).ended = Some((Timestamp::from_millis(END), bounds));
         assert_eq!(due_ms(&ended, 9, 9), Some(0));
     }
 
@@ -280,7 +270,7 @@ mod tests {
     fn nothing_is_due_where_nothing_is_left() {
         assert_eq!(due_ms(&running(3, Some(5_000)), 3, 5), None);
         let mut exhausted = running(3, None);
-        exhausted.progress.batches = MAILING_BATCHES;
+        Arc::make_mut(&mut exhausted.progress).batches = MAILING_BATCHES;
         assert_eq!(due_ms(&exhausted, 9_000, 5), None);
     }
 }

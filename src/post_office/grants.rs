@@ -20,7 +20,6 @@ const CANDIDATES: usize = 8;
 /// waits for another to end.
 pub fn candidates(
     reader: &Reader<'_>,
-    open: &[OpenMailing],
     zones: &Zones,
     now: Timestamp,
     room: u16,
@@ -30,7 +29,7 @@ pub fn candidates(
         let record = &mailing.record;
         record.is_running() && !record.paused && now < record.spec.end
     };
-    let mut running: Vec<_> = open.iter().filter(runs).collect();
+    let mut running: Vec<_> = work::open_mailings(reader).filter(runs).collect();
     running.sort_by_key(|mailing| served.get(&mailing.number).copied().unwrap_or(0));
     let mut found = Vec::new();
     for mailing in running {

@@ -16,7 +16,7 @@ use std::{
 
 use notty_raft::{Clock, Node, ProposeError};
 use notty_storage::{
-    Action, Rejection, Reply, Timestamp,
+    Action, Rejection, Reply, Source, Timestamp,
     command::Grant,
     limits,
     model::{LeaseId, MailingNumber, Run},
@@ -293,19 +293,12 @@ impl PostOffice {
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
-        let open = match query::work::open_mailings(&reader) {
-            Ok(open) => open,
-            Err(error) => {
-                tracing::error!(%error, "the post office could not read the open mailings");
-                return Vec::new();
-            }
-        };
         let Desk { zones, served, barren, .. } = &mut *desk;
         let now = self.clock.wall();
-        let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
-        let open: BTreeSet<_> = open.iter().map(|mailing| mailing.number).collect();
-        served.retain(|number, _| open.contains(number));
-        barren.retain(|number| open.contains(number));
+        let ready = grants::candidates(&reader, zones, now, ask.room, served);
+        let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
+        served.retain(|number, _| is_open(number));
+        barren.retain(is_open);
         ready
     }
 }

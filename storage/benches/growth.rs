@@ -128,8 +128,7 @@ fn ask(world: &World, customers: u32) {
     let view = world.store.view();
     let (p50, p99) = quantiles(|_| {
         let reader = view.read();
-        let open = query::work::open_mailings(&reader).expect("reads");
-        for mailing in &open {
+        for mailing in query::work::open_mailings(&reader) {
             query::work::ready(&reader, mailing, None, world.at, 1_000).expect("reads");
         }
     });

@@ -7,8 +7,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 
-/// The format written by this version: bincode 2, variable-length little-endian integers.
-pub const FORMAT: u8 = 1;
+/// The format written by this version: bincode 2, variable-length little-endian integers. The
+/// second: the first kept mailings' stages and progress in another shape.
+pub const FORMAT: u8 = 2;
 
 fn config() -> impl bincode::config::Config {
     bincode::config::standard()

@@ -21,6 +21,11 @@ pub const MAILING_BATCHES: u32 = 1 << (32 - BATCH_STRIDE_BITS);
 /// Batch heads kept in one record.
 pub const HEADS_PER_BLOCK: u32 = 32;
 
+/// Blocks of heads whose reach is kept in one record.
+pub const REACHES_PER_BLOCK: u32 = 256;
+/// Mailings whose stages are kept in one record.
+pub const STAGES_PER_BLOCK: u32 = 256;
+
 /// Customers kept in one block (one record of columns, one of texts).
 pub const CUSTOMERS_PER_BLOCK: u32 = 128;
 /// Blocks of customers that one command adds messages to, at most: as many as the customers of one

@@ -1,13 +1,15 @@
 //! What rules and questions read from: the state as applied ([`Reader`](crate::Reader)), or the
 //! state with the changes of the present entry over it ([`Changes`](crate::changes::Changes)).
 
+use std::sync::Arc;
+
 use crate::{
     codec,
     error::Error,
-    index::Index,
-    keys::Key,
-    model::{CustomerId, Seq},
-    records::{WordKind, WordRecord},
+    index::{Index, OpenMailing},
+    keys::{Key, MailingKey, ProgressKey},
+    model::{CustomerId, MailingNumber, Seq},
+    records::{MailingRecord, Progress, WordKind, WordRecord},
 };
 
 /// Typed reads by key.
@@ -34,6 +36,30 @@ pub trait Source {
         K::Value: Default,
     {
         Ok(self.get(key)?.unwrap_or_default())
+    }
+
+    /// A mailing that is open.
+    fn open_mailing(&self, number: MailingNumber) -> Option<OpenMailing>;
+
+    /// A mailing's record, deleted or not; from memory while it is open.
+    fn mailing(&self, number: MailingNumber) -> Result<Option<Arc<MailingRecord>>, Error> {
+        match self.open_mailing(number) {
+            Some(open) => Ok(Some(open.record)),
+            None => Ok(self.get(&MailingKey(number))?.map(Arc::new)),
+        }
+    }
+
+    /// How far a mailing has come; from memory while it is open.
+    fn progress(&self, number: MailingNumber) -> Result<Option<Arc<Progress>>, Error> {
+        match self.open_mailing(number) {
+            Some(open) => Ok(Some(open.progress)),
+            None => Ok(self.get(&ProgressKey(number))?.map(Arc::new)),
+        }
+    }
+
+    /// How far a mailing that must be there has come.
+    fn need_progress(&self, number: MailingNumber) -> Result<Arc<Progress>, Error> {
+        self.progress(number)?.ok_or(Error::Contradiction { what: "progress of a mailing" })
     }
 
     /// The number of a customer, present or deleted.

@@ -24,11 +24,14 @@ use crate::{
     codec,
     command::{Entry, Outcome},
     error::Error,
-    index::Index,
-    keys::{ClientReplyKey, CustomerHashesKey, Key, MetaKey, NumbersKey, WordKey},
-    limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK},
-    model::{CustomerId, Seq},
-    records::{Meta, Numbers, WordKind, WordRecord},
+    index::{Index, MailingChange, OpenMailing},
+    keys::{
+        ClientReplyKey, CustomerHashesKey, Key, MailingKey, MetaKey, NumbersKey, ProgressKey,
+        StagesKey, WordKey,
+    },
+    limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
+    model::{CustomerId, MailingNumber, Seq},
+    records::{Meta, Numbers, Stage, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
     source::Source,
 };
@@ -164,7 +167,10 @@ impl Store {
             let mut index = self.shared.index.write();
             self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
             clear(&self.tree, &layer.writes)?;
-            let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
+            let Layer { ids, words, client_keys, freed_keys, mailings, .. } = &mut layer;
+            for (number, change) in std::mem::take(mailings) {
+                index.mailings.apply(number, change);
+            }
             index.ids.absorb(ids);
             for (known, new) in index.words.iter_mut().zip(words) {
                 new.take().into_iter().for_each(|word| known.push(word));
@@ -318,6 +324,10 @@ impl Source for Reader<'_> {
         &self.index
     }
 
+    fn open_mailing(&self, number: MailingNumber) -> Option<OpenMailing> {
+        self.index.mailings.open(number).cloned()
+    }
+
     fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error> {
         find_customer(self, id, [&self.index.ids])
     }
@@ -398,10 +408,31 @@ fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
             index.words[kind as usize].push(word);
         }
     }
+    index_mailings(reader, numbers.mailings, &mut index)?;
     for n in numbers.client_keys_from..numbers.client_keys {
         let slot = (n % CLIENT_KEYS) as u32;
         let kept = reader.need(&ClientReplyKey(slot), "a kept reply to a client")?;
         index.client_keys.insert(kept.key, slot);
     }
     Ok(index)
+}
+
+/// Reads the mailings that work is left for.
+fn index_mailings(reader: &Reader<'_>, last: u32, index: &mut Index) -> Result<(), Error> {
+    for block in 0..=last / STAGES_PER_BLOCK {
+        let stages = reader.get_or_default(&StagesKey(block))?.stages;
+        for (stage, number) in stages.into_iter().zip(block * STAGES_PER_BLOCK..) {
+            if stage == Stage::Done {
+                continue;
+            }
+            let number = MailingNumber(number);
+            let record = reader.need(&MailingKey(number), "a mailing that has a stage")?;
+            let since = record.kept_since();
+            let progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
+            let (record, progress) = (Some(Arc::new(record)), Some(Arc::new(progress)));
+            let change = MailingChange { record, progress, stage: Some((stage, since)) };
+            index.mailings.apply(number, change);
+        }
+    }
+    Ok(())
 }

@@ -11,12 +11,12 @@ use crate::{
     changes::Changes,
     error::Error,
     keys::{
-        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, LateKey, MembersKey, ProgressKey,
+        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, LateKey, MembersKey, ReachesKey,
         TotalsKey,
     },
-    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
+    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
-    records::{Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress},
+    records::{Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches},
     source::Source,
 };
 
@@ -118,7 +118,7 @@ pub(super) struct MailingEdit {
 
 impl MailingEdit {
     pub(super) fn open(changes: &Changes<'_>, number: MailingNumber) -> Result<Self, Error> {
-        let progress: Progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+        let progress = (*changes.need_progress(number)?).clone();
         Ok(Self { number, before: progress.counts, progress, heads: None })
     }
 
@@ -141,7 +141,7 @@ impl MailingEdit {
     /// Writes the heads at hand and their block's summary.
     fn store_heads(&mut self, changes: &mut Changes<'_>) {
         if let Some((block, heads)) = self.heads.take() {
-            summarise(&mut self.progress.blocks[block as usize], &heads);
+            self.progress.summarise(summary(block, &heads));
             changes.put(&HeadsKey(self.number, block), &heads);
         }
     }
@@ -173,17 +173,16 @@ impl MailingEdit {
     ) -> Result<(), Error> {
         let number = self.progress.batches;
         let block = number / HEADS_PER_BLOCK;
-        if self.progress.blocks.len() <= block as usize {
-            let last_customer = self.progress.blocks.last().map_or(0, |b| b.last_customer);
-            self.progress.blocks.push(Block { last_customer, due: NEVER, ..Block::default() });
-        }
         let head = new_head(&members, late, status, changes.at());
         if !late {
-            self.progress.blocks[block as usize].last_customer = head.customers.1 + 1;
+            self.progress.reached = head.customers.1 + 1;
         } else {
             self.index_late(changes, &members, number);
         }
         self.progress.batches += 1;
+        if self.progress.batches.is_multiple_of(HEADS_PER_BLOCK) {
+            self.note_reach(changes, block)?;
+        }
         self.progress.counts.add(status, members.len() as u64);
         self.load_heads(changes, block)?;
         if let Some((_, heads)) = &mut self.heads {
@@ -194,6 +193,12 @@ impl MailingEdit {
         let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
         let edit = BatchEdit { number, head, columns, members, moves, touched, narrowed };
         self.close_with(changes, edit, true)
+    }
+
+    /// Notes how far the sweep came with a block of heads that is full.
+    fn note_reach(&self, changes: &mut Changes<'_>, block: u32) -> Result<(), Error> {
+        let key = ReachesKey(self.number, block / REACHES_PER_BLOCK);
+        changes.update(&key, |reaches: &mut Reaches| reaches.reached.push(self.progress.reached))
     }
 
     fn index_late(&self, changes: &mut Changes<'_>, members: &Members, batch: u32) {
@@ -229,11 +234,6 @@ impl MailingEdit {
             self.recount_facets(changes, &mut edit)?;
         } else if edit.head.open() == 0 {
             self.count_facets(changes, &mut edit)?;
-        }
-        if edit.head.open() > 0 {
-            // A late proof may bring a message back where everything was final before.
-            let block = edit.number / HEADS_PER_BLOCK;
-            self.progress.first_open = self.progress.first_open.min(block);
         }
         if !new && edit.number < self.progress.folded {
             self.recount_customers(changes, &mut edit)?;
@@ -306,18 +306,11 @@ impl MailingEdit {
     /// Writes everything, and settles the mailing if nothing more can happen by itself.
     pub(super) fn save(mut self, changes: &mut Changes<'_>) -> Result<(), Error> {
         self.store_heads(changes);
-        let blocks = &self.progress.blocks;
-        let is_open = |block: &Block| block.created + block.failed + block.sending > 0;
-        let open = blocks.iter().skip(self.progress.first_open as usize).position(is_open);
-        self.progress.first_open += match open {
-            Some(skipped) => skipped as u32,
-            None => (blocks.len() as u32).saturating_sub(self.progress.first_open + 1),
-        };
         if self.before != self.progress.counts {
             let (before, after) = (self.before, self.progress.counts);
             changes.update(&TotalsKey, |totals| totals.counts.replace(&before, &after))?;
         }
-        changes.put(&ProgressKey(self.number), &self.progress);
+        changes.put_progress(self.number, self.progress.clone());
         mailings::settle(changes, self.number, &self.progress)
     }
 }
@@ -341,14 +334,17 @@ fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Hea
     }
 }
 
-fn summarise(block: &mut Block, heads: &Heads) {
+fn summary(number: u32, heads: &Heads) -> Block {
     let sum = |status| heads.heads.iter().map(|head| head.counts.of(status)).sum::<u64>() as u32;
-    block.created = sum(Status::Created);
-    block.failed = sum(Status::Failed);
-    block.sending = sum(Status::Sending);
-    block.due = heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER);
-    block.created_zones = heads.heads.iter().fold(0, |bits, head| bits | head.created_zones);
-    block.failed_zones = heads.heads.iter().fold(0, |bits, head| bits | head.failed_zones);
+    Block {
+        number,
+        created: sum(Status::Created),
+        failed: sum(Status::Failed),
+        sending: sum(Status::Sending),
+        due: heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER),
+        created_zones: heads.heads.iter().fold(0, |bits, head| bits | head.created_zones),
+        failed_zones: heads.heads.iter().fold(0, |bits, head| bits | head.failed_zones),
+    }
 }
 
 fn update_facets<T>(

@@ -9,10 +9,10 @@ use std::ops::Range;
 use crate::{
     changes::Changes,
     error::Error,
-    keys::{ChangeNumbersKey, ChangesKey, MailingKey, NumbersKey, ProgressKey, RosterKey},
+    index::OpenMailing,
+    keys::{ChangeNumbersKey, ChangesKey, NumbersKey},
     limits::{CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK},
-    model::MailingNumber,
-    records::{ChangeBlock, ChangeNumbers, Numbers, Roster},
+    records::{ChangeBlock, ChangeNumbers, Numbers},
     source::Source,
 };
 
@@ -21,10 +21,10 @@ const BLOCKS_AT_ONCE: u64 = 4;
 
 /// Notes that existing customers changed, if a mailing runs that must learn of it.
 pub(super) fn note(changes: &mut Changes<'_>, customers: &[u32]) -> Result<(), Error> {
-    if customers.is_empty() || !any_running(changes)? {
+    if customers.is_empty() || !any_running(changes) {
         return Ok(());
     }
-    let needed = needed_at_ends(changes)?;
+    let needed = needed_at_ends(changes);
     let mut numbers: Numbers = changes.get_or_default(&NumbersKey)?;
     for customer in customers {
         let number = numbers.changes;
@@ -43,29 +43,19 @@ pub(super) fn note(changes: &mut Changes<'_>, customers: &[u32]) -> Result<(), E
     Ok(())
 }
 
-fn any_running(changes: &Changes<'_>) -> Result<bool, Error> {
-    let roster: Roster = changes.get_or_default(&RosterKey)?;
-    for mailing in roster.open {
-        if changes.need(&MailingKey(mailing), "an open mailing")?.is_running() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn any_running(changes: &Changes<'_>) -> bool {
+    changes.open_mailings().iter().any(|mailing| mailing.record.is_running())
 }
 
 /// Changes that mailings which have ended must still look at: a newer change of the same customer
 /// comes after their end, so that it does not stand for these.
-fn needed_at_ends(changes: &Changes<'_>) -> Result<Vec<Range<u64>>, Error> {
-    let roster: Roster = changes.get_or_default(&RosterKey)?;
-    let mut needed = Vec::new();
-    for mailing in roster.open {
-        let record = changes.need(&MailingKey(mailing), "an open mailing")?;
-        if let Some((_, bounds)) = record.ended {
-            let progress = changes.need(&ProgressKey(mailing), "progress of a mailing")?;
-            needed.push(progress.cursor.change..bounds.change);
-        }
-    }
-    Ok(needed)
+fn needed_at_ends(changes: &Changes<'_>) -> Vec<Range<u64>> {
+    let open = changes.open_mailings().into_iter();
+    let needed = open.filter_map(|OpenMailing { record, progress, .. }| {
+        let (_, bounds) = record.ended?;
+        Some(progress.cursor.change..bounds.change)
+    });
+    needed.filter(|range| !range.is_empty()).collect()
 }
 
 /// Sets or clears a customer's last change; gives the one before.
@@ -115,7 +105,7 @@ fn vacate(changes: &mut Changes<'_>, number: u64) -> Result<(), Error> {
 /// Removes blocks that every running mailing has passed.
 pub(super) fn trim(changes: &mut Changes<'_>) -> Result<(), Error> {
     let mut numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-    let passed = passed_by_all(changes, numbers.changes)?;
+    let passed = passed_by_all(changes, numbers.changes);
     for _ in 0..BLOCKS_AT_ONCE {
         let block = numbers.changes_from / CHANGES_PER_BLOCK;
         if (block + 1) * CHANGES_PER_BLOCK > passed {
@@ -131,22 +121,15 @@ pub(super) fn trim(changes: &mut Changes<'_>) -> Result<(), Error> {
 }
 
 /// Changes below this were looked at by every mailing that still looks.
-fn passed_by_all(changes: &Changes<'_>, all: u64) -> Result<u64, Error> {
-    let roster: Roster = changes.get_or_default(&RosterKey)?;
-    let mut passed = all;
-    for mailing in roster.open {
-        if looks_at_changes(changes, mailing)? {
-            let progress = changes.need(&ProgressKey(mailing), "progress of a mailing")?;
-            passed = passed.min(progress.cursor.change);
-        }
-    }
-    Ok(passed)
+fn passed_by_all(changes: &Changes<'_>, all: u64) -> u64 {
+    let open = changes.open_mailings().into_iter().filter(looks_at_changes);
+    open.map(|mailing| mailing.progress.cursor.change).min().unwrap_or(all).min(all)
 }
 
-fn looks_at_changes(changes: &Changes<'_>, mailing: MailingNumber) -> Result<bool, Error> {
-    let record = changes.need(&MailingKey(mailing), "an open mailing")?;
+fn looks_at_changes(mailing: &OpenMailing) -> bool {
+    let record = &mailing.record;
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
-    Ok(record.started_at.is_some() && !stopped)
+    record.started_at.is_some() && !stopped
 }
 
 fn remove(changes: &mut Changes<'_>, number: u64) -> Result<(), Error> {

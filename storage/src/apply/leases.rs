@@ -172,10 +172,10 @@ impl Picked {
 /// Looks through a mailing once, in the order of batches, from where the mailing says.
 fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
     let at = changes.at();
-    let end = edit.progress.batches.min(edit.progress.blocks.len() as u32 * HEADS_PER_BLOCK);
-    let all = edit.progress.first_open * HEADS_PER_BLOCK..end;
+    let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
+    let all = first..edit.progress.batches;
     let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
-    let from = skip.map_or(all.start, |(batch, _)| batch.max(all.start));
+    let from = skip.map_or(all.start, |(batch, _)| batch.clamp(all.start, all.end));
     let mut search = Search::new(changes, grant)?;
     for batches in [from..all.end, all.start..from] {
         let Some(stopped) = search.through(changes, edit, batches)? else {
@@ -221,8 +221,12 @@ impl<'g> Search<'g> {
         edit: &mut MailingEdit,
         batches: Range<u32>,
     ) -> Result<Option<u32>, Error> {
-        for block in batches.start / HEADS_PER_BLOCK..batches.end.div_ceil(HEADS_PER_BLOCK) {
-            if !edit.progress.blocks[block as usize].is_ready(changes.at(), self.zones) {
+        let (mut next, end) =
+            (batches.start / HEADS_PER_BLOCK, batches.end.div_ceil(HEADS_PER_BLOCK));
+        while let Some(summary) = edit.progress.open_from(next).filter(|b| b.number < end) {
+            let block = summary.number;
+            next = block + 1;
+            if !summary.is_ready(changes.at(), self.zones) {
                 continue;
             }
             for number in self.ready_batches(changes, edit, block)? {

@@ -3,8 +3,7 @@
 use crate::{
     error::Error,
     keys::{
-        ColumnsKey, DeletedKey, LeaseKey, MailingKey, MembersKey, NumbersKey, OpenLeasesKey,
-        PostmenKey,
+        ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey,
     },
     limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
     model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
@@ -93,7 +92,7 @@ pub fn of_deleted<S: Source>(
 
 /// What a mailing says.
 pub fn text<S: Source>(source: &S, mailing: MailingNumber) -> Result<Option<String>, Error> {
-    Ok(source.get(&MailingKey(mailing))?.map(|record| record.spec.text))
+    Ok(source.mailing(mailing)?.map(|record| record.spec.text.clone()))
 }
 
 /// Leases that have run out at a time.

@@ -7,12 +7,12 @@ use crate::{
     apply::find_member,
     error::Error,
     keys::{
-        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, Key, MailingKey, MembersKey,
-        ProgressKey, RosterKey, TotalsKey,
+        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, Key, MembersKey, TotalsKey,
     },
+    index::OpenMailing,
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
     model::{Counts, Filter, MailingNumber, Seq},
-    records::{Columns, CustomerTotals, Facets, Heads, Members, Progress, Roster, WordKind},
+    records::{Columns, CustomerTotals, Facets, Heads, Members, WordKind},
     source::Source,
     store::Reader,
 };
@@ -30,8 +30,7 @@ pub fn of_mailing<S: Source>(source: &S, mailing: MailingNumber) -> Result<Optio
     if mailings::visible(source, mailing)?.is_none() {
         return Ok(None);
     }
-    let progress = source.get(&ProgressKey(mailing))?;
-    Ok(progress.map(|progress: Progress| progress.counts))
+    Ok(source.progress(mailing)?.map(|progress| progress.counts))
 }
 
 /// The messages of a customer: what was folded, and what open and settled mailings hold.
@@ -60,8 +59,9 @@ impl CustomerCount {
     /// Begins with what was folded, and the mailings to look at.
     pub fn begin<S: Source>(source: &S, customer: Seq) -> Result<Self, Error> {
         let folded = folded(source, customer)?;
-        let roster: Roster = source.get_or_default(&RosterKey)?;
-        let mailings = roster.open.into_iter().chain(roster.settled).collect();
+        let known = &source.index().mailings;
+        let open = known.all_open().map(|mailing| mailing.number);
+        let mailings = open.chain(known.settled()).collect();
         Ok(Self { customer, folded, mailings, counts: folded })
     }
 
@@ -86,7 +86,7 @@ impl CustomerCount {
 
     fn count<S: Source>(&mut self, source: &S, mailing: MailingNumber) -> Result<(), Error> {
         // What went away since the beginning was folded before.
-        let Some(progress) = source.get(&ProgressKey(mailing))? else {
+        let Some(progress) = source.progress(mailing)? else {
             return Ok(());
         };
         let found = find_member(source, mailing, &progress, self.customer.0)?;
@@ -128,8 +128,7 @@ pub fn filtered(reader: &Reader<'_>, filter: &StatsFilter) -> Result<Counts, Err
     let mut counts = Counts::default();
     let mut chosen = Chosen { filter, tags: BTreeMap::new(), operators: BTreeMap::new() };
     count_facets(reader, &mut chosen, &mut counts)?;
-    let roster: Roster = reader.get_or_default(&RosterKey)?;
-    for mailing in roster.open {
+    for mailing in reader.index().mailings.all_open() {
         count_open(reader, mailing, &mut chosen, &mut counts)?;
     }
     Ok(counts)
@@ -194,16 +193,16 @@ fn count_facets(
 /// Counts the batches of an open mailing that are not in the facets yet.
 fn count_open(
     reader: &Reader<'_>,
-    mailing: MailingNumber,
+    mailing: &OpenMailing,
     chosen: &mut Chosen<'_>,
     counts: &mut Counts,
 ) -> Result<(), Error> {
-    let started = reader.need(&MailingKey(mailing), "an open mailing")?.started_at;
-    let progress: Progress = reader.need(&ProgressKey(mailing), "progress of a mailing")?;
-    if started.is_none_or(|at| at.day() > chosen.filter.to_day) {
+    let OpenMailing { number: mailing, record, progress } = mailing;
+    let mailing = *mailing;
+    if record.started_at.is_none_or(|at| at.day() > chosen.filter.to_day) {
         return Ok(());
     }
-    for block in progress.first_open..progress.blocks.len() as u32 {
+    for block in progress.open.iter().map(|block| block.number) {
         let heads: Heads = reader.get_or_default(&HeadsKey(mailing, block))?;
         for (head, batch) in heads.heads.iter().zip(block * HEADS_PER_BLOCK..) {
             if !head.counted && chosen.has_day(head.created_at.day()) {

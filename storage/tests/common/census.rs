@@ -108,7 +108,7 @@ fn mailing(
 ) -> Result<Mailing, Error> {
     let progress: Progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
     let mut found = Mailing { record, progress, heads: Vec::new(), messages: Vec::new() };
-    for block in 0..found.progress.blocks.len() as u32 {
+    for block in 0..found.progress.batches.div_ceil(HEADS_PER_BLOCK) {
         let heads: Heads = reader.get_or_default(&HeadsKey(number, block))?;
         let heads = heads.heads.into_iter();
         found.heads.extend((block * HEADS_PER_BLOCK..).zip(heads));
