@@ -25,6 +25,17 @@ pub trait Source {
         self.with_bytes(&key.bytes(), |bytes| bytes.map(codec::decode).transpose())?
     }
 
+    /// What `read` makes of the bytes under a key that must be there: a part of a record.
+    fn read_part<K: Key, R>(
+        &self,
+        key: &K,
+        what: &'static str,
+        read: impl FnOnce(&[u8]) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let missing = || Err(Error::Contradiction { what });
+        self.with_bytes(&key.bytes(), |bytes| bytes.map_or_else(missing, read))?
+    }
+
     /// The value under a key that must be there.
     fn need<K: Key>(&self, key: &K, what: &'static str) -> Result<K::Value, Error> {
         self.get(key)?.ok_or(Error::Contradiction { what })

@@ -23,6 +23,9 @@ use crate::{
 /// No failed message waits.
 pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
+/// One message in so many may still be open in a batch that counts in the facets.
+const STRAGGLERS: u64 = 16;
+
 /// One message's move.
 #[derive(Clone, Copy)]
 struct Move {
@@ -232,7 +235,7 @@ impl MailingEdit {
         edit.head.due = edit.columns.due.iter().map(|(_, due)| *due).min().unwrap_or(NEVER);
         if edit.head.counted {
             self.recount_facets(changes, &mut edit)?;
-        } else if edit.head.open() == 0 {
+        } else if is_through(&edit.head) {
             self.count_facets(changes, &mut edit)?;
         }
         if !new && edit.number < self.progress.folded {
@@ -256,7 +259,7 @@ impl MailingEdit {
         Ok(())
     }
 
-    /// Counts a batch whose messages are all final.
+    /// Counts a batch whose messages are final, but for a few.
     fn count_facets(&self, changes: &mut Changes<'_>, edit: &mut BatchEdit) -> Result<(), Error> {
         edit.members(changes, self.number)?;
         let Some(members) = &edit.members else { return Ok(()) };
@@ -276,12 +279,14 @@ impl MailingEdit {
         edit.members(changes, self.number)?;
         let Some(members) = &edit.members else { return Ok(()) };
         let day = edit.head.created_at.day() as u32;
+        let mut steps: BTreeMap<(u32, u32), Vec<Move>> = BTreeMap::new();
         for step in &edit.moves {
             let facet = (members.tags[step.index], members.operators[step.index]);
-            let one = BTreeMap::from([(facet, *step)]);
-            update_facets(changes, day, one, |all, step| all.shift(step.from, step.to, 1))?;
+            steps.entry(facet).or_default().push(*step);
         }
-        Ok(())
+        update_facets(changes, day, steps, |all, steps| {
+            steps.iter().for_each(|step| all.shift(step.from, step.to, 1));
+        })
     }
 
     /// Moves messages of a batch that was added to its customers' totals before.
@@ -332,6 +337,13 @@ fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Hea
         created_at: at,
         counted: false,
     }
+}
+
+/// Whether a batch's messages are final, but for a few: time to count it in the facets, where each
+/// later move costs a little. Otherwise one message that waits for another try would have its whole
+/// batch counted anew by everyone who asks.
+fn is_through(head: &Head) -> bool {
+    head.open() * STRAGGLERS <= head.counts.total()
 }
 
 fn summary(number: u32, heads: &Heads) -> Block {

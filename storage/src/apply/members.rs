@@ -109,8 +109,8 @@ impl<'p> Finder<'p> {
     fn customers<S: Source>(&mut self, source: &S, batch: u32) -> Result<&[u32], Error> {
         if self.customers.as_ref().is_none_or(|(kept, _)| *kept != batch) {
             let key = MembersKey(self.mailing, batch);
-            let members: Members = source.need(&key, "members of a batch")?;
-            self.customers = Some((batch, members.customers().collect()));
+            let customers = source.read_part(&key, "members of a batch", Members::customers_in)?;
+            self.customers = Some((batch, customers));
         }
         Ok(self.customers.as_ref().map_or(&[], |(_, customers)| customers))
     }

@@ -93,9 +93,9 @@ impl CustomerCount {
         if let Some((batch, index)) = found
             && batch >= progress.folded
         {
-            let columns: Columns =
-                source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-            self.counts.add(columns.status(index), 1);
+            let key = ColumnsKey(mailing, batch);
+            let statuses = source.read_part(&key, "columns of a batch", Columns::statuses_in)?;
+            self.counts.add(statuses[index], 1);
         }
         Ok(())
     }
@@ -220,11 +220,13 @@ fn count_batch(
     chosen: &mut Chosen<'_>,
     counts: &mut Counts,
 ) -> Result<(), Error> {
-    let members: Members = reader.need(&MembersKey(mailing, batch), "members of a batch")?;
-    let columns: Columns = reader.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-    for index in 0..members.len() {
-        if chosen.contains(reader, members.tags[index], members.operators[index]) {
-            counts.add(columns.status(index), 1);
+    let key = MembersKey(mailing, batch);
+    let words = reader.read_part(&key, "members of a batch", Members::words_in)?;
+    let key = ColumnsKey(mailing, batch);
+    let statuses = reader.read_part(&key, "columns of a batch", Columns::statuses_in)?;
+    for ((tag, operator), status) in words.into_iter().zip(statuses) {
+        if chosen.contains(reader, tag, operator) {
+            counts.add(status, 1);
         }
     }
     Ok(())

@@ -68,7 +68,8 @@ impl World {
         (self.store.unflushed_bytes() - before, done)
     }
 
-    /// Adds customers with the numbers given; they have so many tags and ten operators.
+    /// Adds customers with the numbers given; they have so many tags, one in a thousand the tag
+    /// `rare` instead, and ten operators.
     pub(crate) fn put_customers(&mut self, numbers: std::ops::Range<u32>, tags: u32) {
         let all: Vec<u32> = numbers.collect();
         for numbers in all.chunks(CUSTOMER_ROWS) {
@@ -200,16 +201,16 @@ fn customers(numbers: &[u32], tags: u32) -> PutCustomers {
         id: CustomerId::parse(&format!("customer-{n:07}")).expect("an id"),
         name: format!("Name {n}"),
         phone: Phone::from_digits(79_160_000_000 + u64::from(*n)),
-        tag: (n % tags % CUSTOMER_ROWS as u32) as u16,
+        tag: if n % 1_000 == 7 { 0 } else { (n % tags % 999 + 1) as u16 },
         operator: (n / tags % 10) as u16,
         zone: None,
     };
-    // A command carries its own words: as many tags as it has rows, at most.
-    let base = numbers[0] % tags;
-    let tag = |n: u32| word(format!("tag-{}", (base / 1_000 * 1_000 + n) % tags));
+    // A command carries its own words: about as many tags as it has rows, at most.
+    let base = numbers[0] % tags / 999 * 999;
+    let tag = |n: u32| word(if n == 0 { "rare".into() } else { format!("tag-{}", base + n) });
     PutCustomers {
         mode: PutMode::Upsert,
-        tags: (0..tags.min(1_000)).map(tag).collect(),
+        tags: (0..=tags.min(999)).map(tag).collect(),
         operators: (0..10).map(|n| word(format!("operator-{n}"))).collect(),
         zones: Vec::new(),
         rows: numbers.iter().map(row).collect(),
