@@ -14,7 +14,7 @@ use std::{fs, path::Path};
 use notty_storage::{
     Store, StoreOptions,
     model::{Filter, MailingNumber, Seq},
-    query::{self, stats::StatsFilter},
+    query::{self, filtered::StatsFilter},
 };
 use plant::{DAY_MS, World};
 
@@ -160,7 +160,7 @@ fn filtered(world: &World, name: &str) {
     };
     let mut costs = Vec::new();
     for _ in 0..10 {
-        let (ms, counts) = cost_ms(|| query::stats::filtered(&view.read(), &filter));
+        let (ms, counts) = cost_ms(|| query::filtered::filtered(&view.read(), &filter));
         assert!(counts.expect("reads").total() > 0);
         costs.push(format!("{ms:.2}"));
     }

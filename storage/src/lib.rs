@@ -11,7 +11,7 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`] and [`snapshot`] keep it.
+//! [`store`] and [`snapshot`] keep it, [`pin`] holds on to it for long questions.
 
 pub mod apply;
 pub mod changes;
@@ -22,6 +22,7 @@ pub mod index;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod pin;
 pub mod query;
 pub mod records;
 pub mod snapshot;
@@ -31,6 +32,7 @@ pub mod store;
 pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
 pub use model::Timestamp;
+pub use pin::{Pin, PinnedReader};
 pub use snapshot::{Export, ExportSummary, import_snapshot, read_snapshot_marker};
-pub use source::Source;
+pub use source::{Scan, Source};
 pub use store::{Flusher, Reader, Store, StoreOptions, View};

@@ -25,6 +25,7 @@ use crate::{
     error::Error,
     keys::{Key, MetaKey},
     records::Meta,
+    source::Scan,
     store::{Store, StoreOptions, View},
 };
 

@@ -1,5 +1,6 @@
 //! What rules and questions read from: the state as applied ([`Reader`](crate::Reader)), or the
-//! state with the changes of the present entry over it ([`Changes`](crate::changes::Changes)).
+//! state with the changes of the present entry over it ([`Changes`](crate::changes::Changes)), or
+//! the state as of an earlier entry ([`PinnedReader`](crate::PinnedReader)).
 
 use std::sync::Arc;
 
@@ -11,6 +12,12 @@ use crate::{
     model::{CustomerId, MailingNumber, Seq},
     records::{MailingRecord, Progress, WordKind, WordRecord},
 };
+
+/// Reads in the order of keys.
+pub trait Scan: Source {
+    /// Keys and values from `from` on, in order, until `take` says stop.
+    fn scan(&self, from: &[u8], take: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Error>;
+}
 
 /// Typed reads by key.
 pub trait Source {

@@ -10,7 +10,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -31,9 +31,10 @@ use crate::{
     },
     limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
     model::{CustomerId, MailingNumber, Seq},
+    pin::{Before, Pin},
     records::{Meta, Numbers, Stage, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
-    source::Source,
+    source::{Scan, Source},
 };
 
 /// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     trees: Trees,
     index: RwLock<Index>,
     unflushed_bytes: AtomicU64,
+    pins: Mutex<Vec<Weak<Before>>>,
     // Keeps the database open as long as anyone reads from it.
     _db: Mutex<sled::Db<LEAF_FANOUT>>,
 }
@@ -132,7 +134,8 @@ impl Store {
         let tree = db.open_tree("state").map_err(Error::sled("open tree"))?;
         let index = RwLock::new(Index::default());
         let (trees, unflushed_bytes) = (Trees::new(tree.clone()), AtomicU64::new(0));
-        let shared = Arc::new(Shared { trees, index, unflushed_bytes, _db: Mutex::new(db) });
+        let (pins, _db) = (Mutex::default(), Mutex::new(db));
+        let shared = Arc::new(Shared { trees, index, unflushed_bytes, pins, _db });
         let index = build_index(&View { shared: shared.clone() }.read())?;
         *shared.index.write() = index;
         let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
@@ -165,6 +168,7 @@ impl Store {
         let (batch, bytes) = batch(&layer.writes);
         {
             let mut index = self.shared.index.write();
+            self.note_before(&layer.writes)?;
             self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
             clear(&self.tree, &layer.writes)?;
             let Layer { ids, words, client_keys, freed_keys, mailings, .. } = &mut layer;
@@ -187,6 +191,18 @@ impl Store {
             Some(capture) => capture.append(&layer.writes),
             None => Ok(()),
         }
+    }
+
+    /// Notes for pins what is about to be replaced.
+    fn note_before(&self, writes: &Writes) -> Result<(), Error> {
+        let mut pins = self.shared.pins.lock();
+        pins.retain(|pin| pin.strong_count() > 0);
+        for pin in pins.iter().filter_map(Weak::upgrade) {
+            for key in writes.keys().filter(|key| pin.lacks(key)) {
+                read_from(&self.tree, key, |value| pin.note(key, value))?;
+            }
+        }
+        Ok(())
     }
 
     /// The marker of the last entry, none while the state is empty.
@@ -272,6 +288,16 @@ impl View {
         let index = self.shared.index.read();
         Reader { tree: Some(self.shared.trees.take()), trees: &self.shared.trees, index }
     }
+
+    /// Holds on to the state as it is now, and asks it a first question.
+    pub fn pin<R>(&self, question: impl FnOnce(&Reader<'_>) -> R) -> (Pin, R) {
+        let reader = self.read();
+        let before = Arc::new(Before::default());
+        // No entry comes between this and what is read now: the reader is held.
+        self.shared.pins.lock().push(Arc::downgrade(&before));
+        let pin = Pin::new(self.clone(), before, &reader);
+        (pin, question(&reader))
+    }
 }
 
 impl Flusher {
@@ -298,13 +324,10 @@ impl Reader<'_> {
     fn tree(&self) -> &Tree {
         self.tree.as_ref().expect("it is there until the reader is dropped")
     }
+}
 
-    /// Keys and values from `from` on, in order, until `take` says stop.
-    pub(crate) fn scan(
-        &self,
-        from: &[u8],
-        mut take: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), Error> {
+impl Scan for Reader<'_> {
+    fn scan(&self, from: &[u8], mut take: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Error> {
         for pair in self.tree().range(from.to_vec()..) {
             let (key, value) = pair.map_err(Error::sled("scan"))?;
             if !is_cleared(&value) && !take(&key, &value) {

@@ -70,7 +70,12 @@ impl<'a> Audience<'a> {
     }
 }
 
-fn remembered(memory: &mut Vec<Option<bool>>, number: u32, ask: impl FnOnce() -> bool) -> bool {
+/// An answer about a word, by its number: asked once, then remembered.
+pub(crate) fn remembered(
+    memory: &mut Vec<Option<bool>>,
+    number: u32,
+    ask: impl FnOnce() -> bool,
+) -> bool {
     let index = number as usize;
     if memory.len() <= index {
         memory.resize(index + 1, None);

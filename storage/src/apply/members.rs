@@ -42,6 +42,9 @@ impl<'p> Finder<'p> {
         source: &S,
         customer: u32,
     ) -> Result<Option<(u32, usize)>, Error> {
+        if self.progress.batches == 0 {
+            return Ok(None);
+        }
         if let Some(position) = source.get(&LateKey(self.mailing, customer))? {
             let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
             return Ok(Some((position >> BATCH_STRIDE_BITS, index as usize)));

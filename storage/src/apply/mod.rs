@@ -17,7 +17,7 @@ mod members;
 mod origin;
 mod sweeps;
 
-pub(crate) use expansion::Audience;
+pub(crate) use expansion::{Audience, remembered};
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
 

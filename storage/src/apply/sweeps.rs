@@ -19,9 +19,7 @@ use crate::{
         ColumnsKey, CustomerTotalsKey, HeadsKey, LateKey, MailingKey, MembersKey, ProgressKey,
         ReachesKey,
     },
-    limits::{
-        CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK, REACHES_PER_BLOCK,
-    },
+    limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::{MailingNumber, Status, Timestamp},
     records::{Columns, CustomerTotals, Members, Stage},
     source::Source,

@@ -2,9 +2,7 @@
 
 use crate::{
     error::Error,
-    keys::{
-        ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey,
-    },
+    keys::{ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey},
     limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
     model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
     records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman},

@@ -139,13 +139,13 @@ fn check_totals(reader: &Reader<'_>, census: &Census, past: &mut Past) -> Checke
 
 /// The facets and the customers' counts each add up to the totals.
 fn check_parts(reader: &Reader<'_>, census: &Census, sum: &Counts) -> Checked {
-    let every = query::stats::StatsFilter {
+    let every = query::filtered::StatsFilter {
         tag: Filter::default(),
         operator: Filter::default(),
         from_day: 0,
         to_day: i32::MAX,
     };
-    let filtered = query::stats::filtered(reader, &every).map_err(|e| e.to_string())?;
+    let filtered = query::filtered::filtered(reader, &every).map_err(|e| e.to_string())?;
     ensure(filtered == *sum, || format!("facets add up to {filtered:?}, not {sum:?}"))?;
     let mut of_customers = Counts::default();
     for seq in 0..census.customers {
