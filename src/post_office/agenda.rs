@@ -72,6 +72,9 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
     if work::has_unswept(reader)? {
         actions.push(Action::SweepDeleted { batches: SWEEP_BATCHES });
     }
+    if work::has_passed_changes(reader)? {
+        actions.push(Action::TrimChanges { blocks: limits::TRIM_BLOCKS });
+    }
     tidy(reader, now, policy.retention_ms, &mut actions, &mut next);
     actions.truncate(ACTIONS);
     let wait = Duration::from_millis(next.since(now).max(1) as u64);

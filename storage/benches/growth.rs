@@ -6,6 +6,8 @@
 //! the machine matters little. `STUCK=1` leaves a message in each lease that failed and waits;
 //! `TAGS=1000` is how many tags the customers have.
 
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
 #[path = "../tests/plant/mod.rs"]
 mod plant;
 
@@ -120,11 +122,16 @@ fn send(world: &mut World, mailings: u32) {
     let stuck = std::env::var_os("STUCK").is_some();
     let open: Vec<MailingNumber> = (1..=mailings).map(|n| world.start_mailing(n, "%")).collect();
     for (name, chosen) in [("first", &open[..1]), ("others", &open[1..])] {
-        let (us, sent) =
-            cost(|| chosen.iter().map(|mailing| world.send(*mailing, stuck).messages).sum::<u64>());
+        let (mut us, mut bytes, mut sent) = (0.0, 0, 0);
+        for mailing in chosen {
+            let part = cost(|| world.bytes_of(|world| world.send(*mailing, stuck).messages));
+            (us, bytes, sent) = (us + part.0, bytes + part.1.0, sent + part.1.1);
+            world.flush_if_due();
+        }
         if sent > 0 {
-            let name = format!("expand, grant, report, µs a message, {name}");
-            print(&name, format!("{:.3}", us / sent as f64));
+            let (us, bytes) = (us / sent as f64, bytes / sent);
+            let name = format!("expand, grant, report, a message, {name}");
+            print(&name, format!("{us:.3} µs, {bytes} bytes"));
         }
     }
 }

@@ -189,6 +189,11 @@ pub enum Action {
         /// Which.
         lease: LeaseId,
     },
+    /// The post office: drops changes of customers that every mailing has passed.
+    TrimChanges {
+        /// Records of them, at most.
+        blocks: u32,
+    },
     /// A node starts to propose commands.
     RegisterProposer {
         /// The node.
@@ -461,6 +466,9 @@ impl Action {
             }
             Action::ExpireLease { .. } => batches(limits::LEASE_BATCHES.into()),
             Action::Report(report) => report.cost(),
+            Action::TrimChanges { blocks } => {
+                Cost { customers: blocks * limits::CHANGES_PER_BLOCK as u32, ..Cost::default() }
+            }
             _ => Cost::default(),
         }
     }
@@ -476,6 +484,9 @@ impl PutCustomers {
     }
 }
 
+/// Bytes of one encoded run, at most: position, length and attempt.
+const RUN_BYTES: usize = 5 + 3 + 3;
+
 impl Report {
     fn cost(&self) -> Cost {
         let runs = self.results.iter().flat_map(|(_, runs)| runs);
@@ -486,7 +497,11 @@ impl Report {
             batches += u32::from(last != Some(batch));
             last = Some(batch);
         }
-        Cost { bytes: count * 9 + 32, customers: 0, batches: batches.min(limits::ENTRY_BATCHES) }
+        Cost {
+            bytes: count * RUN_BYTES + 32,
+            customers: 0,
+            batches: batches.min(limits::ENTRY_BATCHES),
+        }
     }
 }
 

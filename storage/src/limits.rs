@@ -35,6 +35,9 @@ pub const FOLD_BLOCKS: u32 = 1_000;
 pub const DELETED_PER_BLOCK: u32 = 8_192;
 /// Change numbers kept in one record.
 pub const CHANGES_PER_BLOCK: u64 = 256;
+/// Records of change numbers that one command removes, at most: each may touch as many customers'
+/// blocks as it has changes.
+pub const TRIM_BLOCKS: u32 = 16;
 /// Rows in one command that writes customers, at most.
 pub const CUSTOMER_ROWS: usize = 1_000;
 

@@ -190,6 +190,7 @@ fn no_step_of_the_post_office_is_too_long() {
                 let _ = world.act(Action::PurgeMailing { mailing, batches });
             }
             let _ = world.act(Action::SweepDeleted { batches });
+            let _ = world.act(Action::TrimChanges { blocks: batches });
             let _ = world.act(Action::ExpireLease { lease: lease(1) });
         }
         let _ = world.act(Action::EndMailing { mailing: MailingNumber(1) });

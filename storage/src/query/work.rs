@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    apply::changes_are_left,
     error::Error,
     keys::{HeadsKey, NumbersKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
@@ -43,6 +44,11 @@ pub fn numbers<S: Source>(source: &S) -> Result<Numbers, Error> {
 /// Whether deleted customers wait for a sweep.
 pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
+}
+
+/// Whether changes of customers were passed by every mailing, and are kept for nothing.
+pub fn has_passed_changes<S: Source>(source: &S) -> Result<bool, Error> {
+    Ok(changes_are_left(&numbers(source)?, open_mailings(source)))
 }
 
 /// Messages that a grant at `at` might find in a mailing, in the zones given (none: all), about,

@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub(crate) at: Timestamp,
     entries: u64,
     leases: u64,
-    unflushed: bool,
+    measured: bool,
 }
 
 /// The steps that a mailing's messages take, each as a count of its commands.
@@ -42,7 +42,7 @@ impl World {
     pub(crate) fn open(dir: &Path) -> Self {
         let store = Store::open(dir, StoreOptions::default()).expect("a state opens");
         let at = Timestamp::from_millis(DAY_MS);
-        let mut world = Self { store, at, entries: 0, leases: 0, unflushed: false };
+        let mut world = Self { store, at, entries: 0, leases: 0, measured: false };
         let name = PostmanName::parse("p").expect("a name");
         world.act(Action::RegisterPostman { name, nonce: 1 }).expect("a postman registers");
         world
@@ -53,18 +53,26 @@ impl World {
         self.entries += 1;
         let entry = Entry { at: self.at, commands: vec![action.into()] };
         let outcome = self.store.apply(&entry, &self.entries.to_be_bytes());
-        if !self.unflushed && self.store.unflushed_bytes() > 32 * 1024 * 1024 {
-            self.store.flush().expect("the state flushes");
+        if !self.measured {
+            self.flush_if_due();
         }
         outcome.expect("the state applies").remove(0)
     }
 
-    /// Bytes that an action writes into the state.
+    /// Flushes as often as a node does.
+    pub(crate) fn flush_if_due(&mut self) {
+        if self.store.unflushed_bytes() > 32 * 1024 * 1024 {
+            self.store.flush().expect("the state flushes");
+        }
+    }
+
+    /// Bytes that an action writes into the state. Nothing is flushed meanwhile: a node does that
+    /// beside applying.
     pub(crate) fn bytes_of<T>(&mut self, action: impl FnOnce(&mut Self) -> T) -> (u64, T) {
-        self.unflushed = true;
+        self.measured = true;
         let before = self.store.unflushed_bytes();
         let done = action(self);
-        self.unflushed = false;
+        self.measured = false;
         (self.store.unflushed_bytes() - before, done)
     }
 

@@ -113,6 +113,7 @@ impl World {
             "delete" => Action::DeleteCustomer {
                 id: CustomerId::parse(line.word(0)?).map_err(|e| e.to_string())?,
             },
+            "trim" => Action::TrimChanges { blocks: batches },
             "sweep-deleted" => Action::SweepDeleted { batches },
             "mailing" => Action::CreateMailing { id: id()?, spec: spec(line, new_spec())? },
             "change" => Action::UpdateMailing {
