@@ -79,6 +79,11 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Whether a fault is one of the files here: a snapshot could not be written.
+    pub(crate) fn is_fault(&self, error: &Error) -> bool {
+        error.file_at_fault().is_some_and(|path| path.starts_with(&self.dir))
+    }
+
     /// Where a snapshot is written before it counts.
     pub(crate) fn aside(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.new"))

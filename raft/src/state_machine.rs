@@ -124,6 +124,10 @@ pub(crate) struct Shared {
     fatal: Fatal,
     /// Bytes of the last snapshot.
     pub(crate) snapshot_bytes: AtomicU64,
+    /// A snapshot written ahead of openraft's asking for it.
+    prepared: Mutex<Option<Snapshot>>,
+    /// Held while a snapshot is written.
+    building: Mutex<()>,
     /// Nanoseconds spent applying.
     pub(crate) apply_nanos: AtomicU64,
 }
@@ -153,6 +157,8 @@ impl Shared {
             options,
             fatal,
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
+            prepared: Mutex::default(),
+            building: Mutex::default(),
             apply_nanos: AtomicU64::new(0),
         }))
     }
@@ -258,7 +264,36 @@ impl Shared {
         self.state_dir.remove(&old)
     }
 
+    /// Writes a snapshot ahead of openraft's asking for it; false if it could not be written, which
+    /// harms nobody: the log just goes on, from the last one.
+    pub(crate) fn prepare_snapshot(&self) -> Result<bool, StorageError> {
+        blocking(|| {
+            self.guarded(|| match self.build_snapshot() {
+                Ok(snapshot) => {
+                    *self.prepared.lock() = Some(snapshot);
+                    Ok(true)
+                }
+                Err(error) if self.snapshots.is_fault(&error) => {
+                    tracing::error!(%error, "no snapshot could be written; tried again later");
+                    Ok(false)
+                }
+                Err(error) => Err(error),
+            })
+        })
+    }
+
+    /// The snapshot written ahead, if it still is the last.
+    fn take_prepared(&self) -> Result<Option<Snapshot>, Error> {
+        let Some(prepared) = self.prepared.lock().take() else {
+            return Ok(None);
+        };
+        let latest = self.snapshots.latest()?.map(|kept| self.snapshots.present(&kept));
+        Ok(latest.filter(|latest| latest.meta == prepared.meta))
+    }
+
     fn build_snapshot(&self) -> Result<Snapshot, Error> {
+        // One at a time: an export captures the changes of all entries.
+        let _building = self.building.lock();
         let name = uuid::Uuid::new_v4().simple().to_string();
         let aside = self.snapshots.aside(&name);
         let built = self.write_snapshot(&name, &aside);
@@ -369,6 +404,10 @@ pub(crate) struct SnapshotBuilder {
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let shared = self.shared.clone();
-        blocking(|| shared.guarded(|| shared.build_snapshot()))
+        let build = || match shared.take_prepared()? {
+            Some(prepared) => Ok(prepared),
+            None => shared.build_snapshot(),
+        };
+        blocking(|| shared.guarded(build))
     }
 }

@@ -532,3 +532,23 @@ impl Rejection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{codec, model::Epoch};
+
+    #[test]
+    fn no_report_is_longer_than_it_says() {
+        let lease = LeaseId { epoch: Epoch(u64::MAX), n: u64::MAX };
+        let run = Run { first: u32::MAX, len: u16::MAX, attempt: u16::MAX };
+        for runs in [1, 100, 1_000] {
+            let results = vec![(SendResult::Done, vec![run; runs])];
+            let mailing = MailingNumber(u32::MAX);
+            let report = Report { lease, mailing, gateway: u64::MAX, results };
+            let command: Command = Action::Report(report).into();
+            let (bytes, said) = (codec::encode(&command).len(), command.cost().bytes);
+            assert!(bytes <= said, "{bytes} bytes of {runs} runs, said to be {said}");
+        }
+    }
+}

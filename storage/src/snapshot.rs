@@ -78,6 +78,8 @@ struct Writer {
     frames: u64,
     bytes: u64,
     unsynced: u64,
+    /// Why a change could not be appended: the file is of no use any more.
+    fault: Option<Error>,
 }
 
 impl Writer {
@@ -86,7 +88,7 @@ impl Writer {
         let mut file = BufWriter::with_capacity(256 * 1024, File::create(path).map_err(wrap)?);
         file.write_all(MAGIC).map_err(wrap)?;
         let bytes = MAGIC.len() as u64;
-        Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0 })
+        Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0, fault: None })
     }
 
     /// Writes what was copied, in as many frames as it takes.
@@ -163,9 +165,17 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn append(&self, writes: &Writes) -> Result<(), Error> {
+    /// Appends what an entry changed; whether that could be written. If not, the export fails.
+    pub(crate) fn append(&self, writes: &Writes) -> bool {
         let writes = writes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        self.writer.lock().change(writes)
+        let mut writer = self.writer.lock();
+        match writer.change(writes) {
+            Ok(()) => true,
+            Err(error) => {
+                writer.fault.get_or_insert(error);
+                false
+            }
+        }
     }
 }
 
@@ -186,6 +196,9 @@ impl Export {
     /// Copies one bounded chunk; false once the whole state was read. Runs beside applying.
     pub fn copy_some(&mut self) -> Result<bool, Error> {
         let mut writer = self.writer.lock();
+        if let Some(fault) = writer.fault.take() {
+            return Err(fault);
+        }
         let chunk = self.read_chunk()?;
         let Some((last, _)) = chunk.last() else {
             return Ok(false);
@@ -219,6 +232,9 @@ impl Export {
 
     pub(crate) fn end(self, meta: &Meta) -> Result<ExportSummary, Error> {
         let mut writer = self.writer.lock();
+        if let Some(fault) = writer.fault.take() {
+            return Err(fault);
+        }
         let frames = writer.frames;
         writer.frame(&Frame::Footer { meta: meta.clone(), frames })?;
         writer.sync()?;

@@ -187,10 +187,11 @@ impl Store {
             index.client_keys.extend(client_keys.drain(..));
         }
         self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
-        match &self.capture {
-            Some(capture) => capture.append(&layer.writes),
-            None => Ok(()),
+        // An entry that was applied is not undone by a snapshot that cannot be written.
+        if self.capture.as_ref().is_some_and(|capture| !capture.append(&layer.writes)) {
+            self.capture = None;
         }
+        Ok(())
     }
 
     /// Notes for pins what is about to be replaced.
@@ -253,7 +254,8 @@ impl Store {
         Ok(export)
     }
 
-    /// Completes the file, between two entries: it then holds the state as of now.
+    /// Completes the file, between two entries: it then holds the state as of now. Fails if an entry
+    /// could not be noted in it.
     pub fn end_export(&mut self, export: Export) -> Result<ExportSummary, Error> {
         self.capture = None;
         export.end(&self.meta)
