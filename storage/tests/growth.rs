@@ -6,7 +6,7 @@ mod plant;
 use std::cell::Cell;
 
 use notty_storage::{
-    Action, Error, Reader, Scan, Source,
+    Action, Error, Reader, Scan, Source, codec,
     index::{Index, OpenMailing},
     model::{Counts, CustomerId, Filter, MailingNumber, Seq, Status},
     query::{
@@ -76,8 +76,9 @@ fn every() -> StatsFilter {
     StatsFilter { tag, operator, from_day: 0, to_day: i32::MAX }
 }
 
-/// Bytes written by expanding, granting and reporting the last thousand messages of a mailing.
-fn bytes_of_the_last_batch(customers: u32) -> u64 {
+/// Bytes written by expanding, granting and reporting the last thousand messages of a mailing, and of
+/// its progress, which each of these steps writes.
+fn bytes_of_the_last_batch(customers: u32) -> (u64, usize) {
     let (_dir, mut world) = world(customers);
     let mailing = world.start_mailing(1, "%");
     for _ in 0..customers / 1_000 - 1 {
@@ -89,14 +90,19 @@ fn bytes_of_the_last_batch(customers: u32) -> u64 {
         world.send_ready(mailing, false)
     });
     assert_eq!(sent.messages, 1_000);
-    bytes
+    let progress = world.store.view().read().need_progress(mailing).expect("reads");
+    (bytes, codec::encode(&*progress).len())
 }
 
 #[test]
 fn a_batch_costs_the_same_however_many_lie_behind() {
     let (small, large) = (bytes_of_the_last_batch(3_000), bytes_of_the_last_batch(99_000));
     // As far into a block of heads each; the numbers are larger, and take a byte more here and there.
-    assert!(large < small + small / 20, "{small} bytes behind 2 batches, {large} behind 98");
+    assert!(
+        large.0 < small.0 + small.0 / 20,
+        "{small:?} bytes behind 2 batches, {large:?} behind 98"
+    );
+    assert!(large.1 < small.1 + 10, "{small:?} bytes behind 2 batches, {large:?} behind 98");
 }
 
 #[test]
