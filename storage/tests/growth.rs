@@ -193,8 +193,11 @@ fn changes_that_were_passed_do_not_pile_up() {
         world.put_customers(0..3_000, 6 + round % 2);
         world.send(mailing, false);
         let blocks = 16;
-        while query::work::has_passed_changes(&world.store.view().read()).expect("reads") {
-            world.act(Action::TrimChanges { blocks }).expect("passed changes are dropped");
+        let left = |world: &World| query::work::has_passed_changes(&world.store.view().read());
+        for _ in 0..5 {
+            if left(&world).expect("reads") {
+                world.act(Action::TrimChanges { blocks }).expect("passed changes are dropped");
+            }
         }
         let kept = all(&world.store.view().read());
         most = most.max(kept.iter().filter(|(key, _)| key[0] == 14).count());
