@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The version of the layout that this binary reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Whose a data directory is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -150,6 +150,21 @@ impl Store {
         Ok(outcomes)
     }
 
+    /// Changes the state outside of any entry, at the time of the last one: what a restore does.
+    pub(crate) fn change<T>(
+        &mut self,
+        marker: &[u8],
+        change: impl FnOnce(&mut Changes<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (result, layer) = {
+            let index = self.shared.index.read();
+            let mut changes = Changes::new(&self.tree, &index, self.meta.at);
+            (change(&mut changes)?, changes.into_layer())
+        };
+        self.commit(layer, marker)?;
+        Ok(result)
+    }
+
     /// Moves the marker alone, for entries that hold no commands.
     pub fn mark(&mut self, marker: &[u8]) -> Result<(), Error> {
         self.commit(Layer::default(), marker)
