@@ -32,7 +32,9 @@ pub mod store;
 pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
 pub use model::Timestamp;
-pub use restore::begin_anew;
-pub use snapshot::{Export, ExportSummary, import_snapshot, read_snapshot_marker};
+pub use restore::{begin_anew, restore_snapshot};
+pub use snapshot::{
+    Contents, Export, ExportSummary, import_snapshot, inspect_snapshot, read_snapshot_marker,
+};
 pub use source::Source;
 pub use store::{Flusher, Reader, Store, StoreOptions, View};

@@ -2,9 +2,7 @@
 
 use notty_storage::{
     Action, Command, Entry, Error, Origin, Outcome, Reply, Store, StoreOptions, Timestamp,
-    begin_anew, import_snapshot,
-    model::LeaseId,
-    query,
+    begin_anew, import_snapshot, model::LeaseId, query,
 };
 use tempfile::TempDir;
 
