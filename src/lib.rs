@@ -5,7 +5,7 @@
 //! A request comes in by [`api`] and becomes a command, which the node (`notty-raft`) has agreed
 //! upon and applied to the state (`notty-storage`). On the leader the [`post_office`] decides what
 //! is due and who gets a lease; a [`postman`] asks for leases at a desk ([`desk`] on a node) and
-//! sends through the [`gateway`]. [`cli`] is what a person types.
+//! sends through the [`gateway`]. [`backup`] reads and restores backups, and [`cli`] is what a person types.
 
 pub mod config;
 pub mod telemetry;
@@ -26,4 +26,5 @@ pub mod gateway;
 pub mod metrics;
 pub mod postman;
 
+pub mod backup;
 pub mod cli;

@@ -14,8 +14,9 @@
 //!
 //! To read this crate: [`files`] and [`log`] keep the log; [`data_dir`] says whose it is;
 //! `state_machine` applies entries and keeps snapshots; `proposal` gathers commands into entries;
-//! [`node`] puts it together.
+//! [`node`] puts it together; [`backup`] and [`restore`] carry a state out and into a new cluster.
 
+pub mod backup;
 pub mod clock;
 mod clocks;
 mod compaction;
@@ -33,10 +34,12 @@ mod network;
 pub mod node;
 pub mod peers;
 mod proposal;
+pub mod restore;
 mod snapshots;
 mod state_machine;
 #[cfg(test)]
 mod suite;
+mod take_in;
 mod types;
 
 pub use clock::{Clock, SystemClock};

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::{Action, Command, StoreOptions, Timestamp, View};
+use notty_storage::{Action, Command, ExportSummary, StoreOptions, Timestamp, View};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::{
@@ -42,6 +42,7 @@ use crate::{
     proposal::{self, Applied, WAITING_COMMANDS, Waiting},
     snapshots::Position,
     state_machine::{Shared, StateMachine},
+    take_in,
     types::{NodeId, Peer, Raft},
 };
 
@@ -180,20 +181,24 @@ impl Node {
         let log = LogStore::new(log, options.fatal.clone());
         let raft = start_raft(&identity, &log, &shared, &peers).await?;
         front.open_raft(raft.clone(), shared.clone());
-        let founded = founders.is_some();
-        begin(&raft, &identity, founders, &options, &data_dir).await?;
-        // A founder's log holds the first members by now: it need not wait for the others again.
+        let had_log = begin(&raft, &identity, founders.clone(), &options, &data_dir).await?;
+        // A founder's log holds the first members by now: it need not wait for the others again. One
+        // that was restored must take them in first.
+        let founded = founders.is_some() && !had_log;
+        let expected = founders.filter(|_| had_log);
         if (founded || options.cluster.is_none()) && !identity.formed {
             identity.formed = true;
             data_dir.keep(&identity)?;
             front.identify(&identity);
         }
-        let parts = Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers };
+        let parts =
+            Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers, expected };
         Ok(Self::start(parts, options))
     }
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
-        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
+        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers, expected } =
+            parts;
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
         let stamp = Stamp::new(options.clock.clone());
@@ -222,7 +227,7 @@ impl Node {
             _data_dir: data_dir,
         });
         node.front.open_node(&node);
-        tokio::spawn(catch_up(Arc::downgrade(&node)));
+        tokio::spawn(catch_up(Arc::downgrade(&node), expected));
         node
     }
 
@@ -483,6 +488,14 @@ impl Node {
         self.raft.trigger().snapshot().await.map_err(raft_error)
     }
 
+    pub(crate) fn copy_aside(&self) -> Result<(std::fs::File, ExportSummary), Error> {
+        self.shared.copy_aside()
+    }
+
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
     /// Marks the state suspect: the next start rebuilds it from snapshot and log.
     pub fn mark_suspect(&self) {
         self.shared.mark_suspect();
@@ -526,6 +539,8 @@ struct Parts {
     peers: Arc<Peers>,
     front: Arc<Front>,
     stop_peers: watch::Sender<bool>,
+    /// Who must be a member once a restored node has taken them in.
+    expected: Option<BTreeMap<NodeId, Peer>>,
 }
 
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
@@ -571,21 +586,21 @@ async fn become_member(
     let expected =
         Expected { me: options.peer.clone(), nodes: cluster.nodes.clone(), count: cluster.expect };
     // A founder that died while it formed the cluster does it again.
-    let founding = !identity.formed && forming::is_founder(&expected);
+    let founding = !identity.formed && forming::is_founder(&expected, &identity);
     if !identity.cluster.is_empty() && !founding {
         return Ok(Became { identity, founders: None });
     }
     forming::become_member(data_dir, front, peers, &expected, identity).await
 }
 
-/// Lets raft begin, or go on.
+/// Lets raft begin, or go on; whether there was something to go on from.
 async fn begin(
     raft: &Raft,
     identity: &Identity,
     founders: Option<BTreeMap<NodeId, Peer>>,
     options: &NodeOptions,
     data_dir: &DataDir,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let has_log = raft.is_initialized().await.map_err(raft_error)?;
     if identity.formed && !has_log {
         let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
@@ -593,24 +608,38 @@ async fn begin(
         return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
     }
     match founders {
-        Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error),
+        Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error)?,
         // A node by itself need not wait for others to speak first.
         _ if has_log && options.cluster.is_none() => {
-            raft.trigger().elect().await.map_err(raft_error)
+            raft.trigger().elect().await.map_err(raft_error)?;
         }
-        _ => Ok(()),
+        _ => {}
     }
+    Ok(has_log)
 }
 
 /// Waits until the node can serve, and writes down that its log holds what the cluster began with.
-async fn catch_up(node: Weak<Node>) {
-    let Some(node) = node.upgrade() else {
+async fn catch_up(node: Weak<Node>, expected: Option<BTreeMap<NodeId, Peer>>) {
+    let Some(mut node) = node.upgrade() else {
         return;
     };
     if !node.ready().await {
         return;
     }
     node.caught_up.store(true, Ordering::Release);
+    if let Some(expected) = expected {
+        let raft = node.raft.clone();
+        let (me, weak) = (node.identity.node, Arc::downgrade(&node));
+        // A node that stops must not be kept by what it waits for.
+        drop(node);
+        if !take_in::until_all_are_members(&raft, me, &expected).await {
+            return;
+        }
+        let Some(again) = weak.upgrade() else {
+            return;
+        };
+        node = again;
+    }
     if !node.identity.formed {
         let identity = Identity { formed: true, ..node.identity.clone() };
         if let Err(error) = blocking(|| node._data_dir.keep(&identity)) {

@@ -1,6 +1,7 @@
 //! What a person types. Errors are one clear line on stderr; status 0 only on success, 2 for a
 //! usage or configuration error.
 
+mod backup;
 mod bench;
 mod client;
 mod cluster;
@@ -9,6 +10,7 @@ mod export;
 mod import;
 mod out;
 mod process;
+mod restore;
 mod sample;
 mod serve;
 mod trio;
@@ -57,6 +59,17 @@ enum Command {
     Import(import::ImportArgs),
     /// Stream customers or messages out, as CSV or NDJSON
     Export(export::ExportArgs),
+    /// Write a consistent copy of a running node to a file
+    ///
+    /// While everything goes on. The file is whole and checked, or it is not there. Any node may be
+    /// asked; the token must be an admin's.
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a new cluster from a backup
+    ///
+    /// Nothing of it is sent by itself: messages that were not final become unconfirmed, unfinished
+    /// mailings are paused until they are resumed with accept_duplicates. The old cluster must not
+    /// run any more.
+    Restore(restore::RestoreArgs),
     /// Follow a mailing until it is caught up or ends
     Watch(watch::WatchArgs),
     /// Look at the cluster
@@ -127,6 +140,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Gateway(args) => process::run_gateway(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Healthcheck(args) => runtime()?.block_on(healthcheck(&args)),

@@ -11,7 +11,7 @@ mod process;
 mod wait;
 
 pub use client::{Answer, Client};
-pub use cluster::{Cluster, SECRET, Shape};
+pub use cluster::{Cluster, Member, SECRET, Shape};
 pub use gateway::Gateway;
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
 pub use process::{Ended, Process, notty};
