@@ -3,3 +3,4 @@
 mod anywhere;
 mod failover;
 mod forming;
+mod postmen;

@@ -21,6 +21,8 @@ pub struct Cluster {
 pub struct Member {
     pub name: String,
     pub client: Client,
+    /// Where its peers reach it.
+    pub peer: String,
     process: Option<Process>,
     config: PathBuf,
     home: PathBuf,
@@ -79,7 +81,8 @@ impl Cluster {
             );
             std::fs::write(&config, text).expect("written");
             let client = Client::new(&format!("http://{api}"));
-            Member { name, client, process: None, config, home }
+            let peer = listen.clone();
+            Member { name, client, peer, process: None, config, home }
         };
         Self { members: (0..3).map(member).collect(), dir }
     }
@@ -152,6 +155,11 @@ impl Cluster {
         });
         let agreed = tokio::time::timeout(within, agreeing).await;
         agreed.unwrap_or_else(|_| panic!("not within {within:?}: the nodes agree: {last:#?}"))
+    }
+
+    /// Where peers reach the members.
+    pub fn peers(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.peer.clone()).collect()
     }
 
     /// A directory that goes with the test.
