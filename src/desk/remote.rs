@@ -53,7 +53,7 @@ pub struct RemoteDesk {
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Nothing,
-    Answered(usize),
+    Answered,
     Failed,
 }
 
@@ -149,10 +149,10 @@ impl RemoteDesk {
     fn tell_answered(&self, at: usize) {
         let at = at % self.peers.len();
         let mut told = self.told.lock();
-        if *told != Told::Answered(at) {
-            tracing::debug!("the node at {} answers", self.peers[at]);
-            *told = Told::Answered(at);
+        if *told == Told::Failed {
+            tracing::info!("the node at {} is asked now", self.peers[at]);
         }
+        *told = Told::Answered;
     }
 
     /// Ends a while after a node was left.

@@ -3,4 +3,6 @@
 mod anywhere;
 mod failover;
 mod forming;
+mod peers;
 mod postmen;
+mod tls;

@@ -210,10 +210,15 @@ fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     if found.is_empty() { Err(fault(pem::Error::NoItemsFound)) } else { Ok(found) }
 }
 
+/// Whether a certificate is of another authority; it may have the same name.
+fn is_foreign(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature)
+}
+
 /// What is wrong with this node's own certificate.
 fn own_fault(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(error) if is_foreign(error) => {
             "is not signed by an authority in cluster.tls.ca".to_owned()
         }
         rustls::Error::InvalidCertificate(error) => error.to_string(),
@@ -229,7 +234,7 @@ pub(super) fn explained(error: &io::Error) -> io::Error {
     };
     let what = match inner {
         rustls::Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(error) if is_foreign(error) => {
             "its certificate is not signed by an authority in cluster.tls.ca of this node"
                 .to_owned()
         }
