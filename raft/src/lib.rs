@@ -32,6 +32,7 @@ mod log_store;
 mod members;
 mod network;
 pub mod node;
+mod peer_client;
 pub mod peers;
 mod proposal;
 pub mod restore;
@@ -44,11 +45,14 @@ mod types;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ProposeError};
-pub use front::Service;
+pub use front::{Caller, Service};
 pub use leadership::Leadership;
 pub use members::{Sight, TransferError};
 pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus};
-pub use peers::{Io, Listener, TcpTransport, Transport};
+pub use peer_client::PeerClient;
+pub use peers::{
+    CallError, Io, Listener, TcpTransport, TlsError, TlsFiles, TlsTransport, Transport,
+};
 pub use proposal::Applied;
 pub use types::Peer;
 

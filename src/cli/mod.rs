@@ -9,6 +9,7 @@ mod demo;
 mod export;
 mod import;
 mod out;
+mod postman;
 mod process;
 mod restore;
 mod sample;
@@ -41,6 +42,11 @@ enum Command {
     /// No file is needed: a single node keeps its data in ./data and serves its API on
     /// 127.0.0.1:8080. Its page is /docs there.
     Serve(serve::ServeArgs),
+    /// Run a sender without storage: it takes leases from a cluster and sends
+    ///
+    /// It needs `postman.name`, unlike any other, `postman.peers`, the cluster's secret or
+    /// certificates, and a directory for its journal that outlives it (`postman.journal_dir`).
+    Postman(postman::PostmanArgs),
     /// Show the whole thing: gateway, node, customers, one mailing, and the balance at the end
     ///
     /// With its data in a fresh temporary directory; with --nodes 3 each node is a process of its own.
@@ -136,6 +142,7 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve::run(&args),
+        Command::Postman(args) => postman::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Gateway(args) => process::run_gateway(&args),
         Command::Import(args) => import::run(&args),

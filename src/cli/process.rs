@@ -105,6 +105,26 @@ impl Stop {
     }
 }
 
+/// Lets this process open as many files as it may: the usual soft limit of 1,024 is for programs
+/// from long ago, and fewer than a busy one needs. Says so if they are fewer than what may be needed.
+pub(super) fn make_room_for_files(needs: &[(&str, usize)]) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is refused, the limit that there is counts.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = getrlimit(Resource::Nofile).current;
+    let needed: usize = needs.iter().map(|(_, count)| count).sum();
+    if limit.is_some_and(|limit| limit < needed as u64) {
+        let parts: Vec<_> = needs.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        tracing::warn!(
+            "the process may open {} files, and up to {needed} may be needed ({}); raise its limit \
+             (ulimit -n, LimitNOFILE)",
+            limit.unwrap_or_default(),
+            parts.join(", "),
+        );
+    }
+}
+
 /// A process of this same binary, killed when it is let go.
 pub(super) struct Own {
     child: Child,

@@ -5,6 +5,7 @@ mod cluster;
 mod data;
 mod demo;
 mod gateway;
+mod postman;
 mod serve;
 mod usage;
 mod watch;

@@ -4,3 +4,6 @@ mod anywhere;
 mod backup;
 mod failover;
 mod forming;
+mod peers;
+mod postmen;
+mod tls;

@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod gateway;
 mod node;
+mod postman;
 mod process;
 mod wait;
 
@@ -14,5 +15,6 @@ pub use client::{Answer, Client};
 pub use cluster::{Cluster, Member, SECRET, Shape};
 pub use gateway::Gateway;
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
+pub use postman::Postman;
 pub use process::{Ended, Process, notty};
 pub use wait::eventually;
