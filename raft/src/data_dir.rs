@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LOCK` | held by the process that uses the directory |
 //! | `identity` | cluster, node and disk, and the version of the layout, checksummed |
+//! | `restored` | there until a restored node has taken in the nodes that its cluster expects |
 //! | `identity.restoring` | the same while a backup is being restored: until that ends it has none |
 //! | `log/` | the log (see [`crate::log`]) |
 //! | `snapshots/` | the latest snapshot |
@@ -31,8 +32,10 @@ pub const VERSION: u32 = 2;
 const RESTORING: &str = "identity.restoring";
 /// What an empty directory may hold all the same.
 const EMPTY: [&str; 3] = ["LOCK", "lost+found", "identity.new"];
+/// The name of a file that is there until a restored node has taken in those whom it expects.
+const RESTORED: &str = "restored";
 /// What a restore builds before the directory has an identity.
-const BUILT: [&str; 4] = [RESTORING, "log", "snapshots", "state"];
+const BUILT: [&str; 5] = [RESTORING, RESTORED, "log", "snapshots", "state"];
 
 /// Whose a data directory is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,9 +147,10 @@ impl DataDir {
         self.clear_restore()?;
         let random = || uuid::Uuid::new_v4().to_string();
         let (cluster, disk) = (random(), random());
-        let formed = false;
-        let identity = Identity { version: VERSION, cluster, node: 1, disk: disk.clone(), formed };
+        let (version, disk_id) = (VERSION, disk.clone());
+        let identity = Identity { version, cluster, node: 1, disk: disk_id, formed: true };
         save(&RealFiles, &self.path.join(RESTORING), &identity)?;
+        save(&RealFiles, &self.path.join(RESTORED), &())?;
         Ok(disk)
     }
 
@@ -166,8 +170,22 @@ impl DataDir {
                 other => other.map_err(Error::file(&path))?,
             }
         }
-        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
-        let path = self.path.join(RESTORING);
+        for name in [RESTORED, RESTORING] {
+            RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
+            let path = self.path.join(name);
+            RealFiles.remove(&path).map_err(Error::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it was restored, and has not taken in yet those whom it expects.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.path.join(RESTORED).exists()
+    }
+
+    /// It has taken them in.
+    pub(crate) fn settle_restored(&self) -> Result<(), Error> {
+        let path = self.path.join(RESTORED);
         RealFiles.remove(&path).map_err(Error::file(&path))
     }
 

@@ -6,10 +6,6 @@
 //! and only then lets raft begin. It may die at any moment and does the same again. A node with an
 //! empty directory whose peers belong to a cluster already waits to be taken in: it must not vote
 //! under a number that it had before it lost its disk.
-//!
-//! A restored directory is a new cluster of one already. Where more are expected, it is the founder,
-//! whatever its name, as soon as all the others are there and empty; it leads alone until it has taken
-//! them in.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -24,8 +20,6 @@ use crate::{
     types::{NodeId, Peer},
 };
 
-/// The number of a cluster's founder.
-const FOUNDER: NodeId = 1;
 /// Between two looks at the peers.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long a peer may take to answer.
@@ -70,7 +64,7 @@ pub(crate) async fn become_member(
             return Ok(Became { identity, founders: None });
         }
         match look_round(peers, expected, &identity).await {
-            Ok(members) if is_founder(expected, &identity) => {
+            Ok(members) if is_founder(expected) => {
                 let founded = found(data_dir, front, peers, &mut identity, &members).await?;
                 if founded {
                     return Ok(Became { identity, founders: Some(members) });
@@ -90,11 +84,7 @@ pub(crate) async fn become_member(
     }
 }
 
-/// The founder has the number 1: it is the first by name, or was restored.
-pub(crate) fn is_founder(expected: &Expected, identity: &Identity) -> bool {
-    if !identity.cluster.is_empty() {
-        return identity.node == FOUNDER;
-    }
+pub(crate) fn is_founder(expected: &Expected) -> bool {
     expected.nodes.iter().map(|node| &node.name).min() == Some(&expected.me.name)
 }
 
@@ -114,13 +104,6 @@ async fn look_round(
             return Err(format!("{} is `{there}`, not `{wanted}`", peer.peer));
         }
         match standing.cluster {
-            Some(cluster) if cluster != identity.cluster && !identity.cluster.is_empty() => {
-                return Err(format!(
-                    "`{}` belongs to another cluster than this restored directory, which founds one \
-                     with empty directories only: empty that node's, or restore nothing here",
-                    peer.name
-                ));
-            }
             Some(cluster) if cluster != identity.cluster => {
                 return Err(format!(
                     "`{}` belongs to a cluster already, and this data directory is empty: this node \
@@ -134,9 +117,7 @@ async fn look_round(
     if found.len() < expected.count {
         return Err(format!("{} of {} nodes are configured", found.len(), expected.count));
     }
-    // The founder is the first by name, or was restored with that number.
-    let restored = |peer: &Peer| !identity.cluster.is_empty() && peer.disk == identity.disk;
-    found.sort_by(|a, b| (!restored(a), &a.name).cmp(&(!restored(b), &b.name)));
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((1..).zip(found).collect())
 }
 

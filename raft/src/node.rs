@@ -42,7 +42,7 @@ use crate::{
     proposal::{self, Applied, WAITING_COMMANDS, Waiting},
     snapshots::Position,
     state_machine::{Shared, StateMachine},
-    take_in,
+    take_in::{self, TakeIn},
     types::{NodeId, Peer, Raft},
 };
 
@@ -158,7 +158,7 @@ pub struct Node {
     gatherer: Mutex<Option<JoinHandle<()>>>,
     tasks: Vec<JoinHandle<()>>,
     // Holds the directory's lock.
-    _data_dir: DataDir,
+    pub(crate) data_dir: DataDir,
 }
 
 impl Node {
@@ -181,24 +181,29 @@ impl Node {
         let log = LogStore::new(log, options.fatal.clone());
         let raft = start_raft(&identity, &log, &shared, &peers).await?;
         front.open_raft(raft.clone(), shared.clone());
-        let had_log = begin(&raft, &identity, founders.clone(), &options, &data_dir).await?;
-        // A founder's log holds the first members by now: it need not wait for the others again. One
-        // that was restored must take them in first.
-        let founded = founders.is_some() && !had_log;
-        let expected = founders.filter(|_| had_log);
+        let founded = founders.is_some();
+        begin(&raft, &identity, founders, &options, &data_dir).await?;
+        // A founder's log holds the first members by now: it need not wait for the others again.
         if (founded || options.cluster.is_none()) && !identity.formed {
             identity.formed = true;
             data_dir.keep(&identity)?;
             front.identify(&identity);
         }
-        let parts =
-            Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers, expected };
+        let parts = Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers };
         Ok(Self::start(parts, options))
     }
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
-        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers, expected } =
-            parts;
+        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
+        let take_in = data_dir.is_restored().then(|| TakeIn {
+            raft: raft.clone(),
+            peers: peers.clone(),
+            me: identity.node,
+            mine: Peer { disk: identity.disk.clone(), ..options.peer.clone() },
+            cluster: identity.cluster.clone(),
+            expected: options.cluster.as_ref().map_or(Vec::new(), |cluster| cluster.nodes.clone()),
+            count: options.cluster.as_ref().map_or(1, |cluster| cluster.expect),
+        });
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
         let stamp = Stamp::new(options.clock.clone());
@@ -224,10 +229,13 @@ impl Node {
             stop_peers,
             gatherer: Mutex::new(Some(gatherer)),
             tasks,
-            _data_dir: data_dir,
+            data_dir,
         });
         node.front.open_node(&node);
-        tokio::spawn(catch_up(Arc::downgrade(&node), expected));
+        tokio::spawn(catch_up(Arc::downgrade(&node)));
+        if let Some(take_in) = take_in {
+            tokio::spawn(take_in::run(take_in, Arc::downgrade(&node)));
+        }
         node
     }
 
@@ -539,8 +547,6 @@ struct Parts {
     peers: Arc<Peers>,
     front: Arc<Front>,
     stop_peers: watch::Sender<bool>,
-    /// Who must be a member once a restored node has taken them in.
-    expected: Option<BTreeMap<NodeId, Peer>>,
 }
 
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
@@ -586,21 +592,21 @@ async fn become_member(
     let expected =
         Expected { me: options.peer.clone(), nodes: cluster.nodes.clone(), count: cluster.expect };
     // A founder that died while it formed the cluster does it again.
-    let founding = !identity.formed && forming::is_founder(&expected, &identity);
+    let founding = !identity.formed && forming::is_founder(&expected);
     if !identity.cluster.is_empty() && !founding {
         return Ok(Became { identity, founders: None });
     }
     forming::become_member(data_dir, front, peers, &expected, identity).await
 }
 
-/// Lets raft begin, or go on; whether there was something to go on from.
+/// Lets raft begin, or go on.
 async fn begin(
     raft: &Raft,
     identity: &Identity,
     founders: Option<BTreeMap<NodeId, Peer>>,
     options: &NodeOptions,
     data_dir: &DataDir,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let has_log = raft.is_initialized().await.map_err(raft_error)?;
     if identity.formed && !has_log {
         let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
@@ -608,41 +614,27 @@ async fn begin(
         return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
     }
     match founders {
-        Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error)?,
+        Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error),
         // A node by itself need not wait for others to speak first.
         _ if has_log && options.cluster.is_none() => {
-            raft.trigger().elect().await.map_err(raft_error)?;
+            raft.trigger().elect().await.map_err(raft_error)
         }
-        _ => {}
+        _ => Ok(()),
     }
-    Ok(has_log)
 }
 
 /// Waits until the node can serve, and writes down that its log holds what the cluster began with.
-async fn catch_up(node: Weak<Node>, expected: Option<BTreeMap<NodeId, Peer>>) {
-    let Some(mut node) = node.upgrade() else {
+async fn catch_up(node: Weak<Node>) {
+    let Some(node) = node.upgrade() else {
         return;
     };
     if !node.ready().await {
         return;
     }
     node.caught_up.store(true, Ordering::Release);
-    if let Some(expected) = expected {
-        let raft = node.raft.clone();
-        let (me, weak) = (node.identity.node, Arc::downgrade(&node));
-        // A node that stops must not be kept by what it waits for.
-        drop(node);
-        if !take_in::until_all_are_members(&raft, me, &expected).await {
-            return;
-        }
-        let Some(again) = weak.upgrade() else {
-            return;
-        };
-        node = again;
-    }
     if !node.identity.formed {
         let identity = Identity { formed: true, ..node.identity.clone() };
-        if let Err(error) = blocking(|| node._data_dir.keep(&identity)) {
+        if let Err(error) = blocking(|| node.data_dir.keep(&identity)) {
             tracing::error!(%error, "the identity could not be written");
         }
         node.front.identify(&identity);
