@@ -11,6 +11,8 @@ mod delivery;
 pub mod desk;
 pub mod journal;
 pub mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::{Cell, RefCell},
