@@ -296,7 +296,7 @@ pub struct ClusterConfig {
 }
 
 /// Mutual TLS between peers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerTlsConfig {
     /// This node's certificate.
@@ -588,7 +588,8 @@ fn parse_error(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
 
 /// Every key there is, with a value of its type.
 fn known_keys() -> toml::Table {
-    let cluster = Some(ClusterConfig::default());
+    let tls = Some(PeerTlsConfig::default());
+    let cluster = Some(ClusterConfig { tls, ..ClusterConfig::default() });
     let config = Config { cluster, ..Config::default() };
     toml::Table::try_from(config).expect("the defaults have a TOML form")
 }
@@ -745,6 +746,22 @@ mod tests {
         assert_eq!(config.gateway.concurrency, 7);
         assert_eq!(config.gateway.token.expose(), "t");
         assert_eq!(config.gateway.unsure_statuses, [502]);
+    }
+
+    #[test]
+    fn the_environment_may_name_the_certificates() {
+        let environment = [
+            ("NOTTY_POSTMAN__PEERS", "[\"h:1\"]"),
+            ("NOTTY_POSTMAN__NAME", "p"),
+            ("NOTTY_CLUSTER__TLS__CERT", "c.pem"),
+            ("NOTTY_CLUSTER__TLS__KEY", "k.pem"),
+            ("NOTTY_CLUSTER__TLS__CA", "a.pem"),
+        ];
+        let config = load("", &environment).expect("valid");
+        let tls = config.cluster.and_then(|cluster| cluster.tls).expect("certificates");
+        assert_eq!(tls.key, PathBuf::from("k.pem"));
+        let error = load("", &environment[..3]).expect_err("refused");
+        assert!(error.contains("missing field `key`"), "{error}");
     }
 
     #[test]

@@ -223,8 +223,10 @@ impl Journal {
     /// Opens a directory and takes its lock. What it holds counts in one cluster only: the lease of
     /// another (or of this one before it was restored from a backup) may have the same number.
     pub fn open(dir: &Path, cluster: &str) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        let lock = File::create(dir.join("LOCK"))?;
+        let here =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
+        fs::create_dir_all(dir).map_err(here)?;
+        let lock = File::create(dir.join("LOCK")).map_err(here)?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => {
                 io::Error::other(format!("{} is in use by another postman", dir.display()))

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Cluster, Ended, Gateway, Postman, Shape, eventually, mailing, sample_csv, total,
+    Cluster, Ended, Gateway, Postman, SECRET, Setup, Shape, eventually, free_addresses, mailing,
+    sample_csv, total,
 };
 
 /// Requests in flight from one postman.
@@ -226,4 +227,26 @@ async fn a_postman_waits_for_a_majority_and_sends_nothing_without_one() {
     }
     cluster.ready(Duration::from_secs(20)).await;
     balanced(&cluster, &gateway, CUSTOMERS, 0).await;
+}
+
+#[tokio::test]
+async fn beside_a_node_by_itself_a_postman_sends_through_its_cluster_of_one() {
+    let gateway = Gateway::start();
+    let address = free_addresses(1).remove(0);
+    let nodes = format!("[{{ name = 'a', peer = '{address}', api = 'http://127.0.0.1:1' }}]");
+    let setup = Setup::new()
+        .set("NOTTY_POSTMAN__ENABLED", "false")
+        .set("NOTTY_CLUSTER__LISTEN", &address)
+        .set("NOTTY_CLUSTER__SECRET", SECRET)
+        .set("NOTTY_CLUSTER__NAME", "a")
+        .set("NOTTY_CLUSTER__EXPECT", "1")
+        .set("NOTTY_CLUSTER__NODES", &nodes);
+    let node = setup.start().await;
+    let home = setup.dir().join("postman");
+    let mut postman = Postman::in_dir(&home, &[address], &gateway, "p");
+    postman.run();
+    node.import(500).await;
+    node.mail("m", json!({})).await;
+    node.until("m", json!({ "done": 500 })).await;
+    postman.stop().await;
 }

@@ -47,7 +47,7 @@ impl Default for Shape<'_> {
 }
 
 /// Addresses that were free a moment ago.
-fn free_addresses(count: usize) -> Vec<String> {
+pub fn free_addresses(count: usize) -> Vec<String> {
     // Held together, so that none is given twice.
     let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
     let held: Vec<_> = (0..count).map(bind).collect();

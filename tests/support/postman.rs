@@ -22,9 +22,13 @@ pub struct Postman {
 impl Postman {
     /// Configured for a cluster under a name, in a directory of its own; not started yet.
     pub fn new(cluster: &Cluster, gateway: &Gateway, name: &str, dir: &str) -> Self {
-        let home = cluster.dir().join(dir);
+        Self::in_dir(&cluster.dir().join(dir), &cluster.peers(), gateway, name)
+    }
+
+    /// The same by its directory and the addresses of its peers.
+    pub fn in_dir(home: &Path, peers: &[String], gateway: &Gateway, name: &str) -> Self {
+        let home = home.to_owned();
         std::fs::create_dir(&home).expect("a directory");
-        let peers = cluster.peers();
         let text = format!(
             "[postman]\nname = \"{name}\"\njournal_dir = \"journal\"\npeers = {peers:?}\n\
              [gateway]\nurl = \"{}\"\nconcurrency = 32\n\
