@@ -14,6 +14,7 @@ use prometheus_client::{
         family::{Family, MetricConstructor},
         gauge::Gauge,
         histogram::Histogram,
+        info::Info,
     },
     registry::{Registry, Unit},
 };
@@ -198,6 +199,8 @@ impl Metrics {
         );
         let breaker = "The breaker: 0 closed, 1 open, 2 probing";
         registry.register("postman_breaker", breaker, sending.breaker.clone());
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The notty that runs", Info::new(version));
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, sending.conflicts.clone());
         registry.register("http_requests", "Requests to the API", self.requests.clone());

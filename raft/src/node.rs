@@ -59,6 +59,11 @@ const SNAPSHOT_MS: u64 = 600_000;
 const PASS_ON: Duration = Duration::from_secs(10);
 /// How long the leader may take to say what a read must reflect.
 const READ_INDEX: Duration = Duration::from_secs(2);
+/// How long it may take where only readiness is asked for.
+const READY_ANSWER: Duration = Duration::from_millis(500);
+/// Entries by which a node may be behind its leader and still count as ready: a second or so of
+/// the busiest hour.
+const CLOSE: u64 = 1_000;
 /// Between two tries to find a leader that answers.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long stopping waits for what was proposed.
@@ -406,9 +411,22 @@ impl Node {
         self.caught_up.load(Ordering::Acquire)
     }
 
-    /// Whether it can serve: it has caught up, and there is a leader.
-    pub fn is_ready(&self) -> bool {
-        self.has_caught_up() && self.raft.metrics().borrow().current_leader.is_some()
+    /// Whether it can serve: it has caught up, there is a leader, and its state is close to what
+    /// that leader has.
+    pub async fn is_ready(&self) -> bool {
+        let led = self.raft.metrics().borrow().current_leader.is_some();
+        self.has_caught_up() && led && self.is_close_to_leader().await
+    }
+
+    /// A leader that does not answer is no sign of lagging.
+    async fn is_close_to_leader(&self) -> bool {
+        let Some(leader) = self.leader_elsewhere() else {
+            return true;
+        };
+        match self.call_leader(&leader, &Request::ReadIndex, READY_ANSWER).await {
+            Ok(Response::ReadIndex(Ok((index, _)))) => self.applied_index() + CLOSE >= index,
+            _ => true,
+        }
     }
 
     /// Waits until it can serve; false if it stops before.

@@ -28,6 +28,9 @@ const ALIASES: [(&str, &str); 12] = [
     ("/stats/subs/{id}", "/stats/mailings/{id}"),
 ];
 
+/// What the document has the aliases under.
+pub(super) const FIRST_NOTTY: &str = "first Notty";
+
 /// Completes a document that has what the routes say themselves.
 pub(super) fn complete(document: &mut OpenApi) {
     let paths = &mut document.paths.paths;
@@ -54,6 +57,7 @@ fn as_alias(mut item: PathItem) -> PathItem {
     item.post = item.put.take().or(item.post);
     for (_, operation) in operations(&mut item) {
         operation.deprecated = Some(Deprecated::True);
+        operation.tags = Some(vec![FIRST_NOTTY.to_owned()]);
     }
     item
 }
@@ -78,7 +82,7 @@ fn positions() -> [RefOr<Parameter>; 2] {
         .name("Notty-Min-Index")
         .parameter_in(ParameterIn::Header)
         .description(Some("Wait until the node has applied this position"))
-        .schema(Some(ObjectBuilder::new().schema_type(number).examples([1234])));
+        .schema(Some(ObjectBuilder::new().schema_type(number).examples([1])));
     let consistency = ParameterBuilder::new()
         .name("consistency")
         .parameter_in(ParameterIn::Query)

@@ -217,6 +217,8 @@ pub(super) fn aliases() -> Router<Api> {
     Router::new()
         .route("/customer", post(create))
         .route("/customer/{id}", get(read).post(replace).delete(remove))
+        // A customer may be called `import`.
+        .route("/customers/import", get(read).put(replace).delete(remove))
 }
 
 /// Create a customer

@@ -6,7 +6,7 @@
 use axum::{
     Router,
     http::{HeaderValue, header},
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
 use bytes::Bytes;
@@ -57,6 +57,8 @@ const PAGE: &str = r#"<!doctype html>
         (name = "messages", description = "What became of each"),
         (name = "stats", description = "Counts by status; every message is in exactly one"),
         (name = "node", description = "The node and its cluster"),
+        (name = completion::FIRST_NOTTY, description = "The routes that the first Notty had, for \
+            programs that were written for it"),
     ),
 )]
 struct Head;
@@ -87,6 +89,7 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router<Api> {
         ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
     };
     Router::new()
+        .route("/", get(|| async { Redirect::to("/docs") }))
         .route("/openapi.json", get(document))
         .route("/docs", get(show.clone()))
         .route("/docs/", get(show))

@@ -49,7 +49,7 @@ impl Tokens {
 fn is_open(path: &str) -> bool {
     matches!(
         path,
-        "/healthz" | "/readyz" | "/docs" | "/docs/" | "/docs/scalar.js" | "/openapi.json"
+        "/" | "/healthz" | "/readyz" | "/docs" | "/docs/" | "/docs/scalar.js" | "/openapi.json"
     )
 }
 
@@ -76,7 +76,13 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
     let given = given.and_then(|value| value.to_str().ok()?.split_once(' '));
     let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some(token) = given.and_then(|(_, given)| api.tokens.find(given.trim())) else {
-        let detail = "a token is needed: Authorization: Bearer {token}";
+        let detail = match given.is_some() {
+            false => {
+                "a token is needed: Authorization: Bearer {token}; the command line takes it \
+                      from NOTTY_TOKEN"
+            }
+            true => "this token is not one of those that are configured ([api] tokens)",
+        };
         let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         let scheme = HeaderValue::from_static("Bearer");
         return Err(error.with_header(header::WWW_AUTHENTICATE, scheme));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
@@ -257,9 +257,14 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Path::from_request_parts(parts, state).await {
-            Ok(Path(id)) => Ok(Self(id)),
-            Err(_) => Err(ApiError::not_found("thing")),
+        if let Ok(Path(id)) = Path::from_request_parts(parts, state).await {
+            return Ok(Self(id));
+        }
+        // The last word of a route can be an id too: /customers/import.
+        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        match route.rsplit_once('/') {
+            Some((_, word)) if !route.contains('{') => Ok(Self(word.to_owned())),
+            _ => Err(ApiError::not_found("thing")),
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct MailingBody {
     #[schema(example = "2026-11-23T10:00:00Z")]
     start: String,
     /// When it ends; after `start`.
-    #[schema(example = "2026-11-24T10:00:00Z")]
+    #[schema(example = "2035-11-24T10:00:00Z")]
     end: String,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -125,7 +125,7 @@ pub(super) struct MailingInput {
     #[schema(example = "2026-11-23T10:00:00Z")]
     start: String,
     /// When it ends; after `start`.
-    #[schema(example = "2026-11-24T10:00:00Z")]
+    #[schema(example = "2035-11-24T10:00:00Z")]
     end: String,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -157,7 +157,7 @@ pub(super) struct PreviewInput {
     #[schema(example = "2026-11-23T10:00:00Z")]
     start: Option<String>,
     /// When it ends; after `start`.
-    #[schema(example = "2026-11-24T10:00:00Z")]
+    #[schema(example = "2035-11-24T10:00:00Z")]
     end: Option<String>,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -192,7 +192,8 @@ pub(super) struct PreviewBody {
     sample: Vec<CustomerBody>,
     /// How the text goes over the air.
     sms: SmsBody,
-    /// How long sending to all of them takes, in seconds, at the rate below.
+    /// How long sending to all of them takes, in seconds, at the rate below; hours in which a
+    /// `send_window` is closed come on top.
     #[schema(example = 12.5)]
     seconds: f64,
     /// Messages a second.
@@ -346,6 +347,8 @@ pub(super) fn aliases() -> Router<Api> {
     Router::new()
         .route("/sub", post(create))
         .route("/sub/{id}", get(read).post(replace).delete(remove))
+        // A mailing may be called `preview`.
+        .route("/mailings/preview", get(read).put(replace).delete(remove))
 }
 
 /// Create a mailing

@@ -84,17 +84,18 @@ async fn healthz() -> Response {
 
 /// Ready
 ///
-/// 200 once the node can serve. Needs no token.
+/// 200 once the node can serve: it has a leader and has applied nearly all that the leader has.
+/// Needs no token.
 #[utoipa::path(get, path = "/readyz", tag = "node", security(()),
     responses(
         (status = 200, body = HealthBody),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn readyz(State(api): State<Api>) -> Answer {
-    if api.node.is_ready() {
+    if api.node.is_ready().await {
         return Ok(ok());
     }
-    let detail = "the node has no leader yet, or still applies its log";
+    let detail = "the node has no leader, or still applies what the leader has";
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1))
 }
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, count},
-    out, process, sample,
+    out,
+    process::{self, Stop},
+    sample,
     trio::Trio,
     watch::{STATUSES, follow},
 };
@@ -59,15 +61,16 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     // The bar shares the terminal: only what goes wrong is logged.
     telemetry::init_quiet();
     process::block_on(async {
+        let stop = Stop::listen()?;
         match args.nodes {
-            1 => alone(args).await,
-            _ => three(args).await,
+            1 => alone(args, stop).await,
+            _ => three(args, stop).await,
         }
     })
 }
 
 /// One node, in this process.
-async fn alone(args: &DemoArgs) -> anyhow::Result<()> {
+async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
     let practice = Practice::new(String::new(), Behaviour::default());
     let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
@@ -77,18 +80,23 @@ async fn alone(args: &DemoArgs) -> anyhow::Result<()> {
     out::line(&format!("gateway    http://{gateway}/"));
     out::line(&format!("data       {}", dir.path().display()));
     let client = Client::new(&api)?;
-    client.await_ready(Duration::from_secs(20)).await?;
-    let began = fill(&client, args.customers).await?;
-    let stats = follow(&client, MAILING).await?;
-    let seconds = began.elapsed().as_secs_f64();
-    let balanced = show_balance(&stats, &practice, args.customers, seconds);
-    serve_on(args).await?;
+    let showing = async {
+        client.await_ready(Duration::from_secs(20)).await?;
+        let began = fill(&client, args.customers).await?;
+        let stats = follow(&client, MAILING).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        Ok(show_balance(&stats, &practice, args.customers, seconds))
+    };
+    let shown = unless_stopped(&mut stop, showing).await;
+    if shown.is_ok() {
+        serve_on(args, &mut stop).await;
+    }
     server.stop().await?;
-    end(balanced)
+    end(shown?)
 }
 
 /// Three nodes, each a process of its own; the leader may be killed in the middle.
-async fn three(args: &DemoArgs) -> anyhow::Result<()> {
+async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
     let latency_ms = if args.kill_leader { LATENCY_MS } else { 0 };
     let behaviour = Behaviour { latency_ms, ..Behaviour::default() };
@@ -97,20 +105,29 @@ async fn three(args: &DemoArgs) -> anyhow::Result<()> {
     // Long enough for a middle to kill somebody in.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
     let each = if args.kill_leader { for_a_while.clamp(4, 256) as usize } else { 256 };
+    out::line(&format!("gateway    http://{gateway}/"));
+    out::line(&format!("data       {}", dir.path().display()));
     let mut trio = Trio::start(dir.path(), &gateway.to_string(), each).await?;
+    let shown = unless_stopped(&mut stop, show_three(args, &mut trio, &practice)).await;
+    if shown.is_ok() {
+        serve_on(args, &mut stop).await;
+    }
+    drop(trio);
+    end(shown?)
+}
+
+async fn show_three(args: &DemoArgs, trio: &mut Trio, practice: &Practice) -> anyhow::Result<bool> {
     let leader = trio.leader().await?;
     for (n, node) in trio.nodes.iter().enumerate() {
         let leads = if n == leader { "  (leads)" } else { "" };
         out::line(&format!("{:<10} {}/docs{leads}", node.name, node.api));
     }
-    out::line(&format!("gateway    http://{gateway}/"));
-    out::line(&format!("data       {}", dir.path().display()));
     // Where the bar is: a node that stays alive.
     let other = trio.nodes[(leader + 1) % trio.nodes.len()].client.clone();
     let began = fill(&other, args.customers).await?;
     let killing = async {
         if args.kill_leader {
-            kill_in_the_middle(&mut trio, leader, args.customers).await
+            kill_in_the_middle(trio, leader, args.customers).await
         } else {
             Ok(())
         }
@@ -118,14 +135,12 @@ async fn three(args: &DemoArgs) -> anyhow::Result<()> {
     let (stats, killed) = tokio::join!(follow(&other, MAILING), killing);
     let (stats, ()) = (stats?, killed?);
     let seconds = began.elapsed().as_secs_f64();
-    let mut balanced = show_balance(&stats, &practice, args.customers, seconds);
+    let mut balanced = show_balance(&stats, practice, args.customers, seconds);
     let path = format!("/stats/mailings/{MAILING}");
     let agree = trio.agree(&path, Duration::from_secs(10)).await;
     balanced &= agree;
     out::line(if agree { "nodes      all three say the same" } else { "nodes      DIFFER" });
-    serve_on(args).await?;
-    drop(trio);
-    end(balanced)
+    Ok(balanced)
 }
 
 /// Kills the leader when half is done, and starts it again once another leads.
@@ -161,12 +176,22 @@ async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
     Ok(began)
 }
 
-async fn serve_on(args: &DemoArgs) -> anyhow::Result<()> {
+/// Does this unless a signal comes first; what was started must be ended then too.
+async fn unless_stopped(
+    stop: &mut Stop,
+    showing: impl Future<Output = anyhow::Result<bool>>,
+) -> anyhow::Result<bool> {
+    tokio::select! {
+        shown = showing => shown,
+        () = stop.told() => bail!("stopped before the balance; nothing of it is kept"),
+    }
+}
+
+async fn serve_on(args: &DemoArgs, stop: &mut Stop) {
     if !args.exit {
         out::line("serving until Ctrl-C");
-        process::told_to_stop().await?;
+        stop.told().await;
     }
-    Ok(())
 }
 
 fn end(balanced: bool) -> anyhow::Result<()> {

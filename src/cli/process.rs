@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::ToSocketAddrs,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -9,11 +10,14 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 use super::{out, runtime};
-use crate::gateway::practice::{Behaviour, Practice};
+use crate::{
+    config::ConfigError,
+    gateway::practice::{Behaviour, Practice},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct GatewayArgs {
@@ -49,11 +53,24 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         reset_per_mille: args.reset_per_mille,
         ..Behaviour::default()
     };
+    let shares = [args.fail_per_mille, args.invalid_per_mille, args.hang_per_mille];
+    if shares.iter().sum::<u32>() + args.reset_per_mille > 1_000 {
+        let what = "the --…-per-mille are shares of all requests: together at most 1000";
+        return Err(ConfigError(what.to_owned()).into());
+    }
+    let addresses = args.listen.to_socket_addrs();
+    let addresses: Vec<_> = addresses
+        .map_err(|error| {
+            let what = format!("--listen: `{}` is no address with a port: {error}", args.listen);
+            ConfigError(what)
+        })?
+        .collect();
     let practice = Practice::new(args.token.clone(), behaviour);
     // One thread is enough for it, and leaves the other cores to what is tried.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(&args.listen)
+        let mut stop = Stop::listen()?;
+        let listener = TcpListener::bind(&*addresses)
             .await
             .with_context(|| format!("--listen: {} cannot be listened on", args.listen))?;
         let address = listener.local_addr()?;
@@ -62,17 +79,29 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         ));
         tokio::select! {
             served = practice.serve(listener) => Ok(served?),
-            stopped = told_to_stop() => stopped,
+            () = stop.told() => Ok(()),
         }
     })
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+/// Ctrl-C and SIGTERM, heard from when this is made.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    pub(super) async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -206,6 +206,28 @@ async fn a_mailing_is_told_all_of_its_faults_at_once() {
 }
 
 #[tokio::test]
+async fn an_id_may_be_a_word_that_a_route_ends_with() {
+    let node = Setup::new().start().await;
+    let import = json!({ "id": "import", "phone": "+79161112233" });
+    let made = node.client.post("/customers", &import).await.expect(201);
+    assert_eq!(node.client.get("/customers/import").await.expect(200), made);
+    let renamed = node
+        .client
+        .put("/customers/import", &customer("import", json!({ "name": "Им" })))
+        .await
+        .expect(200);
+    assert_eq!(node.client.get("/customers/import").await.expect(200), renamed);
+    node.client.delete("/customers/import").await.expect(204);
+    node.client.get("/customers/import").await.problem(404, "not_found");
+    node.mail("preview", json!({ "start": later() })).await;
+    assert_eq!(node.client.get("/mailings/preview").await.expect(200)["id"], "preview");
+    let change = mailing("preview", json!({ "start": later(), "desc": "changed" }));
+    node.client.put("/mailings/preview", &change).await.expect(200);
+    node.client.delete("/mailings/preview").await.expect(204);
+    node.client.get("/mailings/preview").await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_mailing_that_has_not_started_may_change_in_everything_but_its_id() {
     let node = Setup::new().start().await;
     node.mail("plan", json!({ "start": later(), "desc": "old" })).await;

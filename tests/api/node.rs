@@ -126,6 +126,13 @@ async fn the_document_is_served_as_it_is_printed() {
 }
 
 #[tokio::test]
+async fn the_root_shows_the_way_to_the_documentation() {
+    let node = Setup::new().start().await;
+    let answer = node.client.get("/").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/docs"));
+}
+
+#[tokio::test]
 async fn methods_that_nobody_knows_are_one_series_of_the_metrics() {
     let node = Setup::new().start().await;
     for method in ["BREW", "PROPFIND", "PATCH", "get"] {

@@ -1,6 +1,9 @@
 //! `notty demo`: the whole thing in one command.
 
+use std::time::Duration;
+
 use super::run;
+use crate::support::{Process, eventually};
 
 #[test]
 fn the_demo_sends_to_all_customers_and_its_balance_is_right() {
@@ -71,5 +74,26 @@ fn a_demo_that_makes_no_sense_is_refused() {
         let ended = run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(about), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_demo_that_is_stopped_early_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for nodes in ["1", "3"] {
+        let mut command = crate::support::notty();
+        command.args(["demo", "--customers", "2000000", "--nodes", nodes]);
+        let (mut process, _) = Process::start(command.env("TMPDIR", dir.path()));
+        eventually("the import is under way", Duration::from_secs(20), async || {
+            process.lines().iter().any(|line| line.starts_with("data")).then_some(())
+        })
+        .await;
+        process.signal("INT");
+        let status = process.ended(Duration::from_secs(20)).await;
+        assert_eq!(status.code(), Some(1), "{:?}", process.lines());
+        let said = process.lines().join("\n");
+        assert!(said.contains("stopped before the balance"), "{said}");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).expect("a directory").collect();
+        assert!(left.is_empty(), "{nodes}: {left:?}");
     }
 }

@@ -88,5 +88,17 @@ fn flags_that_make_no_sense_are_refused() {
         assert!(ended.stderr.contains(args[0]), "{ended:?}");
     }
     let ended = run(&["gateway", "--listen", "nowhere"]);
-    assert!(ended.one_line(1).contains("--listen"), "{ended:?}");
+    assert!(ended.one_line(2).contains("--listen"), "{ended:?}");
+}
+
+#[test]
+fn shares_above_the_whole_and_addresses_that_are_none_are_refused() {
+    for (flags, thing) in [
+        (["--fail-per-mille", "600", "--reset-per-mille", "401"], "per-mille"),
+        (["--listen", "99999", "--latency-ms", "1"], "99999"),
+        (["--listen", "127.0.0.1:99999", "--latency-ms", "1"], "127.0.0.1:99999"),
+    ] {
+        let ended = run(&[&["gateway"][..], &flags].concat());
+        assert!(ended.one_line(2).contains(thing), "{ended:?}");
+    }
 }

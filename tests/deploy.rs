@@ -1,0 +1,137 @@
+//! What `deploy/` has: manifests that Kubernetes takes, and configuration that notty takes.
+
+use std::{path::PathBuf, process::Command};
+
+use serde_norway::{Value, from_str};
+
+use crate::support::{Ended, notty};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(path(name)).expect("it is there")
+}
+
+/// Documents of a file, references to other places put in.
+fn documents(name: &str) -> Vec<Value> {
+    let text = read(name);
+    let documents = text.split("\n---\n").map(|document| {
+        let mut value: Value = from_str(document).expect("YAML");
+        // Twice: what is merged in may have something merged in itself.
+        for _ in 0..2 {
+            value.apply_merge().expect("what is merged is a mapping");
+        }
+        value
+    });
+    documents.collect()
+}
+
+fn texts(value: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    value.as_mapping().expect("a mapping").iter().map(|(k, v)| (text(k), text(v))).collect()
+}
+
+/// The environment that a container gets, by name; what comes from elsewhere by its key there.
+fn environment(container: &Value) -> Vec<(String, String)> {
+    let list = container["env"].as_sequence().expect("a list");
+    let one = |entry: &Value| {
+        let from = &entry["valueFrom"];
+        let sources =
+            [&entry["value"], &from["secretKeyRef"]["key"], &from["fieldRef"]["fieldPath"]];
+        let value = sources.iter().find_map(|source| source.as_str()).expect("a source");
+        (entry["name"].as_str().expect("a name").to_owned(), value.to_owned())
+    };
+    list.iter().map(one).collect()
+}
+
+/// Whether notty takes this configuration.
+fn check(file: &str, environment: &[(String, String)]) -> Ended {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let config = dir.path().join("config.toml");
+    std::fs::write(&config, file).expect("written");
+    let mut command = notty();
+    command.args(["check-config", "--config"]).arg(&config);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    Ended::of(&mut command)
+}
+
+#[test]
+fn kubernetes_takes_the_manifests() {
+    let files = std::fs::read_dir(path("k8s")).expect("a directory");
+    let files: Vec<_> = files.map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(files.len(), 5, "{files:?}");
+    let mut command = Command::new("kubernetes-validate");
+    match command.arg("--strict").args(&files).output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => println!(
+            "SKIPPED: the manifests were not checked against the schemas of Kubernetes: \
+             kubernetes-validate: {error} (pip install kubernetes-validate)"
+        ),
+    }
+}
+
+#[test]
+fn each_pod_of_kubernetes_gets_a_configuration_that_is_right() {
+    let config = &documents("k8s/config.yaml")[0]["data"]["config.toml"];
+    let config = config.as_str().expect("a text");
+    let secrets = texts(&documents("k8s/secret.yaml")[0]["stringData"]);
+    let set = &documents("k8s/statefulset.yaml")[0];
+    let name = set["metadata"]["name"].as_str().expect("a name");
+    let container = &set["spec"]["template"]["spec"]["containers"][0];
+    for n in 0..set["spec"]["replicas"].as_u64().expect("a number") {
+        let pod = format!("{name}-{n}");
+        let filled = environment(container).into_iter().map(|(name, source)| {
+            let secret = secrets.iter().find(|(key, _)| *key == source);
+            let value = match source.as_str() {
+                "metadata.name" => pod.clone(),
+                _ => secret.map_or(source.clone(), |(_, secret)| secret.clone()),
+            };
+            (name, value)
+        });
+        let filled: Vec<_> = filled.collect();
+        let ended = check(config, &filled);
+        assert_eq!(ended.code, Some(0), "{pod}: {ended:?}");
+        // Each pod is one of those that the configuration names, at the address that it has.
+        let service = set["spec"]["serviceName"].as_str().expect("a name");
+        assert!(config.contains(&format!("peer = \"{pod}.{service}:7080\"")), "{pod}");
+    }
+}
+
+#[test]
+fn pods_get_longer_to_stop_than_a_stop_takes() {
+    for name in ["k8s/statefulset.yaml", "k8s/postmen.yaml"] {
+        let spec = &documents(name)[0]["spec"]["template"]["spec"];
+        assert!(spec["terminationGracePeriodSeconds"].as_u64() >= Some(20), "{name}");
+    }
+}
+
+#[test]
+fn each_service_of_compose_gets_a_configuration_that_is_right() {
+    let compose = &documents("compose.yaml")[0];
+    let services = compose["services"].as_mapping().expect("services");
+    let mut nodes = 0;
+    for (name, service) in services {
+        let name = name.as_str().expect("a name");
+        if name == "gateway" {
+            continue;
+        }
+        let environment = texts(&service["environment"]).into_iter().map(|(key, value)| {
+            let secret = "a-secret-of-this-test";
+            let value = value.replace("${NOTTY_CLUSTER_SECRET:-}", secret);
+            match value.split_once("${NOTTY_OPS_TOKEN") {
+                None => (key, value),
+                Some((before, rest)) => {
+                    let after = rest.split_once('}').expect("its end").1;
+                    (key, format!("{before}{secret}{after}"))
+                }
+            }
+        });
+        let environment: Vec<_> = environment.collect();
+        let ended = check("api.listen = \"0.0.0.0:8080\"\n", &environment);
+        assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+        nodes += usize::from(environment.iter().any(|(_, value)| value == name));
+    }
+    assert_eq!(nodes, 3, "three services are nodes of a cluster");
+}
