@@ -25,5 +25,6 @@ pub mod desk;
 pub mod gateway;
 pub mod metrics;
 pub mod postman;
+pub mod stand_in;
 
 pub mod cli;

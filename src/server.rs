@@ -27,6 +27,7 @@ const POSTMAN_STOP: Duration = Duration::from_secs(18);
 /// A running service.
 pub struct Server {
     node: Arc<Node>,
+    desk: Arc<NodeDesk>,
     address: SocketAddr,
     /// Told to stop first: what takes work in.
     stop_work: watch::Sender<bool>,
@@ -61,16 +62,16 @@ impl Server {
             PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
         let service: Arc<dyn Service> = office.clone();
         node.open_service(&service);
+        let desk = NodeDesk::new(
+            node.clone(),
+            office.clone(),
+            surroundings.clock.clone(),
+            Duration::from_millis(config.lease.ttl_ms),
+            &config.node.timezone,
+        );
         let postman = config.postman.enabled.then(|| {
-            let desk = NodeDesk::new(
-                node.clone(),
-                office.clone(),
-                surroundings.clock.clone(),
-                Duration::from_millis(config.lease.ttl_ms),
-                &config.node.timezone,
-            );
             let parts = PostmanParts {
-                desk,
+                desk: desk.clone(),
                 gateway: Arc::new(gateway),
                 clock: surroundings.clock.clone(),
                 metrics: metrics.sending.clone(),
@@ -93,7 +94,7 @@ impl Server {
             },
         };
         routes.set(api::router(parts));
-        Ok(Self { node, address, stop_work, stop_office, postman, api, office })
+        Ok(Self { node, desk, address, stop_work, stop_office, postman, api, office })
     }
 
     /// Where the API listens.
@@ -104,6 +105,11 @@ impl Server {
     /// The node.
     pub fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    /// Where postmen of this process ask.
+    pub fn desk(&self) -> Arc<NodeDesk> {
+        self.desk.clone()
     }
 
     /// Stops leasing, lets requests on their way end, hands back the rest, and closes cleanly.

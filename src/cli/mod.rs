@@ -7,11 +7,11 @@ mod cluster;
 mod demo;
 mod export;
 mod import;
+mod nodes;
 mod out;
 mod process;
 mod sample;
 mod serve;
-mod trio;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
