@@ -27,6 +27,7 @@ pub mod desk;
 pub mod gateway;
 pub mod metrics;
 pub mod postman;
+pub mod stand_in;
 
 pub mod backup;
 pub mod cli;

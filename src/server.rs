@@ -30,6 +30,8 @@ const POSTMAN_STOP: Duration = Duration::from_secs(18);
 /// A running service.
 pub struct Server {
     node: Arc<Node>,
+    /// Answers peers for as long as it is kept.
+    desk: Arc<NodeDesk>,
     address: SocketAddr,
     /// Told to stop first: what takes work in.
     stop_work: watch::Sender<bool>,
@@ -38,8 +40,6 @@ pub struct Server {
     postman: Option<JoinHandle<()>>,
     api: JoinHandle<()>,
     office: JoinHandle<()>,
-    /// Answers peers for as long as it is kept.
-    _desk: Arc<NodeDesk>,
 }
 
 impl Server {
@@ -97,7 +97,7 @@ impl Server {
             },
         };
         routes.set(api::router(parts));
-        Ok(Self { node, address, stop_work, stop_office, postman, api, office, _desk: desk })
+        Ok(Self { node, desk, address, stop_work, stop_office, postman, api, office })
     }
 
     /// Where the API listens.
@@ -108,6 +108,11 @@ impl Server {
     /// The node.
     pub fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    /// Where postmen of this process ask.
+    pub fn desk(&self) -> Arc<NodeDesk> {
+        self.desk.clone()
     }
 
     /// Stops leasing, lets requests on their way end, hands back the rest, and closes cleanly.

@@ -8,13 +8,13 @@ mod cluster;
 mod demo;
 mod export;
 mod import;
+mod nodes;
 mod out;
 mod postman;
 mod process;
 mod restore;
 mod sample;
 mod serve;
-mod trio;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};

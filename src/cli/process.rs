@@ -207,6 +207,8 @@ pub(super) struct Cost {
     pub(super) cpu_micros: u64,
     /// The most memory that it had, in bytes.
     pub(super) peak_bytes: u64,
+    /// The memory that it has, in bytes.
+    pub(super) memory_bytes: u64,
 }
 
 impl Cost {
@@ -218,11 +220,17 @@ impl Cost {
         let ticks: u64 =
             fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak =
-            peak.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        let bytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kb = line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse().ok());
+            kb.unwrap_or(0_u64) * 1024
+        };
         // A tick is a hundredth of a second on Linux, whatever the kernel's own clock does.
-        Self { cpu_micros: ticks * 10_000, peak_bytes: peak.unwrap_or(0) * 1024 }
+        Self {
+            cpu_micros: ticks * 10_000,
+            peak_bytes: bytes("VmHWM:"),
+            memory_bytes: bytes("VmRSS:"),
+        }
     }
 }
 
