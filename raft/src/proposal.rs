@@ -68,7 +68,7 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             tell_all(answers, &ProposeError::NoLeader);
             continue;
         }
-        let entry = Arc::new(Entry { at: stamp.now(), commands });
+        let entry = Arc::new(Entry { at: stamp.now().await, commands });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
                 in_flight.spawn(answer(receiver, answers));

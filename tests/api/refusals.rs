@@ -44,7 +44,6 @@ async fn send(
 async fn an_unknown_route_is_404() {
     let node = node().await;
     for path in [
-        "/",
         "/customer",
         "/customers/",
         "/customers/there/",
