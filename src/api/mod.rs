@@ -5,6 +5,7 @@
 //! without tokens, where it comes from; it waits for the position it asked for; the handler parses
 //! it whole or refuses it with all of its faults.
 
+mod backup;
 mod completion;
 mod customers;
 mod docs;
@@ -218,6 +219,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(messages::routes())
         .merge(stats::routes())
         .merge(node::routes())
+        .merge(backup::routes())
 }
 
 /// The whole API.

@@ -420,6 +420,12 @@ pub enum Rejection {
         /// Which.
         what: String,
     },
+    /// The mailing comes from a backup, and duplicates were not accepted.
+    #[error(
+        "the mailing comes from a backup, and whom it reached after that is not known: to send to \
+         those that it knows no message of, resume it with accept_duplicates: true"
+    )]
+    DuplicatesNotAccepted,
 }
 
 impl Command {
@@ -529,6 +535,7 @@ impl Rejection {
             Rejection::TooManyKeys => "too_many_keys",
             Rejection::Forgotten => "forgotten",
             Rejection::OutOfBounds { .. } => "out_of_bounds",
+            Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
         }
     }
 }

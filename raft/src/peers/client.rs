@@ -3,10 +3,14 @@
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{
     protocol::{Request, Response},
+    refusals::Refusals,
+    server,
     session::{Hello, Key, Session},
+    tls,
     transport::Transport,
 };
 
@@ -14,10 +18,12 @@ use super::{
 const OPEN: Duration = Duration::from_secs(2);
 /// Idle connections kept for one peer.
 const IDLE: usize = 64;
+/// For how long an idle connection is kept.
+const KEPT: Duration = Duration::from_secs(server::IDLE.as_secs() / 2);
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub enum CallError {
     /// Nothing of it was sent.
     #[error("{address} cannot be reached: {what}")]
     NotSent {
@@ -49,12 +55,14 @@ pub(crate) struct Peers {
     transport: Arc<dyn Transport>,
     key: Key,
     me: Mutex<Hello>,
-    idle: Mutex<HashMap<String, Vec<Session>>>,
+    idle: Mutex<HashMap<String, Vec<(Session, Instant)>>>,
+    refusals: Refusals,
 }
 
 impl Peers {
     pub(crate) fn new(transport: Arc<dyn Transport>, key: Key, me: Hello) -> Self {
-        Self { transport, key, me: Mutex::new(me), idle: Mutex::default() }
+        let (me, idle) = (Mutex::new(me), Mutex::default());
+        Self { transport, key, me, idle, refusals: Refusals::default() }
     }
 
     /// From now on this node is somebody else: it became a member.
@@ -81,20 +89,21 @@ impl Peers {
         };
         let late = || Err(io::ErrorKind::TimedOut.into());
         let opened = tokio::time::timeout(OPEN, opening).await.unwrap_or_else(|_| late());
-        opened.map_err(|error| CallError::NotSent {
-            address: address.to_owned(),
-            what: error.to_string(),
+        opened.map_err(|error| {
+            let error = tls::explained(&error);
+            self.refusals.tell_opened(address, &error);
+            CallError::NotSent { address: address.to_owned(), what: error.to_string() }
         })
     }
 
     async fn session(&self, address: &str) -> Result<Session, CallError> {
         loop {
             let kept = self.idle.lock().get_mut(address).and_then(Vec::pop);
-            let Some(mut kept) = kept else {
+            let Some((mut kept, since)) = kept else {
                 return self.open(address).await;
             };
-            // Otherwise the peer closed it meanwhile.
-            if kept.is_idle().await {
+            // Otherwise the peer closed it meanwhile, or is about to.
+            if since.elapsed() < KEPT && kept.is_idle().await {
                 return Ok(kept);
             }
         }
@@ -119,8 +128,9 @@ impl Peers {
         };
         let mut idle = self.idle.lock();
         let kept = idle.entry(address.to_owned()).or_default();
+        kept.retain(|(_, since)| since.elapsed() < KEPT);
         if kept.len() < IDLE {
-            kept.push(session);
+            kept.push((session, Instant::now()));
         }
         drop(idle);
         match answer {
