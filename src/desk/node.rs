@@ -134,7 +134,7 @@ impl NodeDesk {
         };
         let mut zones = self.zones.lock();
         zones.refresh(reader);
-        let window = record.spec.send_window.clone();
+        let window = record.spec.send_window;
         let closes = window.iter().flat_map(|window| {
             let open = zones.open(window, now);
             let closes = open.into_iter().map(|zone| (zone.0, zones.closes(window, zone, now)));
