@@ -57,4 +57,5 @@ rules! {
     what_is_over_is_counted_and_then_dropped: "retention";
     every_command_is_bounded: "budgets";
     a_snapshot_holds_the_whole_state: "snapshot";
+    a_nodes_number_and_disk_are_never_used_again: "nodes";
 }
