@@ -76,7 +76,7 @@ impl Server {
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            let post = post(postman_options(config), parts, work_stopped.clone());
+            let post = post(postman_options(config), parts, node.clone(), work_stopped.clone());
             watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
         });
         let office = until_told(office.run(office_stopped.clone()), office_stopped.clone());
@@ -184,20 +184,48 @@ async fn until_told(
     if is_told(&stop) { Ok(()) } else { Err("it returned".to_owned()) }
 }
 
-/// Runs the postman. That a newer one has its name is in order: there is one that sends.
+/// Runs the postman, but while the node is about to be taken out of the cluster: then it hands back
+/// what it has. That a newer one has its name is in order: there is one that sends.
 async fn post(
     options: PostmanOptions,
     parts: PostmanParts,
-    stop: watch::Receiver<bool>,
+    node: Arc<Node>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    match Postman::run(options, parts, stop).await {
-        Ok(()) => Ok(()),
-        Err(error @ PostmanError::Replaced) => {
-            tracing::error!("{error}; this node sends nothing more until it is started again");
-            Ok(())
+    let mut may_work = node.may_work();
+    while !is_told(&stop) {
+        let (stop_run, run_stopped) = watch::channel(false);
+        node.set_at_work(true);
+        let mut run = std::pin::pin!(Postman::run(options.clone(), parts.clone(), run_stopped));
+        let ended = tokio::select! {
+            ended = &mut run => Some(ended),
+            _ = stop.wait_for(|stop| *stop) => None,
+            _ = may_work.wait_for(|may_work| !may_work) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                stop_run.send_replace(true);
+                run.await
+            }
+        };
+        node.set_at_work(false);
+        match ended {
+            Ok(()) if is_told(&stop) => return Ok(()),
+            Ok(()) if *may_work.borrow() => return Err("it returned".to_owned()),
+            Ok(()) => {}
+            Err(error @ PostmanError::Replaced) => {
+                tracing::error!("{error}; this node sends nothing more until it is started again");
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
         }
-        Err(error) => Err(error.to_string()),
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = may_work.wait_for(|may_work| *may_work) => {}
+        }
     }
+    Ok(())
 }
 
 /// The cluster that is configured.

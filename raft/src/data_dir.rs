@@ -140,6 +140,11 @@ impl DataDir {
         save(&RealFiles, &self.path.join("identity"), identity)
     }
 
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the log lies.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")

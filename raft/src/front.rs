@@ -12,8 +12,8 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use notty_storage::query;
 use openraft::SnapshotMeta as Meta;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
@@ -31,6 +31,8 @@ use crate::{
     types::{NodeId, Peer, Raft, Snapshot, SnapshotFile, Vote},
 };
 
+/// How long writing down an invitation may take: less than who invites waits for the answer.
+const KEEP: Duration = Duration::from_millis(1_500);
 /// How long the next piece of a snapshot may take to come.
 const CHUNK_TIME: Duration = Duration::from_secs(20);
 
@@ -43,7 +45,7 @@ pub trait Service: Send + Sync + 'static {
 /// The front of a node.
 pub(crate) struct Front {
     name: String,
-    identity: Mutex<Identity>,
+    identity: watch::Sender<Identity>,
     invitations: watch::Sender<Option<Invitation>>,
     raft: OnceLock<(Raft, Arc<Shared>)>,
     node: OnceLock<Weak<Node>>,
@@ -55,7 +57,7 @@ impl Front {
     pub(crate) fn new(name: &str, identity: Identity, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
-            identity: Mutex::new(identity),
+            identity: watch::Sender::new(identity),
             invitations: watch::Sender::new(None),
             raft: OnceLock::new(),
             node: OnceLock::new(),
@@ -71,7 +73,7 @@ impl Front {
 
     /// The node is this from now on.
     pub(crate) fn identify(&self, identity: &Identity) {
-        *self.identity.lock() = identity.clone();
+        self.identity.send_replace(identity.clone());
     }
 
     /// Raft runs from now on.
@@ -96,22 +98,49 @@ impl Front {
         metrics.membership_config.membership().get_node(&node).cloned()
     }
 
-    fn invited(&self, invitation: Invitation) -> Response {
-        let identity = self.identity.lock().clone();
+    /// Takes an invitation; says so only once it is written down, because the members count on this
+    /// node from then on.
+    async fn invited(&self, invitation: Invitation) -> Response {
+        let identity = self.identity.borrow().clone();
         let same = identity.cluster == invitation.cluster && identity.node == invitation.node;
         if !identity.cluster.is_empty() && !same {
             let what = "it belongs to another cluster already, or is another node of it; only an \
                         empty data directory can be taken in";
             return Response::Refused(what.to_owned());
         }
+        let (cluster, node) = (invitation.cluster.clone(), invitation.node);
         self.invitations.send_replace(Some(invitation));
-        Response::Welcome
+        let mut kept = self.identity.subscribe();
+        let kept = kept.wait_for(|now| now.cluster == cluster && now.node == node);
+        match tokio::time::timeout(KEEP, kept).await {
+            Ok(Ok(_)) => Response::Welcome,
+            _ => Response::Refused("it could not write the invitation down in time".to_owned()),
+        }
+    }
+
+    /// Whether a disk was let go, and is no member's. Its number is never given again, so that this
+    /// stays true for ever.
+    fn was_dismissed(&self, peer: &Hello) -> bool {
+        let Some(node) = peer.node else {
+            return false;
+        };
+        if self.member(node).is_some_and(|known| known.disk == peer.disk) {
+            return false;
+        }
+        self.raft.get().is_some_and(|(_, shared)| {
+            let view = shared.view();
+            let nodes = query::nodes::nodes(&view.read());
+            nodes.is_ok_and(|nodes| nodes.is_dismissed(&peer.disk))
+        })
     }
 
     async fn raft_request(&self, request: Request, session: &mut Session) -> Response {
-        let identity = self.identity.lock().clone();
+        let identity = self.identity.borrow().clone();
         if session.peer.node.is_none() || session.peer.cluster != identity.cluster {
             return Response::Refused("only members of its cluster may talk raft to it".into());
+        }
+        if spoken_for(&request).is_some_and(|node| Some(node) != session.peer.node) {
+            return Response::Refused("it takes no vote from anyone but who it is of".to_owned());
         }
         let Some((raft, shared)) = self.raft.get() else {
             return Response::Refused("it is not ready to talk raft".to_owned());
@@ -130,6 +159,13 @@ impl Front {
                     Ok(file) => install(raft, vote, meta, file).await,
                     Err(error) => Response::Refused(error.to_string()),
                 }
+            }
+            Request::Farewell => {
+                match self.node.get().and_then(Weak::upgrade) {
+                    Some(node) => node.peers.note_dismissal(),
+                    None => return Response::Refused("it is not ready yet".to_owned()),
+                }
+                Response::Retired
             }
             Request::Elect => match raft.trigger().elect().await {
                 Ok(()) => Response::Stands,
@@ -155,15 +191,18 @@ impl Front {
 
     async fn answer(&self, request: Request, session: &mut Session) -> Response {
         let not_yet = || Response::Refused("it is not ready yet".to_owned());
+        if self.was_dismissed(&session.peer) {
+            return Response::Dismissed;
+        }
         let node = self.node.get().and_then(Weak::upgrade);
         match request {
             Request::Identify => {
-                let identity = self.identity.lock().clone();
+                let identity = self.identity.borrow().clone();
                 let cluster = Some(identity.cluster).filter(|cluster| !cluster.is_empty());
                 let (name, disk) = (self.name.clone(), identity.disk);
                 Response::Standing(Standing { name, disk, cluster })
             }
-            Request::Form(invitation) | Request::Join(invitation) => self.invited(invitation),
+            Request::Form(invitation) | Request::Join(invitation) => self.invited(invitation).await,
             Request::Status => Response::Status(self.status()),
             Request::Propose(command) => match node {
                 Some(node) => Response::Proposed(node.propose_here(command).await),
@@ -180,24 +219,46 @@ impl Front {
                 Some(service) => Response::Service(service.call(bytes).await),
                 None => not_yet(),
             },
+            Request::Change(change) => match node {
+                Some(node) => Response::Changed(node.change_here(change).await),
+                None => not_yet(),
+            },
+            Request::Retire => match node {
+                Some(node) => {
+                    node.retire().await;
+                    Response::Retired
+                }
+                None => not_yet(),
+            },
             request => self.raft_request(request, session).await,
         }
     }
 }
 
+/// The node whose vote a request carries.
+fn spoken_for(request: &Request) -> Option<NodeId> {
+    let vote = match request {
+        Request::Append(request) => &request.vote,
+        Request::Vote(request) => &request.vote,
+        Request::Snapshot { vote, .. } => vote,
+        _ => return None,
+    };
+    vote.leader_id().voted_for()
+}
+
 impl Handler for Front {
     fn admit(&self, peer: &Hello) -> Result<(), String> {
-        let identity = self.identity.lock();
+        let identity = self.identity.borrow().clone();
         let strangers = !peer.cluster.is_empty()
             && !identity.cluster.is_empty()
             && peer.cluster != identity.cluster;
-        drop(identity);
         if strangers {
             return Err(format!("`{}` belongs to another cluster than this node", peer.name));
         }
         let known = peer.node.and_then(|node| self.member(node));
         match known {
-            Some(known) if known.disk != peer.disk => Err(format!(
+            // Who was dismissed is told so in answer to whatever it asks.
+            Some(known) if known.disk != peer.disk && !self.was_dismissed(peer) => Err(format!(
                 "`{}` came back with another disk than it was taken in with: remove it and add \
                  it anew",
                 peer.name

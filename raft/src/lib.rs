@@ -16,6 +16,7 @@
 //! `state_machine` applies entries and keeps snapshots; `proposal` gathers commands into entries;
 //! [`node`] puts it together.
 
+mod changes;
 pub mod clock;
 mod clocks;
 mod compaction;
@@ -38,7 +39,9 @@ mod state_machine;
 #[cfg(test)]
 mod suite;
 mod types;
+mod upkeep;
 
+pub use changes::{Change, ChangeError, Changed};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ProposeError};
 pub use front::Service;

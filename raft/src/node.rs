@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use crate::{
@@ -26,10 +27,11 @@ use crate::{
     data_dir::{DataDir, Identity},
     disk,
     error::{Error, ProposeError},
+    files::RealFiles,
     forming::{self, Became, Expected},
     front::{Front, Service},
     leadership::{self, Leadership},
-    log::LogOptions,
+    log::{Log, LogOptions},
     log_store::{LogStore, blocking},
     network::Network,
     peers::{
@@ -43,6 +45,7 @@ use crate::{
     snapshots::Position,
     state_machine::{Shared, StateMachine},
     types::{NodeId, Peer, Raft},
+    upkeep,
 };
 
 /// Between two heartbeats of a leader, in milliseconds.
@@ -141,7 +144,18 @@ pub struct ClusterOptions {
 pub struct Node {
     pub(crate) raft: Raft,
     pub(crate) identity: Identity,
-    peer: Peer,
+    /// This node as it is configured; the disk stands in the identity.
+    pub(crate) peer: Peer,
+    /// Whether it is configured to have peers.
+    pub(crate) has_peers: bool,
+    /// One change of the members at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Whether work may be taken on here.
+    pub(crate) may_work: watch::Sender<bool>,
+    /// Whether work is being done here.
+    pub(crate) at_work: watch::Sender<bool>,
+    /// Since when this node waits to be taken out.
+    pub(crate) retired: Mutex<Option<Instant>>,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     log: LogStore,
@@ -171,6 +185,7 @@ impl Node {
             (None, None) => data_dir.found()?,
             (None, Some(_)) => data_dir.prepare()?,
         };
+        let identity = settle(&data_dir, identity, &options)?;
         let front = Front::new(&options.peer.name, identity.clone(), options.clock.clone());
         let (peers, stop_peers) = open_peers(&identity, &front, &options).await?;
         let became = become_member(&data_dir, &front, &peers, &options, identity).await?;
@@ -207,6 +222,11 @@ impl Node {
             raft,
             identity,
             peer: options.peer,
+            has_peers: options.cluster.is_some(),
+            changing: tokio::sync::Mutex::default(),
+            may_work: watch::Sender::new(true),
+            at_work: watch::Sender::new(false),
+            retired: Mutex::default(),
             clock: options.clock,
             shared,
             log,
@@ -223,6 +243,7 @@ impl Node {
         });
         node.front.open_node(&node);
         tokio::spawn(catch_up(Arc::downgrade(&node)));
+        tokio::spawn(upkeep::run(Arc::downgrade(&node)));
         node
     }
 
@@ -242,14 +263,14 @@ impl Node {
 
     /// Calls the leader, which is another node, as long as it is known as the leader: one that hangs
     /// must not hold up what the next one could answer.
-    async fn call_leader(
+    pub(crate) async fn call_leader(
         &self,
         (leader, peer): &(NodeId, Peer),
         request: &Request,
         within: Duration,
     ) -> Result<Response, CallError> {
         tokio::select! {
-            answer = self.peers.call(&peer.peer, request, within) => answer,
+            answer = self.peers.call_member(peer, request, within) => answer,
             () = self.leads_no_more(*leader) => Err(CallError::Lost {
                 address: peer.peer.clone(),
                 what: "it is the leader no more".to_owned(),
@@ -528,6 +549,23 @@ struct Parts {
     stop_peers: watch::Sender<bool>,
 }
 
+/// Notes that a log has begun, where the process died before it could: a founder whose log holds
+/// the first members must not form the cluster once more, with disks that came later.
+fn settle(
+    data_dir: &DataDir,
+    mut identity: Identity,
+    options: &NodeOptions,
+) -> Result<Identity, Error> {
+    if !identity.formed && !identity.cluster.is_empty() {
+        let log = Log::open(Arc::new(RealFiles), &data_dir.log(), options.log)?;
+        if log.last().is_some() {
+            identity.formed = true;
+            data_dir.keep(&identity)?;
+        }
+    }
+    Ok(identity)
+}
+
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
     let Identity { cluster, node, disk, .. } = identity;
     let node = Some(*node).filter(|node| *node > 0);
@@ -547,7 +585,7 @@ async fn open_peers(
         return Ok((Arc::new(nobody), stop_peers));
     };
     let peers = Peers::new(cluster.transport.clone(), Key::new(&cluster.secret), me);
-    let peers = Arc::new(peers);
+    let peers = Arc::new(peers.knowing(&cluster.nodes));
     let listener = cluster.transport.listen(&cluster.listen).await;
     let listener =
         listener.map_err(|source| Error::Listen { address: cluster.listen.clone(), source })?;
@@ -570,8 +608,9 @@ async fn become_member(
     };
     let expected =
         Expected { me: options.peer.clone(), nodes: cluster.nodes.clone(), count: cluster.expect };
-    // A founder that died while it formed the cluster does it again.
-    let founding = !identity.formed && forming::is_founder(&expected);
+    // A founder that died while it formed the cluster does it again. Number 1 is never given to a
+    // node that was taken in later.
+    let founding = !identity.formed && identity.node == 1 && forming::is_founder(&expected);
     if !identity.cluster.is_empty() && !founding {
         return Ok(Became { identity, founders: None });
     }
@@ -592,12 +631,24 @@ async fn begin(
                     the log back, or restore a backup";
         return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
     }
+    let (alone, members) = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let mut voters = membership.voter_ids();
+        (voters.all(|voter| voter == identity.node), membership.nodes().count())
+    };
+    if options.cluster.is_none() && members > 1 {
+        let what = format!(
+            "belongs to a cluster of {members} nodes, and the configuration has no [cluster]: give \
+             it the one that it had"
+        );
+        return Err(Error::DataDir { path: data_dir.path().to_owned(), what });
+    }
     match founders {
         Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error),
-        // A node by itself need not wait for others to speak first.
-        _ if has_log && options.cluster.is_none() => {
-            raft.trigger().elect().await.map_err(raft_error)
-        }
+        // Who alone votes need not wait for others to speak first.
+        _ if has_log && alone => raft.trigger().elect().await.map_err(raft_error),
         _ => Ok(()),
     }
 }

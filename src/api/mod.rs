@@ -5,6 +5,7 @@
 //! without tokens, where it comes from; it waits for the position it asked for; the handler parses
 //! it whole or refuses it with all of its faults.
 
+mod cluster;
 mod completion;
 mod customers;
 mod docs;
@@ -198,6 +199,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(messages::routes())
         .merge(stats::routes())
         .merge(node::routes())
+        .merge(cluster::routes())
 }
 
 /// The whole API.

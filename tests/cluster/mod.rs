@@ -1,5 +1,8 @@
-//! Three nodes: they form a cluster, any of them answers, and the loss of one stops nothing.
+//! Several nodes: they form a cluster, any of them answers, the loss of one stops nothing, and they
+//! come and go.
 
 mod anywhere;
+mod changing;
 mod failover;
 mod forming;
+mod replacing;
