@@ -59,8 +59,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
 fn rpc_error(error: CallError) -> RpcError {
     match error {
-        CallError::NotSent { .. } => RPCError::Unreachable(Unreachable::new(&error)),
-        _ => RPCError::Network(NetworkError::new(&error)),
+        // Whoever refuses is asked again after a pause, too: it may not be ready yet.
+        CallError::NotSent { .. } | CallError::Refused { .. } => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
+        CallError::Lost { .. } => RPCError::Network(NetworkError::new(&error)),
     }
 }
 

@@ -414,6 +414,10 @@ impl Node {
 
     /// As the leader: the position that reflects all that was acknowledged so far.
     pub(crate) async fn read_index_here(&self) -> Result<u64, ProposeError> {
+        // openraft confirms with a majority, and would so renew the lease that has to run out.
+        if self.handing_over.load(Ordering::Acquire) {
+            return Err(ProposeError::NoLeader);
+        }
         match self.raft.get_read_log_id().await {
             Ok((read, applied)) => Ok(read.max(applied).map_or(0, |position| position.index)),
             Err(openraft::error::RaftError::Fatal(_)) => Err(ProposeError::Stopped),

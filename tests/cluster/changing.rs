@@ -54,7 +54,7 @@ async fn leave(cluster: &mut Cluster, n: usize, asked: usize) {
 
 #[tokio::test]
 async fn a_cluster_grows_from_one_to_five_and_back_while_it_sends() {
-    const CUSTOMERS: u64 = 15_000;
+    const CUSTOMERS: u64 = 6_000;
     let gateway = Gateway::with(&["--latency-ms", "100"]);
     let url = gateway.url();
     let shape = Shape { gateway: &url, concurrency: 16, ..Shape::default() };
