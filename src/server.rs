@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TransferError};
+use notty_raft::{
+    ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TransferError, log::LogOptions,
+};
 use notty_storage::{StoreOptions, model::PostmanName};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -56,6 +58,8 @@ impl Server {
         let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
         let node = open_node(config, address, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
+        let rounds = metrics.apply_rounds.clone();
+        node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
         let (stop_office, office_stopped) = watch::channel(false);
         let office =
             PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
@@ -267,7 +271,7 @@ async fn open_node(
         peer,
         cluster,
         store: StoreOptions::default(),
-        log: Default::default(),
+        log: LogOptions { compact_bytes: config.node.compact_bytes(), ..LogOptions::default() },
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
     };

@@ -7,12 +7,13 @@
 
 use std::{
     io::Write,
+    path::PathBuf,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::query;
+use notty_storage::{query, read_snapshot_marker};
 use openraft::SnapshotMeta as Meta;
 use tokio::sync::watch;
 
@@ -27,6 +28,7 @@ use crate::{
         server::{Handler, Handling},
         session::{Hello, Session},
     },
+    snapshots::Position,
     state_machine::Shared,
     types::{NodeId, Peer, Raft, Snapshot, SnapshotFile, Vote},
 };
@@ -291,7 +293,19 @@ async fn receive_snapshot(
         let written = blocking(|| file.write_all(&chunk).and_then(|()| file.sync_data()));
         written.map_err(Error::file(&path))?;
     }
-    Ok(SnapshotFile { path })
+    check_position(meta, path)
+}
+
+/// Checks that a snapshot is what it is said to be, before anything here is replaced by it.
+fn check_position(meta: &Meta<NodeId, Peer>, path: PathBuf) -> Result<SnapshotFile, Error> {
+    let marker = blocking(|| read_snapshot_marker(&path))?;
+    let position = Position::from_marker(Some(&marker))?;
+    let same = position.applied == meta.last_log_id && position.membership == meta.last_membership;
+    if same {
+        return Ok(SnapshotFile { path });
+    }
+    let what = "the snapshot that was received stands for another position than was said".into();
+    Err(Error::Damage { path, at: 0, what })
 }
 
 async fn install(

@@ -215,7 +215,12 @@ impl Node {
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
         let tasks = vec![
             tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
-            tokio::spawn(compaction::run(raft.clone(), log.clone(), shared.clone())),
+            tokio::spawn(compaction::run(
+                raft.clone(),
+                log.clone(),
+                shared.clone(),
+                options.log.compact_bytes,
+            )),
             tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp)),
         ];
         let node = Arc::new(Self {
@@ -501,6 +506,11 @@ impl Node {
             apply_micros: self.shared.apply_nanos.load(Ordering::Relaxed) / 1_000,
             members,
         }
+    }
+
+    /// Has somebody told how long each round of applying takes; only the first who asks.
+    pub fn observe_applying(&self, observer: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.shared.observer.set(Box::new(observer));
     }
 
     /// Has a snapshot written, and the log before it dropped.

@@ -7,9 +7,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use notty_storage::{Outcome, Store, StoreOptions, View, import_snapshot};
@@ -126,7 +127,12 @@ pub(crate) struct Shared {
     pub(crate) snapshot_bytes: AtomicU64,
     /// Nanoseconds spent applying.
     pub(crate) apply_nanos: AtomicU64,
+    /// Is told how long each round of applying took.
+    pub(crate) observer: OnceLock<Observer>,
 }
+
+/// Is told how long something took.
+pub(crate) type Observer = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// The state machine that openraft drives.
 pub(crate) struct StateMachine {
@@ -154,6 +160,7 @@ impl Shared {
             fatal,
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             apply_nanos: AtomicU64::new(0),
+            observer: OnceLock::new(),
         }))
     }
 
@@ -227,7 +234,11 @@ impl Shared {
         }
         drop(store);
         self.applied.send_replace(position);
-        self.apply_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let took = began.elapsed();
+        self.apply_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        if let Some(observer) = self.observer.get() {
+            observer(took);
+        }
         Ok(outcomes)
     }
 
