@@ -69,6 +69,9 @@ const READY_ANSWER: Duration = Duration::from_millis(500);
 const CLOSE: u64 = 1_000;
 /// Between two tries to find a leader that answers.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long a leader that hears of no majority still counts as one, in milliseconds: the others may
+/// have another by then.
+const MAJORITY_MS: u64 = 2_000;
 /// How long stopping waits for what was proposed.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -257,6 +260,13 @@ impl Node {
         self.leads.borrow().is_some() && !self.handing_over.load(Ordering::Acquire)
     }
 
+    /// Whether a majority has answered this leader lately; true where it does not lead. openraft 0.9
+    /// has a leader lead on that is cut off: what it would take could wait for ever.
+    fn hears_majority(&self) -> bool {
+        let since = self.raft.metrics().borrow().millis_since_quorum_ack;
+        since.is_none_or(|since| since <= MAJORITY_MS)
+    }
+
     /// Where the leader is, if there is one and it is another node.
     pub(crate) fn leader_elsewhere(&self) -> Option<(NodeId, Peer)> {
         let metrics = self.raft.metrics();
@@ -329,7 +339,7 @@ impl Node {
 
     /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
-        if self.handing_over.load(Ordering::Acquire) {
+        if self.handing_over.load(Ordering::Acquire) || !self.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
         let (answer, answered) = oneshot::channel();
@@ -444,7 +454,7 @@ impl Node {
     /// Whether it can serve: it has caught up, there is a leader, and its state is close to what
     /// that leader has.
     pub async fn is_ready(&self) -> bool {
-        let led = self.raft.metrics().borrow().current_leader.is_some();
+        let led = self.raft.metrics().borrow().current_leader.is_some() && self.hears_majority();
         self.has_caught_up() && led && self.is_close_to_leader().await
     }
 
@@ -493,7 +503,8 @@ impl Node {
             leader: metrics.current_leader == Some(*id),
         });
         let members: Vec<_> = members.collect();
-        let leader = members.iter().find(|member| member.leader);
+        let cut_off = metrics.millis_since_quorum_ack.is_some_and(|since| since > MAJORITY_MS);
+        let leader = members.iter().find(|member| member.leader && !cut_off);
         NodeStatus {
             name: self.peer.name.clone(),
             leader: leader.map(|member| member.peer.name.clone()),

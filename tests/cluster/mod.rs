@@ -3,6 +3,8 @@
 
 mod anywhere;
 mod changing;
+mod cut_off;
 mod failover;
 mod forming;
 mod replacing;
+mod snapshots;

@@ -6,10 +6,13 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Gateway, Process, eventually, node::SOON, notty};
+use super::{Client, Gateway, Network, Process, eventually, in_namespace, node::SOON, notty};
 
 /// What all nodes of a test know.
 pub const SECRET: &str = "a secret of the tests only";
+
+/// The token of APIs that do not listen on loopback.
+const TOKEN: &str = "token-of-the-tests";
 
 /// Some nodes of one cluster.
 pub struct Cluster {
@@ -26,6 +29,8 @@ pub struct Member {
     process: Option<Process>,
     config: PathBuf,
     home: PathBuf,
+    /// The network namespace that it runs in.
+    namespace: Option<String>,
 }
 
 /// How a cluster is configured.
@@ -62,10 +67,28 @@ impl Cluster {
 
     /// So many nodes, not started yet.
     pub fn of(count: usize, shape: Shape<'_>) -> Self {
-        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let addresses = free_addresses(2 * count);
         let (peers, apis) = addresses.split_at(count);
-        let places = peers.iter().cloned().zip(apis.iter().cloned()).collect();
+        Self::at_places(peers.iter().cloned().zip(apis.iter().cloned()).collect(), shape)
+    }
+
+    /// Nodes on a network of their own, not started yet.
+    pub fn over(network: &Network, shape: Shape<'_>) -> Self {
+        let token = format!(
+            "{}[[api.tokens]]\nname = \"test\"\ntoken = \"{TOKEN}\"\nrole = \"admin\"\n",
+            shape.more
+        );
+        let mut cluster = Self::at_places(network.places(), Shape { more: &token, ..shape });
+        for (n, member) in cluster.members.iter_mut().enumerate() {
+            member.client = member.client.with_token(TOKEN);
+            member.namespace = Some(network.namespace(n));
+        }
+        cluster
+    }
+
+    fn at_places(places: Vec<(String, String)>, shape: Shape<'_>) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let count = places.len();
         let mut cluster = Self { members: Vec::new(), dir, places };
         cluster.members = (0..count).map(|n| cluster.member(n, count, shape)).collect();
         cluster
@@ -115,7 +138,7 @@ impl Cluster {
         );
         std::fs::write(&config, text).expect("written");
         let client = Client::new(&format!("http://{api}"));
-        Member { name, client, process: None, config, home }
+        Member { name, client, process: None, config, home, namespace: None }
     }
 
     /// Three nodes that have formed a cluster and can serve.
@@ -197,7 +220,10 @@ impl Cluster {
 impl Member {
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        let mut command = notty();
+        let mut command = match &self.namespace {
+            Some(namespace) => in_namespace(namespace),
+            None => notty(),
+        };
         command.current_dir(&self.home).args(["serve", "--config"]).arg(&self.config);
         command
     }

@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod gateway;
+mod network;
 mod node;
 mod process;
 mod wait;
@@ -13,6 +14,7 @@ mod wait;
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, SECRET, Shape};
 pub use gateway::Gateway;
+pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
 pub use process::{Ended, Process, notty};
 pub use wait::eventually;
