@@ -26,6 +26,8 @@ pub mod error;
 pub mod files;
 mod forming;
 mod front;
+#[cfg(test)]
+mod intruders;
 mod leadership;
 pub mod log;
 mod log_store;

@@ -40,7 +40,7 @@ async fn a_node_that_missed_a_whole_mailing_catches_up_by_snapshot() {
     let node = cluster.members[leader].client.clone();
     for part in 0..4 {
         let count = MESSAGES / 4;
-        let csv = sample_csv(part * count + 1, count);
+        let csv = sample_csv(part * count + 1, (part + 1) * count);
         node.upload("/customers/import", "text/csv", csv).await.expect(200);
     }
     node.post("/mailings", &mailing("m", json!({}))).await.expect(201);
