@@ -271,7 +271,7 @@ async fn open_node(
         peer,
         cluster,
         store: StoreOptions::default(),
-        log: LogOptions { compact_bytes: config.node.compact_bytes(), ..LogOptions::default() },
+        log: LogOptions::compacting(config.node.compact_bytes()),
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
     };

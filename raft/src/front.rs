@@ -9,7 +9,7 @@ use std::{
     io::Write,
     path::PathBuf,
     sync::{Arc, OnceLock, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -282,6 +282,7 @@ async fn receive_snapshot(
     bytes: u64,
 ) -> Result<SnapshotFile, Error> {
     let path = shared.snapshot_aside(&meta.snapshot_id);
+    let began = Instant::now();
     let mut file = std::fs::File::create(&path).map_err(Error::file(&path))?;
     let mut left = bytes;
     while left > 0 {
@@ -293,6 +294,8 @@ async fn receive_snapshot(
         let written = blocking(|| file.write_all(&chunk).and_then(|()| file.sync_data()));
         written.map_err(Error::file(&path))?;
     }
+    let (ms, index) = (began.elapsed().as_millis() as u64, meta.last_log_id.map(|id| id.index));
+    tracing::info!(bytes, index, ms, "snapshot received from the leader");
     check_position(meta, path)
 }
 

@@ -10,7 +10,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use notty_storage::{Outcome, Store, StoreOptions, View, import_snapshot};
@@ -213,7 +213,7 @@ impl Shared {
     }
 
     fn apply(&self, entries: Vec<LogEntry>) -> Result<Vec<Vec<Outcome>>, Error> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let mut store = self.store.lock();
         let mut position = self.applied.borrow().clone();
         let mut outcomes = Vec::with_capacity(entries.len());
@@ -243,7 +243,7 @@ impl Shared {
     }
 
     fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
-        let place = self.state_dir.fresh();
+        let (place, began) = (self.state_dir.fresh(), Instant::now());
         let built = import_snapshot(&file.path, &place, self.options.clone())?;
         let position = Position::from_marker(built.marker().as_deref())?;
         let hash = built.hash();
@@ -265,6 +265,8 @@ impl Shared {
         drop(store);
         let old = before.path().to_owned();
         drop(before);
+        let (ms, index) = (began.elapsed().as_millis() as u64, position.index());
+        tracing::info!(bytes, index, ms, "snapshot installed");
         self.applied.send_replace(position);
         self.state_dir.remove(&old)
     }

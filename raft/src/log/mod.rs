@@ -58,6 +58,15 @@ pub struct LogOptions {
     pub compact_bytes: u64,
 }
 
+impl LogOptions {
+    /// The usual ones, but for how much log calls for a snapshot; a segment is no longer than that,
+    /// because it goes as a whole.
+    pub fn compacting(compact_bytes: u64) -> Self {
+        let segment_bytes = SEGMENT_BYTES.min(compact_bytes);
+        Self { segment_bytes, compact_bytes, ..Self::default() }
+    }
+}
+
 impl Default for LogOptions {
     fn default() -> Self {
         Self {
