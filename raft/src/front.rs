@@ -3,7 +3,8 @@
 //! It is there before the node belongs to a cluster: then it answers who it is and takes an
 //! invitation. Once raft runs, openraft's messages, forwarded commands and reads go to it. Whoever
 //! speaks for a cluster must be of this one, and a member must have the disk it was taken in with:
-//! a node that lost its disk never votes again under its old number.
+//! a node that lost its disk never votes again under its old number. A postman by itself is no
+//! member: of this node it gets what the service above has for postmen, and nothing else.
 
 use std::{
     io::Write,
@@ -38,10 +39,19 @@ const KEEP: Duration = Duration::from_millis(1_500);
 /// How long the next piece of a snapshot may take to come.
 const CHUNK_TIME: Duration = Duration::from_secs(20);
 
+/// Who calls the service above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A node of the same cluster.
+    Node,
+    /// A postman by itself, by its name.
+    Postman(String),
+}
+
 /// What the service above answers to calls that it alone understands.
 pub trait Service: Send + Sync + 'static {
-    /// Answers one call.
-    fn call(&self, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>>;
+    /// Answers one call; what a postman may ask is for the service to say.
+    fn call(&self, caller: Caller, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>>;
 }
 
 /// The front of a node.
@@ -136,11 +146,20 @@ impl Front {
         })
     }
 
-    async fn raft_request(&self, request: Request, session: &mut Session) -> Response {
-        let identity = self.identity.borrow().clone();
-        if session.peer.node.is_none() || session.peer.cluster != identity.cluster {
-            return Response::Refused("only members of its cluster may talk raft to it".into());
+    /// Who a peer is to this node's cluster; none: a stranger, or a node that is not taken in yet.
+    fn caller(&self, peer: &Hello) -> Option<Caller> {
+        let identity = self.identity.borrow();
+        if identity.cluster.is_empty() || peer.cluster != identity.cluster {
+            return None;
         }
+        match peer.node {
+            Some(_) => Some(Caller::Node),
+            None if peer.disk.is_empty() => Some(Caller::Postman(peer.name.clone())),
+            None => None,
+        }
+    }
+
+    async fn raft_request(&self, request: Request, session: &mut Session) -> Response {
         if spoken_for(&request).is_some_and(|node| Some(node) != session.peer.node) {
             return Response::Refused("it takes no vote from anyone but who it is of".to_owned());
         }
@@ -191,12 +210,35 @@ impl Front {
         }
     }
 
+    /// Whether this peer may ask this.
+    fn may_ask(peer: &Hello, caller: Option<&Caller>, request: &Request) -> bool {
+        match request {
+            Request::Identify | Request::Status => true,
+            // Nodes invite before they belong to the cluster themselves.
+            Request::Form(_) | Request::Join(_) => !peer.disk.is_empty(),
+            Request::Service(_) => caller.is_some(),
+            Request::Propose(_)
+            | Request::ReadIndex
+            | Request::Append(_)
+            | Request::Vote(_)
+            | Request::Snapshot { .. }
+            | Request::Change(_)
+            | Request::Retire
+            | Request::Farewell
+            | Request::Elect => caller == Some(&Caller::Node),
+        }
+    }
+
     async fn answer(&self, request: Request, session: &mut Session) -> Response {
         let not_yet = || Response::Refused("it is not ready yet".to_owned());
         if self.was_dismissed(&session.peer) {
             return Response::Dismissed;
         }
         let node = self.node.get().and_then(Weak::upgrade);
+        let caller = self.caller(&session.peer);
+        if !Self::may_ask(&session.peer, caller.as_ref(), &request) {
+            return Response::Refused("only members of its cluster may ask this of it".to_owned());
+        }
         match request {
             Request::Identify => {
                 let identity = self.identity.borrow().clone();
@@ -217,9 +259,11 @@ impl Front {
                 }
                 None => not_yet(),
             },
-            Request::Service(bytes) => match self.service.get().and_then(Weak::upgrade) {
-                Some(service) => Response::Service(service.call(bytes).await),
-                None => not_yet(),
+            Request::Service(bytes) => match (self.service.get().and_then(Weak::upgrade), caller) {
+                (Some(service), Some(caller)) => {
+                    Response::Service(service.call(caller, bytes).await)
+                }
+                _ => not_yet(),
             },
             Request::Change(change) => match node {
                 Some(node) => Response::Changed(node.change_here(change).await),

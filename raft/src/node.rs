@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::{Action, Command, StoreOptions, Timestamp, View};
+use notty_storage::{Action, Command, ExportSummary, StoreOptions, Timestamp, View};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::{
@@ -44,6 +44,7 @@ use crate::{
     proposal::{self, Applied, WAITING_COMMANDS, Waiting},
     snapshots::Position,
     state_machine::{Shared, StateMachine},
+    take_in::{self, TakeIn},
     types::{NodeId, Peer, Raft},
     upkeep,
 };
@@ -174,7 +175,7 @@ pub struct Node {
     gatherer: Mutex<Option<JoinHandle<()>>>,
     tasks: Vec<JoinHandle<()>>,
     // Holds the directory's lock.
-    _data_dir: DataDir,
+    pub(crate) data_dir: DataDir,
 }
 
 impl Node {
@@ -212,6 +213,15 @@ impl Node {
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
         let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
+        let take_in = data_dir.is_restored().then(|| TakeIn {
+            raft: raft.clone(),
+            peers: peers.clone(),
+            me: identity.node,
+            mine: Peer { disk: identity.disk.clone(), ..options.peer.clone() },
+            cluster: identity.cluster.clone(),
+            expected: options.cluster.as_ref().map_or(Vec::new(), |cluster| cluster.nodes.clone()),
+            count: options.cluster.as_ref().map_or(1, |cluster| cluster.expect),
+        });
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
         let stamp = Stamp::new(options.clock.clone());
@@ -247,11 +257,14 @@ impl Node {
             stop_peers,
             gatherer: Mutex::new(Some(gatherer)),
             tasks,
-            _data_dir: data_dir,
+            data_dir,
         });
         node.front.open_node(&node);
         tokio::spawn(catch_up(Arc::downgrade(&node)));
         tokio::spawn(upkeep::run(Arc::downgrade(&node)));
+        if let Some(take_in) = take_in {
+            tokio::spawn(take_in::run(take_in, Arc::downgrade(&node)));
+        }
         node
     }
 
@@ -529,6 +542,14 @@ impl Node {
         self.raft.trigger().snapshot().await.map_err(raft_error)
     }
 
+    pub(crate) fn copy_aside(&self) -> Result<(std::fs::File, ExportSummary), Error> {
+        self.shared.copy_aside()
+    }
+
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
     /// Marks the state suspect: the next start rebuilds it from snapshot and log.
     pub fn mark_suspect(&self) {
         self.shared.mark_suspect();
@@ -689,7 +710,7 @@ async fn catch_up(node: Weak<Node>) {
     node.caught_up.store(true, Ordering::Release);
     if !node.identity.formed {
         let identity = Identity { formed: true, ..node.identity.clone() };
-        if let Err(error) = blocking(|| node._data_dir.keep(&identity)) {
+        if let Err(error) = blocking(|| node.data_dir.keep(&identity)) {
             tracing::error!(%error, "the identity could not be written");
         }
         node.front.identify(&identity);

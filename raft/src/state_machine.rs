@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use notty_storage::{Outcome, Store, StoreOptions, View, import_snapshot};
+use notty_storage::{Export, ExportSummary, Outcome, Store, StoreOptions, View, import_snapshot};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
 };
@@ -123,6 +123,8 @@ pub(crate) struct Shared {
     state_dir: StateDir,
     options: StoreOptions,
     fatal: Fatal,
+    /// One export at a time: they share what captures changes.
+    exporting: Mutex<()>,
     /// Bytes of the last snapshot.
     pub(crate) snapshot_bytes: AtomicU64,
     /// Nanoseconds spent applying.
@@ -158,6 +160,7 @@ impl Shared {
             state_dir,
             options,
             fatal,
+            exporting: Mutex::new(()),
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             apply_nanos: AtomicU64::new(0),
             observer: OnceLock::new(),
@@ -283,7 +286,23 @@ impl Shared {
     }
 
     fn write_snapshot(&self, name: &str, aside: &Path) -> Result<Snapshot, Error> {
-        let mut export = self.store.lock().begin_export(aside)?;
+        let exporting = self.exporting.lock();
+        let export = self.store.lock().begin_export(aside)?;
+        let summary = self.run_export(export)?;
+        drop(exporting);
+        let flusher = self.store.lock().flusher();
+        flusher.flush()?;
+        let position = Position::from_marker(Some(&summary.marker))?;
+        self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
+        let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
+        tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
+        Ok(self.snapshots.present(&kept))
+    }
+}
+
+impl Shared {
+    /// Copies the state while applying goes on, and ends between two entries.
+    fn run_export(&self, mut export: Export) -> Result<ExportSummary, Error> {
         let copied = loop {
             match export.copy_some() {
                 Ok(true) => {}
@@ -296,15 +315,22 @@ impl Shared {
             store.abandon_export();
             return Err(error.into());
         }
-        let summary = store.end_export(export)?;
-        let flusher = store.flusher();
-        drop(store);
-        flusher.flush()?;
-        let position = Position::from_marker(Some(&summary.marker))?;
-        self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
-        let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
-        tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
-        Ok(self.snapshots.present(&kept))
+        Ok(store.end_export(export)?)
+    }
+
+    /// A copy of the state as it is, in a file that has no name: whoever breaks off, nothing is left
+    /// behind. A disk without room for it is no fault of the node.
+    pub(crate) fn copy_aside(&self) -> Result<(std::fs::File, ExportSummary), Error> {
+        let _exporting = self.exporting.lock();
+        let path = self.snapshots.aside(&uuid::Uuid::new_v4().simple().to_string());
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.read(true).write(true).create_new(true).open(&path);
+        let file = opened.map_err(Error::file(&path))?;
+        RealFiles.remove(&path).map_err(Error::file(&path))?;
+        let written = file.try_clone().map_err(Error::file(&path))?;
+        let export = self.store.lock().begin_export_into(written, &path)?;
+        let summary = self.run_export(export)?;
+        Ok((file, summary))
     }
 }
 

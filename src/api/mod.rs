@@ -5,6 +5,7 @@
 //! without tokens, where it comes from; it waits for the position it asked for; the handler parses
 //! it whole or refuses it with all of its faults.
 
+mod backup;
 mod cluster;
 mod completion;
 mod customers;
@@ -200,6 +201,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(stats::routes())
         .merge(node::routes())
         .merge(cluster::routes())
+        .merge(backup::routes())
 }
 
 /// The whole API.

@@ -109,6 +109,11 @@ impl Client {
         json(self.send(request).await?).await
     }
 
+    /// Streams a body down; no time limit, because it may be of any size.
+    pub(super) async fn download(&self, path: &str) -> anyhow::Result<Response> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
     /// Whether the node is ready.
     pub(super) async fn is_ready(&self) -> bool {
         let request = self.request(Method::GET, "/readyz").timeout(Duration::from_secs(1));

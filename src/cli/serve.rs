@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{LogArgs, runtime};
+use super::{LogArgs, process::make_room_for_files, runtime};
 use crate::{
     api::CONNECTIONS, config::Config, server::Server, surroundings::Surroundings, telemetry,
 };
@@ -46,7 +46,7 @@ impl ServeArgs {
         if let Some(listen) = &self.listen {
             config.api.listen.clone_from(listen);
         }
-        config.check()?;
+        config.check_node()?;
         Ok(config)
     }
 }
@@ -54,31 +54,16 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = args.config()?;
     telemetry::init(args.log.log_format);
-    make_room_for_files(&config);
+    let concurrency = config.gateway.concurrency;
+    make_room_for_files(&[
+        ("gateway.concurrency", concurrency),
+        ("the API", CONNECTIONS),
+        ("the data", OWN_FILES),
+    ]);
     let runtime = runtime()?;
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(THREADS_STOP);
     served
-}
-
-/// Lets the process open as many files as it may: the usual soft limit of 1,024 is for programs
-/// from long ago, and fewer than a busy node needs.
-fn make_room_for_files(config: &Config) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it is refused, the limit that there is counts.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let limit = getrlimit(Resource::Nofile).current;
-    let needed = config.gateway.concurrency + CONNECTIONS + OWN_FILES;
-    if limit.is_some_and(|limit| limit < needed as u64) {
-        tracing::warn!(
-            "the process may open {} files, and up to {needed} may be needed (gateway.concurrency \
-             {}, the API {CONNECTIONS}, the data {OWN_FILES}); raise its limit (ulimit -n, \
-             LimitNOFILE)",
-            limit.unwrap_or_default(),
-            config.gateway.concurrency,
-        );
-    }
 }
 
 /// Starts a server; none if a signal came before it stood.

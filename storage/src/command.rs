@@ -438,6 +438,12 @@ pub enum Rejection {
         /// Which.
         what: String,
     },
+    /// The mailing comes from a backup, and duplicates were not accepted.
+    #[error(
+        "the mailing comes from a backup, and whom it reached after that is not known: to send to \
+         those that it knows no message of, resume it with accept_duplicates: true"
+    )]
+    DuplicatesNotAccepted,
     /// The node was taken out of the cluster before.
     #[error(
         "this node was removed from the cluster before; it can come back with an empty data \
@@ -543,6 +549,7 @@ impl Rejection {
             Rejection::TooManyKeys => "too_many_keys",
             Rejection::Forgotten => "forgotten",
             Rejection::OutOfBounds { .. } => "out_of_bounds",
+            Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
             Rejection::NodeDismissed => "node_removed",
         }
     }

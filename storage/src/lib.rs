@@ -11,7 +11,7 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`] and [`snapshot`] keep it.
+//! [`store`], [`snapshot`] and [`restore`] keep it.
 
 pub mod apply;
 pub mod changes;
@@ -24,6 +24,7 @@ pub mod limits;
 pub mod model;
 pub mod query;
 pub mod records;
+pub mod restore;
 pub mod snapshot;
 pub mod source;
 pub mod store;
@@ -31,6 +32,9 @@ pub mod store;
 pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
 pub use model::Timestamp;
-pub use snapshot::{Export, ExportSummary, import_snapshot, read_snapshot_marker};
+pub use restore::{begin_anew, restore_snapshot};
+pub use snapshot::{
+    Contents, Export, ExportSummary, import_snapshot, inspect_snapshot, read_snapshot_marker,
+};
 pub use source::Source;
 pub use store::{Flusher, Reader, Store, StoreOptions, View};

@@ -2,9 +2,13 @@
 //! come and go.
 
 mod anywhere;
+mod backup;
 mod changing;
 mod cut_off;
 mod failover;
 mod forming;
+mod peers;
+mod postmen;
 mod replacing;
 mod snapshots;
+mod tls;

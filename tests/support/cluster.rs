@@ -26,6 +26,8 @@ pub struct Cluster {
 pub struct Member {
     pub name: String,
     pub client: Client,
+    /// Where its peers reach it.
+    pub peer: String,
     process: Option<Process>,
     config: PathBuf,
     home: PathBuf,
@@ -52,7 +54,7 @@ impl Default for Shape<'_> {
 }
 
 /// Addresses that were free a moment ago.
-fn free_addresses(count: usize) -> Vec<String> {
+pub fn free_addresses(count: usize) -> Vec<String> {
     // Held together, so that none is given twice.
     let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
     let held: Vec<_> = (0..count).map(bind).collect();
@@ -138,7 +140,8 @@ impl Cluster {
         );
         std::fs::write(&config, text).expect("written");
         let client = Client::new(&format!("http://{api}"));
-        Member { name, client, process: None, config, home, namespace: None }
+        let peer = self.places[n].0.clone();
+        Member { name, client, peer, process: None, config, home, namespace: None }
     }
 
     /// Three nodes that have formed a cluster and can serve.
@@ -211,6 +214,11 @@ impl Cluster {
         agreed.unwrap_or_else(|_| panic!("not within {within:?}: the nodes agree: {last:#?}"))
     }
 
+    /// Where peers reach the members.
+    pub fn peers(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.peer.clone()).collect()
+    }
+
     /// A directory that goes with the test.
     pub fn dir(&self) -> &std::path::Path {
         self.dir.path()
@@ -264,6 +272,13 @@ impl Member {
         std::fs::write(&self.config, text.replace(from, to)).expect("written");
     }
 
+    /// The line of its configuration that begins so.
+    pub fn line(&self, begins: &str) -> String {
+        let text = std::fs::read_to_string(&self.config).expect("read");
+        let line = text.lines().find(|line| line.starts_with(begins));
+        line.unwrap_or_else(|| panic!("no `{begins}` in {text}")).to_owned()
+    }
+
     /// A JSON answer, if there is one with status 200 soon.
     pub async fn try_get(&self, path: &str) -> Option<Value> {
         let request = self.client.request(Method::GET, path).timeout(Duration::from_secs(2));
@@ -280,6 +295,12 @@ impl Member {
         if tokio::time::timeout(within, looking).await.is_err() {
             panic!("{} is not ready within {within:?}: {:#?}", self.name, lines());
         }
+    }
+
+    /// How many lines of its log hold something.
+    pub fn count_lines(&self, what: &str) -> usize {
+        let lines = self.process.as_ref().map(Process::lines).unwrap_or_default();
+        lines.iter().filter(|line| line.contains(what)).count()
     }
 
     /// Waits until it says something in its log.

@@ -3,11 +3,14 @@
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     protocol::{Request, Response},
+    refusals::Refusals,
+    server,
     session::{Hello, Key, Session},
+    tls,
     transport::Transport,
 };
 use crate::types::Peer;
@@ -16,10 +19,12 @@ use crate::types::Peer;
 const OPEN: Duration = Duration::from_secs(2);
 /// Idle connections kept for one peer.
 const IDLE: usize = 64;
+/// For how long an idle connection is kept.
+const KEPT: Duration = Duration::from_secs(server::IDLE.as_secs() / 2);
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub enum CallError {
     /// Nothing of it was sent.
     #[error("{address} cannot be reached: {what}")]
     NotSent {
@@ -51,7 +56,8 @@ pub(crate) struct Peers {
     transport: Arc<dyn Transport>,
     key: Key,
     me: Mutex<Hello>,
-    idle: Mutex<HashMap<String, Vec<Session>>>,
+    idle: Mutex<HashMap<String, Vec<(Session, Instant)>>>,
+    refusals: Refusals,
     routes: Routes,
     /// Whether a peer said that this node was taken out of the cluster.
     dismissed: watch::Sender<bool>,
@@ -75,7 +81,8 @@ impl Routes {
 impl Peers {
     pub(crate) fn new(transport: Arc<dyn Transport>, key: Key, me: Hello) -> Self {
         let (me, idle, routes) = (Mutex::new(me), Mutex::default(), Routes::default());
-        Self { transport, key, me, idle, routes, dismissed: watch::Sender::new(false) }
+        let (refusals, dismissed) = (Refusals::default(), watch::Sender::new(false));
+        Self { transport, key, me, idle, refusals, routes, dismissed }
     }
 
     /// The same, knowing where nodes are configured to be.
@@ -119,25 +126,26 @@ impl Peers {
         };
         let late = || Err(io::ErrorKind::TimedOut.into());
         let opened = tokio::time::timeout(OPEN, opening).await.unwrap_or_else(|_| late());
-        opened.map_err(|error| CallError::NotSent {
-            address: address.to_owned(),
-            what: error.to_string(),
+        opened.map_err(|error| {
+            let error = tls::explained(&error);
+            self.refusals.tell_opened(address, &error);
+            CallError::NotSent { address: address.to_owned(), what: error.to_string() }
         })
     }
 
     async fn session(&self, address: &str, member: Option<&Peer>) -> Result<Session, CallError> {
         loop {
             let kept = self.idle.lock().get_mut(address).and_then(Vec::pop);
-            let Some(mut kept) = kept else {
+            let Some((mut kept, since)) = kept else {
                 let opened = self.open(address).await?;
                 return match member.map_or(Ok(()), |member| self.check(&opened.peer, member)) {
                     Ok(()) => Ok(opened),
                     Err(what) => Err(CallError::NotSent { address: address.to_owned(), what }),
                 };
             };
-            // Otherwise the peer closed it meanwhile, or has become somebody else.
+            // Otherwise the peer closed it meanwhile, is about to, or has become somebody else.
             let same = member.is_none_or(|member| self.check(&kept.peer, member).is_ok());
-            if same && kept.is_idle().await {
+            if same && since.elapsed() < KEPT && kept.is_idle().await {
                 return Ok(kept);
             }
         }
@@ -212,8 +220,9 @@ impl Peers {
         };
         let mut idle = self.idle.lock();
         let kept = idle.entry(address.to_owned()).or_default();
+        kept.retain(|(_, since)| since.elapsed() < KEPT);
         if kept.len() < IDLE {
-            kept.push(session);
+            kept.push((session, Instant::now()));
         }
         drop(idle);
         match answer {

@@ -43,7 +43,8 @@ pub(crate) enum Request {
     Status,
     /// Stand for election: the leader hands over.
     Elect,
-    /// For the service above, which alone knows what it means.
+    /// For the service above, which alone knows what it means. The only call, but for `Identify`
+    /// and `Status`, that a postman by itself may make.
     Service(Vec<u8>),
     /// Change the cluster, as the leader.
     Change(Change),

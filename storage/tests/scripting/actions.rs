@@ -120,7 +120,14 @@ impl World {
                 spec: spec(line, self.old_spec(line.word(0)?)?)?,
             },
             "pause" => Action::PauseMailing { id: id()? },
-            "resume" => Action::ResumeMailing { id: id()?, accept_duplicates: false },
+            "resume" => Action::ResumeMailing {
+                id: id()?,
+                accept_duplicates: match line.words.get(1).map(String::as_str) {
+                    None => false,
+                    Some("accepting") => true,
+                    Some(other) => return Err(format!("resume m accepting, not {other}")),
+                },
+            },
             "cancel" => Action::CancelMailing { id: id()? },
             "drop" => Action::DeleteMailing { id: id()? },
             "start" => Action::StartMailing { mailing: mailing()? },
