@@ -1,5 +1,7 @@
 //! What a snapshot costs whoever applies meanwhile.
 
+#![allow(clippy::print_stdout, reason = "a test that measures says what it found")]
+
 use std::{
     sync::{
         Arc, Mutex,

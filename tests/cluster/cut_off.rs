@@ -60,7 +60,6 @@ async fn cut_off(the_leader: bool) {
         (answer.status == 503).then(|| answer.problem(503, "no_leader"))
     })
     .await;
-    println!("refused after {:?}: {unknown:?}", since.elapsed());
     // Of what was under way when it was cut off, nobody knows.
     assert!(unknown.iter().all(|status| [503, 504].contains(status)), "{unknown:?}");
     alone.get("/customers/customer-3").await.expect(200);
@@ -80,13 +79,14 @@ async fn cut_off(the_leader: bool) {
     let stats = cluster.agree("m", Duration::from_secs(120)).await;
     let tally = gateway.tally().await;
     assert_eq!(tally["duplicates"], 0, "{tally} {stats}");
-    assert_eq!(total(&stats), CUSTOMERS, "{stats}");
+    // The write that nobody knew of may have been taken after all, and its customer came to match.
+    let late = others.get("/customers/late").await.status == 200;
+    assert_eq!(total(&stats), CUSTOMERS + u64::from(late), "{stats}");
     let doubt = stats["unconfirmed"].as_u64().expect("a count");
-    println!("{stats}");
     assert!(doubt <= CONCURRENCY as u64, "{stats}");
     eventually("it takes writes again", Duration::from_secs(20), async || {
         let status = alone.post("/customers", &customer).await.status;
-        // The first one, that nobody knew of, may have been taken after all.
+        // The first one may have been taken after all.
         [201, 409].contains(&status.as_u16()).then_some(())
     })
     .await;

@@ -154,8 +154,10 @@ impl Peers {
     /// Whether who answers is that member: another node at its address, or another disk under its
     /// name, must get nothing that is meant for it.
     fn check(&self, there: &Hello, member: &Peer) -> Result<(), String> {
-        let cluster = &self.me.lock().cluster;
-        match there.disk == member.disk && there.cluster == *cluster {
+        if there.cluster != self.me.lock().cluster {
+            return Err(format!("`{}` is there, which belongs to another cluster", there.name));
+        }
+        match there.disk == member.disk {
             true => Ok(()),
             false => Err(format!(
                 "`{}` is there, with another disk than `{}` was taken in with",
