@@ -85,11 +85,20 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// The time zone of customers without one, an IANA name.
     pub timezone: String,
+    /// Log since the last snapshot from which a new one is written, in MiB.
+    pub compact_log_mb: u64,
+}
+
+impl NodeConfig {
+    /// The same in bytes.
+    pub fn compact_bytes(&self) -> u64 {
+        self.compact_log_mb * 1024 * 1024
+    }
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { data_dir: "data".into(), timezone: "UTC".into() }
+        Self { data_dir: "data".into(), timezone: "UTC".into(), compact_log_mb: 64 }
     }
 }
 
@@ -395,6 +404,7 @@ impl Config {
         if self.node.data_dir.as_os_str().is_empty() {
             return fault("node.data_dir", "a directory is needed, like `data`".to_owned());
         }
+        within("node.compact_log_mb", self.node.compact_log_mb, 1..=65_536)?;
         self.check_api()?;
         self.cluster.as_ref().map_or(Ok(()), Self::check_cluster)?;
         if !(0.0..=36_500.0).contains(&self.retention.finished_days) {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use notty_raft::{
     ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TlsFiles, TlsTransport, TransferError,
-    Transport,
+    Transport, log::LogOptions,
 };
 use notty_storage::{StoreOptions, model::PostmanName};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -62,6 +62,8 @@ impl Server {
         let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
         let node = open_node(config, address, transport, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
+        let rounds = metrics.apply_rounds.clone();
+        node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
         let (stop_office, office_stopped) = watch::channel(false);
         let office =
             PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
@@ -79,6 +81,7 @@ impl Server {
             let post = post(
                 postman_options(config, &node.identity().cluster),
                 parts,
+                node.clone(),
                 work_stopped.clone(),
             );
             watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
@@ -218,20 +221,48 @@ async fn until_told(
     if is_told(&stop) { Ok(()) } else { Err("it returned".to_owned()) }
 }
 
-/// Runs the postman. That a newer one has its name is in order: there is one that sends.
+/// Runs the postman, but while the node is about to be taken out of the cluster: then it hands back
+/// what it has. That a newer one has its name is in order: there is one that sends.
 async fn post(
     options: PostmanOptions,
     parts: PostmanParts,
-    stop: watch::Receiver<bool>,
+    node: Arc<Node>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    match Postman::run(options, parts, stop).await {
-        Ok(()) => Ok(()),
-        Err(error @ PostmanError::Replaced) => {
-            tracing::error!("{error}; this node sends nothing more until it is started again");
-            Ok(())
+    let mut may_work = node.may_work();
+    while !is_told(&stop) {
+        let (stop_run, run_stopped) = watch::channel(false);
+        node.set_at_work(true);
+        let mut run = std::pin::pin!(Postman::run(options.clone(), parts.clone(), run_stopped));
+        let ended = tokio::select! {
+            ended = &mut run => Some(ended),
+            _ = stop.wait_for(|stop| *stop) => None,
+            _ = may_work.wait_for(|may_work| !may_work) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                stop_run.send_replace(true);
+                run.await
+            }
+        };
+        node.set_at_work(false);
+        match ended {
+            Ok(()) if is_told(&stop) => return Ok(()),
+            Ok(()) if *may_work.borrow() => return Err("it returned".to_owned()),
+            Ok(()) => {}
+            Err(error @ PostmanError::Replaced) => {
+                tracing::error!("{error}; this node sends nothing more until it is started again");
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
         }
-        Err(error) => Err(error.to_string()),
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = may_work.wait_for(|may_work| *may_work) => {}
+        }
     }
+    Ok(())
 }
 
 /// The cluster that is configured.
@@ -274,7 +305,7 @@ async fn open_node(
         peer,
         cluster,
         store: StoreOptions::default(),
-        log: Default::default(),
+        log: LogOptions::compacting(config.node.compact_bytes()),
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
     };

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The version of the layout that this binary reads and writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The name of the identity while a backup is being restored.
 const RESTORING: &str = "identity.restoring";
@@ -209,6 +209,11 @@ impl DataDir {
     /// Writes whose it is; the names of log, snapshots and state survive a crash from then on too.
     pub fn keep(&self, identity: &Identity) -> Result<(), Error> {
         save(&RealFiles, &self.path.join("identity"), identity)
+    }
+
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the log lies.

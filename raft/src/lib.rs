@@ -17,6 +17,7 @@
 //! [`node`] puts it together; [`backup`] and [`restore`] carry a state out and into a new cluster.
 
 pub mod backup;
+mod changes;
 pub mod clock;
 mod clocks;
 mod compaction;
@@ -26,6 +27,8 @@ pub mod error;
 pub mod files;
 mod forming;
 mod front;
+#[cfg(test)]
+mod intruders;
 mod leadership;
 pub mod log;
 mod log_store;
@@ -42,7 +45,9 @@ mod state_machine;
 mod suite;
 mod take_in;
 mod types;
+mod upkeep;
 
+pub use changes::{Change, ChangeError, Changed};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ProposeError};
 pub use front::{Caller, Service};

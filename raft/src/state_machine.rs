@@ -7,9 +7,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use notty_storage::{Export, ExportSummary, Outcome, Store, StoreOptions, View, import_snapshot};
@@ -130,7 +131,12 @@ pub(crate) struct Shared {
     prepared: Mutex<Option<Snapshot>>,
     /// Nanoseconds spent applying.
     pub(crate) apply_nanos: AtomicU64,
+    /// Is told how long each round of applying took.
+    pub(crate) observer: OnceLock<Observer>,
 }
+
+/// Is told how long something took.
+pub(crate) type Observer = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// The state machine that openraft drives.
 pub(crate) struct StateMachine {
@@ -160,6 +166,7 @@ impl Shared {
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             prepared: Mutex::default(),
             apply_nanos: AtomicU64::new(0),
+            observer: OnceLock::new(),
         }))
     }
 
@@ -212,7 +219,7 @@ impl Shared {
     }
 
     fn apply(&self, entries: Vec<LogEntry>) -> Result<Vec<Vec<Outcome>>, Error> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let mut store = self.store.lock();
         let mut position = self.applied.borrow().clone();
         let mut outcomes = Vec::with_capacity(entries.len());
@@ -233,12 +240,16 @@ impl Shared {
         }
         drop(store);
         self.applied.send_replace(position);
-        self.apply_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let took = began.elapsed();
+        self.apply_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        if let Some(observer) = self.observer.get() {
+            observer(took);
+        }
         Ok(outcomes)
     }
 
     fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
-        let place = self.state_dir.fresh();
+        let (place, began) = (self.state_dir.fresh(), Instant::now());
         let built = import_snapshot(&file.path, &place, self.options.clone())?;
         let position = Position::from_marker(built.marker().as_deref())?;
         let hash = built.hash();
@@ -260,6 +271,8 @@ impl Shared {
         drop(store);
         let old = before.path().to_owned();
         drop(before);
+        let (ms, index) = (began.elapsed().as_millis() as u64, position.index());
+        tracing::info!(bytes, index, ms, "snapshot installed");
         self.applied.send_replace(position);
         self.state_dir.remove(&old)
     }

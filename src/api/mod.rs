@@ -6,6 +6,7 @@
 //! it whole or refuses it with all of its faults.
 
 mod backup;
+mod cluster;
 mod completion;
 mod customers;
 mod docs;
@@ -219,6 +220,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(messages::routes())
         .merge(stats::routes())
         .merge(node::routes())
+        .merge(cluster::routes())
         .merge(backup::routes())
 }
 

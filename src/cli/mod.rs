@@ -78,7 +78,7 @@ enum Command {
     Restore(restore::RestoreArgs),
     /// Follow a mailing until it is caught up or ends
     Watch(watch::WatchArgs),
-    /// Look at the cluster
+    /// Look at the cluster, and change it
     Cluster(cluster::ClusterArgs),
     /// Say whether a node can serve: status 0 if it can, 1 if not
     ///

@@ -17,6 +17,11 @@ const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that log, state, journal and runtime have open, generously.
 const OWN_FILES: usize = 128;
 
+/// What a node says that is a member no more.
+const REMOVED: &str = "this node was removed from the cluster and takes no part any more; to have it \
+                       taken in again, empty its data directory, start it, and run `notty cluster \
+                       add` for it";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
     /// The configuration; default: config.toml if it is there
@@ -93,9 +98,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         config.node.data_dir.display()
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let removed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = server.node().removed() => true,
+    };
+    let was_member = server.node().has_caught_up();
+    if removed {
+        tracing::warn!("{REMOVED}");
     }
     tracing::info!("stopping: requests on their way end, the rest is handed back");
     let stopping = tokio::time::timeout(STOP, server.stop());
@@ -108,6 +118,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
     }
     tracing::info!("stopped");
+    // A node that ended because it was removed did what was asked of it; one that was started
+    // although it was removed cannot do what it was started for.
+    anyhow::ensure!(!removed || was_member, REMOVED);
     Ok(())
 }
 

@@ -9,7 +9,8 @@
 //! | 2 | – | [`Numbers`]: counters of numbers given |
 //! | 3 | – | [`Totals`]: all messages by status |
 //! | 5 | kind, number | [`WordRecord`]: dictionary of tags, operators, zones |
-//! | 6 | block of 256 mailings | [`Stages`] |
+//! | 6 | – | [`Nodes`]: numbers given to nodes, disks dismissed |
+//! | 7 | block of 256 mailings | [`Stages`] |
 //! | 10 | block of 128 customers | [`CustomerColumns`] |
 //! | 11 | block of 128 customers | [`CustomerTexts`] |
 //! | 12 | block of 128 customers | id hashes, read once at start |
@@ -41,8 +42,8 @@ use crate::{
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
         CustomerTotals, DeletedBlock, Facets, Heads, Lease, MailingRecord, Members, Meta,
-        NodeReply, Numbers, OpenLeases, Postmen, Progress, Proposers, Reaches, Stages, Totals,
-        WordKind, WordRecord,
+        NodeReply, Nodes, Numbers, OpenLeases, Postmen, Progress, Proposers, Reaches, Stages,
+        Totals, WordKind, WordRecord,
     },
 };
 
@@ -108,8 +109,10 @@ keys! {
     3 TotalsKey -> Totals;
     /// A word of a dictionary.
     5 WordKey(kind: WordKind => [*kind as u8], number: u32 => number.to_be_bytes()) -> WordRecord;
+    /// Nodes admitted and dismissed.
+    6 NodesKey -> Nodes;
     /// The stages of a block of mailings.
-    6 StagesKey(block: u32 => block.to_be_bytes()) -> Stages;
+    7 StagesKey(block: u32 => block.to_be_bytes()) -> Stages;
     /// Columns of a block of customers.
     10 CustomerColumnsKey(block: u32 => block.to_be_bytes()) -> CustomerColumns;
     /// Texts of a block of customers.

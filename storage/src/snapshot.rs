@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 /// Leads every snapshot; the last byte is the version of the framing.
 const MAGIC: &[u8; 8] = b"nottysn\x01";
 /// Bytes of one chunk, about: the longest that applying may wait for an export.
-const CHUNK_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 32 * 1024;
 /// Bytes of one frame, at most: what a reader takes into memory at once. More becomes several.
 const FRAME_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes that a frame spends on each key and value beside their own: their lengths, at most.
@@ -198,13 +198,16 @@ impl Export {
             return Err(lost);
         }
         let chunk = self.read_chunk()?;
-        let Some((last, _)) = chunk.last() else {
-            return Ok(false);
-        };
-        self.next.clone_from(last);
-        self.next.push(0);
-        writer.copy(chunk)?;
-        if writer.unsynced < SYNC_BYTES {
+        let more = !chunk.is_empty();
+        if let Some((last, _)) = chunk.last() {
+            self.next.clone_from(last);
+            self.next.push(0);
+            writer.copy(chunk)?;
+        }
+        // At the end too: what is left for the last sync, under the lock of applying, is little.
+        if more && writer.unsynced < SYNC_BYTES {
+            // Whoever applies and waits goes first, before the next chunk.
+            MutexGuard::unlock_fair(writer);
             return Ok(true);
         }
         // Syncing under the lock would make applying wait for the disk.
@@ -214,7 +217,7 @@ impl Export {
         let path = writer.path.clone();
         drop(writer);
         file.sync_data().map_err(|source| Error::File { path, source })?;
-        Ok(true)
+        Ok(more)
     }
 
     fn read_chunk(&self) -> Result<Pairs, Error> {

@@ -6,15 +6,20 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Gateway, Process, eventually, node::SOON, notty};
+use super::{Client, Gateway, Network, Process, eventually, in_namespace, node::SOON, notty};
 
 /// What all nodes of a test know.
 pub const SECRET: &str = "a secret of the tests only";
+
+/// The token of APIs that do not listen on loopback.
+const TOKEN: &str = "token-of-the-tests";
 
 /// Some nodes of one cluster.
 pub struct Cluster {
     pub members: Vec<Member>,
     dir: Arc<TempDir>,
+    /// Peer and API address of each member.
+    places: Vec<(String, String)>,
 }
 
 /// A node of it, running or not.
@@ -26,6 +31,8 @@ pub struct Member {
     process: Option<Process>,
     config: PathBuf,
     home: PathBuf,
+    /// The network namespace that it runs in.
+    namespace: Option<String>,
 }
 
 /// How a cluster is configured.
@@ -57,34 +64,84 @@ pub fn free_addresses(count: usize) -> Vec<String> {
 impl Cluster {
     /// Three nodes, not started yet.
     pub fn new(shape: Shape<'_>) -> Self {
+        Self::of(3, shape)
+    }
+
+    /// So many nodes, not started yet.
+    pub fn of(count: usize, shape: Shape<'_>) -> Self {
+        let addresses = free_addresses(2 * count);
+        let (peers, apis) = addresses.split_at(count);
+        Self::at_places(peers.iter().cloned().zip(apis.iter().cloned()).collect(), shape)
+    }
+
+    /// Nodes on a network of their own, not started yet.
+    pub fn over(network: &Network, shape: Shape<'_>) -> Self {
+        let token = format!(
+            "{}[[api.tokens]]\nname = \"test\"\ntoken = \"{TOKEN}\"\nrole = \"admin\"\n",
+            shape.more
+        );
+        let mut cluster = Self::at_places(network.places(), Shape { more: &token, ..shape });
+        for (n, member) in cluster.members.iter_mut().enumerate() {
+            member.client = member.client.with_token(TOKEN);
+            member.namespace = Some(network.namespace(n));
+        }
+        cluster
+    }
+
+    fn at_places(places: Vec<(String, String)>, shape: Shape<'_>) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let addresses = free_addresses(6);
-        let (peers, apis) = addresses.split_at(3);
-        let mut nodes = String::new();
-        for (n, (peer, api)) in peers.iter().zip(apis).enumerate() {
-            nodes += &format!(
+        let count = places.len();
+        let mut cluster = Self { members: Vec::new(), dir, places };
+        cluster.members = (0..count).map(|n| cluster.member(n, count, shape)).collect();
+        cluster
+    }
+
+    /// One more node, not started yet; it knows of all that there are.
+    pub fn newcomer(&mut self, shape: Shape<'_>) -> usize {
+        let (n, addresses) = (self.members.len(), free_addresses(2));
+        self.places.push((addresses[0].clone(), addresses[1].clone()));
+        let member = self.member(n, n + 1, shape);
+        self.members.push(member);
+        n
+    }
+
+    /// Where a member's peers reach it.
+    pub fn peer_address(&self, n: usize) -> &str {
+        &self.places[n].0
+    }
+
+    /// The part of a configuration that makes a node member `n` of `count`.
+    pub fn section(&self, n: usize, count: usize) -> String {
+        let listen = &self.places[n].0;
+        let mut text = format!(
+            "[cluster]\nlisten = \"{listen}\"\nsecret = \"{SECRET}\"\nname = \"notty-{n}\"\n\
+             expect = {count}\n"
+        );
+        for (n, (peer, api)) in self.places.iter().enumerate() {
+            text += &format!(
                 "[[cluster.nodes]]\nname = \"notty-{n}\"\npeer = \"{peer}\"\n\
                  api = \"http://{api}\"\n"
             );
         }
-        let member = |n: usize| {
-            let name = format!("notty-{n}");
-            let (listen, api) = (&peers[n], &apis[n]);
-            let home = dir.path().join(&name);
-            std::fs::create_dir(&home).expect("a directory");
-            let config = home.join("config.toml");
-            let Shape { gateway, concurrency, more } = shape;
-            let text = format!(
-                "[node]\ndata_dir = \"data\"\n[api]\nlisten = \"{api}\"\n[gateway]\n\
-                 url = \"{gateway}\"\nconcurrency = {concurrency}\n{more}\n[cluster]\n\
-                 listen = \"{listen}\"\nsecret = \"{SECRET}\"\nname = \"{name}\"\nexpect = 3\n{nodes}"
-            );
-            std::fs::write(&config, text).expect("written");
-            let client = Client::new(&format!("http://{api}"));
-            let peer = listen.clone();
-            Member { name, client, peer, process: None, config, home }
-        };
-        Self { members: (0..3).map(member).collect(), dir }
+        text
+    }
+
+    fn member(&self, n: usize, count: usize, shape: Shape<'_>) -> Member {
+        let name = format!("notty-{n}");
+        let api = &self.places[n].1;
+        let home = self.dir.path().join(&name);
+        std::fs::create_dir(&home).expect("a directory");
+        let config = home.join("config.toml");
+        let Shape { gateway, concurrency, more } = shape;
+        let text = format!(
+            "[node]\ndata_dir = \"data\"\n[api]\nlisten = \"{api}\"\n[gateway]\n\
+             url = \"{gateway}\"\nconcurrency = {concurrency}\n{more}\n{}",
+            self.section(n, count)
+        );
+        std::fs::write(&config, text).expect("written");
+        let client = Client::new(&format!("http://{api}"));
+        let peer = self.places[n].0.clone();
+        Member { name, client, peer, process: None, config, home, namespace: None }
     }
 
     /// Three nodes that have formed a cluster and can serve.
@@ -143,7 +200,7 @@ impl Cluster {
         let mut last = Vec::new();
         let agreeing = eventually("all nodes agree", within * 2, async || {
             last.clear();
-            for member in &self.members {
+            for member in self.members.iter().filter(|member| member.runs()) {
                 last.push(member.try_get(&path).await?);
             }
             let open: u64 = ["created", "sending", "failed"]
@@ -171,7 +228,10 @@ impl Cluster {
 impl Member {
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        let mut command = notty();
+        let mut command = match &self.namespace {
+            Some(namespace) => in_namespace(namespace),
+            None => notty(),
+        };
         command.current_dir(&self.home).args(["serve", "--config"]).arg(&self.config);
         command
     }
@@ -186,6 +246,13 @@ impl Member {
 
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("it runs")
+    }
+
+    /// Waits until it ends by itself; its exit status.
+    pub async fn ended(&mut self, within: Duration) -> Option<i32> {
+        let ended = self.process().ended(within).await;
+        self.process = None;
+        ended.code()
     }
 
     /// `kill -9`.

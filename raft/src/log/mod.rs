@@ -43,6 +43,9 @@ const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// nearly always just written.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+/// Bytes since the last snapshot from which a new one is worth it, unless told otherwise.
+const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
@@ -50,11 +53,27 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes of the latest entries kept in memory.
     pub cache_bytes: usize,
+    /// Bytes since the last snapshot from which a new one is written and the log before it dropped;
+    /// half of the snapshot, if that is more.
+    pub compact_bytes: u64,
+}
+
+impl LogOptions {
+    /// The usual ones, but for how much log calls for a snapshot; a segment is no longer than that,
+    /// because it goes as a whole.
+    pub fn compacting(compact_bytes: u64) -> Self {
+        let segment_bytes = SEGMENT_BYTES.min(compact_bytes);
+        Self { segment_bytes, compact_bytes, ..Self::default() }
+    }
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES, cache_bytes: CACHE_BYTES }
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+            cache_bytes: CACHE_BYTES,
+            compact_bytes: COMPACT_BYTES,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod expansion;
 mod leases;
 mod mailings;
 mod members;
+mod nodes;
 mod origin;
 mod restored;
 mod sweeps;
@@ -105,5 +106,7 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::RegisterProposer { node, incarnation } => {
             origin::register(changes, *node, *incarnation)
         }
+        Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
+        Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
     }
 }

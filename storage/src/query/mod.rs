@@ -9,6 +9,7 @@ pub mod filtered;
 pub mod leases;
 pub mod mailings;
 pub mod messages;
+pub mod nodes;
 pub mod stats;
 pub mod work;
 

@@ -148,6 +148,16 @@ impl World {
             "grant" => Action::Grant(self.grant(line)?),
             "report" => Action::Report(self.report(line)?),
             "run-out" => Action::ExpireLease { lease: line.lease()? },
+            "admit" => Action::AdmitNode {
+                name: line.word(0)?.to_owned(),
+                disk: line.word(1)?.to_owned(),
+                above: line.number("above", 0)? as u64,
+            },
+            "dismiss" => Action::DismissNode {
+                node: line.number("node", 1)? as u64,
+                name: line.word(0)?.to_owned(),
+                disk: line.word(1)?.to_owned(),
+            },
             "proposer" => Action::RegisterProposer {
                 node: line.number("node", 1)? as u64,
                 incarnation: line.number("incarnation", 0)? as u64,

@@ -39,6 +39,7 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
         Reply::Granted { mailing, expires_at, runs } => {
             format!("granted until {}:{}", expires_at.as_millis(), tokens(reader, *mailing, runs))
         }
+        Reply::Admitted { node } => format!("node {node}"),
         Reply::NothingYet => "nothing yet".to_owned(),
         Reply::Reported { accepted, repeated, conflicts } => {
             let ids = conflicts.iter().map(|id| whose(reader, id.mailing, id.position));
