@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     files::{Files, RealFiles, replace},
     log_store::blocking,
-    snapshots::{Position, Snapshots},
+    snapshots::{Kept, Position, Snapshots},
     types::{
         LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
     },
@@ -119,7 +119,7 @@ pub(crate) struct Shared {
     store: Mutex<Store>,
     view: RwLock<View>,
     applied: watch::Sender<Position>,
-    snapshots: Arc<Snapshots>,
+    pub(crate) snapshots: Arc<Snapshots>,
     state_dir: StateDir,
     options: StoreOptions,
     fatal: Fatal,
@@ -168,11 +168,6 @@ impl Shared {
             apply_nanos: AtomicU64::new(0),
             observer: OnceLock::new(),
         }))
-    }
-
-    /// Where a snapshot that is being received is written.
-    pub(crate) fn snapshot_aside(&self, id: &str) -> PathBuf {
-        self.snapshots.aside(id)
     }
 
     pub(crate) fn view(&self) -> View {
@@ -256,13 +251,8 @@ impl Shared {
         let bytes = std::fs::metadata(&file.path).map_err(Error::file(&file.path))?.len();
         let latest = self.snapshots.latest()?;
         if latest.is_none_or(|kept| kept.position.applied < position.applied) {
-            let aside = self.snapshots.aside(&meta.snapshot_id);
-            if aside != file.path {
-                std::fs::copy(&file.path, &aside).map_err(Error::file(&aside))?;
-                let copy = std::fs::File::open(&aside).map_err(Error::file(&aside))?;
-                copy.sync_all().map_err(Error::file(&aside))?;
-            }
-            self.snapshots.keep(&meta.snapshot_id, position.clone(), hash, bytes)?;
+            let (name, position) = (meta.snapshot_id.clone(), position.clone());
+            self.snapshots.keep_from(&file.path, Kept { name, position, hash, bytes })?;
         }
         self.state_dir.switch_to(&place)?;
         let mut store = self.store.lock();
@@ -410,8 +400,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, StorageError> {
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        Ok(Box::new(SnapshotFile { path: self.shared.snapshots.aside(&name) }))
+        Ok(Box::new(self.shared.snapshots.receiving()))
     }
 
     async fn install_snapshot(
