@@ -3,15 +3,34 @@
 use std::{collections::HashMap, time::Duration};
 
 use notty_storage::{
-    Reader, Timestamp,
+    Reader, Timestamp, limits,
     model::{MailingNumber, ZoneNumber},
     query::work::{self, OpenMailing},
 };
 
 use crate::zones::Zones;
 
-/// A mailing that has something to send now, and the zones in which it may (none: all).
-pub type Candidate = (MailingNumber, Option<Vec<ZoneNumber>>);
+/// A mailing that has something to send now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which.
+    pub mailing: MailingNumber,
+    /// The zones in which it may send; none: all.
+    pub zones: Option<Vec<ZoneNumber>>,
+    /// Messages that seem ready, counted up to what is asked for; some may not be.
+    pub ready: u64,
+}
+
+/// How far a grant looks: batches to take messages from, and batches to open in vain.
+///
+/// Nearly always what is asked for lies in two batches. A grant that may touch many fills an
+/// entry of the log by itself: so it may only where the last one found less than seemed ready.
+pub fn reach(is_scattered: bool) -> (u8, u8) {
+    match is_scattered {
+        true => (limits::LEASE_BATCHES, limits::GRANT_BARREN_BATCHES),
+        false => (4, 4),
+    }
+}
 
 /// Mailings tried for one ask, at most.
 const CANDIDATES: usize = 8;
@@ -38,8 +57,8 @@ pub fn candidates(
         let zones = window.map(|window| zones.open(window, now));
         let enough = u64::from(room.max(1));
         let ready = work::ready(reader, mailing, zones.as_deref(), now, enough);
-        if ready.is_ok_and(|ready| ready > 0) {
-            found.push((mailing.number, zones));
+        if let Ok(ready @ 1..) = ready {
+            found.push(Candidate { mailing: mailing.number, zones, ready });
         }
         if found.len() == CANDIDATES {
             break;

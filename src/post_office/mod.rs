@@ -95,15 +95,18 @@ struct Desk {
     turn: u64,
     /// Mailings whose last grant found nothing, until one more batch of theirs is asked for.
     barren: BTreeSet<MailingNumber>,
+    /// Mailings whose last grant found less than seemed ready: the next one looks further.
+    scattered: BTreeSet<MailingNumber>,
     /// Messages granted lately, for how far ahead to expand.
     pace: grants::Pace,
 }
 
 impl Desk {
-    /// A mailing has its turn.
-    fn serve(&mut self, mailing: MailingNumber) {
+    /// A mailing has its turn; how far the grant looks.
+    fn serve(&mut self, mailing: MailingNumber) -> (u8, u8) {
         self.turn += 1;
         self.served.insert(mailing, self.turn);
+        grants::reach(self.scattered.contains(&mailing))
     }
 }
 
@@ -116,6 +119,7 @@ impl PostOffice {
             served: HashMap::new(),
             turn: 0,
             barren: BTreeSet::new(),
+            scattered: BTreeSet::new(),
             pace: grants::Pace::default(),
         };
         Arc::new(Self { node, clock, options, desk: Mutex::new(desk), wake: Notify::new() })
@@ -222,19 +226,20 @@ impl PostOffice {
             return Ok(Some(granted));
         }
         let candidates = self.candidates(&ask);
-        for (mailing, zones) in candidates {
+        for grants::Candidate { mailing, zones, ready } in candidates {
             let now = self.clock.boot();
             let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
             let limit = self.desk.lock().budget.take(limit, now);
             if limit == 0 {
                 return Ok(None);
             }
-            self.desk.lock().serve(mailing);
+            let (batches, barren) = self.desk.lock().serve(mailing);
             let grant = Grant {
                 lease: ask.lease,
                 mailing,
                 limit,
-                batches: limits::LEASE_BATCHES,
+                batches,
+                barren,
                 zones,
                 ttl_ms: self.options.lease_ttl_ms,
                 gateway: ask.gateway,
@@ -261,11 +266,18 @@ impl PostOffice {
             let mut desk = self.desk.lock();
             let Some((mailing, runs, index)) = granted else {
                 desk.budget.give_back(limit);
-                desk.barren.insert(mailing);
+                // Only who looked as far as possible knows that there is nothing.
+                if !desk.scattered.insert(mailing) {
+                    desk.barren.insert(mailing);
+                }
                 continue;
             };
             desk.barren.remove(&mailing);
             let count: u16 = runs.iter().map(|run| run.len).sum();
+            match u64::from(count) < ready.min(limit.into()) {
+                true => desk.scattered.insert(mailing),
+                false => desk.scattered.remove(&mailing),
+            };
             desk.budget.give_back(limit.saturating_sub(count));
             desk.pace.note(count, self.clock.wall());
             return Ok(Some(Granted { lease: ask.lease, mailing, runs, index }));
@@ -300,12 +312,13 @@ impl PostOffice {
                 return Vec::new();
             }
         };
-        let Desk { zones, served, barren, .. } = &mut *desk;
+        let Desk { zones, served, barren, scattered, .. } = &mut *desk;
         let now = self.clock.wall();
         let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
         let open: BTreeSet<_> = open.iter().map(|mailing| mailing.number).collect();
         served.retain(|number, _| open.contains(number));
         barren.retain(|number| open.contains(number));
+        scattered.retain(|number| open.contains(number));
         ready
     }
 }

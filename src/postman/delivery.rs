@@ -249,7 +249,7 @@ impl Floor {
             settled.len()
         };
         // While there is work, results are read many at a time; the last ones at once.
-        if unread.is_multiple_of(NEWS) || self.waiting() == 0 {
+        if unread.is_multiple_of(NEWS) || self.ready.available_permits() == 0 {
             self.news.notify_one();
         }
     }
