@@ -64,8 +64,11 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
     for mailing in work::open_mailings(reader) {
         match expansion_due(mailing, &numbers) {
             Some(due) if due > now => next = next.min(due),
-            Some(_) if has_room(reader, mailing, now, policy)? => actions.push(expansion(mailing)),
-            _ => {}
+            Some(_) => {
+                let wanted = wanted(reader, mailing, now, policy)?;
+                actions.extend((wanted > 0).then(|| expansion(mailing, wanted)));
+            }
+            None => {}
         }
         actions.extend(sweep(mailing));
     }
@@ -125,34 +128,37 @@ fn expansion_due(mailing: &OpenMailing, numbers: &Numbers) -> Option<Timestamp> 
     }
 }
 
-/// Whether a mailing that is due to look at customers has too few messages ready.
-fn has_room(
+/// How many messages a mailing that is due to look at customers lacks.
+fn wanted(
     reader: &Reader<'_>,
     mailing: &OpenMailing,
     now: Timestamp,
     policy: &Policy<'_>,
-) -> Result<bool, Error> {
+) -> Result<u64, Error> {
     let record = &mailing.record;
     if record.ended.is_some() {
-        return Ok(true);
+        return Ok(u64::MAX);
     }
     if record.paused || record.spec.end <= now {
-        return Ok(false);
+        return Ok(0);
     }
     if policy.barren.contains(&mailing.number) {
-        return Ok(true);
+        return Ok(1);
     }
     let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
     let ready = work::ready(reader, mailing, zones.as_deref(), now, policy.ahead)?;
-    Ok(ready < policy.ahead)
+    Ok(policy.ahead.saturating_sub(ready))
 }
 
-fn expansion(mailing: &OpenMailing) -> Action {
+/// Expands so many messages in whole batches, as far as one command may.
+fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
+    let most = limits::EXPAND_MESSAGES as u64;
+    let limit = wanted.min(most).next_multiple_of(limits::BATCH_MESSAGES as u64);
     Action::Expand {
         mailing: mailing.number,
         cursor: mailing.progress.cursor,
         scan: SCAN,
-        limit: limits::BATCH_MESSAGES as u16,
+        limit: limit as u16,
     }
 }
 
@@ -242,6 +248,17 @@ mod tests {
     fn due_ms(mailing: &OpenMailing, customers: u32, changes: u64) -> Option<i64> {
         let numbers = Numbers { customers, changes, ..Numbers::default() };
         expansion_due(mailing, &numbers).map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn what_is_wanted_is_expanded_in_whole_batches_and_never_beyond_a_command() {
+        let limit = |wanted| match expansion(&running(0, None), wanted) {
+            Action::Expand { limit, .. } => usize::from(limit),
+            other => panic!("{other:?} expands nothing"),
+        };
+        assert_eq!(limit(1), limits::BATCH_MESSAGES);
+        assert_eq!(limit(limits::BATCH_MESSAGES as u64 + 1), 2 * limits::BATCH_MESSAGES);
+        assert_eq!(limit(u64::MAX), limits::EXPAND_MESSAGES);
     }
 
     #[test]

@@ -459,7 +459,7 @@ impl Postman {
             terms: terms.clone(),
             runs: parcel.runs.into(),
             unsettled: jobs.len(),
-            settled: HashSet::new(),
+            settled: HashSet::with_capacity(parcel.messages.len()),
             results: Vec::new(),
             report: None,
             reported_at: now,

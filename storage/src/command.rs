@@ -147,7 +147,7 @@ pub enum Action {
         cursor: Cursor,
         /// Customers to look at, at most.
         scan: u32,
-        /// Messages to make, at most.
+        /// Messages to make, at most: of several batches if they are in the order of customers.
         limit: u16,
     },
     /// The post office: settles messages of a mailing that is over.
@@ -275,6 +275,8 @@ pub struct Grant {
     pub limit: u16,
     /// Batches to take them from, at most.
     pub batches: u8,
+    /// Batches that may be opened in vain, at most.
+    pub barren: u8,
     /// Zones in which the mailing's window is open now; none: every zone.
     pub zones: Option<Vec<ZoneNumber>>,
     /// How long the lease lasts, in milliseconds.
@@ -490,15 +492,16 @@ impl Action {
             Action::CreateMailing { spec, .. } | Action::UpdateMailing { spec, .. } => {
                 Cost { bytes: 1_600 + spec.text.len() + spec.desc.len(), ..Cost::default() }
             }
-            Action::Expand { scan, .. } => Cost { customers: *scan, batches: 1, bytes: 0 },
+            Action::Expand { scan, limit, .. } => {
+                let batches = u32::from(*limit).div_ceil(limits::BATCH_MESSAGES as u32).max(1);
+                Cost { customers: *scan, batches, bytes: 0 }
+            }
             Action::SweepDeleted { batches: n }
             | Action::SweepMailing { batches: n, .. }
             | Action::FoldMailing { batches: n, .. }
             | Action::PurgeMailing { batches: n, .. } => batches(*n),
             Action::DeleteCustomer { .. } => batches(limits::SWEEP_MAILINGS),
-            Action::Grant(grant) => {
-                batches(u32::from(grant.batches) + u32::from(limits::GRANT_BARREN_BATCHES))
-            }
+            Action::Grant(grant) => batches(u32::from(grant.batches) + u32::from(grant.barren)),
             Action::ExpireLease { .. } => batches(limits::LEASE_BATCHES.into()),
             Action::Report(report) => report.cost(),
             Action::TrimChanges { blocks } => {

@@ -72,6 +72,9 @@ pub const SWEEP_MAILINGS: u32 = 50;
 pub const LEASE_MESSAGES: u16 = 1_000;
 /// Batches that one lease may take messages from, at most.
 pub const LEASE_BATCHES: u8 = 50;
+/// Messages that one command expands, at most: a few batches, so that a sending that is faster than
+/// the log is not held up by one entry a batch.
+pub const EXPAND_MESSAGES: usize = 4 * BATCH_MESSAGES;
 /// Batches that one grant may open in vain, at most: heads promise more than there is where zones
 /// share a bit, where a message is due in a closed zone only, or waits for another gateway. Apart
 /// from those it takes from, so that they hide nobody; as many, so that a grant stays bounded.

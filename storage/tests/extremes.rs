@@ -102,6 +102,7 @@ fn grant(n: u64) -> Grant {
         mailing: MailingNumber(1),
         limit: 1,
         batches: 1,
+        barren: 1,
         zones: None,
         ttl_ms: 1_000,
         gateway: 1,
@@ -157,6 +158,7 @@ fn no_grant_is_too_large() {
             let wide = Grant {
                 limit: number as u16,
                 batches: number as u8,
+                barren: number as u8,
                 zones: Some(vec![ZoneNumber(0), ZoneNumber(number as u16)]),
                 ttl_ms: number,
                 gateway: number,

@@ -136,13 +136,14 @@ fn check_number(postman: &Postman, open: &OpenLeases, lease: LeaseId) -> Result<
 
 fn check_bounds(grant: &Grant) -> Result<(), Rejection> {
     let messages = (1..=LEASE_MESSAGES).contains(&grant.limit);
-    let batches = (1..=LEASE_BATCHES).contains(&grant.batches);
+    let batches = (1..=LEASE_BATCHES).contains(&grant.batches)
+        && (1..=GRANT_BARREN_BATCHES).contains(&grant.barren);
     if messages && batches && grant.ttl_ms <= LEASE_TTL_MS {
         return Ok(());
     }
     let what = format!(
-        "a lease has 1 to {LEASE_MESSAGES} messages of 1 to {LEASE_BATCHES} batches, for at most \
-         {LEASE_TTL_MS} ms"
+        "a lease has 1 to {LEASE_MESSAGES} messages of 1 to {LEASE_BATCHES} batches, 1 to \
+         {GRANT_BARREN_BATCHES} opened in vain, for at most {LEASE_TTL_MS} ms"
     );
     Err(Rejection::OutOfBounds { what })
 }
@@ -181,7 +182,7 @@ fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Res
         let Some(stopped) = search.through(changes, edit, batches)? else {
             continue;
         };
-        if search.barren >= GRANT_BARREN_BATCHES {
+        if search.barren >= grant.barren {
             edit.progress.skip = Some((stopped, at));
             search.picked.learnt = true;
         }
@@ -211,7 +212,7 @@ impl<'g> Search<'g> {
     fn is_over(&self) -> bool {
         self.picked.count >= self.grant.limit
             || self.fruitful >= self.grant.batches
-            || self.barren >= GRANT_BARREN_BATCHES
+            || self.barren >= self.grant.barren
     }
 
     /// Takes what is ready in some batches; the batch before which it stopped, if it did.

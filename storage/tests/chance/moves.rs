@@ -233,6 +233,7 @@ fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
         mailing: running_mailing(dice, table),
         limit: 1 + dice.below(6) as u16,
         batches: 1 + dice.below(4) as u8,
+        barren: 1 + dice.below(4) as u8,
         zones,
         ttl_ms: 10 + dice.below(150),
         gateway: 1 + dice.below(8) / 7,

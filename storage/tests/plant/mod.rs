@@ -126,6 +126,7 @@ impl World {
             mailing,
             limit: BATCH_MESSAGES as u16,
             batches: ENTRY_BATCHES as u8,
+            barren: ENTRY_BATCHES as u8,
             zones: None,
             ttl_ms: 60_000,
             gateway: 1,
