@@ -22,9 +22,12 @@ fn measured(record: &Value, figures: &[&str]) {
 }
 
 #[test]
-fn dispatch_is_measured_beside_the_bare_client() {
-    let found = record(&["dispatch", "--customers", "3000", "--rounds", "1"]);
-    measured(&found, &["rate", "bare_rate", "ratio", "peak_memory_mb", "disk_mb"]);
+fn dispatch_is_measured_beside_the_bare_client_on_one_node_and_on_three() {
+    for nodes in ["1", "3"] {
+        let size = ["--nodes", nodes, "--customers", "3000", "--rounds", "1"];
+        let found = record(&[&["dispatch"][..], &size].concat());
+        measured(&found, &["rate", "bare_rate", "ratio", "peak_memory_mb", "disk_mb"]);
+    }
 }
 
 #[test]
