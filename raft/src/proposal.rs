@@ -4,10 +4,10 @@
 //! while the entries before it were being written: that is the group commit. An entry has a
 //! budget; what does not fit waits for the next one.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use notty_storage::{Command, Cost, Entry, Outcome, Reply, limits};
-use openraft::{error::ClientWriteError, raft::ClientWriteResponse};
+use openraft::{RaftMetrics, error::ClientWriteError, raft::ClientWriteResponse};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -22,6 +22,9 @@ use crate::{
 
 /// Entries on their way at once: while one is applied, the next is written.
 const ENTRIES_IN_FLIGHT: usize = 2;
+/// How long an entry is waited for that was proposed by who leads no more: the next leader may bring
+/// it about yet.
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Commands that may wait for an entry before more are turned away.
 pub(crate) const WAITING_COMMANDS: usize = 8_192;
 
@@ -63,15 +66,15 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             continue;
         }
         let (commands, answers) = fill(&mut waiting);
-        if !leads(&raft) {
+        let Some(term) = leads_in(&raft) else {
             // Never proposed: what openraft turns away is then what it had taken before.
             tell_all(answers, &ProposeError::NoLeader);
             continue;
-        }
+        };
         let entry = Arc::new(Entry { at: stamp.now().await, commands });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
-                in_flight.spawn(answer(receiver, answers));
+                in_flight.spawn(answer(receiver, led_no_more(raft.clone(), term), answers));
             }
             Err(_) => tell_all(answers, &ProposeError::Stopped),
         }
@@ -79,10 +82,22 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
     while in_flight.join_next().await.is_some() {}
 }
 
-fn leads(raft: &Raft) -> bool {
+/// The term that this node leads in, if it leads.
+fn leads_in(raft: &Raft) -> Option<u64> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow();
-    metrics.current_leader == Some(metrics.id)
+    (metrics.current_leader == Some(metrics.id)).then_some(metrics.current_term)
+}
+
+/// Waits until this node has not led in a term for a while.
+async fn led_no_more(raft: Raft, term: u64) {
+    let mut metrics = raft.metrics();
+    let over = |now: &RaftMetrics<NodeId, Peer>| {
+        now.current_leader != Some(now.id) || now.current_term != term
+    };
+    // It fails where raft has ended.
+    let _ = metrics.wait_for(over).await;
+    tokio::time::sleep(AFTERMATH).await;
 }
 
 /// Takes as many commands as one entry may hold, at least one.
@@ -108,9 +123,19 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
 type Receiver =
     oneshot::Receiver<Result<ClientWriteResponse<TypeConfig>, ClientWriteError<NodeId, Peer>>>;
 
-/// Waits for an entry and tells each of its commands what came of it.
-async fn answer(receiver: Receiver, answers: Vec<oneshot::Sender<Answer>>) {
-    match receiver.await {
+/// Waits for an entry and tells each of its commands what came of it. openraft tells once the entry
+/// is applied or cut off the log; of one that a snapshot took the place of, it never does.
+async fn answer(
+    receiver: Receiver,
+    over: impl Future<Output = ()>,
+    answers: Vec<oneshot::Sender<Answer>>,
+) {
+    let told_in_time = tokio::select! {
+        biased;
+        told = receiver => told,
+        () = over => return tell_all(answers, &ProposeError::Unknown),
+    };
+    match told_in_time {
         Ok(Ok(response)) => {
             let index = response.log_id.index;
             for (answer, outcome) in answers.into_iter().zip(response.data) {

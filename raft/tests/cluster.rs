@@ -1,8 +1,11 @@
 //! Three nodes in one process, over real sockets: what only whole processes cannot show quickly.
 
+mod cut;
+
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
-use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, SystemClock, TcpTransport};
+use cut::Cut;
+use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock};
 use notty_storage::{Action, Command, StoreOptions, model::PostmanName, query};
 use tempfile::TempDir;
 
@@ -16,6 +19,7 @@ const MANY: usize = 1_200;
 struct Trio {
     dir: TempDir,
     peers: Vec<Peer>,
+    cuts: Vec<Cut>,
     nodes: Vec<Option<Arc<Node>>>,
 }
 
@@ -29,7 +33,8 @@ impl Trio {
         };
         let peers: Vec<_> = held.iter().enumerate().map(peer).collect::<Result<_>>()?;
         drop(held);
-        let mut trio = Self { dir: tempfile::tempdir()?, peers, nodes: Vec::new() };
+        let cuts = vec![Cut::default(), Cut::default(), Cut::default()];
+        let mut trio = Self { dir: tempfile::tempdir()?, peers, cuts, nodes: Vec::new() };
         // None of them is there before all are.
         let opened = futures_util::future::join_all((0..3).map(|n| trio.open(n))).await;
         trio.nodes = opened.into_iter().map(|node| node.map(Some)).collect::<Result<_>>()?;
@@ -48,7 +53,7 @@ impl Trio {
                 secret: b"a secret of this test".to_vec(),
                 expect: 3,
                 nodes: self.peers.clone(),
-                transport: Arc::new(TcpTransport),
+                transport: Arc::new(self.cuts[n].clone()),
             }),
             peer: me,
             store: StoreOptions::default(),
@@ -66,16 +71,31 @@ impl Trio {
     }
 
     async fn leader(&self) -> Result<usize> {
+        self.leader_among(&[0, 1, 2]).await
+    }
+
+    async fn leader_among(&self, some: &[usize]) -> Result<usize> {
         let looking = async {
             loop {
-                let leads = |node: &Option<Arc<Node>>| node.as_ref().is_some_and(|n| n.leads_now());
-                if let Some(found) = self.nodes.iter().position(leads) {
+                let leads = |n: &usize| self.nodes[*n].as_ref().is_some_and(|n| n.leads_now());
+                if let Some(found) = some.iter().copied().find(leads) {
                     return found;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         Ok(tokio::time::timeout(SOON, looking).await?)
+    }
+
+    /// Has a node write a snapshot that reaches an entry.
+    async fn snapshot(&self, n: usize, last: u64) -> Result {
+        self.node(n).snapshot().await?;
+        let compacted = async {
+            while self.node(n).status().snapshot_index < last {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        Ok(tokio::time::timeout(SOON, compacted).await?)
     }
 
     async fn stop(&mut self, n: usize) -> Result {
@@ -105,13 +125,7 @@ async fn a_node_that_was_away_for_long_is_brought_up_by_a_snapshot() -> Result {
     let (away, other) = ((leader + 1) % 3, (leader + 2) % 3);
     trio.stop(away).await?;
     let last = fill(trio.node(leader), MANY).await?;
-    trio.node(leader).snapshot().await?;
-    let compacted = async {
-        while trio.node(leader).status().snapshot_index < last {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(SOON, compacted).await?;
+    trio.snapshot(leader, last).await?;
     // Readers read on while their state is replaced.
     trio.nodes[away] = Some(trio.open(away).await?);
     let last = fill(trio.node(other), 10).await?;
@@ -148,4 +162,39 @@ async fn leadership_goes_to_whom_it_is_handed() -> Result {
         }
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Result {
+    let mut trio = Trio::form().await?;
+    let old = trio.leader().await?;
+    let others = [(old + 1) % 3, (old + 2) % 3];
+    // So much that the new leader finds where they agree before it finds where they do not.
+    fill(trio.node(old), 400).await?;
+    trio.cuts[old].set(true);
+    // As many entries as it has in flight at once, each on its way before the next.
+    let mut lost = Vec::new();
+    for n in 0..2 {
+        let node = trio.node(old).clone();
+        lost.push(tokio::spawn(async move { node.act(register("lost", n)).await }));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let new = trio.leader_among(&others).await?;
+    let last = fill(trio.node(new), MANY).await?;
+    trio.snapshot(new, last).await?;
+    trio.cuts[old].set(false);
+    let by_snapshot = async {
+        while trio.node(old).status().snapshot_index < last {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, by_snapshot).await?;
+    for lost in lost {
+        assert_eq!(tokio::time::timeout(SOON, lost).await??, Err(ProposeError::Unknown));
+    }
+    trio.node(new).transfer_leader(Some(&trio.peers[old].name)).await?;
+    trio.node(old).ready().await;
+    let written = trio.node(old).act(register("b", 1));
+    tokio::time::timeout(SOON, written).await??;
+    trio.stop(old).await
 }

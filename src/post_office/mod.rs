@@ -135,7 +135,14 @@ impl PostOffice {
         let mut applied = self.node.applied_changes();
         loop {
             let leading = leads.borrow_and_update().is_some();
-            let wait = if leading { self.step().await } else { PAUSE };
+            let wait = match leading {
+                // What was proposed by a leader that is cut off may wait for long.
+                true => tokio::select! {
+                    _ = async { stop.wait_for(|stop| *stop).await.is_ok() } => return,
+                    wait = self.step() => wait,
+                },
+                false => PAUSE,
+            };
             let change = async {
                 let applied = applied.changed().await;
                 tokio::time::sleep(BUSY).await;
