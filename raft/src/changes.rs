@@ -4,7 +4,7 @@
 //! given to a disk, a disk let go), then made so, and what a leader that died left half done the
 //! next one completes ([`crate::upkeep`]). So every change can be asked for again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use notty_storage::{Action, Reply, query};
 use openraft::{
@@ -140,7 +140,7 @@ impl ChangeError {
 
 impl Node {
     /// Has the cluster changed, here or by the leader.
-    pub async fn change(&self, change: Change) -> Result<Changed, ChangeError> {
+    pub async fn change(self: &Arc<Self>, change: Change) -> Result<Changed, ChangeError> {
         let until = Instant::now() + AGAIN;
         loop {
             let changed = match self.leader_elsewhere() {
@@ -181,8 +181,18 @@ impl Node {
         }
     }
 
-    /// Changes the cluster as the leader, or not at all.
-    pub(crate) async fn change_here(&self, change: Change) -> Result<Changed, ChangeError> {
+    /// Changes the cluster as the leader, or not at all; to its end, also where whoever asked goes
+    /// away meanwhile.
+    pub(crate) async fn change_here(
+        self: &Arc<Self>,
+        change: Change,
+    ) -> Result<Changed, ChangeError> {
+        let node = self.clone();
+        let changing = tokio::spawn(async move { node.change_as_leader(change).await });
+        changing.await.unwrap_or(Err(ChangeError::Unknown))
+    }
+
+    async fn change_as_leader(&self, change: Change) -> Result<Changed, ChangeError> {
         if !self.leads_now() {
             return Err(ChangeError::NoLeader);
         }

@@ -5,7 +5,7 @@ mod cut;
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use cut::Cut;
-use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock};
+use notty_raft::{Change, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock};
 use notty_storage::{Action, Command, StoreOptions, model::PostmanName, query};
 use tempfile::TempDir;
 
@@ -197,4 +197,48 @@ async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Re
     let written = trio.node(old).act(register("b", 1));
     tokio::time::timeout(SOON, written).await??;
     trio.stop(old).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_nobody_waits_for_any_more_leaves_a_node_that_can_lead() -> Result {
+    let trio = Trio::form().await?;
+    let old = trio.leader().await?;
+    // Amid the silence in which the others' leases run out.
+    let handing = trio.node(old).transfer_leader(None);
+    assert!(tokio::time::timeout(Duration::from_millis(600), handing).await.is_err());
+    let written = async {
+        while trio.node(old).act(register("b", 1)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(SOON, written).await?;
+    let new = trio.leader().await?;
+    if new != old {
+        trio.node(new).transfer_leader(Some(&trio.peers[old].name)).await?;
+    }
+    trio.node(old).ready().await;
+    for n in 2..5 {
+        trio.node(old).act(register("b", n)).await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(trio.leader().await?, old, "it sends heartbeats");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_waits_for_any_more_is_made_to_its_end() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    let name = trio.peers[(leader + 1) % 3].name.clone();
+    let term = trio.node(leader).status().term;
+    let change = trio.node(leader).change(Change::Transfer { to: Some(name.clone()) });
+    assert!(tokio::time::timeout(Duration::from_millis(300), change).await.is_err());
+    let led = async {
+        while trio.node(leader).status().term == term {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Where it was given up, nothing would move.
+    tokio::time::timeout(Duration::from_secs(5), led).await?;
+    Ok(())
 }
