@@ -5,7 +5,9 @@ mod cut;
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use cut::Cut;
-use notty_raft::{Change, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock};
+use notty_raft::{
+    Change, ChangeError, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock,
+};
 use notty_storage::{Action, Command, StoreOptions, model::PostmanName, query};
 use tempfile::TempDir;
 
@@ -46,24 +48,8 @@ impl Trio {
     }
 
     async fn open(&self, n: usize) -> Result<Arc<Node>> {
-        let me = self.peers[n].clone();
-        let options = NodeOptions {
-            cluster: Some(ClusterOptions {
-                listen: me.peer.clone(),
-                secret: b"a secret of this test".to_vec(),
-                expect: 3,
-                nodes: self.peers.clone(),
-                transport: Arc::new(self.cuts[n].clone()),
-            }),
-            peer: me,
-            store: StoreOptions::default(),
-            log: Default::default(),
-            clock: Arc::new(SystemClock),
-            fatal: Arc::new(|line| panic!("{line}")),
-        };
-        let node = Node::open(&self.data(n), options).await?;
-        anyhow::ensure!(tokio::time::timeout(SOON, node.ready()).await?);
-        Ok(node)
+        let (me, nodes) = (self.peers[n].clone(), self.peers.clone());
+        open_node(self.data(n), me, nodes, self.cuts[n].clone()).await
     }
 
     fn node(&self, n: usize) -> &Arc<Node> {
@@ -102,6 +88,30 @@ impl Trio {
         let node = self.nodes[n].take().expect("it runs");
         Ok(node.stop().await?)
     }
+}
+
+async fn open_node(data: PathBuf, peer: Peer, nodes: Vec<Peer>, cut: Cut) -> Result<Arc<Node>> {
+    let options = NodeOptions {
+        cluster: Some(ClusterOptions {
+            listen: peer.peer.clone(),
+            secret: b"a secret of this test".to_vec(),
+            expect: 3,
+            nodes,
+            transport: Arc::new(cut),
+        }),
+        peer,
+        store: StoreOptions::default(),
+        log: Default::default(),
+        clock: Arc::new(SystemClock),
+        fatal: Arc::new(|line| panic!("{line}")),
+    };
+    let node = Node::open(&data, options).await?;
+    anyhow::ensure!(tokio::time::timeout(SOON, node.ready()).await?);
+    Ok(node)
+}
+
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 fn register(name: &str, nonce: u64) -> Action {
@@ -240,5 +250,48 @@ async fn a_change_that_nobody_waits_for_any_more_is_made_to_its_end() -> Result 
     };
     // Where it was given up, nothing would move.
     tokio::time::timeout(Duration::from_secs(5), led).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.node(trio.leader().await?);
+    let newcomer = |name: &str, dir: &str| {
+        let (name, data) = (name.to_owned(), trio.dir.path().join(dir));
+        let peer = Peer { name, peer: free_address()?, ..Peer::default() };
+        let opening = open_node(data, peer.clone(), vec![peer.clone()], Cut::default());
+        let add = Change::Add { name: peer.name, peer: peer.peer, api: String::new() };
+        Ok::<_, anyhow::Error>((tokio::spawn(opening), add))
+    };
+    let (opening, add) = newcomer("x", "fourth")?;
+    while leader.change(add.clone()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    opening.await??.stop().await?;
+    let (renamed, _) = newcomer("y", "fourth")?;
+    let renamed = renamed.await??;
+    let is_member = |name: &str| leader.status().members.iter().any(|m| m.peer.name == name);
+    let known = async {
+        while !is_member("y") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(SOON, known).await?;
+    let (opening, add) = newcomer("x", "fifth")?;
+    let refused = loop {
+        match leader.change(add.clone()).await {
+            Err(ChangeError::Unreachable(_)) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            answer => break answer,
+        }
+    };
+    let (name, now) = ("x".to_owned(), "y".to_owned());
+    assert_eq!(refused, Err(ChangeError::FormerName { name, now }));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_member("y"));
+    opening.abort();
+    renamed.stop().await?;
     Ok(())
 }
