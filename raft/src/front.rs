@@ -256,7 +256,8 @@ impl Front {
             Request::ReadIndex => match node {
                 Some(node) => {
                     let read = node.read_index_here().await;
-                    Response::ReadIndex(read.map(|index| (index, self.clock.wall())))
+                    let wall = node.agreed_wall().await;
+                    Response::ReadIndex(read.map(|index| (index, wall)))
                 }
                 None => not_yet(),
             },

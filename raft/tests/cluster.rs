@@ -2,13 +2,21 @@
 
 mod cut;
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use cut::Cut;
 use notty_raft::{
-    Change, ChangeError, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock,
+    Change, ChangeError, Clock, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock,
 };
-use notty_storage::{Action, Command, StoreOptions, model::PostmanName, query};
+use notty_storage::{Action, Command, StoreOptions, Timestamp, model::PostmanName, query};
 use tempfile::TempDir;
 
 type Result<T = ()> = anyhow::Result<T>;
@@ -22,7 +30,28 @@ struct Trio {
     dir: TempDir,
     peers: Vec<Peer>,
     cuts: Vec<Cut>,
+    clocks: Vec<ShiftedClock>,
     nodes: Vec<Option<Arc<Node>>>,
+}
+
+/// This machine's clocks, the wall clock so many milliseconds ahead.
+#[derive(Clone, Default)]
+struct ShiftedClock(Arc<AtomicI64>);
+
+impl Clock for ShiftedClock {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot()
+    }
+}
+
+impl ShiftedClock {
+    fn set(&self, ahead_ms: i64) {
+        self.0.store(ahead_ms, Ordering::SeqCst);
+    }
 }
 
 impl Trio {
@@ -36,7 +65,8 @@ impl Trio {
         let peers: Vec<_> = held.iter().enumerate().map(peer).collect::<Result<_>>()?;
         drop(held);
         let cuts = vec![Cut::default(), Cut::default(), Cut::default()];
-        let mut trio = Self { dir: tempfile::tempdir()?, peers, cuts, nodes: Vec::new() };
+        let clocks = (0..3).map(|_| ShiftedClock::default()).collect();
+        let mut trio = Self { dir: tempfile::tempdir()?, peers, cuts, clocks, nodes: Vec::new() };
         // None of them is there before all are.
         let opened = futures_util::future::join_all((0..3).map(|n| trio.open(n))).await;
         trio.nodes = opened.into_iter().map(|node| node.map(Some)).collect::<Result<_>>()?;
@@ -49,7 +79,8 @@ impl Trio {
 
     async fn open(&self, n: usize) -> Result<Arc<Node>> {
         let (me, nodes) = (self.peers[n].clone(), self.peers.clone());
-        open_node(self.data(n), me, nodes, self.cuts[n].clone()).await
+        let clock = self.clocks[n].clone();
+        open_node(self.data(n), me, nodes, self.cuts[n].clone(), clock).await
     }
 
     fn node(&self, n: usize) -> &Arc<Node> {
@@ -90,7 +121,13 @@ impl Trio {
     }
 }
 
-async fn open_node(data: PathBuf, peer: Peer, nodes: Vec<Peer>, cut: Cut) -> Result<Arc<Node>> {
+async fn open_node(
+    data: PathBuf,
+    peer: Peer,
+    nodes: Vec<Peer>,
+    cut: Cut,
+    clock: ShiftedClock,
+) -> Result<Arc<Node>> {
     let options = NodeOptions {
         cluster: Some(ClusterOptions {
             listen: peer.peer.clone(),
@@ -102,7 +139,7 @@ async fn open_node(data: PathBuf, peer: Peer, nodes: Vec<Peer>, cut: Cut) -> Res
         peer,
         store: StoreOptions::default(),
         log: Default::default(),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(clock),
         fatal: Arc::new(|line| panic!("{line}")),
     };
     let node = Node::open(&data, options).await?;
@@ -260,7 +297,13 @@ async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
     let newcomer = |name: &str, dir: &str| {
         let (name, data) = (name.to_owned(), trio.dir.path().join(dir));
         let peer = Peer { name, peer: free_address()?, ..Peer::default() };
-        let opening = open_node(data, peer.clone(), vec![peer.clone()], Cut::default());
+        let opening = open_node(
+            data,
+            peer.clone(),
+            vec![peer.clone()],
+            Cut::default(),
+            ShiftedClock::default(),
+        );
         let add = Change::Add { name: peer.name, peer: peer.peer, api: String::new() };
         Ok::<_, anyhow::Error>((tokio::spawn(opening), add))
     };
@@ -293,5 +336,39 @@ async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
     assert!(is_member("y"));
     opening.abort();
     renamed.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_clock_is_wrong_tells_nobody_the_time() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    for n in 0..3 {
+        let apart = trio.node(n).read_point().await?.since(SystemClock.wall());
+        assert!(apart.abs() < 2_000, "node-{n} hears {apart} ms");
+    }
+    for ahead in [10_000, -10_000] {
+        trio.clocks[leader].set(ahead);
+        // From the first moment, and after all have been asked what time it is.
+        for wait in [0, 2_500] {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            for n in 0..3 {
+                assert_eq!(trio.node(n).read_point().await?, Timestamp::default(), "node-{n}");
+            }
+        }
+        assert_eq!(trio.leader().await?, leader);
+    }
+    trio.clocks[leader].set(0);
+    let agreed = async {
+        while trio.node(leader).read_point().await? == Timestamp::default() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok::<_, ProposeError>(())
+    };
+    tokio::time::timeout(SOON, agreed).await??;
+    // One follower's clock says nothing of the leader's.
+    trio.clocks[(leader + 1) % 3].set(10_000);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_ne!(trio.node((leader + 1) % 3).read_point().await?, Timestamp::default());
     Ok(())
 }
