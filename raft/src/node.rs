@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::{Action, Command, ExportSummary, StoreOptions, Timestamp, View};
+use notty_storage::{
+    Action, Command, ExportSummary, Rejection, StoreOptions, Timestamp, View, codec, limits,
+};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::{
@@ -357,8 +359,14 @@ impl Node {
         if self.handing_over.load(Ordering::Acquire) || !self.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
+        let bytes = codec::encoded_len(&command);
+        if bytes > limits::COMMAND_BYTES {
+            let what = format!("a command has at most {} bytes", limits::COMMAND_BYTES);
+            let (rejection, index) = (Rejection::OutOfBounds { what }, self.applied_index());
+            return Err(ProposeError::Rejected { rejection, index });
+        }
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { command, answer };
+        let waiting = Waiting { command, bytes, answer };
         let sender = self.proposals.lock().clone().ok_or(ProposeError::Stopped)?;
         sender.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,

@@ -42,6 +42,8 @@ type Answer = Result<Applied, ProposeError>;
 /// A command that waits for its entry.
 pub(crate) struct Waiting {
     pub(crate) command: Command,
+    /// Its bytes, encoded.
+    pub(crate) bytes: usize,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -105,7 +107,8 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
     let (mut commands, mut answers) = (Vec::new(), Vec::new());
     let mut total = Cost::default();
     while let Some(next) = waiting.front() {
-        total += next.command.cost();
+        let cost = next.command.cost();
+        total += Cost { bytes: cost.bytes.max(next.bytes), ..cost };
         let fits = total.bytes <= limits::ENTRY_BYTES
             && total.customers <= limits::ENTRY_CUSTOMERS
             && total.batches <= limits::ENTRY_BATCHES
@@ -193,8 +196,11 @@ mod tests {
     }
 
     fn queue(actions: impl IntoIterator<Item = Action>) -> VecDeque<Waiting> {
-        let waiting =
-            |action: Action| Waiting { command: action.into(), answer: oneshot::channel().0 };
+        let waiting = |action: Action| Waiting {
+            command: action.into(),
+            bytes: 0,
+            answer: oneshot::channel().0,
+        };
         actions.into_iter().map(waiting).collect()
     }
 
@@ -243,6 +249,13 @@ mod tests {
         let third = limits::ENTRY_BYTES / 3;
         let filled = entries((0..5).map(|n| report(n, third - 200)));
         assert_eq!(filled, [vec![0, 1, 2], vec![3, 4]]);
+    }
+
+    #[test]
+    fn what_a_command_has_counts_also_where_its_cost_says_less() {
+        let mut waiting = queue((0..5).map(|n| sweep(n, 0)));
+        waiting.iter_mut().for_each(|waiting| waiting.bytes = limits::ENTRY_BYTES / 2);
+        assert_eq!(fill(&mut waiting).0.len(), 2);
     }
 
     #[test]

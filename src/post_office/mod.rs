@@ -8,7 +8,7 @@
 pub mod agenda;
 pub mod grants;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// This machine's clocks, the wall clock so many milliseconds ahead.
 #[derive(Default)]
-struct ShiftedClock(AtomicI64);
+pub(crate) struct ShiftedClock(AtomicI64);
 
 impl Clock for ShiftedClock {
     fn wall(&self) -> Timestamp {
@@ -29,7 +29,8 @@ impl Clock for ShiftedClock {
     }
 }
 
-async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> Arc<PostOffice> {
+/// A node by itself, and its post office.
+pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>, Arc<PostOffice>) {
     let options = NodeOptions {
         peer: Peer { name: "notty-0".to_owned(), ..Peer::default() },
         cluster: None,
@@ -47,7 +48,7 @@ async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> Arc<PostOffice> {
         retention_ms: 1_000_000_000,
         timezone: "UTC".to_owned(),
     };
-    PostOffice::new(node, clock, options)
+    (node.clone(), PostOffice::new(node, clock, options))
 }
 
 fn customers(count: u64) -> Action {
@@ -100,7 +101,7 @@ async fn ask_until_granted(office: &PostOffice, lease: &mut LeaseId) {
 async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
     let dir = tempfile::tempdir().expect("a directory");
     let clock = Arc::new(ShiftedClock::default());
-    let office = open(&dir, clock.clone()).await;
+    let (_, office) = open(&dir, clock.clone()).await;
     office.node.act(customers(1_000)).await.expect("written");
     office.node.act(mailing()).await.expect("created");
     let name = PostmanName::parse("p").expect("a name");
