@@ -67,3 +67,13 @@ fn size_and_restart_are_measured() {
     let found = record(&["restart", "--customers", "3000", "--rounds", "1"]);
     measured(&found, &["ready_seconds", "at_the_gateway"]);
 }
+
+#[test]
+fn growth_is_measured_size_by_size_with_mailings_at_once() {
+    let size = ["--customers", "500", "--mailings", "6", "--rounds", "1"];
+    let found = record(&[&["dispatch"][..], &size].concat());
+    assert_eq!(found["mailings"], 6, "{found}");
+    measured(&found, &["rate", "ratio", "node_cpu_micros"]);
+    let found = record(&["growth", "--most", "10000", "--rounds", "1"]);
+    measured(&found, &["cpu_ratio", "rate", "post_office_rate", "import_rows_per_second"]);
+}

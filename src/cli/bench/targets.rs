@@ -83,6 +83,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let rounds = args.rounds;
     let usual = DispatchArgs {
         customers: 200_000,
+        mailings: 1,
         latency_ms: 0,
         concurrency: 256,
         nodes: 1,
@@ -110,7 +111,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         (1, "post office alone, one node: messages/s", 500_000.0),
         (3, "post office alone, three nodes: messages/s", 150_000.0),
     ] {
-        let office = PostOfficeArgs { customers: args.customers, nodes, rounds };
+        let office = PostOfficeArgs { customers: args.customers, mailings: 1, nodes, rounds };
         done(office::measure(&office).await?, &[(what, "rate", AtLeast(least))]);
     }
     Ok(())
