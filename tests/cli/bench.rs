@@ -64,6 +64,8 @@ fn size_and_restart_are_measured() {
     let found = record(&["size", "--customers", "2000", "--mailings", "2"]);
     assert_eq!(found["messages"], 4_000.0, "{found}");
     measured(&found, &["memory_mb", "overall_p99_ms", "by_all_p99_ms", "ready_seconds"]);
+    let found = record(&["churn", "--customers", "2000", "--mailings", "4"]);
+    measured(&found, &["first_half_most_mb", "growth"]);
     let found = record(&["restart", "--customers", "3000", "--rounds", "1"]);
     measured(&found, &["ready_seconds", "at_the_gateway"]);
 }

@@ -74,7 +74,12 @@ impl Stage {
 
     /// Nodes whose messages are taken by stand-ins: nothing is sent.
     pub(super) async fn office(count: usize) -> anyhow::Result<Self> {
-        let plan = Plan { command: OFFICE, ..Plan::new(count, "127.0.0.1:9", 1) };
+        Self::office_with(count, "").await
+    }
+
+    /// The same, with more of the configuration.
+    pub(super) async fn office_with(count: usize, more: &'static str) -> anyhow::Result<Self> {
+        let plan = Plan { command: OFFICE, more, ..Plan::new(count, "127.0.0.1:9", 1) };
         Self::start(&plan).await
     }
 

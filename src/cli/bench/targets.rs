@@ -3,6 +3,7 @@
 use super::{
     super::out,
     Output, Rounds,
+    churn::{self, ChurnArgs},
     dispatch::{self, DispatchArgs},
     filter::{self, FilterArgs},
     import::{self, ImportArgs},
@@ -161,5 +162,8 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let filter = FilterArgs { customers, rounds };
     let line = ("filter that matches 0.1 %: s", "expanded_seconds", AtMost(1.0));
     done(filter::measure(&filter).await?, &[line]);
+    let churn = ChurnArgs { customers: customers / 10, mailings: 30, output };
+    let line = ("30 mailings that none keeps: disk, growth", "growth", AtMost(1.2));
+    done(churn::measure(&churn).await?, &[line]);
     Ok(())
 }
