@@ -50,7 +50,8 @@ impl Stamp {
         Self { clock, verdict: Arc::new(watch::Sender::new(None)) }
     }
 
-    /// The time for an entry; the beginning of time stands for that of the entry before.
+    /// The time for an entry, or for a postman to compare its clock with; the beginning of time
+    /// stands for that of the entry before, and no postman's clock is close to it.
     pub(crate) async fn now(&self) -> Timestamp {
         let mut verdicts = self.verdict.subscribe();
         let first = tokio::time::timeout(FIRST, verdicts.wait_for(Option::is_some)).await;
@@ -79,8 +80,8 @@ impl Stamp {
         let before = self.verdict.send_replace(Some(Verdict { agrees, wall, boot }));
         match (before.is_none_or(|before| before.agrees), agrees) {
             (true, false) => tracing::error!(
-                "this leader's clock is more than 2 s from most voters': nothing starts, ends or \
-                 expires until they agree"
+                "this leader's clock is more than 2 s from most voters': nothing starts, ends, \
+                 expires or is sent until they agree"
             ),
             (false, true) => tracing::info!("this leader's clock agrees with most voters' again"),
             _ => {}

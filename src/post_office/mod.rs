@@ -7,6 +7,8 @@
 
 pub mod agenda;
 pub mod grants;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -135,7 +137,14 @@ impl PostOffice {
         let mut applied = self.node.applied_changes();
         loop {
             let leading = leads.borrow_and_update().is_some();
-            let wait = if leading { self.step().await } else { PAUSE };
+            let wait = match leading {
+                // What was proposed by a leader that is cut off may wait for long.
+                true => tokio::select! {
+                    _ = async { stop.wait_for(|stop| *stop).await.is_ok() } => return,
+                    wait = self.step() => wait,
+                },
+                false => PAUSE,
+            };
             let change = async {
                 let applied = applied.changed().await;
                 tokio::time::sleep(BUSY).await;
@@ -229,7 +238,12 @@ impl PostOffice {
         {
             return Ok(Some(granted));
         }
-        for candidate in self.candidates(&ask) {
+        // By a clock that is wrong, the wrong zones would be open.
+        let wall = self.node.agreed_wall().await;
+        if wall == Timestamp::default() {
+            return Ok(None);
+        }
+        for candidate in self.candidates(&ask, wall) {
             let now = self.clock.boot();
             let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
             let limit = self.desk.lock().budget.take(limit, now);
@@ -331,13 +345,12 @@ impl PostOffice {
         Granted { lease, mailing, runs, index, ttl_ms, at: self.clock.wall() }
     }
 
-    fn candidates(&self, ask: &Ask) -> Vec<grants::Candidate> {
+    fn candidates(&self, ask: &Ask, now: Timestamp) -> Vec<grants::Candidate> {
         let view = self.node.view();
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let Desk { zones, served, barren, scattered, .. } = &mut *desk;
-        let now = self.clock.wall();
         let ready = grants::candidates(&reader, zones, now, ask.room, served);
         let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
         served.retain(|number, _| is_open(number));
