@@ -1,8 +1,8 @@
 //! A node by itself: what it acknowledged is there after it was opened again.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use notty_raft::{Node, NodeOptions, Peer, ProposeError, SystemClock};
+use notty_raft::{Error, Node, NodeOptions, Peer, ProposeError, SystemClock};
 use notty_storage::{
     Action, Rejection, StoreOptions,
     command::Report,
@@ -11,7 +11,7 @@ use notty_storage::{
     query,
 };
 
-type Result<T = ()> = anyhow::Result<T>;
+type Result<T = (), E = anyhow::Error> = std::result::Result<T, E>;
 
 fn options() -> NodeOptions {
     NodeOptions {
@@ -29,10 +29,28 @@ fn options() -> NodeOptions {
     }
 }
 
+/// Opens it as soon as whoever had it before has let go of it.
+async fn open_freed(dir: &Path) -> Result<Arc<Node>, Error> {
+    for _ in 0..1_000 {
+        match Node::open(dir, options()).await {
+            Err(error) if error.to_string().contains("in use") => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened,
+        }
+    }
+    panic!("{} is never let go", dir.display());
+}
+
 async fn open(dir: &Path) -> Result<Arc<Node>> {
-    let node = Node::open(dir, options()).await?;
+    let node = open_freed(dir).await?;
     anyhow::ensure!(node.ready().await);
     Ok(node)
+}
+
+/// Stops it; its directory is let go a moment later.
+async fn stopped(node: Arc<Node>) -> Result {
+    Ok(node.stop().await?)
 }
 
 fn register(name: &str) -> Action {
@@ -51,8 +69,7 @@ async fn what_was_acknowledged_is_there_after_a_clean_stop() -> Result {
     let node = open(dir.path()).await?;
     let applied = node.act(register("a")).await?;
     let hash = node.state_hash();
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     let node = open(dir.path()).await?;
     assert!(node.applied_index() >= applied.index);
     assert_eq!(postmen(&node), ["a"]);
@@ -98,8 +115,7 @@ async fn a_snapshot_lets_the_log_go_and_a_destroyed_state_is_rebuilt() -> Result
     snapshot(&node).await?;
     node.act(register("later")).await?;
     let before = postmen(&node);
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     std::fs::remove_dir_all(dir.path().join("state"))?;
     let node = open(dir.path()).await?;
     assert_eq!(postmen(&node), before);
@@ -114,8 +130,7 @@ async fn a_state_that_does_not_open_is_set_aside_and_rebuilt() -> Result {
         node.act(register(&format!("p{n}"))).await?;
     }
     let before = postmen(&node);
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     let mut files = vec![dir.path().join("state")];
     while let Some(path) = files.pop() {
         if path.is_dir() {
@@ -139,8 +154,7 @@ async fn a_state_marked_suspect_is_rebuilt() -> Result {
     let node = open(dir.path()).await?;
     node.act(register("a")).await?;
     node.mark_suspect();
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     let node = open(dir.path()).await?;
     assert_eq!(postmen(&node), ["a"]);
     assert!(!dir.path().join("state/SUSPECT").exists());
@@ -152,10 +166,9 @@ async fn a_state_above_log_and_snapshot_refuses_to_start() -> Result {
     let dir = tempfile::tempdir()?;
     let node = open(dir.path()).await?;
     node.act(register("a")).await?;
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     std::fs::remove_dir_all(dir.path().join("log"))?;
-    let error = Node::open(dir.path(), options()).await.err().expect("refused");
+    let error = open_freed(dir.path()).await.err().expect("refused");
     assert!(error.to_string().contains("above the log"), "{error}");
     Ok(())
 }
@@ -165,12 +178,11 @@ async fn a_log_that_is_gone_is_not_begun_anew() -> Result {
     let dir = tempfile::tempdir()?;
     let node = open(dir.path()).await?;
     node.act(register("a")).await?;
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     // As after a crash before the state was flushed for the first time.
     std::fs::remove_dir_all(dir.path().join("log"))?;
     std::fs::remove_dir_all(dir.path().join("state"))?;
-    let error = Node::open(dir.path(), options()).await.err().expect("refused");
+    let error = open_freed(dir.path()).await.err().expect("refused");
     assert!(error.to_string().contains("its log is gone"), "{error}");
     Ok(())
 }
@@ -200,15 +212,14 @@ async fn a_rebuild_that_fails_keeps_the_state_for_the_next_try() -> Result {
     node.act(register("a")).await?;
     snapshot(&node).await?;
     node.mark_suspect();
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     let snapshots = std::fs::read_dir(dir.path().join("snapshots"))?;
     let paths = snapshots.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let file = paths.iter().find(|path| path.extension().is_some_and(|e| e == "snap"));
     let file = file.expect("a snapshot");
     let whole = damage(file)?;
     for _ in 0..3 {
-        let error = Node::open(dir.path(), options()).await.err().expect("refused");
+        let error = open_freed(dir.path()).await.err().expect("refused");
         assert!(error.to_string().contains("snapshot"), "{error}");
         let kept = std::fs::read_dir(dir.path().join("state"))?.count();
         assert!(kept >= 2, "the state and its mark are kept");
@@ -227,8 +238,7 @@ async fn what_a_crash_left_of_a_snapshot_is_dropped() -> Result {
     let node = open(dir.path()).await?;
     node.act(register("a")).await?;
     snapshot(&node).await?;
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     let snapshots = dir.path().join("snapshots");
     for name in ["half.new", "no-meta.snap"] {
         std::fs::write(snapshots.join(name), b"half")?;
@@ -245,13 +255,12 @@ async fn a_data_directory_serves_one_process_of_one_version() -> Result {
     let node = open(dir.path()).await?;
     let error = Node::open(dir.path(), options()).await.err().expect("locked");
     assert!(error.to_string().contains("in use by another process"), "{error}");
-    node.stop().await?;
-    drop(node);
+    stopped(node).await?;
     let identity = dir.path().join("identity");
     let mut bytes = std::fs::read(&identity)?;
     *bytes.last_mut().expect("not empty") ^= 1;
     std::fs::write(&identity, bytes)?;
-    let error = Node::open(dir.path(), options()).await.err().expect("damaged");
+    let error = open_freed(dir.path()).await.err().expect("damaged");
     assert!(error.to_string().contains("identity"), "{error}");
     Ok(())
 }
@@ -260,7 +269,7 @@ async fn a_data_directory_serves_one_process_of_one_version() -> Result {
 async fn a_directory_of_something_else_is_refused() -> Result {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("holiday.jpg"), b"x")?;
-    let error = Node::open(dir.path(), options()).await.err().expect("refused");
+    let error = open_freed(dir.path()).await.err().expect("refused");
     assert!(error.to_string().contains("holiday.jpg"), "{error}");
     Ok(())
 }
