@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use notty_raft::{ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TransferError};
-use notty_storage::{StoreOptions, model::PostmanName};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use notty_storage::model::PostmanName;
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, ApiParts, Pace, Routes, Tokens},
@@ -44,10 +44,10 @@ impl Server {
         let moderation = moderation(config)?;
         let gateway = gateway(config, &surroundings)?;
         let address = config.api_address()?;
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("api.listen: {address} cannot be listened on"))?;
-        let address = listener.local_addr().context("api.listen")?;
+        let listener = surroundings.transport.listen(&address.to_string()).await;
+        let listener =
+            listener.with_context(|| format!("api.listen: {address} cannot be listened on"))?;
+        let address = listener.address().context("api.listen")?.parse().context("api.listen")?;
         let (stop_work, work_stopped) = watch::channel(false);
         // Alive from now on, whatever the node still waits for.
         let routes = Routes::default();
@@ -76,7 +76,8 @@ impl Server {
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            let post = post(postman_options(config), parts, work_stopped.clone());
+            let threads = surroundings.sender_threads;
+            let post = post(postman_options(config, threads), parts, work_stopped.clone());
             watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
         });
         let office = until_told(office.run(office_stopped.clone()), office_stopped.clone());
@@ -238,8 +239,10 @@ async fn open_node(
     let options = NodeOptions {
         peer,
         cluster,
-        store: StoreOptions::default(),
-        log: Default::default(),
+        store: surroundings.store.clone(),
+        log: surroundings.log,
+        files: surroundings.files.clone(),
+        observer: surroundings.observer.clone(),
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
     };
@@ -256,7 +259,7 @@ fn post_office_options(config: &Config) -> PostOfficeOptions {
     }
 }
 
-fn postman_options(config: &Config) -> PostmanOptions {
+fn postman_options(config: &Config, threads: usize) -> PostmanOptions {
     let gateway = &config.gateway;
     let name =
         if config.postman.name.is_empty() { node_name(config) } else { &config.postman.name };
@@ -264,7 +267,6 @@ fn postman_options(config: &Config) -> PostmanOptions {
         true => config.node.data_dir.join("journal"),
         false => config.postman.journal_dir.clone(),
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     PostmanOptions {
         name: PostmanName::parse(name).expect("the configuration was checked"),
         journal_dir,

@@ -31,8 +31,10 @@ mod log_store;
 mod members;
 mod network;
 pub mod node;
+mod observer;
 pub mod peers;
 mod proposal;
+mod runtime;
 mod snapshots;
 mod state_machine;
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use front::Service;
 pub use leadership::Leadership;
 pub use members::{Sight, TransferError};
 pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus};
+pub use observer::{AppliedEntry, Observer};
 pub use peers::{Io, Listener, TcpTransport, Transport};
 pub use proposal::Applied;
 pub use types::Peer;

@@ -12,6 +12,7 @@ use crate::{
     Fatal,
     error::Error,
     log::{Log, Unsynced},
+    observer::Observer,
     types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
 };
 
@@ -21,11 +22,14 @@ const APPEND_BYTES: usize = 1024 * 1024;
 /// Runs work that waits for the disk: beside the runtime's other tasks where it has more than one
 /// thread, inline where it has one (as in a simulation).
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    if has_threads() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// Whether work may go to another thread; in a simulation all is done on one.
+pub(crate) fn has_threads() -> bool {
     use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    matches!(flavor, Ok(RuntimeFlavor::MultiThread))
 }
 
 /// The log as openraft sees it; clones share it.
@@ -33,11 +37,12 @@ pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) struct LogStore {
     log: Arc<Mutex<Log>>,
     fatal: Fatal,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: Log, fatal: Fatal) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), fatal }
+    pub(crate) fn new(log: Log, fatal: Fatal, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { log: Arc::new(Mutex::new(log)), fatal, observer }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -90,11 +95,19 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        self.work(|log| log.save_vote(*vote))
+        self.work(|log| log.save_vote(*vote))?;
+        if let Some(observer) = &self.observer {
+            observer.voted(vote.leader_id().term);
+        }
+        Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        Ok(self.log.lock().vote())
+        let vote = self.log.lock().vote();
+        if let (Some(observer), Some(vote)) = (&self.observer, vote) {
+            observer.voted(vote.leader_id().term);
+        }
+        Ok(vote)
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {

@@ -26,12 +26,14 @@ use crate::{
     data_dir::{DataDir, Identity},
     disk,
     error::{Error, ProposeError},
+    files::Files,
     forming::{self, Became, Expected},
     front::{Front, Service},
     leadership::{self, Leadership},
     log::LogOptions,
     log_store::{LogStore, blocking},
     network::Network,
+    observer::Observer,
     peers::{
         TcpTransport, Transport,
         client::{CallError, Peers},
@@ -49,8 +51,6 @@ use crate::{
 const HEARTBEAT_MS: u64 = 150;
 /// A follower that heard nothing for this long, in milliseconds, stands for election.
 pub(crate) const ELECTION_MS: std::ops::Range<u64> = 600..1_000;
-/// Entries kept behind a snapshot, for followers that are only a little behind.
-const ENTRIES_KEPT: u64 = 1_000;
 /// Entries sent to a follower at once, at most; bytes bound them too.
 const APPEND_ENTRIES: u64 = 64;
 /// How long sending and installing a snapshot may take, in milliseconds.
@@ -78,6 +78,10 @@ pub struct NodeOptions {
     pub store: StoreOptions,
     /// How the log is kept.
     pub log: LogOptions,
+    /// The files that the log lies in.
+    pub files: Arc<dyn Files>,
+    /// Who looks on, if anybody does.
+    pub observer: Option<Arc<dyn Observer>>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// What ends the process when this node cannot be trusted to go on.
@@ -177,8 +181,8 @@ impl Node {
         let Became { mut identity, founders } = became;
         peers.become_somebody(hello(&identity, &options));
         let (log, shared) = blocking(|| disk::open(&data_dir, &options))?;
-        let log = LogStore::new(log, options.fatal.clone());
-        let raft = start_raft(&identity, &log, &shared, &peers).await?;
+        let log = LogStore::new(log, options.fatal.clone(), options.observer.clone());
+        let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();
         begin(&raft, &identity, founders, &options, &data_dir).await?;
@@ -200,7 +204,7 @@ impl Node {
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
         let tasks = vec![
             tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
-            tokio::spawn(compaction::run(raft.clone(), log.clone(), shared.clone())),
+            tokio::spawn(compaction::run(raft.clone(), log.clone(), shared.clone(), options.log)),
             tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp)),
         ];
         let node = Arc::new(Self {
@@ -625,6 +629,7 @@ async fn start_raft(
     log: &LogStore,
     shared: &Arc<Shared>,
     peers: &Arc<Peers>,
+    kept_entries: u64,
 ) -> Result<Raft, Error> {
     let config = Config {
         cluster_name: identity.cluster.clone(),
@@ -632,7 +637,7 @@ async fn start_raft(
         election_timeout_min: ELECTION_MS.start,
         election_timeout_max: ELECTION_MS.end,
         snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: ENTRIES_KEPT,
+        max_in_snapshot_log_to_keep: kept_entries,
         max_payload_entries: APPEND_ENTRIES,
         install_snapshot_timeout: SNAPSHOT_MS,
         ..Config::default()

@@ -23,16 +23,13 @@ use crate::{
     Fatal,
     error::Error,
     files::{Files, RealFiles, replace},
-    log_store::blocking,
+    log_store::{blocking, has_threads},
+    observer::{AppliedEntry, Observer},
     snapshots::{Position, Snapshots},
     types::{
         LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
     },
 };
-
-/// Bytes applied and not flushed after which sled is flushed: what a start after a crash applies
-/// again.
-const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The directory of the state: generations of sled's files, and which one counts.
 #[derive(Clone, Debug)]
@@ -122,6 +119,7 @@ pub(crate) struct Shared {
     state_dir: StateDir,
     options: StoreOptions,
     fatal: Fatal,
+    observer: Option<Arc<dyn Observer>>,
     /// Bytes of the last snapshot.
     pub(crate) snapshot_bytes: AtomicU64,
     /// Nanoseconds spent applying.
@@ -141,6 +139,7 @@ impl Shared {
         state_dir: StateDir,
         options: StoreOptions,
         fatal: Fatal,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Result<Arc<Self>, Error> {
         let position = Position::from_marker(store.marker().as_deref())?;
         let snapshot_bytes = snapshots.latest()?.map_or(0, |kept| kept.bytes);
@@ -152,6 +151,7 @@ impl Shared {
             state_dir,
             options,
             fatal,
+            observer,
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             apply_nanos: AtomicU64::new(0),
         }))
@@ -212,23 +212,36 @@ impl Shared {
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             position.applied = Some(entry.log_id);
-            outcomes.push(match entry.payload {
-                EntryPayload::Normal(entry) => store.apply(&entry, &position.marker())?,
-                EntryPayload::Blank => {
+            if let EntryPayload::Membership(members) = &entry.payload {
+                position.membership = Membership::new(position.applied, members.clone());
+            }
+            let answered = match &entry.payload {
+                EntryPayload::Normal(entry) => store.apply(entry, &position.marker())?,
+                EntryPayload::Blank | EntryPayload::Membership(_) => {
                     store.mark(&position.marker())?;
                     Vec::new()
                 }
-                EntryPayload::Membership(members) => {
-                    position.membership = Membership::new(position.applied, members);
-                    store.mark(&position.marker())?;
-                    Vec::new()
-                }
-            });
+            };
+            self.show(&entry, &answered, &store);
+            outcomes.push(answered);
         }
         drop(store);
         self.applied.send_replace(position);
         self.apply_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
         Ok(outcomes)
+    }
+
+    /// Shows an entry that was applied to whoever looks on.
+    fn show(&self, entry: &LogEntry, outcomes: &[Outcome], store: &Store) {
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let held = match &entry.payload {
+            EntryPayload::Normal(entry) => Some(&**entry),
+            _ => None,
+        };
+        let (index, hash, view) = (entry.log_id.index, store.hash(), store.view());
+        observer.applied(&AppliedEntry { index, entry: held, outcomes, hash, view });
     }
 
     fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
@@ -248,6 +261,9 @@ impl Shared {
             self.snapshots.keep(&meta.snapshot_id, position.clone(), hash, bytes)?;
         }
         self.state_dir.switch_to(&place)?;
+        if let Some(observer) = &self.observer {
+            observer.installed(position.index().unwrap_or(0), hash, &built.view());
+        }
         let mut store = self.store.lock();
         *self.view.write() = built.view();
         let before = std::mem::replace(&mut *store, built);
@@ -304,7 +320,7 @@ impl StateMachine {
     fn flush_if_due(&mut self) {
         let (due, flusher) = {
             let store = self.shared.store.lock();
-            (store.unflushed_bytes() >= FLUSH_BYTES, store.flusher())
+            (store.unflushed_bytes() >= self.shared.options.flush_bytes, store.flusher())
         };
         if !due || self.flusher.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
@@ -312,6 +328,9 @@ impl StateMachine {
         let shared = self.shared.clone();
         // What is wrong is told by `guarded`, which ends the process.
         let flush = move || drop(shared.guarded(|| Ok(flusher.flush()?)));
+        if !has_threads() {
+            return flush();
+        }
         self.flusher = std::thread::Builder::new().name("notty-flush".into()).spawn(flush).ok();
     }
 }

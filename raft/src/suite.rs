@@ -19,7 +19,7 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder {
     async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().expect("a directory");
-        let options = LogOptions { segment_bytes: 256, cache_bytes: 128 };
+        let options = LogOptions { segment_bytes: 256, cache_bytes: 128, ..Default::default() };
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
         let state_dir = StateDir::open(&dir.path().join("state")).expect("opens");
@@ -27,9 +27,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let store = Store::open(&place, StoreOptions::default()).expect("opens");
         let snapshots = Snapshots::open(&dir.path().join("snapshots")).expect("opens");
         let options = StoreOptions::default();
-        let shared = Shared::new(store, snapshots, state_dir, options, fatal.clone());
+        let shared = Shared::new(store, snapshots, state_dir, options, fatal.clone(), None);
         let machine = StateMachine::new(shared.expect("is put together"));
-        Ok((dir, LogStore::new(log.expect("opens"), fatal), machine))
+        Ok((dir, LogStore::new(log.expect("opens"), fatal, None), machine))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
-use notty_raft::{ClusterOptions, Node, NodeOptions, Peer, SystemClock, TcpTransport};
+use notty_raft::{
+    ClusterOptions, Node, NodeOptions, Peer, SystemClock, TcpTransport, files::RealFiles,
+};
 use notty_storage::{Action, Command, StoreOptions, model::PostmanName, query};
 use tempfile::TempDir;
 
@@ -53,6 +55,8 @@ impl Trio {
             peer: me,
             store: StoreOptions::default(),
             log: Default::default(),
+            files: Arc::new(RealFiles),
+            observer: None,
             clock: Arc::new(SystemClock),
             fatal: Arc::new(|line| panic!("{line}")),
         };

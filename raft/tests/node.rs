@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use notty_raft::{Node, NodeOptions, Peer, ProposeError, SystemClock};
+use notty_raft::{Node, NodeOptions, Peer, ProposeError, SystemClock, files::RealFiles};
 use notty_storage::{
     Action, Rejection, StoreOptions,
     model::{CustomerId, PostmanName},
@@ -22,6 +22,8 @@ fn options() -> NodeOptions {
         cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(RealFiles),
+        observer: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
     }

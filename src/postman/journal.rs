@@ -220,8 +220,8 @@ struct Leases {
 }
 
 impl Journal {
-    /// Opens a directory and takes its lock.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    /// Opens a directory and takes its lock; `boot` is this start of this machine.
+    pub fn open(dir: &Path, boot: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let lock = File::create(dir.join("LOCK"))?;
         lock.try_lock().map_err(|error| match error {
@@ -230,7 +230,6 @@ impl Journal {
             }
             fs::TryLockError::Error(error) => error,
         })?;
-        let boot = boot_id()?;
         Ok(Self { dir: dir.to_owned(), boot, leases: Arc::default(), own: None, _lock: lock })
     }
 
@@ -399,12 +398,6 @@ fn path(dir: &Path, name: &str, number: u64) -> PathBuf {
     dir.join(format!("{name}-{number:08}.journal"))
 }
 
-/// A hash of this boot of this machine.
-fn boot_id() -> io::Result<u64> {
-    let id = fs::read("/proc/sys/kernel/random/boot_id")?;
-    Ok(notty_storage::codec::hash(&id))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,7 +413,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let runs = [Run { first: 0, len: 4, attempt: 2 }];
         {
-            let mut journal = Journal::open(dir.path()).expect("opens");
+            let mut journal = Journal::open(dir.path(), 1).expect("opens");
             journal.begin(Epoch(9)).expect("begins");
             journal.leased(1, MailingNumber(3), &runs).expect("is noted");
             journal.leased(2, MailingNumber(3), &runs).expect("is noted");
@@ -432,7 +425,7 @@ mod tests {
             sender.settled(token(3), SendResult::Invalid);
             sender.flush().expect("is written");
         }
-        let journal = Journal::open(dir.path()).expect("opens");
+        let journal = Journal::open(dir.path(), 1).expect("opens");
         let remains = journal.remains(&RETRY).expect("reads").expect("something was left");
         assert_eq!(remains.epoch, Epoch(9));
         let leases: Vec<_> = remains.leases().map(|left| (left.lease.n, left.runs.len())).collect();
@@ -445,18 +438,17 @@ mod tests {
     #[test]
     fn a_journal_of_another_boot_says_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path()).expect("opens");
-        journal.boot ^= 1;
+        let mut journal = Journal::open(dir.path(), 2).expect("opens");
         journal.begin(Epoch(1)).expect("begins");
         drop(journal);
-        let journal = Journal::open(dir.path()).expect("opens");
+        let journal = Journal::open(dir.path(), 1).expect("opens");
         assert!(journal.remains(&RETRY).expect("reads").is_none());
     }
 
     #[test]
     fn files_go_once_their_leases_are_closed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path()).expect("opens");
+        let mut journal = Journal::open(dir.path(), 1).expect("opens");
         journal.begin(Epoch(1)).expect("begins");
         let mut sender = journal.sender(0, Epoch(1)).expect("is made");
         for n in 1..=10 {
@@ -473,8 +465,8 @@ mod tests {
     #[test]
     fn a_journal_serves_one_postman() {
         let dir = tempfile::tempdir().expect("a directory");
-        let _journal = Journal::open(dir.path()).expect("opens");
-        let error = Journal::open(dir.path()).err().expect("is refused");
+        let _journal = Journal::open(dir.path(), 1).expect("opens");
+        let error = Journal::open(dir.path(), 1).err().expect("is refused");
         assert!(error.to_string().contains("in use"), "{error}");
     }
 }

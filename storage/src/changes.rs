@@ -1,7 +1,7 @@
 //! Writes gathered over the state, visible to later reads of the same entry.
 //!
 //! Two layers: those of the commands of this entry that were accepted, and those of the command
-//! at hand, which are dropped whole if it is refused. Nothing reaches sled before the entry is
+//! at hand, which are dropped whole if it is refused. Nothing reaches the tree before the entry is
 //! complete; then all of it goes there as one batch.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::{
     model::{CustomerId, Seq, Timestamp},
     records::{WordKind, WordRecord},
     source::Source,
-    store::Tree,
+    tree::Tree,
 };
 
 /// Bytes to write by key; none removes.
@@ -210,8 +210,7 @@ impl Source for Changes<'_> {
         if let Some(written) = layers.into_iter().find_map(|writes| writes.get(key)) {
             return Ok(read(written.as_deref()));
         }
-        let found = self.tree.get(key).map_err(Error::sled("read"))?;
-        Ok(read(found.as_deref()))
+        self.tree.with_bytes(key, read)
     }
 
     fn index(&self) -> &Index {

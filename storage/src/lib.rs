@@ -11,7 +11,7 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`] and [`snapshot`] keep it.
+//! [`store`] and [`snapshot`] keep it, over `tree`.
 
 pub mod apply;
 pub mod changes;
@@ -21,15 +21,18 @@ pub mod error;
 pub mod index;
 pub mod keys;
 pub mod limits;
+pub mod memory;
 pub mod model;
 pub mod query;
 pub mod records;
 pub mod snapshot;
 pub mod source;
 pub mod store;
+mod tree;
 
 pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
+pub use memory::MemoryStates;
 pub use model::Timestamp;
 pub use snapshot::{Export, ExportSummary, import_snapshot, read_snapshot_marker};
 pub use source::Source;

@@ -1,4 +1,4 @@
-//! The state on its disk: the only file, besides `changes` and `snapshot`, that names sled.
+//! The state on its disk.
 //!
 //! A [`Store`] belongs to the state machine alone: it applies entries. Everyone else holds a
 //! [`View`]. Between them stands one lock: an entry is worked out while others read, then goes
@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{RwLock, RwLockReadGuard};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
@@ -27,32 +27,29 @@ use crate::{
     index::Index,
     keys::{ClientReplyKey, CustomerHashesKey, Key, MetaKey, NumbersKey, WordKey},
     limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK},
+    memory::MemoryStates,
     model::{CustomerId, Seq},
     records::{Meta, Numbers, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
     source::Source,
+    tree::{Tree, Trees},
 };
-
-/// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
-const LEAF_FANOUT: usize = 16;
-
-/// Handles of the tree kept for readers to come, at most: more than there are threads, because
-/// sled flushes when one is dropped.
-const IDLE_TREES: usize = 1_024;
-
-/// The one tree that holds the state.
-pub type Tree = sled::Tree<LEAF_FANOUT>;
 
 /// How a state is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Bytes of memory for cached leaves, at most.
     pub cache_bytes: usize,
+    /// Bytes applied and not flushed after which the state is flushed: what a start after a crash
+    /// applies again.
+    pub flush_bytes: u64,
+    /// Where the state is kept instead of on a disk, for simulations.
+    pub memory: Option<MemoryStates>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 128 * 1024 * 1024 }
+        Self { cache_bytes: 128 * 1024 * 1024, flush_bytes: 32 * 1024 * 1024, memory: None }
     }
 }
 
@@ -60,32 +57,6 @@ pub(crate) struct Shared {
     trees: Trees,
     index: RwLock<Index>,
     unflushed_bytes: AtomicU64,
-    // Keeps the database open as long as anyone reads from it.
-    _db: Mutex<sled::Db<LEAF_FANOUT>>,
-}
-
-/// Handles of the tree: one of sled's serves one thread at a time, and making one is not cheap.
-struct Trees {
-    original: Mutex<Tree>,
-    idle: Mutex<Vec<Tree>>,
-}
-
-impl Trees {
-    fn new(tree: Tree) -> Self {
-        Self { original: Mutex::new(tree), idle: Mutex::default() }
-    }
-
-    fn take(&self) -> Tree {
-        let idle = self.idle.lock().pop();
-        idle.unwrap_or_else(|| self.original.lock().clone())
-    }
-
-    fn give_back(&self, tree: Tree) {
-        let mut idle = self.idle.lock();
-        if idle.len() < IDLE_TREES {
-            idle.push(tree);
-        }
-    }
 }
 
 /// The state, and the only way to change it: apply an entry.
@@ -120,16 +91,10 @@ pub struct Flusher {
 impl Store {
     /// Opens the state in a directory, or makes an empty one there.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, Error> {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity_bytes(options.cache_bytes)
-            .flush_every_ms(None)
-            .zstd_compression_level(1);
-        let db: sled::Db<LEAF_FANOUT> = config.open().map_err(Error::sled("open"))?;
-        let tree = db.open_tree("state").map_err(Error::sled("open tree"))?;
-        let index = RwLock::new(Index::default());
-        let (trees, unflushed_bytes) = (Trees::new(tree.clone()), AtomicU64::new(0));
-        let shared = Arc::new(Shared { trees, index, unflushed_bytes, _db: Mutex::new(db) });
+        let trees = Trees::open(dir, &options)?;
+        let tree = trees.handle();
+        let (index, unflushed_bytes) = (RwLock::new(Index::default()), AtomicU64::new(0));
+        let shared = Arc::new(Shared { trees, index, unflushed_bytes });
         let index = build_index(&View { shared: shared.clone() }.read())?;
         *shared.index.write() = index;
         let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
@@ -159,10 +124,10 @@ impl Store {
         self.meta.hash = chain(self.meta.hash, &layer.writes);
         self.meta.marker = marker.to_vec();
         layer.writes.insert(MetaKey.bytes(), Some(codec::encode(&self.meta)));
-        let (batch, bytes) = batch(&layer.writes);
+        let bytes = bytes(&layer.writes);
         {
             let mut index = self.shared.index.write();
-            self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
+            self.tree.write(&layer.writes, "write")?;
             let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
             index.ids.absorb(ids);
             for (known, new) in index.words.iter_mut().zip(words) {
@@ -251,9 +216,8 @@ impl Store {
     }
 
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
-        let (batch, bytes) = batch(writes);
-        self.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
-        self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.tree.write(writes, "restore")?;
+        self.shared.unflushed_bytes.fetch_add(bytes(writes), Ordering::Relaxed);
         Ok(())
     }
 }
@@ -271,7 +235,7 @@ impl Flusher {
     pub fn flush(&self) -> Result<(), Error> {
         self.shared.unflushed_bytes.store(0, Ordering::Relaxed);
         let tree = self.shared.trees.take();
-        let flushed = tree.flush().map(|_| ()).map_err(Error::sled("flush"));
+        let flushed = tree.flush();
         self.shared.trees.give_back(tree);
         flushed
     }
@@ -295,22 +259,15 @@ impl Reader<'_> {
     pub(crate) fn scan(
         &self,
         from: &[u8],
-        mut take: impl FnMut(&[u8], &[u8]) -> bool,
+        take: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Error> {
-        for pair in self.tree().range(from.to_vec()..) {
-            let (key, value) = pair.map_err(Error::sled("scan"))?;
-            if !take(&key, &value) {
-                break;
-            }
-        }
-        Ok(())
+        self.tree().scan(from, take)
     }
 }
 
 impl Source for Reader<'_> {
     fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error> {
-        let found = self.tree().get(key).map_err(Error::sled("read"))?;
-        Ok(read(found.as_deref()))
+        self.tree().with_bytes(key, read)
     }
 
     fn index(&self) -> &Index {
@@ -326,20 +283,10 @@ impl Source for Reader<'_> {
     }
 }
 
-fn batch(writes: &Writes) -> (sled::Batch, u64) {
-    let mut batch = sled::Batch::default();
-    let mut bytes = 0;
-    for (key, value) in writes {
-        bytes += key.len() as u64;
-        match value {
-            Some(value) => {
-                bytes += value.len() as u64;
-                batch.insert(key.as_slice(), value.as_slice());
-            }
-            None => batch.remove(key.as_slice()),
-        }
-    }
-    (batch, bytes)
+/// Bytes of keys and values.
+fn bytes(writes: &Writes) -> u64 {
+    let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+    writes.iter().map(|(key, written)| (key.len() + value(written)) as u64).sum()
 }
 
 /// The next running hash: over the one before and all that is written, in the order of keys.

@@ -43,6 +43,11 @@ const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// nearly always just written.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+/// Entries kept behind a snapshot, for followers that are only a little behind.
+const ENTRIES_KEPT: u64 = 1_000;
+/// Bytes appended since the last snapshot from which a new one is worth it.
+const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
@@ -50,11 +55,20 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes of the latest entries kept in memory.
     pub cache_bytes: usize,
+    /// Entries kept behind a snapshot, for followers that are only a little behind.
+    pub kept_entries: u64,
+    /// Bytes appended since the last snapshot from which a new one is worth it.
+    pub compact_bytes: u64,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES, cache_bytes: CACHE_BYTES }
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+            cache_bytes: CACHE_BYTES,
+            kept_entries: ENTRIES_KEPT,
+            compact_bytes: COMPACT_BYTES,
+        }
     }
 }
 

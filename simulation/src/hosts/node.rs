@@ -1,0 +1,113 @@
+//! A node: the real service, on simulated surroundings.
+
+use std::sync::Arc;
+
+use notty::{config::Config, server::Server, surroundings::Surroundings};
+use notty_raft::{AppliedEntry, Leadership, Node, Observer};
+use notty_storage::View;
+use tokio::sync::{mpsc, watch};
+
+use super::Machine;
+use crate::{event::Event, net::SimNet};
+
+/// What a process may be made to do by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Hand leadership over.
+    Transfer,
+    /// Write a snapshot and drop the log before it.
+    Snapshot,
+    /// Mark the state suspect, so that the next start rebuilds it.
+    Suspect,
+    /// End cleanly.
+    Stop,
+}
+
+/// Tells the stage what a node does.
+struct Watcher(Arc<Machine>);
+
+impl Observer for Watcher {
+    fn applied(&self, applied: &AppliedEntry<'_>) {
+        if !self.0.is_dead() {
+            self.0.stage.tell(&Event::Applied { machine: self.0.number, applied });
+        }
+    }
+
+    fn installed(&self, index: u64, hash: u64, _view: &View) {
+        if !self.0.is_dead() {
+            self.0.stage.tell(&Event::Installed { machine: self.0.number, index, hash });
+        }
+    }
+
+    fn voted(&self, term: u64) {
+        if !self.0.is_dead() {
+            self.0.stage.tell(&Event::Voted { machine: self.0.number, term });
+        }
+    }
+}
+
+fn surroundings(machine: &Arc<Machine>) -> Surroundings {
+    let net = Arc::new(SimNet::new(machine.clone()));
+    let dying = machine.clone();
+    Surroundings {
+        clock: machine.clock.clone(),
+        transport: net.clone(),
+        connector: net,
+        files: Arc::new(machine.disk.clone()),
+        log: machine.stage.plan.log,
+        store: machine.store_options(),
+        sender_threads: 0,
+        observer: Some(Arc::new(Watcher(machine.clone()))),
+        fatal: Arc::new(move |line| dying.die(line, false)),
+    }
+}
+
+/// Runs the service until its machine takes it down.
+pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
+    let server = match Server::start(&config, surroundings(&machine)).await {
+        Ok(server) => server,
+        Err(error) => {
+            machine.die(&format!("it does not start: {error:#}"), false);
+            return std::future::pending().await;
+        }
+    };
+    let (orders, mut inbox) = mpsc::unbounded_channel();
+    machine.runs(server.node(), orders);
+    machine.stage.tell(&Event::Started { machine: machine.number });
+    tokio::spawn(follow(machine.clone(), server.node().leadership()));
+    while let Some(order) = inbox.recv().await {
+        if order == Order::Stop {
+            let stopped = server.stop().await;
+            let why =
+                stopped.map_or_else(|e| format!("it stops badly: {e:#}"), |()| "it stops".into());
+            machine.die(&why, false);
+            return std::future::pending().await;
+        }
+        tokio::spawn(obey(machine.clone(), server.node().clone(), order));
+    }
+    std::future::pending().await
+}
+
+async fn obey(machine: Arc<Machine>, node: Arc<Node>, order: Order) {
+    let done = match order {
+        Order::Transfer => node.transfer_leader(None).await.map_err(|error| error.to_string()),
+        Order::Snapshot => node.snapshot().await.map(|()| "done".into()).map_err(|e| e.to_string()),
+        Order::Suspect => {
+            node.mark_suspect();
+            Ok("done".to_owned())
+        }
+        Order::Stop => return,
+    };
+    machine.stage.remark(&format!("node {}: {order:?}: {done:?}", machine.number));
+}
+
+async fn follow(machine: Arc<Machine>, mut leads: watch::Receiver<Option<Leadership>>) {
+    loop {
+        if let Some(Leadership { term }) = *leads.borrow_and_update() {
+            machine.stage.tell(&Event::Leads { machine: machine.number, term });
+        }
+        if leads.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The simulation's command line: one seed, many seeds, or one seed twice.
+
+use std::{ops::Range, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use notty_simulation::{
+    plan::Plan,
+    report::{Report, commit},
+    sweep::{self, FIGURES},
+    world,
+};
+
+/// The same service on a hostile network, with faults drawn from a seed
+#[derive(Parser)]
+#[command(name = "notty-simulation")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// One seed
+    Run {
+        /// Which
+        #[arg(long)]
+        seed: u64,
+        /// Write the trace there
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// Show the trace while it runs
+        #[arg(long)]
+        echo: bool,
+    },
+    /// Many seeds, a process each
+    Sweep {
+        /// From and to, the second not included
+        #[arg(long, value_name = "A..B", value_parser = range)]
+        seeds: Range<u64>,
+        /// So many at a time
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// One seed, twice: the traces must be the same, byte for byte
+    Twice {
+        /// Which
+        #[arg(long)]
+        seed: u64,
+    },
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parsed =
+        text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parsed.ok_or_else(|| format!("`{text}` is no range like 0..100"))
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<bool> {
+    match verb {
+        Verb::Run { seed, trace, echo } => one(seed, trace, echo),
+        Verb::Sweep { seeds, jobs } => many(seeds, jobs),
+        Verb::Twice { seed } => twice(seed),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn one(seed: u64, trace: Option<PathBuf>, echo: bool) -> anyhow::Result<bool> {
+    let plan = Plan::of(seed);
+    log_if_asked();
+    let stage = world::simulate(plan.clone(), echo)?;
+    let (lines, counts, violation) = stage.conclude();
+    let mut report = Report { plan, trace: lines, counts, violation };
+    if let Some(path) = trace {
+        let text = report.trace.lines().join("\n") + "\n";
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    let counted = u64::from(report.counts_as_evidence());
+    report.counts.insert("seed that counts", counted);
+    let (events, network) = report.trace.digest();
+    if let Some(failure) = report.failure() {
+        println!("{failure}");
+    }
+    println!("{FIGURES}{}", report.figures());
+    println!("trace of seed {seed}: {events:016x}, network {network:016x}");
+    Ok(report.violation.is_none())
+}
+
+/// The service's own log, where RUST_LOG asks for it.
+fn log_if_asked() {
+    if std::env::var_os("RUST_LOG").is_some() {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .without_time()
+            .try_init();
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn many(seeds: Range<u64>, jobs: usize) -> anyhow::Result<bool> {
+    let began = std::time::Instant::now();
+    let swept = sweep::sweep(seeds.clone(), jobs, &[], false)?;
+    let seconds = began.elapsed().as_secs_f64().max(0.001);
+    println!("seeds {}..{} on commit {}", seeds.start, seeds.end, commit());
+    for (kind, count) in &swept.counts {
+        println!("{count:>10}  {kind}");
+    }
+    let rate = swept.seeds as f64 / seconds * 3_600.0;
+    println!("{} seeds in {seconds:.0} s, {rate:.0} an hour", swept.seeds);
+    println!("{} of them count; failed: {:?}", swept.counted, swept.failed);
+    Ok(swept.failed.is_empty())
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn twice(seed: u64) -> anyhow::Result<bool> {
+    let dir = tempfile::tempdir()?;
+    let program = std::env::current_exe()?;
+    let mut traces = Vec::new();
+    for name in ["one", "two"] {
+        let path = dir.path().join(name);
+        let mut command = std::process::Command::new(&program);
+        command.args(["run", "--seed", &seed.to_string(), "--trace"]).arg(&path);
+        let output = command.output()?;
+        if !path.exists() {
+            bail!("no trace: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let digest = String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_owned);
+        traces.push((std::fs::read_to_string(&path)?, digest));
+    }
+    let (one, two) = (&traces[0], &traces[1]);
+    let differs = one.0.lines().zip(two.0.lines()).enumerate().find(|(_, (one, two))| one != two);
+    match differs {
+        Some((n, (a, b))) => println!("line {} differs:\n  {a}\n  {b}", n + 1),
+        None if one.0.len() != two.0.len() => println!("one trace is longer than the other"),
+        None if one.1 != two.1 => println!("the network differs: {:?} and {:?}", one.1, two.1),
+        None => println!("seed {seed}: {} bytes of trace, the same twice", one.0.len()),
+    }
+    Ok(one == two)
+}
