@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use notty_storage::planted::{Planted, is_planted};
 use openraft::SnapshotMeta as Meta;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -197,11 +198,13 @@ impl Handler for Front {
         }
         let known = peer.node.and_then(|node| self.member(node));
         match known {
-            Some(known) if known.disk != peer.disk => Err(format!(
-                "`{}` came back with another disk than it was taken in with: remove it and add \
+            Some(known) if known.disk != peer.disk && !is_planted(Planted::WipedNodeVotes) => {
+                Err(format!(
+                    "`{}` came back with another disk than it was taken in with: remove it and add \
                  it anew",
-                peer.name
-            )),
+                    peer.name
+                ))
+            }
             _ => Ok(()),
         }
     }

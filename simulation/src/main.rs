@@ -10,6 +10,7 @@ use notty_simulation::{
     sweep::{self, FIGURES},
     world,
 };
+use notty_storage::planted::{self, PLANTED, Planted};
 
 /// The same service on a hostile network, with faults drawn from a seed
 #[derive(Parser)]
@@ -32,12 +33,27 @@ enum Verb {
         /// Show the trace while it runs
         #[arg(long)]
         echo: bool,
+        /// Leave a rule out, which the simulation should find
+        #[arg(long, value_name = "FAULT", value_parser = planted)]
+        plant: Option<Planted>,
     },
     /// Many seeds, a process each
     Sweep {
         /// From and to, the second not included
         #[arg(long, value_name = "A..B", value_parser = range)]
         seeds: Range<u64>,
+        /// So many at a time
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// Leave a rule out, and stop once that is found
+        #[arg(long, value_name = "FAULT", value_parser = planted)]
+        plant: Option<Planted>,
+    },
+    /// Leave out each rule in turn, and say how soon that is found
+    Planted {
+        /// Seeds for each, at most
+        #[arg(long, default_value_t = 200)]
+        seeds: u64,
         /// So many at a time
         #[arg(long, default_value_t = 2)]
         jobs: usize,
@@ -56,6 +72,11 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     parsed.ok_or_else(|| format!("`{text}` is no range like 0..100"))
 }
 
+fn planted(name: &str) -> Result<Planted, String> {
+    let known: Vec<_> = PLANTED.iter().map(|planted| format!("{planted:?}")).collect();
+    Planted::named(name).ok_or_else(|| format!("none of {}", known.join(", ")))
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
@@ -69,8 +90,12 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> anyhow::Result<bool> {
     match verb {
-        Verb::Run { seed, trace, echo } => one(seed, trace, echo),
-        Verb::Sweep { seeds, jobs } => many(seeds, jobs),
+        Verb::Run { seed, trace, echo, plant } => {
+            plant.into_iter().for_each(planted::plant);
+            one(seed, trace, echo)
+        }
+        Verb::Sweep { seeds, jobs, plant } => many(seeds, jobs, plant),
+        Verb::Planted { seeds, jobs } => find_planted(seeds, jobs),
         Verb::Twice { seed } => twice(seed),
     }
 }
@@ -110,9 +135,26 @@ fn log_if_asked() {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the program is for")]
-fn many(seeds: Range<u64>, jobs: usize) -> anyhow::Result<bool> {
+fn find_planted(seeds: u64, jobs: usize) -> anyhow::Result<bool> {
+    let mut all = true;
+    for planted in PLANTED {
+        let extra = ["--plant".to_owned(), format!("{planted:?}")];
+        let swept = sweep::sweep(0..seeds, jobs, &extra, true)?;
+        match swept.failed.first() {
+            Some(seed) => println!("{planted:?}: found by seed {seed}, of {}", swept.seeds),
+            None => println!("{planted:?}: not found in {seeds} seeds"),
+        }
+        all &= !swept.failed.is_empty();
+    }
+    Ok(all)
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn many(seeds: Range<u64>, jobs: usize, plant: Option<Planted>) -> anyhow::Result<bool> {
     let began = std::time::Instant::now();
-    let swept = sweep::sweep(seeds.clone(), jobs, &[], false)?;
+    let extra = plant.map(|planted| ["--plant".to_owned(), format!("{planted:?}")]);
+    let extra: Vec<_> = extra.into_iter().flatten().collect();
+    let swept = sweep::sweep(seeds.clone(), jobs, &extra, plant.is_some())?;
     let seconds = began.elapsed().as_secs_f64().max(0.001);
     println!("seeds {}..{} on commit {}", seeds.start, seeds.end, commit());
     for (kind, count) in &swept.counts {

@@ -23,6 +23,8 @@ pub mod keys;
 pub mod limits;
 pub mod memory;
 pub mod model;
+#[doc(hidden)]
+pub mod planted;
 pub mod query;
 pub mod records;
 pub mod snapshot;

@@ -24,6 +24,7 @@ use crate::{
     codec,
     error::Error,
     keys::{Key, MetaKey},
+    planted::{Planted, is_planted},
     records::Meta,
     store::{Store, StoreOptions, View},
 };
@@ -300,6 +301,9 @@ pub fn import_snapshot(
     };
     if *store.reload()? != meta {
         return Err(frames.damage("the state built from it stands elsewhere"));
+    }
+    if is_planted(Planted::RepliesNotInSnapshot) {
+        store.forget_client_replies();
     }
     Ok(store)
 }

@@ -28,7 +28,8 @@ use crate::{
     keys::{ClientReplyKey, CustomerHashesKey, Key, MetaKey, NumbersKey, WordKey},
     limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK},
     memory::MemoryStates,
-    model::{CustomerId, Seq},
+    model::{CustomerId, Seq, Timestamp},
+    planted::{self, Planted, is_planted},
     records::{Meta, Numbers, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
     source::Source,
@@ -103,7 +104,10 @@ impl Store {
 
     /// Applies an entry as one atomic batch together with its marker, and answers each command.
     pub fn apply(&mut self, entry: &Entry, marker: &[u8]) -> Result<Vec<Outcome>, Error> {
-        let at = entry.at.max(self.meta.at);
+        let at = match is_planted(Planted::ClockInApply) {
+            true => Timestamp::from_millis(planted::wall()),
+            false => entry.at.max(self.meta.at),
+        };
         let (outcomes, layer) = {
             let index = self.shared.index.read();
             let mut changes = Changes::new(&self.tree, &index, at);
@@ -213,6 +217,11 @@ impl Store {
         *self.shared.index.write() = index;
         self.meta = view.read().get_or_default(&MetaKey)?;
         Ok(&self.meta)
+    }
+
+    /// A fault on purpose: repeats are executed anew from now on.
+    pub(crate) fn forget_client_replies(&mut self) {
+        self.shared.index.write().client_keys.clear();
     }
 
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use notty_storage::codec;
+use notty_storage::{
+    codec,
+    planted::{Planted, is_planted},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -40,7 +43,10 @@ impl Marks {
     }
 
     pub(crate) fn save_vote(&mut self, vote: Vote) -> Result<(), Error> {
-        save(&*self.files, &self.dir.join("vote"), &vote)?;
+        match is_planted(Planted::VoteNotSynced) {
+            true => save_unsynced(&*self.files, &self.dir.join("vote"), &vote)?,
+            false => save(&*self.files, &self.dir.join("vote"), &vote)?,
+        }
         self.vote = Some(vote);
         Ok(())
     }
@@ -92,6 +98,13 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 
 pub(crate) fn save<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
     replace(files, path, &seal(value)).map_err(Error::file(path))
+}
+
+/// A fault on purpose: what is written so is lost with the power.
+fn save_unsynced<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
+    let bytes = seal(value);
+    let write = |file: Arc<dyn File>| file.cut(0).and_then(|()| file.write_at(0, &bytes));
+    files.open(path).and_then(write).map_err(Error::file(path))
 }
 
 /// A sealed file's value; none if there is no such file; damage if it does not check out.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use notty::{config::Config, server::Server, surroundings::Surroundings};
 use notty_raft::{AppliedEntry, Leadership, Node, Observer};
-use notty_storage::View;
+use notty_storage::{View, planted};
 use tokio::sync::{mpsc, watch};
 
 use super::Machine;
@@ -28,6 +28,8 @@ struct Watcher(Arc<Machine>);
 
 impl Observer for Watcher {
     fn applied(&self, applied: &AppliedEntry<'_>) {
+        // What a fault on purpose would read; never used otherwise.
+        planted::set_wall(self.0.wall().as_millis());
         if !self.0.is_dead() {
             self.0.stage.tell(&Event::Applied { machine: self.0.number, applied });
         }

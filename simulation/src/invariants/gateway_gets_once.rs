@@ -1,7 +1,7 @@
 //! The gateway never gets a message again that it may have taken. Where it drops repeats, and the
-//! service knows, it may get them, and takes none twice.
+//! service knows, it may get them, and takes none twice. And nobody gets two messages of a mailing.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Facts, Invariant, Judgement, ensure};
 use crate::event::Event;
@@ -9,6 +9,8 @@ use crate::event::Event;
 /// See above.
 pub(super) struct GatewayGetsOnce {
     pub(super) idempotent: bool,
+    /// Which message of a mailing goes to which phone.
+    pub(super) takers: BTreeMap<(u64, u64), u64>,
 }
 
 impl Invariant for GatewayGetsOnce {
@@ -20,6 +22,11 @@ impl Invariant for GatewayGetsOnce {
         let Event::Received { id, .. } = event else {
             return Ok(());
         };
+        let phone = facts.messages[id].phone;
+        let other = *self.takers.entry((id >> 32, phone)).or_insert(*id);
+        ensure(other == *id, || {
+            format!("phone {phone} gets message {id}, and got message {other} of the same mailing")
+        })?;
         let Some((_, before)) = facts.messages[id].received.split_last() else {
             return Ok(());
         };

@@ -14,7 +14,7 @@ mod replicas_agree;
 mod stats_add_up;
 mod stops_on_disk_error;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 pub use facts::Facts;
 
@@ -43,7 +43,10 @@ pub trait Invariant: Send {
 /// All of them.
 pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
     vec![
-        Box::new(gateway_gets_once::GatewayGetsOnce { idempotent: plan.idempotent }),
+        Box::new(gateway_gets_once::GatewayGetsOnce {
+            idempotent: plan.idempotent,
+            takers: BTreeMap::new(),
+        }),
         Box::new(no_send_without_lease::NoSendWithoutLease { one_name: plan.one_name }),
         Box::new(no_send_outside_window::NoSendOutsideWindow::new(plan)),
         Box::new(no_send_after_the_end_of_its_reason::NoSendAfterTheEndOfItsReason),
