@@ -33,8 +33,8 @@ impl SimNet {
         Self { machine }
     }
 
-    fn stream(&self, stream: TcpStream, to_gateway: bool) -> Box<SimStream> {
-        Box::new(SimStream { stream, machine: self.machine.clone(), to_gateway })
+    fn stream(&self, stream: TcpStream, far: Far) -> Box<SimStream> {
+        Box::new(SimStream { stream, machine: self.machine.clone(), far })
     }
 }
 
@@ -43,7 +43,7 @@ impl Transport for SimNet {
         Box::pin(async move {
             self.machine.hang_if_dead().await;
             let stream = TcpStream::connect(address).await?;
-            Ok(self.stream(stream, false) as Box<dyn Io>)
+            Ok(self.stream(stream, Far::Peer) as Box<dyn Io>)
         })
     }
 
@@ -53,7 +53,8 @@ impl Transport for SimNet {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             let port = port.ok_or(io::ErrorKind::InvalidInput)?;
             let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
-            Ok(Box::new(SimListener { listener, net: self.clone() }) as Box<dyn Listener>)
+            let far = if port == PEER_PORT { Far::Peer } else { Far::Client };
+            Ok(Box::new(SimListener { listener, net: self.clone(), far }) as Box<dyn Listener>)
         })
     }
 }
@@ -61,6 +62,7 @@ impl Transport for SimNet {
 struct SimListener {
     listener: TcpListener,
     net: SimNet,
+    far: Far,
 }
 
 impl Listener for SimListener {
@@ -68,7 +70,7 @@ impl Listener for SimListener {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
             self.net.machine.hang_if_dead().await;
-            Ok((self.net.stream(stream, false) as Box<dyn Io>, from.to_string()))
+            Ok((self.net.stream(stream, self.far) as Box<dyn Io>, from.to_string()))
         })
     }
 
@@ -84,15 +86,26 @@ impl Connector for SimNet {
             net.machine.sending_step("connect");
             net.machine.hang_if_dead().await;
             let stream = TcpStream::connect((host.as_str(), port)).await?;
-            Ok(net.stream(stream, true) as Box<dyn notty::gateway::Io>)
+            Ok(net.stream(stream, Far::Gateway) as Box<dyn notty::gateway::Io>)
         })
     }
+}
+
+/// Where peers are listened to.
+const PEER_PORT: u16 = 7_080;
+
+/// Who is at the far end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Far {
+    Peer,
+    Client,
+    Gateway,
 }
 
 struct SimStream {
     stream: TcpStream,
     machine: Arc<Machine>,
-    to_gateway: bool,
+    far: Far,
 }
 
 impl SimStream {
@@ -118,7 +131,7 @@ impl AsyncRead for SimStream {
         }
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        if self.to_gateway && buf.filled().len() > before {
+        if self.far == Far::Gateway && buf.filled().len() > before {
             self.machine.sending_step("answer");
             if self.machine.is_dead() {
                 return Poll::Pending;
@@ -134,7 +147,7 @@ impl AsyncWrite for SimStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.to_gateway && !self.machine.is_dead() {
+        if self.far == Far::Gateway && !self.machine.is_dead() {
             self.machine.sending_step("request");
         }
         if self.machine.is_dead() {
@@ -142,8 +155,10 @@ impl AsyncWrite for SimStream {
         }
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
         if let Ok(bytes) = written {
-            self.machine.stage.sent(&self.machine.name, &buf[..bytes]);
-            if self.to_gateway {
+            // Answers to clients carry the real date: of those, their length counts.
+            let counted = if self.far == Far::Client { &[] } else { &buf[..bytes] };
+            self.machine.stage.sent(&self.machine.name, bytes, counted);
+            if self.far == Far::Gateway {
                 self.note_request(buf);
                 self.machine.sending_step("wait");
             }

@@ -119,9 +119,9 @@ impl Stage {
         *self.book.lock().counts.entry(kind).or_default() += 1;
     }
 
-    /// Bytes that a host sent.
-    pub fn sent(&self, host: &str, bytes: &[u8]) {
-        self.book.lock().trace.sent(host, clock::now(), bytes);
+    /// Bytes that a host sent: how many, and which of them count.
+    pub fn sent(&self, host: &str, len: usize, bytes: &[u8]) {
+        self.book.lock().trace.sent(host, clock::now(), len, bytes);
     }
 
     /// Whether something went wrong.

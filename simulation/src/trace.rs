@@ -28,9 +28,10 @@ impl Trace {
     }
 
     /// Notes bytes that a host sent.
-    pub fn sent(&mut self, host: &str, at: Duration, bytes: &[u8]) {
+    pub fn sent(&mut self, host: &str, at: Duration, len: usize, bytes: &[u8]) {
         self.network.update(host.as_bytes());
         self.network.update(&at.as_nanos().to_be_bytes());
+        self.network.update(&len.to_be_bytes());
         self.network.update(bytes);
     }
 
