@@ -25,6 +25,10 @@ test FILTER="":
 stories:
     cargo test -p notty-storage --test scripts
 
+# The protocol, in worlds too large for the tests (minutes, and a few GB)
+model:
+    cargo run --package notty-model
+
 # The figures of the README
 bench:
     cargo build --release

@@ -20,6 +20,9 @@ pub const DEFAULT_FILE: &str = "config.toml";
 /// milliseconds.
 const LEASE_SPARE_MS: u64 = 2_000;
 
+/// Characters of the cluster's secret, at least: who listens in can try secrets at leisure.
+const SECRET_CHARS: usize = 16;
+
 /// What is wrong with a configuration, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -82,11 +85,20 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// The time zone of customers without one, an IANA name.
     pub timezone: String,
+    /// Log since the last snapshot from which a new one is written, in MiB.
+    pub compact_log_mb: u64,
+}
+
+impl NodeConfig {
+    /// The same in bytes.
+    pub fn compact_bytes(&self) -> u64 {
+        self.compact_log_mb * 1024 * 1024
+    }
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { data_dir: "data".into(), timezone: "UTC".into() }
+        Self { data_dir: "data".into(), timezone: "UTC".into(), compact_log_mb: 64 }
     }
 }
 
@@ -193,7 +205,7 @@ pub struct PostmanConfig {
     pub name: String,
     /// Where the journal lies; empty: in the data directory.
     pub journal_dir: PathBuf,
-    /// Peer addresses of the cluster, for a postman without a node.
+    /// Peer addresses of the cluster, for a postman by itself.
     pub peers: Vec<String>,
 }
 
@@ -293,7 +305,7 @@ pub struct ClusterConfig {
 }
 
 /// Mutual TLS between peers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerTlsConfig {
     /// This node's certificate.
@@ -319,6 +331,19 @@ pub struct PeerConfig {
 impl Config {
     /// Reads a file (none: `config.toml` if it is there), applies the environment, and checks all.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let config = Self::read(file)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The same for a postman by itself, which needs less.
+    pub fn load_postman(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let config = Self::read(file)?;
+        config.check_postman()?;
+        Ok(config)
+    }
+
+    fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
         let text = match file {
             Some(path) => Some(read(path)?),
             None if Path::new(DEFAULT_FILE).exists() => Some(read(Path::new(DEFAULT_FILE))?),
@@ -328,7 +353,7 @@ impl Config {
         Self::from_parts(&name, text.as_deref().unwrap_or_default(), std::env::vars())
     }
 
-    /// The same from parts: a file's name and text, and the environment.
+    /// The same from parts, not yet checked: a file's name and text, and the environment.
     pub fn from_parts(
         name: &str,
         text: &str,
@@ -352,21 +377,24 @@ impl Config {
             let variable = culprit.map_or("environment", |(variable, _)| variable);
             ConfigError(format!("{variable}: {}", one_line(error.message())))
         })?;
-        config.check()?;
         Ok(config)
     }
 
-    /// Checks what a type cannot say.
+    /// Checks what a type cannot say: as a node needs it, or as a postman by itself does, if it is
+    /// for one alone.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let fault = |key: &str, what: String| Err(ConfigError(format!("{key}: {what}")));
-        let within = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| match range
-            .contains(&value)
-        {
-            true => Ok(()),
-            false => {
-                fault(key, format!("{value} is not between {} and {}", range.start(), range.end()))
-            }
+        let of_a_postman = |cluster: &ClusterConfig| {
+            !self.postman.peers.is_empty() && cluster.listen.is_empty() && cluster.nodes.is_empty()
         };
+        match self.cluster.as_ref().is_some_and(of_a_postman) {
+            true => self.check_postman(),
+            false => self.check_node(),
+        }
+    }
+
+    /// Checks it as a node needs it.
+    pub fn check_node(&self) -> Result<(), ConfigError> {
+        let fault = |key: &str, what: String| Err(ConfigError(format!("{key}: {what}")));
         if ZoneName::parse(&self.node.timezone).is_err()
             || jiff::tz::TimeZone::get(&self.node.timezone).is_err()
         {
@@ -376,8 +404,54 @@ impl Config {
         if self.node.data_dir.as_os_str().is_empty() {
             return fault("node.data_dir", "a directory is needed, like `data`".to_owned());
         }
+        within("node.compact_log_mb", self.node.compact_log_mb, 1..=65_536)?;
         self.check_api()?;
         self.cluster.as_ref().map_or(Ok(()), Self::check_cluster)?;
+        if !(0.0..=36_500.0).contains(&self.retention.finished_days) {
+            let what = format!("{} is not between 0 and 36500", self.retention.finished_days);
+            return fault("retention.finished_days", what);
+        }
+        self.check_sending()
+    }
+
+    /// Checks it as a postman by itself needs it.
+    pub fn check_postman(&self) -> Result<(), ConfigError> {
+        let fault = |key: &str, what: &str| Err(ConfigError(format!("{key}: {what}")));
+        if self.postman.peers.is_empty() {
+            let what = "a postman by itself needs peer addresses of its cluster's nodes, like \
+                        [\"10.0.0.1:7080\"]; a node without [cluster] has none: give it a [cluster] \
+                        of itself alone, with expect = 1";
+            return fault("postman.peers", what);
+        }
+        for (n, peer) in self.postman.peers.iter().enumerate() {
+            if !is_host_and_port(peer) {
+                let what = format!("`{peer}` is no host and port, like 10.0.0.1:7080");
+                return fault(&format!("postman.peers[{n}]"), &what);
+            }
+        }
+        let name = &self.postman.name;
+        if name.is_empty() {
+            let what = "a postman by itself needs a name that no other postman and no node has; in a \
+                        container its host name is one (NOTTY_POSTMAN__NAME)";
+            return fault("postman.name", what);
+        }
+        let Some(cluster) = &self.cluster else {
+            return fault(
+                "cluster.secret",
+                "the secret of the cluster's nodes is needed, or cluster.tls",
+            );
+        };
+        if cluster.nodes.iter().any(|node| node.name == *name) {
+            let what = format!("`{name}` is a node, whose own postman has that name already");
+            return fault("postman.name", &what);
+        }
+        Self::check_secret(cluster)?;
+        self.check_sending()
+    }
+
+    /// Checks what every postman needs.
+    fn check_sending(&self) -> Result<(), ConfigError> {
+        let fault = |key: &str, what: String| Err(ConfigError(format!("{key}: {what}")));
         within("gateway.concurrency", self.gateway.concurrency as u64, 1..=10_000)?;
         within("gateway.connect_timeout_ms", self.gateway.connect_timeout_ms, 1..=60_000)?;
         within("gateway.timeout_ms", self.gateway.timeout_ms, 1..=300_000)?;
@@ -399,10 +473,6 @@ impl Config {
         }
         within("retry.initial_ms", self.retry.initial_ms, 1..=limits::RETRY_PAUSE_MS)?;
         within("retry.max_ms", self.retry.max_ms, self.retry.initial_ms..=limits::RETRY_PAUSE_MS)?;
-        if !(0.0..=36_500.0).contains(&self.retention.finished_days) {
-            let what = format!("{} is not between 0 and 36500", self.retention.finished_days);
-            return fault("retention.finished_days", what);
-        }
         if !self.postman.name.is_empty()
             && let Err(invalid) = PostmanName::parse(&self.postman.name)
         {
@@ -411,14 +481,22 @@ impl Config {
         Ok(())
     }
 
+    /// With certificates there may be no secret; there is no short one.
+    fn check_secret(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+        let chars = cluster.secret.expose().chars().count();
+        if chars >= SECRET_CHARS || (chars == 0 && cluster.tls.is_some()) {
+            return Ok(());
+        }
+        let what = match chars {
+            0 => "it is needed, with at least 16 characters, where there is no cluster.tls",
+            _ => "a secret has at least 16 characters",
+        };
+        Err(ConfigError(format!("cluster.secret: {what}")))
+    }
+
     fn check_cluster(cluster: &ClusterConfig) -> Result<(), ConfigError> {
         let fault = |key: &str, what: String| Err(ConfigError(format!("cluster.{key}: {what}")));
-        if cluster.tls.is_some() {
-            return fault("tls", "this version speaks to peers by cluster.secret alone".to_owned());
-        }
-        if cluster.secret.expose().len() < 16 {
-            return fault("secret", "a secret has at least 16 characters".to_owned());
-        }
+        Self::check_secret(cluster)?;
         if cluster.listen.parse::<SocketAddr>().is_err() {
             let what = format!("`{}` is no address and port, like 0.0.0.0:7080", cluster.listen);
             return fault("listen", what);
@@ -433,7 +511,7 @@ impl Config {
                     format!("`{}` is there twice", node.name),
                 );
             }
-            if node.peer.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            if !is_host_and_port(&node.peer) {
                 let what = format!("`{}` is no host and port, like 10.0.0.1:7080", node.peer);
                 return fault(&format!("nodes[{n}].peer"), what);
             }
@@ -486,6 +564,19 @@ impl Config {
     }
 }
 
+fn within(key: &str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), ConfigError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (least, most) = range.into_inner();
+    Err(ConfigError(format!("{key}: {value} is not between {least} and {most}")))
+}
+
+fn is_host_and_port(address: &str) -> bool {
+    let parts = address.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path)
         .map_err(|error| ConfigError(format!("{}: {error}", path.display())))
@@ -507,7 +598,8 @@ fn parse_error(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
 
 /// Every key there is, with a value of its type.
 fn known_keys() -> toml::Table {
-    let cluster = Some(ClusterConfig::default());
+    let tls = Some(PeerTlsConfig::default());
+    let cluster = Some(ClusterConfig { tls, ..ClusterConfig::default() });
     let config = Config { cluster, ..Config::default() };
     toml::Table::try_from(config).expect("the defaults have a TOML form")
 }
@@ -565,7 +657,10 @@ mod tests {
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Config::from_parts("config.toml", text, environment).map_err(|error| error.0)
+        let config = Config::from_parts("config.toml", text, environment);
+        let config = config.map_err(|error| error.0)?;
+        config.check().map_err(|error| error.0)?;
+        Ok(config)
     }
 
     #[test]
@@ -602,6 +697,48 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_long_or_there_are_certificates() {
+        let node = "expect = 1\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n";
+        let list = "[[cluster.nodes]]\nname = \"a\"\npeer = \"h:1\"\napi = \"http://h\"\n";
+        let tls = "tls = { cert = \"c\", key = \"k\", ca = \"a\" }\n";
+        let cluster = |more: &str| load(&format!("[cluster]\n{node}{more}{list}"), &[]);
+        for (more, wanted) in [
+            ("", "cluster.secret: it is needed"),
+            ("secret = \"fifteen letters\"\n", "cluster.secret: a secret has at least 16"),
+            (&format!("secret = \"short\"\n{tls}"), "cluster.secret: a secret has at least 16"),
+        ] {
+            let error = cluster(more).expect_err(more);
+            assert!(error.starts_with(wanted), "{error}");
+        }
+        assert!(cluster("secret = \"sixteen letters.\"\n").is_ok());
+        assert!(cluster(tls).is_ok());
+    }
+
+    #[test]
+    fn a_postman_by_itself_needs_a_name_peers_and_the_secret() {
+        let whole = "[postman]\nname = \"p\"\npeers = [\"h:1\"]\n[cluster]\n\
+                     secret = \"sixteen letters.\"\n";
+        assert!(load(whole, &[]).is_ok(), "a file for a postman alone is right");
+        let node = "[[cluster.nodes]]\nname = \"p\"\npeer = \"h:1\"\napi = \"http://h\"\n";
+        for (from, to, wanted) in [
+            ("name = \"p\"\n", "", "postman.name: a postman by itself needs a name"),
+            ("peers = [\"h:1\"]", "", "postman.peers: a postman by itself needs peer addresses"),
+            ("h:1", "h", "postman.peers[0]: `h` is no host and port"),
+            ("[cluster]\nsecret = \"sixteen letters.\"\n", "", "cluster.secret: the secret of"),
+            ("sixteen letters.", "", "cluster.secret: it is needed"),
+            ("letters.\"\n", &format!("letters.\"\n{node}"), "postman.name: `p` is a node"),
+        ] {
+            let text = whole.replace(from, to);
+            let config = Config::from_parts("config.toml", &text, []).expect("parses");
+            let error = config.check_postman().expect_err(wanted).0;
+            assert!(error.starts_with(wanted), "{error}");
+        }
+        let config = Config::from_parts("config.toml", whole, []).expect("parses");
+        let error = config.check_node().expect_err("no node").0;
+        assert!(error.starts_with("cluster.listen"), "{error}");
+    }
+
+    #[test]
     fn whole_days_are_a_number_too() {
         let config = load("[retention]\nfinished_days = 1", &[]).expect("valid");
         assert_eq!(config.retention.finished_ms(), 86_400_000);
@@ -619,6 +756,22 @@ mod tests {
         assert_eq!(config.gateway.concurrency, 7);
         assert_eq!(config.gateway.token.expose(), "t");
         assert_eq!(config.gateway.unsure_statuses, [502]);
+    }
+
+    #[test]
+    fn the_environment_may_name_the_certificates() {
+        let environment = [
+            ("NOTTY_POSTMAN__PEERS", "[\"h:1\"]"),
+            ("NOTTY_POSTMAN__NAME", "p"),
+            ("NOTTY_CLUSTER__TLS__CERT", "c.pem"),
+            ("NOTTY_CLUSTER__TLS__KEY", "k.pem"),
+            ("NOTTY_CLUSTER__TLS__CA", "a.pem"),
+        ];
+        let config = load("", &environment).expect("valid");
+        let tls = config.cluster.and_then(|cluster| cluster.tls).expect("certificates");
+        assert_eq!(tls.key, PathBuf::from("k.pem"));
+        let error = load("", &environment[..3]).expect_err("refused");
+        assert!(error.contains("missing field `key`"), "{error}");
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! A tour, in reading order: [`config`] says what can be set. [`server`] puts everything together.
 //! A request comes in by [`api`] and becomes a command, which the node (`notty-raft`) has agreed
 //! upon and applied to the state (`notty-storage`). On the leader the [`post_office`] decides what
-//! is due and who gets a lease; a [`postman`] asks for leases at a desk ([`desk`] on a node) and
-//! sends through the [`gateway`]. [`cli`] is what a person types.
+//! is due and who gets a lease; a [`postman`] asks for leases at a [`desk`] and sends through the
+//! [`gateway`], on a node or by itself ([`standalone`]). [`backup`] reads and restores backups, and
+//! [`cli`] is what a person types.
 
 pub mod config;
 pub mod telemetry;
 
 pub mod server;
+pub mod standalone;
 pub mod surroundings;
 
 pub mod api;
@@ -25,5 +27,7 @@ pub mod desk;
 pub mod gateway;
 pub mod metrics;
 pub mod postman;
+pub mod stand_in;
 
+pub mod backup;
 pub mod cli;

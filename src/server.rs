@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TransferError};
+use notty_raft::{
+    ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TlsFiles, TlsTransport, TransferError,
+    Transport, log::LogOptions,
+};
 use notty_storage::model::PostmanName;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -27,6 +30,8 @@ const POSTMAN_STOP: Duration = Duration::from_secs(18);
 /// A running service.
 pub struct Server {
     node: Arc<Node>,
+    /// Answers peers for as long as it is kept.
+    desk: Arc<NodeDesk>,
     address: SocketAddr,
     /// Told to stop first: what takes work in.
     stop_work: watch::Sender<bool>,
@@ -43,6 +48,7 @@ impl Server {
         // What only the configuration decides comes before anything is taken.
         let moderation = moderation(config)?;
         let gateway = gateway(config, &surroundings)?;
+        let transport = transport(config, &surroundings)?;
         let address = config.api_address()?;
         let listener = surroundings.transport.listen(&address.to_string()).await;
         let listener =
@@ -54,30 +60,27 @@ impl Server {
         let serve = api::serve(listener, routes.clone(), work_stopped.clone());
         let serve = until_told(serve, work_stopped.clone());
         let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
-        let node = open_node(config, address, &surroundings).await?;
+        let node = open_node(config, address, transport, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
+        let rounds = metrics.apply_rounds.clone();
+        node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
         let (stop_office, office_stopped) = watch::channel(false);
         let office =
             PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
-        let service: Arc<dyn Service> = office.clone();
+        let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
+        let service: Arc<dyn Service> = desk.clone();
         node.open_service(&service);
         let postman = config.postman.enabled.then(|| {
-            let desk = NodeDesk::new(
-                node.clone(),
-                office.clone(),
-                surroundings.clock.clone(),
-                Duration::from_millis(config.lease.ttl_ms),
-                &config.node.timezone,
-            );
             let parts = PostmanParts {
-                desk,
+                desk: desk.clone(),
                 gateway: Arc::new(gateway),
                 clock: surroundings.clock.clone(),
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            let threads = surroundings.sender_threads;
-            let post = post(postman_options(config, threads), parts, work_stopped.clone());
+            let cluster = &node.identity().cluster;
+            let options = postman_options(config, cluster, surroundings.sender_threads);
+            let post = post(options, parts, node.clone(), work_stopped.clone());
             watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
         });
         let office = until_told(office.run(office_stopped.clone()), office_stopped.clone());
@@ -94,7 +97,7 @@ impl Server {
             },
         };
         routes.set(api::router(parts));
-        Ok(Self { node, address, stop_work, stop_office, postman, api, office })
+        Ok(Self { node, desk, address, stop_work, stop_office, postman, api, office })
     }
 
     /// Where the API listens.
@@ -105,6 +108,11 @@ impl Server {
     /// The node.
     pub fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    /// Where postmen of this process ask.
+    pub fn desk(&self) -> Arc<NodeDesk> {
+        self.desk.clone()
     }
 
     /// Stops leasing, lets requests on their way end, hands back the rest, and closes cleanly.
@@ -135,15 +143,40 @@ impl Server {
     }
 }
 
-/// Checks what only starting would find out, without starting: the gateway's URL, the words file.
+/// Checks what only starting would find out, without starting: the gateway's URL, the words file,
+/// the certificates.
 pub fn check(config: &Config) -> anyhow::Result<()> {
     config.check()?;
-    gateway(config, &Surroundings::real())?;
+    let surroundings = Surroundings::real();
+    gateway(config, &surroundings)?;
+    transport(config, &surroundings)?;
     moderation(config)?;
     Ok(())
 }
 
-fn gateway(config: &Config, surroundings: &Surroundings) -> Result<Gateway, ConfigError> {
+/// Streams between peers: over TLS where certificates are configured.
+pub(crate) fn transport(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<Arc<dyn Transport>, ConfigError> {
+    let inner = surroundings.transport.clone();
+    let Some((cluster, tls)) = config.cluster.as_ref().and_then(|c| Some((c, c.tls.as_ref()?)))
+    else {
+        return Ok(inner);
+    };
+    let files = TlsFiles { cert: tls.cert.clone(), key: tls.key.clone(), ca: tls.ca.clone() };
+    let me = cluster.nodes.iter().find(|node| node.name == cluster.name);
+    let host = me.and_then(|node| Some(node.peer.rsplit_once(':')?.0));
+    match TlsTransport::new(inner, &files, host) {
+        Ok(transport) => Ok(Arc::new(transport)),
+        Err(error) => Err(ConfigError(format!("cluster.tls.{error}"))),
+    }
+}
+
+pub(crate) fn gateway(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<Gateway, ConfigError> {
     Gateway::new(config.gateway.options(), surroundings.connector.clone())
         .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
 }
@@ -185,24 +218,52 @@ async fn until_told(
     if is_told(&stop) { Ok(()) } else { Err("it returned".to_owned()) }
 }
 
-/// Runs the postman. That a newer one has its name is in order: there is one that sends.
+/// Runs the postman, but while the node is about to be taken out of the cluster: then it hands back
+/// what it has. That a newer one has its name is in order: there is one that sends.
 async fn post(
     options: PostmanOptions,
     parts: PostmanParts,
-    stop: watch::Receiver<bool>,
+    node: Arc<Node>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    match Postman::run(options, parts, stop).await {
-        Ok(()) => Ok(()),
-        Err(error @ PostmanError::Replaced) => {
-            tracing::error!("{error}; this node sends nothing more until it is started again");
-            Ok(())
+    let mut may_work = node.may_work();
+    while !is_told(&stop) {
+        let (stop_run, run_stopped) = watch::channel(false);
+        node.set_at_work(true);
+        let mut run = std::pin::pin!(Postman::run(options.clone(), parts.clone(), run_stopped));
+        let ended = tokio::select! {
+            ended = &mut run => Some(ended),
+            _ = stop.wait_for(|stop| *stop) => None,
+            _ = may_work.wait_for(|may_work| !may_work) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                stop_run.send_replace(true);
+                run.await
+            }
+        };
+        node.set_at_work(false);
+        match ended {
+            Ok(()) if is_told(&stop) => return Ok(()),
+            Ok(()) if *may_work.borrow() => return Err("it returned".to_owned()),
+            Ok(()) => {}
+            Err(error @ PostmanError::Replaced) => {
+                tracing::error!("{error}; this node sends nothing more until it is started again");
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
         }
-        Err(error) => Err(error.to_string()),
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = may_work.wait_for(|may_work| *may_work) => {}
+        }
     }
+    Ok(())
 }
 
 /// The cluster that is configured.
-fn cluster_options(config: &ClusterConfig, surroundings: &Surroundings) -> ClusterOptions {
+fn cluster_options(config: &ClusterConfig, transport: Arc<dyn Transport>) -> ClusterOptions {
     let peer = |node: &PeerConfig| Peer {
         name: node.name.clone(),
         peer: node.peer.clone(),
@@ -214,7 +275,7 @@ fn cluster_options(config: &ClusterConfig, surroundings: &Surroundings) -> Clust
         secret: config.secret.expose().as_bytes().to_vec(),
         expect: config.expect as usize,
         nodes: config.nodes.iter().map(peer).collect(),
-        transport: surroundings.transport.clone(),
+        transport,
     }
 }
 
@@ -226,10 +287,11 @@ fn node_name(config: &Config) -> &str {
 async fn open_node(
     config: &Config,
     address: SocketAddr,
+    transport: Arc<dyn Transport>,
     surroundings: &Surroundings,
 ) -> anyhow::Result<Arc<Node>> {
     let name = node_name(config);
-    let cluster = config.cluster.as_ref().map(|config| cluster_options(config, surroundings));
+    let cluster = config.cluster.as_ref().map(|config| cluster_options(config, transport));
     let mut configured = cluster.iter().flat_map(|cluster| &cluster.nodes);
     let peer = configured.find(|peer| peer.name == name).cloned().unwrap_or_else(|| Peer {
         name: name.to_owned(),
@@ -240,9 +302,11 @@ async fn open_node(
         peer,
         cluster,
         store: surroundings.store.clone(),
-        log: surroundings.log,
+        log: surroundings
+            .log
+            .unwrap_or_else(|| LogOptions::compacting(config.node.compact_bytes())),
         files: surroundings.files.clone(),
-        observer: surroundings.observer.clone(),
+        onlooker: surroundings.onlooker.clone(),
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
     };
@@ -259,7 +323,8 @@ fn post_office_options(config: &Config) -> PostOfficeOptions {
     }
 }
 
-fn postman_options(config: &Config, threads: usize) -> PostmanOptions {
+/// How a postman works in a cluster.
+pub(crate) fn postman_options(config: &Config, cluster: &str, threads: usize) -> PostmanOptions {
     let gateway = &config.gateway;
     let name =
         if config.postman.name.is_empty() { node_name(config) } else { &config.postman.name };
@@ -270,6 +335,7 @@ fn postman_options(config: &Config, threads: usize) -> PostmanOptions {
     PostmanOptions {
         name: PostmanName::parse(name).expect("the configuration was checked"),
         journal_dir,
+        cluster: cluster.to_owned(),
         concurrency: gateway.concurrency,
         threads: threads.min(gateway.concurrency),
         lease_size: config.lease.size,

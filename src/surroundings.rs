@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use notty_raft::{
-    Clock, Fatal, Observer, SystemClock, TcpTransport, Transport,
+    Clock, Fatal, Onlooker, SystemClock, TcpTransport, Transport,
     files::{Files, RealFiles},
     log::LogOptions,
 };
@@ -23,14 +23,14 @@ pub struct Surroundings {
     pub connector: Arc<dyn Connector>,
     /// The files that the log lies in.
     pub files: Arc<dyn Files>,
-    /// How the log is kept.
-    pub log: LogOptions,
+    /// How the log is kept; none: as it is configured.
+    pub log: Option<LogOptions>,
     /// How the state is kept.
     pub store: StoreOptions,
     /// Threads that send; 0: none of their own.
     pub sender_threads: usize,
     /// Who looks on, if anybody does.
-    pub observer: Option<Arc<dyn Observer>>,
+    pub onlooker: Option<Arc<dyn Onlooker>>,
     /// Ends the process with a line.
     pub fatal: Fatal,
 }
@@ -43,10 +43,10 @@ impl Surroundings {
             transport: Arc::new(TcpTransport),
             connector: Arc::new(TcpConnector),
             files: Arc::new(RealFiles),
-            log: LogOptions::default(),
+            log: None,
             store: StoreOptions::default(),
             sender_threads: std::thread::available_parallelism().map_or(1, usize::from),
-            observer: None,
+            onlooker: None,
             fatal: Arc::new(|line| {
                 tracing::error!("{line}");
                 tracing::error!("the node ends: what it acknowledged is on the disk");

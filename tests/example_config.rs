@@ -9,8 +9,9 @@ use crate::support::{Ended, notty};
 
 /// Every key with its default as the contract has it, another value that is right, and one that is
 /// wrong; none where every text is right.
-const KEYS: [(&str, &str, &str, Option<&str>); 23] = [
+const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("node.data_dir", "\"data\"", "elsewhere", None),
+    ("node.compact_log_mb", "64", "1", Some("0")),
     ("node.timezone", "\"UTC\"", "Asia/Omsk", Some("Mars/Base")),
     ("api.listen", "\"127.0.0.1:8080\"", "127.0.0.1:0", Some("0.0.0.0:8080")),
     (

@@ -34,6 +34,7 @@ const ROUTES: &str = "
     GET /readyz
     GET /metrics
     GET /cluster
+    GET /backup
     POST /customer
     GET /customer/{id}
     POST /customer/{id}

@@ -141,7 +141,7 @@ where
 /// How far a peer's clock is from this one's, in milliseconds, less what asking took.
 async fn reading(peers: &Peers, peer: &Peer, stamp: &Stamp) -> Option<i64> {
     let before = stamp.clock.boot();
-    let answer = peers.call(&peer.peer, &Request::Status, ANSWER).await;
+    let answer = peers.call_member(peer, &Request::Status, ANSWER).await;
     let took = stamp.clock.boot().saturating_sub(before).as_millis() as i64;
     match answer {
         Ok(Response::Status(status)) => Some(stamp.clock.wall().since(status.wall).abs() - took),
@@ -198,6 +198,10 @@ mod tests {
 
         fn boot(&self) -> Duration {
             Duration::from_millis(self.boot.load(Ordering::SeqCst).unsigned_abs())
+        }
+
+        fn boot_id(&self) -> std::io::Result<u64> {
+            Ok(1)
         }
     }
 

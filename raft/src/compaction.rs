@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use crate::{log::LogOptions, log_store::LogStore, state_machine::Shared, types::Raft};
+use crate::{log_store::LogStore, state_machine::Shared, types::Raft};
 
 /// How often it is looked at whether to compact.
 const COMPACT_CHECK: Duration = Duration::from_secs(1);
 
 /// Has a snapshot written whenever the log since the last one is long enough.
-pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, options: LogOptions) {
+pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, compact_bytes: u64) {
     let mut metrics = raft.data_metrics();
     // What was found at the start counts too: a node that is restarted often compacts all the same.
     let (mut at, mut snapshot) = (0, metrics.borrow().snapshot);
@@ -26,7 +26,7 @@ pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, options:
         if latest != snapshot {
             (snapshot, at) = (latest, appended);
         }
-        let due = options.compact_bytes.max(shared.snapshot_bytes.load(Ordering::Relaxed) / 2);
+        let due = compact_bytes.max(shared.snapshot_bytes.load(Ordering::Relaxed) / 2);
         if appended - at >= due {
             at = appended;
             if raft.trigger().snapshot().await.is_err() {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `LOCK` | held by the process that uses the directory |
 //! | `identity` | cluster, node and disk, and the version of the layout, checksummed |
+//! | `restored` | there until a restored node has taken in the nodes that its cluster expects |
+//! | `identity.restoring` | the same while a backup is being restored: until that ends it has none |
 //! | `log/` | the log (see [`crate::log`]) |
 //! | `snapshots/` | the latest snapshot |
 //! | `state/` | the state in sled: replaceable, rebuilt from snapshot and log where it must be |
@@ -24,7 +26,16 @@ use crate::{
 };
 
 /// The version of the layout that this binary reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The name of the identity while a backup is being restored.
+const RESTORING: &str = "identity.restoring";
+/// What an empty directory may hold all the same.
+const EMPTY: [&str; 3] = ["LOCK", "lost+found", "identity.new"];
+/// The name of a file that is there until a restored node has taken in those whom it expects.
+const RESTORED: &str = "restored";
+/// What a restore builds before the directory has an identity.
+const BUILT: [&str; 5] = [RESTORING, RESTORED, "log", "snapshots", "state"];
 
 /// Whose a data directory is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,10 +113,11 @@ impl DataDir {
 
     fn refuse_strangers(&self) -> Result<(), Error> {
         let names = RealFiles.list(&self.path).map_err(Error::file(&self.path))?;
-        match names
-            .iter()
-            .find(|name| !["LOCK", "lost+found", "identity.new"].contains(&name.as_str()))
-        {
+        if names.iter().any(|name| name == RESTORING) {
+            let what = "a restore into it did not end: run `notty restore` again, or empty it";
+            return Err(self.refuse(what.to_owned()));
+        }
+        match names.iter().find(|name| !EMPTY.contains(&name.as_str())) {
             None => Ok(()),
             Some(name) => Err(self.refuse(format!(
                 "has no identity file but holds `{name}`: it is no data directory of notty; \
@@ -116,6 +128,65 @@ impl DataDir {
 
     fn refuse(&self, what: String) -> Error {
         Error::DataDir { path: self.path.clone(), what }
+    }
+
+    /// Takes an empty directory, or one in which a restore did not end, to restore into it.
+    pub(crate) fn open_for_restore(path: &Path) -> Result<Self, Error> {
+        if path.exists() {
+            refuse_full(path)?;
+        }
+        let this = Self::open(path)?;
+        // Another restore may have ended in between.
+        refuse_full(path)?;
+        Ok(this)
+    }
+
+    /// Writes down what it is to become: a new cluster's first node, on a disk of its own, which is
+    /// told.
+    pub(crate) fn begin_restore(&self) -> Result<String, Error> {
+        self.clear_restore()?;
+        let random = || uuid::Uuid::new_v4().to_string();
+        let (cluster, disk) = (random(), random());
+        let (version, disk_id) = (VERSION, disk.clone());
+        let identity = Identity { version, cluster, node: 1, disk: disk_id, formed: true };
+        save(&RealFiles, &self.path.join(RESTORING), &identity)?;
+        save(&RealFiles, &self.path.join(RESTORED), &())?;
+        Ok(disk)
+    }
+
+    /// It is that from now on.
+    pub(crate) fn end_restore(&self) -> Result<(), Error> {
+        let (from, to) = (self.path.join(RESTORING), self.path.join("identity"));
+        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
+        RealFiles.rename(&from, &to).map_err(Error::file(&to))?;
+        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))
+    }
+
+    /// Removes what a restore built that did not end; what says so goes last.
+    pub(crate) fn clear_restore(&self) -> Result<(), Error> {
+        for path in [self.log(), self.snapshots(), self.state()] {
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.map_err(Error::file(&path))?,
+            }
+        }
+        for name in [RESTORED, RESTORING] {
+            RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
+            let path = self.path.join(name);
+            RealFiles.remove(&path).map_err(Error::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it was restored, and has not taken in yet those whom it expects.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.path.join(RESTORED).exists()
+    }
+
+    /// It has taken them in.
+    pub(crate) fn settle_restored(&self) -> Result<(), Error> {
+        let path = self.path.join(RESTORED);
+        RealFiles.remove(&path).map_err(Error::file(&path))
     }
 
     /// Makes it a new cluster's first node.
@@ -140,6 +211,11 @@ impl DataDir {
         save(&RealFiles, &self.path.join("identity"), identity)
     }
 
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the log lies.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
@@ -153,5 +229,23 @@ impl DataDir {
     /// Where the state lies.
     pub fn state(&self) -> PathBuf {
         self.path.join("state")
+    }
+}
+
+/// Refuses to restore into a directory that holds anything else than a restore that did not end.
+fn refuse_full(path: &Path) -> Result<(), Error> {
+    let names = RealFiles.list(path).map_err(Error::file(path))?;
+    let refuse = |what: String| Error::DataDir { path: path.to_owned(), what };
+    if names.iter().any(|name| name == "identity") {
+        let what = "holds a node already, and a backup is restored into an empty directory only";
+        return Err(refuse(what.to_owned()));
+    }
+    let restoring = names.iter().any(|name| name == RESTORING);
+    let known = |name: &str| EMPTY.contains(&name) || (restoring && BUILT.contains(&name));
+    match names.iter().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(refuse(format!(
+            "holds `{name}`, and a backup is restored into an empty directory only"
+        ))),
     }
 }

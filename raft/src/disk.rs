@@ -36,8 +36,8 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     // What a snapshot holds need not be in the log any more.
     log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
     let store_options = options.store.clone();
-    let (fatal, observer) = (options.fatal.clone(), options.observer.clone());
-    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, observer)?;
+    let (fatal, onlooker) = (options.fatal.clone(), options.onlooker.clone());
+    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, onlooker)?;
     Ok((log, shared))
 }
 

@@ -37,6 +37,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         what: String,
     },
+    /// A backup cannot be used.
+    #[error("{}: {what}", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// The peer port cannot be listened on.
     #[error("cluster.listen: {address} cannot be listened on: {source}")]
     Listen {

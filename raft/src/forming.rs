@@ -130,8 +130,11 @@ async fn look_round(
             Some(cluster) if cluster != identity.cluster => {
                 return Err(format!(
                     "`{}` belongs to a cluster already, and this data directory is empty: this node \
-                     cannot take part under a name that had another disk; put its data back",
-                    peer.name
+                     cannot take part under a name that had another disk; put its data back, or \
+                     have it taken in: `notty cluster remove {me}` if that was a member, then `notty \
+                     cluster add {me}`",
+                    peer.name,
+                    me = expected.me.name
                 ));
             }
             _ => found.push(Peer { disk: standing.disk, ..peer.clone() }),

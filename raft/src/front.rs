@@ -3,18 +3,20 @@
 //! It is there before the node belongs to a cluster: then it answers who it is and takes an
 //! invitation. Once raft runs, openraft's messages, forwarded commands and reads go to it. Whoever
 //! speaks for a cluster must be of this one, and a member must have the disk it was taken in with:
-//! a node that lost its disk never votes again under its old number.
+//! a node that lost its disk never votes again under its old number. A postman by itself is no
+//! member: of this node it gets what the service above has for postmen, and nothing else.
 
 use std::{
     io::Write,
+    path::PathBuf,
     sync::{Arc, OnceLock, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
 use notty_storage::planted::{Planted, is_planted};
+use notty_storage::{query, read_snapshot_marker};
 use openraft::SnapshotMeta as Meta;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
@@ -28,23 +30,35 @@ use crate::{
         server::{Handler, Handling},
         session::{Hello, Session},
     },
+    snapshots::Position,
     state_machine::Shared,
     types::{NodeId, Peer, Raft, Snapshot, SnapshotFile, Vote},
 };
 
+/// How long writing down an invitation may take: less than who invites waits for the answer.
+const KEEP: Duration = Duration::from_millis(1_500);
 /// How long the next piece of a snapshot may take to come.
 const CHUNK_TIME: Duration = Duration::from_secs(20);
 
+/// Who calls the service above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A node of the same cluster.
+    Node,
+    /// A postman by itself, by its name.
+    Postman(String),
+}
+
 /// What the service above answers to calls that it alone understands.
 pub trait Service: Send + Sync + 'static {
-    /// Answers one call.
-    fn call(&self, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>>;
+    /// Answers one call; what a postman may ask is for the service to say.
+    fn call(&self, caller: Caller, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>>;
 }
 
 /// The front of a node.
 pub(crate) struct Front {
     name: String,
-    identity: Mutex<Identity>,
+    identity: watch::Sender<Identity>,
     invitations: watch::Sender<Option<Invitation>>,
     raft: OnceLock<(Raft, Arc<Shared>)>,
     node: OnceLock<Weak<Node>>,
@@ -56,7 +70,7 @@ impl Front {
     pub(crate) fn new(name: &str, identity: Identity, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
-            identity: Mutex::new(identity),
+            identity: watch::Sender::new(identity),
             invitations: watch::Sender::new(None),
             raft: OnceLock::new(),
             node: OnceLock::new(),
@@ -72,7 +86,7 @@ impl Front {
 
     /// The node is this from now on.
     pub(crate) fn identify(&self, identity: &Identity) {
-        *self.identity.lock() = identity.clone();
+        self.identity.send_replace(identity.clone());
     }
 
     /// Raft runs from now on.
@@ -97,22 +111,58 @@ impl Front {
         metrics.membership_config.membership().get_node(&node).cloned()
     }
 
-    fn invited(&self, invitation: Invitation) -> Response {
-        let identity = self.identity.lock().clone();
+    /// Takes an invitation; says so only once it is written down, because the members count on this
+    /// node from then on.
+    async fn invited(&self, invitation: Invitation) -> Response {
+        let identity = self.identity.borrow().clone();
         let same = identity.cluster == invitation.cluster && identity.node == invitation.node;
         if !identity.cluster.is_empty() && !same {
             let what = "it belongs to another cluster already, or is another node of it; only an \
                         empty data directory can be taken in";
             return Response::Refused(what.to_owned());
         }
+        let (cluster, node) = (invitation.cluster.clone(), invitation.node);
         self.invitations.send_replace(Some(invitation));
-        Response::Welcome
+        let mut kept = self.identity.subscribe();
+        let kept = kept.wait_for(|now| now.cluster == cluster && now.node == node);
+        match tokio::time::timeout(KEEP, kept).await {
+            Ok(Ok(_)) => Response::Welcome,
+            _ => Response::Refused("it could not write the invitation down in time".to_owned()),
+        }
+    }
+
+    /// Whether a disk was let go, and is no member's. Its number is never given again, so that this
+    /// stays true for ever.
+    fn was_dismissed(&self, peer: &Hello) -> bool {
+        let Some(node) = peer.node else {
+            return false;
+        };
+        if self.member(node).is_some_and(|known| known.disk == peer.disk) {
+            return false;
+        }
+        self.raft.get().is_some_and(|(_, shared)| {
+            let view = shared.view();
+            let nodes = query::nodes::nodes(&view.read());
+            nodes.is_ok_and(|nodes| nodes.is_dismissed(&peer.disk))
+        })
+    }
+
+    /// Who a peer is to this node's cluster; none: a stranger, or a node that is not taken in yet.
+    fn caller(&self, peer: &Hello) -> Option<Caller> {
+        let identity = self.identity.borrow();
+        if identity.cluster.is_empty() || peer.cluster != identity.cluster {
+            return None;
+        }
+        match peer.node {
+            Some(_) => Some(Caller::Node),
+            None if peer.disk.is_empty() => Some(Caller::Postman(peer.name.clone())),
+            None => None,
+        }
     }
 
     async fn raft_request(&self, request: Request, session: &mut Session) -> Response {
-        let identity = self.identity.lock().clone();
-        if session.peer.node.is_none() || session.peer.cluster != identity.cluster {
-            return Response::Refused("only members of its cluster may talk raft to it".into());
+        if spoken_for(&request).is_some_and(|node| Some(node) != session.peer.node) {
+            return Response::Refused("it takes no vote from anyone but who it is of".to_owned());
         }
         let Some((raft, shared)) = self.raft.get() else {
             return Response::Refused("it is not ready to talk raft".to_owned());
@@ -131,6 +181,13 @@ impl Front {
                     Ok(file) => install(raft, vote, meta, file).await,
                     Err(error) => Response::Refused(error.to_string()),
                 }
+            }
+            Request::Farewell => {
+                match self.node.get().and_then(Weak::upgrade) {
+                    Some(node) => node.peers.note_dismissal(),
+                    None => return Response::Refused("it is not ready yet".to_owned()),
+                }
+                Response::Retired
             }
             Request::Elect => match raft.trigger().elect().await {
                 Ok(()) => Response::Stands,
@@ -154,17 +211,43 @@ impl Front {
         }
     }
 
+    /// Whether this peer may ask this.
+    fn may_ask(peer: &Hello, caller: Option<&Caller>, request: &Request) -> bool {
+        match request {
+            Request::Identify | Request::Status => true,
+            // Nodes invite before they belong to the cluster themselves.
+            Request::Form(_) | Request::Join(_) => !peer.disk.is_empty(),
+            Request::Service(_) => caller.is_some(),
+            Request::Propose(_)
+            | Request::ReadIndex
+            | Request::Append(_)
+            | Request::Vote(_)
+            | Request::Snapshot { .. }
+            | Request::Change(_)
+            | Request::Retire
+            | Request::Farewell
+            | Request::Elect => caller == Some(&Caller::Node),
+        }
+    }
+
     async fn answer(&self, request: Request, session: &mut Session) -> Response {
         let not_yet = || Response::Refused("it is not ready yet".to_owned());
+        if self.was_dismissed(&session.peer) {
+            return Response::Dismissed;
+        }
         let node = self.node.get().and_then(Weak::upgrade);
+        let caller = self.caller(&session.peer);
+        if !Self::may_ask(&session.peer, caller.as_ref(), &request) {
+            return Response::Refused("only members of its cluster may ask this of it".to_owned());
+        }
         match request {
             Request::Identify => {
-                let identity = self.identity.lock().clone();
+                let identity = self.identity.borrow().clone();
                 let cluster = Some(identity.cluster).filter(|cluster| !cluster.is_empty());
                 let (name, disk) = (self.name.clone(), identity.disk);
                 Response::Standing(Standing { name, disk, cluster })
             }
-            Request::Form(invitation) | Request::Join(invitation) => self.invited(invitation),
+            Request::Form(invitation) | Request::Join(invitation) => self.invited(invitation).await,
             Request::Status => Response::Status(self.status()),
             Request::Propose(command) => match node {
                 Some(node) => Response::Proposed(node.propose_here(command).await),
@@ -177,8 +260,21 @@ impl Front {
                 }
                 None => not_yet(),
             },
-            Request::Service(bytes) => match self.service.get().and_then(Weak::upgrade) {
-                Some(service) => Response::Service(service.call(bytes).await),
+            Request::Service(bytes) => match (self.service.get().and_then(Weak::upgrade), caller) {
+                (Some(service), Some(caller)) => {
+                    Response::Service(service.call(caller, bytes).await)
+                }
+                _ => not_yet(),
+            },
+            Request::Change(change) => match node {
+                Some(node) => Response::Changed(node.change_here(change).await),
+                None => not_yet(),
+            },
+            Request::Retire => match node {
+                Some(node) => {
+                    node.retire().await;
+                    Response::Retired
+                }
                 None => not_yet(),
             },
             request => self.raft_request(request, session).await,
@@ -186,25 +282,35 @@ impl Front {
     }
 }
 
+/// The node whose vote a request carries.
+fn spoken_for(request: &Request) -> Option<NodeId> {
+    let vote = match request {
+        Request::Append(request) => &request.vote,
+        Request::Vote(request) => &request.vote,
+        Request::Snapshot { vote, .. } => vote,
+        _ => return None,
+    };
+    vote.leader_id().voted_for()
+}
+
 impl Handler for Front {
     fn admit(&self, peer: &Hello) -> Result<(), String> {
-        let identity = self.identity.lock();
+        let identity = self.identity.borrow().clone();
         let strangers = !peer.cluster.is_empty()
             && !identity.cluster.is_empty()
             && peer.cluster != identity.cluster;
-        drop(identity);
         if strangers {
             return Err(format!("`{}` belongs to another cluster than this node", peer.name));
         }
         let known = peer.node.and_then(|node| self.member(node));
         match known {
-            Some(known) if known.disk != peer.disk && !is_planted(Planted::WipedNodeVotes) => {
-                Err(format!(
-                    "`{}` came back with another disk than it was taken in with: remove it and add \
+            _ if is_planted(Planted::WipedNodeVotes) => Ok(()),
+            // Who was dismissed is told so in answer to whatever it asks.
+            Some(known) if known.disk != peer.disk && !self.was_dismissed(peer) => Err(format!(
+                "`{}` came back with another disk than it was taken in with: remove it and add \
                  it anew",
-                    peer.name
-                ))
-            }
+                peer.name
+            )),
             _ => Ok(()),
         }
     }
@@ -222,6 +328,7 @@ async fn receive_snapshot(
     bytes: u64,
 ) -> Result<SnapshotFile, Error> {
     let path = shared.snapshot_aside(&meta.snapshot_id);
+    let began = Instant::now();
     let mut file = std::fs::File::create(&path).map_err(Error::file(&path))?;
     let mut left = bytes;
     while left > 0 {
@@ -233,7 +340,21 @@ async fn receive_snapshot(
         let written = blocking(|| file.write_all(&chunk).and_then(|()| file.sync_data()));
         written.map_err(Error::file(&path))?;
     }
-    Ok(SnapshotFile { path })
+    let (ms, index) = (began.elapsed().as_millis() as u64, meta.last_log_id.map(|id| id.index));
+    tracing::info!(bytes, index, ms, "snapshot received from the leader");
+    check_position(meta, path)
+}
+
+/// Checks that a snapshot is what it is said to be, before anything here is replaced by it.
+fn check_position(meta: &Meta<NodeId, Peer>, path: PathBuf) -> Result<SnapshotFile, Error> {
+    let marker = blocking(|| read_snapshot_marker(&path))?;
+    let position = Position::from_marker(Some(&marker))?;
+    let same = position.applied == meta.last_log_id && position.membership == meta.last_membership;
+    if same {
+        return Ok(SnapshotFile { path });
+    }
+    let what = "the snapshot that was received stands for another position than was said".into();
+    Err(Error::Damage { path, at: 0, what })
 }
 
 async fn install(

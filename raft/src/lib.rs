@@ -14,8 +14,10 @@
 //!
 //! To read this crate: [`files`] and [`log`] keep the log; [`data_dir`] says whose it is;
 //! `state_machine` applies entries and keeps snapshots; `proposal` gathers commands into entries;
-//! [`node`] puts it together.
+//! [`node`] puts it together; [`backup`] and [`restore`] carry a state out and into a new cluster.
 
+pub mod backup;
+mod changes;
 pub mod clock;
 mod clocks;
 mod compaction;
@@ -25,30 +27,40 @@ pub mod error;
 pub mod files;
 mod forming;
 mod front;
+#[cfg(test)]
+mod intruders;
 mod leadership;
 pub mod log;
 mod log_store;
 mod members;
 mod network;
 pub mod node;
-mod observer;
+mod onlooker;
+mod peer_client;
 pub mod peers;
 mod proposal;
+pub mod restore;
 mod runtime;
 mod snapshots;
 mod state_machine;
 #[cfg(test)]
 mod suite;
+mod take_in;
 mod types;
+mod upkeep;
 
+pub use changes::{Change, ChangeError, Changed};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ProposeError};
-pub use front::Service;
+pub use front::{Caller, Service};
 pub use leadership::Leadership;
 pub use members::{Sight, TransferError};
 pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus};
-pub use observer::{AppliedEntry, Observer};
-pub use peers::{Io, Listener, TcpTransport, Transport};
+pub use onlooker::{AppliedEntry, Onlooker};
+pub use peer_client::PeerClient;
+pub use peers::{
+    CallError, Io, Listener, TcpTransport, TlsError, TlsFiles, TlsTransport, Transport,
+};
 pub use proposal::Applied;
 pub use types::Peer;
 

@@ -13,7 +13,7 @@ use crate::{
     Fatal,
     error::Error,
     log::{Log, Unsynced},
-    observer::Observer,
+    onlooker::Onlooker,
     types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
 };
 
@@ -38,12 +38,12 @@ pub(crate) fn has_threads() -> bool {
 pub(crate) struct LogStore {
     log: Arc<Mutex<Log>>,
     fatal: Fatal,
-    observer: Option<Arc<dyn Observer>>,
+    onlooker: Option<Arc<dyn Onlooker>>,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: Log, fatal: Fatal, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), fatal, observer }
+    pub(crate) fn new(log: Log, fatal: Fatal, onlooker: Option<Arc<dyn Onlooker>>) -> Self {
+        Self { log: Arc::new(Mutex::new(log)), fatal, onlooker }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -97,16 +97,16 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.work(|log| log.save_vote(*vote))?;
-        if let Some(observer) = &self.observer {
-            observer.voted(vote.leader_id().term);
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.voted(vote.leader_id().term);
         }
         Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         let vote = self.log.lock().vote();
-        if let (Some(observer), Some(vote)) = (&self.observer, vote) {
-            observer.voted(vote.leader_id().term);
+        if let (Some(onlooker), Some(vote)) = (&self.onlooker, vote) {
+            onlooker.voted(vote.leader_id().term);
         }
         Ok(vote)
     }

@@ -19,7 +19,9 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// How long followers may take to get what the leader has.
 const LEVEL: Duration = Duration::from_millis(700);
 /// How long the chosen one may take to lead.
-const ELECTED: Duration = Duration::from_millis(1_200);
+const ELECTED: Duration = Duration::from_millis(2_000);
+/// What the lease is given beyond its length: a follower may have heard the leader a little later.
+const SPARE: Duration = Duration::from_millis(100);
 /// Between two looks at how things stand.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -71,7 +73,7 @@ impl Node {
     }
 
     async fn standing(&self, peer: &Peer) -> Option<PeerStatus> {
-        match self.peers.call(&peer.peer, &Request::Status, ANSWER).await {
+        match self.peers.call_member(peer, &Request::Status, ANSWER).await {
             Ok(Response::Status(status)) => Some(status),
             _ => None,
         }
@@ -104,9 +106,9 @@ impl Node {
         let _ = tokio::time::timeout(LEVEL, level).await;
         let chosen = self.successor(to).await?;
         self.raft.runtime_config().heartbeat(false);
-        let lease = Duration::from_millis(ELECTION_MS.end) + LOOK;
+        let lease = Duration::from_millis(ELECTION_MS.end) + SPARE;
         tokio::time::sleep(lease).await;
-        let stands = self.peers.call(&chosen.peer, &Request::Elect, ANSWER).await;
+        let stands = self.peers.call_member(&chosen, &Request::Elect, ANSWER).await;
         if let Err(error) = stands {
             return Err(TransferError::Nobody(error.to_string()));
         }

@@ -40,7 +40,7 @@ pub(crate) struct Network {
 /// A link to one peer.
 pub(crate) struct Link {
     peers: Arc<Peers>,
-    address: String,
+    member: Peer,
 }
 
 impl Network {
@@ -53,14 +53,17 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Link;
 
     async fn new_client(&mut self, _target: NodeId, node: &Peer) -> Link {
-        Link { peers: self.peers.clone(), address: node.peer.clone() }
+        Link { peers: self.peers.clone(), member: node.clone() }
     }
 }
 
 fn rpc_error(error: CallError) -> RpcError {
     match error {
-        CallError::NotSent { .. } => RPCError::Unreachable(Unreachable::new(&error)),
-        _ => RPCError::Network(NetworkError::new(&error)),
+        // Whoever refuses is asked again after a pause, too: it may not be ready yet.
+        CallError::NotSent { .. } | CallError::Refused { .. } => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
+        CallError::Lost { .. } => RPCError::Network(NetworkError::new(&error)),
     }
 }
 
@@ -76,10 +79,10 @@ impl RaftNetwork<TypeConfig> for Link {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RpcError> {
         let request = Request::Append(request);
-        let answer = self.peers.call(&self.address, &request, option.hard_ttl()).await;
+        let answer = self.peers.call_member(&self.member, &request, option.hard_ttl()).await;
         match answer.map_err(rpc_error)? {
             Response::Append(response) => Ok(response),
-            _ => Err(rpc_error(unexpected(&self.address))),
+            _ => Err(rpc_error(unexpected(&self.member.peer))),
         }
     }
 
@@ -89,10 +92,10 @@ impl RaftNetwork<TypeConfig> for Link {
         option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RpcError> {
         let request = Request::Vote(request);
-        let answer = self.peers.call(&self.address, &request, option.hard_ttl()).await;
+        let answer = self.peers.call_member(&self.member, &request, option.hard_ttl()).await;
         match answer.map_err(rpc_error)? {
             Response::Vote(response) => Ok(response),
-            _ => Err(rpc_error(unexpected(&self.address))),
+            _ => Err(rpc_error(unexpected(&self.member.peer))),
         }
     }
 
@@ -120,12 +123,12 @@ impl Link {
     /// Sends a snapshot over a connection of its own, so that heartbeats do not wait behind it.
     async fn send_snapshot(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, CallError> {
         let lost = |error: std::io::Error| CallError::Lost {
-            address: self.address.clone(),
+            address: self.member.peer.clone(),
             what: format!("the snapshot: {error}"),
         };
         let mut file = std::fs::File::open(&snapshot.snapshot.path).map_err(lost)?;
         let bytes = file.metadata().map_err(lost)?.len();
-        let mut session = self.peers.open(&self.address).await?;
+        let mut session = self.peers.open_to(&self.member).await?;
         let request = Request::Snapshot { vote, meta: snapshot.meta, bytes };
         session.send(&request).await.map_err(lost)?;
         let mut chunk = vec![0; CHUNK];
@@ -143,9 +146,9 @@ impl Link {
         match answer.unwrap_or_else(|_| late()).map_err(lost)? {
             Response::Snapshot(vote) => Ok(vote),
             Response::Refused(what) => {
-                Err(CallError::Refused { address: self.address.clone(), what })
+                Err(CallError::Refused { address: self.member.peer.clone(), what })
             }
-            _ => Err(unexpected(&self.address)),
+            _ => Err(unexpected(&self.member.peer)),
         }
     }
 }

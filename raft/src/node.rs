@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::{Action, Command, StoreOptions, Timestamp, View};
+use notty_storage::{Action, Command, ExportSummary, StoreOptions, Timestamp, View};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use crate::{
@@ -30,10 +31,10 @@ use crate::{
     forming::{self, Became, Expected},
     front::{Front, Service},
     leadership::{self, Leadership},
-    log::LogOptions,
+    log::{Log, LogOptions},
     log_store::{LogStore, blocking},
     network::Network,
-    observer::Observer,
+    onlooker::Onlooker,
     peers::{
         TcpTransport, Transport,
         client::{CallError, Peers},
@@ -44,7 +45,9 @@ use crate::{
     proposal::{self, Applied, WAITING_COMMANDS, Waiting},
     snapshots::Position,
     state_machine::{Shared, StateMachine},
+    take_in::{self, TakeIn},
     types::{NodeId, Peer, Raft},
+    upkeep,
 };
 
 /// Between two heartbeats of a leader, in milliseconds.
@@ -66,6 +69,9 @@ const READY_ANSWER: Duration = Duration::from_millis(500);
 const CLOSE: u64 = 1_000;
 /// Between two tries to find a leader that answers.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long a leader that hears of no majority still counts as one, in milliseconds: the others may
+/// have another by then.
+const MAJORITY_MS: u64 = 2_000;
 /// How long stopping waits for what was proposed.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -81,7 +87,7 @@ pub struct NodeOptions {
     /// The files that the log lies in.
     pub files: Arc<dyn Files>,
     /// Who looks on, if anybody does.
-    pub observer: Option<Arc<dyn Observer>>,
+    pub onlooker: Option<Arc<dyn Onlooker>>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// What ends the process when this node cannot be trusted to go on.
@@ -145,7 +151,18 @@ pub struct ClusterOptions {
 pub struct Node {
     pub(crate) raft: Raft,
     pub(crate) identity: Identity,
-    peer: Peer,
+    /// This node as it is configured; the disk stands in the identity.
+    pub(crate) peer: Peer,
+    /// Whether it is configured to have peers.
+    pub(crate) has_peers: bool,
+    /// One change of the members at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Whether work may be taken on here.
+    pub(crate) may_work: watch::Sender<bool>,
+    /// Whether work is being done here.
+    pub(crate) at_work: watch::Sender<bool>,
+    /// Since when this node waits to be taken out.
+    pub(crate) retired: Mutex<Option<Instant>>,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     log: LogStore,
@@ -161,7 +178,7 @@ pub struct Node {
     gatherer: Mutex<Option<JoinHandle<()>>>,
     tasks: Vec<JoinHandle<()>>,
     // Holds the directory's lock.
-    _data_dir: DataDir,
+    pub(crate) data_dir: DataDir,
 }
 
 impl Node {
@@ -175,13 +192,14 @@ impl Node {
             (None, None) => data_dir.found()?,
             (None, Some(_)) => data_dir.prepare()?,
         };
+        let identity = settle(&data_dir, identity, &options)?;
         let front = Front::new(&options.peer.name, identity.clone(), options.clock.clone());
         let (peers, stop_peers) = open_peers(&identity, &front, &options).await?;
         let became = become_member(&data_dir, &front, &peers, &options, identity).await?;
         let Became { mut identity, founders } = became;
         peers.become_somebody(hello(&identity, &options));
         let (log, shared) = blocking(|| disk::open(&data_dir, &options))?;
-        let log = LogStore::new(log, options.fatal.clone(), options.observer.clone());
+        let log = LogStore::new(log, options.fatal.clone(), options.onlooker.clone());
         let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();
@@ -198,19 +216,38 @@ impl Node {
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
         let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
+        let take_in = data_dir.is_restored().then(|| TakeIn {
+            raft: raft.clone(),
+            peers: peers.clone(),
+            me: identity.node,
+            mine: Peer { disk: identity.disk.clone(), ..options.peer.clone() },
+            cluster: identity.cluster.clone(),
+            expected: options.cluster.as_ref().map_or(Vec::new(), |cluster| cluster.nodes.clone()),
+            count: options.cluster.as_ref().map_or(1, |cluster| cluster.expect),
+        });
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
         let stamp = Stamp::new(options.clock.clone());
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
         let tasks = vec![
             tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
-            tokio::spawn(compaction::run(raft.clone(), log.clone(), shared.clone(), options.log)),
+            tokio::spawn(compaction::run(
+                raft.clone(),
+                log.clone(),
+                shared.clone(),
+                options.log.compact_bytes,
+            )),
             tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp)),
         ];
         let node = Arc::new(Self {
             raft,
             identity,
             peer: options.peer,
+            has_peers: options.cluster.is_some(),
+            changing: tokio::sync::Mutex::default(),
+            may_work: watch::Sender::new(true),
+            at_work: watch::Sender::new(false),
+            retired: Mutex::default(),
             clock: options.clock,
             shared,
             log,
@@ -223,16 +260,27 @@ impl Node {
             stop_peers,
             gatherer: Mutex::new(Some(gatherer)),
             tasks,
-            _data_dir: data_dir,
+            data_dir,
         });
         node.front.open_node(&node);
         tokio::spawn(catch_up(Arc::downgrade(&node)));
+        tokio::spawn(upkeep::run(Arc::downgrade(&node)));
+        if let Some(take_in) = take_in {
+            tokio::spawn(take_in::run(take_in, Arc::downgrade(&node)));
+        }
         node
     }
 
     /// Whether this node leads now.
     pub fn leads_now(&self) -> bool {
         self.leads.borrow().is_some() && !self.handing_over.load(Ordering::Acquire)
+    }
+
+    /// Whether a majority has answered this leader lately; true where it does not lead. openraft 0.9
+    /// has a leader lead on that is cut off: what it would take could wait for ever.
+    fn hears_majority(&self) -> bool {
+        let since = self.raft.metrics().borrow().millis_since_quorum_ack;
+        since.is_none_or(|since| since <= MAJORITY_MS)
     }
 
     /// Where the leader is, if there is one and it is another node.
@@ -246,14 +294,14 @@ impl Node {
 
     /// Calls the leader, which is another node, as long as it is known as the leader: one that hangs
     /// must not hold up what the next one could answer.
-    async fn call_leader(
+    pub(crate) async fn call_leader(
         &self,
         (leader, peer): &(NodeId, Peer),
         request: &Request,
         within: Duration,
     ) -> Result<Response, CallError> {
         tokio::select! {
-            answer = self.peers.call(&peer.peer, request, within) => answer,
+            answer = self.peers.call_member(peer, request, within) => answer,
             () = self.leads_no_more(*leader) => Err(CallError::Lost {
                 address: peer.peer.clone(),
                 what: "it is the leader no more".to_owned(),
@@ -307,7 +355,7 @@ impl Node {
 
     /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
-        if self.handing_over.load(Ordering::Acquire) {
+        if self.handing_over.load(Ordering::Acquire) || !self.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
         let (answer, answered) = oneshot::channel();
@@ -397,6 +445,10 @@ impl Node {
 
     /// As the leader: the position that reflects all that was acknowledged so far.
     pub(crate) async fn read_index_here(&self) -> Result<u64, ProposeError> {
+        // openraft confirms with a majority, and would so renew the lease that has to run out.
+        if self.handing_over.load(Ordering::Acquire) {
+            return Err(ProposeError::NoLeader);
+        }
         match self.raft.get_read_log_id().await {
             Ok((read, applied)) => Ok(read.max(applied).map_or(0, |position| position.index)),
             Err(openraft::error::RaftError::Fatal(_)) => Err(ProposeError::Stopped),
@@ -418,7 +470,7 @@ impl Node {
     /// Whether it can serve: it has caught up, there is a leader, and its state is close to what
     /// that leader has.
     pub async fn is_ready(&self) -> bool {
-        let led = self.raft.metrics().borrow().current_leader.is_some();
+        let led = self.raft.metrics().borrow().current_leader.is_some() && self.hears_majority();
         self.has_caught_up() && led && self.is_close_to_leader().await
     }
 
@@ -467,7 +519,8 @@ impl Node {
             leader: metrics.current_leader == Some(*id),
         });
         let members: Vec<_> = members.collect();
-        let leader = members.iter().find(|member| member.leader);
+        let cut_off = metrics.millis_since_quorum_ack.is_some_and(|since| since > MAJORITY_MS);
+        let leader = members.iter().find(|member| member.leader && !cut_off);
         NodeStatus {
             name: self.peer.name.clone(),
             leader: leader.map(|member| member.peer.name.clone()),
@@ -482,9 +535,22 @@ impl Node {
         }
     }
 
+    /// Has somebody told how long each round of applying takes; only the first who asks.
+    pub fn observe_applying(&self, observer: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.shared.observer.set(Box::new(observer));
+    }
+
     /// Has a snapshot written, and the log before it dropped.
     pub async fn snapshot(&self) -> Result<(), Error> {
         self.raft.trigger().snapshot().await.map_err(raft_error)
+    }
+
+    pub(crate) fn copy_aside(&self) -> Result<(std::fs::File, ExportSummary), Error> {
+        self.shared.copy_aside()
+    }
+
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.wall()
     }
 
     /// Marks the state suspect: the next start rebuilds it from snapshot and log.
@@ -532,6 +598,23 @@ struct Parts {
     stop_peers: watch::Sender<bool>,
 }
 
+/// Notes that a log has begun, where the process died before it could: a founder whose log holds
+/// the first members must not form the cluster once more, with disks that came later.
+fn settle(
+    data_dir: &DataDir,
+    mut identity: Identity,
+    options: &NodeOptions,
+) -> Result<Identity, Error> {
+    if !identity.formed && !identity.cluster.is_empty() {
+        let log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
+        if log.last().is_some() {
+            identity.formed = true;
+            data_dir.keep(&identity)?;
+        }
+    }
+    Ok(identity)
+}
+
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
     let Identity { cluster, node, disk, .. } = identity;
     let node = Some(*node).filter(|node| *node > 0);
@@ -551,7 +634,7 @@ async fn open_peers(
         return Ok((Arc::new(nobody), stop_peers));
     };
     let peers = Peers::new(cluster.transport.clone(), Key::new(&cluster.secret), me);
-    let peers = Arc::new(peers);
+    let peers = Arc::new(peers.knowing(&cluster.nodes));
     let listener = cluster.transport.listen(&cluster.listen).await;
     let listener =
         listener.map_err(|source| Error::Listen { address: cluster.listen.clone(), source })?;
@@ -574,8 +657,9 @@ async fn become_member(
     };
     let expected =
         Expected { me: options.peer.clone(), nodes: cluster.nodes.clone(), count: cluster.expect };
-    // A founder that died while it formed the cluster does it again.
-    let founding = !identity.formed && forming::is_founder(&expected);
+    // A founder that died while it formed the cluster does it again. Number 1 is never given to a
+    // node that was taken in later.
+    let founding = !identity.formed && identity.node == 1 && forming::is_founder(&expected);
     if !identity.cluster.is_empty() && !founding {
         return Ok(Became { identity, founders: None });
     }
@@ -596,12 +680,24 @@ async fn begin(
                     the log back, or restore a backup";
         return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
     }
+    let (alone, members) = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let mut voters = membership.voter_ids();
+        (voters.all(|voter| voter == identity.node), membership.nodes().count())
+    };
+    if options.cluster.is_none() && members > 1 {
+        let what = format!(
+            "belongs to a cluster of {members} nodes, and the configuration has no [cluster]: give \
+             it the one that it had"
+        );
+        return Err(Error::DataDir { path: data_dir.path().to_owned(), what });
+    }
     match founders {
         Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error),
-        // A node by itself need not wait for others to speak first.
-        _ if has_log && options.cluster.is_none() => {
-            raft.trigger().elect().await.map_err(raft_error)
-        }
+        // Who alone votes need not wait for others to speak first.
+        _ if has_log && alone => raft.trigger().elect().await.map_err(raft_error),
         _ => Ok(()),
     }
 }
@@ -617,7 +713,7 @@ async fn catch_up(node: Weak<Node>) {
     node.caught_up.store(true, Ordering::Release);
     if !node.identity.formed {
         let identity = Identity { formed: true, ..node.identity.clone() };
-        if let Err(error) = blocking(|| node._data_dir.keep(&identity)) {
+        if let Err(error) = blocking(|| node.data_dir.keep(&identity)) {
             tracing::error!(%error, "the identity could not be written");
         }
         node.front.identify(&identity);

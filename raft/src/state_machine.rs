@@ -7,12 +7,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use notty_storage::{Outcome, Store, StoreOptions, View, import_snapshot};
+use notty_storage::{Export, ExportSummary, Outcome, Store, StoreOptions, View, import_snapshot};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
 };
@@ -24,7 +25,7 @@ use crate::{
     error::Error,
     files::{Files, RealFiles, replace},
     log_store::{blocking, has_threads},
-    observer::{AppliedEntry, Observer},
+    onlooker::{AppliedEntry, Onlooker},
     snapshots::{Position, Snapshots},
     types::{
         LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
@@ -119,12 +120,19 @@ pub(crate) struct Shared {
     state_dir: StateDir,
     options: StoreOptions,
     fatal: Fatal,
-    observer: Option<Arc<dyn Observer>>,
+    onlooker: Option<Arc<dyn Onlooker>>,
+    /// One export at a time: they share what captures changes.
+    exporting: Mutex<()>,
     /// Bytes of the last snapshot.
     pub(crate) snapshot_bytes: AtomicU64,
     /// Nanoseconds spent applying.
     pub(crate) apply_nanos: AtomicU64,
+    /// Is told how long each round of applying took.
+    pub(crate) observer: OnceLock<Observer>,
 }
+
+/// Is told how long something took.
+pub(crate) type Observer = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// The state machine that openraft drives.
 pub(crate) struct StateMachine {
@@ -139,7 +147,7 @@ impl Shared {
         state_dir: StateDir,
         options: StoreOptions,
         fatal: Fatal,
-        observer: Option<Arc<dyn Observer>>,
+        onlooker: Option<Arc<dyn Onlooker>>,
     ) -> Result<Arc<Self>, Error> {
         let position = Position::from_marker(store.marker().as_deref())?;
         let snapshot_bytes = snapshots.latest()?.map_or(0, |kept| kept.bytes);
@@ -151,9 +159,11 @@ impl Shared {
             state_dir,
             options,
             fatal,
-            observer,
+            onlooker,
+            exporting: Mutex::new(()),
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             apply_nanos: AtomicU64::new(0),
+            observer: OnceLock::new(),
         }))
     }
 
@@ -206,7 +216,7 @@ impl Shared {
     }
 
     fn apply(&self, entries: Vec<LogEntry>) -> Result<Vec<Vec<Outcome>>, Error> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let mut store = self.store.lock();
         let mut position = self.applied.borrow().clone();
         let mut outcomes = Vec::with_capacity(entries.len());
@@ -227,13 +237,17 @@ impl Shared {
         }
         drop(store);
         self.applied.send_replace(position);
-        self.apply_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let took = began.elapsed();
+        self.apply_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        if let Some(observer) = self.observer.get() {
+            observer(took);
+        }
         Ok(outcomes)
     }
 
     /// Shows an entry that was applied to whoever looks on.
     fn show(&self, entry: &LogEntry, outcomes: &[Outcome], store: &Store) {
-        let Some(observer) = &self.observer else {
+        let Some(onlooker) = &self.onlooker else {
             return;
         };
         let held = match &entry.payload {
@@ -241,11 +255,11 @@ impl Shared {
             _ => None,
         };
         let (index, hash, view) = (entry.log_id.index, store.hash(), store.view());
-        observer.applied(&AppliedEntry { index, entry: held, outcomes, hash, view });
+        onlooker.applied(&AppliedEntry { index, entry: held, outcomes, hash, view });
     }
 
     fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
-        let place = self.state_dir.fresh();
+        let (place, began) = (self.state_dir.fresh(), Instant::now());
         let built = import_snapshot(&file.path, &place, self.options.clone())?;
         let position = Position::from_marker(built.marker().as_deref())?;
         let hash = built.hash();
@@ -261,8 +275,8 @@ impl Shared {
             self.snapshots.keep(&meta.snapshot_id, position.clone(), hash, bytes)?;
         }
         self.state_dir.switch_to(&place)?;
-        if let Some(observer) = &self.observer {
-            observer.installed(position.index().unwrap_or(0), hash, &built.view());
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.installed(position.index().unwrap_or(0), hash, &built.view());
         }
         let mut store = self.store.lock();
         *self.view.write() = built.view();
@@ -270,6 +284,8 @@ impl Shared {
         drop(store);
         let old = before.path().to_owned();
         drop(before);
+        let (ms, index) = (began.elapsed().as_millis() as u64, position.index());
+        tracing::info!(bytes, index, ms, "snapshot installed");
         self.applied.send_replace(position);
         self.state_dir.remove(&old)
     }
@@ -286,7 +302,23 @@ impl Shared {
     }
 
     fn write_snapshot(&self, name: &str, aside: &Path) -> Result<Snapshot, Error> {
-        let mut export = self.store.lock().begin_export(aside)?;
+        let exporting = self.exporting.lock();
+        let export = self.store.lock().begin_export(aside)?;
+        let summary = self.run_export(export)?;
+        drop(exporting);
+        let flusher = self.store.lock().flusher();
+        flusher.flush()?;
+        let position = Position::from_marker(Some(&summary.marker))?;
+        self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
+        let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
+        tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
+        Ok(self.snapshots.present(&kept))
+    }
+}
+
+impl Shared {
+    /// Copies the state while applying goes on, and ends between two entries.
+    fn run_export(&self, mut export: Export) -> Result<ExportSummary, Error> {
         let copied = loop {
             match export.copy_some() {
                 Ok(true) => {}
@@ -299,15 +331,22 @@ impl Shared {
             store.abandon_export();
             return Err(error.into());
         }
-        let summary = store.end_export(export)?;
-        let flusher = store.flusher();
-        drop(store);
-        flusher.flush()?;
-        let position = Position::from_marker(Some(&summary.marker))?;
-        self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
-        let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
-        tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
-        Ok(self.snapshots.present(&kept))
+        Ok(store.end_export(export)?)
+    }
+
+    /// A copy of the state as it is, in a file that has no name: whoever breaks off, nothing is left
+    /// behind. A disk without room for it is no fault of the node.
+    pub(crate) fn copy_aside(&self) -> Result<(std::fs::File, ExportSummary), Error> {
+        let _exporting = self.exporting.lock();
+        let path = self.snapshots.aside(&uuid::Uuid::new_v4().simple().to_string());
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.read(true).write(true).create_new(true).open(&path);
+        let file = opened.map_err(Error::file(&path))?;
+        RealFiles.remove(&path).map_err(Error::file(&path))?;
+        let written = file.try_clone().map_err(Error::file(&path))?;
+        let export = self.store.lock().begin_export_into(written, &path)?;
+        let summary = self.run_export(export)?;
+        Ok((file, summary))
     }
 }
 

@@ -19,7 +19,7 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder {
     async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().expect("a directory");
-        let options = LogOptions { segment_bytes: 256, cache_bytes: 128, ..Default::default() };
+        let options = LogOptions { segment_bytes: 256, cache_bytes: 128, ..LogOptions::default() };
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
         let state_dir = StateDir::open(&dir.path().join("state")).expect("opens");

@@ -56,7 +56,7 @@ impl Trio {
             store: StoreOptions::default(),
             log: Default::default(),
             files: Arc::new(RealFiles),
-            observer: None,
+            onlooker: None,
             clock: Arc::new(SystemClock),
             fatal: Arc::new(|line| panic!("{line}")),
         };

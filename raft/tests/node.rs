@@ -23,7 +23,7 @@ fn options() -> NodeOptions {
         store: StoreOptions::default(),
         log: Default::default(),
         files: Arc::new(RealFiles),
-        observer: None,
+        onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
     }

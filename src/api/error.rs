@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use notty_raft::ProposeError;
+use notty_raft::{ChangeError, ProposeError};
 use notty_storage::{Rejection, model::Invalid};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -144,6 +144,31 @@ impl From<ProposeError> for ApiError {
                               Idempotency-Key is safe";
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail)
             }
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let (status, code) = match &error {
+            ChangeError::NoLeader | ChangeError::HandedOver => {
+                (StatusCode::SERVICE_UNAVAILABLE, "no_leader")
+            }
+            ChangeError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "change_under_way"),
+            ChangeError::Unknown => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),
+            ChangeError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            ChangeError::Exists(_) => (StatusCode::CONFLICT, "node_exists"),
+            ChangeError::Unreachable(_) => (StatusCode::CONFLICT, "node_unreachable"),
+            ChangeError::NotEmpty(_) => (StatusCode::CONFLICT, "node_not_empty"),
+            ChangeError::LastVoter(_) => (StatusCode::CONFLICT, "last_voter"),
+            ChangeError::Majority(_) => (StatusCode::CONFLICT, "no_majority"),
+            ChangeError::NotTransferred(_) => (StatusCode::CONFLICT, "not_transferred"),
+            ChangeError::Refused(_) => (StatusCode::CONFLICT, "refused"),
+        };
+        let told = Self::new(status, code, error.to_string());
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => told.retry_after(1),
+            _ => told,
         }
     }
 }

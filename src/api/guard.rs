@@ -56,6 +56,8 @@ fn is_open(path: &str) -> bool {
 /// What a request needs.
 fn needed_role(method: &Method, path: &str) -> Role {
     match *method {
+        // All that there is.
+        _ if path == "/backup" => Role::Admin,
         Method::GET | Method::HEAD | Method::OPTIONS => Role::Reader,
         // A preview creates nothing.
         Method::POST if path == "/mailings/preview" => Role::Reader,

@@ -228,7 +228,8 @@ pub(super) struct SmsBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 pub(super) struct ResumeInput {
-    /// After a restore: expand again, although some customers may have got their message.
+    /// After a restore: go on with the customers that the backup knows no message of, although
+    /// some may have got theirs since it was made.
     #[schema(example = false)]
     accept_duplicates: Option<bool>,
 }
@@ -525,6 +526,9 @@ async fn pause(
 }
 
 /// Resume a mailing
+///
+/// One that comes from a backup is resumed only with `accept_duplicates`: messages that the backup
+/// knows stay as they are, the others are sent, under ids that were never used.
 #[utoipa::path(post, path = "/mailings/{id}/resume", tag = "mailings",
     params(("id" = String, Path, example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
@@ -535,7 +539,7 @@ async fn pause(
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`mailing_over`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, description = "`mailing_over`; `duplicates_not_accepted`: it comes from a backup", content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]

@@ -5,6 +5,8 @@
 //! without tokens, where it comes from; it waits for the position it asked for; the handler parses
 //! it whole or refuses it with all of its faults.
 
+mod backup;
+mod cluster;
 mod completion;
 mod customers;
 mod docs;
@@ -202,6 +204,8 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(messages::routes())
         .merge(stats::routes())
         .merge(node::routes())
+        .merge(cluster::routes())
+        .merge(backup::routes())
 }
 
 /// The whole API.

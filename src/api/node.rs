@@ -1,4 +1,4 @@
-//! The node itself: alive, ready, its metrics, its cluster.
+//! The node itself: alive, ready, its metrics.
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem, input::Params};
+use super::{Answer, Api, ApiError, Problem};
 use crate::metrics::StateFigures;
 
 /// That the node is well.
@@ -22,51 +22,8 @@ pub(super) struct HealthBody {
     status: String,
 }
 
-/// The cluster.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ClusterBody {
-    /// The leader's name; null while there is none.
-    #[schema(example = "notty-0")]
-    leader: Option<String>,
-    /// The term.
-    #[schema(example = 3)]
-    term: u64,
-    /// Its nodes.
-    nodes: Vec<NodeBody>,
-}
-
-/// A node of the cluster.
-#[derive(Serialize, ToSchema)]
-pub(super) struct NodeBody {
-    /// Its name.
-    #[schema(example = "notty-0")]
-    name: String,
-    /// Where its peers reach it; empty on a node by itself.
-    #[schema(example = "127.0.0.1:7080")]
-    peer: String,
-    /// Where clients reach it.
-    #[schema(example = "http://127.0.0.1:8080")]
-    api: String,
-    /// `leader`, `voter` or `learner`.
-    #[schema(example = "leader")]
-    role: String,
-    /// Whether this node reaches it.
-    #[schema(example = true)]
-    reachable: bool,
-    /// The last position of its log, as far as this node knows.
-    #[schema(example = 1234)]
-    last_index: u64,
-    /// The position that its state reflects, as far as this node knows.
-    #[schema(example = 1234)]
-    applied_index: u64,
-}
-
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(healthz))
-        .routes(routes!(readyz))
-        .routes(routes!(metrics))
-        .routes(routes!(cluster))
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
 pub(super) fn ok() -> Response {
@@ -119,35 +76,4 @@ async fn metrics(State(api): State<Api>) -> Answer {
     let text = api.metrics.text(&api.node.status(), &figures);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
-}
-
-/// The cluster
-#[utoipa::path(get, path = "/cluster", tag = "node",
-    responses(
-        (status = 200, body = ClusterBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
-async fn cluster(State(api): State<Api>, params: Params) -> Answer {
-    params.finish()?;
-    let status = api.node.status();
-    let node = |seen: notty_raft::Sight| {
-        let member = &seen.member;
-        let role = match (member.leader, member.voter) {
-            (true, _) => "leader",
-            (false, true) => "voter",
-            (false, false) => "learner",
-        };
-        NodeBody {
-            name: member.peer.name.clone(),
-            peer: member.peer.peer.clone(),
-            api: member.peer.api.clone(),
-            role: role.to_owned(),
-            reachable: seen.reachable,
-            last_index: seen.last_index,
-            applied_index: seen.applied_index,
-        }
-    };
-    let nodes = api.node.survey().await.into_iter().map(node).collect();
-    let body = ClusterBody { leader: status.leader.clone(), term: status.term, nodes };
-    Ok(Json(body).into_response())
 }

@@ -12,6 +12,9 @@ use crate::config::ConfigError;
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// How long a change of the cluster may take: a node that goes winds up its work first.
+const CHANGE: Duration = Duration::from_secs(90);
+
 /// A client of one API.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -83,6 +86,18 @@ impl Client {
         json(self.send(request).await?).await
     }
 
+    /// A JSON answer to a PUT, which may take as long as a change of the cluster may.
+    pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.request(Method::PUT, path).json(body).timeout(CHANGE);
+        json(self.send(request).await?).await
+    }
+
+    /// The answer to a DELETE, which may take as long.
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.request(Method::DELETE, path).timeout(CHANGE);
+        json(self.send(request).await?).await
+    }
+
     /// Streams a body up; no time limit, because it may be of any size.
     pub(super) async fn upload(
         &self,
@@ -92,6 +107,11 @@ impl Client {
     ) -> anyhow::Result<Value> {
         let request = self.request(Method::POST, path).header("content-type", kind).body(body);
         json(self.send(request).await?).await
+    }
+
+    /// Streams a body down; no time limit, because it may be of any size.
+    pub(super) async fn download(&self, path: &str) -> anyhow::Result<Response> {
+        self.send(self.request(Method::GET, path)).await
     }
 
     /// Whether the node is ready.

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, count},
+    nodes::{Nodes, Plan},
     out,
     process::{self, Stop},
     sample,
-    trio::Trio,
     watch::{STATUSES, follow},
 };
 use crate::{
@@ -107,27 +107,31 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let each = if args.kill_leader { for_a_while.clamp(4, 256) as usize } else { 256 };
     out::line(&format!("gateway    http://{gateway}/"));
     out::line(&format!("data       {}", dir.path().display()));
-    let mut trio = Trio::start(dir.path(), &gateway.to_string(), each).await?;
-    let shown = unless_stopped(&mut stop, show_three(args, &mut trio, &practice)).await;
+    let mut nodes = Nodes::start(dir.path(), &Plan::new(3, &gateway.to_string(), each)).await?;
+    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &practice)).await;
     if shown.is_ok() {
         serve_on(args, &mut stop).await;
     }
-    drop(trio);
+    drop(nodes);
     end(shown?)
 }
 
-async fn show_three(args: &DemoArgs, trio: &mut Trio, practice: &Practice) -> anyhow::Result<bool> {
-    let leader = trio.leader().await?;
-    for (n, node) in trio.nodes.iter().enumerate() {
+async fn show_three(
+    args: &DemoArgs,
+    nodes: &mut Nodes,
+    practice: &Practice,
+) -> anyhow::Result<bool> {
+    let leader = nodes.leader().await?;
+    for (n, node) in nodes.nodes.iter().enumerate() {
         let leads = if n == leader { "  (leads)" } else { "" };
         out::line(&format!("{:<10} {}/docs{leads}", node.name, node.api));
     }
     // Where the bar is: a node that stays alive.
-    let other = trio.nodes[(leader + 1) % trio.nodes.len()].client.clone();
+    let other = nodes.nodes[(leader + 1) % nodes.nodes.len()].client.clone();
     let began = fill(&other, args.customers).await?;
     let killing = async {
         if args.kill_leader {
-            kill_in_the_middle(trio, leader, args.customers).await
+            kill_in_the_middle(nodes, leader, args.customers).await
         } else {
             Ok(())
         }
@@ -137,30 +141,34 @@ async fn show_three(args: &DemoArgs, trio: &mut Trio, practice: &Practice) -> an
     let seconds = began.elapsed().as_secs_f64();
     let mut balanced = show_balance(&stats, practice, args.customers, seconds);
     let path = format!("/stats/mailings/{MAILING}");
-    let agree = trio.agree(&path, Duration::from_secs(10)).await;
+    let agree = nodes.agree(&path, Duration::from_secs(10)).await;
     balanced &= agree;
     out::line(if agree { "nodes      all three say the same" } else { "nodes      DIFFER" });
     Ok(balanced)
 }
 
 /// Kills the leader when half is done, and starts it again once another leads.
-async fn kill_in_the_middle(trio: &mut Trio, leader: usize, customers: u64) -> anyhow::Result<()> {
-    let other = trio.nodes[(leader + 1) % trio.nodes.len()].client.clone();
+async fn kill_in_the_middle(
+    nodes: &mut Nodes,
+    leader: usize,
+    customers: u64,
+) -> anyhow::Result<()> {
+    let other = nodes.nodes[(leader + 1) % nodes.nodes.len()].client.clone();
     let path = format!("/stats/mailings/{MAILING}");
     while count(&other.get(&path).await?, "done") < customers / 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let name = trio.nodes[leader].name.clone();
-    trio.nodes[leader].kill();
+    let name = nodes.nodes[leader].name.clone();
+    nodes.nodes[leader].kill();
     let killed = Instant::now();
     out::note(&format!("{name} led and is dead (kill -9)"));
-    let next = trio.leader_but(leader).await?;
+    let next = nodes.leader_but(leader).await?;
     let seconds = killed.elapsed().as_secs_f64();
     out::note(&format!(
         "{} leads after {seconds:.1} s; {name} is started again",
-        trio.nodes[next].name
+        nodes.nodes[next].name
     ));
-    trio.nodes[leader].start()
+    nodes.nodes[leader].start()
 }
 
 /// Imports customers and creates the mailing; when that was.

@@ -1,17 +1,20 @@
 //! What a person types. Errors are one clear line on stderr; status 0 only on success, 2 for a
 //! usage or configuration error.
 
+mod backup;
 mod bench;
 mod client;
 mod cluster;
 mod demo;
 mod export;
 mod import;
+mod nodes;
 mod out;
+mod postman;
 mod process;
+mod restore;
 mod sample;
 mod serve;
-mod trio;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -39,6 +42,11 @@ enum Command {
     /// No file is needed: a single node keeps its data in ./data and serves its API on
     /// 127.0.0.1:8080. Its page is /docs there.
     Serve(serve::ServeArgs),
+    /// Run a sender without storage: it takes leases from a cluster and sends
+    ///
+    /// It needs `postman.name`, unlike any other, `postman.peers`, the cluster's secret or
+    /// certificates, and a directory for its journal that outlives it (`postman.journal_dir`).
+    Postman(postman::PostmanArgs),
     /// Show the whole thing: gateway, node, customers, one mailing, and the balance at the end
     ///
     /// With its data in a fresh temporary directory; with --nodes 3 each node is a process of its own.
@@ -57,9 +65,20 @@ enum Command {
     Import(import::ImportArgs),
     /// Stream customers or messages out, as CSV or NDJSON
     Export(export::ExportArgs),
+    /// Write a consistent copy of a running node to a file
+    ///
+    /// While everything goes on. The file is whole and checked, or it is not there. Any node may be
+    /// asked; the token must be an admin's.
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a new cluster from a backup
+    ///
+    /// Nothing of it is sent by itself: messages that were not final become unconfirmed, unfinished
+    /// mailings are paused until they are resumed with accept_duplicates. The old cluster must not
+    /// run any more.
+    Restore(restore::RestoreArgs),
     /// Follow a mailing until it is caught up or ends
     Watch(watch::WatchArgs),
-    /// Look at the cluster
+    /// Look at the cluster, and change it
     Cluster(cluster::ClusterArgs),
     /// Say whether a node can serve: status 0 if it can, 1 if not
     ///
@@ -123,10 +142,13 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve::run(&args),
+        Command::Postman(args) => postman::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Gateway(args) => process::run_gateway(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Healthcheck(args) => runtime()?.block_on(healthcheck(&args)),

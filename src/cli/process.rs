@@ -105,6 +105,26 @@ impl Stop {
     }
 }
 
+/// Lets this process open as many files as it may: the usual soft limit of 1,024 is for programs
+/// from long ago, and fewer than a busy one needs. Says so if they are fewer than what may be needed.
+pub(super) fn make_room_for_files(needs: &[(&str, usize)]) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is refused, the limit that there is counts.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = getrlimit(Resource::Nofile).current;
+    let needed: usize = needs.iter().map(|(_, count)| count).sum();
+    if limit.is_some_and(|limit| limit < needed as u64) {
+        let parts: Vec<_> = needs.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        tracing::warn!(
+            "the process may open {} files, and up to {needed} may be needed ({}); raise its limit \
+             (ulimit -n, LimitNOFILE)",
+            limit.unwrap_or_default(),
+            parts.join(", "),
+        );
+    }
+}
+
 /// A process of this same binary, killed when it is let go.
 pub(super) struct Own {
     child: Child,
@@ -187,6 +207,8 @@ pub(super) struct Cost {
     pub(super) cpu_micros: u64,
     /// The most memory that it had, in bytes.
     pub(super) peak_bytes: u64,
+    /// The memory that it has, in bytes.
+    pub(super) memory_bytes: u64,
 }
 
 impl Cost {
@@ -198,11 +220,17 @@ impl Cost {
         let ticks: u64 =
             fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak =
-            peak.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        let bytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kb = line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse().ok());
+            kb.unwrap_or(0_u64) * 1024
+        };
         // A tick is a hundredth of a second on Linux, whatever the kernel's own clock does.
-        Self { cpu_micros: ticks * 10_000, peak_bytes: peak.unwrap_or(0) * 1024 }
+        Self {
+            cpu_micros: ticks * 10_000,
+            peak_bytes: bytes("VmHWM:"),
+            memory_bytes: bytes("VmRSS:"),
+        }
     }
 }
 

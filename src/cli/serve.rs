@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{LogArgs, runtime};
+use super::{LogArgs, process::make_room_for_files, runtime};
 use crate::{
     api::CONNECTIONS, config::Config, server::Server, surroundings::Surroundings, telemetry,
 };
@@ -16,6 +16,11 @@ const STOP: Duration = Duration::from_millis(18_500);
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that log, state, journal and runtime have open, generously.
 const OWN_FILES: usize = 128;
+
+/// What a node says that is a member no more.
+const REMOVED: &str = "this node was removed from the cluster and takes no part any more; to have it \
+                       taken in again, empty its data directory, start it, and run `notty cluster \
+                       add` for it";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
@@ -41,7 +46,7 @@ impl ServeArgs {
         if let Some(listen) = &self.listen {
             config.api.listen.clone_from(listen);
         }
-        config.check()?;
+        config.check_node()?;
         Ok(config)
     }
 }
@@ -49,31 +54,16 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = args.config()?;
     telemetry::init(args.log.log_format);
-    make_room_for_files(&config);
+    let concurrency = config.gateway.concurrency;
+    make_room_for_files(&[
+        ("gateway.concurrency", concurrency),
+        ("the API", CONNECTIONS),
+        ("the data", OWN_FILES),
+    ]);
     let runtime = runtime()?;
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(THREADS_STOP);
     served
-}
-
-/// Lets the process open as many files as it may: the usual soft limit of 1,024 is for programs
-/// from long ago, and fewer than a busy node needs.
-fn make_room_for_files(config: &Config) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it is refused, the limit that there is counts.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let limit = getrlimit(Resource::Nofile).current;
-    let needed = config.gateway.concurrency + CONNECTIONS + OWN_FILES;
-    if limit.is_some_and(|limit| limit < needed as u64) {
-        tracing::warn!(
-            "the process may open {} files, and up to {needed} may be needed (gateway.concurrency \
-             {}, the API {CONNECTIONS}, the data {OWN_FILES}); raise its limit (ulimit -n, \
-             LimitNOFILE)",
-            limit.unwrap_or_default(),
-            config.gateway.concurrency,
-        );
-    }
 }
 
 /// Starts a server; none if a signal came before it stood.
@@ -108,9 +98,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         config.node.data_dir.display()
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let removed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = server.node().removed() => true,
+    };
+    let was_member = server.node().has_caught_up();
+    if removed {
+        tracing::warn!("{REMOVED}");
     }
     tracing::info!("stopping: requests on their way end, the rest is handed back");
     let stopping = tokio::time::timeout(STOP, server.stop());
@@ -123,6 +118,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
     }
     tracing::info!("stopped");
+    // A node that ended because it was removed did what was asked of it; one that was started
+    // although it was removed cannot do what it was started for.
+    anyhow::ensure!(!removed || was_member, REMOVED);
     Ok(())
 }
 

@@ -232,6 +232,7 @@ mod tests {
             created_at: Timestamp::default(),
             started_at: Some(Timestamp::default()),
             paused: false,
+            held: false,
             ended: None,
             cancelled_at: None,
             deleted_at: None,

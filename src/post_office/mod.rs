@@ -75,6 +75,10 @@ pub struct Granted {
     pub runs: Vec<Run>,
     /// The position of the grant in the log.
     pub index: u64,
+    /// How long it lasts, in milliseconds.
+    pub ttl_ms: u64,
+    /// The leader's clock.
+    pub at: Timestamp,
 }
 
 /// The post office of one node; at work only while the node leads.
@@ -268,7 +272,8 @@ impl PostOffice {
             let count: u16 = runs.iter().map(|run| run.len).sum();
             desk.budget.give_back(limit.saturating_sub(count));
             desk.pace.note(count, self.clock.wall());
-            return Ok(Some(Granted { lease: ask.lease, mailing, runs, index }));
+            drop(desk);
+            return Ok(Some(self.granted(ask.lease, mailing, runs, index)));
         }
         Ok(None)
     }
@@ -284,8 +289,19 @@ impl PostOffice {
         })?;
         Ok(lease.map(|lease| {
             let (mailing, runs) = (lease.mailing, lease.runs);
-            Granted { lease: id, mailing, runs, index }
+            self.granted(id, mailing, runs, index)
         }))
+    }
+
+    fn granted(
+        &self,
+        lease: LeaseId,
+        mailing: MailingNumber,
+        runs: Vec<Run>,
+        index: u64,
+    ) -> Granted {
+        let ttl_ms = self.options.lease_ttl_ms;
+        Granted { lease, mailing, runs, index, ttl_ms, at: self.clock.wall() }
     }
 
     fn candidates(&self, ask: &Ask) -> Vec<grants::Candidate> {

@@ -11,12 +11,13 @@ use notty_storage::{
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, SendWindow},
     query::leases::LeasedMessage,
 };
+use serde::{Deserialize, Serialize};
 
 /// An answer being waited for.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>> + Send + 'a>>;
 
 /// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DeskError {
     /// Not now; ask again later, under the same id.
     #[error("the cluster cannot answer now: {0}")]
@@ -33,7 +34,7 @@ pub enum DeskError {
 }
 
 /// A lease with all that sending needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parcel {
     /// The lease.
     pub lease: LeaseId,
@@ -52,7 +53,7 @@ pub struct Parcel {
 }
 
 /// Until when a mailing's messages may be sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// Whether the mailing may send at all: not paused, cancelled, deleted or over.
     pub open: bool,
@@ -65,7 +66,7 @@ pub struct Terms {
 }
 
 /// What a look at the cluster shows of leases that a postman holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Look {
     /// The leader's clock when it looked.
     pub leader_clock: Timestamp,
@@ -76,7 +77,7 @@ pub struct Look {
 }
 
 /// A lease that a postman holds, as it looks after it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Held {
     /// The lease.
     pub lease: LeaseId,
@@ -87,7 +88,7 @@ pub struct Held {
 }
 
 /// A lease that was left open by an earlier run of a postman.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LeftOpen {
     /// The lease.
     pub lease: LeaseId,

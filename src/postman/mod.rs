@@ -11,6 +11,8 @@ mod delivery;
 pub mod desk;
 pub mod journal;
 pub mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -51,6 +53,8 @@ const REPORT: Duration = Duration::from_millis(250);
 const NOTHING: Duration = Duration::from_millis(50);
 /// Before a call is made again that was not answered.
 const AGAIN: Duration = Duration::from_millis(200);
+/// Before an ask after a lease that is too short for a single message.
+const SHORT: Duration = Duration::from_secs(10);
 /// For how long an ask without an answer may still come to a grant: a call to the leader ends sooner.
 const DOUBT: Duration = Duration::from_secs(12);
 /// How far apart the clocks of leader and postman may be, in milliseconds.
@@ -67,6 +71,8 @@ pub struct PostmanOptions {
     pub name: PostmanName,
     /// Where its journal lies.
     pub journal_dir: PathBuf,
+    /// The cluster's id: what the journal holds of another is not for this one.
+    pub cluster: String,
     /// Requests in flight, at most.
     pub concurrency: usize,
     /// Threads that send; 0: the one that the postman itself is on, as in a simulation.
@@ -149,6 +155,9 @@ pub enum PostmanError {
     /// A newer postman of its name has registered.
     #[error("a newer postman of this name has registered; this one ends")]
     Replaced,
+    /// The cluster does not take it.
+    #[error("the cluster does not take this postman: {0}")]
+    Refused(String),
 }
 
 /// Messages settled a second, smoothed.
@@ -179,7 +188,8 @@ impl Postman {
         parts: PostmanParts,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), PostmanError> {
-        let mut journal = Journal::open(&options.journal_dir, parts.clock.boot_id()?)?;
+        let boot = parts.clock.boot_id()?;
+        let mut journal = Journal::open(&options.journal_dir, boot, &options.cluster)?;
         let remains = journal.remains(&options.retry)?;
         let nonce = rand::random();
         let starting = start(&options, &*parts.desk, remains.as_ref(), nonce);
@@ -454,6 +464,16 @@ impl Postman {
         };
         self.leases.insert(n, lease);
         self.floor.enqueue(jobs);
+        let needs = self.options.send_time.0 + self.options.send_time.1 + delivery::MARGIN;
+        if parcel.ttl <= needs {
+            tracing::error!(
+                lease.ms = parcel.ttl.as_millis() as u64,
+                "the leases of the cluster are too short for this postman's gateway timeouts \
+                 ({} ms): it sends nothing; raise lease.ttl_ms on the nodes",
+                needs.as_millis()
+            );
+            self.ask_after = now + SHORT;
+        }
         Ok(())
     }
 
@@ -631,6 +651,7 @@ async fn start(
     let epoch = loop {
         match desk.register(options.name.clone(), nonce).await {
             Ok(epoch) => break epoch,
+            Err(DeskError::Refused(why)) => return Err(PostmanError::Refused(why)),
             Err(error) => tracing::debug!(%error, "the postman could not register yet"),
         }
         tokio::time::sleep(AGAIN).await;

@@ -10,6 +10,10 @@ use crate::error::Error;
 /// The format written by this version: bincode 2, variable-length little-endian integers.
 pub const FORMAT: u8 = 1;
 
+/// Bytes that one decoded value may take, at most: a length that was made up must not ask for more
+/// memory than there is.
+const DECODED_BYTES: usize = 256 * 1024 * 1024;
+
 fn config() -> impl bincode::config::Config {
     bincode::config::standard()
 }
@@ -34,7 +38,8 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     if *format != FORMAT {
         return Err(Error::Format { found: Some(*format) });
     }
-    let (value, read) = bincode::serde::decode_from_slice(body, config())
+    let config = bincode::config::standard().with_limit::<DECODED_BYTES>();
+    let (value, read) = bincode::serde::decode_from_slice(body, config)
         .map_err(|source| Error::Record { source: Box::new(source) })?;
     if read != body.len() {
         return Err(Error::Trailing { bytes: body.len() - read });
@@ -51,6 +56,14 @@ mod tests {
         let value = (7u32, "текст".to_owned(), vec![Some(-1i64), None]);
         let back: (u32, String, Vec<Option<i64>>) = decode(&encode(&value)).expect("decodes");
         assert_eq!(back, value);
+    }
+
+    #[test]
+    fn a_length_beyond_all_memory_is_refused_not_tried() {
+        let mut bytes = vec![FORMAT, 253];
+        bytes.extend_from_slice(&(1u64 << 46).to_le_bytes());
+        assert!(matches!(decode::<String>(&bytes), Err(Error::Record { .. })));
+        assert!(matches!(decode::<Vec<u64>>(&bytes), Err(Error::Record { .. })));
     }
 
     #[test]

@@ -196,6 +196,24 @@ pub enum Action {
         /// The random number of its present life.
         incarnation: u64,
     },
+    /// The leader: a node with an empty disk is to be taken in, and needs a number.
+    AdmitNode {
+        /// Its name.
+        name: String,
+        /// Its disk: a repeat for the same disk gives the same number.
+        disk: String,
+        /// The highest number among the members, as the leader knows them.
+        above: u64,
+    },
+    /// The leader: a node is to be taken out, for good.
+    DismissNode {
+        /// Its number.
+        node: u64,
+        /// Its name.
+        name: String,
+        /// Its disk.
+        disk: String,
+    },
 }
 
 /// What writing customers does with ids that exist and ids that don't.
@@ -332,6 +350,11 @@ pub enum Reply {
     /// There is no lease, but what was learnt while looking is kept, and the next ask goes on from
     /// there. The lease's number is not used up.
     NothingYet,
+    /// A node was admitted.
+    Admitted {
+        /// Under this number.
+        node: u64,
+    },
 }
 
 /// Why a command was refused. Part of the reply: nothing was changed.
@@ -415,6 +438,18 @@ pub enum Rejection {
         /// Which.
         what: String,
     },
+    /// The mailing comes from a backup, and duplicates were not accepted.
+    #[error(
+        "the mailing comes from a backup, and whom it reached after that is not known: to send to \
+         those that it knows no message of, resume it with accept_duplicates: true"
+    )]
+    DuplicatesNotAccepted,
+    /// The node was taken out of the cluster before.
+    #[error(
+        "this node was removed from the cluster before; it can come back with an empty data \
+         directory"
+    )]
+    NodeDismissed,
 }
 
 impl Command {
@@ -514,6 +549,8 @@ impl Rejection {
             Rejection::TooManyKeys => "too_many_keys",
             Rejection::Forgotten => "forgotten",
             Rejection::OutOfBounds { .. } => "out_of_bounds",
+            Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
+            Rejection::NodeDismissed => "node_removed",
         }
     }
 }

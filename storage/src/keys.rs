@@ -10,6 +10,7 @@
 //! | 3 | – | [`Totals`]: all messages by status |
 //! | 4 | – | [`Roster`]: mailings by stage |
 //! | 5 | kind, number | [`WordRecord`]: dictionary of tags, operators, zones |
+//! | 6 | – | [`Nodes`]: numbers given to nodes, disks dismissed |
 //! | 10 | block of 128 customers | [`CustomerColumns`] |
 //! | 11 | block of 128 customers | [`CustomerTexts`] |
 //! | 12 | block of 128 customers | id hashes, read once at start |
@@ -40,8 +41,8 @@ use crate::{
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
         CustomerTotals, DeletedBlock, Facets, Heads, Lease, MailingRecord, Members, Meta,
-        NodeReply, Numbers, OpenLeases, Postmen, Progress, Proposers, Roster, Totals, WordKind,
-        WordRecord,
+        NodeReply, Nodes, Numbers, OpenLeases, Postmen, Progress, Proposers, Roster, Totals,
+        WordKind, WordRecord,
     },
 };
 
@@ -109,6 +110,8 @@ keys! {
     4 RosterKey -> Roster;
     /// A word of a dictionary.
     5 WordKey(kind: WordKind => [*kind as u8], number: u32 => number.to_be_bytes()) -> WordRecord;
+    /// Nodes admitted and dismissed.
+    6 NodesKey -> Nodes;
     /// Columns of a block of customers.
     10 CustomerColumnsKey(block: u32 => block.to_be_bytes()) -> CustomerColumns;
     /// Texts of a block of customers.

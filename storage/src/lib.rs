@@ -11,7 +11,7 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`] and [`snapshot`] keep it, over `tree`.
+//! [`store`], [`snapshot`] and [`restore`] keep it, over `tree`.
 
 pub mod apply;
 pub mod changes;
@@ -27,6 +27,7 @@ pub mod model;
 pub mod planted;
 pub mod query;
 pub mod records;
+pub mod restore;
 pub mod snapshot;
 pub mod source;
 pub mod store;
@@ -36,6 +37,9 @@ pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Repl
 pub use error::Error;
 pub use memory::MemoryStates;
 pub use model::Timestamp;
-pub use snapshot::{Export, ExportSummary, import_snapshot, read_snapshot_marker};
+pub use restore::{begin_anew, restore_snapshot};
+pub use snapshot::{
+    Contents, Export, ExportSummary, import_snapshot, inspect_snapshot, read_snapshot_marker,
+};
 pub use source::Source;
 pub use store::{Flusher, Reader, Store, StoreOptions, View};

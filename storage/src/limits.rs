@@ -18,6 +18,13 @@ pub const BATCH_MESSAGES: usize = 1_000;
 pub const BATCH_STRIDE_BITS: u32 = 10;
 /// Batches of one mailing, at most: 2^32 positions of 2^10.
 pub const MAILING_BATCHES: u32 = 1 << (32 - BATCH_STRIDE_BITS);
+/// Batches that a mailing's numbers pass over when it is resumed after a restore: 2^27 positions,
+/// more than the life before can have used beyond the backup.
+pub const RESTORED_BATCHES: u32 = 1 << (27 - BATCH_STRIDE_BITS);
+/// Numbers of mailings that a restore passes over.
+pub const RESTORED_MAILINGS: u32 = 65_536;
+/// Epochs of postmen that a restore passes over: more than the life before can have given.
+pub const RESTORED_EPOCHS: u64 = 1 << 32;
 /// Batch heads kept in one record.
 pub const HEADS_PER_BLOCK: u32 = 32;
 
@@ -85,5 +92,7 @@ pub const CLIENT_KEY_MS: i64 = 86_400_000;
 pub const PROPOSER_WINDOW: u64 = 1_024;
 /// Earlier lives of a node that are remembered, so that none comes back by a late repeat.
 pub const PROPOSER_LIVES: usize = 8;
+/// Nodes admitted and dismissed that are remembered; of the dismissed the oldest go first.
+pub const NODES: usize = 256;
 /// Nodes whose proposals are remembered.
 pub const PROPOSERS: usize = 256;

@@ -10,29 +10,31 @@
 //! without its footer, or with anything wrong in it, is refused.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
-    io::{BufReader, BufWriter, Read, Write},
+    io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     changes::Writes,
     codec,
     error::Error,
-    keys::{Key, MetaKey},
+    keys::{Key, MailingKey, MetaKey, NumbersKey, TotalsKey},
+    model::Counts,
     planted::{Planted, is_planted},
-    records::Meta,
+    records::{MailingRecord, Meta, Numbers, Totals},
     store::{Store, StoreOptions, View},
 };
 
 /// Leads every snapshot; the last byte is the version of the framing.
 const MAGIC: &[u8; 8] = b"nottysn\x01";
 /// Bytes of one chunk, about: the longest that applying may wait for an export.
-const CHUNK_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 32 * 1024;
 /// Bytes of one frame, at most: what a reader takes into memory at once. More becomes several.
 const FRAME_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes that a frame spends on each key and value beside their own: their lengths, at most.
@@ -78,15 +80,17 @@ struct Writer {
     frames: u64,
     bytes: u64,
     unsynced: u64,
+    /// Why a change could not be written: then the file is worth nothing.
+    lost: Option<Error>,
 }
 
 impl Writer {
-    fn create(path: &Path) -> Result<Self, Error> {
+    fn new(file: File, path: &Path) -> Result<Self, Error> {
         let wrap = |source| Error::File { path: path.to_owned(), source };
-        let mut file = BufWriter::with_capacity(256 * 1024, File::create(path).map_err(wrap)?);
+        let mut file = BufWriter::with_capacity(256 * 1024, file);
         file.write_all(MAGIC).map_err(wrap)?;
         let bytes = MAGIC.len() as u64;
-        Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0 })
+        Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0, lost: None })
     }
 
     /// Writes what was copied, in as many frames as it takes.
@@ -163,9 +167,13 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn append(&self, writes: &Writes) -> Result<(), Error> {
+    /// A fault of the file is told to whoever makes the export: applying goes on.
+    pub(crate) fn append(&self, writes: &Writes) {
         let writes = writes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        self.writer.lock().change(writes)
+        let mut writer = self.writer.lock();
+        if writer.lost.is_none() {
+            writer.lost = writer.change(writes).err();
+        }
     }
 }
 
@@ -177,8 +185,8 @@ pub struct Export {
 }
 
 impl Export {
-    pub(crate) fn begin(view: View, path: &Path) -> Result<(Self, Capture), Error> {
-        let writer = Arc::new(Mutex::new(Writer::create(path)?));
+    pub(crate) fn begin(view: View, file: File, path: &Path) -> Result<(Self, Capture), Error> {
+        let writer = Arc::new(Mutex::new(Writer::new(file, path)?));
         let capture = Capture { writer: writer.clone() };
         Ok((Self { view, writer, next: Vec::new() }, capture))
     }
@@ -186,14 +194,20 @@ impl Export {
     /// Copies one bounded chunk; false once the whole state was read. Runs beside applying.
     pub fn copy_some(&mut self) -> Result<bool, Error> {
         let mut writer = self.writer.lock();
+        if let Some(lost) = writer.lost.take() {
+            return Err(lost);
+        }
         let chunk = self.read_chunk()?;
-        let Some((last, _)) = chunk.last() else {
-            return Ok(false);
-        };
-        self.next.clone_from(last);
-        self.next.push(0);
-        writer.copy(chunk)?;
-        if writer.unsynced < SYNC_BYTES {
+        let more = !chunk.is_empty();
+        if let Some((last, _)) = chunk.last() {
+            self.next.clone_from(last);
+            self.next.push(0);
+            writer.copy(chunk)?;
+        }
+        // At the end too: what is left for the last sync, under the lock of applying, is little.
+        if more && writer.unsynced < SYNC_BYTES {
+            // Whoever applies and waits goes first, before the next chunk.
+            MutexGuard::unlock_fair(writer);
             return Ok(true);
         }
         // Syncing under the lock would make applying wait for the disk.
@@ -203,7 +217,7 @@ impl Export {
         let path = writer.path.clone();
         drop(writer);
         file.sync_data().map_err(|source| Error::File { path, source })?;
-        Ok(true)
+        Ok(more)
     }
 
     fn read_chunk(&self) -> Result<Pairs, Error> {
@@ -219,6 +233,9 @@ impl Export {
 
     pub(crate) fn end(self, meta: &Meta) -> Result<ExportSummary, Error> {
         let mut writer = self.writer.lock();
+        if let Some(lost) = writer.lost.take() {
+            return Err(lost);
+        }
         let frames = writer.frames;
         writer.frame(&Frame::Footer { meta: meta.clone(), frames })?;
         writer.sync()?;
@@ -235,16 +252,18 @@ struct Frames {
 }
 
 impl Frames {
-    fn open(path: &Path) -> Result<Self, Error> {
+    /// A snapshot in a file, from an offset to its end.
+    fn open(path: &Path, from: u64) -> Result<Self, Error> {
         let wrap = |source| Error::File { path: path.to_owned(), source };
         let mut file = BufReader::with_capacity(256 * 1024, File::open(path).map_err(wrap)?);
+        file.seek(SeekFrom::Start(from)).map_err(wrap)?;
         let mut magic = [0; MAGIC.len()];
         let read = file.read_exact(&mut magic);
-        let mut frames = Self { file, path: path.to_owned(), at: 0, frames: 0 };
+        let mut frames = Self { file, path: path.to_owned(), at: from, frames: 0 };
         if read.is_err() || magic != *MAGIC {
             return Err(frames.damage("not a snapshot of this version"));
         }
-        frames.at = MAGIC.len() as u64;
+        frames.at += MAGIC.len() as u64;
         Ok(frames)
     }
 
@@ -290,7 +309,17 @@ pub fn import_snapshot(
     into_dir: &Path,
     options: StoreOptions,
 ) -> Result<Store, Error> {
-    let mut frames = Frames::open(path)?;
+    import_snapshot_at(path, 0, into_dir, options)
+}
+
+/// The same from a file that has something else before the snapshot.
+pub(crate) fn import_snapshot_at(
+    path: &Path,
+    from: u64,
+    into_dir: &Path,
+    options: StoreOptions,
+) -> Result<Store, Error> {
+    let mut frames = Frames::open(path, from)?;
     let mut store = Store::open(into_dir, options)?;
     let meta = match copy_into(&mut store, &mut frames) {
         Ok(meta) => meta,
@@ -332,13 +361,77 @@ fn copy_into(store: &mut Store, frames: &mut Frames) -> Result<Meta, Error> {
 
 /// The marker of a snapshot, from its footer; the whole file is checked on the way.
 pub fn read_snapshot_marker(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut frames = Frames::open(path)?;
+    let mut frames = Frames::open(path, 0)?;
     loop {
         if let Frame::Footer { meta, .. } = frames.next()? {
             frames.expect_end()?;
             return Ok(meta.marker);
         }
     }
+}
+
+/// What a snapshot holds, in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The position that it stands at.
+    pub marker: Vec<u8>,
+    /// Customers that exist.
+    pub customers: u64,
+    /// Mailings that are there to be seen.
+    pub mailings: u64,
+    /// Messages ever expanded, by status.
+    pub messages: Counts,
+}
+
+/// Checks a snapshot whole, from an offset in its file, and tells what it holds.
+pub fn inspect_snapshot(path: &Path, from: u64) -> Result<Contents, Error> {
+    let mut frames = Frames::open(path, from)?;
+    let (mut contents, mut mailings) = (Contents::default(), BTreeSet::new());
+    loop {
+        let changed = match frames.next()? {
+            Frame::Copy(pairs) => {
+                pairs.into_iter().map(|(key, value)| (key, Some(value))).collect()
+            }
+            Frame::Change(changed) => changed,
+            Frame::Footer { meta, .. } => {
+                frames.expect_end()?;
+                contents.marker = meta.marker;
+                contents.mailings = mailings.len() as u64;
+                return Ok(contents);
+            }
+        };
+        for (key, value) in changed {
+            inspect(&mut contents, &mut mailings, key, value)?;
+        }
+    }
+}
+
+/// Takes in what stands under one key from here on in the file.
+fn inspect(
+    contents: &mut Contents,
+    mailings: &mut BTreeSet<Vec<u8>>,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+) -> Result<(), Error> {
+    match (key.first(), value) {
+        (Some(&NumbersKey::TAG), Some(value)) => {
+            let numbers: Numbers = codec::decode(&value)?;
+            contents.customers = u64::from(numbers.customers - numbers.deleted);
+        }
+        (Some(&TotalsKey::TAG), Some(value)) => {
+            contents.messages = codec::decode::<Totals>(&value)?.counts;
+        }
+        (Some(&MailingKey::TAG), Some(value))
+            if codec::decode::<MailingRecord>(&value)?.deleted_at.is_none() =>
+        {
+            mailings.insert(key);
+        }
+        (Some(&MailingKey::TAG), _) => {
+            mailings.remove(&key);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]

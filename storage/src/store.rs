@@ -8,6 +8,7 @@
 //! sled is kept replaceable: what it holds can be rebuilt from the last snapshot and the log.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -119,6 +120,21 @@ impl Store {
         Ok(outcomes)
     }
 
+    /// Changes the state outside of any entry, at the time of the last one: what a restore does.
+    pub(crate) fn change<T>(
+        &mut self,
+        marker: &[u8],
+        change: impl FnOnce(&mut Changes<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (result, layer) = {
+            let index = self.shared.index.read();
+            let mut changes = Changes::new(&self.tree, &index, self.meta.at);
+            (change(&mut changes)?, changes.into_layer())
+        };
+        self.commit(layer, marker)?;
+        Ok(result)
+    }
+
     /// Moves the marker alone, for entries that hold no commands.
     pub fn mark(&mut self, marker: &[u8]) -> Result<(), Error> {
         self.commit(Layer::default(), marker)
@@ -145,10 +161,10 @@ impl Store {
             index.client_keys.extend(client_keys.drain(..));
         }
         self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
-        match &self.capture {
-            Some(capture) => capture.append(&layer.writes),
-            None => Ok(()),
+        if let Some(capture) = &self.capture {
+            capture.append(&layer.writes);
         }
+        Ok(())
     }
 
     /// The marker of the last entry, none while the state is empty.
@@ -194,7 +210,13 @@ impl Store {
 
     /// Begins to write the state to a file: from now on, changes are captured.
     pub fn begin_export(&mut self, path: &Path) -> Result<Export, Error> {
-        let (export, capture) = Export::begin(self.view(), path)?;
+        let wrap = |source| Error::File { path: path.to_owned(), source };
+        self.begin_export_into(File::create(path).map_err(wrap)?, path)
+    }
+
+    /// The same with a file that is open already; its path is only spoken of.
+    pub fn begin_export_into(&mut self, file: File, path: &Path) -> Result<Export, Error> {
+        let (export, capture) = Export::begin(self.view(), file, path)?;
         self.capture = Some(capture);
         Ok(export)
     }

@@ -57,4 +57,6 @@ rules! {
     what_is_over_is_counted_and_then_dropped: "retention";
     every_command_is_bounded: "budgets";
     a_snapshot_holds_the_whole_state: "snapshot";
+    a_restored_backup_sends_nothing_by_itself_and_meets_no_id_again: "restore";
+    a_nodes_number_and_disk_are_never_used_again: "nodes";
 }

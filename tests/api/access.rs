@@ -145,6 +145,30 @@ async fn an_operator_and_an_admin_may_write() {
 }
 
 #[tokio::test]
+async fn a_backup_is_for_an_admin_alone() {
+    let node = guarded().await;
+    for method in [Method::GET, Method::HEAD] {
+        for token in ["reader-secret", "operator-secret"] {
+            let answer = ask(&node.client.with_token(token), method.clone(), "/backup").await;
+            assert_eq!(answer.status.as_u16(), 403, "{token} {method}");
+        }
+        let answer = ask(&node.client, method, "/backup").await;
+        assert_eq!(answer.status.as_u16(), 401);
+    }
+    let file = node.setup.dir().join("backup");
+    let by = |token: &str| {
+        let mut command = notty();
+        command.arg("backup").arg(&file).args(["--api", node.client.base()]);
+        Ended::of(command.env("NOTTY_TOKEN", token))
+    };
+    let refused = by("operator-secret");
+    assert!(refused.one_line(1).contains("does not allow this"), "{refused:?}");
+    assert!(!file.exists());
+    assert_eq!(by("admin-secret").code, Some(0));
+    assert!(file.exists());
+}
+
+#[tokio::test]
 async fn an_api_without_a_token_is_not_served_to_the_outside() {
     let setup = Setup::new();
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {

@@ -1,9 +1,11 @@
 //! The command line: what each command prints, and how it ends.
 
+mod backup;
 mod cluster;
 mod data;
 mod demo;
 mod gateway;
+mod postman;
 mod serve;
 mod usage;
 mod watch;

@@ -1,5 +1,14 @@
-//! Three nodes: they form a cluster, any of them answers, and the loss of one stops nothing.
+//! Several nodes: they form a cluster, any of them answers, the loss of one stops nothing, and they
+//! come and go.
 
 mod anywhere;
+mod backup;
+mod changing;
+mod cut_off;
 mod failover;
 mod forming;
+mod peers;
+mod postmen;
+mod replacing;
+mod snapshots;
+mod tls;

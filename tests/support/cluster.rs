@@ -6,24 +6,33 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Gateway, Process, eventually, node::SOON, notty};
+use super::{Client, Gateway, Network, Process, eventually, in_namespace, node::SOON, notty};
 
 /// What all nodes of a test know.
 pub const SECRET: &str = "a secret of the tests only";
+
+/// The token of APIs that do not listen on loopback.
+const TOKEN: &str = "token-of-the-tests";
 
 /// Some nodes of one cluster.
 pub struct Cluster {
     pub members: Vec<Member>,
     dir: Arc<TempDir>,
+    /// Peer and API address of each member.
+    places: Vec<(String, String)>,
 }
 
 /// A node of it, running or not.
 pub struct Member {
     pub name: String,
     pub client: Client,
+    /// Where its peers reach it.
+    pub peer: String,
     process: Option<Process>,
     config: PathBuf,
     home: PathBuf,
+    /// The network namespace that it runs in.
+    namespace: Option<String>,
 }
 
 /// How a cluster is configured.
@@ -45,7 +54,7 @@ impl Default for Shape<'_> {
 }
 
 /// Addresses that were free a moment ago.
-fn free_addresses(count: usize) -> Vec<String> {
+pub fn free_addresses(count: usize) -> Vec<String> {
     // Held together, so that none is given twice.
     let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
     let held: Vec<_> = (0..count).map(bind).collect();
@@ -55,33 +64,84 @@ fn free_addresses(count: usize) -> Vec<String> {
 impl Cluster {
     /// Three nodes, not started yet.
     pub fn new(shape: Shape<'_>) -> Self {
+        Self::of(3, shape)
+    }
+
+    /// So many nodes, not started yet.
+    pub fn of(count: usize, shape: Shape<'_>) -> Self {
+        let addresses = free_addresses(2 * count);
+        let (peers, apis) = addresses.split_at(count);
+        Self::at_places(peers.iter().cloned().zip(apis.iter().cloned()).collect(), shape)
+    }
+
+    /// Nodes on a network of their own, not started yet.
+    pub fn over(network: &Network, shape: Shape<'_>) -> Self {
+        let token = format!(
+            "{}[[api.tokens]]\nname = \"test\"\ntoken = \"{TOKEN}\"\nrole = \"admin\"\n",
+            shape.more
+        );
+        let mut cluster = Self::at_places(network.places(), Shape { more: &token, ..shape });
+        for (n, member) in cluster.members.iter_mut().enumerate() {
+            member.client = member.client.with_token(TOKEN);
+            member.namespace = Some(network.namespace(n));
+        }
+        cluster
+    }
+
+    fn at_places(places: Vec<(String, String)>, shape: Shape<'_>) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let addresses = free_addresses(6);
-        let (peers, apis) = addresses.split_at(3);
-        let mut nodes = String::new();
-        for (n, (peer, api)) in peers.iter().zip(apis).enumerate() {
-            nodes += &format!(
+        let count = places.len();
+        let mut cluster = Self { members: Vec::new(), dir, places };
+        cluster.members = (0..count).map(|n| cluster.member(n, count, shape)).collect();
+        cluster
+    }
+
+    /// One more node, not started yet; it knows of all that there are.
+    pub fn newcomer(&mut self, shape: Shape<'_>) -> usize {
+        let (n, addresses) = (self.members.len(), free_addresses(2));
+        self.places.push((addresses[0].clone(), addresses[1].clone()));
+        let member = self.member(n, n + 1, shape);
+        self.members.push(member);
+        n
+    }
+
+    /// Where a member's peers reach it.
+    pub fn peer_address(&self, n: usize) -> &str {
+        &self.places[n].0
+    }
+
+    /// The part of a configuration that makes a node member `n` of `count`.
+    pub fn section(&self, n: usize, count: usize) -> String {
+        let listen = &self.places[n].0;
+        let mut text = format!(
+            "[cluster]\nlisten = \"{listen}\"\nsecret = \"{SECRET}\"\nname = \"notty-{n}\"\n\
+             expect = {count}\n"
+        );
+        for (n, (peer, api)) in self.places.iter().enumerate() {
+            text += &format!(
                 "[[cluster.nodes]]\nname = \"notty-{n}\"\npeer = \"{peer}\"\n\
                  api = \"http://{api}\"\n"
             );
         }
-        let member = |n: usize| {
-            let name = format!("notty-{n}");
-            let (listen, api) = (&peers[n], &apis[n]);
-            let home = dir.path().join(&name);
-            std::fs::create_dir(&home).expect("a directory");
-            let config = home.join("config.toml");
-            let Shape { gateway, concurrency, more } = shape;
-            let text = format!(
-                "[node]\ndata_dir = \"data\"\n[api]\nlisten = \"{api}\"\n[gateway]\n\
-                 url = \"{gateway}\"\nconcurrency = {concurrency}\n{more}\n[cluster]\n\
-                 listen = \"{listen}\"\nsecret = \"{SECRET}\"\nname = \"{name}\"\nexpect = 3\n{nodes}"
-            );
-            std::fs::write(&config, text).expect("written");
-            let client = Client::new(&format!("http://{api}"));
-            Member { name, client, process: None, config, home }
-        };
-        Self { members: (0..3).map(member).collect(), dir }
+        text
+    }
+
+    fn member(&self, n: usize, count: usize, shape: Shape<'_>) -> Member {
+        let name = format!("notty-{n}");
+        let api = &self.places[n].1;
+        let home = self.dir.path().join(&name);
+        std::fs::create_dir(&home).expect("a directory");
+        let config = home.join("config.toml");
+        let Shape { gateway, concurrency, more } = shape;
+        let text = format!(
+            "[node]\ndata_dir = \"data\"\n[api]\nlisten = \"{api}\"\n[gateway]\n\
+             url = \"{gateway}\"\nconcurrency = {concurrency}\n{more}\n{}",
+            self.section(n, count)
+        );
+        std::fs::write(&config, text).expect("written");
+        let client = Client::new(&format!("http://{api}"));
+        let peer = self.places[n].0.clone();
+        Member { name, client, peer, process: None, config, home, namespace: None }
     }
 
     /// Three nodes that have formed a cluster and can serve.
@@ -140,7 +200,7 @@ impl Cluster {
         let mut last = Vec::new();
         let agreeing = eventually("all nodes agree", within * 2, async || {
             last.clear();
-            for member in &self.members {
+            for member in self.members.iter().filter(|member| member.runs()) {
                 last.push(member.try_get(&path).await?);
             }
             let open: u64 = ["created", "sending", "failed"]
@@ -154,6 +214,11 @@ impl Cluster {
         agreed.unwrap_or_else(|_| panic!("not within {within:?}: the nodes agree: {last:#?}"))
     }
 
+    /// Where peers reach the members.
+    pub fn peers(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.peer.clone()).collect()
+    }
+
     /// A directory that goes with the test.
     pub fn dir(&self) -> &std::path::Path {
         self.dir.path()
@@ -163,7 +228,10 @@ impl Cluster {
 impl Member {
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        let mut command = notty();
+        let mut command = match &self.namespace {
+            Some(namespace) => in_namespace(namespace),
+            None => notty(),
+        };
         command.current_dir(&self.home).args(["serve", "--config"]).arg(&self.config);
         command
     }
@@ -178,6 +246,13 @@ impl Member {
 
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("it runs")
+    }
+
+    /// Waits until it ends by itself; its exit status.
+    pub async fn ended(&mut self, within: Duration) -> Option<i32> {
+        let ended = self.process().ended(within).await;
+        self.process = None;
+        ended.code()
     }
 
     /// `kill -9`.
@@ -197,6 +272,13 @@ impl Member {
         std::fs::write(&self.config, text.replace(from, to)).expect("written");
     }
 
+    /// The line of its configuration that begins so.
+    pub fn line(&self, begins: &str) -> String {
+        let text = std::fs::read_to_string(&self.config).expect("read");
+        let line = text.lines().find(|line| line.starts_with(begins));
+        line.unwrap_or_else(|| panic!("no `{begins}` in {text}")).to_owned()
+    }
+
     /// A JSON answer, if there is one with status 200 soon.
     pub async fn try_get(&self, path: &str) -> Option<Value> {
         let request = self.client.request(Method::GET, path).timeout(Duration::from_secs(2));
@@ -213,6 +295,12 @@ impl Member {
         if tokio::time::timeout(within, looking).await.is_err() {
             panic!("{} is not ready within {within:?}: {:#?}", self.name, lines());
         }
+    }
+
+    /// How many lines of its log hold something.
+    pub fn count_lines(&self, what: &str) -> usize {
+        let lines = self.process.as_ref().map(Process::lines).unwrap_or_default();
+        lines.iter().filter(|line| line.contains(what)).count()
     }
 
     /// Waits until it says something in its log.

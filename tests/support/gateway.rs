@@ -21,8 +21,13 @@ impl Gateway {
 
     /// One with more flags.
     pub fn with(flags: &[&str]) -> Self {
+        Self::at("127.0.0.1:0", flags)
+    }
+
+    /// One that listens elsewhere.
+    pub fn at(listen: &str, flags: &[&str]) -> Self {
         let mut command: Command = notty();
-        command.args(["gateway", "--listen", "127.0.0.1:0"]).args(flags);
+        command.args(["gateway", "--listen", listen]).args(flags);
         let (process, address) = Process::start(&mut command);
         let client = Client::new(&format!("http://{address}"));
         Self { process, address, client }

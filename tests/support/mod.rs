@@ -6,13 +6,17 @@
 mod client;
 mod cluster;
 mod gateway;
+mod network;
 mod node;
+mod postman;
 mod process;
 mod wait;
 
 pub use client::{Answer, Client};
-pub use cluster::{Cluster, SECRET, Shape};
+pub use cluster::{Cluster, Member, SECRET, Shape, free_addresses};
 pub use gateway::Gateway;
+pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
+pub use postman::Postman;
 pub use process::{Ended, Process, notty};
 pub use wait::eventually;

@@ -45,7 +45,7 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Entries kept behind a snapshot, for followers that are only a little behind.
 const ENTRIES_KEPT: u64 = 1_000;
-/// Bytes appended since the last snapshot from which a new one is worth it.
+/// Bytes since the last snapshot from which a new one is worth it, unless told otherwise.
 const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How a log is kept.
@@ -57,8 +57,18 @@ pub struct LogOptions {
     pub cache_bytes: usize,
     /// Entries kept behind a snapshot, for followers that are only a little behind.
     pub kept_entries: u64,
-    /// Bytes appended since the last snapshot from which a new one is worth it.
+    /// Bytes since the last snapshot from which a new one is written and the log before it dropped;
+    /// half of the snapshot, if that is more.
     pub compact_bytes: u64,
+}
+
+impl LogOptions {
+    /// The usual ones, but for how much log calls for a snapshot; a segment is no longer than that,
+    /// because it goes as a whole.
+    pub fn compacting(compact_bytes: u64) -> Self {
+        let segment_bytes = SEGMENT_BYTES.min(compact_bytes);
+        Self { segment_bytes, compact_bytes, ..Self::default() }
+    }
 }
 
 impl Default for LogOptions {

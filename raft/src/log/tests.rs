@@ -11,7 +11,7 @@ use crate::files::MemoryFiles;
 const DIR: &str = "/log";
 
 fn open(files: &MemoryFiles, segment_bytes: u64) -> Result<Log, Error> {
-    let options = LogOptions { segment_bytes, cache_bytes: 200, ..Default::default() };
+    let options = LogOptions { segment_bytes, cache_bytes: 200, ..LogOptions::default() };
     let mut log = Log::open(Arc::new(files.clone()), Path::new(DIR), options)?;
     log.settle(None)?;
     Ok(log)
@@ -228,7 +228,7 @@ fn no_byte_below_the_states_position_is_ever_cut() {
         .rfind(|(p, _)| p.extension().is_some_and(|e| e == "log"))
         .expect("a segment");
     files.put(&path, bytes[..bytes.len() - 1].to_vec());
-    let options = LogOptions { segment_bytes: 300, cache_bytes: 200, ..Default::default() };
+    let options = LogOptions { segment_bytes: 300, cache_bytes: 200, ..LogOptions::default() };
     let mut log = Log::open(Arc::new(files), Path::new(DIR), options).expect("opens");
     let error = log.settle(Some(id(23))).expect_err("refused");
     assert!(error.to_string().contains("state's position"), "{error}");

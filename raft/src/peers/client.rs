@@ -3,21 +3,28 @@
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     protocol::{Request, Response},
+    refusals::Refusals,
+    server,
     session::{Hello, Key, Session},
+    tls,
     transport::Transport,
 };
+use crate::types::Peer;
 
 /// How long connecting and proving both ends may take.
 const OPEN: Duration = Duration::from_secs(2);
 /// Idle connections kept for one peer.
 const IDLE: usize = 64;
+/// For how long an idle connection is kept.
+const KEPT: Duration = Duration::from_secs(server::IDLE.as_secs() / 2);
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub enum CallError {
     /// Nothing of it was sent.
     #[error("{address} cannot be reached: {what}")]
     NotSent {
@@ -49,12 +56,50 @@ pub(crate) struct Peers {
     transport: Arc<dyn Transport>,
     key: Key,
     me: Mutex<Hello>,
-    idle: Mutex<HashMap<String, Vec<Session>>>,
+    idle: Mutex<HashMap<String, Vec<(Session, Instant)>>>,
+    refusals: Refusals,
+    routes: Routes,
+    /// Whether a peer said that this node was taken out of the cluster.
+    dismissed: watch::Sender<bool>,
+}
+
+/// Where nodes are configured to be, by name: a member that moved is called there too, and not only
+/// where the members' list has it. Whoever answers must show the member's disk, so that a wrong
+/// address does no harm.
+#[derive(Default)]
+struct Routes(HashMap<String, String>);
+
+impl Routes {
+    /// Addresses to try.
+    fn to(&self, member: &Peer) -> Vec<String> {
+        let configured = self.0.get(&member.name).cloned();
+        let listed = Some(member.peer.clone()).filter(|listed| Some(listed) != configured.as_ref());
+        configured.into_iter().chain(listed).filter(|address| !address.is_empty()).collect()
+    }
 }
 
 impl Peers {
     pub(crate) fn new(transport: Arc<dyn Transport>, key: Key, me: Hello) -> Self {
-        Self { transport, key, me: Mutex::new(me), idle: Mutex::default() }
+        let (me, idle, routes) = (Mutex::new(me), Mutex::default(), Routes::default());
+        let (refusals, dismissed) = (Refusals::default(), watch::Sender::new(false));
+        Self { transport, key, me, idle, refusals, routes, dismissed }
+    }
+
+    /// The same, knowing where nodes are configured to be.
+    pub(crate) fn knowing(mut self, nodes: &[Peer]) -> Self {
+        let address = |node: &Peer| (node.name.clone(), node.peer.clone());
+        self.routes = Routes(nodes.iter().map(address).collect());
+        self
+    }
+
+    /// Whether a peer said that this node was taken out of the cluster, and changes of that.
+    pub(crate) fn dismissed(&self) -> watch::Receiver<bool> {
+        self.dismissed.subscribe()
+    }
+
+    /// This node was taken out of the cluster.
+    pub(crate) fn note_dismissal(&self) {
+        self.dismissed.send_replace(true);
     }
 
     /// From now on this node is somebody else: it became a member.
@@ -81,34 +126,92 @@ impl Peers {
         };
         let late = || Err(io::ErrorKind::TimedOut.into());
         let opened = tokio::time::timeout(OPEN, opening).await.unwrap_or_else(|_| late());
-        opened.map_err(|error| CallError::NotSent {
-            address: address.to_owned(),
-            what: error.to_string(),
+        opened.map_err(|error| {
+            let error = tls::explained(&error);
+            self.refusals.tell_opened(address, &error);
+            CallError::NotSent { address: address.to_owned(), what: error.to_string() }
         })
     }
 
-    async fn session(&self, address: &str) -> Result<Session, CallError> {
+    async fn session(&self, address: &str, member: Option<&Peer>) -> Result<Session, CallError> {
         loop {
             let kept = self.idle.lock().get_mut(address).and_then(Vec::pop);
-            let Some(mut kept) = kept else {
-                return self.open(address).await;
+            let Some((mut kept, since)) = kept else {
+                let opened = self.open(address).await?;
+                return match member.map_or(Ok(()), |member| self.check(&opened.peer, member)) {
+                    Ok(()) => Ok(opened),
+                    Err(what) => Err(CallError::NotSent { address: address.to_owned(), what }),
+                };
             };
-            // Otherwise the peer closed it meanwhile.
-            if kept.is_idle().await {
+            // Otherwise the peer closed it meanwhile, is about to, or has become somebody else.
+            let same = member.is_none_or(|member| self.check(&kept.peer, member).is_ok());
+            if same && since.elapsed() < KEPT && kept.is_idle().await {
                 return Ok(kept);
             }
         }
     }
 
-    /// Calls a peer; the answer must come within a time.
+    /// Whether who answers is that member: another node at its address, or another disk under its
+    /// name, must get nothing that is meant for it.
+    fn check(&self, there: &Hello, member: &Peer) -> Result<(), String> {
+        if there.cluster != self.me.lock().cluster {
+            return Err(format!("`{}` is there, which belongs to another cluster", there.name));
+        }
+        match there.disk == member.disk {
+            true => Ok(()),
+            false => Err(format!(
+                "`{}` is there, with another disk than `{}` was taken in with",
+                there.name, member.name
+            )),
+        }
+    }
+
+    /// A session of its own with a member, for more than one call.
+    pub(crate) async fn open_to(&self, member: &Peer) -> Result<Session, CallError> {
+        let tries = self.routes.to(member).into_iter().map(|address| async move {
+            let session = self.open(&address).await?;
+            match self.check(&session.peer, member) {
+                Ok(()) => Ok(session),
+                Err(what) => Err(CallError::NotSent { address, what }),
+            }
+        });
+        first(tries, member).await
+    }
+
+    /// Calls a member, wherever it is; nothing is sent to anyone else.
+    pub(crate) async fn call_member(
+        &self,
+        member: &Peer,
+        request: &Request,
+        within: Duration,
+    ) -> Result<Response, CallError> {
+        let tries = self.routes.to(member).into_iter().map(|address| async move {
+            let session = self.session(&address, Some(member)).await?;
+            Ok((session, address))
+        });
+        let (session, address) = first(tries, member).await?;
+        self.talk(session, &address, request, within).await
+    }
+
+    /// Calls whoever is at an address; the answer must come within a time.
     pub(crate) async fn call(
         &self,
         address: &str,
         request: &Request,
         within: Duration,
     ) -> Result<Response, CallError> {
+        let session = self.session(address, None).await?;
+        self.talk(session, address, request, within).await
+    }
+
+    async fn talk(
+        &self,
+        mut session: Session,
+        address: &str,
+        request: &Request,
+        within: Duration,
+    ) -> Result<Response, CallError> {
         let lost = |what: String| CallError::Lost { address: address.to_owned(), what };
-        let mut session = self.session(address).await?;
         let talking = async {
             session.send(request).await?;
             session.receive::<Response>().await
@@ -119,15 +222,35 @@ impl Peers {
         };
         let mut idle = self.idle.lock();
         let kept = idle.entry(address.to_owned()).or_default();
+        kept.retain(|(_, since)| since.elapsed() < KEPT);
         if kept.len() < IDLE {
-            kept.push(session);
+            kept.push((session, Instant::now()));
         }
         drop(idle);
         match answer {
             Response::Refused(what) => {
                 Err(CallError::Refused { address: address.to_owned(), what })
             }
+            Response::Dismissed => {
+                self.note_dismissal();
+                let what = "this node was removed from the cluster".to_owned();
+                Err(CallError::Refused { address: address.to_owned(), what })
+            }
             answer => Ok(answer),
         }
     }
+}
+
+/// The first try that succeeds. All are made at once: an address where nothing answers, not even a
+/// refusal, must not keep the right one waiting.
+async fn first<T>(
+    tries: impl Iterator<Item = impl Future<Output = Result<T, CallError>>>,
+    member: &Peer,
+) -> Result<T, CallError> {
+    let tries: Vec<_> = tries.map(Box::pin).collect();
+    if tries.is_empty() {
+        let what = "no address of it is known".to_owned();
+        return Err(CallError::NotSent { address: format!("`{}`", member.name), what });
+    }
+    futures_util::future::select_ok(tries).await.map(|(found, _)| found)
 }

@@ -7,6 +7,7 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, V
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    changes::{Change, ChangeError, Changed},
     error::ProposeError,
     proposal::Applied,
     types::{NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
@@ -42,8 +43,15 @@ pub(crate) enum Request {
     Status,
     /// Stand for election: the leader hands over.
     Elect,
-    /// For the service above, which alone knows what it means.
+    /// For the service above, which alone knows what it means. The only call, but for `Identify`
+    /// and `Status`, that a postman by itself may make.
     Service(Vec<u8>),
+    /// Change the cluster, as the leader.
+    Change(Change),
+    /// You are about to be taken out: take on no more work, and end what you have.
+    Retire,
+    /// You were taken out.
+    Farewell,
 }
 
 /// What makes a node a member.
@@ -82,6 +90,12 @@ pub(crate) enum Response {
     Service(Vec<u8>),
     /// It cannot be done, or not now.
     Refused(String),
+    /// To anything: you were taken out of this cluster, for good.
+    Dismissed,
+    /// To `Change`.
+    Changed(Result<Changed, ChangeError>),
+    /// To `Retire`: nothing is left to do.
+    Retired,
 }
 
 /// Who a node is, before anybody talks raft with it.

@@ -7,12 +7,16 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     client::Peers,
     protocol::{Request, Response},
+    refusals::Refusals,
     session::{Hello, Session},
     transport::{Io, Listener},
 };
 
 /// How long proving both ends may take.
 const ACCEPT: Duration = Duration::from_secs(5);
+/// How long a session may be without a request. Longer than clients keep one that is idle, so that
+/// none ends just when it is used.
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// Sessions at once, at most.
 const SESSIONS: usize = 1_024;
 
@@ -36,6 +40,7 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut sessions = JoinSet::new();
+    let refusals = Arc::new(Refusals::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -45,13 +50,18 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, from)) if sessions.len() < SESSIONS => {
                 let (peers, handler) = (peers.clone(), handler.clone());
+                let refusals = refusals.clone();
                 sessions.spawn(async move {
                     if let Err(error) = converse(stream, &peers, &*handler).await {
-                        tell(&from, &error);
+                        refusals.tell_taken_in(&from, &error);
                     }
                 });
             }
-            Ok((_, from)) => tracing::warn!(from, "too many peer sessions: one is refused"),
+            Ok((_, from)) => {
+                let what = format!("there are {SESSIONS} peer sessions already");
+                refusals
+                    .tell_taken_in(&from, &io::Error::new(io::ErrorKind::PermissionDenied, what));
+            }
             Err(error) => {
                 tracing::warn!(%error, "a peer could not be taken in");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -60,30 +70,25 @@ pub(crate) async fn serve(
     }
 }
 
-fn tell(from: &str, error: &io::Error) {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            tracing::warn!(from, "a peer was refused: {error}");
-        }
-        _ => tracing::debug!(from, %error, "a peer session ended"),
-    }
-}
-
-async fn converse(stream: Box<dyn Io>, peers: &Peers, handler: &dyn Handler) -> io::Result<()> {
+pub(super) async fn converse(
+    stream: Box<dyn Io>,
+    peers: &Peers,
+    handler: &dyn Handler,
+) -> io::Result<()> {
     let me = peers.me();
     let accepting = Session::accept(stream, peers.key(), &me);
     let late = || Err(io::ErrorKind::TimedOut.into());
     let mut session = tokio::time::timeout(ACCEPT, accepting).await.unwrap_or_else(|_| late())?;
     loop {
-        let request = session.receive::<Request>().await?;
+        let request = session.receive_after::<Request>(IDLE).await?;
         // Asked each time: who may speak changes with the members.
         let response = match handler.admit(&session.peer) {
             Ok(()) => handler.handle(request, &mut session).await,
             Err(why) => {
-                session.send(&Response::Refused(why.clone())).await?;
+                session.send_in_time(&Response::Refused(why.clone())).await?;
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
             }
         };
-        session.send(&response).await?;
+        session.send_in_time(&response).await?;
     }
 }

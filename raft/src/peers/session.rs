@@ -13,7 +13,7 @@
 //! is one under a key of the session and the direction, over the frame's number and payload. The
 //! secret itself is never sent. What is said is not hidden: for that there is TLS below.
 
-use std::io;
+use std::{future::Future, io, time::Duration};
 
 use hmac::{Hmac, Mac};
 use notty_storage::codec;
@@ -32,6 +32,10 @@ const HELLO_BYTES: usize = 4 * 1024;
 const FRAME_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a code.
 const CODE_BYTES: usize = 32;
+/// How long a frame may take to come whole once it has begun, or to be taken by the other end.
+const FRAME_TIME: Duration = Duration::from_secs(10);
+/// How long an end that is turned away may take to hear it.
+const TURN_AWAY: Duration = Duration::from_secs(1);
 
 /// Who speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,11 @@ impl Hello {
     }
 }
 
+async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = || Err(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(time, work).await.unwrap_or_else(|_| late())
+}
+
 fn refused(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, what.into())
 }
@@ -115,7 +124,10 @@ impl Session {
         let mut proof = [0; CODE_BYTES];
         stream.read_exact(&mut proof).await?;
         if !key.check(&[b"server", &mine, &theirs], &proof) {
-            return Err(refused("the peer does not know cluster.secret of this node"));
+            // A proof that proves nothing: so the other end learns why, too.
+            let _ = stream.write_all(&[0; CODE_BYTES]).await;
+            let _ = stream.flush().await;
+            return Err(refused("it does not know cluster.secret of this node"));
         }
         stream.write_all(&key.code(&[b"client", &mine, &theirs])).await?;
         stream.flush().await?;
@@ -124,7 +136,10 @@ impl Session {
 
     /// Takes a session in, as its server.
     pub(crate) async fn accept(mut stream: Box<dyn Io>, key: &Key, me: &Hello) -> io::Result<Self> {
-        let theirs = take_hello(&mut stream).await?;
+        let theirs = match take_hello(&mut stream).await {
+            Ok(theirs) => theirs,
+            Err(error) => return Err(turn_away(stream, error).await),
+        };
         let mine = codec::encode(&me.fresh());
         let proof = key.code(&[b"server", &theirs, &mine]);
         put_hello(&mut stream, &mine, &proof).await?;
@@ -178,9 +193,29 @@ impl Session {
         codec::decode(&bytes).map_err(io::Error::other)
     }
 
+    /// The next frame's value. It may take `idle` to begin, and then as long as a frame may.
+    pub(crate) async fn receive_after<T: DeserializeOwned>(
+        &mut self,
+        idle: Duration,
+    ) -> io::Result<T> {
+        let len = within(idle, self.stream.read_u32()).await?;
+        let bytes = within(FRAME_TIME, self.receive_rest(len)).await?;
+        codec::decode(&bytes).map_err(io::Error::other)
+    }
+
+    /// Sends one value as a frame; the other end must take it in time.
+    pub(crate) async fn send_in_time<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+        within(FRAME_TIME, self.send(value)).await
+    }
+
     /// The next frame's bytes.
     pub(crate) async fn receive_bytes(&mut self) -> io::Result<Vec<u8>> {
-        let len = self.stream.read_u32().await? as usize;
+        let len = self.stream.read_u32().await?;
+        self.receive_rest(len).await
+    }
+
+    async fn receive_rest(&mut self, len: u32) -> io::Result<Vec<u8>> {
+        let len = len as usize;
         if len > FRAME_BYTES {
             return Err(refused(format!("a frame of {len} bytes is too long")));
         }
@@ -193,6 +228,12 @@ impl Session {
             return Err(refused("a frame was changed on its way"));
         }
         Ok(payload)
+    }
+
+    /// The stream below, to say on it what no session says.
+    #[cfg(test)]
+    pub(super) fn stream(&mut self) -> &mut Box<dyn Io> {
+        &mut self.stream
     }
 
     /// Whether it can still be used: nothing has come, not even the end of the stream.
@@ -220,16 +261,39 @@ async fn put_hello(stream: &mut Box<dyn Io>, hello: &[u8], proof: &[u8]) -> io::
     stream.flush().await
 }
 
-async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
-    let mut magic = [0; 8];
-    stream.read_exact(&mut magic).await?;
-    if magic[..7] != MAGIC[..7] {
-        return Err(refused("it does not speak notty's peer protocol"));
+/// Ends a session that cannot be opened. The other end gets the magic of this one, so that it can
+/// say so too; what it still sends is read, because what is unread would cut off the magic.
+async fn turn_away(mut stream: Box<dyn Io>, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let told = async {
+            stream.write_all(MAGIC).await?;
+            stream.flush().await?;
+            let mut rest = (&mut stream).take(HELLO_BYTES as u64);
+            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+        };
+        let _ = within(TURN_AWAY, told).await;
     }
-    if magic[7] != MAGIC[7] {
-        let (theirs, mine) = (magic[7], MAGIC[7]);
-        let what = format!("it speaks version {theirs} of the peer protocol, this node {mine}");
-        return Err(refused(what));
+    error
+}
+
+async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
+    let mut magic = [0; 7];
+    stream.read_exact(&mut magic).await?;
+    if magic != MAGIC[..7] {
+        // A handshake or an alert of TLS.
+        let is_tls = matches!(magic, [0x15 | 0x16, 0x03, ..]);
+        return Err(refused(match is_tls {
+            true => "it speaks TLS and this node does not: set cluster.tls everywhere or nowhere",
+            false => "it does not speak notty's peer protocol",
+        }));
+    }
+    let theirs = stream.read_u8().await?;
+    if theirs != MAGIC[7] {
+        let mine = MAGIC[7];
+        return Err(refused(format!(
+            "it speaks version {theirs} of the peer protocol and this node version {mine}: run the \
+             same version of notty on both"
+        )));
     }
     let len = stream.read_u32().await? as usize;
     if len > HELLO_BYTES {
@@ -272,9 +336,10 @@ mod tests {
     #[tokio::test]
     async fn another_secret_is_refused_by_both() {
         let (client, server) = meet("secret", "another").await;
-        let client = client.err().expect("refused").to_string();
-        assert!(client.contains("cluster.secret"), "{client}");
-        assert!(server.is_err());
+        for told in [client.err(), server.err()] {
+            let told = told.expect("refused").to_string();
+            assert!(told.contains("cluster.secret"), "{told}");
+        }
     }
 
     #[tokio::test]
@@ -296,13 +361,38 @@ mod tests {
         assert!(far.receive_bytes().await.is_err());
     }
 
+    /// What each end says when one of them has another magic.
+    async fn told(magic: &[u8]) -> (String, Vec<u8>) {
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        let key = Key::new(b"key");
+        far.write_all(magic).await.expect("sent");
+        far.write_all(&[0; 100]).await.expect("sent");
+        let hello = Hello::default();
+        let taken = async {
+            let mut answer = vec![0; MAGIC.len()];
+            far.read_exact(&mut answer).await.map(|_| answer)
+        };
+        let (accepted, answer) = tokio::join!(Session::accept(Box::new(near), &key, &hello), taken);
+        (accepted.err().expect("refused").to_string(), answer.expect("an answer"))
+    }
+
     #[tokio::test]
-    async fn who_speaks_another_version_is_told_so() {
+    async fn who_speaks_another_version_is_refused_by_both() {
+        let (server_says, answer) = told(b"nottypr\x09").await;
+        assert!(server_says.contains("version 9"), "{server_says}");
+        assert_eq!(answer, MAGIC, "the other end can tell, too");
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         far.write_all(b"nottypr\x09").await.expect("sent");
-        let key = Key::new(b"key");
-        let opened = Session::open(Box::new(near), &key, &Hello::default()).await;
-        let told = opened.err().expect("refused").to_string();
-        assert!(told.contains("version 9"), "{told}");
+        let opened = Session::open(Box::new(near), &Key::new(b"key"), &Hello::default()).await;
+        let client_says = opened.err().expect("refused").to_string();
+        assert!(client_says.contains("version 9"), "{client_says}");
+    }
+
+    #[tokio::test]
+    async fn who_speaks_something_else_is_told_what() {
+        let (says, _) = told(b"GET / HTTP/1.1").await;
+        assert!(says.contains("does not speak notty's peer protocol"), "{says}");
+        let (says, _) = told(&[0x16, 3, 1, 2, 0, 1, 0, 1]).await;
+        assert!(says.contains("cluster.tls"), "{says}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use notty::{config::Config, server::Server, surroundings::Surroundings};
-use notty_raft::{AppliedEntry, Leadership, Node, Observer};
+use notty_raft::{AppliedEntry, Leadership, Node, Onlooker};
 use notty_storage::{View, planted};
 use tokio::sync::{mpsc, watch};
 
@@ -26,7 +26,7 @@ pub enum Order {
 /// Tells the stage what a node does.
 struct Watcher(Arc<Machine>);
 
-impl Observer for Watcher {
+impl Onlooker for Watcher {
     fn applied(&self, applied: &AppliedEntry<'_>) {
         // What a fault on purpose would read; never used otherwise.
         planted::set_wall(self.0.wall().as_millis());
@@ -56,10 +56,10 @@ fn surroundings(machine: &Arc<Machine>) -> Surroundings {
         transport: net.clone(),
         connector: net,
         files: Arc::new(machine.disk.clone()),
-        log: machine.stage.plan.log,
+        log: Some(machine.stage.plan.log),
         store: machine.store_options(),
         sender_threads: 0,
-        observer: Some(Arc::new(Watcher(machine.clone()))),
+        onlooker: Some(Arc::new(Watcher(machine.clone()))),
         fatal: Arc::new(move |line| dying.die(line, false)),
     }
 }

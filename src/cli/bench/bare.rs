@@ -82,7 +82,9 @@ fn send(
                     return taken;
                 };
                 let envelope = Envelope::new(id, phone, &text);
-                taken += u64::from(slot.send(&gateway, &envelope).await == Answer::Done);
+                let sent = slot.ensure_connected(&gateway).await
+                    && slot.send(&gateway, &envelope).await == Answer::Done;
+                taken += u64::from(sent);
             }
         })
     });

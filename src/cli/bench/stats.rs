@@ -1,81 +1,107 @@
 //! `notty bench stats`: whether stats take the same time with few messages and with many.
 
-use std::time::{Duration, Instant};
+use serde_json::{Value, json};
 
-use serde_json::json;
+use super::{
+    super::client::count, Output, record::Record, stage::Stage, wire::Wire, wire::scattered,
+};
 
-use super::{is_caught_up, out, percentile, start_gateway, start_mailing, start_node};
-use crate::cli::{client::Client, sample};
+/// Questions of each kind whose answer should cost next to nothing, and of the others.
+const QUESTIONS: u64 = 1_000;
+const FILTERED: u64 = 20;
+/// Customers of the mailings whose number is what counts.
+const FEW: u64 = 1_000;
+/// How long those mailings last, in seconds.
+const SHORT: i64 = 20;
 
-/// Questions of each kind.
-const QUESTIONS: usize = 2_000;
-/// Between two looks at the mailing.
-const LOOK: Duration = Duration::from_millis(200);
-
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct StatsArgs {
     /// How many messages there are, one turn for each number
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000, 1_000_000])]
-    messages: Vec<u64>,
-    /// Print one JSON record instead of the table
-    #[arg(long)]
-    json: bool,
+    pub(super) messages: Vec<u64>,
+    /// How many mailings a customer got, most of them finished; one turn for each number
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000])]
+    pub(super) mailings: Vec<u64>,
+    #[command(flatten)]
+    pub(super) output: Output,
 }
 
-/// What one kind of question took, in milliseconds.
-struct Took {
-    p50: f64,
-    p99: f64,
-}
-
-pub(super) async fn run(args: &StatsArgs) -> anyhow::Result<()> {
-    if !args.json {
-        out::line("   messages   overall p50   p99 ms   by mailing p50   p99 ms");
-    }
-    let mut records = Vec::new();
+pub(super) async fn measure(args: &StatsArgs) -> anyhow::Result<Record> {
+    let settings = vec![("messages", json!(args.messages)), ("mailings", json!(args.mailings))];
+    let mut record = Record::new("stats", settings);
     for messages in &args.messages {
-        let (overall, mailing) = turn(*messages).await?;
-        records.push(json!({ "messages": messages,
-            "overall_p50_ms": overall.p50, "overall_p99_ms": overall.p99,
-            "mailing_p50_ms": mailing.p50, "mailing_p99_ms": mailing.p99 }));
-        if !args.json {
-            out::line(&format!(
-                "{:>11} {:>13.3} {:>8.3} {:>16.3} {:>8.3}",
-                out::number(*messages),
-                overall.p50,
-                overall.p99,
-                mailing.p50,
-                mailing.p99
-            ));
-        }
+        let mut turn = Record::new("stats", Vec::new());
+        let stage = Stage::office(1).await?;
+        stage.import(*messages).await?;
+        stage.mail("bench", "%", 36_000).await?;
+        stage.await_caught_up("bench").await?;
+        let stats = stage.client().get("/stats").await?;
+        anyhow::ensure!(count(&stats, "done") == *messages, "{messages} were to be done: {stats}");
+        ask_all(&stage, "bench", &mut turn).await?;
+        record.join(&format!("messages_{messages}"), turn);
     }
-    if args.json {
-        out::line(&json!({ "bench": "stats", "turns": records }).to_string());
+    for mailings in &args.mailings {
+        let stage = Stage::office(1).await?;
+        stage.import(FEW).await?;
+        send_many(&stage, *mailings).await?;
+        let mut wire = Wire::connect(stage.address()).await?;
+        let path = |n| format!("/stats/customers/customer-{:07}", scattered(n, FEW));
+        let mut took_ms = ask(&mut wire, QUESTIONS, path).await?;
+        record.add_times(&format!("mailings_{mailings}_customer"), &mut took_ms);
+    }
+    Ok(record)
+}
+
+/// Sends so many mailings, and waits until most of them are finished.
+async fn send_many(stage: &Stage, mailings: u64) -> anyhow::Result<()> {
+    let open = mailings.div_ceil(100);
+    for n in 1..=mailings {
+        let seconds = if n <= open { 36_000 } else { SHORT };
+        stage.mail(&format!("bench-{n}"), "%", seconds).await?;
+    }
+    loop {
+        let path = "/mailings?status=finished&limit=1000";
+        let finished = stage.client().get(path).await?;
+        let finished = finished.get("items").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+        if finished >= (mailings - open).min(1_000) {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+/// Asks every kind of stats, and adds what that took.
+pub(super) async fn ask_all(
+    stage: &Stage,
+    mailing: &str,
+    record: &mut Record,
+) -> anyhow::Result<()> {
+    let mut wire = Wire::connect(stage.address()).await?;
+    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let paths = [
+        ("overall", "/stats".to_owned(), QUESTIONS),
+        ("mailing", format!("/stats/mailings/{mailing}"), QUESTIONS),
+        ("customer", "/stats/customers/customer-0000500".to_owned(), QUESTIONS),
+        ("by_tag", "/stats?tag=clients.omsk.%25".to_owned(), FILTERED),
+        ("by_operator", "/stats?operator=t2".to_owned(), FILTERED),
+        ("by_day", format!("/stats?from={today}&to=2036-01-01"), FILTERED),
+        ("by_all", format!("/stats?tag=%25.best&operator=t2&from={today}"), FILTERED),
+    ];
+    for (name, path, times) in paths {
+        let mut took_ms = ask(&mut wire, times, |_| path.clone()).await?;
+        record.add_times(name, &mut took_ms);
     }
     Ok(())
 }
 
-/// Sends so many messages, then asks.
-async fn turn(messages: u64) -> anyhow::Result<(Took, Took)> {
-    let gateway = start_gateway(0)?;
-    let dir = tempfile::Builder::new().prefix("notty-bench-").tempdir()?;
-    let (_node, client) = start_node(dir.path(), &gateway, 256).await?;
-    client.upload("/customers/import", "text/csv", sample::stream(messages)).await?;
-    start_mailing(&client).await?;
-    while !is_caught_up(&client).await? {
-        tokio::time::sleep(LOOK).await;
+async fn ask(
+    wire: &mut Wire,
+    times: u64,
+    path: impl Fn(u64) -> String,
+) -> anyhow::Result<Vec<f64>> {
+    let mut took_ms = Vec::new();
+    for n in 0..times {
+        took_ms.push(wire.get(&path(n)).await?);
     }
-    let stats = client.get("/stats").await?;
-    anyhow::ensure!(stats["done"] == messages, "{messages} were to be sent: {stats}");
-    Ok((ask(&client, "/stats").await?, ask(&client, "/stats/mailings/bench").await?))
-}
-
-async fn ask(client: &Client, path: &str) -> anyhow::Result<Took> {
-    let mut took_ms = Vec::with_capacity(QUESTIONS);
-    for _ in 0..QUESTIONS {
-        let at = Instant::now();
-        client.get(path).await?;
-        took_ms.push(at.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok(Took { p50: percentile(&mut took_ms, 50), p99: percentile(&mut took_ms, 99) })
+    Ok(took_ms)
 }

@@ -34,6 +34,8 @@ struct Move {
 /// A batch being edited.
 pub(super) struct BatchEdit {
     pub(super) number: u32,
+    /// Where it lies among the positions of its mailing.
+    pub(super) place: u32,
     pub(super) head: Head,
     pub(super) columns: Columns,
     members: Option<Members>,
@@ -159,8 +161,9 @@ impl MailingEdit {
         let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize).cloned();
         let head = head.ok_or(Error::Contradiction { what: "head of a batch" })?;
         let columns = changes.need(&ColumnsKey(self.number, number), "columns of a batch")?;
+        let place = self.progress.place(number);
         let (members, moves, touched, narrowed) = (None, Vec::new(), false, false);
-        Ok(Some(BatchEdit { number, head, columns, members, moves, touched, narrowed }))
+        Ok(Some(BatchEdit { number, place, head, columns, members, moves, touched, narrowed }))
     }
 
     /// Adds a batch of new messages, all in one status.
@@ -192,10 +195,12 @@ impl MailingEdit {
         changes.put(&MembersKey(self.number, number), &members);
         let columns = Columns::new(members.len(), status);
         let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
-        let edit = BatchEdit { number, head, columns, members, moves, touched, narrowed };
+        let place = self.progress.place(number);
+        let edit = BatchEdit { number, place, head, columns, members, moves, touched, narrowed };
         self.close_with(changes, edit, true)
     }
 
+    /// By number and index, not by position: only the state itself looks there.
     fn index_late(&self, changes: &mut Changes<'_>, members: &Members, batch: u32) {
         for (index, customer) in members.customers().enumerate() {
             let position = (batch << BATCH_STRIDE_BITS) | index as u32;

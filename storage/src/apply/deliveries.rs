@@ -19,7 +19,7 @@ use crate::{
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{Doubt, Lease, MailingRecord, OpenLease, OpenLeases},
+    records::{Doubt, Lease, MailingRecord, Numbers, OpenLease, OpenLeases},
     source::Source,
 };
 
@@ -52,6 +52,12 @@ struct Tally {
 
 pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
     check_bounds(report)?;
+    let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+    if report.lease.epoch.0 <= numbers.closed_epochs {
+        // Of a life before a restore: what it is about was given up, or was sent under other ids.
+        let repeated = tokens(report).count() as u32;
+        return Ok(Reply::Reported { accepted: 0, repeated, conflicts: Vec::new() });
+    }
     let record = mailings::by_number(changes, report.mailing)?;
     let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
     let lease = open_lease(changes, &open, report)?;
@@ -80,8 +86,8 @@ fn take_all(
     let (mut batches, mut tally) = (BTreeMap::new(), Tally::default());
     let mut deleted = Deleted::load(changes)?;
     for (result, position, attempt) in tokens(report) {
-        let (number, index) = split(position);
-        let Some(batch) = open_batch(changes, edit, &mut batches, number)? else {
+        let place = edit.progress.address(position);
+        let Some((batch, index)) = open_batch(changes, edit, &mut batches, place)? else {
             tally.repeated += 1;
             continue;
         };
@@ -200,12 +206,16 @@ fn open_batch<'b>(
     changes: &mut Changes<'_>,
     edit: &mut MailingEdit,
     batches: &'b mut Batches,
-    number: u32,
-) -> Result<Option<&'b mut BatchEdit>, Error> {
+    place: Option<(u32, usize)>,
+) -> Result<Option<(&'b mut BatchEdit, usize)>, Error> {
+    let Some((number, index)) = place else {
+        return Ok(None);
+    };
     if let std::collections::btree_map::Entry::Vacant(entry) = batches.entry(number) {
         entry.insert(edit.batch(changes, number)?);
     }
-    Ok(batches.get_mut(&number).and_then(Option::as_mut))
+    let batch = batches.get_mut(&number).and_then(Option::as_mut);
+    Ok(batch.map(|batch| (batch, index)))
 }
 
 fn count_down(

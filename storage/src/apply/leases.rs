@@ -328,7 +328,7 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
     batch.columns.attempts[index] = attempt;
     batch.columns.reported[index] = 0;
     batch.set(index, Status::Sending, at);
-    picked.push((batch.number << BATCH_STRIDE_BITS) | index as u32, attempt);
+    picked.push((batch.place << BATCH_STRIDE_BITS) | index as u32, attempt);
 }
 
 /// Whether a message may go out although a gateway may have it already.
@@ -410,9 +410,12 @@ fn for_each_batch(
 ) -> Result<(), Error> {
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
-        let number = first.first >> BATCH_STRIDE_BITS;
-        let mut batch = edit.batch(changes, number)?;
-        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == number) {
+        let place = first.first >> BATCH_STRIDE_BITS;
+        let mut batch = match edit.progress.batch_at(place) {
+            Some(number) => edit.batch(changes, number)?,
+            None => None,
+        };
+        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == place) {
             let start = (run.first & ((1 << BATCH_STRIDE_BITS) - 1)) as usize;
             for index in start..start + usize::from(run.len) {
                 if let Some(batch) = &mut batch {

@@ -85,6 +85,7 @@ pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
         created_at: changes.at(),
         started_at: None,
         paused: false,
+        held: false,
         ended: None,
         cancelled_at: None,
         deleted_at: None,
@@ -138,18 +139,46 @@ fn over_rejection(record: &MailingRecord) -> super::Halt {
 }
 
 pub(super) fn pause(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
-    set_paused(changes, id, true)
+    let (number, record) = need_sending(changes, id)?;
+    set_paused(changes, number, record, true)
 }
 
-pub(super) fn resume(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
-    set_paused(changes, id, false)
+/// A mailing from a backup goes on only if its owner accepts duplicates, and with messages of its
+/// own: what the life before sent after the backup is not known, but its ids are.
+pub(super) fn resume(
+    changes: &mut Changes<'_>,
+    id: &MailingId,
+    accept_duplicates: bool,
+) -> Applied {
+    let (number, mut record) = need_sending(changes, id)?;
+    if record.held {
+        if !accept_duplicates {
+            return Err(Rejection::DuplicatesNotAccepted.into());
+        }
+        record.held = false;
+        changes.update(&ProgressKey(number), |progress| progress.rises.push(progress.batches))?;
+    }
+    set_paused(changes, number, record, false)
 }
 
-fn set_paused(changes: &mut Changes<'_>, id: &MailingId, paused: bool) -> Applied {
-    let (number, mut record) = need(changes, id)?;
+/// A mailing about whose sending something can change.
+fn need_sending(
+    changes: &Changes<'_>,
+    id: &MailingId,
+) -> Result<(MailingNumber, MailingRecord), super::Halt> {
+    let (number, record) = need(changes, id)?;
     if record.is_over() || record.settled_at.is_some() {
         return Err(over_rejection(&record));
     }
+    Ok((number, record))
+}
+
+fn set_paused(
+    changes: &mut Changes<'_>,
+    number: MailingNumber,
+    mut record: MailingRecord,
+    paused: bool,
+) -> Applied {
     if record.paused != paused {
         record.paused = paused;
         changes.put(&MailingKey(number), &record);
@@ -224,7 +253,11 @@ pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
         changes
             .update(&ProgressKey(number), |progress| progress.cursor.change = numbers.changes)?;
     }
-    let bounds = Cursor { customer: numbers.customers, change: numbers.changes };
+    // Whom the life before a restore reached is not known: then nobody more is listed as expired.
+    let bounds = match record.held {
+        true => changes.need(&ProgressKey(number), "progress of a mailing")?.cursor,
+        false => Cursor { customer: numbers.customers, change: numbers.changes },
+    };
     record.ended = Some((now, bounds));
     changes.put(&MailingKey(number), &record);
     MailingEdit::open(changes, number)?.save(changes)?;

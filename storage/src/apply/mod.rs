@@ -14,12 +14,15 @@ mod expansion;
 mod leases;
 mod mailings;
 mod members;
+mod nodes;
 mod origin;
+mod restored;
 mod sweeps;
 
 pub(crate) use expansion::Audience;
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
+pub(crate) use restored::{close_life, close_mailing};
 
 use crate::{
     changes::Changes,
@@ -79,7 +82,9 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::CreateMailing { id, spec } => mailings::create(changes, id, spec),
         Action::UpdateMailing { id, spec } => mailings::update(changes, id, spec),
         Action::PauseMailing { id } => mailings::pause(changes, id),
-        Action::ResumeMailing { id, .. } => mailings::resume(changes, id),
+        Action::ResumeMailing { id, accept_duplicates } => {
+            mailings::resume(changes, id, *accept_duplicates)
+        }
         Action::CancelMailing { id } => mailings::cancel(changes, id),
         Action::DeleteMailing { id } => mailings::delete(changes, id),
         Action::StartMailing { mailing } => mailings::start(changes, *mailing),
@@ -99,5 +104,7 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::RegisterProposer { node, incarnation } => {
             origin::register(changes, *node, *incarnation)
         }
+        Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
+        Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         RosterKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK},
-    model::{MailingNumber, Status},
+    model::{Counts, MailingNumber, Status},
     records::{Columns, CustomerTotals, Members, Roster},
     source::Source,
 };
@@ -35,7 +35,9 @@ pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u
     let to = if cancelled { Status::Cancelled } else { Status::Expired };
     let mut edit = MailingEdit::open(changes, number)?;
     let most = batches.clamp(1, ENTRY_BATCHES) as usize;
-    let waiting = find_waiting(changes, &mut edit, most)?;
+    let waiting = find_batches(changes, &mut edit, most, |counts| {
+        counts.of(Status::Created) + counts.of(Status::Failed) > 0
+    })?;
     for batch in &waiting {
         sweep_batch(changes, &mut edit, *batch, to)?;
     }
@@ -44,22 +46,21 @@ pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u
     Ok(Reply::Swept { batches: waiting.len() as u32, more: more > 0 })
 }
 
-fn find_waiting(
+/// The first batches whose counts are as wanted, among those with messages that are not final.
+pub(super) fn find_batches(
     changes: &mut Changes<'_>,
     edit: &mut MailingEdit,
     most: usize,
+    wanted: impl Fn(&Counts) -> bool,
 ) -> Result<Vec<u32>, Error> {
     let mut found = Vec::new();
     for block in edit.progress.first_open..edit.progress.blocks.len() as u32 {
         let summary = edit.progress.blocks[block as usize];
-        if summary.created + summary.failed == 0 {
+        if summary.created + summary.failed + summary.sending == 0 {
             continue;
         }
         let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
-        let waits = |counts: &crate::model::Counts| {
-            counts.of(Status::Created) + counts.of(Status::Failed) > 0
-        };
-        found.extend(heads.filter(|(head, _)| waits(&head.counts)).map(|(_, batch)| batch));
+        found.extend(heads.filter(|(head, _)| wanted(&head.counts)).map(|(_, batch)| batch));
         if found.len() >= most {
             break;
         }

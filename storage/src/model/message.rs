@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CustomerId, MailingId, MailingNumber, Phone, Timestamp};
-use crate::limits::BATCH_STRIDE_BITS;
 
 /// A message's id: the mailing's number and the position in the mailing, 63 bits, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,12 +24,6 @@ impl MessageId {
     /// The 63-bit form, which the gateway gets.
     pub const fn as_u64(self) -> u64 {
         ((self.mailing.0 as u64) << 32) | self.position as u64
-    }
-
-    /// Its batch and its index there.
-    pub const fn address(self) -> (u32, usize) {
-        let mask = (1 << BATCH_STRIDE_BITS) - 1;
-        (self.position >> BATCH_STRIDE_BITS, (self.position & mask) as usize)
     }
 }
 
@@ -242,10 +235,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_id_is_its_own_address() {
-        let id = MessageId { mailing: MailingNumber(1), position: (5 << BATCH_STRIDE_BITS) | 7 };
+    fn a_message_id_is_its_mailing_and_its_position() {
+        let id = MessageId { mailing: MailingNumber(1), position: 7 };
+        assert_eq!(id.as_u64(), (1 << 32) | 7);
         assert_eq!(MessageId::from_u64(id.as_u64()), Some(id));
-        assert_eq!(id.address(), (5, 7));
         assert_eq!(MessageId::from_u64(u64::MAX), None);
         assert_eq!(MessageId::from_u64(7), None);
     }

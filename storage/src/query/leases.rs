@@ -4,11 +4,11 @@ use crate::{
     error::Error,
     keys::{
         ColumnsKey, DeletedKey, LeaseKey, MailingKey, MembersKey, NumbersKey, OpenLeasesKey,
-        PostmenKey,
+        PostmenKey, ProgressKey,
     },
     limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
     model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
-    records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman},
+    records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman, Progress},
     source::Source,
 };
 
@@ -34,15 +34,18 @@ pub fn messages<S: Source>(
     runs: &[Run],
 ) -> Result<Vec<LeasedMessage>, Error> {
     let mut leased = Vec::new();
+    let progress: Progress = source.get_or_default(&ProgressKey(mailing))?;
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
-        let batch = first.first >> BATCH_STRIDE_BITS;
+        let place = first.first >> BATCH_STRIDE_BITS;
+        let batch = progress.batch_at(place);
+        let batch = batch.ok_or(Error::Contradiction { what: "a batch that was granted from" })?;
         let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
         let columns: Columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == batch) {
+        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == place) {
             for position in run.positions() {
                 let id = MessageId { mailing, position };
-                let (_, index) = id.address();
+                let index = (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize;
                 leased.push(LeasedMessage {
                     id,
                     attempt: run.attempt,
@@ -65,11 +68,14 @@ pub fn of_deleted<S: Source>(
     if source.get_or_default(&NumbersKey)?.deleted == 0 {
         return Ok(Vec::new());
     }
+    let progress: Progress = source.get_or_default(&ProgressKey(mailing))?;
     let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
     // Customers of a batch come in order: the marks of one block serve many of them.
     let mut deleted: Option<(u32, DeletedBlock)> = None;
     for position in runs.iter().flat_map(Run::positions) {
-        let (number, index) = MessageId { mailing, position }.address();
+        let Some((number, index)) = progress.address(position) else {
+            continue;
+        };
         if batch != Some(number) {
             let members = source.get(&MembersKey(mailing, number))?;
             customers = members.map_or_else(Vec::new, |members| members.customers().collect());

@@ -51,17 +51,17 @@ pub fn list<S: Source>(
     limit: usize,
 ) -> Result<Page<Mailing, MailingNumber>, Error> {
     let numbers: Numbers = source.get_or_default(&NumbersKey)?;
-    let first = from.0.max(1);
-    let end = numbers.mailings.min(first.saturating_add(SCAN));
+    let mut budget = SCAN;
     let mut items = Vec::new();
-    let mut number = first;
-    while number <= end && items.len() < limit {
+    let mut number = numbers.mailing_from(from.0.max(1));
+    while number <= numbers.mailings && budget > 0 && items.len() < limit {
+        budget -= 1;
         if let Some(record) = visible(source, MailingNumber(number))?
             && status.is_none_or(|status| record.status() == status)
         {
             items.push(present(source, MailingNumber(number), record)?);
         }
-        number += 1;
+        number = numbers.mailing_from(number + 1);
     }
     let next = (number <= numbers.mailings).then_some(MailingNumber(number));
     Ok(Page { items, next })

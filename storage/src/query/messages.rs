@@ -29,7 +29,8 @@ pub struct MessageFilter {
 struct Batch<'a> {
     mailing: MailingNumber,
     record: &'a MailingRecord,
-    number: u32,
+    /// Where it lies among the positions of its mailing.
+    place: u32,
     head: Head,
     members: Members,
     columns: Columns,
@@ -39,7 +40,7 @@ impl<'a> Batch<'a> {
     fn read<S: Source>(
         source: &S,
         mailing: MailingNumber,
-        record: &'a MailingRecord,
+        (record, progress): (&'a MailingRecord, &Progress),
         number: u32,
     ) -> Result<Option<Self>, Error> {
         let heads: Heads = source.get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
@@ -49,16 +50,21 @@ impl<'a> Batch<'a> {
         let (Some(head), Some(members), Some(columns)) = (head, members, columns) else {
             return Ok(None);
         };
-        Ok(Some(Self { mailing, record, number, head, members, columns }))
+        let place = progress.place(number);
+        Ok(Some(Self { mailing, record, place, head, members, columns }))
+    }
+
+    fn id(&self, index: usize) -> MessageId {
+        let position = (self.place << BATCH_STRIDE_BITS) | index as u32;
+        MessageId { mailing: self.mailing, position }
     }
 
     fn message<S: Source>(&self, source: &S, index: usize) -> Result<Message, Error> {
         let status = self.columns.status(index);
         let changed_ms = self.columns.changed_ms[index] as i64;
         let updated_at = self.head.created_at.plus_millis(changed_ms);
-        let position = (self.number << BATCH_STRIDE_BITS) | index as u32;
         Ok(Message {
-            id: MessageId { mailing: self.mailing, position },
+            id: self.id(index),
             mailing_id: self.record.id.clone(),
             customer_id: customers::id_of(source, Seq(self.members.customer(index)))?,
             phone: Phone::from_digits(self.members.phones[index]),
@@ -77,8 +83,11 @@ pub fn get<S: Source>(source: &S, id: MessageId) -> Result<Option<Message>, Erro
     let Some(record) = mailings::visible(source, id.mailing)? else {
         return Ok(None);
     };
-    let (number, index) = id.address();
-    match Batch::read(source, id.mailing, &record, number)? {
+    let progress: Progress = source.need(&ProgressKey(id.mailing), "progress of a mailing")?;
+    let Some((number, index)) = progress.address(id.position) else {
+        return Ok(None);
+    };
+    match Batch::read(source, id.mailing, (&record, &progress), number)? {
         Some(batch) if index < batch.members.len() => batch.message(source, index).map(Some),
         _ => Ok(None),
     }
@@ -98,7 +107,8 @@ pub fn list<S: Source>(
     }
     let mut listing =
         Listing { source, filter, limit, from, items: Vec::new(), budget: SCAN, next: None };
-    for number in first.max((from >> 32) as u32)..=last {
+    let mut number = numbers.mailing_from(first.max((from >> 32) as u32));
+    while number <= last {
         let mailing = MailingNumber(number);
         if listing.budget == 0 {
             listing.next = Some(u64::from(number) << 32);
@@ -111,6 +121,7 @@ pub fn list<S: Source>(
         if listing.next.is_some() {
             break;
         }
+        number = numbers.mailing_from(number + 1);
     }
     Ok(Page { items: listing.items, next: listing.next })
 }
@@ -146,7 +157,7 @@ impl<S: Source> Listing<'_, S> {
         let Some((number, index)) = found else {
             return Ok(());
         };
-        if let Some(batch) = Batch::read(self.source, mailing, record, number)? {
+        if let Some(batch) = Batch::read(self.source, mailing, (record, progress), number)? {
             self.take(&batch, index)?;
         }
         Ok(())
@@ -159,7 +170,8 @@ impl<S: Source> Listing<'_, S> {
         progress: &Progress,
     ) -> Result<(), Error> {
         let from = MessageId::from_u64(self.from).filter(|id| id.mailing == mailing);
-        let first = from.map_or(0, |id| id.address().0).max(progress.purged);
+        let place = from.map_or(0, |id| id.position >> BATCH_STRIDE_BITS);
+        let first = progress.batch_from(place).max(progress.purged);
         if let Some(status) = self.filter.status
             && progress.counts.of(status) == 0
         {
@@ -167,12 +179,12 @@ impl<S: Source> Listing<'_, S> {
         }
         for number in first..progress.batches {
             if self.budget == 0 {
-                let position = number << BATCH_STRIDE_BITS;
+                let position = progress.position(number, 0);
                 self.next = Some(MessageId { mailing, position }.as_u64());
                 return Ok(());
             }
             self.budget -= 1;
-            self.batch(mailing, record, number)?;
+            self.batch(mailing, (record, progress), number)?;
             if self.next.is_some() {
                 return Ok(());
             }
@@ -183,7 +195,7 @@ impl<S: Source> Listing<'_, S> {
     fn batch(
         &mut self,
         mailing: MailingNumber,
-        record: &MailingRecord,
+        (record, progress): (&MailingRecord, &Progress),
         number: u32,
     ) -> Result<(), Error> {
         if let Some(status) = self.filter.status {
@@ -194,7 +206,7 @@ impl<S: Source> Listing<'_, S> {
                 return Ok(());
             }
         }
-        let Some(batch) = Batch::read(self.source, mailing, record, number)? else {
+        let Some(batch) = Batch::read(self.source, mailing, (record, progress), number)? else {
             return Ok(());
         };
         for index in 0..batch.members.len() {
@@ -208,8 +220,7 @@ impl<S: Source> Listing<'_, S> {
 
     /// Takes one message if it is asked for; ends the page where it is full.
     fn take(&mut self, batch: &Batch<'_>, index: usize) -> Result<(), Error> {
-        let position = (batch.number << BATCH_STRIDE_BITS) | index as u32;
-        let id = MessageId { mailing: batch.mailing, position }.as_u64();
+        let id = batch.id(index).as_u64();
         let wanted = self.filter.status.is_none_or(|s| batch.columns.status(index) == s);
         if id < self.from || !wanted {
             return Ok(());

@@ -8,6 +8,7 @@ pub mod customers;
 pub mod leases;
 pub mod mailings;
 pub mod messages;
+pub mod nodes;
 pub mod stats;
 pub mod work;
 

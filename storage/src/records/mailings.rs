@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MAILING_BATCHES;
+use crate::limits::{BATCH_STRIDE_BITS, MAILING_BATCHES, RESTORED_BATCHES};
 use crate::model::{Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, Timestamp};
 
 /// How far a mailing has looked at the customers.
@@ -32,6 +32,9 @@ pub struct MailingRecord {
     pub started_at: Option<Timestamp>,
     /// Whether it was told to wait.
     pub paused: bool,
+    /// Whether it comes from a backup and waits for its owner to accept duplicates: it is paused
+    /// and looks at nobody until then.
+    pub held: bool,
     /// Set when its end came, with how far it still looks.
     pub ended: Option<(Timestamp, Bounds)>,
     /// Set when it was told to stop for good.
@@ -117,12 +120,52 @@ pub struct Progress {
     pub folded: u32,
     /// Batches whose messages are gone, from the first.
     pub purged: u32,
+    /// The next batch's number each time that it was resumed after a restore: from there on, batches
+    /// lie 2^27 positions further.
+    pub rises: Vec<u32>,
 }
 
 impl Progress {
     /// Whether it has no positions left: nothing more is expanded.
     pub fn is_exhausted(&self) -> bool {
-        self.batches >= MAILING_BATCHES
+        self.place(self.batches) >= MAILING_BATCHES
+    }
+
+    /// Where a batch lies among the positions of its mailing, in batches: its number, unless the
+    /// mailing was resumed after a restore before it was expanded.
+    pub fn place(&self, batch: u32) -> u32 {
+        let rises = self.rises.partition_point(|rise| *rise <= batch) as u32;
+        batch.saturating_add(rises.saturating_mul(RESTORED_BATCHES))
+    }
+
+    /// The number of the batch that lies at a place; none where none ever lies.
+    pub fn batch_at(&self, place: u32) -> Option<u32> {
+        let batch = self.batch_from(place);
+        (self.place(batch) == place).then_some(batch)
+    }
+
+    /// The number of the first batch that lies at a place or behind it.
+    pub fn batch_from(&self, place: u32) -> u32 {
+        let mut from = 0;
+        for (rise, risen) in self.rises.iter().zip(0u32..) {
+            let batch = from.max(place.saturating_sub(risen * RESTORED_BATCHES));
+            if batch < *rise {
+                return batch;
+            }
+            from = *rise;
+        }
+        from.max(place.saturating_sub(self.rises.len() as u32 * RESTORED_BATCHES))
+    }
+
+    /// The position of a message.
+    pub fn position(&self, batch: u32, index: usize) -> u32 {
+        (self.place(batch) << BATCH_STRIDE_BITS) | index as u32
+    }
+
+    /// The batch of a position and the index there; none where no batch ever lies.
+    pub fn address(&self, position: u32) -> Option<(u32, usize)> {
+        let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
+        Some((self.batch_at(position >> BATCH_STRIDE_BITS)?, index as usize))
     }
 
     /// Whether all below some bounds was looked at, or nothing more can be.
@@ -141,4 +184,34 @@ pub struct Roster {
     pub settled: Vec<MailingNumber>,
     /// Added to their customers' totals; their messages wait for retention.
     pub folded: Vec<MailingNumber>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_expanded_after_a_restore_lie_further_and_are_found_there() {
+        let progress = Progress { batches: 9, rises: vec![3, 3, 7], ..Progress::default() };
+        let rise = RESTORED_BATCHES;
+        let places: Vec<_> = (0..9).map(|batch| progress.place(batch)).collect();
+        let after = [3, 4, 5, 6].map(|batch| batch + 2 * rise);
+        assert_eq!(places[..3], [0, 1, 2]);
+        assert_eq!(places[3..7], after);
+        assert_eq!(places[7..], [7 + 3 * rise, 8 + 3 * rise]);
+        for (place, batch) in places.into_iter().zip(0..) {
+            assert_eq!(progress.batch_at(place), Some(batch));
+        }
+        for nowhere in [3, 7, rise, rise + 3, 2 * rise, 2 * rise + 2, 2 * rise + 7, 3 * rise] {
+            assert_eq!(progress.batch_at(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn one_rise_is_two_to_the_twenty_seven_positions() {
+        let progress = Progress { rises: vec![5], ..Progress::default() };
+        assert_eq!(progress.position(5, 7), (5 << BATCH_STRIDE_BITS) + (1 << 27) + 7);
+        assert_eq!(progress.address((5 << BATCH_STRIDE_BITS) + (1 << 27) + 7), Some((5, 7)));
+        assert_eq!(progress.address(4 << BATCH_STRIDE_BITS), Some((4, 0)));
+    }
 }

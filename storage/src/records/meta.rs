@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Timestamp;
+use crate::{limits::RESTORED_MAILINGS, model::Timestamp};
 
 /// Where the state stands. Rewritten with every entry, in the same sled batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,20 @@ pub struct Numbers {
     pub client_keys_from: u64,
     /// Second reports of a token that said something else than the first.
     pub conflicts: u64,
+    /// Epochs up to this one were given before a restore: they speak for nothing any more.
+    pub closed_epochs: u64,
+    /// The last mailing's number at each restore; the numbers that follow were passed over.
+    pub restored_at: Vec<u32>,
+}
+
+impl Numbers {
+    /// The number itself, or the first after those that a restore passed over.
+    pub fn mailing_from(&self, number: u32) -> u32 {
+        self.restored_at.iter().fold(number, |number, last| {
+            let passed_over = last + 1..=last + RESTORED_MAILINGS;
+            if passed_over.contains(&number) { passed_over.end() + 1 } else { number }
+        })
+    }
 }
 
 /// What a dictionary holds.

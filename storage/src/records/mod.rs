@@ -8,6 +8,7 @@ mod customers;
 mod leases;
 mod mailings;
 mod meta;
+mod nodes;
 mod replies;
 mod totals;
 
@@ -16,5 +17,6 @@ pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, 
 pub use leases::{Lease, OpenLease, OpenLeases, Postman, Postmen};
 pub use mailings::{Block, Bounds, Cursor, MailingRecord, Progress, Roster};
 pub use meta::{Meta, Numbers, WordKind, WordRecord};
+pub use nodes::{NodeRecord, Nodes};
 pub use replies::{ClientReply, NodeReply, Proposer, Proposers};
 pub use totals::{CustomerTotals, Facet, Facets, Totals};

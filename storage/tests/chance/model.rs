@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use notty_storage::{
     Rejection, Reply, Timestamp,
     command::{Grant, Report},
-    model::{LeaseId, MailingNumber, Run, SendResult, Status},
+    model::{Epoch, LeaseId, MailingNumber, Run, SendResult, Status},
+    records::MailingRecord,
 };
 
 use crate::common::{Census, Checked, census::Seen, ensure};
@@ -42,6 +43,10 @@ pub(crate) struct Model {
     doubts: BTreeMap<Message, Doubt>,
     customers: BTreeMap<(MailingNumber, u32), u32>,
     statuses: BTreeMap<Message, Status>,
+    /// What messages of a life before the last restore are for ever.
+    settled: BTreeMap<Message, Status>,
+    /// The highest epoch before the last restore.
+    over: Epoch,
 }
 
 /// The positions and attempts of runs.
@@ -52,6 +57,29 @@ pub(crate) fn each(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
 }
 
 impl Model {
+    /// Whether a lease is of a life before a restore.
+    pub(crate) fn is_over(&self, lease: LeaseId) -> bool {
+        self.over > Epoch::default() && lease.epoch <= self.over
+    }
+
+    /// The state began a new life: what was final is as it was, all else is in doubt, and no mailing
+    /// goes on.
+    pub(crate) fn restored(&mut self, before: &Census, after: &Census) -> Checked {
+        let open = |record: &MailingRecord| record.settled_at.is_none();
+        for (number, mailing) in &after.mailings {
+            ensure(!open(&mailing.record) || mailing.record.held, || {
+                format!("mailing {number} is neither held nor settled")
+            })?;
+        }
+        let last = self.leases.last_key_value().map(|(id, _)| id.epoch);
+        self.over = self.over.max(last.unwrap_or_default());
+        for (mailing, seen) in before.all() {
+            let final_now = if seen.status.is_final() { seen.status } else { Status::Unconfirmed };
+            self.settled.insert((mailing, seen.position), final_now);
+        }
+        self.check(after)
+    }
+
     /// A lease was granted: nothing in it may be on its way already, or have been taken.
     pub(crate) fn granted(
         &mut self,
@@ -121,6 +149,13 @@ impl Model {
         });
         let tokens: Vec<_> = tokens.collect();
         let fits = known && tokens.iter().all(|(at, attempt, _)| own.contains(&(*at, *attempt)));
+        if self.is_over(report.lease) {
+            let ignored = matches!(
+                outcome,
+                Ok(Reply::Reported { accepted: 0, conflicts, .. }) if conflicts.is_empty()
+            );
+            return ensure(ignored, || format!("a life that is over was heard: {outcome:?}"));
+        }
         let (accepted, conflicts) = match outcome {
             Ok(Reply::Reported { accepted, conflicts, .. }) => (*accepted, conflicts.len()),
             Err(_) if !fits || !before.mailings.contains_key(&report.mailing) => return Ok(()),
@@ -241,6 +276,11 @@ impl Model {
 
     fn fits_tokens(&self, after: &Census, message: Message, seen: &Seen) -> Checked {
         use Status::{Cancelled, Created, Done, Expired, Failed, Invalid, Sending, Unconfirmed};
+        if let Some(settled) = self.settled.get(&message) {
+            return ensure(seen.status == *settled, || {
+                format!("{message:?} of a life before is {:?}, not {settled:?}", seen.status)
+            });
+        }
         let last = self.tokens.get(&message).and_then(BTreeMap::last_key_value);
         let fits = match last.map(|(_, token)| token.first) {
             None => matches!(seen.status, Created | Expired | Cancelled),

@@ -70,8 +70,13 @@ pub(crate) fn first(dice: &mut Dice) -> Vec<Action> {
     let at = Timestamp::from_millis(1);
     let mut first: Vec<Action> = (0..10).map(|_| put(dice)).collect();
     first.extend((0..3).map(|known| create(dice, at, known)));
-    first.extend((0..POSTMEN).map(|_| register(dice)));
+    first.extend(postmen(dice));
     first
+}
+
+/// Postmen that start.
+pub(crate) fn postmen(dice: &mut Dice) -> Vec<Action> {
+    (0..POSTMEN).map(|_| register(dice)).collect()
 }
 
 /// A command that touches customers.
@@ -171,7 +176,7 @@ fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
     let id = mailing_id(dice, table);
     match dice.below(12) {
         0..2 => Action::PauseMailing { id },
-        2..9 => Action::ResumeMailing { id, accept_duplicates: false },
+        2..9 => Action::ResumeMailing { id, accept_duplicates: dice.one_in(2) },
         9 => Action::CancelMailing { id },
         10 => Action::DeleteMailing { id },
         _ => {
@@ -251,7 +256,12 @@ fn report(dice: &mut Dice, table: &Table<'_>) -> Report {
         results.push((result(dice), vec![Run { first: position, len: 1, attempt }]));
     }
     let stranger = dice.one_in(40);
-    let lease = if stranger { dice.pick(recent).map_or(*lease, |known| *known.0) } else { *lease };
+    // Nobody holds messages of two lives.
+    let strangers = recent.iter().map(|(id, _)| **id);
+    let strangers = strangers.filter(|id| table.model.is_over(*id) == table.model.is_over(*lease));
+    let strangers: Vec<_> = strangers.collect();
+    let stranger = dice.pick(&strangers).copied().filter(|_| stranger);
+    let lease = stranger.unwrap_or(*lease);
     Report { lease, mailing: *mailing, gateway: 1 + dice.below(8) / 7, results }
 }
 

@@ -2,7 +2,7 @@
 
 use notty_storage::{
     Action, Command, Entry, Error, Origin, Outcome, Reply, Store, StoreOptions, Timestamp,
-    import_snapshot, model::LeaseId, query,
+    begin_anew, import_snapshot, model::LeaseId, query,
 };
 use tempfile::TempDir;
 
@@ -25,6 +25,8 @@ struct Game {
     census: Census,
     at: Timestamp,
     entries: Vec<Entry>,
+    /// How many entries there were at each restore.
+    restores: Vec<usize>,
     places: u32,
 }
 
@@ -51,7 +53,9 @@ impl Game {
         let census = common::take(&store.view().read()).map_err(|error| error.to_string())?;
         let (model, past, entries) = (Model::default(), Past::new(10), Vec::new());
         let (dice, at) = (Dice::new(seed), Timestamp::from_millis(1));
-        let mut game = Self { dice, dir, store, model, past, census, at, entries, places: 0 };
+        let (restores, places) = (Vec::new(), 0);
+        let mut game =
+            Self { dice, dir, store, model, past, census, at, entries, restores, places };
         for action in moves::first(&mut game.dice) {
             game.act(action)?;
         }
@@ -64,6 +68,7 @@ impl Game {
         match self.dice.below(60) {
             0 => self.twice(),
             1 if self.dice.one_in(8) => self.through_a_file(),
+            2 if self.dice.one_in(4) => self.restore(),
             _ => self.one_command(),
         }
     }
@@ -147,11 +152,27 @@ impl Game {
         Ok(())
     }
 
+    /// The state begins a new life: what there was before never changes again.
+    fn restore(&mut self) -> Checked {
+        self.restores.push(self.entries.len());
+        begin_anew(&mut self.store, b"anew").map_err(|error| error.to_string())?;
+        let after = common::check(&self.store.view().read(), &mut self.past)?;
+        self.model.restored(&self.census, &after)?;
+        self.census = after;
+        for action in moves::postmen(&mut self.dice) {
+            self.act(action)?;
+        }
+        Ok(())
+    }
+
     /// Another state fed with the same entries is the same.
     fn replay(&mut self) -> Checked {
         let path = self.dir.path().join("again");
         let mut again = Store::open(&path, StoreOptions::default()).map_err(|e| e.to_string())?;
         for (entry, number) in self.entries.iter().zip(1u64..) {
+            for _ in self.restores.iter().filter(|at| **at as u64 + 1 == number) {
+                begin_anew(&mut again, b"anew").map_err(|e| e.to_string())?;
+            }
             again.apply(entry, &number.to_be_bytes()).map_err(|e| e.to_string())?;
         }
         self.same_as(&again)

@@ -7,7 +7,7 @@ use notty_storage::{
     keys::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
     },
-    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
+    limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
     model::{MailingNumber, Status, Timestamp},
     records::{Head, Heads, MailingRecord, Numbers, Progress},
 };
@@ -78,10 +78,13 @@ impl Census {
 pub(crate) fn take(reader: &Reader<'_>) -> Result<Census, Error> {
     let numbers: Numbers = reader.get_or_default(&NumbersKey)?;
     let mut mailings = BTreeMap::new();
-    for number in (1..=numbers.mailings).map(MailingNumber) {
-        if let Some(record) = reader.get(&MailingKey(number))? {
-            mailings.insert(number, mailing(reader, number, record)?);
+    let mut number = 1;
+    while number <= numbers.mailings {
+        let mailing_number = MailingNumber(number);
+        if let Some(record) = reader.get(&MailingKey(mailing_number))? {
+            mailings.insert(mailing_number, mailing(reader, mailing_number, record)?);
         }
+        number = numbers.mailing_from(number + 1);
     }
     Ok(Census {
         mailings,
@@ -116,16 +119,21 @@ fn mailing(
     let purged = found.progress.purged;
     found.heads.retain(|(batch, _)| *batch >= purged);
     for batch in purged..found.progress.batches {
-        found.messages.extend(messages(reader, number, batch)?);
+        found.messages.extend(messages(reader, number, &found.progress, batch)?);
     }
     Ok(found)
 }
 
-fn messages(reader: &Reader<'_>, number: MailingNumber, batch: u32) -> Result<Vec<Seen>, Error> {
+fn messages(
+    reader: &Reader<'_>,
+    number: MailingNumber,
+    progress: &Progress,
+    batch: u32,
+) -> Result<Vec<Seen>, Error> {
     let members = reader.need(&MembersKey(number, batch), "members of a batch")?;
     let columns = reader.need(&ColumnsKey(number, batch), "columns of a batch")?;
     let seen = |(index, customer)| Seen {
-        position: (batch << BATCH_STRIDE_BITS) | index as u32,
+        position: progress.position(batch, index),
         customer,
         zone: members.zones[index],
         status: columns.status(index),

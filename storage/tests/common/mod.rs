@@ -78,23 +78,24 @@ fn check_mailings(census: &Census) -> Checked {
 }
 
 fn check_head(census: &Census, mailing: MailingNumber, batch: u32, head: &Head) -> Checked {
-    let place = format!("batch {batch} of mailing {mailing}");
-    let messages = &census.mailings[&mailing].messages;
+    let name = format!("batch {batch} of mailing {mailing}");
+    let census::Mailing { messages, progress, .. } = &census.mailings[&mailing];
+    let place = progress.place(batch);
     let mut counts = Counts::default();
     let mut due = i64::MAX;
-    for seen in messages.iter().filter(|seen| seen.position >> BATCH_STRIDE_BITS == batch) {
+    for seen in messages.iter().filter(|seen| seen.position >> BATCH_STRIDE_BITS == place) {
         counts.add(seen.status, 1);
         due = due.min(seen.due.map_or(i64::MAX, Timestamp::as_millis));
         let zones = if seen.due.is_some() { head.failed_zones } else { head.created_zones };
         let marked = zones & Head::zone_bit(seen.zone) != 0;
         let waits = seen.status.is_ready() && !census.deleted.contains(&seen.customer);
-        ensure(marked || !waits, || format!("{place} lacks the mark of zone {}", seen.zone))?;
+        ensure(marked || !waits, || format!("{name} lacks the mark of zone {}", seen.zone))?;
         ensure(seen.due.is_some() == (seen.status == Status::Failed), || {
-            format!("{place}: only what failed is due: {seen:?}")
+            format!("{name}: only what failed is due: {seen:?}")
         })?;
     }
-    ensure(counts == head.counts, || format!("{place} counts wrong: {counts:?}"))?;
-    ensure(due == head.due.as_millis(), || format!("{place} is due at {due}, not {:?}", head.due))
+    ensure(counts == head.counts, || format!("{name} counts wrong: {counts:?}"))?;
+    ensure(due == head.due.as_millis(), || format!("{name} is due at {due}, not {:?}", head.due))
 }
 
 /// Blocks of heads add up, and nothing that waits lies below the first open one.
@@ -194,6 +195,9 @@ fn check_roster(reader: &Reader<'_>, census: &Census) -> Checked {
     }
     for (number, mailing) in &census.mailings {
         let open = mailing.record.settled_at.is_none();
+        ensure(mailing.record.paused || !mailing.record.held, || {
+            format!("mailing {number} is held, and not paused")
+        })?;
         ensure(open == roster.open.contains(number), || {
             format!("mailing {number} is open: {open}, its list says otherwise")
         })?;

@@ -120,7 +120,14 @@ impl World {
                 spec: spec(line, self.old_spec(line.word(0)?)?)?,
             },
             "pause" => Action::PauseMailing { id: id()? },
-            "resume" => Action::ResumeMailing { id: id()?, accept_duplicates: false },
+            "resume" => Action::ResumeMailing {
+                id: id()?,
+                accept_duplicates: match line.words.get(1).map(String::as_str) {
+                    None => false,
+                    Some("accepting") => true,
+                    Some(other) => return Err(format!("resume m accepting, not {other}")),
+                },
+            },
             "cancel" => Action::CancelMailing { id: id()? },
             "drop" => Action::DeleteMailing { id: id()? },
             "start" => Action::StartMailing { mailing: mailing()? },
@@ -140,6 +147,16 @@ impl World {
             "grant" => Action::Grant(self.grant(line)?),
             "report" => Action::Report(self.report(line)?),
             "run-out" => Action::ExpireLease { lease: line.lease()? },
+            "admit" => Action::AdmitNode {
+                name: line.word(0)?.to_owned(),
+                disk: line.word(1)?.to_owned(),
+                above: line.number("above", 0)? as u64,
+            },
+            "dismiss" => Action::DismissNode {
+                node: line.number("node", 1)? as u64,
+                name: line.word(0)?.to_owned(),
+                disk: line.word(1)?.to_owned(),
+            },
             "proposer" => Action::RegisterProposer {
                 node: line.number("node", 1)? as u64,
                 incarnation: line.number("incarnation", 0)? as u64,

@@ -2,8 +2,7 @@
 
 use notty_storage::{
     Outcome, Reader, Rejection, Reply, Source,
-    keys::MembersKey,
-    limits::BATCH_STRIDE_BITS,
+    keys::{MembersKey, ProgressKey},
     model::{Counts, Customer, Mailing, MailingNumber, Run, STATUSES, Seq},
     query,
 };
@@ -40,6 +39,7 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
         Reply::Granted { mailing, expires_at, runs } => {
             format!("granted until {}:{}", expires_at.as_millis(), tokens(reader, *mailing, runs))
         }
+        Reply::Admitted { node } => format!("node {node}"),
         Reply::NothingYet => "nothing yet".to_owned(),
         Reply::Reported { accepted, repeated, conflicts } => {
             let ids = conflicts.iter().map(|id| whose(reader, id.mailing, id.position));
@@ -89,10 +89,12 @@ fn tokens(reader: &Reader<'_>, mailing: MailingNumber, runs: &[Run]) -> String {
 
 /// The customer of a message.
 pub(crate) fn whose(reader: &Reader<'_>, mailing: MailingNumber, position: u32) -> String {
-    let key = MembersKey(mailing, position >> BATCH_STRIDE_BITS);
-    let index = (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize;
-    let members = reader.get(&key).ok().flatten();
-    let customer = members.and_then(|members| members.customers().nth(index));
+    let progress = reader.get_or_default(&ProgressKey(mailing)).unwrap_or_default();
+    let address = progress.address(position);
+    let customer = address.and_then(|(batch, index)| {
+        let members = reader.get(&MembersKey(mailing, batch)).ok().flatten();
+        members.and_then(|members| members.customers().nth(index))
+    });
     let id = customer.and_then(|seq| query::customers::id_of(reader, Seq(seq)).ok());
     id.map_or_else(|| format!("position {position}"), |id| id.to_string())
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use notty_storage::{
     Action, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions, Timestamp,
-    View,
+    View, begin_anew,
     command::Cost,
     import_snapshot,
     keys::NumbersKey,
-    model::{CustomerId, Filter, LeaseId, MailingNumber, Run},
-    query, read_snapshot_marker,
+    model::{CustomerId, Filter, LeaseId, MailingNumber, MessageId, Run},
+    query::{self, messages::MessageFilter},
+    read_snapshot_marker,
 };
 use tempfile::TempDir;
 
@@ -86,6 +87,8 @@ impl World {
             "export" => self.export(line.word(0)?),
             "damage" => self.damage(&line),
             "import" => self.import(),
+            "restore" => self.restore(),
+            "ids" => self.ids(line.word(0)?),
             _ => match self.ask(&line)? {
                 Some(answer) => Ok(answer),
                 None => self.apply(text),
@@ -219,6 +222,35 @@ impl World {
             Err(error) => return Err(text(error)),
         }
         Ok(vec![same(hash, self.store.hash()).to_owned()])
+    }
+
+    /// The state begins a new life, as after a restore from a backup of it.
+    fn restore(&mut self) -> Said {
+        self.entries += 1;
+        begin_anew(&mut self.store, &self.entries.to_be_bytes()).map_err(text)?;
+        Ok(Vec::new())
+    }
+
+    /// The ids of a mailing's messages as the gateway gets them, page by page; each is found again.
+    fn ids(&self, mailing: &str) -> Said {
+        let view = self.store.view();
+        let reader = view.read();
+        let mailing = self.mailings.get(mailing).copied().ok_or("no mailing was named so")?;
+        let filter = MessageFilter { mailing: Some(mailing), ..MessageFilter::default() };
+        let (mut said, mut from) = (Vec::new(), Some(0));
+        while let Some(next) = from {
+            let page = query::messages::list(&reader, &filter, next, 1).map_err(text)?;
+            for message in page.items {
+                let found = query::messages::get(&reader, message.id).map_err(text)?;
+                if found.as_ref() != Some(&message) {
+                    return Err(format!("{} is not found again", message.id));
+                }
+                let MessageId { mailing, position } = message.id;
+                said.push(format!("{} {mailing}:{position}", message.customer_id));
+            }
+            from = page.next;
+        }
+        Ok(said)
     }
 
     /// `damage cut N` and `damage flip N`: bytes from the end; `damage add`: one byte too many.

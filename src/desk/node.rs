@@ -1,17 +1,23 @@
-//! The desk of a node, where its own postman asks: calls become commands and reads.
+//! The desk of a node, where its own postman asks, and postmen by themselves through the peer port:
+//! calls become commands and reads.
+//!
+//! What comes from a postman by itself is one of the calls below and nothing else: the commands that
+//! they become are made here.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use notty_raft::{Clock, Node, ProposeError, Service};
+use notty_raft::{Caller, Node, ProposeError, Service};
 use notty_storage::{
     Action, Error, Reader, Rejection, Reply, Timestamp, codec,
     command::Report,
+    limits,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run},
     query,
 };
 use parking_lot::Mutex;
 
+use super::calls::{Answered, Call};
 use crate::{
     post_office::{Ask, Granted, PostOffice},
     postman::desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel, Terms},
@@ -24,15 +30,33 @@ const APPLIED: Duration = Duration::from_secs(5);
 /// What a leader's post office answers another node's desk.
 type Asked = Result<Option<Granted>, ProposeError>;
 
-/// What a leader answers other nodes' desks.
-impl Service for PostOffice {
-    fn call(&self, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
+/// Whether a postman can hold so much.
+fn is_within_bounds(held: &[Held]) -> bool {
+    let messages = |held: &Held| held.runs.iter().map(|run| usize::from(run.len)).sum::<usize>();
+    held.len() <= limits::POSTMAN_LEASES
+        && held.iter().all(|held| messages(held) <= usize::from(limits::LEASE_MESSAGES))
+}
+
+/// What a postman may not ask, or is not understood.
+fn not_for_postmen() -> Vec<u8> {
+    let why = "this node does not understand the call; run the same version of notty on both";
+    codec::encode(&Answered::<()>::Err(DeskError::Refused(why.to_owned())))
+}
+
+/// What this node answers its peers.
+impl Service for NodeDesk {
+    fn call(&self, caller: Caller, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
         Box::pin(async move {
-            let answer: Asked = match codec::decode::<Ask>(&request) {
-                Ok(ask) => self.ask(ask).await,
-                Err(_) => Err(ProposeError::Unknown),
-            };
-            codec::encode(&answer)
+            let call = codec::decode::<Call>(&request);
+            match (caller, call) {
+                (Caller::Node, Ok(Call::Grant(ask))) => {
+                    let asked: Asked = self.post_office.ask(ask).await;
+                    codec::encode(&asked)
+                }
+                (Caller::Node, _) => codec::encode(&Asked::Err(ProposeError::Unknown)),
+                (Caller::Postman(name), Ok(call)) => self.answer(&name, call).await,
+                (Caller::Postman(_), Err(_)) => not_for_postmen(),
+            }
         })
     }
 }
@@ -41,22 +65,14 @@ impl Service for PostOffice {
 pub struct NodeDesk {
     node: Arc<Node>,
     post_office: Arc<PostOffice>,
-    clock: Arc<dyn Clock>,
-    ttl: Duration,
     zones: Mutex<Zones>,
 }
 
 impl NodeDesk {
     /// For a node and its post office; customers without a time zone count as in `timezone`.
-    pub fn new(
-        node: Arc<Node>,
-        post_office: Arc<PostOffice>,
-        clock: Arc<dyn Clock>,
-        ttl: Duration,
-        timezone: &str,
-    ) -> Arc<Self> {
+    pub fn new(node: Arc<Node>, post_office: Arc<PostOffice>, timezone: &str) -> Arc<Self> {
         let zones = Mutex::new(Zones::new(timezone));
-        Arc::new(Self { node, post_office, clock, ttl, zones })
+        Arc::new(Self { node, post_office, zones })
     }
 
     fn read<T>(
@@ -68,7 +84,45 @@ impl NodeDesk {
         answer.map_err(|error| DeskError::Unavailable(error.to_string()))
     }
 
-    /// Until when a mailing's messages may be sent, as things stand.
+    /// Answers a call of a postman by itself.
+    async fn answer(&self, caller: &str, call: Call) -> Vec<u8> {
+        match call {
+            Call::Register { name, nonce } => {
+                let registered = match self.may_register(caller, &name) {
+                    Ok(()) => self.register(name, nonce).await,
+                    Err(why) => Err(DeskError::Refused(why)),
+                };
+                codec::encode(&registered)
+            }
+            Call::Ask { lease, room, gateway, again } => {
+                codec::encode(&self.ask(lease, room, gateway, again).await)
+            }
+            Call::Report(report) => codec::encode(&self.report(report).await),
+            Call::Look(held) => match is_within_bounds(&held) {
+                true => codec::encode(&self.look(held).await),
+                false => not_for_postmen(),
+            },
+            Call::LeftOpen(epoch) => codec::encode(&self.left_open(epoch).await),
+            Call::Grant(_) => not_for_postmen(),
+        }
+    }
+
+    /// Whether a postman by itself may have a name: a node's own postman would end by it.
+    fn may_register(&self, caller: &str, name: &PostmanName) -> Result<(), String> {
+        if name.as_str() != caller {
+            return Err(format!("`{caller}` cannot register as `{}`", name.as_str()));
+        }
+        let members = self.node.status().members;
+        match members.iter().any(|member| member.peer.name == caller) {
+            true => Err(format!(
+                "`{caller}` is a node of the cluster, and its own postman has that name: set \
+                 postman.name to another"
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Until when a mailing's messages may be sent, as things stood at a time.
     fn terms(
         &self,
         reader: &Reader<'_>,
@@ -99,7 +153,7 @@ impl NodeDesk {
         if self.node.leads_now() {
             return self.post_office.ask(ask).await;
         }
-        let answer = self.node.ask_leader(codec::encode(&ask)).await?;
+        let answer = self.node.ask_leader(codec::encode(&Call::Grant(ask))).await?;
         let answer: Asked = codec::decode(&answer).map_err(|_| ProposeError::Unknown)?;
         if let Ok(Some(granted)) = &answer {
             // Its messages are read from the state here.
@@ -111,21 +165,22 @@ impl NodeDesk {
     }
 
     fn parcel(&self, granted: Granted) -> Result<Parcel, DeskError> {
-        let Granted { lease, mailing, runs, .. } = granted;
+        let Granted { lease, mailing, runs, ttl_ms, at, .. } = granted;
+        let ttl = Duration::from_millis(ttl_ms);
         self.read(|reader| {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
-            let terms = self.terms(reader, mailing, self.clock.wall())?;
-            Ok(Parcel { lease, mailing, ttl: self.ttl, text: text.into(), runs, messages, terms })
+            let terms = self.terms(reader, mailing, at)?;
+            Ok(Parcel { lease, mailing, ttl, text: text.into(), runs, messages, terms })
         })
     }
 
+    /// By the leader's clock, which the postman compares with its own: this node's may be wrong.
     fn look_at(&self, held: &[Held], leader_clock: Timestamp) -> Result<Look, DeskError> {
-        let now = self.clock.wall();
         self.read(|reader| {
             let mut look = Look { leader_clock, ..Look::default() };
             for held in held {
-                let terms = self.terms(reader, held.mailing, now)?;
+                let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
                 let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
                 if !dropped.is_empty() {

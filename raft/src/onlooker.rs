@@ -17,7 +17,7 @@ pub struct AppliedEntry<'a> {
 }
 
 /// Looks on. Nothing of what the node does depends on it.
-pub trait Observer: Send + Sync + 'static {
+pub trait Onlooker: Send + Sync + 'static {
     /// The node has applied an entry.
     fn applied(&self, applied: &AppliedEntry<'_>);
     /// The node's state was replaced by a snapshot's that stands at a position; its running hash.

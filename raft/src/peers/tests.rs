@@ -1,0 +1,177 @@
+//! Peers that are silent, slow, or say what nobody should: every step has its time and its bound.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream, duplex},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::{
+    CallError, Io, Listener, Transport,
+    client::Peers,
+    protocol::{Request, Response},
+    server::{Handler, Handling, converse},
+    session::{Hello, Key, Session},
+    transport::Boxed,
+};
+
+/// Longer than any time of the protocol.
+const LONG: Duration = Duration::from_secs(300);
+
+fn key() -> Key {
+    Key::new(b"a secret of these tests")
+}
+
+fn hello(name: &str) -> Hello {
+    Hello::new(name, "c", Some(1), "disk")
+}
+
+/// Answers anyone, with so many bytes.
+struct Anyone(usize);
+
+impl Handler for Anyone {
+    fn admit(&self, _peer: &Hello) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn handle<'a>(&'a self, _request: Request, _session: &'a mut Session) -> Handling<'a> {
+        Box::pin(async { Response::Service(vec![0; self.0]) })
+    }
+}
+
+/// A transport whose peer is served, or is silent; it counts the streams that it made.
+#[derive(Default)]
+struct Here {
+    silent: bool,
+    streams: AtomicUsize,
+}
+
+impl Transport for Here {
+    fn connect<'a>(&'a self, _address: &'a str) -> Boxed<'a, Box<dyn Io>> {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        let (near, far) = duplex(64 * 1024);
+        let silent = self.silent;
+        tokio::spawn(async move {
+            if silent {
+                tokio::time::sleep(LONG).await;
+            }
+            drop(serve(far, 10).await);
+        });
+        Box::pin(async { Ok(Box::new(near) as Box<dyn Io>) })
+    }
+
+    fn listen<'a>(&'a self, _address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+}
+
+fn peers(transport: Arc<Here>) -> Peers {
+    Peers::new(transport, key(), hello("client"))
+}
+
+/// Serves one stream to the end of its session.
+fn serve(stream: DuplexStream, answer: usize) -> JoinHandle<io::Result<()>> {
+    tokio::spawn(async move {
+        let peers = peers(Arc::default());
+        converse(Box::new(stream), &peers, &Anyone(answer)).await
+    })
+}
+
+/// How a session ended, and after how long.
+async fn ended(serving: JoinHandle<io::Result<()>>, since: Instant) -> (io::ErrorKind, Duration) {
+    let ended = tokio::time::timeout(LONG, serving).await.expect("it ends by itself");
+    let error = ended.expect("no panic").expect_err("a session never ends well");
+    (error.kind(), since.elapsed())
+}
+
+async fn opened(near: DuplexStream) -> Session {
+    Session::open(Box::new(near), &key(), &hello("client")).await.expect("opened")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_prove_itself_is_let_go_of() {
+    for said in [&b""[..], b"nottypr", b"nottypr\x01\0\0\0\x40half a hello"] {
+        let (mut near, far) = duplex(64 * 1024);
+        near.write_all(said).await.expect("sent");
+        let (kind, after) = ended(serve(far, 0), Instant::now()).await;
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(after <= Duration::from_secs(6), "{after:?}");
+    }
+    // A hello that is too long is not waited for.
+    let (mut near, far) = duplex(64 * 1024);
+    near.write_all(b"nottypr\x01\xff\xff\xff\xff").await.expect("sent");
+    drop(near);
+    assert_eq!(ended(serve(far, 0), Instant::now()).await.0, io::ErrorKind::PermissionDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proved_peer_that_falls_silent_is_let_go_of() {
+    let (near, far) = duplex(64 * 1024);
+    let serving = serve(far, 0);
+    let _session = opened(near).await;
+    let (kind, after) = ended(serving, Instant::now()).await;
+    assert_eq!(kind, io::ErrorKind::TimedOut);
+    assert!(after >= Duration::from_secs(45), "idle clients keep theirs: {after:?}");
+
+    // In the middle of a frame it is waited for less.
+    let (near, far) = duplex(64 * 1024);
+    let serving = serve(far, 0);
+    let mut session = opened(near).await;
+    session.stream().write_all(&[0, 0, 1, 0, 7, 7]).await.expect("sent");
+    let (kind, after) = ended(serving, Instant::now()).await;
+    assert_eq!(kind, io::ErrorKind::TimedOut);
+    assert!(after <= Duration::from_secs(15), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_beyond_the_bound_ends_the_session_unread() {
+    let (near, far) = duplex(64 * 1024);
+    let serving = serve(far, 0);
+    let mut session = opened(near).await;
+    session.stream().write_all(&u32::MAX.to_be_bytes()).await.expect("sent");
+    let (kind, after) = ended(serving, Instant::now()).await;
+    assert_eq!((kind, after), (io::ErrorKind::PermissionDenied, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_take_its_answer_is_let_go_of() {
+    let (near, far) = duplex(1_024);
+    let serving = serve(far, 100_000);
+    let mut session = opened(near).await;
+    session.send(&Request::Identify).await.expect("sent");
+    let (kind, after) = ended(serving, Instant::now()).await;
+    assert_eq!(kind, io::ErrorKind::TimedOut);
+    assert!(after <= Duration::from_secs(15), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_to_a_silent_peer_ends_in_time() {
+    let here = Arc::new(Here { silent: true, ..Here::default() });
+    let began = Instant::now();
+    let answer = peers(here).call("peer", &Request::Identify, LONG).await;
+    assert!(matches!(answer, Err(CallError::NotSent { .. })), "{answer:?}");
+    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_is_used_again_but_not_once_its_peer_may_close_it() {
+    let here = Arc::new(Here::default());
+    let peers = peers(here.clone());
+    let streams = || here.streams.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        peers.call("peer", &Request::Identify, LONG).await.expect("an answer");
+    }
+    assert_eq!(streams(), 1);
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    peers.call("peer", &Request::Identify, LONG).await.expect("an answer");
+    assert_eq!(streams(), 2);
+}

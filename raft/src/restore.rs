@@ -1,0 +1,112 @@
+//! From a backup to a data directory of a new cluster, whose first node it is.
+//!
+//! What the directory is to be is written first, under another name than its identity has; the rest
+//! is built beside that, and one rename ends it. Whoever stops in between leaves a directory that no
+//! node uses, and that the next restore clears. An identity that was renamed is whole.
+
+use std::path::Path;
+
+use notty_storage::{Store, StoreOptions, model::Status, query, restore_snapshot};
+use openraft::{CommittedLeaderId, LogId as RaftLogId};
+
+use crate::{
+    backup::{Backup, damage},
+    data_dir::DataDir,
+    error::Error,
+    files::{Files, RealFiles},
+    log::{Log, LogOptions},
+    snapshots::{Position, Snapshots},
+    state_machine::StateDir,
+    types::{LogId, Membership, Peer, Vote},
+};
+
+/// The term that a restored log stands in, and the number of its one node.
+const FIRST: u64 = 1;
+
+/// What a restore made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The position that it stands at.
+    pub index: u64,
+    /// Messages that were not final, and are in doubt now.
+    pub unconfirmed: u64,
+    /// Mailings that wait for their owners.
+    pub held: u64,
+}
+
+/// Makes an empty directory the first node of a new cluster, with a backup as its state.
+pub fn restore(backup: &Backup, dir: &Path) -> Result<Restored, Error> {
+    let data_dir = DataDir::open_for_restore(dir)?;
+    let disk = data_dir.begin_restore()?;
+    let built = build(backup, &data_dir, &disk);
+    match built {
+        Ok(restored) => {
+            data_dir.end_restore()?;
+            Ok(restored)
+        }
+        Err(error) => {
+            // As it was: what is left would be in the way of nothing but another kind of use.
+            if let Err(error) = data_dir.clear_restore() {
+                tracing::warn!(%error, "what an interrupted restore left could not be removed");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn build(backup: &Backup, data_dir: &DataDir, disk: &str) -> Result<Restored, Error> {
+    let position = first_position(backup.index, disk);
+    let place = StateDir::open(&data_dir.state())?.current()?;
+    let (from, options) = ((backup.path(), backup.from), StoreOptions::default());
+    let restored = restore_snapshot(from, &place, options, &position.marker());
+    let mut store = restored.map_err(|error| damage(backup.path(), error))?;
+    let restored = figures(backup, &store)?;
+    write_snapshot(&mut store, data_dir, position.clone())?;
+    write_log(data_dir, position.applied)?;
+    Ok(restored)
+}
+
+/// Where the restored state stands: at the position of its backup, in a log and a term of its own,
+/// with itself as the only member.
+fn first_position(index: u64, disk: &str) -> Position {
+    let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
+    let mine = Peer { disk: disk.to_owned(), ..Peer::default() };
+    let nodes = std::collections::BTreeMap::from([(FIRST, mine)]);
+    let voters = vec![std::collections::BTreeSet::from([FIRST])];
+    let members = openraft::Membership::new(voters, nodes);
+    let membership = Membership::new(Some(applied), members);
+    Position { applied: Some(applied), membership }
+}
+
+fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
+    let view = store.view();
+    let reader = view.read();
+    let before = backup.contents.messages.of(Status::Unconfirmed);
+    let after = query::stats::overall(&reader)?.of(Status::Unconfirmed);
+    Ok(Restored {
+        index: backup.index,
+        unconfirmed: after.saturating_sub(before),
+        held: query::work::roster(&reader)?.open.len() as u64,
+    })
+}
+
+/// The truth on the disk: the state can be lost and built from it.
+fn write_snapshot(store: &mut Store, data_dir: &DataDir, position: Position) -> Result<(), Error> {
+    let snapshots = Snapshots::open(&data_dir.snapshots())?;
+    let name = uuid::Uuid::new_v4().simple().to_string();
+    let mut export = store.begin_export(&snapshots.aside(&name))?;
+    while export.copy_some()? {}
+    let summary = store.end_export(export)?;
+    snapshots.keep(&name, position, summary.hash, summary.bytes).map(drop)
+}
+
+/// A log that holds nothing, and begins after the snapshot.
+fn write_log(data_dir: &DataDir, applied: Option<LogId>) -> Result<(), Error> {
+    let dir = data_dir.log();
+    let mut log = Log::open(std::sync::Arc::new(RealFiles), &dir, LogOptions::default())?;
+    log.save_vote(Vote::new(FIRST, FIRST))?;
+    if let Some(applied) = applied {
+        log.purge(applied)?;
+    }
+    RealFiles.sync_dir(&dir).map_err(Error::file(&dir))
+}

@@ -1,0 +1,131 @@
+//! `notty backup`: a consistent copy of a running node, in one file.
+//!
+//! Written beside the file that it is to be, checked whole, synced, and only then given its name.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use futures_util::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::{io::AsyncWriteExt, signal::unix::SignalKind};
+
+use super::{ApiArgs, client::Client, out, runtime};
+use crate::backup::{self, Backup};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BackupArgs {
+    /// Where to write it
+    file: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(super) fn run(args: &BackupArgs) -> anyhow::Result<()> {
+    let client = Client::new(&args.api.api)?;
+    refuse_existing(args)?;
+    let aside = aside(&args.file);
+    let saved = runtime()?.block_on(save_unless_stopped(&client, args, &aside));
+    if saved.is_err() {
+        // It may not have been made.
+        let _ = fs::remove_file(&aside);
+    }
+    let saved = saved?;
+    out::line(&format!("{}: {}", args.file.display(), figures(&saved)));
+    Ok(())
+}
+
+/// What a backup holds, in words.
+pub(super) fn figures(backup: &Backup) -> String {
+    let count = |n: u64, one: &str| match n {
+        1 => format!("1 {one}"),
+        n => format!("{} {one}s", out::number(n)),
+    };
+    format!(
+        "position {}, {} bytes, {}, {}, {}, written by notty {}",
+        out::number(backup.index),
+        out::number(backup.bytes),
+        count(backup.contents.customers, "customer"),
+        count(backup.contents.mailings, "mailing"),
+        count(backup.contents.messages.total(), "message"),
+        backup.notty,
+    )
+}
+
+fn refuse_existing(args: &BackupArgs) -> anyhow::Result<()> {
+    let there = fs::symlink_metadata(&args.file).is_ok();
+    if there && (!args.force || args.file.is_dir()) {
+        bail!("{}: it is there already; choose another file, or --force", args.file.display());
+    }
+    Ok(())
+}
+
+/// In the same directory, so that giving it its name is one step.
+fn aside(file: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(file.file_name().unwrap_or_default());
+    name.push(".new");
+    file.with_file_name(name)
+}
+
+async fn save_unless_stopped(
+    client: &Client,
+    args: &BackupArgs,
+    aside: &Path,
+) -> anyhow::Result<Backup> {
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    tokio::select! {
+        saved = save(client, args, aside) => saved,
+        _ = tokio::signal::ctrl_c() => bail!("stopped; {} was not written", args.file.display()),
+        _ = terminate.recv() => bail!("stopped; {} was not written", args.file.display()),
+    }
+}
+
+async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Result<Backup> {
+    receive(client, aside).await?;
+    let checked = aside.to_owned();
+    let backup = tokio::task::spawn_blocking(move || backup::check(&checked)).await?;
+    let backup = backup.context("what was received is no whole backup; try again")?;
+    refuse_existing(args)?;
+    let name = || args.file.display().to_string();
+    fs::rename(aside, &args.file).with_context(name)?;
+    let dir = args.file.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = dir.unwrap_or(Path::new("."));
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(name)?;
+    Ok(backup)
+}
+
+async fn receive(client: &Client, aside: &Path) -> anyhow::Result<()> {
+    let name = || aside.display().to_string();
+    // Made before anything is asked for: a directory that is not there costs the node nothing.
+    let mut file = tokio::fs::File::create(aside).await.with_context(name)?;
+    let response = client.download("/backup").await?;
+    let bar = bar(response.content_length());
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.context("the node broke off; try again")?;
+        bar.inc(piece.len() as u64);
+        file.write_all(&piece).await.with_context(name)?;
+    }
+    file.flush().await.with_context(name)?;
+    file.sync_all().await.with_context(name)?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length.unwrap_or(0)).with_style(style)
+}

@@ -1,0 +1,80 @@
+//! `notty bench post-office`: expand, grant and report, with log and state, but with nothing sent.
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::anyhow;
+use notty_storage::model::PostmanName;
+use serde_json::json;
+
+use super::{
+    super::{client::count, out, process},
+    Rounds,
+    record::Record,
+    stage::Stage,
+};
+use crate::{config::Config, server::Server, stand_in, surroundings::Surroundings, telemetry};
+
+/// Stand-ins in each node.
+const STAND_INS: usize = 4;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PostOfficeArgs {
+    /// Customers, each of whom gets one message
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(super) customers: u64,
+    /// Nodes, 1 or 3
+    #[arg(long, default_value_t = 1, value_parser = super::nodes())]
+    pub(super) nodes: u8,
+    #[command(flatten)]
+    pub(super) rounds: Rounds,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct OfficeArgs {
+    /// The node's configuration
+    #[arg(long)]
+    config: PathBuf,
+}
+
+/// A node whose messages are taken by stand-ins, until it is killed.
+pub(super) fn run(args: &OfficeArgs) -> anyhow::Result<()> {
+    telemetry::init_quiet();
+    let mut config = Config::load(Some(&args.config))?;
+    config.postman.enabled = false;
+    let name = config.cluster.as_ref().map_or("alone", |cluster| &cluster.name).to_owned();
+    process::block_on(async {
+        let server = Server::start(&config, Surroundings::real()).await?;
+        let mut running = tokio::task::JoinSet::new();
+        for n in 0..STAND_INS {
+            let name = PostmanName::parse(&format!("{name}-stand-in-{n}"));
+            let name = name.map_err(|invalid| anyhow!("{invalid:?}"))?;
+            running.spawn(stand_in::run(server.desk(), name));
+        }
+        while let Some(ended) = running.join_next().await {
+            ended??;
+        }
+        Ok(())
+    })
+}
+
+pub(super) async fn measure(args: &PostOfficeArgs) -> anyhow::Result<Record> {
+    let mut rounds = Vec::new();
+    for n in 1..=args.rounds.rounds {
+        let settings = vec![("customers", json!(args.customers)), ("nodes", json!(args.nodes))];
+        let mut record = Record::new("post-office", settings);
+        let mut stage = Stage::office(usize::from(args.nodes)).await?;
+        stage.import(args.customers).await?;
+        stage.begin();
+        let began = Instant::now();
+        stage.mail("bench", "%", 3_600).await?;
+        stage.await_caught_up("bench").await?;
+        let rate = args.customers as f64 / began.elapsed().as_secs_f64();
+        let stats = stage.client().get("/stats/mailings/bench").await?;
+        anyhow::ensure!(count(&stats, "done") == args.customers, "not all are done: {stats}");
+        record.add("rate", rate);
+        stage.add_costs(&mut record, args.customers);
+        out::note(&format!("round {n}: {rate:.0} messages/s"));
+        rounds.push(record);
+    }
+    Ok(Record::median(&rounds))
+}

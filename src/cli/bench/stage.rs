@@ -1,0 +1,157 @@
+//! What benchmarks share: nodes and the practice gateway as processes of their own, customers and
+//! mailings in them, and what all of it cost.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        client::{Client, count},
+        nodes::{Node, Nodes, Plan},
+        process::{Cost, Own, disk_bytes},
+        sample,
+    },
+    record::Record,
+};
+
+/// How long anything that is waited for may take.
+const AT_MOST: Duration = Duration::from_secs(3_600);
+/// The command of a node with stand-ins for postmen.
+const OFFICE: &[&str] = &["bench", "office"];
+
+/// The practice gateway, by itself.
+pub(super) struct Taker(Own);
+
+impl Taker {
+    pub(super) fn start(latency_ms: u64) -> anyhow::Result<Self> {
+        let latency = latency_ms.to_string();
+        let args = ["gateway", "--listen", "127.0.0.1:0", "--latency-ms", &latency];
+        Ok(Self(Own::start(&args, &[], false)?))
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    pub(super) fn cpu_micros(&self) -> u64 {
+        self.0.cost().cpu_micros
+    }
+
+    /// Messages that it took, and its rate from the first to the last; a duplicate is an error.
+    pub(super) async fn rate(&self) -> anyhow::Result<(u64, f64)> {
+        let tally = Client::new(&format!("http://{}", self.address()))?.get("/stats").await?;
+        anyhow::ensure!(count(&tally, "duplicates") == 0, "the gateway saw duplicates: {tally}");
+        let messages = count(&tally, "messages");
+        Ok((messages, messages as f64 / (count(&tally, "span_ms").max(1) as f64 / 1e3)))
+    }
+}
+
+/// Nodes at work, their data below a directory that goes with them.
+pub(super) struct Stage {
+    pub(super) nodes: Nodes,
+    /// Which of them leads.
+    pub(super) leader: usize,
+    before: Vec<Cost>,
+    _dir: tempfile::TempDir,
+}
+
+impl Stage {
+    /// Starts nodes as planned.
+    pub(super) async fn start(plan: &Plan) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("notty-bench-").tempdir()?;
+        let mut nodes = Nodes::start(dir.path(), plan).await?;
+        let last = plan.count - 1;
+        let mut leader = nodes.leader().await?;
+        while plan.one_sends && plan.count > 1 && leader == last {
+            nodes.nodes[last].kill();
+            leader = nodes.leader_but(last).await?;
+            nodes.nodes[last].start()?;
+            nodes.nodes[last].client.await_ready(AT_MOST).await?;
+        }
+        Ok(Self { nodes, leader, before: Vec::new(), _dir: dir })
+    }
+
+    /// Nodes whose messages are taken by stand-ins: nothing is sent.
+    pub(super) async fn office(count: usize) -> anyhow::Result<Self> {
+        let plan = Plan { command: OFFICE, ..Plan::new(count, "127.0.0.1:9", 1) };
+        Self::start(&plan).await
+    }
+
+    pub(super) fn leads(&self) -> &Node {
+        &self.nodes.nodes[self.leader]
+    }
+
+    /// Where to ask.
+    pub(super) fn client(&self) -> &Client {
+        &self.leads().client
+    }
+
+    /// The address of the leader's API.
+    pub(super) fn address(&self) -> &str {
+        self.leads().api.trim_start_matches("http://")
+    }
+
+    /// Imports sample customers; rows a second.
+    pub(super) async fn import(&self, customers: u64) -> anyhow::Result<f64> {
+        let began = Instant::now();
+        let rows = sample::stream(customers);
+        let told = self.client().upload("/customers/import", "text/csv", rows).await?;
+        let written = count(&told, "created") + count(&told, "updated");
+        anyhow::ensure!(written == customers, "{customers} rows were sent up: {told}");
+        Ok(customers as f64 / began.elapsed().as_secs_f64())
+    }
+
+    /// Creates a mailing from now on, to all whose phone matches.
+    pub(super) async fn mail(&self, id: &str, phones: &str, seconds: i64) -> anyhow::Result<()> {
+        let now = jiff::Timestamp::now();
+        let end = now.checked_add(jiff::Span::new().seconds(seconds))?;
+        let mailing = json!({ "id": id, "text": "Hello from the benchmark!", "phone_filter": phones,
+            "start": now.to_string(), "end": end.to_string() });
+        self.client().post("/mailings", &mailing).await?;
+        Ok(())
+    }
+
+    pub(super) async fn is_caught_up(&self, id: &str) -> anyhow::Result<bool> {
+        let mailing = self.client().get(&format!("/mailings/{id}")).await?;
+        Ok(mailing.get("caught_up").and_then(Value::as_bool) == Some(true))
+    }
+
+    /// Waits until a mailing has reached all that it matches.
+    pub(super) async fn await_caught_up(&self, id: &str) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while !self.is_caught_up(id).await? {
+            anyhow::ensure!(began.elapsed() < AT_MOST, "mailing {id} is not caught up");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// From now on costs count.
+    pub(super) fn begin(&mut self) {
+        self.before = self.nodes.nodes.iter().map(Node::cost).collect();
+    }
+
+    /// Adds what the nodes cost for so many of something since the beginning: CPU for each, the
+    /// leader's first, the most memory, and what lies on the disk.
+    pub(super) fn add_costs(&self, record: &mut Record, count: u64) {
+        let (mut followers, mut peak, mut disk) = (1, 0, 0);
+        for (n, node) in self.nodes.nodes.iter().enumerate() {
+            let cost = node.cost();
+            let before = self.before.get(n).map_or(0, |before| before.cpu_micros);
+            let each = (cost.cpu_micros - before) as f64 / count.max(1) as f64;
+            if self.nodes.nodes.len() == 1 {
+                record.add("node_cpu_micros", each);
+            } else if n == self.leader {
+                record.add("leader_cpu_micros", each);
+            } else {
+                record.add(format!("follower_{followers}_cpu_micros"), each);
+                followers += 1;
+            }
+            peak = peak.max(cost.peak_bytes);
+            disk = disk.max(disk_bytes(node.home()));
+        }
+        record.add("peak_memory_mb", peak as f64 / 1e6);
+        record.add("disk_mb", disk as f64 / 1e6);
+    }
+}

@@ -1,0 +1,74 @@
+//! `notty postman`: a sender without storage, until it is told to stop.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use super::{LogArgs, process::make_room_for_files, runtime};
+use crate::{config::Config, standalone, surroundings::Surroundings, telemetry};
+
+/// How long a stop may take: what runs services kills those that take longer than 20 s or so.
+const STOP: Duration = Duration::from_millis(18_500);
+/// How long a stop waits for threads that are busy.
+const THREADS_STOP: Duration = Duration::from_secs(1);
+/// Files that journal, peers and runtime have open, generously.
+const OWN_FILES: usize = 256;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PostmanArgs {
+    /// The configuration; default: config.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
+    let config = Config::load_postman(args.config.as_deref())?;
+    telemetry::init(args.log.log_format);
+    let concurrency = config.gateway.concurrency;
+    make_room_for_files(&[("gateway.concurrency", concurrency), ("itself", OWN_FILES)]);
+    let runtime = runtime()?;
+    let sent = runtime.block_on(send(&config));
+    runtime.shutdown_timeout(THREADS_STOP);
+    sent
+}
+
+async fn send(config: &Config) -> anyhow::Result<()> {
+    // Heard from the start: a stop while no cluster is found must not be lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = watch::channel(false);
+    let sending = standalone::run(config, surroundings(), stopped);
+    tokio::pin!(sending);
+    tokio::select! {
+        // Nothing told it to: it was replaced, or cannot go on.
+        ended = &mut sending => return ended,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests on their way end, the rest is handed back");
+    stop.send_replace(true);
+    tokio::select! {
+        ended = tokio::time::timeout(STOP, &mut sending) => match ended {
+            Ok(ended) => ended?,
+            // Its leases run out by themselves.
+            Err(_) => tracing::warn!("not all could be reported in time; the next start goes on"),
+        },
+        _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn surroundings() -> Surroundings {
+    let fatal = |line: &str| {
+        tracing::error!("{line}");
+        tracing::error!("the postman ends: its next start reports what its journal holds");
+        std::process::exit(1);
+    };
+    Surroundings { fatal: Arc::new(fatal), ..Surroundings::real() }
+}

@@ -1,0 +1,42 @@
+//! `notty restore`: a data directory of a new cluster from a backup.
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use super::{backup::figures, out};
+use crate::backup;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArgs {
+    /// The backup
+    file: PathBuf,
+    /// The directory to make; it must be empty, or not there
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
+    let say = |what: &str| {
+        if std::io::stderr().is_terminal() {
+            out::note(what);
+        }
+    };
+    say("checking the backup");
+    let backup = backup::check(&args.file)?;
+    say("restoring it");
+    let restored = backup::restore(&backup, &args.data_dir)?;
+    out::line(&format!(
+        "{}: restored into {}: {}",
+        args.file.display(),
+        args.data_dir.display(),
+        figures(&backup)
+    ));
+    out::line(&format!(
+        "messages that were not final and are unconfirmed now: {}",
+        out::number(restored.unconfirmed)
+    ));
+    out::line(&format!(
+        "mailings that wait until they are resumed with accept_duplicates: {}",
+        out::number(restored.held)
+    ));
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! What desks say to each other over the peer protocol.
+
+use notty_storage::{
+    command::Report,
+    model::{Epoch, LeaseId, PostmanName},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    post_office::Ask,
+    postman::desk::{DeskError, Held},
+};
+
+/// A call of a node's service.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Call {
+    /// From another node's desk, to the leader's post office.
+    Grant(Ask),
+    /// From a postman by itself; so are all that follow.
+    Register {
+        /// Its name.
+        name: PostmanName,
+        /// A random number of this start.
+        nonce: u64,
+    },
+    /// For messages to send.
+    Ask {
+        /// Under this lease.
+        lease: LeaseId,
+        /// At most so many.
+        room: u16,
+        /// Hash of the gateway that it sends to.
+        gateway: u64,
+        /// Whether the same was asked before, and no answer came.
+        again: bool,
+    },
+    /// What became of messages.
+    Report(Report),
+    /// How what is held stands.
+    Look(Vec<Held>),
+    /// What an earlier run left open.
+    LeftOpen(Epoch),
+}
+
+/// What a postman's call is answered.
+pub(super) type Answered<T> = Result<T, DeskError>;

@@ -1,0 +1,82 @@
+//! What a restored backup closes of the life before it: what that life did after the backup is not
+//! known, and its postmen may still be at work.
+//!
+//! Not commands: a backup may hold more than one entry may touch. The state is changed in bounded
+//! parts before its new life begins, the same way on whichever machine does it. Nothing is sent, and
+//! no mailing goes on by itself; what people may do then is the rule of `resume`.
+
+use super::{batches::MailingEdit, sweeps::find_batches};
+use crate::{
+    changes::Changes,
+    error::Error,
+    keys::{
+        MailingKey, NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProgressKey, ProposersKey,
+    },
+    limits::{ENTRY_BATCHES, PROPOSER_WINDOW, RESTORED_EPOCHS, RESTORED_MAILINGS},
+    model::{MailingNumber, Status},
+    records::{OpenLeases, Postmen, Progress, Proposers},
+    source::Source,
+};
+
+/// Holds an open mailing, and makes `unconfirmed` what is not final in some of its batches; whether
+/// there is more of that.
+pub(crate) fn close_mailing(
+    changes: &mut Changes<'_>,
+    number: MailingNumber,
+) -> Result<bool, Error> {
+    hold(changes, number)?;
+    let at = changes.at();
+    let mut edit = MailingEdit::open(changes, number)?;
+    let most = ENTRY_BATCHES as usize;
+    for batch in find_batches(changes, &mut edit, most, |counts| counts.open() > 0)? {
+        let Some(mut batch) = edit.batch(changes, batch)? else {
+            continue;
+        };
+        for index in 0..batch.columns.statuses.len() {
+            if !batch.columns.status(index).is_final() {
+                batch.set(index, Status::Unconfirmed, at);
+            }
+        }
+        edit.close(changes, batch)?;
+    }
+    let more = edit.progress.counts.open() > 0;
+    edit.save(changes)?;
+    Ok(more)
+}
+
+/// It looks at nobody any more: not by itself, and not to list who was not reached at its end, for
+/// the life before may have reached them.
+fn hold(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
+    let mut record = changes.need(&MailingKey(number), "an open mailing")?;
+    let progress: Progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    if let Some((_, bounds)) = &mut record.ended {
+        *bounds = progress.cursor;
+    } else if !record.is_over() {
+        (record.paused, record.held) = (true, true);
+    }
+    changes.put(&MailingKey(number), &record);
+    Ok(())
+}
+
+/// Closes everyone who could still speak for the life before, and passes over the numbers that it
+/// may have given since. Replies to clients stay: to a repeat of theirs they are still the answer.
+pub(crate) fn close_life(changes: &mut Changes<'_>) -> Result<(), Error> {
+    changes.put(&OpenLeasesKey, &OpenLeases::default());
+    changes.put(&PostmenKey, &Postmen::default());
+    let proposers: Proposers = changes.get_or_default(&ProposersKey)?;
+    for proposer in &proposers.proposers {
+        for slot in 0..PROPOSER_WINDOW as u32 {
+            let key = NodeReplyKey(proposer.node, slot);
+            if changes.get(&key)?.is_some() {
+                changes.remove(&key);
+            }
+        }
+    }
+    changes.put(&ProposersKey, &Proposers::default());
+    changes.update(&NumbersKey, |numbers| {
+        numbers.epoch = numbers.epoch.saturating_add(RESTORED_EPOCHS);
+        numbers.closed_epochs = numbers.epoch;
+        numbers.restored_at.push(numbers.mailings);
+        numbers.mailings = numbers.mailings.saturating_add(RESTORED_MAILINGS);
+    })
+}

@@ -1,0 +1,53 @@
+//! A restored backup begins a life of its own.
+//!
+//! What the life before did after the backup is not known, so nothing of it may go on by itself, and
+//! no number that it may have given is given again ([`crate::apply`] says how). This happens once, to
+//! a state that nobody uses yet; the caller drops it if it is not completed.
+
+use std::path::Path;
+
+use crate::{
+    apply::{close_life, close_mailing},
+    error::Error,
+    keys::RosterKey,
+    records::Roster,
+    snapshot::import_snapshot_at,
+    source::Source,
+    store::{Store, StoreOptions},
+};
+
+/// Bytes changed between two flushes: what is not flushed is held in memory.
+const FLUSH_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Builds a state directory from a snapshot, from an offset in its file, and has it begin a life of
+/// its own.
+pub fn restore_snapshot(
+    (path, from): (&Path, u64),
+    into_dir: &Path,
+    options: StoreOptions,
+    marker: &[u8],
+) -> Result<Store, Error> {
+    let mut store = import_snapshot_at(path, from, into_dir, options)?;
+    match begin_anew(&mut store, marker) {
+        Ok(()) => Ok(store),
+        Err(error) => {
+            store.leak();
+            Err(error)
+        }
+    }
+}
+
+/// Closes the life before and begins another, which stands at the position of a marker.
+pub fn begin_anew(store: &mut Store, marker: &[u8]) -> Result<(), Error> {
+    let before = store.marker().unwrap_or_default();
+    let roster: Roster = store.view().read().get_or_default(&RosterKey)?;
+    for mailing in roster.open {
+        while store.change(&before, |changes| close_mailing(changes, mailing))? {
+            if store.unflushed_bytes() >= FLUSH_BYTES {
+                store.flush()?;
+            }
+        }
+    }
+    store.change(marker, close_life)?;
+    store.flush()
+}

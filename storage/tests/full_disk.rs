@@ -1,0 +1,50 @@
+//! An export that finds no room fails by itself: entries are applied as if it were not there.
+
+use std::{fs::File, path::Path};
+
+use notty_storage::{
+    Action, Entry, Store, StoreOptions, Timestamp,
+    command::{CustomerRow, PutCustomers, PutMode},
+    model::{CustomerId, Phone},
+};
+
+/// A thousand customers with long names.
+fn customers(round: u64) -> Entry {
+    let row = |n: u64| CustomerRow {
+        id: CustomerId::parse(&format!("c-{round}-{n}")).expect("an id"),
+        name: "n".repeat(200),
+        phone: Phone::from_digits(79_160_000_000 + n),
+        tag: 0,
+        operator: 0,
+        zone: None,
+    };
+    let word = || vec![(String::new(), String::new())];
+    let rows = (0..1_000).map(row).collect();
+    let (tags, operators, zones) = (word(), word(), Vec::new());
+    let put = PutCustomers { mode: PutMode::Create, tags, operators, zones, rows };
+    let commands = vec![Action::PutCustomers(put).into()];
+    Entry { at: Timestamp::from_millis(1), commands }
+}
+
+#[test]
+fn an_export_without_room_is_told_and_applying_goes_on() {
+    let full = Path::new("/dev/full");
+    let Ok(file) = File::options().write(true).open(full) else {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut store = Store::open(dir.path(), StoreOptions::default()).expect("a new state opens");
+    let mut export = store.begin_export_into(file, full).expect("it begins");
+    for round in 0..4u64 {
+        let applied = store.apply(&customers(round), &round.to_be_bytes());
+        assert!(applied.expect("the state applies")[0].is_ok());
+    }
+    let told = export.copy_some().expect_err("there is no room");
+    assert!(told.to_string().contains("/dev/full"), "{told}");
+    store.abandon_export();
+    let path = dir.path().join("snapshot");
+    let mut export = store.begin_export(&path).expect("another begins");
+    while export.copy_some().expect("there is room") {}
+    store.end_export(export).expect("it ends");
+}
