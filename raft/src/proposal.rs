@@ -4,7 +4,7 @@
 //! while the entries before it were being written: that is the group commit. An entry has a
 //! budget; what does not fit waits for the next one.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use notty_storage::{Command, Cost, Entry, Outcome, Reply, limits};
 use openraft::{error::ClientWriteError, raft::ClientWriteResponse};
@@ -17,11 +17,13 @@ use tokio::{
 use crate::{
     clocks::Stamp,
     error::ProposeError,
-    types::{NodeId, Peer, Raft, TypeConfig},
+    types::{NodeId, Peer, Raft, TypeConfig, Vote},
 };
 
 /// Entries on their way at once: while one is applied, the next is written.
 const ENTRIES_IN_FLIGHT: usize = 2;
+/// How long an entry may still come to be applied once this node leads no more.
+const GRACE: Duration = Duration::from_secs(1);
 /// Commands that may wait for an entry before more are turned away.
 pub(crate) const WAITING_COMMANDS: usize = 8_192;
 
@@ -63,15 +65,15 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             continue;
         }
         let (commands, answers) = fill(&mut waiting);
-        if !leads(&raft) {
+        let Some(leads) = leads(&raft) else {
             // Never proposed: what openraft turns away is then what it had taken before.
             tell_all(answers, &ProposeError::NoLeader);
             continue;
-        }
+        };
         let entry = Arc::new(Entry { at: stamp.now().await, commands });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
-                in_flight.spawn(answer(receiver, answers));
+                in_flight.spawn(answer(receiver, answers, leadership_ends(raft.clone(), leads)));
             }
             Err(_) => tell_all(answers, &ProposeError::Stopped),
         }
@@ -79,10 +81,20 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
     while in_flight.join_next().await.is_some() {}
 }
 
-fn leads(raft: &Raft) -> bool {
+/// The vote that this node leads by, if it does.
+fn leads(raft: &Raft) -> Option<Vote> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow();
-    metrics.current_leader == Some(metrics.id)
+    (metrics.current_leader == Some(metrics.id)).then_some(metrics.vote)
+}
+
+/// Returns once this node has led by another vote, or not at all, for a while.
+async fn leadership_ends(raft: Raft, leads: Vote) {
+    let mut metrics = raft.metrics();
+    let ends = metrics.wait_for(|now| now.current_leader != Some(now.id) || now.vote != leads);
+    // An error: raft has ended, and answers all by that.
+    let _ = ends.await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// Takes as many commands as one entry may hold, at least one.
@@ -108,10 +120,20 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
 type Receiver =
     oneshot::Receiver<Result<ClientWriteResponse<TypeConfig>, ClientWriteError<NodeId, Peer>>>;
 
-/// Waits for an entry and tells each of its commands what came of it.
-async fn answer(receiver: Receiver, answers: Vec<oneshot::Sender<Answer>>) {
-    match receiver.await {
-        Ok(Ok(response)) => {
+/// Waits for an entry and tells each of its commands what came of it. An entry that a snapshot has
+/// swept away is never answered by openraft: it must not hold its place for ever.
+async fn answer(
+    receiver: Receiver,
+    answers: Vec<oneshot::Sender<Answer>>,
+    leadership_ends: impl Future<Output = ()>,
+) {
+    let answered = tokio::select! {
+        biased;
+        answered = receiver => answered.ok().and_then(Result::ok),
+        () = leadership_ends => None,
+    };
+    match answered {
+        Some(response) => {
             let index = response.log_id.index;
             for (answer, outcome) in answers.into_iter().zip(response.data) {
                 // Whoever asked may have gone away; the command was executed all the same.
@@ -119,7 +141,7 @@ async fn answer(receiver: Receiver, answers: Vec<oneshot::Sender<Answer>>) {
             }
         }
         // Turned away at once, or cut off the log by another leader: another node may hold it still.
-        Ok(Err(_)) | Err(_) => tell_all(answers, &ProposeError::Unknown),
+        None => tell_all(answers, &ProposeError::Unknown),
     }
 }
 

@@ -122,15 +122,14 @@ fn one(seed: u64, trace: Option<PathBuf>, echo: bool) -> anyhow::Result<bool> {
     Ok(report.violation.is_none())
 }
 
-/// The service's own log, where RUST_LOG asks for it.
+/// The service's own log, where RUST_LOG asks for it. It must not change the history: an
+/// `EnvFilter` would, because it makes hash tables, which take from the thread's random numbers.
 fn log_if_asked() {
-    if std::env::var_os("RUST_LOG").is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .without_time()
-            .try_init();
+    use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+    let asked = std::env::var("RUST_LOG").ok();
+    if let Some(targets) = asked.and_then(|asked| asked.parse::<Targets>().ok()) {
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+        tracing_subscriber::registry().with(targets).with(lines.with_ansi(false)).init();
     }
 }
 

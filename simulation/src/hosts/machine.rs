@@ -100,7 +100,9 @@ impl Machine {
 
     /// The process ends here and now; what it would still do has no effect.
     pub fn die(&self, why: &str, power: bool) {
-        self.death.lock().get_or_insert(Death { why: why.to_owned(), power });
+        // Where it lies on this computer is another each time.
+        let why = why.replace(&*self.dir.path().to_string_lossy(), "");
+        self.death.lock().get_or_insert(Death { why, power });
     }
 
     /// Whether the process has ended.

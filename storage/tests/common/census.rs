@@ -6,9 +6,10 @@ use notty_storage::{
     Error, Reader, Source,
     keys::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
+        RosterKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{MailingNumber, Status, Timestamp},
+    model::{Counts, MailingNumber, Status, Timestamp},
     records::{Head, Heads, MailingRecord, Numbers, Progress},
 };
 
@@ -91,6 +92,17 @@ pub(crate) fn take(reader: &Reader<'_>) -> Result<Census, Error> {
         deleted: deleted(reader, numbers.customers)?,
         customers: numbers.customers,
     })
+}
+
+/// The counts of all mailings that the state holds.
+pub(crate) fn counts(reader: &Reader<'_>) -> Result<Vec<(MailingNumber, Counts)>, Error> {
+    let roster = reader.get_or_default(&RosterKey)?;
+    let numbers = roster.open.iter().chain(&roster.settled).chain(&roster.folded).copied();
+    let counts = |number| {
+        let progress: Progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
+        Ok((number, progress.counts))
+    };
+    numbers.map(counts).collect()
 }
 
 fn deleted(reader: &Reader<'_>, customers: u32) -> Result<BTreeSet<u32>, Error> {
