@@ -54,14 +54,15 @@ impl Stamp {
     pub(crate) async fn now(&self) -> Timestamp {
         let mut verdicts = self.verdict.subscribe();
         let first = tokio::time::timeout(FIRST, verdicts.wait_for(Option::is_some)).await;
-        let verdict = match first {
-            Ok(Ok(verdict)) => *verdict,
-            _ => None,
-        };
-        match verdict {
-            Some(verdict) if verdict.agrees && !self.has_jumped(&verdict) => self.clock.wall(),
-            _ => Timestamp::default(),
-        }
+        // Released before it is asked once more.
+        drop(first);
+        self.trusted().unwrap_or_default()
+    }
+
+    /// The wall clock of this leader, while it agrees with most voters' and has not jumped since.
+    pub(crate) fn trusted(&self) -> Option<Timestamp> {
+        let verdict = (*self.verdict.borrow())?;
+        (verdict.agrees && !self.has_jumped(&verdict)).then(|| self.clock.wall())
     }
 
     /// Whether the wall clock went another way than the clock that cannot be set.

@@ -256,7 +256,7 @@ impl Front {
             Request::ReadIndex => match node {
                 Some(node) => {
                     let read = node.read_index_here().await;
-                    Response::ReadIndex(read.map(|index| (index, self.clock.wall())))
+                    Response::ReadIndex(read.map(|index| (index, node.trusted_wall())))
                 }
                 None => not_yet(),
             },

@@ -164,6 +164,7 @@ pub struct Node {
     /// Since when this node waits to be taken out.
     pub(crate) retired: Mutex<Option<Instant>>,
     clock: Arc<dyn Clock>,
+    stamp: Stamp,
     shared: Arc<Shared>,
     log: LogStore,
     proposals: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -237,7 +238,7 @@ impl Node {
                 shared.clone(),
                 options.log.compact_bytes,
             )),
-            tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp)),
+            tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp.clone())),
         ];
         let node = Arc::new(Self {
             raft,
@@ -249,6 +250,7 @@ impl Node {
             at_work: watch::Sender::new(false),
             retired: Mutex::default(),
             clock: options.clock,
+            stamp,
             shared,
             log,
             proposals: Mutex::new(Some(proposals)),
@@ -424,12 +426,12 @@ impl Node {
         self.read_point().await.map(drop)
     }
 
-    /// The same; the leader's wall clock when it was asked.
-    pub async fn read_point(&self) -> Result<Timestamp, ProposeError> {
+    /// The same; the leader's wall clock when it was asked, unless that differs from most voters'.
+    pub async fn read_point(&self) -> Result<Option<Timestamp>, ProposeError> {
         let Some(leader) = self.leader_elsewhere() else {
             let index = self.read_index_here().await?;
             let reached = self.wait_applied(index, PASS_ON).await;
-            return if reached { Ok(self.clock.wall()) } else { Err(ProposeError::NoLeader) };
+            return if reached { Ok(self.trusted_wall()) } else { Err(ProposeError::NoLeader) };
         };
         match self.call_leader(&leader, &Request::ReadIndex, READ_INDEX).await {
             Ok(Response::ReadIndex(Ok((index, wall)))) => {
@@ -441,6 +443,12 @@ impl Node {
             Ok(Response::ReadIndex(Err(error))) => Err(error),
             _ => Err(ProposeError::NoLeader),
         }
+    }
+
+    /// The wall clock, as long as this node leads and most voters' clocks agree with it: by no
+    /// other may anything be started, ended or sent.
+    pub fn trusted_wall(&self) -> Option<Timestamp> {
+        self.stamp.trusted()
     }
 
     /// As the leader: the position that reflects all that was acknowledged so far.

@@ -27,6 +27,9 @@ use crate::{
 /// How long a grant may take to arrive here, once the leader made it.
 const APPLIED: Duration = Duration::from_secs(5);
 
+/// Why a postman is not told how things stand.
+const CLOCK_OFF: &str = "the leader's clock is not known to be right: nothing is sent meanwhile";
+
 /// What a leader's post office answers another node's desk.
 type Asked = Result<Option<Granted>, ProposeError>;
 
@@ -242,8 +245,10 @@ impl Desk for NodeDesk {
 
     fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
         Box::pin(async move {
-            let leader_clock = self.node.read_point().await.map_err(desk_error)?;
-            self.look_at(&held, leader_clock)
+            match self.node.read_point().await.map_err(desk_error)? {
+                Some(leader_clock) => self.look_at(&held, leader_clock),
+                None => Err(DeskError::Unavailable(CLOCK_OFF.to_owned())),
+            }
         })
     }
 

@@ -16,7 +16,7 @@ use std::{
 
 use notty_raft::{Clock, Node, ProposeError};
 use notty_storage::{
-    Action, Rejection, Reply, Timestamp,
+    Action, Reader, Rejection, Reply, Timestamp,
     command::Grant,
     limits,
     model::{LeaseId, MailingNumber, Run},
@@ -149,8 +149,7 @@ impl PostOffice {
 
     /// Looks once and proposes what is due; how long nothing will be due by itself.
     pub async fn step(&self) -> Duration {
-        let now = self.clock.wall();
-        let agenda = match self.look(now) {
+        let agenda = match self.look() {
             Ok(agenda) => agenda,
             Err(error) => {
                 tracing::error!(%error, "the post office could not read the state");
@@ -173,9 +172,10 @@ impl PostOffice {
         if acted { Duration::ZERO } else { wait }
     }
 
-    fn look(&self, now: Timestamp) -> Result<Agenda, notty_storage::Error> {
+    fn look(&self) -> Result<Agenda, notty_storage::Error> {
         let view = self.node.view();
         let reader = view.read();
+        let now = self.now(&reader)?;
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let ahead = desk.pace.ahead(self.options.lease_size, now);
@@ -193,6 +193,15 @@ impl PostOffice {
             }
         }
         Ok(agenda)
+    }
+
+    /// This leader's clock; where that cannot be trusted, the time that the state stands at: what
+    /// time drives then waits.
+    fn now(&self, reader: &Reader<'_>) -> Result<Timestamp, notty_storage::Error> {
+        match self.node.trusted_wall() {
+            Some(now) => Ok(now),
+            None => query::work::stands_at(reader),
+        }
     }
 
     /// Proposes one action, and says whether it was executed; that it no longer fits the state is
@@ -301,10 +310,16 @@ impl PostOffice {
         index: u64,
     ) -> Granted {
         let ttl_ms = self.options.lease_ttl_ms;
-        Granted { lease, mailing, runs, index, ttl_ms, at: self.clock.wall() }
+        // Where the clock cannot be trusted, the postman will not send by these terms: it looks first.
+        let at = self.node.trusted_wall().unwrap_or_default();
+        Granted { lease, mailing, runs, index, ttl_ms, at }
     }
 
+    /// What may be sent now; nothing, while nobody can say what time it is.
     fn candidates(&self, ask: &Ask) -> Vec<grants::Candidate> {
+        let Some(now) = self.node.trusted_wall() else {
+            return Vec::new();
+        };
         let view = self.node.view();
         let reader = view.read();
         let mut desk = self.desk.lock();
@@ -317,7 +332,6 @@ impl PostOffice {
             }
         };
         let Desk { zones, served, barren, .. } = &mut *desk;
-        let now = self.clock.wall();
         let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
         let open: BTreeSet<_> = open.iter().map(|mailing| mailing.number).collect();
         served.retain(|number, _| open.contains(number));

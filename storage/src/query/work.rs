@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    keys::{HeadsKey, MailingKey, NumbersKey, ProgressKey, RosterKey, UnsweptKey},
+    keys::{HeadsKey, MailingKey, MetaKey, NumbersKey, ProgressKey, RosterKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
     records::{Head, Heads, MailingRecord, Numbers, Progress, Roster, WordKind},
     source::Source,
@@ -17,6 +17,11 @@ pub struct OpenMailing {
     pub record: MailingRecord,
     /// How far it has come.
     pub progress: Progress,
+}
+
+/// The time of the entry that was applied last.
+pub fn stands_at<S: Source>(source: &S) -> Result<Timestamp, Error> {
+    Ok(source.get_or_default(&MetaKey)?.at)
 }
 
 /// All mailings that are not settled.
