@@ -12,8 +12,9 @@ pub const BOUND_MS: u64 = 120_000;
 
 /// A machine that has it all, or what is not yet reached.
 pub fn look(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {
+    let members = members(machines)?;
     let (mut leaders, mut stands) = (BTreeSet::new(), BTreeSet::new());
-    for machine in machines {
+    for machine in &members {
         let node = machine.node().ok_or_else(|| format!("node {} does not run", machine.number))?;
         let status = node.status();
         let leader = status.leader.ok_or_else(|| format!("{} knows no leader", machine.name))?;
@@ -29,9 +30,26 @@ pub fn look(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {
     if stands.len() != 1 {
         return Err(format!("the states differ: {stands:x?}"));
     }
-    let machine = machines.first().ok_or("there is no node")?;
+    let machine = members.first().ok_or("there is no node")?;
     is_final(machine)?;
     Ok(machine.clone())
+}
+
+/// Machines of the cluster's members, as the leader knows them; all of them vote.
+fn members(machines: &[Arc<Machine>]) -> Result<Vec<Arc<Machine>>, String> {
+    let leads = |machine: &&Arc<Machine>| machine.node().is_some_and(|node| node.leads_now());
+    let leader = machines.iter().find(leads).and_then(|machine| machine.node());
+    let status = leader.ok_or("nobody leads")?.status();
+    let mut found = Vec::new();
+    for member in status.members {
+        let name = &member.peer.name;
+        if !member.voter {
+            return Err(format!("{name} does not vote"));
+        }
+        let machine = machines.iter().find(|machine| machine.name == *name);
+        found.push(machine.ok_or_else(|| format!("{name} is nobody"))?.clone());
+    }
+    Ok(found)
 }
 
 fn is_final(machine: &Machine) -> Result<(), String> {

@@ -28,6 +28,11 @@ pub enum Event<'a> {
         /// Which machine.
         machine: usize,
     },
+    /// A machine has an old copy of its disk.
+    OldDisk {
+        /// Which machine.
+        machine: usize,
+    },
     /// A fault struck, or ended.
     Fault {
         /// What is counted; empty where it ends.
@@ -169,6 +174,9 @@ impl fmt::Display for Event<'_> {
                 )
             }
             Event::Wiped { machine } => write!(f, "node {machine} has an empty disk"),
+            Event::OldDisk { machine } => {
+                write!(f, "node {machine} has an old copy of its disk")
+            }
             Event::Fault { what, .. } => write!(f, "fault: {what}"),
             Event::DiskFailed { machine, fault } => {
                 write!(f, "node {machine}'s disk fails: {fault:?}")

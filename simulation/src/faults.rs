@@ -136,16 +136,45 @@ pub enum Fault {
         /// How long.
         ms: u64,
     },
-    /// A node comes back with an empty disk.
+    /// A node comes back with an empty disk; the operator takes it out and in again.
     Wipe {
         /// Which.
         target: Target,
+    },
+    /// A copy of a disk is made, for later.
+    CopyDisk {
+        /// Whose.
+        target: Target,
+    },
+    /// A node comes back with the copy of its disk that was made before.
+    OldDisk {
+        /// Which.
+        target: Target,
+    },
+    /// A spare node is started and taken in.
+    Join {
+        /// Which.
+        node: usize,
+    },
+    /// A node is taken out.
+    Leave {
+        /// Which.
+        node: usize,
+    },
+    /// Clients are cut off from a node, in one direction or in both.
+    CutClients {
+        /// From which.
+        target: Target,
+        /// Whether only answers are lost.
+        answers: bool,
+        /// How long.
+        ms: u64,
     },
 }
 
 impl Fault {
     /// Kinds that are drawn.
-    pub const KINDS: usize = 17;
+    pub const KINDS: usize = 18;
 
     /// What is counted.
     pub fn kind(&self) -> &'static str {
@@ -170,6 +199,11 @@ impl Fault {
             Fault::Suspect { .. } => "suspect state",
             Fault::Gateway { .. } => "bad gateway",
             Fault::Wipe { .. } => "wiped disk",
+            Fault::CopyDisk { .. } => "copied disk",
+            Fault::OldDisk { .. } => "old copy of a disk",
+            Fault::Join { .. } => "node taken in",
+            Fault::Leave { .. } => "node taken out",
+            Fault::CutClients { .. } => "clients cut off",
         }
     }
 
@@ -185,7 +219,9 @@ impl Fault {
     }
 
     fn of_kind(kind: usize, rng: &mut StdRng, plan: &Plan) -> Self {
-        let node = rng.random_range(0..plan.nodes);
+        // What strikes a process or a postman may strike any machine.
+        let any = [0, 1, 3, 5, 10, 11].contains(&kind);
+        let node = rng.random_range(0..if any { plan.machines() } else { plan.nodes });
         let target = if rng.random_ratio(1, 3) { Target::Leader } else { Target::Node(node) };
         let other = rng.random_range(0..plan.nodes);
         let ms = rng.random_range(500..8_000);
@@ -213,6 +249,7 @@ impl Fault {
             14 => Fault::Transfer,
             15 if rng.random_ratio(1, 4) => Fault::Suspect { target },
             15 => Fault::Snapshot { target },
+            16 => Fault::CutClients { target, answers: rng.random_ratio(2, 3), ms },
             _ => Fault::Gateway { mix: bad_day(rng, plan), ms },
         }
     }

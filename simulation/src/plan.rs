@@ -23,6 +23,12 @@ pub struct Plan {
     pub seed: u64,
     /// Nodes: 3 or 5.
     pub nodes: usize,
+    /// Nodes that may be taken in later: none or one.
+    pub spares: usize,
+    /// Postmen by themselves.
+    pub postmen: usize,
+    /// Whether those have one name, as if one was copied: the newest works.
+    pub one_postman: bool,
     /// Clients.
     pub clients: usize,
     /// The true time when it begins.
@@ -31,7 +37,7 @@ pub struct Plan {
     pub sled: bool,
     /// Whether the gateway drops repeated ids, and the service knows.
     pub idempotent: bool,
-    /// Whether all postmen have one name: the newest works.
+    /// Whether the postmen of all nodes have one name: the newest works.
     pub one_name: bool,
     /// Requests in flight from one postman.
     pub concurrency: usize,
@@ -103,14 +109,49 @@ impl Plan {
         draw::plan(seed)
     }
 
-    /// How a node is configured.
-    pub fn config(&self, node: usize, data_dir: std::path::PathBuf) -> Config {
+    /// How far a machine's wall clock is off when nothing strikes it.
+    pub fn skew_ms(&self, machine: usize) -> i64 {
+        self.skews_ms.get(machine).copied().unwrap_or_default()
+    }
+
+    /// Machines: nodes, spare ones, then postmen.
+    pub fn machines(&self) -> usize {
+        self.nodes + self.spares + self.postmen
+    }
+
+    /// Whether a machine runs a postman by itself.
+    pub fn is_postman(&self, machine: usize) -> bool {
+        machine >= self.nodes + self.spares
+    }
+
+    /// What a machine is called in the network; a node, in its cluster too.
+    pub fn host(&self, machine: usize) -> String {
+        match machine.checked_sub(self.nodes + self.spares) {
+            Some(postman) => format!("postman-{postman}"),
+            None => format!("notty-{machine}"),
+        }
+    }
+
+    /// What a machine's postman is called.
+    pub fn postman(&self, machine: usize) -> String {
+        match (self.is_postman(machine), self.one_name, self.one_postman) {
+            (true, _, true) => "the-lone-postman".to_owned(),
+            (false, true, _) => "the-postman".to_owned(),
+            _ => self.host(machine),
+        }
+    }
+
+    /// How a machine's process is configured.
+    pub fn config(&self, machine: usize, data_dir: std::path::PathBuf) -> Config {
         let peer = |n: usize| PeerConfig {
-            name: format!("notty-{n}"),
-            peer: format!("notty-{n}:7080"),
-            api: format!("http://notty-{n}:8080"),
+            name: self.host(n),
+            peer: format!("{}:7080", self.host(n)),
+            api: format!("http://{}:8080", self.host(n)),
         };
-        let name = if self.one_name { "the-postman".to_owned() } else { String::new() };
+        let founders = (0..self.nodes).map(peer);
+        let spare = machine >= self.nodes && !self.is_postman(machine);
+        let peers = founders.clone().map(|founder| founder.peer).collect();
+        let nodes = founders.chain(spare.then(|| peer(machine))).collect();
         Config {
             node: NodeConfig { data_dir, ..NodeConfig::default() },
             api: ApiConfig {
@@ -129,15 +170,19 @@ impl Plan {
                 idempotent: self.idempotent,
                 ..GatewayConfig::default()
             },
-            postman: PostmanConfig { name, ..PostmanConfig::default() },
+            postman: PostmanConfig {
+                name: self.postman(machine),
+                peers,
+                ..PostmanConfig::default()
+            },
             lease: LeaseConfig { size: self.lease_size, ttl_ms: self.lease_ttl_ms },
             retry: RetryConfig { initial_ms: self.retry_ms.0, max_ms: self.retry_ms.1 },
             cluster: Some(ClusterConfig {
                 listen: "0.0.0.0:7080".into(),
                 secret: "a secret of the simulation".into(),
-                name: format!("notty-{node}"),
+                name: self.host(machine),
                 expect: self.nodes as u32,
-                nodes: (0..self.nodes).map(peer).collect(),
+                nodes,
                 ..ClusterConfig::default()
             }),
             ..Config::default()

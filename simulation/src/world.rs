@@ -2,7 +2,11 @@
 
 mod strike;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -11,10 +15,11 @@ use crate::{
     convergence,
     event::{Event, Final},
     faults::Fault,
-    hosts::{Machine, client::Client, gateway::SimGateway, node},
+    hosts::{Machine, client::Client, gateway::SimGateway, node, operator::Operator, postman},
     plan::{GatewayMix, Plan},
     stage::Stage,
 };
+use strike::DiskCopy;
 
 /// How much time passes at once.
 const TICK: Duration = Duration::from_millis(1);
@@ -29,6 +34,7 @@ enum Deed {
     Strike(Fault),
     Start(usize),
     Repair { from: usize, to: usize },
+    LetClients(usize),
     Release { one: usize, other: usize },
     Calm,
     Right(usize),
@@ -45,7 +51,11 @@ pub struct World {
     rng: StdRng,
     agenda: BTreeMap<(u64, u64), Deed>,
     deeds: u64,
-    wiped: Vec<bool>,
+    operator: Operator,
+    /// Copies of disks that were made, by machine.
+    copies: BTreeMap<usize, DiskCopy>,
+    /// Machines that are not started: spare ones, and those that were taken out for good.
+    idle: BTreeSet<usize>,
     /// How long each that is down is to stay so, in milliseconds.
     away_ms: BTreeMap<usize, u64>,
     quiet: bool,
@@ -65,7 +75,7 @@ impl World {
             .tcp_capacity(4_096)
             .enable_random_order()
             .build();
-        let machines = (0..plan.nodes).map(|n| Machine::new(n, stage.clone()));
+        let machines = (0..plan.machines()).map(|n| Machine::new(n, stage.clone()));
         let mut world = Self {
             sim,
             machines: machines.collect::<std::io::Result<_>>()?,
@@ -74,7 +84,9 @@ impl World {
             rng: StdRng::seed_from_u64(plan.seed ^ 0x776f_726c),
             agenda: BTreeMap::new(),
             deeds: 0,
-            wiped: vec![false; plan.nodes],
+            operator: Operator::new(stage.clone()),
+            copies: BTreeMap::new(),
+            idle: (plan.nodes..plan.nodes + plan.spares).collect(),
             away_ms: BTreeMap::new(),
             quiet: false,
             stage,
@@ -86,11 +98,20 @@ impl World {
     fn settle_in(&mut self) {
         let plan = self.stage.plan.clone();
         for machine in &self.machines {
-            machine.clock.skew(plan.skews_ms[machine.number]);
+            machine.clock.skew(plan.skew_ms(machine.number));
             let (machine, config) =
                 (machine.clone(), plan.config(machine.number, machine.data_dir()));
-            self.sim.host(machine.name.clone(), move || node::run(machine.clone(), config.clone()));
+            let name = machine.name.clone();
+            match plan.is_postman(machine.number) {
+                true => self.sim.host(name, move || postman::run(machine.clone(), config.clone())),
+                false => self.sim.host(name, move || node::run(machine.clone(), config.clone())),
+            }
         }
+        for spare in &self.idle {
+            self.sim.crash(self.machines[*spare].name.as_str());
+        }
+        let operator = self.operator.clone();
+        self.sim.host("operator", move || operator.clone().run());
         let gateway = self.gateway.clone();
         self.sim.host("gateway", move || gateway.clone().run());
         for number in 0..plan.clients {
@@ -147,13 +168,18 @@ impl World {
                 let (from, to) = (self.name(from), self.name(to));
                 self.sim.repair_oneway(from.as_str(), to.as_str());
             }
+            Deed::LetClients(number) => {
+                for client in self.clients() {
+                    self.sim.repair(self.name(number).as_str(), client.as_str());
+                }
+            }
             Deed::Release { one, other } => {
                 let (one, other) = (self.name(one), self.name(other));
                 self.sim.release(one.as_str(), other.as_str());
             }
             Deed::Calm => self.set_latency(self.stage.plan.latency_ms.1),
             Deed::Right(number) => {
-                self.machines[number].clock.skew(self.stage.plan.skews_ms[number]);
+                self.machines[number].clock.skew(self.stage.plan.skew_ms(number));
             }
             Deed::Behave(mix) => self.gateway.behave(mix),
         }
@@ -170,6 +196,10 @@ impl World {
             self.stage.tell(&Event::Died { machine: number, why, power });
             machine.runs_no_more();
             self.take_down(&machine, power);
+            if death.why == node::REMOVED {
+                self.idle.insert(number);
+                continue;
+            }
             let away =
                 self.away_ms.remove(&number).unwrap_or_else(|| self.rng.random_range(AWAY_MS));
             self.after(away, Deed::Start(number));
@@ -180,7 +210,10 @@ impl World {
     fn take_down(&mut self, machine: &Machine, power: bool) {
         // What sled has not flushed goes with the process: its files as they are now count, not as
         // they are when it was closed.
-        let kept = self.stage.plan.sled.then(|| strike::keep_state(machine)).transpose();
+        let kept = match self.stage.plan.sled {
+            true => strike::keep_state(machine),
+            false => Ok(None),
+        };
         self.sim.crash(machine.name.as_str());
         match kept {
             Ok(Some(kept)) => strike::put_state_back(machine, &kept),
@@ -235,11 +268,9 @@ impl World {
     }
 
     fn has_come_to_rest(&mut self, since_quiet_ms: u64) -> bool {
-        let nodes: Vec<_> =
-            self.machines.iter().filter(|m| !self.wiped[m.number]).cloned().collect();
-        let clients = *self.clients_done.lock() == self.stage.plan.clients;
-        match convergence::look(&nodes) {
-            Ok(machine) if clients => {
+        let done = *self.clients_done.lock() == self.stage.plan.clients && self.operator.is_done();
+        match convergence::look(&self.machines) {
+            Ok(machine) if done => {
                 let view = machine.node().map(|node| node.view());
                 if let Some(view) = view {
                     self.stage.remark("everything has come to rest");
@@ -247,11 +278,11 @@ impl World {
                 }
                 return true;
             }
-            Ok(_) => {}
-            Err(why) if since_quiet_ms > convergence::BOUND_MS => {
+            result if since_quiet_ms > convergence::BOUND_MS => {
+                let why = result.err().unwrap_or("clients or operator are not done".to_owned());
                 self.stage.violate("convergence", why);
             }
-            Err(_) => {}
+            _ => {}
         }
         false
     }
@@ -263,10 +294,14 @@ impl World {
         }
     }
 
-    /// Hosts that are no machines of nodes.
+    fn clients(&self) -> Vec<String> {
+        (0..self.stage.plan.clients).map(|number| format!("client-{number}")).collect()
+    }
+
+    /// Hosts that are no machines.
     fn others(&self) -> Vec<String> {
-        let clients = (0..self.stage.plan.clients).map(|number| format!("client-{number}"));
-        ["gateway".to_owned()].into_iter().chain(clients).collect()
+        let clients = self.clients();
+        ["gateway".to_owned(), "operator".to_owned()].into_iter().chain(clients).collect()
     }
 
     fn set_latency(&mut self, most_ms: u64) {

@@ -74,6 +74,11 @@ impl MemoryStates {
         Self { states: Arc::new(Mutex::new(copies.collect())) }
     }
 
+    /// Puts a copy in place of everything.
+    pub fn put_back(&self, copy: &Self) {
+        *self.states.lock() = std::mem::take(&mut copy.states.lock());
+    }
+
     /// All of them are gone.
     pub fn wipe(&self) {
         self.states.lock().clear();

@@ -31,7 +31,7 @@ pub struct Death {
     pub power: bool,
 }
 
-/// A machine that runs a node.
+/// A machine that runs a node, or a postman by itself.
 pub struct Machine {
     /// Which.
     pub number: usize,
@@ -69,7 +69,7 @@ impl Machine {
         let dir = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }?;
         Ok(Arc::new(Self {
             number,
-            name: format!("notty-{number}"),
+            name: stage.plan.host(number),
             clock: NodeClock::new(number, stage.plan.base_ms),
             stage,
             disk,
@@ -145,12 +145,21 @@ impl Machine {
     }
 
     /// A node runs here now.
-    pub fn runs(&self, node: &Arc<Node>, orders: mpsc::UnboundedSender<Order>) {
+    pub fn runs(&self, node: &Arc<Node>) {
         *self.node.lock() = Arc::downgrade(node);
+    }
+
+    /// A process works here now that takes orders.
+    pub fn obeys(&self, orders: mpsc::UnboundedSender<Order>) {
         *self.orders.lock() = Some(orders);
     }
 
-    /// No node runs here now.
+    /// Whether a process works here: a node, or a postman by itself.
+    pub fn is_up(&self) -> bool {
+        self.orders.lock().is_some()
+    }
+
+    /// Nothing runs here now.
     pub fn runs_no_more(&self) {
         *self.node.lock() = Weak::new();
         *self.orders.lock() = None;

@@ -10,6 +10,9 @@ use tokio::sync::{mpsc, watch};
 use super::Machine;
 use crate::{event::Event, net::SimNet};
 
+/// Why a node ended that was taken out of its cluster.
+pub const REMOVED: &str = "it was removed from its cluster";
+
 /// What a process may be made to do by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -48,7 +51,7 @@ impl Onlooker for Watcher {
     }
 }
 
-fn surroundings(machine: &Arc<Machine>) -> Surroundings {
+pub(super) fn surroundings(machine: &Arc<Machine>) -> Surroundings {
     let net = Arc::new(SimNet::new(machine.clone()));
     let dying = machine.clone();
     Surroundings {
@@ -74,19 +77,26 @@ pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
         }
     };
     let (orders, mut inbox) = mpsc::unbounded_channel();
-    machine.runs(server.node(), orders);
+    machine.runs(server.node());
+    machine.obeys(orders);
     machine.stage.tell(&Event::Started { machine: machine.number });
     tokio::spawn(follow(machine.clone(), server.node().leadership()));
-    while let Some(order) = inbox.recv().await {
-        if order == Order::Stop {
-            let stopped = server.stop().await;
-            let why =
-                stopped.map_or_else(|e| format!("it stops badly: {e:#}"), |()| "it stops".into());
-            machine.die(&why, false);
-            return std::future::pending().await;
+    let node = server.node().clone();
+    let end = loop {
+        tokio::select! {
+            () = node.removed() => break REMOVED,
+            Some(order) = inbox.recv() => match order {
+                Order::Stop => break "it stops",
+                order => drop(tokio::spawn(obey(machine.clone(), node.clone(), order))),
+            },
         }
-        tokio::spawn(obey(machine.clone(), server.node().clone(), order));
-    }
+    };
+    drop(node);
+    let why = match server.stop().await {
+        Ok(()) => end.to_owned(),
+        Err(error) => format!("{end} badly: {error:#}"),
+    };
+    machine.die(&why, false);
     std::future::pending().await
 }
 

@@ -47,7 +47,9 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
             idempotent: plan.idempotent,
             takers: BTreeMap::new(),
         }),
-        Box::new(no_send_without_lease::NoSendWithoutLease { one_name: plan.one_name }),
+        Box::new(no_send_without_lease::NoSendWithoutLease {
+            postmen: (0..plan.machines()).map(|machine| plan.postman(machine)).collect(),
+        }),
         Box::new(no_send_outside_window::NoSendOutsideWindow::new(plan)),
         Box::new(no_send_after_the_end_of_its_reason::NoSendAfterTheEndOfItsReason),
         Box::new(gateway_and_state_agree::GatewayAndStateAgree { idempotent: plan.idempotent }),

@@ -8,7 +8,8 @@ use crate::event::Event;
 
 /// See above.
 pub(super) struct NoSendWithoutLease {
-    pub(super) one_name: bool,
+    /// What each machine's postman is called.
+    pub(super) postmen: Vec<String>,
 }
 
 impl Invariant for NoSendWithoutLease {
@@ -27,7 +28,7 @@ impl Invariant for NoSendWithoutLease {
         })?;
         let epoch = message.grants.last().map(|grant| grant.lease.epoch).unwrap_or_default();
         let holder = facts.postmen.get(&epoch).map_or("nobody", String::as_str);
-        ensure(self.one_name || holder == format!("notty-{machine}"), || {
+        ensure(holder == self.postmen[*machine], || {
             format!("message {id} was begun by node {machine}, but is leased to {holder}")
         })
     }

@@ -20,7 +20,9 @@ impl Invariant for NodesStart {
 
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, _now: Duration) -> Judgement {
         match event {
-            Event::DiskFailed { machine, .. } | Event::Wiped { machine } => {
+            Event::DiskFailed { machine, .. }
+            | Event::Wiped { machine }
+            | Event::OldDisk { machine } => {
                 self.excused.insert(*machine);
                 Ok(())
             }

@@ -20,7 +20,7 @@ impl Invariant for NothingGoesBack {
 
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, _now: Duration) -> Judgement {
         match event {
-            Event::Wiped { machine } => {
+            Event::Wiped { machine } | Event::OldDisk { machine } => {
                 self.terms.remove(machine);
                 self.served.remove(machine);
                 Ok(())

@@ -23,6 +23,9 @@ pub(super) fn plan(seed: u64) -> Plan {
     let mut plan = Plan {
         seed,
         nodes,
+        spares: 0,
+        postmen: 0,
+        one_postman: false,
         clients: rng.random_range(1..=3),
         base_ms: BASE_MS,
         sled: rng.random_ratio(1, 16),
@@ -45,6 +48,9 @@ pub(super) fn plan(seed: u64) -> Plan {
     };
     plan.mailings = mailings(rng, quiet_ms);
     plan.gateway.latency_ms = pace(rng, &plan);
+    plan.postmen = *[0, 0, 1, 1, 2].choose(rng).expect("it is not empty");
+    plan.one_postman = plan.postmen > 1 && rng.random_bool(0.5);
+    plan.spares = usize::from(rng.random_ratio(1, 4));
     plan.faults = faults(rng, &plan);
     plan
 }
@@ -139,15 +145,35 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
         }
         at += rng.random_range(500..most);
     }
-    wipe(rng, plan, &mut faults);
+    lose_disk(rng, plan, &mut faults);
+    change_members(rng, plan, &mut faults);
     faults.sort_by_key(|(at, _)| *at);
     faults
 }
 
-/// In a few, one node comes back with an empty disk.
-fn wipe(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
-    if rng.random_ratio(1, 8) {
-        let at = rng.random_range(15_000..plan.quiet_ms);
-        faults.push((at, Fault::Wipe { target: Target::Node(rng.random_range(0..plan.nodes)) }));
+/// In a few, one node comes back with an empty disk, or with an old copy of its disk.
+fn lose_disk(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    let at = rng.random_range(15_000..plan.quiet_ms);
+    let target = Target::Node(rng.random_range(0..plan.nodes));
+    match rng.random_range(0..16) {
+        0 | 1 => faults.push((at, Fault::Wipe { target })),
+        2 => {
+            faults.push((rng.random_range(FIRST_FAULT_MS..at), Fault::CopyDisk { target }));
+            faults.push((at, Fault::OldDisk { target }));
+        }
+        _ => {}
+    }
+}
+
+/// Where there is a spare node, it is taken in, and perhaps another one out after that; of five
+/// nodes, perhaps one out anyway.
+fn change_members(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    let at = rng.random_range(8_000..plan.quiet_ms - 8_000);
+    if plan.spares > 0 {
+        faults.push((at, Fault::Join { node: plan.nodes }));
+    }
+    if rng.random_bool(0.5) && (plan.spares > 0 || plan.nodes > 3) {
+        let node = rng.random_range(0..plan.nodes);
+        faults.push((rng.random_range(at..plan.quiet_ms), Fault::Leave { node }));
     }
 }

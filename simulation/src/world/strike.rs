@@ -1,7 +1,12 @@
 //! How each fault strikes.
 
-use std::{fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
+use notty_storage::MemoryStates;
 use tempfile::TempDir;
 
 use super::{Deed, World};
@@ -9,7 +14,7 @@ use crate::{
     disk::DiskFault,
     event::Event,
     faults::{Fault, Target},
-    hosts::{Machine, node::Order},
+    hosts::{Machine, node::Order, operator::Task},
 };
 
 /// The place of the gateway after the machines.
@@ -66,6 +71,16 @@ impl World {
                 }
             }
             Fault::Transfer => self.strike_one(&fault, Target::Leader),
+            Fault::Join { node } => {
+                self.note(&fault, None);
+                self.idle.remove(&node);
+                self.start(node);
+                self.operator.give(Task::Add(node));
+            }
+            Fault::Leave { node } => {
+                self.note(&fault, None);
+                self.operator.give(Task::Remove(node));
+            }
             Fault::Kill { target, .. }
             | Fault::PowerAtOperation { target, .. }
             | Fault::KillAtSend { target, .. }
@@ -77,17 +92,20 @@ impl World {
             | Fault::Flush { target }
             | Fault::Snapshot { target }
             | Fault::Suspect { target }
+            | Fault::CutClients { target, .. }
+            | Fault::CopyDisk { target }
+            | Fault::OldDisk { target }
             | Fault::Wipe { target } => self.strike_one(&fault, target),
         }
     }
 
-    /// Strikes one machine whose node runs.
+    /// Strikes one machine whose process runs.
     fn strike_one(&mut self, fault: &Fault, target: Target) {
         let Some(number) = self.whom(target) else {
             return;
         };
         let machine = self.machines[number].clone();
-        if machine.node().is_none() {
+        if !machine.is_up() {
             return;
         }
         self.note(fault, Some(number));
@@ -122,7 +140,18 @@ impl World {
                     self.after(ms, Deed::Repair { from: number, to: GATEWAY });
                 }
             }
+            Fault::CutClients { answers, ms, .. } => {
+                for client in self.clients() {
+                    self.sim.partition_oneway(machine.name.as_str(), client.as_str());
+                    if !answers {
+                        self.sim.partition_oneway(client.as_str(), machine.name.as_str());
+                    }
+                }
+                self.after(ms, Deed::LetClients(number));
+            }
             Fault::Wipe { .. } => self.wipe(&machine),
+            Fault::CopyDisk { .. } => self.copy_disk(&machine),
+            Fault::OldDisk { .. } => self.put_old_disk(&machine),
             _ => {}
         }
     }
@@ -161,34 +190,77 @@ impl World {
         }
     }
 
-    fn wipe(&mut self, machine: &Machine) {
-        machine.die("its disk is gone", true);
+    /// Takes a machine down, whose disk is then taken out.
+    fn open_up(&mut self, machine: &Machine, why: &str) {
+        machine.die(why, true);
         machine.take_death();
         machine.runs_no_more();
-        self.stage.tell(&Event::Died {
-            machine: machine.number,
-            why: "its disk is gone",
-            power: true,
-        });
+        self.stage.tell(&Event::Died { machine: machine.number, why, power: true });
         self.sim.crash(machine.name.as_str());
         machine.take_death();
+    }
+
+    fn wipe(&mut self, machine: &Machine) {
+        self.open_up(machine, "its disk is gone");
         machine.disk.wipe();
         machine.memory.wipe();
         machine.clock.reboot();
         if let Err(error) = fs::remove_dir_all(machine.data_dir()) {
             self.stage.violate("simulation", format!("a disk cannot be emptied: {error}"));
         }
-        self.wiped[machine.number] = true;
         self.stage.tell(&Event::Wiped { machine: machine.number });
+        self.after(1_000, Deed::Start(machine.number));
+        self.operator.give(Task::Remove(machine.number));
+        self.operator.give(Task::Add(machine.number));
+    }
+
+    fn copy_disk(&mut self, machine: &Machine) {
+        let files = tempfile::tempdir_in(machine.data_dir().parent().unwrap_or(Path::new(".")))
+            .and_then(|files| copy(&machine.data_dir(), files.path()).map(|()| files));
+        match files {
+            Ok(files) => {
+                let kept =
+                    DiskCopy { log: machine.disk.copy(), memory: machine.memory.copy(), files };
+                self.copies.insert(machine.number, kept);
+            }
+            Err(error) => self.stage.violate("simulation", format!("no copy of a disk: {error}")),
+        }
+    }
+
+    fn put_old_disk(&mut self, machine: &Machine) {
+        let Some(kept) = self.copies.remove(&machine.number) else {
+            return;
+        };
+        self.open_up(machine, "it gets an old copy of its disk");
+        machine.disk.restore(&kept.log);
+        machine.memory.put_back(&kept.memory);
+        machine.clock.reboot();
+        let data = machine.data_dir();
+        let put = fs::remove_dir_all(&data).and_then(|()| copy(kept.files.path(), &data));
+        if let Err(error) = put {
+            self.stage.violate("simulation", format!("a disk cannot be put back: {error}"));
+        }
+        self.stage.tell(&Event::OldDisk { machine: machine.number });
         self.after(1_000, Deed::Start(machine.number));
     }
 }
 
-/// A copy of a state's files.
-pub(super) fn keep_state(machine: &Machine) -> io::Result<TempDir> {
+/// What a disk held at a moment.
+pub(super) struct DiskCopy {
+    log: BTreeMap<PathBuf, Vec<u8>>,
+    memory: MemoryStates,
+    files: TempDir,
+}
+
+/// A copy of a state's files, if there are any.
+pub(super) fn keep_state(machine: &Machine) -> io::Result<Option<TempDir>> {
+    let state = machine.data_dir().join("state");
+    if !state.exists() {
+        return Ok(None);
+    }
     let kept = tempfile::tempdir_in(machine.data_dir().parent().unwrap_or(Path::new(".")))?;
-    copy(&machine.data_dir().join("state"), kept.path())?;
-    Ok(kept)
+    copy(&state, kept.path())?;
+    Ok(Some(kept))
 }
 
 /// Puts a copy of a state's files in their place.
