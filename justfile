@@ -29,11 +29,14 @@ stories:
 model:
     cargo run --package notty-model
 
-# The figures of the README
+# The table of targets beside what is measured, for the README
 bench:
     cargo build --release
-    ./target/release/notty bench dispatch --rounds 5
-    ./target/release/notty bench stats
+    ./target/release/notty bench all --rounds 5
+
+# The micro-benchmarks whose name contains FILTER
+micro FILTER="":
+    cargo bench --bench micro -- {{FILTER}}
 
 # Renew the snapshot of the OpenAPI document
 openapi:

@@ -72,6 +72,7 @@ impl State {
             mailing: self.mailing,
             limit: limits::LEASE_MESSAGES,
             batches: limits::LEASE_BATCHES,
+            barren: limits::GRANT_BARREN_BATCHES,
             zones: None,
             ttl_ms: limits::LEASE_TTL_MS,
             gateway: 1,

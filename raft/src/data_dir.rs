@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The version of the layout that this binary reads and writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The name of the identity while a backup is being restored.
 const RESTORING: &str = "identity.restoring";
@@ -34,8 +34,10 @@ const RESTORING: &str = "identity.restoring";
 const EMPTY: [&str; 3] = ["LOCK", "lost+found", "identity.new"];
 /// The name of a file that is there until a restored node has taken in those whom it expects.
 const RESTORED: &str = "restored";
+/// The same while it is being written.
+const RESTORED_ASIDE: &str = "restored.new";
 /// What a restore builds before the directory has an identity.
-const BUILT: [&str; 5] = [RESTORING, RESTORED, "log", "snapshots", "state"];
+const BUILT: [&str; 6] = [RESTORING, RESTORED, RESTORED_ASIDE, "log", "snapshots", "state"];
 
 /// Whose a data directory is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +172,7 @@ impl DataDir {
                 other => other.map_err(Error::file(&path))?,
             }
         }
-        for name in [RESTORED, RESTORING] {
+        for name in [RESTORED_ASIDE, RESTORED, RESTORING] {
             RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
             let path = self.path.join(name);
             RealFiles.remove(&path).map_err(Error::file(&path))?;
@@ -247,5 +249,29 @@ fn refuse_full(path: &Path) -> Result<(), Error> {
         Some(name) => Err(refuse(format!(
             "holds `{name}`, and a backup is restored into an empty directory only"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_is_repeated_over_whatever_another_left() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let begun = DataDir::open_for_restore(dir.path()).expect("it is empty");
+        begun.begin_restore().expect("begins");
+        for name in ["log", "snapshots", "state"] {
+            fs::create_dir(dir.path().join(name)).expect("created");
+        }
+        for name in ["identity.new", RESTORED_ASIDE] {
+            fs::write(dir.path().join(name), b"half").expect("written");
+        }
+        drop(begun);
+        let again = DataDir::open_for_restore(dir.path()).expect("it is a restore's");
+        again.begin_restore().expect("begins");
+        again.clear_restore().expect("clears");
+        let left = RealFiles.list(dir.path()).expect("lists");
+        assert!(left.iter().all(|name| EMPTY.contains(&name.as_str())), "{left:?}");
     }
 }

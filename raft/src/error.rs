@@ -62,6 +62,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file that could not be read, written or synced, if that is what is wrong.
+    pub(crate) fn file_at_fault(&self) -> Option<&Path> {
+        match self {
+            Error::File { path, .. } | Error::State(notty_storage::Error::File { path, .. }) => {
+                Some(path)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it says that the state itself does not check out, rather than the disk under it:
     /// then it can be rebuilt.
     pub(crate) fn is_damaged_state(&self) -> bool {

@@ -8,7 +8,7 @@
 
 use std::{
     io::Write,
-    path::PathBuf,
+    path::Path,
     sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
@@ -177,8 +177,9 @@ impl Front {
                 Err(error) => Response::Refused(error.to_string()),
             },
             Request::Snapshot { vote, meta, bytes } => {
-                match receive_snapshot(session, shared, &meta, bytes).await {
-                    Ok(file) => install(raft, vote, meta, file).await,
+                let file = shared.snapshots.receiving();
+                match receive_snapshot(session, &file.path, &meta, bytes).await {
+                    Ok(()) => install(raft, vote, meta, file).await,
                     Err(error) => Response::Refused(error.to_string()),
                 }
             }
@@ -320,25 +321,24 @@ impl Handler for Front {
     }
 }
 
-/// Writes a snapshot that a leader sends aside.
+/// Writes a snapshot that a leader sends aside, and checks that it is what it is said to be.
 async fn receive_snapshot(
     session: &mut Session,
-    shared: &Shared,
+    path: &Path,
     meta: &Meta<NodeId, Peer>,
     bytes: u64,
-) -> Result<SnapshotFile, Error> {
-    let path = shared.snapshot_aside(&meta.snapshot_id);
+) -> Result<(), Error> {
     let began = Instant::now();
-    let mut file = std::fs::File::create(&path).map_err(Error::file(&path))?;
+    let mut file = std::fs::File::create_new(path).map_err(Error::file(path))?;
     let mut left = bytes;
     while left > 0 {
         let receiving = tokio::time::timeout(CHUNK_TIME, session.receive_bytes());
         let late = || Err(std::io::ErrorKind::TimedOut.into());
-        let chunk = receiving.await.unwrap_or_else(|_| late()).map_err(Error::file(&path))?;
+        let chunk = receiving.await.unwrap_or_else(|_| late()).map_err(Error::file(path))?;
         left = left.saturating_sub(chunk.len() as u64);
         // Synced bit by bit: the log's own syncs must not stall behind one large one.
         let written = blocking(|| file.write_all(&chunk).and_then(|()| file.sync_data()));
-        written.map_err(Error::file(&path))?;
+        written.map_err(Error::file(path))?;
     }
     let (ms, index) = (began.elapsed().as_millis() as u64, meta.last_log_id.map(|id| id.index));
     tracing::info!(bytes, index, ms, "snapshot received from the leader");
@@ -346,15 +346,15 @@ async fn receive_snapshot(
 }
 
 /// Checks that a snapshot is what it is said to be, before anything here is replaced by it.
-fn check_position(meta: &Meta<NodeId, Peer>, path: PathBuf) -> Result<SnapshotFile, Error> {
-    let marker = blocking(|| read_snapshot_marker(&path))?;
+fn check_position(meta: &Meta<NodeId, Peer>, path: &Path) -> Result<(), Error> {
+    let marker = blocking(|| read_snapshot_marker(path))?;
     let position = Position::from_marker(Some(&marker))?;
     let same = position.applied == meta.last_log_id && position.membership == meta.last_membership;
     if same {
-        return Ok(SnapshotFile { path });
+        return Ok(());
     }
     let what = "the snapshot that was received stands for another position than was said".into();
-    Err(Error::Damage { path, at: 0, what })
+    Err(Error::Damage { path: path.to_owned(), at: 0, what })
 }
 
 async fn install(

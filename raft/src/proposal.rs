@@ -185,7 +185,7 @@ mod tests {
             lease: LeaseId { epoch: Epoch(1), n: 1 },
             mailing: MailingNumber(mark),
             gateway: 1,
-            results: vec![(SendResult::Done, vec![run; bytes / 9])],
+            results: vec![(SendResult::Done, vec![run; bytes / 11])],
         })
     }
 

@@ -86,7 +86,7 @@ fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
     Ok(Restored {
         index: backup.index,
         unconfirmed: after.saturating_sub(before),
-        held: query::work::roster(&reader)?.open.len() as u64,
+        held: query::work::open_mailings(&reader).len() as u64,
     })
 }
 

@@ -1,7 +1,8 @@
 //! The directory of snapshots: the latest one, and what it stands for.
 //!
 //! A snapshot is two files, `{name}.snap` with the state and `{name}.meta` with its position. Both
-//! are written aside, synced and renamed, the meta last; a snapshot without its meta is none.
+//! are written aside, synced and renamed, the meta last; a snapshot without its meta is none. The
+//! same one may be received more than once, even at the same time: each time in a file of its own.
 
 use std::{
     fs,
@@ -46,7 +47,7 @@ impl Position {
 /// A snapshot kept on this disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    name: String,
+    pub(crate) name: String,
     pub(crate) position: Position,
     pub(crate) hash: u64,
     pub(crate) bytes: u64,
@@ -71,7 +72,7 @@ impl Snapshots {
         for name in &names {
             let meta = name.strip_suffix(".snap").map(|name| format!("{name}.meta"));
             let no_meta = meta.is_some_and(|meta| !names.contains(&meta));
-            if name.ends_with(".new") || no_meta {
+            if [".new", ".received"].iter().any(|end| name.ends_with(end)) || no_meta {
                 let path = self.dir.join(name);
                 RealFiles.remove(&path).map_err(Error::file(&path))?;
             }
@@ -79,9 +80,20 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Whether a fault is one of the files here: a snapshot could not be written.
+    pub(crate) fn is_fault(&self, error: &Error) -> bool {
+        error.file_at_fault().is_some_and(|path| path.starts_with(&self.dir))
+    }
+
     /// Where a snapshot is written before it counts.
     pub(crate) fn aside(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.new"))
+    }
+
+    /// Where one is written that is being received.
+    pub(crate) fn receiving(&self) -> SnapshotFile {
+        let name = format!("{}.received", uuid::Uuid::new_v4().simple());
+        SnapshotFile::received(self.dir.join(name))
     }
 
     /// The latest one, if there is any.
@@ -108,10 +120,15 @@ impl Snapshots {
         hash: u64,
         bytes: u64,
     ) -> Result<Kept, Error> {
-        let path = self.dir.join(format!("{name}.snap"));
-        fs::rename(self.aside(name), &path).map_err(Error::file(&path))?;
-        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
         let kept = Kept { name: name.to_owned(), position, hash, bytes };
+        self.keep_from(&self.aside(name), kept)
+    }
+
+    /// Makes a file the latest snapshot, and drops older ones.
+    pub(crate) fn keep_from(&self, file: &Path, kept: Kept) -> Result<Kept, Error> {
+        let (name, path) = (&kept.name, self.file(&kept));
+        fs::rename(file, &path).map_err(Error::file(&path))?;
+        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
         save(&RealFiles, &self.dir.join(format!("{name}.meta")), &kept)?;
         self.drop_others(name)?;
         Ok(kept)
@@ -141,6 +158,28 @@ impl Snapshots {
             last_membership: kept.position.membership.clone(),
             snapshot_id: kept.name.clone(),
         };
-        Snapshot { meta, snapshot: Box::new(SnapshotFile { path: self.file(kept) }) }
+        Snapshot { meta, snapshot: Box::new(SnapshotFile::kept(self.file(kept))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_received_twice_at_once_is_kept_whole_and_nothing_else_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let snapshots = Snapshots::open(dir.path()).expect("opens");
+        let (first, second) = (snapshots.receiving(), snapshots.receiving());
+        fs::write(&first.path, b"whole").expect("written");
+        fs::write(&second.path, b"ha").expect("written");
+        let position = Position::default();
+        let kept = Kept { name: "x".to_owned(), position, hash: 7, bytes: 5 };
+        let kept = snapshots.keep_from(&first.path, kept).expect("is kept");
+        fs::write(&second.path, b"half").expect("written");
+        drop((first, second));
+        assert_eq!(fs::read(snapshots.file(&kept)).expect("reads"), b"whole");
+        assert_eq!(snapshots.latest().expect("reads").expect("is there").hash, 7);
+        assert_eq!(RealFiles.list(dir.path()).expect("lists"), ["x.meta", "x.snap"]);
     }
 }

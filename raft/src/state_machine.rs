@@ -26,7 +26,7 @@ use crate::{
     files::{Files, RealFiles, replace},
     log_store::{blocking, has_threads},
     onlooker::{AppliedEntry, Onlooker},
-    snapshots::{Position, Snapshots},
+    snapshots::{Kept, Position, Snapshots},
     types::{
         LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
     },
@@ -116,7 +116,7 @@ pub(crate) struct Shared {
     store: Mutex<Store>,
     view: RwLock<View>,
     applied: watch::Sender<Position>,
-    snapshots: Arc<Snapshots>,
+    pub(crate) snapshots: Arc<Snapshots>,
     state_dir: StateDir,
     options: StoreOptions,
     fatal: Fatal,
@@ -125,6 +125,8 @@ pub(crate) struct Shared {
     exporting: Mutex<()>,
     /// Bytes of the last snapshot.
     pub(crate) snapshot_bytes: AtomicU64,
+    /// A snapshot written ahead of openraft's asking for it.
+    prepared: Mutex<Option<Snapshot>>,
     /// Nanoseconds spent applying.
     pub(crate) apply_nanos: AtomicU64,
     /// Is told how long each round of applying took.
@@ -162,14 +164,10 @@ impl Shared {
             onlooker,
             exporting: Mutex::new(()),
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
+            prepared: Mutex::default(),
             apply_nanos: AtomicU64::new(0),
             observer: OnceLock::new(),
         }))
-    }
-
-    /// Where a snapshot that is being received is written.
-    pub(crate) fn snapshot_aside(&self, id: &str) -> PathBuf {
-        self.snapshots.aside(id)
     }
 
     pub(crate) fn view(&self) -> View {
@@ -266,13 +264,8 @@ impl Shared {
         let bytes = std::fs::metadata(&file.path).map_err(Error::file(&file.path))?.len();
         let latest = self.snapshots.latest()?;
         if latest.is_none_or(|kept| kept.position.applied < position.applied) {
-            let aside = self.snapshots.aside(&meta.snapshot_id);
-            if aside != file.path {
-                std::fs::copy(&file.path, &aside).map_err(Error::file(&aside))?;
-                let copy = std::fs::File::open(&aside).map_err(Error::file(&aside))?;
-                copy.sync_all().map_err(Error::file(&aside))?;
-            }
-            self.snapshots.keep(&meta.snapshot_id, position.clone(), hash, bytes)?;
+            let (name, position) = (meta.snapshot_id.clone(), position.clone());
+            self.snapshots.keep_from(&file.path, Kept { name, position, hash, bytes })?;
         }
         self.state_dir.switch_to(&place)?;
         if let Some(onlooker) = &self.onlooker {
@@ -288,6 +281,33 @@ impl Shared {
         tracing::info!(bytes, index, ms, "snapshot installed");
         self.applied.send_replace(position);
         self.state_dir.remove(&old)
+    }
+
+    /// Writes a snapshot ahead of openraft's asking for it; false if it could not be written, which
+    /// harms nobody: the log just goes on, from the last one.
+    pub(crate) fn prepare_snapshot(&self) -> Result<bool, StorageError> {
+        blocking(|| {
+            self.guarded(|| match self.build_snapshot() {
+                Ok(snapshot) => {
+                    *self.prepared.lock() = Some(snapshot);
+                    Ok(true)
+                }
+                Err(error) if self.snapshots.is_fault(&error) => {
+                    tracing::error!(%error, "no snapshot could be written; tried again later");
+                    Ok(false)
+                }
+                Err(error) => Err(error),
+            })
+        })
+    }
+
+    /// The snapshot written ahead, if it still is the last.
+    fn take_prepared(&self) -> Result<Option<Snapshot>, Error> {
+        let Some(prepared) = self.prepared.lock().take() else {
+            return Ok(None);
+        };
+        let latest = self.snapshots.latest()?.map(|kept| self.snapshots.present(&kept));
+        Ok(latest.filter(|latest| latest.meta == prepared.meta))
     }
 
     fn build_snapshot(&self) -> Result<Snapshot, Error> {
@@ -399,8 +419,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, StorageError> {
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        Ok(Box::new(SnapshotFile { path: self.shared.snapshots.aside(&name) }))
+        Ok(Box::new(self.shared.snapshots.receiving()))
     }
 
     async fn install_snapshot(
@@ -427,6 +446,10 @@ pub(crate) struct SnapshotBuilder {
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let shared = self.shared.clone();
-        blocking(|| shared.guarded(|| shared.build_snapshot()))
+        let build = || match shared.take_prepared()? {
+            Some(prepared) => Ok(prepared),
+            None => shared.build_snapshot(),
+        };
+        blocking(|| shared.guarded(build))
     }
 }

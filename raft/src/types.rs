@@ -34,6 +34,33 @@ pub struct Peer {
 pub struct SnapshotFile {
     /// Its file.
     pub path: PathBuf,
+    /// Removes it again, if it was received.
+    received: Option<Arc<Received>>,
+}
+
+/// A file that was received. Unless it is kept, which moves it, nothing stays of it: whoever breaks
+/// off, it goes with the last who has it in hand.
+#[derive(Debug, PartialEq, Eq)]
+struct Received(PathBuf);
+
+impl SnapshotFile {
+    /// One that is kept.
+    pub(crate) fn kept(path: PathBuf) -> Self {
+        Self { path, received: None }
+    }
+
+    /// One that is received into a file.
+    pub(crate) fn received(path: PathBuf) -> Self {
+        let received = Some(Arc::new(Received(path.clone())));
+        Self { path, received }
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        // What stays all the same goes at the next start.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// A node's number in the cluster; never given twice.

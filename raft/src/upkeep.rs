@@ -82,7 +82,9 @@ impl Node {
             return self.change_members(ChangeMembers::SetNodes(moved)).await;
         }
         let level = self.level_learners();
-        match level.is_empty() {
+        // Those whom a restored node takes in vote together or not at all: one that voted before the
+        // others are known could come to lead a cluster that nobody completes.
+        match level.is_empty() || self.data_dir.is_restored() {
             true => Ok(()),
             false => self.change_members(ChangeMembers::AddVoterIds(level)).await,
         }

@@ -67,9 +67,8 @@ fn is_final(machine: &Machine) -> Result<(), String> {
     if let Some(lease) = open.first() {
         return Err(format!("lease {} is open", lease.id));
     }
-    let roster = query::work::roster(&reader).map_err(text)?;
-    match roster.open.first() {
-        Some(mailing) => Err(format!("mailing {} is not settled", mailing.0)),
+    match query::work::open_mailings(&reader).next() {
+        Some(mailing) => Err(format!("mailing {} is not settled", mailing.number.0)),
         None => Ok(()),
     }
 }

@@ -31,7 +31,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use notty_raft::{Applied, Clock, Node, ProposeError};
-use notty_storage::{Action, Command, Error, Origin, Reader};
+use notty_storage::{Action, Command, Error, Origin, Reader, query};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
@@ -94,6 +94,26 @@ impl ApiParts {
         let view = self.node.view();
         let answer = question(&view.read())?;
         Ok(answer)
+    }
+
+    /// Asks the state for a long count, part by part: all of one position, with entries going on
+    /// between the parts. In one look where too much changes meanwhile.
+    fn count<C: query::Parts>(
+        &self,
+        begin: impl Fn(&Reader<'_>) -> Result<C, Error>,
+    ) -> Result<C, ApiError> {
+        let view = self.node.view();
+        let (pin, count) = view.pin(&begin);
+        let mut count = count?;
+        while let Some(reader) = pin.read() {
+            if !count.part(&reader)? {
+                return Ok(count);
+            }
+        }
+        let reader = view.read();
+        let mut count = begin(&reader)?;
+        while count.part(&reader)? {}
+        Ok(count)
     }
 
     /// Puts questions that look at much on a thread that nobody else waits for. Each of them should

@@ -69,7 +69,7 @@ async fn metrics(State(api): State<Api>) -> Answer {
         Ok(StateFigures {
             counts: query::stats::overall(reader)?,
             customers: query::customers::count(reader)?,
-            mailings_open: query::work::roster(reader)?.open.len() as u64,
+            mailings_open: query::work::open_mailings(reader).len() as u64,
             leases_open: query::leases::open(reader)?.len() as u64,
         })
     })?;

@@ -2,10 +2,12 @@
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use notty_storage::{
-    model::{Counts, Filter, Invalid, MailingId, Seq, Status},
+    Reader,
+    model::{Counts, Filter, Invalid, MailingId, Status},
     query::{
         self,
-        stats::{CustomerCount, StatsFilter},
+        filtered::{FilteredCount, StatsFilter},
+        stats::CustomerCount,
     },
 };
 use serde::Serialize;
@@ -13,15 +15,12 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, Problem,
+    Answer, Api, ApiError, Problem,
     customers::{self, parse_id},
     error::Fault,
     input::{Params, PathId},
     reply,
 };
-
-/// How often a customer's count begins again because messages were folded meanwhile.
-const COUNT_TRIES: u32 = 3;
 
 /// One count for each status; every message is in exactly one.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -135,7 +134,8 @@ async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
             from_day: from_day.unwrap_or(0),
             to_day: to_day.unwrap_or(i32::MAX),
         };
-        api.aside(move |api| api.ask(|reader| query::stats::filtered(reader, &filter))).await?
+        let begin = move |reader: &Reader<'_>| Ok(FilteredCount::begin(reader, filter.clone()));
+        api.aside(move |api| api.count(begin)).await?.counts()
     } else {
         api.ask(|reader| query::stats::overall(reader))?
     };
@@ -153,25 +153,13 @@ async fn mailing_counts(api: &Api, id: &str) -> Answer {
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 
-/// Counts a customer's messages part by part.
-fn count_customer(api: &ApiParts, customer: Seq) -> Result<Counts, ApiError> {
-    for _ in 0..COUNT_TRIES {
-        let mut count = api.ask(|reader| CustomerCount::begin(reader, customer))?;
-        while api.ask(|reader| count.part(reader))? {}
-        if api.ask(|reader| count.holds(reader))? {
-            return Ok(count.counts());
-        }
-    }
-    // Its messages are being folded all the time: in one look, which nothing comes between.
-    api.ask(|reader| query::stats::of_customer(reader, customer))
-}
-
 async fn customer_counts(api: &Api, id: &str) -> Answer {
     let id = parse_id(id)?;
     let index = api.node.applied_index();
     let number = api.ask(|reader| customers::number(reader, &id))?;
     let number = number.ok_or_else(|| ApiError::not_found("customer"))?;
-    let counts = api.aside(move |api| count_customer(api, number)).await?;
+    let begin = move |reader: &Reader<'_>| CustomerCount::begin(reader, number);
+    let counts = api.aside(move |api| api.count(begin)).await?.counts();
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 

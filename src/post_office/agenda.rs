@@ -49,9 +49,8 @@ pub struct Agenda {
 pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Result<Agenda, Error> {
     let mut actions = Vec::new();
     let mut next = now.plus_millis(3_600_000);
-    let open = work::open_mailings(reader)?;
     let numbers = work::numbers(reader)?;
-    for mailing in &open {
+    for mailing in work::open_mailings(reader) {
         next = next.min(next_moment(mailing, now));
         actions.extend(due(mailing, now));
     }
@@ -62,18 +61,24 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
             next = next.min(lease.expires_at);
         }
     }
-    for mailing in &open {
+    for mailing in work::open_mailings(reader) {
         match expansion_due(mailing, &numbers) {
             Some(due) if due > now => next = next.min(due),
-            Some(_) if has_room(reader, mailing, now, policy)? => actions.push(expansion(mailing)),
-            _ => {}
+            Some(_) => {
+                let wanted = wanted(reader, mailing, now, policy)?;
+                actions.extend((wanted > 0).then(|| expansion(mailing, wanted)));
+            }
+            None => {}
         }
         actions.extend(sweep(mailing));
     }
     if work::has_unswept(reader)? {
         actions.push(Action::SweepDeleted { batches: SWEEP_BATCHES });
     }
-    tidy(reader, now, policy.retention_ms, &mut actions, &mut next)?;
+    if work::has_passed_changes(reader)? {
+        actions.push(Action::TrimChanges { blocks: limits::TRIM_BLOCKS });
+    }
+    tidy(reader, now, policy.retention_ms, &mut actions, &mut next);
     actions.truncate(ACTIONS);
     let wait = Duration::from_millis(next.since(now).max(1) as u64);
     Ok(Agenda { actions, wait })
@@ -123,34 +128,37 @@ fn expansion_due(mailing: &OpenMailing, numbers: &Numbers) -> Option<Timestamp> 
     }
 }
 
-/// Whether a mailing that is due to look at customers has too few messages ready.
-fn has_room(
+/// How many messages a mailing that is due to look at customers lacks.
+fn wanted(
     reader: &Reader<'_>,
     mailing: &OpenMailing,
     now: Timestamp,
     policy: &Policy<'_>,
-) -> Result<bool, Error> {
+) -> Result<u64, Error> {
     let record = &mailing.record;
     if record.ended.is_some() {
-        return Ok(true);
+        return Ok(u64::MAX);
     }
     if record.paused || record.spec.end <= now {
-        return Ok(false);
+        return Ok(0);
     }
     if policy.barren.contains(&mailing.number) {
-        return Ok(true);
+        return Ok(1);
     }
     let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
     let ready = work::ready(reader, mailing, zones.as_deref(), now, policy.ahead)?;
-    Ok(ready < policy.ahead)
+    Ok(policy.ahead.saturating_sub(ready))
 }
 
-fn expansion(mailing: &OpenMailing) -> Action {
+/// Expands so many messages in whole batches, as far as one command may.
+fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
+    let most = limits::EXPAND_MESSAGES as u64;
+    let limit = wanted.min(most).next_multiple_of(limits::BATCH_MESSAGES as u64);
     Action::Expand {
         mailing: mailing.number,
         cursor: mailing.progress.cursor,
         scan: SCAN,
-        limit: limits::BATCH_MESSAGES as u16,
+        limit: limit as u16,
     }
 }
 
@@ -169,41 +177,28 @@ fn tidy<S: Source>(
     retention_ms: i64,
     actions: &mut Vec<Action>,
     next: &mut Timestamp,
-) -> Result<(), Error> {
-    let roster = work::roster(source)?;
+) {
     // One at a time: tidying must not crowd out sending.
-    if let Some(mailing) = roster.settled.first() {
-        let (mailing, batches, blocks) = (*mailing, SWEEP_BATCHES, limits::FOLD_BLOCKS);
+    if let Some(mailing) = work::next_settled(source) {
+        let (batches, blocks) = (SWEEP_BATCHES, limits::FOLD_BLOCKS);
         actions.push(Action::FoldMailing { mailing, batches, blocks });
     }
-    for mailing in &roster.folded {
-        let Some(until) = kept_until(source, *mailing, retention_ms)? else {
-            continue;
-        };
+    if let Some((since, mailing)) = work::oldest_folded(source) {
+        // Those of a deleted mailing are not kept at all.
+        let kept = if since == Timestamp::default() { 0 } else { retention_ms };
+        let until = since.plus_millis(kept);
         if until <= now {
-            actions.push(Action::PurgeMailing { mailing: *mailing, batches: SWEEP_BATCHES });
-            break;
+            actions.push(Action::PurgeMailing { mailing, batches: SWEEP_BATCHES });
+        } else {
+            *next = (*next).min(until);
         }
-        *next = (*next).min(until);
     }
-    Ok(())
-}
-
-/// Until when a mailing's messages are kept; a deleted one's not at all.
-fn kept_until<S: Source>(
-    source: &S,
-    mailing: MailingNumber,
-    retention_ms: i64,
-) -> Result<Option<Timestamp>, Error> {
-    let record = work::record(source, mailing)?;
-    Ok(record.map(|record| match (record.deleted_at, record.settled_at) {
-        (None, Some(settled)) => settled.plus_millis(retention_ms),
-        _ => Timestamp::default(),
-    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use notty_storage::{
         limits::MAILING_BATCHES,
         model::{Filter, MailingId, MailingSpec},
@@ -243,12 +238,27 @@ mod tests {
             caught_up_at: caught_up_ms.map(Timestamp::from_millis),
             ..Progress::default()
         };
-        OpenMailing { number: MailingNumber(1), record, progress }
+        OpenMailing {
+            number: MailingNumber(1),
+            record: Arc::new(record),
+            progress: Arc::new(progress),
+        }
     }
 
     fn due_ms(mailing: &OpenMailing, customers: u32, changes: u64) -> Option<i64> {
         let numbers = Numbers { customers, changes, ..Numbers::default() };
         expansion_due(mailing, &numbers).map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn what_is_wanted_is_expanded_in_whole_batches_and_never_beyond_a_command() {
+        let limit = |wanted| match expansion(&running(0, None), wanted) {
+            Action::Expand { limit, .. } => usize::from(limit),
+            other => panic!("{other:?} expands nothing"),
+        };
+        assert_eq!(limit(1), limits::BATCH_MESSAGES);
+        assert_eq!(limit(limits::BATCH_MESSAGES as u64 + 1), 2 * limits::BATCH_MESSAGES);
+        assert_eq!(limit(u64::MAX), limits::EXPAND_MESSAGES);
     }
 
     #[test]
@@ -273,7 +283,7 @@ mod tests {
         assert_eq!(due_ms(&running(3, Some(END - 1_500)), 4, 5), Some(END - 1_000));
         let mut ended = running(3, Some(END - 10));
         let bounds = Cursor { customer: 4, change: 5 };
-        ended.record.ended = Some((Timestamp::from_millis(END), bounds));
+        Arc::make_mut(&mut ended.record).ended = Some((Timestamp::from_millis(END), bounds));
         assert_eq!(due_ms(&ended, 9, 9), Some(0));
     }
 
@@ -281,7 +291,7 @@ mod tests {
     fn nothing_is_due_where_nothing_is_left() {
         assert_eq!(due_ms(&running(3, Some(5_000)), 3, 5), None);
         let mut exhausted = running(3, None);
-        exhausted.progress.batches = MAILING_BATCHES;
+        Arc::make_mut(&mut exhausted.progress).batches = MAILING_BATCHES;
         assert_eq!(due_ms(&exhausted, 9_000, 5), None);
     }
 }

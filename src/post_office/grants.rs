@@ -3,15 +3,46 @@
 use std::{collections::HashMap, time::Duration};
 
 use notty_storage::{
-    Reader, Timestamp,
-    model::{MailingNumber, ZoneNumber},
+    Reader, Timestamp, limits,
+    model::{MailingNumber, Run, ZoneNumber},
     query::work::{self, OpenMailing},
 };
 
 use crate::zones::Zones;
 
-/// A mailing that has something to send now, and the zones in which it may (none: all).
-pub type Candidate = (MailingNumber, Option<Vec<ZoneNumber>>);
+/// A mailing that has something to send now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which.
+    pub mailing: MailingNumber,
+    /// The zones in which it may send; none: all.
+    pub zones: Option<Vec<ZoneNumber>>,
+    /// Messages that seem ready, counted up to what is asked for; some may not be.
+    pub ready: u64,
+}
+
+/// Batches that a grant nearly always does with: what is ready lies together.
+const FEW: u8 = 4;
+
+/// How far a grant looks: batches to take messages from, and batches to open in vain.
+///
+/// A grant that may touch many batches fills an entry of the log by itself. So it may only where few
+/// did not do.
+pub fn reach(is_scattered: bool) -> (u8, u8) {
+    match is_scattered {
+        true => (limits::LEASE_BATCHES, limits::GRANT_BARREN_BATCHES),
+        false => (FEW, FEW),
+    }
+}
+
+/// Whether the messages of a mailing lie so far apart that the next grant should look far again: it
+/// gave less than it should have, or that of more than a few batches.
+pub fn is_scattered(runs: &[Run], wanted: u64) -> bool {
+    let batch = |run: &Run| run.first >> limits::BATCH_STRIDE_BITS;
+    let batches = runs.chunk_by(|one, next| batch(one) == batch(next)).count();
+    let granted: u64 = runs.iter().map(|run| u64::from(run.len)).sum();
+    granted < wanted || batches > usize::from(FEW)
+}
 
 /// Mailings tried for one ask, at most.
 const CANDIDATES: usize = 8;
@@ -20,7 +51,6 @@ const CANDIDATES: usize = 8;
 /// waits for another to end.
 pub fn candidates(
     reader: &Reader<'_>,
-    open: &[OpenMailing],
     zones: &Zones,
     now: Timestamp,
     room: u16,
@@ -30,7 +60,7 @@ pub fn candidates(
         let record = &mailing.record;
         record.is_running() && !record.paused && now < record.spec.end
     };
-    let mut running: Vec<_> = open.iter().filter(runs).collect();
+    let mut running: Vec<_> = work::open_mailings(reader).filter(runs).collect();
     running.sort_by_key(|mailing| served.get(&mailing.number).copied().unwrap_or(0));
     let mut found = Vec::new();
     for mailing in running {
@@ -38,8 +68,8 @@ pub fn candidates(
         let zones = window.map(|window| zones.open(window, now));
         let enough = u64::from(room.max(1));
         let ready = work::ready(reader, mailing, zones.as_deref(), now, enough);
-        if ready.is_ok_and(|ready| ready > 0) {
-            found.push((mailing.number, zones));
+        if let Ok(ready @ 1..) = ready {
+            found.push(Candidate { mailing: mailing.number, zones, ready });
         }
         if found.len() == CANDIDATES {
             break;
@@ -118,6 +148,23 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn runs(of: &[(u32, u16)]) -> Vec<Run> {
+        let run = |(batch, len): &(u32, u16)| Run {
+            first: *batch << limits::BATCH_STRIDE_BITS,
+            len: *len,
+            attempt: 1,
+        };
+        of.iter().map(run).collect()
+    }
+
+    #[test]
+    fn messages_that_lie_together_are_not_looked_for_far_away() {
+        assert!(!is_scattered(&runs(&[(0, 400), (1, 600)]), 1_000));
+        assert!(!is_scattered(&runs(&[(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]), 5));
+        assert!(is_scattered(&runs(&[(0, 400), (1, 599)]), 1_000));
+        assert!(is_scattered(&runs(&[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]), 5));
+    }
 
     #[test]
     fn a_budget_grants_no_more_than_the_rate() {

@@ -16,7 +16,7 @@ use std::{
 
 use notty_raft::{Clock, Node, ProposeError};
 use notty_storage::{
-    Action, Reader, Rejection, Reply, Timestamp,
+    Action, Reader, Rejection, Reply, Source, Timestamp,
     command::Grant,
     limits,
     model::{LeaseId, MailingNumber, Run},
@@ -99,15 +99,18 @@ struct Desk {
     turn: u64,
     /// Mailings whose last grant found nothing, until one more batch of theirs is asked for.
     barren: BTreeSet<MailingNumber>,
+    /// Mailings whose messages lie far apart: the next grant looks far.
+    scattered: BTreeSet<MailingNumber>,
     /// Messages granted lately, for how far ahead to expand.
     pace: grants::Pace,
 }
 
 impl Desk {
-    /// A mailing has its turn.
-    fn serve(&mut self, mailing: MailingNumber) {
+    /// A mailing has its turn; how far the grant looks.
+    fn serve(&mut self, mailing: MailingNumber) -> (u8, u8) {
         self.turn += 1;
         self.served.insert(mailing, self.turn);
+        grants::reach(self.scattered.contains(&mailing))
     }
 }
 
@@ -120,6 +123,7 @@ impl PostOffice {
             served: HashMap::new(),
             turn: 0,
             barren: BTreeSet::new(),
+            scattered: BTreeSet::new(),
             pace: grants::Pace::default(),
         };
         Arc::new(Self { node, clock, options, desk: Mutex::new(desk), wake: Notify::new() })
@@ -234,57 +238,80 @@ impl PostOffice {
         {
             return Ok(Some(granted));
         }
-        let candidates = self.candidates(&ask);
-        for (mailing, zones) in candidates {
+        for candidate in self.candidates(&ask) {
             let now = self.clock.boot();
             let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
             let limit = self.desk.lock().budget.take(limit, now);
             if limit == 0 {
                 return Ok(None);
             }
-            self.desk.lock().serve(mailing);
-            let grant = Grant {
-                lease: ask.lease,
-                mailing,
-                limit,
-                batches: limits::LEASE_BATCHES,
-                zones,
-                ttl_ms: self.options.lease_ttl_ms,
-                gateway: ask.gateway,
+            let granted = match self.serve(&ask, &candidate, limit).await {
+                // Where a few batches hold nothing, more may.
+                Ok(None) if self.desk.lock().scattered.insert(candidate.mailing) => {
+                    self.serve(&ask, &candidate, limit).await
+                }
+                other => other,
             };
-            let answer = self.node.act_as_leader(Action::Grant(grant)).await;
-            self.wake.notify_one();
-            let granted = match answer {
-                Ok(applied) => match applied.reply {
-                    Reply::Granted { mailing, runs, .. } => Some((mailing, runs, applied.index)),
-                    _ => None,
-                },
-                Err(ProposeError::Rejected {
-                    rejection: Rejection::NothingToDo | Rejection::NotNow,
-                    ..
-                }) => None,
+            match granted {
+                Ok(Some(granted)) => return Ok(Some(granted)),
+                Ok(None) => {
+                    let mut desk = self.desk.lock();
+                    desk.budget.give_back(limit);
+                    desk.barren.insert(candidate.mailing);
+                }
+                // What may have been granted is spent.
+                Err(ProposeError::Unknown) => return Err(ProposeError::Unknown),
                 Err(error) => {
-                    // What may have been granted is spent.
-                    if error != ProposeError::Unknown {
-                        self.desk.lock().budget.give_back(limit);
-                    }
+                    self.desk.lock().budget.give_back(limit);
                     return Err(error);
                 }
-            };
-            let mut desk = self.desk.lock();
-            let Some((mailing, runs, index)) = granted else {
-                desk.budget.give_back(limit);
-                desk.barren.insert(mailing);
-                continue;
-            };
-            desk.barren.remove(&mailing);
-            let count: u16 = runs.iter().map(|run| run.len).sum();
-            desk.budget.give_back(limit.saturating_sub(count));
-            desk.pace.note(count, self.clock.wall());
-            drop(desk);
-            return Ok(Some(self.granted(ask.lease, mailing, runs, index)));
+            }
         }
         Ok(None)
+    }
+
+    /// Grants messages of one mailing, if any are found.
+    async fn serve(
+        &self,
+        ask: &Ask,
+        candidate: &grants::Candidate,
+        limit: u16,
+    ) -> Result<Option<Granted>, ProposeError> {
+        let (batches, barren) = self.desk.lock().serve(candidate.mailing);
+        let grant = Grant {
+            lease: ask.lease,
+            mailing: candidate.mailing,
+            limit,
+            batches,
+            barren,
+            zones: candidate.zones.clone(),
+            ttl_ms: self.options.lease_ttl_ms,
+            gateway: ask.gateway,
+        };
+        let answer = self.node.act_as_leader(Action::Grant(grant)).await;
+        self.wake.notify_one();
+        let (mailing, runs, index) = match answer {
+            Ok(applied) => match applied.reply {
+                Reply::Granted { mailing, runs, .. } => (mailing, runs, applied.index),
+                _ => return Ok(None),
+            },
+            Err(ProposeError::Rejected {
+                rejection: Rejection::NothingToDo | Rejection::NotNow,
+                ..
+            }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut desk = self.desk.lock();
+        desk.barren.remove(&mailing);
+        match grants::is_scattered(&runs, candidate.ready.min(limit.into())) {
+            true => desk.scattered.insert(mailing),
+            false => desk.scattered.remove(&mailing),
+        };
+        let count: u16 = runs.iter().map(|run| run.len).sum();
+        desk.budget.give_back(limit.saturating_sub(count));
+        desk.pace.note(count, self.clock.wall());
+        drop(desk);
+        Ok(Some(self.granted(ask.lease, mailing, runs, index)))
     }
 
     /// A lease that was granted, perhaps by an earlier leader, and whose answer was lost.
@@ -324,18 +351,12 @@ impl PostOffice {
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
-        let open = match query::work::open_mailings(&reader) {
-            Ok(open) => open,
-            Err(error) => {
-                tracing::error!(%error, "the post office could not read the open mailings");
-                return Vec::new();
-            }
-        };
-        let Desk { zones, served, barren, .. } = &mut *desk;
-        let ready = grants::candidates(&reader, &open, zones, now, ask.room, served);
-        let open: BTreeSet<_> = open.iter().map(|mailing| mailing.number).collect();
-        served.retain(|number, _| open.contains(number));
-        barren.retain(|number| open.contains(number));
+        let Desk { zones, served, barren, scattered, .. } = &mut *desk;
+        let ready = grants::candidates(&reader, zones, now, ask.room, served);
+        let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
+        served.retain(|number, _| is_open(number));
+        barren.retain(is_open);
+        scattered.retain(is_open);
         ready
     }
 }

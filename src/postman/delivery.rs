@@ -210,6 +210,7 @@ impl Floor {
     /// Hands back everything that no slot has taken.
     pub(super) fn hand_back_waiting(&self) {
         let jobs = std::mem::take(&mut *self.queue.lock());
+        self.ready.forget_permits(jobs.len());
         let back = |job: Job| Settled { token: job.token(), result: SendResult::HandedBack };
         self.settled.lock().extend(jobs.into_iter().map(back));
         self.news.notify_one();
@@ -248,7 +249,7 @@ impl Floor {
             settled.len()
         };
         // While there is work, results are read many at a time; the last ones at once.
-        if unread.is_multiple_of(NEWS) || self.waiting() == 0 {
+        if unread.is_multiple_of(NEWS) || self.ready.available_permits() == 0 {
             self.news.notify_one();
         }
     }

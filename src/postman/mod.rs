@@ -354,7 +354,8 @@ impl Postman {
         let wanted = self.options.concurrency + (self.pace.per_second / 2.0) as usize;
         let room = wanted.saturating_sub(held).min(usize::from(self.options.lease_size)) as u16;
         let room = self.floor.breaker.lock().room(room, now);
-        let least = (self.options.concurrency / 4).clamp(1, 64);
+        // Leases that are few and full cost the cluster less: an eighth of it must be used up.
+        let least = (self.options.concurrency / 4).clamp(1, 64).max(wanted / 8);
         let worth_it = usize::from(room) >= least.min(usize::from(self.options.lease_size));
         let probing = self.floor.breaker.lock().stand() != Stand::Closed && room > 0;
         let full = self.leases.len() >= limits::POSTMAN_LEASES;
@@ -457,7 +458,7 @@ impl Postman {
             terms: terms.clone(),
             runs: parcel.runs.into(),
             unsettled: jobs.len(),
-            settled: HashSet::new(),
+            settled: HashSet::with_capacity(parcel.messages.len()),
             results: Vec::new(),
             report: None,
             reported_at: now,

@@ -4,16 +4,19 @@
 //! at hand, which are dropped whole if it is refused. Nothing reaches the tree before the entry is
 //! complete; then all of it goes there as one batch.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     codec,
     error::Error,
-    index::{Ids, Index, id_hash},
-    keys::{CustomerTextsKey, Key, WordKey},
-    limits::CUSTOMERS_PER_BLOCK,
-    model::{CustomerId, Seq, Timestamp},
-    records::{WordKind, WordRecord},
+    index::{Ids, Index, MailingChange, OpenMailing, id_hash},
+    keys::{CustomerTextsKey, Key, MailingKey, ProgressKey, StagesKey, WordKey},
+    limits::{CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
+    model::{CustomerId, MailingNumber, Seq, Timestamp},
+    records::{MailingRecord, Progress, Stage, WordKind, WordRecord},
     source::Source,
     tree::Tree,
 };
@@ -71,6 +74,8 @@ pub struct Layer {
     pub client_keys: Vec<([u8; 16], u32)>,
     /// Slots of clients' keys that no longer live.
     pub freed_keys: Vec<([u8; 16], u32)>,
+    /// What changed of mailings.
+    pub mailings: BTreeMap<MailingNumber, MailingChange>,
 }
 
 impl Layer {
@@ -83,6 +88,9 @@ impl Layer {
         }
         self.client_keys.append(&mut other.client_keys);
         self.freed_keys.append(&mut other.freed_keys);
+        for (number, change) in std::mem::take(&mut other.mailings) {
+            self.mailings.entry(number).or_default().absorb(change);
+        }
     }
 }
 
@@ -128,6 +136,60 @@ impl<'a> Changes<'a> {
         let result = change(&mut value);
         self.put(key, &value);
         Ok(result)
+    }
+
+    /// Writes a mailing's record: never by [`Changes::put`], memory holds it too.
+    pub fn put_mailing(&mut self, number: MailingNumber, record: MailingRecord) {
+        self.put(&MailingKey(number), &record);
+        self.command.mailings.entry(number).or_default().record = Some(Arc::new(record));
+    }
+
+    /// Writes a mailing's progress: never by [`Changes::put`], memory holds it too.
+    pub fn put_progress(&mut self, number: MailingNumber, progress: Progress) {
+        self.put(&ProgressKey(number), &progress);
+        self.command.mailings.entry(number).or_default().progress = Some(Arc::new(progress));
+    }
+
+    /// Moves a mailing to a stage; one whose messages are kept for retention alone, since when.
+    pub fn put_stage(
+        &mut self,
+        number: MailingNumber,
+        stage: Stage,
+        since: Timestamp,
+    ) -> Result<(), Error> {
+        let index = (number.0 % STAGES_PER_BLOCK) as usize;
+        self.update(&StagesKey(number.0 / STAGES_PER_BLOCK), |block| {
+            if block.stages.len() <= index {
+                block.stages.resize(index + 1, Stage::Done);
+            }
+            block.stages[index] = stage;
+        })?;
+        self.command.mailings.entry(number).or_default().stage = Some((stage, since));
+        Ok(())
+    }
+
+    /// In which stage a mailing is.
+    pub fn stage(&self, number: MailingNumber) -> Stage {
+        let changed = self.mailing_changes(number).find_map(|change| change.stage);
+        changed.map_or_else(|| self.index.mailings.stage(number), |(stage, _)| stage)
+    }
+
+    /// All open mailings, in the order of numbers.
+    pub fn open_mailings(&self) -> Vec<OpenMailing> {
+        let known = self.index.mailings.all_open();
+        let last = known.clone().next_back().map(|mailing| mailing.number);
+        let changed = [&self.entry, &self.command].into_iter().flat_map(|l| l.mailings.keys());
+        // None opens again, so what is new has higher numbers.
+        let new = changed.copied().filter(|number| Some(*number) > last);
+        let new: BTreeSet<MailingNumber> = new.collect();
+        let numbers = known.map(|mailing| mailing.number).chain(new);
+        numbers.filter_map(|number| self.open_mailing(number)).collect()
+    }
+
+    /// What the entry changed of a mailing so far, the latest first.
+    fn mailing_changes(&self, number: MailingNumber) -> impl Iterator<Item = &MailingChange> {
+        let layers = [&self.command, &self.entry].into_iter();
+        layers.filter_map(move |layer| layer.mailings.get(&number))
     }
 
     /// Makes a new customer findable by its id.
@@ -215,6 +277,20 @@ impl Source for Changes<'_> {
 
     fn index(&self) -> &Index {
         self.index
+    }
+
+    fn open_mailing(&self, number: MailingNumber) -> Option<OpenMailing> {
+        if self.stage(number) != Stage::Open {
+            return None;
+        }
+        let known = self.index.mailings.open(number);
+        let record = self.mailing_changes(number).find_map(|change| change.record.clone());
+        let progress = self.mailing_changes(number).find_map(|change| change.progress.clone());
+        Some(OpenMailing {
+            number,
+            record: record.or_else(|| known.map(|open| open.record.clone()))?,
+            progress: progress.or_else(|| known.map(|open| open.progress.clone()))?,
+        })
     }
 
     fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error> {

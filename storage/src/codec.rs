@@ -7,8 +7,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 
-/// The format written by this version: bincode 2, variable-length little-endian integers.
-pub const FORMAT: u8 = 1;
+/// The format written by this version: bincode 2, variable-length little-endian integers. The
+/// second: the first kept mailings' stages and progress in another shape.
+pub const FORMAT: u8 = 2;
 
 /// Bytes that one decoded value may take, at most: a length that was made up must not ask for more
 /// memory than there is.
@@ -47,9 +48,97 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
+/// Walks through the leading columns of a record without decoding the rest: for questions that
+/// look at one column of very many records.
+pub struct Columns<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Columns<'a> {
+    /// A record whose fields are columns, from the first.
+    pub fn of(bytes: &'a [u8]) -> Result<Self, Error> {
+        match bytes.split_first() {
+            Some((&FORMAT, rest)) => Ok(Self { rest }),
+            found => Err(Error::Format { found: found.map(|(format, _)| *format) }),
+        }
+    }
+
+    /// The next column, of bytes.
+    pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
+        let len = self.number()? as usize;
+        self.take(len)
+    }
+
+    /// The next column, of numbers.
+    pub fn numbers(&mut self) -> Result<Vec<u64>, Error> {
+        let len = self.number()?;
+        (0..len).map(|_| self.number()).collect()
+    }
+
+    /// Passes the next column, of numbers, by.
+    pub fn pass(&mut self) -> Result<(), Error> {
+        for _ in 0..self.number()? {
+            let width = self.rest.first().map_or(0, |first| width(*first));
+            self.take(1 + width)?;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<u64, Error> {
+        let first = self.take(1)?[0];
+        match width(first) {
+            0 => Ok(first.into()),
+            width => {
+                let mut bytes = [0; 8];
+                bytes[..width].copy_from_slice(self.take(width)?);
+                Ok(u64::from_le_bytes(bytes))
+            }
+        }
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
+        let parts = self.rest.split_at_checked(len);
+        let (taken, rest) = parts.ok_or(Error::Contradiction { what: "a column is cut" })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+/// Bytes that follow the first of a number, by bincode's variable-length form.
+fn width(first: u8) -> usize {
+    match first {
+        251 => 2,
+        252 => 4,
+        253 => 8,
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_are_read_as_they_were_written() {
+        let numbers = vec![0, 1, 250, 251, 65_535, 65_536, u64::from(u32::MAX), 79_160_000_001];
+        let bytes: Vec<u8> = (0..=255).collect();
+        let small: Vec<u16> = vec![7, 300];
+        let record = encode(&(numbers.clone(), bytes.clone(), small, numbers.clone(), 5u32));
+        let mut columns = Columns::of(&record).expect("a record");
+        columns.pass().expect("a column");
+        assert_eq!(columns.bytes().expect("a column"), bytes);
+        assert_eq!(columns.numbers().expect("a column"), [7, 300]);
+        assert_eq!(columns.numbers().expect("a column"), numbers);
+        for len in 0..record.len() - 1 {
+            let cut = Columns::of(&record[..len]).and_then(|mut columns| {
+                columns.pass()?;
+                columns.bytes()?;
+                columns.pass()?;
+                columns.pass()
+            });
+            assert!(cut.is_err(), "{len}");
+        }
+    }
 
     #[test]
     fn a_value_survives_the_way_to_bytes_and_back() {

@@ -147,7 +147,7 @@ pub enum Action {
         cursor: Cursor,
         /// Customers to look at, at most.
         scan: u32,
-        /// Messages to make, at most.
+        /// Messages to make, at most: of several batches if they are in the order of customers.
         limit: u16,
     },
     /// The post office: settles messages of a mailing that is over.
@@ -188,6 +188,11 @@ pub enum Action {
     ExpireLease {
         /// Which.
         lease: LeaseId,
+    },
+    /// The post office: drops changes of customers that every mailing has passed.
+    TrimChanges {
+        /// Records of them, at most.
+        blocks: u32,
     },
     /// A node starts to propose commands.
     RegisterProposer {
@@ -270,6 +275,8 @@ pub struct Grant {
     pub limit: u16,
     /// Batches to take them from, at most.
     pub batches: u8,
+    /// Batches that may be opened in vain, at most.
+    pub barren: u8,
     /// Zones in which the mailing's window is open now; none: every zone.
     pub zones: Option<Vec<ZoneNumber>>,
     /// How long the lease lasts, in milliseconds.
@@ -485,17 +492,21 @@ impl Action {
             Action::CreateMailing { spec, .. } | Action::UpdateMailing { spec, .. } => {
                 Cost { bytes: 1_600 + spec.text.len() + spec.desc.len(), ..Cost::default() }
             }
-            Action::Expand { scan, .. } => Cost { customers: *scan, batches: 1, bytes: 0 },
+            Action::Expand { scan, limit, .. } => {
+                let batches = u32::from(*limit).div_ceil(limits::BATCH_MESSAGES as u32).max(1);
+                Cost { customers: *scan, batches, bytes: 0 }
+            }
             Action::SweepDeleted { batches: n }
             | Action::SweepMailing { batches: n, .. }
             | Action::FoldMailing { batches: n, .. }
             | Action::PurgeMailing { batches: n, .. } => batches(*n),
             Action::DeleteCustomer { .. } => batches(limits::SWEEP_MAILINGS),
-            Action::Grant(grant) => {
-                batches(u32::from(grant.batches) + u32::from(limits::GRANT_BARREN_BATCHES))
-            }
+            Action::Grant(grant) => batches(u32::from(grant.batches) + u32::from(grant.barren)),
             Action::ExpireLease { .. } => batches(limits::LEASE_BATCHES.into()),
             Action::Report(report) => report.cost(),
+            Action::TrimChanges { blocks } => {
+                Cost { customers: blocks * limits::CHANGES_PER_BLOCK as u32, ..Cost::default() }
+            }
             _ => Cost::default(),
         }
     }
@@ -511,6 +522,9 @@ impl PutCustomers {
     }
 }
 
+/// Bytes of one encoded run, at most: position, length and attempt.
+const RUN_BYTES: usize = 5 + 3 + 3;
+
 impl Report {
     fn cost(&self) -> Cost {
         let runs = self.results.iter().flat_map(|(_, runs)| runs);
@@ -521,7 +535,11 @@ impl Report {
             batches += u32::from(last != Some(batch));
             last = Some(batch);
         }
-        Cost { bytes: count * 9 + 32, customers: 0, batches: batches.min(limits::ENTRY_BATCHES) }
+        Cost {
+            bytes: count * RUN_BYTES + 32,
+            customers: 0,
+            batches: batches.min(limits::ENTRY_BATCHES),
+        }
     }
 }
 
@@ -551,6 +569,26 @@ impl Rejection {
             Rejection::OutOfBounds { .. } => "out_of_bounds",
             Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
             Rejection::NodeDismissed => "node_removed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{codec, model::Epoch};
+
+    #[test]
+    fn no_report_is_longer_than_it_says() {
+        let lease = LeaseId { epoch: Epoch(u64::MAX), n: u64::MAX };
+        let run = Run { first: u32::MAX, len: u16::MAX, attempt: u16::MAX };
+        for runs in [1, 100, 1_000] {
+            let results = vec![(SendResult::Done, vec![run; runs])];
+            let mailing = MailingNumber(u32::MAX);
+            let report = Report { lease, mailing, gateway: u64::MAX, results };
+            let command: Command = Action::Report(report).into();
+            let (bytes, said) = (codec::encode(&command).len(), command.cost().bytes);
+            assert!(bytes <= said, "{bytes} bytes of {runs} runs, said to be {said}");
         }
     }
 }

@@ -1,13 +1,22 @@
-//! What memory holds of the state: where customers' ids, dictionary words and clients' keys are.
+//! What memory holds of the state: where customers' ids, dictionary words and clients' keys are,
+//! and the mailings that work is left for.
 //!
 //! All of it can be rebuilt from the records, and is, at start: one key a customer would make an
-//! import several times slower than blocks do. Look-ups only; nothing here is ever iterated, so
-//! the order of a hash table never reaches the state.
+//! import several times slower than blocks do, and each lease asks after all open mailings. Hash
+//! tables are looked up only, never iterated, so that their order never reaches the state.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map},
+    sync::Arc,
+};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::records::{WordKind, WordRecord};
+use crate::{
+    model::{MailingNumber, Timestamp},
+    records::{MailingRecord, Progress, Stage, WordKind, WordRecord},
+};
 
 /// The hash under which a customer's id is found. Collisions are resolved by comparing ids.
 pub fn id_hash(id: &str) -> u64 {
@@ -79,9 +88,121 @@ impl Words {
     }
 }
 
+/// An open mailing, and how far it has come.
+#[derive(Clone, Debug)]
+pub struct OpenMailing {
+    /// Its number.
+    pub number: MailingNumber,
+    /// What was decided, and its marks.
+    pub record: Arc<MailingRecord>,
+    /// How far it has come.
+    pub progress: Arc<Progress>,
+}
+
+/// What an entry changes of a mailing.
+#[derive(Clone, Debug, Default)]
+pub struct MailingChange {
+    /// Its new record.
+    pub record: Option<Arc<MailingRecord>>,
+    /// Its new progress.
+    pub progress: Option<Arc<Progress>>,
+    /// Its new stage, and since when its messages are kept for retention alone.
+    pub stage: Option<(Stage, Timestamp)>,
+}
+
+impl MailingChange {
+    /// Takes a later change over this one.
+    pub fn absorb(&mut self, later: MailingChange) {
+        self.record = later.record.or(self.record.take());
+        self.progress = later.progress.or(self.progress.take());
+        self.stage = later.stage.or(self.stage.take());
+    }
+}
+
+/// The mailings that work is left for, by stage.
+#[derive(Debug, Default)]
+pub struct Mailings {
+    open: BTreeMap<MailingNumber, OpenMailing>,
+    settled: BTreeSet<MailingNumber>,
+    folded: BTreeMap<MailingNumber, Timestamp>,
+    /// The same, in the order in which retention lets them go.
+    by_age: BTreeSet<(Timestamp, MailingNumber)>,
+}
+
+impl Mailings {
+    /// An open mailing.
+    pub fn open(&self, number: MailingNumber) -> Option<&OpenMailing> {
+        self.open.get(&number)
+    }
+
+    /// All open mailings, in the order of numbers.
+    pub fn all_open(&self) -> btree_map::Values<'_, MailingNumber, OpenMailing> {
+        self.open.values()
+    }
+
+    /// Settled mailings that are being added to their customers' totals, in the order of numbers.
+    pub fn settled(&self) -> impl ExactSizeIterator<Item = MailingNumber> {
+        self.settled.iter().copied()
+    }
+
+    /// The folded mailing that retention lets go first, and since when its messages are kept.
+    pub fn oldest_folded(&self) -> Option<(Timestamp, MailingNumber)> {
+        self.by_age.first().copied()
+    }
+
+    /// In which stage a mailing is.
+    pub fn stage(&self, number: MailingNumber) -> Stage {
+        if self.open.contains_key(&number) {
+            Stage::Open
+        } else if self.settled.contains(&number) {
+            Stage::Settled
+        } else if self.folded.contains_key(&number) {
+            Stage::Folded
+        } else {
+            Stage::Done
+        }
+    }
+
+    /// Takes in what an entry changed of a mailing. One that opens comes with everything.
+    pub fn apply(&mut self, number: MailingNumber, change: MailingChange) {
+        let MailingChange { record, progress, stage } = change;
+        if let Some((stage, since)) = stage {
+            self.move_to(number, stage, since);
+            if let (Stage::Open, Some(record), Some(progress)) = (stage, &record, &progress) {
+                let (record, progress) = (record.clone(), progress.clone());
+                self.open.insert(number, OpenMailing { number, record, progress });
+            }
+        }
+        if let Some(open) = self.open.get_mut(&number) {
+            open.record = record.unwrap_or_else(|| open.record.clone());
+            open.progress = progress.unwrap_or_else(|| open.progress.clone());
+        }
+    }
+
+    fn move_to(&mut self, number: MailingNumber, stage: Stage, since: Timestamp) {
+        if stage != Stage::Open {
+            self.open.remove(&number);
+        }
+        self.settled.remove(&number);
+        if let Some(since) = self.folded.remove(&number) {
+            self.by_age.remove(&(since, number));
+        }
+        match stage {
+            Stage::Done | Stage::Open => {}
+            Stage::Settled => drop(self.settled.insert(number)),
+            Stage::Folded => {
+                self.folded.insert(number, since);
+                self.by_age.insert((since, number));
+            }
+        }
+    }
+}
+
 /// What memory holds of the state.
 #[derive(Debug, Default)]
 pub struct Index {
+    /// Mailings that work is left for.
+    pub mailings: Mailings,
     /// Customers' numbers by id.
     pub ids: Ids,
     /// Dictionaries, by the number of the kind.

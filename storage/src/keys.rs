@@ -8,9 +8,9 @@
 //! | 1 | – | [`Meta`]: position, hash, time |
 //! | 2 | – | [`Numbers`]: counters of numbers given |
 //! | 3 | – | [`Totals`]: all messages by status |
-//! | 4 | – | [`Roster`]: mailings by stage |
 //! | 5 | kind, number | [`WordRecord`]: dictionary of tags, operators, zones |
 //! | 6 | – | [`Nodes`]: numbers given to nodes, disks dismissed |
+//! | 7 | block of 256 mailings | [`Stages`] |
 //! | 10 | block of 128 customers | [`CustomerColumns`] |
 //! | 11 | block of 128 customers | [`CustomerTexts`] |
 //! | 12 | block of 128 customers | id hashes, read once at start |
@@ -25,6 +25,7 @@
 //! | 24 | mailing number, batch | [`Members`] |
 //! | 25 | mailing number, batch | [`Columns`] |
 //! | 26 | mailing number, customer | position of a late member |
+//! | 27 | mailing number, block of 256 blocks of heads | [`Reaches`] |
 //! | 30 | – | [`Postmen`] |
 //! | 31 | – | [`OpenLeases`] |
 //! | 32 | slot | [`Lease`] |
@@ -41,8 +42,8 @@ use crate::{
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
         CustomerTotals, DeletedBlock, Facets, Heads, Lease, MailingRecord, Members, Meta,
-        NodeReply, Nodes, Numbers, OpenLeases, Postmen, Progress, Proposers, Roster, Totals,
-        WordKind, WordRecord,
+        NodeReply, Nodes, Numbers, OpenLeases, Postmen, Progress, Proposers, Reaches, Stages,
+        Totals, WordKind, WordRecord,
     },
 };
 
@@ -106,12 +107,12 @@ keys! {
     2 NumbersKey -> Numbers;
     /// All messages by status.
     3 TotalsKey -> Totals;
-    /// Mailings by stage.
-    4 RosterKey -> Roster;
     /// A word of a dictionary.
     5 WordKey(kind: WordKind => [*kind as u8], number: u32 => number.to_be_bytes()) -> WordRecord;
     /// Nodes admitted and dismissed.
     6 NodesKey -> Nodes;
+    /// The stages of a block of mailings.
+    7 StagesKey(block: u32 => block.to_be_bytes()) -> Stages;
     /// Columns of a block of customers.
     10 CustomerColumnsKey(block: u32 => block.to_be_bytes()) -> CustomerColumns;
     /// Texts of a block of customers.
@@ -140,6 +141,8 @@ keys! {
     25 ColumnsKey(mailing: MailingNumber => mailing.0.to_be_bytes(), batch: u32 => batch.to_be_bytes()) -> Columns;
     /// The position of a member who came to match late.
     26 LateKey(mailing: MailingNumber => mailing.0.to_be_bytes(), customer: u32 => customer.to_be_bytes()) -> u32;
+    /// How far a mailing's sweep came with each block of heads.
+    27 ReachesKey(mailing: MailingNumber => mailing.0.to_be_bytes(), blocks: u32 => blocks.to_be_bytes()) -> Reaches;
     /// All postmen.
     30 PostmenKey -> Postmen;
     /// All open leases.

@@ -11,7 +11,8 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`], [`snapshot`] and [`restore`] keep it, over `tree`.
+//! [`store`], [`snapshot`] and [`restore`] keep it, over `tree`; [`pin`] holds on to it for long
+//! questions.
 
 pub mod apply;
 pub mod changes;
@@ -23,6 +24,7 @@ pub mod keys;
 pub mod limits;
 pub mod memory;
 pub mod model;
+pub mod pin;
 #[doc(hidden)]
 pub mod planted;
 pub mod query;
@@ -37,9 +39,10 @@ pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Repl
 pub use error::Error;
 pub use memory::MemoryStates;
 pub use model::Timestamp;
+pub use pin::{Pin, PinnedReader};
 pub use restore::{begin_anew, restore_snapshot};
 pub use snapshot::{
     Contents, Export, ExportSummary, import_snapshot, inspect_snapshot, read_snapshot_marker,
 };
-pub use source::Source;
+pub use source::{Scan, Source};
 pub use store::{Flusher, Reader, Store, StoreOptions, View};

@@ -28,6 +28,11 @@ pub const RESTORED_EPOCHS: u64 = 1 << 32;
 /// Batch heads kept in one record.
 pub const HEADS_PER_BLOCK: u32 = 32;
 
+/// Blocks of heads whose reach is kept in one record.
+pub const REACHES_PER_BLOCK: u32 = 256;
+/// Mailings whose stages are kept in one record.
+pub const STAGES_PER_BLOCK: u32 = 256;
+
 /// Customers kept in one block (one record of columns, one of texts).
 pub const CUSTOMERS_PER_BLOCK: u32 = 128;
 /// Blocks of customers that one command adds messages to, at most: as many as the customers of one
@@ -37,6 +42,9 @@ pub const FOLD_BLOCKS: u32 = 1_000;
 pub const DELETED_PER_BLOCK: u32 = 8_192;
 /// Change numbers kept in one record.
 pub const CHANGES_PER_BLOCK: u64 = 256;
+/// Records of change numbers that one command removes, at most: each may touch as many customers'
+/// blocks as it has changes.
+pub const TRIM_BLOCKS: u32 = 16;
 /// Rows in one command that writes customers, at most.
 pub const CUSTOMER_ROWS: usize = 1_000;
 
@@ -64,6 +72,9 @@ pub const SWEEP_MAILINGS: u32 = 50;
 pub const LEASE_MESSAGES: u16 = 1_000;
 /// Batches that one lease may take messages from, at most.
 pub const LEASE_BATCHES: u8 = 50;
+/// Messages that one command expands, at most: a few batches, so that a sending that is faster than
+/// the log is not held up by one entry a batch.
+pub const EXPAND_MESSAGES: usize = 4 * BATCH_MESSAGES;
 /// Batches that one grant may open in vain, at most: heads promise more than there is where zones
 /// share a bit, where a message is due in a closed zone only, or waits for another gateway. Apart
 /// from those it takes from, so that they hide nobody; as many, so that a grant stays bounded.

@@ -9,10 +9,8 @@ use std::path::Path;
 use crate::{
     apply::{close_life, close_mailing},
     error::Error,
-    keys::RosterKey,
-    records::Roster,
+    query::work,
     snapshot::import_snapshot_at,
-    source::Source,
     store::{Store, StoreOptions},
 };
 
@@ -40,8 +38,9 @@ pub fn restore_snapshot(
 /// Closes the life before and begins another, which stands at the position of a marker.
 pub fn begin_anew(store: &mut Store, marker: &[u8]) -> Result<(), Error> {
     let before = store.marker().unwrap_or_default();
-    let roster: Roster = store.view().read().get_or_default(&RosterKey)?;
-    for mailing in roster.open {
+    let view = store.view();
+    let open: Vec<_> = work::open_mailings(&view.read()).map(|mailing| mailing.number).collect();
+    for mailing in open {
         while store.change(&before, |changes| close_mailing(changes, mailing))? {
             if store.unflushed_bytes() >= FLUSH_BYTES {
                 store.flush()?;

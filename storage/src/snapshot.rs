@@ -28,6 +28,7 @@ use crate::{
     model::Counts,
     planted::{Planted, is_planted},
     records::{MailingRecord, Meta, Numbers, Totals},
+    source::Scan,
     store::{Store, StoreOptions, View},
 };
 

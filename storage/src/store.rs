@@ -11,12 +11,12 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
@@ -25,15 +25,19 @@ use crate::{
     codec,
     command::{Entry, Outcome},
     error::Error,
-    index::Index,
-    keys::{ClientReplyKey, CustomerHashesKey, Key, MetaKey, NumbersKey, WordKey},
-    limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK},
+    index::{Index, MailingChange, OpenMailing},
+    keys::{
+        ClientReplyKey, CustomerHashesKey, Key, MailingKey, MetaKey, NumbersKey, ProgressKey,
+        StagesKey, WordKey,
+    },
+    limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
     memory::MemoryStates,
-    model::{CustomerId, Seq, Timestamp},
+    model::{CustomerId, MailingNumber, Seq, Timestamp},
+    pin::{Before, Pin},
     planted::{self, Planted, is_planted},
-    records::{Meta, Numbers, WordKind, WordRecord},
+    records::{Meta, Numbers, Stage, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
-    source::Source,
+    source::{Scan, Source},
     tree::{Tree, Trees},
 };
 
@@ -59,6 +63,7 @@ pub(crate) struct Shared {
     trees: Trees,
     index: RwLock<Index>,
     unflushed_bytes: AtomicU64,
+    pins: Mutex<Vec<Weak<Before>>>,
 }
 
 /// The state, and the only way to change it: apply an entry.
@@ -96,7 +101,7 @@ impl Store {
         let trees = Trees::open(dir, &options)?;
         let tree = trees.handle();
         let (index, unflushed_bytes) = (RwLock::new(Index::default()), AtomicU64::new(0));
-        let shared = Arc::new(Shared { trees, index, unflushed_bytes });
+        let shared = Arc::new(Shared { trees, index, unflushed_bytes, pins: Mutex::default() });
         let index = build_index(&View { shared: shared.clone() }.read())?;
         *shared.index.write() = index;
         let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
@@ -147,8 +152,12 @@ impl Store {
         let bytes = bytes(&layer.writes);
         {
             let mut index = self.shared.index.write();
+            self.note_before(&layer.writes)?;
             self.tree.write(&layer.writes, "write")?;
-            let Layer { ids, words, client_keys, freed_keys, .. } = &mut layer;
+            let Layer { ids, words, client_keys, freed_keys, mailings, .. } = &mut layer;
+            for (number, change) in std::mem::take(mailings) {
+                index.mailings.apply(number, change);
+            }
             index.ids.absorb(ids);
             for (known, new) in index.words.iter_mut().zip(words) {
                 new.take().into_iter().for_each(|word| known.push(word));
@@ -163,6 +172,18 @@ impl Store {
         self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         if let Some(capture) = &self.capture {
             capture.append(&layer.writes);
+        }
+        Ok(())
+    }
+
+    /// Notes for pins what is about to be replaced.
+    fn note_before(&self, writes: &Writes) -> Result<(), Error> {
+        let mut pins = self.shared.pins.lock();
+        pins.retain(|pin| pin.strong_count() > 0);
+        for pin in pins.iter().filter_map(Weak::upgrade) {
+            for key in writes.keys().filter(|key| pin.lacks(key)) {
+                self.tree.with_bytes(key, |value| pin.note(key, value))?;
+            }
         }
         Ok(())
     }
@@ -221,7 +242,8 @@ impl Store {
         Ok(export)
     }
 
-    /// Completes the file, between two entries: it then holds the state as of now.
+    /// Completes the file, between two entries: it then holds the state as of now. Fails if an entry
+    /// could not be noted in it.
     pub fn end_export(&mut self, export: Export) -> Result<ExportSummary, Error> {
         self.capture = None;
         export.end(&self.meta)
@@ -259,6 +281,16 @@ impl View {
         let index = self.shared.index.read();
         Reader { tree: Some(self.shared.trees.take()), trees: &self.shared.trees, index }
     }
+
+    /// Holds on to the state as it is now, and asks it a first question.
+    pub fn pin<R>(&self, question: impl FnOnce(&Reader<'_>) -> R) -> (Pin, R) {
+        let reader = self.read();
+        let before = Arc::new(Before::default());
+        // No entry comes between this and what is read now: the reader is held.
+        self.shared.pins.lock().push(Arc::downgrade(&before));
+        let pin = Pin::new(self.clone(), before, &reader);
+        (pin, question(&reader))
+    }
 }
 
 impl Flusher {
@@ -285,13 +317,10 @@ impl Reader<'_> {
     fn tree(&self) -> &Tree {
         self.tree.as_ref().expect("it is there until the reader is dropped")
     }
+}
 
-    /// Keys and values from `from` on, in order, until `take` says stop.
-    pub(crate) fn scan(
-        &self,
-        from: &[u8],
-        take: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), Error> {
+impl Scan for Reader<'_> {
+    fn scan(&self, from: &[u8], take: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Error> {
         self.tree().scan(from, take)
     }
 }
@@ -303,6 +332,10 @@ impl Source for Reader<'_> {
 
     fn index(&self) -> &Index {
         &self.index
+    }
+
+    fn open_mailing(&self, number: MailingNumber) -> Option<OpenMailing> {
+        self.index.mailings.open(number).cloned()
     }
 
     fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error> {
@@ -350,10 +383,31 @@ fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
             index.words[kind as usize].push(word);
         }
     }
+    index_mailings(reader, numbers.mailings, &mut index)?;
     for n in numbers.client_keys_from..numbers.client_keys {
         let slot = (n % CLIENT_KEYS) as u32;
         let kept = reader.need(&ClientReplyKey(slot), "a kept reply to a client")?;
         index.client_keys.insert(kept.key, slot);
     }
     Ok(index)
+}
+
+/// Reads the mailings that work is left for.
+fn index_mailings(reader: &Reader<'_>, last: u32, index: &mut Index) -> Result<(), Error> {
+    for block in 0..=last / STAGES_PER_BLOCK {
+        let stages = reader.get_or_default(&StagesKey(block))?.stages;
+        for (stage, number) in stages.into_iter().zip(block * STAGES_PER_BLOCK..) {
+            if stage == Stage::Done {
+                continue;
+            }
+            let number = MailingNumber(number);
+            let record = reader.need(&MailingKey(number), "a mailing that has a stage")?;
+            let since = record.kept_since();
+            let progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
+            let (record, progress) = (Some(Arc::new(record)), Some(Arc::new(progress)));
+            let change = MailingChange { record, progress, stage: Some((stage, since)) };
+            index.mailings.apply(number, change);
+        }
+    }
+    Ok(())
 }

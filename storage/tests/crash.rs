@@ -99,6 +99,7 @@ fn grant(store: &Store) -> Action {
         mailing: MAILING,
         limit: 18,
         batches: 5,
+        barren: 5,
         zones: None,
         ttl_ms: 1_000,
         gateway: 1,

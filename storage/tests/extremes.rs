@@ -102,6 +102,7 @@ fn grant(n: u64) -> Grant {
         mailing: MailingNumber(1),
         limit: 1,
         batches: 1,
+        barren: 1,
         zones: None,
         ttl_ms: 1_000,
         gateway: 1,
@@ -157,6 +158,7 @@ fn no_grant_is_too_large() {
             let wide = Grant {
                 limit: number as u16,
                 batches: number as u8,
+                barren: number as u8,
                 zones: Some(vec![ZoneNumber(0), ZoneNumber(number as u16)]),
                 ttl_ms: number,
                 gateway: number,
@@ -190,6 +192,7 @@ fn no_step_of_the_post_office_is_too_long() {
                 let _ = world.act(Action::PurgeMailing { mailing, batches });
             }
             let _ = world.act(Action::SweepDeleted { batches });
+            let _ = world.act(Action::TrimChanges { blocks: batches });
             let _ = world.act(Action::ExpireLease { lease: lease(1) });
         }
         let _ = world.act(Action::EndMailing { mailing: MailingNumber(1) });

@@ -1,6 +1,7 @@
 //! The command line: what each command prints, and how it ends.
 
 mod backup;
+mod bench;
 mod cluster;
 mod data;
 mod demo;

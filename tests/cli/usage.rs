@@ -26,7 +26,10 @@ const HELP: [(&[&str], &[&str]); 9] = [
     (&["watch"], &["<MAILING>", "--api", "caught up"]),
     (&["check-config"], &["--config"]),
     (&["openapi"], &["OpenAPI"]),
-    (&["bench"], &["dispatch"]),
+    (
+        &["bench"],
+        &["dispatch", "post-office", "import", "write", "read", "stats", "restart", "all"],
+    ),
 ];
 
 #[test]

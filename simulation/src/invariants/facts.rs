@@ -226,7 +226,7 @@ impl Facts {
         let Ok(Some(record)) = query::work::record(&reader, number) else {
             return;
         };
-        let spec = record.spec;
+        let spec = record.spec.clone();
         self.numbers.insert(id.clone(), number.0);
         let before = self.mailings.get(&number.0);
         let ended_before = before.filter(|before| before.end != spec.end).map(|b| (now, b.end));

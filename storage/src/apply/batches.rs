@@ -11,17 +11,20 @@ use crate::{
     changes::Changes,
     error::Error,
     keys::{
-        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, LateKey, MembersKey, ProgressKey,
+        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, LateKey, MembersKey, ReachesKey,
         TotalsKey,
     },
-    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
+    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
-    records::{Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress},
+    records::{Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches},
     source::Source,
 };
 
 /// No failed message waits.
 pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// One message in so many may still be open in a batch that counts in the facets.
+const STRAGGLERS: u64 = 16;
 
 /// One message's move.
 #[derive(Clone, Copy)]
@@ -120,7 +123,7 @@ pub(super) struct MailingEdit {
 
 impl MailingEdit {
     pub(super) fn open(changes: &Changes<'_>, number: MailingNumber) -> Result<Self, Error> {
-        let progress: Progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+        let progress = (*changes.need_progress(number)?).clone();
         Ok(Self { number, before: progress.counts, progress, heads: None })
     }
 
@@ -143,7 +146,7 @@ impl MailingEdit {
     /// Writes the heads at hand and their block's summary.
     fn store_heads(&mut self, changes: &mut Changes<'_>) {
         if let Some((block, heads)) = self.heads.take() {
-            summarise(&mut self.progress.blocks[block as usize], &heads);
+            self.progress.summarise(summary(block, &heads));
             changes.put(&HeadsKey(self.number, block), &heads);
         }
     }
@@ -176,17 +179,16 @@ impl MailingEdit {
     ) -> Result<(), Error> {
         let number = self.progress.batches;
         let block = number / HEADS_PER_BLOCK;
-        if self.progress.blocks.len() <= block as usize {
-            let last_customer = self.progress.blocks.last().map_or(0, |b| b.last_customer);
-            self.progress.blocks.push(Block { last_customer, due: NEVER, ..Block::default() });
-        }
         let head = new_head(&members, late, status, changes.at());
         if !late {
-            self.progress.blocks[block as usize].last_customer = head.customers.1 + 1;
+            self.progress.reached = head.customers.1 + 1;
         } else {
             self.index_late(changes, &members, number);
         }
         self.progress.batches += 1;
+        if self.progress.batches.is_multiple_of(HEADS_PER_BLOCK) {
+            self.note_reach(changes, block)?;
+        }
         self.progress.counts.add(status, members.len() as u64);
         self.load_heads(changes, block)?;
         if let Some((_, heads)) = &mut self.heads {
@@ -198,6 +200,12 @@ impl MailingEdit {
         let place = self.progress.place(number);
         let edit = BatchEdit { number, place, head, columns, members, moves, touched, narrowed };
         self.close_with(changes, edit, true)
+    }
+
+    /// Notes how far the sweep came with a block of heads that is full.
+    fn note_reach(&self, changes: &mut Changes<'_>, block: u32) -> Result<(), Error> {
+        let key = ReachesKey(self.number, block / REACHES_PER_BLOCK);
+        changes.update(&key, |reaches: &mut Reaches| reaches.reached.push(self.progress.reached))
     }
 
     /// By number and index, not by position: only the state itself looks there.
@@ -232,13 +240,8 @@ impl MailingEdit {
         edit.head.due = edit.columns.due.iter().map(|(_, due)| *due).min().unwrap_or(NEVER);
         if edit.head.counted {
             self.recount_facets(changes, &mut edit)?;
-        } else if edit.head.open() == 0 {
+        } else if is_through(&edit.head) {
             self.count_facets(changes, &mut edit)?;
-        }
-        if edit.head.open() > 0 {
-            // A late proof may bring a message back where everything was final before.
-            let block = edit.number / HEADS_PER_BLOCK;
-            self.progress.first_open = self.progress.first_open.min(block);
         }
         if !new && edit.number < self.progress.folded {
             self.recount_customers(changes, &mut edit)?;
@@ -261,7 +264,7 @@ impl MailingEdit {
         Ok(())
     }
 
-    /// Counts a batch whose messages are all final.
+    /// Counts a batch whose messages are final, but for a few.
     fn count_facets(&self, changes: &mut Changes<'_>, edit: &mut BatchEdit) -> Result<(), Error> {
         edit.members(changes, self.number)?;
         let Some(members) = &edit.members else { return Ok(()) };
@@ -281,12 +284,14 @@ impl MailingEdit {
         edit.members(changes, self.number)?;
         let Some(members) = &edit.members else { return Ok(()) };
         let day = edit.head.created_at.day() as u32;
+        let mut steps: BTreeMap<(u32, u32), Vec<Move>> = BTreeMap::new();
         for step in &edit.moves {
             let facet = (members.tags[step.index], members.operators[step.index]);
-            let one = BTreeMap::from([(facet, *step)]);
-            update_facets(changes, day, one, |all, step| all.shift(step.from, step.to, 1))?;
+            steps.entry(facet).or_default().push(*step);
         }
-        Ok(())
+        update_facets(changes, day, steps, |all, steps| {
+            steps.iter().for_each(|step| all.shift(step.from, step.to, 1));
+        })
     }
 
     /// Moves messages of a batch that was added to its customers' totals before.
@@ -311,18 +316,11 @@ impl MailingEdit {
     /// Writes everything, and settles the mailing if nothing more can happen by itself.
     pub(super) fn save(mut self, changes: &mut Changes<'_>) -> Result<(), Error> {
         self.store_heads(changes);
-        let blocks = &self.progress.blocks;
-        let is_open = |block: &Block| block.created + block.failed + block.sending > 0;
-        let open = blocks.iter().skip(self.progress.first_open as usize).position(is_open);
-        self.progress.first_open += match open {
-            Some(skipped) => skipped as u32,
-            None => (blocks.len() as u32).saturating_sub(self.progress.first_open + 1),
-        };
         if self.before != self.progress.counts {
             let (before, after) = (self.before, self.progress.counts);
             changes.update(&TotalsKey, |totals| totals.counts.replace(&before, &after))?;
         }
-        changes.put(&ProgressKey(self.number), &self.progress);
+        changes.put_progress(self.number, self.progress.clone());
         mailings::settle(changes, self.number, &self.progress)
     }
 }
@@ -346,14 +344,24 @@ fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Hea
     }
 }
 
-fn summarise(block: &mut Block, heads: &Heads) {
+/// Whether a batch's messages are final, but for a few: time to count it in the facets, where each
+/// later move costs a little. Otherwise one message that waits for another try would have its whole
+/// batch counted anew by everyone who asks.
+fn is_through(head: &Head) -> bool {
+    head.open() * STRAGGLERS <= head.counts.total()
+}
+
+fn summary(number: u32, heads: &Heads) -> Block {
     let sum = |status| heads.heads.iter().map(|head| head.counts.of(status)).sum::<u64>() as u32;
-    block.created = sum(Status::Created);
-    block.failed = sum(Status::Failed);
-    block.sending = sum(Status::Sending);
-    block.due = heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER);
-    block.created_zones = heads.heads.iter().fold(0, |bits, head| bits | head.created_zones);
-    block.failed_zones = heads.heads.iter().fold(0, |bits, head| bits | head.failed_zones);
+    Block {
+        number,
+        created: sum(Status::Created),
+        failed: sum(Status::Failed),
+        sending: sum(Status::Sending),
+        due: heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER),
+        created_zones: heads.heads.iter().fold(0, |bits, head| bits | head.created_zones),
+        failed_zones: heads.heads.iter().fold(0, |bits, head| bits | head.failed_zones),
+    }
 }
 
 fn update_facets<T>(

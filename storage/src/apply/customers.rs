@@ -9,14 +9,13 @@ use crate::{
     error::Error,
     index::id_hash,
     keys::{
-        CustomerColumnsKey, CustomerHashesKey, CustomerTextsKey, DeletedKey, NumbersKey, RosterKey,
-        UnsweptKey,
+        CustomerColumnsKey, CustomerHashesKey, CustomerTextsKey, DeletedKey, NumbersKey, UnsweptKey,
     },
     limits::{
         CUSTOMER_ROWS, CUSTOMERS_PER_BLOCK, DELETED_PER_BLOCK, ENTRY_BATCHES, SWEEP_MAILINGS,
     },
     model::{Customer, CustomerId, MailingNumber, Phone, Seq, Status},
-    records::{CustomerColumns, CustomerTexts, DeletedBlock, Numbers, Roster, WordKind},
+    records::{CustomerColumns, CustomerTexts, DeletedBlock, Numbers, WordKind},
     source::Source,
 };
 
@@ -344,8 +343,8 @@ fn cancel_messages(
     from: u32,
     budget: &mut u32,
 ) -> Result<Option<u32>, Error> {
-    let roster: Roster = changes.get_or_default(&RosterKey)?;
-    for mailing in roster.open.into_iter().filter(|mailing| mailing.0 >= from) {
+    let open = changes.open_mailings().into_iter().map(|mailing| mailing.number);
+    for mailing in open.filter(|mailing| mailing.0 >= from) {
         if *budget == 0 {
             return Ok(Some(mailing.0));
         }

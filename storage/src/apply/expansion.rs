@@ -14,7 +14,9 @@ use crate::{
     command::{Rejection, Reply},
     error::Error,
     keys::{ChangesKey, CustomerColumnsKey, NumbersKey},
-    limits::{BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS},
+    limits::{
+        BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, EXPAND_MESSAGES,
+    },
     model::{MailingNumber, MailingSpec, Status},
     planted::{Planted, is_planted},
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
@@ -71,7 +73,12 @@ impl<'a> Audience<'a> {
     }
 }
 
-fn remembered(memory: &mut Vec<Option<bool>>, number: u32, ask: impl FnOnce() -> bool) -> bool {
+/// An answer about a word, by its number: asked once, then remembered.
+pub(crate) fn remembered(
+    memory: &mut Vec<Option<bool>>,
+    number: u32,
+    ask: impl FnOnce() -> bool,
+) -> bool {
     let index = number as usize;
     if memory.len() <= index {
         memory.resize(index + 1, None);
@@ -128,24 +135,27 @@ pub(super) fn expand(
         None => Cursor { customer: numbers.customers, change: numbers.changes },
     };
     let scan = scan.clamp(1, ENTRY_CUSTOMERS);
-    let limit = usize::from(limit).clamp(1, BATCH_MESSAGES);
+    let limit = usize::from(limit).clamp(1, EXPAND_MESSAGES);
     let mut audience = Audience::new(&record.spec);
-    let late = cursor.customer >= bounds.customer;
-    let (members, next) = if !late {
-        in_order(changes, &mut audience, cursor, bounds, (scan, limit))?
+    let status = if record.ended.is_some() { Status::Expired } else { Status::Created };
+    let (messages, next) = if cursor.customer < bounds.customer {
+        let end = bounds.customer.min(cursor.customer.saturating_add(scan));
+        in_order(changes, &mut audience, &mut edit, end, limit, status)?
     } else if cursor.change < bounds.change {
-        in_changes(changes, &mut audience, &edit, bounds, (scan, limit))?
+        let limit = limit.min(BATCH_MESSAGES);
+        let (members, next) = in_changes(changes, &mut audience, &edit, bounds, (scan, limit))?;
+        let messages = members.len();
+        if messages > 0 {
+            edit.add(changes, members, true, status)?;
+        }
+        (messages, next)
     } else {
         return Err(Rejection::NothingToDo.into());
     };
+    let messages = messages as u32;
     edit.progress.cursor = next;
     let caught_up = next.customer >= bounds.customer && next.change >= bounds.change;
     edit.progress.caught_up_at = caught_up.then_some(changes.at());
-    let messages = members.len() as u32;
-    if messages > 0 {
-        let status = if record.ended.is_some() { Status::Expired } else { Status::Created };
-        edit.add(changes, members, late, status)?;
-    }
     edit.save(changes)?;
     if next.change / CHANGES_PER_BLOCK > cursor.change / CHANGES_PER_BLOCK {
         changelog::trim(changes)?;
@@ -153,22 +163,43 @@ pub(super) fn expand(
     Ok(Reply::Expanded { cursor: next, messages })
 }
 
-/// Looks at the next customers in the order of their numbers.
+/// Looks at the next customers in the order of their numbers, up to `end`, and makes batches of
+/// them; how many messages, and how far it came.
 fn in_order(
+    changes: &mut Changes<'_>,
+    audience: &mut Audience<'_>,
+    edit: &mut MailingEdit,
+    end: u32,
+    limit: usize,
+    status: Status,
+) -> Result<(usize, Cursor), Error> {
+    let (mut messages, mut cursor) = (0, edit.progress.cursor);
+    while cursor.customer < end && messages < limit && !edit.progress.is_exhausted() {
+        let room = BATCH_MESSAGES.min(limit - messages);
+        let (members, customer) = next_batch(changes, audience, cursor.customer..end, room)?;
+        cursor.customer = customer;
+        if !members.is_empty() {
+            messages += members.len();
+            edit.add(changes, members, false, status)?;
+        }
+    }
+    Ok((messages, cursor))
+}
+
+/// The first of some customers who match, and the one after the last that was looked at.
+fn next_batch(
     changes: &Changes<'_>,
     audience: &mut Audience<'_>,
-    cursor: Cursor,
-    bounds: Cursor,
-    (scan, limit): (u32, usize),
-) -> Result<(Members, Cursor), Error> {
-    let end = bounds.customer.min(cursor.customer.saturating_add(scan));
+    customers: Range<u32>,
+    room: usize,
+) -> Result<(Members, u32), Error> {
     let mut gathered = Gathered::default();
-    let mut customer = cursor.customer;
-    while customer < end && gathered.members.len() < limit {
+    let (mut customer, end) = (customers.start, customers.end);
+    while customer < end && gathered.members.len() < room {
         let block = customer / CUSTOMERS_PER_BLOCK;
         let columns: CustomerColumns = changes.get_or_default(&CustomerColumnsKey(block))?;
         let block_end = end.min((block + 1) * CUSTOMERS_PER_BLOCK);
-        while customer < block_end && gathered.members.len() < limit {
+        while customer < block_end && gathered.members.len() < room {
             let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
             if audience.contains(changes, &columns, index) {
                 gathered.push(customer, row(&columns, customer));
@@ -176,7 +207,7 @@ fn in_order(
             customer += 1;
         }
     }
-    Ok((gathered.members, Cursor { customer, ..cursor }))
+    Ok((gathered.members, customer))
 }
 
 /// Looks at the next changes of existing customers.

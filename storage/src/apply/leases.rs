@@ -137,13 +137,14 @@ fn check_number(postman: &Postman, open: &OpenLeases, lease: LeaseId) -> Result<
 
 fn check_bounds(grant: &Grant) -> Result<(), Rejection> {
     let messages = (1..=LEASE_MESSAGES).contains(&grant.limit);
-    let batches = (1..=LEASE_BATCHES).contains(&grant.batches);
+    let batches = (1..=LEASE_BATCHES).contains(&grant.batches)
+        && (1..=GRANT_BARREN_BATCHES).contains(&grant.barren);
     if messages && batches && grant.ttl_ms <= LEASE_TTL_MS {
         return Ok(());
     }
     let what = format!(
-        "a lease has 1 to {LEASE_MESSAGES} messages of 1 to {LEASE_BATCHES} batches, for at most \
-         {LEASE_TTL_MS} ms"
+        "a lease has 1 to {LEASE_MESSAGES} messages of 1 to {LEASE_BATCHES} batches, 1 to \
+         {GRANT_BARREN_BATCHES} opened in vain, for at most {LEASE_TTL_MS} ms"
     );
     Err(Rejection::OutOfBounds { what })
 }
@@ -173,16 +174,16 @@ impl Picked {
 /// Looks through a mailing once, in the order of batches, from where the mailing says.
 fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
     let at = changes.at();
-    let end = edit.progress.batches.min(edit.progress.blocks.len() as u32 * HEADS_PER_BLOCK);
-    let all = edit.progress.first_open * HEADS_PER_BLOCK..end;
+    let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
+    let all = first..edit.progress.batches;
     let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
-    let from = skip.map_or(all.start, |(batch, _)| batch.max(all.start));
+    let from = skip.map_or(all.start, |(batch, _)| batch.clamp(all.start, all.end));
     let mut search = Search::new(changes, grant)?;
     for batches in [from..all.end, all.start..from] {
         let Some(stopped) = search.through(changes, edit, batches)? else {
             continue;
         };
-        if search.barren >= GRANT_BARREN_BATCHES {
+        if search.barren >= grant.barren {
             edit.progress.skip = Some((stopped, at));
             search.picked.learnt = true;
         }
@@ -212,7 +213,7 @@ impl<'g> Search<'g> {
     fn is_over(&self) -> bool {
         self.picked.count >= self.grant.limit
             || self.fruitful >= self.grant.batches
-            || self.barren >= GRANT_BARREN_BATCHES
+            || self.barren >= self.grant.barren
     }
 
     /// Takes what is ready in some batches; the batch before which it stopped, if it did.
@@ -222,8 +223,12 @@ impl<'g> Search<'g> {
         edit: &mut MailingEdit,
         batches: Range<u32>,
     ) -> Result<Option<u32>, Error> {
-        for block in batches.start / HEADS_PER_BLOCK..batches.end.div_ceil(HEADS_PER_BLOCK) {
-            if !edit.progress.blocks[block as usize].is_ready(changes.at(), self.zones) {
+        let (mut next, end) =
+            (batches.start / HEADS_PER_BLOCK, batches.end.div_ceil(HEADS_PER_BLOCK));
+        while let Some(summary) = edit.progress.open_from(next).filter(|b| b.number < end) {
+            let block = summary.number;
+            next = block + 1;
+            if !summary.is_ready(changes.at(), self.zones) {
                 continue;
             }
             for number in self.ready_batches(changes, edit, block)? {

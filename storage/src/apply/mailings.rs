@@ -3,15 +3,17 @@
 //! Cancelling, ending and deleting set one mark at once, which grants respect; the messages are
 //! settled by bounded sweeps that follow.
 
+use std::sync::Arc;
+
 use super::{Applied, batches::MailingEdit, changelog};
 use crate::{
     changes::Changes,
     command::{Rejection, Reply},
     error::Error,
-    keys::{MailingIdKey, MailingKey, NumbersKey, ProgressKey, RosterKey},
+    keys::{MailingIdKey, NumbersKey},
     limits::OPEN_MAILINGS,
-    model::{Mailing, MailingId, MailingNumber, MailingSpec},
-    records::{Cursor, MailingRecord, Numbers, Progress, Roster},
+    model::{Mailing, MailingId, MailingNumber, MailingSpec, Timestamp},
+    records::{Cursor, MailingRecord, Numbers, Progress, Stage},
     source::Source,
 };
 
@@ -23,8 +25,9 @@ fn find<S: Source>(
     let Some(number) = source.get(&MailingIdKey(id.clone()))? else {
         return Ok(None);
     };
-    let record = source.need(&MailingKey(number), "a mailing that its id points to")?;
-    Ok(record.deleted_at.is_none().then_some((number, record)))
+    let record = source.mailing(number)?;
+    let record = record.ok_or(Error::Contradiction { what: "a mailing that its id points to" })?;
+    Ok(record.deleted_at.is_none().then(|| (number, (*record).clone())))
 }
 
 fn need(
@@ -40,7 +43,7 @@ pub(crate) fn present<S: Source>(
     number: MailingNumber,
     record: MailingRecord,
 ) -> Result<Mailing, Error> {
-    let progress: Progress = source.need(&ProgressKey(number), "progress of a mailing")?;
+    let progress = source.need_progress(number)?;
     let numbers: Numbers = source.get_or_default(&NumbersKey)?;
     let bounds = match record.ended {
         Some((_, bounds)) => bounds,
@@ -70,15 +73,13 @@ pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
     if spec.end <= changes.at() {
         return Err(Rejection::EndPassed.into());
     }
-    let mut roster: Roster = changes.get_or_default(&RosterKey)?;
-    if roster.open.len() >= OPEN_MAILINGS {
+    if changes.open_mailings().len() >= OPEN_MAILINGS {
         return Err(Rejection::TooManyMailings.into());
     }
     let number = changes.update(&NumbersKey, |numbers| {
         numbers.mailings += 1;
         MailingNumber(numbers.mailings)
     })?;
-    roster.open.push(number);
     let record = MailingRecord {
         id: id.clone(),
         spec: spec.clone(),
@@ -91,10 +92,10 @@ pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
         deleted_at: None,
         settled_at: None,
     };
-    changes.put(&RosterKey, &roster);
     changes.put(&MailingIdKey(id.clone()), &number);
-    changes.put(&MailingKey(number), &record);
-    changes.put(&ProgressKey(number), &Progress::default());
+    changes.put_mailing(number, record.clone());
+    changes.put_progress(number, Progress::default());
+    changes.put_stage(number, Stage::Open, Timestamp::default())?;
     reply(changes, number, record)
 }
 
@@ -117,7 +118,7 @@ pub(super) fn update(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
         return Err(Rejection::EndPassed.into());
     }
     record.spec = spec.clone();
-    changes.put(&MailingKey(number), &record);
+    changes.put_mailing(number, record.clone());
     reply(changes, number, record)
 }
 
@@ -156,7 +157,9 @@ pub(super) fn resume(
             return Err(Rejection::DuplicatesNotAccepted.into());
         }
         record.held = false;
-        changes.update(&ProgressKey(number), |progress| progress.rises.push(progress.batches))?;
+        let mut progress = (*changes.need_progress(number)?).clone();
+        progress.rises.push(progress.batches);
+        changes.put_progress(number, progress);
     }
     set_paused(changes, number, record, false)
 }
@@ -181,7 +184,7 @@ fn set_paused(
 ) -> Applied {
     if record.paused != paused {
         record.paused = paused;
-        changes.put(&MailingKey(number), &record);
+        changes.put_mailing(number, record.clone());
     }
     reply(changes, number, record)
 }
@@ -195,54 +198,52 @@ pub(super) fn cancel(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
         return Err(over_rejection(&record));
     }
     record.cancelled_at = Some(changes.at());
-    changes.put(&MailingKey(number), &record);
+    changes.put_mailing(number, record);
     MailingEdit::open(changes, number)?.save(changes)?;
     changelog::trim(changes)?;
-    let record = changes.need(&MailingKey(number), "the mailing just cancelled")?;
-    reply(changes, number, record)
+    let record = by_number(changes, number)?;
+    reply(changes, number, (*record).clone())
 }
 
 pub(super) fn delete(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
     let (number, mut record) = need(changes, id)?;
     record.deleted_at = Some(changes.at());
-    changes.put(&MailingKey(number), &record);
-    if record.settled_at.is_none() {
+    let (settled, since) = (record.settled_at.is_some(), record.kept_since());
+    changes.put_mailing(number, record);
+    if !settled {
         MailingEdit::open(changes, number)?.save(changes)?;
         changelog::trim(changes)?;
-    } else {
-        list_for_purge(changes, number)?;
+    } else if changes.stage(number) != Stage::Settled {
+        // Its messages go, and then itself; it may have been done with.
+        changes.put_stage(number, Stage::Folded, since)?;
     }
     changes.remove(&MailingIdKey(id.clone()));
     Ok(Reply::Done)
 }
 
-/// Puts a settled mailing back on the list of those whose messages go; it may have left it when
-/// its retention was over.
-fn list_for_purge(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
-    changes.update(&RosterKey, |roster: &mut Roster| {
-        if !roster.settled.contains(&number)
-            && let Err(at) = roster.folded.binary_search(&number)
-        {
-            roster.folded.insert(at, number);
-        }
-    })
-}
-
 pub(super) fn start(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
-    let mut record = by_number(changes, number)?;
+    let mut record = (*by_number(changes, number)?).clone();
     let now = changes.at();
     if record.started_at.is_some() || record.is_over() || now < record.spec.start {
         return Err(Rejection::NotNow.into());
     }
     record.started_at = Some(now);
-    changes.put(&MailingKey(number), &record);
-    let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-    changes.update(&ProgressKey(number), |progress| progress.cursor.change = numbers.changes)?;
+    changes.put_mailing(number, record);
+    begin_with_changes(changes, number)?;
     Ok(Reply::Done)
 }
 
+/// A mailing that starts looks at the changes from now on: what was before, it sees as it is.
+fn begin_with_changes(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
+    let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+    let mut progress = (*changes.need_progress(number)?).clone();
+    progress.cursor.change = numbers.changes;
+    changes.put_progress(number, progress);
+    Ok(())
+}
+
 pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
-    let mut record = by_number(changes, number)?;
+    let mut record = (*by_number(changes, number)?).clone();
     let now = changes.at();
     if record.is_over() || now < record.spec.end {
         return Err(Rejection::NotNow.into());
@@ -250,16 +251,15 @@ pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
     if record.started_at.is_none() {
         record.started_at = Some(now);
-        changes
-            .update(&ProgressKey(number), |progress| progress.cursor.change = numbers.changes)?;
+        begin_with_changes(changes, number)?;
     }
     // Whom the life before a restore reached is not known: then nobody more is listed as expired.
     let bounds = match record.held {
-        true => changes.need(&ProgressKey(number), "progress of a mailing")?.cursor,
+        true => changes.need_progress(number)?.cursor,
         false => Cursor { customer: numbers.customers, change: numbers.changes },
     };
     record.ended = Some((now, bounds));
-    changes.put(&MailingKey(number), &record);
+    changes.put_mailing(number, record);
     MailingEdit::open(changes, number)?.save(changes)?;
     Ok(Reply::Done)
 }
@@ -268,8 +268,8 @@ pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
 pub(super) fn by_number(
     changes: &Changes<'_>,
     number: MailingNumber,
-) -> Result<MailingRecord, super::Halt> {
-    Ok(changes.get(&MailingKey(number))?.ok_or(Rejection::MailingNotFound)?)
+) -> Result<Arc<MailingRecord>, super::Halt> {
+    Ok(changes.mailing(number)?.ok_or(Rejection::MailingNotFound)?)
 }
 
 /// Marks a mailing as settled once it is over and every message is final.
@@ -281,7 +281,8 @@ pub(super) fn settle(
     if progress.counts.open() > 0 {
         return Ok(());
     }
-    let mut record = changes.need(&MailingKey(number), "a mailing being edited")?;
+    let record = changes.mailing(number)?;
+    let record = record.ok_or(Error::Contradiction { what: "a mailing being edited" })?;
     if record.settled_at.is_some() || !record.is_over() {
         return Ok(());
     }
@@ -290,13 +291,8 @@ pub(super) fn settle(
     if !stopped && !looked {
         return Ok(());
     }
-    record.settled_at = Some(changes.at());
-    changes.put(&MailingKey(number), &record);
-    changes.update(&RosterKey, |roster: &mut Roster| {
-        roster.open.retain(|open| *open != number);
-        if let Err(at) = roster.settled.binary_search(&number) {
-            roster.settled.insert(at, number);
-        }
-    })?;
+    let record = MailingRecord { settled_at: Some(changes.at()), ..(*record).clone() };
+    changes.put_mailing(number, record);
+    changes.put_stage(number, Stage::Settled, Timestamp::default())?;
     changelog::trim(changes)
 }

@@ -5,8 +5,8 @@
 
 use crate::{
     error::Error,
-    keys::{HeadsKey, LateKey, MembersKey},
-    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK},
+    keys::{HeadsKey, LateKey, MembersKey, ReachesKey},
+    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::MailingNumber,
     records::{Heads, Members, Progress},
     source::Source,
@@ -27,13 +27,14 @@ pub(crate) fn find_member<S: Source>(
 pub(super) struct Finder<'p> {
     mailing: MailingNumber,
     progress: &'p Progress,
+    reaches: Option<(u32, Vec<u32>)>,
     heads: Option<(u32, Heads)>,
     customers: Option<(u32, Vec<u32>)>,
 }
 
 impl<'p> Finder<'p> {
     pub(super) fn new(mailing: MailingNumber, progress: &'p Progress) -> Self {
-        Self { mailing, progress, heads: None, customers: None }
+        Self { mailing, progress, reaches: None, heads: None, customers: None }
     }
 
     pub(super) fn find<S: Source>(
@@ -41,6 +42,9 @@ impl<'p> Finder<'p> {
         source: &S,
         customer: u32,
     ) -> Result<Option<(u32, usize)>, Error> {
+        if self.progress.batches == 0 {
+            return Ok(None);
+        }
         if let Some(position) = source.get(&LateKey(self.mailing, customer))? {
             let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
             return Ok(Some((position >> BATCH_STRIDE_BITS, index as usize)));
@@ -54,11 +58,9 @@ impl<'p> Finder<'p> {
 
     /// The one batch in customer order whose range holds a customer.
     fn batch<S: Source>(&mut self, source: &S, customer: u32) -> Result<Option<u32>, Error> {
-        let blocks = &self.progress.blocks;
-        let block = blocks.partition_point(|block| block.last_customer <= customer) as u32;
-        if block as usize == blocks.len() {
+        let Some(block) = self.block(source, customer)? else {
             return Ok(None);
-        }
+        };
         let heads = match self.heads.take() {
             Some((kept, heads)) if kept == block => heads,
             _ => source.get_or_default(&HeadsKey(self.mailing, block))?,
@@ -73,12 +75,45 @@ impl<'p> Finder<'p> {
         Ok(found)
     }
 
+    /// The first block of heads whose sweep in customer order went beyond a customer.
+    fn block<S: Source>(&mut self, source: &S, customer: u32) -> Result<Option<u32>, Error> {
+        if customer >= self.progress.reached {
+            return Ok(None);
+        }
+        let full = self.progress.batches / HEADS_PER_BLOCK;
+        let (mut low, mut high) = (0, full.div_ceil(REACHES_PER_BLOCK));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let reached = self.reaches(source, middle)?;
+            let within = reached.partition_point(|reached| *reached <= customer) as u32;
+            let len = reached.len() as u32;
+            // What was purged is empty, and lies before what was not.
+            if within == len {
+                low = middle + 1;
+            } else if within > 0 {
+                return Ok(Some(middle * REACHES_PER_BLOCK + within));
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Some((low * REACHES_PER_BLOCK).min(full)))
+    }
+
+    /// How far the sweep came with each of some blocks of heads.
+    fn reaches<S: Source>(&mut self, source: &S, number: u32) -> Result<&[u32], Error> {
+        if self.reaches.as_ref().is_none_or(|(kept, _)| *kept != number) {
+            let reaches = source.get_or_default(&ReachesKey(self.mailing, number))?;
+            self.reaches = Some((number, reaches.reached));
+        }
+        Ok(self.reaches.as_ref().map_or(&[], |(_, reached)| reached))
+    }
+
     /// The customers of a batch, in rising order.
     fn customers<S: Source>(&mut self, source: &S, batch: u32) -> Result<&[u32], Error> {
         if self.customers.as_ref().is_none_or(|(kept, _)| *kept != batch) {
             let key = MembersKey(self.mailing, batch);
-            let members: Members = source.need(&key, "members of a batch")?;
-            self.customers = Some((batch, members.customers().collect()));
+            let customers = source.read_part(&key, "members of a batch", Members::customers_in)?;
+            self.customers = Some((batch, customers));
         }
         Ok(self.customers.as_ref().map_or(&[], |(_, customers)| customers))
     }

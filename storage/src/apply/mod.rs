@@ -19,7 +19,8 @@ mod origin;
 mod restored;
 mod sweeps;
 
-pub(crate) use expansion::Audience;
+pub(crate) use changelog::is_left as changes_are_left;
+pub(crate) use expansion::{Audience, remembered};
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
 pub(crate) use restored::{close_life, close_mailing};
@@ -101,6 +102,7 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::Grant(grant) => leases::grant(changes, grant),
         Action::Report(report) => deliveries::report(changes, report),
         Action::ExpireLease { lease } => leases::expire(changes, *lease),
+        Action::TrimChanges { blocks } => changelog::trim_more(changes, *blocks),
         Action::RegisterProposer { node, incarnation } => {
             origin::register(changes, *node, *incarnation)
         }

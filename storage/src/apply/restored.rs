@@ -9,12 +9,11 @@ use super::{batches::MailingEdit, sweeps::find_batches};
 use crate::{
     changes::Changes,
     error::Error,
-    keys::{
-        MailingKey, NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProgressKey, ProposersKey,
-    },
+    index::OpenMailing,
+    keys::{NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProposersKey},
     limits::{ENTRY_BATCHES, PROPOSER_WINDOW, RESTORED_EPOCHS, RESTORED_MAILINGS},
     model::{MailingNumber, Status},
-    records::{OpenLeases, Postmen, Progress, Proposers},
+    records::{OpenLeases, Postmen, Proposers},
     source::Source,
 };
 
@@ -47,14 +46,16 @@ pub(crate) fn close_mailing(
 /// It looks at nobody any more: not by itself, and not to list who was not reached at its end, for
 /// the life before may have reached them.
 fn hold(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
-    let mut record = changes.need(&MailingKey(number), "an open mailing")?;
-    let progress: Progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    let open = changes.open_mailing(number);
+    let OpenMailing { record, progress, .. } =
+        open.ok_or(Error::Contradiction { what: "an open mailing" })?;
+    let mut record = (*record).clone();
     if let Some((_, bounds)) = &mut record.ended {
         *bounds = progress.cursor;
     } else if !record.is_over() {
         (record.paused, record.held) = (true, true);
     }
-    changes.put(&MailingKey(number), &record);
+    changes.put_mailing(number, record);
     Ok(())
 }
 

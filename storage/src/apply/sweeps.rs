@@ -17,11 +17,11 @@ use crate::{
     error::Error,
     keys::{
         ColumnsKey, CustomerTotalsKey, HeadsKey, LateKey, MailingKey, MembersKey, ProgressKey,
-        RosterKey,
+        ReachesKey,
     },
-    limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK},
-    model::{Counts, MailingNumber, Status},
-    records::{Columns, CustomerTotals, Members, Roster},
+    limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
+    model::{Counts, MailingNumber, Status, Timestamp},
+    records::{Columns, CustomerTotals, Members, Stage},
     source::Source,
 };
 
@@ -54,11 +54,9 @@ pub(super) fn find_batches(
     wanted: impl Fn(&Counts) -> bool,
 ) -> Result<Vec<u32>, Error> {
     let mut found = Vec::new();
-    for block in edit.progress.first_open..edit.progress.blocks.len() as u32 {
-        let summary = edit.progress.blocks[block as usize];
-        if summary.created + summary.failed + summary.sending == 0 {
-            continue;
-        }
+    // Each holds a batch with such messages, if not one that is wanted.
+    let blocks: Vec<u32> = edit.progress.open.iter().map(|block| block.number).collect();
+    for block in blocks {
         let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
         found.extend(heads.filter(|(head, _)| wanted(&head.counts)).map(|(_, batch)| batch));
         if found.len() >= most {
@@ -93,24 +91,19 @@ pub(super) fn fold(
     batches: u32,
     blocks: u32,
 ) -> Applied {
-    let roster: Roster = changes.get_or_default(&RosterKey)?;
-    if !roster.settled.contains(&number) {
+    if changes.stage(number) != Stage::Settled {
         return Err(Rejection::NotNow.into());
     }
-    let mut progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    let mut progress = (*changes.need_progress(number)?).clone();
     let from = progress.folded;
     let most = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
     let to = fold_batches(changes, number, from..most, blocks.clamp(1, FOLD_BLOCKS) as usize)?;
     progress.folded = to;
     let more = to < progress.batches;
-    changes.put(&ProgressKey(number), &progress);
+    changes.put_progress(number, progress);
     if !more {
-        changes.update(&RosterKey, |roster: &mut Roster| {
-            roster.settled.retain(|settled| *settled != number);
-            if let Err(at) = roster.folded.binary_search(&number) {
-                roster.folded.insert(at, number);
-            }
-        })?;
+        let record = mailings::by_number(changes, number)?;
+        changes.put_stage(number, Stage::Folded, record.kept_since())?;
     }
     Ok(Reply::Swept { batches: to - from, more })
 }
@@ -160,26 +153,19 @@ fn fold_batch(
 
 /// Drops messages of a folded mailing; a deleted mailing goes whole.
 pub(super) fn purge(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
-    let roster: Roster = changes.get_or_default(&RosterKey)?;
-    if !roster.folded.contains(&number) {
+    if changes.stage(number) != Stage::Folded {
         return Err(Rejection::NotNow.into());
     }
-    let mut progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
+    let mut progress = (*changes.need_progress(number)?).clone();
     let from = progress.purged;
     let to = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
     for batch in from..to {
         purge_batch(changes, number, batch)?;
     }
+    purge_heads(changes, number, from..to, to == progress.batches);
     progress.purged = to;
     let more = to < progress.batches;
-    if !more {
-        for block in 0..progress.blocks.len() as u32 {
-            changes.remove(&HeadsKey(number, block));
-        }
-        progress.blocks.clear();
-        progress.first_open = 0;
-    }
-    changes.put(&ProgressKey(number), &progress);
+    changes.put_progress(number, progress);
     if !more {
         forget(changes, number)?;
     }
@@ -188,11 +174,8 @@ pub(super) fn purge(changes: &mut Changes<'_>, number: MailingNumber, batches: u
 
 fn purge_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> Result<(), Error> {
     let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
-    let progress = changes.need(&ProgressKey(number), "progress of a mailing")?;
-    if progress.blocks.is_empty() {
-        return Err(Error::Contradiction { what: "heads of a batch that is not purged" });
-    }
-    let heads = changes.get_or_default(&HeadsKey(number, batch / HEADS_PER_BLOCK))?;
+    let key = HeadsKey(number, batch / HEADS_PER_BLOCK);
+    let heads = changes.need(&key, "heads of a batch that is not purged")?;
     if heads.heads.get((batch % HEADS_PER_BLOCK) as usize).is_some_and(|head| head.late) {
         for customer in members.customers() {
             changes.remove(&LateKey(number, customer));
@@ -203,11 +186,25 @@ fn purge_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> 
     Ok(())
 }
 
-/// Takes a mailing off the roster; one that was deleted leaves nothing behind.
+/// Drops blocks of heads with the last batch of each, and likewise what was noted of such blocks.
+fn purge_heads(changes: &mut Changes<'_>, number: MailingNumber, gone: Range<u32>, all: bool) {
+    let last = |per: u32| move |batch: &u32| (batch + 1).is_multiple_of(per);
+    for batch in gone.clone().filter(last(HEADS_PER_BLOCK)) {
+        changes.remove(&HeadsKey(number, batch / HEADS_PER_BLOCK));
+    }
+    let reaches = HEADS_PER_BLOCK * REACHES_PER_BLOCK;
+    for batch in gone.clone().filter(last(reaches)) {
+        changes.remove(&ReachesKey(number, batch / reaches));
+    }
+    if all && let Some(batch) = gone.last() {
+        changes.remove(&HeadsKey(number, batch / HEADS_PER_BLOCK));
+        changes.remove(&ReachesKey(number, batch / reaches));
+    }
+}
+
+/// A mailing is done with; one that was deleted leaves nothing behind.
 fn forget(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
-    changes.update(&RosterKey, |roster: &mut Roster| {
-        roster.folded.retain(|folded| *folded != number);
-    })?;
+    changes.put_stage(number, Stage::Done, Timestamp::default())?;
     let record = changes.need(&MailingKey(number), "a mailing being purged")?;
     if record.deleted_at.is_some() {
         changes.remove(&MailingKey(number));

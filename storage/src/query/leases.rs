@@ -2,13 +2,10 @@
 
 use crate::{
     error::Error,
-    keys::{
-        ColumnsKey, DeletedKey, LeaseKey, MailingKey, MembersKey, NumbersKey, OpenLeasesKey,
-        PostmenKey, ProgressKey,
-    },
+    keys::{ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey},
     limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
     model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
-    records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman, Progress},
+    records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman},
     source::Source,
 };
 
@@ -34,7 +31,7 @@ pub fn messages<S: Source>(
     runs: &[Run],
 ) -> Result<Vec<LeasedMessage>, Error> {
     let mut leased = Vec::new();
-    let progress: Progress = source.get_or_default(&ProgressKey(mailing))?;
+    let progress = source.progress(mailing)?.unwrap_or_default();
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
         let place = first.first >> BATCH_STRIDE_BITS;
@@ -68,7 +65,7 @@ pub fn of_deleted<S: Source>(
     if source.get_or_default(&NumbersKey)?.deleted == 0 {
         return Ok(Vec::new());
     }
-    let progress: Progress = source.get_or_default(&ProgressKey(mailing))?;
+    let progress = source.progress(mailing)?.unwrap_or_default();
     let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
     // Customers of a batch come in order: the marks of one block serve many of them.
     let mut deleted: Option<(u32, DeletedBlock)> = None;
@@ -99,7 +96,7 @@ pub fn of_deleted<S: Source>(
 
 /// What a mailing says.
 pub fn text<S: Source>(source: &S, mailing: MailingNumber) -> Result<Option<String>, Error> {
-    Ok(source.get(&MailingKey(mailing))?.map(|record| record.spec.text))
+    Ok(source.mailing(mailing)?.map(|record| record.spec.text.clone()))
 }
 
 /// Leases that have run out at a time.

@@ -1,10 +1,12 @@
 //! Mailings: one, a page.
 
+use std::sync::Arc;
+
 use super::Page;
 use crate::{
     apply::present,
     error::Error,
-    keys::{MailingIdKey, MailingKey, NumbersKey},
+    keys::{MailingIdKey, NumbersKey},
     model::{Mailing, MailingId, MailingNumber, MailingStatus},
     records::{MailingRecord, Numbers},
     source::Source,
@@ -29,7 +31,7 @@ pub fn get<S: Source>(source: &S, id: &MailingId) -> Result<Option<Mailing>, Err
 /// A mailing by its number, if it is there to be seen.
 pub fn by_number<S: Source>(source: &S, number: MailingNumber) -> Result<Option<Mailing>, Error> {
     match visible(source, number)? {
-        Some(record) => present(source, number, record).map(Some),
+        Some(record) => present(source, number, (*record).clone()).map(Some),
         None => Ok(None),
     }
 }
@@ -38,9 +40,8 @@ pub fn by_number<S: Source>(source: &S, number: MailingNumber) -> Result<Option<
 pub(crate) fn visible<S: Source>(
     source: &S,
     number: MailingNumber,
-) -> Result<Option<MailingRecord>, Error> {
-    let record = source.get(&MailingKey(number))?;
-    Ok(record.filter(|record: &MailingRecord| record.deleted_at.is_none()))
+) -> Result<Option<Arc<MailingRecord>>, Error> {
+    Ok(source.mailing(number)?.filter(|record| record.deleted_at.is_none()))
 }
 
 /// A page of the mailings, in the order of their creation, from a number on.
@@ -59,7 +60,7 @@ pub fn list<S: Source>(
         if let Some(record) = visible(source, MailingNumber(number))?
             && status.is_none_or(|status| record.status() == status)
         {
-            items.push(present(source, MailingNumber(number), record)?);
+            items.push(present(source, MailingNumber(number), (*record).clone())?);
         }
         number = numbers.mailing_from(number + 1);
     }

@@ -4,7 +4,7 @@ use super::{Page, customers, mailings};
 use crate::{
     apply::find_member,
     error::Error,
-    keys::{ColumnsKey, HeadsKey, MembersKey, NumbersKey, ProgressKey},
+    keys::{ColumnsKey, HeadsKey, MembersKey, NumbersKey},
     limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK},
     model::{MailingNumber, Message, MessageId, Phone, Seq, Status},
     records::{Columns, Head, Heads, MailingRecord, Members, Numbers, Progress},
@@ -83,7 +83,7 @@ pub fn get<S: Source>(source: &S, id: MessageId) -> Result<Option<Message>, Erro
     let Some(record) = mailings::visible(source, id.mailing)? else {
         return Ok(None);
     };
-    let progress: Progress = source.need(&ProgressKey(id.mailing), "progress of a mailing")?;
+    let progress = source.need_progress(id.mailing)?;
     let Some((number, index)) = progress.address(id.position) else {
         return Ok(None);
     };
@@ -139,7 +139,7 @@ struct Listing<'a, S> {
 
 impl<S: Source> Listing<'_, S> {
     fn mailing(&mut self, mailing: MailingNumber, record: &MailingRecord) -> Result<(), Error> {
-        let progress = self.source.need(&ProgressKey(mailing), "progress of a mailing")?;
+        let progress = self.source.need_progress(mailing)?;
         match self.filter.customer {
             Some(customer) => self.of_customer(mailing, record, &progress, customer),
             None => self.of_mailing(mailing, record, &progress),

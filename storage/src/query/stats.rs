@@ -1,20 +1,14 @@
-//! Counts by status: overall, by mailing, by customer, by tag, operator and day.
+//! Counts by status: overall, by mailing, by customer.
 
-use std::collections::BTreeMap;
-
-use super::mailings;
+use super::{Parts, mailings};
 use crate::{
     apply::find_member,
     error::Error,
-    keys::{
-        ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, Key, MailingKey, MembersKey,
-        ProgressKey, RosterKey, TotalsKey,
-    },
-    limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{Counts, Filter, MailingNumber, Seq},
-    records::{Columns, CustomerTotals, Facets, Heads, Members, Progress, Roster, WordKind},
-    source::Source,
-    store::Reader,
+    keys::{ColumnsKey, CustomerTotalsKey, TotalsKey},
+    limits::CUSTOMERS_PER_BLOCK,
+    model::{Counts, MailingNumber, Seq},
+    records::{Columns, CustomerTotals},
+    source::{Scan, Source},
 };
 
 /// Mailings that one part of a customer's count looks at, at most: some milliseconds.
@@ -30,27 +24,21 @@ pub fn of_mailing<S: Source>(source: &S, mailing: MailingNumber) -> Result<Optio
     if mailings::visible(source, mailing)?.is_none() {
         return Ok(None);
     }
-    let progress = source.get(&ProgressKey(mailing))?;
-    Ok(progress.map(|progress: Progress| progress.counts))
+    Ok(source.progress(mailing)?.map(|progress| progress.counts))
 }
 
 /// The messages of a customer: what was folded, and what open and settled mailings hold.
-pub fn of_customer<S: Source>(source: &S, customer: Seq) -> Result<Counts, Error> {
+pub fn of_customer<S: Scan>(source: &S, customer: Seq) -> Result<Counts, Error> {
     let mut count = CustomerCount::begin(source, customer)?;
     while count.part(source)? {}
     Ok(count.counts)
 }
 
-/// The count of a customer's messages in bounded parts, each of which may be asked of another
-/// reader: there may be ten thousand open mailings.
-///
-/// Between two parts messages may be folded from a mailing into the customer's totals, and then be
-/// missed; [`CustomerCount::holds`] says whether that happened.
+/// The count of a customer's messages in bounded parts, all to be asked of the same state: there may
+/// be ten thousand open mailings, and what is folded between two parts would be missed.
 #[derive(Clone, Debug)]
 pub struct CustomerCount {
     customer: Seq,
-    /// What was folded when the count began.
-    folded: Counts,
     /// Mailings that were not looked at yet; the next ones stand last.
     mailings: Vec<MailingNumber>,
     counts: Counts,
@@ -59,24 +47,11 @@ pub struct CustomerCount {
 impl CustomerCount {
     /// Begins with what was folded, and the mailings to look at.
     pub fn begin<S: Source>(source: &S, customer: Seq) -> Result<Self, Error> {
-        let folded = folded(source, customer)?;
-        let roster: Roster = source.get_or_default(&RosterKey)?;
-        let mailings = roster.open.into_iter().chain(roster.settled).collect();
-        Ok(Self { customer, folded, mailings, counts: folded })
-    }
-
-    /// Looks at the next mailings; whether there are more.
-    pub fn part<S: Source>(&mut self, source: &S) -> Result<bool, Error> {
-        let rest = self.mailings.len().saturating_sub(CUSTOMER_PART);
-        for mailing in self.mailings.split_off(rest) {
-            self.count(source, mailing)?;
-        }
-        Ok(!self.mailings.is_empty())
-    }
-
-    /// Whether nothing was folded since the beginning, so that no message was missed.
-    pub fn holds<S: Source>(&self, source: &S) -> Result<bool, Error> {
-        Ok(folded(source, self.customer)? == self.folded)
+        let counts = folded(source, customer)?;
+        let known = &source.index().mailings;
+        let open = known.all_open().map(|mailing| mailing.number);
+        let mailings = open.chain(known.settled()).collect();
+        Ok(Self { customer, mailings, counts })
     }
 
     /// What was counted so far.
@@ -85,19 +60,26 @@ impl CustomerCount {
     }
 
     fn count<S: Source>(&mut self, source: &S, mailing: MailingNumber) -> Result<(), Error> {
-        // What went away since the beginning was folded before.
-        let Some(progress) = source.get(&ProgressKey(mailing))? else {
-            return Ok(());
-        };
+        let progress = source.need_progress(mailing)?;
         let found = find_member(source, mailing, &progress, self.customer.0)?;
         if let Some((batch, index)) = found
             && batch >= progress.folded
         {
-            let columns: Columns =
-                source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-            self.counts.add(columns.status(index), 1);
+            let key = ColumnsKey(mailing, batch);
+            let statuses = source.read_part(&key, "columns of a batch", Columns::statuses_in)?;
+            self.counts.add(statuses[index], 1);
         }
         Ok(())
+    }
+}
+
+impl Parts for CustomerCount {
+    fn part<S: Scan>(&mut self, source: &S) -> Result<bool, Error> {
+        let rest = self.mailings.len().saturating_sub(CUSTOMER_PART);
+        for mailing in self.mailings.split_off(rest) {
+            self.count(source, mailing)?;
+        }
+        Ok(!self.mailings.is_empty())
     }
 }
 
@@ -108,125 +90,4 @@ fn folded<S: Source>(source: &S, customer: Seq) -> Result<Counts, Error> {
     let offset = (customer.0 % CUSTOMERS_PER_BLOCK) as u8;
     let found = totals.counts.binary_search_by_key(&offset, |(o, _)| *o);
     Ok(found.map_or_else(|_| Counts::default(), |at| totals.counts[at].1))
-}
-
-/// Which messages to count.
-#[derive(Clone, Debug)]
-pub struct StatsFilter {
-    /// Which tags, as they were at expansion.
-    pub tag: Filter,
-    /// Which operators, as they were at expansion.
-    pub operator: Filter,
-    /// The first UTC day of creation, counted from 1970-01-01.
-    pub from_day: i32,
-    /// The last UTC day of creation.
-    pub to_day: i32,
-}
-
-/// The messages that match: final ones from the facets of their day, the rest batch by batch.
-pub fn filtered(reader: &Reader<'_>, filter: &StatsFilter) -> Result<Counts, Error> {
-    let mut counts = Counts::default();
-    let mut chosen = Chosen { filter, tags: BTreeMap::new(), operators: BTreeMap::new() };
-    count_facets(reader, &mut chosen, &mut counts)?;
-    let roster: Roster = reader.get_or_default(&RosterKey)?;
-    for mailing in roster.open {
-        count_open(reader, mailing, &mut chosen, &mut counts)?;
-    }
-    Ok(counts)
-}
-
-/// Which words the filters match; each is compared once.
-struct Chosen<'a> {
-    filter: &'a StatsFilter,
-    tags: BTreeMap<u32, bool>,
-    operators: BTreeMap<u32, bool>,
-}
-
-impl Chosen<'_> {
-    fn contains(&mut self, reader: &Reader<'_>, tag: u32, operator: u32) -> bool {
-        let matches = |filter: &Filter, kind, number| {
-            filter.is_any()
-                || reader.word(kind, number).is_some_and(|word| filter.matches(&word.folded))
-        };
-        let filter = self.filter;
-        *self.tags.entry(tag).or_insert_with(|| matches(&filter.tag, WordKind::Tag, tag))
-            && *self
-                .operators
-                .entry(operator)
-                .or_insert_with(|| matches(&filter.operator, WordKind::Operator, operator))
-    }
-
-    fn has_day(&self, day: i32) -> bool {
-        (self.filter.from_day..=self.filter.to_day).contains(&day)
-    }
-}
-
-fn count_facets(
-    reader: &Reader<'_>,
-    chosen: &mut Chosen<'_>,
-    counts: &mut Counts,
-) -> Result<(), Error> {
-    let from = FacetsKey(chosen.filter.from_day.max(0) as u32, 0, 0).bytes();
-    let end = FacetsKey(chosen.filter.to_day.max(0) as u32, u32::MAX, u32::MAX).bytes();
-    let mut fault = None;
-    reader.scan(&from, |key, value| {
-        if key > end.as_slice() {
-            return false;
-        }
-        match crate::codec::decode::<Facets>(value) {
-            Ok(facets) => {
-                for facet in &facets.facets {
-                    if chosen.contains(reader, facet.tag, facet.operator) {
-                        counts.merge(&facet.counts);
-                    }
-                }
-                true
-            }
-            Err(error) => {
-                fault = Some(error);
-                false
-            }
-        }
-    })?;
-    fault.map_or(Ok(()), Err)
-}
-
-/// Counts the batches of an open mailing that are not in the facets yet.
-fn count_open(
-    reader: &Reader<'_>,
-    mailing: MailingNumber,
-    chosen: &mut Chosen<'_>,
-    counts: &mut Counts,
-) -> Result<(), Error> {
-    let started = reader.need(&MailingKey(mailing), "an open mailing")?.started_at;
-    let progress: Progress = reader.need(&ProgressKey(mailing), "progress of a mailing")?;
-    if started.is_none_or(|at| at.day() > chosen.filter.to_day) {
-        return Ok(());
-    }
-    for block in progress.first_open..progress.blocks.len() as u32 {
-        let heads: Heads = reader.get_or_default(&HeadsKey(mailing, block))?;
-        for (head, batch) in heads.heads.iter().zip(block * HEADS_PER_BLOCK..) {
-            if !head.counted && chosen.has_day(head.created_at.day()) {
-                count_batch(reader, mailing, batch, chosen, counts)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn count_batch(
-    reader: &Reader<'_>,
-    mailing: MailingNumber,
-    batch: u32,
-    chosen: &mut Chosen<'_>,
-    counts: &mut Counts,
-) -> Result<(), Error> {
-    let members: Members = reader.need(&MembersKey(mailing, batch), "members of a batch")?;
-    let columns: Columns = reader.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-    for index in 0..members.len() {
-        if chosen.contains(reader, members.tags[index], members.operators[index]) {
-            counts.add(columns.status(index), 1);
-        }
-    }
-    Ok(())
 }

@@ -1,22 +1,21 @@
 //! What the post office looks at to decide: open mailings and how far each has come.
 
+use std::sync::Arc;
+
 use crate::{
+    apply::changes_are_left,
     error::Error,
-    keys::{HeadsKey, MailingKey, MetaKey, NumbersKey, ProgressKey, RosterKey, UnsweptKey},
+    keys::{HeadsKey, MetaKey, NumbersKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
-    records::{Head, Heads, MailingRecord, Numbers, Progress, Roster, WordKind},
+    records::{Head, Heads, MailingRecord, Numbers, WordKind},
     source::Source,
 };
 
-/// An open mailing, and how far it has come.
-#[derive(Clone, Debug)]
-pub struct OpenMailing {
-    /// Its number.
-    pub number: MailingNumber,
-    /// What was decided, and its marks.
-    pub record: MailingRecord,
-    /// How far it has come.
-    pub progress: Progress,
+pub use crate::index::OpenMailing;
+
+/// All mailings that are not settled, from memory.
+pub fn open_mailings<S: Source>(source: &S) -> impl ExactSizeIterator<Item = &OpenMailing> {
+    source.index().mailings.all_open()
 }
 
 /// The time of the entry that was applied last.
@@ -24,28 +23,22 @@ pub fn stands_at<S: Source>(source: &S) -> Result<Timestamp, Error> {
     Ok(source.get_or_default(&MetaKey)?.at)
 }
 
-/// All mailings that are not settled.
-pub fn open_mailings<S: Source>(source: &S) -> Result<Vec<OpenMailing>, Error> {
-    let roster: Roster = source.get_or_default(&RosterKey)?;
-    let open = |number| {
-        let record = source.need(&MailingKey(number), "an open mailing")?;
-        let progress = source.need(&ProgressKey(number), "progress of a mailing")?;
-        Ok(OpenMailing { number, record, progress })
-    };
-    roster.open.into_iter().map(open).collect()
+/// The settled mailing to add to its customers' totals next.
+pub fn next_settled<S: Source>(source: &S) -> Option<MailingNumber> {
+    source.index().mailings.settled().next()
 }
 
-/// Which mailings are in which stage.
-pub fn roster<S: Source>(source: &S) -> Result<Roster, Error> {
-    source.get_or_default(&RosterKey)
+/// The folded mailing that retention lets go first, and since when its messages are kept.
+pub fn oldest_folded<S: Source>(source: &S) -> Option<(Timestamp, MailingNumber)> {
+    source.index().mailings.oldest_folded()
 }
 
 /// A mailing's record, deleted or not.
 pub fn record<S: Source>(
     source: &S,
     mailing: MailingNumber,
-) -> Result<Option<MailingRecord>, Error> {
-    source.get(&MailingKey(mailing))
+) -> Result<Option<Arc<MailingRecord>>, Error> {
+    source.mailing(mailing)
 }
 
 /// Numbers given so far.
@@ -56,6 +49,11 @@ pub fn numbers<S: Source>(source: &S) -> Result<Numbers, Error> {
 /// Whether deleted customers wait for a sweep.
 pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
+}
+
+/// Whether changes of customers were passed by every mailing, and are kept for nothing.
+pub fn has_passed_changes<S: Source>(source: &S) -> Result<bool, Error> {
+    Ok(changes_are_left(&numbers(source)?, open_mailings(source)))
 }
 
 /// Messages that a grant at `at` might find in a mailing, in the zones given (none: all), about,
@@ -71,8 +69,7 @@ pub fn ready<S: Source>(
     let bits = Head::zone_bits(zones);
     let mut ready = 0;
     let progress = &mailing.progress;
-    for block in progress.first_open..progress.blocks.len() as u32 {
-        let summary = &progress.blocks[block as usize];
+    for summary in &progress.open {
         if !summary.is_ready(at, bits) {
             continue;
         }
@@ -80,7 +77,7 @@ pub fn ready<S: Source>(
             let due = if summary.due <= at { summary.failed } else { 0 };
             ready += u64::from(summary.created) + u64::from(due);
         } else {
-            let heads: Heads = source.get_or_default(&HeadsKey(mailing.number, block))?;
+            let heads: Heads = source.get_or_default(&HeadsKey(mailing.number, summary.number))?;
             ready += heads.heads.iter().map(|head| head.ready(at, bits)).sum::<u64>();
         }
         if ready >= enough {
@@ -92,7 +89,7 @@ pub fn ready<S: Source>(
 
 /// The earliest time at which a failed message of a mailing is due.
 pub fn next_due(mailing: &OpenMailing) -> Option<Timestamp> {
-    let blocks = mailing.progress.blocks.iter();
+    let blocks = mailing.progress.open.iter();
     blocks.filter(|block| block.failed > 0).map(|block| block.due).min()
 }
 

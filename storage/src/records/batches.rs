@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Counts, Status, Timestamp, ZoneNumber};
+use crate::{
+    codec,
+    error::Error,
+    model::{Counts, Status, Timestamp, ZoneNumber},
+};
 
 /// What finding work reads of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Head {
     pub failed_zones: u64,
     /// When it was expanded.
     pub created_at: Timestamp,
-    /// Whether its messages are counted in the facets (done once all are final).
+    /// Whether its messages are counted in the facets (done once they are final, but for a few).
     pub counted: bool,
 }
 
@@ -113,6 +117,27 @@ impl Members {
         })
     }
 
+    /// The customers' numbers alone, in rising order, from a record's bytes.
+    pub fn customers_in(bytes: &[u8]) -> Result<Vec<u32>, Error> {
+        let steps = codec::Columns::of(bytes)?.numbers()?;
+        let sum = |last: &mut u32, step| {
+            *last += step as u32;
+            Some(*last)
+        };
+        Ok(steps.into_iter().scan(0, sum).collect())
+    }
+
+    /// Numbers of tag and operator alone, from a record's bytes.
+    pub fn words_in(bytes: &[u8]) -> Result<Vec<(u32, u32)>, Error> {
+        let mut columns = codec::Columns::of(bytes)?;
+        // Customers, phones and zones.
+        for _ in 0..3 {
+            columns.pass()?;
+        }
+        let (tags, operators) = (columns.numbers()?, columns.numbers()?);
+        Ok(tags.into_iter().zip(operators).map(|(tag, op)| (tag as u32, op as u32)).collect())
+    }
+
     /// The customer at an index.
     pub fn customer(&self, index: usize) -> u32 {
         self.steps[..=index].iter().sum()
@@ -161,6 +186,13 @@ impl Columns {
             changed_ms: vec![0; len],
             ..Self::default()
         }
+    }
+
+    /// The statuses alone, by number, from a record's bytes.
+    pub fn statuses_in(bytes: &[u8]) -> Result<Vec<Status>, Error> {
+        let statuses = codec::Columns::of(bytes)?.bytes()?.iter();
+        let known = statuses.map(|status| Status::from_u8(*status));
+        known.collect::<Option<_>>().ok_or(Error::Contradiction { what: "a status" })
     }
 
     /// The status of one message.
@@ -241,6 +273,24 @@ fn find<T>(column: &[(u16, T)], index: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn single_columns_are_those_of_the_whole_record() {
+        let mut members = Members::default();
+        let mut last = None;
+        for n in 0..1_000 {
+            members.push(last, n * n, (79_160_000_000 + u64::from(n), n as u16, n * 300, n % 7));
+            last = Some(n * n);
+        }
+        let bytes = codec::encode(&members);
+        assert!(Members::customers_in(&bytes).expect("reads").into_iter().eq(members.customers()));
+        let words = members.tags.iter().copied().zip(members.operators.iter().copied());
+        assert!(Members::words_in(&bytes).expect("reads").into_iter().eq(words));
+        let mut columns = Columns::new(3, Status::Created);
+        columns.statuses[1] = Status::Done as u8;
+        let statuses = Columns::statuses_in(&codec::encode(&columns)).expect("reads");
+        assert_eq!(statuses, [Status::Created, Status::Done, Status::Created]);
+    }
 
     /// A head with messages created in the zones 1 and 2, and failed in zone 3.
     fn head(created: u64, failed: u64) -> Head {

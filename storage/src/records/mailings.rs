@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{BATCH_STRIDE_BITS, MAILING_BATCHES, RESTORED_BATCHES};
-use crate::model::{Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, Timestamp};
+use crate::model::{Counts, MailingId, MailingSpec, MailingStatus, Timestamp};
 
 /// How far a mailing has looked at the customers.
 #[derive(
@@ -66,6 +66,15 @@ impl MailingRecord {
         self.ended.is_some() || self.cancelled_at.is_some() || self.deleted_at.is_some()
     }
 
+    /// Since when its messages are kept for retention alone, once it is folded; those of a deleted
+    /// mailing are not kept.
+    pub fn kept_since(&self) -> Timestamp {
+        match self.deleted_at {
+            Some(_) => Timestamp::default(),
+            None => self.settled_at.unwrap_or_default(),
+        }
+    }
+
     /// Whether it must learn of changes of customers: started and not over.
     pub fn is_running(&self) -> bool {
         self.started_at.is_some() && !self.is_over()
@@ -75,8 +84,8 @@ impl MailingRecord {
 /// A summary of the batches whose heads share a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// The highest customer number that the sweep in order had reached with this block.
-    pub last_customer: u32,
+    /// Its number in the mailing.
+    pub number: u32,
     /// Messages waiting for their first turn, or handed back.
     pub created: u32,
     /// Messages waiting for another try.
@@ -92,13 +101,19 @@ pub struct Block {
 }
 
 impl Block {
+    /// Whether it holds messages that are not final.
+    pub fn is_open(&self) -> bool {
+        self.created + self.failed + self.sending > 0
+    }
+
     /// Whether a grant at `at` for some zones, as bits, may find something here.
     pub fn is_ready(&self, at: Timestamp, zones: u64) -> bool {
         self.created_zones & zones != 0 || (self.failed_zones & zones != 0 && self.due <= at)
     }
 }
 
-/// How far a mailing has come.
+/// How far a mailing has come. Read and written with every step of it, so it holds what is open
+/// only: what a mailing has behind it must not make it slower.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Its messages by status.
@@ -109,10 +124,11 @@ pub struct Progress {
     pub caught_up_at: Option<Timestamp>,
     /// The next batch's number.
     pub batches: u32,
-    /// Blocks of heads below this hold only final messages.
-    pub first_open: u32,
-    /// A summary of each block of heads, from the first.
-    pub blocks: Vec<Block>,
+    /// Customers below this number may be in batches in the order of customers.
+    pub reached: u32,
+    /// Summaries of the blocks of heads that hold messages which are not final, in the order of
+    /// their numbers.
+    pub open: Vec<Block>,
     /// The batch at which grants begin to look, and since when: where one opened as many batches
     /// in vain as it may, so that those do not hide what follows them.
     pub skip: Option<(u32, Timestamp)>,
@@ -173,17 +189,50 @@ impl Progress {
         let looked = self.cursor.customer >= bounds.customer && self.cursor.change >= bounds.change;
         looked || self.is_exhausted()
     }
+
+    /// Takes the summary of a block as it is now.
+    pub fn summarise(&mut self, block: Block) {
+        match (self.open.binary_search_by_key(&block.number, |open| open.number), block.is_open()) {
+            (Ok(at), true) => self.open[at] = block,
+            (Ok(at), false) => drop(self.open.remove(at)),
+            (Err(at), true) => self.open.insert(at, block),
+            (Err(_), false) => {}
+        }
+    }
+
+    /// The first open block from a number on.
+    pub fn open_from(&self, number: u32) -> Option<&Block> {
+        self.open.get(self.open.partition_point(|open| open.number < number))
+    }
 }
 
-/// Which mailings are in which stage of their life, each list in the order of numbers.
+/// How far the sweep in the order of customers had come with each of 256 blocks of heads, so that
+/// the batch of a customer is found without reading them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roster {
+pub struct Reaches {
+    /// [`Progress::reached`] when the block was full, in the order of blocks.
+    pub reached: Vec<u32>,
+}
+
+/// In which stage of its life a mailing is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Nothing is left to do.
+    #[default]
+    Done,
     /// Not settled.
-    pub open: Vec<MailingNumber>,
-    /// Settled; being added to their customers' totals.
-    pub settled: Vec<MailingNumber>,
-    /// Added to their customers' totals; their messages wait for retention.
-    pub folded: Vec<MailingNumber>,
+    Open,
+    /// Settled; being added to its customers' totals.
+    Settled,
+    /// Added to its customers' totals; its messages wait for retention.
+    Folded,
+}
+
+/// The stages of 256 mailings that follow each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// In the order of numbers.
+    pub stages: Vec<Stage>,
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct CustomerTotals {
     pub counts: Vec<(u8, Counts)>,
 }
 
-/// Final messages of one tag and operator.
+/// Messages of one tag and operator, in batches that are final but for a few messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facet {
     /// The tag's number.
@@ -29,7 +29,7 @@ pub struct Facet {
     pub counts: Counts,
 }
 
-/// Final messages of one UTC day, for sixteen tags and sixteen operators.
+/// Messages of one UTC day, in batches that are final but for a few messages, for sixteen tags and sixteen operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facets {
     /// In the order of tags, then operators.

@@ -49,6 +49,7 @@ pub(crate) fn next(dice: &mut Dice, table: &Table<'_>) -> Action {
     match dice.below(100) {
         0..6 => put(dice),
         6..8 => Action::DeleteCustomer { id: customer(dice) },
+        8..9 if dice.below(2) == 0 => Action::TrimChanges { blocks: dice.below(5) as u32 },
         8..9 => Action::SweepDeleted { batches: dice.below(5) as u32 },
         9..14 if table.has_room() => create(dice, table.at, table.census.mailings.len()),
         9..17 => about_mailing(dice, table),
@@ -232,6 +233,7 @@ fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
         mailing: running_mailing(dice, table),
         limit: 1 + dice.below(6) as u16,
         batches: 1 + dice.below(4) as u8,
+        barren: 1 + dice.below(4) as u8,
         zones,
         ttl_ms: 10 + dice.below(150),
         gateway: 1 + dice.below(8) / 7,

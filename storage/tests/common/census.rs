@@ -6,7 +6,6 @@ use notty_storage::{
     Error, Reader, Source,
     keys::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
-        RosterKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
@@ -96,13 +95,15 @@ pub(crate) fn take(reader: &Reader<'_>) -> Result<Census, Error> {
 
 /// The counts of all mailings that the state holds.
 pub(crate) fn counts(reader: &Reader<'_>) -> Result<Vec<(MailingNumber, Counts)>, Error> {
-    let roster = reader.get_or_default(&RosterKey)?;
-    let numbers = roster.open.iter().chain(&roster.settled).chain(&roster.folded).copied();
-    let counts = |number| {
-        let progress: Progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
-        Ok((number, progress.counts))
-    };
-    numbers.map(counts).collect()
+    let numbers: Numbers = reader.get_or_default(&NumbersKey)?;
+    let (mut counts, mut number) = (Vec::new(), 1);
+    while number <= numbers.mailings {
+        if let Some(progress) = reader.get(&ProgressKey(MailingNumber(number)))? {
+            counts.push((MailingNumber(number), progress.counts));
+        }
+        number = numbers.mailing_from(number + 1);
+    }
+    Ok(counts)
 }
 
 fn deleted(reader: &Reader<'_>, customers: u32) -> Result<BTreeSet<u32>, Error> {
@@ -123,7 +124,7 @@ fn mailing(
 ) -> Result<Mailing, Error> {
     let progress: Progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
     let mut found = Mailing { record, progress, heads: Vec::new(), messages: Vec::new() };
-    for block in 0..found.progress.blocks.len() as u32 {
+    for block in 0..found.progress.batches.div_ceil(HEADS_PER_BLOCK) {
         let heads: Heads = reader.get_or_default(&HeadsKey(number, block))?;
         let heads = heads.heads.into_iter();
         found.heads.extend((block * HEADS_PER_BLOCK..).zip(heads));

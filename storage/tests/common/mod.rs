@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use census::{Census, take};
 use notty_storage::{
     Reader, Source,
-    keys::{LeaseKey, RosterKey},
-    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK},
+    keys::{LeaseKey, StagesKey},
+    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK, STAGES_PER_BLOCK},
     model::{Counts, Filter, MailingNumber, STATUSES, Seq, Status, Timestamp},
     query,
-    records::{Block, Head},
+    records::{Block, Head, Stage},
 };
 
 /// A fault found, as a sentence.
@@ -48,7 +48,7 @@ pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, Stri
     check_mailings(&census)?;
     check_totals(reader, &census, past)?;
     check_leases(reader, &census)?;
-    check_roster(reader, &census)?;
+    check_stages(reader, &census)?;
     check_customers(reader, &census)?;
     Ok(census)
 }
@@ -106,13 +106,12 @@ fn check_head(census: &Census, mailing: MailingNumber, batch: u32, head: &Head) 
     ensure(due == head.due.as_millis(), || format!("{name} is due at {due}, not {:?}", head.due))
 }
 
-/// Blocks of heads add up, and nothing that waits lies below the first open one.
+/// Blocks of heads add up, and those with open messages are summarised.
 fn check_blocks(number: MailingNumber, mailing: &census::Mailing) -> Checked {
     let progress = &mailing.progress;
-    for (block, index) in progress.blocks.iter().zip(0u32..) {
-        let mut sum = Block { due: Timestamp::from_millis(i64::MAX), ..*block };
-        (sum.created, sum.failed, sum.sending) = (0, 0, 0);
-        (sum.created_zones, sum.failed_zones) = (0, 0);
+    for index in 0..progress.batches.div_ceil(HEADS_PER_BLOCK) {
+        let due = Timestamp::from_millis(i64::MAX);
+        let mut sum = Block { number: index, due, ..Block::default() };
         for (_, head) in mailing.heads.iter().filter(|(b, _)| *b / HEADS_PER_BLOCK == index) {
             sum.created += head.counts.of(Status::Created) as u32;
             sum.failed += head.counts.of(Status::Failed) as u32;
@@ -121,15 +120,14 @@ fn check_blocks(number: MailingNumber, mailing: &census::Mailing) -> Checked {
             sum.created_zones |= head.created_zones;
             sum.failed_zones |= head.failed_zones;
         }
-        ensure(progress.purged > 0 || sum == *block, || {
+        let block = progress.open.iter().find(|block| block.number == index);
+        ensure(block.copied() == sum.is_open().then_some(sum), || {
             format!("block {index} of mailing {number} is {block:?}, adds up to {sum:?}")
         })?;
-        let open = sum.created + sum.failed + sum.sending;
-        ensure(open == 0 || index >= progress.first_open, || {
-            format!("block {index} of mailing {number} has open messages, but is passed over")
-        })?;
     }
-    Ok(())
+    ensure(progress.open.is_sorted_by_key(|block| block.number), || {
+        format!("the open blocks of mailing {number} are not in order")
+    })
 }
 
 /// The totals add up to all mailings, those that are gone among them.
@@ -150,13 +148,13 @@ fn check_totals(reader: &Reader<'_>, census: &Census, past: &mut Past) -> Checke
 
 /// The facets and the customers' counts each add up to the totals.
 fn check_parts(reader: &Reader<'_>, census: &Census, sum: &Counts) -> Checked {
-    let every = query::stats::StatsFilter {
+    let every = query::filtered::StatsFilter {
         tag: Filter::default(),
         operator: Filter::default(),
         from_day: 0,
         to_day: i32::MAX,
     };
-    let filtered = query::stats::filtered(reader, &every).map_err(|e| e.to_string())?;
+    let filtered = query::filtered::filtered(reader, &every).map_err(|e| e.to_string())?;
     ensure(filtered == *sum, || format!("facets add up to {filtered:?}, not {sum:?}"))?;
     let mut of_customers = Counts::default();
     for seq in 0..census.customers {
@@ -193,22 +191,34 @@ fn check_leases(reader: &Reader<'_>, census: &Census) -> Checked {
     })
 }
 
-/// Each mailing is in the one list of its stage.
-fn check_roster(reader: &Reader<'_>, census: &Census) -> Checked {
-    let roster = reader.get_or_default(&RosterKey).map_err(|e| e.to_string())?;
-    let mut listed = BTreeSet::new();
-    for number in roster.open.iter().chain(&roster.settled).chain(&roster.folded) {
-        ensure(listed.insert(*number), || format!("mailing {number} is listed twice"))?;
-        ensure(census.mailings.contains_key(number), || format!("mailing {number} is gone"))?;
+/// Each mailing is in its stage, and memory says what the records say.
+fn check_stages(reader: &Reader<'_>, census: &Census) -> Checked {
+    let memory = &reader.index().mailings;
+    for open in memory.all_open() {
+        let mailing = census.mailings.get(&open.number);
+        let same = mailing.is_some_and(|mailing| {
+            mailing.record == *open.record && mailing.progress == *open.progress
+        });
+        ensure(same, || format!("memory has mailing {} otherwise than its record", open.number))?;
     }
     for (number, mailing) in &census.mailings {
-        let open = mailing.record.settled_at.is_none();
         ensure(mailing.record.paused || !mailing.record.held, || {
             format!("mailing {number} is held, and not paused")
         })?;
-        ensure(open == roster.open.contains(number), || {
-            format!("mailing {number} is open: {open}, its list says otherwise")
+        let block = reader.get_or_default(&StagesKey(number.0 / STAGES_PER_BLOCK));
+        let stages = block.map_err(|e| e.to_string())?.stages;
+        let stage = stages.get((number.0 % STAGES_PER_BLOCK) as usize).copied();
+        let stage = stage.unwrap_or_default();
+        ensure(stage == memory.stage(*number), || {
+            format!("mailing {number} is {stage:?}, memory says {:?}", memory.stage(*number))
         })?;
+        let open = mailing.record.settled_at.is_none();
+        ensure(open == (stage == Stage::Open), || {
+            format!("mailing {number} is open: {open}, its stage is {stage:?}")
+        })?;
+        let left = mailing.progress.purged < mailing.progress.batches
+            || mailing.record.deleted_at.is_some();
+        ensure(!left || stage != Stage::Done, || format!("mailing {number} is forgotten"))?;
         ensure(open || mailing.progress.counts.open() == 0, || {
             format!("mailing {number} is settled with open messages")
         })?;

@@ -113,6 +113,7 @@ impl World {
             "delete" => Action::DeleteCustomer {
                 id: CustomerId::parse(line.word(0)?).map_err(|e| e.to_string())?,
             },
+            "trim" => Action::TrimChanges { blocks: batches },
             "sweep-deleted" => Action::SweepDeleted { batches },
             "mailing" => Action::CreateMailing { id: id()?, spec: spec(line, new_spec())? },
             "change" => Action::UpdateMailing {
@@ -198,15 +199,16 @@ impl World {
         Ok(Action::Expand { mailing, cursor, scan, limit })
     }
 
-    /// `grant lease=1:1 mailing=m limit=5 batches=50 zones=Europe/Moscow,none ttl=30000 gateway=1`.
+    /// `grant lease=1:1 mailing=m limit=5 batches=50 barren=50 zones=Europe/Moscow,none ttl=30000 gateway=1`.
     fn grant(&self, line: &Line) -> Parsed<Grant> {
-        line.only(&["lease", "mailing", "limit", "batches", "zones", "ttl", "gateway"])?;
+        line.only(&["lease", "mailing", "limit", "batches", "barren", "zones", "ttl", "gateway"])?;
         let zones = line.key("zones").map(|zones| zones.split(',').map(|name| self.zone(name)));
         Ok(Grant {
             lease: line.lease()?,
             mailing: self.mailing(line.key("mailing").ok_or("mailing= is missing")?)?,
             limit: line.number("limit", 1_000)? as u16,
             batches: line.number("batches", 50)? as u8,
+            barren: line.number("barren", 50)? as u8,
             zones: zones.map(|zones| zones.collect()).transpose()?,
             ttl_ms: line.number("ttl", 30_000)? as u64,
             gateway: line.number("gateway", 1)? as u64,

@@ -334,13 +334,13 @@ impl World {
             }
             None => {
                 let filter = |key| Filter::parse(line.key(key).unwrap_or("%"));
-                let filter = query::stats::StatsFilter {
+                let filter = query::filtered::StatsFilter {
                     tag: filter("tag").map_err(|e| e.to_string())?,
                     operator: filter("operator").map_err(|e| e.to_string())?,
                     from_day: line.number("from", 0)? as i32,
                     to_day: line.number("to", i32::MAX.into())? as i32,
                 };
-                query::stats::filtered(&reader, &filter).map_err(text)?
+                query::filtered::filtered(&reader, &filter).map_err(text)?
             }
             Some(name) => match self.mailings.get(name) {
                 Some(number) => match query::stats::of_mailing(&reader, *number).map_err(text)? {
