@@ -127,6 +127,13 @@ pub enum Told<'a> {
         /// What it held; none: nothing.
         value: Option<&'a str>,
     },
+    /// Customers were imported.
+    Imported {
+        /// The number of the first.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
     /// A position that a node's answer reflects.
     Position {
         /// Whose.

@@ -115,8 +115,8 @@ impl Stage {
     }
 
     /// Counts something.
-    pub fn count(&self, kind: &'static str) {
-        *self.book.lock().counts.entry(kind).or_default() += 1;
+    pub fn count(&self, kind: &'static str, times: u64) {
+        *self.book.lock().counts.entry(kind).or_default() += times;
     }
 
     /// Bytes that a host sent: how many, and which of them count.

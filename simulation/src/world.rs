@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use notty_storage::{View, model::STATUSES, query};
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -274,6 +275,7 @@ impl World {
                 let view = machine.node().map(|node| node.view());
                 if let Some(view) = view {
                     self.stage.remark("everything has come to rest");
+                    self.count_messages(&view);
                     self.stage.end(&Final { machine: machine.number, view: &view });
                 }
                 return true;
@@ -285,6 +287,13 @@ impl World {
             _ => {}
         }
         false
+    }
+
+    fn count_messages(&self, view: &View) {
+        let counts = query::stats::overall(&view.read()).unwrap_or_default();
+        for status in STATUSES {
+            self.stage.count(status.name(), counts.of(status));
+        }
     }
 
     fn name(&self, number: usize) -> String {

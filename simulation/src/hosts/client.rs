@@ -40,6 +40,11 @@ enum Tried {
     Unknown,
 }
 
+/// The tag of a customer that was imported, by its number.
+pub fn imported_tag(number: u32) -> &'static str {
+    ["a-new", "a-old", "b-new", "b-old"][number as usize % 4]
+}
+
 fn judge(answer: Result<Got, Lost>) -> Tried {
     match answer {
         Err(Lost::NotSent) => Tried::Not,
@@ -99,7 +104,7 @@ impl Client {
             self.stage.tell(&Event::Told(Told::Position { machine, index }));
         }
         if answer == Err(Lost::Unanswered) {
-            self.stage.count("lost reply to a client");
+            self.stage.count("lost reply to a client", 1);
         }
         answer
     }
@@ -129,14 +134,18 @@ impl Client {
             let mut rows = "id,name,phone,operator,tag\n".to_owned();
             for n in from..(from + ROWS).min(share) {
                 let n = self.number as u32 * 100_000 + n;
-                let tag = ["a-new", "a-old", "b-new", "b-old"][n as usize % 4];
+                let tag = imported_tag(n);
                 rows.push_str(&format!("i{n},Somebody,+7916{n:07},МТС,{tag}\n"));
             }
             let body = Some(("text/csv", rows));
             let what =
                 Ask { method: Method::POST, path: "/customers/import".into(), body, key: None };
             let answer = self.insist(&what).await;
-            if answer.is_none_or(|got| !got.status.is_success()) {
+            if answer.is_some_and(|got| got.status.is_success()) {
+                let first = self.number as u32 * 100_000 + from;
+                let count = ROWS.min(share - from);
+                self.stage.tell(&Event::Told(Told::Imported { first, count }));
+            } else {
                 self.stage.remark(&format!("client {} gives up an import", self.number));
             }
         }

@@ -85,7 +85,7 @@ pub struct Facts {
     /// Messages by id.
     pub messages: BTreeMap<u64, MessageFact>,
     /// Names of postmen by epoch, and when each was registered.
-    pub postmen: BTreeMap<Epoch, String>,
+    pub postmen: BTreeMap<Epoch, (String, Duration)>,
     /// Epochs that were replaced by a newer start.
     pub replaced: BTreeSet<Epoch>,
     /// Since when customers are deleted, by the digits of their phones.
@@ -199,9 +199,9 @@ impl Facts {
             }
             (Action::RegisterPostman { name, .. }, Reply::Registered { epoch }) => {
                 let known = self.postmen.iter();
-                let older = known.filter(|(e, n)| *n == name.as_str() && *e != epoch);
+                let older = known.filter(|(e, (n, _))| *n == name.as_str() && *e != epoch);
                 self.replaced.extend(older.map(|(epoch, _)| *epoch));
-                self.postmen.insert(*epoch, name.as_str().to_owned());
+                self.postmen.entry(*epoch).or_insert((name.as_str().to_owned(), now));
             }
             (Action::Grant(grant), Reply::Granted { mailing, runs, .. }) => {
                 self.granted(grant.lease, *mailing, runs, applied, now);

@@ -8,6 +8,7 @@ mod gateway_gets_once;
 mod no_send_after_the_end_of_its_reason;
 mod no_send_outside_window;
 mod no_send_without_lease;
+mod nobody_is_forgotten;
 mod nodes_start;
 mod nothing_goes_back;
 mod replicas_agree;
@@ -53,11 +54,12 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(no_send_outside_window::NoSendOutsideWindow::new(plan)),
         Box::new(no_send_after_the_end_of_its_reason::NoSendAfterTheEndOfItsReason),
         Box::new(gateway_and_state_agree::GatewayAndStateAgree { idempotent: plan.idempotent }),
+        Box::new(nobody_is_forgotten::NobodyIsForgotten::new(plan)),
         Box::new(stats_add_up::StatsAddUp::new(plan.seed)),
         Box::new(replicas_agree::ReplicasAgree::default()),
         Box::new(acknowledged_writes_survive::AcknowledgedWritesSurvive::default()),
         Box::new(nothing_goes_back::NothingGoesBack::default()),
-        Box::new(attempts_explained::AttemptsExplained),
+        Box::new(attempts_explained::AttemptsExplained::new(plan)),
         Box::new(stops_on_disk_error::StopsOnDiskError::default()),
         Box::new(nodes_start::NodesStart::default()),
     ]

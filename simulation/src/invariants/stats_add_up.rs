@@ -7,7 +7,7 @@
 
 #[path = "../../../storage/tests/common/mod.rs"]
 #[allow(dead_code, reason = "the random games of storage use more of it")]
-mod common;
+pub(super) mod common;
 
 use std::time::Duration;
 
