@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     log::{Log, Unsynced},
     onlooker::Onlooker,
-    types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
+    types::{LogEntry, LogId, NodeId, StorageError, TypeConfig, Vote},
 };
 
 /// Bytes of entries sent to a follower at once, about.
@@ -80,6 +80,15 @@ impl RaftLogReader<TypeConfig> for LogStore {
         end: u64,
     ) -> Result<Vec<LogEntry>, StorageError> {
         self.work(|log| log.read_some(start..end, APPEND_BYTES))
+    }
+}
+
+impl LogStore {
+    /// To be called before raft starts. openraft would have a node that led before lead on in the
+    /// same term at once. From an old copy of its disk it would so give positions to entries that
+    /// others know under the same term with another content, and nobody could tell them apart.
+    pub(crate) fn forget_leading(&self, node: NodeId) {
+        self.log.lock().forget_leading(node);
     }
 }
 

@@ -747,6 +747,7 @@ async fn start_raft(
         ..Config::default()
     };
     let config = Arc::new(config.validate().map_err(raft_error)?);
+    log.forget_leading(identity.node);
     let machine = StateMachine::new(shared.clone());
     let network = Network::new(peers.clone());
     let raft = Raft::new(identity.node, config, network, log.clone(), machine).await;

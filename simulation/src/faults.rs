@@ -161,6 +161,8 @@ pub enum Fault {
         /// Which.
         node: usize,
     },
+    /// A postman contradicts what it reported: what it had reported done, it now hands back.
+    Contradict,
     /// Clients are cut off from a node, in one direction or in both.
     CutClients {
         /// From which.
@@ -203,6 +205,7 @@ impl Fault {
             Fault::OldDisk { .. } => "old copy of a disk",
             Fault::Join { .. } => "node taken in",
             Fault::Leave { .. } => "node taken out",
+            Fault::Contradict => "contradicting report",
             Fault::CutClients { .. } => "clients cut off",
         }
     }
@@ -248,6 +251,7 @@ impl Fault {
             13 => Fault::Flush { target },
             14 => Fault::Transfer,
             15 if rng.random_ratio(1, 4) => Fault::Suspect { target },
+            15 if rng.random_ratio(1, 3) => Fault::Contradict,
             15 => Fault::Snapshot { target },
             16 => Fault::CutClients { target, answers: rng.random_ratio(2, 3), ms },
             _ => Fault::Gateway { mix: bad_day(rng, plan), ms },

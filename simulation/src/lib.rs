@@ -6,7 +6,8 @@
 //! after it, [`invariants`] are checked against what really happened: what the gateway got, what
 //! was committed, what clients were told.
 //!
-//! To read this crate: [`plan`] says what is drawn; [`world`] builds it and lets time pass;
+//! To read this crate: [`plan`] says what is drawn, and [`scenarios`] what is
+//! written down; [`world`] builds it and lets time pass;
 //! [`hosts`] are what lives in it, over [`net`], [`disk`] and [`clock`]; [`faults`] strike;
 //! [`event`]s tell what happens to the [`stage`], which asks the [`invariants`]; [`convergence`]
 //! says what must be reached in the end; [`sweep`] runs many seeds, a process each.
@@ -18,6 +19,7 @@ compile_error!(
 );
 
 pub mod plan;
+pub mod scenarios;
 
 pub mod event;
 pub mod stage;

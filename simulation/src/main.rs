@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use notty_simulation::{
     plan::Plan,
     report::{Report, commit},
+    scenarios,
     sweep::{self, FIGURES},
     world,
 };
@@ -36,6 +37,20 @@ enum Verb {
         /// Leave a rule out, which the simulation should find
         #[arg(long, value_name = "FAULT", value_parser = planted)]
         plant: Option<Planted>,
+    },
+    /// A history that is written down
+    Scenario {
+        /// Which; absent: all are listed
+        name: Option<String>,
+        /// Write the trace there
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// Show the trace while it runs
+        #[arg(long)]
+        echo: bool,
+        /// Leave its rule out, which it should find
+        #[arg(long)]
+        plant: bool,
     },
     /// Many seeds, a process each
     Sweep {
@@ -92,7 +107,18 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
     match verb {
         Verb::Run { seed, trace, echo, plant } => {
             plant.into_iter().for_each(planted::plant);
-            one(seed, trace, echo)
+            one(Plan::of(seed), &format!("run --seed {seed}"), trace, echo)
+        }
+        Verb::Scenario { name: None, .. } => {
+            list();
+            Ok(true)
+        }
+        Verb::Scenario { name: Some(name), trace, echo, plant } => {
+            let scenario = scenarios::named(&name).with_context(|| format!("no `{name}`"))?;
+            if plant {
+                planted::plant(scenario.rule.context("it is about no rule")?);
+            }
+            one((scenario.plan)(), &format!("scenario {name}"), trace, echo)
         }
         Verb::Sweep { seeds, jobs, plant } => many(seeds, jobs, plant),
         Verb::Planted { seeds, jobs } => find_planted(seeds, jobs),
@@ -101,8 +127,16 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the program is for")]
-fn one(seed: u64, trace: Option<PathBuf>, echo: bool) -> anyhow::Result<bool> {
-    let plan = Plan::of(seed);
+fn list() {
+    for scenario in scenarios::SCENARIOS.iter().flat_map(|some| *some) {
+        let rule = scenario.rule.map(|rule| format!("{rule:?}")).unwrap_or_default();
+        println!("{rule:>20}  {}", scenario.name);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn one(plan: Plan, how: &str, trace: Option<PathBuf>, echo: bool) -> anyhow::Result<bool> {
+    let seed = plan.seed;
     log_if_asked();
     let stage = world::simulate(plan.clone(), echo)?;
     let (lines, counts, violation) = stage.conclude();
@@ -114,7 +148,7 @@ fn one(seed: u64, trace: Option<PathBuf>, echo: bool) -> anyhow::Result<bool> {
     let counted = u64::from(report.counts_as_evidence());
     report.counts.insert("seed that counts", counted);
     let (events, network) = report.trace.digest();
-    if let Some(failure) = report.failure() {
+    if let Some(failure) = report.failure(how) {
         println!("{failure}");
     }
     println!("{FIGURES}{}", report.figures());

@@ -34,8 +34,8 @@ impl Report {
         parts.join(";")
     }
 
-    /// What a person needs to see it again.
-    pub fn failure(&self) -> Option<String> {
+    /// What a person needs to see it again, by the arguments that it was run with.
+    pub fn failure(&self, how: &str) -> Option<String> {
         let violation = self.violation.as_ref()?;
         let mut text = String::new();
         let seed = self.plan.seed;
@@ -49,7 +49,7 @@ impl Report {
         let _ = writeln!(text, "\nto repeat it:");
         let _ = writeln!(
             text,
-            "  git checkout {} && cargo run --release -p notty-simulation -- run --seed {seed}",
+            "  git checkout {} && cargo run --release -p notty-simulation -- {how}",
             commit()
         );
         Some(text)

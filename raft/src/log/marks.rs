@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     error::Error,
     files::{File, Files, replace},
-    types::{LogId, Vote},
+    types::{LogId, NodeId, Vote},
 };
 
 /// Bytes of one slot of the committed mark.
@@ -49,6 +49,14 @@ impl Marks {
         }
         self.vote = Some(vote);
         Ok(())
+    }
+
+    /// Takes it that a node which led by its vote leads no more: its next term is a new one.
+    pub(crate) fn forget_leading(&mut self, node: NodeId) {
+        let mine = self.vote.as_mut().filter(|vote| vote.leader_id().voted_for() == Some(node));
+        if let Some(vote) = mine {
+            vote.committed = false;
+        }
     }
 
     pub(crate) fn save_purged(&mut self, upto: LogId) -> Result<(), Error> {

@@ -34,7 +34,7 @@ use self::{
 use crate::{
     error::Error,
     files::{File, Files},
-    types::{LogEntry, LogId, Vote},
+    types::{LogEntry, LogId, NodeId, Vote},
 };
 
 /// Bytes after which a segment is closed and the next one begun.
@@ -258,6 +258,11 @@ impl Log {
     /// The vote.
     pub fn vote(&self) -> Option<Vote> {
         self.marks.vote
+    }
+
+    /// Takes it that this node does not lead by its vote any more; the disk says so with the next.
+    pub(crate) fn forget_leading(&mut self, node: NodeId) {
+        self.marks.forget_leading(node);
     }
 
     /// The position known to be committed; may lag.

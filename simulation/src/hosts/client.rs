@@ -208,19 +208,33 @@ impl Client {
     }
 
     /// A POST that is repeated under its key until it is clear what came of it.
-    async fn post(&self, path: &str, body: Option<String>) -> Option<Got> {
+    async fn post(self: &Arc<Self>, path: &str, body: Option<String>) -> Option<Got> {
         let key = Some(format!("{}-{}", self.number, self.rng.lock().random::<u64>()));
         let body = body.map(|body| ("application/json", body));
         let what = Ask { method: Method::POST, path: path.into(), body, key };
         let first = self.insist(&what).await?;
-        // Some ask once more later, as clients do that lost the answer on their side.
-        if self.draw(0..4) == 0
-            && let Some(again) = self.insist(&what).await
-        {
-            let same = (again.status, &again.body) == (first.status, &first.body);
-            self.stage.tell(&Event::Told(Told::Repeated { what: path, same }));
+        // Some ask once more, as clients do that lost the answer on their side.
+        match self.draw(0..6) {
+            0 => self.repeat(&what, &first).await,
+            1 => {
+                let (this, first) = (self.clone(), first.clone());
+                tokio::spawn(async move {
+                    let later = this.draw(2_000..12_000);
+                    tokio::time::sleep(Duration::from_millis(later)).await;
+                    this.repeat(&what, &first).await;
+                });
+            }
+            _ => {}
         }
         Some(first)
+    }
+
+    /// A repeat under the same key gets the first answer, whatever has become of it since.
+    async fn repeat(&self, what: &Ask, first: &Got) {
+        if let Some(again) = self.insist(what).await {
+            let same = (again.status, &again.body) == (first.status, &first.body);
+            self.stage.tell(&Event::Told(Told::Repeated { what: &what.path, same }));
+        }
     }
 
     fn tell_created(&self, key: &str, value: &str, answer: Option<Got>) {
@@ -252,7 +266,7 @@ impl Client {
     }
 
     /// Writes or reads one of the own customers.
-    async fn write_some(&self) {
+    async fn write_some(self: &Arc<Self>) {
         let n = self.draw(0..u64::from(OWN));
         let id = format!("c{}-{n}", self.number);
         let key = format!("customer/{id}");

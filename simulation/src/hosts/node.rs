@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use notty::{config::Config, server::Server, surroundings::Surroundings};
 use notty_raft::{AppliedEntry, Leadership, Node, Onlooker};
-use notty_storage::{View, planted};
+use notty_storage::{Action, View, command::Report, model::SendResult, planted};
 use tokio::sync::{mpsc, watch};
 
 use super::Machine;
@@ -20,6 +20,8 @@ pub enum Order {
     Transfer,
     /// Write a snapshot and drop the log before it.
     Snapshot,
+    /// Say of what was reported done last that it was not even begun.
+    Contradict,
     /// Mark the state suspect, so that the next start rebuilds it.
     Suspect,
     /// End cleanly.
@@ -100,10 +102,23 @@ pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
     std::future::pending().await
 }
 
+/// The same messages, handed back.
+fn contradicted(report: Report) -> Report {
+    let runs = report.results.into_iter().flat_map(|(_, runs)| runs).collect();
+    Report { results: vec![(SendResult::HandedBack, runs)], ..report }
+}
+
 async fn obey(machine: Arc<Machine>, node: Arc<Node>, order: Order) {
     let done = match order {
         Order::Transfer => node.transfer_leader(None).await.map_err(|error| error.to_string()),
         Order::Snapshot => node.snapshot().await.map(|()| "done".into()).map_err(|e| e.to_string()),
+        Order::Contradict => match machine.stage.ask(|facts| facts.last_done.clone()) {
+            Some(report) => {
+                let reported = node.act(Action::Report(contradicted(report))).await;
+                reported.map(|applied| format!("{:?}", applied.reply)).map_err(|e| e.to_string())
+            }
+            None => Ok("there is no report".to_owned()),
+        },
         Order::Suspect => {
             node.mark_suspect();
             Ok("done".to_owned())

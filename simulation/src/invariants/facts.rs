@@ -8,6 +8,7 @@ use std::{
 use notty_raft::AppliedEntry;
 use notty_storage::{
     Action, Reply, Timestamp,
+    command::Report,
     model::{Epoch, LeaseId, MailingId, MailingNumber, MessageId, SendResult, SendWindow},
     query,
 };
@@ -90,6 +91,8 @@ pub struct Facts {
     pub replaced: BTreeSet<Epoch>,
     /// Since when customers are deleted, by the digits of their phones.
     pub deleted: BTreeMap<u64, Duration>,
+    /// The last report that something is done.
+    pub last_done: Option<Report>,
     phones: BTreeMap<String, u64>,
     terms: BTreeMap<u64, usize>,
     voted: BTreeMap<usize, u64>,
@@ -108,6 +111,7 @@ impl Facts {
             postmen: BTreeMap::new(),
             replaced: BTreeSet::new(),
             deleted: BTreeMap::new(),
+            last_done: None,
             phones: BTreeMap::new(),
             terms: BTreeMap::new(),
             voted: BTreeMap::new(),
@@ -207,6 +211,10 @@ impl Facts {
                 self.granted(grant.lease, *mailing, runs, applied, now);
             }
             (Action::Report(report), Reply::Reported { .. }) => {
+                let done = |(result, _): &(SendResult, _)| *result == SendResult::Done;
+                if report.results.iter().all(done) {
+                    self.last_done = Some(report.clone());
+                }
                 for (result, runs) in &report.results {
                     for (id, attempt) in tokens(report.mailing, runs) {
                         self.reported(id, attempt, *result);

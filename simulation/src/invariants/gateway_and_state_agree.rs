@@ -1,9 +1,10 @@
-//! In the end, what the gateway took is `done` or `unconfirmed`, and what is `done` it took.
+//! In the end, what the gateway took is `done` or `unconfirmed`, and what is `done` it took; what was
+//! reported done first stays so.
 
 use std::time::Duration;
 
 use notty_storage::{
-    model::{MessageId, Status},
+    model::{MessageId, SendResult, Status},
     query,
 };
 
@@ -36,7 +37,7 @@ impl Invariant for GatewayAndStateAgree {
             let done = report
                 .results
                 .iter()
-                .filter(|(result, _)| *result == notty_storage::model::SendResult::Done);
+                .filter(|(result, _)| *result == SendResult::Done);
             for position in done.flat_map(|(_, runs)| runs).flat_map(|run| run.positions()) {
                 let id = MessageId { mailing: report.mailing, position }.as_u64();
                 let message = facts.messages.get(&id);
@@ -64,6 +65,10 @@ impl Invariant for GatewayAndStateAgree {
                 Status::Unconfirmed => true,
                 _ => !taken,
             };
+            let last = message.grants.last().and_then(|grant| grant.reported);
+            ensure(last != Some(SendResult::Done) || found.status == Status::Done, || {
+                format!("message {id} was reported done, and is {}", found.status.name())
+            })?;
             let idempotent = self.idempotent;
             ensure(agrees, || {
                 format!(

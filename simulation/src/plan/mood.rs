@@ -77,6 +77,12 @@ pub struct GatewayMix {
 }
 
 impl GatewayMix {
+    /// One that does one thing now and then, and answers quickly.
+    pub fn only(mood: Mood, per_mille: u32) -> Self {
+        let shares = MOODS.map(|other| if other == mood { per_mille } else { 0 });
+        Self { shares, latency_ms: (1, 1) }
+    }
+
     /// How often a mood comes, of a thousand.
     pub fn of(&self, mood: Mood) -> u32 {
         MOODS.iter().position(|other| *other == mood).map_or(0, |at| self.shares[at])

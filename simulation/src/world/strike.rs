@@ -70,7 +70,7 @@ impl World {
                     self.after(ms, Deed::Release { one, other });
                 }
             }
-            Fault::Transfer => self.strike_one(&fault, Target::Leader),
+            Fault::Transfer | Fault::Contradict => self.strike_one(&fault, Target::Leader),
             Fault::Join { node } => {
                 self.note(&fault, None);
                 self.idle.remove(&node);
@@ -123,6 +123,7 @@ impl World {
             Fault::Flush { .. } => machine.memory.fail_flushes(true),
             Fault::Restart { .. } => drop(machine.order(Order::Stop)),
             Fault::Transfer => drop(machine.order(Order::Transfer)),
+            Fault::Contradict => drop(machine.order(Order::Contradict)),
             Fault::Snapshot { .. } => drop(machine.order(Order::Snapshot)),
             Fault::Suspect { .. } => {
                 machine.order(Order::Suspect);
