@@ -145,10 +145,26 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
         }
         at += rng.random_range(500..most);
     }
+    fall_at_starts(rng, plan, &mut faults);
     lose_disk(rng, plan, &mut faults);
     change_members(rng, plan, &mut faults);
     faults.sort_by_key(|(at, _)| *at);
     faults
+}
+
+/// In some, leaders fall just when mailings start, over a network so slow that what they propose is
+/// still on its way.
+fn fall_at_starts(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    if !rng.random_ratio(1, 4) {
+        return;
+    }
+    for mailing in &plan.mailings {
+        let (at, latency_ms) = (mailing.start_ms, rng.random_range(80..200));
+        let down_ms = rng.random_range(100..4_000);
+        let fall = Fault::Kill { target: Target::Leader, power: rng.random(), down_ms };
+        faults.push((at.saturating_sub(500), Fault::Slow { latency_ms, ms: 4_000 }));
+        faults.push((at + rng.random_range(50..600), fall));
+    }
 }
 
 /// In a few, one node comes back with an empty disk, or with an old copy of its disk.

@@ -93,10 +93,10 @@ fn lost_disk() -> Plan {
 /// network; the next one has them in its log, and has not applied them.
 fn falling_leaders() -> Plan {
     let starts = |round: u64| 6_000 + round * 6_000;
-    let fall = |round| (starts(round) + 650 + round * 50, kill(Target::Leader, false, 500));
+    let fall = |round| (starts(round) + 180 + round * 30, kill(Target::Leader, false, 500));
     let mailings = (0..8).map(|n| mailing(&format!("m{n}"), starts(n), 70_000)).collect();
     let faults = (0..8).map(fall).collect();
-    let (latency_ms, customers, quiet_ms) = ((150, 300), 60, 60_000);
+    let (latency_ms, customers, quiet_ms) = ((60, 120), 60, 60_000);
     Plan { faults, mailings, latency_ms, customers, quiet_ms, ..calm(1) }
 }
 
@@ -111,13 +111,14 @@ fn contradictions() -> Plan {
 /// A postman that hears nothing any more holds leases of a mailing that is cancelled.
 fn cancelled() -> Plan {
     let mut plan = calm(1);
-    plan.mailings[0].fate = Fate::Cancelled(8_000);
+    plan.mailings[0].fate = Fate::Cancelled(10_000);
+    plan.lease_ttl_ms = 15_000;
     plan.postmen = 1;
     plan.faults = (0..3)
         .map(|node| {
-            (7_500, Fault::OneWay { from: Target::Node(node), to: 3, ms: 5_000 })
+            (9_900, Fault::OneWay { from: Target::Node(node), to: 3, ms: 5_000 })
         })
         .collect();
-    plan.gateway = GatewayMix { latency_ms: (400, 900), ..plan.gateway };
+    plan.gateway = GatewayMix { latency_ms: (1_200, 1_500), ..plan.gateway };
     plan
 }

@@ -123,7 +123,10 @@ pub(super) fn expand(
         return Err(Rejection::NotNow.into());
     }
     let mut edit = MailingEdit::open(changes, number)?;
-    if edit.progress.cursor != cursor && !is_planted(Planted::CursorUnchecked) {
+    if is_planted(Planted::CursorUnchecked) {
+        edit.progress.cursor = cursor;
+    }
+    if edit.progress.cursor != cursor {
         return Err(Rejection::CursorMoved { cursor: edit.progress.cursor }.into());
     }
     if edit.progress.is_exhausted() {
