@@ -107,7 +107,8 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
     match verb {
         Verb::Run { seed, trace, echo, plant } => {
             plant.into_iter().for_each(planted::plant);
-            one(Plan::of(seed), &format!("run --seed {seed}"), trace, echo)
+            let planted = plant.map(|plant| format!(" --plant {plant:?}")).unwrap_or_default();
+            one(Plan::of(seed), &format!("run --seed {seed}{planted}"), trace, echo)
         }
         Verb::Scenario { name: None, .. } => {
             list();
@@ -118,7 +119,8 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
             if plant {
                 planted::plant(scenario.rule.context("it is about no rule")?);
             }
-            one((scenario.plan)(), &format!("scenario {name}"), trace, echo)
+            let how = format!("scenario {name}{}", if plant { " --plant" } else { "" });
+            one((scenario.plan)(), &how, trace, echo)
         }
         Verb::Sweep { seeds, jobs, plant } => many(seeds, jobs, plant),
         Verb::Planted { seeds, jobs } => find_planted(seeds, jobs),

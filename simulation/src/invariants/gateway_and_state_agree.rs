@@ -34,10 +34,7 @@ impl Invariant for GatewayAndStateAgree {
             let notty_storage::Action::Report(report) = &command.action else {
                 continue;
             };
-            let done = report
-                .results
-                .iter()
-                .filter(|(result, _)| *result == SendResult::Done);
+            let done = report.results.iter().filter(|(result, _)| *result == SendResult::Done);
             for position in done.flat_map(|(_, runs)| runs).flat_map(|run| run.positions()) {
                 let id = MessageId { mailing: report.mailing, position }.as_u64();
                 let message = facts.messages.get(&id);

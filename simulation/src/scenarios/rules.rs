@@ -11,7 +11,11 @@ use crate::{
 pub(super) const SCENARIOS: &[Scenario] = &[
     rule("a_postman_stays_away_for_longer_than_its_leases", Planted::RequeueOnExpiry, long_away),
     rule("two_postmen_ask_for_the_same_mailing", Planted::GrantUnchecked, || calm(1)),
-    rule("a_client_repeats_itself_to_a_node_with_a_snapshot", Planted::RepliesNotInSnapshot, repeats),
+    rule(
+        "a_client_repeats_itself_to_a_node_with_a_snapshot",
+        Planted::RepliesNotInSnapshot,
+        repeats,
+    ),
     rule("the_power_goes_after_votes", Planted::VoteNotSynced, votes),
     rule("the_power_goes_after_appends", Planted::AppendNotSynced, appends),
     rule("the_gateway_takes_and_hangs_up", Planted::UnsureIsNotSent, hangs_up),
@@ -81,12 +85,14 @@ fn lost_receipts() -> Plan {
     Plan { postmen: 1, gateway, faults, ..calm(1) }
 }
 
+/// One node is cut off while two agree; then one of the two loses its disk, and the other is away.
 fn lost_disk() -> Plan {
     let faults = vec![
-        (8_000, Fault::Wipe { target: Target::Node(1) }),
-        (15_000, kill(Target::Leader, true, 3_000)),
+        (5_000, Fault::Partition { nodes: 0b100, all: true, ms: 3_500 }),
+        (8_300, Fault::Wipe { target: Target::Node(1) }),
+        (8_300, kill(Target::Node(0), false, 9_000)),
     ];
-    Plan { faults, ..calm(1) }
+    Plan { faults, clients: 3, ..calm(1) }
 }
 
 /// A mailing starts, and its leader falls while the first entries of it are on their way over a slow
@@ -108,17 +114,15 @@ fn contradictions() -> Plan {
     Plan { faults: (0..10).map(|n| (5_000 + n * 500, Fault::Contradict)).collect(), ..calm(1) }
 }
 
-/// A postman that hears nothing any more holds leases of a mailing that is cancelled.
+/// A postman that hears nothing any more holds leases of a mailing that is cancelled, while all of
+/// its slots wait for a gateway that hangs.
 fn cancelled() -> Plan {
-    let mut plan = calm(1);
+    let deaf = |node| (9_900, Fault::OneWay { from: Target::Node(node), to: 3, ms: 5_000 });
+    let mut faults: Vec<_> = (0..3).map(deaf).collect();
+    let hangs = GatewayMix::only(Mood::Hangs, 1_000);
+    faults.push((9_700, Fault::Gateway { mix: hangs, ms: 1_000 }));
+    let mut plan = Plan { postmen: 1, lease_ttl_ms: 15_000, customers: 1_500, faults, ..calm(1) };
     plan.mailings[0].fate = Fate::Cancelled(10_000);
-    plan.lease_ttl_ms = 15_000;
-    plan.postmen = 1;
-    plan.faults = (0..3)
-        .map(|node| {
-            (9_900, Fault::OneWay { from: Target::Node(node), to: 3, ms: 5_000 })
-        })
-        .collect();
-    plan.gateway = GatewayMix { latency_ms: (1_200, 1_500), ..plan.gateway };
+    plan.gateway.latency_ms = (100, 150);
     plan
 }
