@@ -16,13 +16,14 @@ const fn found(name: &'static str, plan: fn() -> Plan) -> Scenario {
     Scenario { name, rule: None, plan }
 }
 
-/// Seed 20: a leader that was away leads on by its old vote, takes entries, and gets a snapshot
-/// instead of them. openraft never answers for those, and two of them took all the places there are:
+/// Seed 20: a leader that nobody hears takes entries, and gets a snapshot instead of them later. openraft never answers for those, and two of them took all the places there are:
 /// once it led again, it proposed nothing more.
 fn swept_away() -> Plan {
-    let away = Fault::LongOutage { target: Target::Leader, down_ms: 5_000 };
-    let fall = |at| (at, kill(Target::Leader, false, 4_000));
-    let faults = vec![(5_000, away), fall(14_000), fall(20_000)];
+    let snapshot = |node| (12_000, Fault::Snapshot { target: Target::Node(node) });
+    let fall = |at| (at, kill(Target::Leader, false, 3_500));
+    let cut_off = Fault::Partition { nodes: 0b001, all: false, ms: 7_000 };
+    let mut faults = vec![(6_000, cut_off), snapshot(1), snapshot(2)];
+    faults.extend([15_000, 19_500].map(fall));
     Plan { faults, clients: 3, ..calm(1) }
 }
 
@@ -40,6 +41,7 @@ fn old_leader() -> Plan {
 fn early_window() -> Plan {
     let mut plan = calm(1);
     // It opens a minute after everything began.
+    plan.mailings[0].end_ms = 90_000;
     plan.mailings[0].window = Some((539, 720));
     plan.faults = vec![(10_000, Fault::Skew { target: Target::Leader, ms: 55_000, for_ms: 9_000 })];
     plan
