@@ -140,6 +140,8 @@ pub enum Told<'a> {
         machine: usize,
         /// The position.
         index: u64,
+        /// The highest that its answers had reflected when this one was asked for.
+        floor: u64,
     },
     /// Whether a repeat under the same key got the first answer.
     Repeated {

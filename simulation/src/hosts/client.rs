@@ -96,12 +96,13 @@ impl Client {
     /// Asks any node.
     async fn ask(&self, what: &Ask) -> Result<Got, Lost> {
         let machine = self.draw(0..self.stage.plan.nodes as u64) as usize;
+        let floor = self.stage.ask(|facts| facts.served.get(&machine).copied().unwrap_or_default());
         let answer = ask(&format!("notty-{machine}"), TOKEN, what).await;
         let reads = |got: &Got| got.status.is_success() && what.method == Method::GET;
         if let Ok(got) = &answer
             && let Some(index) = got.index.filter(|_| reads(got))
         {
-            self.stage.tell(&Event::Told(Told::Position { machine, index }));
+            self.stage.tell(&Event::Told(Told::Position { machine, index, floor }));
         }
         if answer == Err(Lost::Unanswered) {
             self.stage.count("lost reply to a client", 1);

@@ -7,7 +7,7 @@ use std::{
 
 use notty_raft::AppliedEntry;
 use notty_storage::{
-    Action, Reply, Timestamp,
+    Action, Origin, Reply, Timestamp,
     command::Report,
     model::{Epoch, LeaseId, MailingId, MailingNumber, MessageId, SendResult, SendWindow},
     query,
@@ -93,6 +93,10 @@ pub struct Facts {
     pub deleted: BTreeMap<u64, Duration>,
     /// The last report that something is done.
     pub last_done: Option<Report>,
+    /// What clients asked for under keys and was executed: a repeat only gets the answer again.
+    keys: BTreeSet<[u8; 16]>,
+    /// The highest position that each machine's answers reflected.
+    pub served: BTreeMap<usize, u64>,
     phones: BTreeMap<String, u64>,
     terms: BTreeMap<u64, usize>,
     voted: BTreeMap<usize, u64>,
@@ -112,6 +116,8 @@ impl Facts {
             replaced: BTreeSet::new(),
             deleted: BTreeMap::new(),
             last_done: None,
+            keys: BTreeSet::new(),
+            served: BTreeMap::new(),
             phones: BTreeMap::new(),
             terms: BTreeMap::new(),
             voted: BTreeMap::new(),
@@ -151,7 +157,14 @@ impl Facts {
                 self.terms.insert(*term, *machine);
             }
             Event::Installed { .. } => self.snapshots_installed += 1,
-            Event::Told(Told::Position { .. }) => return false,
+            Event::Told(Told::Position { machine, index, .. }) => {
+                let served = self.served.entry(*machine).or_default();
+                *served = (*served).max(*index);
+                return false;
+            }
+            Event::Wiped { machine } | Event::OldDisk { machine } => {
+                self.served.remove(machine);
+            }
             _ => {}
         }
         true
@@ -163,7 +176,14 @@ impl Facts {
             return;
         };
         for (command, outcome) in entry.commands.iter().zip(applied.outcomes) {
-            if let Ok(reply) = outcome {
+            let Ok(reply) = outcome else {
+                continue;
+            };
+            let repeats = match command.origin {
+                Origin::Client { key, .. } => !self.keys.insert(key),
+                _ => false,
+            };
+            if !repeats {
                 self.executed(&command.action, reply, applied, now);
             }
         }

@@ -10,7 +10,6 @@ use crate::event::{Event, Told};
 #[derive(Default)]
 pub(super) struct NothingGoesBack {
     terms: BTreeMap<usize, u64>,
-    served: BTreeMap<usize, u64>,
 }
 
 impl Invariant for NothingGoesBack {
@@ -18,16 +17,20 @@ impl Invariant for NothingGoesBack {
         "nothing_goes_back"
     }
 
-    fn judge(&mut self, event: &Event<'_>, _facts: &Facts, _now: Duration) -> Judgement {
+    fn judge(&mut self, event: &Event<'_>, facts: &Facts, _now: Duration) -> Judgement {
         match event {
             Event::Wiped { machine } | Event::OldDisk { machine } => {
                 self.terms.remove(machine);
-                self.served.remove(machine);
                 Ok(())
             }
             Event::Voted { machine, term } => rise(&mut self.terms, *machine, *term, "term"),
-            Event::Told(Told::Position { machine, index }) => {
-                rise(&mut self.served, *machine, *index, "served position")
+            Event::Told(Told::Position { machine, index, floor }) => {
+                // Another disk may have come between the question and its answer.
+                let served = facts.served.get(machine).copied().unwrap_or_default();
+                let floor = (*floor).min(served);
+                ensure(*index >= floor, || {
+                    format!("node {machine}'s served position went back from {floor} to {index}")
+                })
             }
             _ => Ok(()),
         }
