@@ -29,10 +29,11 @@ stories:
 model:
     cargo run --package notty-model
 
-# The table of targets beside what is measured, for the README
+# The table of targets beside what is measured, and that of growth, for the README
 bench:
     cargo build --release
     ./target/release/notty bench all --rounds 5
+    ./target/release/notty bench growth
 
 # The micro-benchmarks whose name contains FILTER
 micro FILTER="":

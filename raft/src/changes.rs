@@ -4,9 +4,9 @@
 //! given to a disk, a disk let go), then made so, and what a leader that died left half done the
 //! next one completes ([`crate::upkeep`]). So every change can be asked for again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use notty_storage::{Action, Reply, query};
+use notty_storage::{Action, Reply, query, records::Nodes};
 use openraft::{
     ChangeMembers,
     error::{ChangeMembershipError, ClientWriteError, RaftError},
@@ -119,6 +119,17 @@ pub enum ChangeError {
     /// It breaks a rule of the state.
     #[error("{0}")]
     Refused(String),
+    /// The name was a member's, which has another now.
+    #[error(
+        "`{name}` is the name that `{now}`, a node of the cluster, was taken in under: to take in \
+         another node, give it another name, or remove that one first: notty cluster remove {now}"
+    )]
+    FormerName {
+        /// The name.
+        name: String,
+        /// What that member is called now.
+        now: String,
+    },
 }
 
 impl From<ProposeError> for ChangeError {
@@ -140,7 +151,7 @@ impl ChangeError {
 
 impl Node {
     /// Has the cluster changed, here or by the leader.
-    pub async fn change(&self, change: Change) -> Result<Changed, ChangeError> {
+    pub async fn change(self: &Arc<Self>, change: Change) -> Result<Changed, ChangeError> {
         let until = Instant::now() + AGAIN;
         loop {
             let changed = match self.leader_elsewhere() {
@@ -181,8 +192,18 @@ impl Node {
         }
     }
 
-    /// Changes the cluster as the leader, or not at all.
-    pub(crate) async fn change_here(&self, change: Change) -> Result<Changed, ChangeError> {
+    /// Changes the cluster as the leader, or not at all; to its end, also where whoever asked goes
+    /// away meanwhile.
+    pub(crate) async fn change_here(
+        self: &Arc<Self>,
+        change: Change,
+    ) -> Result<Changed, ChangeError> {
+        let node = self.clone();
+        let changing = tokio::spawn(async move { node.change_as_leader(change).await });
+        changing.await.unwrap_or(Err(ChangeError::Unknown))
+    }
+
+    async fn change_as_leader(&self, change: Change) -> Result<Changed, ChangeError> {
         if !self.leads_now() {
             return Err(ChangeError::NoLeader);
         }
@@ -239,9 +260,13 @@ impl Node {
         }
         let peer = Peer { disk: standing.disk, ..asked };
         let cluster = self.identity.cluster.clone();
-        let known = self.remembered()?.of_disk(&peer.disk).is_some();
+        let remembered = self.remembered()?;
+        let known = remembered.of_disk(&peer.disk).is_some();
         if standing.cluster.is_some_and(|there| there != cluster || !known) {
             return Err(ChangeError::NotEmpty(peer.name));
+        }
+        if let Some(member) = self.taken_in_as(&remembered, &peer) {
+            return Err(ChangeError::FormerName { name: peer.name, now: member.name });
         }
         let node = self.admit(&peer).await?;
         let invitation = Invitation { cluster, node, members: BTreeMap::new() };
@@ -260,6 +285,17 @@ impl Node {
         // Where it has much to catch up with, the leader goes on by itself.
         let _ = timeout(AGREE, level).await;
         Ok(name)
+    }
+
+    /// The member that was taken in under a name and has another now. Its record keeps the name: to
+    /// admit another disk under it would let that member go.
+    fn taken_in_as(&self, remembered: &Nodes, peer: &Peer) -> Option<Peer> {
+        let mut taken_in = remembered.nodes.iter().filter(|record| {
+            !record.dismissed && record.name == peer.name && record.disk != peer.disk
+        });
+        let members = self.membership();
+        let member = |disk: &str| members.nodes().find(|(_, member)| member.disk == disk);
+        taken_in.find_map(|record| member(&record.disk)).map(|(_, member)| member.clone())
     }
 
     /// The number of a disk that is to be taken in.
@@ -393,7 +429,7 @@ impl Node {
     }
 
     /// Numbers given and disks let go, as the state here has them.
-    pub(crate) fn remembered(&self) -> Result<notty_storage::records::Nodes, ChangeError> {
+    pub(crate) fn remembered(&self) -> Result<Nodes, ChangeError> {
         let view = self.view();
         let nodes = query::nodes::nodes(&view.read());
         nodes.map_err(|error| ChangeError::Refused(error.to_string()))

@@ -14,7 +14,10 @@ pub trait Clock: Send + Sync + 'static {
     /// Time since the machine started, sleep included; never goes back.
     fn boot(&self) -> Duration;
     /// Which start of which machine this is: another after each.
-    fn boot_id(&self) -> io::Result<u64>;
+    fn boot_id(&self) -> io::Result<u64> {
+        let id = fs::read("/proc/sys/kernel/random/boot_id")?;
+        Ok(notty_storage::codec::hash(&id))
+    }
 }
 
 /// The clocks of this machine.
@@ -30,10 +33,5 @@ impl Clock for SystemClock {
     fn boot(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
-    }
-
-    fn boot_id(&self) -> io::Result<u64> {
-        let id = fs::read("/proc/sys/kernel/random/boot_id")?;
-        Ok(notty_storage::codec::hash(&id))
     }
 }

@@ -50,19 +50,19 @@ impl Stamp {
         Self { clock, verdict: Arc::new(watch::Sender::new(None)) }
     }
 
-    /// The time for an entry; the beginning of time stands for that of the entry before.
+    /// The time for an entry, or for a postman to compare its clock with; the beginning of time
+    /// stands for that of the entry before, and no postman's clock is close to it.
     pub(crate) async fn now(&self) -> Timestamp {
         let mut verdicts = self.verdict.subscribe();
         let first = tokio::time::timeout(FIRST, verdicts.wait_for(Option::is_some)).await;
-        // Released before it is asked once more.
-        drop(first);
-        self.trusted().unwrap_or_default()
-    }
-
-    /// The wall clock of this leader, while it agrees with most voters' and has not jumped since.
-    pub(crate) fn trusted(&self) -> Option<Timestamp> {
-        let verdict = (*self.verdict.borrow())?;
-        (verdict.agrees && !self.has_jumped(&verdict)).then(|| self.clock.wall())
+        let verdict = match first {
+            Ok(Ok(verdict)) => *verdict,
+            _ => None,
+        };
+        match verdict {
+            Some(verdict) if verdict.agrees && !self.has_jumped(&verdict) => self.clock.wall(),
+            _ => Timestamp::default(),
+        }
     }
 
     /// Whether the wall clock went another way than the clock that cannot be set.
@@ -80,8 +80,8 @@ impl Stamp {
         let before = self.verdict.send_replace(Some(Verdict { agrees, wall, boot }));
         match (before.is_none_or(|before| before.agrees), agrees) {
             (true, false) => tracing::error!(
-                "this leader's clock is more than 2 s from most voters': nothing starts, ends or \
-                 expires until they agree"
+                "this leader's clock is more than 2 s from most voters': nothing starts, ends, \
+                 expires or is sent until they agree"
             ),
             (false, true) => tracing::info!("this leader's clock agrees with most voters' again"),
             _ => {}
@@ -199,10 +199,6 @@ mod tests {
 
         fn boot(&self) -> Duration {
             Duration::from_millis(self.boot.load(Ordering::SeqCst).unsigned_abs())
-        }
-
-        fn boot_id(&self) -> std::io::Result<u64> {
-            Ok(1)
         }
     }
 

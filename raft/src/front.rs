@@ -14,8 +14,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::planted::{Planted, is_planted};
-use notty_storage::{query, read_snapshot_marker};
+use notty_storage::{
+    planted::{Planted, is_planted},
+    query,
+};
 use openraft::SnapshotMeta as Meta;
 use tokio::sync::watch;
 
@@ -30,7 +32,7 @@ use crate::{
         server::{Handler, Handling},
         session::{Hello, Session},
     },
-    snapshots::Position,
+    snapshots::check_received,
     state_machine::Shared,
     types::{NodeId, Peer, Raft, Snapshot, SnapshotFile, Vote},
 };
@@ -257,7 +259,8 @@ impl Front {
             Request::ReadIndex => match node {
                 Some(node) => {
                     let read = node.read_index_here().await;
-                    Response::ReadIndex(read.map(|index| (index, node.trusted_wall())))
+                    let wall = node.agreed_wall().await;
+                    Response::ReadIndex(read.map(|index| (index, wall)))
                 }
                 None => not_yet(),
             },
@@ -342,19 +345,7 @@ async fn receive_snapshot(
     }
     let (ms, index) = (began.elapsed().as_millis() as u64, meta.last_log_id.map(|id| id.index));
     tracing::info!(bytes, index, ms, "snapshot received from the leader");
-    check_position(meta, path)
-}
-
-/// Checks that a snapshot is what it is said to be, before anything here is replaced by it.
-fn check_position(meta: &Meta<NodeId, Peer>, path: &Path) -> Result<(), Error> {
-    let marker = blocking(|| read_snapshot_marker(path))?;
-    let position = Position::from_marker(Some(&marker))?;
-    let same = position.applied == meta.last_log_id && position.membership == meta.last_membership;
-    if same {
-        return Ok(());
-    }
-    let what = "the snapshot that was received stands for another position than was said".into();
-    Err(Error::Damage { path: path.to_owned(), at: 0, what })
+    blocking(|| check_received(meta, path))
 }
 
 async fn install(

@@ -28,6 +28,8 @@ pub mod files;
 mod forming;
 mod front;
 #[cfg(test)]
+mod installs;
+#[cfg(test)]
 mod intruders;
 mod leadership;
 pub mod log;

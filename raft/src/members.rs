@@ -55,6 +55,17 @@ pub enum TransferError {
     NotElected(String),
 }
 
+/// The time in which a node hands over. However that ends, and also where nobody waits for its end:
+/// should this node lead (again), it has to behave like a leader.
+struct Stillness<'n>(&'n Node);
+
+impl Drop for Stillness<'_> {
+    fn drop(&mut self) {
+        self.0.raft.runtime_config().heartbeat(true);
+        self.0.handing_over.store(false, Ordering::Release);
+    }
+}
+
 impl Node {
     /// All members, the others asked how they stand.
     pub async fn survey(&self) -> Vec<Sight> {
@@ -89,11 +100,8 @@ impl Node {
         if self.handing_over.swap(true, Ordering::AcqRel) {
             return Err(TransferError::Nobody("leadership is being handed over already".into()));
         }
-        let handed = self.hand_over(to).await;
-        // Whoever leads now: should this node lead (again), it has to behave like a leader.
-        self.raft.runtime_config().heartbeat(true);
-        self.handing_over.store(false, Ordering::Release);
-        handed
+        let _stillness = Stillness(self);
+        self.hand_over(to).await
     }
 
     async fn hand_over(&self, to: Option<&str>) -> Result<String, TransferError> {

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::{Action, Command, ExportSummary, StoreOptions, Timestamp, View};
+use notty_storage::{
+    Action, Command, ExportSummary, Rejection, StoreOptions, Timestamp, View, codec, limits,
+};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::{
@@ -360,8 +362,14 @@ impl Node {
         if self.handing_over.load(Ordering::Acquire) || !self.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
+        let bytes = codec::encoded_len(&command);
+        if bytes > limits::COMMAND_BYTES {
+            let what = format!("a command has at most {} bytes", limits::COMMAND_BYTES);
+            let (rejection, index) = (Rejection::OutOfBounds { what }, self.applied_index());
+            return Err(ProposeError::Rejected { rejection, index });
+        }
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { command, answer };
+        let waiting = Waiting { command, bytes, answer };
         let sender = self.proposals.lock().clone().ok_or(ProposeError::Stopped)?;
         sender.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
@@ -423,17 +431,37 @@ impl Node {
 
     /// Waits until the state here reflects all that was acknowledged before the call.
     pub async fn linearize(&self) -> Result<(), ProposeError> {
-        self.read_point().await.map(drop)
+        match self.leader_elsewhere() {
+            None => self.linearize_here().await,
+            Some(leader) => self.linearize_by(&leader).await.map(drop),
+        }
     }
 
-    /// The same; the leader's wall clock when it was asked, unless that differs from most voters'.
-    pub async fn read_point(&self) -> Result<Option<Timestamp>, ProposeError> {
-        let Some(leader) = self.leader_elsewhere() else {
-            let index = self.read_index_here().await?;
-            let reached = self.wait_applied(index, PASS_ON).await;
-            return if reached { Ok(self.trusted_wall()) } else { Err(ProposeError::NoLeader) };
-        };
-        match self.call_leader(&leader, &Request::ReadIndex, READ_INDEX).await {
+    /// The same; what the leader's wall clock said when it was asked, see [`Node::agreed_wall`].
+    pub async fn read_point(&self) -> Result<Timestamp, ProposeError> {
+        match self.leader_elsewhere() {
+            None => {
+                self.linearize_here().await?;
+                Ok(self.agreed_wall().await)
+            }
+            Some(leader) => self.linearize_by(&leader).await,
+        }
+    }
+
+    /// As the leader: its wall clock, as long as it agrees with those of most voters. While it does
+    /// not, the beginning of time, which nobody's clock is close to.
+    pub async fn agreed_wall(&self) -> Timestamp {
+        self.stamp.now().await
+    }
+
+    async fn linearize_here(&self) -> Result<(), ProposeError> {
+        let index = self.read_index_here().await?;
+        let reached = self.wait_applied(index, PASS_ON).await;
+        if reached { Ok(()) } else { Err(ProposeError::NoLeader) }
+    }
+
+    async fn linearize_by(&self, leader: &(NodeId, Peer)) -> Result<Timestamp, ProposeError> {
+        match self.call_leader(leader, &Request::ReadIndex, READ_INDEX).await {
             Ok(Response::ReadIndex(Ok((index, wall)))) => {
                 match self.wait_applied(index, PASS_ON).await {
                     true => Ok(wall),
@@ -443,12 +471,6 @@ impl Node {
             Ok(Response::ReadIndex(Err(error))) => Err(error),
             _ => Err(ProposeError::NoLeader),
         }
-    }
-
-    /// The wall clock, as long as this node leads and most voters' clocks agree with it: by no
-    /// other may anything be started, ended or sent.
-    pub fn trusted_wall(&self) -> Option<Timestamp> {
-        self.stamp.trusted()
     }
 
     /// As the leader: the position that reflects all that was acknowledged so far.

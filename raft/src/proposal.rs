@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use notty_storage::{Command, Cost, Entry, Outcome, Reply, limits};
-use openraft::{error::ClientWriteError, raft::ClientWriteResponse};
+use openraft::{RaftMetrics, error::ClientWriteError, raft::ClientWriteResponse};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -17,13 +17,14 @@ use tokio::{
 use crate::{
     clocks::Stamp,
     error::ProposeError,
-    types::{NodeId, Peer, Raft, TypeConfig, Vote},
+    types::{NodeId, Peer, Raft, TypeConfig},
 };
 
 /// Entries on their way at once: while one is applied, the next is written.
 const ENTRIES_IN_FLIGHT: usize = 2;
-/// How long an entry may still come to be applied once this node leads no more.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long an entry is waited for that was proposed by who leads no more: the next leader may bring
+/// it about yet.
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Commands that may wait for an entry before more are turned away.
 pub(crate) const WAITING_COMMANDS: usize = 8_192;
 
@@ -41,6 +42,8 @@ type Answer = Result<Applied, ProposeError>;
 /// A command that waits for its entry.
 pub(crate) struct Waiting {
     pub(crate) command: Command,
+    /// Its bytes, encoded.
+    pub(crate) bytes: usize,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -65,7 +68,7 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             continue;
         }
         let (commands, answers) = fill(&mut waiting);
-        let Some(leads) = leads(&raft) else {
+        let Some(term) = leads_in(&raft) else {
             // Never proposed: what openraft turns away is then what it had taken before.
             tell_all(answers, &ProposeError::NoLeader);
             continue;
@@ -73,7 +76,7 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
         let entry = Arc::new(Entry { at: stamp.now().await, commands });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
-                in_flight.spawn(answer(receiver, answers, leadership_ends(raft.clone(), leads)));
+                in_flight.spawn(answer(receiver, led_no_more(raft.clone(), term), answers));
             }
             Err(_) => tell_all(answers, &ProposeError::Stopped),
         }
@@ -81,20 +84,22 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
     while in_flight.join_next().await.is_some() {}
 }
 
-/// The vote that this node leads by, if it does.
-fn leads(raft: &Raft) -> Option<Vote> {
+/// The term that this node leads in, if it leads.
+fn leads_in(raft: &Raft) -> Option<u64> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow();
-    (metrics.current_leader == Some(metrics.id)).then_some(metrics.vote)
+    (metrics.current_leader == Some(metrics.id)).then_some(metrics.current_term)
 }
 
-/// Returns once this node has led by another vote, or not at all, for a while.
-async fn leadership_ends(raft: Raft, leads: Vote) {
+/// Waits until this node has not led in a term for a while.
+async fn led_no_more(raft: Raft, term: u64) {
     let mut metrics = raft.metrics();
-    let ends = metrics.wait_for(|now| now.current_leader != Some(now.id) || now.vote != leads);
-    // An error: raft has ended, and answers all by that.
-    let _ = ends.await;
-    tokio::time::sleep(GRACE).await;
+    let over = |now: &RaftMetrics<NodeId, Peer>| {
+        now.current_leader != Some(now.id) || now.current_term != term
+    };
+    // It fails where raft has ended.
+    let _ = metrics.wait_for(over).await;
+    tokio::time::sleep(AFTERMATH).await;
 }
 
 /// Takes as many commands as one entry may hold, at least one.
@@ -102,7 +107,8 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
     let (mut commands, mut answers) = (Vec::new(), Vec::new());
     let mut total = Cost::default();
     while let Some(next) = waiting.front() {
-        total += next.command.cost();
+        let cost = next.command.cost();
+        total += Cost { bytes: cost.bytes.max(next.bytes), ..cost };
         let fits = total.bytes <= limits::ENTRY_BYTES
             && total.customers <= limits::ENTRY_CUSTOMERS
             && total.batches <= limits::ENTRY_BATCHES
@@ -120,20 +126,20 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
 type Receiver =
     oneshot::Receiver<Result<ClientWriteResponse<TypeConfig>, ClientWriteError<NodeId, Peer>>>;
 
-/// Waits for an entry and tells each of its commands what came of it. An entry that a snapshot has
-/// swept away is never answered by openraft: it must not hold its place for ever.
+/// Waits for an entry and tells each of its commands what came of it. openraft tells once the entry
+/// is applied or cut off the log; of one that a snapshot took the place of, it never does.
 async fn answer(
     receiver: Receiver,
+    over: impl Future<Output = ()>,
     answers: Vec<oneshot::Sender<Answer>>,
-    leadership_ends: impl Future<Output = ()>,
 ) {
-    let answered = tokio::select! {
+    let told_in_time = tokio::select! {
         biased;
-        answered = receiver => answered.ok().and_then(Result::ok),
-        () = leadership_ends => None,
+        told = receiver => told,
+        () = over => return tell_all(answers, &ProposeError::Unknown),
     };
-    match answered {
-        Some(response) => {
+    match told_in_time {
+        Ok(Ok(response)) => {
             let index = response.log_id.index;
             for (answer, outcome) in answers.into_iter().zip(response.data) {
                 // Whoever asked may have gone away; the command was executed all the same.
@@ -141,7 +147,7 @@ async fn answer(
             }
         }
         // Turned away at once, or cut off the log by another leader: another node may hold it still.
-        None => tell_all(answers, &ProposeError::Unknown),
+        Ok(Err(_)) | Err(_) => tell_all(answers, &ProposeError::Unknown),
     }
 }
 
@@ -190,8 +196,11 @@ mod tests {
     }
 
     fn queue(actions: impl IntoIterator<Item = Action>) -> VecDeque<Waiting> {
-        let waiting =
-            |action: Action| Waiting { command: action.into(), answer: oneshot::channel().0 };
+        let waiting = |action: Action| Waiting {
+            command: action.into(),
+            bytes: 0,
+            answer: oneshot::channel().0,
+        };
         actions.into_iter().map(waiting).collect()
     }
 
@@ -240,6 +249,13 @@ mod tests {
         let third = limits::ENTRY_BYTES / 3;
         let filled = entries((0..5).map(|n| report(n, third - 200)));
         assert_eq!(filled, [vec![0, 1, 2], vec![3, 4]]);
+    }
+
+    #[test]
+    fn what_a_command_has_counts_also_where_its_cost_says_less() {
+        let mut waiting = queue((0..5).map(|n| sweep(n, 0)));
+        waiting.iter_mut().for_each(|waiting| waiting.bytes = limits::ENTRY_BYTES / 2);
+        assert_eq!(fill(&mut waiting).0.len(), 2);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use notty_storage::codec;
+use notty_storage::{codec, read_snapshot_marker};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     log::marks::{load, save},
     types::{LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta},
 };
+
+/// Bytes of a snapshot's name, at most.
+const NAME_BYTES: usize = 64;
 
 /// What the state's opaque marker holds: the position of the last entry, and the members there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +139,8 @@ impl Snapshots {
 
     fn drop_others(&self, kept: &str) -> Result<(), Error> {
         let names = RealFiles.list(&self.dir).map_err(Error::file(&self.dir))?;
-        for suffix in [".meta", ".snap", ".new"] {
+        // What is being written aside counts later, or goes with who writes it.
+        for suffix in [".meta", ".snap"] {
             for name in names.iter().filter(|name| name.ends_with(suffix)) {
                 if name.strip_suffix(suffix) != Some(kept) {
                     let path = self.dir.join(name);
@@ -159,6 +163,24 @@ impl Snapshots {
             snapshot_id: kept.name.clone(),
         };
         Snapshot { meta, snapshot: Box::new(SnapshotFile::kept(self.file(kept))) }
+    }
+}
+
+/// Checks that a snapshot that was received is what it is said to be, before anything here is
+/// replaced by it; and that its name, which becomes that of a file, names nothing else.
+pub(crate) fn check_received(meta: &SnapshotMeta, path: &Path) -> Result<(), Error> {
+    let damage = |what: &str| Error::Damage { path: path.to_owned(), at: 0, what: what.to_owned() };
+    let name = &meta.snapshot_id;
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric());
+    if !plain || name.is_empty() || name.len() > NAME_BYTES {
+        return Err(damage("the snapshot that was received has a name that no snapshot has"));
+    }
+    let position = Position::from_marker(Some(&read_snapshot_marker(path)?))?;
+    match position.applied == meta.last_log_id && position.membership == meta.last_membership {
+        true => Ok(()),
+        false => {
+            Err(damage("the snapshot that was received stands for another position than was said"))
+        }
     }
 }
 

@@ -121,8 +121,9 @@ pub(crate) struct Shared {
     options: StoreOptions,
     fatal: Fatal,
     onlooker: Option<Arc<dyn Onlooker>>,
-    /// One export at a time: they share what captures changes.
-    exporting: Mutex<()>,
+    /// One export at a time: they share what captures changes. And none while the state is replaced:
+    /// it would end with another state than it began with.
+    pub(crate) exporting: Mutex<()>,
     /// Bytes of the last snapshot.
     pub(crate) snapshot_bytes: AtomicU64,
     /// A snapshot written ahead of openraft's asking for it.
@@ -213,7 +214,7 @@ impl Shared {
         Err(StorageIOError::write_state_machine(&std::io::Error::other(error)).into())
     }
 
-    fn apply(&self, entries: Vec<LogEntry>) -> Result<Vec<Vec<Outcome>>, Error> {
+    pub(crate) fn apply(&self, entries: Vec<LogEntry>) -> Result<Vec<Vec<Outcome>>, Error> {
         let began = Instant::now();
         let mut store = self.store.lock();
         let mut position = self.applied.borrow().clone();
@@ -256,7 +257,8 @@ impl Shared {
         onlooker.applied(&AppliedEntry { index, entry: held, outcomes, hash, view });
     }
 
-    fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
+    pub(crate) fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
+        let _exporting = self.exporting.lock();
         let (place, began) = (self.state_dir.fresh(), Instant::now());
         let built = import_snapshot(&file.path, &place, self.options.clone())?;
         let position = Position::from_marker(built.marker().as_deref())?;
@@ -310,7 +312,7 @@ impl Shared {
         Ok(latest.filter(|latest| latest.meta == prepared.meta))
     }
 
-    fn build_snapshot(&self) -> Result<Snapshot, Error> {
+    pub(crate) fn build_snapshot(&self) -> Result<Snapshot, Error> {
         let name = uuid::Uuid::new_v4().simple().to_string();
         let aside = self.snapshots.aside(&name);
         let built = self.write_snapshot(&name, &aside);
@@ -322,10 +324,10 @@ impl Shared {
     }
 
     fn write_snapshot(&self, name: &str, aside: &Path) -> Result<Snapshot, Error> {
-        let exporting = self.exporting.lock();
+        // To its end: kept after a newer one was installed, it would take the place of that.
+        let _exporting = self.exporting.lock();
         let export = self.store.lock().begin_export(aside)?;
         let summary = self.run_export(export)?;
-        drop(exporting);
         let flusher = self.store.lock().flusher();
         flusher.flush()?;
         let position = Position::from_marker(Some(&summary.marker))?;

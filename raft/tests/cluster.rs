@@ -1,11 +1,22 @@
 //! Three nodes in one process, over real sockets: what only whole processes cannot show quickly.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
+mod cut;
 
-use notty_raft::{
-    ClusterOptions, Node, NodeOptions, Peer, SystemClock, TcpTransport, files::RealFiles,
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
-use notty_storage::{Action, Command, StoreOptions, model::PostmanName, query};
+
+use cut::Cut;
+use notty_raft::{
+    Change, ChangeError, Clock, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock,
+};
+use notty_storage::{Action, Command, StoreOptions, Timestamp, model::PostmanName, query};
 use tempfile::TempDir;
 
 type Result<T = ()> = anyhow::Result<T>;
@@ -18,7 +29,29 @@ const MANY: usize = 1_200;
 struct Trio {
     dir: TempDir,
     peers: Vec<Peer>,
+    cuts: Vec<Cut>,
+    clocks: Vec<ShiftedClock>,
     nodes: Vec<Option<Arc<Node>>>,
+}
+
+/// This machine's clocks, the wall clock so many milliseconds ahead.
+#[derive(Clone, Default)]
+struct ShiftedClock(Arc<AtomicI64>);
+
+impl Clock for ShiftedClock {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot()
+    }
+}
+
+impl ShiftedClock {
+    fn set(&self, ahead_ms: i64) {
+        self.0.store(ahead_ms, Ordering::SeqCst);
+    }
 }
 
 impl Trio {
@@ -31,7 +64,9 @@ impl Trio {
         };
         let peers: Vec<_> = held.iter().enumerate().map(peer).collect::<Result<_>>()?;
         drop(held);
-        let mut trio = Self { dir: tempfile::tempdir()?, peers, nodes: Vec::new() };
+        let cuts = vec![Cut::default(), Cut::default(), Cut::default()];
+        let clocks = (0..3).map(|_| ShiftedClock::default()).collect();
+        let mut trio = Self { dir: tempfile::tempdir()?, peers, cuts, clocks, nodes: Vec::new() };
         // None of them is there before all are.
         let opened = futures_util::future::join_all((0..3).map(|n| trio.open(n))).await;
         trio.nodes = opened.into_iter().map(|node| node.map(Some)).collect::<Result<_>>()?;
@@ -43,26 +78,9 @@ impl Trio {
     }
 
     async fn open(&self, n: usize) -> Result<Arc<Node>> {
-        let me = self.peers[n].clone();
-        let options = NodeOptions {
-            cluster: Some(ClusterOptions {
-                listen: me.peer.clone(),
-                secret: b"a secret of this test".to_vec(),
-                expect: 3,
-                nodes: self.peers.clone(),
-                transport: Arc::new(TcpTransport),
-            }),
-            peer: me,
-            store: StoreOptions::default(),
-            log: Default::default(),
-            files: Arc::new(RealFiles),
-            onlooker: None,
-            clock: Arc::new(SystemClock),
-            fatal: Arc::new(|line| panic!("{line}")),
-        };
-        let node = Node::open(&self.data(n), options).await?;
-        anyhow::ensure!(tokio::time::timeout(SOON, node.ready()).await?);
-        Ok(node)
+        let (me, nodes) = (self.peers[n].clone(), self.peers.clone());
+        let clock = self.clocks[n].clone();
+        open_node(self.data(n), me, nodes, self.cuts[n].clone(), clock).await
     }
 
     fn node(&self, n: usize) -> &Arc<Node> {
@@ -70,10 +88,14 @@ impl Trio {
     }
 
     async fn leader(&self) -> Result<usize> {
+        self.leader_among(&[0, 1, 2]).await
+    }
+
+    async fn leader_among(&self, some: &[usize]) -> Result<usize> {
         let looking = async {
             loop {
-                let leads = |node: &Option<Arc<Node>>| node.as_ref().is_some_and(|n| n.leads_now());
-                if let Some(found) = self.nodes.iter().position(leads) {
+                let leads = |n: &usize| self.nodes[*n].as_ref().is_some_and(|n| n.leads_now());
+                if let Some(found) = some.iter().copied().find(leads) {
                     return found;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -82,10 +104,53 @@ impl Trio {
         Ok(tokio::time::timeout(SOON, looking).await?)
     }
 
+    /// Has a node write a snapshot that reaches an entry.
+    async fn snapshot(&self, n: usize, last: u64) -> Result {
+        self.node(n).snapshot().await?;
+        let compacted = async {
+            while self.node(n).status().snapshot_index < last {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        Ok(tokio::time::timeout(SOON, compacted).await?)
+    }
+
     async fn stop(&mut self, n: usize) -> Result {
         let node = self.nodes[n].take().expect("it runs");
         Ok(node.stop().await?)
     }
+}
+
+async fn open_node(
+    data: PathBuf,
+    peer: Peer,
+    nodes: Vec<Peer>,
+    cut: Cut,
+    clock: ShiftedClock,
+) -> Result<Arc<Node>> {
+    let options = NodeOptions {
+        cluster: Some(ClusterOptions {
+            listen: peer.peer.clone(),
+            secret: b"a secret of this test".to_vec(),
+            expect: 3,
+            nodes,
+            transport: Arc::new(cut),
+        }),
+        peer,
+        store: StoreOptions::default(),
+        log: Default::default(),
+        files: Arc::new(notty_raft::files::RealFiles),
+        onlooker: None,
+        clock: Arc::new(clock),
+        fatal: Arc::new(|line| panic!("{line}")),
+    };
+    let node = Node::open(&data, options).await?;
+    anyhow::ensure!(tokio::time::timeout(SOON, node.ready()).await?);
+    Ok(node)
+}
+
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 fn register(name: &str, nonce: u64) -> Action {
@@ -109,13 +174,7 @@ async fn a_node_that_was_away_for_long_is_brought_up_by_a_snapshot() -> Result {
     let (away, other) = ((leader + 1) % 3, (leader + 2) % 3);
     trio.stop(away).await?;
     let last = fill(trio.node(leader), MANY).await?;
-    trio.node(leader).snapshot().await?;
-    let compacted = async {
-        while trio.node(leader).status().snapshot_index < last {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(SOON, compacted).await?;
+    trio.snapshot(leader, last).await?;
     // Readers read on while their state is replaced.
     trio.nodes[away] = Some(trio.open(away).await?);
     let last = fill(trio.node(other), 10).await?;
@@ -151,5 +210,167 @@ async fn leadership_goes_to_whom_it_is_handed() -> Result {
             trio.node(n).act(register("b", n as u64)).await?;
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Result {
+    let mut trio = Trio::form().await?;
+    let old = trio.leader().await?;
+    let others = [(old + 1) % 3, (old + 2) % 3];
+    // So much that the new leader finds where they agree before it finds where they do not.
+    fill(trio.node(old), 400).await?;
+    trio.cuts[old].set(true);
+    // As many entries as it has in flight at once, each on its way before the next.
+    let mut lost = Vec::new();
+    for n in 0..2 {
+        let node = trio.node(old).clone();
+        lost.push(tokio::spawn(async move { node.act(register("lost", n)).await }));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let new = trio.leader_among(&others).await?;
+    let last = fill(trio.node(new), MANY).await?;
+    trio.snapshot(new, last).await?;
+    trio.cuts[old].set(false);
+    let by_snapshot = async {
+        while trio.node(old).status().snapshot_index < last {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, by_snapshot).await?;
+    for lost in lost {
+        assert_eq!(tokio::time::timeout(SOON, lost).await??, Err(ProposeError::Unknown));
+    }
+    trio.node(new).transfer_leader(Some(&trio.peers[old].name)).await?;
+    trio.node(old).ready().await;
+    let written = trio.node(old).act(register("b", 1));
+    tokio::time::timeout(SOON, written).await??;
+    trio.stop(old).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_nobody_waits_for_any_more_leaves_a_node_that_can_lead() -> Result {
+    let trio = Trio::form().await?;
+    let old = trio.leader().await?;
+    // Amid the silence in which the others' leases run out.
+    let handing = trio.node(old).transfer_leader(None);
+    assert!(tokio::time::timeout(Duration::from_millis(600), handing).await.is_err());
+    let written = async {
+        while trio.node(old).act(register("b", 1)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(SOON, written).await?;
+    let new = trio.leader().await?;
+    if new != old {
+        trio.node(new).transfer_leader(Some(&trio.peers[old].name)).await?;
+    }
+    trio.node(old).ready().await;
+    for n in 2..5 {
+        trio.node(old).act(register("b", n)).await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(trio.leader().await?, old, "it sends heartbeats");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_waits_for_any_more_is_made_to_its_end() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    let name = trio.peers[(leader + 1) % 3].name.clone();
+    let term = trio.node(leader).status().term;
+    let change = trio.node(leader).change(Change::Transfer { to: Some(name.clone()) });
+    assert!(tokio::time::timeout(Duration::from_millis(300), change).await.is_err());
+    let led = async {
+        while trio.node(leader).status().term == term {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Where it was given up, nothing would move.
+    tokio::time::timeout(Duration::from_secs(5), led).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.node(trio.leader().await?);
+    let newcomer = |name: &str, dir: &str| {
+        let (name, data) = (name.to_owned(), trio.dir.path().join(dir));
+        let peer = Peer { name, peer: free_address()?, ..Peer::default() };
+        let opening = open_node(
+            data,
+            peer.clone(),
+            vec![peer.clone()],
+            Cut::default(),
+            ShiftedClock::default(),
+        );
+        let add = Change::Add { name: peer.name, peer: peer.peer, api: String::new() };
+        Ok::<_, anyhow::Error>((tokio::spawn(opening), add))
+    };
+    let (opening, add) = newcomer("x", "fourth")?;
+    while leader.change(add.clone()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    opening.await??.stop().await?;
+    let (renamed, _) = newcomer("y", "fourth")?;
+    let renamed = renamed.await??;
+    let is_member = |name: &str| leader.status().members.iter().any(|m| m.peer.name == name);
+    let known = async {
+        while !is_member("y") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(SOON, known).await?;
+    let (opening, add) = newcomer("x", "fifth")?;
+    let refused = loop {
+        match leader.change(add.clone()).await {
+            Err(ChangeError::Unreachable(_)) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            answer => break answer,
+        }
+    };
+    let (name, now) = ("x".to_owned(), "y".to_owned());
+    assert_eq!(refused, Err(ChangeError::FormerName { name, now }));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_member("y"));
+    opening.abort();
+    renamed.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_clock_is_wrong_tells_nobody_the_time() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    for n in 0..3 {
+        let apart = trio.node(n).read_point().await?.since(SystemClock.wall());
+        assert!(apart.abs() < 2_000, "node-{n} hears {apart} ms");
+    }
+    for ahead in [10_000, -10_000] {
+        trio.clocks[leader].set(ahead);
+        // From the first moment, and after all have been asked what time it is.
+        for wait in [0, 2_500] {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            for n in 0..3 {
+                assert_eq!(trio.node(n).read_point().await?, Timestamp::default(), "node-{n}");
+            }
+        }
+        assert_eq!(trio.leader().await?, leader);
+    }
+    trio.clocks[leader].set(0);
+    let agreed = async {
+        while trio.node(leader).read_point().await? == Timestamp::default() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok::<_, ProposeError>(())
+    };
+    tokio::time::timeout(SOON, agreed).await??;
+    // One follower's clock says nothing of the leader's.
+    trio.clocks[(leader + 1) % 3].set(10_000);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_ne!(trio.node((leader + 1) % 3).read_point().await?, Timestamp::default());
     Ok(())
 }

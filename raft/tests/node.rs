@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 use notty_raft::{Node, NodeOptions, Peer, ProposeError, SystemClock, files::RealFiles};
 use notty_storage::{
     Action, Rejection, StoreOptions,
-    model::{CustomerId, PostmanName},
+    command::Report,
+    limits,
+    model::{CustomerId, Epoch, LeaseId, MailingNumber, PostmanName, SendResult},
     query,
 };
 
@@ -262,5 +264,29 @@ async fn a_directory_of_something_else_is_refused() -> Result {
     std::fs::write(dir.path().join("holiday.jpg"), b"x")?;
     let error = Node::open(dir.path(), options()).await.err().expect("refused");
     assert!(error.to_string().contains("holiday.jpg"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_could_not_be_sent_to_other_nodes_is_never_proposed() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    let report = |results: usize| {
+        Action::Report(Report {
+            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            mailing: MailingNumber(1),
+            gateway: 1,
+            results: vec![(SendResult::Done, Vec::new()); results],
+        })
+    };
+    let before = node.status().last_index;
+    let refused = node.act(report(limits::COMMAND_BYTES)).await;
+    let Err(ProposeError::Rejected { rejection: Rejection::OutOfBounds { what }, .. }) = refused
+    else {
+        panic!("{refused:?}");
+    };
+    assert!(what.contains("1048576 bytes"), "{what}");
+    assert_eq!(node.status().last_index, before);
+    node.act(register("a")).await?;
     Ok(())
 }

@@ -148,8 +148,8 @@ async fn cluster(State(api): State<Api>, params: Params) -> Answer {
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json",
-            description = "`node_exists`: with another disk or address; `node_unreachable`; `node_not_empty`; \
-                `refused`"),
+            description = "`node_exists`: with another disk or address, or under a name that a member had; \
+                `node_unreachable`; `node_not_empty`; `refused`"),
         (status = 503, body = Problem, content_type = "application/problem+json",
             description = "`no_leader`, `change_under_way`"),
         (status = 504, body = Problem, content_type = "application/problem+json",

@@ -157,7 +157,9 @@ impl From<ChangeError> for ApiError {
             ChangeError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "change_under_way"),
             ChangeError::Unknown => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),
             ChangeError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            ChangeError::Exists(_) => (StatusCode::CONFLICT, "node_exists"),
+            ChangeError::Exists(_) | ChangeError::FormerName { .. } => {
+                (StatusCode::CONFLICT, "node_exists")
+            }
             ChangeError::Unreachable(_) => (StatusCode::CONFLICT, "node_unreachable"),
             ChangeError::NotEmpty(_) => (StatusCode::CONFLICT, "node_not_empty"),
             ChangeError::LastVoter(_) => (StatusCode::CONFLICT, "last_voter"),

@@ -3,8 +3,10 @@
 use super::process;
 
 mod bare;
+mod churn;
 mod dispatch;
 mod filter;
+mod growth;
 mod import;
 mod office;
 mod read;
@@ -46,6 +48,10 @@ enum What {
     Restart(restart::RestartArgs),
     /// Memory, disk, stats and restart of a node that holds a lot
     Size(size::SizeArgs),
+    /// Mailing after mailing with a retention that keeps none: whether the disk grows
+    Churn(churn::ChurnArgs),
+    /// The same work with little in the node and with a lot
+    Growth(growth::GrowthArgs),
     /// All of it, beside the targets
     All(targets::AllArgs),
     /// The bare client by itself
@@ -99,6 +105,8 @@ async fn measure(what: &What) -> anyhow::Result<()> {
         What::Filter(args) => (filter::measure(args).await?, args.rounds.output),
         What::Restart(args) => (restart::measure(args).await?, args.rounds.output),
         What::Size(args) => (size::measure(args).await?, args.output),
+        What::Churn(args) => (churn::measure(args).await?, args.output),
+        What::Growth(args) => return growth::run(args).await,
         What::All(args) => return targets::run(args).await,
         What::Bare(_) | What::Office(_) => return Ok(()),
     };

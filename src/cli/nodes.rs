@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) one_sends: bool,
     /// The command that runs one; `--config FILE` is added.
     pub(super) command: &'static [&'static str],
+    /// More of the configuration.
+    pub(super) more: &'static str,
     /// What they know each other by.
     pub(super) secret: String,
 }
@@ -41,7 +43,8 @@ impl Plan {
     /// So many ordinary nodes that all send.
     pub(super) fn new(count: usize, gateway: &str, concurrency: usize) -> Self {
         let (gateway, secret) = (gateway.to_owned(), uuid::Uuid::new_v4().to_string());
-        Self { count, gateway, concurrency, one_sends: false, command: &["serve"], secret }
+        let (one_sends, command, more) = (false, ["serve"].as_slice(), "");
+        Self { count, gateway, concurrency, one_sends, command, more, secret }
     }
 
     /// The configuration of one of them.
@@ -50,10 +53,11 @@ impl Plan {
         let node = format!(
             "[node]\ndata_dir = {data:?}\n[api]\nlisten = \"{api}\"\n[gateway]\n\
              url = \"http://{gateway}/v1/send\"\nconcurrency = {each}\n[postman]\n\
-             enabled = {sends}\n",
+             enabled = {sends}\n{more}",
             data = home.join("data").display().to_string(),
             gateway = self.gateway,
             each = self.concurrency,
+            more = self.more,
             sends = !self.one_sends || n + 1 == self.count,
         );
         if self.count == 1 {

@@ -7,6 +7,8 @@
 mod calls;
 mod node;
 mod remote;
+#[cfg(test)]
+mod tests;
 
 pub use node::NodeDesk;
 pub use remote::{RemoteDesk, RemoteDeskOptions};

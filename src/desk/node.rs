@@ -27,17 +27,23 @@ use crate::{
 /// How long a grant may take to arrive here, once the leader made it.
 const APPLIED: Duration = Duration::from_secs(5);
 
-/// Why a postman is not told how things stand.
-const CLOCK_OFF: &str = "the leader's clock is not known to be right: nothing is sent meanwhile";
-
 /// What a leader's post office answers another node's desk.
 type Asked = Result<Option<Granted>, ProposeError>;
 
+/// Whether one lease can have these messages. Every run counts: also one of nothing takes room.
+fn fit_a_lease<'r>(runs: impl Iterator<Item = &'r Run>) -> bool {
+    runs.map(|run| usize::from(run.len).max(1)).sum::<usize>() <= limits::LEASE_MESSAGES.into()
+}
+
 /// Whether a postman can hold so much.
 fn is_within_bounds(held: &[Held]) -> bool {
-    let messages = |held: &Held| held.runs.iter().map(|run| usize::from(run.len)).sum::<usize>();
-    held.len() <= limits::POSTMAN_LEASES
-        && held.iter().all(|held| messages(held) <= usize::from(limits::LEASE_MESSAGES))
+    held.len() <= limits::POSTMAN_LEASES && held.iter().all(|held| fit_a_lease(held.runs.iter()))
+}
+
+/// Whether one lease can have come to this.
+fn can_be_of_a_lease(report: &Report) -> bool {
+    report.results.len() <= limits::LEASE_MESSAGES.into()
+        && fit_a_lease(report.results.iter().flat_map(|(_, runs)| runs))
 }
 
 /// What a postman may not ask, or is not understood.
@@ -100,7 +106,10 @@ impl NodeDesk {
             Call::Ask { lease, room, gateway, again } => {
                 codec::encode(&self.ask(lease, room, gateway, again).await)
             }
-            Call::Report(report) => codec::encode(&self.report(report).await),
+            Call::Report(report) => match can_be_of_a_lease(&report) {
+                true => codec::encode(&self.report(report).await),
+                false => not_for_postmen(),
+            },
             Call::Look(held) => match is_within_bounds(&held) {
                 true => codec::encode(&self.look(held).await),
                 false => not_for_postmen(),
@@ -115,6 +124,7 @@ impl NodeDesk {
         if name.as_str() != caller {
             return Err(format!("`{caller}` cannot register as `{}`", name.as_str()));
         }
+        PostmanName::parse(caller).map_err(|invalid| invalid.detail)?;
         let members = self.node.status().members;
         match members.iter().any(|member| member.peer.name == caller) {
             true => Err(format!(
@@ -245,10 +255,8 @@ impl Desk for NodeDesk {
 
     fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
         Box::pin(async move {
-            match self.node.read_point().await.map_err(desk_error)? {
-                Some(leader_clock) => self.look_at(&held, leader_clock),
-                None => Err(DeskError::Unavailable(CLOCK_OFF.to_owned())),
-            }
+            let leader_clock = self.node.read_point().await.map_err(desk_error)?;
+            self.look_at(&held, leader_clock)
         })
     }
 

@@ -7,6 +7,8 @@
 
 pub mod agenda;
 pub mod grants;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,7 +18,7 @@ use std::{
 
 use notty_raft::{Clock, Node, ProposeError};
 use notty_storage::{
-    Action, Reader, Rejection, Reply, Source, Timestamp,
+    Action, Rejection, Reply, Source, Timestamp,
     command::Grant,
     limits,
     model::{LeaseId, MailingNumber, Run},
@@ -135,7 +137,14 @@ impl PostOffice {
         let mut applied = self.node.applied_changes();
         loop {
             let leading = leads.borrow_and_update().is_some();
-            let wait = if leading { self.step().await } else { PAUSE };
+            let wait = match leading {
+                // What was proposed by a leader that is cut off may wait for long.
+                true => tokio::select! {
+                    _ = async { stop.wait_for(|stop| *stop).await.is_ok() } => return,
+                    wait = self.step() => wait,
+                },
+                false => PAUSE,
+            };
             let change = async {
                 let applied = applied.changed().await;
                 tokio::time::sleep(BUSY).await;
@@ -153,7 +162,8 @@ impl PostOffice {
 
     /// Looks once and proposes what is due; how long nothing will be due by itself.
     pub async fn step(&self) -> Duration {
-        let agenda = match self.look() {
+        let now = self.clock.wall();
+        let agenda = match self.look(now) {
             Ok(agenda) => agenda,
             Err(error) => {
                 tracing::error!(%error, "the post office could not read the state");
@@ -176,10 +186,9 @@ impl PostOffice {
         if acted { Duration::ZERO } else { wait }
     }
 
-    fn look(&self) -> Result<Agenda, notty_storage::Error> {
+    fn look(&self, now: Timestamp) -> Result<Agenda, notty_storage::Error> {
         let view = self.node.view();
         let reader = view.read();
-        let now = self.now(&reader)?;
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let ahead = desk.pace.ahead(self.options.lease_size, now);
@@ -197,15 +206,6 @@ impl PostOffice {
             }
         }
         Ok(agenda)
-    }
-
-    /// This leader's clock; where that cannot be trusted, the time that the state stands at: what
-    /// time drives then waits.
-    fn now(&self, reader: &Reader<'_>) -> Result<Timestamp, notty_storage::Error> {
-        match self.node.trusted_wall() {
-            Some(now) => Ok(now),
-            None => query::work::stands_at(reader),
-        }
     }
 
     /// Proposes one action, and says whether it was executed; that it no longer fits the state is
@@ -238,7 +238,12 @@ impl PostOffice {
         {
             return Ok(Some(granted));
         }
-        for candidate in self.candidates(&ask) {
+        // By a clock that is wrong, the wrong zones would be open.
+        let wall = self.node.agreed_wall().await;
+        if wall == Timestamp::default() {
+            return Ok(None);
+        }
+        for candidate in self.candidates(&ask, wall) {
             let now = self.clock.boot();
             let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
             let limit = self.desk.lock().budget.take(limit, now);
@@ -337,16 +342,10 @@ impl PostOffice {
         index: u64,
     ) -> Granted {
         let ttl_ms = self.options.lease_ttl_ms;
-        // Where the clock cannot be trusted, the postman will not send by these terms: it looks first.
-        let at = self.node.trusted_wall().unwrap_or_default();
-        Granted { lease, mailing, runs, index, ttl_ms, at }
+        Granted { lease, mailing, runs, index, ttl_ms, at: self.clock.wall() }
     }
 
-    /// What may be sent now; nothing, while nobody can say what time it is.
-    fn candidates(&self, ask: &Ask) -> Vec<grants::Candidate> {
-        let Some(now) = self.node.trusted_wall() else {
-            return Vec::new();
-        };
+    fn candidates(&self, ask: &Ask, now: Timestamp) -> Vec<grants::Candidate> {
         let view = self.node.view();
         let reader = view.read();
         let mut desk = self.desk.lock();

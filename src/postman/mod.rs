@@ -25,6 +25,7 @@ use std::{
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use notty_raft::{Clock, Fatal};
 use notty_storage::{
+    Timestamp,
     command::Report,
     limits,
     model::{Epoch, LeaseId, PostmanName, Run, SendResult},
@@ -528,6 +529,10 @@ impl Postman {
         if self.floor.clocks_agree.swap(agree, Ordering::Relaxed) != agree {
             match agree {
                 true => tracing::info!("the clocks of leader and postman agree again"),
+                false if look.leader_clock == Timestamp::default() => tracing::error!(
+                    "the leader's clock is more than 2 s from most nodes', or was not compared with \
+                     them yet: nothing is sent until they agree; look at the clock of the leader"
+                ),
                 false => tracing::error!(
                     apart_ms = apart,
                     "the clocks of leader and postman are more than 2 s apart: nothing is sent \

@@ -2,7 +2,12 @@
 //!
 //! A bound that two modules share stands here once; a bound of one function stays beside it.
 
-/// Bytes of one encoded entry, at most: what a leader writes, sends and syncs at once.
+/// Bytes of one encoded command, at most. The longest that is proposed in order is an import's: half
+/// an entry, and one customer beyond it. What is longer than a frame between nodes could never be
+/// sent to them, and nothing after it either.
+pub const COMMAND_BYTES: usize = 1024 * 1024;
+/// Bytes of one encoded entry, at most, unless one command alone has more: what a leader writes,
+/// sends and syncs at once.
 pub const ENTRY_BYTES: usize = 256 * 1024;
 /// Customers that the commands of one entry may scan, at most: keeps apply within milliseconds.
 pub const ENTRY_CUSTOMERS: u32 = 10_000;

@@ -19,7 +19,7 @@ const IDLE_TREES: usize = 1_024;
 
 /// A handle of the tree that holds the state.
 pub(crate) enum Tree {
-    Sled(sled::Tree<LEAF_FANOUT>),
+    Sled(Box<sled::Tree<LEAF_FANOUT>>),
     Memory(MemoryTree),
 }
 
@@ -139,7 +139,7 @@ impl Trees {
             .zstd_compression_level(1);
         let db: sled::Db<LEAF_FANOUT> = config.open().map_err(Error::sled("open"))?;
         let tree = db.open_tree("state").map_err(Error::sled("open tree"))?;
-        Ok(Self::new(Tree::Sled(tree), Some(Mutex::new(db))))
+        Ok(Self::new(Tree::Sled(Box::new(tree)), Some(Mutex::new(db))))
     }
 
     fn new(tree: Tree, db: Option<Mutex<sled::Db<LEAF_FANOUT>>>) -> Self {

@@ -64,6 +64,18 @@ fn size_and_restart_are_measured() {
     let found = record(&["size", "--customers", "2000", "--mailings", "2"]);
     assert_eq!(found["messages"], 4_000.0, "{found}");
     measured(&found, &["memory_mb", "overall_p99_ms", "by_all_p99_ms", "ready_seconds"]);
+    let found = record(&["churn", "--customers", "2000", "--mailings", "4"]);
+    measured(&found, &["first_half_most_mb", "growth"]);
     let found = record(&["restart", "--customers", "3000", "--rounds", "1"]);
     measured(&found, &["ready_seconds", "at_the_gateway"]);
+}
+
+#[test]
+fn growth_is_measured_size_by_size_with_mailings_at_once() {
+    let size = ["--customers", "500", "--mailings", "6", "--rounds", "1"];
+    let found = record(&[&["dispatch"][..], &size].concat());
+    assert_eq!(found["mailings"], 6, "{found}");
+    measured(&found, &["rate", "ratio", "node_cpu_micros"]);
+    let found = record(&["growth", "--most", "10000", "--rounds", "1"]);
+    measured(&found, &["cpu_ratio", "rate", "post_office_rate", "import_rows_per_second"]);
 }

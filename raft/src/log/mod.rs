@@ -201,8 +201,8 @@ impl Log {
         Err(Error::Damage { path: path.unwrap_or_else(|| self.dir.clone()), at, what })
     }
 
-    /// Cuts a torn write, if there is one above the state's position, and makes sure that the last
-    /// write is on the disk. Call it once, before anything is appended.
+    /// Cuts a torn write, if there is one above the state's position, makes sure that the last write
+    /// is on the disk, and ends a purge that was interrupted. Call it once, before anything is appended.
     pub fn settle(&mut self, applied: Option<LogId>) -> Result<(), Error> {
         let mut ends_in_part = self.ends_in_part;
         if let Some(torn) = self.torn.clone() {
@@ -220,6 +220,8 @@ impl Log {
         if ends_in_part {
             self.mark_cut()?;
         }
+        // A crash came between the mark of a purge and its end.
+        self.drop_purged()?;
         self.files.sync_dir(&self.dir).map_err(Error::file(&self.dir))
     }
 
@@ -420,18 +422,25 @@ impl Log {
         if self.last.is_none_or(|last| last.index <= upto.index) {
             self.last = Some(upto);
         }
+        while self.cache.front().is_some_and(|(entry, _)| entry.log_id.index <= upto.index) {
+            let (_, len) = self.cache.pop_front().expect("it was just looked at");
+            self.cached_bytes -= len;
+        }
+        self.drop_purged()
+    }
+
+    /// Drops segments that hold purged entries only. The last one stays while what follows would go
+    /// into it.
+    fn drop_purged(&mut self) -> Result<(), Error> {
+        let end = self.marks.purged.map_or(0, |purged| purged.index + 1);
         let mut dropped = false;
         while let Some(segment) = self.segments.front()
-            && segment.end() <= upto.index + 1
-            && (self.segments.len() > 1 || segment.end() < upto.index + 1)
+            && segment.end() <= end
+            && (self.segments.len() > 1 || segment.end() < end)
         {
             self.files.remove(&segment.path).map_err(Error::file(&segment.path))?;
             self.segments.pop_front();
             dropped = true;
-        }
-        while self.cache.front().is_some_and(|(entry, _)| entry.log_id.index <= upto.index) {
-            let (_, len) = self.cache.pop_front().expect("it was just looked at");
-            self.cached_bytes -= len;
         }
         match dropped {
             true => self.files.sync_dir(&self.dir).map_err(Error::file(&self.dir)),

@@ -140,6 +140,27 @@ fn purged_entries_are_gone_and_the_rest_is_there() {
     }
 }
 
+#[test]
+fn a_purge_that_a_crash_interrupted_is_ended_by_the_next_start() {
+    for upto in [0, 7, 22, 23, 24, 25, 5_000] {
+        let files = MemoryFiles::new();
+        let mut log = filled(&files);
+        // All that a purge does before it drops segments.
+        log.marks.save_purged(id(upto)).expect("is saved");
+        drop(log);
+        files.crash(|_| 0);
+        let mut log = open(&files, 1_000_000).expect("opens");
+        check_holds(&log, (upto + 1).min(24)..24);
+        let next = upto.max(23) + 1;
+        assert_eq!(log.last(), Some(id(next - 1)));
+        append(&mut log, next..next + 3);
+        check_holds(&log, (upto + 1).min(next)..next + 3);
+        drop(log);
+        files.crash(|_| 0);
+        check_holds(&open(&files, 1_000_000).expect("opens again"), upto + 1..next + 3);
+    }
+}
+
 /// Every file of the log, with its bytes.
 fn all_files(files: &MemoryFiles) -> Vec<(PathBuf, Vec<u8>)> {
     let names = files.list(Path::new(DIR)).expect("lists");

@@ -80,8 +80,8 @@ pub(crate) enum Response {
     Snapshot(Vote),
     /// To `Propose`.
     Proposed(Result<Applied, ProposeError>),
-    /// To `ReadIndex`: the position, and the leader's wall clock, if it can be trusted.
-    ReadIndex(Result<(u64, Option<Timestamp>), ProposeError>),
+    /// To `ReadIndex`: the position, and the leader's wall clock.
+    ReadIndex(Result<(u64, Timestamp), ProposeError>),
     /// To `Status`.
     Status(PeerStatus),
     /// To `Elect`.

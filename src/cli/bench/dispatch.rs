@@ -13,9 +13,12 @@ use super::{
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DispatchArgs {
-    /// Customers, each of whom gets one message
+    /// Customers
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub(super) customers: u64,
+    /// Mailings at once, each to all of them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) mailings: u64,
     /// What the gateway waits before each answer
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) latency_ms: u64,
@@ -33,9 +36,14 @@ pub(super) struct DispatchArgs {
 }
 
 impl DispatchArgs {
+    fn messages(&self) -> u64 {
+        self.customers * self.mailings
+    }
+
     fn settings(&self) -> Vec<(&'static str, Value)> {
         vec![
             ("customers", json!(self.customers)),
+            ("mailings", json!(self.mailings)),
             ("latency_ms", json!(self.latency_ms)),
             ("concurrency", json!(self.concurrency)),
             ("nodes", json!(self.nodes)),
@@ -62,14 +70,14 @@ pub(super) async fn measure(args: &DispatchArgs) -> anyhow::Result<Record> {
 async fn bare(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> {
     let gateway = Taker::start(args.latency_ms)?;
     let url = format!("http://{}/v1/send", gateway.address());
-    let (count, concurrency) = (args.customers.to_string(), args.concurrency.to_string());
+    let (count, concurrency) = (args.messages().to_string(), args.concurrency.to_string());
     let bare = std::process::Command::new(std::env::current_exe()?)
         .args(["bench", "bare", "--url", &url, "--count", &count, "--concurrency", &concurrency])
         .output()
         .context("the bare client could not be started")?;
     let told: Value = serde_json::from_slice(&bare.stdout).context("the bare client failed")?;
     let (messages, rate) = gateway.rate().await?;
-    anyhow::ensure!(messages == args.customers, "the bare client sent {messages}");
+    anyhow::ensure!(messages == args.messages(), "the bare client sent {messages}");
     let cpu = told.get("cpu_micros").and_then(Value::as_u64).unwrap_or(0);
     record.add("bare_rate", rate);
     record.add("bare_cpu_micros", cpu as f64 / messages as f64);
@@ -87,12 +95,13 @@ async fn notty(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> 
     stage.import(args.customers).await?;
     stage.begin();
     let before = gateway.cpu_micros();
-    stage.mail("bench", "%", 3_600).await?;
-    let mut took_ms = read_while_sending(&stage, args.customers).await?;
-    let stats = stage.client().get("/stats/mailings/bench").await?;
+    stage.mail_all(args.mailings).await?;
+    let mut took_ms = read_while_sending(&stage, args.customers, args.mailings).await?;
+    let stats = stage.client().get("/stats").await?;
     let (messages, rate) = gateway.rate().await?;
+    let wanted = args.messages();
     anyhow::ensure!(messages == count(&stats, "done"), "{messages} at the gateway, state: {stats}");
-    anyhow::ensure!(messages == args.customers, "{messages} of {} sent", args.customers);
+    anyhow::ensure!(messages == wanted, "{messages} of {wanted} sent");
     record.add("rate", rate);
     let spent = gateway.cpu_micros() - before;
     record.add("gateway_cpu_micros", spent as f64 / messages as f64);

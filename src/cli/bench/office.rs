@@ -1,10 +1,13 @@
 //! `notty bench post-office`: expand, grant and report, with log and state, but with nothing sent.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::anyhow;
 use notty_storage::model::PostmanName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     super::{client::count, out, process},
@@ -14,14 +17,19 @@ use super::{
 };
 use crate::{config::Config, server::Server, stand_in, surroundings::Surroundings, telemetry};
 
+/// Between two looks at the mailings.
+const LOOK: Duration = Duration::from_millis(10);
 /// Stand-ins in each node.
 const STAND_INS: usize = 4;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PostOfficeArgs {
-    /// Customers, each of whom gets one message
+    /// Customers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
+    /// Mailings at once, each to all of them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) mailings: u64,
     /// Nodes, 1 or 3
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
@@ -57,22 +65,34 @@ pub(super) fn run(args: &OfficeArgs) -> anyhow::Result<()> {
     })
 }
 
+impl PostOfficeArgs {
+    fn settings(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("customers", json!(self.customers)),
+            ("mailings", json!(self.mailings)),
+            ("nodes", json!(self.nodes)),
+        ]
+    }
+}
+
 pub(super) async fn measure(args: &PostOfficeArgs) -> anyhow::Result<Record> {
     let mut rounds = Vec::new();
     for n in 1..=args.rounds.rounds {
-        let settings = vec![("customers", json!(args.customers)), ("nodes", json!(args.nodes))];
-        let mut record = Record::new("post-office", settings);
+        let mut record = Record::new("post-office", args.settings());
         let mut stage = Stage::office(usize::from(args.nodes)).await?;
         stage.import(args.customers).await?;
         stage.begin();
-        let began = Instant::now();
-        stage.mail("bench", "%", 3_600).await?;
-        stage.await_caught_up("bench").await?;
-        let rate = args.customers as f64 / began.elapsed().as_secs_f64();
-        let stats = stage.client().get("/stats/mailings/bench").await?;
-        anyhow::ensure!(count(&stats, "done") == args.customers, "not all are done: {stats}");
+        let (began, mut from) = (Instant::now(), 1);
+        stage.mail_all(args.mailings).await?;
+        while !stage.are_caught_up(&mut from, args.mailings).await? {
+            tokio::time::sleep(LOOK).await;
+        }
+        let messages = args.customers * args.mailings;
+        let rate = messages as f64 / began.elapsed().as_secs_f64();
+        let stats = stage.client().get("/stats").await?;
+        anyhow::ensure!(count(&stats, "done") == messages, "not all are done: {stats}");
         record.add("rate", rate);
-        stage.add_costs(&mut record, args.customers);
+        stage.add_costs(&mut record, messages);
         out::note(&format!("round {n}: {rate:.0} messages/s"));
         rounds.push(record);
     }

@@ -73,15 +73,20 @@ pub(super) async fn measure(args: &ReadArgs) -> anyhow::Result<Record> {
     Ok(record)
 }
 
-/// Reads customers by id until the mailing `bench` is caught up; milliseconds of each read.
-pub(super) async fn read_while_sending(stage: &Stage, customers: u64) -> anyhow::Result<Vec<f64>> {
+/// Reads customers by id until so many mailings to all of them are caught up; milliseconds of each
+/// read.
+pub(super) async fn read_while_sending(
+    stage: &Stage,
+    customers: u64,
+    mailings: u64,
+) -> anyhow::Result<Vec<f64>> {
     let mut took_ms = Vec::new();
     let mut wire = Wire::connect(stage.address()).await?;
-    let mut looked = Instant::now();
+    let (mut looked, mut from) = (Instant::now(), 1);
     for n in 0_u64.. {
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
-            if stage.is_caught_up("bench").await? {
+            if stage.are_caught_up(&mut from, mailings).await? {
                 break;
             }
         }

@@ -29,6 +29,11 @@ impl Record {
         self.add(format!("{name}_p99_ms"), percentile(took_ms, 99));
     }
 
+    /// Adds all figures of another.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.figures.extend(other.figures);
+    }
+
     /// Adds all figures of another, each under a name that begins so.
     pub(super) fn join(&mut self, begins: &str, other: Self) {
         let renamed = other.figures.into_iter().map(|(name, it)| (format!("{begins}_{name}"), it));

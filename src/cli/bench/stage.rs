@@ -74,7 +74,12 @@ impl Stage {
 
     /// Nodes whose messages are taken by stand-ins: nothing is sent.
     pub(super) async fn office(count: usize) -> anyhow::Result<Self> {
-        let plan = Plan { command: OFFICE, ..Plan::new(count, "127.0.0.1:9", 1) };
+        Self::office_with(count, "").await
+    }
+
+    /// The same, with more of the configuration.
+    pub(super) async fn office_with(count: usize, more: &'static str) -> anyhow::Result<Self> {
+        let plan = Plan { command: OFFICE, more, ..Plan::new(count, "127.0.0.1:9", 1) };
         Self::start(&plan).await
     }
 
@@ -112,9 +117,33 @@ impl Stage {
         Ok(())
     }
 
+    /// Creates so many mailings to all customers, from now on.
+    pub(super) async fn mail_all(&self, mailings: u64) -> anyhow::Result<()> {
+        for n in 1..=mailings {
+            self.mail(&format!("bench-{n}"), "%", 3_600).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether one mailing has reached all that it matches.
     pub(super) async fn is_caught_up(&self, id: &str) -> anyhow::Result<bool> {
         let mailing = self.client().get(&format!("/mailings/{id}")).await?;
         Ok(mailing.get("caught_up").and_then(Value::as_bool) == Some(true))
+    }
+
+    /// Whether those of [`Self::mail_all`] have, looking on from one that is not yet; which is that.
+    pub(super) async fn are_caught_up(
+        &self,
+        from: &mut u64,
+        mailings: u64,
+    ) -> anyhow::Result<bool> {
+        while *from <= mailings {
+            if !self.is_caught_up(&format!("bench-{from}")).await? {
+                return Ok(false);
+            }
+            *from += 1;
+        }
+        Ok(true)
     }
 
     /// Waits until a mailing has reached all that it matches.

@@ -3,6 +3,7 @@
 use super::{
     super::out,
     Output, Rounds,
+    churn::{self, ChurnArgs},
     dispatch::{self, DispatchArgs},
     filter::{self, FilterArgs},
     import::{self, ImportArgs},
@@ -83,6 +84,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let rounds = args.rounds;
     let usual = DispatchArgs {
         customers: 200_000,
+        mailings: 1,
         latency_ms: 0,
         concurrency: 256,
         nodes: 1,
@@ -110,7 +112,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         (1, "post office alone, one node: messages/s", 500_000.0),
         (3, "post office alone, three nodes: messages/s", 150_000.0),
     ] {
-        let office = PostOfficeArgs { customers: args.customers, nodes, rounds };
+        let office = PostOfficeArgs { customers: args.customers, mailings: 1, nodes, rounds };
         done(office::measure(&office).await?, &[(what, "rate", AtLeast(least))]);
     }
     Ok(())
@@ -160,5 +162,8 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let filter = FilterArgs { customers, rounds };
     let line = ("filter that matches 0.1 %: s", "expanded_seconds", AtMost(1.0));
     done(filter::measure(&filter).await?, &[line]);
+    let churn = ChurnArgs { customers: customers / 10, mailings: 30, output };
+    let line = ("30 mailings that none keeps: disk, growth", "growth", AtMost(1.2));
+    done(churn::measure(&churn).await?, &[line]);
     Ok(())
 }

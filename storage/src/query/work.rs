@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     apply::changes_are_left,
     error::Error,
-    keys::{HeadsKey, MetaKey, NumbersKey, UnsweptKey},
+    keys::{HeadsKey, NumbersKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
     records::{Head, Heads, MailingRecord, Numbers, WordKind},
     source::Source,
@@ -16,11 +16,6 @@ pub use crate::index::OpenMailing;
 /// All mailings that are not settled, from memory.
 pub fn open_mailings<S: Source>(source: &S) -> impl ExactSizeIterator<Item = &OpenMailing> {
     source.index().mailings.all_open()
-}
-
-/// The time of the entry that was applied last.
-pub fn stands_at<S: Source>(source: &S) -> Result<Timestamp, Error> {
-    Ok(source.get_or_default(&MetaKey)?.at)
 }
 
 /// The settled mailing to add to its customers' totals next.

@@ -1,0 +1,128 @@
+//! A post office on a node by itself, whose clock a test sets.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use notty_raft::{NodeOptions, Peer, SystemClock};
+use notty_storage::{
+    StoreOptions,
+    command::{CustomerRow, PutCustomers, PutMode},
+    model::{CustomerId, Filter, MailingId, MailingSpec, Phone, PostmanName},
+};
+use tempfile::TempDir;
+
+use super::*;
+
+/// Far longer than anything here needs.
+const SOON: Duration = Duration::from_secs(20);
+
+/// This machine's clocks, the wall clock so many milliseconds ahead.
+#[derive(Default)]
+pub(crate) struct ShiftedClock(AtomicI64);
+
+impl Clock for ShiftedClock {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot()
+    }
+}
+
+/// A node by itself, and its post office.
+pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>, Arc<PostOffice>) {
+    let options = NodeOptions {
+        peer: Peer { name: "notty-0".to_owned(), ..Peer::default() },
+        cluster: None,
+        store: StoreOptions::default(),
+        log: Default::default(),
+        files: Arc::new(notty_raft::files::RealFiles),
+        onlooker: None,
+        clock: clock.clone(),
+        fatal: Arc::new(|line| panic!("{line}")),
+    };
+    let node = Node::open(dir.path(), options).await.expect("it opens");
+    assert!(node.ready().await);
+    let options = PostOfficeOptions {
+        lease_size: 10,
+        lease_ttl_ms: 60_000,
+        rate_limit: 0,
+        retention_ms: 1_000_000_000,
+        timezone: "UTC".to_owned(),
+    };
+    (node.clone(), PostOffice::new(node, clock, options))
+}
+
+fn customers(count: u64) -> Action {
+    let row = |n: u64| CustomerRow {
+        id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
+        name: String::new(),
+        phone: Phone::from_digits(79_160_000_000 + n),
+        tag: 0,
+        operator: 0,
+        zone: None,
+    };
+    let word = || vec![("word".to_owned(), "word".to_owned())];
+    let (tags, operators, zones) = (word(), word(), Vec::new());
+    let rows = (0..count).map(row).collect();
+    Action::PutCustomers(PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows })
+}
+
+fn mailing() -> Action {
+    let all = || Filter::parse("%").expect("a filter");
+    let spec = MailingSpec {
+        desc: String::new(),
+        text: "Hi".to_owned(),
+        start: Timestamp::default(),
+        end: SystemClock.wall().plus_millis(1_000_000_000),
+        tag_filter: all(),
+        operator_filter: all(),
+        phone_filter: all(),
+        send_window: None,
+    };
+    Action::CreateMailing { id: MailingId::parse("m").expect("an id"), spec }
+}
+
+/// Asks until there is something.
+async fn ask_until_granted(office: &PostOffice, lease: &mut LeaseId) {
+    let asking = async {
+        loop {
+            office.step().await;
+            let ask = Ask { lease: *lease, room: 1, gateway: 0, again: false };
+            let answer = office.ask(ask).await.expect("an answer");
+            lease.n += u64::from(answer.is_some());
+            if answer.is_some() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, asking).await.expect("in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ShiftedClock::default());
+    let (_, office) = open(&dir, clock.clone()).await;
+    office.node.act(customers(1_000)).await.expect("written");
+    office.node.act(mailing()).await.expect("created");
+    let name = PostmanName::parse("p").expect("a name");
+    let registered = office.node.act(Action::RegisterPostman { name, nonce: 1 }).await;
+    let Ok(Reply::Registered { epoch }) = registered.map(|registered| registered.reply) else {
+        panic!("not registered");
+    };
+    let mut lease = LeaseId { epoch, n: 1 };
+    ask_until_granted(&office, &mut lease).await;
+    let before = lease.n;
+    // It jumps, and has not been compared since; a comparison may come just between the two.
+    for _ in 0..5 {
+        clock.0.fetch_add(10_000, Ordering::SeqCst);
+        let ask = Ask { lease, room: 1, gateway: 0, again: false };
+        let granted = office.ask(ask).await.expect("an answer");
+        lease.n += u64::from(granted.is_some());
+    }
+    assert!(lease.n - before <= 2, "{} leases were granted", lease.n - before);
+    // A node by itself is a majority.
+    ask_until_granted(&office, &mut lease).await;
+    office.node.stop().await.expect("it stops");
+}
