@@ -12,6 +12,13 @@ pub const BOUND_MS: u64 = 120_000;
 
 /// A machine that has it all, or what is not yet reached.
 pub fn look(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {
+    let machine = members_agree(machines)?;
+    is_final(&machine)?;
+    Ok(machine)
+}
+
+/// A machine of a cluster whose members all run, follow one leader and have the same state.
+pub fn members_agree(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {
     let members = members(machines)?;
     let (mut leaders, mut stands) = (BTreeSet::new(), BTreeSet::new());
     for machine in &members {
@@ -30,9 +37,7 @@ pub fn look(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {
     if stands.len() != 1 {
         return Err(format!("the states differ: {stands:x?}"));
     }
-    let machine = members.first().ok_or("there is no node")?;
-    is_final(machine)?;
-    Ok(machine.clone())
+    Ok(members.first().ok_or("there is no node")?.clone())
 }
 
 /// Machines of the cluster's members, as the leader knows them; all of them vote.

@@ -146,7 +146,8 @@ pub enum Fault {
         /// Whose.
         target: Target,
     },
-    /// A node comes back with the copy of its disk that was made before.
+    /// A node comes back with the copy of its disk that was made before. It has forgotten what it
+    /// acknowledged: until it has caught up, the others must have all of it, and stay.
     OldDisk {
         /// Which.
         target: Target,
@@ -208,6 +209,19 @@ impl Fault {
             Fault::Contradict => "contradicting report",
             Fault::CutClients { .. } => "clients cut off",
         }
+    }
+
+    /// Whether it takes nodes away, or from each other.
+    pub fn harms_nodes(&self) -> bool {
+        !matches!(
+            self,
+            Fault::Gateway { .. }
+                | Fault::CutGateway { .. }
+                | Fault::CutClients { .. }
+                | Fault::Skew { .. }
+                | Fault::Contradict
+                | Fault::CopyDisk { .. }
+        )
     }
 
     /// Draws one, by how much of each kind there is.

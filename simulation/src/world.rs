@@ -26,6 +26,10 @@ use strike::DiskCopy;
 const TICK: Duration = Duration::from_millis(1);
 /// Between two looks at whether everything has come to rest.
 const LOOK_MS: u64 = 250;
+/// When a fault that has to wait is tried again.
+const AGAIN_MS: u64 = 37;
+/// How long a node that has forgotten something has to catch up.
+const FRAIL_MS: u64 = 10_000;
 /// How long a process that ended by itself is away.
 const AWAY_MS: std::ops::Range<u64> = 200..3_000;
 
@@ -59,6 +63,8 @@ pub struct World {
     idle: BTreeSet<usize>,
     /// How long each that is down is to stay so, in milliseconds.
     away_ms: BTreeMap<usize, u64>,
+    /// Until when no node may be taken away: one has forgotten what it acknowledged.
+    frail_until_ms: u64,
     quiet: bool,
 }
 
@@ -89,6 +95,7 @@ impl World {
             copies: BTreeMap::new(),
             idle: (plan.nodes..plan.nodes + plan.spares).collect(),
             away_ms: BTreeMap::new(),
+            frail_until_ms: 0,
             quiet: false,
             stage,
         };
@@ -163,7 +170,9 @@ impl World {
 
     fn act(&mut self, deed: Deed) {
         match deed {
-            Deed::Strike(fault) => self.strike(fault),
+            Deed::Strike(fault) if self.may_strike(&fault) => self.strike(fault),
+            Deed::Strike(fault @ Fault::OldDisk { .. }) => self.after(AGAIN_MS, Deed::Strike(fault)),
+            Deed::Strike(_) => {}
             Deed::Start(number) => self.start(number),
             Deed::Repair { from, to } => {
                 let (from, to) = (self.name(from), self.name(to));
@@ -184,6 +193,21 @@ impl World {
             }
             Deed::Behave(mix) => self.gateway.behave(mix),
         }
+    }
+
+    fn may_strike(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::OldDisk { .. } => self.is_well(),
+            fault => !fault.harms_nodes() || self.now_ms() >= self.frail_until_ms,
+        }
+    }
+
+    /// Whether all nodes are there, reach each other, and have the same.
+    fn is_well(&self) -> bool {
+        let apart = |deed: &Deed| {
+            matches!(deed, Deed::Repair { .. } | Deed::Release { .. } | Deed::Start(_) | Deed::Calm)
+        };
+        !self.agenda.values().any(apart) && convergence::members_agree(&self.machines).is_ok()
     }
 
     /// Takes down the processes that have ended.

@@ -9,7 +9,7 @@ use std::{
 use notty_storage::MemoryStates;
 use tempfile::TempDir;
 
-use super::{Deed, World};
+use super::{Deed, FRAIL_MS, World};
 use crate::{
     disk::DiskFault,
     event::Event,
@@ -232,6 +232,12 @@ impl World {
         let Some(kept) = self.copies.remove(&machine.number) else {
             return;
         };
+        self.frail_until_ms = self.now_ms() + FRAIL_MS;
+        for other in &self.machines {
+            other.disk.mend();
+            other.memory.fail_flushes(false);
+            other.die_at_step(0);
+        }
         self.open_up(machine, "it gets an old copy of its disk");
         machine.disk.restore(&kept.log);
         machine.memory.put_back(&kept.memory);
