@@ -12,7 +12,7 @@ fn a_seed_gives_the_same_history_twice() {
 }
 
 /// A seed whose state lies on sled.
-const SLED: &str = "18";
+const SLED: &str = "23";
 /// A seed with a change of members.
 const JOINS: &str = "2";
 
