@@ -252,6 +252,11 @@ async fn post(
                 tracing::error!("{error}; this node sends nothing more until it is started again");
                 return Ok(());
             }
+            Err(PostmanError::Forgotten) => {
+                tracing::info!(
+                    "the postman was forgotten, because it had nothing to do for long: it registers anew"
+                );
+            }
             Err(error) => return Err(error.to_string()),
         }
         tokio::select! {
@@ -371,7 +376,14 @@ fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use notty_storage::{
+        Action, limits,
+        model::{Epoch, PostmanName},
+        query,
+    };
+
     use super::*;
+    use crate::post_office::tests::{SOON, customers, mailing};
 
     /// The line that ended the process, if one did, after a part ended.
     async fn line_of(
@@ -404,5 +416,51 @@ mod tests {
     async fn a_part_that_was_told_to_end_or_was_replaced_ends_nothing_else() {
         assert_eq!(line_of(async { Err("it returned".to_owned()) }, true).await, None);
         assert_eq!(line_of(async { Ok(()) }, false).await, None);
+    }
+    /// The epoch of the node's own postman, if the state knows it.
+    fn own_epoch(server: &Server) -> Option<Epoch> {
+        let postmen = query::leases::postmen(&server.node.view().read()).expect("reads");
+        let own = postmen.iter().find(|postman| postman.name.as_str() == ALONE);
+        own.map(|own| own.epoch)
+    }
+
+    async fn until<T>(what: impl Fn() -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                match what() {
+                    Some(found) => return found,
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(SOON, waiting).await.expect("in time")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_nodes_own_postman_that_was_forgotten_registers_anew_and_sends() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut config = Config::default();
+        config.node.data_dir = dir.path().join("data");
+        config.postman.journal_dir = dir.path().join("journal");
+        config.api.listen = "127.0.0.1:0".to_owned();
+        let server = Server::start(&config, Surroundings::real()).await.expect("it starts");
+        let before = until(|| own_epoch(&server)).await;
+        let register = |n: usize| {
+            let name = PostmanName::parse(&format!("another-{n}")).expect("a name");
+            server.node.act(Action::RegisterPostman { name, nonce: 1 })
+        };
+        let others = futures_util::future::join_all((0..limits::POSTMEN).map(register)).await;
+        assert!(others.iter().all(Result::is_ok));
+        assert_eq!(own_epoch(&server), None);
+        server.node.act(customers(10)).await.expect("written");
+        server.node.act(mailing()).await.expect("created");
+        let again = until(|| own_epoch(&server)).await;
+        assert!(again > before);
+        let leased = || {
+            let open = query::leases::open(&server.node.view().read()).expect("reads");
+            open.iter().any(|lease| lease.id.epoch == again).then_some(())
+        };
+        until(leased).await;
+        server.stop().await.expect("it stops");
     }
 }

@@ -299,7 +299,7 @@ impl Node {
     }
 
     /// The number of a disk that is to be taken in.
-    async fn admit(&self, peer: &Peer) -> Result<NodeId, ChangeError> {
+    pub(crate) async fn admit(&self, peer: &Peer) -> Result<NodeId, ChangeError> {
         let above = self.membership().nodes().map(|(node, _)| *node).max().unwrap_or(0);
         let (name, disk) = (peer.name.clone(), peer.disk.clone());
         match self.act_as_leader(Action::AdmitNode { name, disk, above }).await?.reply {

@@ -18,16 +18,16 @@ use crate::{
 };
 
 /// Far longer than anything here needs.
-const SOON: Duration = Duration::from_secs(20);
-const SECRET: &[u8] = b"a secret of these tests";
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SECRET: &[u8] = b"a secret of these tests";
 
 /// A node of a cluster of one, and where its peers reach it.
-struct Lone {
-    node: Arc<Node>,
+pub(crate) struct Lone {
+    pub(crate) node: Arc<Node>,
     address: String,
 }
 
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let held = TcpListener::bind("127.0.0.1:0").expect("a free port");
     held.local_addr().expect("bound").to_string()
 }
@@ -59,7 +59,7 @@ async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
     tokio::time::timeout(SOON, opening).await.expect("it waits for nobody")
 }
 
-async fn lone(dir: &Path) -> Lone {
+pub(crate) async fn lone(dir: &Path) -> Lone {
     let address = free_address();
     Lone { node: open(dir, &address, &[]).await, address }
 }

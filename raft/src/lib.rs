@@ -48,6 +48,8 @@ mod state_machine;
 #[cfg(test)]
 mod suite;
 mod take_in;
+#[cfg(test)]
+mod taken_in;
 mod types;
 mod upkeep;
 

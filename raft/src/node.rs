@@ -734,12 +734,20 @@ async fn begin(
 
 /// Waits until the node can serve, and writes down that its log holds what the cluster began with.
 async fn catch_up(node: Weak<Node>) {
-    let Some(node) = node.upgrade() else {
-        return;
+    let node = loop {
+        let Some(node) = node.upgrade() else {
+            return;
+        };
+        if node.linearize().await.is_ok() {
+            break node;
+        }
+        let mut metrics = node.raft.server_metrics();
+        // Not kept while it waits: one that was stopped lets go of its directory at once.
+        drop(node);
+        if let Ok(Err(_)) = tokio::time::timeout(AGAIN, metrics.changed()).await {
+            return;
+        }
     };
-    if !node.ready().await {
-        return;
-    }
     node.caught_up.store(true, Ordering::Release);
     if !node.identity.formed {
         let identity = Identity { formed: true, ..node.identity.clone() };

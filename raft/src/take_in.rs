@@ -2,7 +2,7 @@
 //!
 //! A restored directory is a cluster of one: it leads and serves at once. Where its configuration
 //! expects more, it waits until all of them are there, each with an empty directory, and gives them
-//! numbers that no member of this cluster has had. First they learn everything, by snapshot; then
+//! numbers as any node that is taken in gets one ([`crate::changes`]). First they learn everything, by snapshot; then
 //! they vote. A crash at any moment leaves a cluster that goes on with it.
 
 use std::{
@@ -12,6 +12,7 @@ use std::{
 };
 
 use openraft::ChangeMembers;
+use tokio::time::timeout;
 
 use crate::{
     forming::identify,
@@ -26,10 +27,22 @@ use crate::{
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// Between two looks at what a node has learnt.
+const LEVEL: Duration = Duration::from_millis(50);
 /// How long a peer may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
+/// How long one look waits for a node to have learnt everything, and for the members to agree: other
+/// changes wait meanwhile. What was begun goes on until the next.
+const STEP: Duration = Duration::from_secs(5);
 
 type Members = BTreeMap<NodeId, Peer>;
+
+/// A node that is there.
+struct Found {
+    peer: Peer,
+    /// The number that it was taken in with, if it was.
+    number: Option<NodeId>,
+}
 
 /// Whom a restored node takes in.
 pub(crate) struct TakeIn {
@@ -53,10 +66,13 @@ pub(crate) async fn run(take_in: TakeIn, node: Weak<Node>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if node.strong_count() == 0 {
+        let Some(node) = node.upgrade() else {
             return;
-        }
-        match take_in.step().await {
+        };
+        let turn = node.changing.lock().await;
+        let stepped = take_in.step(&node).await;
+        drop(turn);
+        match stepped {
             Ok(()) => break,
             Err(why) if why != told => {
                 tracing::info!("this restored node is not one of {} yet: {why}", take_in.count);
@@ -79,7 +95,7 @@ pub(crate) async fn run(take_in: TakeIn, node: Weak<Node>) {
 
 impl TakeIn {
     /// Goes on from wherever it stands; why not, if it is not done then.
-    async fn step(&self) -> Result<(), String> {
+    pub(crate) async fn step(&self, node: &Node) -> Result<(), String> {
         let (leader, whole) = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow();
@@ -93,15 +109,16 @@ impl TakeIn {
             return Err("it does not lead".to_owned());
         }
         self.introduce().await?;
-        let members = self.who_is_there().await?;
+        let there = self.who_is_there().await?;
+        let members = self.number(there, node).await?;
         self.invite(&members).await?;
-        for (id, peer) in members.iter().filter(|(id, _)| **id != self.me) {
-            let learnt = self.raft.add_learner(*id, peer.clone(), true).await;
-            learnt.map_err(|error| format!("`{}`: {error}", peer.name))?;
+        let voting = self.members();
+        let learning = members.iter().filter(|(id, _)| !voting.contains_key(id));
+        for (id, peer) in learning {
+            self.teach(*id, peer, node).await?;
         }
         let voters: BTreeSet<_> = members.keys().copied().collect();
-        let voting = self.raft.change_membership(voters, true).await;
-        voting.map(drop).map_err(|error| error.to_string())
+        self.agree_on(ChangeMembers::ReplaceAllVoters(voters)).await
     }
 
     /// Those who vote.
@@ -128,26 +145,60 @@ impl TakeIn {
             return Ok(());
         }
         let mine = BTreeMap::from([(self.me, self.mine.clone())]);
-        let known = self.raft.change_membership(ChangeMembers::SetNodes(mine), true).await;
-        known.map(drop).map_err(|error| error.to_string())
+        self.agree_on(ChangeMembers::SetNodes(mine)).await
     }
 
-    /// All who are expected, by their numbers, if all of them are there and may be taken in.
-    async fn who_is_there(&self) -> Result<Members, String> {
+    /// Has a node learn everything. openraft itself would also wait for one that is dead, or not at
+    /// all where there is little to learn; a node that is dead must not vote.
+    async fn teach(&self, id: NodeId, peer: &Peer, node: &Node) -> Result<(), String> {
+        let learning = timeout(STEP, self.raft.add_learner(id, peer.clone(), false)).await;
+        learning
+            .map_err(|_| format!("`{}` is not taken in yet", peer.name))?
+            .map_err(|error| format!("`{}`: {error}", peer.name))?;
+        let level = async {
+            while !node.level_learners().contains(&id) {
+                tokio::time::sleep(LEVEL).await;
+            }
+        };
+        let learnt = timeout(STEP, level).await;
+        learnt.map_err(|_| format!("`{}` has not learnt everything yet", peer.name))
+    }
+
+    async fn agree_on(&self, changes: ChangeMembers<NodeId, Peer>) -> Result<(), String> {
+        match timeout(STEP, self.raft.change_membership(changes, true)).await {
+            Ok(agreed) => agreed.map(drop).map_err(|error| error.to_string()),
+            Err(_) => Err("the members have not agreed on it yet".to_owned()),
+        }
+    }
+
+    /// Those who are to be taken in, by their numbers, and this node.
+    async fn number(&self, there: Vec<Found>, node: &Node) -> Result<Members, String> {
+        let mut members = BTreeMap::from([(self.me, self.mine.clone())]);
+        for Found { peer, number } in there {
+            let number = match number {
+                Some(number) => number,
+                None => node.admit(&peer).await.map_err(|e| format!("`{}`: {e}", peer.name))?,
+            };
+            members.insert(number, peer);
+        }
+        Ok(members)
+    }
+
+    /// All who are expected but this node, if all of them are there and may be taken in.
+    async fn who_is_there(&self) -> Result<Vec<Found>, String> {
         let known: Members = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow();
             let nodes = metrics.membership_config.membership().nodes();
             nodes.map(|(id, peer)| (*id, peer.clone())).collect()
         };
-        let mut there = BTreeMap::from([(self.me, self.mine.clone())]);
-        let mut next = known.keys().max().map_or(1, |last| last + 1);
+        let mut there = Vec::new();
         let mut others: Vec<_> = self.expected.iter().collect();
         others.retain(|peer| peer.name != self.mine.name);
         others.sort_by_key(|peer| &peer.name);
         for peer in others {
             let standing = identify(&self.peers, &peer.peer).await.map_err(|error| {
-                format!("{} of {} nodes are there: {error}", there.len(), self.count)
+                format!("{} of {} nodes are there: {error}", there.len() + 1, self.count)
             })?;
             let name = &peer.name;
             if standing.name != *name {
@@ -167,16 +218,13 @@ impl TakeIn {
                          vote under its number again"
                     ));
                 }
-                Some((number, _)) => *number,
-                None => {
-                    next += 1;
-                    next - 1
-                }
+                Some((number, _)) => Some(*number),
+                None => None,
             };
-            there.insert(number, found);
+            there.push(Found { peer: found, number });
         }
-        if there.len() < self.count {
-            return Err(format!("{} of {} nodes are configured", there.len(), self.count));
+        if there.len() + 1 < self.count {
+            return Err(format!("{} of {} nodes are configured", there.len() + 1, self.count));
         }
         Ok(there)
     }

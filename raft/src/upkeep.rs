@@ -104,7 +104,7 @@ impl Node {
     }
 
     /// Learners that have the log, but for the last of it.
-    fn level_learners(&self) -> BTreeSet<NodeId> {
+    pub(crate) fn level_learners(&self) -> BTreeSet<NodeId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let last = metrics.last_log_index.unwrap_or(0);

@@ -208,6 +208,9 @@ impl NodeDesk {
 fn desk_error(error: ProposeError) -> DeskError {
     match error {
         ProposeError::Rejected { rejection: Rejection::PostmanClosed, .. } => DeskError::Replaced,
+        ProposeError::Rejected { rejection: Rejection::PostmanForgotten, .. } => {
+            DeskError::Forgotten
+        }
         ProposeError::Rejected { rejection: Rejection::LeaseClosed, .. } => DeskError::Closed,
         ProposeError::Rejected { rejection: Rejection::TooManyLeases, .. } => {
             DeskError::Unavailable(Rejection::TooManyLeases.to_string())

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// Far longer than anything here needs.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// This machine's clocks, the wall clock so many milliseconds ahead.
 #[derive(Default)]
@@ -53,7 +53,7 @@ pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>,
     (node.clone(), PostOffice::new(node, clock, options))
 }
 
-fn customers(count: u64) -> Action {
+pub(crate) fn customers(count: u64) -> Action {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
         name: String::new(),
@@ -68,7 +68,7 @@ fn customers(count: u64) -> Action {
     Action::PutCustomers(PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows })
 }
 
-fn mailing() -> Action {
+pub(crate) fn mailing() -> Action {
     let all = || Filter::parse("%").expect("a filter");
     let spec = MailingSpec {
         desc: String::new(),

@@ -31,6 +31,9 @@ pub enum DeskError {
     /// The request can never be granted as it is.
     #[error("refused: {0}")]
     Refused(String),
+    /// The postman had nothing to send for long and is not known any more: it may register anew.
+    #[error("the cluster does not know this postman any more")]
+    Forgotten,
 }
 
 /// A lease with all that sending needs.

@@ -156,6 +156,12 @@ pub enum PostmanError {
     /// A newer postman of its name has registered.
     #[error("a newer postman of this name has registered; this one ends")]
     Replaced,
+    /// The cluster has forgotten it; it may register anew.
+    #[error(
+        "the cluster does not know this postman any more: it had nothing to send while many others \
+         registered; this one ends, and may be started again"
+    )]
+    Forgotten,
     /// The cluster does not take it.
     #[error("the cluster does not take this postman: {0}")]
     Refused(String),
@@ -228,7 +234,7 @@ impl Postman {
         };
         let mut ended = postman.work(&mut stop).await;
         // One that was replaced may still report, and hands back what it did not begin.
-        if matches!(ended, Ok(()) | Err(PostmanError::Replaced)) {
+        if matches!(ended, Ok(()) | Err(PostmanError::Replaced | PostmanError::Forgotten)) {
             ended = postman.wind_up().await.and(ended);
         }
         postman.floor.stop();
@@ -433,6 +439,7 @@ impl Postman {
                 Ok(())
             }
             Err(DeskError::Replaced) => Err(PostmanError::Replaced),
+            Err(DeskError::Forgotten) => Err(PostmanError::Forgotten),
         }
     }
 
@@ -508,7 +515,9 @@ impl Postman {
                 self.refused.insert(n);
             }
             // Also after being replaced: an older postman may report to the last.
-            Err(DeskError::Unavailable(_) | DeskError::Replaced) => self.send_report(n, AGAIN),
+            Err(DeskError::Unavailable(_) | DeskError::Replaced | DeskError::Forgotten) => {
+                self.send_report(n, AGAIN);
+            }
         }
         Ok(())
     }
@@ -612,13 +621,13 @@ impl Postman {
         }
     }
 
-    /// Takes in an event; that the postman was replaced changes nothing while it winds up.
+    /// Takes in an event; that the postman was replaced or forgotten changes nothing while it winds up.
     fn unless_replaced(
         &mut self,
         take: impl FnOnce(&mut Self) -> Result<(), PostmanError>,
     ) -> Result<(), PostmanError> {
         match take(self) {
-            Err(PostmanError::Replaced) => Ok(()),
+            Err(PostmanError::Replaced | PostmanError::Forgotten) => Ok(()),
             taken => taken,
         }
     }

@@ -457,6 +457,13 @@ pub enum Rejection {
          directory"
     )]
     NodeDismissed,
+    /// The postman had nothing to send for long, and many others have registered since.
+    #[error(
+        "the postman is not known any more: {} others got something to send, or registered, \
+             since it did",
+        limits::POSTMEN
+    )]
+    PostmanForgotten,
 }
 
 impl Command {
@@ -560,6 +567,7 @@ impl Rejection {
             Rejection::NothingToDo => "nothing_to_do",
             Rejection::Exhausted => "exhausted",
             Rejection::PostmanClosed => "postman_closed",
+            Rejection::PostmanForgotten => "postman_forgotten",
             Rejection::LeaseClosed => "lease_closed",
             Rejection::LeaseGap { .. } => "lease_gap",
             Rejection::TooManyLeases => "too_many_leases",

@@ -90,7 +90,8 @@ pub const GRANT_SKIP_MS: i64 = 10_000;
 /// Open leases of one postman, at most. A lease stays open for its last request: a gateway that
 /// hangs now and then must not use them all up while most slots are free.
 pub const POSTMAN_LEASES: usize = 512;
-/// Postmen that the state remembers; the longest registered without an open lease go first.
+/// Postmen that the state remembers; of those without an open lease, the one that was granted something,
+/// or registered, longest ago goes first.
 pub const POSTMEN: usize = 1_000;
 /// Earlier starts of a postman that are remembered, so that a repeat of one that comes late gets
 /// its own epoch and closes nobody.

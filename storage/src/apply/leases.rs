@@ -65,16 +65,32 @@ fn epoch_of(postman: &Postman, nonce: u64) -> Option<Epoch> {
     starts.find(|(n, _)| *n == nonce).map(|(_, epoch)| epoch)
 }
 
+/// Why a postman that is not listed gets nothing.
+fn why_unknown(
+    changes: &Changes<'_>,
+    postmen: &[Postman],
+    epoch: Epoch,
+) -> Result<Rejection, Error> {
+    let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+    let of_this_life = numbers.closed_epochs < epoch.0 && epoch.0 <= numbers.epoch;
+    let mut replaced = postmen.iter().flat_map(|postman| &postman.before);
+    match of_this_life && !replaced.any(|(_, before)| *before == epoch) {
+        true => Ok(Rejection::PostmanForgotten),
+        false => Ok(Rejection::PostmanClosed),
+    }
+}
+
 pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     let mut postmen = changes.get_or_default(&PostmenKey)?;
-    let postman = postmen.postmen.iter_mut().find(|p| p.epoch == grant.lease.epoch);
-    let postman = postman.ok_or(Rejection::PostmanClosed)?;
+    let Some(at) = postmen.postmen.iter().position(|p| p.epoch == grant.lease.epoch) else {
+        return Err(why_unknown(changes, &postmen.postmen, grant.lease.epoch)?.into());
+    };
     let mut open = changes.get_or_default(&OpenLeasesKey)?;
     if let Some(same) = open.find(grant.lease) {
         let lease = changes.need(&LeaseKey(same.slot), "an open lease")?;
         return Ok(granted(lease));
     }
-    check_number(postman, &open, grant.lease)?;
+    check_number(&postmen.postmen[at], &open, grant.lease)?;
     let record = mailings::by_number(changes, grant.mailing)?;
     check_bounds(grant)?;
     if !record.is_running() || record.paused || changes.at() >= record.spec.end {
@@ -90,7 +106,10 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
         // There is no lease, so its number stays free: a lease has one id and an id one lease.
         return Ok(Reply::NothingYet);
     }
+    // At the end of the list: who has nothing to do for longest is forgotten first.
+    let mut postman = postmen.postmen.remove(at);
     postman.last = grant.lease.n;
+    postmen.postmen.push(postman);
     changes.put(&PostmenKey, &postmen);
     let mut runs = picked.runs;
     // A search that came round found them in another order.
