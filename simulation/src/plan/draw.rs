@@ -146,6 +146,7 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
         at += rng.random_range(500..most);
     }
     fall_at_starts(rng, plan, &mut faults);
+    deafen_at_fates(rng, plan, &mut faults);
     lose_disk(rng, plan, &mut faults);
     change_members(rng, plan, &mut faults);
     faults.sort_by_key(|(at, _)| *at);
@@ -164,6 +165,27 @@ fn fall_at_starts(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>)
         let fall = Fault::Kill { target: Target::Leader, power: rng.random(), down_ms };
         faults.push((at.saturating_sub(500), Fault::Slow { latency_ms, ms: 4_000 }));
         faults.push((at + rng.random_range(50..600), fall));
+    }
+}
+
+/// In some, a postman hears nothing just when a mailing is stopped, while its slots wait for a
+/// gateway that hangs.
+fn deafen_at_fates(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    if !rng.random_ratio(1, 3) {
+        return;
+    }
+    for mailing in &plan.mailings {
+        let (Fate::Cancelled(at) | Fate::Deleted(at) | Fate::Paused(at, _)) = mailing.fate else {
+            continue;
+        };
+        let deaf = rng.random_range(0..plan.machines());
+        let mut mix = plan.gateway;
+        mix.shares[1] += 800;
+        faults.push((at.saturating_sub(400), Fault::Gateway { mix, ms: 900 }));
+        for node in (0..plan.nodes).filter(|node| *node != deaf) {
+            let from = Target::Node(node);
+            faults.push((at.saturating_sub(100), Fault::OneWay { from, to: deaf, ms: 5_000 }));
+        }
     }
 }
 
