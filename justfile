@@ -25,6 +25,18 @@ test FILTER="":
 stories:
     cargo test -p notty-storage --test scripts
 
+# Thousands of bad days: seeds FROM to TO
+sweep FROM="0" TO="2000":
+    cargo run --release --package notty-simulation -- sweep --seeds {{FROM}}..{{TO}} --jobs 2
+
+# One bad day
+sim SEED:
+    cargo run --release --package notty-simulation -- run --seed {{SEED}}
+
+# Each rule left out in turn: within how many seeds that is found
+planted:
+    cargo run --release --package notty-simulation -- planted --seeds 200 --jobs 2
+
 # The protocol, in worlds too large for the tests (minutes, and a few GB)
 model:
     cargo run --package notty-model

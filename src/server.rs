@@ -7,8 +7,8 @@ use notty_raft::{
     ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TlsFiles, TlsTransport, TransferError,
     Transport, log::LogOptions,
 };
-use notty_storage::{StoreOptions, model::PostmanName};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use notty_storage::model::PostmanName;
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, ApiParts, Pace, Routes, Tokens},
@@ -50,10 +50,10 @@ impl Server {
         let gateway = gateway(config, &surroundings)?;
         let transport = transport(config, &surroundings)?;
         let address = config.api_address()?;
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("api.listen: {address} cannot be listened on"))?;
-        let address = listener.local_addr().context("api.listen")?;
+        let listener = surroundings.transport.listen(&address.to_string()).await;
+        let listener =
+            listener.with_context(|| format!("api.listen: {address} cannot be listened on"))?;
+        let address = listener.address().context("api.listen")?.parse().context("api.listen")?;
         let (stop_work, work_stopped) = watch::channel(false);
         // Alive from now on, whatever the node still waits for.
         let routes = Routes::default();
@@ -78,12 +78,9 @@ impl Server {
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            let post = post(
-                postman_options(config, &node.identity().cluster),
-                parts,
-                node.clone(),
-                work_stopped.clone(),
-            );
+            let cluster = &node.identity().cluster;
+            let options = postman_options(config, cluster, surroundings.sender_threads);
+            let post = post(options, parts, node.clone(), work_stopped.clone());
             watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
         });
         let office = until_told(office.run(office_stopped.clone()), office_stopped.clone());
@@ -309,8 +306,12 @@ async fn open_node(
     let options = NodeOptions {
         peer,
         cluster,
-        store: StoreOptions::default(),
-        log: LogOptions::compacting(config.node.compact_bytes()),
+        store: surroundings.store.clone(),
+        log: surroundings
+            .log
+            .unwrap_or_else(|| LogOptions::compacting(config.node.compact_bytes())),
+        files: surroundings.files.clone(),
+        onlooker: surroundings.onlooker.clone(),
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
     };
@@ -328,7 +329,7 @@ fn post_office_options(config: &Config) -> PostOfficeOptions {
 }
 
 /// How a postman works in a cluster.
-pub(crate) fn postman_options(config: &Config, cluster: &str) -> PostmanOptions {
+pub(crate) fn postman_options(config: &Config, cluster: &str, threads: usize) -> PostmanOptions {
     let gateway = &config.gateway;
     let name =
         if config.postman.name.is_empty() { node_name(config) } else { &config.postman.name };
@@ -336,7 +337,6 @@ pub(crate) fn postman_options(config: &Config, cluster: &str) -> PostmanOptions 
         true => config.node.data_dir.join("journal"),
         false => config.postman.journal_dir.clone(),
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     PostmanOptions {
         name: PostmanName::parse(name).expect("the configuration was checked"),
         journal_dir,

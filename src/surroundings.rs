@@ -1,9 +1,14 @@
-//! What the process takes from outside: clocks, connections to the gateway, and how it ends. Real
+//! What the process takes from outside: clocks, connections, files, threads, and how it ends. Real
 //! ones here; a simulation brings its own.
 
 use std::sync::Arc;
 
-use notty_raft::{Clock, Fatal, SystemClock, TcpTransport, Transport};
+use notty_raft::{
+    Clock, Fatal, Onlooker, SystemClock, TcpTransport, Transport,
+    files::{Files, RealFiles},
+    log::LogOptions,
+};
+use notty_storage::StoreOptions;
 
 use crate::gateway::{Connector, TcpConnector};
 
@@ -12,10 +17,20 @@ use crate::gateway::{Connector, TcpConnector};
 pub struct Surroundings {
     /// The clocks.
     pub clock: Arc<dyn Clock>,
-    /// Streams between nodes.
+    /// Streams between nodes, and those of the API's clients.
     pub transport: Arc<dyn Transport>,
     /// Connections to the gateway.
     pub connector: Arc<dyn Connector>,
+    /// The files that the log lies in.
+    pub files: Arc<dyn Files>,
+    /// How the log is kept; none: as it is configured.
+    pub log: Option<LogOptions>,
+    /// How the state is kept.
+    pub store: StoreOptions,
+    /// Threads that send; 0: none of their own.
+    pub sender_threads: usize,
+    /// Who looks on, if anybody does.
+    pub onlooker: Option<Arc<dyn Onlooker>>,
     /// Ends the process with a line.
     pub fatal: Fatal,
 }
@@ -27,6 +42,11 @@ impl Surroundings {
             clock: Arc::new(SystemClock),
             transport: Arc::new(TcpTransport),
             connector: Arc::new(TcpConnector),
+            files: Arc::new(RealFiles),
+            log: None,
+            store: StoreOptions::default(),
+            sender_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            onlooker: None,
             fatal: Arc::new(|line| {
                 tracing::error!("{line}");
                 tracing::error!("the node ends: what it acknowledged is on the disk");

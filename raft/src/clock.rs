@@ -1,6 +1,9 @@
 //! The clocks, as a seam: the only way a reading of time enters a command or a postman's checks.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fs, io,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use notty_storage::Timestamp;
 
@@ -10,6 +13,11 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> Timestamp;
     /// Time since the machine started, sleep included; never goes back.
     fn boot(&self) -> Duration;
+    /// Which start of which machine this is: another after each.
+    fn boot_id(&self) -> io::Result<u64> {
+        let id = fs::read("/proc/sys/kernel/random/boot_id")?;
+        Ok(notty_storage::codec::hash(&id))
+    }
 }
 
 /// The clocks of this machine.

@@ -1,14 +1,13 @@
 //! Opening what a node keeps on its disk: the log, the snapshots, and the state, which is rebuilt
 //! where it cannot be used.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use notty_storage::{Store, import_snapshot};
 
 use crate::{
     data_dir::DataDir,
     error::Error,
-    files::RealFiles,
     log::Log,
     node::NodeOptions,
     snapshots::{Position, Snapshots},
@@ -17,7 +16,7 @@ use crate::{
 
 /// Opens log and state; what rule 15 says of a state that cannot be used happens here.
 pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
-    let mut log = Log::open(Arc::new(RealFiles), &data_dir.log(), options.log)?;
+    let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
     let store = match open_state(&state_dir, &log, options)? {
@@ -37,8 +36,8 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     // What a snapshot holds need not be in the log any more.
     log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
     let store_options = options.store.clone();
-    let fatal = options.fatal.clone();
-    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal)?;
+    let (fatal, onlooker) = (options.fatal.clone(), options.onlooker.clone());
+    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, onlooker)?;
     Ok((log, shared))
 }
 
@@ -53,7 +52,9 @@ fn open_state(
     }
     let place = dir.current()?;
     let store_options = options.store.clone();
-    let opened = std::panic::catch_unwind(|| Store::open(&place, store_options));
+    // What a panic leaves half done is not used again: the state is built anew.
+    let open = AssertUnwindSafe(|| Store::open(&place, store_options));
+    let opened = std::panic::catch_unwind(open);
     let store = match opened {
         Ok(Ok(store)) => store,
         Ok(Err(error)) if error.is_locked() => return Err(error.into()),

@@ -9,6 +9,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use notty_storage::planted::{Planted, is_planted};
+
 use crate::{
     data_dir::{DataDir, Identity},
     error::Error,
@@ -63,6 +65,13 @@ pub(crate) async fn become_member(
             front.identify(&identity);
             return Ok(Became { identity, founders: None });
         }
+        if is_planted(Planted::WipedNodeVotes)
+            && let Some(identity) = take_place(peers, expected, &identity).await
+        {
+            data_dir.keep(&identity)?;
+            front.identify(&identity);
+            return Ok(Became { identity, founders: None });
+        }
         match look_round(peers, expected, &identity).await {
             Ok(members) if is_founder(expected) => {
                 let founded = found(data_dir, front, peers, &mut identity, &members).await?;
@@ -82,6 +91,20 @@ pub(crate) async fn become_member(
             _ = invitations.changed() => {}
         }
     }
+}
+
+/// A fault on purpose: the place that this node had before it lost its disk.
+async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
+    let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
+    names.sort();
+    let node = names.iter().position(|name| **name == expected.me.name)? as NodeId + 1;
+    for peer in expected.nodes.iter().filter(|peer| peer.name != expected.me.name) {
+        let standing = identify(peers, &peer.peer).await.ok();
+        if let Some(cluster) = standing.and_then(|standing| standing.cluster) {
+            return Some(Identity { cluster, node, ..identity.clone() });
+        }
+    }
+    None
 }
 
 pub(crate) fn is_founder(expected: &Expected) -> bool {

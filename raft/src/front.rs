@@ -14,7 +14,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::query;
+use notty_storage::{
+    planted::{Planted, is_planted},
+    query,
+};
 use openraft::SnapshotMeta as Meta;
 use tokio::sync::watch;
 
@@ -305,6 +308,7 @@ impl Handler for Front {
         }
         let known = peer.node.and_then(|node| self.member(node));
         match known {
+            _ if is_planted(Planted::WipedNodeVotes) => Ok(()),
             // Who was dismissed is told so in answer to whatever it asks.
             Some(known) if known.disk != peer.disk && !self.was_dismissed(peer) => Err(format!(
                 "`{}` came back with another disk than it was taken in with: remove it and add \

@@ -46,6 +46,8 @@ async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
         peer: me,
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(crate::files::RealFiles),
+        onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
     };

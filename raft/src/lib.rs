@@ -37,10 +37,12 @@ mod log_store;
 mod members;
 mod network;
 pub mod node;
+mod onlooker;
 mod peer_client;
 pub mod peers;
 mod proposal;
 pub mod restore;
+mod runtime;
 mod snapshots;
 mod state_machine;
 #[cfg(test)]
@@ -58,6 +60,7 @@ pub use front::{Caller, Service};
 pub use leadership::Leadership;
 pub use members::{Sight, TransferError};
 pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus};
+pub use onlooker::{AppliedEntry, Onlooker};
 pub use peer_client::PeerClient;
 pub use peers::{
     CallError, Io, Listener, TcpTransport, TlsError, TlsFiles, TlsTransport, Transport,

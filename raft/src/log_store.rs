@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, ops::RangeBounds, sync::Arc};
 
+use notty_storage::planted::{Planted, is_planted};
 use openraft::{
     LogState, OptionalSend, RaftLogReader, StorageIOError,
     storage::{LogFlushed, RaftLogStorage},
@@ -12,7 +13,8 @@ use crate::{
     Fatal,
     error::Error,
     log::{Log, Unsynced},
-    types::{LogEntry, LogId, StorageError, TypeConfig, Vote},
+    onlooker::Onlooker,
+    types::{LogEntry, LogId, NodeId, StorageError, TypeConfig, Vote},
 };
 
 /// Bytes of entries sent to a follower at once, about.
@@ -21,11 +23,14 @@ const APPEND_BYTES: usize = 1024 * 1024;
 /// Runs work that waits for the disk: beside the runtime's other tasks where it has more than one
 /// thread, inline where it has one (as in a simulation).
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    if has_threads() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// Whether work may go to another thread; in a simulation all is done on one.
+pub(crate) fn has_threads() -> bool {
     use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    matches!(flavor, Ok(RuntimeFlavor::MultiThread))
 }
 
 /// The log as openraft sees it; clones share it.
@@ -33,11 +38,12 @@ pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) struct LogStore {
     log: Arc<Mutex<Log>>,
     fatal: Fatal,
+    onlooker: Option<Arc<dyn Onlooker>>,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: Log, fatal: Fatal) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), fatal }
+    pub(crate) fn new(log: Log, fatal: Fatal, onlooker: Option<Arc<dyn Onlooker>>) -> Self {
+        Self { log: Arc::new(Mutex::new(log)), fatal, onlooker }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -77,6 +83,15 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 }
 
+impl LogStore {
+    /// To be called before raft starts. openraft would have a node that led before lead on in the
+    /// same term at once. From an old copy of its disk it would so give positions to entries that
+    /// others know under the same term with another content, and nobody could tell them apart.
+    pub(crate) fn forget_leading(&self, node: NodeId) {
+        self.log.lock().forget_leading(node);
+    }
+}
+
 impl RaftLogStorage<TypeConfig> for LogStore {
     type LogReader = Self;
 
@@ -90,11 +105,19 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        self.work(|log| log.save_vote(*vote))
+        self.work(|log| log.save_vote(*vote))?;
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.voted(vote.leader_id().term);
+        }
+        Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        Ok(self.log.lock().vote())
+        let vote = self.log.lock().vote();
+        if let (Some(onlooker), Some(vote)) = (&self.onlooker, vote) {
+            onlooker.voted(vote.leader_id().term);
+        }
+        Ok(vote)
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
@@ -118,6 +141,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // The sync happens outside the lock: reading, and so applying, goes on meanwhile.
         let synced = blocking(|| {
             let unsynced = self.log.lock().append(entries)?;
+            let unsynced = unsynced.filter(|_| !is_planted(Planted::AppendNotSynced));
             unsynced.map_or(Ok(()), Unsynced::sync)
         });
         match synced {

@@ -29,13 +29,14 @@ use crate::{
     data_dir::{DataDir, Identity},
     disk,
     error::{Error, ProposeError},
-    files::RealFiles,
+    files::Files,
     forming::{self, Became, Expected},
     front::{Front, Service},
     leadership::{self, Leadership},
     log::{Log, LogOptions},
     log_store::{LogStore, blocking},
     network::Network,
+    onlooker::Onlooker,
     peers::{
         TcpTransport, Transport,
         client::{CallError, Peers},
@@ -55,8 +56,6 @@ use crate::{
 const HEARTBEAT_MS: u64 = 150;
 /// A follower that heard nothing for this long, in milliseconds, stands for election.
 pub(crate) const ELECTION_MS: std::ops::Range<u64> = 600..1_000;
-/// Entries kept behind a snapshot, for followers that are only a little behind.
-const ENTRIES_KEPT: u64 = 1_000;
 /// Entries sent to a follower at once, at most; bytes bound them too.
 const APPEND_ENTRIES: u64 = 64;
 /// How long sending and installing a snapshot may take, in milliseconds.
@@ -87,6 +86,10 @@ pub struct NodeOptions {
     pub store: StoreOptions,
     /// How the log is kept.
     pub log: LogOptions,
+    /// The files that the log lies in.
+    pub files: Arc<dyn Files>,
+    /// Who looks on, if anybody does.
+    pub onlooker: Option<Arc<dyn Onlooker>>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// What ends the process when this node cannot be trusted to go on.
@@ -199,8 +202,8 @@ impl Node {
         let Became { mut identity, founders } = became;
         peers.become_somebody(hello(&identity, &options));
         let (log, shared) = blocking(|| disk::open(&data_dir, &options))?;
-        let log = LogStore::new(log, options.fatal.clone());
-        let raft = start_raft(&identity, &log, &shared, &peers).await?;
+        let log = LogStore::new(log, options.fatal.clone(), options.onlooker.clone());
+        let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();
         begin(&raft, &identity, founders, &options, &data_dir).await?;
@@ -633,7 +636,7 @@ fn settle(
     options: &NodeOptions,
 ) -> Result<Identity, Error> {
     if !identity.formed && !identity.cluster.is_empty() {
-        let log = Log::open(Arc::new(RealFiles), &data_dir.log(), options.log)?;
+        let log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
         if log.last().is_some() {
             identity.formed = true;
             data_dir.keep(&identity)?;
@@ -760,6 +763,7 @@ async fn start_raft(
     log: &LogStore,
     shared: &Arc<Shared>,
     peers: &Arc<Peers>,
+    kept_entries: u64,
 ) -> Result<Raft, Error> {
     let config = Config {
         cluster_name: identity.cluster.clone(),
@@ -767,12 +771,13 @@ async fn start_raft(
         election_timeout_min: ELECTION_MS.start,
         election_timeout_max: ELECTION_MS.end,
         snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: ENTRIES_KEPT,
+        max_in_snapshot_log_to_keep: kept_entries,
         max_payload_entries: APPEND_ENTRIES,
         install_snapshot_timeout: SNAPSHOT_MS,
         ..Config::default()
     };
     let config = Arc::new(config.validate().map_err(raft_error)?);
+    log.forget_leading(identity.node);
     let machine = StateMachine::new(shared.clone());
     let network = Network::new(peers.clone());
     let raft = Raft::new(identity.node, config, network, log.clone(), machine).await;

@@ -98,6 +98,8 @@ mod tests {
             peer: me,
             store: StoreOptions::default(),
             log: Default::default(),
+            files: Arc::new(crate::files::RealFiles),
+            onlooker: None,
             clock: Arc::new(SystemClock),
             fatal: Arc::new(|line| panic!("{line}")),
         };

@@ -24,16 +24,13 @@ use crate::{
     Fatal,
     error::Error,
     files::{Files, RealFiles, replace},
-    log_store::blocking,
+    log_store::{blocking, has_threads},
+    onlooker::{AppliedEntry, Onlooker},
     snapshots::{Kept, Position, Snapshots},
     types::{
         LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
     },
 };
-
-/// Bytes applied and not flushed after which sled is flushed: what a start after a crash applies
-/// again.
-const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The directory of the state: generations of sled's files, and which one counts.
 #[derive(Clone, Debug)]
@@ -123,6 +120,7 @@ pub(crate) struct Shared {
     state_dir: StateDir,
     options: StoreOptions,
     fatal: Fatal,
+    onlooker: Option<Arc<dyn Onlooker>>,
     /// One export at a time: they share what captures changes. And none while the state is replaced:
     /// it would end with another state than it began with.
     pub(crate) exporting: Mutex<()>,
@@ -152,6 +150,7 @@ impl Shared {
         state_dir: StateDir,
         options: StoreOptions,
         fatal: Fatal,
+        onlooker: Option<Arc<dyn Onlooker>>,
     ) -> Result<Arc<Self>, Error> {
         let position = Position::from_marker(store.marker().as_deref())?;
         let snapshot_bytes = snapshots.latest()?.map_or(0, |kept| kept.bytes);
@@ -163,6 +162,7 @@ impl Shared {
             state_dir,
             options,
             fatal,
+            onlooker,
             exporting: Mutex::new(()),
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             prepared: Mutex::default(),
@@ -221,18 +221,18 @@ impl Shared {
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             position.applied = Some(entry.log_id);
-            outcomes.push(match entry.payload {
-                EntryPayload::Normal(entry) => store.apply(&entry, &position.marker())?,
-                EntryPayload::Blank => {
+            if let EntryPayload::Membership(members) = &entry.payload {
+                position.membership = Membership::new(position.applied, members.clone());
+            }
+            let answered = match &entry.payload {
+                EntryPayload::Normal(entry) => store.apply(entry, &position.marker())?,
+                EntryPayload::Blank | EntryPayload::Membership(_) => {
                     store.mark(&position.marker())?;
                     Vec::new()
                 }
-                EntryPayload::Membership(members) => {
-                    position.membership = Membership::new(position.applied, members);
-                    store.mark(&position.marker())?;
-                    Vec::new()
-                }
-            });
+            };
+            self.show(&entry, &answered, &store);
+            outcomes.push(answered);
         }
         drop(store);
         self.applied.send_replace(position);
@@ -242,6 +242,19 @@ impl Shared {
             observer(took);
         }
         Ok(outcomes)
+    }
+
+    /// Shows an entry that was applied to whoever looks on.
+    fn show(&self, entry: &LogEntry, outcomes: &[Outcome], store: &Store) {
+        let Some(onlooker) = &self.onlooker else {
+            return;
+        };
+        let held = match &entry.payload {
+            EntryPayload::Normal(entry) => Some(&**entry),
+            _ => None,
+        };
+        let (index, hash, view) = (entry.log_id.index, store.hash(), store.view());
+        onlooker.applied(&AppliedEntry { index, entry: held, outcomes, hash, view });
     }
 
     pub(crate) fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
@@ -257,6 +270,9 @@ impl Shared {
             self.snapshots.keep_from(&file.path, Kept { name, position, hash, bytes })?;
         }
         self.state_dir.switch_to(&place)?;
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.installed(position.index().unwrap_or(0), hash, &built.view());
+        }
         let mut store = self.store.lock();
         *self.view.write() = built.view();
         let before = std::mem::replace(&mut *store, built);
@@ -365,7 +381,7 @@ impl StateMachine {
     fn flush_if_due(&mut self) {
         let (due, flusher) = {
             let store = self.shared.store.lock();
-            (store.unflushed_bytes() >= FLUSH_BYTES, store.flusher())
+            (store.unflushed_bytes() >= self.shared.options.flush_bytes, store.flusher())
         };
         if !due || self.flusher.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
@@ -373,6 +389,9 @@ impl StateMachine {
         let shared = self.shared.clone();
         // What is wrong is told by `guarded`, which ends the process.
         let flush = move || drop(shared.guarded(|| Ok(flusher.flush()?)));
+        if !has_threads() {
+            return flush();
+        }
         self.flusher = std::thread::Builder::new().name("notty-flush".into()).spawn(flush).ok();
     }
 }

@@ -22,7 +22,7 @@ fn shared(dir: &Path) -> Arc<Shared> {
     let store = Store::open(&place, StoreOptions::default()).expect("opens");
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let options = StoreOptions::default();
-    Shared::new(store, snapshots, state_dir, options, fatal).expect("is put together")
+    Shared::new(store, snapshots, state_dir, options, fatal, None).expect("is put together")
 }
 
 struct Builder;
@@ -34,7 +34,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
         let machine = StateMachine::new(shared(dir.path()));
-        Ok((dir, LogStore::new(log.expect("opens"), fatal), machine))
+        Ok((dir, LogStore::new(log.expect("opens"), fatal, None), machine))
     }
 }
 

@@ -48,6 +48,8 @@ async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
         peer: b.clone(),
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(crate::files::RealFiles),
+        onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
     };

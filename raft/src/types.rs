@@ -13,6 +13,7 @@ openraft::declare_raft_types!(
         NodeId = u64,
         Node = Peer,
         SnapshotData = SnapshotFile,
+        AsyncRuntime = crate::runtime::Runtime,
 );
 
 /// A node as the cluster knows it.

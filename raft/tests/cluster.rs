@@ -139,6 +139,8 @@ async fn open_node(
         peer,
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(notty_raft::files::RealFiles),
+        onlooker: None,
         clock: Arc::new(clock),
         fatal: Arc::new(|line| panic!("{line}")),
     };

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use notty_raft::{Error, Node, NodeOptions, Peer, ProposeError, SystemClock};
+use notty_raft::{Error, Node, NodeOptions, Peer, ProposeError, SystemClock, files::RealFiles};
 use notty_storage::{
     Action, Rejection, StoreOptions,
     command::Report,
@@ -24,6 +24,8 @@ fn options() -> NodeOptions {
         cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(RealFiles),
+        onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
     }

@@ -93,6 +93,8 @@ async fn a_snapshot_in_progress_adds_little_to_applying() -> Result {
         peer: Peer { name: "node-0".to_owned(), ..Peer::default() },
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(notty_raft::files::RealFiles),
+        onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
         cluster: None,

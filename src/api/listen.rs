@@ -1,6 +1,6 @@
 //! Connections to the API: taken in up to a bound, served, and let end when the node stops.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,11 +14,9 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use notty_raft::{Io, Listener};
 use parking_lot::RwLock;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service as _;
 
 use super::{ApiError, node};
@@ -60,15 +58,15 @@ impl Routes {
 }
 
 /// Serves until told to stop; then lets requests under way end, for a while.
-pub async fn serve(listener: TcpListener, routes: Routes, stop: watch::Receiver<bool>) {
+pub async fn serve(listener: Box<dyn Listener>, routes: Routes, stop: watch::Receiver<bool>) {
     serve_at_most(CONNECTIONS, listener, routes, stop).await;
 }
 
 /// The next connection, once there is room for it.
 async fn accept(
-    listener: &TcpListener,
+    listener: &mut dyn Listener,
     room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> io::Result<(Box<dyn Io>, String, OwnedSemaphorePermit)> {
     let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, from) = listener.accept().await?;
     Ok((stream, from, place))
@@ -76,7 +74,7 @@ async fn accept(
 
 async fn serve_at_most(
     connections: usize,
-    listener: TcpListener,
+    mut listener: Box<dyn Listener>,
     routes: Routes,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -84,7 +82,7 @@ async fn serve_at_most(
     let room = Arc::new(Semaphore::new(connections));
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&mut *listener, &room) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
@@ -102,14 +100,12 @@ async fn serve_at_most(
 }
 
 fn serve_connection(
-    stream: TcpStream,
-    from: SocketAddr,
+    stream: Box<dyn Io>,
+    from: String,
     place: OwnedSemaphorePermit,
     routes: &Routes,
     graceful: &GracefulShutdown,
 ) {
-    // Small answers must not wait for more to come.
-    let _ = stream.set_nodelay(true);
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     let routes = routes.clone();
@@ -131,7 +127,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -156,7 +155,7 @@ mod tests {
         let routes = Routes::default();
         routes.set(Router::new().route("/", get(count)));
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(serve_at_most(1, listener, routes, stopped));
+        let served = tokio::spawn(serve_at_most(1, Box::new(listener), routes, stopped));
         let mut first = TcpStream::connect(address).await.expect("connected");
         ask(&mut first).await;
         let mut second = TcpStream::connect(address).await.expect("connected");

@@ -34,7 +34,7 @@ use notty_raft::{Applied, Clock, Node, ProposeError};
 use notty_storage::{Action, Command, Error, Origin, Reader, query};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use docs::openapi;
@@ -124,6 +124,10 @@ impl ApiParts {
     ) -> Result<T, ApiError> {
         let place = SCANS.acquire().await;
         let api = self.clone();
+        if tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            // In a simulation all is done on one thread.
+            return work(&api);
+        }
         let worked = tokio::task::spawn_blocking(move || {
             // Held until the work has ended, also where the client does not wait for it.
             let _place = place;

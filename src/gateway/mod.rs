@@ -13,5 +13,5 @@ pub mod practice;
 mod slot;
 
 pub use answer::Answer;
-pub use connect::{Connector, Io, TcpConnector};
+pub use connect::{Connecting, Connector, Io, TcpConnector};
 pub use slot::{Envelope, Gateway, GatewayOptions, Slot};

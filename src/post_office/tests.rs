@@ -36,6 +36,8 @@ pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>,
         cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),
+        files: Arc::new(notty_raft::files::RealFiles),
+        onlooker: None,
         clock: clock.clone(),
         fatal: Arc::new(|line| panic!("{line}")),
     };

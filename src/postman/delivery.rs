@@ -5,13 +5,11 @@
 //! it as begun; send; note the result.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
     io,
-    rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +18,7 @@ use notty_raft::Clock;
 use notty_storage::{
     Timestamp,
     model::{LeaseId, MailingNumber, MessageId, SendResult},
+    planted::{Planted, is_planted},
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -271,12 +270,12 @@ impl Floor {
     }
 
     /// Waits until there may be a message in the queue; false once the floor is closed.
-    async fn next_job(&self, journal: &RefCell<SenderJournal>) -> bool {
+    async fn next_job(&self, journal: &Mutex<SenderJournal>) -> bool {
         if let Ok(permit) = self.ready.try_acquire() {
             permit.forget();
             return true;
         }
-        if let Err(error) = journal.borrow_mut().flush() {
+        if let Err(error) = journal.lock().flush() {
             (self.fatal)(&format!("postman: the journal cannot be written: {error}"));
         }
         match self.ready.acquire().await {
@@ -293,28 +292,45 @@ impl Floor {
         let now = self.clock.boot();
         !self.stopping.load(Ordering::Relaxed)
             && now + needs + MARGIN < job.terms.ends
-            && self.view_age(now) <= VIEW_AGE
+            && (self.view_age(now) <= VIEW_AGE || is_planted(Planted::ViewUnchecked))
             && self.clocks_agree.load(Ordering::Relaxed)
             && job.terms.allow(job, self.clock.wall())
     }
 }
 
+/// What the slots of one thread share.
+pub(super) struct Sender {
+    /// Never contended: the slots take turns on their thread.
+    journal: Mutex<SenderJournal>,
+    sent: AtomicU32,
+}
+
+impl Sender {
+    pub(super) fn new(journal: SenderJournal) -> Arc<Self> {
+        Arc::new(Self { journal: Mutex::new(journal), sent: AtomicU32::new(0) })
+    }
+
+    /// Lets others have the core now and then: a thread that sends at full rate never waits by
+    /// itself, and whoever wants to read meanwhile would wait for its whole time slice.
+    fn stand_back(&self) {
+        if self.sent.fetch_add(1, Ordering::Relaxed).wrapping_add(1).is_multiple_of(STAND_BACK) {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// One slot: takes messages and sends them, until the floor closes.
-pub(super) async fn work(
-    floor: Arc<Floor>,
-    journal: Rc<RefCell<SenderJournal>>,
-    sent: Rc<Cell<u32>>,
-) {
+pub(super) async fn work(floor: Arc<Floor>, sender: Arc<Sender>) {
     let mut slot = Slot::new();
-    while floor.next_job(&journal).await {
+    while floor.next_job(&sender.journal).await {
         let Some(job) = floor.queue.lock().pop_front() else {
             continue;
         };
         let token = job.token();
-        match deliver(&floor, &mut slot, &journal, &job).await {
+        match deliver(&floor, &mut slot, &sender.journal, &job).await {
             Ok(result) => {
                 floor.settle(token, result);
-                stand_back(&sent);
+                sender.stand_back();
             }
             Err(error) => {
                 (floor.fatal)(&format!("postman: the journal cannot be written: {error}"));
@@ -324,19 +340,10 @@ pub(super) async fn work(
     }
 }
 
-/// Lets others have the core now and then: a thread that sends at full rate never waits by itself,
-/// and whoever wants to read meanwhile would wait for its whole time slice.
-fn stand_back(sent: &Cell<u32>) {
-    sent.set(sent.get().wrapping_add(1));
-    if sent.get().is_multiple_of(STAND_BACK) {
-        std::thread::yield_now();
-    }
-}
-
 async fn deliver(
     floor: &Floor,
     slot: &mut Slot,
-    journal: &RefCell<SenderJournal>,
+    journal: &Mutex<SenderJournal>,
     job: &Job,
 ) -> io::Result<SendResult> {
     let (connecting, answering) = floor.send_time;
@@ -347,7 +354,7 @@ async fn deliver(
         return Ok(SendResult::HandedBack);
     };
     if !slot.is_connected() {
-        journal.borrow_mut().flush()?;
+        journal.lock().flush()?;
     }
     let mut began = floor.clock.boot();
     let answer = if slot.ensure_connected(&floor.gateway).await {
@@ -356,7 +363,7 @@ async fn deliver(
             floor.breaker.lock().lapsed(pass, floor.clock.boot());
             return Ok(SendResult::HandedBack);
         }
-        journal.borrow_mut().begun(job.token())?;
+        journal.lock().begun(job.token())?;
         floor.in_flight.fetch_add(1, Ordering::Relaxed);
         began = floor.clock.boot();
         let answer = slot.send(&floor.gateway, &job.envelope).await;
@@ -375,6 +382,6 @@ async fn deliver(
         floor.complain(status);
     }
     let result = floor.retry.result(answer, job.tries);
-    journal.borrow_mut().settled(job.token(), result);
+    journal.lock().settled(job.token(), result);
     Ok(result)
 }

@@ -220,9 +220,9 @@ struct Leases {
 }
 
 impl Journal {
-    /// Opens a directory and takes its lock. What it holds counts in one cluster only: the lease of
+    /// Opens a directory and takes its lock; `boot` is this start of this machine. What it holds counts in one cluster only: the lease of
     /// another (or of this one before it was restored from a backup) may have the same number.
-    pub fn open(dir: &Path, cluster: &str) -> io::Result<Self> {
+    pub fn open(dir: &Path, boot: u64, cluster: &str) -> io::Result<Self> {
         let here =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
         fs::create_dir_all(dir).map_err(here)?;
@@ -233,7 +233,7 @@ impl Journal {
             }
             fs::TryLockError::Error(error) => error,
         })?;
-        let boot = boot_id(cluster)?;
+        let boot = boot_in(cluster, boot);
         Ok(Self { dir: dir.to_owned(), boot, leases: Arc::default(), own: None, _lock: lock })
     }
 
@@ -402,11 +402,9 @@ fn path(dir: &Path, name: &str, number: u64) -> PathBuf {
     dir.join(format!("{name}-{number:08}.journal"))
 }
 
-/// A hash of this boot of this machine, and of the cluster.
-fn boot_id(cluster: &str) -> io::Result<u64> {
-    let mut id = fs::read("/proc/sys/kernel/random/boot_id")?;
-    id.extend_from_slice(cluster.as_bytes());
-    Ok(notty_storage::codec::hash(&id))
+/// A hash of a boot of a machine, and of the cluster.
+fn boot_in(cluster: &str, boot: u64) -> u64 {
+    notty_storage::codec::hash(&[&boot.to_le_bytes(), cluster.as_bytes()].concat())
 }
 
 #[cfg(test)]
@@ -424,7 +422,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let runs = [Run { first: 0, len: 4, attempt: 2 }];
         {
-            let mut journal = Journal::open(dir.path(), "c").expect("opens");
+            let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
             journal.begin(Epoch(9)).expect("begins");
             journal.leased(1, MailingNumber(3), &runs).expect("is noted");
             journal.leased(2, MailingNumber(3), &runs).expect("is noted");
@@ -436,7 +434,7 @@ mod tests {
             sender.settled(token(3), SendResult::Invalid);
             sender.flush().expect("is written");
         }
-        let journal = Journal::open(dir.path(), "c").expect("opens");
+        let journal = Journal::open(dir.path(), 1, "c").expect("opens");
         let remains = journal.remains(&RETRY).expect("reads").expect("something was left");
         assert_eq!(remains.epoch, Epoch(9));
         let leases: Vec<_> = remains.leases().map(|left| (left.lease.n, left.runs.len())).collect();
@@ -449,22 +447,22 @@ mod tests {
     #[test]
     fn a_journal_of_another_boot_says_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path(), "c").expect("opens");
+        let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
         journal.boot ^= 1;
         journal.begin(Epoch(1)).expect("begins");
         drop(journal);
-        let journal = Journal::open(dir.path(), "c").expect("opens");
+        let journal = Journal::open(dir.path(), 1, "c").expect("opens");
         assert!(journal.remains(&RETRY).expect("reads").is_none());
     }
 
     #[test]
     fn a_journal_of_another_cluster_says_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path(), "c").expect("opens");
+        let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
         journal.begin(Epoch(1)).expect("begins");
         drop(journal);
         let remains = |cluster| {
-            let journal = Journal::open(dir.path(), cluster).expect("opens");
+            let journal = Journal::open(dir.path(), 1, cluster).expect("opens");
             journal.remains(&RETRY).expect("reads")
         };
         assert!(remains("restored").is_none());
@@ -474,7 +472,7 @@ mod tests {
     #[test]
     fn files_go_once_their_leases_are_closed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path(), "c").expect("opens");
+        let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
         journal.begin(Epoch(1)).expect("begins");
         let mut sender = journal.sender(0, Epoch(1)).expect("is made");
         for n in 1..=10 {
@@ -491,8 +489,8 @@ mod tests {
     #[test]
     fn a_journal_serves_one_postman() {
         let dir = tempfile::tempdir().expect("a directory");
-        let _journal = Journal::open(dir.path(), "c").expect("opens");
-        let error = Journal::open(dir.path(), "c").err().expect("is refused");
+        let _journal = Journal::open(dir.path(), 1, "c").expect("opens");
+        let error = Journal::open(dir.path(), 1, "c").err().expect("is refused");
         assert!(error.to_string().contains("in use"), "{error}");
     }
 }

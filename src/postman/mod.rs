@@ -15,11 +15,9 @@ pub mod retry;
 mod tests;
 
 use std::{
-    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashSet},
     io,
     path::PathBuf,
-    rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -36,7 +34,7 @@ use tokio::sync::watch;
 
 use self::{
     breaker::Stand,
-    delivery::{Floor, Job, LeaseTerms, Settled},
+    delivery::{Floor, Job, LeaseTerms, Sender, Settled},
     desk::{Desk, DeskError, Held, LeftOpen, Look, Parcel},
     journal::{Fate, Journal, Remains, Token},
     retry::RetryPolicy,
@@ -78,7 +76,7 @@ pub struct PostmanOptions {
     pub cluster: String,
     /// Requests in flight, at most.
     pub concurrency: usize,
-    /// Threads that send, at least 1.
+    /// Threads that send; 0: the one that the postman itself is on, as in a simulation.
     pub threads: usize,
     /// Messages of one lease, at most.
     pub lease_size: u16,
@@ -197,7 +195,8 @@ impl Postman {
         parts: PostmanParts,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), PostmanError> {
-        let mut journal = Journal::open(&options.journal_dir, &options.cluster)?;
+        let boot = parts.clock.boot_id()?;
+        let mut journal = Journal::open(&options.journal_dir, boot, &options.cluster)?;
         let remains = journal.remains(&options.retry)?;
         let nonce = rand::random();
         let starting = start(&options, &*parts.desk, remains.as_ref(), nonce);
@@ -752,7 +751,10 @@ fn hire(
     epoch: Epoch,
     fatal: &Fatal,
 ) -> Result<(), PostmanError> {
-    let threads = options.threads.max(1);
+    if options.threads == 0 {
+        return hire_here(options, floor, journal, epoch);
+    }
+    let threads = options.threads;
     for thread in 0..threads {
         let sender = journal.sender(thread, epoch)?;
         let slots =
@@ -760,10 +762,9 @@ fn hire(
         let (floor, fatal) = (floor.clone(), fatal.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
-            let (sender, sent) = (Rc::new(RefCell::new(sender)), Rc::new(Cell::new(0)));
+            let sender = Sender::new(sender);
             let local = tokio::task::LocalSet::new();
-            let work =
-                || local.spawn_local(delivery::work(floor.clone(), sender.clone(), sent.clone()));
+            let work = || local.spawn_local(delivery::work(floor.clone(), sender.clone()));
             let mut slots: FuturesUnordered<_> = (0..slots).map(|_| work()).collect();
             local.block_on(&runtime, async {
                 while let Some(ended) = slots.next().await {
@@ -774,6 +775,20 @@ fn hire(
             });
         };
         std::thread::Builder::new().name(format!("notty-sender-{thread}")).spawn(run)?;
+    }
+    Ok(())
+}
+
+/// Starts the slots on the runtime that the postman itself is on.
+fn hire_here(
+    options: &PostmanOptions,
+    floor: &Arc<Floor>,
+    journal: &Journal,
+    epoch: Epoch,
+) -> Result<(), PostmanError> {
+    let sender = Sender::new(journal.sender(0, epoch)?);
+    for _ in 0..options.concurrency {
+        tokio::spawn(delivery::work(floor.clone(), sender.clone()));
     }
     Ok(())
 }

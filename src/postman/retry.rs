@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use notty_storage::model::SendResult;
+use notty_storage::{
+    model::SendResult,
+    planted::{Planted, is_planted},
+};
 
 use crate::gateway::Answer;
 
@@ -36,6 +39,9 @@ impl RetryPolicy {
                 SendResult::NotTaken { pause_ms: pause_ms(retry_after.unwrap_or_default()) }
             }
             Answer::NotSent => SendResult::NotSent { pause_ms: pause_ms(Duration::ZERO) },
+            Answer::Unsure if is_planted(Planted::UnsureIsNotSent) => {
+                SendResult::NotSent { pause_ms: pause_ms(Duration::ZERO) }
+            }
             Answer::Unsure => match self.repeat_ms {
                 None => SendResult::Unsure,
                 Some(repeat_ms) => {

@@ -1,7 +1,7 @@
 //! Writes gathered over the state, visible to later reads of the same entry.
 //!
 //! Two layers: those of the commands of this entry that were accepted, and those of the command
-//! at hand, which are dropped whole if it is refused. Nothing reaches sled before the entry is
+//! at hand, which are dropped whole if it is refused. Nothing reaches the tree before the entry is
 //! complete; then all of it goes there as one batch.
 
 use std::{
@@ -18,7 +18,7 @@ use crate::{
     model::{CustomerId, MailingNumber, Seq, Timestamp},
     records::{MailingRecord, Progress, Stage, WordKind, WordRecord},
     source::Source,
-    store::{Tree, read_from},
+    tree::Tree,
 };
 
 /// Bytes to write by key; none removes.
@@ -272,7 +272,7 @@ impl Source for Changes<'_> {
         if let Some(written) = layers.into_iter().find_map(|writes| writes.get(key)) {
             return Ok(read(written.as_deref()));
         }
-        read_from(self.tree, key, read)
+        self.tree.with_bytes(key, read)
     }
 
     fn index(&self) -> &Index {

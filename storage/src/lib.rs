@@ -11,7 +11,8 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`], [`snapshot`] and [`restore`] keep it, [`pin`] holds on to it for long questions.
+//! [`store`], [`snapshot`] and [`restore`] keep it, over `tree`; [`pin`] holds on to it for long
+//! questions.
 
 pub mod apply;
 pub mod changes;
@@ -21,17 +22,22 @@ pub mod error;
 pub mod index;
 pub mod keys;
 pub mod limits;
+pub mod memory;
 pub mod model;
 pub mod pin;
+#[doc(hidden)]
+pub mod planted;
 pub mod query;
 pub mod records;
 pub mod restore;
 pub mod snapshot;
 pub mod source;
 pub mod store;
+mod tree;
 
 pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
+pub use memory::MemoryStates;
 pub use model::Timestamp;
 pub use pin::{Pin, PinnedReader};
 pub use restore::{begin_anew, restore_snapshot};

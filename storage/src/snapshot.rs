@@ -26,6 +26,7 @@ use crate::{
     error::Error,
     keys::{Key, MailingKey, MetaKey, NumbersKey, TotalsKey},
     model::Counts,
+    planted::{Planted, is_planted},
     records::{MailingRecord, Meta, Numbers, Totals},
     source::Scan,
     store::{Store, StoreOptions, View},
@@ -330,6 +331,9 @@ pub(crate) fn import_snapshot_at(
     };
     if *store.reload()? != meta {
         return Err(frames.damage("the state built from it stands elsewhere"));
+    }
+    if is_planted(Planted::RepliesNotInSnapshot) {
+        store.forget_client_replies();
     }
     Ok(store)
 }

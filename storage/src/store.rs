@@ -1,4 +1,4 @@
-//! The state on its disk: the only file, besides `changes` and `snapshot`, that names sled.
+//! The state on its disk.
 //!
 //! A [`Store`] belongs to the state machine alone: it applies entries. Everyone else holds a
 //! [`View`]. Between them stands one lock: an entry is worked out while others read, then goes
@@ -31,33 +31,31 @@ use crate::{
         StagesKey, WordKey,
     },
     limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
-    model::{CustomerId, MailingNumber, Seq},
+    memory::MemoryStates,
+    model::{CustomerId, MailingNumber, Seq, Timestamp},
     pin::{Before, Pin},
+    planted::{self, Planted, is_planted},
     records::{Meta, Numbers, Stage, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
     source::{Scan, Source},
+    tree::{Tree, Trees},
 };
-
-/// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
-const LEAF_FANOUT: usize = 16;
-
-/// Handles of the tree kept for readers to come, at most: more than there are threads, because
-/// sled flushes when one is dropped.
-const IDLE_TREES: usize = 1_024;
-
-/// The one tree that holds the state.
-pub type Tree = sled::Tree<LEAF_FANOUT>;
 
 /// How a state is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Bytes of memory for cached leaves, at most.
     pub cache_bytes: usize,
+    /// Bytes applied and not flushed after which the state is flushed: what a start after a crash
+    /// applies again.
+    pub flush_bytes: u64,
+    /// Where the state is kept instead of on a disk, for simulations.
+    pub memory: Option<MemoryStates>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 128 * 1024 * 1024 }
+        Self { cache_bytes: 128 * 1024 * 1024, flush_bytes: 32 * 1024 * 1024, memory: None }
     }
 }
 
@@ -66,32 +64,6 @@ pub(crate) struct Shared {
     index: RwLock<Index>,
     unflushed_bytes: AtomicU64,
     pins: Mutex<Vec<Weak<Before>>>,
-    // Keeps the database open as long as anyone reads from it.
-    _db: Mutex<sled::Db<LEAF_FANOUT>>,
-}
-
-/// Handles of the tree: one of sled's serves one thread at a time, and making one is not cheap.
-struct Trees {
-    original: Mutex<Tree>,
-    idle: Mutex<Vec<Tree>>,
-}
-
-impl Trees {
-    fn new(tree: Tree) -> Self {
-        Self { original: Mutex::new(tree), idle: Mutex::default() }
-    }
-
-    fn take(&self) -> Tree {
-        let idle = self.idle.lock().pop();
-        idle.unwrap_or_else(|| self.original.lock().clone())
-    }
-
-    fn give_back(&self, tree: Tree) {
-        let mut idle = self.idle.lock();
-        if idle.len() < IDLE_TREES {
-            idle.push(tree);
-        }
-    }
 }
 
 /// The state, and the only way to change it: apply an entry.
@@ -126,17 +98,10 @@ pub struct Flusher {
 impl Store {
     /// Opens the state in a directory, or makes an empty one there.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, Error> {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity_bytes(options.cache_bytes)
-            .flush_every_ms(None)
-            .zstd_compression_level(1);
-        let db: sled::Db<LEAF_FANOUT> = config.open().map_err(Error::sled("open"))?;
-        let tree = db.open_tree("state").map_err(Error::sled("open tree"))?;
-        let index = RwLock::new(Index::default());
-        let (trees, unflushed_bytes) = (Trees::new(tree.clone()), AtomicU64::new(0));
-        let (pins, _db) = (Mutex::default(), Mutex::new(db));
-        let shared = Arc::new(Shared { trees, index, unflushed_bytes, pins, _db });
+        let trees = Trees::open(dir, &options)?;
+        let tree = trees.handle();
+        let (index, unflushed_bytes) = (RwLock::new(Index::default()), AtomicU64::new(0));
+        let shared = Arc::new(Shared { trees, index, unflushed_bytes, pins: Mutex::default() });
         let index = build_index(&View { shared: shared.clone() }.read())?;
         *shared.index.write() = index;
         let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
@@ -145,7 +110,10 @@ impl Store {
 
     /// Applies an entry as one atomic batch together with its marker, and answers each command.
     pub fn apply(&mut self, entry: &Entry, marker: &[u8]) -> Result<Vec<Outcome>, Error> {
-        let at = entry.at.max(self.meta.at);
+        let at = match is_planted(Planted::ClockInApply) {
+            true => Timestamp::from_millis(planted::wall()),
+            false => entry.at.max(self.meta.at),
+        };
         let (outcomes, layer) = {
             let index = self.shared.index.read();
             let mut changes = Changes::new(&self.tree, &index, at);
@@ -181,12 +149,11 @@ impl Store {
         self.meta.hash = chain(self.meta.hash, &layer.writes);
         self.meta.marker = marker.to_vec();
         layer.writes.insert(MetaKey.bytes(), Some(codec::encode(&self.meta)));
-        let (batch, bytes) = batch(&layer.writes);
+        let bytes = bytes(&layer.writes);
         {
             let mut index = self.shared.index.write();
             self.note_before(&layer.writes)?;
-            self.tree.apply_batch(batch).map_err(Error::sled("write"))?;
-            clear(&self.tree, &layer.writes)?;
+            self.tree.write(&layer.writes, "write")?;
             let Layer { ids, words, client_keys, freed_keys, mailings, .. } = &mut layer;
             for (number, change) in std::mem::take(mailings) {
                 index.mailings.apply(number, change);
@@ -215,7 +182,7 @@ impl Store {
         pins.retain(|pin| pin.strong_count() > 0);
         for pin in pins.iter().filter_map(Weak::upgrade) {
             for key in writes.keys().filter(|key| pin.lacks(key)) {
-                read_from(&self.tree, key, |value| pin.note(key, value))?;
+                self.tree.with_bytes(key, |value| pin.note(key, value))?;
             }
         }
         Ok(())
@@ -296,11 +263,14 @@ impl Store {
         Ok(&self.meta)
     }
 
+    /// A fault on purpose: repeats are executed anew from now on.
+    pub(crate) fn forget_client_replies(&mut self) {
+        self.shared.index.write().client_keys.clear();
+    }
+
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
-        let (batch, bytes) = batch(writes);
-        self.tree.apply_batch(batch).map_err(Error::sled("restore"))?;
-        clear(&self.tree, writes)?;
-        self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.tree.write(writes, "restore")?;
+        self.shared.unflushed_bytes.fetch_add(bytes(writes), Ordering::Relaxed);
         Ok(())
     }
 }
@@ -328,7 +298,7 @@ impl Flusher {
     pub fn flush(&self) -> Result<(), Error> {
         self.shared.unflushed_bytes.store(0, Ordering::Relaxed);
         let tree = self.shared.trees.take();
-        let flushed = tree.flush().map(|_| ()).map_err(Error::sled("flush"));
+        let flushed = tree.flush();
         self.shared.trees.give_back(tree);
         flushed
     }
@@ -350,20 +320,14 @@ impl Reader<'_> {
 }
 
 impl Scan for Reader<'_> {
-    fn scan(&self, from: &[u8], mut take: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Error> {
-        for pair in self.tree().range(from.to_vec()..) {
-            let (key, value) = pair.map_err(Error::sled("scan"))?;
-            if !is_cleared(&value) && !take(&key, &value) {
-                break;
-            }
-        }
-        Ok(())
+    fn scan(&self, from: &[u8], take: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Error> {
+        self.tree().scan(from, take)
     }
 }
 
 impl Source for Reader<'_> {
     fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, Error> {
-        read_from(self.tree(), key, read)
+        self.tree().with_bytes(key, read)
     }
 
     fn index(&self) -> &Index {
@@ -383,45 +347,10 @@ impl Source for Reader<'_> {
     }
 }
 
-/// Calls `read` with the bytes under a key of the tree.
-pub(crate) fn read_from<R>(
-    tree: &Tree,
-    key: &[u8],
-    read: impl FnOnce(Option<&[u8]>) -> R,
-) -> Result<R, Error> {
-    let found = tree.get(key).map_err(Error::sled("read"))?;
-    Ok(read(found.as_deref().filter(|value| !is_cleared(value))))
-}
-
-/// Whether a key counts as removed: no record is empty, for its format byte leads it.
-fn is_cleared(value: &[u8]) -> bool {
-    value.is_empty()
-}
-
-/// Takes keys that an applied batch cleared out of the tree. A batch of sled's cannot do that
-/// well: it leaves emptied leaves behind, which cost memory and time for ever. A crash in between
-/// leaves an empty value, which reads as none.
-fn clear(tree: &Tree, writes: &Writes) -> Result<(), Error> {
-    for (key, _) in writes.iter().filter(|(_, value)| value.is_none()) {
-        tree.remove(key.as_slice()).map_err(Error::sled("remove"))?;
-    }
-    Ok(())
-}
-
-fn batch(writes: &Writes) -> (sled::Batch, u64) {
-    let mut batch = sled::Batch::default();
-    let mut bytes = 0;
-    for (key, value) in writes {
-        bytes += key.len() as u64;
-        match value {
-            Some(value) => {
-                bytes += value.len() as u64;
-                batch.insert(key.as_slice(), value.as_slice());
-            }
-            None => batch.insert(key.as_slice(), []),
-        }
-    }
-    (batch, bytes)
+/// Bytes of keys and values.
+fn bytes(writes: &Writes) -> u64 {
+    let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+    writes.iter().map(|(key, written)| (key.len() + value(written)) as u64).sum()
 }
 
 /// The next running hash: over the one before and all that is written, in the order of keys.

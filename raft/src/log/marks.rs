@@ -5,13 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use notty_storage::codec;
+use notty_storage::{
+    codec,
+    planted::{Planted, is_planted},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::Error,
     files::{File, Files, replace},
-    types::{LogId, Vote},
+    types::{LogId, NodeId, Vote},
 };
 
 /// Bytes of one slot of the committed mark.
@@ -40,9 +43,20 @@ impl Marks {
     }
 
     pub(crate) fn save_vote(&mut self, vote: Vote) -> Result<(), Error> {
-        save(&*self.files, &self.dir.join("vote"), &vote)?;
+        match is_planted(Planted::VoteNotSynced) {
+            true => save_unsynced(&*self.files, &self.dir.join("vote"), &vote)?,
+            false => save(&*self.files, &self.dir.join("vote"), &vote)?,
+        }
         self.vote = Some(vote);
         Ok(())
+    }
+
+    /// Takes it that a node which led by its vote leads no more: its next term is a new one.
+    pub(crate) fn forget_leading(&mut self, node: NodeId) {
+        let mine = self.vote.as_mut().filter(|vote| vote.leader_id().voted_for() == Some(node));
+        if let Some(vote) = mine {
+            vote.committed = false;
+        }
     }
 
     pub(crate) fn save_purged(&mut self, upto: LogId) -> Result<(), Error> {
@@ -92,6 +106,13 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 
 pub(crate) fn save<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
     replace(files, path, &seal(value)).map_err(Error::file(path))
+}
+
+/// A fault on purpose: what is written so is lost with the power.
+fn save_unsynced<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
+    let bytes = seal(value);
+    let write = |file: Arc<dyn File>| file.cut(0).and_then(|()| file.write_at(0, &bytes));
+    files.open(path).and_then(write).map_err(Error::file(path))
 }
 
 /// A sealed file's value; none if there is no such file; damage if it does not check out.

@@ -34,7 +34,7 @@ use self::{
 use crate::{
     error::Error,
     files::{File, Files},
-    types::{LogEntry, LogId, Vote},
+    types::{LogEntry, LogId, NodeId, Vote},
 };
 
 /// Bytes after which a segment is closed and the next one begun.
@@ -43,6 +43,8 @@ const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// nearly always just written.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+/// Entries kept behind a snapshot, for followers that are only a little behind.
+const ENTRIES_KEPT: u64 = 1_000;
 /// Bytes since the last snapshot from which a new one is worth it, unless told otherwise.
 const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -53,6 +55,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes of the latest entries kept in memory.
     pub cache_bytes: usize,
+    /// Entries kept behind a snapshot, for followers that are only a little behind.
+    pub kept_entries: u64,
     /// Bytes since the last snapshot from which a new one is written and the log before it dropped;
     /// half of the snapshot, if that is more.
     pub compact_bytes: u64,
@@ -72,6 +76,7 @@ impl Default for LogOptions {
         Self {
             segment_bytes: SEGMENT_BYTES,
             cache_bytes: CACHE_BYTES,
+            kept_entries: ENTRIES_KEPT,
             compact_bytes: COMPACT_BYTES,
         }
     }
@@ -255,6 +260,11 @@ impl Log {
     /// The vote.
     pub fn vote(&self) -> Option<Vote> {
         self.marks.vote
+    }
+
+    /// Takes it that this node does not lead by its vote any more; the disk says so with the next.
+    pub(crate) fn forget_leading(&mut self, node: NodeId) {
+        self.marks.forget_leading(node);
     }
 
     /// The position known to be committed; may lag.

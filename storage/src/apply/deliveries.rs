@@ -18,6 +18,7 @@ use crate::{
     keys::{LeaseKey, NumbersKey, OpenLeasesKey},
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
+    planted::{Planted, is_planted},
     records::{Doubt, Lease, MailingRecord, Numbers, OpenLease, OpenLeases},
     source::Source,
 };
@@ -250,6 +251,11 @@ fn take(
         // No grant made such a token.
         std::cmp::Ordering::Greater => Taken::Conflict,
         _ if attempt == 0 => Taken::Conflict,
+        std::cmp::Ordering::Less if is_planted(Planted::OldReportAccepted) => {
+            let was_sending = batch.columns.status(index) == Status::Sending;
+            settle(batch, index, result, now);
+            Taken::First { was_sending }
+        }
         std::cmp::Ordering::Less => take_old(batch, index, result, now),
         std::cmp::Ordering::Equal if is_unreported(batch, index) => {
             let was_sending = batch.columns.status(index) == Status::Sending;
@@ -259,6 +265,10 @@ fn take(
         }
         std::cmp::Ordering::Equal if batch.columns.reported[index] == result.number() => {
             Taken::Again
+        }
+        std::cmp::Ordering::Equal if is_planted(Planted::LaterReportWins) => {
+            settle(batch, index, result, now);
+            Taken::First { was_sending: false }
         }
         std::cmp::Ordering::Equal => {
             was_taken_after_all(batch, index, result, now);

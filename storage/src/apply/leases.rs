@@ -23,6 +23,7 @@ use crate::{
         LEASE_BATCHES, LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
+    planted::{Planted, is_planted},
     records::{DeletedBlock, Head, Lease, MailingRecord, Numbers, OpenLease, OpenLeases, Postman},
     source::Source,
 };
@@ -299,7 +300,8 @@ impl<'g> Search<'g> {
         let (mut created_zones, mut failed_zones) = (0, 0);
         for (index, (customer, zone)) in who.into_iter().enumerate() {
             let status = batch.columns.status(index);
-            if !status.is_ready() || self.deleted.contains(changes, customer)? {
+            let is_ready = status.is_ready() || is_planted(Planted::GrantUnchecked);
+            if !is_ready || self.deleted.contains(changes, customer)? {
                 continue;
             }
             let full = self.picked.count >= self.grant.limit;
@@ -338,6 +340,7 @@ impl<'g> Search<'g> {
 
 fn is_due(batch: &BatchEdit, index: usize, at: Timestamp) -> bool {
     batch.columns.status(index) == Status::Created
+        || is_planted(Planted::GrantUnchecked)
         || batch.columns.due_of(index).unwrap_or(NEVER) <= at
 }
 
@@ -412,7 +415,9 @@ pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
         let granted = batch.columns.attempts[index] == attempt;
         if granted && batch.columns.status(index) == Status::Sending {
             batch.columns.add_lapsed(index, lease.granted_at);
-            batch.set(index, Status::Unconfirmed, at);
+            let requeued = is_planted(Planted::RequeueOnExpiry);
+            let status = if requeued { Status::Created } else { Status::Unconfirmed };
+            batch.set(index, status, at);
         }
     })?;
     edit.save(changes)?;

@@ -8,7 +8,7 @@ use notty_storage::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{MailingNumber, Status, Timestamp},
+    model::{Counts, MailingNumber, Status, Timestamp},
     records::{Head, Heads, MailingRecord, Numbers, Progress},
 };
 
@@ -91,6 +91,19 @@ pub(crate) fn take(reader: &Reader<'_>) -> Result<Census, Error> {
         deleted: deleted(reader, numbers.customers)?,
         customers: numbers.customers,
     })
+}
+
+/// The counts of all mailings that the state holds.
+pub(crate) fn counts(reader: &Reader<'_>) -> Result<Vec<(MailingNumber, Counts)>, Error> {
+    let numbers: Numbers = reader.get_or_default(&NumbersKey)?;
+    let (mut counts, mut number) = (Vec::new(), 1);
+    while number <= numbers.mailings {
+        if let Some(progress) = reader.get(&ProgressKey(MailingNumber(number)))? {
+            counts.push((MailingNumber(number), progress.counts));
+        }
+        number = numbers.mailing_from(number + 1);
+    }
+    Ok(counts)
 }
 
 fn deleted(reader: &Reader<'_>, customers: u32) -> Result<BTreeSet<u32>, Error> {

@@ -1,0 +1,118 @@
+//! The SMS gateway: takes messages, or does one of the things that gateways do on bad days.
+
+use std::{collections::BTreeSet, io, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use turmoil::net::{TcpListener, TcpStream};
+
+use crate::{
+    event::Event,
+    plan::{GatewayMix, Mood},
+    stage::Stage,
+};
+
+/// The gateway, over all of its connections.
+pub struct SimGateway {
+    stage: Arc<Stage>,
+    state: Mutex<State>,
+}
+
+struct State {
+    rng: StdRng,
+    mix: GatewayMix,
+    taken: BTreeSet<u64>,
+}
+
+impl SimGateway {
+    /// Well, for now.
+    pub fn new(stage: Arc<Stage>) -> Arc<Self> {
+        let rng = StdRng::seed_from_u64(stage.plan.seed ^ 0x6761_7465);
+        let state = State { rng, mix: stage.plan.gateway, taken: BTreeSet::new() };
+        Arc::new(Self { stage, state: Mutex::new(state) })
+    }
+
+    /// From now on it behaves like this.
+    pub fn behave(&self, mix: GatewayMix) {
+        self.state.lock().mix = mix;
+    }
+
+    /// Takes connections for ever.
+    pub async fn run(self: Arc<Self>) -> turmoil::Result {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 9090)).await?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            if self.draw(Mood::Closes) {
+                continue;
+            }
+            tokio::spawn(self.clone().serve(stream));
+        }
+    }
+
+    fn draw(&self, mood: Mood) -> bool {
+        let mut state = self.state.lock();
+        let per_mille = state.mix.of(mood);
+        state.rng.random_ratio(per_mille.min(1_000), 1_000)
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let service = service_fn(|request| self.clone().answer(request));
+        // A reset is the end of the connection; which kind does not matter here.
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> io::Result<Response<Full<Bytes>>> {
+        let id = request.uri().path().strip_prefix("/v1/send/").and_then(|id| id.parse().ok());
+        let id: u64 = id.ok_or(io::ErrorKind::InvalidData)?;
+        let whole = request.into_body().collect().await;
+        whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let (mood, pause) = self.decide(id);
+        tokio::time::sleep(pause).await;
+        let (status, body) = match mood {
+            Mood::Takes => (200, r#"{"code": 0, "message": "OK"}"#),
+            Mood::TakesAndHangs | Mood::Hangs => std::future::pending().await,
+            Mood::TakesAndResets | Mood::Resets | Mood::Closes => {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            Mood::TakesAndSays502 | Mood::Says502 => (502, "bad gateway"),
+            Mood::TakesAndRaves => (200, "\u{1}\u{2} no JSON"),
+            Mood::TakesAndDoubts => (200, r#"{"code": 17, "message": "hm"}"#),
+            Mood::Says429 => (429, "slow down"),
+            Mood::Says503 => (503, "not now"),
+            Mood::Refuses => (400, r#"{"code": 1, "message": "no such phone"}"#),
+        };
+        self.stage.tell(&Event::Answered { id, status });
+        let response =
+            Response::builder().status(status).body(Full::new(Bytes::from_static(body.as_bytes())));
+        Ok(response.expect("all of its parts are valid"))
+    }
+
+    /// What becomes of a request, decided at once; the answer takes its time.
+    fn decide(&self, id: u64) -> (Mood, Duration) {
+        let mut state = self.state.lock();
+        let known = state.taken.contains(&id);
+        let drawn = {
+            let State { rng, mix, .. } = &mut *state;
+            mix.draw(rng)
+        };
+        let dropped = known && self.stage.plan.idempotent;
+        let mood = if dropped { Mood::Takes } else { drawn };
+        let taken = mood.takes() && !dropped;
+        if taken {
+            state.taken.insert(id);
+        }
+        let (least, most) = state.mix.latency_ms;
+        let pause = Duration::from_millis(state.rng.random_range(least..=most));
+        drop(state);
+        let how = format!("{mood:?}");
+        self.stage.tell(&Event::Received { id, taken, dropped, how: &how });
+        (mood, pause)
+    }
+}

@@ -1,0 +1,105 @@
+//! What a gateway may do with a request, and how often it does.
+
+use rand::{Rng, rngs::StdRng};
+
+/// What a gateway does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Takes it and says so.
+    Takes,
+    /// Takes it and never answers.
+    TakesAndHangs,
+    /// Never answers.
+    Hangs,
+    /// Takes it and closes the connection.
+    TakesAndResets,
+    /// Closes the connection.
+    Resets,
+    /// Closes the connection before the request.
+    Closes,
+    /// Takes it, and something in between says 502.
+    TakesAndSays502,
+    /// Something in between says 502.
+    Says502,
+    /// Takes it and answers what nobody can read.
+    TakesAndRaves,
+    /// Takes it and answers with a code that nobody knows.
+    TakesAndDoubts,
+    /// Says that it is too much, and does not take it.
+    Says429,
+    /// Says that it cannot now, and does not take it.
+    Says503,
+    /// Refuses it for good.
+    Refuses,
+}
+
+/// All moods but the first, in the order of their shares.
+const MOODS: [Mood; 12] = [
+    Mood::TakesAndHangs,
+    Mood::Hangs,
+    Mood::TakesAndResets,
+    Mood::Resets,
+    Mood::Closes,
+    Mood::TakesAndSays502,
+    Mood::Says502,
+    Mood::TakesAndRaves,
+    Mood::TakesAndDoubts,
+    Mood::Says429,
+    Mood::Says503,
+    Mood::Refuses,
+];
+
+impl Mood {
+    /// Whether the message is taken.
+    pub fn takes(self) -> bool {
+        use Mood::{
+            Takes, TakesAndDoubts, TakesAndHangs, TakesAndRaves, TakesAndResets, TakesAndSays502,
+        };
+        matches!(
+            self,
+            Takes
+                | TakesAndHangs
+                | TakesAndResets
+                | TakesAndSays502
+                | TakesAndRaves
+                | TakesAndDoubts
+        )
+    }
+}
+
+/// How a gateway behaves for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayMix {
+    /// How often each mood comes, of a thousand requests; the rest is taken.
+    pub shares: [u32; 12],
+    /// How long an answer takes.
+    pub latency_ms: (u64, u64),
+}
+
+impl GatewayMix {
+    /// One that does one thing now and then, and answers quickly.
+    pub fn only(mood: Mood, per_mille: u32) -> Self {
+        let shares = MOODS.map(|other| if other == mood { per_mille } else { 0 });
+        Self { shares, latency_ms: (1, 1) }
+    }
+
+    /// How often a mood comes, of a thousand.
+    pub fn of(&self, mood: Mood) -> u32 {
+        MOODS.iter().position(|other| *other == mood).map_or(0, |at| self.shares[at])
+    }
+
+    /// Draws a mood. Connections that are closed before the request are no answer to it.
+    pub fn draw(&self, rng: &mut StdRng) -> Mood {
+        let mut drawn = rng.random_range(0..1_000);
+        for (mood, share) in MOODS.into_iter().zip(self.shares) {
+            if mood == Mood::Closes {
+                continue;
+            }
+            if drawn < share {
+                return mood;
+            }
+            drawn -= share;
+        }
+        Mood::Takes
+    }
+}

@@ -1,0 +1,128 @@
+//! What each rule is there for.
+
+use notty_storage::planted::Planted;
+
+use super::{Scenario, calm, kill, mailing};
+use crate::{
+    faults::{Fault, Target},
+    plan::{Fate, GatewayMix, Mood, Plan},
+};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    rule("a_postman_stays_away_for_longer_than_its_leases", Planted::RequeueOnExpiry, long_away),
+    rule("two_postmen_ask_for_the_same_mailing", Planted::GrantUnchecked, || calm(1)),
+    rule(
+        "a_client_repeats_itself_to_a_node_with_a_snapshot",
+        Planted::RepliesNotInSnapshot,
+        repeats,
+    ),
+    rule("the_power_goes_after_votes", Planted::VoteNotSynced, votes),
+    rule("the_power_goes_after_appends", Planted::AppendNotSynced, appends),
+    rule("the_gateway_takes_and_hangs_up", Planted::UnsureIsNotSent, hangs_up),
+    rule("answers_to_reports_are_lost", Planted::OldReportAccepted, lost_receipts),
+    rule("a_node_loses_its_disk", Planted::WipedNodeVotes, lost_disk),
+    rule("leaders_fall_while_they_expand", Planted::CursorUnchecked, falling_leaders),
+    rule("clocks_differ_a_little", Planted::ClockInApply, skewed),
+    rule("a_postman_contradicts_itself", Planted::LaterReportWins, contradictions),
+    rule("a_mailing_is_cancelled_behind_a_postmans_back", Planted::ViewUnchecked, cancelled),
+];
+
+const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
+    Scenario { name, rule: Some(rule), plan }
+}
+
+/// A gateway that does one thing to so many of a thousand.
+fn gateway(mood: Mood, per_mille: u32) -> GatewayMix {
+    GatewayMix { latency_ms: (200, 900), ..GatewayMix::only(mood, per_mille) }
+}
+
+fn long_away() -> Plan {
+    let faults = vec![(6_000, kill(Target::Node(1), true, 12_000))];
+    Plan { faults, ..calm(1) }
+}
+
+/// A node is away while the others write snapshots; keys of before are used again after that.
+fn repeats() -> Plan {
+    let away = |node| Fault::LongOutage { target: Target::Node(node), down_ms: 4_000 };
+    let faults = vec![(5_000, away(1)), (12_000, away(2)), (19_000, away(0))];
+    Plan { faults, clients: 3, ..calm(1) }
+}
+
+/// Leaders fall, and right after the next is elected, everyone who voted for it.
+fn votes() -> Plan {
+    let mut faults = vec![];
+    for round in 0..5 {
+        let at = 4_000 + round * 4_000;
+        faults.push((at, kill(Target::Leader, true, 1_000)));
+        faults.extend((0..3).map(|node| (at + 2_300, kill(Target::Node(node), true, 300))));
+    }
+    Plan { faults, ..calm(1) }
+}
+
+/// The power goes everywhere at once, again and again.
+fn appends() -> Plan {
+    let mut faults = vec![];
+    for round in 0..5 {
+        let at = 5_000 + round * 4_000;
+        faults.extend((0..3).map(|node| (at, kill(Target::Node(node), true, 300))));
+    }
+    Plan { faults, ..calm(1) }
+}
+
+fn hangs_up() -> Plan {
+    Plan { gateway: gateway(Mood::TakesAndResets, 200), ..calm(1) }
+}
+
+/// A postman by itself is cut off from what the nodes say, not from what it tells them.
+fn lost_receipts() -> Plan {
+    let mut faults = vec![];
+    for round in 0..6 {
+        let at = 4_500 + round * 3_000;
+        let deaf = |node| Fault::OneWay { from: Target::Node(node), to: 3, ms: 1_200 };
+        faults.extend((0..3).map(|node| (at, deaf(node))));
+    }
+    let gateway = gateway(Mood::Says429, 500);
+    Plan { postmen: 1, gateway, faults, ..calm(1) }
+}
+
+/// One node is cut off while two agree; then one of the two loses its disk, and the other is away.
+fn lost_disk() -> Plan {
+    let faults = vec![
+        (5_000, Fault::Partition { nodes: 0b100, all: true, ms: 3_500 }),
+        (8_300, Fault::Wipe { target: Target::Node(1) }),
+        (8_300, kill(Target::Node(0), false, 9_000)),
+    ];
+    Plan { faults, clients: 3, ..calm(1) }
+}
+
+/// A mailing starts, and its leader falls while the first entries of it are on their way over a slow
+/// network; the next one has them in its log, and has not applied them.
+fn falling_leaders() -> Plan {
+    let starts = |round: u64| 6_000 + round * 6_000;
+    let fall = |round| (starts(round) + 180 + round * 30, kill(Target::Leader, false, 500));
+    let mailings = (0..8).map(|n| mailing(&format!("m{n}"), starts(n), 70_000)).collect();
+    let faults = (0..8).map(fall).collect();
+    let (latency_ms, customers, quiet_ms) = ((60, 120), 60, 60_000);
+    Plan { faults, mailings, latency_ms, customers, quiet_ms, ..calm(1) }
+}
+
+fn skewed() -> Plan {
+    Plan { skews_ms: vec![0, 300, -300], ..calm(1) }
+}
+
+fn contradictions() -> Plan {
+    Plan { faults: (0..10).map(|n| (5_000 + n * 500, Fault::Contradict)).collect(), ..calm(1) }
+}
+
+/// A postman that hears nothing any more holds leases of a mailing that is cancelled, while all of
+/// its slots wait for a gateway that hangs.
+fn cancelled() -> Plan {
+    let deaf = |node| (9_900, Fault::OneWay { from: Target::Node(node), to: 3, ms: 5_000 });
+    let mut faults: Vec<_> = (0..3).map(deaf).collect();
+    let hangs = GatewayMix::only(Mood::Hangs, 1_000);
+    faults.push((9_700, Fault::Gateway { mix: hangs, ms: 1_000 }));
+    let mut plan = Plan { postmen: 1, lease_ttl_ms: 15_000, customers: 1_500, faults, ..calm(1) };
+    plan.mailings[0].fate = Fate::Cancelled(10_000);
+    plan.gateway.latency_ms = (100, 150);
+    plan
+}

@@ -1,0 +1,109 @@
+//! Faults on purpose, for the simulation to find: what is not found is not tested.
+//!
+//! Nothing of this is in the service as it is shipped: without the feature `planted-faults`, which
+//! the simulation alone asks for, no fault can be planted and every question is answered `false` by
+//! the compiler. With it, all faults are off until [`plant`] is called, which the simulation alone
+//! does. (`cargo build --workspace` builds the service with the feature too, and so with faults
+//! that nobody can switch on; `cargo build` and `cargo build -p notty` do not.)
+
+/// A rule that is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Planted {
+    /// A lease that runs out makes its messages wait again.
+    RequeueOnExpiry = 1,
+    /// A grant takes messages whatever their status.
+    GrantUnchecked,
+    /// Kept replies to clients do not come with a snapshot.
+    RepliesNotInSnapshot,
+    /// A vote is not synced.
+    VoteNotSynced,
+    /// What is unsure counts as not sent.
+    UnsureIsNotSent,
+    /// A report of an old attempt settles the present one.
+    OldReportAccepted,
+    /// A node with an empty disk takes part under its old number.
+    WipedNodeVotes,
+    /// An expansion goes on from wherever it is told to.
+    CursorUnchecked,
+    /// Apply reads this node's clock.
+    ClockInApply,
+    /// A later report takes the place of the first.
+    LaterReportWins,
+    /// Entries are acknowledged before they are synced.
+    AppendNotSynced,
+    /// A postman sends under an old view of pauses, ends and deletions.
+    ViewUnchecked,
+}
+
+/// All of them.
+pub const PLANTED: [Planted; 12] = [
+    Planted::RequeueOnExpiry,
+    Planted::GrantUnchecked,
+    Planted::RepliesNotInSnapshot,
+    Planted::VoteNotSynced,
+    Planted::UnsureIsNotSent,
+    Planted::OldReportAccepted,
+    Planted::WipedNodeVotes,
+    Planted::CursorUnchecked,
+    Planted::ClockInApply,
+    Planted::LaterReportWins,
+    Planted::AppendNotSynced,
+    Planted::ViewUnchecked,
+];
+
+impl Planted {
+    /// The one of a name, as it is written in the code.
+    pub fn named(name: &str) -> Option<Self> {
+        PLANTED.into_iter().find(|planted| format!("{planted:?}") == name)
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+mod switch {
+    use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+    use super::Planted;
+
+    static NOW: AtomicU8 = AtomicU8::new(0);
+    static WALL_MS: AtomicI64 = AtomicI64::new(0);
+
+    /// From now on a rule is left out, in the whole process.
+    pub fn plant(planted: Planted) {
+        NOW.store(planted as u8, Ordering::Relaxed);
+    }
+
+    /// Whether a rule is left out.
+    pub fn is_planted(planted: Planted) -> bool {
+        NOW.load(Ordering::Relaxed) == planted as u8
+    }
+
+    /// What a clock reads that apply must not read, in milliseconds.
+    pub fn set_wall(ms: i64) {
+        WALL_MS.store(ms, Ordering::Relaxed);
+    }
+
+    /// The same.
+    pub fn wall() -> i64 {
+        WALL_MS.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(feature = "planted-faults"))]
+mod switch {
+    use super::Planted;
+
+    /// Nothing is planted in the service as it is shipped.
+    #[inline(always)]
+    pub fn is_planted(_planted: Planted) -> bool {
+        false
+    }
+
+    /// Nobody reads it.
+    #[inline(always)]
+    pub fn wall() -> i64 {
+        0
+    }
+}
+
+pub use switch::*;
