@@ -742,6 +742,8 @@ async fn catch_up(node: Weak<Node>) {
             break node;
         }
         let mut metrics = node.raft.server_metrics();
+        // Only what changes from now on: otherwise it would try again at once, for ever.
+        metrics.mark_unchanged();
         // Not kept while it waits: one that was stopped lets go of its directory at once.
         drop(node);
         if let Ok(Err(_)) = tokio::time::timeout(AGAIN, metrics.changed()).await {

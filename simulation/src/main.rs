@@ -1,6 +1,6 @@
 //! The simulation's command line: one seed, many seeds, or one seed twice.
 
-use std::{ops::Range, path::PathBuf, process::ExitCode};
+use std::{ops::Range, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -12,6 +12,9 @@ use notty_simulation::{
     world,
 };
 use notty_storage::planted::{self, PLANTED, Planted};
+
+/// How long one simulation may take: some seconds are usual.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The same service on a hostile network, with faults drawn from a seed
 #[derive(Parser)]
@@ -140,6 +143,7 @@ fn list() {
 fn one(plan: Plan, how: &str, trace: Option<PathBuf>, echo: bool) -> anyhow::Result<bool> {
     let seed = plan.seed;
     log_if_asked();
+    watch_over(seed);
     let stage = world::simulate(plan.clone(), echo)?;
     let (lines, counts, violation) = stage.conclude();
     let mut report = Report { plan, trace: lines, counts, violation };
@@ -156,6 +160,18 @@ fn one(plan: Plan, how: &str, trace: Option<PathBuf>, echo: bool) -> anyhow::Res
     println!("{FIGURES}{}", report.figures());
     println!("trace of seed {seed}: {events:016x}, network {network:016x}");
     Ok(report.violation.is_none())
+}
+
+/// Ends the process if the simulation does not: something goes round and round without a pause, so
+/// that no time passes in it.
+fn watch_over(seed: u64) {
+    std::thread::spawn(move || {
+        std::thread::sleep(PATIENCE);
+        eprintln!(
+            "seed {seed}: hosts_go_on is violated\n  it does not end, and no time passes in it"
+        );
+        std::process::exit(1);
+    });
 }
 
 /// The service's own log, where RUST_LOG asks for it. It must not change the history: an
