@@ -12,7 +12,7 @@
 //! [`event`]s tell what happens to the [`stage`], which asks the [`invariants`]; [`convergence`]
 //! says what must be reached in the end; [`sweep`] runs many seeds, a process each.
 
-#[cfg(not(tokio_unstable))]
+#[cfg(not(any(doc, tokio_unstable)))]
 compile_error!(
     "the simulation needs RUSTFLAGS=\"--cfg tokio_unstable\": .cargo/config.toml of the project \
      sets it, unless RUSTFLAGS in the environment replaces it"
