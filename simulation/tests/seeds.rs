@@ -17,12 +17,21 @@ fn seeds_from_10_to_19_pass() {
     sweep("10..20");
 }
 
-/// What was mended stays so, as far as the same seed still leads there.
-#[test]
-fn seeds_that_once_failed_pass() {
+/// What was mended stays so, as far as the same seed still leads there; half of them.
+fn known(half: usize) {
     let known = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
-    for line in known {
+    for line in known.skip(half).step_by(2) {
         let seed = line.split_whitespace().next().expect("a seed");
         passes(&["run", "--seed", seed]);
     }
+}
+
+#[test]
+fn one_half_of_the_seeds_that_once_failed_passes() {
+    known(0);
+}
+
+#[test]
+fn the_other_half_of_the_seeds_that_once_failed_passes() {
+    known(1);
 }
