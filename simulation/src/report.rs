@@ -75,8 +75,9 @@ impl Report {
 
 /// The commit that this was built from, as far as git knows.
 pub fn commit() -> String {
-    let git = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let known = git.ok().filter(|output| output.status.success());
+    let mut git = std::process::Command::new("git");
+    git.args(["rev-parse", "--short", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let known = git.output().ok().filter(|output| output.status.success());
     let name = known.and_then(|output| String::from_utf8(output.stdout).ok());
     name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
 }
