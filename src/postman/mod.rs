@@ -39,10 +39,7 @@ use self::{
     journal::{Fate, Journal, Remains, Token},
     retry::RetryPolicy,
 };
-use crate::{
-    gateway::{Envelope, Gateway},
-    metrics::SendingMetrics,
-};
+use crate::{gateway::Gateway, metrics::SendingMetrics};
 
 /// Between two looks at the cluster.
 const LOOK: Duration = Duration::from_millis(250);
@@ -452,11 +449,11 @@ impl Postman {
         let n = parcel.lease.n;
         self.journal.leased(n, parcel.mailing, &parcel.runs)?;
         let ends = asked_at + parcel.ttl;
-        let terms = LeaseTerms::new(parcel.lease, parcel.mailing, ends, parcel.terms);
-        let text = Envelope::quote(&parcel.text);
+        let terms = LeaseTerms::new(parcel.lease, parcel.mailing, &parcel.text, ends, parcel.terms);
         let job = |message: &notty_storage::query::leases::LeasedMessage| Job {
             terms: terms.clone(),
-            envelope: Envelope::new(message.id, message.phone, &text),
+            id: message.id,
+            phone: message.phone,
             attempt: message.attempt,
             tries: message.tries,
             zone: message.zone.0,

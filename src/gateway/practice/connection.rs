@@ -13,6 +13,9 @@ use super::{Act, Behaviour, Practice};
 
 /// Bytes of a request, at most.
 const REQUEST_BYTES: usize = 64 * 1024;
+/// What a timer is late by on average, with ticks of 1 ms and a wait that is rounded up to them: a
+/// latency of 50 ms took 51.9.
+const TIMER_LATE: Duration = Duration::from_micros(1_500);
 /// The answer to a message that was taken.
 const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n\
@@ -156,7 +159,7 @@ async fn receive(
         (act, behaviour.latency_ms)
     };
     if latency > 0 {
-        tokio::time::sleep(Duration::from_millis(latency)).await;
+        tokio::time::sleep(Duration::from_millis(latency).saturating_sub(TIMER_LATE)).await;
     }
     perform(stream, act).await
 }
