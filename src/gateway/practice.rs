@@ -16,6 +16,10 @@ use tokio::net::TcpListener;
 pub use behaviour::{Act, Behaviour};
 pub use book::{Book, Received, Tally};
 
+/// Connections that may wait to be accepted: more than a postman opens at once. Of those beyond, each
+/// is tried again a second later, with a message waiting for it.
+const BACKLOG: i32 = 4_096;
+
 /// How the practice gateway behaves, and what it received.
 pub struct Practice {
     token: String,
@@ -37,6 +41,7 @@ impl Practice {
 
     /// Serves until the listener fails.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
         loop {
             let (stream, _) = match listener.accept().await {
                 Ok(accepted) => accepted,

@@ -30,6 +30,10 @@ pub trait Listener: Send {
     fn address(&self) -> io::Result<String>;
 }
 
+/// Connections that may wait to be accepted. Listening once more sets it; the library's 128 are too
+/// few: of those who come beyond them at once, each tries again a second later.
+const BACKLOG: i32 = 4_096;
+
 /// TCP over this machine's network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpTransport;
@@ -46,6 +50,7 @@ impl Transport for TcpTransport {
     fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
         Box::pin(async move {
             let listener = TcpListener::bind(address).await?;
+            rustix::net::listen(&listener, BACKLOG)?;
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
@@ -62,5 +67,23 @@ impl Listener for TcpListener {
 
     fn address(&self) -> io::Result<String> {
         Ok(self.local_addr()?.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpStream, time::Duration};
+
+    use super::*;
+
+    /// As many as a busy client opens at once, while the listener is at something else: each is
+    /// there at once, and none is turned away to try again a second later.
+    #[tokio::test]
+    async fn hundreds_who_come_at_once_need_not_come_again() {
+        let listener = TcpTransport.listen("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.address().expect("it has one").parse().expect("it is one");
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let all: Result<Vec<_>, _> = (0..400).map(connect).collect();
+        assert_eq!(all.expect("each is connected").len(), 400);
     }
 }

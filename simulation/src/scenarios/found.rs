@@ -16,8 +16,9 @@ const fn found(name: &'static str, plan: fn() -> Plan) -> Scenario {
     Scenario { name, rule: None, plan }
 }
 
-/// Seed 20: a leader that nobody hears takes entries, and gets a snapshot instead of them later. openraft never answers for those, and two of them took all the places there are:
-/// once it led again, it proposed nothing more.
+/// Seed 20: a leader that nobody hears takes entries, and gets a snapshot instead of them later.
+/// openraft never answers for those, and two of them took all the places there are: once it led
+/// again, it proposed nothing more.
 fn swept_away() -> Plan {
     let snapshot = |node| (12_000, Fault::Snapshot { target: Target::Node(node) });
     let fall = |at| (at, kill(Target::Leader, false, 3_500));
