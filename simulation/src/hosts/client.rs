@@ -67,13 +67,17 @@ impl Client {
         self.import().await;
         let plan = &self.stage.plan;
         let mine = (0..).zip(&plan.mailings).filter(|(n, _)| n % plan.clients == self.number);
-        for (_, mailing) in mine {
-            tokio::spawn(self.clone().keep(mailing.clone()));
-        }
+        let keep =
+            |(_, mailing): (usize, &MailingPlan)| tokio::spawn(self.clone().keep(mailing.clone()));
+        let kept: Vec<_> = mine.map(keep).collect();
         while self.elapsed_ms() < plan.quiet_ms {
             self.write_some().await;
             let pause = self.draw(50..900);
             tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        // What it still asks for may be there before its answer is.
+        for kept in kept {
+            kept.await?;
         }
         self.look_again().await;
         *self.done.lock() += 1;
