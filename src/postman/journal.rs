@@ -417,6 +417,20 @@ mod tests {
         Token { n: 1, mailing: MailingNumber(3), position, attempt: 2 }
     }
 
+    /// Opens one that was closed just now. Another test may start a process at that moment, which
+    /// holds every open file, and with it the lock, until it runs its own program.
+    fn reopen(dir: &Path, cluster: &str) -> Journal {
+        for _ in 0..200 {
+            match Journal::open(dir, 1, cluster) {
+                Err(error) if error.to_string().contains("in use") => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                opened => return opened.expect("opens"),
+            }
+        }
+        panic!("the journal is still in use");
+    }
+
     #[test]
     fn the_next_run_knows_what_was_begun_and_what_came_of_it() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -434,7 +448,7 @@ mod tests {
             sender.settled(token(3), SendResult::Invalid);
             sender.flush().expect("is written");
         }
-        let journal = Journal::open(dir.path(), 1, "c").expect("opens");
+        let journal = reopen(dir.path(), "c");
         let remains = journal.remains(&RETRY).expect("reads").expect("something was left");
         assert_eq!(remains.epoch, Epoch(9));
         let leases: Vec<_> = remains.leases().map(|left| (left.lease.n, left.runs.len())).collect();
@@ -451,7 +465,7 @@ mod tests {
         journal.boot ^= 1;
         journal.begin(Epoch(1)).expect("begins");
         drop(journal);
-        let journal = Journal::open(dir.path(), 1, "c").expect("opens");
+        let journal = reopen(dir.path(), "c");
         assert!(journal.remains(&RETRY).expect("reads").is_none());
     }
 
@@ -462,7 +476,7 @@ mod tests {
         journal.begin(Epoch(1)).expect("begins");
         drop(journal);
         let remains = |cluster| {
-            let journal = Journal::open(dir.path(), 1, cluster).expect("opens");
+            let journal = reopen(dir.path(), cluster);
             journal.remains(&RETRY).expect("reads")
         };
         assert!(remains("restored").is_none());
