@@ -27,7 +27,7 @@ async fn a_stop_in_the_middle_leaves_nothing_open_and_nothing_unconfirmed() {
     let gateway = Gateway::with(&["--latency-ms", "50"]);
     let setup = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "64");
     let mut node = setup.start().await;
-    node.import(5_000).await;
+    node.import(10_000).await;
     node.mail("stopped", json!({})).await;
     let mut sent = 0;
     for _ in 0..3 {
@@ -45,7 +45,7 @@ async fn a_stop_in_the_middle_leaves_nothing_open_and_nothing_unconfirmed() {
         node = setup.start().await;
     }
     let stats = caught_up(&node, "stopped").await;
-    assert_eq!(count(&stats, "done"), 5_000, "{stats}");
+    assert_eq!(count(&stats, "done"), 10_000, "{stats}");
     assert_eq!(gateway.count("duplicates").await, 0);
 }
 
@@ -142,8 +142,10 @@ async fn a_state_that_was_destroyed_is_rebuilt_from_snapshot_and_log() {
         std::fs::write(&entry, vec![0xa5; length as usize]).expect("written");
     }
     let node = setup.start().await;
-    let told = node.process.lines().join("\n");
-    assert!(told.contains("rebuil"), "{told}");
+    eventually("it says so", Duration::from_secs(10), async || {
+        node.process.lines().iter().any(|line| line.contains("rebuil")).then_some(())
+    })
+    .await;
     assert_eq!(node.stats("kept").await, before);
     let customers = node.client.get("/customers?limit=1000").await.expect(200);
     assert_eq!(customers["items"].as_array().map(Vec::len), Some(1_000));

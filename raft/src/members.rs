@@ -123,8 +123,14 @@ impl Node {
         let mut metrics = self.raft.server_metrics();
         let me = self.identity.node;
         let another = metrics.wait_for(|now| now.current_leader.is_some_and(|id| id != me));
-        match tokio::time::timeout(ELECTED, another).await {
-            Ok(Ok(_)) => Ok(chosen.name),
+        let Ok(Ok(now)) = tokio::time::timeout(ELECTED, another).await else {
+            return Err(TransferError::NotElected(chosen.name));
+        };
+        // Another than the chosen one may have won.
+        let members = now.membership_config.membership();
+        let winner = now.current_leader.and_then(|id| members.get_node(&id));
+        match winner {
+            Some(winner) if to.is_none_or(|name| name == winner.name) => Ok(winner.name.clone()),
             _ => Err(TransferError::NotElected(chosen.name)),
         }
     }

@@ -113,6 +113,8 @@ pub struct NodeStatus {
     pub applied_index: u64,
     /// The position of its last snapshot.
     pub snapshot_index: u64,
+    /// The last position that its log holds no more.
+    pub purged_index: u64,
     /// Bytes of its log.
     pub log_bytes: u64,
     /// Bytes appended to its log since it started.
@@ -558,6 +560,7 @@ impl Node {
             last_index: metrics.last_log_index.unwrap_or(0),
             applied_index: self.applied_index(),
             snapshot_index: metrics.snapshot.map_or(0, |snapshot| snapshot.index),
+            purged_index: metrics.purged.map_or(0, |purged| purged.index),
             log_bytes: self.log.bytes(),
             appended_bytes: self.log.appended_bytes(),
             apply_micros: self.shared.apply_nanos.load(Ordering::Relaxed) / 1_000,

@@ -172,9 +172,17 @@ async fn a_node_that_was_away_for_long_is_brought_up_by_a_snapshot() -> Result {
     let mut trio = Trio::form().await?;
     let leader = trio.leader().await?;
     let (away, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let had = trio.node(away).status().last_index;
     trio.stop(away).await?;
     let last = fill(trio.node(leader), MANY).await?;
     trio.snapshot(leader, last).await?;
+    // The log is dropped a little later: not while some of it is on its way to somebody.
+    let dropped = async {
+        while trio.node(leader).status().purged_index <= had {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, dropped).await?;
     // Readers read on while their state is replaced.
     trio.nodes[away] = Some(trio.open(away).await?);
     let last = fill(trio.node(other), 10).await?;

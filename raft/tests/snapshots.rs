@@ -111,7 +111,10 @@ async fn a_snapshot_in_progress_adds_little_to_applying() -> Result {
     for _ in 0..TRIES {
         let (off, _) = watch(&node, &rounds, false).await?;
         let (on, count) = watch(&node, &rounds, true).await?;
-        anyhow::ensure!(count >= 1 && on.len() >= 100, "{count} snapshots, {} rounds", on.len());
+        if count == 0 || on.len() < 100 {
+            println!("{count} snapshots, {} rounds: too few", on.len());
+            continue;
+        }
         let (rounds_off, rounds_on) = (off.len(), on.len());
         let (off, on) = (p999(off), p999(on));
         println!(

@@ -58,6 +58,8 @@ pub(super) struct LeaseTerms {
     text: String,
     /// When the lease ends, since the machine started.
     pub(super) ends: Duration,
+    /// When the terms below were asked for, in milliseconds since the machine started.
+    asked_at: AtomicU64,
     open: AtomicBool,
     ends_at: AtomicI64,
     has_window: AtomicBool,
@@ -73,13 +75,14 @@ impl LeaseTerms {
         mailing: MailingNumber,
         text: &str,
         ends: Duration,
-        terms: Terms,
+        terms: (Duration, Terms),
     ) -> Arc<Self> {
         let this = Self {
             lease,
             mailing,
             text: Envelope::quote(text),
             ends,
+            asked_at: AtomicU64::new(0),
             open: AtomicBool::new(false),
             ends_at: AtomicI64::new(0),
             has_window: AtomicBool::new(true),
@@ -87,16 +90,23 @@ impl LeaseTerms {
             has_dropped: AtomicBool::new(false),
             dropped: Mutex::default(),
         };
-        this.set(terms);
+        this.set(terms.0, terms.1);
         Arc::new(this)
     }
 
-    /// Takes in what was last seen of the mailing.
-    pub(super) fn set(&self, terms: Terms) {
+    /// Takes in what was last seen of the mailing, and when that was asked for.
+    pub(super) fn set(&self, asked_at: Duration, terms: Terms) {
         self.ends_at.store(terms.ends_at.as_millis(), Ordering::Relaxed);
         self.has_window.store(terms.window.is_some(), Ordering::Relaxed);
         *self.closes.lock() = terms.closes;
         self.open.store(terms.open, Ordering::Relaxed);
+        self.asked_at.store(asked_at.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// How old what is known of the mailing may be. A view of the cluster that was asked for before
+    /// the lease came shows nothing of it.
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.asked_at.load(Ordering::Relaxed)))
     }
 
     /// Takes in messages whose customers were deleted.
@@ -302,7 +312,8 @@ impl Floor {
     fn may_begin(&self, job: &Job, now: Duration, needs: Duration) -> bool {
         !self.stopping.load(Ordering::Relaxed)
             && now + needs + MARGIN < job.terms.ends
-            && (self.view_age(now) <= VIEW_AGE || is_planted(Planted::ViewUnchecked))
+            && (self.view_age(now).max(job.terms.age(now)) <= VIEW_AGE
+                || is_planted(Planted::ViewUnchecked))
             && self.clocks_agree.load(Ordering::Relaxed)
             && job.terms.allow(job, self.clock.wall())
     }

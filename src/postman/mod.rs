@@ -113,6 +113,8 @@ struct Lease {
     /// The report on its way; repeated unchanged until it is acknowledged.
     report: Option<Report>,
     reported_at: Duration,
+    /// Messages that are begun only after a look: the lease's own answer took long.
+    unshown: Vec<Job>,
 }
 
 /// What the loop waits for.
@@ -431,7 +433,10 @@ impl Postman {
             }
             Err(DeskError::Refused(why)) => {
                 tracing::warn!(why, lease.n = self.next_n, "a lease was refused");
-                self.first_asked = None;
+                // An earlier ask may still be granted: its lease runs from when that was made.
+                if self.unanswered.is_none() {
+                    self.first_asked = None;
+                }
                 self.ask_after = now + AGAIN * 5;
                 Ok(())
             }
@@ -449,7 +454,8 @@ impl Postman {
         let n = parcel.lease.n;
         self.journal.leased(n, parcel.mailing, &parcel.runs)?;
         let ends = asked_at + parcel.ttl;
-        let terms = LeaseTerms::new(parcel.lease, parcel.mailing, &parcel.text, ends, parcel.terms);
+        let terms = (asked_at, parcel.terms);
+        let terms = LeaseTerms::new(parcel.lease, parcel.mailing, &parcel.text, ends, terms);
         let job = |message: &notty_storage::query::leases::LeasedMessage| Job {
             terms: terms.clone(),
             id: message.id,
@@ -467,9 +473,16 @@ impl Postman {
             results: Vec::new(),
             report: None,
             reported_at: now,
+            unshown: Vec::new(),
         };
-        self.leases.insert(n, lease);
-        self.floor.enqueue(jobs);
+        let lease = self.leases.entry(n).or_insert(lease);
+        if now.saturating_sub(asked_at) <= delivery::VIEW_AGE / 2 {
+            self.floor.enqueue(jobs);
+        } else {
+            // The answer took long: what it says of the mailing may have changed meanwhile.
+            lease.unshown = jobs;
+            self.look_after = now;
+        }
         let needs = self.options.send_time.0 + self.options.send_time.1 + delivery::MARGIN;
         if parcel.ttl <= needs {
             tracing::error!(
@@ -546,9 +559,11 @@ impl Postman {
                 ),
             }
         }
+        let mut shown = Vec::new();
         for (lease, terms) in look.terms {
-            if let Some(lease) = self.leases.get(&lease.n) {
-                lease.terms.set(terms);
+            if let Some(lease) = self.leases.get_mut(&lease.n) {
+                lease.terms.set(asked_at, terms);
+                shown.append(&mut lease.unshown);
             }
         }
         for (lease, positions) in look.dropped {
@@ -557,6 +572,9 @@ impl Postman {
             }
         }
         self.floor.seen(asked_at);
+        if !shown.is_empty() {
+            self.floor.enqueue(shown);
+        }
         Ok(())
     }
 
@@ -583,6 +601,7 @@ impl Postman {
 
     /// Lets requests on their way end, hands back the rest, and reports it all.
     async fn wind_up(&mut self) -> Result<(), PostmanError> {
+        self.release_unshown();
         self.floor.stop();
         let (clock, floor) = (self.parts.clock.clone(), self.floor.clone());
         let began = clock.boot();
@@ -608,6 +627,7 @@ impl Postman {
                         self.asking = false;
                         // A lease that came too late goes back whole.
                         self.unless_replaced(|this| this.take_parcel(asked_at, answer, now))?;
+                        self.release_unshown();
                         self.floor.hand_back_waiting();
                     }
                     event => self.unless_replaced(|this| this.take(event))?,
@@ -626,6 +646,13 @@ impl Postman {
         match take(self) {
             Err(PostmanError::Replaced | PostmanError::Forgotten) => Ok(()),
             taken => taken,
+        }
+    }
+
+    /// Messages that wait for a look go back like those that wait for a slot.
+    fn release_unshown(&mut self) {
+        for lease in self.leases.values_mut() {
+            self.floor.enqueue(std::mem::take(&mut lease.unshown));
         }
     }
 

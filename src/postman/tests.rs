@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,13 +12,15 @@ use notty_raft::{Clock, SystemClock};
 use notty_storage::{
     Timestamp,
     command::Report,
-    model::{Epoch, LeaseId, PostmanName},
+    model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, PostmanName, Run, ZoneNumber},
+    query::leases::LeasedMessage,
 };
 use tokio::sync::watch;
 
 use super::{
     Postman, PostmanError, PostmanOptions, PostmanParts,
-    desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel},
+    delivery::VIEW_AGE,
+    desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel, Terms},
     retry::RetryPolicy,
 };
 use crate::{
@@ -31,8 +33,43 @@ use crate::{
 struct Odd {
     apart_ms: AtomicI64,
     looks: AtomicUsize,
+    /// Leases that were looked after, counted anew at each look.
+    held: AtomicUsize,
     asks: AtomicUsize,
+    reports: AtomicUsize,
     refuses: bool,
+    /// Grants one lease, whose answer takes longer than a view may be old.
+    grants_late: bool,
+    /// Looks show the leases that are held.
+    shows: AtomicBool,
+}
+
+const MAILING: MailingNumber = MailingNumber(1);
+
+fn open_terms() -> Terms {
+    let ends_at = Timestamp::from_millis(i64::MAX);
+    Terms { open: true, ends_at, ..Terms::default() }
+}
+
+/// A lease of one message.
+fn parcel(lease: LeaseId) -> Parcel {
+    let runs = vec![Run { first: 0, len: 1, attempt: 1 }];
+    let message = LeasedMessage {
+        id: MessageId { mailing: MAILING, position: 0 },
+        attempt: 1,
+        tries: 0,
+        phone: Phone::parse("+79161112233").expect("a phone number"),
+        zone: ZoneNumber(0),
+    };
+    Parcel {
+        lease,
+        mailing: MAILING,
+        ttl: Duration::from_secs(60),
+        text: "Hello".into(),
+        runs,
+        messages: vec![message],
+        terms: open_terms(),
+    }
 }
 
 impl Desk for Odd {
@@ -42,19 +79,30 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn ask(&self, _: LeaseId, _: u16, _: u64, _: bool) -> Answer<'_, Option<Parcel>> {
-        self.asks.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async { Ok(None) })
+    fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> Answer<'_, Option<Parcel>> {
+        let asked = self.asks.fetch_add(1, Ordering::Relaxed);
+        let grants = self.grants_late && asked == 0;
+        Box::pin(async move {
+            if grants {
+                tokio::time::sleep(VIEW_AGE + Duration::from_millis(300)).await;
+            }
+            Ok(grants.then(|| parcel(lease)))
+        })
     }
 
     fn report(&self, _: Report) -> Answer<'_, usize> {
+        self.reports.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(0) })
     }
 
-    fn look(&self, _: Vec<Held>) -> Answer<'_, Look> {
+    fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let wall = SystemClock.wall().as_millis() + self.apart_ms.load(Ordering::Relaxed);
-        let look = Look { leader_clock: Timestamp::from_millis(wall), ..Look::default() };
+        self.held.fetch_add(held.len(), Ordering::Relaxed);
+        let mut look = Look { leader_clock: Timestamp::from_millis(wall), ..Look::default() };
+        if self.shows.load(Ordering::Relaxed) {
+            look.terms = held.iter().map(|held| (held.lease, open_terms())).collect();
+        }
         Box::pin(async { Ok(look) })
     }
 
@@ -126,4 +174,18 @@ async fn a_postman_that_the_cluster_does_not_take_ends_and_says_why() {
     let (_stop, stopped) = watch::channel(false);
     let error = run(desk, stopped).await.expect_err("refused").to_string();
     assert!(error.contains("p is not liked here"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lease_whose_terms_are_old_is_not_begun_before_a_look_shows_them_anew() {
+    let desk = Arc::new(Odd { grants_late: true, ..Odd::default() });
+    let (stop, stopped) = watch::channel(false);
+    let postman = tokio::spawn(run(desk.clone(), stopped));
+    until(|| desk.held.load(Ordering::Relaxed) > 3).await;
+    assert_eq!(desk.reports.load(Ordering::Relaxed), 0, "it was begun");
+    // Nobody listens there: it is begun, and reported as not sent.
+    desk.shows.store(true, Ordering::Relaxed);
+    until(|| desk.reports.load(Ordering::Relaxed) > 0).await;
+    stop.send_replace(true);
+    postman.await.expect("no panic").expect("it ends well");
 }

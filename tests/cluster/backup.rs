@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Cluster, Ended, Gateway, Member, Shape, mailing, notty, sample_csv, total};
 
-const CUSTOMERS: u64 = 3_000;
+const CUSTOMERS: u64 = 6_000;
 /// How long a restored cluster may take to have all of its nodes.
 const WHOLE: Duration = Duration::from_secs(30);
 
@@ -41,7 +41,7 @@ async fn three_voters(cluster: &Cluster) {
 
 #[tokio::test]
 async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_three() {
-    let gateway = Gateway::with(&["--latency-ms", "40"]);
+    let gateway = Gateway::with(&["--latency-ms", "100"]);
     let url = gateway.url();
     let more = "[lease]\nsize = 100";
     let shape = Shape { gateway: &url, concurrency: 16, more };

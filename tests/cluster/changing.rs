@@ -54,10 +54,11 @@ async fn leave(cluster: &mut Cluster, n: usize, asked: usize) {
 
 #[tokio::test]
 async fn a_cluster_grows_from_one_to_five_and_back_while_it_sends() {
-    const CUSTOMERS: u64 = 6_000;
+    const CUSTOMERS: u64 = 5_000;
     let gateway = Gateway::with(&["--latency-ms", "100"]);
     let url = gateway.url();
-    let shape = Shape { gateway: &url, concurrency: 16, ..Shape::default() };
+    // So slow that it lasts longer than all of the changes.
+    let shape = Shape { gateway: &url, concurrency: 16, more: "rate_limit = 100" };
     let mut cluster = Cluster::of(1, shape);
     cluster.start_all();
     cluster.ready(CHANGE).await;

@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(90);
 /// More than a postman holds in hand: whoever sends so many has got a lease since, and a look.
 const MANY: u64 = 40 * CONCURRENCY;
 /// How long that may take, with a node lost.
-const RESUMED: Duration = Duration::from_secs(10);
+const RESUMED: Duration = Duration::from_secs(20);
 /// No node sends.
 const NO_SENDERS: &str = "[postman]\nenabled = false\n";
 
@@ -95,12 +95,12 @@ async fn a_postman_killed_again_and_again_leaves_at_most_its_requests_in_flight_
 
 #[tokio::test]
 async fn nodes_are_killed_and_frozen_and_the_postman_goes_on_with_the_others() {
-    const CUSTOMERS: u64 = 16_000;
+    const CUSTOMERS: u64 = 32_000;
     let gateway = Gateway::with(&["--latency-ms", "40"]);
     let mut cluster = cluster().await;
     let _postman = Postman::start(&cluster, &gateway, "postman-1");
     mail(&cluster, CUSTOMERS).await;
-    gateway.requests(CUSTOMERS / 16).await;
+    gateway.requests(CUSTOMERS / 32).await;
     // Each in turn, whichever it is that the postman asks; the leader first.
     let leader = cluster.leader().await;
     for n in [leader, (leader + 1) % 3, (leader + 2) % 3] {
@@ -158,10 +158,8 @@ async fn the_rate_limit_holds_for_all_postmen_together() {
     cluster.ready(Duration::from_secs(30)).await;
     let _postmen = ["a", "b", "c"].map(|name| Postman::start(&cluster, &gateway, name));
     mail(&cluster, CUSTOMERS).await;
-    gateway.requests(1).await;
-    let began = Instant::now();
     gateway.requests(CUSTOMERS).await;
-    let took = began.elapsed();
+    let took = Duration::from_millis(gateway.count("span_ms").await);
     println!("{CUSTOMERS} messages in {took:?}");
     assert!(took >= Duration::from_millis(1_000 * CUSTOMERS / 200 * 8 / 10), "{took:?}");
     balanced(&cluster, &gateway, CUSTOMERS, 0).await;

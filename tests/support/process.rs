@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use super::eventually;
 const START: Duration = Duration::from_secs(30);
 
 /// How long a command that ends by itself may take.
-const RUN: Duration = Duration::from_secs(30);
+const RUN: Duration = Duration::from_secs(120);
 
 /// The binary, with nothing of this process's environment that could change what it does.
 pub fn notty() -> Command {
@@ -27,6 +28,8 @@ pub fn notty() -> Command {
 pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    /// They read its streams into the lines, to the end.
+    readers: Vec<JoinHandle<()>>,
 }
 
 /// How a process ended.
@@ -80,9 +83,11 @@ impl Process {
         let mut child = child.expect("notty starts");
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (found, address) = mpsc::channel();
-        listen(child.stdout.take().expect("piped"), lines.clone(), found.clone());
-        listen(child.stderr.take().expect("piped"), lines.clone(), found);
-        (Self { child, lines }, address)
+        let readers = vec![
+            listen(child.stdout.take().expect("piped"), lines.clone(), found.clone()),
+            listen(child.stderr.take().expect("piped"), lines.clone(), found),
+        ];
+        (Self { child, lines, readers }, address)
     }
 
     /// Starts a command that need not say anything.
@@ -91,9 +96,11 @@ impl Process {
         let mut child = child.expect("notty starts");
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (found, _) = mpsc::channel();
-        listen(child.stdout.take().expect("piped"), lines.clone(), found.clone());
-        listen(child.stderr.take().expect("piped"), lines.clone(), found);
-        Self { child, lines }
+        let readers = vec![
+            listen(child.stdout.take().expect("piped"), lines.clone(), found.clone()),
+            listen(child.stderr.take().expect("piped"), lines.clone(), found),
+        ];
+        Self { child, lines, readers }
     }
 
     /// All lines so far.
@@ -124,12 +131,17 @@ impl Process {
         self.child.wait().expect("it ends");
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until all that it said is among the lines.
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {
-        eventually("the process ends", within, async || {
+        let status = eventually("the process ends", within, async || {
             self.child.try_wait().expect("it is a child")
         })
-        .await
+        .await;
+        eventually("its streams end", START, async || {
+            self.readers.iter().all(JoinHandle::is_finished).then_some(())
+        })
+        .await;
+        status
     }
 }
 
@@ -158,7 +170,7 @@ fn listen(
     stream: impl Read + Send + 'static,
     lines: Arc<Mutex<Vec<String>>>,
     found: mpsc::Sender<String>,
-) {
+) -> JoinHandle<()> {
     let read = move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             if let Some(rest) = line.split("http://").nth(1) {
@@ -169,5 +181,5 @@ fn listen(
             lines.lock().expect("no reader panics").push(line);
         }
     };
-    std::thread::spawn(read);
+    std::thread::spawn(read)
 }
