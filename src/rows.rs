@@ -59,18 +59,17 @@ pub trait Rows: Send {
     fn end(&mut self, rows: &mut Vec<Result<Row, RowError>>);
 }
 
-/// Rows of CSV (RFC 4180, by `csv-core`): the first one names the columns.
+/// Rows of CSV (RFC 4180, by `csv-core`): the first one names the columns. A row is a line: no cell
+/// of ours may hold a line end, and a quote that was forgotten must not swallow the rows below it.
 pub struct CsvRows {
     known: Vec<&'static str>,
     reader: csv_core::Reader,
     columns: Option<Vec<String>>,
     output: Vec<u8>,
-    written: usize,
     ends: Vec<usize>,
     ended: usize,
     line: u64,
-    row_line: Option<u64>,
-    too_long: bool,
+    rest: Vec<u8>,
     failed: bool,
     at_start: Vec<u8>,
     started: bool,
@@ -84,70 +83,53 @@ impl CsvRows {
             reader: csv_core::Reader::new(),
             columns: None,
             output: vec![0; ROW_BYTES],
-            written: 0,
             ends: vec![0; 64],
             ended: 0,
             line: 1,
-            row_line: None,
-            too_long: false,
+            rest: Vec::new(),
             failed: false,
             at_start: Vec::new(),
             started: false,
         }
     }
 
-    /// Reads records until the piece is used up; an empty piece ends the stream.
+    /// Takes in the lines that a piece completes, and keeps the beginning of the next.
     fn read(&mut self, mut bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
-        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
-        let at_end = bytes.is_empty();
-        while !self.failed {
-            if self.row_line.is_none() && !at_end {
-                // Line ends before a record belong to none.
-                let skip = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-                self.count_lines(&bytes[..skip]);
-                self.reader.read_record(&bytes[..skip], &mut [0; 8], &mut [0; 8]);
-                bytes = &bytes[skip..];
-                if bytes.is_empty() {
-                    return;
-                }
-                self.row_line = Some(self.line);
+        while let Some(at) = bytes.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+            if self.rest.is_empty() {
+                self.take_line(&bytes[..at], rows);
+            } else {
+                self.keep(&bytes[..at]);
+                self.take_rest(rows);
             }
-            let output = &mut self.output[self.written..];
-            let ends = &mut self.ends[self.ended..];
-            let (result, read, written, ended) = self.reader.read_record(bytes, output, ends);
-            self.count_lines(&bytes[..read]);
-            bytes = &bytes[read..];
-            self.written += written;
-            self.ended += ended;
-            match result {
-                InputEmpty if at_end => {}
-                InputEmpty | End => return,
-                OutputFull | OutputEndsFull => {
-                    self.too_long = true;
-                    (self.written, self.ended) = (0, 0);
-                }
-                Record => self.record(rows),
-            }
+            self.line += u64::from(bytes[at] == b'\n');
+            bytes = &bytes[at + 1..];
         }
+        self.keep(bytes);
     }
 
-    fn count_lines(&mut self, bytes: &[u8]) {
-        self.line += bytes.iter().filter(|b| **b == b'\n').count() as u64;
+    /// Of a line that is too long, no more than shows that it is.
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = ROW_BYTES + 1 - self.rest.len();
+        self.rest.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    fn record(&mut self, rows: &mut Vec<Result<Row, RowError>>) {
-        let line = self.row_line.take().unwrap_or(self.line);
-        let too_long = std::mem::take(&mut self.too_long);
-        // The reader counts the ends of a record that is too long from a start that is gone.
-        let row = match too_long {
-            true => Err(RowError::Row {
-                line,
-                code: "row_too_long",
-                detail: format!("a row has at most {ROW_BYTES} bytes and 64 cells"),
-            }),
-            false => self.cells(line).and_then(|cells| self.row(line, cells)),
-        };
-        (self.written, self.ended) = (0, 0);
+    fn take_rest(&mut self, rows: &mut Vec<Result<Row, RowError>>) {
+        let mut rest = std::mem::take(&mut self.rest);
+        self.take_line(&rest, rows);
+        rest.clear();
+        self.rest = rest;
+    }
+
+    fn take_line(&mut self, bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
+        if self.failed || bytes.is_empty() {
+            return;
+        }
+        let line = self.line;
+        let row = self.record(line, bytes).and_then(|()| {
+            let cells = self.cells(line)?;
+            self.row(line, cells)
+        });
         match row {
             Ok(None) => {}
             Ok(Some(row)) => rows.push(Ok(row)),
@@ -158,6 +140,35 @@ impl CsvRows {
             }
             Err(error) => rows.push(Err(error)),
         }
+    }
+
+    /// Takes a line apart into cells.
+    fn record(&mut self, line: u64, bytes: &[u8]) -> Result<(), RowError> {
+        use csv_core::ReadRecordResult::{OutputEndsFull, OutputFull};
+        let wrong = |code, detail| Err(RowError::Row { line, code, detail });
+        let too_long = || format!("a row has at most {ROW_BYTES} bytes and 64 cells");
+        if bytes.len() > ROW_BYTES {
+            return wrong("row_too_long", too_long());
+        }
+        if bytes.iter().filter(|b| **b == b'"').count() % 2 == 1 {
+            let detail = "a quote is opened and not closed on this line; a cell holds no line end, \
+                          and a quote in it is written twice, with the whole cell in quotes";
+            return wrong("unclosed_quote", detail.to_owned());
+        }
+        self.reader.reset();
+        let (output, ends) = (&mut self.output, &mut self.ends);
+        let (result, _, written, ended) = self.reader.read_record(bytes, output, ends);
+        if matches!(result, OutputFull | OutputEndsFull) {
+            return wrong("row_too_long", too_long());
+        }
+        // Nothing more to read ends the record.
+        let (output, ends) = (&mut self.output[written..], &mut self.ends[ended..]);
+        let (result, _, _, last) = self.reader.read_record(&[], output, ends);
+        if matches!(result, OutputFull | OutputEndsFull) {
+            return wrong("row_too_long", too_long());
+        }
+        self.ended = ended + last;
+        Ok(())
     }
 
     /// The cells of the record that was just read.
@@ -250,7 +261,7 @@ impl Rows for CsvRows {
         {
             self.read(&first, rows);
         }
-        self.read(&[], rows);
+        self.take_rest(rows);
         if self.columns.is_none() && !self.failed {
             let detail = "the file is empty; its first row names the columns".to_owned();
             rows.push(Err(RowError::Fatal { line: 1, code: "invalid_header", detail }));
@@ -281,7 +292,10 @@ impl NdjsonRows {
         rows.push(match serde_json::from_slice(line) {
             Ok(Value::Object(values)) => Ok(Row { line: number, values }),
             Ok(_) => wrong("invalid_json", "an object is needed".to_owned()),
-            Err(error) => wrong("invalid_json", error.to_string()),
+            // The line is said already.
+            Err(error) => {
+                wrong("invalid_json", error.to_string().replace(" at line 1 column", " at column"))
+            }
         });
     }
 }
@@ -351,13 +365,31 @@ mod tests {
 
     #[test]
     fn quotes_line_ends_and_blank_lines_are_read_as_they_should_be() {
-        let text = "id,phone,name\r\na,1,\"x, \"\"y\"\"\nz\"\r\n\r\nb,2,\r\nc,3";
+        let text = "id,phone,name\r\na,1,\"x, \"\"y\"\"\"\r\n\r\nb,2,\r\nc,3";
         let wanted = [
-            r#"2 {"id":"a","name":"x, \"y\"\nz","phone":"1"}"#,
-            r#"5 {"id":"b","phone":"2"}"#,
-            "6 wrong_cell_count",
+            r#"2 {"id":"a","name":"x, \"y\"","phone":"1"}"#,
+            r#"4 {"id":"b","phone":"2"}"#,
+            "5 wrong_cell_count",
         ];
         assert_eq!(csv(text), wanted);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_costs_its_own_row_only() {
+        let right = r#"4 {"id":"c","name":"x \"y\"","phone":"3"}"#;
+        let text = "id,phone,name\na,1,\"x\nb,2,x 5\" y\nc,3,x \"y\"\n";
+        assert_eq!(csv(text), ["2 unclosed_quote", "3 unclosed_quote", right]);
+        // A cell over two lines: neither half is taken for a customer.
+        let text = "name,phone\n\"a\nb\",1\n,2\n";
+        assert_eq!(csv(text), ["2 unclosed_quote", "3 unclosed_quote", r#"4 {"phone":"2"}"#]);
+        // The last line, and no line end.
+        assert_eq!(csv("id,phone\n\"a,1"), ["2 unclosed_quote"]);
+    }
+
+    #[test]
+    fn a_row_of_too_many_cells_is_left_out_alone() {
+        let text = format!("id,phone\n{}\nb,2\n", ",".repeat(99));
+        assert_eq!(csv(&text), ["2 row_too_long", r#"3 {"id":"b","phone":"2"}"#]);
     }
 
     #[test]

@@ -86,10 +86,25 @@ async fn quotes_line_breaks_byte_order_marks_and_crlf_are_read_as_csv_has_them()
         e,,+79160000005";
     let answer = import(&node, CSV, csv).await;
     assert_eq!(answer["created"], 3);
-    assert_eq!(errors(&answer), [(4, "control_character".into()), (7, "invalid_phone".into())]);
+    // No cell holds a line end: both lines of such a row are wrong, and only they.
+    let wrong = [4, 5, 7, 8].map(|line| (line, "unclosed_quote".into()));
+    assert_eq!(errors(&answer), wrong);
     let ids = walk(&node.client, "/customers", &[], 10, "id").await;
     assert_eq!(ids, ["a", "c", "e"]);
     assert_eq!(node.client.get("/customers/a").await.expect(200)["name"], "Анна, \"Аня\"");
+}
+
+#[tokio::test]
+async fn a_forgotten_quote_costs_its_own_row_and_none_below_it() {
+    let node = Setup::new().start().await;
+    let mut csv = "id,name,phone\n".to_owned();
+    for n in 0..3_000 {
+        let quote = if n == 9 { "\"" } else { "" };
+        csv.push_str(&format!("c-{n},{quote}x,+79160000001\n"));
+    }
+    let answer = import(&node, CSV, csv).await;
+    assert_eq!(answer["created"], 2_999);
+    assert_eq!(errors(&answer), [(11, "unclosed_quote".into())]);
 }
 
 #[tokio::test]
