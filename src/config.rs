@@ -407,6 +407,7 @@ impl Config {
         within("node.compact_log_mb", self.node.compact_log_mb, 1..=65_536)?;
         self.check_api()?;
         self.cluster.as_ref().map_or(Ok(()), Self::check_cluster)?;
+        self.check_ports()?;
         if !(0.0..=36_500.0).contains(&self.retention.finished_days) {
             let what = format!("{} is not between 0 and 36500", self.retention.finished_days);
             return fault("retention.finished_days", what);
@@ -527,6 +528,21 @@ impl Config {
                 cluster.nodes.len()
             );
             return fault("expect", what);
+        }
+        Ok(())
+    }
+
+    /// Peers and clients never share a port.
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        let Some(peers) = self.cluster.as_ref().and_then(|cluster| cluster.listen.parse().ok())
+        else {
+            return Ok(());
+        };
+        let (api, peers): (SocketAddr, SocketAddr) = (self.api_address()?, peers);
+        let anywhere = api.ip().is_unspecified() || peers.ip().is_unspecified();
+        if peers.port() != 0 && peers.port() == api.port() && (anywhere || peers.ip() == api.ip()) {
+            let what = format!("{peers} is taken by api.listen, {api}; peers need their own port");
+            return Err(ConfigError(format!("cluster.listen: {what}")));
         }
         Ok(())
     }
@@ -693,6 +709,24 @@ mod tests {
         ] {
             let error = load(text, &[]).expect_err(text);
             assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn peers_and_clients_have_their_own_ports() {
+        let node = "secret = \"sixteen letters.\"\nexpect = 1\nname = \"a\"\n";
+        let list = "[[cluster.nodes]]\nname = \"a\"\npeer = \"h:1\"\napi = \"http://h\"\n";
+        for (listen, fits) in
+            [("127.0.0.1:8080", false), ("0.0.0.0:8080", false), ("127.0.0.2:8080", true)]
+        {
+            let text = format!("[cluster]\nlisten = \"{listen}\"\n{node}{list}");
+            let text = format!("[api]\nlisten = \"127.0.0.1:8080\"\n{text}");
+            match load(&text, &[]) {
+                Ok(_) => assert!(fits, "{listen}"),
+                Err(error) => {
+                    assert!(!fits && error.starts_with("cluster.listen: "), "{error}");
+                }
+            }
         }
     }
 

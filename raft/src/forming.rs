@@ -129,10 +129,10 @@ async fn look_round(
         match standing.cluster {
             Some(cluster) if cluster != identity.cluster => {
                 return Err(format!(
-                    "`{}` belongs to a cluster already, and this data directory is empty: this node \
-                     cannot take part under a name that had another disk; put its data back, or \
-                     have it taken in: `notty cluster remove {me}` if that was a member, then `notty \
-                     cluster add {me}`",
+                    "`{}` belongs to a cluster already, and this data directory is empty; waiting to \
+                     be taken in by `notty cluster add {me} …`, said to any of its nodes. If {me} was \
+                     a member, put its data back, or first `notty cluster remove {me}`: nobody takes \
+                     part under a name that had another disk",
                     peer.name,
                     me = expected.me.name
                 ));

@@ -71,7 +71,7 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refusal(response).await)
+        Err(refusal(response).await.into())
     }
 
     /// A JSON answer to a GET.
@@ -141,16 +141,32 @@ async fn json(response: Response) -> anyhow::Result<Value> {
     response.json().await.context("the answer is not the JSON that notty gives")
 }
 
-async fn refusal(response: Response) -> anyhow::Error {
+/// That the API refused, and what it said.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub(super) struct Refusal {
+    status: StatusCode,
+    said: String,
+}
+
+impl Refusal {
+    /// Whether asking again can help: the node or its cluster cannot answer at the moment.
+    pub(super) fn may_pass(&self) -> bool {
+        self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+}
+
+async fn refusal(response: Response) -> Refusal {
     let status = response.status();
-    match response.json::<Problem>().await {
+    let said = match response.json::<Problem>().await {
         Ok(problem) if problem.errors.len() > 1 => {
             let faults = problem.errors.iter().map(|f| format!("{}: {}", f.field, f.detail));
-            anyhow!("{}: {}", problem.code, faults.collect::<Vec<_>>().join("; "))
+            format!("{}: {}", problem.code, faults.collect::<Vec<_>>().join("; "))
         }
-        Ok(problem) => anyhow!("{}: {}", problem.code, problem.detail),
-        Err(_) => anyhow!("the API answered {status}, which is no answer of notty"),
-    }
+        Ok(problem) => format!("{}: {}", problem.code, problem.detail),
+        Err(_) => format!("the API answered {status}, which is no answer of notty; see --api"),
+    };
+    Refusal { status, said }
 }
 
 /// What really happened, below what the layers say.

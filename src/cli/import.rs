@@ -25,7 +25,7 @@ const PIECE: usize = 256 * 1024;
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FileFormat {
-    /// A header row and one customer a row
+    /// A header row, then one row each
     Csv,
     /// One JSON object a line
     Ndjson,

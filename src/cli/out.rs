@@ -15,7 +15,17 @@ pub(super) fn note(text: &str) {
 
 /// An error with its causes, as one line on stderr.
 pub(super) fn error(error: &anyhow::Error) {
-    let text = format!("{error:#}");
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| cause.to_string()) {
+        // Some errors name their cause themselves.
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     note(&format!("notty: {text}"));
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     ApiArgs,
-    client::{Client, count},
+    client::{Client, Refusal, count},
     out, runtime,
 };
 
@@ -65,6 +65,7 @@ struct Look {
     status: String,
     caught_up: bool,
     start: String,
+    has_window: bool,
     stats: Value,
 }
 
@@ -75,7 +76,8 @@ impl Look {
         let text = |field: &str| mailing.get(field).and_then(Value::as_str).unwrap_or_default();
         let caught_up = mailing.get("caught_up").and_then(Value::as_bool).unwrap_or(false);
         let (status, start) = (text("status").to_owned(), text("start").to_owned());
-        Ok(Self { status, caught_up, start, stats })
+        let has_window = mailing.get("send_window").is_some_and(|window| !window.is_null());
+        Ok(Self { status, caught_up, start, has_window, stats })
     }
 
     /// Why nothing more is to be waited for, if so.
@@ -93,8 +95,17 @@ impl Look {
         let counts = counts(&self.stats);
         match self.status.as_str() {
             "scheduled" => format!("starts at {}", self.start),
-            "paused" => format!("paused: {counts}"),
-            "active" if rate < 1.0 => format!("active, nothing is sent at the moment: {counts}"),
+            "paused" => format!("paused until it is resumed: {counts}"),
+            "active" if rate < 1.0 && self.has_window => {
+                format!(
+                    "active, nothing is sent at the moment (its send window may be shut): {counts}"
+                )
+            }
+            "active" if rate < 1.0 => {
+                format!(
+                    "active, nothing is sent at the moment (the log of the node tells why): {counts}"
+                )
+            }
             status => {
                 let seconds = (left as f64 / rate).ceil();
                 let left = if seconds.is_finite() {
@@ -145,8 +156,18 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
                     return Ok(look.stats);
                 }
             }
-            Err(error) if seen_at.elapsed() > AWAY => return Err(error),
-            Err(_) => bar.set_message("the node is away; waiting for it"),
+            Err(error) => {
+                let may_pass = error.downcast_ref().is_none_or(Refusal::may_pass);
+                if !may_pass || seen_at.elapsed() > AWAY {
+                    return Err(error);
+                }
+                let told = "the node does not answer; waiting for it";
+                if !terminal && line_at.elapsed() >= LINE {
+                    out::note(told);
+                    line_at = Instant::now();
+                }
+                bar.set_message(told);
+            }
         }
         tokio::time::sleep(LOOK).await;
     }

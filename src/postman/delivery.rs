@@ -179,6 +179,8 @@ pub(super) struct Floor {
     stopping: AtomicBool,
     /// When it was last told that the gateway refuses messages.
     complained_at: AtomicU64,
+    /// The last trouble with the gateway was that it could not be connected to.
+    pub(super) unreachable: AtomicBool,
     fatal: notty_raft::Fatal,
 }
 
@@ -207,6 +209,7 @@ impl Floor {
             in_flight: CachePadded::default(),
             stopping: AtomicBool::new(false),
             complained_at: AtomicU64::new(0),
+            unreachable: AtomicBool::new(false),
             fatal,
         })
     }
@@ -402,6 +405,9 @@ async fn deliver(
         (Answer::NotSent, floor.clock.boot())
     };
     let trouble = matches!(answer, Answer::Unsure | Answer::NotSent);
+    if trouble {
+        floor.unreachable.store(answer == Answer::NotSent, Ordering::Relaxed);
+    }
     if floor.breaker.lock().note(pass, trouble, began, ended) {
         floor.news.notify_one();
     }

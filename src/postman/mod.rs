@@ -592,8 +592,13 @@ impl Postman {
         if metrics.breaker.set(stand) != stand && stand != 2 {
             match stand {
                 0 => tracing::info!("the gateway answers again: sending goes on"),
+                _ if self.floor.unreachable.load(Ordering::Relaxed) => tracing::warn!(
+                    "the gateway cannot be connected to: sending waits, one message at a time \
+                     probes; look at gateway.url, and whether it runs"
+                ),
                 _ => tracing::warn!(
-                    "the gateway is in trouble: sending waits, one message at a time probes"
+                    "the gateway takes requests and gives no answer in time, or none that is \
+                     clear: sending waits, one message at a time probes"
                 ),
             }
         }

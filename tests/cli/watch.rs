@@ -1,9 +1,11 @@
 //! `notty watch`: follows a mailing until it is caught up or ends.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::{at, printed};
-use crate::support::{Gateway, Setup, minutes_from_now};
+use crate::support::{Gateway, Process, Setup, eventually, minutes_from_now, notty};
 
 #[tokio::test]
 async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
@@ -35,4 +37,25 @@ async fn watch_says_that_a_mailing_is_not_there() {
         let ended = at(&node, &["watch", id]);
         assert!(ended.one_line(1).contains("not_found"), "{id}: {ended:?}");
     }
+}
+
+#[tokio::test]
+async fn watch_ends_at_once_when_its_mailing_is_deleted() {
+    let node = Setup::new().start().await;
+    node.mail("gone", json!({ "start": minutes_from_now(30) })).await;
+    let mut watching = notty();
+    watching.args(["watch", "gone", "--api", node.client.base()]);
+    let mut watching = Process::start_silently(&mut watching);
+    eventually("it says when the mailing starts", Duration::from_secs(20), async || {
+        watching.lines().iter().any(|line| line.contains("starts at")).then_some(())
+    })
+    .await;
+    node.client.delete("/mailings/gone").await.expect(204);
+    let deleted = Instant::now();
+    let status = watching.ended(Duration::from_secs(60)).await;
+    // A node that is away is waited for half a minute.
+    assert!(deleted.elapsed() < Duration::from_secs(20), "{:?}", deleted.elapsed());
+    assert_eq!(status.code(), Some(1));
+    let lines = watching.lines();
+    assert!(lines.last().is_some_and(|line| line.contains("not_found")), "{lines:?}");
 }
