@@ -17,6 +17,7 @@ use tokio::{
     io::AsyncReadExt,
     sync::{Semaphore, mpsc},
 };
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answer, Api, ApiError, Problem, error::NOTTY_INDEX, input::Params};
@@ -31,6 +32,12 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Copies made or sent at once: each takes as much of the disk as the state.
 static COPIES: Semaphore = Semaphore::const_new(2);
 
+/// A backup, for `notty restore`.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "read by the OpenAPI document alone")]
+struct BackupFile(Vec<u8>);
+
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(backup))
 }
@@ -41,10 +48,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// to is for `notty restore`; `notty backup` asks for it and checks it. Any node may be asked.
 #[utoipa::path(get, path = "/backup", tag = "node",
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, body = inline(BackupFile), content_type = "application/octet-stream"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, description = "Only the role `admin` may: `forbidden`", content_type = "application/problem+json"),
-        (status = 503, body = Problem, description = "`busy`: others are being made; `backup_failed`: there is no room for the copy", content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn backup(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;

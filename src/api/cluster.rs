@@ -147,13 +147,9 @@ async fn cluster(State(api): State<Api>, params: Params) -> Answer {
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json",
-            description = "`node_exists`: with another disk or address, or under a name that a member had; \
-                `node_unreachable`; `node_not_empty`; `refused`"),
-        (status = 503, body = Problem, content_type = "application/problem+json",
-            description = "`no_leader`, `change_under_way`"),
-        (status = 504, body = Problem, content_type = "application/problem+json",
-            description = "`outcome_unknown`: ask again"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn add(
     State(api): State<Api>,
@@ -204,13 +200,9 @@ async fn add(
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json",
-            description = "`last_voter`; `no_majority`: too few of those left can be reached; \
-                `not_transferred`"),
-        (status = 503, body = Problem, content_type = "application/problem+json",
-            description = "`no_leader`, `change_under_way`"),
-        (status = 504, body = Problem, content_type = "application/problem+json",
-            description = "`outcome_unknown`: ask again"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> Answer {
     params.finish()?;
@@ -230,12 +222,9 @@ async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) ->
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json",
-            description = "`not_transferred`: nobody to hand over to, or it was not elected"),
-        (status = 503, body = Problem, content_type = "application/problem+json",
-            description = "`no_leader`"),
-        (status = 504, body = Problem, content_type = "application/problem+json",
-            description = "`outcome_unknown`: ask again"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn transfer_leader(
     State(api): State<Api>,

@@ -1,16 +1,18 @@
-//! What the OpenAPI document says of all routes alike: the answers that every one of them can give,
-//! the position that every request may ask for, and the routes of the first Notty.
+//! What the OpenAPI document says of all routes alike: the errors that each of them can give, the
+//! position that every request may ask for, the words that a field can hold, and the routes of the
+//! first Notty.
 //!
 //! Each route declares what is its own; this file adds the rest, so that no route can forget it.
 
-use std::collections::btree_map::Entry;
-
 use axum::http::StatusCode;
+use serde_json::json;
 use utoipa::openapi::{
-    Content, Deprecated, Header, OpenApi, PathItem, Ref, RefOr, Response,
+    Components, Deprecated, Header, OpenApi, PathItem, RefOr,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},
-    schema::{ObjectBuilder, Type},
+    schema::{ObjectBuilder, Schema, Type},
 };
+
+use super::problems::{self, Route};
 
 /// The routes of the first Notty, and what they are today.
 const ALIASES: [(&str, &str); 12] = [
@@ -31,6 +33,25 @@ const ALIASES: [(&str, &str); 12] = [
 /// What the document has the aliases under.
 pub(super) const FIRST_NOTTY: &str = "first Notty";
 
+/// The statuses of a mailing.
+const MAILING_STATUSES: &[&str] = &["scheduled", "active", "paused", "finished", "cancelled"];
+/// The statuses of a message.
+const MESSAGE_STATUSES: &[&str] =
+    &["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
+
+/// Fields that hold one of a few words, by their schemas.
+const WORDS: [(&str, &str, &[&str]); 5] = [
+    ("MailingBody", "status", MAILING_STATUSES),
+    ("MessageBody", "status", MESSAGE_STATUSES),
+    ("NodeBody", "role", &["leader", "voter", "learner"]),
+    ("PreviewBody", "rate_from", &["rate_limit", "measured", "assumed"]),
+    ("SmsBody", "encoding", &["GSM-7", "UCS-2"]),
+];
+
+/// Parameters that take one of a few words, by their routes.
+const PARAMETER_WORDS: [(&str, &str, &[&str]); 2] =
+    [("get /mailings", "status", MAILING_STATUSES), ("get /messages", "status", MESSAGE_STATUSES)];
+
 /// Completes a document that has what the routes say themselves.
 pub(super) fn complete(document: &mut OpenApi) {
     let paths = &mut document.paths.paths;
@@ -44,8 +65,52 @@ pub(super) fn complete(document: &mut OpenApi) {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
             operation.parameters.get_or_insert_default().extend(positions());
-            add_answers(operation, method, path);
+            let name = todays_name(method, path);
+            add_parameter_words(operation, &name);
+            problems::describe(operation, &Route { method, name: &name });
+            add_position(operation);
         }
+    }
+    let components = document.components.get_or_insert_default();
+    problems::add_of_no_route(components);
+    complete_fields(components);
+}
+
+/// Adds what the fields' own attributes cannot say.
+fn complete_fields(components: &mut Components) {
+    for (schema, field, words) in WORDS {
+        if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(schema)
+            && let Some(field) = schema.properties.get_mut(field)
+        {
+            set_words(field, words);
+        }
+    }
+    for schema in components.schemas.values_mut() {
+        if let RefOr::T(Schema::Object(schema)) = schema
+            && let Some(RefOr::T(Schema::OneOf(window))) = schema.properties.get_mut("send_window")
+        {
+            window.example = Some(json!({ "from": "09:00", "to": "21:00" }));
+        }
+    }
+}
+
+fn add_parameter_words(operation: &mut Operation, name: &str) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(Parameter { name: parameter, schema: Some(schema), .. }) = parameter else {
+            continue;
+        };
+        let mut all = PARAMETER_WORDS.iter();
+        if let Some((.., words)) =
+            all.find(|(route, of, _)| *route == name && *of == parameter.as_str())
+        {
+            set_words(schema, words);
+        }
+    }
+}
+
+fn set_words(schema: &mut RefOr<Schema>, words: &[&str]) {
+    if let RefOr::T(Schema::Object(object)) = schema {
+        object.enum_values = Some(words.iter().map(|word| (*word).into()).collect());
     }
 }
 
@@ -87,21 +152,23 @@ fn positions() -> [RefOr<Parameter>; 2] {
         .name("consistency")
         .parameter_in(ParameterIn::Query)
         .description(Some("`linearizable`: ask the leader first"))
-        .schema(Some(ObjectBuilder::new().schema_type(text).examples(["linearizable"])));
+        .schema(Some(ObjectBuilder::new().schema_type(text).enum_values(Some(["linearizable"]))))
+        .example(Some("linearizable".into()));
     [RefOr::T(index.build()), RefOr::T(consistency.build())]
 }
 
-fn add_answers(operation: &mut Operation, method: &str, path: &str) {
-    let answers = &mut operation.responses.responses;
-    for (status, description) in common_answers(method, path) {
-        if let Entry::Vacant(vacant) = answers.entry(status.to_owned()) {
-            let mut response = Response::new(description);
-            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-            response.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
-            vacant.insert(RefOr::T(response));
-        }
+/// An operation's name as it is today: an alias that is asked by POST may be a PUT.
+fn todays_name(method: &str, path: &str) -> String {
+    match ALIASES.iter().find(|(alias, _)| *alias == path) {
+        Some((_, route)) if method == "post" && route.ends_with('}') => format!("put {route}"),
+        Some((_, route)) => format!("{method} {route}"),
+        None => format!("{method} {path}"),
     }
-    for (status, response) in answers {
+}
+
+/// Says of every answer which position it reflects.
+fn add_position(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if response.description.is_empty() {
             let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
@@ -115,25 +182,31 @@ fn add_answers(operation: &mut Operation, method: &str, path: &str) {
     }
 }
 
-/// The answers that a route can give because of its method; what it says itself goes first.
-fn common_answers(method: &str, path: &str) -> Vec<(&'static str, &'static str)> {
-    let mut answers = vec![
-        ("400", "A parameter or `Notty-Min-Index` makes no sense"),
-        ("500", "`storage_fault`"),
-        ("503", "`index_not_reached`, `no_leader`"),
-    ];
-    if !matches!(path, "/healthz" | "/readyz") {
-        answers.push(("403", "`forbidden_origin`: without tokens, from elsewhere; `forbidden`"));
-    }
-    if matches!(method, "post" | "put") {
-        answers.push(("408", "`body_timeout`"));
-        answers.push(("415", "`unsupported_media_type`"));
-        if path != "/customers/import" {
-            answers.push(("413", "`body_too_large`"));
+#[cfg(test)]
+mod tests {
+    use notty_storage::model::{MailingStatus, Status};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn words_are_in_the_document_and_are_all_there_are() {
+        let document = serde_json::to_value(crate::api::openapi()).expect("JSON");
+        for (schema, field, words) in WORDS {
+            let said = &document["components"]["schemas"][schema]["properties"][field]["enum"];
+            assert_eq!(*said, json!(words), "{schema}.{field}");
         }
+        for (route, name, words) in PARAMETER_WORDS {
+            let path = route.trim_start_matches("get ");
+            let all = document["paths"][path]["get"]["parameters"].as_array().expect("a list");
+            let is = |parameter: &&Value| parameter["name"] == name && parameter["in"] == "query";
+            let said = all.iter().find(is).map(|parameter| &parameter["schema"]["enum"]);
+            assert_eq!(said, Some(&json!(words)), "{route} {name}");
+        }
+        assert!(MAILING_STATUSES.iter().all(|word| MailingStatus::from_name(word).is_some()));
+        let all: Vec<_> =
+            notty_storage::model::STATUSES.iter().map(|status| status.name()).collect();
+        assert_eq!(MESSAGE_STATUSES, all);
+        assert!(MESSAGE_STATUSES.iter().all(|word| Status::from_name(word).is_some()));
     }
-    if method == "post" && !matches!(path, "/customers/import" | "/mailings/preview") {
-        answers.push(("422", "`idempotency_key_reused`"));
-    }
-    answers
 }

@@ -229,15 +229,15 @@ pub(super) fn aliases() -> Router<Api> {
     request_body = CustomerInput,
     responses(
         (status = 201, body = CustomerBody),
-        (status = 400, body = Problem, description = "Faults in fields, all at once", content_type = "application/problem+json"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`customer_exists`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, description = "`idempotency_key_reused`", content_type = "application/problem+json"),
-        (status = 503, body = Problem, description = "`no_leader`, `overloaded`, `too_many_keys`, `customer_busy`", content_type = "application/problem+json"),
-        (status = 504, body = Problem, description = "`outcome_unknown`", content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn create(
     State(api): State<Api>,
@@ -260,11 +260,17 @@ async fn create(
 /// Filters are SQL `ILIKE` patterns. A page may hold fewer than asked for and still have a next.
 #[utoipa::path(get, path = "/customers", tag = "customers",
     params(
-        ("tag" = Option<String>, Query, example = "clients.moscow.%"),
-        ("operator" = Option<String>, Query, example = "мтс"),
-        ("phone" = Option<String>, Query, example = "+7916%"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("tag" = Option<String>, Query, description = "Only with such tags: an SQL `ILIKE` pattern",
+            example = "clients.moscow.%"),
+        ("operator" = Option<String>, Query,
+            description = "Only of such operators: an SQL `ILIKE` pattern", example = "мтс"),
+        ("phone" = Option<String>, Query,
+            description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`",
+            example = "+7916%"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
+            description = "How many items the page has at most; absent: 100"),
+        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
+            example = "100"),
     ),
     responses(
         (status = 200, body = CustomerPage),
@@ -313,7 +319,7 @@ fn gather(
 
 /// Read a customer
 #[utoipa::path(get, path = "/customers/{id}", tag = "customers",
-    params(("id" = String, Path, example = "customer-0000001")),
+    params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses(
         (status = 200, body = CustomerBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -332,7 +338,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 ///
 /// Takes the whole object; the id comes from the path.
 #[utoipa::path(put, path = "/customers/{id}", tag = "customers",
-    params(("id" = String, Path, example = "customer-0000001")),
+    params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     request_body = CustomerInput,
     responses(
         (status = 200, body = CustomerBody),
@@ -366,7 +372,7 @@ async fn replace(
 ///
 /// Its data is erased, its messages that wait are cancelled, and it gets nothing more.
 #[utoipa::path(delete, path = "/customers/{id}", tag = "customers",
-    params(("id" = String, Path, example = "customer-0000001")),
+    params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses(
         (status = 204, description = "Deleted"),
         (status = 401, body = Problem, content_type = "application/problem+json"),

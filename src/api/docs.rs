@@ -48,7 +48,9 @@ const PAGE: &str = r#"<!doctype html>
             text between its start and its end, at most once.\n\nJSON in and out, UTF-8, times in \
             RFC 3339. Unknown fields and parameters are refused. Errors are RFC 9457 problems with \
             a stable `code`; a request that does not pass validation is told all its faults at \
-            once in `errors`.\n\nEvery answer carries `Notty-Index`, the log position it reflects. \
+            once in `errors`. An unknown route gives 404 `unknown_route`, a method that a route \
+            does not have 405 `method_not_allowed`; an answer of 503 says in `Retry-After` when \
+            to try again.\n\nEvery answer carries `Notty-Index`, the log position it reflects. \
             A request with `Notty-Min-Index: N` waits until the node has applied N, and \
             `?consistency=linearizable` asks the leader first."),
     tags(

@@ -75,7 +75,11 @@ pub(super) struct ImportError {
     /// The line that the row begins on, counted from 1.
     #[schema(example = 17)]
     line: u64,
-    /// The stable name of the first fault.
+    /// The stable name of the first fault. Of the row: `row_too_long`; `wrong_cell_count`,
+    /// `unclosed_quote` and `invalid_utf8` (CSV); `invalid_json` (NDJSON). Of its fields:
+    /// `missing`, `wrong_type`, `unknown_field`, `invalid_id`, `too_long`, `control_character`,
+    /// `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer of this id was just
+    /// deleted, and its messages are still being cancelled.
     #[schema(example = "invalid_phone")]
     code: String,
     /// All faults of the row.
@@ -435,7 +439,7 @@ impl Import {
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
     responses(
         (status = 200, body = ImportBody),
-        (status = 400, body = Problem, description = "The header is wrong, or the upload broke off", content_type = "application/problem+json"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 408, body = Problem, content_type = "application/problem+json"),

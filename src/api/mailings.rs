@@ -37,6 +37,7 @@ const ASSUMED_LATENCY: f64 = 0.05;
 
 /// The hours of a day in which a mailing may send, in the customer's local time.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "from": "09:00", "to": "21:00" }))]
 pub(super) struct WindowBody {
     /// From, inclusive.
     #[schema(example = "09:00")]
@@ -361,13 +362,13 @@ pub(super) fn aliases() -> Router<Api> {
     request_body = MailingInput,
     responses(
         (status = 201, body = MailingBody),
-        (status = 400, body = Problem, description = "Faults in fields, all at once; `explicit_language`, `end_passed`", content_type = "application/problem+json"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`mailing_exists`, `too_many_mailings`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, description = "`idempotency_key_reused`", content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -394,9 +395,12 @@ async fn create(
 /// List mailings
 #[utoipa::path(get, path = "/mailings", tag = "mailings",
     params(
-        ("status" = Option<String>, Query, example = "active"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("status" = Option<String>, Query, description = "Only those with this status",
+            example = "active"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
+            description = "How many items the page has at most; absent: 100"),
+        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
+            example = "100"),
     ),
     responses(
         (status = 200, body = MailingPage),
@@ -421,7 +425,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
 
 /// Read a mailing
 #[utoipa::path(get, path = "/mailings/{id}", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale")),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses(
         (status = 200, body = MailingBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -441,7 +445,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 /// Takes the whole object. Before its start everything may change; after it `desc`, `send_window`
 /// and `end`, while that has not passed.
 #[utoipa::path(put, path = "/mailings/{id}", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale")),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     request_body = MailingInput,
     responses(
         (status = 200, body = MailingBody),
@@ -449,7 +453,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`mailing_started`, `mailing_over`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
@@ -482,7 +486,7 @@ async fn replace(
 ///
 /// It is hidden at once, its messages that wait are cancelled.
 #[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale")),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses(
         (status = 204, description = "Deleted"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -503,14 +507,14 @@ async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> A
 ///
 /// Within a second nothing more is sent; what is on its way ends.
 #[utoipa::path(post, path = "/mailings/{id}/pause", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale"),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
     responses(
         (status = 200, body = MailingBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`mailing_over`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -530,7 +534,7 @@ async fn pause(
 /// One that comes from a backup is resumed only with `accept_duplicates`: messages that the backup
 /// knows stay as they are, the others are sent, under ids that were never used.
 #[utoipa::path(post, path = "/mailings/{id}/resume", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale"),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
     request_body = Option<ResumeInput>,
     responses(
@@ -539,7 +543,7 @@ async fn pause(
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`mailing_over`; `duplicates_not_accepted`: it comes from a backup", content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -561,14 +565,14 @@ async fn resume(
 ///
 /// For good: what waits is cancelled, what is on its way ends.
 #[utoipa::path(post, path = "/mailings/{id}/cancel", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale"),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
     responses(
         (status = 200, body = MailingBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, description = "`mailing_over`", content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]

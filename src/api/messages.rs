@@ -37,7 +37,8 @@ pub(super) struct MessageBody {
     /// What it says.
     #[schema(example = "Скидка 20 % на всё до воскресенья!")]
     text: String,
-    /// What has become of it.
+    /// What has become of it: `created`, `sending`, `done`, `failed`, `invalid`, `expired`,
+    /// `cancelled` or `unconfirmed`.
     #[schema(example = "done")]
     status: String,
     /// Tries, without what was handed back untried.
@@ -93,7 +94,7 @@ pub(super) fn aliases() -> axum::Router<Api> {
 
 /// Read a message
 #[utoipa::path(get, path = "/messages/{id}", tag = "messages",
-    params(("id" = String, Path, example = "4294967296")),
+    params(("id" = String, Path, description = "The message's id", example = "4294967296")),
     responses(
         (status = 200, body = MessageBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -114,17 +115,22 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 /// A page may hold fewer than asked for and still have a next.
 #[utoipa::path(get, path = "/messages", tag = "messages",
     params(
-        ("mailing" = Option<String>, Query, example = "spring-sale"),
-        ("customer" = Option<String>, Query, example = "customer-0000001"),
-        ("status" = Option<String>, Query, example = "unconfirmed"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("mailing" = Option<String>, Query, description = "Only those of the mailing with this id",
+            example = "spring-sale"),
+        ("customer" = Option<String>, Query,
+            description = "Only those to the customer with this id", example = "customer-0000001"),
+        ("status" = Option<String>, Query, description = "Only those with this status",
+            example = "unconfirmed"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
+            description = "How many items the page has at most; absent: 100"),
+        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
+            example = "4294967396"),
     ),
     responses(
         (status = 200, body = MessagePage),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, description = "No such mailing or customer", content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let mailing = params.parse("mailing", MailingId::parse);

@@ -19,6 +19,7 @@ mod mailings;
 mod messages;
 mod node;
 mod origin;
+mod problems;
 mod stats;
 
 use std::{sync::Arc, time::Duration};

@@ -103,10 +103,17 @@ fn parse_day(text: &str) -> Result<i32, Invalid> {
 /// of the messages' creation, both inclusive.
 #[utoipa::path(get, path = "/stats", tag = "stats",
     params(
-        ("tag" = Option<String>, Query, example = "clients.%"),
-        ("operator" = Option<String>, Query, example = "мтс"),
-        ("from" = Option<String>, Query, example = "2026-11-01"),
-        ("to" = Option<String>, Query, example = "2026-11-30"),
+        ("tag" = Option<String>, Query,
+            description = "Only to customers with such tags: an SQL `ILIKE` pattern",
+            example = "clients.%"),
+        ("operator" = Option<String>, Query,
+            description = "Only to customers of such operators: an SQL `ILIKE` pattern",
+            example = "мтс"),
+        ("from" = Option<String>, Query, description = "Only those created on this UTC day or later",
+            example = "2026-11-01"),
+        ("to" = Option<String>, Query,
+            description = "Only those created on this UTC day or earlier; not before `from`",
+            example = "2026-11-30"),
     ),
     responses(
         (status = 200, body = StatsBody),
@@ -165,7 +172,7 @@ async fn customer_counts(api: &Api, id: &str) -> Answer {
 
 /// Stats of a mailing
 #[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats",
-    params(("id" = String, Path, example = "spring-sale")),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses(
         (status = 200, body = StatsBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -178,7 +185,7 @@ async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) 
 
 /// Stats of a customer
 #[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats",
-    params(("id" = String, Path, example = "customer-0000001")),
+    params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses(
         (status = 200, body = StatsBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -191,7 +198,7 @@ async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params)
 
 /// Stats of a mailing
 #[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings",
-    params(("id" = String, Path, example = "spring-sale")),
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses(
         (status = 200, body = StatsBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -204,7 +211,7 @@ async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Pa
 
 /// Stats of a customer
 #[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers",
-    params(("id" = String, Path, example = "customer-0000001")),
+    params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses(
         (status = 200, body = StatsBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
