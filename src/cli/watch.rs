@@ -44,9 +44,10 @@ pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
     })
 }
 
-/// The counts as one line; those that are 0 are left out.
+/// The counts as one line, what is still open last; those that are 0 are left out.
 pub(super) fn counts(stats: &Value) -> String {
-    let shown = STATUSES.iter().map(|status| (status, count(stats, status)));
+    let (open, came) = STATUSES.split_at(2);
+    let shown = came.iter().chain(open).map(|status| (status, count(stats, status)));
     let shown = shown.filter(|(_, n)| *n > 0);
     let shown: Vec<_> = shown.map(|(status, n)| format!("{status} {}", out::number(n))).collect();
     if shown.is_empty() { "no messages yet".to_owned() } else { shown.join(", ") }
@@ -130,7 +131,7 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     };
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal { ProgressBar::new(expected) } else { ProgressBar::hidden() };
-    let style = "{bar:24} {percent:>3} %  {wide_msg}";
+    let style = "{bar:12} {percent:>3} %  {wide_msg}";
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
