@@ -11,6 +11,11 @@ pub(super) mod common;
 
 use std::time::Duration;
 
+use notty_raft::AppliedEntry;
+use notty_storage::{
+    command::{Action, Reply},
+    model::MailingNumber,
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{Facts, Invariant, Judgement};
@@ -43,14 +48,46 @@ impl Invariant for StatsAddUp {
         if !facts.newest {
             return Ok(());
         }
-        if !self.rng.random_ratio(1, EVERY) {
-            return self.past.note(&applied.view.read());
+        let reader = applied.view.read();
+        let look = self.rng.random_ratio(1, EVERY);
+        let gone = reported_and_dropped(applied);
+        if !look || !gone.is_empty() {
+            self.past.note(&reader)?;
         }
-        let looked = common::check(&applied.view.read(), &mut self.past);
+        for (mailing, reported) in gone {
+            self.past.reported_and_dropped(&reader, mailing, reported)?;
+        }
+        if !look {
+            return Ok(());
+        }
+        let looked = common::check(&reader, &mut self.past);
         looked.map(drop).map_err(|what| format!("at {}: {what}", applied.index))
     }
 
     fn conclude(&mut self, end: &Final<'_>, _facts: &Facts) -> Judgement {
         common::check(&end.view.read(), &mut self.past).map(drop)
     }
+}
+
+/// Mailings that an entry took reports of before it dropped them, and how many messages those were.
+/// The state after the entry does not have them any more, that before it not what was reported.
+fn reported_and_dropped(applied: &AppliedEntry<'_>) -> Vec<(MailingNumber, u64)> {
+    let commands = applied.entry.iter().flat_map(|entry| &entry.commands);
+    let (mut reported, mut gone) = (Vec::new(), Vec::new());
+    for (command, outcome) in commands.zip(applied.outcomes) {
+        match (&command.action, outcome) {
+            (Action::Report(report), Ok(_)) => {
+                let runs = report.results.iter().flat_map(|(_, runs)| runs);
+                let messages: u64 = runs.map(|run| u64::from(run.len)).sum();
+                reported.push((report.mailing, messages));
+            }
+            (Action::PurgeMailing { mailing, .. }, Ok(Reply::Swept { more: false, .. })) => {
+                let of_it = reported.iter().filter(|(reported, _)| reported == mailing);
+                let messages: u64 = of_it.map(|(_, messages)| messages).sum();
+                gone.extend((messages > 0).then_some((*mailing, messages)));
+            }
+            _ => {}
+        }
+    }
+    gone
 }
