@@ -162,7 +162,17 @@ fn register(name: &str, nonce: u64) -> Action {
 async fn fill(node: &Node, count: usize) -> Result<u64> {
     let mut last = 0;
     for n in 0..count {
-        last = node.propose(Command::new(register("a", n as u64))).await?.index;
+        // On a busy machine a leader may be given up for a moment: then nothing was written.
+        let began = std::time::Instant::now();
+        last = loop {
+            match node.propose(Command::new(register("a", n as u64))).await {
+                Ok(written) => break written.index,
+                Err(ProposeError::NoLeader) if began.elapsed() < SOON => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
     }
     Ok(last)
 }
