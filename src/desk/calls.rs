@@ -38,8 +38,8 @@ pub(super) enum Call {
     Report(Report),
     /// How what is held stands.
     Look(Vec<Held>),
-    /// What an earlier run left open.
-    LeftOpen(Epoch),
+    /// Which leases of a start may be held, or not have been heard of.
+    Left(Epoch),
 }
 
 /// What a postman's call is answered.

@@ -14,13 +14,14 @@ use notty_storage::{
     limits,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run},
     query,
+    records::Lease,
 };
 use parking_lot::Mutex;
 
 use super::calls::{Answered, Call};
 use crate::{
     post_office::{Ask, Granted, PostOffice},
-    postman::desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel, Terms},
+    postman::desk::{Answer, Desk, DeskError, Held, Left, Look, Parcel, Terms},
     zones::Zones,
 };
 
@@ -114,7 +115,7 @@ impl NodeDesk {
                 true => codec::encode(&self.look(held).await),
                 false => not_for_postmen(),
             },
-            Call::LeftOpen(epoch) => codec::encode(&self.left_open(epoch).await),
+            Call::Left(epoch) => codec::encode(&self.left(epoch).await),
             Call::Grant(_) => not_for_postmen(),
         }
     }
@@ -263,19 +264,13 @@ impl Desk for NodeDesk {
         })
     }
 
-    fn left_open(&self, epoch: Epoch) -> Answer<'_, Vec<LeftOpen>> {
+    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
         Box::pin(async move {
             self.node.linearize().await.map_err(desk_error)?;
-            self.read(|reader| {
-                let open = query::leases::open(reader)?.into_iter();
-                let mine = open.filter(|lease| lease.id.epoch == epoch);
-                let lease = |open: notty_storage::records::OpenLease| {
-                    let lease = query::leases::get(reader, open.id)?;
-                    let runs: Vec<Run> = lease.map_or_else(Vec::new, |lease| lease.runs);
-                    Ok(LeftOpen { lease: open.id, mailing: open.mailing, runs })
-                };
-                mine.map(lease).collect()
-            })
+            let left = self.read(|reader| query::leases::left(reader, epoch))?.into_iter();
+            Ok(left
+                .map(|Lease { id, mailing, runs, .. }| Left { lease: id, mailing, runs })
+                .collect())
         })
     }
 }

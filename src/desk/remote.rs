@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::calls::{Answered, Call};
-use crate::postman::desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel};
+use crate::postman::desk::{Answer, Desk, DeskError, Held, Left, Look, Parcel};
 
 /// How long a look may take: a hanging node must be left before the postman's view is too old.
 const LOOK: Duration = Duration::from_millis(700);
@@ -187,7 +187,7 @@ impl Desk for RemoteDesk {
         Box::pin(self.question(Call::Look(held), LOOK))
     }
 
-    fn left_open(&self, epoch: Epoch) -> Answer<'_, Vec<LeftOpen>> {
-        Box::pin(self.question(Call::LeftOpen(epoch), CALL))
+    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
+        Box::pin(self.question(Call::Left(epoch), CALL))
     }
 }

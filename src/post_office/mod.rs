@@ -319,19 +319,24 @@ impl PostOffice {
         Ok(Some(self.granted(ask.lease, mailing, runs, index)))
     }
 
-    /// A lease that was granted, perhaps by an earlier leader, and whose answer was lost.
+    /// A lease that was granted, perhaps by an earlier leader, and whose answer was lost; refused if it
+    /// has run out since.
     async fn granted_before(&self, id: LeaseId) -> Result<Option<Granted>, ProposeError> {
         self.node.linearize().await?;
         let index = self.node.applied_index();
         let view = self.node.view();
-        let lease = query::leases::get(&view.read(), id).map_err(|error| {
+        let reader = view.read();
+        let failed = |error| {
             tracing::error!(%error, "the post office could not read a lease");
             ProposeError::NoLeader
-        })?;
-        Ok(lease.map(|lease| {
-            let (mailing, runs) = (lease.mailing, lease.runs);
-            self.granted(id, mailing, runs, index)
-        }))
+        };
+        if let Some(lease) = query::leases::get(&reader, id).map_err(failed)? {
+            return Ok(Some(self.granted(id, lease.mailing, lease.runs, index)));
+        }
+        match query::leases::is_closed(&reader, id).map_err(failed)? {
+            true => Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index }),
+            false => Ok(None),
+        }
     }
 
     fn granted(

@@ -6,7 +6,7 @@ use notty_raft::{NodeOptions, Peer, SystemClock};
 use notty_storage::{
     StoreOptions,
     command::{CustomerRow, PutCustomers, PutMode},
-    model::{CustomerId, Filter, MailingId, MailingSpec, Phone, PostmanName},
+    model::{CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName},
 };
 use tempfile::TempDir;
 
@@ -83,6 +83,16 @@ pub(crate) fn mailing() -> Action {
     Action::CreateMailing { id: MailingId::parse("m").expect("an id"), spec }
 }
 
+/// A postman that has registered.
+async fn postman(office: &PostOffice) -> Epoch {
+    let name = PostmanName::parse("p").expect("a name");
+    let registered = office.node.act(Action::RegisterPostman { name, nonce: 1 }).await;
+    match registered.map(|registered| registered.reply) {
+        Ok(Reply::Registered { epoch }) => epoch,
+        other => panic!("not registered: {other:?}"),
+    }
+}
+
 /// Asks until there is something.
 async fn ask_until_granted(office: &PostOffice, lease: &mut LeaseId) {
     let asking = async {
@@ -106,12 +116,7 @@ async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
     let (_, office) = open(&dir, clock.clone()).await;
     office.node.act(customers(1_000)).await.expect("written");
     office.node.act(mailing()).await.expect("created");
-    let name = PostmanName::parse("p").expect("a name");
-    let registered = office.node.act(Action::RegisterPostman { name, nonce: 1 }).await;
-    let Ok(Reply::Registered { epoch }) = registered.map(|registered| registered.reply) else {
-        panic!("not registered");
-    };
-    let mut lease = LeaseId { epoch, n: 1 };
+    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
     ask_until_granted(&office, &mut lease).await;
     let before = lease.n;
     // It jumps, and has not been compared since; a comparison may come just between the two.
@@ -125,4 +130,32 @@ async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
     // A node by itself is a majority.
     ask_until_granted(&office, &mut lease).await;
     office.node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_ran_out_unheard_of_is_told_of_although_nothing_waits() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ShiftedClock::default());
+    let (node, office) = open(&dir, clock.clone()).await;
+    node.act(customers(1)).await.expect("written");
+    node.act(mailing()).await.expect("created");
+    let first = LeaseId { epoch: postman(&office).await, n: 1 };
+    ask_until_granted(&office, &mut first.clone()).await;
+    let again = Ask { lease: first, room: 1, gateway: 0, again: true };
+    assert!(office.ask(again).await.expect("an answer").is_some(), "it is open");
+    let next = LeaseId { n: 2, ..first };
+    let of_next = Ask { lease: next, ..again };
+    assert!(office.ask(of_next).await.expect("an answer").is_none(), "it was never granted");
+    clock.0.store(100_000, Ordering::SeqCst);
+    let refused = async {
+        loop {
+            office.step().await;
+            match office.ask(again).await {
+                Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, .. }) => return,
+                other => assert!(matches!(other, Ok(Some(_))), "{other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(SOON, refused).await.expect("in time");
+    node.stop().await.expect("it stops");
 }

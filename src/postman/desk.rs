@@ -90,9 +90,9 @@ pub struct Held {
     pub runs: Arc<[Run]>,
 }
 
-/// A lease that was left open by an earlier run of a postman.
+/// A lease that an earlier run of a postman left open, or that ran out before its answer came.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LeftOpen {
+pub struct Left {
     /// The lease.
     pub lease: LeaseId,
     /// Its mailing.
@@ -118,6 +118,7 @@ pub trait Desk: Send + Sync + 'static {
     fn report(&self, report: Report) -> Answer<'_, usize>;
     /// Looks at what is held, no older than the call.
     fn look(&self, held: Vec<Held>) -> Answer<'_, Look>;
-    /// Leases that an earlier run left open.
-    fn left_open(&self, epoch: Epoch) -> Answer<'_, Vec<LeftOpen>>;
+    /// Leases of a postman's start that are open, and the last one if it ran out with nothing reported
+    /// of it.
+    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>>;
 }

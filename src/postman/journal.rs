@@ -22,7 +22,7 @@ use std::{
 
 use notty_storage::model::{Epoch, LeaseId, MailingNumber, Run, SendResult};
 
-use super::{desk::LeftOpen, retry::RetryPolicy};
+use super::{desk::Left, retry::RetryPolicy};
 
 /// Bytes of a record.
 const RECORD: usize = 28;
@@ -154,14 +154,14 @@ fn result(code: u8, retry: &RetryPolicy) -> Option<SendResult> {
 pub struct Remains {
     /// Its epoch.
     pub epoch: Epoch,
-    leased: BTreeMap<u64, LeftOpen>,
+    leased: BTreeMap<u64, Left>,
     newest: u64,
     fates: HashMap<Token, Fate>,
 }
 
 impl Remains {
     /// Leases that it got and never closed.
-    pub fn leases(&self) -> impl Iterator<Item = &LeftOpen> {
+    pub fn leases(&self) -> impl Iterator<Item = &Left> {
         self.leased.values()
     }
 
@@ -183,7 +183,7 @@ impl Remains {
             Kind::Leased => {
                 self.newest = self.newest.max(token.n);
                 let lease = LeaseId { epoch: self.epoch, n: token.n };
-                let empty = LeftOpen { lease, mailing: token.mailing, runs: Vec::new() };
+                let empty = Left { lease, mailing: token.mailing, runs: Vec::new() };
                 let run = Run { first: token.position, len: record.len, attempt: token.attempt };
                 self.leased.entry(token.n).or_insert(empty).runs.push(run);
             }

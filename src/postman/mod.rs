@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use self::{
     breaker::Stand,
     delivery::{Floor, Job, LeaseTerms, Sender, Settled},
-    desk::{Desk, DeskError, Held, LeftOpen, Look, Parcel},
+    desk::{Desk, DeskError, Held, Left, Look, Parcel, Terms},
     journal::{Fate, Journal, Remains, Token},
     retry::RetryPolicy,
 };
@@ -120,6 +120,7 @@ struct Lease {
 /// What the loop waits for.
 enum Event {
     Asked(Duration, Result<Option<Parcel>, DeskError>),
+    Missed(Result<Vec<Left>, DeskError>),
     Reported(u64, Result<usize, DeskError>),
     Looked(Duration, Result<Look, DeskError>),
 }
@@ -388,6 +389,7 @@ impl Postman {
                 self.asking = false;
                 self.take_parcel(asked_at, answer, now)
             }
+            Event::Missed(answer) => self.take_missed(answer, now),
             Event::Reported(n, answer) => self.take_receipt(n, answer),
             Event::Looked(asked_at, answer) => {
                 self.looking = false;
@@ -424,11 +426,8 @@ impl Postman {
                 Ok(())
             }
             Err(DeskError::Closed) => {
-                // It ran out before its answer came: the next number is free.
-                tracing::warn!(lease.n = self.next_n, "a lease ran out before it was used");
-                (self.next_n, self.first_asked) = (self.next_n + 1, None);
-                self.unanswered = None;
-                self.ask_after = now + AGAIN;
+                // Before the next is asked for: what this one held is known until then.
+                self.find_missed(Duration::ZERO);
                 Ok(())
             }
             Err(DeskError::Refused(why)) => {
@@ -443,6 +442,63 @@ impl Postman {
             Err(DeskError::Replaced) => Err(PostmanError::Replaced),
             Err(DeskError::Forgotten) => Err(PostmanError::Forgotten),
         }
+    }
+
+    /// Finds out what the lease held that ran out before its answer came.
+    fn find_missed(&mut self, after: Duration) {
+        self.asking = true;
+        let (desk, epoch) = (self.parts.desk.clone(), self.epoch);
+        self.calls.push(Box::pin(async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            Event::Missed(desk.left(epoch).await)
+        }));
+    }
+
+    /// Hands back what was never begun, nor heard of.
+    fn take_missed(
+        &mut self,
+        answer: Result<Vec<Left>, DeskError>,
+        now: Duration,
+    ) -> Result<(), PostmanError> {
+        let Ok(left) = answer else {
+            self.find_missed(AGAIN);
+            return Ok(());
+        };
+        let n = self.next_n;
+        (self.asking, self.ask_after) = (false, now + AGAIN);
+        (self.next_n, self.first_asked, self.unanswered) = (n + 1, None, None);
+        let Some(missed) = left.into_iter().find(|left| left.lease.n == n) else {
+            tracing::warn!(lease.n = n, "a lease ran out before it was used");
+            return Ok(());
+        };
+        self.journal.leased(n, missed.mailing, &missed.runs)?;
+        let back = |(position, attempt)| {
+            let token = Token { n, mailing: missed.mailing, position, attempt };
+            Settled { token, result: SendResult::HandedBack }
+        };
+        let results: Vec<_> = positions(&missed.runs).map(back).collect();
+        tracing::warn!(
+            lease.n = n,
+            count = results.len(),
+            "a lease ran out before its answer came: its messages are handed back unsent"
+        );
+        let terms = (now, Terms::default());
+        self.leases.insert(
+            n,
+            Lease {
+                terms: LeaseTerms::new(missed.lease, missed.mailing, "", now, terms),
+                runs: missed.runs.into(),
+                unsettled: 0,
+                settled: HashSet::new(),
+                results,
+                report: None,
+                reported_at: now,
+                unshown: Vec::new(),
+            },
+        );
+        Ok(())
     }
 
     fn accept(
@@ -703,14 +759,14 @@ async fn start(
     let Some(remains) = remains else {
         return Ok(epoch);
     };
-    let left_open = loop {
-        match desk.left_open(remains.epoch).await {
-            Ok(left_open) => break left_open,
+    let left = loop {
+        match desk.left(remains.epoch).await {
+            Ok(left) => break left,
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
     };
-    let mut leases: BTreeMap<u64, LeftOpen> = BTreeMap::new();
-    for left in remains.leases().cloned().chain(left_open) {
+    let mut leases: BTreeMap<u64, Left> = BTreeMap::new();
+    for left in remains.leases().cloned().chain(left) {
         leases.insert(left.lease.n, left);
     }
     for left in leases.values() {
@@ -729,7 +785,7 @@ async fn start(
 }
 
 /// What the journal proves of a lease: never begun, a result, or neither.
-fn recovered(left: &LeftOpen, remains: &Remains, gateway: u64) -> Report {
+fn recovered(left: &Left, remains: &Remains, gateway: u64) -> Report {
     let settled = positions(&left.runs).map(|(position, attempt)| {
         let token = Token { n: left.lease.n, mailing: left.mailing, position, attempt };
         let result = match remains.fate(&token) {

@@ -15,12 +15,13 @@ use notty_storage::{
     model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, PostmanName, Run, ZoneNumber},
     query::leases::LeasedMessage,
 };
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
     Postman, PostmanError, PostmanOptions, PostmanParts,
     delivery::VIEW_AGE,
-    desk::{Answer, Desk, DeskError, Held, LeftOpen, Look, Parcel, Terms},
+    desk::{Answer, Desk, DeskError, Held, Left, Look, Parcel, Terms},
     retry::RetryPolicy,
 };
 use crate::{
@@ -40,6 +41,10 @@ struct Odd {
     refuses: bool,
     /// Grants one lease, whose answer takes longer than a view may be old.
     grants_late: bool,
+    /// Answers the first ask too late: its lease ran out.
+    runs_out: bool,
+    /// What was asked for and reported, one line each.
+    said: Mutex<Vec<String>>,
     /// Looks show the leases that are held.
     shows: AtomicBool,
 }
@@ -81,6 +86,12 @@ impl Desk for Odd {
 
     fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> Answer<'_, Option<Parcel>> {
         let asked = self.asks.fetch_add(1, Ordering::Relaxed);
+        self.said.lock().push(format!("asks for {}", lease.n));
+        if self.runs_out && asked < 2 {
+            let lost = DeskError::Unavailable("the answer was lost".to_owned());
+            let answer = if asked == 0 { lost } else { DeskError::Closed };
+            return Box::pin(async { Err(answer) });
+        }
         let grants = self.grants_late && asked == 0;
         Box::pin(async move {
             if grants {
@@ -90,8 +101,9 @@ impl Desk for Odd {
         })
     }
 
-    fn report(&self, _: Report) -> Answer<'_, usize> {
+    fn report(&self, report: Report) -> Answer<'_, usize> {
         self.reports.fetch_add(1, Ordering::Relaxed);
+        self.said.lock().push(format!("reports {}: {:?}", report.lease.n, report.results));
         Box::pin(async { Ok(0) })
     }
 
@@ -106,8 +118,16 @@ impl Desk for Odd {
         Box::pin(async { Ok(look) })
     }
 
-    fn left_open(&self, _: Epoch) -> Answer<'_, Vec<LeftOpen>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
+        let lease = LeaseId { epoch, n: 1 };
+        let Parcel { mailing, runs, .. } = parcel(lease);
+        let mut said = self.said.lock();
+        said.push("asks what is left".to_owned());
+        let answer = match said.iter().filter(|line| line.ends_with("left")).count() {
+            1 => Err(DeskError::Unavailable("the answer was lost".to_owned())),
+            _ => Ok(vec![Left { lease, mailing, runs }]),
+        };
+        Box::pin(async { answer })
     }
 }
 
@@ -188,4 +208,21 @@ async fn a_lease_whose_terms_are_old_is_not_begun_before_a_look_shows_them_anew(
     until(|| desk.reports.load(Ordering::Relaxed) > 0).await;
     stop.send_replace(true);
     postman.await.expect("no panic").expect("it ends well");
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_before_its_answer_came_is_handed_back_before_the_next_is_asked_for() {
+    let desk = Arc::new(Odd { runs_out: true, ..Odd::default() });
+    let (stop, stopped) = watch::channel(false);
+    let postman = tokio::spawn(run(desk.clone(), stopped));
+    let said = |what: &str| desk.said.lock().iter().position(|line| line.starts_with(what));
+    until(|| said("reports").is_some() && said("asks for 2").is_some()).await;
+    stop.send_replace(true);
+    postman.await.expect("no panic").expect("it ends well");
+    let lines = desk.said.lock();
+    let first = ["asks for 1", "asks for 1", "asks what is left", "asks what is left"];
+    assert_eq!(lines[..4], first, "{lines:?}");
+    let report = "reports 1: [(HandedBack, [Run { first: 0, len: 1, attempt: 1 }])]";
+    let reports = lines.iter().filter(|line| line.starts_with("reports"));
+    assert_eq!(reports.collect::<Vec<_>>(), [report], "{lines:?}");
 }

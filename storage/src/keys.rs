@@ -27,8 +27,9 @@
 //! | 26 | mailing number, customer | position of a late member |
 //! | 27 | mailing number, block of 256 blocks of heads | [`Reaches`] |
 //! | 30 | – | [`Postmen`] |
-//! | 31 | – | [`OpenLeases`] |
+//! | 31 | – | [`LeaseList`]: open |
 //! | 32 | slot | [`Lease`] |
+//! | 33 | – | [`LeaseList`]: run out before their postmen may have heard of them |
 //! | 40 | slot | [`ClientReply`] |
 //! | 41 | – | [`Proposers`] |
 //! | 42 | node, slot | [`NodeReply`] |
@@ -41,9 +42,9 @@ use crate::{
     model::{MailingId, MailingNumber},
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
-        CustomerTotals, DeletedBlock, Facets, Heads, Lease, MailingRecord, Members, Meta,
-        NodeReply, Nodes, Numbers, OpenLeases, Postmen, Progress, Proposers, Reaches, Stages,
-        Totals, WordKind, WordRecord,
+        CustomerTotals, DeletedBlock, Facets, Heads, Lease, LeaseList, MailingRecord, Members,
+        Meta, NodeReply, Nodes, Numbers, Postmen, Progress, Proposers, Reaches, Stages, Totals,
+        WordKind, WordRecord,
     },
 };
 
@@ -146,9 +147,11 @@ keys! {
     /// All postmen.
     30 PostmenKey -> Postmen;
     /// All open leases.
-    31 OpenLeasesKey -> OpenLeases;
+    31 OpenLeasesKey -> LeaseList;
     /// A lease in its slot.
     32 LeaseKey(slot: u32 => slot.to_be_bytes()) -> Lease;
+    /// Leases that ran out before their postmen may have heard of them.
+    33 UnheardLeasesKey -> LeaseList;
     /// A kept reply to a client.
     40 ClientReplyKey(slot: u32 => slot.to_be_bytes()) -> ClientReply;
     /// All proposers.

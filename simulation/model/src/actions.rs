@@ -224,7 +224,9 @@ impl Choices<'_> {
                     step(Step::Recover);
                 }
             }
-            Stage::None | Stage::Awaited | Stage::Settled | Stage::Passed => {}
+            // It may be told what it missed.
+            Stage::Passed => step(Step::Say(SendResult::HandedBack)),
+            Stage::None | Stage::Awaited | Stage::Settled => {}
         }
         let used = !matches!(token.stage, Stage::None | Stage::Awaited);
         if used && self.state.stray.is_none() && !self.model.rules.hold(OneAnswer) {

@@ -3,16 +3,13 @@
 //!
 //! So each has a grant of which nobody can say what came of it. Of those that were not even begun
 //! under that grant, a run of a postman has no more than it may have in flight (it notes each before
-//! its first byte), unless its machine lost its memory or never came back, or the lease ran out
-//! before its postman heard of it.
+//! its first byte), unless its machine lost its memory or never came back. What it was granted and
+//! never heard of is no exception.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use notty_storage::{
-    model::{Epoch, LeaseId, MessageId, SendResult, Status},
+    model::{Epoch, MessageId, SendResult, Status},
     query,
 };
 
@@ -96,9 +93,6 @@ impl Invariant for AttemptsExplained {
 
     fn conclude(&mut self, end: &Final<'_>, facts: &Facts) -> Judgement {
         let reader = end.view.read();
-        let grants = facts.messages.values().flat_map(|message| &message.grants);
-        let heard = grants.filter(|grant| grant.reported.is_some()).map(|grant| grant.lease);
-        let heard: BTreeSet<LeaseId> = heard.collect();
         let mut unbegun: BTreeMap<Epoch, usize> = BTreeMap::new();
         for (id, message) in &facts.messages {
             let Some(name) = MessageId::from_u64(*id) else {
@@ -111,8 +105,7 @@ impl Invariant for AttemptsExplained {
             let Some(grant) = message.grants.iter().find(is_doubtful) else {
                 return Err(format!("message {id} is unconfirmed without a doubt: {message:?}"));
             };
-            let known = heard.contains(&grant.lease) && !self.has_forgotten(grant, facts);
-            if known && !was_begun(message, grant) {
+            if !self.has_forgotten(grant, facts) && !was_begun(message, grant) {
                 *unbegun.entry(grant.lease.epoch).or_default() += 1;
             }
         }

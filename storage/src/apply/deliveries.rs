@@ -19,7 +19,7 @@ use crate::{
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{Doubt, Lease, MailingRecord, Numbers, OpenLease, OpenLeases},
+    records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers},
     source::Source,
 };
 
@@ -59,13 +59,14 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
         return Ok(Reply::Reported { accepted: 0, repeated, conflicts: Vec::new() });
     }
     let record = mailings::by_number(changes, report.mailing)?;
-    let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
+    let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
     let lease = open_lease(changes, &open, report)?;
     let mut edit = MailingEdit::open(changes, report.mailing)?;
     let tally = take_all(changes, &mut edit, report, &record, lease.is_some())?;
     edit.save(changes)?;
-    if let Some((found, lease)) = lease {
-        count_down(changes, found, lease, tally.from_sending)?;
+    match lease {
+        Some((found, lease)) => count_down(changes, found, lease, tally.from_sending)?,
+        None => leases::drop_unheard(changes, |lease| lease == report.lease)?,
     }
     let Tally { accepted, repeated, conflicts, .. } = tally;
     if !conflicts.is_empty() {
@@ -169,9 +170,9 @@ fn tokens(report: &Report) -> impl Iterator<Item = (SendResult, u32, u16)> + '_ 
 /// The lease of a report if it is open; refused if the report names messages that it lacks.
 fn open_lease(
     changes: &Changes<'_>,
-    open: &OpenLeases,
+    open: &LeaseList,
     report: &Report,
-) -> Result<Option<(OpenLease, Lease)>, Halt> {
+) -> Result<Option<(ListedLease, Lease)>, Halt> {
     let Some(found) = open.find(report.lease) else {
         return Ok(None);
     };
@@ -220,7 +221,7 @@ fn open_batch<'b>(
 
 fn count_down(
     changes: &mut Changes<'_>,
-    found: OpenLease,
+    found: ListedLease,
     mut lease: Lease,
     reported: u32,
 ) -> Result<(), Error> {

@@ -17,14 +17,14 @@ use crate::{
     changes::Changes,
     command::{Grant, Rejection, Reply},
     error::Error,
-    keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey},
+    keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey, UnheardLeasesKey},
     limits::{
         BATCH_STRIDE_BITS, DELETED_PER_BLOCK, GRANT_BARREN_BATCHES, GRANT_SKIP_MS, HEADS_PER_BLOCK,
         LEASE_BATCHES, LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{DeletedBlock, Head, Lease, MailingRecord, Numbers, OpenLease, OpenLeases, Postman},
+    records::{DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman},
     source::Source,
 };
 
@@ -54,6 +54,7 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         Epoch(numbers.epoch)
     })?;
     postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before });
+    drop_unheard(changes, |lease| !record.postmen.iter().any(|p| p.has_had(lease.epoch)))?;
     changes.put(&PostmenKey, &record);
     Ok(Reply::Registered { epoch })
 }
@@ -109,17 +110,18 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     // At the end of the list: who has nothing to do for longest is forgotten first.
     let mut postman = postmen.postmen.remove(at);
     postman.last = grant.lease.n;
+    // Who asks for the next one has handed back the one before.
+    drop_unheard(changes, |lease| postman.has_had(lease.epoch))?;
     postmen.postmen.push(postman);
     changes.put(&PostmenKey, &postmen);
     let mut runs = picked.runs;
     // A search that came round found them in another order.
     runs.sort_unstable_by_key(|run| run.first);
     let lease = new_lease(changes.at(), grant, runs);
-    let slot = open.free_slot();
+    let slot = open.free_slot(&changes.get_or_default(&UnheardLeasesKey)?);
     changes.put(&LeaseKey(slot), &lease);
     let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
-    open.leases.push(OpenLease { id, slot, mailing, expires_at });
-    open.leases.sort_unstable_by_key(|lease| lease.id);
+    open.insert(ListedLease { id, slot, mailing, expires_at });
     changes.put(&OpenLeasesKey, &open);
     Ok(granted(lease))
 }
@@ -140,7 +142,7 @@ fn granted(lease: Lease) -> Reply {
 }
 
 /// A new lease follows the last one; a lower number that is not open is closed for good.
-fn check_number(postman: &Postman, open: &OpenLeases, lease: LeaseId) -> Result<(), Rejection> {
+fn check_number(postman: &Postman, open: &LeaseList, lease: LeaseId) -> Result<(), Rejection> {
     if lease.n <= postman.last {
         return Err(Rejection::LeaseClosed);
     }
@@ -403,7 +405,7 @@ impl Deleted {
 
 /// A lease has run out: what was not reported may have been sent, and is never sent again.
 pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
-    let open: OpenLeases = changes.get_or_default(&OpenLeasesKey)?;
+    let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
     let found = *open.find(id).ok_or(Rejection::LeaseClosed)?;
     if changes.at() < found.expires_at {
         return Err(Rejection::NotNow.into());
@@ -422,7 +424,49 @@ pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
     })?;
     edit.save(changes)?;
     close(changes, id)?;
+    keep_unheard(changes, found, &lease)?;
     Ok(Reply::Done)
+}
+
+/// A lease may run out before its answer comes, and then nobody knows what it held. So what a
+/// postman was granted last, and reported nothing of, is kept: it can be handed back. One a name.
+fn keep_unheard(
+    changes: &mut Changes<'_>,
+    listed: ListedLease,
+    lease: &Lease,
+) -> Result<(), Error> {
+    let postmen = changes.get_or_default(&PostmenKey)?;
+    let Some(postman) = postmen.postmen.iter().find(|p| p.has_had(listed.id.epoch)) else {
+        return Ok(());
+    };
+    let messages: u32 = lease.runs.iter().map(|run| u32::from(run.len)).sum();
+    // It asks for one after the other: who was granted a later one has heard of this one.
+    let last = LeaseId { epoch: postman.epoch, n: postman.last };
+    let asked_since = postman.last > 0 && listed.id < last;
+    if lease.open < messages || asked_since {
+        return Ok(());
+    }
+    let mut unheard = changes.get_or_default(&UnheardLeasesKey)?;
+    let of_postman = |lease: &ListedLease| postman.has_had(lease.id.epoch);
+    if unheard.leases.iter().filter(|lease| of_postman(lease)).all(|lease| lease.id < listed.id) {
+        unheard.leases.retain(|lease| !of_postman(lease));
+        unheard.insert(listed);
+        changes.put(&UnheardLeasesKey, &unheard);
+    }
+    Ok(())
+}
+
+/// Forgets leases that ran out, and whose postmen know of them or are gone.
+pub(super) fn drop_unheard(
+    changes: &mut Changes<'_>,
+    is_over: impl Fn(LeaseId) -> bool,
+) -> Result<(), Error> {
+    let mut unheard = changes.get_or_default(&UnheardLeasesKey)?;
+    if unheard.leases.iter().any(|lease| is_over(lease.id)) {
+        unheard.leases.retain(|lease| !is_over(lease.id));
+        changes.put(&UnheardLeasesKey, &unheard);
+    }
+    Ok(())
 }
 
 /// Calls `each` with every message of some runs, batch by batch.
@@ -456,7 +500,7 @@ fn for_each_batch(
 
 /// Takes a lease off the list of open ones.
 pub(super) fn close(changes: &mut Changes<'_>, id: LeaseId) -> Result<(), Error> {
-    changes.update(&OpenLeasesKey, |open: &mut OpenLeases| {
+    changes.update(&OpenLeasesKey, |open: &mut LeaseList| {
         open.leases.retain(|lease| lease.id != id);
     })
 }
@@ -479,7 +523,7 @@ mod tests {
     #[test]
     fn open_leases_of_one_postman_have_an_end() {
         let id = |n| LeaseId { epoch: Epoch(1), n };
-        let lease = |n: usize| OpenLease {
+        let lease = |n: usize| ListedLease {
             id: id(n as u64),
             slot: n as u32,
             mailing: MailingNumber(1),
@@ -488,7 +532,7 @@ mod tests {
         let name = PostmanName::parse("p").expect("a name");
         let last = POSTMAN_LEASES as u64;
         let postman = Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new() };
-        let mut open = OpenLeases { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
+        let mut open = LeaseList { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
         let full = Err(Rejection::TooManyLeases);
         assert_eq!(check_number(&postman, &open, id(last + 1)), full);
         open.leases.pop();

@@ -10,10 +10,10 @@ use crate::{
     changes::Changes,
     error::Error,
     index::OpenMailing,
-    keys::{NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProposersKey},
+    keys::{NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProposersKey, UnheardLeasesKey},
     limits::{ENTRY_BATCHES, PROPOSER_WINDOW, RESTORED_EPOCHS, RESTORED_MAILINGS},
     model::{MailingNumber, Status},
-    records::{OpenLeases, Postmen, Proposers},
+    records::{LeaseList, Postmen, Proposers},
     source::Source,
 };
 
@@ -62,7 +62,8 @@ fn hold(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
 /// Closes everyone who could still speak for the life before, and passes over the numbers that it
 /// may have given since. Replies to clients stay: to a repeat of theirs they are still the answer.
 pub(crate) fn close_life(changes: &mut Changes<'_>) -> Result<(), Error> {
-    changes.put(&OpenLeasesKey, &OpenLeases::default());
+    changes.put(&OpenLeasesKey, &LeaseList::default());
+    changes.put(&UnheardLeasesKey, &LeaseList::default());
     changes.put(&PostmenKey, &Postmen::default());
     let proposers: Proposers = changes.get_or_default(&ProposersKey)?;
     for proposer in &proposers.proposers {

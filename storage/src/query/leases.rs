@@ -2,10 +2,13 @@
 
 use crate::{
     error::Error,
-    keys::{ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey},
+    keys::{
+        ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey,
+        UnheardLeasesKey,
+    },
     limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
-    model::{LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
-    records::{Columns, DeletedBlock, Lease, Members, OpenLease, Postman},
+    model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
+    records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman},
     source::Source,
 };
 
@@ -107,7 +110,7 @@ pub fn expired<S: Source>(source: &S, at: Timestamp) -> Result<Vec<LeaseId>, Err
 }
 
 /// All open leases.
-pub fn open<S: Source>(source: &S) -> Result<Vec<OpenLease>, Error> {
+pub fn open<S: Source>(source: &S) -> Result<Vec<ListedLease>, Error> {
     Ok(source.get_or_default(&OpenLeasesKey)?.leases)
 }
 
@@ -117,6 +120,22 @@ pub fn get<S: Source>(source: &S, id: LeaseId) -> Result<Option<Lease>, Error> {
         Some(open) => source.get(&LeaseKey(open.slot)),
         None => Ok(None),
     }
+}
+
+/// Leases of a postman's start that it may hold, or may not have heard of: those that are open, and the
+/// last one if it ran out with nothing reported of it.
+pub fn left<S: Source>(source: &S, epoch: Epoch) -> Result<Vec<Lease>, Error> {
+    let open = source.get_or_default(&OpenLeasesKey)?.leases;
+    let unheard = source.get_or_default(&UnheardLeasesKey)?.leases;
+    let listed = open.into_iter().chain(unheard).filter(|listed| listed.id.epoch == epoch);
+    listed.map(|listed| source.need(&LeaseKey(listed.slot), "a listed lease")).collect()
+}
+
+/// Whether a postman was granted a lease that has been closed since.
+pub fn is_closed<S: Source>(source: &S, id: LeaseId) -> Result<bool, Error> {
+    let postmen = source.get_or_default(&PostmenKey)?.postmen;
+    let granted = postmen.iter().any(|p| p.epoch == id.epoch && id.n <= p.last);
+    Ok(granted && source.get_or_default(&OpenLeasesKey)?.find(id).is_none())
 }
 
 /// All postmen that may get leases.

@@ -19,6 +19,13 @@ pub struct Postman {
     pub before: Vec<(u64, Epoch)>,
 }
 
+impl Postman {
+    /// Whether an epoch is that of its present start, or of an earlier one that is remembered.
+    pub fn has_had(&self, epoch: Epoch) -> bool {
+        self.epoch == epoch || self.before.iter().any(|(_, before)| *before == epoch)
+    }
+}
+
 /// All postmen, in the order of their epochs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postmen {
@@ -43,9 +50,9 @@ pub struct Lease {
     pub open: u32,
 }
 
-/// An open lease, for finding its slot and its end without reading it.
+/// A lease in a list, for finding its slot and its end without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenLease {
+pub struct ListedLease {
     /// Its id.
     pub id: LeaseId,
     /// Its slot.
@@ -56,22 +63,29 @@ pub struct OpenLease {
     pub expires_at: Timestamp,
 }
 
-/// All open leases, in the order of their ids.
+/// Leases in the order of their ids: those that are open, or those that ran out unheard of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenLeases {
+pub struct LeaseList {
     /// Each once.
-    pub leases: Vec<OpenLease>,
+    pub leases: Vec<ListedLease>,
 }
 
-impl OpenLeases {
-    /// The open lease with this id.
-    pub fn find(&self, id: LeaseId) -> Option<&OpenLease> {
+impl LeaseList {
+    /// The lease with this id.
+    pub fn find(&self, id: LeaseId) -> Option<&ListedLease> {
         self.leases.binary_search_by_key(&id, |lease| lease.id).ok().map(|at| &self.leases[at])
     }
 
-    /// The lowest slot that no open lease has.
-    pub fn free_slot(&self) -> u32 {
-        let mut taken: Vec<u32> = self.leases.iter().map(|lease| lease.slot).collect();
+    /// Puts a lease in its place.
+    pub fn insert(&mut self, lease: ListedLease) {
+        let at = self.leases.partition_point(|other| other.id < lease.id);
+        self.leases.insert(at, lease);
+    }
+
+    /// The lowest slot that no lease of this list or another has.
+    pub fn free_slot(&self, other: &Self) -> u32 {
+        let all = self.leases.iter().chain(&other.leases);
+        let mut taken: Vec<u32> = all.map(|lease| lease.slot).collect();
         taken.sort_unstable();
         let gap = taken.iter().zip(0u32..).find(|(slot, index)| **slot != *index);
         gap.map_or(taken.len() as u32, |(_, index)| index)

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use census::{Census, take};
 use notty_storage::{
     Reader, Source,
-    keys::{LeaseKey, StagesKey},
+    keys::{LeaseKey, StagesKey, UnheardLeasesKey},
     limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK, STAGES_PER_BLOCK},
     model::{Counts, Filter, MailingNumber, STATUSES, Seq, Status, Timestamp},
     query,
@@ -212,6 +212,11 @@ fn check_leases(reader: &Reader<'_>, census: &Census) -> Checked {
         ensure(count == lease.open && count > 0, || {
             format!("lease {} says {} open messages, has {count}", lease.id, lease.open)
         })?;
+    }
+    let unheard = reader.get_or_default(&UnheardLeasesKey).map_err(|e| e.to_string())?;
+    for kept in &unheard.leases {
+        let lease = reader.need(&LeaseKey(kept.slot), "a kept lease").map_err(|e| e.to_string())?;
+        ensure(lease.id == kept.id, || format!("lease {} lost its slot", kept.id))?;
     }
     let sending = census.all().filter(|(_, seen)| seen.status == Status::Sending).count();
     ensure(sending == held.len(), || {

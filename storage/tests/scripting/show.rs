@@ -72,7 +72,7 @@ pub(crate) fn counts(counts: &Counts) -> String {
 }
 
 /// Tokens as customer and attempt; long runs by their ends.
-fn tokens(reader: &Reader<'_>, mailing: MailingNumber, runs: &[Run]) -> String {
+pub(crate) fn tokens(reader: &Reader<'_>, mailing: MailingNumber, runs: &[Run]) -> String {
     let mut text = String::new();
     for run in runs {
         let name = |position| whose(reader, mailing, position);

@@ -8,7 +8,7 @@ use notty_storage::{
     command::Cost,
     import_snapshot,
     keys::NumbersKey,
-    model::{CustomerId, Filter, LeaseId, MailingNumber, MessageId, Run},
+    model::{CustomerId, Epoch, Filter, LeaseId, MailingNumber, MessageId, Run},
     query::{self, messages::MessageFilter},
     read_snapshot_marker,
 };
@@ -291,6 +291,13 @@ impl World {
                 let open = query::leases::open(&reader).map_err(text)?;
                 open.iter()
                     .map(|l| format!("{} until {}", l.id, l.expires_at.as_millis()))
+                    .collect()
+            }
+            "left" => {
+                let epoch = line.word(0)?.parse().map(Epoch).map_err(|_| "left EPOCH")?;
+                let left = query::leases::left(&reader, epoch).map_err(text)?;
+                left.iter()
+                    .map(|l| format!("{}:{}", l.id, show::tokens(&reader, l.mailing, &l.runs)))
                     .collect()
             }
             "conflicts" => {
