@@ -10,6 +10,10 @@ use crate::hosts::Machine;
 /// within a quarter of a minute, leases within another, and the breaker's pauses lie between.
 pub const BOUND_MS: u64 = 120_000;
 
+/// How long after the last fault, in milliseconds, whoever has something to say has said it: a call
+/// that a fault swallowed is given up after ten seconds, and made again.
+pub const SAID_MS: u64 = 16_000;
+
 /// A machine that has it all, or what is not yet reached.
 pub fn look(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {
     let machine = members_agree(machines)?;

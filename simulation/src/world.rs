@@ -297,7 +297,7 @@ impl World {
     fn has_come_to_rest(&mut self, since_quiet_ms: u64) -> bool {
         let done = *self.clients_done.lock() == self.stage.plan.clients && self.operator.is_done();
         match convergence::look(&self.machines) {
-            Ok(machine) if done => {
+            Ok(machine) if done && since_quiet_ms >= convergence::SAID_MS => {
                 let view = machine.node().map(|node| node.view());
                 if let Some(view) = view {
                     self.stage.remark("everything has come to rest");

@@ -3,8 +3,8 @@
 //!
 //! So each has a grant of which nobody can say what came of it. Of those that were not even begun
 //! under that grant, a run of a postman has no more than it may have in flight (it notes each before
-//! its first byte), unless its machine lost its memory or never came back. What it was granted and
-//! never heard of is no exception.
+//! its first byte), unless its machine lost its memory or never came back. Nor is there any of which
+//! it said nothing at all: what it was granted and never heard of, it hands back.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -105,7 +105,13 @@ impl Invariant for AttemptsExplained {
             let Some(grant) = message.grants.iter().find(is_doubtful) else {
                 return Err(format!("message {id} is unconfirmed without a doubt: {message:?}"));
             };
-            if !self.has_forgotten(grant, facts) && !was_begun(message, grant) {
+            if self.has_forgotten(grant, facts) {
+                continue;
+            }
+            ensure(grant.reported.is_some(), || {
+                format!("message {id} is unconfirmed, and its postman never said why: {message:?}")
+            })?;
+            if !was_begun(message, grant) {
                 *unbegun.entry(grant.lease.epoch).or_default() += 1;
             }
         }

@@ -10,6 +10,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     found("a_leader_returns_whose_entries_a_snapshot_swept_away", swept_away),
     found("a_leader_gets_an_old_copy_of_its_disk", old_leader),
     found("a_leaders_clock_runs_ahead_into_a_window", early_window),
+    found("a_lease_runs_out_before_its_answer_comes", unheard),
 ];
 
 const fn found(name: &'static str, plan: fn() -> Plan) -> Scenario {
@@ -46,4 +47,12 @@ fn early_window() -> Plan {
     plan.mailings[0].window = Some((539, 720));
     plan.faults = vec![(10_000, Fault::Skew { target: Target::Leader, ms: 55_000, for_ms: 9_000 })];
     plan
+}
+
+/// A postman by itself is cut off from what the nodes say for longer than a lease: what it is granted
+/// meanwhile it never hears of. All of that stayed unconfirmed, although nobody ever had it. (No seed
+/// found this: the judge excused it. Two machines cut off by a test did.)
+fn unheard() -> Plan {
+    let deaf = |node| (4_500, Fault::OneWay { from: Target::Node(node), to: 3, ms: 8_000 });
+    Plan { postmen: 1, faults: (0..3).map(deaf).collect(), ..calm(1) }
 }
