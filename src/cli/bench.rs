@@ -100,7 +100,7 @@ async fn measure(what: &What) -> anyhow::Result<()> {
         What::PostOffice(args) => (office::measure(args).await?, args.rounds.output),
         What::Import(args) => (import::measure(args).await?, args.rounds.output),
         What::Write(args) => (write::measure(args).await?, args.rounds.output),
-        What::Read(args) => (read::measure(args).await?, args.output),
+        What::Read(args) => (read::measure(args).await?, args.rounds.output),
         What::Stats(args) => (stats::measure(args).await?, args.output),
         What::Filter(args) => (filter::measure(args).await?, args.rounds.output),
         What::Restart(args) => (restart::measure(args).await?, args.rounds.output),

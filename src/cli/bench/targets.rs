@@ -130,7 +130,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ("the same: p99, ms", "clients_64_p99_ms", AtMost(20.0)),
     ];
     done(write::measure(&write).await?, &lines);
-    let read = ReadArgs { customers, nodes: 1, output };
+    let read = ReadArgs { customers, nodes: 1, rounds };
     let lines = [
         ("customer by id while sending: p99, ms", "customer_p99_ms", AtMost(2.0)),
         ("message by id while sending: p99, ms", "message_p99_ms", AtMost(2.0)),
