@@ -51,7 +51,7 @@ fn early_window() -> Plan {
 
 /// A postman by itself is cut off from what the nodes say for longer than a lease: what it is granted
 /// meanwhile it never hears of. All of that stayed unconfirmed, although nobody ever had it. (No seed
-/// found this: the judge excused it. Two machines cut off by a test did.)
+/// found this, because the judge excused it; `tests/cluster/cut_off.rs` did.)
 fn unheard() -> Plan {
     let deaf = |node| (4_500, Fault::OneWay { from: Target::Node(node), to: 3, ms: 8_000 });
     Plan { postmen: 1, faults: (0..3).map(deaf).collect(), ..calm(1) }
