@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use notty_storage::{Action, Reply, query, records::Nodes};
 use openraft::{
     ChangeMembers,
@@ -36,7 +37,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const AGREE: Duration = Duration::from_secs(10);
 /// How long an earlier change is waited for.
 const TURN: Duration = Duration::from_secs(5);
-/// How long a peer may take to take an invitation, or to say how it stands.
+/// How long a peer may take to take an invitation, to say how it stands, or to take up where this
+/// node is.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long a node that goes may take to wind up its work.
 const RETIRE: Duration = Duration::from_secs(20);
@@ -154,9 +156,10 @@ impl Node {
     pub async fn change(self: &Arc<Self>, change: Change) -> Result<Changed, ChangeError> {
         let until = Instant::now() + AGAIN;
         loop {
-            let changed = match self.leader_elsewhere() {
-                None => self.change_here(change.clone()).await,
-                Some(leader) => self.pass_change_on(&leader, &change).await,
+            let changed = match (self.leader_elsewhere(), &change) {
+                (Some(leader), _) => self.pass_change_on(&leader, &change).await,
+                (None, Change::Move(_)) if !self.leads_now() => self.ask_all(&change).await,
+                (None, _) => self.change_here(change.clone()).await,
             };
             let again = match (&changed, &change) {
                 // Asked again, it would go on to a third.
@@ -190,6 +193,24 @@ impl Node {
                 Err(ChangeError::NoLeader)
             }
         }
+    }
+
+    /// Asks all other members, of whom one may lead. A leader that looks for this node where it was
+    /// cannot tell it so; and as long as that leader is there, the others give this node no vote.
+    async fn ask_all(&self, change: &Change) -> Result<Changed, ChangeError> {
+        let members = self.membership();
+        let request = Request::Change(change.clone());
+        let others = members.nodes().filter(|(node, _)| **node != self.identity.node);
+        let mut asked: FuturesUnordered<_> =
+            others.map(|(_, member)| self.peers.call_member(member, &request, ANSWER)).collect();
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(Response::Changed(Err(ChangeError::NoLeader))) => {}
+                Ok(Response::Changed(changed)) => return changed,
+                _ => {}
+            }
+        }
+        Err(ChangeError::NoLeader)
     }
 
     /// Changes the cluster as the leader, or not at all; to its end, also where whoever asked goes

@@ -359,6 +359,33 @@ async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
     Ok(())
 }
 
+/// It does not know who leads, and whoever leads looks for it where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_moved_after_it_stood_for_election_is_taken_up() -> Result {
+    let mut trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    let moved = (leader + 1) % 3;
+    trio.cuts[moved].set(true);
+    // What it lacks: so nobody can vote for it.
+    fill(trio.node(leader), 1).await?;
+    let ahead = async {
+        while trio.node(moved).status().term < trio.node(leader).status().term + 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, ahead).await?;
+    trio.stop(moved).await?;
+    trio.cuts[moved].set(false);
+    trio.peers[moved].peer = free_address()?;
+    // It is ready only once it hears of a leader.
+    let node = trio.open(moved).await?;
+    tokio::time::timeout(SOON, node.act(register("b", 1))).await??;
+    let status = trio.node(leader).status();
+    let address = &trio.peers[moved].peer;
+    assert!(status.members.iter().any(|member| member.peer.peer == *address), "{status:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_clock_is_wrong_tells_nobody_the_time() -> Result {
     let trio = Trio::form().await?;

@@ -159,7 +159,8 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     response.headers_mut().entry(NOTTY_INDEX).or_insert_with(|| index.into());
     let status = response.status();
     api.metrics.requested(&method, &route, status.as_u16(), began.elapsed());
-    if status.is_server_error() {
+    // That a node is not ready yet is what its probes ask; it is said every time they do.
+    if status.is_server_error() && route != "/readyz" {
         tracing::warn!(method, route, status = status.as_u16(), "a request could not be served");
     }
     response

@@ -1,12 +1,14 @@
 //! Three nodes as processes, each with a configuration file.
 
-use std::{net::TcpListener, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Gateway, Network, Process, eventually, in_namespace, node::SOON, notty};
+use super::{
+    Client, Gateway, Network, Process, eventually, free_addresses, in_namespace, node::SOON, notty,
+};
 
 /// What all nodes of a test know.
 pub const SECRET: &str = "a secret of the tests only";
@@ -51,14 +53,6 @@ impl Default for Shape<'_> {
         // Port 9 discards: nothing listens there.
         Self { gateway: "http://127.0.0.1:9/v1/send", concurrency: 32, more: "" }
     }
-}
-
-/// Addresses that were free a moment ago.
-pub fn free_addresses(count: usize) -> Vec<String> {
-    // Held together, so that none is given twice.
-    let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let held: Vec<_> = (0..count).map(bind).collect();
-    held.iter().map(|held| held.local_addr().expect("bound").to_string()).collect()
 }
 
 impl Cluster {
@@ -164,7 +158,11 @@ impl Cluster {
     /// Waits until all that run can serve.
     pub async fn ready(&self, within: Duration) {
         for member in self.members.iter().filter(|member| member.runs()) {
-            member.ready(within).await;
+            if !member.comes_ready(within).await {
+                let said = self.members.iter().map(|member| (&member.name, member.lines()));
+                let said: Vec<_> = said.collect();
+                panic!("{} is not ready within {within:?}: {said:#?}", member.name);
+            }
         }
     }
 
@@ -288,26 +286,31 @@ impl Member {
 
     /// Waits until it can serve.
     pub async fn ready(&self, within: Duration) {
-        let lines = || self.process.as_ref().map(Process::lines).unwrap_or_default();
+        let ready = self.comes_ready(within).await;
+        assert!(ready, "{} is not ready within {within:?}: {:#?}", self.name, self.lines());
+    }
+
+    async fn comes_ready(&self, within: Duration) -> bool {
         let looking = eventually("the node is ready", within * 2, async || {
             self.try_get("/readyz").await.map(drop)
         });
-        if tokio::time::timeout(within, looking).await.is_err() {
-            panic!("{} is not ready within {within:?}: {:#?}", self.name, lines());
-        }
+        tokio::time::timeout(within, looking).await.is_ok()
+    }
+
+    /// What it has said since it was started, if it runs.
+    fn lines(&self) -> Vec<String> {
+        self.process.as_ref().map(Process::lines).unwrap_or_default()
     }
 
     /// How many lines of its log hold something.
     pub fn count_lines(&self, what: &str) -> usize {
-        let lines = self.process.as_ref().map(Process::lines).unwrap_or_default();
-        lines.iter().filter(|line| line.contains(what)).count()
+        self.lines().iter().filter(|line| line.contains(what)).count()
     }
 
     /// Waits until it says something in its log.
     pub async fn says(&self, what: &str) {
-        let lines = || self.process.as_ref().map(Process::lines).unwrap_or_default();
         eventually(&format!("{} says: {what}", self.name), SOON, async || {
-            lines().iter().any(|line| line.contains(what)).then_some(())
+            self.lines().iter().any(|line| line.contains(what)).then_some(())
         })
         .await;
     }

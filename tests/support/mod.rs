@@ -1,22 +1,24 @@
 //! What the black-box tests share: a node, a practice gateway, a client, and waiting.
 //!
-//! They know HTTP and the binary only. Every process listens on a port that the system picks, keeps
-//! its data in a directory of its own, and is killed when it is let go.
+//! They know HTTP and the binary only. Every process listens on a port that nobody else has, keeps its
+//! data in a directory of its own, and is killed when it is let go.
 
 mod client;
 mod cluster;
 mod gateway;
 mod network;
 mod node;
+mod ports;
 mod postman;
 mod process;
 mod wait;
 
 pub use client::{Answer, Client};
-pub use cluster::{Cluster, Member, SECRET, Shape, free_addresses};
+pub use cluster::{Cluster, Member, SECRET, Shape};
 pub use gateway::Gateway;
 pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
+pub use ports::free_addresses;
 pub use postman::Postman;
 pub use process::{Ended, Process, notty};
 pub use wait::eventually;
