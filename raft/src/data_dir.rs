@@ -64,6 +64,7 @@ pub struct DataDir {
 impl DataDir {
     /// Makes the directory if it is missing, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        refuse_file(path)?;
         fs::create_dir_all(path).map_err(Error::file(path))?;
         // A directory without a name above it is the working directory itself.
         let above = path.parent().filter(|above| !above.as_os_str().is_empty());
@@ -135,6 +136,7 @@ impl DataDir {
     /// Takes an empty directory, or one in which a restore did not end, to restore into it.
     pub(crate) fn open_for_restore(path: &Path) -> Result<Self, Error> {
         if path.exists() {
+            refuse_file(path)?;
             refuse_full(path)?;
         }
         let this = Self::open(path)?;
@@ -232,6 +234,14 @@ impl DataDir {
     pub fn state(&self) -> PathBuf {
         self.path.join("state")
     }
+}
+
+fn refuse_file(path: &Path) -> Result<(), Error> {
+    if path.exists() && !path.is_dir() {
+        let what = "it is no directory; choose another with --data-dir".to_owned();
+        return Err(Error::DataDir { path: path.to_owned(), what });
+    }
+    Ok(())
 }
 
 /// Refuses to restore into a directory that holds anything else than a restore that did not end.

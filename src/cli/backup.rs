@@ -89,7 +89,7 @@ async fn save_unless_stopped(
 }
 
 async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Result<Backup> {
-    receive(client, aside).await?;
+    receive(client, args, aside).await?;
     let checked = aside.to_owned();
     let backup = tokio::task::spawn_blocking(move || backup::check(&checked)).await?;
     let backup = backup.context("what was received is no whole backup; try again")?;
@@ -102,8 +102,8 @@ async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Resul
     Ok(backup)
 }
 
-async fn receive(client: &Client, aside: &Path) -> anyhow::Result<()> {
-    let name = || aside.display().to_string();
+async fn receive(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Result<()> {
+    let name = || format!("{}: cannot be written", args.file.display());
     // Made before anything is asked for: a directory that is not there costs the node nothing.
     let mut file = tokio::fs::File::create(aside).await.with_context(name)?;
     let response = client.download("/backup").await?;
