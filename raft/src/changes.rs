@@ -156,11 +156,13 @@ impl Node {
     pub async fn change(self: &Arc<Self>, change: Change) -> Result<Changed, ChangeError> {
         let until = Instant::now() + AGAIN;
         loop {
-            let changed = match (self.leader_elsewhere(), &change) {
-                (Some(leader), _) => self.pass_change_on(&leader, &change).await,
-                (None, Change::Move(_)) if !self.leads_now() => self.ask_all(&change).await,
-                (None, _) => self.change_here(change.clone()).await,
+            let mut changed = match self.leader_elsewhere() {
+                None => self.change_here(change.clone()).await,
+                Some(leader) => self.pass_change_on(&leader, &change).await,
             };
+            if matches!((&changed, &change), (Err(e), Change::Move(_)) if e.is_passing()) {
+                changed = self.ask_all(&change).await;
+            }
             let again = match (&changed, &change) {
                 // Asked again, it would go on to a third.
                 (Err(error), Change::Transfer { to: None }) => *error == ChangeError::NoLeader,
@@ -195,8 +197,9 @@ impl Node {
         }
     }
 
-    /// Asks all other members, of whom one may lead. A leader that looks for this node where it was
-    /// cannot tell it so; and as long as that leader is there, the others give this node no vote.
+    /// Asks all other members, of whom one may lead though none, or another, is known here as the
+    /// leader. One that looks for this node where it was cannot tell it so; and as long as that
+    /// leader is there, the others give this node no vote.
     async fn ask_all(&self, change: &Change) -> Result<Changed, ChangeError> {
         let members = self.membership();
         let request = Request::Change(change.clone());

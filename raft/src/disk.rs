@@ -12,6 +12,7 @@ use crate::{
     node::NodeOptions,
     snapshots::{Position, Snapshots},
     state_machine::{Shared, StateDir},
+    types::LogId,
 };
 
 /// Opens log and state; what rule 15 says of a state that cannot be used happens here.
@@ -19,12 +20,12 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
-    let store = match open_state(&state_dir, &log, options)? {
+    let snapshot = snapshots.latest()?.and_then(|kept| kept.position.applied);
+    let store = match open_state(&state_dir, log.purged().max(snapshot), options)? {
         Ok(store) => store,
         Err(why) => rebuild(&state_dir, &snapshots, &log, options, &why)?,
     };
     let position = Position::from_marker(store.marker().as_deref())?;
-    let snapshot = snapshots.latest()?.and_then(|kept| kept.position.applied);
     if position.applied > log.last().max(snapshot) {
         let what = format!(
             "the state stands at entry {}, above the log and the last snapshot: files of the log \
@@ -41,10 +42,11 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     Ok((log, shared))
 }
 
-/// The state, or why it must be rebuilt.
+/// The state, or why it must be rebuilt. It must have what the log has no more, and, openraft counts
+/// on that, what the last snapshot has: one may have been received, but not yet installed.
 fn open_state(
     dir: &StateDir,
-    log: &Log,
+    least: Option<LogId>,
     options: &NodeOptions,
 ) -> Result<Result<Store, String>, Error> {
     if dir.is_suspect() {
@@ -63,8 +65,8 @@ fn open_state(
     };
     match Position::from_marker(store.marker().as_deref()) {
         Err(error) => Ok(Err(format!("its position does not decode: {error}"))),
-        Ok(position) if position.applied < log.purged() => {
-            Ok(Err("it stands before the first entry of the log".into()))
+        Ok(position) if position.applied < least => {
+            Ok(Err("it stands before the first entry of the log, or before the snapshot".into()))
         }
         Ok(_) => Ok(Ok(store)),
     }

@@ -1,4 +1,5 @@
-//! Tests of snapshots that are installed: what is written meanwhile, and what names they may have.
+//! Tests of snapshots that are installed: what is written meanwhile, what is there when the process
+//! dies meanwhile, and what names they may have.
 
 use std::{
     path::Path,
@@ -12,13 +13,17 @@ use notty_storage::{
     import_snapshot,
     model::{CustomerId, Phone},
 };
-use openraft::{CommittedLeaderId, EntryPayload};
+use openraft::{CommittedLeaderId, EntryPayload, storage::RaftLogStorage};
 
 use crate::{
+    NodeOptions, Peer, SystemClock,
+    data_dir::DataDir,
+    disk,
     files::{Files, RealFiles},
-    snapshots::{Position, Snapshots, check_received},
+    log_store::LogStore,
+    snapshots::{Kept, Position, Snapshots, check_received},
     state_machine::{Shared, StateDir},
-    types::{LogEntry, LogId, Snapshot, SnapshotFile},
+    types::{LogEntry, LogId, Snapshot, SnapshotFile, Vote},
 };
 
 /// Far longer than anything here needs.
@@ -115,6 +120,61 @@ fn a_snapshot_that_is_written_is_kept_before_another_is_installed() {
     drop(shared.exporting.lock());
     assert!(shared.snapshots.latest().expect("reads").is_some());
     writing.join().expect("no panic").expect("is written");
+}
+
+fn options() -> NodeOptions {
+    NodeOptions {
+        cluster: None,
+        peer: Peer::default(),
+        store: StoreOptions::default(),
+        log: Default::default(),
+        files: Arc::new(RealFiles),
+        onlooker: None,
+        clock: Arc::new(SystemClock),
+        fatal: Arc::new(|line| panic!("{line}")),
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_dies_before_a_snapshot_is_installed_has_the_log_and_the_state_it_had() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data_dir = DataDir::open(dir.path()).expect("opens");
+    let (mut log, shared) = disk::open(&data_dir, &options()).expect("opens");
+    log.save_vote(Vote::new(1, 1)).expect("is saved");
+    for index in 0..=3 {
+        let unsynced = log.append(vec![entry(index, 1)]).expect("is appended");
+        unsynced.expect("something was").sync().expect("is synced");
+        shared.apply(vec![entry(index, 1)]).expect("is applied");
+    }
+    let fatal = Arc::new(|line: &str| panic!("{line}"));
+    let mut store = LogStore::new(log, shared.snapshots.clone(), fatal, None);
+    let reached = LogId::new(CommittedLeaderId::new(1, 1), 10);
+    store.purge(reached).await.expect("is purged");
+    let state = store.get_log_state().await.expect("reads");
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(reached), Some(reached)));
+    drop((store, shared));
+    let (log, shared) = disk::open(&data_dir, &options()).expect("opens again");
+    assert_eq!((log.purged(), log.last().map(|last| last.index)), (None, Some(3)));
+    assert_eq!(shared.applied().borrow().index(), Some(3));
+}
+
+#[test]
+fn a_state_is_built_from_a_snapshot_that_was_kept_and_not_installed_any_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let leader = shared(&dir.path().join("leader"));
+    leader.apply(vec![entry(9, 1)]).expect("is applied");
+    let sent = leader.build_snapshot().expect("is written");
+    let data_dir = DataDir::open(&dir.path().join("follower")).expect("opens");
+    let (log, shared) = disk::open(&data_dir, &options()).expect("opens");
+    shared.apply(vec![entry(1, 1)]).expect("is applied");
+    let file = received(&sent, &shared);
+    let kept = leader.snapshots.latest().expect("reads").expect("is there");
+    let name = sent.meta.snapshot_id.clone();
+    shared.snapshots.keep_from(&file.path, Kept { name, ..kept }).expect("is kept");
+    drop((log, shared));
+    let (_, shared) = disk::open(&data_dir, &options()).expect("opens again");
+    assert_eq!(shared.applied().borrow().index(), Some(9));
+    assert_eq!(shared.hash(), leader.hash());
 }
 
 #[test]

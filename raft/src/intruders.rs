@@ -1,7 +1,7 @@
 //! Tests of who is kept out: wrong disks, votes of others, nodes that were let go, a founder that
 //! would found once more.
 
-use std::{net::TcpListener, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use notty_storage::{Action, StoreOptions};
 use openraft::raft::VoteRequest;
@@ -14,6 +14,7 @@ use crate::{
         protocol::{Request, Response},
         session::{Hello, Key},
     },
+    ports::free_addresses,
     types::Vote,
 };
 
@@ -28,8 +29,7 @@ pub(crate) struct Lone {
 }
 
 pub(crate) fn free_address() -> String {
-    let held = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    held.local_addr().expect("bound").to_string()
+    free_addresses(1).remove(0)
 }
 
 async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {

@@ -40,6 +40,9 @@ pub mod node;
 mod onlooker;
 mod peer_client;
 pub mod peers;
+#[cfg(test)]
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 mod proposal;
 pub mod restore;
 mod runtime;

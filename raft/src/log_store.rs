@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     log::{Log, Unsynced},
     onlooker::Onlooker,
+    snapshots::Snapshots,
     types::{LogEntry, LogId, NodeId, StorageError, TypeConfig, Vote},
 };
 
@@ -37,13 +38,19 @@ pub(crate) fn has_threads() -> bool {
 #[derive(Clone)]
 pub(crate) struct LogStore {
     log: Arc<Mutex<Log>>,
+    snapshots: Arc<Snapshots>,
     fatal: Fatal,
     onlooker: Option<Arc<dyn Onlooker>>,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: Log, fatal: Fatal, onlooker: Option<Arc<dyn Onlooker>>) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), fatal, onlooker }
+    pub(crate) fn new(
+        log: Log,
+        snapshots: Arc<Snapshots>,
+        fatal: Fatal,
+        onlooker: Option<Arc<dyn Onlooker>>,
+    ) -> Self {
+        Self { log: Arc::new(Mutex::new(log)), snapshots, fatal, onlooker }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -159,7 +166,20 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.work(|log| log.truncate(log_id.index))
     }
 
+    /// openraft has the log dropped beside a leader's snapshot being installed, which takes longer:
+    /// a node that died meanwhile would have neither. As long as no snapshot that is kept reaches so
+    /// far, it waits for the next entry, which openraft has only after the snapshot.
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.work(|log| log.purge(log_id))
+        let snapshots = self.snapshots.clone();
+        self.work(|log| {
+            let kept = snapshots.latest()?.and_then(|kept| kept.position.applied);
+            match kept >= Some(log_id) {
+                true => log.purge(log_id),
+                false => {
+                    log.purge_later(log_id);
+                    Ok(())
+                }
+            }
+        })
     }
 }

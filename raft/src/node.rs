@@ -204,7 +204,12 @@ impl Node {
         let Became { mut identity, founders } = became;
         peers.become_somebody(hello(&identity, &options));
         let (log, shared) = blocking(|| disk::open(&data_dir, &options))?;
-        let log = LogStore::new(log, options.fatal.clone(), options.onlooker.clone());
+        let log = LogStore::new(
+            log,
+            shared.snapshots.clone(),
+            options.fatal.clone(),
+            options.onlooker.clone(),
+        );
         let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();

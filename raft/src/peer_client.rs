@@ -83,9 +83,7 @@ mod tests {
     }
 
     async fn alone(dir: &std::path::Path) -> (Arc<Node>, String) {
-        let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = held.local_addr().expect("bound").to_string();
-        drop(held);
+        let address = crate::ports::free_addresses(1).remove(0);
         let me = Peer { name: "node".into(), peer: address.clone(), ..Peer::default() };
         let options = NodeOptions {
             cluster: Some(ClusterOptions {

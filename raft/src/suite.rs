@@ -33,8 +33,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let options = LogOptions { segment_bytes: 256, cache_bytes: 128, ..LogOptions::default() };
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
-        let machine = StateMachine::new(shared(dir.path()));
-        Ok((dir, LogStore::new(log.expect("opens"), fatal, None), machine))
+        let shared = shared(dir.path());
+        let log = LogStore::new(log.expect("opens"), shared.snapshots.clone(), fatal, None);
+        Ok((dir, log, StateMachine::new(shared)))
     }
 }
 

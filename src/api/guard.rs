@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use notty_raft::ProposeError;
 use subtle::ConstantTimeEq;
 
 use super::{
@@ -21,6 +22,9 @@ use crate::config::{Role, TokenConfig};
 
 /// How long a request waits for the position it asks for.
 const WAIT: Duration = Duration::from_secs(5);
+/// For how long a leader is looked for that is sure to lead, and between two looks.
+const SURE: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Who may use the API; nobody named: everyone.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +124,7 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
     let query = uri.query().unwrap_or_default();
     for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(n, _)| n == "consistency") {
         match &*value {
-            "linearizable" => api.node.linearize().await?,
+            "linearizable" => linearize(api).await?,
             _ => {
                 let detail = "the only consistency that can be asked for is `linearizable`";
                 let fault = Fault::new("consistency", "invalid_consistency", detail);
@@ -129,6 +133,20 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
         }
     }
     Ok(())
+}
+
+/// Waits until the state here reflects all that was acknowledged. A leader that could not make sure
+/// of a majority in time, as on a busy machine, or has just gone is asked again for a while.
+async fn linearize(api: &Api) -> Result<(), ProposeError> {
+    let until = tokio::time::Instant::now() + SURE;
+    loop {
+        match api.node.linearize().await {
+            Err(ProposeError::NoLeader) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Checks a request, passes it on, and counts it.

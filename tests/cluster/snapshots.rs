@@ -1,10 +1,13 @@
 //! A node that was away for long comes back by a snapshot, and logs stay short.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
-use crate::support::{Client, Cluster, Gateway, Shape, eventually, mailing, sample_csv};
+use crate::support::{Client, Cluster, Gateway, Member, Shape, eventually, mailing, sample_csv};
 
 /// Messages of the mailing that a node misses.
 const MESSAGES: u64 = 200_000;
@@ -30,6 +33,20 @@ async fn import(node: &Client) {
         let csv = sample_csv(n * part + 1, (n + 1) * part);
         node.upload("/customers/import", "text/csv", csv).await.expect(200);
     }
+}
+
+/// Starts a node, and kills it as soon as it builds another state than the one that it has.
+async fn kill_while_it_installs(member: &mut Member) {
+    member.start();
+    let states = member.data().join("state");
+    eventually("a state is built from a snapshot", CATCH_UP * 6, async || {
+        let names = std::fs::read_dir(&states).ok()?.flatten().map(|entry| entry.file_name());
+        let is_state = |name: &OsString| name.to_string_lossy().starts_with("state-");
+        (names.filter(is_state).count() > 1).then_some(())
+    })
+    .await;
+    assert_eq!(member.count_lines("snapshot installed"), 0);
+    member.kill();
 }
 
 #[tokio::test]
@@ -69,6 +86,9 @@ async fn a_node_that_missed_a_whole_mailing_catches_up_by_snapshot() {
     .await;
     assert!(log < LOG_BYTES, "{log} bytes");
 
+    for _ in 0..2 {
+        kill_while_it_installs(&mut cluster.members[away]).await;
+    }
     let began = Instant::now();
     cluster.members[away].start();
     let back = cluster.members[away].client.clone();

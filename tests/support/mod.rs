@@ -18,7 +18,7 @@ pub use cluster::{Cluster, Member, SECRET, Shape};
 pub use gateway::Gateway;
 pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
-pub use ports::free_addresses;
+pub(crate) use ports::free_addresses;
 pub use postman::Postman;
 pub use process::{Ended, Process, notty};
 pub use wait::eventually;

@@ -11,7 +11,7 @@ const FIRST: u16 = 10_000;
 const PORTS: u16 = 20_000;
 
 /// Addresses that are free, and that no other test of this process gets.
-pub fn free_addresses(count: usize) -> Vec<String> {
+pub(crate) fn free_addresses(count: usize) -> Vec<String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Processes that run at once begin apart.
     let begin = (std::process::id() * 997 % u32::from(PORTS)) as u16;

@@ -94,6 +94,8 @@ pub struct Log {
     /// Where the last write begins in the last segment, as it was found.
     last_write_at: Option<u64>,
     last: Option<LogId>,
+    /// Up to where entries are dropped before the next one comes.
+    dropped_later: Option<LogId>,
     next_write: u64,
     cache: VecDeque<(LogEntry, usize)>,
     cached_bytes: usize,
@@ -130,6 +132,7 @@ impl Log {
             ends_in_part: false,
             last_write_at: None,
             last: None,
+            dropped_later: None,
             next_write: 1,
             cache: VecDeque::new(),
             cached_bytes: 0,
@@ -249,12 +252,12 @@ impl Log {
 
     /// The position of the last entry, or of the last that was dropped.
     pub fn last(&self) -> Option<LogId> {
-        self.last
+        self.last.max(self.dropped_later)
     }
 
     /// The position up to which entries were dropped.
     pub fn purged(&self) -> Option<LogId> {
-        self.marks.purged
+        self.marks.purged.max(self.dropped_later)
     }
 
     /// The vote.
@@ -298,6 +301,7 @@ impl Log {
         let Some(first) = entries.first() else {
             return Ok(None);
         };
+        self.purge_at_last()?;
         if self.segments.back().is_none_or(|tail| tail.bytes >= self.options.segment_bytes) {
             let segment = Segment::create(&*self.files, &self.dir, first.log_id.index)?;
             self.segments.push_back(segment);
@@ -334,7 +338,7 @@ impl Log {
     /// Entries of a range of indexes; those that are not there are left out.
     pub fn read(&self, range: impl RangeBounds<u64>) -> Result<Vec<LogEntry>, Error> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
-        let purged_end = self.marks.purged.map_or(0, |purged| purged.index + 1);
+        let purged_end = self.purged().map_or(0, |purged| purged.index + 1);
         let first_kept = self.segments.front().map_or(0, |segment| segment.first).max(purged_end);
         let end_kept = self.segments.back().map_or(0, Segment::end);
         let from = match range.start_bound() {
@@ -371,7 +375,7 @@ impl Log {
     fn entry_bytes(&self, index: u64) -> Option<usize> {
         let at = self.segments.partition_point(|segment| segment.end() <= index);
         let segment = self.segments.get(at)?;
-        if self.marks.purged.is_some_and(|purged| index <= purged.index) {
+        if self.purged().is_some_and(|purged| index <= purged.index) {
             return None;
         }
         segment.entry_bytes(index)
@@ -390,6 +394,7 @@ impl Log {
 
     /// Drops the entry at an index and all after it.
     pub fn truncate(&mut self, from: u64) -> Result<(), Error> {
+        self.purge_at_last()?;
         while let Some(tail) = self.segments.back()
             && tail.first >= from
             && self.segments.len() > 1
@@ -416,8 +421,19 @@ impl Log {
         Ok(())
     }
 
+    /// The same as [`Log::purge`] for whoever reads; on the disk it is done before the next change.
+    /// A process that dies before has the log as it was.
+    pub fn purge_later(&mut self, upto: LogId) {
+        self.dropped_later = self.dropped_later.max(Some(upto));
+    }
+
+    fn purge_at_last(&mut self) -> Result<(), Error> {
+        self.dropped_later.take().map_or(Ok(()), |upto| self.purge(upto))
+    }
+
     /// Drops entries up to a position, as whole segments.
     pub fn purge(&mut self, upto: LogId) -> Result<(), Error> {
+        self.dropped_later = self.dropped_later.filter(|later| *later > upto);
         self.marks.save_purged(upto)?;
         if self.last.is_none_or(|last| last.index <= upto.index) {
             self.last = Some(upto);

@@ -161,6 +161,30 @@ fn a_purge_that_a_crash_interrupted_is_ended_by_the_next_start() {
     }
 }
 
+#[test]
+fn what_is_purged_later_is_gone_at_once_for_readers_and_on_the_disk_with_the_next_entry() {
+    for upto in [7, 23, 24, 5_000] {
+        let files = MemoryFiles::new();
+        let mut log = filled(&files);
+        log.purge_later(id(upto));
+        check_holds(&log, (upto + 1).min(24)..24);
+        assert_eq!((log.purged(), log.last()), (Some(id(upto)), Some(id(upto.max(23)))));
+        drop(log);
+        files.crash(|_| 0);
+        let mut log = open(&files, 300).expect("opens");
+        check_holds(&log, 0..24);
+        assert_eq!((log.purged(), log.last()), (None, Some(id(23))));
+        log.purge_later(id(upto));
+        let next = upto.max(23) + 1;
+        append(&mut log, next..next + 1);
+        drop(log);
+        files.crash(|_| 0);
+        let log = open(&files, 300).expect("opens");
+        check_holds(&log, upto + 1..next + 1);
+        assert_eq!((log.purged(), log.last()), (Some(id(upto)), Some(id(next))));
+    }
+}
+
 /// Every file of the log, with its bytes.
 fn all_files(files: &MemoryFiles) -> Vec<(PathBuf, Vec<u8>)> {
     let names = files.list(Path::new(DIR)).expect("lists");
