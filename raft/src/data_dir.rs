@@ -93,6 +93,11 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Makes the names in it survive a crash.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))
+    }
+
     /// Whose it is; none if it is empty. Refuses what is not a data directory of this version.
     pub fn identity(&self) -> Result<Option<Identity>, Error> {
         let path = self.path.join("identity");

@@ -39,6 +39,8 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     let store_options = options.store.clone();
     let (fatal, onlooker) = (options.fatal.clone(), options.onlooker.clone());
     let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, onlooker)?;
+    // Before anything in them is acknowledged, the directories must have their names.
+    data_dir.sync()?;
     Ok((log, shared))
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use notty_storage::{codec, read_snapshot_marker};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -59,12 +60,14 @@ pub(crate) struct Kept {
 /// The snapshots of a data directory.
 pub(crate) struct Snapshots {
     dir: PathBuf,
+    /// Held while the directory is read for the latest, and while that is replaced.
+    turn: Mutex<()>,
 }
 
 impl Snapshots {
     pub(crate) fn open(dir: &Path) -> Result<Arc<Self>, Error> {
         fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        let this = Self { dir: dir.to_owned() };
+        let this = Self { dir: dir.to_owned(), turn: Mutex::default() };
         this.drop_unfinished()?;
         Ok(Arc::new(this))
     }
@@ -73,9 +76,12 @@ impl Snapshots {
     fn drop_unfinished(&self) -> Result<(), Error> {
         let names = RealFiles.list(&self.dir).map_err(Error::file(&self.dir))?;
         for name in &names {
-            let meta = name.strip_suffix(".snap").map(|name| format!("{name}.meta"));
-            let no_meta = meta.is_some_and(|meta| !names.contains(&meta));
-            if [".new", ".received"].iter().any(|end| name.ends_with(end)) || no_meta {
+            let half = |of: &str, other: &str| {
+                let other = name.strip_suffix(of).map(|name| format!("{name}{other}"));
+                other.is_some_and(|other| !names.contains(&other))
+            };
+            let aside = [".new", ".received"].iter().any(|end| name.ends_with(end));
+            if aside || half(".snap", ".meta") || half(".meta", ".snap") {
                 let path = self.dir.join(name);
                 RealFiles.remove(&path).map_err(Error::file(&path))?;
             }
@@ -101,6 +107,7 @@ impl Snapshots {
 
     /// The latest one, if there is any.
     pub(crate) fn latest(&self) -> Result<Option<Kept>, Error> {
+        let _turn = self.turn.lock();
         let names = RealFiles.list(&self.dir).map_err(Error::file(&self.dir))?;
         let mut latest: Option<Kept> = None;
         for name in names.iter().filter(|name| name.ends_with(".meta")) {
@@ -129,10 +136,17 @@ impl Snapshots {
 
     /// Makes a file the latest snapshot, and drops older ones.
     pub(crate) fn keep_from(&self, file: &Path, kept: Kept) -> Result<Kept, Error> {
+        let _turn = self.turn.lock();
         let (name, path) = (&kept.name, self.file(&kept));
+        let meta = self.dir.join(format!("{name}.meta"));
         fs::rename(file, &path).map_err(Error::file(&path))?;
-        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
-        save(&RealFiles, &self.dir.join(format!("{name}.meta")), &kept)?;
+        let named = RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir));
+        let kept_whole = named.and_then(|()| save(&RealFiles, &meta, &kept));
+        if kept_whole.is_err() && !meta.is_file() {
+            // It would take the room that the next one needs.
+            let _ = RealFiles.remove(&path);
+        }
+        kept_whole?;
         self.drop_others(name)?;
         Ok(kept)
     }
@@ -187,6 +201,47 @@ pub(crate) fn check_received(meta: &SnapshotMeta, path: &Path) -> Result<(), Err
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kept(name: &str) -> Kept {
+        Kept { name: name.to_owned(), position: Position::default(), hash: 7, bytes: 5 }
+    }
+
+    #[test]
+    fn the_latest_is_found_while_it_is_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let snapshots = Snapshots::open(dir.path()).expect("opens");
+        let keep = |n: u32| {
+            let file = snapshots.receiving();
+            fs::write(&file.path, b"whole").expect("written");
+            snapshots.keep_from(&file.path, kept(&n.to_string())).expect("is kept");
+        };
+        keep(0);
+        std::thread::scope(|scope| {
+            let keeping = scope.spawn(|| (1..300).for_each(keep));
+            while !keeping.is_finished() {
+                assert!(snapshots.latest().expect("reads").is_some());
+            }
+        });
+    }
+
+    #[test]
+    fn a_half_that_a_fault_or_a_crash_left_is_dropped() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let snapshots = Snapshots::open(dir.path()).expect("opens");
+        let keep = |name: &str| {
+            let file = snapshots.receiving();
+            fs::write(&file.path, b"whole").expect("written");
+            snapshots.keep_from(&file.path, kept(name))
+        };
+        keep("x").expect("is kept");
+        // What stands in the way of its meta.
+        fs::create_dir(dir.path().join("y.meta")).expect("made");
+        assert!(keep("y").is_err() && !dir.path().join("y.snap").exists());
+        fs::remove_dir(dir.path().join("y.meta")).expect("removed");
+        fs::write(dir.path().join("z.meta"), b"").expect("written");
+        let snapshots = Snapshots::open(dir.path()).expect("opens");
+        assert_eq!(snapshots.latest().expect("reads").expect("is there").name, "x");
+    }
 
     #[test]
     fn one_that_is_received_twice_at_once_is_kept_whole_and_nothing_else_stays() {

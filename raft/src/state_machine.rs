@@ -278,6 +278,11 @@ impl Shared {
         let before = std::mem::replace(&mut *store, built);
         drop(store);
         let old = before.path().to_owned();
+        // Closed where a flush fails, it would wait for ever.
+        if let Err(error) = before.flusher().flush() {
+            before.leak();
+            return Err(error.into());
+        }
         drop(before);
         let (ms, index) = (began.elapsed().as_millis() as u64, position.index());
         tracing::info!(bytes, index, ms, "snapshot installed");

@@ -142,10 +142,14 @@ fn wanted(
     if record.paused || record.spec.end <= now {
         return Ok(0);
     }
+    let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
+    // Where it is night everywhere nothing counts as ready, and the mailing would be expanded whole.
+    if zones.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(0);
+    }
     if policy.barren.contains(&mailing.number) {
         return Ok(1);
     }
-    let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
     let ready = work::ready(reader, mailing, zones.as_deref(), now, policy.ahead)?;
     Ok(policy.ahead.saturating_sub(ready))
 }

@@ -6,7 +6,7 @@ use notty_raft::{NodeOptions, Peer, SystemClock};
 use notty_storage::{
     StoreOptions,
     command::{CustomerRow, PutCustomers, PutMode},
-    model::{CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName},
+    model::{CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName, SendWindow},
 };
 use tempfile::TempDir;
 
@@ -69,6 +69,10 @@ pub(crate) fn customers(count: u64) -> Action {
 }
 
 pub(crate) fn mailing() -> Action {
+    mailing_within(None)
+}
+
+fn mailing_within(send_window: Option<SendWindow>) -> Action {
     let all = || Filter::parse("%").expect("a filter");
     let spec = MailingSpec {
         desc: String::new(),
@@ -78,7 +82,7 @@ pub(crate) fn mailing() -> Action {
         tag_filter: all(),
         operator_filter: all(),
         phone_filter: all(),
-        send_window: None,
+        send_window,
     };
     Action::CreateMailing { id: MailingId::parse("m").expect("an id"), spec }
 }
@@ -130,6 +134,29 @@ async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
     // A node by itself is a majority.
     ask_until_granted(&office, &mut lease).await;
     office.node.stop().await.expect("it stops");
+}
+
+/// Customers that come, change or go in the night are treated as they are in the morning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_is_closed_everywhere_expands_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ShiftedClock::default());
+    let (node, office) = open(&dir, clock.clone()).await;
+    node.act(customers(1_000)).await.expect("written");
+    let hour = SystemClock.wall().as_millis() / 3_600_000;
+    let at = |later: i64| format!("{:02}:00", (hour + later) % 24);
+    let window = SendWindow::parse(&at(2), &at(4)).expect("a window");
+    node.act(mailing_within(Some(window))).await.expect("created");
+    for _ in 0..10 {
+        office.step().await;
+    }
+    let open = || query::work::open_mailings(&node.view().read()).next().cloned();
+    let progress = open().expect("it is open").progress;
+    assert_eq!((progress.batches, progress.counts.total()), (0, 0));
+    clock.0.store(2 * 3_600_000, Ordering::SeqCst);
+    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    ask_until_granted(&office, &mut lease).await;
+    node.stop().await.expect("it stops");
 }
 
 #[tokio::test(flavor = "multi_thread")]

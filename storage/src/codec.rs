@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// The format written by this version: bincode 2, variable-length little-endian integers. The
 /// second: the first kept mailings' stages and progress in another shape.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// Bytes that one decoded value may take, at most: a length that was made up must not ask for more
 /// memory than there is.

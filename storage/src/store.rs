@@ -205,7 +205,7 @@ impl Store {
 
     /// Lets go of it without closing it, after a fault of the disk: sled flushes when it is closed,
     /// and waits for ever for a flush that failed. Its memory stays taken.
-    pub(crate) fn leak(self) {
+    pub fn leak(self) {
         std::mem::forget(self);
     }
 

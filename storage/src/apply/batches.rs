@@ -105,6 +105,11 @@ impl BatchEdit {
         self.columns.add_doubt(doubt);
     }
 
+    /// Notes that a message's customer was deleted while it was under way.
+    pub(super) fn forsake(&mut self, index: usize) {
+        self.touched |= self.columns.forsake(index);
+    }
+
     /// Moves one message to where it goes when nothing more is to be sent: `to`, or
     /// `unconfirmed` if the gateway may have it.
     pub(super) fn give_up(&mut self, index: usize, to: Status, at: Timestamp) {

@@ -366,13 +366,17 @@ fn cancel_message(
     let Some(mut batch) = edit.batch(changes, batch)? else {
         return Ok(());
     };
-    if !batch.columns.status(index).is_ready() {
+    let status = batch.columns.status(index);
+    if matches!(status, Status::Sending | Status::Unconfirmed) {
+        batch.forsake(index);
+    } else if !status.is_ready() {
         return Ok(());
+    } else {
+        let record = mailings::by_number(changes, mailing);
+        let expired = record.is_ok_and(|record| record.ended.is_some());
+        let to = if expired { Status::Expired } else { Status::Cancelled };
+        batch.give_up(index, to, changes.at());
     }
-    let record = mailings::by_number(changes, mailing);
-    let expired = record.is_ok_and(|record| record.ended.is_some());
-    let to = if expired { Status::Expired } else { Status::Cancelled };
-    batch.give_up(index, to, changes.at());
     edit.close(changes, batch)?;
     edit.save(changes)
 }

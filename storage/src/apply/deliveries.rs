@@ -353,7 +353,7 @@ fn granted_at(batch: &mut BatchEdit, index: usize) -> Timestamp {
 
 /// Takes a message back that was certainly not taken, or may be repeated.
 fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &Now<'_>) {
-    let over = if now.customer_deleted {
+    let over = if now.customer_deleted || batch.columns.is_forsaken(index) {
         Some(Status::Cancelled)
     } else {
         leases::verdict_when_over(now.record, now.at)

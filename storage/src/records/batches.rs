@@ -174,6 +174,9 @@ pub struct Columns {
     pub lapsed: Vec<(u16, Timestamp)>,
     /// Messages reported unsure, or done by an old attempt, in the order of indexes.
     pub doubts: Vec<Doubt>,
+    /// Messages whose customer was deleted while they were under way: they do not come back, also
+    /// where the customer does. In the order of indexes.
+    pub forsaken: Vec<u16>,
 }
 
 impl Columns {
@@ -234,6 +237,17 @@ impl Columns {
     /// Takes out when a message was granted whose lease ran out; none if it did not.
     pub fn take_lapsed(&mut self, index: usize) -> Option<Timestamp> {
         find(&self.lapsed, index).map(|at| self.lapsed.remove(at).1)
+    }
+
+    /// Notes that a message's customer was deleted while it was under way; false if it was known.
+    pub fn forsake(&mut self, index: usize) -> bool {
+        let at = self.forsaken.binary_search(&(index as u16));
+        at.map_err(|at| self.forsaken.insert(at, index as u16)).is_err()
+    }
+
+    /// Whether a message's customer was deleted while it was under way.
+    pub fn is_forsaken(&self, index: usize) -> bool {
+        self.forsaken.binary_search(&(index as u16)).is_ok()
     }
 
     /// Tries of a message: its grants without those handed back untried.
