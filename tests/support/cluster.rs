@@ -159,8 +159,10 @@ impl Cluster {
     pub async fn ready(&self, within: Duration) {
         for member in self.members.iter().filter(|member| member.runs()) {
             if !member.comes_ready(within).await {
-                let said = self.members.iter().map(|member| (&member.name, member.lines()));
-                let said: Vec<_> = said.collect();
+                let mut said = Vec::new();
+                for member in &self.members {
+                    said.push((&member.name, member.try_get("/cluster").await, member.lines()));
+                }
                 panic!("{} is not ready within {within:?}: {said:#?}", member.name);
             }
         }

@@ -34,6 +34,13 @@ fn ip(args: &str) -> Result<(), String> {
     }
 }
 
+/// Whether nobody on this machine has addresses that begin so: another process may test, too.
+fn is_free(net: &str) -> bool {
+    let mut shown = Command::new("ip");
+    shown.args(["-o", "addr", "show", "to", &format!("{net}.0/24")]);
+    shown.output().is_ok_and(|shown| shown.stdout.is_empty())
+}
+
 /// The binary, in a namespace.
 pub fn in_namespace(namespace: &str) -> Command {
     let binary = notty().get_program().to_owned();
@@ -48,7 +55,11 @@ impl Network {
     pub fn make() -> Option<Self> {
         let (process, made) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let tag = format!("n{}x{made}", process % 100_000);
-        let net = |side: u32| format!("10.{}.{}", 20 + process % 200, (2 * made + side) % 250);
+        let net = |side: u32| {
+            let tries = (0..200).map(|n| 20 + (process + n) % 200);
+            let mut nets = tries.map(|x| format!("10.{x}.{}", (2 * made + side) % 250));
+            nets.find(|net| is_free(net)).unwrap_or_default()
+        };
         let network = Self { tag, peers: net(0), clients: net(1) };
         match network.build() {
             Ok(()) => Some(network),

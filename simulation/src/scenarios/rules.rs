@@ -99,10 +99,10 @@ fn lost_disk() -> Plan {
 /// network; the next one has them in its log, and has not applied them.
 fn falling_leaders() -> Plan {
     let starts = |round: u64| 6_000 + round * 6_000;
-    let fall = |round| (starts(round) + 180 + round * 30, kill(Target::Leader, false, 500));
+    let fall = |round| (starts(round) + 60 + round * 20, kill(Target::Leader, false, 500));
     let mailings = (0..8).map(|n| mailing(&format!("m{n}"), starts(n), 70_000)).collect();
     let faults = (0..8).map(fall).collect();
-    let (latency_ms, customers, quiet_ms) = ((60, 120), 60, 60_000);
+    let (latency_ms, customers, quiet_ms) = ((50, 70), 60, 60_000);
     Plan { faults, mailings, latency_ms, customers, quiet_ms, ..calm(1) }
 }
 
