@@ -8,7 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::Error;
 
 /// The format written by this version: bincode 2, variable-length little-endian integers. The
-/// second: the first kept mailings' stages and progress in another shape.
+/// third: the first kept mailings' stages and progress in another shape, the second did not know
+/// whose customers were deleted while their messages were under way.
 pub const FORMAT: u8 = 3;
 
 /// Bytes that one decoded value may take, at most: a length that was made up must not ask for more

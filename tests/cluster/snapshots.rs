@@ -37,12 +37,18 @@ async fn import(node: &Client) {
 
 /// Starts a node, and kills it as soon as it builds another state than the one that it has.
 async fn kill_while_it_installs(member: &mut Member) {
-    member.start();
     let states = member.data().join("state");
+    let names = || -> Vec<OsString> {
+        let entries = std::fs::read_dir(&states).expect("reads").flatten();
+        entries.map(|entry| entry.file_name()).collect()
+    };
+    let before = names();
+    member.start();
     eventually("a state is built from a snapshot", CATCH_UP * 6, async || {
-        let names = std::fs::read_dir(&states).ok()?.flatten().map(|entry| entry.file_name());
-        let is_state = |name: &OsString| name.to_string_lossy().starts_with("state-");
-        (names.filter(is_state).count() > 1).then_some(())
+        let is_new = |name: &OsString| {
+            name.to_string_lossy().starts_with("state-") && !before.contains(name)
+        };
+        names().iter().any(is_new).then_some(())
     })
     .await;
     assert_eq!(member.count_lines("snapshot installed"), 0);
