@@ -148,6 +148,7 @@ pub(crate) fn damage(path: &Path, error: notty_storage::Error) -> Error {
         notty_storage::Error::Snapshot { what, at, .. } => {
             format!("is damaged at byte {at} ({what}): use another backup")
         }
+        error @ notty_storage::Error::NoNumbersLeft => format!("cannot be restored: {error}"),
         error if error.is_damage() => format!("is damaged ({error}): use another backup"),
         error => return error.into(),
     };

@@ -6,8 +6,9 @@
 
 use std::path::Path;
 
-use notty_storage::{Store, StoreOptions, model::Status, query, restore_snapshot};
+use notty_storage::{Store, StoreOptions, model::Status, query, records::Draw, restore_snapshot};
 use openraft::{CommittedLeaderId, LogId as RaftLogId};
+use rand::RngCore;
 
 use crate::{
     backup::{Backup, damage},
@@ -58,12 +59,18 @@ fn build(backup: &Backup, data_dir: &DataDir, disk: &str) -> Result<Restored, Er
     let position = first_position(backup.index, disk);
     let place = StateDir::open(&data_dir.state())?.current()?;
     let (from, options) = ((backup.path(), backup.from), StoreOptions::default());
-    let restored = restore_snapshot(from, &place, options, &position.marker());
+    let restored = restore_snapshot(from, &place, options, (&position.marker(), draw()));
     let mut store = restored.map_err(|error| damage(backup.path(), error))?;
     let restored = figures(backup, &store)?;
     write_snapshot(&mut store, data_dir, position.clone())?;
     write_log(data_dir, position.applied)?;
     Ok(restored)
+}
+
+/// By chance, so that another restore of the same backup gives its messages other ids.
+fn draw() -> Draw {
+    let mut random = rand::rng();
+    Draw { mailings: random.next_u64(), epochs: random.next_u64() }
 }
 
 /// Where the restored state stands: at the position of its backup, in a log and a term of its own,

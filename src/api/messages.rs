@@ -76,7 +76,7 @@ impl From<Message> for MessageBody {
 /// A page of messages.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MessagePage {
-    /// In the order of their ids.
+    /// In the order of their mailings, and of their making in each.
     items: Vec<MessageBody>,
     /// What `after` takes for the page that follows; null at the end.
     #[schema(example = "4294967396")]

@@ -144,8 +144,8 @@ pub(super) struct Job {
 
 impl Job {
     fn token(&self) -> Token {
-        let MessageId { mailing, position } = self.id;
-        Token { n: self.terms.lease.n, mailing, position, attempt: self.attempt }
+        let LeaseTerms { lease, mailing, .. } = *self.terms;
+        Token { n: lease.n, mailing, position: self.id.position, attempt: self.attempt }
     }
 }
 

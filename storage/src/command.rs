@@ -464,6 +464,11 @@ pub enum Rejection {
         limits::POSTMEN
     )]
     PostmanForgotten,
+    /// All numbers of mailings were given, and message ids with them.
+    #[error(
+        "no numbers are left for mailings, and so no message ids: begin with an empty data directory"
+    )]
+    NoNumbersLeft,
 }
 
 impl Command {
@@ -577,6 +582,7 @@ impl Rejection {
             Rejection::OutOfBounds { .. } => "out_of_bounds",
             Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
             Rejection::NodeDismissed => "node_removed",
+            Rejection::NoNumbersLeft => "no_numbers_left",
         }
     }
 }

@@ -56,6 +56,12 @@ pub enum Error {
         /// What is missing or does not fit.
         what: &'static str,
     },
+    /// A backup cannot be restored: it comes from too many restores in a row.
+    #[error(
+        "no numbers are left for mailings that no other restore may have given: begin with an empty \
+         directory, and import the customers there"
+    )]
+    NoNumbersLeft,
 }
 
 impl Error {

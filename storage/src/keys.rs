@@ -26,6 +26,7 @@
 //! | 25 | mailing number, batch | [`Columns`] |
 //! | 26 | mailing number, customer | position of a late member |
 //! | 27 | mailing number, block of 256 blocks of heads | [`Reaches`] |
+//! | 28 | number that ids of its messages have | mailing number |
 //! | 30 | – | [`Postmen`] |
 //! | 31 | – | [`LeaseList`]: open |
 //! | 32 | slot | [`Lease`] |
@@ -144,6 +145,9 @@ keys! {
     26 LateKey(mailing: MailingNumber => mailing.0.to_be_bytes(), customer: u32 => customer.to_be_bytes()) -> u32;
     /// How far a mailing's sweep came with each block of heads.
     27 ReachesKey(mailing: MailingNumber => mailing.0.to_be_bytes(), blocks: u32 => blocks.to_be_bytes()) -> Reaches;
+    /// The mailing whose messages have another number in their ids, since it was resumed after a
+    /// restore.
+    28 RenumberedKey(number: MailingNumber => number.0.to_be_bytes()) -> MailingNumber;
     /// All postmen.
     30 PostmenKey -> Postmen;
     /// All open leases.

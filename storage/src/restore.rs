@@ -1,8 +1,10 @@
 //! A restored backup begins a life of its own.
 //!
 //! What the life before did after the backup is not known, so nothing of it may go on by itself, and
-//! no number that it may have given is given again ([`crate::apply`] says how). This happens once, to
-//! a state that nobody uses yet; the caller drops it if it is not completed.
+//! no number is given again that it, or another restore of the same backup, may have given
+//! ([`crate::limits::RESTORED_PART`] says how surely). This happens once, to a state that nobody uses
+//! yet; the caller drops it if it is not completed. It depends on the state and on what the caller
+//! draws, and on nothing else.
 
 use std::path::Path;
 
@@ -10,6 +12,7 @@ use crate::{
     apply::{close_life, close_mailing},
     error::Error,
     query::work,
+    records::Draw,
     snapshot::import_snapshot_at,
     store::{Store, StoreOptions},
 };
@@ -23,10 +26,10 @@ pub fn restore_snapshot(
     (path, from): (&Path, u64),
     into_dir: &Path,
     options: StoreOptions,
-    marker: &[u8],
+    (marker, draw): (&[u8], Draw),
 ) -> Result<Store, Error> {
     let mut store = import_snapshot_at(path, from, into_dir, options)?;
-    match begin_anew(&mut store, marker) {
+    match begin_anew(&mut store, marker, draw) {
         Ok(()) => Ok(store),
         Err(error) => {
             store.leak();
@@ -36,7 +39,7 @@ pub fn restore_snapshot(
 }
 
 /// Closes the life before and begins another, which stands at the position of a marker.
-pub fn begin_anew(store: &mut Store, marker: &[u8]) -> Result<(), Error> {
+pub fn begin_anew(store: &mut Store, marker: &[u8], draw: Draw) -> Result<(), Error> {
     let before = store.marker().unwrap_or_default();
     let view = store.view();
     let open: Vec<_> = work::open_mailings(&view.read()).map(|mailing| mailing.number).collect();
@@ -47,6 +50,6 @@ pub fn begin_anew(store: &mut Store, marker: &[u8]) -> Result<(), Error> {
             }
         }
     }
-    store.change(marker, close_life)?;
+    store.change(marker, |changes| close_life(changes, draw))?;
     store.flush()
 }

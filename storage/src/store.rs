@@ -35,7 +35,7 @@ use crate::{
     model::{CustomerId, MailingNumber, Seq, Timestamp},
     pin::{Before, Pin},
     planted::{self, Planted, is_planted},
-    records::{Meta, Numbers, Stage, WordKind, WordRecord},
+    records::{Meta, Numbers, Stage, Stages, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
     source::{Scan, Source},
     tree::{Tree, Trees},
@@ -383,7 +383,7 @@ fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
             index.words[kind as usize].push(word);
         }
     }
-    index_mailings(reader, numbers.mailings, &mut index)?;
+    index_mailings(reader, &mut index)?;
     for n in numbers.client_keys_from..numbers.client_keys {
         let slot = (n % CLIENT_KEYS) as u32;
         let kept = reader.need(&ClientReplyKey(slot), "a kept reply to a client")?;
@@ -392,22 +392,33 @@ fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
     Ok(index)
 }
 
-/// Reads the mailings that work is left for.
-fn index_mailings(reader: &Reader<'_>, last: u32, index: &mut Index) -> Result<(), Error> {
-    for block in 0..=last / STAGES_PER_BLOCK {
-        let stages = reader.get_or_default(&StagesKey(block))?.stages;
-        for (stage, number) in stages.into_iter().zip(block * STAGES_PER_BLOCK..) {
-            if stage == Stage::Done {
-                continue;
-            }
-            let number = MailingNumber(number);
-            let record = reader.need(&MailingKey(number), "a mailing that has a stage")?;
-            let since = record.kept_since();
-            let progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
-            let (record, progress) = (Some(Arc::new(record)), Some(Arc::new(progress)));
-            let change = MailingChange { record, progress, stage: Some((stage, since)) };
-            index.mailings.apply(number, change);
+/// Reads the mailings that work is left for. Their numbers lie far apart after a restore, so the
+/// records of their stages are looked for, not counted through.
+fn index_mailings(reader: &Reader<'_>, index: &mut Index) -> Result<(), Error> {
+    let mut numbers = Vec::new();
+    let mut fault = None;
+    reader.scan(&[StagesKey::TAG], |key, value| {
+        let Some(block) = key.strip_prefix(&[StagesKey::TAG]).and_then(|key| key.first_chunk())
+        else {
+            return false;
+        };
+        let first = u32::from_be_bytes(*block) * STAGES_PER_BLOCK;
+        match codec::decode::<Stages>(value) {
+            Ok(block) => numbers.extend(block.stages.into_iter().zip(first..)),
+            Err(error) => fault = Some(error),
         }
+        fault.is_none()
+    })?;
+    fault.map_or(Ok(()), Err)?;
+
+    for (stage, number) in numbers.into_iter().filter(|(stage, _)| *stage != Stage::Done) {
+        let number = MailingNumber(number);
+        let record = reader.need(&MailingKey(number), "a mailing that has a stage")?;
+        let since = record.kept_since();
+        let progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
+        let (record, progress) = (Some(Arc::new(record)), Some(Arc::new(progress)));
+        let change = MailingChange { record, progress, stage: Some((stage, since)) };
+        index.mailings.apply(number, change);
     }
     Ok(())
 }

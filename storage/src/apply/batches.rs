@@ -14,9 +14,11 @@ use crate::{
         ColumnsKey, CustomerTotalsKey, FacetsKey, HeadsKey, LateKey, MembersKey, ReachesKey,
         TotalsKey,
     },
-    limits::{BATCH_STRIDE_BITS, CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
+    limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
-    records::{Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches},
+    records::{
+        Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches, position,
+    },
     source::Source,
 };
 
@@ -37,8 +39,6 @@ struct Move {
 /// A batch being edited.
 pub(super) struct BatchEdit {
     pub(super) number: u32,
-    /// Where it lies among the positions of its mailing.
-    pub(super) place: u32,
     pub(super) head: Head,
     pub(super) columns: Columns,
     members: Option<Members>,
@@ -169,9 +169,8 @@ impl MailingEdit {
         let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize).cloned();
         let head = head.ok_or(Error::Contradiction { what: "head of a batch" })?;
         let columns = changes.need(&ColumnsKey(self.number, number), "columns of a batch")?;
-        let place = self.progress.place(number);
         let (members, moves, touched, narrowed) = (None, Vec::new(), false, false);
-        Ok(Some(BatchEdit { number, place, head, columns, members, moves, touched, narrowed }))
+        Ok(Some(BatchEdit { number, head, columns, members, moves, touched, narrowed }))
     }
 
     /// Adds a batch of new messages, all in one status.
@@ -202,8 +201,7 @@ impl MailingEdit {
         changes.put(&MembersKey(self.number, number), &members);
         let columns = Columns::new(members.len(), status);
         let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
-        let place = self.progress.place(number);
-        let edit = BatchEdit { number, place, head, columns, members, moves, touched, narrowed };
+        let edit = BatchEdit { number, head, columns, members, moves, touched, narrowed };
         self.close_with(changes, edit, true)
     }
 
@@ -213,11 +211,9 @@ impl MailingEdit {
         changes.update(&key, |reaches: &mut Reaches| reaches.reached.push(self.progress.reached))
     }
 
-    /// By number and index, not by position: only the state itself looks there.
     fn index_late(&self, changes: &mut Changes<'_>, members: &Members, batch: u32) {
         for (index, customer) in members.customers().enumerate() {
-            let position = (batch << BATCH_STRIDE_BITS) | index as u32;
-            changes.put(&LateKey(self.number, customer), &position);
+            changes.put(&LateKey(self.number, customer), &position(batch, index));
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers},
+    records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers, address},
     source::Source,
 };
 
@@ -87,7 +87,7 @@ fn take_all(
     let (mut batches, mut tally) = (BTreeMap::new(), Tally::default());
     let mut deleted = Deleted::load(changes)?;
     for (result, position, attempt) in tokens(report) {
-        let place = edit.progress.address(position);
+        let place = address(position);
         let Some((batch, index)) = open_batch(changes, edit, &mut batches, place)? else {
             tally.repeated += 1;
             continue;
@@ -108,7 +108,7 @@ fn take_all(
             }
             Taken::Again => tally.repeated += 1,
             Taken::Conflict => {
-                tally.conflicts.push(MessageId { mailing: report.mailing, position });
+                tally.conflicts.push(edit.progress.id(report.mailing, position));
             }
         }
     }
@@ -138,7 +138,7 @@ fn check_bounds(report: &Report) -> Result<(), Rejection> {
     let runs = report.results.iter().flat_map(|(_, runs)| runs);
     let (mut messages, mut batches) = (0, BTreeSet::new());
     for run in runs {
-        let (number, index) = split(run.first);
+        let (number, index) = address(run.first);
         messages += usize::from(run.len);
         batches.insert(number);
         if index + usize::from(run.len) > 1 << BATCH_STRIDE_BITS {
@@ -153,10 +153,6 @@ fn check_bounds(report: &Report) -> Result<(), Rejection> {
         return Err(Rejection::OutOfBounds { what });
     }
     Ok(())
-}
-
-fn split(position: u32) -> (u32, usize) {
-    (position >> BATCH_STRIDE_BITS, (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize)
 }
 
 fn tokens(report: &Report) -> impl Iterator<Item = (SendResult, u32, u16)> + '_ {
@@ -207,11 +203,8 @@ fn open_batch<'b>(
     changes: &mut Changes<'_>,
     edit: &mut MailingEdit,
     batches: &'b mut Batches,
-    place: Option<(u32, usize)>,
+    (number, index): (u32, usize),
 ) -> Result<Option<(&'b mut BatchEdit, usize)>, Error> {
-    let Some((number, index)) = place else {
-        return Ok(None);
-    };
     if let std::collections::btree_map::Entry::Vacant(entry) = batches.entry(number) {
         entry.insert(edit.batch(changes, number)?);
     }

@@ -19,12 +19,15 @@ use crate::{
     error::Error,
     keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey, UnheardLeasesKey},
     limits::{
-        BATCH_STRIDE_BITS, DELETED_PER_BLOCK, GRANT_BARREN_BATCHES, GRANT_SKIP_MS, HEADS_PER_BLOCK,
-        LEASE_BATCHES, LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
+        DELETED_PER_BLOCK, GRANT_BARREN_BATCHES, GRANT_SKIP_MS, HEADS_PER_BLOCK, LEASE_BATCHES,
+        LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman},
+    records::{
+        DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman,
+        address, position,
+    },
     source::Source,
 };
 
@@ -354,7 +357,7 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
     batch.columns.attempts[index] = attempt;
     batch.columns.reported[index] = 0;
     batch.set(index, Status::Sending, at);
-    picked.push((batch.place << BATCH_STRIDE_BITS) | index as u32, attempt);
+    picked.push(position(batch.number, index), attempt);
 }
 
 /// Whether a message may go out although a gateway may have it already.
@@ -478,13 +481,10 @@ fn for_each_batch(
 ) -> Result<(), Error> {
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
-        let place = first.first >> BATCH_STRIDE_BITS;
-        let mut batch = match edit.progress.batch_at(place) {
-            Some(number) => edit.batch(changes, number)?,
-            None => None,
-        };
-        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == place) {
-            let start = (run.first & ((1 << BATCH_STRIDE_BITS) - 1)) as usize;
+        let (number, _) = address(first.first);
+        let mut batch = edit.batch(changes, number)?;
+        while let Some(run) = runs.next_if(|run| address(run.first).0 == number) {
+            let (_, start) = address(run.first);
             for index in start..start + usize::from(run.len) {
                 if let Some(batch) = &mut batch {
                     each(batch, index, run.attempt);

@@ -10,7 +10,7 @@ use crate::{
     changes::Changes,
     command::{Rejection, Reply},
     error::Error,
-    keys::{MailingIdKey, NumbersKey},
+    keys::{MailingIdKey, NumbersKey, RenumberedKey},
     limits::OPEN_MAILINGS,
     model::{Mailing, MailingId, MailingNumber, MailingSpec, Timestamp},
     records::{Cursor, MailingRecord, Numbers, Progress, Stage},
@@ -76,10 +76,7 @@ pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
     if changes.open_mailings().len() >= OPEN_MAILINGS {
         return Err(Rejection::TooManyMailings.into());
     }
-    let number = changes.update(&NumbersKey, |numbers| {
-        numbers.mailings += 1;
-        MailingNumber(numbers.mailings)
-    })?;
+    let number = next_number(changes)?;
     let record = MailingRecord {
         id: id.clone(),
         spec: spec.clone(),
@@ -97,6 +94,11 @@ pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
     changes.put_progress(number, Progress::default());
     changes.put_stage(number, Stage::Open, Timestamp::default())?;
     reply(changes, number, record)
+}
+
+fn next_number(changes: &mut Changes<'_>) -> Result<MailingNumber, super::Halt> {
+    let next = changes.update(&NumbersKey, Numbers::next_mailing)?;
+    Ok(next.ok_or(Rejection::NoNumbersLeft)?)
 }
 
 pub(super) fn update(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSpec) -> Applied {
@@ -144,8 +146,10 @@ pub(super) fn pause(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
     set_paused(changes, number, record, true)
 }
 
-/// A mailing from a backup goes on only if its owner accepts duplicates, and with messages of its
-/// own: what the life before sent after the backup is not known, but its ids are.
+/// A mailing from a backup goes on only if its owner accepts duplicates, and with message ids of its
+/// own: what the life before sent after the backup is not known, nor what another restore of the
+/// same backup sends. So its next messages have the next mailing's number in their ids, which the
+/// restore has drawn at random; positions alone would leave too little room for that.
 pub(super) fn resume(
     changes: &mut Changes<'_>,
     id: &MailingId,
@@ -158,7 +162,9 @@ pub(super) fn resume(
         }
         record.held = false;
         let mut progress = (*changes.need_progress(number)?).clone();
-        progress.rises.push(progress.batches);
+        let renumbered = next_number(changes)?;
+        progress.renumbered.push((progress.batches, renumbered));
+        changes.put(&RenumberedKey(renumbered), &number);
         changes.put_progress(number, progress);
     }
     set_paused(changes, number, record, false)

@@ -6,9 +6,9 @@
 use crate::{
     error::Error,
     keys::{HeadsKey, LateKey, MembersKey, ReachesKey},
-    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
+    limits::{HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::MailingNumber,
-    records::{Heads, Members, Progress},
+    records::{Heads, Members, Progress, address},
     source::Source,
 };
 
@@ -46,8 +46,7 @@ impl<'p> Finder<'p> {
             return Ok(None);
         }
         if let Some(position) = source.get(&LateKey(self.mailing, customer))? {
-            let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
-            return Ok(Some((position >> BATCH_STRIDE_BITS, index as usize)));
+            return Ok(Some(address(position)));
         }
         let Some(batch) = self.batch(source, customer)? else {
             return Ok(None);

@@ -11,9 +11,9 @@ use crate::{
     error::Error,
     index::OpenMailing,
     keys::{NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProposersKey, UnheardLeasesKey},
-    limits::{ENTRY_BATCHES, PROPOSER_WINDOW, RESTORED_EPOCHS, RESTORED_MAILINGS},
+    limits::{ENTRY_BATCHES, PROPOSER_WINDOW},
     model::{MailingNumber, Status},
-    records::{LeaseList, Postmen, Proposers},
+    records::{Draw, LeaseList, Postmen, Proposers},
     source::Source,
 };
 
@@ -59,9 +59,10 @@ fn hold(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
     Ok(())
 }
 
-/// Closes everyone who could still speak for the life before, and passes over the numbers that it
-/// may have given since. Replies to clients stay: to a repeat of theirs they are still the answer.
-pub(crate) fn close_life(changes: &mut Changes<'_>) -> Result<(), Error> {
+/// Closes everyone who could still speak for the life before, and passes over the numbers that it,
+/// or another life that began with the same backup, may have given since. Replies to clients stay:
+/// to a repeat of theirs they are still the answer.
+pub(crate) fn close_life(changes: &mut Changes<'_>, draw: Draw) -> Result<(), Error> {
     changes.put(&OpenLeasesKey, &LeaseList::default());
     changes.put(&UnheardLeasesKey, &LeaseList::default());
     changes.put(&PostmenKey, &Postmen::default());
@@ -75,10 +76,6 @@ pub(crate) fn close_life(changes: &mut Changes<'_>) -> Result<(), Error> {
         }
     }
     changes.put(&ProposersKey, &Proposers::default());
-    changes.update(&NumbersKey, |numbers| {
-        numbers.epoch = numbers.epoch.saturating_add(RESTORED_EPOCHS);
-        numbers.closed_epochs = numbers.epoch;
-        numbers.restored_at.push(numbers.mailings);
-        numbers.mailings = numbers.mailings.saturating_add(RESTORED_MAILINGS);
-    })
+    let has_room = changes.update(&NumbersKey, |numbers| numbers.begin_anew(draw))?;
+    if has_room { Ok(()) } else { Err(Error::NoNumbersLeft) }
 }

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     keys::{
         ColumnsKey, CustomerTotalsKey, HeadsKey, LateKey, MailingKey, MembersKey, ProgressKey,
-        ReachesKey,
+        ReachesKey, RenumberedKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
@@ -207,6 +207,9 @@ fn forget(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error>
     changes.put_stage(number, Stage::Done, Timestamp::default())?;
     let record = changes.need(&MailingKey(number), "a mailing being purged")?;
     if record.deleted_at.is_some() {
+        for (_, renumbered) in &changes.need_progress(number)?.renumbered {
+            changes.remove(&RenumberedKey(*renumbered));
+        }
         changes.remove(&MailingKey(number));
         changes.remove(&ProgressKey(number));
     }

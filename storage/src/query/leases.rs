@@ -6,16 +6,16 @@ use crate::{
         ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey,
         UnheardLeasesKey,
     },
-    limits::{BATCH_STRIDE_BITS, DELETED_PER_BLOCK},
+    limits::DELETED_PER_BLOCK,
     model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
-    records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman},
+    records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman, address},
     source::Source,
 };
 
 /// A message as a postman gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LeasedMessage {
-    /// Its id.
+    /// Its id, as the gateway gets it; after a restore it need not name the mailing.
     pub id: MessageId,
     /// The attempt that was granted.
     pub attempt: u16,
@@ -37,17 +37,14 @@ pub fn messages<S: Source>(
     let progress = source.progress(mailing)?.unwrap_or_default();
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
-        let place = first.first >> BATCH_STRIDE_BITS;
-        let batch = progress.batch_at(place);
-        let batch = batch.ok_or(Error::Contradiction { what: "a batch that was granted from" })?;
+        let (batch, _) = address(first.first);
         let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
         let columns: Columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-        while let Some(run) = runs.next_if(|run| run.first >> BATCH_STRIDE_BITS == place) {
+        while let Some(run) = runs.next_if(|run| address(run.first).0 == batch) {
             for position in run.positions() {
-                let id = MessageId { mailing, position };
-                let index = (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize;
+                let (_, index) = address(position);
                 leased.push(LeasedMessage {
-                    id,
+                    id: progress.id(mailing, position),
                     attempt: run.attempt,
                     tries: columns.tries(index).saturating_sub(1),
                     phone: Phone::from_digits(members.phones[index]),
@@ -68,14 +65,11 @@ pub fn of_deleted<S: Source>(
     if source.get_or_default(&NumbersKey)?.deleted == 0 {
         return Ok(Vec::new());
     }
-    let progress = source.progress(mailing)?.unwrap_or_default();
     let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
     // Customers of a batch come in order: the marks of one block serve many of them.
     let mut deleted: Option<(u32, DeletedBlock)> = None;
     for position in runs.iter().flat_map(Run::positions) {
-        let Some((number, index)) = progress.address(position) else {
-            continue;
-        };
+        let (number, index) = address(position);
         if batch != Some(number) {
             let members = source.get(&MembersKey(mailing, number))?;
             customers = members.map_or_else(Vec::new, |members| members.customers().collect());

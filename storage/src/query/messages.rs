@@ -4,10 +4,10 @@ use super::{Page, customers, mailings};
 use crate::{
     apply::find_member,
     error::Error,
-    keys::{ColumnsKey, HeadsKey, MembersKey, NumbersKey},
-    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK},
+    keys::{ColumnsKey, HeadsKey, MembersKey, NumbersKey, RenumberedKey},
+    limits::HEADS_PER_BLOCK,
     model::{MailingNumber, Message, MessageId, Phone, Seq, Status},
-    records::{Columns, Head, Heads, MailingRecord, Members, Numbers, Progress},
+    records::{Columns, Head, Heads, MailingRecord, Members, Numbers, Progress, address, position},
     source::Source,
 };
 
@@ -29,8 +29,8 @@ pub struct MessageFilter {
 struct Batch<'a> {
     mailing: MailingNumber,
     record: &'a MailingRecord,
-    /// Where it lies among the positions of its mailing.
-    place: u32,
+    progress: &'a Progress,
+    number: u32,
     head: Head,
     members: Members,
     columns: Columns,
@@ -40,7 +40,7 @@ impl<'a> Batch<'a> {
     fn read<S: Source>(
         source: &S,
         mailing: MailingNumber,
-        (record, progress): (&'a MailingRecord, &Progress),
+        (record, progress): (&'a MailingRecord, &'a Progress),
         number: u32,
     ) -> Result<Option<Self>, Error> {
         let heads: Heads = source.get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
@@ -50,13 +50,11 @@ impl<'a> Batch<'a> {
         let (Some(head), Some(members), Some(columns)) = (head, members, columns) else {
             return Ok(None);
         };
-        let place = progress.place(number);
-        Ok(Some(Self { mailing, record, place, head, members, columns }))
+        Ok(Some(Self { mailing, record, progress, number, head, members, columns }))
     }
 
     fn id(&self, index: usize) -> MessageId {
-        let position = (self.place << BATCH_STRIDE_BITS) | index as u32;
-        MessageId { mailing: self.mailing, position }
+        self.progress.id(self.mailing, position(self.number, index))
     }
 
     fn message<S: Source>(&self, source: &S, index: usize) -> Result<Message, Error> {
@@ -80,20 +78,27 @@ impl<'a> Batch<'a> {
 
 /// A message by its id, while its mailing is there to be seen and keeps its messages.
 pub fn get<S: Source>(source: &S, id: MessageId) -> Result<Option<Message>, Error> {
-    let Some(record) = mailings::visible(source, id.mailing)? else {
+    let mailing = source.get(&RenumberedKey(id.mailing))?.unwrap_or(id.mailing);
+    let Some(record) = mailings::visible(source, mailing)? else {
         return Ok(None);
     };
-    let progress = source.need_progress(id.mailing)?;
-    let Some((number, index)) = progress.address(id.position) else {
+    let progress = source.need_progress(mailing)?;
+    let (number, index) = address(id.position);
+    if progress.id(mailing, id.position) != id {
         return Ok(None);
-    };
-    match Batch::read(source, id.mailing, (&record, &progress), number)? {
+    }
+    match Batch::read(source, mailing, (&record, &progress), number)? {
         Some(batch) if index < batch.members.len() => batch.message(source, index).map(Some),
         _ => Ok(None),
     }
 }
 
-/// A page of messages in the order of their ids, from an id on.
+/// A place in the list of all messages: number of the mailing, and position there.
+fn place(mailing: MailingNumber, position: u32) -> u64 {
+    MessageId { mailing, position }.as_u64()
+}
+
+/// A page of messages in the order of mailings and of positions in them, from a place on.
 pub fn list<S: Source>(
     source: &S,
     filter: &MessageFilter,
@@ -170,8 +175,7 @@ impl<S: Source> Listing<'_, S> {
         progress: &Progress,
     ) -> Result<(), Error> {
         let from = MessageId::from_u64(self.from).filter(|id| id.mailing == mailing);
-        let place = from.map_or(0, |id| id.position >> BATCH_STRIDE_BITS);
-        let first = progress.batch_from(place).max(progress.purged);
+        let first = from.map_or(0, |id| address(id.position).0).max(progress.purged);
         if let Some(status) = self.filter.status
             && progress.counts.of(status) == 0
         {
@@ -179,8 +183,7 @@ impl<S: Source> Listing<'_, S> {
         }
         for number in first..progress.batches {
             if self.budget == 0 {
-                let position = progress.position(number, 0);
-                self.next = Some(MessageId { mailing, position }.as_u64());
+                self.next = Some(place(mailing, position(number, 0)));
                 return Ok(());
             }
             self.budget -= 1;
@@ -220,13 +223,13 @@ impl<S: Source> Listing<'_, S> {
 
     /// Takes one message if it is asked for; ends the page where it is full.
     fn take(&mut self, batch: &Batch<'_>, index: usize) -> Result<(), Error> {
-        let id = batch.id(index).as_u64();
+        let place = place(batch.mailing, position(batch.number, index));
         let wanted = self.filter.status.is_none_or(|s| batch.columns.status(index) == s);
-        if id < self.from || !wanted {
+        if place < self.from || !wanted {
             return Ok(());
         }
         if self.items.len() == self.limit {
-            self.next = Some(id);
+            self.next = Some(place);
         } else {
             self.items.push(batch.message(self.source, index)?);
         }

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{BATCH_STRIDE_BITS, MAILING_BATCHES, RESTORED_BATCHES};
-use crate::model::{Counts, MailingId, MailingSpec, MailingStatus, Timestamp};
+use crate::limits::{BATCH_STRIDE_BITS, MAILING_BATCHES};
+use crate::model::{
+    Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, MessageId, Timestamp,
+};
 
 /// How far a mailing has looked at the customers.
 #[derive(
@@ -136,52 +138,34 @@ pub struct Progress {
     pub folded: u32,
     /// Batches whose messages are gone, from the first.
     pub purged: u32,
-    /// The next batch's number each time that it was resumed after a restore: from there on, batches
-    /// lie 2^27 positions further.
-    pub rises: Vec<u32>,
+    /// The next batch's number each time that it was resumed after a restore, and the number of a
+    /// mailing that was given then: the ids of the messages of that batch and those after it have
+    /// that number instead of the mailing's own.
+    pub renumbered: Vec<(u32, MailingNumber)>,
+}
+
+/// The position of a message in its mailing.
+pub const fn position(batch: u32, index: usize) -> u32 {
+    (batch << BATCH_STRIDE_BITS) | index as u32
+}
+
+/// The batch of a position, and the index there.
+pub const fn address(position: u32) -> (u32, usize) {
+    (position >> BATCH_STRIDE_BITS, (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize)
 }
 
 impl Progress {
     /// Whether it has no positions left: nothing more is expanded.
     pub fn is_exhausted(&self) -> bool {
-        self.place(self.batches) >= MAILING_BATCHES
+        self.batches >= MAILING_BATCHES
     }
 
-    /// Where a batch lies among the positions of its mailing, in batches: its number, unless the
-    /// mailing was resumed after a restore before it was expanded.
-    pub fn place(&self, batch: u32) -> u32 {
-        let rises = self.rises.partition_point(|rise| *rise <= batch) as u32;
-        batch.saturating_add(rises.saturating_mul(RESTORED_BATCHES))
-    }
-
-    /// The number of the batch that lies at a place; none where none ever lies.
-    pub fn batch_at(&self, place: u32) -> Option<u32> {
-        let batch = self.batch_from(place);
-        (self.place(batch) == place).then_some(batch)
-    }
-
-    /// The number of the first batch that lies at a place or behind it.
-    pub fn batch_from(&self, place: u32) -> u32 {
-        let mut from = 0;
-        for (rise, risen) in self.rises.iter().zip(0u32..) {
-            let batch = from.max(place.saturating_sub(risen * RESTORED_BATCHES));
-            if batch < *rise {
-                return batch;
-            }
-            from = *rise;
-        }
-        from.max(place.saturating_sub(self.rises.len() as u32 * RESTORED_BATCHES))
-    }
-
-    /// The position of a message.
-    pub fn position(&self, batch: u32, index: usize) -> u32 {
-        (self.place(batch) << BATCH_STRIDE_BITS) | index as u32
-    }
-
-    /// The batch of a position and the index there; none where no batch ever lies.
-    pub fn address(&self, position: u32) -> Option<(u32, usize)> {
-        let index = position & ((1 << BATCH_STRIDE_BITS) - 1);
-        Some((self.batch_at(position >> BATCH_STRIDE_BITS)?, index as usize))
+    /// The id of a message of the mailing with a number.
+    pub fn id(&self, mailing: MailingNumber, position: u32) -> MessageId {
+        let (batch, _) = address(position);
+        let earlier = self.renumbered.partition_point(|(from, _)| *from <= batch);
+        let renumbered = self.renumbered[..earlier].last();
+        MessageId { mailing: renumbered.map_or(mailing, |(_, number)| *number), position }
     }
 
     /// Whether all below some bounds was looked at, or nothing more can be.
@@ -240,27 +224,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_expanded_after_a_restore_lie_further_and_are_found_there() {
-        let progress = Progress { batches: 9, rises: vec![3, 3, 7], ..Progress::default() };
-        let rise = RESTORED_BATCHES;
-        let places: Vec<_> = (0..9).map(|batch| progress.place(batch)).collect();
-        let after = [3, 4, 5, 6].map(|batch| batch + 2 * rise);
-        assert_eq!(places[..3], [0, 1, 2]);
-        assert_eq!(places[3..7], after);
-        assert_eq!(places[7..], [7 + 3 * rise, 8 + 3 * rise]);
-        for (place, batch) in places.into_iter().zip(0..) {
-            assert_eq!(progress.batch_at(place), Some(batch));
-        }
-        for nowhere in [3, 7, rise, rise + 3, 2 * rise, 2 * rise + 2, 2 * rise + 7, 3 * rise] {
-            assert_eq!(progress.batch_at(nowhere), None, "{nowhere}");
-        }
-    }
-
-    #[test]
-    fn one_rise_is_two_to_the_twenty_seven_positions() {
-        let progress = Progress { rises: vec![5], ..Progress::default() };
-        assert_eq!(progress.position(5, 7), (5 << BATCH_STRIDE_BITS) + (1 << 27) + 7);
-        assert_eq!(progress.address((5 << BATCH_STRIDE_BITS) + (1 << 27) + 7), Some((5, 7)));
-        assert_eq!(progress.address(4 << BATCH_STRIDE_BITS), Some((4, 0)));
+    fn batches_expanded_after_a_restore_have_ids_of_another_number() {
+        let of = MailingNumber;
+        let renumbered = vec![(3, of(70)), (3, of(80)), (7, of(90))];
+        let progress = Progress { batches: 9, renumbered, ..Progress::default() };
+        let number = |batch| progress.id(of(1), position(batch, 5)).mailing.0;
+        let numbers: Vec<_> = (0..9).map(number).collect();
+        assert_eq!(numbers, [1, 1, 1, 80, 80, 80, 80, 90, 90]);
+        let last = position(MAILING_BATCHES - 1, 999);
+        assert_eq!(progress.id(of(1), last).position, last);
+        assert_eq!(address(last), (MAILING_BATCHES - 1, 999));
     }
 }

@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::RESTORED_MAILINGS, model::Timestamp};
+use crate::{
+    limits::{
+        MAILING_NUMBERS, RESTORED_EPOCH_BITS, RESTORED_EPOCHS, RESTORED_MAILINGS, RESTORED_PART,
+        RESTORED_WINDOW,
+    },
+    model::{MailingNumber, Timestamp},
+};
 
 /// Where the state stands. Rewritten with every entry, in the same sled batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +19,16 @@ pub struct Meta {
     pub hash: u64,
     /// The time of the entry that was applied last.
     pub at: Timestamp,
+}
+
+/// Random numbers that a restore draws, from all there are. They are drawn outside of the state,
+/// which stays a function of what it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Draw {
+    /// For the numbers of mailings.
+    pub mailings: u64,
+    /// For the epochs of postmen.
+    pub epochs: u64,
 }
 
 /// Numbers given so far. Each only rises.
@@ -40,17 +56,47 @@ pub struct Numbers {
     pub conflicts: u64,
     /// Epochs up to this one were given before a restore: they speak for nothing any more.
     pub closed_epochs: u64,
-    /// The last mailing's number at each restore; the numbers that follow were passed over.
-    pub restored_at: Vec<u32>,
+    /// The first and the last number of a mailing that each restore passed over.
+    pub passed_over: Vec<(u32, u32)>,
 }
 
 impl Numbers {
     /// The number itself, or the first after those that a restore passed over.
     pub fn mailing_from(&self, number: u32) -> u32 {
-        self.restored_at.iter().fold(number, |number, last| {
-            let passed_over = last + 1..=last + RESTORED_MAILINGS;
-            if passed_over.contains(&number) { passed_over.end() + 1 } else { number }
+        self.passed_over.iter().fold(number, |number, (first, last)| {
+            if (*first..=*last).contains(&number) { last + 1 } else { number }
         })
+    }
+
+    /// The next mailing's number; none once all were given.
+    pub fn next_mailing(&mut self) -> Option<MailingNumber> {
+        if self.mailings >= MAILING_NUMBERS {
+            return None;
+        }
+        self.mailings += 1;
+        Some(MailingNumber(self.mailings))
+    }
+
+    /// Passes over so many numbers that another restore of the same state, which draws otherwise,
+    /// gives none of those that follow; false if too few are left for that.
+    pub fn begin_anew(&mut self, draw: Draw) -> bool {
+        let left = MAILING_NUMBERS.saturating_sub(self.mailings);
+        let window = left / RESTORED_PART;
+        let epochs = RESTORED_EPOCHS + (draw.epochs >> RESTORED_EPOCH_BITS);
+        let Some(epoch) = self.epoch.checked_add(epochs) else {
+            return false;
+        };
+        if window < RESTORED_WINDOW {
+            return false;
+        }
+
+        // The upper half of the product is evenly spread below the window.
+        let drawn = (u128::from(draw.mailings) * u128::from(window)) >> u64::BITS;
+        let last = self.mailings + RESTORED_MAILINGS + drawn as u32;
+        self.passed_over.push((self.mailings + 1, last));
+        self.mailings = last;
+        (self.epoch, self.closed_epochs) = (epoch, epoch);
+        true
     }
 }
 
@@ -73,4 +119,44 @@ pub struct WordRecord {
     pub text: String,
     /// With its case folded by the proposer.
     pub folded: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anew(numbers: &Numbers, mailings: u64) -> Numbers {
+        let mut anew = numbers.clone();
+        assert!(anew.begin_anew(Draw { mailings, epochs: mailings }));
+        anew
+    }
+
+    #[test]
+    fn restores_of_one_backup_are_spread_over_a_sixteenth_of_what_is_left() {
+        let before = Numbers { mailings: 3, epoch: 9, ..Numbers::default() };
+        let (lowest, highest) = (anew(&before, 0), anew(&before, u64::MAX));
+        assert_eq!(lowest.mailings, 3 + RESTORED_MAILINGS);
+        assert_eq!(highest.mailings - lowest.mailings, (MAILING_NUMBERS - 3) / 16 - 1);
+        assert_eq!(lowest.closed_epochs, 9 + RESTORED_EPOCHS);
+        assert_eq!(highest.epoch - lowest.epoch, (1 << 48) - 1);
+        assert_eq!(highest.mailing_from(4), highest.mailings + 1);
+        assert_eq!(highest.mailing_from(3), 3);
+    }
+
+    #[test]
+    fn seventy_restores_in_a_row_find_room_and_the_first_that_does_not_is_refused() {
+        let mut numbers = Numbers::default();
+        let highest = Draw { mailings: u64::MAX, epochs: u64::MAX };
+        let mut restores = 0;
+        while numbers.begin_anew(highest) {
+            restores += 1;
+        }
+        assert!((70..80).contains(&restores), "{restores}");
+        let refused = numbers.clone();
+        assert!(!numbers.begin_anew(Draw::default()));
+        assert_eq!(numbers, refused, "a refusal changes nothing");
+        assert!(numbers.next_mailing().is_some(), "mailings can still be created");
+        numbers.mailings = MAILING_NUMBERS;
+        assert_eq!(numbers.next_mailing(), None);
+    }
 }

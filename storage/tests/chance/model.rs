@@ -3,7 +3,7 @@
 //! The model keeps every token that was granted and what was said of it. It knows nothing of
 //! batches, heads or counts; those are added up elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use notty_storage::{
     Rejection, Reply, Timestamp,
@@ -45,6 +45,8 @@ pub(crate) struct Model {
     statuses: BTreeMap<Message, Status>,
     /// What messages of a life before the last restore are for ever.
     settled: BTreeMap<Message, Status>,
+    /// Messages whose customers were deleted while they were under way: they do not come back.
+    forsaken: BTreeSet<Message>,
     /// The highest epoch before the last restore.
     over: Epoch,
 }
@@ -78,6 +80,19 @@ impl Model {
             self.settled.insert((mailing, seen.position), final_now);
         }
         self.check(after)
+    }
+
+    /// Customers were deleted, perhaps: what is under way for them does not come back.
+    pub(crate) fn deleted(&mut self, before: &Census, after: &Census) {
+        let is_new =
+            |customer| after.deleted.contains(customer) && !before.deleted.contains(customer);
+        for (mailing, seen) in before.all() {
+            let under_way = matches!(seen.status, Status::Sending | Status::Unconfirmed);
+            let open = before.mailings[&mailing].record.settled_at.is_none();
+            if under_way && open && is_new(&seen.customer) {
+                self.forsaken.insert((mailing, seen.position));
+            }
+        }
     }
 
     /// A lease was granted: nothing in it may be on its way already, or have been taken.
@@ -246,6 +261,7 @@ impl Model {
         let doubt = self.doubts.get(&message);
         let over = record.ended.is_some() || at >= record.spec.end;
         let stopped = stopped || before.deleted.contains(&seen.customer);
+        let stopped = stopped || self.forsaken.contains(&message);
         match doubt {
             Some(doubt) if stopped || over || doubt.until.is_none() => Status::Unconfirmed,
             _ if stopped => Status::Cancelled,

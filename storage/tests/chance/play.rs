@@ -2,7 +2,7 @@
 
 use notty_storage::{
     Action, Command, Entry, Error, Origin, Outcome, Reply, Store, StoreOptions, Timestamp,
-    begin_anew, import_snapshot, model::LeaseId, query,
+    begin_anew, import_snapshot, model::LeaseId, query, records::Draw,
 };
 use tempfile::TempDir;
 
@@ -25,8 +25,8 @@ struct Game {
     census: Census,
     at: Timestamp,
     entries: Vec<Entry>,
-    /// How many entries there were at each restore.
-    restores: Vec<usize>,
+    /// How many entries there were at each restore, and what it drew.
+    restores: Vec<(usize, Draw)>,
     places: u32,
 }
 
@@ -108,6 +108,7 @@ impl Game {
             (Action::Report(report), outcome) => {
                 self.model.reported(&self.census, &after, self.at, report, outcome)?;
             }
+            (Action::DeleteCustomer { .. }, Ok(_)) => self.model.deleted(&self.census, &after),
             _ => {}
         }
         self.model.check(&after)?;
@@ -154,8 +155,9 @@ impl Game {
 
     /// The state begins a new life: what there was before never changes again.
     fn restore(&mut self) -> Checked {
-        self.restores.push(self.entries.len());
-        begin_anew(&mut self.store, b"anew").map_err(|error| error.to_string())?;
+        let draw = Draw { mailings: self.dice.next(), epochs: self.dice.next() };
+        self.restores.push((self.entries.len(), draw));
+        begin_anew(&mut self.store, b"anew", draw).map_err(|error| error.to_string())?;
         let after = common::check(&self.store.view().read(), &mut self.past)?;
         self.model.restored(&self.census, &after)?;
         self.census = after;
@@ -170,8 +172,8 @@ impl Game {
         let path = self.dir.path().join("again");
         let mut again = Store::open(&path, StoreOptions::default()).map_err(|e| e.to_string())?;
         for (entry, number) in self.entries.iter().zip(1u64..) {
-            for _ in self.restores.iter().filter(|at| **at as u64 + 1 == number) {
-                begin_anew(&mut again, b"anew").map_err(|e| e.to_string())?;
+            for (_, draw) in self.restores.iter().filter(|(at, _)| *at as u64 + 1 == number) {
+                begin_anew(&mut again, b"anew", *draw).map_err(|e| e.to_string())?;
             }
             again.apply(entry, &number.to_be_bytes()).map_err(|e| e.to_string())?;
         }

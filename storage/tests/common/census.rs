@@ -9,7 +9,7 @@ use notty_storage::{
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
-    records::{Head, Heads, MailingRecord, Numbers, Progress},
+    records::{Head, Heads, MailingRecord, Numbers, Progress, position},
 };
 
 /// A message as its batch holds it.
@@ -132,21 +132,16 @@ fn mailing(
     let purged = found.progress.purged;
     found.heads.retain(|(batch, _)| *batch >= purged);
     for batch in purged..found.progress.batches {
-        found.messages.extend(messages(reader, number, &found.progress, batch)?);
+        found.messages.extend(messages(reader, number, batch)?);
     }
     Ok(found)
 }
 
-fn messages(
-    reader: &Reader<'_>,
-    number: MailingNumber,
-    progress: &Progress,
-    batch: u32,
-) -> Result<Vec<Seen>, Error> {
+fn messages(reader: &Reader<'_>, number: MailingNumber, batch: u32) -> Result<Vec<Seen>, Error> {
     let members = reader.need(&MembersKey(number, batch), "members of a batch")?;
     let columns = reader.need(&ColumnsKey(number, batch), "columns of a batch")?;
     let seen = |(index, customer)| Seen {
-        position: progress.position(batch, index),
+        position: position(batch, index),
         customer,
         zone: members.zones[index],
         status: columns.status(index),

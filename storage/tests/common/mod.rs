@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use census::{Census, take};
 use notty_storage::{
-    Reader, Source,
-    keys::{LeaseKey, StagesKey, UnheardLeasesKey},
-    limits::{BATCH_STRIDE_BITS, HEADS_PER_BLOCK, STAGES_PER_BLOCK},
+    Reader, Scan, Source, codec,
+    keys::{Key, LeaseKey, RenumberedKey, StagesKey, UnheardLeasesKey},
+    limits::{HEADS_PER_BLOCK, STAGES_PER_BLOCK},
     model::{Counts, Filter, MailingNumber, STATUSES, Seq, Status, Timestamp},
     query,
-    records::{Block, Head, Stage},
+    records::{Block, Head, Stage, address},
 };
 
 /// A fault found, as a sentence.
@@ -78,6 +78,7 @@ pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, Stri
     check_leases(reader, &census)?;
     check_stages(reader, &census)?;
     check_customers(reader, &census)?;
+    check_renumbered(reader, &census)?;
     Ok(census)
 }
 
@@ -115,11 +116,10 @@ fn check_mailings(census: &Census) -> Checked {
 
 fn check_head(census: &Census, mailing: MailingNumber, batch: u32, head: &Head) -> Checked {
     let name = format!("batch {batch} of mailing {mailing}");
-    let census::Mailing { messages, progress, .. } = &census.mailings[&mailing];
-    let place = progress.place(batch);
+    let census::Mailing { messages, .. } = &census.mailings[&mailing];
     let mut counts = Counts::default();
     let mut due = i64::MAX;
-    for seen in messages.iter().filter(|seen| seen.position >> BATCH_STRIDE_BITS == place) {
+    for seen in messages.iter().filter(|seen| address(seen.position).0 == batch) {
         counts.add(seen.status, 1);
         due = due.min(seen.due.map_or(i64::MAX, Timestamp::as_millis));
         let zones = if seen.due.is_some() { head.failed_zones } else { head.created_zones };
@@ -266,4 +266,23 @@ fn check_customers(reader: &Reader<'_>, census: &Census) -> Checked {
     ensure(count + deleted == u64::from(census.customers), || {
         format!("{count} customers and {deleted} deleted of {}", census.customers)
     })
+}
+
+/// A number that ids have instead of their mailing's leads to the mailing, for as long as that is
+/// there.
+fn check_renumbered(reader: &Reader<'_>, census: &Census) -> Checked {
+    let mut expected = BTreeMap::new();
+    for (mailing, found) in &census.mailings {
+        for (_, number) in &found.progress.renumbered {
+            expected.insert(RenumberedKey(*number).bytes(), codec::encode(mailing));
+        }
+    }
+    let mut kept = BTreeMap::new();
+    let scanned = reader.scan(&[RenumberedKey::TAG], |key, value| {
+        let goes_on = key[0] == RenumberedKey::TAG;
+        goes_on.then(|| kept.insert(key.to_vec(), value.to_vec()));
+        goes_on
+    });
+    scanned.map_err(|e| e.to_string())?;
+    ensure(kept == expected, || format!("numbers of ids are {kept:?}, not {expected:?}"))
 }

@@ -2,9 +2,10 @@
 
 use notty_storage::{
     Outcome, Reader, Rejection, Reply, Source,
-    keys::{MembersKey, ProgressKey},
+    keys::MembersKey,
     model::{Counts, Customer, Mailing, MailingNumber, Run, STATUSES, Seq},
     query,
+    records::address,
 };
 
 /// The answer to one command.
@@ -89,12 +90,9 @@ pub(crate) fn tokens(reader: &Reader<'_>, mailing: MailingNumber, runs: &[Run]) 
 
 /// The customer of a message.
 pub(crate) fn whose(reader: &Reader<'_>, mailing: MailingNumber, position: u32) -> String {
-    let progress = reader.get_or_default(&ProgressKey(mailing)).unwrap_or_default();
-    let address = progress.address(position);
-    let customer = address.and_then(|(batch, index)| {
-        let members = reader.get(&MembersKey(mailing, batch)).ok().flatten();
-        members.and_then(|members| members.customers().nth(index))
-    });
+    let (batch, index) = address(position);
+    let members = reader.get(&MembersKey(mailing, batch)).ok().flatten();
+    let customer = members.and_then(|members| members.customers().nth(index));
     let id = customer.and_then(|seq| query::customers::id_of(reader, Seq(seq)).ok());
     id.map_or_else(|| format!("position {position}"), |id| id.to_string())
 }

@@ -11,6 +11,7 @@ use notty_storage::{
     model::{CustomerId, Epoch, Filter, LeaseId, MailingNumber, MessageId, Run},
     query::{self, messages::MessageFilter},
     read_snapshot_marker,
+    records::Draw,
 };
 use tempfile::TempDir;
 
@@ -87,7 +88,7 @@ impl World {
             "export" => self.export(line.word(0)?),
             "damage" => self.damage(&line),
             "import" => self.import(),
-            "restore" => self.restore(),
+            "restore" => self.restore(&line),
             "ids" => self.ids(line.word(0)?),
             _ => match self.ask(&line)? {
                 Some(answer) => Ok(answer),
@@ -221,14 +222,25 @@ impl World {
             Err(Error::Snapshot { what, .. }) => return Ok(vec![format!("refused: {what}")]),
             Err(error) => return Err(text(error)),
         }
+        if hash != self.store.hash() {
+            // An earlier state: what came after it has never been.
+            self.past = Past::new(1);
+        }
         Ok(vec![same(hash, self.store.hash()).to_owned()])
     }
 
-    /// The state begins a new life, as after a restore from a backup of it.
-    fn restore(&mut self) -> Said {
+    /// The state begins a new life, as after a restore from a backup of it; `draw=50` draws numbers
+    /// in the middle of all that can be drawn.
+    fn restore(&mut self, line: &Line) -> Said {
+        line.only(&["draw"])?;
         self.entries += 1;
-        begin_anew(&mut self.store, &self.entries.to_be_bytes()).map_err(text)?;
-        Ok(Vec::new())
+        let percent = line.number("draw", 0)? as u64;
+        let drawn = u64::MAX / 100 * percent;
+        let draw = Draw { mailings: drawn, epochs: drawn };
+        match begin_anew(&mut self.store, &self.entries.to_be_bytes(), draw) {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) => Ok(vec![format!("refused: {error}")]),
+        }
     }
 
     /// The ids of a mailing's messages as the gateway gets them, page by page; each is found again.
