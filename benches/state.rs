@@ -76,6 +76,7 @@ impl State {
             zones: None,
             ttl_ms: limits::LEASE_TTL_MS,
             gateway: 1,
+            from: None,
         }));
         match reply {
             notty_storage::Reply::Granted { runs, .. } => runs,

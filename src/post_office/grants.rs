@@ -8,10 +8,11 @@ use notty_storage::{
     query::work::{self, OpenMailing},
 };
 
+use super::looks::{Looks, Wanted};
 use crate::zones::Zones;
 
 /// A mailing that has something to send now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Candidate {
     /// Which.
     pub mailing: MailingNumber,
@@ -19,6 +20,20 @@ pub struct Candidate {
     pub zones: Option<Vec<ZoneNumber>>,
     /// Messages that seem ready, counted up to what is asked for; some may not be.
     pub ready: u64,
+    /// The mailing as it stood.
+    pub wanted: Wanted,
+}
+
+/// What candidates are chosen by.
+pub struct Policy<'a> {
+    /// The time zones.
+    pub zones: &'a Zones,
+    /// When each mailing was last served, as a rising number.
+    pub served: &'a HashMap<MailingNumber, u64>,
+    /// What is known of grants in vain.
+    pub looks: &'a Looks,
+    /// Hash of the gateway that the postman sends to.
+    pub gateway: u64,
 }
 
 /// Batches that a grant nearly always does with: what is ready lies together.
@@ -51,25 +66,28 @@ const CANDIDATES: usize = 8;
 /// waits for another to end.
 pub fn candidates(
     reader: &Reader<'_>,
-    zones: &Zones,
     now: Timestamp,
     room: u16,
-    served: &HashMap<MailingNumber, u64>,
+    policy: &Policy<'_>,
 ) -> Vec<Candidate> {
     let runs = |mailing: &&OpenMailing| {
         let record = &mailing.record;
         record.is_running() && !record.paused && now < record.spec.end
     };
     let mut running: Vec<_> = work::open_mailings(reader).filter(runs).collect();
-    running.sort_by_key(|mailing| served.get(&mailing.number).copied().unwrap_or(0));
+    running.sort_by_key(|mailing| policy.served.get(&mailing.number).copied().unwrap_or(0));
     let mut found = Vec::new();
     for mailing in running {
         let window = mailing.record.spec.send_window.as_ref();
-        let zones = window.map(|window| zones.open(window, now));
+        let zones = window.map(|window| policy.zones.open(window, now));
         let enough = u64::from(room.max(1));
         let ready = work::ready(reader, mailing, zones.as_deref(), now, enough);
-        if let Ok(ready @ 1..) = ready {
-            found.push(Candidate { mailing: mailing.number, zones, ready });
+        let Ok(ready @ 1..) = ready else {
+            continue;
+        };
+        let wanted = Wanted::new(mailing, policy.gateway, zones.as_deref());
+        if !policy.looks.is_in_vain(&wanted, now) {
+            found.push(Candidate { mailing: mailing.number, zones, ready, wanted });
         }
         if found.len() == CANDIDATES {
             break;

@@ -7,6 +7,7 @@
 
 pub mod agenda;
 pub mod grants;
+pub mod looks;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -28,7 +29,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use self::{agenda::Agenda, grants::Budget};
+use self::{agenda::Agenda, grants::Budget, looks::Looks};
 use crate::zones::Zones;
 
 /// Between two looks at the state while nothing changes.
@@ -37,6 +38,9 @@ const IDLE: Duration = Duration::from_millis(250);
 const BUSY: Duration = Duration::from_millis(20);
 /// How long a look that could not be acted upon waits before the next.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Parts of a mailing that one ask looks through, at most; the next ask goes on there. A part opens
+/// as many batches as a grant may, some milliseconds' worth.
+const LOOKS: usize = 4;
 
 /// What the post office decides by.
 #[derive(Clone, Debug)]
@@ -101,6 +105,8 @@ struct Desk {
     turn: u64,
     /// Mailings whose last grant found nothing, until one more batch of theirs is asked for.
     barren: BTreeSet<MailingNumber>,
+    /// Mailings whose last grant found nothing, by gateway, and what the leader found there.
+    looks: Looks,
     /// Mailings whose messages lie far apart: the next grant looks far.
     scattered: BTreeSet<MailingNumber>,
     /// Messages granted lately, for how far ahead to expand.
@@ -125,6 +131,7 @@ impl PostOffice {
             served: HashMap::new(),
             turn: 0,
             barren: BTreeSet::new(),
+            looks: Looks::default(),
             scattered: BTreeSet::new(),
             pace: grants::Pace::default(),
         };
@@ -162,8 +169,7 @@ impl PostOffice {
 
     /// Looks once and proposes what is due; how long nothing will be due by itself.
     pub async fn step(&self) -> Duration {
-        let now = self.clock.wall();
-        let agenda = match self.look(now) {
+        let agenda = match self.look(self.node.agreed_wall().await) {
             Ok(agenda) => agenda,
             Err(error) => {
                 tracing::error!(%error, "the post office could not read the state");
@@ -186,9 +192,12 @@ impl PostOffice {
         if acted { Duration::ZERO } else { wait }
     }
 
-    fn look(&self, now: Timestamp) -> Result<Agenda, notty_storage::Error> {
+    fn look(&self, agreed: Timestamp) -> Result<Agenda, notty_storage::Error> {
         let view = self.node.view();
         let reader = view.read();
+        // By the time that the next entry gets: what is due by another is proposed, refused, and
+        // proposed again for as long as the clocks do not agree.
+        let now = agreed.max(query::work::time(&reader)?);
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let ahead = desk.pace.ahead(self.options.lease_size, now);
@@ -243,17 +252,21 @@ impl PostOffice {
         if wall == Timestamp::default() {
             return Ok(None);
         }
+        self.check_room(ask.lease)?;
         for candidate in self.candidates(&ask, wall) {
+            let Some(reach) = self.look_ahead(&ask, &candidate, wall)? else {
+                continue;
+            };
             let now = self.clock.boot();
             let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
             let limit = self.desk.lock().budget.take(limit, now);
             if limit == 0 {
                 return Ok(None);
             }
-            let granted = match self.serve(&ask, &candidate, limit).await {
+            let granted = match self.serve(&ask, &candidate, limit, reach).await {
                 // Where a few batches hold nothing, more may.
                 Ok(None) if self.desk.lock().scattered.insert(candidate.mailing) => {
-                    self.serve(&ask, &candidate, limit).await
+                    self.serve(&ask, &candidate, limit, reach).await
                 }
                 other => other,
             };
@@ -263,6 +276,7 @@ impl PostOffice {
                     let mut desk = self.desk.lock();
                     desk.budget.give_back(limit);
                     desk.barren.insert(candidate.mailing);
+                    desk.looks.in_vain(candidate.wanted);
                 }
                 // What may have been granted is spent.
                 Err(ProposeError::Unknown) => return Err(ProposeError::Unknown),
@@ -275,24 +289,77 @@ impl PostOffice {
         Ok(None)
     }
 
+    /// Refuses here what the state would refuse in an entry, for every ask of a postman whose
+    /// requests hang.
+    fn check_room(&self, lease: LeaseId) -> Result<(), ProposeError> {
+        let index = self.node.applied_index();
+        let view = self.node.view();
+        let too_many = query::leases::has_too_many(&view.read(), lease).map_err(unreadable)?;
+        let rejection = Rejection::TooManyLeases;
+        if too_many { Err(ProposeError::Rejected { rejection, index }) } else { Ok(()) }
+    }
+
+    /// Looks for what a grant would find, where the last one found nothing. None: nothing, or not
+    /// yet; otherwise where the grant is to begin.
+    fn look_ahead(
+        &self,
+        ask: &Ask,
+        candidate: &grants::Candidate,
+        now: Timestamp,
+    ) -> Result<Option<From>, ProposeError> {
+        let wanted = &candidate.wanted;
+        for _ in 0..LOOKS {
+            let Some(from) = self.desk.lock().looks.next(wanted) else {
+                return Ok(Some(None));
+            };
+            let grant = Grant { from: Some(from), ..self.grant(ask, candidate, 1) };
+            let found = {
+                let view = self.node.view();
+                query::leases::prospect(&view.read(), &grant, now).map_err(unreadable)?
+            };
+
+            let mut desk = self.desk.lock();
+            let is_through = desk.looks.note(wanted, found);
+            if let query::leases::Prospect::Something { batch } = found {
+                return Ok(Some(Some(batch)));
+            }
+            if is_through {
+                desk.barren.insert(candidate.mailing);
+                drop(desk);
+                self.wake.notify_one();
+                return Ok(None);
+            }
+        }
+        // The others have their turn before it goes on.
+        self.desk.lock().serve(candidate.mailing);
+        Ok(None)
+    }
+
+    /// The grant that an ask becomes, as far as it may look.
+    fn grant(&self, ask: &Ask, candidate: &grants::Candidate, limit: u16) -> Grant {
+        Grant {
+            lease: ask.lease,
+            mailing: candidate.mailing,
+            limit,
+            batches: limits::LEASE_BATCHES,
+            barren: limits::GRANT_BARREN_BATCHES,
+            zones: candidate.zones.clone(),
+            ttl_ms: self.options.lease_ttl_ms,
+            gateway: ask.gateway,
+            from: None,
+        }
+    }
+
     /// Grants messages of one mailing, if any are found.
     async fn serve(
         &self,
         ask: &Ask,
         candidate: &grants::Candidate,
         limit: u16,
+        from: From,
     ) -> Result<Option<Granted>, ProposeError> {
         let (batches, barren) = self.desk.lock().serve(candidate.mailing);
-        let grant = Grant {
-            lease: ask.lease,
-            mailing: candidate.mailing,
-            limit,
-            batches,
-            barren,
-            zones: candidate.zones.clone(),
-            ttl_ms: self.options.lease_ttl_ms,
-            gateway: ask.gateway,
-        };
+        let grant = Grant { batches, barren, from, ..self.grant(ask, candidate, limit) };
         let answer = self.node.act_as_leader(Action::Grant(grant)).await;
         self.wake.notify_one();
         let (mailing, runs, index) = match answer {
@@ -313,6 +380,9 @@ impl PostOffice {
             false => desk.scattered.remove(&mailing),
         };
         let count: u16 = runs.iter().map(|run| run.len).sum();
+        if count == limit {
+            desk.looks.forget(mailing, ask.gateway);
+        }
         desk.budget.give_back(limit.saturating_sub(count));
         desk.pace.note(count, self.clock.wall());
         drop(desk);
@@ -326,14 +396,10 @@ impl PostOffice {
         let index = self.node.applied_index();
         let view = self.node.view();
         let reader = view.read();
-        let failed = |error| {
-            tracing::error!(%error, "the post office could not read a lease");
-            ProposeError::NoLeader
-        };
-        if let Some(lease) = query::leases::get(&reader, id).map_err(failed)? {
+        if let Some(lease) = query::leases::get(&reader, id).map_err(unreadable)? {
             return Ok(Some(self.granted(id, lease.mailing, lease.runs, index)));
         }
-        match query::leases::is_closed(&reader, id).map_err(failed)? {
+        match query::leases::is_closed(&reader, id).map_err(unreadable)? {
             true => Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index }),
             false => Ok(None),
         }
@@ -355,14 +421,25 @@ impl PostOffice {
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
-        let Desk { zones, served, barren, scattered, .. } = &mut *desk;
-        let ready = grants::candidates(&reader, zones, now, ask.room, served);
+        let Desk { zones, served, barren, scattered, looks, .. } = &mut *desk;
+        let policy = grants::Policy { zones, served, looks, gateway: ask.gateway };
+        let ready = grants::candidates(&reader, now, ask.room, &policy);
         let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
         served.retain(|number, _| is_open(number));
         barren.retain(is_open);
         scattered.retain(is_open);
+        looks.retain(is_open);
         ready
     }
+}
+
+/// The batch at which a grant begins; none: where its mailing says.
+type From = Option<u32>;
+
+/// The state could not be read: whoever asks may ask again, nothing was proposed.
+fn unreadable(error: notty_storage::Error) -> ProposeError {
+    tracing::error!(%error, "the post office could not read the state");
+    ProposeError::NoLeader
 }
 
 /// What an operator would put in a diary.

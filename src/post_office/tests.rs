@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use notty_raft::{NodeOptions, Peer, SystemClock};
 use notty_storage::{
     StoreOptions,
-    command::{CustomerRow, PutCustomers, PutMode},
-    model::{CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName, SendWindow},
+    command::{CustomerRow, PutCustomers, PutMode, Report},
+    model::{
+        CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName, SendResult,
+        SendWindow,
+    },
 };
 use tempfile::TempDir;
 
@@ -73,6 +76,10 @@ pub(crate) fn mailing() -> Action {
 }
 
 fn mailing_within(send_window: Option<SendWindow>) -> Action {
+    mailing_named("m", send_window)
+}
+
+fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
     let all = || Filter::parse("%").expect("a filter");
     let spec = MailingSpec {
         desc: String::new(),
@@ -84,7 +91,7 @@ fn mailing_within(send_window: Option<SendWindow>) -> Action {
         phone_filter: all(),
         send_window,
     };
-    Action::CreateMailing { id: MailingId::parse("m").expect("an id"), spec }
+    Action::CreateMailing { id: MailingId::parse(id).expect("an id"), spec }
 }
 
 /// A postman that has registered.
@@ -184,5 +191,147 @@ async fn a_lease_that_ran_out_unheard_of_is_told_of_although_nothing_waits() {
         }
     };
     tokio::time::timeout(SOON, refused).await.expect("in time");
+    node.stop().await.expect("it stops");
+}
+
+/// Mailings that wait side by side, more than one ask tries.
+const WAITING: usize = 15;
+/// Asks in a row that must not write anything: some seconds of a postman's.
+const ASKS: u64 = 60;
+
+/// Creates mailings and has them expanded whole.
+async fn expanded(node: &Node, office: &PostOffice, window: Option<SendWindow>, messages: u64) {
+    for number in 0..WAITING {
+        let mailing = mailing_named(&format!("m-{number}"), window);
+        node.act(mailing).await.expect("created");
+    }
+    let all = async {
+        loop {
+            office.step().await;
+            let view = node.view();
+            let reader = view.read();
+            let of = |mailing: &query::work::OpenMailing| mailing.progress.counts.total();
+            if query::work::open_mailings(&reader).all(|mailing| of(mailing) == messages) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, all).await.expect("in time");
+}
+
+/// Asks in vain, and how far the log gets by that, once the leader has learnt what there is to learn.
+async fn entries_of_asks_in_vain(node: &Node, office: &PostOffice, ask: Ask) -> u64 {
+    let mut index = node.applied_index();
+    let (mut quiet, mut asks) = (0, 0);
+    while quiet < ASKS && asks < 10 * ASKS {
+        office.step().await;
+        assert_eq!(office.ask(ask).await.expect("an answer"), None);
+        let now = node.applied_index();
+        quiet = if now == index { quiet + 1 } else { 0 };
+        (index, asks) = (now, asks + 1);
+    }
+    assert!(asks < 10 * ASKS, "each of {asks} asks in vain, or nearly, wrote an entry");
+    asks - quiet
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_in_doubt_at_another_gateway_write_no_entries_for_asks_in_vain() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, office) = open(&dir, Arc::new(ShiftedClock::default())).await;
+    node.act(customers(10)).await.expect("written");
+    expanded(&node, &office, None, 10).await;
+    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let ask = |lease, gateway| Ask { lease, room: 10, gateway, again: false };
+    for _ in 0..WAITING {
+        let granted = office.ask(ask(lease, 1)).await.expect("an answer").expect("a lease");
+        let doubt = SendResult::UnsureRepeatable { pause_ms: 0, repeat_ms: 1_000_000_000 };
+        let results = vec![(doubt, granted.runs)];
+        let report = Report { lease, mailing: granted.mailing, gateway: 1, results };
+        node.act(Action::Report(report)).await.expect("reported");
+        lease.n += 1;
+    }
+
+    let learnt = entries_of_asks_in_vain(&node, &office, ask(lease, 2)).await;
+    assert!(learnt <= 2 * WAITING as u64, "{learnt} asks in vain wrote entries");
+
+    // Their own gateway gets them at once.
+    let granted = office.ask(ask(lease, 1)).await.expect("an answer");
+    assert_eq!(granted.map(|granted| granted.lease), Some(lease));
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_wait_for_their_hours_write_no_entries_for_asks_in_vain() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ShiftedClock::default());
+    let (node, office) = open(&dir, clock.clone()).await;
+    // The zones from the 63rd on share a mark: that of the customers is closed, the last one open.
+    let fillers = (1..63).map(|number| format!("Filler/{number}"));
+    let zones = fillers.chain(["Etc/GMT-12".to_owned(), "UTC".to_owned()]).collect();
+    let Action::PutCustomers(mut put) = customers(10) else { panic!("no customers") };
+    put.zones = zones;
+    put.rows.iter_mut().for_each(|row| row.zone = Some(62));
+    node.act(Action::PutCustomers(put)).await.expect("written");
+    let hour = SystemClock.wall().as_millis() / 3_600_000;
+    let at = |later: i64| format!("{:02}:00", (hour + later) % 24);
+    let window = SendWindow::parse(&at(0), &at(4)).expect("a window");
+    expanded(&node, &office, Some(window), 10).await;
+
+    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let ask = Ask { lease, room: 10, gateway: 1, again: false };
+    let learnt = entries_of_asks_in_vain(&node, &office, ask).await;
+    assert!(learnt <= 2 * WAITING as u64, "{learnt} asks in vain wrote entries");
+
+    clock.0.store(12 * 3_600_000, Ordering::SeqCst);
+    for _ in 0..WAITING {
+        ask_until_granted(&office, &mut lease).await;
+    }
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_clock_that_is_not_agreed_on_makes_due_is_not_proposed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ShiftedClock::default());
+    let (node, office) = open(&dir, clock.clone()).await;
+    node.act(customers(1)).await.expect("written");
+    node.act(mailing()).await.expect("created");
+    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    ask_until_granted(&office, &mut lease).await;
+
+    // The mailing's end and the lease's are over by a clock that has jumped, and was not compared
+    // since. A comparison comes once a second, and may come just between the two.
+    let before = node.applied_index();
+    for _ in 0..30 {
+        clock.0.store(2_000_000_000, Ordering::SeqCst);
+        office.step().await;
+        clock.0.store(0, Ordering::SeqCst);
+    }
+    let entries = node.applied_index() - before;
+    assert!(entries < 15, "{entries} entries of 30 looks");
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postman_with_as_many_leases_as_it_may_have_writes_no_entries_for_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, office) = open(&dir, Arc::new(ShiftedClock::default())).await;
+    node.act(customers(1_000)).await.expect("written");
+    node.act(mailing()).await.expect("created");
+    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    for _ in 0..limits::POSTMAN_LEASES {
+        ask_until_granted(&office, &mut lease).await;
+    }
+
+    while office.step().await == Duration::ZERO {}
+    let before = node.applied_index();
+    for _ in 0..ASKS {
+        let answer = office.ask(Ask { lease, room: 1, gateway: 0, again: false }).await;
+        let Err(ProposeError::Rejected { rejection, .. }) = answer else {
+            panic!("a postman has a lease too many: {answer:?}");
+        };
+        assert_eq!(rejection, Rejection::TooManyLeases);
+    }
+    assert_eq!(node.applied_index(), before);
     node.stop().await.expect("it stops");
 }

@@ -283,6 +283,8 @@ pub struct Grant {
     pub ttl_ms: u64,
     /// Hash of the gateway that the postman sends to: a message in doubt goes to no other.
     pub gateway: u64,
+    /// The batch to begin at, where the leader has looked already; none: where the mailing says.
+    pub from: Option<u32>,
 }
 
 /// What a postman says became of messages of one lease. May be partial, may be repeated.

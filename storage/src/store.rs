@@ -314,6 +314,11 @@ impl Drop for Reader<'_> {
 }
 
 impl Reader<'_> {
+    /// The state with changes over it that nobody keeps: to see what a command would do.
+    pub(crate) fn rehearse(&self, at: Timestamp) -> Changes<'_> {
+        Changes::new(self.tree(), &self.index, at)
+    }
+
     fn tree(&self) -> &Tree {
         self.tree.as_ref().expect("it is there until the reader is dropped")
     }

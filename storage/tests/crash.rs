@@ -103,6 +103,7 @@ fn grant(store: &Store) -> Action {
         zones: None,
         ttl_ms: 1_000,
         gateway: 1,
+        from: None,
     })
 }
 

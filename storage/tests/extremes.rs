@@ -106,6 +106,7 @@ fn grant(n: u64) -> Grant {
         zones: None,
         ttl_ms: 1_000,
         gateway: 1,
+        from: None,
     }
 }
 

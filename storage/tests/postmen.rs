@@ -66,6 +66,7 @@ impl World {
             zones: None,
             ttl_ms: 1_000,
             gateway: 1,
+            from: None,
         };
         let Reply::Granted { runs, .. } = self.act(vec![Action::Grant(grant)]).remove(0)? else {
             panic!("nothing is granted");

@@ -195,26 +195,77 @@ impl Picked {
     }
 }
 
-/// Looks through a mailing once, in the order of batches, from where the mailing says.
+/// Takes messages of a mailing, and notes where the next grant begins to look.
 fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
+    let (mut search, stopped) = search(changes, edit, grant)?;
+    if grant.from.is_some() {
+        return Ok(search.picked);
+    }
+    match stopped {
+        None => edit.progress.skip = None,
+        Some(batch) if search.barren >= grant.barren => {
+            edit.progress.skip = Some((batch, changes.at()));
+            search.picked.learnt = true;
+        }
+        Some(_) => {}
+    }
+    Ok(search.picked)
+}
+
+/// Looks through a mailing once, in the order of batches: from where the grant says to the end, or
+/// from where the mailing says and round. The batch before which the search stopped, if it did.
+fn search<'g>(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    grant: &'g Grant,
+) -> Result<(Search<'g>, Option<u32>), Error> {
     let at = changes.at();
     let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
     let all = first..edit.progress.batches;
-    let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
-    let from = skip.map_or(all.start, |(batch, _)| batch.clamp(all.start, all.end));
+    let within = |batch: u32| batch.clamp(all.start, all.end);
     let mut search = Search::new(changes, grant)?;
-    for batches in [from..all.end, all.start..from] {
-        let Some(stopped) = search.through(changes, edit, batches)? else {
-            continue;
-        };
-        if search.barren >= grant.barren {
-            edit.progress.skip = Some((stopped, at));
-            search.picked.learnt = true;
-        }
-        return Ok(search.picked);
+
+    if let Some(from) = grant.from {
+        let stopped = search.through(changes, edit, within(from)..all.end)?;
+        return Ok((search, stopped));
     }
-    edit.progress.skip = None;
-    Ok(search.picked)
+    let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
+    let from = skip.map_or(all.start, |(batch, _)| within(batch));
+    for batches in [from..all.end, all.start..from] {
+        if let Some(stopped) = search.through(changes, edit, batches)? {
+            return Ok((search, Some(stopped)));
+        }
+    }
+    Ok((search, None))
+}
+
+/// What a grant would come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// It would change something, first of all in this batch: grant messages, or learn which ones
+    /// wait in vain.
+    Something {
+        /// The first such batch.
+        batch: u32,
+    },
+    /// It would change nothing.
+    Nothing {
+        /// Where it would stop to look; none: it would come to the end.
+        stopped: Option<u32>,
+        /// When time alone may change that, for the batches that it would look at.
+        until: Timestamp,
+    },
+}
+
+/// Looks for what a grant would find, by the grant's own rules, and drops what it found.
+pub(crate) fn prospect(changes: &mut Changes<'_>, grant: &Grant) -> Result<Prospect, Error> {
+    let mut edit = MailingEdit::open(changes, grant.mailing)?;
+    let (search, stopped) = search(changes, &mut edit, grant)?;
+    changes.drop_command();
+    Ok(match search.first {
+        Some(batch) => Prospect::Something { batch },
+        None => Prospect::Nothing { stopped, until: search.until },
+    })
 }
 
 /// A grant looking for messages.
@@ -225,13 +276,18 @@ struct Search<'g> {
     picked: Picked,
     fruitful: u8,
     barren: u8,
+    /// The first batch of which something was taken or learnt.
+    first: Option<u32>,
+    /// When something that was seen to wait is due next.
+    until: Timestamp,
 }
 
 impl<'g> Search<'g> {
     fn new(changes: &Changes<'_>, grant: &'g Grant) -> Result<Self, Error> {
         let zones = Head::zone_bits(grant.zones.as_deref());
         let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
-        Ok(Self { grant, zones, deleted, picked, fruitful: 0, barren: 0 })
+        let (first, until) = (None, NEVER);
+        Ok(Self { grant, zones, deleted, picked, fruitful: 0, barren: 0, first, until })
     }
 
     fn is_over(&self) -> bool {
@@ -253,6 +309,9 @@ impl<'g> Search<'g> {
             let block = summary.number;
             next = block + 1;
             if !summary.is_ready(changes.at(), self.zones) {
+                if summary.failed_zones & self.zones != 0 {
+                    self.until = self.until.min(summary.due);
+                }
                 continue;
             }
             for number in self.ready_batches(changes, edit, block)? {
@@ -265,10 +324,13 @@ impl<'g> Search<'g> {
                 let Some(mut batch) = edit.batch(changes, number)? else {
                     continue;
                 };
-                let before = self.picked.count;
+                let (before, knew) = (self.picked.count, self.picked.learnt);
                 self.pick_from(changes, edit.number, &mut batch)?;
                 edit.close(changes, batch)?;
                 let taken = self.picked.count > before;
+                if taken || self.picked.learnt != knew {
+                    self.first = self.first.or(Some(number));
+                }
                 self.fruitful += u8::from(taken);
                 self.barren += u8::from(!taken);
             }
@@ -277,15 +339,22 @@ impl<'g> Search<'g> {
     }
 
     fn ready_batches(
-        &self,
+        &mut self,
         changes: &mut Changes<'_>,
         edit: &mut MailingEdit,
         block: u32,
     ) -> Result<Vec<u32>, Error> {
         let at = changes.at();
+        let mut ready = Vec::new();
         let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
-        let ready = heads.filter(|(head, _)| head.is_ready(at, self.zones));
-        Ok(ready.map(|(_, batch)| batch).collect())
+        for (head, batch) in heads {
+            if head.is_ready(at, self.zones) {
+                ready.push(batch);
+            } else if head.failed_zones & self.zones != 0 {
+                self.until = self.until.min(head.due);
+            }
+        }
+        Ok(ready)
     }
 
     fn pick_from(
@@ -310,8 +379,8 @@ impl<'g> Search<'g> {
                 continue;
             }
             let full = self.picked.count >= self.grant.limit;
-            if !full && self.is_open(zone) && is_due(batch, index, at) {
-                self.pick_one(batch, index, at);
+            if !full && self.is_open(zone) {
+                self.pick_if_due(batch, index, at);
             }
             // What is left here waits on, in one status or the other.
             match batch.columns.status(index) {
@@ -330,11 +399,15 @@ impl<'g> Search<'g> {
         self.grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|open| open.0 == zone))
     }
 
-    /// Takes a message that is due, unless a gateway may have it already.
-    fn pick_one(&mut self, batch: &mut BatchEdit, index: usize, at: Timestamp) {
+    /// Takes a message if it is due, unless a gateway may have it already.
+    fn pick_if_due(&mut self, batch: &mut BatchEdit, index: usize, at: Timestamp) {
+        if !is_due(batch, index, at) {
+            self.until = self.until.min(batch.columns.due_of(index).unwrap_or(NEVER));
+            return;
+        }
         match doubt_allows(batch, index, self.grant.gateway, at) {
             Allowed::Now => take(batch, index, at, &mut self.picked),
-            Allowed::Elsewhere => {}
+            Allowed::Elsewhere { until } => self.until = self.until.min(until.plus_millis(1)),
             Allowed::Never => {
                 batch.set(index, Status::Unconfirmed, at);
                 self.picked.learnt = true;
@@ -363,7 +436,7 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
 /// Whether a message may go out although a gateway may have it already.
 enum Allowed {
     Now,
-    Elsewhere,
+    Elsewhere { until: Timestamp },
     Never,
 }
 
@@ -373,7 +446,7 @@ fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) ->
     };
     match doubt.repeat_until {
         Some(until) if at <= until && doubt.gateway == gateway => Allowed::Now,
-        Some(until) if at <= until => Allowed::Elsewhere,
+        Some(until) if at <= until => Allowed::Elsewhere { until },
         _ => Allowed::Never,
     }
 }

@@ -21,6 +21,8 @@ mod sweeps;
 
 pub(crate) use changelog::is_left as changes_are_left;
 pub(crate) use expansion::{Audience, remembered};
+pub use leases::Prospect;
+pub(crate) use leases::prospect;
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
 pub(crate) use restored::{close_life, close_mailing};

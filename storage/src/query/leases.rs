@@ -1,15 +1,20 @@
 //! Leases: what a postman gets to send, which have run out.
 
+use super::work;
+pub use crate::apply::Prospect;
 use crate::{
+    apply,
+    command::Grant,
     error::Error,
     keys::{
         ColumnsKey, DeletedKey, LeaseKey, MembersKey, NumbersKey, OpenLeasesKey, PostmenKey,
         UnheardLeasesKey,
     },
-    limits::DELETED_PER_BLOCK,
+    limits::{DELETED_PER_BLOCK, POSTMAN_LEASES},
     model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
     records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman, address},
     source::Source,
+    store::Reader,
 };
 
 /// A message as a postman gets it.
@@ -130,6 +135,21 @@ pub fn is_closed<S: Source>(source: &S, id: LeaseId) -> Result<bool, Error> {
     let postmen = source.get_or_default(&PostmenKey)?.postmen;
     let granted = postmen.iter().any(|p| p.epoch == id.epoch && id.n <= p.last);
     Ok(granted && source.get_or_default(&OpenLeasesKey)?.find(id).is_none())
+}
+
+/// What a grant would come to at a time, by the rules that it will be applied by.
+pub fn prospect(reader: &Reader<'_>, grant: &Grant, at: Timestamp) -> Result<Prospect, Error> {
+    let at = at.max(work::time(reader)?);
+    apply::prospect(&mut reader.rehearse(at), grant)
+}
+
+/// Whether a postman has as many leases open as it may, and asks for another.
+pub fn has_too_many<S: Source>(source: &S, id: LeaseId) -> Result<bool, Error> {
+    let postmen = source.get_or_default(&PostmenKey)?.postmen;
+    let asks_for_another = postmen.iter().any(|p| p.epoch == id.epoch && id.n > p.last);
+    let open = source.get_or_default(&OpenLeasesKey)?.leases.into_iter();
+    let of_postman = open.filter(|lease| lease.id.epoch == id.epoch);
+    Ok(asks_for_another && of_postman.count() >= POSTMAN_LEASES)
 }
 
 /// All postmen that may get leases.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     apply::changes_are_left,
     error::Error,
-    keys::{HeadsKey, NumbersKey, UnsweptKey},
+    keys::{HeadsKey, MetaKey, NumbersKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
     records::{Head, Heads, MailingRecord, Numbers, WordKind},
     source::Source,
@@ -39,6 +39,11 @@ pub fn record<S: Source>(
 /// Numbers given so far.
 pub fn numbers<S: Source>(source: &S) -> Result<Numbers, Error> {
     source.get_or_default(&NumbersKey)
+}
+
+/// The time of the entry that was applied last: the next one's is no earlier.
+pub fn time<S: Source>(source: &S) -> Result<Timestamp, Error> {
+    Ok(source.get_or_default(&MetaKey)?.at)
 }
 
 /// Whether deleted customers wait for a sweep.

@@ -237,6 +237,7 @@ fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
         zones,
         ttl_ms: 10 + dice.below(150),
         gateway: 1 + dice.below(8) / 7,
+        from: dice.one_in(3).then(|| dice.below(4) as u32),
     }
 }
 

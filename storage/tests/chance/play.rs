@@ -1,8 +1,13 @@
 //! One game: a seed, a state, a model, and as many moves as are asked for.
 
 use notty_storage::{
-    Action, Command, Entry, Error, Origin, Outcome, Reply, Store, StoreOptions, Timestamp,
-    begin_anew, import_snapshot, model::LeaseId, query, records::Draw,
+    Action, Command, Entry, Error, Origin, Outcome, Rejection, Reply, Store, StoreOptions,
+    Timestamp, begin_anew,
+    command::Grant,
+    import_snapshot,
+    model::LeaseId,
+    query::{self, leases::Prospect},
+    records::Draw,
 };
 use tempfile::TempDir;
 
@@ -86,8 +91,50 @@ impl Game {
     }
 
     fn act(&mut self, action: Action) -> Checked {
+        let prospect = match &action {
+            Action::Grant(grant) => self.prospect(grant, self.at),
+            _ => None,
+        };
         let outcome = self.apply(vec![action.clone().into()])?.remove(0);
+        if let (Action::Grant(grant), Some(prospect)) = (&action, prospect) {
+            self.as_foreseen(grant, prospect, &outcome)?;
+        }
         self.watch(&action, &outcome)
+    }
+
+    /// What the leader would foresee of a grant; none if the mailing is not there.
+    fn prospect(&self, grant: &Grant, at: Timestamp) -> Option<Prospect> {
+        query::leases::prospect(&self.store.view().read(), grant, at).ok()
+    }
+
+    /// A grant comes to what the leader foresaw, and one that was foreseen to be in vain would have
+    /// been so until the time that was foreseen.
+    fn as_foreseen(&self, grant: &Grant, prospect: Prospect, outcome: &Outcome) -> Checked {
+        let foreseen = |holds| {
+            ensure(holds, || format!("{prospect:?} was foreseen, {outcome:?} came: {grant:?}"))
+        };
+        match (outcome, prospect) {
+            (Ok(Reply::Granted { .. }), prospect) => {
+                // A repeat gives the same lease, whatever there is now.
+                let again = self.model.leases.contains_key(&grant.lease);
+                foreseen(again || matches!(prospect, Prospect::Something { .. }))
+            }
+            (Ok(Reply::NothingYet), Prospect::Nothing { stopped, .. }) => {
+                foreseen(stopped.is_some() && grant.from.is_none())
+            }
+            (Err(Rejection::NothingToDo), Prospect::Nothing { stopped: None, until }) => {
+                let last = until.plus_millis(-1).max(self.at);
+                let still = self.prospect(grant, last);
+                ensure(matches!(still, Some(Prospect::Nothing { .. })), || {
+                    format!("nothing was foreseen until {until:?}, {still:?} comes at {last:?}")
+                })
+            }
+            (Err(Rejection::NothingToDo), Prospect::Nothing { stopped, .. }) => {
+                foreseen(stopped.is_none() || grant.from.is_some())
+            }
+            (Err(Rejection::NothingToDo), Prospect::Something { .. }) => foreseen(false),
+            _ => Ok(()),
+        }
     }
 
     fn apply(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, String> {

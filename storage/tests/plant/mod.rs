@@ -130,6 +130,7 @@ impl World {
             zones: None,
             ttl_ms: 60_000,
             gateway: 1,
+            from: None,
         };
         match self.act(Action::Grant(grant)) {
             Ok(Reply::Granted { runs, .. }) => {

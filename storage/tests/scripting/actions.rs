@@ -199,9 +199,11 @@ impl World {
         Ok(Action::Expand { mailing, cursor, scan, limit })
     }
 
-    /// `grant lease=1:1 mailing=m limit=5 batches=50 barren=50 zones=Europe/Moscow,none ttl=30000 gateway=1`.
+    /// `grant lease=1:1 mailing=m limit=5 batches=50 barren=50 zones=Europe/Moscow,none ttl=30000 gateway=1 from=0`.
     fn grant(&self, line: &Line) -> Parsed<Grant> {
-        line.only(&["lease", "mailing", "limit", "batches", "barren", "zones", "ttl", "gateway"])?;
+        line.only(&[
+            "lease", "mailing", "limit", "batches", "barren", "zones", "ttl", "gateway", "from",
+        ])?;
         let zones = line.key("zones").map(|zones| zones.split(',').map(|name| self.zone(name)));
         Ok(Grant {
             lease: line.lease()?,
@@ -212,6 +214,7 @@ impl World {
             zones: zones.map(|zones| zones.collect()).transpose()?,
             ttl_ms: line.number("ttl", 30_000)? as u64,
             gateway: line.number("gateway", 1)? as u64,
+            from: line.key("from").map(|_| line.number("from", 0)).transpose()?.map(|n| n as u32),
         })
     }
 
