@@ -198,7 +198,7 @@ impl PostOffice {
             retention_ms: self.options.retention_ms,
             zones: &desk.zones,
         };
-        let agenda = agenda::draw_up(&reader, now, &policy)?;
+        let agenda = self.node.checked(agenda::draw_up(&reader, now, &policy))?;
         // One batch for each grant in vain: otherwise a closed window expands a mailing whole.
         for action in &agenda.actions {
             if let Action::Expand { mailing, .. } = action {
@@ -226,7 +226,8 @@ impl PostOffice {
 
     fn write_diary(&self, mailing: MailingNumber, what: &str) {
         let view = self.node.view();
-        if let Ok(Some(record)) = query::work::record(&view.read(), mailing) {
+        let record = self.node.checked(query::work::record(&view.read(), mailing));
+        if let Ok(Some(record)) = record {
             tracing::info!(mailing.id = %record.id, "mailing {} {what}", record.id);
         }
     }
@@ -330,10 +331,10 @@ impl PostOffice {
             tracing::error!(%error, "the post office could not read a lease");
             ProposeError::NoLeader
         };
-        if let Some(lease) = query::leases::get(&reader, id).map_err(failed)? {
+        if let Some(lease) = self.node.checked(query::leases::get(&reader, id)).map_err(failed)? {
             return Ok(Some(self.granted(id, lease.mailing, lease.runs, index)));
         }
-        match query::leases::is_closed(&reader, id).map_err(failed)? {
+        match self.node.checked(query::leases::is_closed(&reader, id)).map_err(failed)? {
             true => Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index }),
             false => Ok(None),
         }
