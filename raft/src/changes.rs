@@ -455,7 +455,7 @@ impl Node {
     /// Numbers given and disks let go, as the state here has them.
     pub(crate) fn remembered(&self) -> Result<Nodes, ChangeError> {
         let view = self.view();
-        let nodes = query::nodes::nodes(&view.read());
+        let nodes = self.checked(query::nodes::nodes(&view.read()));
         nodes.map_err(|error| ChangeError::Refused(error.to_string()))
     }
 }

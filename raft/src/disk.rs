@@ -13,6 +13,7 @@ use crate::{
     snapshots::{Position, Snapshots},
     state_machine::{Shared, StateDir},
     types::LogId,
+    watchdog::{self, Watch, Work},
 };
 
 /// Opens log and state; what rule 15 says of a state that cannot be used happens here.
@@ -21,7 +22,12 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
     let snapshot = snapshots.latest()?.and_then(|kept| kept.position.applied);
-    let store = match open_state(&state_dir, log.purged().max(snapshot), options)? {
+    let works = Arc::new(Watch::default());
+    watchdog::watch(&works, state_dir.clone(), options.fatal.clone());
+    let opening = works.begin(Work::Open);
+    let opened = open_state(&state_dir, log.purged().max(snapshot), options)?;
+    drop(opening);
+    let store = match opened {
         Ok(store) => store,
         Err(why) => rebuild(&state_dir, &snapshots, &log, options, &why)?,
     };
@@ -38,7 +44,7 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
     let store_options = options.store.clone();
     let (fatal, onlooker) = (options.fatal.clone(), options.onlooker.clone());
-    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, onlooker)?;
+    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, onlooker, works)?;
     // Before anything in them is acknowledged, the directories must have their names.
     data_dir.sync()?;
     Ok((log, shared))
@@ -51,8 +57,8 @@ fn open_state(
     least: Option<LogId>,
     options: &NodeOptions,
 ) -> Result<Result<Store, String>, Error> {
-    if dir.is_suspect() {
-        return Ok(Err("it was marked suspect by a panic inside it".into()));
+    if let Some(why) = dir.suspicion() {
+        return Ok(Err(format!("it was marked suspect: {why}")));
     }
     let place = dir.current()?;
     let store_options = options.store.clone();
@@ -61,7 +67,9 @@ fn open_state(
     let opened = std::panic::catch_unwind(open);
     let store = match opened {
         Ok(Ok(store)) => store,
-        Ok(Err(error)) if error.is_locked() => return Err(error.into()),
+        // Another process has it, there is no room, or it may not be read: building it anew would
+        // fare no better.
+        Ok(Err(error)) if !error.is_damage() => return Err(error.into()),
         Ok(Err(error)) => return Ok(Err(format!("it does not open: {error}"))),
         Err(_) => return Ok(Err("it does not open: panic inside it".into())),
     };

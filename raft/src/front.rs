@@ -144,7 +144,7 @@ impl Front {
         }
         self.raft.get().is_some_and(|(_, shared)| {
             let view = shared.view();
-            let nodes = query::nodes::nodes(&view.read());
+            let nodes = shared.checked(query::nodes::nodes(&view.read()));
             nodes.is_ok_and(|nodes| nodes.is_dismissed(&peer.disk))
         })
     }

@@ -37,7 +37,8 @@ fn shared(dir: &Path) -> Arc<Shared> {
     let store = Store::open(&state_dir.current().expect("a place"), options.clone());
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let fatal = Arc::new(|line: &str| panic!("{line}"));
-    Shared::new(store.expect("opens"), snapshots, state_dir, options, fatal, None).expect("opens")
+    Shared::new(store.expect("opens"), snapshots, state_dir, options, fatal, None, Arc::default())
+        .expect("opens")
 }
 
 /// An entry that writes so many customers.

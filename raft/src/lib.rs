@@ -13,7 +13,8 @@
 //!   what it would say next cannot be trusted.
 //!
 //! To read this crate: [`files`] and [`log`] keep the log; [`data_dir`] says whose it is;
-//! `state_machine` applies entries and keeps snapshots; `proposal` gathers commands into entries;
+//! `state_machine` applies entries and keeps snapshots; `watchdog` and `lag` look for a disk that
+//! stands still; `proposal` gathers commands into entries;
 //! [`node`] puts it together; [`backup`] and [`restore`] carry a state out and into a new cluster.
 
 pub mod backup;
@@ -31,6 +32,7 @@ mod front;
 mod installs;
 #[cfg(test)]
 mod intruders;
+mod lag;
 mod leadership;
 pub mod log;
 mod log_store;
@@ -55,6 +57,7 @@ mod take_in;
 mod taken_in;
 mod types;
 mod upkeep;
+mod watchdog;
 
 pub use changes::{Change, ChangeError, Changed};
 pub use clock::{Clock, SystemClock};
@@ -62,7 +65,7 @@ pub use error::{Error, ProposeError};
 pub use front::{Caller, Service};
 pub use leadership::Leadership;
 pub use members::{Sight, TransferError};
-pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus};
+pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus, NotReady};
 pub use onlooker::{AppliedEntry, Onlooker};
 pub use peer_client::PeerClient;
 pub use peers::{

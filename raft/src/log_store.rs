@@ -1,6 +1,13 @@
 //! Between openraft and the log: the same log behind openraft's storage traits.
 
-use std::{fmt::Debug, ops::RangeBounds, sync::Arc};
+use std::{
+    fmt::Debug,
+    ops::RangeBounds,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use notty_storage::planted::{Planted, is_planted};
 use openraft::{
@@ -16,6 +23,7 @@ use crate::{
     onlooker::Onlooker,
     snapshots::Snapshots,
     types::{LogEntry, LogId, NodeId, StorageError, TypeConfig, Vote},
+    watchdog::{Watch, Work},
 };
 
 /// Bytes of entries sent to a follower at once, about.
@@ -41,6 +49,9 @@ pub(crate) struct LogStore {
     snapshots: Arc<Snapshots>,
     fatal: Fatal,
     onlooker: Option<Arc<dyn Onlooker>>,
+    watch: Arc<Watch>,
+    /// The last position known to be committed.
+    committed: Arc<AtomicU64>,
 }
 
 impl LogStore {
@@ -50,7 +61,18 @@ impl LogStore {
         fatal: Fatal,
         onlooker: Option<Arc<dyn Onlooker>>,
     ) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), snapshots, fatal, onlooker }
+        let committed = AtomicU64::new(log.committed().map_or(0, |committed| committed.index));
+        let (watch, committed) = (Arc::default(), Arc::new(committed));
+        Self { log: Arc::new(Mutex::new(log)), snapshots, fatal, onlooker, watch, committed }
+    }
+
+    /// The same, with its work put down where others' is.
+    pub(crate) fn watched_by(self, watch: Arc<Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    pub(crate) fn committed_index(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -63,6 +85,7 @@ impl LogStore {
 
     /// A fault of the log is the end of the process: what was acknowledged is on the disk.
     fn work<T>(&self, work: impl FnOnce(&mut Log) -> Result<T, Error>) -> Result<T, StorageError> {
+        let _working = self.watch.begin(Work::Log);
         blocking(|| work(&mut self.log.lock())).map_err(|error| self.fail(&error))
     }
 
@@ -128,7 +151,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
-        self.work(|log| log.save_committed(committed))
+        self.work(|log| log.save_committed(committed))?;
+        let index = committed.map_or(0, |committed| committed.index);
+        self.committed.fetch_max(index, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
@@ -145,6 +171,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<_> = entries.into_iter().collect();
+        let _working = self.watch.begin(Work::Log);
         // The sync happens outside the lock: reading, and so applying, goes on meanwhile.
         let synced = blocking(|| {
             let unsynced = self.log.lock().append(entries)?;

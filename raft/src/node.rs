@@ -32,6 +32,7 @@ use crate::{
     files::Files,
     forming::{self, Became, Expected},
     front::{Front, Service},
+    lag::{self, Lag},
     leadership::{self, Leadership},
     log::{Log, LogOptions},
     log_store::{LogStore, blocking},
@@ -151,6 +152,23 @@ pub struct ClusterOptions {
     pub transport: Arc<dyn Transport>,
 }
 
+/// Why a node cannot serve.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// It has not applied yet what was committed before it started.
+    #[error("the node has started and still applies what was committed before")]
+    Starting,
+    /// No leader has a majority, as far as it knows.
+    #[error("the node has no leader that a majority follows")]
+    NoLeader,
+    /// Its state does not keep up; how far it is behind.
+    #[error("the node's state does not keep up: {0}")]
+    Behind(String),
+    /// Its leader has much that it has not.
+    #[error("the node still applies what the leader has")]
+    FarFromLeader,
+}
+
 /// A running node.
 pub struct Node {
     pub(crate) raft: Raft,
@@ -173,6 +191,8 @@ pub struct Node {
     log: LogStore,
     proposals: Mutex<Option<mpsc::Sender<Waiting>>>,
     leads: watch::Receiver<Option<Leadership>>,
+    /// How the state keeps up with what is committed.
+    pub(crate) lag: Mutex<Lag>,
     /// Whether what had been committed before the start was applied again.
     caught_up: AtomicBool,
     /// Whether it leads no more as far as others are concerned: it hands over.
@@ -210,6 +230,7 @@ impl Node {
             options.fatal.clone(),
             options.onlooker.clone(),
         );
+        let log = log.watched_by(shared.watch.clone());
         let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();
@@ -264,6 +285,7 @@ impl Node {
             log,
             proposals: Mutex::new(Some(proposals)),
             leads,
+            lag: Mutex::default(),
             caught_up: AtomicBool::new(false),
             handing_over: AtomicBool::new(false),
             peers,
@@ -276,6 +298,7 @@ impl Node {
         node.front.open_node(&node);
         tokio::spawn(catch_up(Arc::downgrade(&node)));
         tokio::spawn(upkeep::run(Arc::downgrade(&node)));
+        tokio::spawn(lag::follow(Arc::downgrade(&node)));
         if let Some(take_in) = take_in {
             tokio::spawn(take_in::run(take_in, Arc::downgrade(&node)));
         }
@@ -419,6 +442,20 @@ impl Node {
         self.shared.view()
     }
 
+    /// Passes on what a question to the state was answered. A fault of the state ends the process: it
+    /// would answer nobody rightly any more, and damage is only mended by a start.
+    pub fn checked<T>(
+        &self,
+        answer: Result<T, notty_storage::Error>,
+    ) -> Result<T, notty_storage::Error> {
+        self.shared.checked(answer)
+    }
+
+    /// The last position that this node knows to be committed.
+    pub(crate) fn committed_index(&self) -> u64 {
+        self.log.committed_index()
+    }
+
     /// The position that the state here reflects.
     pub fn applied_index(&self) -> u64 {
         self.shared.applied().borrow().index().unwrap_or(0)
@@ -504,11 +541,22 @@ impl Node {
         self.caught_up.load(Ordering::Acquire)
     }
 
-    /// Whether it can serve: it has caught up, there is a leader, and its state is close to what
-    /// that leader has.
-    pub async fn is_ready(&self) -> bool {
-        let led = self.raft.metrics().borrow().current_leader.is_some() && self.hears_majority();
-        self.has_caught_up() && led && self.is_close_to_leader().await
+    /// Whether it can serve, or why not: it has caught up, there is a leader, and its state is close
+    /// to what is committed and to what that leader has.
+    pub async fn readiness(&self) -> Result<(), NotReady> {
+        if let Some(reason) = self.lag.lock().reason() {
+            return Err(NotReady::Behind(reason));
+        }
+        if self.raft.metrics().borrow().current_leader.is_none() || !self.hears_majority() {
+            return Err(NotReady::NoLeader);
+        }
+        if !self.has_caught_up() {
+            return Err(NotReady::Starting);
+        }
+        match self.is_close_to_leader().await {
+            true => Ok(()),
+            false => Err(NotReady::FarFromLeader),
+        }
     }
 
     /// A leader that does not answer is no sign of lagging.
@@ -593,7 +641,7 @@ impl Node {
 
     /// Marks the state suspect: the next start rebuilds it from snapshot and log.
     pub fn mark_suspect(&self) {
-        self.shared.mark_suspect();
+        self.shared.mark_suspect("a panic inside it");
     }
 
     /// Takes no more proposals, lets those under way end, and closes cleanly.

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use notty_storage::{Export, ExportSummary, Outcome, Store, StoreOptions, View, import_snapshot};
+use notty_storage::{
+    Export, ExportSummary, Flusher, Outcome, Store, StoreOptions, View, import_snapshot,
+    planted::{Planted, is_planted},
+};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
 };
@@ -30,6 +33,7 @@ use crate::{
     types::{
         LogEntry, LogId, Membership, Snapshot, SnapshotFile, SnapshotMeta, StorageError, TypeConfig,
     },
+    watchdog::{Watch, Work, Working},
 };
 
 /// The directory of the state: generations of sled's files, and which one counts.
@@ -98,14 +102,20 @@ impl StateDir {
         }
     }
 
-    pub(crate) fn is_suspect(&self) -> bool {
-        self.dir.join("SUSPECT").exists()
+    /// Why the state was marked suspect, if it was.
+    pub(crate) fn suspicion(&self) -> Option<String> {
+        let path = self.dir.join("SUSPECT");
+        // A mark that cannot be read is one.
+        path.exists().then(|| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned())
     }
 
     /// Marks the state: the next start rebuilds it.
-    pub(crate) fn mark_suspect(&self) {
+    pub(crate) fn mark_suspect(&self, why: &str) {
+        if is_planted(Planted::DamageUnmarked) {
+            return;
+        }
         let path = self.dir.join("SUSPECT");
-        if let Err(error) = replace(&RealFiles, &path, b"a panic inside the state\n") {
+        if let Err(error) = replace(&RealFiles, &path, format!("{why}\n").as_bytes()) {
             tracing::error!(file = %path.display(), %error, "the state could not be marked suspect");
         }
     }
@@ -121,6 +131,7 @@ pub(crate) struct Shared {
     options: StoreOptions,
     fatal: Fatal,
     onlooker: Option<Arc<dyn Onlooker>>,
+    pub(crate) watch: Arc<Watch>,
     /// One export at a time: they share what captures changes. And none while the state is replaced:
     /// it would end with another state than it began with.
     pub(crate) exporting: Mutex<()>,
@@ -141,6 +152,8 @@ pub(crate) type Observer = Box<dyn Fn(Duration) + Send + Sync>;
 pub(crate) struct StateMachine {
     shared: Arc<Shared>,
     flusher: Option<std::thread::JoinHandle<()>>,
+    /// A flush that will never end, in a simulation.
+    hung: Option<Working>,
 }
 
 impl Shared {
@@ -151,6 +164,7 @@ impl Shared {
         options: StoreOptions,
         fatal: Fatal,
         onlooker: Option<Arc<dyn Onlooker>>,
+        watch: Arc<Watch>,
     ) -> Result<Arc<Self>, Error> {
         let position = Position::from_marker(store.marker().as_deref())?;
         let snapshot_bytes = snapshots.latest()?.map_or(0, |kept| kept.bytes);
@@ -163,6 +177,7 @@ impl Shared {
             options,
             fatal,
             onlooker,
+            watch,
             exporting: Mutex::new(()),
             snapshot_bytes: AtomicU64::new(snapshot_bytes),
             prepared: Mutex::default(),
@@ -187,11 +202,39 @@ impl Shared {
     /// when it is closed.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         let flusher = self.store.lock().flusher();
-        self.guarded(|| Ok(flusher.flush()?))
+        self.guarded(|| self.flush_by(&flusher))
     }
 
-    pub(crate) fn mark_suspect(&self) {
-        self.state_dir.mark_suspect();
+    fn flush_by(&self, flusher: &Flusher) -> Result<(), Error> {
+        let _working = self.watch.begin(Work::Flush);
+        Ok(flusher.flush()?)
+    }
+
+    pub(crate) fn mark_suspect(&self, why: &str) {
+        self.state_dir.mark_suspect(why);
+    }
+
+    /// Passes on what the state answered, here or above; a fault of it is the end: what is wrong with
+    /// the state for one reader is wrong for all, and does not mend itself.
+    pub(crate) fn checked<T>(
+        &self,
+        answer: Result<T, notty_storage::Error>,
+    ) -> Result<T, notty_storage::Error> {
+        if let Err(error) = &answer {
+            self.end(error, error.is_damage());
+        }
+        answer
+    }
+
+    /// Ends the process; first, where the state is damaged, it is marked suspect.
+    fn end(&self, error: &dyn std::fmt::Display, is_damaged: bool) -> String {
+        let mut line = error.to_string();
+        if is_damaged {
+            self.state_dir.mark_suspect(&line);
+            line.push_str("; the next start rebuilds the state from snapshot and log");
+        }
+        (self.fatal)(&line);
+        line
     }
 
     /// Runs work on the state; a panic or damage inside it marks the state suspect, any fault is
@@ -199,18 +242,9 @@ impl Shared {
     fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
         let error = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => {
-                if error.is_damaged_state() {
-                    self.state_dir.mark_suspect();
-                }
-                error.to_string()
-            }
-            Err(_) => {
-                self.state_dir.mark_suspect();
-                "panic inside the state; the next start rebuilds it from snapshot and log".into()
-            }
+            Ok(Err(error)) => self.end(&error, error.is_damaged_state()),
+            Err(_) => self.end(&"panic inside the state", true),
         };
-        (self.fatal)(&error);
         Err(StorageIOError::write_state_machine(&std::io::Error::other(error)).into())
     }
 
@@ -259,6 +293,7 @@ impl Shared {
 
     pub(crate) fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
         let _exporting = self.exporting.lock();
+        let _working = self.watch.begin(Work::Install);
         let (place, began) = (self.state_dir.fresh(), Instant::now());
         let built = import_snapshot(&file.path, &place, self.options.clone())?;
         let position = Position::from_marker(built.marker().as_deref())?;
@@ -334,7 +369,7 @@ impl Shared {
         let export = self.store.lock().begin_export(aside)?;
         let summary = self.run_export(export)?;
         let flusher = self.store.lock().flusher();
-        flusher.flush()?;
+        self.flush_by(&flusher)?;
         let position = Position::from_marker(Some(&summary.marker))?;
         self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
         let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
@@ -372,14 +407,19 @@ impl Shared {
         RealFiles.remove(&path).map_err(Error::file(&path))?;
         let written = file.try_clone().map_err(Error::file(&path))?;
         let export = self.store.lock().begin_export_into(written, &path)?;
-        let summary = self.run_export(export)?;
+        let summary = self.run_export(export).inspect_err(|error| {
+            // Without room for it only the copy has failed.
+            if !self.snapshots.is_fault(error) {
+                self.end(error, error.is_damaged_state());
+            }
+        })?;
         Ok((file, summary))
     }
 }
 
 impl StateMachine {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, flusher: None }
+        Self { shared, flusher: None, hung: None }
     }
 
     /// Flushes beside applying once enough was applied; one flush at a time.
@@ -392,8 +432,13 @@ impl StateMachine {
             return;
         }
         let shared = self.shared.clone();
+        if flusher.hangs() {
+            // As a thread that flushes and does not come back.
+            self.hung.get_or_insert_with(|| shared.watch.begin(Work::Flush));
+            return;
+        }
         // What is wrong is told by `guarded`, which ends the process.
-        let flush = move || drop(shared.guarded(|| Ok(flusher.flush()?)));
+        let flush = move || drop(shared.guarded(|| shared.flush_by(&flusher)));
         if !has_threads() {
             return flush();
         }
@@ -416,7 +461,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     {
         let entries: Vec<_> = entries.into_iter().collect();
         let shared = self.shared.clone();
-        let outcomes = blocking(|| shared.guarded(|| shared.apply(entries)))?;
+        let apply = || {
+            let _working = shared.watch.begin(Work::Apply);
+            shared.apply(entries)
+        };
+        let outcomes = blocking(|| shared.guarded(apply))?;
         self.flush_if_due();
         Ok(outcomes)
     }

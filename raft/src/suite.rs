@@ -22,7 +22,8 @@ fn shared(dir: &Path) -> Arc<Shared> {
     let store = Store::open(&place, StoreOptions::default()).expect("opens");
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let options = StoreOptions::default();
-    Shared::new(store, snapshots, state_dir, options, fatal, None).expect("is put together")
+    Shared::new(store, snapshots, state_dir, options, fatal, None, Arc::default())
+        .expect("is put together")
 }
 
 struct Builder;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::{View, model::STATUSES, query};
+use notty_storage::{Flushes, View, model::STATUSES, query};
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -255,7 +255,7 @@ impl World {
         }
         let rng = &mut self.rng;
         machine.memory.crash(|unflushed| rng.random_range(0..=unflushed));
-        machine.memory.fail_flushes(false);
+        machine.memory.set_flushes(Flushes::Succeed);
         // Otherwise the next start would see the mark of a death that came twice.
         machine.take_death();
     }
@@ -287,7 +287,7 @@ impl World {
         for machine in &self.machines {
             machine.clock.skew(0);
             machine.disk.mend();
-            machine.memory.fail_flushes(false);
+            machine.memory.set_flushes(Flushes::Succeed);
             machine.die_at_step(0);
         }
         self.stage.tell(&Event::Fault { kind: "", what: "none from now on" });

@@ -93,7 +93,7 @@ impl ApiParts {
         question: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
     ) -> Result<T, ApiError> {
         let view = self.node.view();
-        let answer = question(&view.read())?;
+        let answer = self.node.checked(question(&view.read()))?;
         Ok(answer)
     }
 
@@ -105,15 +105,15 @@ impl ApiParts {
     ) -> Result<C, ApiError> {
         let view = self.node.view();
         let (pin, count) = view.pin(&begin);
-        let mut count = count?;
+        let mut count = self.node.checked(count)?;
         while let Some(reader) = pin.read() {
-            if !count.part(&reader)? {
+            if !self.node.checked(count.part(&reader))? {
                 return Ok(count);
             }
         }
         let reader = view.read();
-        let mut count = begin(&reader)?;
-        while count.part(&reader)? {}
+        let mut count = self.node.checked(begin(&reader))?;
+        while self.node.checked(count.part(&reader))? {}
         Ok(count)
     }
 

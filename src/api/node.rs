@@ -6,6 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use notty_raft::NotReady;
 use notty_storage::query;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,19 +42,20 @@ async fn healthz() -> Response {
 
 /// Ready
 ///
-/// 200 once the node can serve: it has a leader and has applied nearly all that the leader has.
-/// Needs no token.
+/// 200 once the node can serve: it has a leader and has applied nearly all that the leader has, and
+/// what was committed more than two seconds ago. Otherwise the answer says why not. Needs no token.
 #[utoipa::path(get, path = "/readyz", tag = "node", security(()),
     responses(
         (status = 200, body = HealthBody),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn readyz(State(api): State<Api>) -> Answer {
-    if api.node.is_ready().await {
-        return Ok(ok());
-    }
-    let detail = "the node has no leader, or still applies what the leader has";
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1))
+    let not_ready = |why: NotReady| {
+        let detail = why.to_string();
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
+    };
+    api.node.readiness().await.map_err(not_ready)?;
+    Ok(ok())
 }
 
 /// Metrics

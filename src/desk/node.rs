@@ -90,7 +90,7 @@ impl NodeDesk {
         question: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
     ) -> Result<T, DeskError> {
         let view = self.node.view();
-        let answer = question(&view.read());
+        let answer = self.node.checked(question(&view.read()));
         answer.map_err(|error| DeskError::Unavailable(error.to_string()))
     }
 

@@ -207,7 +207,7 @@ impl PostOffice {
             retention_ms: self.options.retention_ms,
             zones: &desk.zones,
         };
-        let agenda = agenda::draw_up(&reader, now, &policy)?;
+        let agenda = self.node.checked(agenda::draw_up(&reader, now, &policy))?;
         // One batch for each grant in vain: otherwise a closed window expands a mailing whole.
         for action in &agenda.actions {
             if let Action::Expand { mailing, .. } = action {
@@ -235,7 +235,8 @@ impl PostOffice {
 
     fn write_diary(&self, mailing: MailingNumber, what: &str) {
         let view = self.node.view();
-        if let Ok(Some(record)) = query::work::record(&view.read(), mailing) {
+        let record = self.node.checked(query::work::record(&view.read(), mailing));
+        if let Ok(Some(record)) = record {
             tracing::info!(mailing.id = %record.id, "mailing {} {what}", record.id);
         }
     }
@@ -294,7 +295,8 @@ impl PostOffice {
     fn check_room(&self, lease: LeaseId) -> Result<(), ProposeError> {
         let index = self.node.applied_index();
         let view = self.node.view();
-        let too_many = query::leases::has_too_many(&view.read(), lease).map_err(unreadable)?;
+        let too_many = self.node.checked(query::leases::has_too_many(&view.read(), lease));
+        let too_many = too_many.map_err(unreadable)?;
         let rejection = Rejection::TooManyLeases;
         if too_many { Err(ProposeError::Rejected { rejection, index }) } else { Ok(()) }
     }
@@ -315,7 +317,8 @@ impl PostOffice {
             let grant = Grant { from: Some(from), ..self.grant(ask, candidate, 1) };
             let found = {
                 let view = self.node.view();
-                query::leases::prospect(&view.read(), &grant, now).map_err(unreadable)?
+                let prospect = query::leases::prospect(&view.read(), &grant, now);
+                self.node.checked(prospect).map_err(unreadable)?
             };
 
             let mut desk = self.desk.lock();
@@ -396,10 +399,12 @@ impl PostOffice {
         let index = self.node.applied_index();
         let view = self.node.view();
         let reader = view.read();
-        if let Some(lease) = query::leases::get(&reader, id).map_err(unreadable)? {
+        if let Some(lease) =
+            self.node.checked(query::leases::get(&reader, id)).map_err(unreadable)?
+        {
             return Ok(Some(self.granted(id, lease.mailing, lease.runs, index)));
         }
-        match query::leases::is_closed(&reader, id).map_err(unreadable)? {
+        match self.node.checked(query::leases::is_closed(&reader, id)).map_err(unreadable)? {
             true => Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index }),
             false => Ok(None),
         }

@@ -1,7 +1,14 @@
 //! What is wrong with this disk or these bytes. Never a business outcome: those are
 //! [`Rejection`](crate::Rejection)s, the same on every node and part of the reply.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
+
+/// How errors end whose number says nothing of the data: too many open files, in the system and in
+/// the process. sled keeps no more of them than their text.
+const SYSTEM_ERRORS: [&str; 2] = ["(os error 23)", "(os error 24)"];
 
 /// A fault of this node's storage. The node stops; another node need not have it.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +19,7 @@ pub enum Error {
         /// What was being done.
         context: &'static str,
         /// What sled said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -20,7 +27,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A record does not start with the format byte of this version.
     #[error("record of format {found:?}, this version reads format {}", crate::codec::FORMAT)]
@@ -67,16 +74,75 @@ pub enum Error {
 impl Error {
     /// Whether another process, or another part of this one, has the state open.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Error::Sled { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock)
+        matches!(self, Error::Sled { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Whether records do not decode or contradict each other, rather than a fault of the disk.
+    /// Whether the state itself does not check out, so that it must be rebuilt: whatever is said of
+    /// its data other than that the disk has no room, cannot be written, or that too many files are
+    /// open.
     pub fn is_damage(&self) -> bool {
-        use Error::{Contradiction, Format, Record, Trailing};
-        matches!(self, Format { .. } | Record { .. } | Trailing { .. } | Contradiction { .. })
+        use Error::{Contradiction, File, Format, Record, Sled, Snapshot, Trailing};
+        match self {
+            Format { .. } | Record { .. } | Trailing { .. } | Contradiction { .. } => true,
+            // A flush reads as well, what it moves.
+            Sled { context: "flush", source } => {
+                matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+            }
+            Sled { source, .. } => !is_of_the_system(source),
+            File { .. } | Snapshot { .. } => false,
+        }
     }
 
-    pub(crate) fn sled(context: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    pub(crate) fn sled(context: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Sled { context, source }
+    }
+}
+
+/// Whether an error tells of the system around the data rather than of the data.
+fn is_of_the_system(error: &io::Error) -> bool {
+    use ErrorKind::{
+        FileTooLarge, Interrupted, OutOfMemory, PermissionDenied, QuotaExceeded,
+        ReadOnlyFilesystem, StorageFull, WouldBlock,
+    };
+    let known = matches!(
+        error.kind(),
+        StorageFull
+            | QuotaExceeded
+            | FileTooLarge
+            | ReadOnlyFilesystem
+            | PermissionDenied
+            | WouldBlock
+            | OutOfMemory
+            | Interrupted
+    );
+    known || SYSTEM_ERRORS.iter().any(|end| error.to_string().contains(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(context: &'static str, source: io::Error) -> bool {
+        // As sled passes errors on: with their kind and their text, and no number.
+        let source = io::Error::new(source.kind(), format!("sled:src/heap.rs:1 -> {source}"));
+        Error::sled(context)(source).is_damage()
+    }
+
+    #[test]
+    fn whatever_is_said_of_the_data_is_damage_and_what_is_said_of_the_disk_is_not() {
+        let (enospc, emfile, enfile, erofs, eio) = (28, 24, 23, 30, 5);
+        for number in [enospc, emfile, enfile, erofs] {
+            for context in ["read", "scan", "write", "remove", "open", "flush"] {
+                let error = io::Error::from_raw_os_error(number);
+                assert!(!said(context, error), "{context}: {number}");
+            }
+        }
+        for kind in [ErrorKind::InvalidData, ErrorKind::UnexpectedEof] {
+            for context in ["read", "scan", "write", "remove", "open", "flush"] {
+                assert!(said(context, kind.into()), "{context}: {kind}");
+            }
+        }
+        assert!(said("read", io::Error::from_raw_os_error(eio)), "it cannot be read");
+        assert!(!said("flush", io::Error::from_raw_os_error(eio)), "it cannot be written");
     }
 }

@@ -30,6 +30,7 @@ pub mod planted;
 pub mod query;
 pub mod records;
 pub mod restore;
+mod sled_files;
 pub mod snapshot;
 pub mod source;
 pub mod store;
@@ -37,7 +38,7 @@ mod tree;
 
 pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
-pub use memory::MemoryStates;
+pub use memory::{Flushes, MemoryStates};
 pub use model::Timestamp;
 pub use pin::{Pin, PinnedReader};
 pub use restore::{begin_anew, restore_snapshot};

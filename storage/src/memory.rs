@@ -23,8 +23,26 @@ struct Content {
     now: Pairs,
     flushed: Pairs,
     unflushed: Vec<Writes>,
-    flushes_fail: bool,
+    flushes: Flushes,
+    /// Keys that cannot be read or replaced any more, as those of a damaged leaf of sled's: from
+    /// the first on, before the second, which is none at the end of all.
+    damaged: Option<(Vec<u8>, Option<Vec<u8>>)>,
 }
+
+/// What comes of flushes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flushes {
+    /// What was written is safe.
+    #[default]
+    Succeed,
+    /// They fail, as on a disk that is full or broken.
+    Fail,
+    /// They do not come to an end.
+    Hang,
+}
+
+/// Keys that lie in one leaf, as many as in one of sled's.
+const LEAF_KEYS: usize = 16;
 
 /// States by the path that they would have on a disk; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +76,9 @@ impl MemoryStates {
             };
             let kept = keep(unflushed.len()).min(unflushed.len());
             unflushed[..kept].iter().for_each(|writes| put(&mut flushed, writes));
-            let content = Content { now: flushed.clone(), flushed, ..Content::default() };
+            let damaged = tree.content.read().damaged.clone();
+            let now = flushed.clone();
+            let content = Content { now, flushed, damaged, ..Content::default() };
             *tree = MemoryTree { content: Arc::new(RwLock::new(content)) };
         }
     }
@@ -67,8 +87,12 @@ impl MemoryStates {
     pub fn copy(&self) -> Self {
         let states = self.states.lock();
         let copies = states.iter().map(|(path, tree)| {
-            let flushed = tree.content.read().flushed.clone();
-            let content = Content { now: flushed.clone(), flushed, ..Content::default() };
+            let (flushed, damaged) = {
+                let content = tree.content.read();
+                (content.flushed.clone(), content.damaged.clone())
+            };
+            let now = flushed.clone();
+            let content = Content { now, flushed, damaged, ..Content::default() };
             (path.clone(), MemoryTree { content: Arc::new(RwLock::new(content)) })
         });
         Self { states: Arc::new(Mutex::new(copies.collect())) }
@@ -84,9 +108,22 @@ impl MemoryStates {
         self.states.lock().clear();
     }
 
-    /// From now on each flush fails, as on a disk that is full or broken.
-    pub fn fail_flushes(&self, fail: bool) {
-        self.states.lock().values().for_each(|tree| tree.content.write().flushes_fail = fail);
+    /// What comes of each flush from now on.
+    pub fn set_flushes(&self, flushes: Flushes) {
+        self.states.lock().values().for_each(|tree| tree.content.write().flushes = flushes);
+    }
+
+    /// Damages a leaf of each state, at so many thousandths of its keys: from now on, for good, what
+    /// lies there can neither be read nor replaced.
+    pub fn damage(&self, per_mille: usize) {
+        for tree in self.states.lock().values() {
+            let mut content = tree.content.write();
+            let first = content.now.len().saturating_sub(1) * per_mille.min(1_000) / 1_000;
+            let mut keys = content.now.keys().skip(first);
+            let from = keys.next().cloned();
+            let to = keys.nth(LEAF_KEYS - 1).cloned();
+            content.damaged = from.map(|from| (from, to));
+        }
     }
 }
 
@@ -94,6 +131,17 @@ impl Content {
     fn flush(&mut self) {
         for writes in self.unflushed.drain(..) {
             put(&mut self.flushed, &writes);
+        }
+    }
+
+    /// Whether what lies under a key checks out.
+    fn check(&self, key: &[u8]) -> io::Result<()> {
+        let damaged = self.damaged.as_ref().is_some_and(|(from, to)| {
+            key >= from.as_slice() && to.as_ref().is_none_or(|to| key < to.as_slice())
+        });
+        match damaged {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "damaged leaf (simulated)")),
+            false => Ok(()),
         }
     }
 }
@@ -108,29 +156,53 @@ fn put(pairs: &mut Pairs, writes: &Writes) {
 }
 
 impl MemoryTree {
-    pub(crate) fn with_bytes<R>(&self, key: &[u8], read: impl FnOnce(Option<&[u8]>) -> R) -> R {
-        read(self.content.read_recursive().now.get(key).map(Vec::as_slice))
-    }
-
-    pub(crate) fn scan(&self, from: &[u8], mut take: impl FnMut(&[u8], &[u8]) -> bool) {
+    pub(crate) fn with_bytes<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> io::Result<R> {
         let content = self.content.read_recursive();
-        let mut pairs = content.now.range(from.to_vec()..);
-        while pairs.next().is_some_and(|(key, value)| take(key, value)) {}
+        content.check(key)?;
+        Ok(read(content.now.get(key).map(Vec::as_slice)))
     }
 
-    pub(crate) fn write(&self, writes: &Writes) {
+    pub(crate) fn scan(
+        &self,
+        from: &[u8],
+        mut take: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> io::Result<()> {
+        let content = self.content.read_recursive();
+        for (key, value) in content.now.range(from.to_vec()..) {
+            content.check(key)?;
+            if !take(key, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&self, writes: &Writes) -> io::Result<()> {
         let mut content = self.content.write();
+        writes.keys().try_for_each(|key| content.check(key))?;
         put(&mut content.now, writes);
         content.unflushed.push(writes.clone());
+        Ok(())
     }
 
     pub(crate) fn flush(&self) -> io::Result<()> {
         let mut content = self.content.write();
-        if content.flushes_fail {
-            return Err(io::Error::other("flush failed"));
+        match content.flushes {
+            Flushes::Succeed => {
+                content.flush();
+                Ok(())
+            }
+            Flushes::Fail => Err(io::Error::other("flush failed")),
+            Flushes::Hang => Err(io::Error::other("flush does not end")),
         }
-        content.flush();
-        Ok(())
+    }
+
+    pub(crate) fn flush_hangs(&self) -> bool {
+        self.content.read_recursive().flushes == Flushes::Hang
     }
 }
 
@@ -139,15 +211,17 @@ mod tests {
     use super::*;
 
     fn write(tree: &MemoryTree, n: u8) {
-        tree.write(&Writes::from([(vec![0], Some(vec![n])), (vec![n], Some(vec![n]))]));
+        let writes = Writes::from([(vec![0], Some(vec![n])), (vec![n], Some(vec![n]))]);
+        tree.write(&writes).expect("writes");
     }
 
     fn keys(tree: &MemoryTree) -> Vec<u8> {
         let mut keys = Vec::new();
-        tree.scan(&[1], |key, _| {
+        let scanned = tree.scan(&[1], |key, _| {
             keys.push(key[0]);
             true
         });
+        scanned.expect("scans");
         keys
     }
 
@@ -161,8 +235,31 @@ mod tests {
         states.crash(|unflushed| unflushed - 2);
         let left = states.open(Path::new("a"));
         assert_eq!(keys(&left), [1, 2, 3]);
-        assert_eq!(left.with_bytes(&[0], |bytes| bytes.map(<[u8]>::to_vec)), Some(vec![3]));
+        let first = left.with_bytes(&[0], |bytes| bytes.map(<[u8]>::to_vec));
+        assert_eq!(first.expect("reads"), Some(vec![3]));
         write(&tree, 9);
         assert_eq!(keys(&left), [1, 2, 3], "a handle from before the crash writes no more");
+    }
+
+    #[test]
+    fn damage_is_found_wherever_it_is_met_and_outlives_a_crash() {
+        let states = MemoryStates::new();
+        let tree = states.open(Path::new("a"));
+        (1..=60).for_each(|n| write(&tree, n));
+        tree.flush().expect("flushes");
+        states.damage(500);
+        let met = |tree: &MemoryTree| -> Vec<u8> {
+            (1..=60).filter(|n| tree.with_bytes(&[*n], |_| ()).is_err()).collect()
+        };
+        let hit = met(&tree);
+        assert_eq!(hit.len(), LEAF_KEYS, "{hit:?}");
+        assert!(tree.scan(&[1], |_, _| true).is_err());
+        assert!(tree.scan(&[1], |key, _| key[0] + 1 < hit[0]).is_ok());
+        let over = Writes::from([(vec![hit[0]], Some(vec![1])), (vec![1], Some(vec![9]))]);
+        assert!(tree.write(&over).is_err());
+        let first = tree.with_bytes(&[1], |bytes| bytes.map(<[u8]>::to_vec));
+        assert_eq!(first.expect("reads"), Some(vec![1]), "a batch is written whole or not at all");
+        states.crash(|unflushed| unflushed);
+        assert_eq!(met(&states.open(Path::new("a"))), hit);
     }
 }

@@ -48,6 +48,11 @@ const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes restored between two flushes.
 const RESTORE_FLUSH_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that an export leaves free on its disk: the log and the state go on writing there, and a
+/// disk without room for them is the end of the node.
+const ROOM_BYTES: u64 = 32 * 1024 * 1024;
+/// The part of a small disk that is left free instead.
+const ROOM_PART: u64 = 16;
 
 /// Keys and values.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -124,6 +129,25 @@ impl Writer {
         Ok(())
     }
 
+    /// Fails while there is still some room on the disk, so that others do not run out of it.
+    fn leave_room(&self) -> Result<(), Error> {
+        // A disk that does not say what room it has fails when it has none.
+        let Ok(disk) = rustix::fs::fstatvfs(self.file.get_ref()) else {
+            return Ok(());
+        };
+        let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let all = disk.f_blocks.saturating_mul(disk.f_frsize);
+        let wanted = ROOM_BYTES.min(all / ROOM_PART);
+        if room >= wanted {
+            return Ok(());
+        }
+        let what = format!(
+            "{room} bytes are free on its disk, and {wanted} are left to the log and the state: make \
+             room there"
+        );
+        Err(self.fault(std::io::Error::new(std::io::ErrorKind::StorageFull, what)))
+    }
+
     fn sync(&mut self) -> Result<(), Error> {
         self.unsynced = 0;
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
@@ -198,6 +222,7 @@ impl Export {
         if let Some(lost) = writer.lost.take() {
             return Err(lost);
         }
+        writer.leave_room()?;
         let chunk = self.read_chunk()?;
         let more = !chunk.is_empty();
         if let Some((last, _)) = chunk.last() {

@@ -302,6 +302,11 @@ impl Flusher {
         self.shared.trees.give_back(tree);
         flushed
     }
+
+    /// Whether a flush would not come to its end: only in a simulation, which cannot wait for it.
+    pub fn hangs(&self) -> bool {
+        self.shared.trees.flush_hangs()
+    }
 }
 
 impl Drop for Reader<'_> {

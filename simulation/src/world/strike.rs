@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use notty_storage::MemoryStates;
+use notty_storage::{Flushes, MemoryStates};
 use tempfile::TempDir;
 
 use super::{Deed, FRAIL_MS, World};
@@ -120,7 +120,7 @@ impl World {
                 let fault = if syncs { DiskFault::Syncs } else { DiskFault::Writes };
                 machine.disk.arm(operations, fault);
             }
-            Fault::Flush { .. } => machine.memory.fail_flushes(true),
+            Fault::Flush { .. } => machine.memory.set_flushes(Flushes::Fail),
             Fault::Restart { .. } => drop(machine.order(Order::Stop)),
             Fault::Transfer => drop(machine.order(Order::Transfer)),
             Fault::Contradict => drop(machine.order(Order::Contradict)),
@@ -235,7 +235,7 @@ impl World {
         self.frail_until_ms = self.now_ms() + FRAIL_MS;
         for other in &self.machines {
             other.disk.mend();
-            other.memory.fail_flushes(false);
+            other.memory.set_flushes(Flushes::Succeed);
             other.die_at_step(0);
         }
         self.open_up(machine, "it gets an old copy of its disk");
