@@ -53,6 +53,7 @@ mod suite;
 mod take_in;
 #[cfg(test)]
 mod taken_in;
+mod trust;
 mod types;
 mod upkeep;
 
@@ -69,6 +70,7 @@ pub use peers::{
     CallError, Io, Listener, TcpTransport, TlsError, TlsFiles, TlsTransport, Transport,
 };
 pub use proposal::Applied;
+pub use trust::{ClockDoubt, JUMP_MS, OFF_MS};
 pub use types::Peer;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     Fatal,
     clock::Clock,
-    clocks::{self, Stamp},
+    clocks::{self, Stamp, state_time},
     compaction,
     data_dir::{DataDir, Identity},
     disk,
@@ -48,6 +48,7 @@ use crate::{
     snapshots::Position,
     state_machine::{Shared, StateMachine},
     take_in::{self, TakeIn},
+    trust::{ClockDoubt, Trust},
     types::{NodeId, Peer, Raft},
     upkeep,
 };
@@ -123,6 +124,8 @@ pub struct NodeStatus {
     pub apply_micros: u64,
     /// The members of the cluster.
     pub members: Vec<Member>,
+    /// Why this node does not believe its clock, if it does not.
+    pub clock_doubt: Option<ClockDoubt>,
 }
 
 /// A member of the cluster.
@@ -168,7 +171,7 @@ pub struct Node {
     /// Since when this node waits to be taken out.
     pub(crate) retired: Mutex<Option<Instant>>,
     clock: Arc<dyn Clock>,
-    stamp: Stamp,
+    pub(crate) stamp: Stamp,
     shared: Arc<Shared>,
     log: LogStore,
     proposals: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -211,6 +214,8 @@ impl Node {
             options.onlooker.clone(),
         );
         let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
+        let trust = Trust::open(options.clock.clone(), data_dir.clock(), state_time(&shared));
+        front.open_trust(trust.clone());
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();
         begin(&raft, &identity, founders, &options, &data_dir).await?;
@@ -220,12 +225,14 @@ impl Node {
             data_dir.keep(&identity)?;
             front.identify(&identity);
         }
-        let parts = Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers };
+        let parts =
+            Parts { raft, identity, shared, log, data_dir, peers, front, trust, stop_peers };
         Ok(Self::start(parts, options))
     }
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
-        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
+        let Parts { raft, identity, shared, log, data_dir, peers, front, trust, stop_peers } =
+            parts;
         let take_in = data_dir.is_restored().then(|| TakeIn {
             raft: raft.clone(),
             peers: peers.clone(),
@@ -237,7 +244,7 @@ impl Node {
         });
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
-        let stamp = Stamp::new(options.clock.clone());
+        let stamp = Stamp::new(options.clock.clone(), trust);
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
         let tasks = vec![
             tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
@@ -247,7 +254,12 @@ impl Node {
                 shared.clone(),
                 options.log.compact_bytes,
             )),
-            tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp.clone())),
+            tokio::spawn(clocks::compare(
+                raft.clone(),
+                peers.clone(),
+                shared.clone(),
+                stamp.clone(),
+            )),
         ];
         let node = Arc::new(Self {
             raft,
@@ -366,6 +378,23 @@ impl Node {
 
     /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
+        let Action::SetTime { to } = command.action else {
+            return self.enqueue(command).await;
+        };
+        // What is stamped behind the entry must not undo it.
+        let _held = self.stamp.hold();
+        let sets = || state_time(&self.shared).sets;
+        let before = sets();
+        let proposed = self.enqueue(command).await;
+        // A repeat that was only answered sets nothing.
+        if proposed.is_ok() && sets() > before {
+            self.stamp.set(to);
+            tracing::warn!("the time of the cluster was set to {} ms since 1970", to.as_millis());
+        }
+        proposed
+    }
+
+    async fn enqueue(&self, command: Command) -> Result<Applied, ProposeError> {
         if self.handing_over.load(Ordering::Acquire) || !self.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
@@ -504,21 +533,46 @@ impl Node {
         self.caught_up.load(Ordering::Acquire)
     }
 
-    /// Whether it can serve: it has caught up, there is a leader, and its state is close to what
-    /// that leader has.
-    pub async fn is_ready(&self) -> bool {
+    /// Why it cannot serve as it should; empty when it can: it has caught up, there is a leader, its
+    /// state is close to what that leader has, and its clock is believed.
+    pub async fn unready_reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
         let led = self.raft.metrics().borrow().current_leader.is_some() && self.hears_majority();
-        self.has_caught_up() && led && self.is_close_to_leader().await
+        let asked = self.clock.boot();
+        let leader = self.leader_point().await;
+        let lags = leader.is_some_and(|(index, _)| self.applied_index() + CLOSE < index);
+        if !self.has_caught_up() || !led || lags {
+            reasons.push("the node has no leader, or still applies what the leader has".to_owned());
+        }
+        let took = self.clock.boot().saturating_sub(asked).as_millis() as i64;
+        reasons.extend(self.clock_reason(leader.map(|(_, wall)| wall), took));
+        reasons
     }
 
-    /// A leader that does not answer is no sign of lagging.
-    async fn is_close_to_leader(&self) -> bool {
-        let Some(leader) = self.leader_elsewhere() else {
-            return true;
-        };
+    /// Why its clock is in doubt, also by what another leader's says.
+    fn clock_reason(&self, leader: Option<Timestamp>, took_ms: i64) -> Option<String> {
+        if let Some(doubt) = self.stamp.doubt() {
+            return Some(doubt.to_string());
+        }
+        // A leader that is in doubt itself tells nobody the time.
+        let leader = leader.filter(|leader| *leader != Timestamp::default())?;
+        let apart = self.clock.wall().since(leader);
+        (apart.abs() - took_ms > clocks::APART_MS).then(|| {
+            format!(
+                "the clock is in doubt: it is {} s from the leader's, and this node sends nothing; put \
+                 it right (NTP)",
+                apart / 1_000
+            )
+        })
+    }
+
+    /// The position of another leader, and its wall clock; none where it does not answer, which is no
+    /// sign of lagging.
+    async fn leader_point(&self) -> Option<(u64, Timestamp)> {
+        let leader = self.leader_elsewhere()?;
         match self.call_leader(&leader, &Request::ReadIndex, READY_ANSWER).await {
-            Ok(Response::ReadIndex(Ok((index, _)))) => self.applied_index() + CLOSE >= index,
-            _ => true,
+            Ok(Response::ReadIndex(Ok(point))) => Some(point),
+            _ => None,
         }
     }
 
@@ -542,6 +596,11 @@ impl Node {
     /// The running hash of the state.
     pub fn state_hash(&self) -> u64 {
         self.shared.hash()
+    }
+
+    /// Looks at its clock now, and says why it is not believed, if it is not.
+    pub fn look_at_clock(&self) -> Option<ClockDoubt> {
+        blocking(|| self.stamp.look(state_time(&self.shared)))
     }
 
     /// How it stands.
@@ -570,6 +629,7 @@ impl Node {
             appended_bytes: self.log.appended_bytes(),
             apply_micros: self.shared.apply_nanos.load(Ordering::Relaxed) / 1_000,
             members,
+            clock_doubt: self.stamp.doubt(),
         }
     }
 
@@ -633,6 +693,7 @@ struct Parts {
     data_dir: DataDir,
     peers: Arc<Peers>,
     front: Arc<Front>,
+    trust: Arc<Trust>,
     stop_peers: watch::Sender<bool>,
 }
 

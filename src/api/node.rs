@@ -41,18 +41,19 @@ async fn healthz() -> Response {
 
 /// Ready
 ///
-/// 200 once the node can serve: it has a leader and has applied nearly all that the leader has.
-/// Needs no token.
+/// 200 once the node can serve: it has a leader, has applied nearly all that the leader has, and its
+/// clock is not in doubt. Otherwise `detail` gives the reasons. Needs no token.
 #[utoipa::path(get, path = "/readyz", tag = "node", security(()),
     responses(
         (status = 200, body = HealthBody),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn readyz(State(api): State<Api>) -> Answer {
-    if api.node.is_ready().await {
+    let reasons = api.node.unready_reasons().await;
+    if reasons.is_empty() {
         return Ok(ok());
     }
-    let detail = "the node has no leader, or still applies what the leader has";
+    let detail = reasons.join("; ");
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1))
 }
 

@@ -5,7 +5,10 @@ use std::{collections::HashMap, time::Duration};
 use notty_storage::{
     Reader, Timestamp, limits,
     model::{MailingNumber, Run, ZoneNumber},
-    query::work::{self, OpenMailing},
+    query::{
+        self,
+        work::{self, OpenMailing},
+    },
 };
 
 use crate::zones::Zones;
@@ -56,6 +59,7 @@ pub fn candidates(
     room: u16,
     served: &HashMap<MailingNumber, u64>,
 ) -> Vec<Candidate> {
+    let setting = query::time::setting(reader).unwrap_or_default();
     let runs = |mailing: &&OpenMailing| {
         let record = &mailing.record;
         record.is_running() && !record.paused && now < record.spec.end
@@ -67,7 +71,7 @@ pub fn candidates(
         let window = mailing.record.spec.send_window.as_ref();
         let zones = window.map(|window| zones.open(window, now));
         let enough = u64::from(room.max(1));
-        let ready = work::ready(reader, mailing, zones.as_deref(), now, enough);
+        let ready = work::ready(reader, mailing, zones.as_deref(), setting.steady(now), enough);
         if let Ok(ready @ 1..) = ready {
             found.push(Candidate { mailing: mailing.number, zones, ready });
         }

@@ -7,8 +7,9 @@
 use std::path::Path;
 
 use crate::{
-    apply::{close_life, close_mailing},
+    apply::{begin_at, close_life, close_mailing},
     error::Error,
+    model::Timestamp,
     query::work,
     snapshot::import_snapshot_at,
     store::{Store, StoreOptions},
@@ -18,15 +19,15 @@ use crate::{
 const FLUSH_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Builds a state directory from a snapshot, from an offset in its file, and has it begin a life of
-/// its own.
+/// its own, at a position and a time.
 pub fn restore_snapshot(
     (path, from): (&Path, u64),
     into_dir: &Path,
     options: StoreOptions,
-    marker: &[u8],
+    (marker, at): (&[u8], Timestamp),
 ) -> Result<Store, Error> {
     let mut store = import_snapshot_at(path, from, into_dir, options)?;
-    match begin_anew(&mut store, marker) {
+    match begin_anew(&mut store, marker, at) {
         Ok(()) => Ok(store),
         Err(error) => {
             store.leak();
@@ -35,9 +36,14 @@ pub fn restore_snapshot(
     }
 }
 
-/// Closes the life before and begins another, which stands at the position of a marker.
-pub fn begin_anew(store: &mut Store, marker: &[u8]) -> Result<(), Error> {
+/// Closes the life before and begins another, which stands at the position of a marker and begins at
+/// a time of its own: that of the life before may have been wrong.
+pub fn begin_anew(store: &mut Store, marker: &[u8], at: Timestamp) -> Result<(), Error> {
     let before = store.marker().unwrap_or_default();
+    store.change(&before, |changes| {
+        begin_at(changes, at);
+        Ok(())
+    })?;
     let view = store.view();
     let open: Vec<_> = work::open_mailings(&view.read()).map(|mailing| mailing.number).collect();
     for mailing in open {

@@ -114,13 +114,13 @@ impl Store {
             true => Timestamp::from_millis(planted::wall()),
             false => entry.at.max(self.meta.at),
         };
-        let (outcomes, layer) = {
+        let (outcomes, time, layer) = {
             let index = self.shared.index.read();
-            let mut changes = Changes::new(&self.tree, &index, at);
+            let mut changes = Changes::new(&self.tree, &index, (at, self.meta.set));
             let outcomes = apply::entry(&mut changes, &entry.commands)?;
-            (outcomes, changes.into_layer())
+            (outcomes, changes.time(), changes.into_layer())
         };
-        self.meta.at = at;
+        (self.meta.at, self.meta.set) = time;
         self.commit(layer, marker)?;
         Ok(outcomes)
     }
@@ -131,11 +131,12 @@ impl Store {
         marker: &[u8],
         change: impl FnOnce(&mut Changes<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (result, layer) = {
+        let (result, time, layer) = {
             let index = self.shared.index.read();
-            let mut changes = Changes::new(&self.tree, &index, self.meta.at);
-            (change(&mut changes)?, changes.into_layer())
+            let mut changes = Changes::new(&self.tree, &index, (self.meta.at, self.meta.set));
+            (change(&mut changes)?, changes.time(), changes.into_layer())
         };
+        (self.meta.at, self.meta.set) = time;
         self.commit(layer, marker)?;
         Ok(result)
     }

@@ -24,7 +24,10 @@ use crate::{
     },
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman},
+    records::{
+        DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman,
+        TimeSetting,
+    },
     source::Source,
 };
 
@@ -117,7 +120,7 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     let mut runs = picked.runs;
     // A search that came round found them in another order.
     runs.sort_unstable_by_key(|run| run.first);
-    let lease = new_lease(changes.at(), grant, runs);
+    let lease = new_lease(changes.steady(), grant, runs);
     let slot = open.free_slot(&changes.get_or_default(&UnheardLeasesKey)?);
     changes.put(&LeaseKey(slot), &lease);
     let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
@@ -194,7 +197,7 @@ impl Picked {
 
 /// Looks through a mailing once, in the order of batches, from where the mailing says.
 fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
-    let at = changes.at();
+    let at = changes.steady();
     let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
     let all = first..edit.progress.batches;
     let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
@@ -219,6 +222,7 @@ struct Search<'g> {
     grant: &'g Grant,
     zones: u64,
     deleted: Deleted,
+    set: TimeSetting,
     picked: Picked,
     fruitful: u8,
     barren: u8,
@@ -228,7 +232,8 @@ impl<'g> Search<'g> {
     fn new(changes: &Changes<'_>, grant: &'g Grant) -> Result<Self, Error> {
         let zones = Head::zone_bits(grant.zones.as_deref());
         let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
-        Ok(Self { grant, zones, deleted, picked, fruitful: 0, barren: 0 })
+        let set = *changes.setting();
+        Ok(Self { grant, zones, deleted, set, picked, fruitful: 0, barren: 0 })
     }
 
     fn is_over(&self) -> bool {
@@ -249,7 +254,7 @@ impl<'g> Search<'g> {
         while let Some(summary) = edit.progress.open_from(next).filter(|b| b.number < end) {
             let block = summary.number;
             next = block + 1;
-            if !summary.is_ready(changes.at(), self.zones) {
+            if !summary.is_ready(changes.steady(), self.zones) {
                 continue;
             }
             for number in self.ready_batches(changes, edit, block)? {
@@ -279,7 +284,7 @@ impl<'g> Search<'g> {
         edit: &mut MailingEdit,
         block: u32,
     ) -> Result<Vec<u32>, Error> {
-        let at = changes.at();
+        let at = changes.steady();
         let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
         let ready = heads.filter(|(head, _)| head.is_ready(at, self.zones));
         Ok(ready.map(|(_, batch)| batch).collect())
@@ -291,7 +296,7 @@ impl<'g> Search<'g> {
         mailing: MailingNumber,
         batch: &mut BatchEdit,
     ) -> Result<(), Error> {
-        let at = changes.at();
+        let at = changes.steady();
         let needs_members = self.grant.zones.is_some() || self.deleted.any;
         let who: Vec<(u32, u16)> = if needs_members {
             let members = batch.members(changes, mailing)?;
@@ -329,13 +334,26 @@ impl<'g> Search<'g> {
 
     /// Takes a message that is due, unless a gateway may have it already.
     fn pick_one(&mut self, batch: &mut BatchEdit, index: usize, at: Timestamp) {
-        match doubt_allows(batch, index, self.grant.gateway, at) {
+        match self.doubt_allows(batch, index, at) {
             Allowed::Now => take(batch, index, at, &mut self.picked),
             Allowed::Elsewhere => {}
             Allowed::Never => {
                 batch.set(index, Status::Unconfirmed, at);
                 self.picked.learnt = true;
             }
+        }
+    }
+
+    fn doubt_allows(&self, batch: &BatchEdit, index: usize, at: Timestamp) -> Allowed {
+        let Some(doubt) = batch.columns.doubt(index) else {
+            return Allowed::Now;
+        };
+        // How long ago the gateway got it is not known where the time was set since.
+        match doubt.repeat_until {
+            Some(until) if until < at || self.set.came_after(doubt.since) => Allowed::Never,
+            Some(_) if doubt.gateway == self.grant.gateway => Allowed::Now,
+            Some(_) => Allowed::Elsewhere,
+            None => Allowed::Never,
         }
     }
 }
@@ -362,17 +380,6 @@ enum Allowed {
     Now,
     Elsewhere,
     Never,
-}
-
-fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) -> Allowed {
-    let Some(doubt) = batch.columns.doubt(index) else {
-        return Allowed::Now;
-    };
-    match doubt.repeat_until {
-        Some(until) if at <= until && doubt.gateway == gateway => Allowed::Now,
-        Some(until) if at <= until => Allowed::Elsewhere,
-        _ => Allowed::Never,
-    }
 }
 
 /// Which customers are deleted, read block by block and only if there are any.
@@ -407,11 +414,11 @@ impl Deleted {
 pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
     let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
     let found = *open.find(id).ok_or(Rejection::LeaseClosed)?;
-    if changes.at() < found.expires_at {
+    if changes.steady() < found.expires_at {
         return Err(Rejection::NotNow.into());
     }
     let lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
-    let at = changes.at();
+    let at = changes.steady();
     let mut edit = MailingEdit::open(changes, lease.mailing)?;
     for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
         let granted = batch.columns.attempts[index] == attempt;

@@ -18,12 +18,13 @@ mod nodes;
 mod origin;
 mod restored;
 mod sweeps;
+mod time;
 
 pub(crate) use changelog::is_left as changes_are_left;
 pub(crate) use expansion::{Audience, remembered};
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
-pub(crate) use restored::{close_life, close_mailing};
+pub(crate) use restored::{begin_at, close_life, close_mailing};
 
 use crate::{
     changes::Changes,
@@ -108,5 +109,6 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         }
         Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
         Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
+        Action::SetTime { to } => time::set(changes, *to),
     }
 }

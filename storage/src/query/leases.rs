@@ -102,7 +102,7 @@ pub fn text<S: Source>(source: &S, mailing: MailingNumber) -> Result<Option<Stri
     Ok(source.mailing(mailing)?.map(|record| record.spec.text.clone()))
 }
 
-/// Leases that have run out at a time.
+/// Leases that have run out at a steady time.
 pub fn expired<S: Source>(source: &S, at: Timestamp) -> Result<Vec<LeaseId>, Error> {
     let open = source.get_or_default(&OpenLeasesKey)?;
     let expired = open.leases.into_iter().filter(|lease| lease.expires_at <= at);

@@ -16,7 +16,7 @@ pub use batches::{Columns, Doubt, Head, Heads, Members};
 pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, DeletedBlock};
 pub use leases::{Lease, LeaseList, ListedLease, Postman, Postmen};
 pub use mailings::{Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages};
-pub use meta::{Meta, Numbers, WordKind, WordRecord};
+pub use meta::{Meta, Numbers, TimeSetting, WordKind, WordRecord};
 pub use nodes::{NodeRecord, Nodes};
 pub use replies::{ClientReply, NodeReply, Proposer, Proposers};
 pub use totals::{CustomerTotals, Facet, Facets, Totals};

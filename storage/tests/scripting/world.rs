@@ -150,7 +150,9 @@ impl World {
     /// Expires every lease whose time is over, as the post office does.
     fn expire(&mut self) -> Said {
         let view = self.store.view();
-        let over = query::leases::expired(&view.read(), self.at).map_err(text)?;
+        let setting = query::time::setting(&view.read()).map_err(text)?;
+        let steady = setting.steady(self.at);
+        let over = query::leases::expired(&view.read(), steady).map_err(text)?;
         let mut said = Vec::new();
         for lease in over {
             self.entry(vec![Action::ExpireLease { lease }.into()])?;
@@ -227,7 +229,7 @@ impl World {
     /// The state begins a new life, as after a restore from a backup of it.
     fn restore(&mut self) -> Said {
         self.entries += 1;
-        begin_anew(&mut self.store, &self.entries.to_be_bytes()).map_err(text)?;
+        begin_anew(&mut self.store, &self.entries.to_be_bytes(), self.at).map_err(text)?;
         Ok(Vec::new())
     }
 
@@ -299,6 +301,12 @@ impl World {
                 left.iter()
                     .map(|l| format!("{}:{}", l.id, show::tokens(&reader, l.mailing, &l.runs)))
                     .collect()
+            }
+            "time" => {
+                let at = query::time::at(&reader).map_err(text)?;
+                let setting = query::time::setting(&reader).map_err(text)?;
+                let (at, steady) = (at.as_millis(), setting.steady(at).as_millis());
+                vec![format!("the time is {at}, steady {steady}")]
             }
             "conflicts" => {
                 let numbers = reader.get_or_default(&NumbersKey).map_err(text)?;
