@@ -35,7 +35,6 @@ enum Taken {
 
 /// What a report is settled by: how things are now.
 struct Now<'a> {
-    at: Timestamp,
     steady: Timestamp,
     set: &'a TimeSetting,
     gateway: u64,
@@ -99,8 +98,8 @@ fn take_all(
         }
         let customer_deleted = is_deleted(changes, &mut deleted, batch, report.mailing, index)?;
         let (set, gateway) = (*changes.setting(), report.gateway);
-        let (at, steady) = (changes.at(), changes.steady());
-        let now = Now { at, steady, set: &set, gateway, record, customer_deleted };
+        let steady = changes.steady();
+        let now = Now { steady, set: &set, gateway, record, customer_deleted };
         match take(batch, index, attempt, result, &now) {
             Taken::First { was_sending } => {
                 if batch.columns.status(index).is_ready() {
@@ -363,7 +362,7 @@ fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &N
     let over = if now.customer_deleted || batch.columns.is_forsaken(index) {
         Some(Status::Cancelled)
     } else {
-        leases::verdict_when_over(now.record, now.at)
+        leases::verdict_when_over(now.record)
     };
     if let Some(status) = over {
         return batch.give_up(index, status, now.steady);

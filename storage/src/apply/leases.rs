@@ -512,11 +512,12 @@ pub(super) fn close(changes: &mut Changes<'_>, id: LeaseId) -> Result<(), Error>
     })
 }
 
-/// Whether a mailing takes no more attempts at `at`, with what becomes of what comes back.
-pub(super) fn verdict_when_over(record: &MailingRecord, at: Timestamp) -> Option<Status> {
+/// Whether a mailing is over, with what becomes of what comes back. By its marks alone: an end that seems
+/// to have passed, and that nobody has declared, may be a time that people set wrong.
+pub(super) fn verdict_when_over(record: &MailingRecord) -> Option<Status> {
     if record.cancelled_at.is_some() || record.deleted_at.is_some() {
         Some(Status::Cancelled)
-    } else if record.ended.is_some() || at >= record.spec.end {
+    } else if record.ended.is_some() {
         Some(Status::Expired)
     } else {
         None

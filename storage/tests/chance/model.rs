@@ -216,7 +216,7 @@ impl Model {
             token.first = Some(result);
             let granted_at = token.granted_at;
             self.doubt(message, report.gateway, (granted_at, now.steady), result);
-            return Said::First(Some(self.settled(before, now.at, message, seen, result)));
+            return Said::First(Some(self.settled(before, message, seen, result)));
         };
         if first.number() == result.number() {
             return Said::Again;
@@ -254,7 +254,6 @@ impl Model {
     fn settled(
         &self,
         before: &Census,
-        at: Timestamp,
         message: Message,
         seen: &Seen,
         result: SendResult,
@@ -268,7 +267,7 @@ impl Model {
         let record = &before.mailings[&message.0].record;
         let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
         let doubt = self.doubts.get(&message);
-        let over = record.ended.is_some() || at >= record.spec.end;
+        let over = record.ended.is_some();
         let stopped = stopped || before.deleted.contains(&seen.customer);
         match doubt {
             Some(doubt) if stopped || over || doubt.until.is_none() => Status::Unconfirmed,
