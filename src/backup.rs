@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use notty_raft::SystemClock;
 pub use notty_raft::{backup::Backup, restore::Restored};
 
 /// Reads a backup whole; an error says what is wrong with it.
@@ -11,5 +12,5 @@ pub fn check(file: &Path) -> anyhow::Result<Backup> {
 
 /// Makes an empty directory the first node of a new cluster, with a backup as its state.
 pub fn restore(backup: &Backup, data_dir: &Path) -> anyhow::Result<Restored> {
-    Ok(notty_raft::restore::restore(backup, data_dir)?)
+    Ok(notty_raft::restore::restore(backup, data_dir, &SystemClock)?)
 }

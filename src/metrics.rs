@@ -135,6 +135,7 @@ pub struct Metrics {
     is_leader: Gauge,
     last_index: Gauge,
     applied_index: Gauge,
+    clock_in_doubt: Gauge,
     snapshot_index: Gauge,
     log_bytes: Gauge,
     appended_bytes: Counter,
@@ -171,6 +172,7 @@ impl Default for Metrics {
             is_leader: Gauge::default(),
             last_index: Gauge::default(),
             applied_index: Gauge::default(),
+            clock_in_doubt: Gauge::default(),
             snapshot_index: Gauge::default(),
             log_bytes: Gauge::default(),
             appended_bytes: Counter::default(),
@@ -220,6 +222,9 @@ impl Metrics {
         registry.register("raft_last_index", "Last position in the log", self.last_index.clone());
         let applied = "Position that the state reflects";
         registry.register("raft_applied_index", applied, self.applied_index.clone());
+        let doubt = "1 while this node does not believe its clock: time stands still meanwhile, and \
+                     /readyz says why";
+        registry.register("clock_in_doubt", doubt, self.clock_in_doubt.clone());
         let snapshot = "Position of the last snapshot";
         registry.register("raft_snapshot_index", snapshot, self.snapshot_index.clone());
         let bytes = "Bytes of the log on the disk";
@@ -259,6 +264,7 @@ impl Metrics {
         self.is_leader.set(i64::from(node.leader.as_deref() == Some(&node.name)));
         self.last_index.set(node.last_index as i64);
         self.applied_index.set(node.applied_index as i64);
+        self.clock_in_doubt.set(i64::from(node.clock_doubt.is_some()));
         self.snapshot_index.set(node.snapshot_index as i64);
         self.log_bytes.set(node.log_bytes as i64);
         self.appended_bytes.inner().store(node.appended_bytes, Relaxed);

@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod cli;
+mod clock;
 mod cluster;
 mod deploy;
 mod example_config;

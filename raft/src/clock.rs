@@ -6,6 +6,7 @@ use std::{
 };
 
 use notty_storage::Timestamp;
+use rtime_clock::adjtime;
 
 /// What the time is.
 pub trait Clock: Send + Sync + 'static {
@@ -13,6 +14,10 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> Timestamp;
     /// Time since the machine started, sleep included; never goes back.
     fn boot(&self) -> Duration;
+    /// The kernel's own time, as long as it says that NTP keeps its clock right.
+    fn disciplined(&self) -> Option<Timestamp> {
+        None
+    }
     /// Which start of which machine this is: another after each.
     fn boot_id(&self) -> io::Result<u64> {
         let id = fs::read("/proc/sys/kernel/random/boot_id")?;
@@ -33,5 +38,16 @@ impl Clock for SystemClock {
     fn boot(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    }
+
+    fn disciplined(&self) -> Option<Timestamp> {
+        /// `STA_UNSYNC` of adjtimex(2): set at boot, by whoever sets the clock, and when no NTP daemon
+        /// has been heard of for hours.
+        const UNSYNCHRONISED: i32 = 0x40;
+        // Without any mode it only reads.
+        let mut timex = adjtime::Timex::new();
+        adjtime::adjtimex(&mut timex).ok()?;
+        let synchronised = timex.0.status & UNSYNCHRONISED == 0;
+        synchronised.then(|| Timestamp::from_millis(timex.0.time.tv_sec.saturating_mul(1_000)))
     }
 }

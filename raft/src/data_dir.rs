@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LOCK` | held by the process that uses the directory |
 //! | `identity` | cluster, node and disk, and the version of the layout, checksummed |
+//! | `clock` | where wall clock and boot clock stood when the wall clock was last believed |
 //! | `restored` | there until a restored node has taken in the nodes that its cluster expects |
 //! | `identity.restoring` | the same while a backup is being restored: until that ends it has none |
 //! | `log/` | the log (see [`crate::log`]) |
@@ -228,6 +229,11 @@ impl DataDir {
     /// Where the log lies.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    /// Where it is kept what is believed of the clock.
+    pub(crate) fn clock(&self) -> PathBuf {
+        self.path.join("clock")
     }
 
     /// Where snapshots lie.

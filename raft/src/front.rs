@@ -34,6 +34,7 @@ use crate::{
     },
     snapshots::check_received,
     state_machine::Shared,
+    trust::Trust,
     types::{NodeId, Peer, Raft, Snapshot, SnapshotFile, Vote},
 };
 
@@ -65,6 +66,7 @@ pub(crate) struct Front {
     raft: OnceLock<(Raft, Arc<Shared>)>,
     node: OnceLock<Weak<Node>>,
     service: OnceLock<Weak<dyn Service>>,
+    trust: OnceLock<Arc<Trust>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,6 +79,7 @@ impl Front {
             raft: OnceLock::new(),
             node: OnceLock::new(),
             service: OnceLock::new(),
+            trust: OnceLock::new(),
             clock,
         })
     }
@@ -94,6 +97,11 @@ impl Front {
     /// Raft runs from now on.
     pub(crate) fn open_raft(&self, raft: Raft, shared: Arc<Shared>) {
         let _ = self.raft.set((raft, shared));
+    }
+
+    /// What is believed of the clock is known from now on.
+    pub(crate) fn open_trust(&self, trust: Arc<Trust>) {
+        let _ = self.trust.set(trust);
     }
 
     /// The node runs from now on.
@@ -201,9 +209,10 @@ impl Front {
     }
 
     fn status(&self) -> PeerStatus {
+        let has_say = self.trust.get().is_some_and(|trust| trust.has_say());
         let wall = self.clock.wall();
         let Some((raft, _)) = self.raft.get() else {
-            return PeerStatus { wall, ..PeerStatus::default() };
+            return PeerStatus { wall, has_say, ..PeerStatus::default() };
         };
         let metrics = raft.metrics();
         let metrics = metrics.borrow();
@@ -211,6 +220,7 @@ impl Front {
             last_index: metrics.last_log_index.unwrap_or(0),
             applied_index: metrics.last_applied.map_or(0, |applied| applied.index),
             wall,
+            has_say,
         }
     }
 

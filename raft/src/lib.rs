@@ -55,6 +55,7 @@ mod suite;
 mod take_in;
 #[cfg(test)]
 mod taken_in;
+mod trust;
 mod types;
 mod upkeep;
 mod watchdog;
@@ -72,6 +73,7 @@ pub use peers::{
     CallError, Io, Listener, TcpTransport, TlsError, TlsFiles, TlsTransport, Transport,
 };
 pub use proposal::Applied;
+pub use trust::{ClockDoubt, JUMP_MS, OFF_MS};
 pub use types::Peer;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     Fatal,
     clock::Clock,
-    clocks::{self, Stamp},
+    clocks::{self, Stamp, state_time},
     compaction,
     data_dir::{DataDir, Identity},
     disk,
@@ -49,6 +49,7 @@ use crate::{
     snapshots::Position,
     state_machine::{Shared, StateMachine},
     take_in::{self, TakeIn},
+    trust::{ClockDoubt, Trust},
     types::{NodeId, Peer, Raft},
     upkeep,
 };
@@ -124,6 +125,8 @@ pub struct NodeStatus {
     pub apply_micros: u64,
     /// The members of the cluster.
     pub members: Vec<Member>,
+    /// Why this node does not believe its clock, if it does not.
+    pub clock_doubt: Option<ClockDoubt>,
 }
 
 /// A member of the cluster.
@@ -167,6 +170,9 @@ pub enum NotReady {
     /// Its leader has much that it has not.
     #[error("the node still applies what the leader has")]
     FarFromLeader,
+    /// Its clock is in doubt, and what to do about it.
+    #[error("{0}")]
+    Clock(String),
 }
 
 /// A running node.
@@ -186,7 +192,7 @@ pub struct Node {
     /// Since when this node waits to be taken out.
     pub(crate) retired: Mutex<Option<Instant>>,
     clock: Arc<dyn Clock>,
-    stamp: Stamp,
+    pub(crate) stamp: Stamp,
     shared: Arc<Shared>,
     log: LogStore,
     proposals: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -232,6 +238,8 @@ impl Node {
         );
         let log = log.watched_by(shared.watch.clone());
         let raft = start_raft(&identity, &log, &shared, &peers, options.log.kept_entries).await?;
+        let trust = Trust::open(options.clock.clone(), data_dir.clock(), state_time(&shared));
+        front.open_trust(trust.clone());
         front.open_raft(raft.clone(), shared.clone());
         let founded = founders.is_some();
         begin(&raft, &identity, founders, &options, &data_dir).await?;
@@ -241,12 +249,14 @@ impl Node {
             data_dir.keep(&identity)?;
             front.identify(&identity);
         }
-        let parts = Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers };
+        let parts =
+            Parts { raft, identity, shared, log, data_dir, peers, front, trust, stop_peers };
         Ok(Self::start(parts, options))
     }
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
-        let Parts { raft, identity, shared, log, data_dir, peers, front, stop_peers } = parts;
+        let Parts { raft, identity, shared, log, data_dir, peers, front, trust, stop_peers } =
+            parts;
         let take_in = data_dir.is_restored().then(|| TakeIn {
             raft: raft.clone(),
             peers: peers.clone(),
@@ -258,7 +268,7 @@ impl Node {
         });
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
         let (leads_sender, leads) = watch::channel(None);
-        let stamp = Stamp::new(options.clock.clone());
+        let stamp = Stamp::new(options.clock.clone(), trust);
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
         let tasks = vec![
             tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
@@ -268,7 +278,12 @@ impl Node {
                 shared.clone(),
                 options.log.compact_bytes,
             )),
-            tokio::spawn(clocks::compare(raft.clone(), peers.clone(), stamp.clone())),
+            tokio::spawn(clocks::compare(
+                raft.clone(),
+                peers.clone(),
+                shared.clone(),
+                stamp.clone(),
+            )),
         ];
         let node = Arc::new(Self {
             raft,
@@ -389,6 +404,23 @@ impl Node {
 
     /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
+        let Action::SetTime { to } = command.action else {
+            return self.enqueue(command).await;
+        };
+        // What is stamped behind the entry must not undo it.
+        let _held = self.stamp.hold();
+        let sets = || state_time(&self.shared).sets;
+        let before = sets();
+        let proposed = self.enqueue(command).await;
+        // A repeat that was only answered sets nothing.
+        if proposed.is_ok() && sets() > before {
+            self.stamp.set(to);
+            tracing::warn!("the time of the cluster was set to {} ms since 1970", to.as_millis());
+        }
+        proposed
+    }
+
+    async fn enqueue(&self, command: Command) -> Result<Applied, ProposeError> {
         if self.handing_over.load(Ordering::Acquire) || !self.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
@@ -541,32 +573,55 @@ impl Node {
         self.caught_up.load(Ordering::Acquire)
     }
 
-    /// Whether it can serve, or why not: it has caught up, there is a leader, and its state is close
-    /// to what is committed and to what that leader has.
-    pub async fn readiness(&self) -> Result<(), NotReady> {
+    /// Why it cannot serve as it should; empty when it can: it has caught up, there is a leader, its
+    /// state is close to what is committed and to what that leader has, and its clock is believed.
+    pub async fn unready_reasons(&self) -> Vec<NotReady> {
+        let mut reasons = Vec::new();
         if let Some(reason) = self.lag.lock().reason() {
-            return Err(NotReady::Behind(reason));
+            reasons.push(NotReady::Behind(reason));
         }
         if self.raft.metrics().borrow().current_leader.is_none() || !self.hears_majority() {
-            return Err(NotReady::NoLeader);
+            reasons.push(NotReady::NoLeader);
         }
         if !self.has_caught_up() {
-            return Err(NotReady::Starting);
+            reasons.push(NotReady::Starting);
         }
-        match self.is_close_to_leader().await {
-            true => Ok(()),
-            false => Err(NotReady::FarFromLeader),
+
+        let asked = self.clock.boot();
+        let leader = self.leader_point().await;
+        if leader.is_some_and(|(index, _)| self.applied_index() + CLOSE < index) {
+            reasons.push(NotReady::FarFromLeader);
         }
+        let took = self.clock.boot().saturating_sub(asked).as_millis() as i64;
+        let clock = self.clock_reason(leader.map(|(_, wall)| wall), took);
+        reasons.extend(clock.map(NotReady::Clock));
+        reasons
     }
 
-    /// A leader that does not answer is no sign of lagging.
-    async fn is_close_to_leader(&self) -> bool {
-        let Some(leader) = self.leader_elsewhere() else {
-            return true;
-        };
+    /// Why its clock is in doubt, also by what another leader's says.
+    fn clock_reason(&self, leader: Option<Timestamp>, took_ms: i64) -> Option<String> {
+        if let Some(doubt) = self.stamp.doubt() {
+            return Some(doubt.to_string());
+        }
+        // A leader that is in doubt itself tells nobody the time.
+        let leader = leader.filter(|leader| *leader != Timestamp::default())?;
+        let apart = self.clock.wall().since(leader);
+        (apart.abs() - took_ms > clocks::APART_MS).then(|| {
+            format!(
+                "the clock is in doubt: it is {} s from the leader's, and this node sends nothing; put \
+                 it right (NTP)",
+                apart / 1_000
+            )
+        })
+    }
+
+    /// The position of another leader, and its wall clock; none where it does not answer, which is no
+    /// sign of lagging.
+    async fn leader_point(&self) -> Option<(u64, Timestamp)> {
+        let leader = self.leader_elsewhere()?;
         match self.call_leader(&leader, &Request::ReadIndex, READY_ANSWER).await {
-            Ok(Response::ReadIndex(Ok((index, _)))) => self.applied_index() + CLOSE >= index,
-            _ => true,
+            Ok(Response::ReadIndex(Ok(point))) => Some(point),
+            _ => None,
         }
     }
 
@@ -590,6 +645,11 @@ impl Node {
     /// The running hash of the state.
     pub fn state_hash(&self) -> u64 {
         self.shared.hash()
+    }
+
+    /// Looks at its clock now, and says why it is not believed, if it is not.
+    pub fn look_at_clock(&self) -> Option<ClockDoubt> {
+        blocking(|| self.stamp.look(state_time(&self.shared)))
     }
 
     /// How it stands.
@@ -618,6 +678,7 @@ impl Node {
             appended_bytes: self.log.appended_bytes(),
             apply_micros: self.shared.apply_nanos.load(Ordering::Relaxed) / 1_000,
             members,
+            clock_doubt: self.stamp.doubt(),
         }
     }
 
@@ -681,6 +742,7 @@ struct Parts {
     data_dir: DataDir,
     peers: Arc<Peers>,
     front: Arc<Front>,
+    trust: Arc<Trust>,
     stop_peers: watch::Sender<bool>,
 }
 

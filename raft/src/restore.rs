@@ -6,18 +6,24 @@
 
 use std::path::Path;
 
-use notty_storage::{Store, StoreOptions, model::Status, query, records::Draw, restore_snapshot};
+use notty_storage::{
+    Beginning, Store, StoreOptions, Timestamp, model::Status, query, records::Draw,
+    restore_snapshot,
+};
 use openraft::{CommittedLeaderId, LogId as RaftLogId};
 use rand::RngCore;
 
 use crate::{
     backup::{Backup, damage},
+    clock::Clock,
+    clocks::APART_MS,
     data_dir::DataDir,
     error::Error,
     files::{Files, RealFiles},
     log::{Log, LogOptions},
     snapshots::{Position, Snapshots},
     state_machine::StateDir,
+    trust::OFF_MS,
     types::{LogId, Membership, Peer, Vote},
 };
 
@@ -33,13 +39,18 @@ pub struct Restored {
     pub unconfirmed: u64,
     /// Mailings that wait for their owners.
     pub held: u64,
+    /// The time that it begins with.
+    pub at: Timestamp,
+    /// By how much this machine's clock is ahead of that, in milliseconds, where nobody else agrees with
+    /// the clock: 0 where it is believed.
+    pub not_believed_ms: i64,
 }
 
 /// Makes an empty directory the first node of a new cluster, with a backup as its state.
-pub fn restore(backup: &Backup, dir: &Path) -> Result<Restored, Error> {
+pub fn restore(backup: &Backup, dir: &Path, clock: &dyn Clock) -> Result<Restored, Error> {
     let data_dir = DataDir::open_for_restore(dir)?;
     let disk = data_dir.begin_restore()?;
-    let built = build(backup, &data_dir, &disk);
+    let built = build(backup, &data_dir, &disk, clock);
     match built {
         Ok(restored) => {
             data_dir.end_restore()?;
@@ -55,13 +66,22 @@ pub fn restore(backup: &Backup, dir: &Path) -> Result<Restored, Error> {
     }
 }
 
-fn build(backup: &Backup, data_dir: &DataDir, disk: &str) -> Result<Restored, Error> {
+fn build(
+    backup: &Backup,
+    data_dir: &DataDir,
+    disk: &str,
+    clock: &dyn Clock,
+) -> Result<Restored, Error> {
     let position = first_position(backup.index, disk);
     let place = StateDir::open(&data_dir.state())?.current()?;
     let (from, options) = ((backup.path(), backup.from), StoreOptions::default());
-    let restored = restore_snapshot(from, &place, options, (&position.marker(), draw()));
+    let wall = clock.wall();
+    let at = beginning(backup.contents.at, wall, clock.disciplined());
+    let marker = position.marker();
+    let begins = Beginning { marker: &marker, draw: draw(), at };
+    let restored = restore_snapshot(from, &place, options, begins);
     let mut store = restored.map_err(|error| damage(backup.path(), error))?;
-    let restored = figures(backup, &store)?;
+    let restored = Restored { at, not_believed_ms: wall.since(at), ..figures(backup, &store)? };
     write_snapshot(&mut store, data_dir, position.clone())?;
     write_log(data_dir, position.applied)?;
     Ok(restored)
@@ -71,6 +91,15 @@ fn build(backup: &Backup, data_dir: &DataDir, disk: &str) -> Result<Restored, Er
 fn draw() -> Draw {
     let mut random = rand::rng();
     Draw { mailings: random.next_u64(), epochs: random.next_u64() }
+}
+
+/// The time that the restored state begins with: this machine's, whatever the backup's was. Where that
+/// is long after the backup, it is believed only if the kernel agrees; otherwise the state begins where
+/// the backup ended, and its node decides once it runs.
+fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>) -> Timestamp {
+    let is_agreed = disciplined.is_some_and(|kernel| kernel.since(wall).abs() <= APART_MS);
+    let is_empty = backup == Timestamp::default();
+    if wall.since(backup) <= OFF_MS || is_agreed || is_empty { wall } else { backup }
 }
 
 /// Where the restored state stands: at the position of its backup, in a log and a term of its own,
@@ -94,6 +123,8 @@ fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
         index: backup.index,
         unconfirmed: after.saturating_sub(before),
         held: query::work::open_mailings(&reader).len() as u64,
+        at: Timestamp::default(),
+        not_believed_ms: 0,
     })
 }
 
@@ -116,4 +147,24 @@ fn write_log(data_dir: &DataDir, applied: Option<LogId>) -> Result<(), Error> {
         log.purge(applied)?;
     }
     RealFiles.sync_dir(&dir).map_err(Error::file(&dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_begins_with_the_machines_time_unless_that_is_far_ahead_and_nobody_agrees() {
+        let at = Timestamp::from_millis;
+        let backup = at(1_800_000_000_000);
+        let near = backup.plus_millis(OFF_MS);
+        assert_eq!(beginning(backup, near, None), near);
+        let year = backup.plus_millis(365 * 86_400_000);
+        assert_eq!(beginning(backup, year, None), backup);
+        assert_eq!(beginning(backup, year, Some(backup)), backup, "of another clock");
+        assert_eq!(beginning(backup, year, Some(year.plus_millis(900))), year);
+        // A backup whose time had run ahead.
+        assert_eq!(beginning(year, backup, None), backup);
+        assert_eq!(beginning(at(0), year, None), year, "it holds nothing");
+    }
 }

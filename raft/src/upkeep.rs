@@ -30,6 +30,7 @@ const WIND_UP: Duration = Duration::from_secs(18);
 /// Looks after things for as long as the node lives.
 pub(crate) async fn run(node: Weak<Node>) {
     let mut announced: Option<Instant> = None;
+    let mut handed_over: Option<Instant> = None;
     loop {
         sleep(LOOK).await;
         let Some(node) = node.upgrade() else {
@@ -37,6 +38,7 @@ pub(crate) async fn run(node: Weak<Node>) {
         };
         node.work_on_after_a_while();
         if node.leads_now() {
+            node.hand_over_for_clock(&mut handed_over).await;
             let Ok(_turn) = node.changing.try_lock() else {
                 continue;
             };

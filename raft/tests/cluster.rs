@@ -125,6 +125,19 @@ impl Trio {
         Ok(())
     }
 
+    /// Waits until a node hears what time it is from a leader who is sure of it.
+    async fn hears_the_time(&self, n: usize) -> Result<Timestamp> {
+        let heard = async {
+            loop {
+                match self.node(n).read_point().await {
+                    Ok(at) if at != Timestamp::default() => return at,
+                    _ => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        Ok(tokio::time::timeout(SOON, heard).await?)
+    }
+
     async fn stop(&mut self, n: usize) -> Result {
         let node = self.nodes[n].take().expect("it runs");
         Ok(node.stop().await?)
@@ -403,19 +416,92 @@ async fn a_leader_whose_clock_is_wrong_tells_nobody_the_time() -> Result {
                 assert_eq!(trio.node(n).read_point().await?, Timestamp::default(), "node-{n}");
             }
         }
+        // Not for so long that another leads.
         assert_eq!(trio.leader().await?, leader);
+        trio.clocks[leader].set(0);
+        trio.hears_the_time(leader).await?;
     }
-    trio.clocks[leader].set(0);
-    let agreed = async {
-        while trio.node(leader).read_point().await? == Timestamp::default() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok::<_, ProposeError>(())
-    };
-    tokio::time::timeout(SOON, agreed).await??;
     // One follower's clock says nothing of the leader's.
     trio.clocks[(leader + 1) % 3].set(10_000);
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_ne!(trio.node((leader + 1) % 3).read_point().await?, Timestamp::default());
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_clock_is_wrong_hands_over_to_one_whose_clock_agrees_with_most() -> Result {
+    let trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    trio.hears_the_time(leader).await?;
+    let others: Vec<_> = (0..3).filter(|n| *n != leader).collect();
+    trio.clocks[leader].set(5_000);
+    let next = trio.leader_among(&others).await?;
+    // The new one knows what time it is, and the entries have it.
+    let at = trio.hears_the_time(next).await?;
+    assert!(at.since(SystemClock.wall()).abs() < 2_000);
+    fill(trio.node(next), 1).await?;
+    let at = query::time::at(&trio.node(next).view().read())?;
+    assert!(at.since(SystemClock.wall()).abs() < 5_000, "{at:?}");
+    let reasons = trio.node(leader).unready_reasons().await;
+    assert!(reasons.iter().any(|reason| reason.to_string().contains("in doubt")), "{reasons:?}");
+    assert_eq!(trio.node(next).unready_reasons().await, Vec::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people_set_it() -> Result
+{
+    const YEAR: i64 = 365 * 86_400_000;
+    let trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    trio.hears_the_time(leader).await?;
+    let ahead = |ms| trio.clocks.iter().for_each(|clock| clock.set(ms));
+    let time = || Ok::<_, anyhow::Error>(query::time::at(&trio.node(leader).view().read())?);
+
+    ahead(YEAR);
+    // They agree with each other; but each contradicts its own machine.
+    for _ in 0..40 {
+        let name = PostmanName::parse("p")?;
+        let _ = trio.node(leader).act(Action::RegisterPostman { name, nonce: 1 }).await;
+        assert!(time()?.since(SystemClock.wall()) < 1_000, "{:?}", time()?);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for n in 0..3 {
+        let reasons = trio.node(n).unready_reasons().await;
+        assert!(
+            reasons.iter().any(|reason| reason.to_string().contains("365 days")),
+            "node-{n}: {reasons:?}"
+        );
+    }
+    ahead(0);
+    let leader = trio.leader().await?;
+    trio.hears_the_time(leader).await?;
+
+    // An admin says that they are right. It comes to all by the log.
+    ahead(YEAR);
+    let to = SystemClock.wall().plus_millis(YEAR);
+    trio.node((leader + 1) % 3).act(Action::SetTime { to }).await?;
+    let at = trio.hears_the_time((leader + 2) % 3).await?;
+    assert!(at.since(SystemClock.wall()) > YEAR - 60_000);
+    ready(&trio).await?;
+
+    // And that they are not: time goes back, in one entry.
+    ahead(0);
+    let to = SystemClock.wall();
+    trio.node(leader).act(Action::SetTime { to }).await?;
+    let at = trio.hears_the_time(leader).await?;
+    assert!(at.since(SystemClock.wall()).abs() < 5_000);
+    ready(&trio).await
+}
+
+/// Waits until nothing is wrong with any node.
+async fn ready(trio: &Trio) -> Result {
+    let ready = async {
+        for n in 0..3 {
+            while !trio.node(n).unready_reasons().await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    Ok(tokio::time::timeout(SOON, ready).await?)
 }

@@ -9,15 +9,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use notty_raft::{Change, Sight};
-use notty_storage::model::PostmanName;
+use notty_storage::{Action, Timestamp, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, Problem,
+    Answer, Api, ApiError, IdempotencyKey, Problem,
     error::Fault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
+    mailings::{parse_time, time_text},
+    reply,
 };
 
 /// How long the node that was asked may take to see what the leader has done.
@@ -113,11 +115,35 @@ impl From<Sight> for NodeBody {
     }
 }
 
+/// What time it is.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is parsed field by field")]
+pub(super) struct TimeInput {
+    /// The time; absent: what the clock of the node that is asked says.
+    #[schema(example = "2026-03-02T09:00:00Z")]
+    time: Option<String>,
+}
+
+/// The time of the cluster.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TimeBody {
+    /// What entries carry from now on.
+    #[schema(example = "2026-03-02T09:00:00Z")]
+    time: String,
+    /// The clock of the node that was asked.
+    #[schema(example = "2026-03-02T09:00:00.012Z")]
+    clock: String,
+    /// Why that clock is still in doubt, so that time stands still; null where it is not.
+    #[schema(example = json!(null))]
+    doubt: Option<String>,
+}
+
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(cluster))
         .routes(routes!(add, remove))
         .routes(routes!(transfer_leader))
+        .routes(routes!(set_time))
 }
 
 /// The cluster
@@ -241,6 +267,52 @@ async fn transfer_leader(
     let leader = api.node.change(Change::Transfer { to }).await?.name;
     await_seen(|| api.node.status().leader.as_ref() == Some(&leader)).await;
     Ok(Json(LeaderBody { leader }).into_response())
+}
+
+/// Set the cluster's time
+///
+/// Back or forward, after a clock that was wrong, in one entry. It is what a node needs whose clock is
+/// right and in doubt all the same: see `GET /readyz`. Leases, pauses before another try, keys of repeats
+/// and retention last as long as before; what a gateway may have is not repeated there any more. A clock
+/// that differs from this time by more than five minutes is in doubt until it agrees. For the role
+/// `admin`. A repeat is harmless.
+#[utoipa::path(post, path = "/cluster/time", tag = "node",
+    request_body(content = Option<TimeInput>),
+    responses(
+        (status = 200, body = TimeBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 504, body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn set_time(
+    State(api): State<Api>,
+    params: Params,
+    key: IdempotencyKey,
+    body: OptionalJsonBody,
+) -> Result<Response, ApiError> {
+    params.finish()?;
+    let OptionalJsonBody(JsonBody { mut fields, bytes }) = body;
+    let text = fields.optional_text("time");
+    let had = text.is_some();
+    let time = fields.parse("time", text, parse_time);
+    if time.is_some_and(|time| time <= Timestamp::default()) {
+        fields.fault("time", "out_of_range", "a time after 1970, like 2026-03-02T09:00:00Z");
+    }
+    let time = fields.finish((time.is_some() || !had).then_some(time))?;
+
+    let to = time.unwrap_or_else(|| api.clock.wall());
+    let applied = api.write(key.bind(Action::SetTime { to }, &bytes)).await?;
+    let doubt = api.node.look_at_clock();
+    let time = api.ask(|reader| query::time::at(reader))?;
+    let body = TimeBody {
+        time: time_text(time),
+        clock: time_text(api.clock.wall()),
+        doubt: doubt.map(|doubt| doubt.to_string()),
+    };
+    Ok(reply(StatusCode::OK, applied.index, &body))
 }
 
 /// Waits until this node sees what the leader did; who asks it next should not be told otherwise.

@@ -243,7 +243,7 @@ pub(super) fn time_text(at: Timestamp) -> String {
     }
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, Invalid> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, Invalid> {
     let detail = "a time with its offset is needed (RFC 3339), like 2026-11-23T10:00:00Z, and not \
                   after 9999-12-30T22:00:00Z";
     let time = jiff::Timestamp::from_str(text).map_err(|_| Invalid::new("invalid_time", detail))?;

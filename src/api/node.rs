@@ -6,7 +6,6 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use notty_raft::NotReady;
 use notty_storage::query;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,20 +41,22 @@ async fn healthz() -> Response {
 
 /// Ready
 ///
-/// 200 once the node can serve: it has a leader and has applied nearly all that the leader has, and
-/// what was committed more than two seconds ago. Otherwise the answer says why not. Needs no token.
+/// 200 once the node can serve: it has a leader, has applied nearly all that the leader has and what was
+/// committed more than two seconds ago, and its clock is not in doubt. Otherwise `detail` gives the
+/// reasons. Needs no token.
 #[utoipa::path(get, path = "/readyz", tag = "node", security(()),
     responses(
         (status = 200, body = HealthBody),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ))]
 async fn readyz(State(api): State<Api>) -> Answer {
-    let not_ready = |why: NotReady| {
-        let detail = why.to_string();
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
-    };
-    api.node.readiness().await.map_err(not_ready)?;
-    Ok(ok())
+    let reasons = api.node.unready_reasons().await;
+    if reasons.is_empty() {
+        return Ok(ok());
+    }
+    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    let detail = reasons.join("; ");
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1))
 }
 
 /// Metrics

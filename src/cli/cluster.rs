@@ -39,6 +39,12 @@ enum ClusterCommand {
     Remove(RemoveArgs),
     /// Hand leadership over, to a node or to the one that has most
     TransferLeader(TransferArgs),
+    /// Set the time that entries carry, back or forward, after a clock that was wrong
+    ///
+    /// Put the clocks right first. While a node does not believe its clock, nothing starts, ends,
+    /// expires or is sent; this is the second opinion that it waits for where neither NTP nor most of
+    /// the other nodes can give one. For the role admin. A repeat is harmless.
+    SetTime(SetTimeArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +78,14 @@ struct TransferArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct SetTimeArgs {
+    /// The time, like 2026-03-02T09:00:00Z; without it, what the clock of the node says
+    time: Option<String>,
+    #[command(flatten)]
+    ask: StatusArgs,
+}
+
+#[derive(Debug, clap::Args)]
 struct StatusArgs {
     /// One JSON object, as the API gives it
     #[arg(long)]
@@ -86,6 +100,7 @@ pub(super) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
         ClusterCommand::Add(args) => runtime()?.block_on(add(args)),
         ClusterCommand::Remove(args) => runtime()?.block_on(remove(args)),
         ClusterCommand::TransferLeader(args) => runtime()?.block_on(transfer_leader(args)),
+        ClusterCommand::SetTime(args) => runtime()?.block_on(set_time(args)),
     }
 }
 
@@ -133,6 +148,19 @@ async fn transfer_leader(args: &TransferArgs) -> anyhow::Result<()> {
     let told = client.put("/cluster/leader", &body).await?;
     let leader = told.get("leader").and_then(Value::as_str).unwrap_or("nobody");
     tell(&args.ask, &told, &format!("{leader} leads"));
+    Ok(())
+}
+
+async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
+    let client = Client::new(&args.ask.api.api)?;
+    let body = args.time.as_ref().map_or_else(|| json!({}), |time| json!({ "time": time }));
+    let told = client.post("/cluster/time", &body).await?;
+    let text = |field: &str| told.get(field).and_then(Value::as_str);
+    let time = text("time").unwrap_or("unknown");
+    tell(&args.ask, &told, &format!("the cluster's time is {time}"));
+    if let Some(doubt) = text("doubt").filter(|_| !args.ask.json) {
+        out::note(doubt);
+    }
     Ok(())
 }
 

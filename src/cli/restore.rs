@@ -38,5 +38,15 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
         "mailings that wait until they are resumed with accept_duplicates: {}",
         out::number(restored.held)
     ));
+    let time = jiff::Timestamp::from_millisecond(restored.at.as_millis());
+    out::line(&format!("its time: {}", time.map_or("unknown".to_owned(), |time| time.to_string())));
+    if restored.not_believed_ms > 0 {
+        out::note(&format!(
+            "this machine's clock is {} days ahead of the backup, and its kernel does not say that NTP \
+             keeps it right: time stands still until somebody agrees with it. If it is right, start the \
+             node and run: notty cluster set-time",
+            restored.not_believed_ms / 86_400_000
+        ));
+    }
     Ok(())
 }

@@ -5,8 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 use notty_storage::{
     Action, Error, Reader, Source, Timestamp, limits,
     model::{MailingNumber, Status},
-    query::work::{self, OpenMailing},
-    records::{Cursor, Numbers},
+    query::{
+        self,
+        work::{self, OpenMailing},
+    },
+    records::{Cursor, Numbers, TimeSetting},
 };
 
 use crate::zones::Zones;
@@ -49,23 +52,25 @@ pub struct Agenda {
 pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Result<Agenda, Error> {
     let mut actions = Vec::new();
     let mut next = now.plus_millis(3_600_000);
+    let setting = query::time::setting(reader)?;
     let numbers = work::numbers(reader)?;
     for mailing in work::open_mailings(reader) {
-        next = next.min(next_moment(mailing, now));
+        next = next.min(next_moment(mailing, now, &setting));
         actions.extend(due(mailing, now));
     }
-    for lease in notty_storage::query::leases::open(reader)? {
-        if lease.expires_at <= now {
+    for lease in query::leases::open(reader)? {
+        let expires_at = setting.time(lease.expires_at);
+        if expires_at <= now {
             actions.push(Action::ExpireLease { lease: lease.id });
         } else {
-            next = next.min(lease.expires_at);
+            next = next.min(expires_at);
         }
     }
     for mailing in work::open_mailings(reader) {
-        match expansion_due(mailing, &numbers) {
+        match expansion_due(mailing, &numbers, &setting) {
             Some(due) if due > now => next = next.min(due),
             Some(_) => {
-                let wanted = wanted(reader, mailing, now, policy)?;
+                let wanted = wanted(reader, mailing, (now, &setting), policy)?;
                 actions.extend((wanted > 0).then(|| expansion(mailing, wanted)));
             }
             None => {}
@@ -78,7 +83,7 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
     if work::has_passed_changes(reader)? {
         actions.push(Action::TrimChanges { blocks: limits::TRIM_BLOCKS });
     }
-    tidy(reader, now, policy.retention_ms, &mut actions, &mut next);
+    tidy(reader, (now, &setting), policy.retention_ms, &mut actions, &mut next);
     actions.truncate(ACTIONS);
     let wait = Duration::from_millis(next.since(now).max(1) as u64);
     Ok(Agenda { actions, wait })
@@ -99,9 +104,10 @@ pub fn due(mailing: &OpenMailing, now: Timestamp) -> Option<Action> {
 }
 
 /// When something next happens to a mailing by the clock.
-fn next_moment(mailing: &OpenMailing, now: Timestamp) -> Timestamp {
+fn next_moment(mailing: &OpenMailing, now: Timestamp, setting: &TimeSetting) -> Timestamp {
     let spec = &mailing.record.spec;
-    let due = work::next_due(mailing).filter(|due| *due > now);
+    let due = work::next_due(mailing).map(|due| setting.time(due));
+    let due = due.filter(|due| *due > now);
     let moments = [Some(spec.start), Some(spec.end), due];
     let later = moments.into_iter().flatten().filter(|moment| *moment > now);
     later.min().unwrap_or(now.plus_millis(3_600_000))
@@ -109,7 +115,11 @@ fn next_moment(mailing: &OpenMailing, now: Timestamp) -> Timestamp {
 
 /// When the customers and changes that a mailing has not looked at are due to be looked at. A few
 /// that came after it had caught up wait for more, so that they do not make a batch each.
-fn expansion_due(mailing: &OpenMailing, numbers: &Numbers) -> Option<Timestamp> {
+fn expansion_due(
+    mailing: &OpenMailing,
+    numbers: &Numbers,
+    setting: &TimeSetting,
+) -> Option<Timestamp> {
     let OpenMailing { record, progress, .. } = mailing;
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
     let all = Cursor { customer: numbers.customers, change: numbers.changes };
@@ -122,6 +132,7 @@ fn expansion_due(mailing: &OpenMailing, numbers: &Numbers) -> Option<Timestamp> 
         + bounds.change.saturating_sub(cursor.change);
     match progress.caught_up_at {
         Some(at) if record.ended.is_none() && left < GATHERED => {
+            let at = setting.time(at);
             Some(at.plus_millis(GATHER_MS).min(record.spec.end.plus_millis(-GATHER_MS)))
         }
         _ => Some(Timestamp::default()),
@@ -132,7 +143,7 @@ fn expansion_due(mailing: &OpenMailing, numbers: &Numbers) -> Option<Timestamp> 
 fn wanted(
     reader: &Reader<'_>,
     mailing: &OpenMailing,
-    now: Timestamp,
+    (now, setting): (Timestamp, &TimeSetting),
     policy: &Policy<'_>,
 ) -> Result<u64, Error> {
     let record = &mailing.record;
@@ -150,7 +161,8 @@ fn wanted(
     if policy.barren.contains(&mailing.number) {
         return Ok(1);
     }
-    let ready = work::ready(reader, mailing, zones.as_deref(), now, policy.ahead)?;
+    let steady = setting.steady(now);
+    let ready = work::ready(reader, mailing, zones.as_deref(), steady, policy.ahead)?;
     Ok(policy.ahead.saturating_sub(ready))
 }
 
@@ -177,7 +189,7 @@ fn sweep(mailing: &OpenMailing) -> Option<Action> {
 /// Folds settled mailings, and drops what retention lets go.
 fn tidy<S: Source>(
     source: &S,
-    now: Timestamp,
+    (now, setting): (Timestamp, &TimeSetting),
     retention_ms: i64,
     actions: &mut Vec<Action>,
     next: &mut Timestamp,
@@ -189,8 +201,11 @@ fn tidy<S: Source>(
     }
     if let Some((since, mailing)) = work::oldest_folded(source) {
         // Those of a deleted mailing are not kept at all.
-        let kept = if since == Timestamp::default() { 0 } else { retention_ms };
-        let until = since.plus_millis(kept);
+        let until = if since == Timestamp::default() {
+            since
+        } else {
+            setting.time(since).plus_millis(retention_ms)
+        };
         if until <= now {
             actions.push(Action::PurgeMailing { mailing, batches: SWEEP_BATCHES });
         } else {
@@ -251,7 +266,7 @@ mod tests {
 
     fn due_ms(mailing: &OpenMailing, customers: u32, changes: u64) -> Option<i64> {
         let numbers = Numbers { customers, changes, ..Numbers::default() };
-        expansion_due(mailing, &numbers).map(Timestamp::as_millis)
+        expansion_due(mailing, &numbers, &TimeSetting::default()).map(Timestamp::as_millis)
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{collections::HashMap, time::Duration};
 use notty_storage::{
     Reader, Timestamp, limits,
     model::{MailingNumber, Run, ZoneNumber},
-    query::work::{self, OpenMailing},
+    query::{
+        self,
+        work::{self, OpenMailing},
+    },
 };
 
 use super::looks::{Looks, Wanted};
@@ -70,6 +73,7 @@ pub fn candidates(
     room: u16,
     policy: &Policy<'_>,
 ) -> Vec<Candidate> {
+    let setting = query::time::setting(reader).unwrap_or_default();
     let runs = |mailing: &&OpenMailing| {
         let record = &mailing.record;
         record.is_running() && !record.paused && now < record.spec.end
@@ -81,12 +85,13 @@ pub fn candidates(
         let window = mailing.record.spec.send_window.as_ref();
         let zones = window.map(|window| policy.zones.open(window, now));
         let enough = u64::from(room.max(1));
-        let ready = work::ready(reader, mailing, zones.as_deref(), now, enough);
+        let steady = setting.steady(now);
+        let ready = work::ready(reader, mailing, zones.as_deref(), steady, enough);
         let Ok(ready @ 1..) = ready else {
             continue;
         };
         let wanted = Wanted::new(mailing, policy.gateway, zones.as_deref());
-        if !policy.looks.is_in_vain(&wanted, now) {
+        if !policy.looks.is_in_vain(&wanted, steady) {
             found.push(Candidate { mailing: mailing.number, zones, ready, wanted });
         }
         if found.len() == CANDIDATES {

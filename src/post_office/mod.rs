@@ -169,6 +169,7 @@ impl PostOffice {
 
     /// Looks once and proposes what is due; how long nothing will be due by itself.
     pub async fn step(&self) -> Duration {
+        // While the leader's clock is not believed, nothing is due: time stands still.
         let agenda = match self.look(self.node.agreed_wall().await) {
             Ok(agenda) => agenda,
             Err(error) => {
@@ -197,10 +198,10 @@ impl PostOffice {
         let reader = view.read();
         // By the time that the next entry gets: what is due by another is proposed, refused, and
         // proposed again for as long as the clocks do not agree.
-        let now = agreed.max(query::work::time(&reader)?);
+        let now = agreed.max(self.node.checked(query::time::at(&reader))?);
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
-        let ahead = desk.pace.ahead(self.options.lease_size, now);
+        let ahead = desk.pace.ahead(self.options.lease_size, self.tick());
         let policy = agenda::Policy {
             ahead,
             barren: &desk.barren,
@@ -376,20 +377,35 @@ impl PostOffice {
             }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        self.note_granted((mailing, ask.gateway), candidate.ready, limit, &runs);
+        Ok(Some(self.granted(ask.lease, mailing, runs, index).await))
+    }
+
+    /// Remembers what a grant of at most so many messages gave.
+    fn note_granted(
+        &self,
+        (mailing, gateway): (MailingNumber, u64),
+        ready: u64,
+        limit: u16,
+        runs: &[Run],
+    ) {
         let mut desk = self.desk.lock();
         desk.barren.remove(&mailing);
-        match grants::is_scattered(&runs, candidate.ready.min(limit.into())) {
+        match grants::is_scattered(runs, ready.min(limit.into())) {
             true => desk.scattered.insert(mailing),
             false => desk.scattered.remove(&mailing),
         };
         let count: u16 = runs.iter().map(|run| run.len).sum();
         if count == limit {
-            desk.looks.forget(mailing, ask.gateway);
+            desk.looks.forget(mailing, gateway);
         }
         desk.budget.give_back(limit.saturating_sub(count));
-        desk.pace.note(count, self.clock.wall());
-        drop(desk);
-        Ok(Some(self.granted(ask.lease, mailing, runs, index)))
+        desk.pace.note(count, self.tick());
+    }
+
+    /// The time by a clock that cannot be set, for what is counted a second.
+    fn tick(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.boot().as_millis() as i64)
     }
 
     /// A lease that was granted, perhaps by an earlier leader, and whose answer was lost; refused if it
@@ -397,20 +413,18 @@ impl PostOffice {
     async fn granted_before(&self, id: LeaseId) -> Result<Option<Granted>, ProposeError> {
         self.node.linearize().await?;
         let index = self.node.applied_index();
-        let view = self.node.view();
-        let reader = view.read();
-        if let Some(lease) =
-            self.node.checked(query::leases::get(&reader, id)).map_err(unreadable)?
-        {
-            return Ok(Some(self.granted(id, lease.mailing, lease.runs, index)));
+        let lease = self.node.checked(query::leases::get(&self.node.view().read(), id));
+        if let Some(lease) = lease.map_err(unreadable)? {
+            return Ok(Some(self.granted(id, lease.mailing, lease.runs, index).await));
         }
-        match self.node.checked(query::leases::is_closed(&reader, id)).map_err(unreadable)? {
-            true => Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index }),
-            false => Ok(None),
+        let closed = query::leases::is_closed(&self.node.view().read(), id);
+        if self.node.checked(closed).map_err(unreadable)? {
+            return Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index });
         }
+        Ok(None)
     }
 
-    fn granted(
+    async fn granted(
         &self,
         lease: LeaseId,
         mailing: MailingNumber,
@@ -418,7 +432,8 @@ impl PostOffice {
         index: u64,
     ) -> Granted {
         let ttl_ms = self.options.lease_ttl_ms;
-        Granted { lease, mailing, runs, index, ttl_ms, at: self.clock.wall() }
+        let at = self.node.agreed_wall().await;
+        Granted { lease, mailing, runs, index, ttl_ms, at }
     }
 
     fn candidates(&self, ask: &Ask, now: Timestamp) -> Vec<grants::Candidate> {

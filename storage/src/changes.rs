@@ -16,7 +16,7 @@ use crate::{
     keys::{CustomerTextsKey, Key, MailingKey, ProgressKey, StagesKey, WordKey},
     limits::{CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
     model::{CustomerId, MailingNumber, Seq, Timestamp},
-    records::{MailingRecord, Progress, Stage, WordKind, WordRecord},
+    records::{MailingRecord, Progress, Stage, TimeSetting, WordKind, WordRecord},
     source::Source,
     tree::Tree,
 };
@@ -99,18 +99,49 @@ pub struct Changes<'a> {
     tree: &'a Tree,
     index: &'a Index,
     at: Timestamp,
+    set: TimeSetting,
     entry: Layer,
     command: Layer,
 }
 
 impl<'a> Changes<'a> {
-    pub(crate) fn new(tree: &'a Tree, index: &'a Index, at: Timestamp) -> Self {
-        Self { tree, index, at, entry: Layer::default(), command: Layer::default() }
+    pub(crate) fn new(
+        tree: &'a Tree,
+        index: &'a Index,
+        (at, set): (Timestamp, TimeSetting),
+    ) -> Self {
+        Self { tree, index, at, set, entry: Layer::default(), command: Layer::default() }
     }
 
     /// The entry's time: the only time that rules know.
     pub fn at(&self) -> Timestamp {
         self.at
+    }
+
+    /// The same as a steady time, in which ages and pauses are measured (see [`TimeSetting`]).
+    pub fn steady(&self) -> Timestamp {
+        self.set.steady(self.at)
+    }
+
+    /// How people set the time.
+    pub fn setting(&self) -> &TimeSetting {
+        &self.set
+    }
+
+    /// Sets the time from here on, back or forward.
+    pub(crate) fn set_time(&mut self, to: Timestamp) {
+        self.set.set(self.at, to);
+        self.at = to;
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass_to(&mut self, at: Timestamp) {
+        self.at = self.at.max(at);
+    }
+
+    /// The time and its setting, as they are after all commands.
+    pub(crate) fn time(&self) -> (Timestamp, TimeSetting) {
+        (self.at, self.set)
     }
 
     /// Writes a value.

@@ -219,6 +219,12 @@ pub enum Action {
         /// Its disk.
         disk: String,
     },
+    /// An admin: the time is this, whatever earlier entries carried. The one exception to time never
+    /// going back.
+    SetTime {
+        /// The time.
+        to: Timestamp,
+    },
 }
 
 /// What writing customers does with ids that exist and ids that don't.

@@ -81,7 +81,7 @@ impl Error {
     /// its data other than that the disk has no room, cannot be written, or that too many files are
     /// open.
     pub fn is_damage(&self) -> bool {
-        use Error::{Contradiction, File, Format, Record, Sled, Snapshot, Trailing};
+        use Error::{Contradiction, File, Format, NoNumbersLeft, Record, Sled, Snapshot, Trailing};
         match self {
             Format { .. } | Record { .. } | Trailing { .. } | Contradiction { .. } => true,
             // A flush reads as well, what it moves.
@@ -89,7 +89,7 @@ impl Error {
                 matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
             }
             Sled { source, .. } => !is_of_the_system(source),
-            File { .. } | Snapshot { .. } => false,
+            File { .. } | Snapshot { .. } | NoNumbersLeft => false,
         }
     }
 

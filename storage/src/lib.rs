@@ -41,7 +41,7 @@ pub use error::Error;
 pub use memory::{Flushes, MemoryStates};
 pub use model::Timestamp;
 pub use pin::{Pin, PinnedReader};
-pub use restore::{begin_anew, restore_snapshot};
+pub use restore::{Beginning, begin_anew, restore_snapshot};
 pub use snapshot::{
     Contents, Export, ExportSummary, import_snapshot, inspect_snapshot, read_snapshot_marker,
 };

@@ -9,8 +9,9 @@
 use std::path::Path;
 
 use crate::{
-    apply::{close_life, close_mailing},
+    apply::{begin_at, close_life, close_mailing},
     error::Error,
+    model::Timestamp,
     query::work,
     records::Draw,
     snapshot::import_snapshot_at,
@@ -20,16 +21,27 @@ use crate::{
 /// Bytes changed between two flushes: what is not flushed is held in memory.
 const FLUSH_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The position, numbers and time that a restored state begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning<'a> {
+    /// The position that it stands at.
+    pub marker: &'a [u8],
+    /// Random numbers, for what must not be given twice.
+    pub draw: Draw,
+    /// Its time: that of the life before may have been wrong.
+    pub at: Timestamp,
+}
+
 /// Builds a state directory from a snapshot, from an offset in its file, and has it begin a life of
-/// its own.
+/// its own, at a position and a time.
 pub fn restore_snapshot(
     (path, from): (&Path, u64),
     into_dir: &Path,
     options: StoreOptions,
-    (marker, draw): (&[u8], Draw),
+    beginning: Beginning<'_>,
 ) -> Result<Store, Error> {
     let mut store = import_snapshot_at(path, from, into_dir, options)?;
-    match begin_anew(&mut store, marker, draw) {
+    match begin_anew(&mut store, beginning) {
         Ok(()) => Ok(store),
         Err(error) => {
             store.leak();
@@ -38,9 +50,14 @@ pub fn restore_snapshot(
     }
 }
 
-/// Closes the life before and begins another, which stands at the position of a marker.
-pub fn begin_anew(store: &mut Store, marker: &[u8], draw: Draw) -> Result<(), Error> {
+/// Closes the life before and begins another.
+pub fn begin_anew(store: &mut Store, beginning: Beginning<'_>) -> Result<(), Error> {
+    let Beginning { marker, draw, at } = beginning;
     let before = store.marker().unwrap_or_default();
+    store.change(&before, |changes| {
+        begin_at(changes, at);
+        Ok(())
+    })?;
     let view = store.view();
     let open: Vec<_> = work::open_mailings(&view.read()).map(|mailing| mailing.number).collect();
     for mailing in open {

@@ -25,7 +25,7 @@ use crate::{
     codec,
     error::Error,
     keys::{Key, MailingKey, MetaKey, NumbersKey, TotalsKey},
-    model::Counts,
+    model::{Counts, Timestamp},
     planted::{Planted, is_planted},
     records::{MailingRecord, Meta, Numbers, Totals},
     source::Scan,
@@ -401,6 +401,8 @@ pub fn read_snapshot_marker(path: &Path) -> Result<Vec<u8>, Error> {
 pub struct Contents {
     /// The position that it stands at.
     pub marker: Vec<u8>,
+    /// The time of the entry that it holds last.
+    pub at: Timestamp,
     /// Customers that exist.
     pub customers: u64,
     /// Mailings that are there to be seen.
@@ -422,6 +424,7 @@ pub fn inspect_snapshot(path: &Path, from: u64) -> Result<Contents, Error> {
             Frame::Footer { meta, .. } => {
                 frames.expect_end()?;
                 contents.marker = meta.marker;
+                contents.at = meta.at;
                 contents.mailings = mailings.len() as u64;
                 return Ok(contents);
             }

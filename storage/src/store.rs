@@ -35,7 +35,7 @@ use crate::{
     model::{CustomerId, MailingNumber, Seq, Timestamp},
     pin::{Before, Pin},
     planted::{self, Planted, is_planted},
-    records::{Meta, Numbers, Stage, Stages, WordKind, WordRecord},
+    records::{Meta, Numbers, Stage, Stages, TimeSetting, WordKind, WordRecord},
     snapshot::{Capture, Export, ExportSummary},
     source::{Scan, Source},
     tree::{Tree, Trees},
@@ -114,13 +114,13 @@ impl Store {
             true => Timestamp::from_millis(planted::wall()),
             false => entry.at.max(self.meta.at),
         };
-        let (outcomes, layer) = {
+        let (outcomes, time, layer) = {
             let index = self.shared.index.read();
-            let mut changes = Changes::new(&self.tree, &index, at);
+            let mut changes = Changes::new(&self.tree, &index, (at, self.meta.set));
             let outcomes = apply::entry(&mut changes, &entry.commands)?;
-            (outcomes, changes.into_layer())
+            (outcomes, changes.time(), changes.into_layer())
         };
-        self.meta.at = at;
+        (self.meta.at, self.meta.set) = time;
         self.commit(layer, marker)?;
         Ok(outcomes)
     }
@@ -131,11 +131,12 @@ impl Store {
         marker: &[u8],
         change: impl FnOnce(&mut Changes<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (result, layer) = {
+        let (result, time, layer) = {
             let index = self.shared.index.read();
-            let mut changes = Changes::new(&self.tree, &index, self.meta.at);
-            (change(&mut changes)?, changes.into_layer())
+            let mut changes = Changes::new(&self.tree, &index, (self.meta.at, self.meta.set));
+            (change(&mut changes)?, changes.time(), changes.into_layer())
         };
+        (self.meta.at, self.meta.set) = time;
         self.commit(layer, marker)?;
         Ok(result)
     }
@@ -320,8 +321,8 @@ impl Drop for Reader<'_> {
 
 impl Reader<'_> {
     /// The state with changes over it that nobody keeps: to see what a command would do.
-    pub(crate) fn rehearse(&self, at: Timestamp) -> Changes<'_> {
-        Changes::new(self.tree(), &self.index, at)
+    pub(crate) fn rehearse(&self, time: (Timestamp, TimeSetting)) -> Changes<'_> {
+        Changes::new(self.tree(), &self.index, time)
     }
 
     fn tree(&self) -> &Tree {

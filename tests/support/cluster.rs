@@ -35,6 +35,7 @@ pub struct Member {
     home: PathBuf,
     /// The network namespace that it runs in.
     namespace: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// How a cluster is configured.
@@ -135,7 +136,16 @@ impl Cluster {
         std::fs::write(&config, text).expect("written");
         let client = Client::new(&format!("http://{api}"));
         let peer = self.places[n].0.clone();
-        Member { name, client, peer, process: None, config, home, namespace: None }
+        Member {
+            name,
+            client,
+            peer,
+            process: None,
+            config,
+            home,
+            namespace: None,
+            environment: Vec::new(),
+        }
     }
 
     /// Three nodes that have formed a cluster and can serve.
@@ -233,7 +243,14 @@ impl Member {
             None => notty(),
         };
         command.current_dir(&self.home).args(["serve", "--config"]).arg(&self.config);
+        command.envs(self.environment.iter().cloned());
         command
+    }
+
+    /// Sets variables of its environment.
+    pub fn set(&mut self, variables: &[(&str, String)]) {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        self.environment.extend(owned);
     }
 
     pub fn start(&mut self) {

@@ -5,6 +5,7 @@
 
 mod client;
 mod cluster;
+mod faketime;
 mod gateway;
 mod network;
 mod node;
@@ -15,6 +16,7 @@ mod wait;
 
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, Member, SECRET, Shape};
+pub use faketime::FakeClock;
 pub use gateway::Gateway;
 pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};

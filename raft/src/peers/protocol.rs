@@ -118,4 +118,6 @@ pub(crate) struct PeerStatus {
     pub applied_index: u64,
     /// Its wall clock when it answered.
     pub wall: Timestamp,
+    /// Whether that clock counts for others: not while it contradicts its own machine.
+    pub has_say: bool,
 }

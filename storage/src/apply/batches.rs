@@ -61,12 +61,12 @@ impl BatchEdit {
         self.members.as_ref().ok_or(Error::Contradiction { what: "members of a batch" })
     }
 
-    /// Moves one message to a status.
-    pub(super) fn set(&mut self, index: usize, to: Status, at: Timestamp) {
+    /// Moves one message to a status, at a steady time.
+    pub(super) fn set(&mut self, index: usize, to: Status, steady: Timestamp) {
         let from = self.columns.status(index);
         self.touched = true;
         self.columns.statuses[index] = to as u8;
-        self.columns.changed_ms[index] = at.since(self.head.created_at).max(0) as u64;
+        self.columns.changed_ms[index] = steady.since(self.head.created_steady()).max(0) as u64;
         if from == Status::Failed {
             self.columns.clear_due(index);
         }
@@ -112,9 +112,9 @@ impl BatchEdit {
 
     /// Moves one message to where it goes when nothing more is to be sent: `to`, or
     /// `unconfirmed` if the gateway may have it.
-    pub(super) fn give_up(&mut self, index: usize, to: Status, at: Timestamp) {
+    pub(super) fn give_up(&mut self, index: usize, to: Status, steady: Timestamp) {
         let doubtful = self.columns.doubt(index).is_some();
-        self.set(index, if doubtful { Status::Unconfirmed } else { to }, at);
+        self.set(index, if doubtful { Status::Unconfirmed } else { to }, steady);
     }
 }
 
@@ -183,7 +183,8 @@ impl MailingEdit {
     ) -> Result<(), Error> {
         let number = self.progress.batches;
         let block = number / HEADS_PER_BLOCK;
-        let head = new_head(&members, late, status, changes.at());
+        let created = (changes.at(), changes.setting().shift_ms);
+        let head = new_head(&members, late, status, created);
         if !late {
             self.progress.reached = head.customers.1 + 1;
         } else {
@@ -326,7 +327,12 @@ impl MailingEdit {
     }
 }
 
-fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Head {
+fn new_head(
+    members: &Members,
+    late: bool,
+    status: Status,
+    (created_at, shift_ms): (Timestamp, i64),
+) -> Head {
     let mut counts = Counts::default();
     counts.add(status, members.len() as u64);
     let mut customers = members.customers();
@@ -340,7 +346,8 @@ fn new_head(members: &Members, late: bool, status: Status, at: Timestamp) -> Hea
         late,
         created_zones: zones,
         failed_zones: 0,
-        created_at: at,
+        created_at,
+        shift_ms,
         counted: false,
     }
 }

@@ -375,7 +375,7 @@ fn cancel_message(
         let record = mailings::by_number(changes, mailing);
         let expired = record.is_ok_and(|record| record.ended.is_some());
         let to = if expired { Status::Expired } else { Status::Cancelled };
-        batch.give_up(index, to, changes.at());
+        batch.give_up(index, to, changes.steady());
     }
     edit.close(changes, batch)?;
     edit.save(changes)

@@ -19,7 +19,7 @@ use crate::{
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     planted::{Planted, is_planted},
-    records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers, address},
+    records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers, TimeSetting, address},
     source::Source,
 };
 
@@ -35,7 +35,8 @@ enum Taken {
 
 /// What a report is settled by: how things are now.
 struct Now<'a> {
-    at: Timestamp,
+    steady: Timestamp,
+    set: &'a TimeSetting,
     gateway: u64,
     record: &'a MailingRecord,
     customer_deleted: bool,
@@ -96,8 +97,9 @@ fn take_all(
             return Err(not_its_own());
         }
         let customer_deleted = is_deleted(changes, &mut deleted, batch, report.mailing, index)?;
-        let (at, gateway) = (changes.at(), report.gateway);
-        let now = Now { at, gateway, record, customer_deleted };
+        let (set, gateway) = (*changes.setting(), report.gateway);
+        let steady = changes.steady();
+        let now = Now { steady, set: &set, gateway, record, customer_deleted };
         match take(batch, index, attempt, result, &now) {
             Taken::First { was_sending } => {
                 if batch.columns.status(index).is_ready() {
@@ -301,25 +303,26 @@ fn was_taken_after_all(batch: &mut BatchEdit, index: usize, result: SendResult, 
     }
     if batch.columns.status(index).is_ready() {
         never_again(batch, index, now);
-        batch.set(index, Status::Unconfirmed, now.at);
+        batch.set(index, Status::Unconfirmed, now.steady);
     } else if is_unreported(batch, index) {
         never_again(batch, index, now);
     }
 }
 
 fn never_again(batch: &mut BatchEdit, index: usize, now: &Now<'_>) {
-    batch.doubt(Doubt { index: index as u16, repeat_until: None, gateway: now.gateway });
+    let (index, since) = (index as u16, now.steady);
+    batch.doubt(Doubt { index, repeat_until: None, since, gateway: now.gateway });
 }
 
 /// Settles the first report of a token by how things are now.
 fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) {
     let granted_at = granted_at(batch, index);
     match result {
-        SendResult::Done => batch.set(index, Status::Done, now.at),
-        SendResult::Invalid => batch.set(index, Status::Invalid, now.at),
+        SendResult::Done => batch.set(index, Status::Done, now.steady),
+        SendResult::Invalid => batch.set(index, Status::Invalid, now.steady),
         SendResult::Unsure => {
             never_again(batch, index, now);
-            batch.set(index, Status::Unconfirmed, now.at);
+            batch.set(index, Status::Unconfirmed, now.steady);
         }
         SendResult::HandedBack => {
             batch.columns.add_handed_back(index);
@@ -330,18 +333,21 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
         }
         SendResult::UnsureRepeatable { pause_ms, repeat_ms } => {
             let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
-            let (index16, gateway) = (index as u16, now.gateway);
-            batch.doubt(Doubt { index: index16, repeat_until: Some(until), gateway });
+            // How much time has passed since is known only where nobody has set it.
+            let repeat_until = (!now.set.came_after(granted_at)).then_some(until);
+            let (index16, gateway, since) = (index as u16, now.gateway, granted_at);
+            batch.doubt(Doubt { index: index16, repeat_until, since, gateway });
             give_back(batch, index, Some(pause_ms), now);
         }
     }
 }
 
-/// When the present attempt was granted: the first moment at which the gateway may have got it.
+/// The steady time at which the present attempt was granted: the first moment at which the gateway
+/// may have got it.
 fn granted_at(batch: &mut BatchEdit, index: usize) -> Timestamp {
     let changed = batch.columns.changed_ms[index] as i64;
     let lapsed = batch.columns.take_lapsed(index);
-    lapsed.unwrap_or_else(|| batch.head.created_at.plus_millis(changed))
+    lapsed.unwrap_or_else(|| batch.head.created_steady().plus_millis(changed))
 }
 
 /// Takes a message back that was certainly not taken, or may be repeated.
@@ -349,21 +355,21 @@ fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &N
     let over = if now.customer_deleted || batch.columns.is_forsaken(index) {
         Some(Status::Cancelled)
     } else {
-        leases::verdict_when_over(now.record, now.at)
+        leases::verdict_when_over(now.record)
     };
     if let Some(status) = over {
-        return batch.give_up(index, status, now.at);
+        return batch.give_up(index, status, now.steady);
     }
     let doubt = batch.columns.doubt(index);
     if doubt.is_some_and(|doubt| doubt.repeat_until.is_none()) {
-        return batch.set(index, Status::Unconfirmed, now.at);
+        return batch.set(index, Status::Unconfirmed, now.steady);
     }
     if pause_ms.is_none() && doubt.is_none() {
-        return batch.set(index, Status::Created, now.at);
+        return batch.set(index, Status::Created, now.steady);
     }
     let pause_ms = pause_ms.unwrap_or_default().min(RETRY_PAUSE_MS);
-    batch.set(index, Status::Failed, now.at);
-    batch.columns.set_due(index, now.at.plus_millis(pause_ms as i64));
+    batch.set(index, Status::Failed, now.steady);
+    batch.columns.set_due(index, now.steady.plus_millis(pause_ms as i64));
 }
 
 #[cfg(test)]

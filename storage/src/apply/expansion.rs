@@ -158,7 +158,7 @@ pub(super) fn expand(
     let messages = messages as u32;
     edit.progress.cursor = next;
     let caught_up = next.customer >= bounds.customer && next.change >= bounds.change;
-    edit.progress.caught_up_at = caught_up.then_some(changes.at());
+    edit.progress.caught_up_at = caught_up.then_some(changes.steady());
     edit.save(changes)?;
     if next.change / CHANGES_PER_BLOCK > cursor.change / CHANGES_PER_BLOCK {
         changelog::trim(changes)?;

@@ -26,7 +26,7 @@ use crate::{
     planted::{Planted, is_planted},
     records::{
         DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman,
-        address, position,
+        TimeSetting, address, position,
     },
     source::Source,
 };
@@ -120,7 +120,7 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     let mut runs = picked.runs;
     // A search that came round found them in another order.
     runs.sort_unstable_by_key(|run| run.first);
-    let lease = new_lease(changes.at(), grant, runs);
+    let lease = new_lease(changes.steady(), grant, runs);
     let slot = open.free_slot(&changes.get_or_default(&UnheardLeasesKey)?);
     changes.put(&LeaseKey(slot), &lease);
     let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
@@ -204,7 +204,7 @@ fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Res
     match stopped {
         None => edit.progress.skip = None,
         Some(batch) if search.barren >= grant.barren => {
-            edit.progress.skip = Some((batch, changes.at()));
+            edit.progress.skip = Some((batch, changes.steady()));
             search.picked.learnt = true;
         }
         Some(_) => {}
@@ -219,7 +219,7 @@ fn search<'g>(
     edit: &mut MailingEdit,
     grant: &'g Grant,
 ) -> Result<(Search<'g>, Option<u32>), Error> {
-    let at = changes.at();
+    let at = changes.steady();
     let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
     let all = first..edit.progress.batches;
     let within = |batch: u32| batch.clamp(all.start, all.end);
@@ -252,7 +252,8 @@ pub enum Prospect {
     Nothing {
         /// Where it would stop to look; none: it would come to the end.
         stopped: Option<u32>,
-        /// When time alone may change that, for the batches that it would look at.
+        /// When time alone may change that, for the batches that it would look at, as a steady time
+        /// ([`TimeSetting`]).
         until: Timestamp,
     },
 }
@@ -273,6 +274,7 @@ struct Search<'g> {
     grant: &'g Grant,
     zones: u64,
     deleted: Deleted,
+    set: TimeSetting,
     picked: Picked,
     fruitful: u8,
     barren: u8,
@@ -287,7 +289,8 @@ impl<'g> Search<'g> {
         let zones = Head::zone_bits(grant.zones.as_deref());
         let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
         let (first, until) = (None, NEVER);
-        Ok(Self { grant, zones, deleted, picked, fruitful: 0, barren: 0, first, until })
+        let set = *changes.setting();
+        Ok(Self { grant, zones, deleted, set, picked, fruitful: 0, barren: 0, first, until })
     }
 
     fn is_over(&self) -> bool {
@@ -308,7 +311,7 @@ impl<'g> Search<'g> {
         while let Some(summary) = edit.progress.open_from(next).filter(|b| b.number < end) {
             let block = summary.number;
             next = block + 1;
-            if !summary.is_ready(changes.at(), self.zones) {
+            if !summary.is_ready(changes.steady(), self.zones) {
                 if summary.failed_zones & self.zones != 0 {
                     self.until = self.until.min(summary.due);
                 }
@@ -344,7 +347,7 @@ impl<'g> Search<'g> {
         edit: &mut MailingEdit,
         block: u32,
     ) -> Result<Vec<u32>, Error> {
-        let at = changes.at();
+        let at = changes.steady();
         let mut ready = Vec::new();
         let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
         for (head, batch) in heads {
@@ -363,7 +366,7 @@ impl<'g> Search<'g> {
         mailing: MailingNumber,
         batch: &mut BatchEdit,
     ) -> Result<(), Error> {
-        let at = changes.at();
+        let at = changes.steady();
         let needs_members = self.grant.zones.is_some() || self.deleted.any;
         let who: Vec<(u32, u16)> = if needs_members {
             let members = batch.members(changes, mailing)?;
@@ -405,13 +408,26 @@ impl<'g> Search<'g> {
             self.until = self.until.min(batch.columns.due_of(index).unwrap_or(NEVER));
             return;
         }
-        match doubt_allows(batch, index, self.grant.gateway, at) {
+        match self.doubt_allows(batch, index, at) {
             Allowed::Now => take(batch, index, at, &mut self.picked),
             Allowed::Elsewhere { until } => self.until = self.until.min(until.plus_millis(1)),
             Allowed::Never => {
                 batch.set(index, Status::Unconfirmed, at);
                 self.picked.learnt = true;
             }
+        }
+    }
+
+    fn doubt_allows(&self, batch: &BatchEdit, index: usize, at: Timestamp) -> Allowed {
+        let Some(doubt) = batch.columns.doubt(index) else {
+            return Allowed::Now;
+        };
+        // How long ago the gateway got it is not known where the time was set since.
+        match doubt.repeat_until {
+            Some(until) if until < at || self.set.came_after(doubt.since) => Allowed::Never,
+            Some(_) if doubt.gateway == self.grant.gateway => Allowed::Now,
+            Some(until) => Allowed::Elsewhere { until },
+            None => Allowed::Never,
         }
     }
 }
@@ -438,17 +454,6 @@ enum Allowed {
     Now,
     Elsewhere { until: Timestamp },
     Never,
-}
-
-fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) -> Allowed {
-    let Some(doubt) = batch.columns.doubt(index) else {
-        return Allowed::Now;
-    };
-    match doubt.repeat_until {
-        Some(until) if at <= until && doubt.gateway == gateway => Allowed::Now,
-        Some(until) if at <= until => Allowed::Elsewhere { until },
-        _ => Allowed::Never,
-    }
 }
 
 /// Which customers are deleted, read block by block and only if there are any.
@@ -483,11 +488,11 @@ impl Deleted {
 pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
     let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
     let found = *open.find(id).ok_or(Rejection::LeaseClosed)?;
-    if changes.at() < found.expires_at {
+    if changes.steady() < found.expires_at {
         return Err(Rejection::NotNow.into());
     }
     let lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
-    let at = changes.at();
+    let at = changes.steady();
     let mut edit = MailingEdit::open(changes, lease.mailing)?;
     for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
         let granted = batch.columns.attempts[index] == attempt;
@@ -578,11 +583,12 @@ pub(super) fn close(changes: &mut Changes<'_>, id: LeaseId) -> Result<(), Error>
     })
 }
 
-/// Whether a mailing takes no more attempts at `at`, with what becomes of what comes back.
-pub(super) fn verdict_when_over(record: &MailingRecord, at: Timestamp) -> Option<Status> {
+/// Whether a mailing is over, with what becomes of what comes back. By its marks alone: an end that seems
+/// to have passed, and that nobody has declared, may be a time that people set wrong.
+pub(super) fn verdict_when_over(record: &MailingRecord) -> Option<Status> {
     if record.cancelled_at.is_some() || record.deleted_at.is_some() {
         Some(Status::Cancelled)
-    } else if record.ended.is_some() || at >= record.spec.end {
+    } else if record.ended.is_some() {
         Some(Status::Expired)
     } else {
         None

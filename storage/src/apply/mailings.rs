@@ -297,7 +297,7 @@ pub(super) fn settle(
     if !stopped && !looked {
         return Ok(());
     }
-    let record = MailingRecord { settled_at: Some(changes.at()), ..(*record).clone() };
+    let record = MailingRecord { settled_at: Some(changes.steady()), ..(*record).clone() };
     changes.put_mailing(number, record);
     changes.put_stage(number, Stage::Settled, Timestamp::default())?;
     changelog::trim(changes)

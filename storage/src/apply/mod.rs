@@ -18,6 +18,7 @@ mod nodes;
 mod origin;
 mod restored;
 mod sweeps;
+mod time;
 
 pub(crate) use changelog::is_left as changes_are_left;
 pub(crate) use expansion::{Audience, remembered};
@@ -25,7 +26,7 @@ pub use leases::Prospect;
 pub(crate) use leases::prospect;
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
-pub(crate) use restored::{close_life, close_mailing};
+pub(crate) use restored::{begin_at, close_life, close_mailing};
 
 use crate::{
     changes::Changes,
@@ -110,5 +111,6 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         }
         Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
         Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
+        Action::SetTime { to } => time::set(changes, *to),
     }
 }

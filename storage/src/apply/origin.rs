@@ -42,7 +42,7 @@ fn by_client(
         return Ok(outcome);
     }
     let slot = (n % CLIENT_KEYS) as u32;
-    let at = changes.at();
+    let at = changes.steady();
     let kept = ClientReply { key, request, at, outcome: outcome.clone() };
     changes.put(&ClientReplyKey(slot), &kept);
     changes.add_client_key(key, slot);
@@ -57,7 +57,7 @@ fn kept_for_client(changes: &Changes<'_>, key: &[u8; 16]) -> Result<Option<Clien
         return Ok(None);
     };
     let kept = changes.get(&ClientReplyKey(slot))?;
-    Ok(kept.filter(|kept| kept.key == *key && changes.at().since(kept.at) < CLIENT_KEY_MS))
+    Ok(kept.filter(|kept| kept.key == *key && changes.steady().since(kept.at) < CLIENT_KEY_MS))
 }
 
 /// Makes room for one key; none while as many live as may.
@@ -69,7 +69,7 @@ fn next_client_key(changes: &mut Changes<'_>) -> Result<Option<u64>, Error> {
         }
         let slot = (numbers.client_keys_from % CLIENT_KEYS) as u32;
         let oldest = changes.need(&ClientReplyKey(slot), "the oldest kept reply to a client")?;
-        if changes.at().since(oldest.at) < CLIENT_KEY_MS {
+        if changes.steady().since(oldest.at) < CLIENT_KEY_MS {
             break;
         }
         changes.free_client_key(oldest.key, slot);
@@ -104,7 +104,7 @@ fn by_node(
         return Ok(kept.outcome);
     }
     let outcome = run_action(changes, &command.action)?;
-    let at = changes.at();
+    let at = changes.steady();
     // Read again: the command itself may have registered a proposer.
     changes.update(&ProposersKey, |record| {
         let mut proposers = record.proposers.iter_mut();
@@ -140,7 +140,7 @@ pub(super) fn register(changes: &mut Changes<'_>, node: u64, incarnation: u64) -
     {
         proposers.remove(oldest);
     }
-    proposers.push(Proposer { node, incarnation, last: 0, at: changes.at(), before });
+    proposers.push(Proposer { node, incarnation, last: 0, at: changes.steady(), before });
     proposers.sort_by_key(|p| p.node);
     changes.put(&ProposersKey, &record);
     Ok(Reply::Done)

@@ -12,10 +12,20 @@ use crate::{
     index::OpenMailing,
     keys::{NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProposersKey, UnheardLeasesKey},
     limits::{ENTRY_BATCHES, PROPOSER_WINDOW},
-    model::{MailingNumber, Status},
+    model::{MailingNumber, Status, Timestamp},
     records::{Draw, LeaseList, Postmen, Proposers},
     source::Source,
 };
+
+/// The time that a restored state begins with, that of the machine which restores it. Where the backup
+/// stands later, its time had run ahead, and is set back.
+pub(crate) fn begin_at(changes: &mut Changes<'_>, at: Timestamp) {
+    if at < changes.at() {
+        changes.set_time(at);
+    } else {
+        changes.pass_to(at);
+    }
+}
 
 /// Holds an open mailing, and makes `unconfirmed` what is not final in some of its batches; whether
 /// there is more of that.
@@ -24,7 +34,7 @@ pub(crate) fn close_mailing(
     number: MailingNumber,
 ) -> Result<bool, Error> {
     hold(changes, number)?;
-    let at = changes.at();
+    let at = changes.steady();
     let mut edit = MailingEdit::open(changes, number)?;
     let most = ENTRY_BATCHES as usize;
     for batch in find_batches(changes, &mut edit, most, |counts| counts.open() > 0)? {

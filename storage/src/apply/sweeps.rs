@@ -78,7 +78,7 @@ fn sweep_batch(
     };
     for index in 0..batch.columns.statuses.len() {
         if batch.columns.status(index).is_ready() {
-            batch.give_up(index, to, changes.at());
+            batch.give_up(index, to, changes.steady());
         }
     }
     edit.close(changes, batch)

@@ -1,6 +1,6 @@
 //! Leases: what a postman gets to send, which have run out.
 
-use super::work;
+use super::time;
 pub use crate::apply::Prospect;
 use crate::{
     apply,
@@ -101,7 +101,7 @@ pub fn text<S: Source>(source: &S, mailing: MailingNumber) -> Result<Option<Stri
     Ok(source.mailing(mailing)?.map(|record| record.spec.text.clone()))
 }
 
-/// Leases that have run out at a time.
+/// Leases that have run out at a steady time.
 pub fn expired<S: Source>(source: &S, at: Timestamp) -> Result<Vec<LeaseId>, Error> {
     let open = source.get_or_default(&OpenLeasesKey)?;
     let expired = open.leases.into_iter().filter(|lease| lease.expires_at <= at);
@@ -139,8 +139,9 @@ pub fn is_closed<S: Source>(source: &S, id: LeaseId) -> Result<bool, Error> {
 
 /// What a grant would come to at a time, by the rules that it will be applied by.
 pub fn prospect(reader: &Reader<'_>, grant: &Grant, at: Timestamp) -> Result<Prospect, Error> {
-    let at = at.max(work::time(reader)?);
-    apply::prospect(&mut reader.rehearse(at), grant)
+    let at = at.max(time::at(reader)?);
+    let time = (at, time::setting(reader)?);
+    apply::prospect(&mut reader.rehearse(time), grant)
 }
 
 /// Whether a postman has as many leases open as it may, and asks for another.

@@ -11,6 +11,7 @@ pub mod mailings;
 pub mod messages;
 pub mod nodes;
 pub mod stats;
+pub mod time;
 pub mod work;
 
 use crate::{error::Error, source::Scan};

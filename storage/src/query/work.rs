@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     apply::changes_are_left,
     error::Error,
-    keys::{HeadsKey, MetaKey, NumbersKey, UnsweptKey},
+    keys::{HeadsKey, NumbersKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
     records::{Head, Heads, MailingRecord, Numbers, WordKind},
     source::Source,
@@ -41,11 +41,6 @@ pub fn numbers<S: Source>(source: &S) -> Result<Numbers, Error> {
     source.get_or_default(&NumbersKey)
 }
 
-/// The time of the entry that was applied last: the next one's is no earlier.
-pub fn time<S: Source>(source: &S) -> Result<Timestamp, Error> {
-    Ok(source.get_or_default(&MetaKey)?.at)
-}
-
 /// Whether deleted customers wait for a sweep.
 pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
@@ -56,7 +51,7 @@ pub fn has_passed_changes<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(changes_are_left(&numbers(source)?, open_mailings(source)))
 }
 
-/// Messages that a grant at `at` might find in a mailing, in the zones given (none: all), about,
+/// Messages that a grant at the steady time `at` might find in a mailing, in the zones given (none: all), about,
 /// counted up to `enough`; never none where it would find some. May promise too much: who acts
 /// upon it must not wait for ever for a grant to find that much.
 pub fn ready<S: Source>(
@@ -87,7 +82,7 @@ pub fn ready<S: Source>(
     Ok(ready)
 }
 
-/// The earliest time at which a failed message of a mailing is due.
+/// The earliest steady time at which a failed message of a mailing is due.
 pub fn next_due(mailing: &OpenMailing) -> Option<Timestamp> {
     let blocks = mailing.progress.open.iter();
     blocks.filter(|block| block.failed > 0).map(|block| block.due).min()

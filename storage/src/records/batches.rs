@@ -13,7 +13,7 @@ use crate::{
 pub struct Head {
     /// Its messages by status.
     pub counts: Counts,
-    /// No failed message is due before this.
+    /// No failed message is due before this steady time.
     pub due: Timestamp,
     /// The lowest and the highest customer number.
     pub customers: (u32, u32),
@@ -27,6 +27,8 @@ pub struct Head {
     pub failed_zones: u64,
     /// When it was expanded.
     pub created_at: Timestamp,
+    /// By how much people had set the time by then, in milliseconds.
+    pub shift_ms: i64,
     /// Whether its messages are counted in the facets (done once they are final, but for a few).
     pub counted: bool,
 }
@@ -37,12 +39,17 @@ impl Head {
         self.counts.open()
     }
 
-    /// Whether a grant at `at` for some zones, as bits, may find something here.
+    /// The steady time at which it was expanded.
+    pub fn created_steady(&self) -> Timestamp {
+        self.created_at.plus_millis(self.shift_ms.saturating_neg())
+    }
+
+    /// Whether a grant at the steady time `at` for some zones, as bits, may find something here.
     pub fn is_ready(&self, at: Timestamp, zones: u64) -> bool {
         self.created_zones & zones != 0 || (self.failed_zones & zones != 0 && self.due <= at)
     }
 
-    /// Messages that a grant at `at` may find here, about: where those of several zones wait
+    /// Messages that a grant at the steady time `at` may find here, about: where those of several zones wait
     /// together, each zone counts for as much. At least one where there is one.
     pub fn ready(&self, at: Timestamp, zones: u64) -> u64 {
         let failed = if self.due <= at { self.counts.of(Status::Failed) } else { 0 };
@@ -149,8 +156,10 @@ impl Members {
 pub struct Doubt {
     /// Its index in the batch.
     pub index: u16,
-    /// It may go to its gateway again until then; never again where there is none.
+    /// It may go to its gateway again until then, a steady time; never again where there is none.
     pub repeat_until: Option<Timestamp>,
+    /// Since when its gateway may have it, as a steady time.
+    pub since: Timestamp,
     /// The gateway that may have it.
     pub gateway: u64,
 }
@@ -164,13 +173,14 @@ pub struct Columns {
     pub attempts: Vec<u16>,
     /// What the last attempt of each was reported as first, by number; 0 while it was not.
     pub reported: Vec<u8>,
-    /// When each last changed, in milliseconds after the batch was expanded.
+    /// When each last changed, in milliseconds of steady time after the batch was expanded.
     pub changed_ms: Vec<u64>,
-    /// When failed messages are due, by index, in the order of indexes.
+    /// Steady times at which failed messages are due, by index, in the order of indexes.
     pub due: Vec<(u16, Timestamp)>,
     /// How often messages were handed back untried, by index, in the order of indexes.
     pub handed_back: Vec<(u16, u16)>,
-    /// When messages were granted whose lease ran out unreported, in the order of indexes.
+    /// Steady times at which messages were granted whose lease ran out unreported, in the order of
+    /// indexes.
     pub lapsed: Vec<(u16, Timestamp)>,
     /// Messages reported unsure, or done by an old attempt, in the order of indexes.
     pub doubts: Vec<Doubt>,

@@ -40,9 +40,9 @@ pub struct Lease {
     pub id: LeaseId,
     /// Whose messages.
     pub mailing: MailingNumber,
-    /// When it was granted.
+    /// The steady time at which it was granted.
     pub granted_at: Timestamp,
-    /// When it runs out.
+    /// The steady time at which it runs out.
     pub expires_at: Timestamp,
     /// Its messages, in the order of positions.
     pub runs: Vec<Run>,
@@ -59,7 +59,7 @@ pub struct ListedLease {
     pub slot: u32,
     /// Its mailing.
     pub mailing: MailingNumber,
-    /// When it runs out.
+    /// The steady time at which it runs out.
     pub expires_at: Timestamp,
 }
 

@@ -43,7 +43,8 @@ pub struct MailingRecord {
     pub cancelled_at: Option<Timestamp>,
     /// Set when it was deleted: hidden from everyone.
     pub deleted_at: Option<Timestamp>,
-    /// Set when nothing more can happen by itself: over, and every message final.
+    /// Set when nothing more can happen by itself: over, and every message final. A steady time: how
+    /// long messages are kept follows from it.
     pub settled_at: Option<Timestamp>,
 }
 
@@ -68,7 +69,7 @@ impl MailingRecord {
         self.ended.is_some() || self.cancelled_at.is_some() || self.deleted_at.is_some()
     }
 
-    /// Since when its messages are kept for retention alone, once it is folded; those of a deleted
+    /// Since which steady time its messages are kept for retention alone, once it is folded; those of a deleted
     /// mailing are not kept.
     pub fn kept_since(&self) -> Timestamp {
         match self.deleted_at {
@@ -94,7 +95,7 @@ pub struct Block {
     pub failed: u32,
     /// Messages under a lease.
     pub sending: u32,
-    /// No failed message is due before this.
+    /// No failed message is due before this steady time.
     pub due: Timestamp,
     /// The zones of created messages, as bits.
     pub created_zones: u64,
@@ -108,7 +109,7 @@ impl Block {
         self.created + self.failed + self.sending > 0
     }
 
-    /// Whether a grant at `at` for some zones, as bits, may find something here.
+    /// Whether a grant at the steady time `at` for some zones, as bits, may find something here.
     pub fn is_ready(&self, at: Timestamp, zones: u64) -> bool {
         self.created_zones & zones != 0 || (self.failed_zones & zones != 0 && self.due <= at)
     }
@@ -122,7 +123,8 @@ pub struct Progress {
     pub counts: Counts,
     /// How far it has looked at the customers.
     pub cursor: Cursor,
-    /// When it last came to the end of what there was to look at; none while there was more.
+    /// The steady time at which it last came to the end of what there was to look at; none while
+    /// there was more.
     pub caught_up_at: Option<Timestamp>,
     /// The next batch's number.
     pub batches: u32,
@@ -131,7 +133,7 @@ pub struct Progress {
     /// Summaries of the blocks of heads that hold messages which are not final, in the order of
     /// their numbers.
     pub open: Vec<Block>,
-    /// The batch at which grants begin to look, and since when: where one opened as many batches
+    /// The batch at which grants begin to look, and since which steady time: where one opened as many batches
     /// in vain as it may, so that those do not hide what follows them.
     pub skip: Option<(u32, Timestamp)>,
     /// Batches whose messages were added to their customers' totals, from the first.

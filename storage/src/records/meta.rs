@@ -19,6 +19,51 @@ pub struct Meta {
     pub hash: u64,
     /// The time of the entry that was applied last.
     pub at: Timestamp,
+    /// How the time was set by people.
+    pub set: TimeSetting,
+}
+
+/// How often and how far people set the time, after clocks that were wrong.
+///
+/// The *steady time* is the time less all that it was set by: setting the time does not change it, so
+/// it never goes back. Whatever is an age or a pause (leases, retries, kept replies, retention) is
+/// measured in it; what people see (a mailing's start and end, days) is in the time itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeSetting {
+    /// Milliseconds by which the time was set, in all.
+    pub shift_ms: i64,
+    /// How often it was set.
+    pub count: u64,
+    /// The steady time when it was set last.
+    pub steady: Timestamp,
+    /// The time that it was set to last.
+    pub to: Timestamp,
+}
+
+impl TimeSetting {
+    /// The steady time at a time.
+    pub fn steady(&self, at: Timestamp) -> Timestamp {
+        at.plus_millis(self.shift_ms.saturating_neg())
+    }
+
+    /// The time at a steady time.
+    pub fn time(&self, steady: Timestamp) -> Timestamp {
+        steady.plus_millis(self.shift_ms)
+    }
+
+    /// Whether the time was set since a steady time, or just then: how much time has really passed
+    /// since is not known.
+    pub fn came_after(&self, steady: Timestamp) -> bool {
+        self.count > 0 && steady <= self.steady
+    }
+
+    /// Sets the time that is `at` now.
+    pub fn set(&mut self, at: Timestamp, to: Timestamp) {
+        self.steady = self.steady(at);
+        self.shift_ms = self.shift_ms.saturating_add(to.since(at));
+        self.count += 1;
+        self.to = to;
+    }
 }
 
 /// Random numbers that a restore draws, from all there are. They are drawn outside of the state,

@@ -11,7 +11,7 @@ pub struct ClientReply {
     pub key: [u8; 16],
     /// Hash of route and body that the key was used with.
     pub request: [u8; 16],
-    /// When it was executed.
+    /// The steady time at which it was executed.
     pub at: Timestamp,
     /// What it was answered.
     pub outcome: Outcome,
@@ -26,7 +26,7 @@ pub struct Proposer {
     pub incarnation: u64,
     /// The highest command number executed.
     pub last: u64,
-    /// The entry time of that command.
+    /// The steady time of that command.
     pub at: Timestamp,
     /// Its earlier lives, the latest first, as many as are kept: they are over for good.
     pub before: Vec<u64>,

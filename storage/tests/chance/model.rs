@@ -17,6 +17,13 @@ use crate::common::{Census, Checked, census::Seen, ensure};
 /// A message: its mailing and position.
 pub(crate) type Message = (MailingNumber, u32);
 
+/// The time, and the same without what people set it by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) at: Timestamp,
+    pub(crate) steady: Timestamp,
+}
+
 /// One grant of one message.
 #[derive(Clone, Debug)]
 struct Token {
@@ -31,6 +38,7 @@ struct Token {
 struct Doubt {
     gateway: u64,
     until: Option<Timestamp>,
+    since: Timestamp,
 }
 
 /// Everything that was granted and said.
@@ -49,6 +57,8 @@ pub(crate) struct Model {
     forsaken: BTreeSet<Message>,
     /// The highest epoch before the last restore.
     over: Epoch,
+    /// The steady time at which the time was set last.
+    set: Option<Timestamp>,
 }
 
 /// The positions and attempts of runs.
@@ -62,6 +72,11 @@ impl Model {
     /// Whether a lease is of a life before a restore.
     pub(crate) fn is_over(&self, lease: LeaseId) -> bool {
         self.over > Epoch::default() && lease.epoch <= self.over
+    }
+
+    /// The time was set, at a steady time: how long ago anything before was is not known any more.
+    pub(crate) fn time_was_set(&mut self, steady: Timestamp) {
+        self.set = Some(steady);
     }
 
     /// The state began a new life: what was final is as it was, all else is in doubt, and no mailing
@@ -99,7 +114,7 @@ impl Model {
     pub(crate) fn granted(
         &mut self,
         before: &Census,
-        at: Timestamp,
+        now: Now,
         grant: &Grant,
         runs: &[Run],
     ) -> Checked {
@@ -109,17 +124,17 @@ impl Model {
             return ensure(known == runs, || format!("lease {} gave other messages", grant.lease));
         }
         let record = &before.mailings[&grant.mailing].record;
-        let may = record.is_running() && !record.paused && at < record.spec.end;
+        let may = record.is_running() && !record.paused && now.at < record.spec.end;
         ensure(may, || format!("mailing {} grants while it must not", grant.mailing))?;
         for (position, attempt) in each(runs) {
             let message = (grant.mailing, position);
             let seen = before.find(grant.mailing, position);
             let seen = seen.ok_or_else(|| format!("{message:?} is granted and is not there"))?;
-            self.may_be_sent(before, at, grant, seen)?;
+            self.may_be_sent(before, now.steady, grant, seen)?;
             let tokens = self.tokens.entry(message).or_default();
             let last = tokens.last_key_value().map_or(0, |(attempt, _)| *attempt);
             ensure(attempt == last + 1, || format!("{message:?} goes from {last} to {attempt}"))?;
-            tokens.insert(attempt, Token { granted_at: at, first: None });
+            tokens.insert(attempt, Token { granted_at: now.steady, first: None });
         }
         self.leases.insert(grant.lease, (grant.mailing, runs.to_vec()));
         Ok(())
@@ -135,7 +150,8 @@ impl Model {
         let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == seen.zone));
         ensure(open, || format!("{message:?} is in a closed zone"))?;
         if let Some(doubt) = self.doubts.get(&message) {
-            let again = doubt.until.is_some_and(|until| at <= until);
+            let known = self.set.is_none_or(|set| doubt.since > set);
+            let again = known && doubt.until.is_some_and(|until| at <= until);
             ensure(again && doubt.gateway == grant.gateway, || {
                 format!("{message:?} may have been taken, and is granted: {doubt:?}")
             })?;
@@ -152,7 +168,7 @@ impl Model {
         &mut self,
         before: &Census,
         after: &Census,
-        at: Timestamp,
+        now: Now,
         report: &Report,
         outcome: &Result<Reply, Rejection>,
     ) -> Checked {
@@ -178,7 +194,7 @@ impl Model {
         };
         let (mut first, mut others) = (0, 0..0);
         for (position, attempt, result) in tokens {
-            match self.say(before, at, report, (position, attempt), result) {
+            match self.say(before, now, report, (position, attempt), result) {
                 Said::First(expected) => {
                     first += 1;
                     let found = after.find(report.mailing, position).map(|seen| seen.status);
@@ -201,7 +217,7 @@ impl Model {
     fn say(
         &mut self,
         before: &Census,
-        at: Timestamp,
+        now: Now,
         report: &Report,
         (position, attempt): (u32, u16),
         result: SendResult,
@@ -214,28 +230,36 @@ impl Model {
         let Some(first) = token.first else {
             token.first = Some(result);
             let granted_at = token.granted_at;
-            self.doubt(message, report.gateway, granted_at, result);
-            return Said::First(Some(self.settled(before, at, message, seen, result)));
+            self.doubt(message, report.gateway, (granted_at, now.steady), result);
+            return Said::First(Some(self.settled(before, message, seen, result)));
         };
         if first.number() == result.number() {
             return Said::Again;
         }
         if result == SendResult::Done {
-            self.doubts.insert(message, Doubt { gateway: report.gateway, until: None });
+            let (gateway, since) = (report.gateway, now.steady);
+            self.doubts.insert(message, Doubt { gateway, until: None, since });
         }
         let forgotten = last != Some(attempt) && is_way_back(result);
         if forgotten { Said::PerhapsOtherwise } else { Said::Otherwise }
     }
 
-    fn doubt(&mut self, message: Message, gateway: u64, granted_at: Timestamp, result: SendResult) {
-        let until = match result {
-            SendResult::Unsure => None,
+    fn doubt(
+        &mut self,
+        message: Message,
+        gateway: u64,
+        (granted_at, steady): (Timestamp, Timestamp),
+        result: SendResult,
+    ) {
+        let known = self.set.is_none_or(|set| granted_at > set);
+        let (until, since) = match result {
+            SendResult::Unsure => (None, steady),
             SendResult::UnsureRepeatable { repeat_ms, .. } => {
-                Some(granted_at.plus_millis(repeat_ms as i64))
+                (known.then(|| granted_at.plus_millis(repeat_ms as i64)), granted_at)
             }
             _ => return,
         };
-        let doubt = self.doubts.entry(message).or_insert(Doubt { gateway, until });
+        let doubt = self.doubts.entry(message).or_insert(Doubt { gateway, until, since });
         if until.is_none() {
             doubt.until = None;
         }
@@ -245,7 +269,6 @@ impl Model {
     fn settled(
         &self,
         before: &Census,
-        at: Timestamp,
         message: Message,
         seen: &Seen,
         result: SendResult,
@@ -259,7 +282,7 @@ impl Model {
         let record = &before.mailings[&message.0].record;
         let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
         let doubt = self.doubts.get(&message);
-        let over = record.ended.is_some() || at >= record.spec.end;
+        let over = record.ended.is_some();
         let stopped = stopped || before.deleted.contains(&seen.customer);
         let stopped = stopped || self.forsaken.contains(&message);
         match doubt {

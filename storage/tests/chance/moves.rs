@@ -35,6 +35,8 @@ pub(crate) struct Table<'a> {
     pub(crate) open: &'a [(LeaseId, Timestamp)],
     /// The time.
     pub(crate) at: Timestamp,
+    /// The same without what people set it by.
+    pub(crate) steady: Timestamp,
 }
 
 impl Table<'_> {
@@ -282,7 +284,7 @@ fn result(dice: &mut Dice) -> SendResult {
 }
 
 fn expire(dice: &mut Dice, table: &Table<'_>) -> Action {
-    let over = table.open.iter().find(|(_, expires_at)| *expires_at <= table.at);
+    let over = table.open.iter().find(|(_, expires_at)| *expires_at <= table.steady);
     let any = dice.pick(table.open).or(over).map(|(lease, _)| *lease);
     let lease = over.map(|(lease, _)| *lease).filter(|_| !dice.one_in(5)).or(any);
     Action::ExpireLease { lease: lease.unwrap_or_default() }

@@ -1,8 +1,8 @@
 //! One game: a seed, a state, a model, and as many moves as are asked for.
 
 use notty_storage::{
-    Action, Command, Entry, Error, Origin, Outcome, Rejection, Reply, Store, StoreOptions,
-    Timestamp, begin_anew,
+    Action, Beginning, Command, Entry, Error, Origin, Outcome, Rejection, Reply, Store,
+    StoreOptions, Timestamp, begin_anew,
     command::Grant,
     import_snapshot,
     model::LeaseId,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     dice::Dice,
-    model::Model,
+    model::{Model, Now},
     moves::{self, Table},
 };
 use crate::common::{self, Census, Checked, Past, ensure};
@@ -29,9 +29,11 @@ struct Game {
     past: Past,
     census: Census,
     at: Timestamp,
+    /// By how much the time was set, in milliseconds.
+    shift_ms: i64,
     entries: Vec<Entry>,
-    /// How many entries there were at each restore, and what it drew.
-    restores: Vec<(usize, Draw)>,
+    /// How many entries there were at each restore, what it drew, and the time that it began with.
+    restores: Vec<(usize, Draw, Timestamp)>,
     places: u32,
 }
 
@@ -59,8 +61,19 @@ impl Game {
         let (model, past, entries) = (Model::default(), Past::new(10), Vec::new());
         let (dice, at) = (Dice::new(seed), Timestamp::from_millis(1));
         let (restores, places) = (Vec::new(), 0);
-        let mut game =
-            Self { dice, dir, store, model, past, census, at, entries, restores, places };
+        let mut game = Self {
+            dice,
+            dir,
+            store,
+            model,
+            past,
+            census,
+            at,
+            shift_ms: 0,
+            entries,
+            restores,
+            places,
+        };
         for action in moves::first(&mut game.dice) {
             game.act(action)?;
         }
@@ -74,6 +87,7 @@ impl Game {
             0 => self.twice(),
             1 if self.dice.one_in(8) => self.through_a_file(),
             2 if self.dice.one_in(4) => self.restore(),
+            3 if self.dice.one_in(2) => self.set_time(),
             _ => self.one_command(),
         }
     }
@@ -85,7 +99,8 @@ impl Game {
         let open = query::leases::open(&view.read()).map_err(|e| e.to_string())?;
         let open: Vec<(LeaseId, Timestamp)> = open.iter().map(|l| (l.id, l.expires_at)).collect();
         let (census, model) = (&self.census, &self.model);
-        let table = Table { census, model, postmen: &postmen, open: &open, at: self.at };
+        let (at, steady) = (self.at, self.steady());
+        let table = Table { census, model, postmen: &postmen, open: &open, at, steady };
         let action = moves::next(&mut self.dice, &table);
         self.act(action)
     }
@@ -123,7 +138,7 @@ impl Game {
                 foreseen(stopped.is_some() && grant.from.is_none())
             }
             (Err(Rejection::NothingToDo), Prospect::Nothing { stopped: None, until }) => {
-                let last = until.plus_millis(-1).max(self.at);
+                let last = until.plus_millis(self.shift_ms - 1).max(self.at);
                 let still = self.prospect(grant, last);
                 ensure(matches!(still, Some(Prospect::Nothing { .. })), || {
                     format!("nothing was foreseen until {until:?}, {still:?} comes at {last:?}")
@@ -135,6 +150,28 @@ impl Game {
             (Err(Rejection::NothingToDo), Prospect::Something { .. }) => foreseen(false),
             _ => Ok(()),
         }
+    }
+
+    fn now(&self) -> Now {
+        Now { at: self.at, steady: self.steady() }
+    }
+
+    /// The time without what it was set by.
+    fn steady(&self) -> Timestamp {
+        self.at.plus_millis(-self.shift_ms)
+    }
+
+    /// People set the time back or forward, a little or far. Every rule holds as before.
+    fn set_time(&mut self) -> Checked {
+        let far = if self.dice.one_in(4) { 100_000 } else { 300 };
+        let to = (self.at.as_millis() + self.dice.below(2 * far) as i64 - far as i64).max(1);
+        let to = Timestamp::from_millis(to);
+        let steady = self.steady();
+        self.act(Action::SetTime { to })?;
+        self.shift_ms += to.since(self.at);
+        self.at = to;
+        self.model.time_was_set(steady);
+        ensure(self.steady() == steady, || "the steady time went elsewhere".to_owned())
     }
 
     fn apply(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, String> {
@@ -150,10 +187,10 @@ impl Game {
         let after = common::check(&view.read(), &mut self.past)?;
         match (action, outcome) {
             (Action::Grant(grant), Ok(Reply::Granted { runs, .. })) => {
-                self.model.granted(&self.census, self.at, grant, runs)?;
+                self.model.granted(&self.census, self.now(), grant, runs)?;
             }
             (Action::Report(report), outcome) => {
-                self.model.reported(&self.census, &after, self.at, report, outcome)?;
+                self.model.reported(&self.census, &after, self.now(), report, outcome)?;
             }
             (Action::DeleteCustomer { .. }, Ok(_)) => self.model.deleted(&self.census, &after),
             _ => {}
@@ -203,8 +240,18 @@ impl Game {
     /// The state begins a new life: what there was before never changes again.
     fn restore(&mut self) -> Checked {
         let draw = Draw { mailings: self.dice.next(), epochs: self.dice.next() };
-        self.restores.push((self.entries.len(), draw));
-        begin_anew(&mut self.store, b"anew", draw).map_err(|error| error.to_string())?;
+        // The machine that restores may have another time than the state.
+        let ago = if self.dice.one_in(2) { self.dice.below(2_000) as i64 } else { 0 };
+        let at = Timestamp::from_millis((self.at.as_millis() - ago).max(1));
+        self.restores.push((self.entries.len(), draw, at));
+        let beginning = Beginning { marker: b"anew", draw, at };
+        begin_anew(&mut self.store, beginning).map_err(|error| error.to_string())?;
+        let steady = self.steady();
+        self.shift_ms += at.since(self.at);
+        if at < self.at {
+            self.model.time_was_set(steady);
+        }
+        self.at = at;
         let after = common::check(&self.store.view().read(), &mut self.past)?;
         self.model.restored(&self.census, &after)?;
         self.census = after;
@@ -219,8 +266,9 @@ impl Game {
         let path = self.dir.path().join("again");
         let mut again = Store::open(&path, StoreOptions::default()).map_err(|e| e.to_string())?;
         for (entry, number) in self.entries.iter().zip(1u64..) {
-            for (_, draw) in self.restores.iter().filter(|(at, _)| *at as u64 + 1 == number) {
-                begin_anew(&mut again, b"anew", *draw).map_err(|e| e.to_string())?;
+            for (_, draw, at) in self.restores.iter().filter(|(n, ..)| *n as u64 + 1 == number) {
+                let beginning = Beginning { marker: b"anew", draw: *draw, at: *at };
+                begin_anew(&mut again, beginning).map_err(|e| e.to_string())?;
             }
             again.apply(entry, &number.to_be_bytes()).map_err(|e| e.to_string())?;
         }

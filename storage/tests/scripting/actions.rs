@@ -158,6 +158,11 @@ impl World {
                 name: line.word(0)?.to_owned(),
                 disk: line.word(1)?.to_owned(),
             },
+            "set-time" => Action::SetTime {
+                to: Timestamp::from_millis(
+                    line.word(0)?.parse().map_err(|_| "set-time milliseconds")?,
+                ),
+            },
             "proposer" => Action::RegisterProposer {
                 node: line.number("node", 1)? as u64,
                 incarnation: line.number("incarnation", 0)? as u64,

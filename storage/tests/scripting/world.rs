@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use notty_storage::{
-    Action, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions, Timestamp,
-    View, begin_anew,
+    Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
+    Timestamp, View, begin_anew,
     command::Cost,
     import_snapshot,
     keys::NumbersKey,
@@ -151,7 +151,9 @@ impl World {
     /// Expires every lease whose time is over, as the post office does.
     fn expire(&mut self) -> Said {
         let view = self.store.view();
-        let over = query::leases::expired(&view.read(), self.at).map_err(text)?;
+        let setting = query::time::setting(&view.read()).map_err(text)?;
+        let steady = setting.steady(self.at);
+        let over = query::leases::expired(&view.read(), steady).map_err(text)?;
         let mut said = Vec::new();
         for lease in over {
             self.entry(vec![Action::ExpireLease { lease }.into()])?;
@@ -237,7 +239,8 @@ impl World {
         let percent = line.number("draw", 0)? as u64;
         let drawn = u64::MAX / 100 * percent;
         let draw = Draw { mailings: drawn, epochs: drawn };
-        match begin_anew(&mut self.store, &self.entries.to_be_bytes(), draw) {
+        let marker = self.entries.to_be_bytes();
+        match begin_anew(&mut self.store, Beginning { marker: &marker, draw, at: self.at }) {
             Ok(()) => Ok(Vec::new()),
             Err(error) => Ok(vec![format!("refused: {error}")]),
         }
@@ -311,6 +314,12 @@ impl World {
                 left.iter()
                     .map(|l| format!("{}:{}", l.id, show::tokens(&reader, l.mailing, &l.runs)))
                     .collect()
+            }
+            "time" => {
+                let at = query::time::at(&reader).map_err(text)?;
+                let setting = query::time::setting(&reader).map_err(text)?;
+                let (at, steady) = (at.as_millis(), setting.steady(at).as_millis());
+                vec![format!("the time is {at}, steady {steady}")]
             }
             "conflicts" => {
                 let numbers = reader.get_or_default(&NumbersKey).map_err(text)?;
