@@ -16,6 +16,7 @@ pub mod standalone;
 pub mod surroundings;
 
 pub mod api;
+pub mod formula;
 pub mod moderation;
 pub mod rows;
 pub mod segments;
