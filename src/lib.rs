@@ -9,6 +9,7 @@
 //! [`cli`] is what a person types.
 
 pub mod config;
+pub mod line_queue;
 pub mod telemetry;
 
 pub mod server;

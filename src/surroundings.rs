@@ -10,7 +10,10 @@ use notty_raft::{
 };
 use notty_storage::StoreOptions;
 
-use crate::gateway::{Connector, TcpConnector};
+use crate::{
+    gateway::{Connector, TcpConnector},
+    telemetry,
+};
 
 /// What a server needs from outside.
 #[derive(Clone)]
@@ -48,9 +51,10 @@ impl Surroundings {
             sender_threads: std::thread::available_parallelism().map_or(1, usize::from),
             onlooker: None,
             fatal: Arc::new(|line| {
-                tracing::error!("{line}");
-                tracing::error!("the node ends: what it acknowledged is on the disk");
-                std::process::exit(1);
+                telemetry::end_process(&[
+                    line,
+                    "the node ends: what it acknowledged is on the disk",
+                ])
             }),
         }
     }

@@ -13,6 +13,7 @@ mod deploy;
 mod example_config;
 mod faults;
 mod gateway;
+mod logging;
 mod openapi;
 mod sending;
 mod stopping;

@@ -27,8 +27,9 @@ pub(super) struct PostmanArgs {
 }
 
 pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
-    let config = Config::load_postman(args.config.as_deref())?;
+    // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
+    let config = Config::load_postman(args.config.as_deref())?;
     let concurrency = config.gateway.concurrency;
     make_room_for_files(&[("gateway.concurrency", concurrency), ("itself", OWN_FILES)]);
     let runtime = runtime()?;
@@ -66,9 +67,8 @@ async fn send(config: &Config) -> anyhow::Result<()> {
 
 fn surroundings() -> Surroundings {
     let fatal = |line: &str| {
-        tracing::error!("{line}");
-        tracing::error!("the postman ends: its next start reports what its journal holds");
-        std::process::exit(1);
+        let end = "the postman ends: its next start reports what its journal holds";
+        telemetry::end_process(&[line, end])
     };
     Surroundings { fatal: Arc::new(fatal), ..Surroundings::real() }
 }

@@ -66,6 +66,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         })?
         .collect();
     let practice = Practice::new(args.token.clone(), behaviour);
+    out::wait_for_nobody()?;
     // One thread is enough for it, and leaves the other cores to what is tried.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

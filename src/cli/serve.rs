@@ -52,8 +52,9 @@ impl ServeArgs {
 }
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let config = args.config()?;
+    // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
+    let config = args.config()?;
     let concurrency = config.gateway.concurrency;
     make_room_for_files(&[
         ("gateway.concurrency", concurrency),
@@ -134,8 +135,9 @@ fn stop_on_damage(server: &Server) {
         let place = panic.location().map(|location| location.file().to_owned());
         if place.is_some_and(|file| file.contains("/sled-")) {
             node.mark_suspect();
-            tracing::error!("a panic inside the state: the node ends, the next start rebuilds it");
-            std::process::exit(1);
+            telemetry::end_process(&[
+                "a panic inside the state: the node ends, the next start rebuilds it",
+            ]);
         }
     }));
 }
