@@ -34,7 +34,7 @@ struct Lines {
     /// Lines dropped since the last batch was taken.
     dropped: u64,
     /// Lines dropped or lost by a failed write, since the start.
-    dropped_in_all: u64,
+    lost: u64,
     /// True once the process ends: its last lines are few, and must not be dropped.
     is_ending: bool,
 }
@@ -55,7 +55,7 @@ impl LineQueue {
         let mut lines = self.0.lines.lock();
         if lines.bytes.len() + line.len() > QUEUE_BYTES && !lines.is_ending {
             lines.dropped += 1;
-            lines.dropped_in_all += 1;
+            lines.lost += 1;
             return;
         }
         lines.bytes.extend_from_slice(line);
@@ -64,8 +64,8 @@ impl LineQueue {
     }
 
     /// Lines dropped or lost since the start.
-    pub fn dropped(&self) -> u64 {
-        self.0.lines.lock().dropped_in_all
+    pub fn lost(&self) -> u64 {
+        self.0.lines.lock().lost
     }
 
     /// From now on no line is dropped: the process is about to end.
@@ -94,7 +94,7 @@ impl LineQueue {
             // The reader is gone, or the disk under a file is full: later lines may fare better.
             if written.is_err() {
                 let lost = batch.iter().filter(|byte| **byte == b'\n').count();
-                lines.dropped_in_all += lost as u64;
+                lines.lost += lost as u64;
             }
             drop(lines);
             self.0.changed.notify_all();
@@ -177,7 +177,7 @@ mod tests {
         }
         assert_eq!(String::from_utf8(out).expect("text"), lines.concat());
         queue.flush(SOON);
-        assert_eq!(queue.dropped(), 0);
+        assert_eq!(queue.lost(), 0);
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         for _ in 0..4 * 1_024 {
             queue.push(&line);
         }
-        let dropped = queue.dropped();
+        let dropped = queue.lost();
         assert!((2 * 1_024..=3 * 1_024).contains(&dropped), "{dropped}");
         let began = Instant::now();
         queue.flush(Duration::from_millis(10));
@@ -207,7 +207,7 @@ mod tests {
         opener.send(()).expect("the stream is there");
         queue.flush(SOON);
         assert_eq!(gaps.recv_timeout(SOON), Ok(dropped));
-        assert_eq!(queue.dropped(), dropped);
+        assert_eq!(queue.lost(), dropped);
     }
 
     #[test]
@@ -234,6 +234,6 @@ mod tests {
         let queue = LineQueue::start(stream, nothing).expect("a thread");
         queue.push(b"one\ntwo\n");
         queue.flush(SOON);
-        assert_eq!(queue.dropped(), 2);
+        assert_eq!(queue.lost(), 2);
     }
 }

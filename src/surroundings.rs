@@ -11,6 +11,7 @@ use notty_raft::{
 use notty_storage::StoreOptions;
 
 use crate::{
+    api::CONNECTIONS,
     gateway::{Connector, TcpConnector},
     telemetry,
 };
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub store: StoreOptions,
     /// Threads that send; 0: none of their own.
     pub sender_threads: usize,
+    /// Connections to the API at once, at most.
+    pub connections: usize,
     /// Who looks on, if anybody does.
     pub onlooker: Option<Arc<dyn Onlooker>>,
     /// Ends the process with a line.
@@ -49,6 +52,7 @@ impl Surroundings {
             log: None,
             store: StoreOptions::default(),
             sender_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            connections: CONNECTIONS,
             onlooker: None,
             fatal: Arc::new(|line| {
                 telemetry::end_process(&[

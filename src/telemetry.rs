@@ -52,7 +52,7 @@ pub fn stderr() -> Option<&'static LineQueue> {
 
 /// Log lines that were dropped because nobody read them.
 pub fn dropped_lines() -> u64 {
-    STDERR.get().map_or(0, LineQueue::dropped)
+    STDERR.get().map_or(0, LineQueue::lost)
 }
 
 /// Logs why the process must end, and ends it, whoever reads its log.

@@ -9,6 +9,7 @@ mod support;
 mod api;
 mod cli;
 mod cluster;
+mod connections;
 mod deploy;
 mod example_config;
 mod faults;
