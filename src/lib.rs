@@ -9,6 +9,7 @@
 //! [`cli`] is what a person types.
 
 pub mod config;
+pub mod line_queue;
 pub mod telemetry;
 
 pub mod server;
@@ -16,6 +17,7 @@ pub mod standalone;
 pub mod surroundings;
 
 pub mod api;
+pub mod formula;
 pub mod moderation;
 pub mod rows;
 pub mod segments;

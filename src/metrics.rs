@@ -142,6 +142,7 @@ pub struct Metrics {
     apply_seconds: Counter<f64, AtomicU64>,
     /// How long rounds of applying took.
     pub apply_rounds: Histogram,
+    log_lines_dropped: Counter,
 }
 
 /// Figures that are read from the state.
@@ -178,6 +179,7 @@ impl Default for Metrics {
             appended_bytes: Counter::default(),
             apply_seconds: Counter::default(),
             apply_rounds: Histogram::new(ROUNDS),
+            log_lines_dropped: Counter::default(),
         };
         metrics.register();
         metrics
@@ -239,6 +241,8 @@ impl Metrics {
                       for a snapshot in progress is part of it";
         let histogram = self.apply_rounds.clone();
         registry.register_with_unit("raft_apply_round", rounds, Unit::Seconds, histogram);
+        let dropped = "Log lines dropped because nobody read stderr";
+        registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
     }
 
     /// Counts one request to the API.
@@ -270,6 +274,7 @@ impl Metrics {
         self.appended_bytes.inner().store(node.appended_bytes, Relaxed);
         let apply_seconds = node.apply_micros as f64 / 1e6;
         self.apply_seconds.inner().store(apply_seconds.to_bits(), Relaxed);
+        self.log_lines_dropped.inner().store(crate::telemetry::dropped_lines(), Relaxed);
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to memory cannot fail");
         text

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::formula;
+
 /// Bytes of one row, at most.
 const ROW_BYTES: usize = 16 * 1024;
 
@@ -196,8 +198,9 @@ impl CsvRows {
             let detail = format!("the row has {found} cells, the header has {wanted}");
             return Err(RowError::Row { line, code: "wrong_cell_count", detail });
         }
-        let filled = columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty());
-        let values = filled.map(|(column, cell)| (column.clone(), Value::String(cell))).collect();
+        let filled = columns.iter().zip(&cells).filter(|(_, cell)| !cell.is_empty());
+        let value = |cell: &str| Value::String(formula::unescape(cell).to_owned());
+        let values = filled.map(|(column, cell)| (column.clone(), value(cell))).collect();
         Ok(Some(Row { line, values }))
     }
 
@@ -361,6 +364,17 @@ mod tests {
             csv("phone,id\n+7,a\n,b\n"),
             [r#"2 {"id":"a","phone":"+7"}"#, r#"3 {"id":"b"}"#]
         );
+    }
+
+    #[test]
+    fn the_mark_of_a_text_that_looks_like_a_formula_is_taken_off() {
+        let text = "id,phone,name\na,'+7,'=1+1\nb,+7,''-x\nc,+7,'d'\n";
+        let wanted = [
+            r#"2 {"id":"a","name":"=1+1","phone":"+7"}"#,
+            r#"3 {"id":"b","name":"'-x","phone":"+7"}"#,
+            r#"4 {"id":"c","name":"'d'","phone":"+7"}"#,
+        ];
+        assert_eq!(csv(text), wanted);
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl Server {
         let (stop_work, work_stopped) = watch::channel(false);
         // Alive from now on, whatever the node still waits for.
         let routes = Routes::default();
-        let serve = api::serve(listener, routes.clone(), work_stopped.clone());
+        let serve =
+            api::serve(surroundings.connections, listener, routes.clone(), work_stopped.clone());
         let serve = until_told(serve, work_stopped.clone());
         let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
         let node = open_node(config, address, transport, &surroundings).await?;

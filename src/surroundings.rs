@@ -10,7 +10,11 @@ use notty_raft::{
 };
 use notty_storage::StoreOptions;
 
-use crate::gateway::{Connector, TcpConnector};
+use crate::{
+    api::CONNECTIONS,
+    gateway::{Connector, TcpConnector},
+    telemetry,
+};
 
 /// What a server needs from outside.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub struct Surroundings {
     pub store: StoreOptions,
     /// Threads that send; 0: none of their own.
     pub sender_threads: usize,
+    /// Connections to the API at once, at most.
+    pub connections: usize,
     /// Who looks on, if anybody does.
     pub onlooker: Option<Arc<dyn Onlooker>>,
     /// Ends the process with a line.
@@ -46,11 +52,13 @@ impl Surroundings {
             log: None,
             store: StoreOptions::default(),
             sender_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            connections: CONNECTIONS,
             onlooker: None,
             fatal: Arc::new(|line| {
-                tracing::error!("{line}");
-                tracing::error!("the node ends: what it acknowledged is on the disk");
-                std::process::exit(1);
+                telemetry::end_process(&[
+                    line,
+                    "the node ends: what it acknowledged is on the disk",
+                ])
             }),
         }
     }

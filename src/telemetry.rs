@@ -1,12 +1,17 @@
 //! Logs: for people on a terminal, as JSON for machines. Lines go to stderr.
 //!
+//! Lines go through a queue ([`LineQueue`]): a stderr that nobody reads holds up nothing, and a
+//! process that must end says why for no longer than [`LAST_LINES`] takes.
+//!
 //! A line about a mailing, customer or message carries its id; never a phone number, a text or a
 //! token.
 
-use std::io::IsTerminal;
+use std::{backtrace::BacktraceStatus, io::IsTerminal, sync::OnceLock, time::Duration};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+
+use crate::line_queue::LineQueue;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -24,6 +29,12 @@ const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info
 /// What is logged where a progress bar has the terminal.
 const QUIET_FILTER: &str = "error";
 
+/// Time for the last lines of a process to be written.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Lines for stderr, once logging was started.
+static STDERR: OnceLock<LineQueue> = OnceLock::new();
+
 /// Starts logging; to be called once.
 pub fn init(format: LogFormat) {
     start(format, DEFAULT_FILTER);
@@ -34,7 +45,64 @@ pub fn init_quiet() {
     start(LogFormat::Text, QUIET_FILTER);
 }
 
+/// The queue of stderr, once logging was started: other lines for stderr go through it, too.
+pub fn stderr() -> Option<&'static LineQueue> {
+    STDERR.get()
+}
+
+/// Log lines that were dropped because nobody read them.
+pub fn dropped_lines() -> u64 {
+    STDERR.get().map_or(0, LineQueue::lost)
+}
+
+/// Logs why the process must end, and ends it, whoever reads its log.
+pub fn end_process(lines: &[&str]) -> ! {
+    if let Some(queue) = STDERR.get() {
+        queue.begin_end();
+    }
+    for line in lines {
+        tracing::error!("{line}");
+    }
+    flush();
+    std::process::exit(1)
+}
+
+/// Waits until all log lines are written, but not for long.
+pub fn flush() {
+    if let Some(queue) = STDERR.get() {
+        queue.flush(LAST_LINES);
+    }
+}
+
+/// Logs panics. The standard library writes them to stderr itself, and would wait for its reader.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("without a name");
+        let trace = std::backtrace::Backtrace::capture();
+        match trace.status() {
+            BacktraceStatus::Captured => tracing::error!("thread `{name}`: {panic}\n{trace}"),
+            _ => tracing::error!("thread `{name}`: {panic}"),
+        }
+    }));
+}
+
+/// Logs that lines are missing.
+fn log_gap(dropped: u64) {
+    tracing::warn!(
+        lines = dropped,
+        "the log has a gap: {dropped} lines were dropped because nobody read them; whoever reads \
+         stderr must keep up"
+    );
+}
+
 fn start(format: LogFormat, filter: &str) {
+    let queue = match LineQueue::start(std::io::stderr(), log_gap) {
+        Ok(queue) => STDERR.get_or_init(|| queue),
+        // No thread can be had: nothing else will work either, and says so.
+        Err(_) => return,
+    };
+    log_panics();
     let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
     let wanted = wanted.unwrap_or_else(|| filter.to_owned());
     // At `debug` the consensus alone writes hundreds of lines a second: only when it is named.
@@ -43,7 +111,7 @@ fn start(format: LogFormat, filter: &str) {
         false => format!("{wanted},openraft=error"),
     };
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(filter));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| queue.clone());
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
         LogFormat::Text => {

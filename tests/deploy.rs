@@ -108,6 +108,16 @@ fn pods_get_longer_to_stop_than_a_stop_takes() {
 }
 
 #[test]
+fn the_unit_of_systemd_waits_for_the_right_time() {
+    let unit = read("notty.service");
+    for key in ["After=", "Wants="] {
+        let mut lines = unit.lines().filter_map(|line| line.strip_prefix(key));
+        let waits = lines.any(|line| line.split(' ').any(|name| name == "time-sync.target"));
+        assert!(waits, "{key}");
+    }
+}
+
+#[test]
 fn each_service_of_compose_gets_a_configuration_that_is_right() {
     let compose = &documents("compose.yaml")[0];
     let services = compose["services"].as_mapping().expect("services");

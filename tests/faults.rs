@@ -129,10 +129,10 @@ async fn a_data_directory_of_another_version_is_refused_untouched() {
 }
 
 /// A small file system of its own, or why there is none.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
@@ -141,7 +141,11 @@ impl SmallDisk {
         mounted.is_ok_and(|mounted| mounted.status.success()).then_some(Self(dir))
     }
 
-    fn fill(&self) {
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    pub(crate) fn fill(&self) {
         let mut rest = vec![0_u8; 64 * 1024];
         for n in 0.. {
             let path = self.0.path().join(format!("filler-{n}"));

@@ -64,10 +64,13 @@ pub(super) fn complete(document: &mut OpenApi) {
     for (path, item) in paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
-            operation.parameters.get_or_insert_default().extend(positions());
             let name = todays_name(method, path);
+            let route = Route { method, name: &name };
+            if !route.is_health() {
+                operation.parameters.get_or_insert_default().extend(positions());
+            }
             add_parameter_words(operation, &name);
-            problems::describe(operation, &Route { method, name: &name });
+            problems::describe(operation, &route);
             add_position(operation);
         }
     }

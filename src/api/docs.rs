@@ -50,9 +50,11 @@ const PAGE: &str = r#"<!doctype html>
             a stable `code`; a request that does not pass validation is told all its faults at \
             once in `errors`. An unknown route gives 404 `unknown_route`, a method that a route \
             does not have 405 `method_not_allowed`; an answer of 503 says in `Retry-After` when \
-            to try again.\n\nEvery answer carries `Notty-Index`, the log position it reflects. \
+            to try again. A head of more than 32 KB gives 431 without a body, and ends the \
+            connection.\n\nEvery answer carries `Notty-Index`, the log position it reflects. \
             A request with `Notty-Min-Index: N` waits until the node has applied N, and \
-            `?consistency=linearizable` asks the leader first."),
+            `?consistency=linearizable` asks the leader first. Routes that need no token ignore \
+            both."),
     tags(
         (name = "customers", description = "Who may get messages"),
         (name = "mailings", description = "What is said to whom, and when"),

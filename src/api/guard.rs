@@ -49,8 +49,9 @@ impl Tokens {
     }
 }
 
-/// Routes that need no token.
-fn is_open(path: &str) -> bool {
+/// Routes that need no token. They answer the same to everyone, and at once: they ignore
+/// `consistency` and `Notty-Min-Index`.
+pub(super) fn is_open(path: &str) -> bool {
     matches!(
         path,
         "/" | "/healthz" | "/readyz" | "/docs" | "/docs/" | "/docs/scalar.js" | "/openapi.json"
@@ -102,7 +103,7 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
 
 /// Waits until the state reflects what the request asks for.
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
-    if !api.node.has_caught_up() && !is_open(uri.path()) {
+    if !api.node.has_caught_up() {
         let detail = "the node still applies what it knew before it was started";
         return Err(
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
@@ -156,8 +157,11 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("unknown", MatchedPath::as_str).to_owned();
     let checked = match authorize(&api, &request) {
+        // Nobody without a token has the node wait, or ask the leader.
+        Ok(caller) if is_open(request.uri().path()) => Ok(caller),
         Ok(caller) => {
-            let (headers, uri) = (request.headers().clone(), request.uri().clone());
+            let headers = request.headers().clone();
+            let uri = request.uri().clone();
             await_position(&api, headers, uri).await.map(|()| caller)
         }
         Err(error) => Err(error),

@@ -5,6 +5,7 @@
 //! without tokens, where it comes from; it waits for the position it asked for; the handler parses
 //! it whole or refuses it with all of its faults.
 
+mod activity;
 mod backup;
 mod cluster;
 mod completion;
@@ -19,6 +20,7 @@ mod mailings;
 mod messages;
 mod node;
 mod origin;
+mod places;
 mod problems;
 mod stats;
 

@@ -4,16 +4,18 @@
 //! page that the operator visits runs on the same machine: it can send a POST by itself, and by a
 //! name that first leads to it and then to 127.0.0.1 it can read what it likes (DNS rebinding).
 //! A browser says where a request is meant to go and where it comes from: both are checked here.
-//! With tokens this is not needed: no page has one.
+//! That a page cannot read an answer does not make a read harmless: a backup or a long count costs
+//! the node as much. So reads from elsewhere are refused too, but for the few routes that are open to
+//! everyone. With tokens this is not needed: no page has one.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 
-use super::error::ApiError;
+use super::{error::ApiError, guard::is_open};
 
-/// What an open API refuses: requests under a name that is not this machine's, and writes that a
-/// page from elsewhere sends.
+/// What an open API refuses: requests under a name that is not this machine's, and those that a page
+/// from elsewhere sends, unless everyone may see the answer and it costs nothing.
 pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     if is_health(uri.path()) {
         return Ok(());
@@ -26,7 +28,7 @@ pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(
              request's Host is another; use one of these, or configure api.tokens",
         ));
     }
-    if matches!(*method, Method::GET | Method::HEAD) {
+    if matches!(*method, Method::GET | Method::HEAD) && is_open(uri.path()) {
         return Ok(());
     }
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
@@ -35,7 +37,9 @@ pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(
         authority.is_some_and(|from| hosts.iter().any(|host| from.eq_ignore_ascii_case(host)))
     };
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
-    if origin.is_some_and(|origin| !own(origin)) || site == Some(b"cross-site") {
+    // A page from another port of this machine is of the same site, and not of the API.
+    let from_elsewhere = matches!(site, Some(b"cross-site" | b"same-site"));
+    if from_elsewhere || origin.is_some_and(|origin| !own(origin)) {
         return Err(refused(
             "the request was sent by a web page from elsewhere (its Origin or Sec-Fetch-Site says \
              so), and without api.tokens this API takes none from there",
@@ -45,7 +49,7 @@ pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(
 }
 
 /// What tells nothing, and is asked by machines under any name.
-fn is_health(path: &str) -> bool {
+pub(super) fn is_health(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz")
 }
 

@@ -207,8 +207,8 @@ const CODES: &[Code] = &[
     other(
         StatusCode::FORBIDDEN,
         "forbidden_origin",
-        "no tokens are configured, and the request names another host than this machine, or is a \
-         write that a web page from elsewhere sent",
+        "no tokens are configured, and the request names another host than this machine, or was \
+         sent by a web page from elsewhere",
         "without api.tokens this API answers to 127.0.0.1, [::1] and localhost only, and the \
          request's Host is another; use one of these, or configure api.tokens",
     ),
@@ -375,6 +375,13 @@ const CODES: &[Code] = &[
         "not_ready",
         "the node waits for its cluster, or still applies what it knew before its start",
         "the node still applies what it knew before it was started",
+    ),
+    other(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too_many_connections",
+        "all connections to the node's API are taken and at work; health checks are answered",
+        "this node has as many connections to its API as it may have; close those that are not \
+         needed, or try again",
     ),
     other(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -572,7 +579,8 @@ impl Route<'_> {
         self.is("get ") || self.name == "post /mailings/preview"
     }
 
-    fn is_health(&self) -> bool {
+    /// Whether it answers everyone at once.
+    pub(super) fn is_health(&self) -> bool {
         self.name == "get /healthz" || self.name == "get /readyz"
     }
 
@@ -633,12 +641,12 @@ impl Route<'_> {
                 codes.extend(["unknown_parameter", "invalid_utf8"]);
             }
             codes.extend(["unauthorized", "forbidden_origin", "not_ready"]);
+            codes.extend(["too_many_connections", "invalid_index", "invalid_consistency"]);
+            if self.reads() {
+                codes.push("no_leader");
+            }
+            codes.extend(["stopping", "index_not_reached"]);
         }
-        codes.extend(["invalid_index", "invalid_consistency"]);
-        if self.reads() {
-            codes.push("no_leader");
-        }
-        codes.extend(["stopping", "index_not_reached"]);
         codes
     }
 

@@ -60,6 +60,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     }
     // The bar shares the terminal: only what goes wrong is logged.
     telemetry::init_quiet();
+    out::wait_for_nobody()?;
     process::block_on(async {
         let stop = Stop::listen()?;
         match args.nodes {

@@ -1,12 +1,16 @@
 //! `notty export`: streams customers or messages out, page by page.
 
-use std::io::{BufWriter, Write};
+use std::{
+    borrow::Cow,
+    io::{BufWriter, Write},
+};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
 
 use super::{ApiArgs, client::Client, import::FileFormat, runtime};
+use crate::formula;
 
 /// Items of one page.
 const PAGE: usize = 1_000;
@@ -105,14 +109,26 @@ fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
         }
         match item.get(field) {
             None | Some(Value::Null) => {}
-            Some(Value::String(cell)) if cell.contains([',', '"', '\n', '\r']) => {
-                text.push('"');
-                text.push_str(&cell.replace('"', "\"\""));
-                text.push('"');
+            Some(Value::String(cell)) => {
+                // A phone is `+` and digits: a number to a spreadsheet, and never a formula.
+                let is_phone = *field == "phone";
+                let cell =
+                    if is_phone { Cow::Borrowed(cell.as_str()) } else { formula::escape(cell) };
+                put_cell(text, &cell);
             }
-            Some(Value::String(cell)) => text.push_str(cell),
             Some(other) => text.push_str(&other.to_string()),
         }
     }
     text.push('\n');
+}
+
+/// Writes a cell, in quotes where it needs them.
+fn put_cell(text: &mut String, cell: &str) {
+    if cell.contains([',', '"', '\n', '\r']) {
+        text.push('"');
+        text.push_str(&cell.replace('"', "\"\""));
+        text.push('"');
+    } else {
+        text.push_str(cell);
+    }
 }

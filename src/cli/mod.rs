@@ -129,14 +129,16 @@ pub fn parse() -> Result<Cli, ExitCode> {
 pub fn run(cli: Cli) -> ExitCode {
     // Only once in a process, and nobody else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match dispatch(cli.command) {
+    let status = match dispatch(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             out::error(&error);
             let usage = error.downcast_ref::<ConfigError>().is_some();
             ExitCode::from(if usage { 2 } else { 1 })
         }
-    }
+    };
+    out::flush();
+    status
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {

@@ -1,16 +1,46 @@
 //! What goes to the terminal. A reader that has gone away is no error.
+//!
+//! Commands that end by themselves wait for whoever reads them, as programs do. Those that serve
+//! must not: their lines go through queues.
 
-use std::io::Write;
+use std::{io::Write, sync::OnceLock};
+
+use crate::{line_queue::LineQueue, telemetry};
+
+/// Lines for stdout, in a command that serves.
+static STDOUT: OnceLock<LineQueue> = OnceLock::new();
+
+/// From now on nothing waits for whoever reads stdout.
+pub(super) fn wait_for_nobody() -> anyhow::Result<()> {
+    let queue = LineQueue::start(std::io::stdout(), |_| {})?;
+    // Only where it was called before: then that queue is used.
+    let _ = STDOUT.set(queue);
+    Ok(())
+}
 
 /// A line on stdout.
 pub(super) fn line(text: &str) {
-    // The reader may have closed the pipe (`| head`): then nobody is there to be told.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    match STDOUT.get() {
+        Some(queue) => queue.push(format!("{text}\n").as_bytes()),
+        // The reader may have closed the pipe (`| head`): then nobody is there to be told.
+        None => drop(writeln!(std::io::stdout().lock(), "{text}")),
+    }
 }
 
 /// A line on stderr.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    match telemetry::stderr() {
+        Some(queue) => queue.push(format!("{text}\n").as_bytes()),
+        None => drop(writeln!(std::io::stderr().lock(), "{text}")),
+    }
+}
+
+/// Writes what is still queued, but not for long.
+pub(super) fn flush() {
+    if let Some(queue) = STDOUT.get() {
+        queue.flush(telemetry::LAST_LINES);
+    }
+    telemetry::flush();
 }
 
 /// An error with its causes, as one line on stderr.

@@ -7,7 +7,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::{LogArgs, process::make_room_for_files, runtime};
+use super::{
+    LogArgs,
+    process::{raise_file_limit, warn_of_few_files},
+    runtime,
+};
 use crate::{config::Config, standalone, surroundings::Surroundings, telemetry};
 
 /// How long a stop may take: what runs services kills those that take longer than 20 s or so.
@@ -27,10 +31,12 @@ pub(super) struct PostmanArgs {
 }
 
 pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
-    let config = Config::load_postman(args.config.as_deref())?;
+    // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
+    let config = Config::load_postman(args.config.as_deref())?;
     let concurrency = config.gateway.concurrency;
-    make_room_for_files(&[("gateway.concurrency", concurrency), ("itself", OWN_FILES)]);
+    let needs = [("gateway.concurrency", concurrency), ("itself", OWN_FILES)];
+    warn_of_few_files(raise_file_limit(), &needs, "");
     let runtime = runtime()?;
     let sent = runtime.block_on(send(&config));
     runtime.shutdown_timeout(THREADS_STOP);
@@ -66,9 +72,8 @@ async fn send(config: &Config) -> anyhow::Result<()> {
 
 fn surroundings() -> Surroundings {
     let fatal = |line: &str| {
-        tracing::error!("{line}");
-        tracing::error!("the postman ends: its next start reports what its journal holds");
-        std::process::exit(1);
+        let end = "the postman ends: its next start reports what its journal holds";
+        telemetry::end_process(&[line, end])
     };
     Surroundings { fatal: Arc::new(fatal), ..Surroundings::real() }
 }

@@ -66,6 +66,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         })?
         .collect();
     let practice = Practice::new(args.token.clone(), behaviour);
+    out::wait_for_nobody()?;
     // One thread is enough for it, and leaves the other cores to what is tried.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -106,20 +107,24 @@ impl Stop {
 }
 
 /// Lets this process open as many files as it may: the usual soft limit of 1,024 is for programs
-/// from long ago, and fewer than a busy one needs. Says so if they are fewer than what may be needed.
-pub(super) fn make_room_for_files(needs: &[(&str, usize)]) {
+/// from long ago, and fewer than a busy one needs. Returns how many it may open.
+pub(super) fn raise_file_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Where it is refused, the limit that there is counts.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = getrlimit(Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+/// Logs that there are fewer files than may be needed, if so, and what follows from that.
+pub(super) fn warn_of_few_files(limit: usize, needs: &[(&str, usize)], consequence: &str) {
     let needed: usize = needs.iter().map(|(_, count)| count).sum();
-    if limit.is_some_and(|limit| limit < needed as u64) {
+    if limit < needed {
         let parts: Vec<_> = needs.iter().map(|(what, count)| format!("{what} {count}")).collect();
         tracing::warn!(
-            "the process may open {} files, and up to {needed} may be needed ({}); raise its limit \
-             (ulimit -n, LimitNOFILE)",
-            limit.unwrap_or_default(),
+            "the process may open {limit} files, and up to {needed} may be needed ({}){consequence}; \
+             raise its limit (ulimit -n, LimitNOFILE)",
             parts.join(", "),
         );
     }

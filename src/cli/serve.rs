@@ -5,7 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{LogArgs, process::make_room_for_files, runtime};
+use super::{
+    LogArgs,
+    process::{raise_file_limit, warn_of_few_files},
+    runtime,
+};
 use crate::{
     api::CONNECTIONS, config::Config, server::Server, surroundings::Surroundings, telemetry,
 };
@@ -16,6 +20,10 @@ const STOP: Duration = Duration::from_millis(18_500);
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that log, state, journal and runtime have open, generously.
 const OWN_FILES: usize = 128;
+/// Files for connections from and to other nodes and postmen by themselves.
+const PEER_FILES: usize = 128;
+/// Connections to the API that there must be, however few files the process may open.
+const FEW_CONNECTIONS: usize = 16;
 
 /// What a node says that is a member no more.
 const REMOVED: &str = "this node was removed from the cluster and takes no part any more; to have it \
@@ -52,29 +60,46 @@ impl ServeArgs {
 }
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let config = args.config()?;
+    // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
+    let config = args.config()?;
+    let connections = connections(&config);
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve(config, connections));
+    runtime.shutdown_timeout(THREADS_STOP);
+    served
+}
+
+/// Connections to the API for which there are files: the log and the state come first, because
+/// without a file they end the node.
+fn connections(config: &Config) -> usize {
+    let limit = raise_file_limit();
     let concurrency = config.gateway.concurrency;
-    make_room_for_files(&[
+    let peers = if config.cluster.is_some() { PEER_FILES } else { 0 };
+    let left = limit.saturating_sub(concurrency + OWN_FILES + peers);
+    let connections = left.clamp(FEW_CONNECTIONS, CONNECTIONS);
+
+    let needs = [
         ("gateway.concurrency", concurrency),
         ("the API", CONNECTIONS),
         ("the data", OWN_FILES),
-    ]);
-    let runtime = runtime()?;
-    let served = runtime.block_on(serve(config));
-    runtime.shutdown_timeout(THREADS_STOP);
-    served
+        ("other nodes", peers),
+    ];
+    let consequence = format!(", so the API takes {connections} connections at once");
+    warn_of_few_files(limit, &needs, &consequence);
+    connections
 }
 
 /// Starts a server; none if a signal came before it stood.
 async fn start(
     config: &Config,
+    surroundings: Surroundings,
     terminate: &mut Signal,
     interrupt: &mut Signal,
 ) -> anyhow::Result<Option<Server>> {
     let config = config.clone();
     // A task of its own: opening the data may hold its thread for long.
-    let starting = tokio::spawn(async move { Server::start(&config, Surroundings::real()).await });
+    let starting = tokio::spawn(async move { Server::start(&config, surroundings).await });
     tokio::select! {
         started = starting => Ok(Some(started.context("the start ended early")??)),
         _ = terminate.recv() => Ok(None),
@@ -82,11 +107,12 @@ async fn start(
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let Some(server) = start(&config, &mut terminate, &mut interrupt).await? else {
+    let surroundings = Surroundings { connections, ..Surroundings::real() };
+    let Some(server) = start(&config, surroundings, &mut terminate, &mut interrupt).await? else {
         tracing::info!("stopped during the start; the next one goes on from what is on the disk");
         return Ok(());
     };
@@ -134,8 +160,9 @@ fn stop_on_damage(server: &Server) {
         let place = panic.location().map(|location| location.file().to_owned());
         if place.is_some_and(|file| file.contains("/sled-")) {
             node.mark_suspect();
-            tracing::error!("a panic inside the state: the node ends, the next start rebuilds it");
-            std::process::exit(1);
+            telemetry::end_process(&[
+                "a panic inside the state: the node ends, the next start rebuilds it",
+            ]);
         }
     }));
 }

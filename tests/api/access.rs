@@ -189,8 +189,8 @@ async fn an_api_without_a_token_is_not_served_to_the_outside() {
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// Headers of a request, and whether an open API takes a GET and a POST with them.
-const ORIGINS: [(Headers, bool, bool); 12] = [
+/// Headers of a request, and whether an open API shows its documentation and does anything else.
+const ORIGINS: [(Headers, bool, bool); 14] = [
     (&[("host", "localhost:8080")], true, true),
     (&[("host", "127.0.0.1")], true, true),
     (&[("host", "[::1]:99"), ("origin", "http://[::1]:99")], true, true),
@@ -199,12 +199,15 @@ const ORIGINS: [(Headers, bool, bool); 12] = [
     (&[("host", "rebound.example:8080")], false, false),
     (&[("host", "rebound.example"), ("origin", "http://rebound.example")], false, false),
     (&[("host", "127.0.0.1.example")], false, false),
+    // An address that was typed in.
+    (&[("host", "localhost:80"), ("sec-fetch-site", "none")], true, true),
     // A page from elsewhere that sends without reading.
     (&[("host", "localhost:80"), ("origin", "http://shop.example")], true, false),
     (&[("host", "localhost:80"), ("origin", "http://localhost:81")], true, false),
     (&[("host", "localhost:80"), ("origin", "https://localhost:80")], true, false),
     (&[("host", "localhost:80"), ("origin", "null")], true, false),
     (&[("host", "localhost:80"), ("sec-fetch-site", "cross-site")], true, false),
+    (&[("host", "localhost:80"), ("sec-fetch-site", "same-site")], true, false),
 ];
 
 #[tokio::test]
@@ -217,12 +220,15 @@ async fn an_open_api_takes_nothing_from_web_pages_of_others() {
             headers.iter().fold(request, |request, (n, value)| request.header(*n, *value));
         node.client.send(request).await
     };
-    for (headers, reads, writes) in ORIGINS {
+    for (headers, documents, all) in ORIGINS {
         for (method, path, taken) in [
-            (Method::GET, "/customers", reads),
-            (Method::GET, "/docs", reads),
-            (Method::POST, "/mailings/sale/pause", writes),
-            (Method::POST, "/mailings/sale/resume", writes),
+            (Method::GET, "/docs", documents),
+            (Method::GET, "/openapi.json", documents),
+            (Method::GET, "/customers", all),
+            (Method::GET, "/stats?tag=all", all),
+            (Method::GET, "/backup", all),
+            (Method::POST, "/mailings/sale/pause", all),
+            (Method::POST, "/mailings/sale/resume", all),
         ] {
             let answer = ask(method, path, headers).await;
             match taken {

@@ -56,6 +56,26 @@ async fn every_answer_says_which_position_it_reflects() {
 }
 
 #[tokio::test]
+async fn routes_that_need_no_token_wait_for_no_position_and_ask_no_leader() {
+    let tokens = r#"[{ name = "a", token = "secret-a", role = "reader" }]"#;
+    let node = Setup::new().set("NOTTY_API__TOKENS", tokens).start().await;
+    // One that waited would be 503 after some seconds, one that looked at them 400.
+    let positions = ["18446744073709551615", "none"];
+    for path in ["/", "/healthz", "/readyz", "/docs", "/docs/scalar.js", "/openapi.json"] {
+        for (consistency, position) in ["linearizable", "any"].iter().zip(positions) {
+            let path = format!("{path}?consistency={consistency}");
+            let request = node.client.request(Method::GET, &path);
+            let answer = node.client.send(request.header("Notty-Min-Index", position)).await;
+            assert!([200, 303].contains(&answer.status.as_u16()), "{path}: {answer:?}");
+        }
+    }
+    // All others do look.
+    let reader = node.client.with_token("secret-a");
+    let faults = reader.get("/stats?consistency=any").await.faults();
+    assert_eq!(faults, ["consistency invalid_consistency"]);
+}
+
+#[tokio::test]
 async fn every_write_says_its_own_position_and_reads_that_follow_reflect_it() {
     let node = Setup::new().start().await;
     let plan = mailing("x", json!({ "start": minutes_from_now(30) }));

@@ -125,18 +125,31 @@ async fn a_large_import_that_is_refused_says_why() {
 #[tokio::test]
 async fn exported_customers_can_be_imported_and_are_the_same() {
     let node = Setup::new().start().await;
-    let names =
-        ["plain", "a, b", "\"quoted\"", "a;b", " spaces ", "=SUM(A1)", "ёлка 👍", "'", "\\"];
+    let names = [
+        "plain",
+        "a, b",
+        "\"quoted\"",
+        "a;b",
+        " spaces ",
+        "=SUM(A1)",
+        "ёлка 👍",
+        "'",
+        "\\",
+        "'=1",
+        "-1",
+        "+79161112233",
+        "@a, \"b\"",
+    ];
     for (n, name) in names.iter().enumerate() {
         let zone = if n % 2 == 0 { json!("Europe/Moscow") } else { Value::Null };
-        let body = json!({ "id": format!("c-{n}"), "phone": format!("+7916000000{n}"),
+        let body = json!({ "id": format!("c-{n}"), "phone": format!("+791600000{n:02}"),
             "name": name, "tag": name, "operator": name, "timezone": zone });
         node.client.post("/customers", &body).await.expect(201);
     }
     node.import(2_500).await;
     for format in ["csv", "ndjson"] {
         let exported = printed(at(&node, &["export", "customers", "--format", format]));
-        let lines = 2_509 + usize::from(format == "csv");
+        let lines = 2_513 + usize::from(format == "csv");
         assert_eq!(exported.lines().count(), lines);
         if format == "csv" {
             assert!(exported.starts_with("id,name,phone,operator,tag,timezone\nc-0,plain,"));
@@ -144,7 +157,7 @@ async fn exported_customers_can_be_imported_and_are_the_same() {
         let other = Setup::new().start().await;
         let path = file(other.setup.dir(), &format!("customers.{format}"), &exported);
         let said = printed(at(&other, &["import", arg(&path)]));
-        assert_eq!(said, "created 2,509, updated 0, rejected 0\n");
+        assert_eq!(said, "created 2,513, updated 0, rejected 0\n");
         assert_eq!(customers(&other).await, customers(&node).await);
         assert_eq!(printed(at(&other, &["export", "customers", "--format", format])), exported);
     }
@@ -176,4 +189,32 @@ async fn exported_messages_say_what_became_of_each() {
     assert_eq!(rows, node.messages("staff").await);
     let ended = at(&node, &["export", "messages", "--mailing", "none"]);
     assert!(ended.one_line(1).contains("not_found"), "{ended:?}");
+}
+
+/// The cells of an export, without the quotes about them.
+fn cells(exported: &str) -> impl Iterator<Item = &str> {
+    exported.lines().flat_map(|line| line.split(',')).map(|cell| cell.trim_start_matches('"'))
+}
+
+#[tokio::test]
+async fn no_cell_of_an_export_is_a_formula_but_phones_stay_as_they_are() {
+    let gateway = Gateway::start();
+    let node = Setup::at(&gateway).start().await;
+    let evil = ["=HYPERLINK(A1)", "+1+1", "-2*3", "@SUM(A1)", "＝1"];
+    for (n, text) in evil.iter().enumerate() {
+        let body = json!({ "id": format!("-{n}"), "phone": format!("+7916000000{n}"),
+            "name": text, "tag": text, "operator": text });
+        node.client.post("/customers", &body).await.expect(201);
+    }
+    node.mail("-m", json!({ "text": "=1+1" })).await;
+    node.until("-m", json!({ "done": 5 })).await;
+    for what in ["customers", "messages"] {
+        let exported = printed(at(&node, &["export", what]));
+        let is_phone = |cell: &str| cell.starts_with("+7916000000");
+        let (phones, others): (Vec<_>, Vec<_>) = cells(&exported).partition(|c| is_phone(c));
+        assert_eq!(phones.len(), evil.len(), "{exported}");
+        let dangerous = |cell: &&str| cell.starts_with(['=', '+', '-', '@', '＝']);
+        assert_eq!(others.into_iter().find(dangerous), None, "{exported}");
+    }
+    assert!(printed(at(&node, &["export", "customers"])).contains("'-0,'=HYPERLINK(A1),+79160"));
 }

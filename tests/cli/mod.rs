@@ -7,7 +7,7 @@ mod data;
 mod demo;
 mod gateway;
 mod postman;
-mod serve;
+pub(crate) mod serve;
 mod usage;
 mod watch;
 

@@ -61,7 +61,7 @@ async fn flags_go_before_the_environment_and_the_environment_before_the_file() {
 }
 
 /// The command with another limit of open files, `ulimit`'s way.
-fn limited(setup: &Setup, flag: &str, files: u32) -> std::process::Command {
+pub(crate) fn limited(setup: &Setup, flag: &str, files: u32) -> std::process::Command {
     let inner = setup.command();
     let mut command = std::process::Command::new("sh");
     command.arg("-c").arg(format!("ulimit {flag} {files} && exec \"$0\" \"$@\""));

@@ -34,6 +34,10 @@ pub trait Listener: Send {
 /// few: of those who come beyond them at once, each tries again a second later.
 const BACKLOG: i32 = 4_096;
 
+/// Bytes that the system keeps of a stream without having sent them. By default it takes megabytes: a
+/// peer that reads nothing would cost them, and would look like one that reads.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
 /// TCP over this machine's network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpTransport;
@@ -61,6 +65,8 @@ impl Listener for TcpListener {
         Box::pin(async move {
             let (stream, from) = TcpListener::accept(self).await?;
             stream.set_nodelay(true)?;
+            // Where it cannot be set, what a client takes is only seen in larger steps.
+            let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
             Ok((Box::new(stream) as Box<dyn Io>, from.to_string()))
         })
     }

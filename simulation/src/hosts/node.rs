@@ -64,6 +64,7 @@ pub(super) fn surroundings(machine: &Arc<Machine>) -> Surroundings {
         log: Some(machine.stage.plan.log),
         store: machine.store_options(),
         sender_threads: 0,
+        connections: notty::api::CONNECTIONS,
         onlooker: Some(Arc::new(Watcher(machine.clone()))),
         fatal: Arc::new(move |line| dying.die(line, false)),
     }
