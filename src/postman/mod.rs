@@ -210,7 +210,7 @@ impl Postman {
             parts.clock.clone(),
             options.retry,
             parts.metrics.clone(),
-            options.send_time,
+            (options.concurrency, options.send_time),
             parts.fatal.clone(),
         );
         hire(&options, &floor, &journal, epoch, &parts.fatal)?;
@@ -358,11 +358,12 @@ impl Postman {
     /// Asks for as many messages as can be sent in the next half second or so.
     fn ask(&mut self, now: Duration) {
         let held: usize = self.leases.values().map(|lease| lease.unsettled).sum();
-        let wanted = self.options.concurrency + (self.pace.per_second / 2.0) as usize;
+        let slots = self.floor.breaker.lock().slots();
+        let wanted = slots + (self.pace.per_second / 2.0) as usize;
         let room = wanted.saturating_sub(held).min(usize::from(self.options.lease_size)) as u16;
         let room = self.floor.breaker.lock().room(room, now);
         // Leases that are few and full cost the cluster less: an eighth of it must be used up.
-        let least = (self.options.concurrency / 4).clamp(1, 64).max(wanted / 8);
+        let least = (slots / 4).clamp(1, 64).max(wanted / 8);
         let worth_it = usize::from(room) >= least.min(usize::from(self.options.lease_size));
         let probing = self.floor.breaker.lock().stand() != Stand::Closed && room > 0;
         let full = self.leases.len() >= limits::POSTMAN_LEASES;
@@ -642,8 +643,9 @@ impl Postman {
         metrics.in_flight.set(self.floor.in_flight() as i64);
         let stand = match self.floor.breaker.lock().stand() {
             Stand::Closed => 0,
-            Stand::Open { .. } => 1,
-            Stand::Probing => 2,
+            Stand::Open { until } if until > self.parts.clock.boot() => 1,
+            // Between two probes that follow each other too.
+            Stand::Open { .. } | Stand::Probing => 2,
         };
         if metrics.breaker.set(stand) != stand && stand != 2 {
             match stand {
@@ -653,8 +655,9 @@ impl Postman {
                      probes; look at gateway.url, and whether it runs"
                 ),
                 _ => tracing::warn!(
-                    "the gateway takes requests and gives no answer in time, or none that is \
-                     clear: sending waits, one message at a time probes"
+                    "the gateway takes requests, and gives no answer in time, or none that is clear, \
+                     to too many of them: sending waits, one message at a time probes, until ten in a \
+                     row go well"
                 ),
             }
         }

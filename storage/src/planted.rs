@@ -34,6 +34,12 @@ pub enum Planted {
     AppendNotSynced,
     /// A postman sends under an old view of pauses, ends and deletions.
     ViewUnchecked,
+    /// A message in doubt may go to any gateway.
+    DoubtGoesAnywhere,
+    /// What cannot be read of a postman's journal counts as never begun.
+    DamageIsNeverBegun,
+    /// The breaker counts results in a row, and no shares.
+    BreakerCountsRowsOnly,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -42,7 +48,7 @@ pub enum Planted {
 pub const BY_SCENARIO: [Planted; 1] = [Planted::ViewUnchecked];
 
 /// All of them.
-pub const PLANTED: [Planted; 12] = [
+pub const PLANTED: [Planted; 15] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -55,6 +61,9 @@ pub const PLANTED: [Planted; 12] = [
     Planted::LaterReportWins,
     Planted::AppendNotSynced,
     Planted::ViewUnchecked,
+    Planted::DoubtGoesAnywhere,
+    Planted::DamageIsNeverBegun,
+    Planted::BreakerCountsRowsOnly,
 ];
 
 impl Planted {
