@@ -36,7 +36,7 @@ use self::{
     breaker::Stand,
     delivery::{Floor, Job, LeaseTerms, Sender, Settled},
     desk::{Desk, DeskError, Held, Left, Look, Parcel, Terms},
-    journal::{Fate, Journal, Remains, Token},
+    journal::{Fate, Journal, Past, Remains, RunTerms, SenderJournal, Token},
     retry::RetryPolicy,
 };
 use crate::{gateway::Gateway, metrics::SendingMetrics};
@@ -197,14 +197,23 @@ impl Postman {
     ) -> Result<(), PostmanError> {
         let boot = parts.clock.boot_id()?;
         let mut journal = Journal::open(&options.journal_dir, boot, &options.cluster)?;
-        let remains = journal.remains(&options.retry)?;
+        let remains = match journal.past(options.retry.initial_ms)? {
+            Past::Nothing => None,
+            Past::Whole(remains) => Some(remains),
+            Past::Damaged(damage) => {
+                tracing::error!("{damage}");
+                None
+            }
+        };
         let nonce = rand::random();
         let starting = start(&options, &*parts.desk, remains.as_ref(), nonce);
         let epoch = tokio::select! {
             epoch = starting => epoch?,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
-        journal.begin(epoch)?;
+        let (gateway, repeat_ms) = (options.gateway, options.retry.repeat_ms);
+        let run = RunTerms { epoch, nonce, gateway, repeat_ms };
+        let senders = journal.begin(run, options.threads.max(1))?;
         let floor = Floor::new(
             parts.gateway.clone(),
             parts.clock.clone(),
@@ -213,7 +222,7 @@ impl Postman {
             (options.concurrency, options.send_time),
             parts.fatal.clone(),
         );
-        hire(&options, &floor, &journal, epoch, &parts.fatal)?;
+        hire(&options, &floor, senders, &parts.fatal)?;
         let mut postman = Self {
             floor,
             journal,
@@ -763,7 +772,7 @@ async fn start(
         return Ok(epoch);
     };
     let left = loop {
-        match desk.left(remains.epoch).await {
+        match desk.left(remains.run.epoch).await {
             Ok(left) => break left,
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
@@ -773,7 +782,7 @@ async fn start(
         leases.insert(left.lease.n, left);
     }
     for left in leases.values() {
-        let report = recovered(left, remains, options.gateway);
+        let report = recovered(left, remains);
         let count: usize = left.runs.iter().map(|run| usize::from(run.len)).sum();
         tracing::info!(lease.id = %left.lease, count, "a lease of the run before is settled");
         while let Err(error) = desk.report(report.clone()).await {
@@ -788,7 +797,7 @@ async fn start(
 }
 
 /// What the journal proves of a lease: never begun, a result, or neither.
-fn recovered(left: &Left, remains: &Remains, gateway: u64) -> Report {
+fn recovered(left: &Left, remains: &Remains) -> Report {
     let settled = positions(&left.runs).map(|(position, attempt)| {
         let token = Token { n: left.lease.n, mailing: left.mailing, position, attempt };
         let result = match remains.fate(&token) {
@@ -800,6 +809,8 @@ fn recovered(left: &Left, remains: &Remains, gateway: u64) -> Report {
         Settled { token, result }
     });
     let results = group(settled.collect());
+    // A doubt belongs to the gateway that the run before sent to.
+    let gateway = remains.run.gateway;
     Report { lease: left.lease, mailing: left.mailing, gateway, results }
 }
 
@@ -835,16 +846,15 @@ fn positions(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
 fn hire(
     options: &PostmanOptions,
     floor: &Arc<Floor>,
-    journal: &Journal,
-    epoch: Epoch,
+    senders: Vec<SenderJournal>,
     fatal: &Fatal,
 ) -> Result<(), PostmanError> {
     if options.threads == 0 {
-        return hire_here(options, floor, journal, epoch);
+        hire_here(options, floor, senders);
+        return Ok(());
     }
     let threads = options.threads;
-    for thread in 0..threads {
-        let sender = journal.sender(thread, epoch)?;
+    for (thread, sender) in senders.into_iter().enumerate() {
         let slots =
             options.concurrency / threads + usize::from(thread < options.concurrency % threads);
         let (floor, fatal) = (floor.clone(), fatal.clone());
@@ -868,15 +878,11 @@ fn hire(
 }
 
 /// Starts the slots on the runtime that the postman itself is on.
-fn hire_here(
-    options: &PostmanOptions,
-    floor: &Arc<Floor>,
-    journal: &Journal,
-    epoch: Epoch,
-) -> Result<(), PostmanError> {
-    let sender = Sender::new(journal.sender(0, epoch)?);
-    for _ in 0..options.concurrency {
-        tokio::spawn(delivery::work(floor.clone(), sender.clone()));
+fn hire_here(options: &PostmanOptions, floor: &Arc<Floor>, senders: Vec<SenderJournal>) {
+    for sender in senders {
+        let sender = Sender::new(sender);
+        for _ in 0..options.concurrency {
+            tokio::spawn(delivery::work(floor.clone(), sender.clone()));
+        }
     }
-    Ok(())
 }
