@@ -360,10 +360,10 @@ mod tests {
         let mut breaker = opened(0);
         for _ in 1..CLOSING {
             assert!(one(&mut breaker, Outcome::Clear, 1));
-            assert_eq!((breaker.stand(), breaker.room(7, seconds(1))), (
-                Stand::Open { until: seconds(1) },
-                1
-            ));
+            assert_eq!(
+                (breaker.stand(), breaker.room(7, seconds(1))),
+                (Stand::Open { until: seconds(1) }, 1)
+            );
         }
         one(&mut breaker, Outcome::InDoubt, 1);
         assert_eq!(breaker.stand(), Stand::Open { until: seconds(3) });
@@ -505,9 +505,9 @@ mod tests {
     fn courses(per_mille: fn(u64) -> u32, minutes: u64) -> impl Iterator<Item = Course> {
         let gateways = [1, 500, 10_000].map(|shows_after_ms| Lossy { per_mille, shows_after_ms });
         let seeds = 0..40;
-        gateways.into_iter().flat_map(move |gateway| {
-            seeds.clone().map(move |seed| send(&gateway, minutes, seed))
-        })
+        gateways
+            .into_iter()
+            .flat_map(move |gateway| seeds.clone().map(move |seed| send(&gateway, minutes, seed)))
     }
 
     #[test]

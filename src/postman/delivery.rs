@@ -119,7 +119,7 @@ impl LeaseTerms {
     fn allow(&self, job: &Job, wall: Timestamp) -> bool {
         let open = self.open.load(Ordering::Relaxed);
         let ended = wall.as_millis() >= self.ends_at.load(Ordering::Relaxed);
-        if !open || ended {
+        if !open || ended || job.repeat_until.is_some_and(|until| until < wall) {
             return false;
         }
         if self.has_dropped.load(Ordering::Relaxed)
@@ -140,6 +140,8 @@ pub(super) struct Job {
     pub(super) attempt: u16,
     pub(super) tries: u16,
     pub(super) zone: u16,
+    /// Until when it may go out, if its gateway may have it already.
+    pub(super) repeat_until: Option<Timestamp>,
 }
 
 impl Job {

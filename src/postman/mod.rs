@@ -77,7 +77,7 @@ pub struct PostmanOptions {
     pub threads: usize,
     /// Messages of one lease, at most.
     pub lease_size: u16,
-    /// Hash of the gateway's address, so that a message in doubt goes to no other.
+    /// Hash of the gateway and the account there, so that a message in doubt goes to no other.
     pub gateway: u64,
     /// How tries are spaced.
     pub retry: RetryPolicy,
@@ -529,6 +529,7 @@ impl Postman {
             attempt: message.attempt,
             tries: message.tries,
             zone: message.zone.0,
+            repeat_until: message.repeat_until,
         };
         let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
         let lease = Lease {
@@ -768,6 +769,18 @@ async fn start(
         }
         tokio::time::sleep(AGAIN).await;
     };
+    let (gateway, repeat_ms) = (options.gateway, options.retry.repeat_ms);
+    loop {
+        match desk.declare(epoch, gateway, repeat_ms).await {
+            Ok(()) => break,
+            Err(DeskError::Refused(why)) => return Err(PostmanError::Refused(why)),
+            Err(DeskError::Replaced) => return Err(PostmanError::Replaced),
+            Err(DeskError::Forgotten) => return Err(PostmanError::Forgotten),
+            Err(error) => tracing::debug!(%error, "the postman could not say where it sends yet"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+
     let Some(remains) = remains else {
         return Ok(epoch);
     };

@@ -156,7 +156,8 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
     found.retain(|_, found| found.header.run == run);
     let reading = Reading { dir, found, pause_ms };
     let remains = Remains { run, leased: BTreeMap::new(), newest: 0, fates: HashMap::new() };
-    let read = if believes_damage() { Ok(reading.what_reads(remains)) } else { reading.all(remains) };
+    let read =
+        if believes_damage() { Ok(reading.what_reads(remains)) } else { reading.all(remains) };
     Ok(read.map_or_else(Past::Damaged, Past::Whole))
 }
 
@@ -206,7 +207,9 @@ impl Reading<'_> {
                         return Err(self.damage((stream, number + 1), "it is missing"));
                     }
                     // Its maker was killed before it used it.
-                    (false, false) if number + 1 == last && self.is_unused((stream, last))? => break,
+                    (false, false) if number + 1 == last && self.is_unused((stream, last))? => {
+                        break;
+                    }
                     (false, false) => return Err(self.damage(place, "its end is missing")),
                 }
             }

@@ -67,8 +67,18 @@ impl Header {
         let repeat_ms = run.repeat_ms.unwrap_or(NEVER);
         let streams = stream << 32 | senders;
         let fields: [u64; FIELDS] = [
-            MAGIC, boot, run.epoch.0, run.gateway, repeat_ms, streams, page, oldest, file.device,
-            file.inode, file.born, run.nonce,
+            MAGIC,
+            boot,
+            run.epoch.0,
+            run.gateway,
+            repeat_ms,
+            streams,
+            page,
+            oldest,
+            file.device,
+            file.inode,
+            file.born,
+            run.nonce,
         ];
         let mut bytes = [0; HEADER];
         for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
@@ -234,7 +244,9 @@ impl Page {
     pub(super) fn parse(bytes: &[u8], file: FileId) -> Result<Self, String> {
         let header = Self::header(bytes)?;
         if header.file != file {
-            return Err("it is a copy, or came from another disk; the original may be at work".into());
+            return Err(
+                "it is a copy, or came from another disk; the original may be at work".into()
+            );
         }
         let (mut records, why) = Self::records(&header, &bytes[HEADER..]);
         if let Some(why) = why {

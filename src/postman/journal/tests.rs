@@ -205,10 +205,7 @@ impl History {
         };
         let back = |token: &&Token| {
             remains.is_whole(token.n)
-                && matches!(
-                    remains.fate(token),
-                    None | Some(Fate::Settled(SendResult::HandedBack))
-                )
+                && matches!(remains.fate(token), None | Some(Fate::Settled(SendResult::HandedBack)))
         };
         self.begun.iter().filter(back).copied().collect()
     }

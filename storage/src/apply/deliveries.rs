@@ -315,7 +315,8 @@ fn was_taken_after_all(batch: &mut BatchEdit, index: usize, result: SendResult, 
 }
 
 fn never_again(batch: &mut BatchEdit, index: usize, now: &Now<'_>) {
-    batch.doubt(Doubt { index: index as u16, repeat_until: None, gateway: now.gateway });
+    let (index, gateway) = (index as u16, now.gateway);
+    batch.doubt(Doubt { index, since: now.at, repeat_until: None, gateway });
 }
 
 /// Settles the first report of a token by how things are now.
@@ -338,7 +339,8 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
         SendResult::UnsureRepeatable { pause_ms, repeat_ms } => {
             let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
             let (index16, gateway) = (index as u16, now.gateway);
-            batch.doubt(Doubt { index: index16, repeat_until: Some(until), gateway });
+            let repeat_until = Some(until);
+            batch.doubt(Doubt { index: index16, since: granted_at, repeat_until, gateway });
             give_back(batch, index, Some(pause_ms), now);
         }
     }

@@ -11,6 +11,7 @@ use std::{
 use super::{
     Applied,
     batches::{BatchEdit, MailingEdit, NEVER},
+    gateways::{Allowed, Gateways},
     mailings,
 };
 use crate::{
@@ -33,12 +34,14 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
     let mut record = changes.get_or_default(&PostmenKey)?;
     let postmen = &mut record.postmen;
     let known = postmen.iter().position(|postman| postman.name == *name);
-    let mut before = Vec::new();
+    let (mut before, mut gateway) = (Vec::new(), None);
     if let Some(at) = known {
         if let Some(epoch) = epoch_of(&postmen[at], nonce) {
             return Ok(Reply::Registered { epoch });
         }
         let older = postmen.remove(at);
+        // Until this start declares its own: a message in doubt may be waiting for it.
+        gateway = older.gateway;
         before.push((older.nonce, older.epoch));
         before.extend(older.before);
         before.truncate(POSTMAN_STARTS);
@@ -53,7 +56,7 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         numbers.epoch += 1;
         Epoch(numbers.epoch)
     })?;
-    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before });
+    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before, gateway });
     drop_unheard(changes, |lease| !record.postmen.iter().any(|p| p.has_had(lease.epoch)))?;
     changes.put(&PostmenKey, &record);
     Ok(Reply::Registered { epoch })
@@ -67,7 +70,7 @@ fn epoch_of(postman: &Postman, nonce: u64) -> Option<Epoch> {
 }
 
 /// Why a postman that is not listed gets nothing.
-fn why_unknown(
+pub(super) fn why_unknown(
     changes: &Changes<'_>,
     postmen: &[Postman],
     epoch: Epoch,
@@ -98,7 +101,8 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
         return Err(Rejection::NotNow.into());
     }
     let mut edit = MailingEdit::open(changes, grant.mailing)?;
-    let picked = pick(changes, &mut edit, grant)?;
+    let gateways = Gateways::of(&postmen.postmen, grant);
+    let picked = pick(changes, &mut edit, grant, &gateways)?;
     if picked.runs.is_empty() && !picked.learnt {
         return Err(Rejection::NothingToDo.into());
     }
@@ -193,13 +197,18 @@ impl Picked {
 }
 
 /// Looks through a mailing once, in the order of batches, from where the mailing says.
-fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
+fn pick(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    grant: &Grant,
+    gateways: &Gateways,
+) -> Result<Picked, Error> {
     let at = changes.at();
     let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
     let all = first..edit.progress.batches;
     let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
     let from = skip.map_or(all.start, |(batch, _)| batch.clamp(all.start, all.end));
-    let mut search = Search::new(changes, grant)?;
+    let mut search = Search::new(changes, grant, gateways)?;
     for batches in [from..all.end, all.start..from] {
         let Some(stopped) = search.through(changes, edit, batches)? else {
             continue;
@@ -217,6 +226,7 @@ fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Res
 /// A grant looking for messages.
 struct Search<'g> {
     grant: &'g Grant,
+    gateways: &'g Gateways,
     zones: u64,
     deleted: Deleted,
     picked: Picked,
@@ -225,10 +235,10 @@ struct Search<'g> {
 }
 
 impl<'g> Search<'g> {
-    fn new(changes: &Changes<'_>, grant: &'g Grant) -> Result<Self, Error> {
+    fn new(changes: &Changes<'_>, grant: &'g Grant, gateways: &'g Gateways) -> Result<Self, Error> {
         let zones = Head::zone_bits(grant.zones.as_deref());
         let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
-        Ok(Self { grant, zones, deleted, picked, fruitful: 0, barren: 0 })
+        Ok(Self { grant, gateways, zones, deleted, picked, fruitful: 0, barren: 0 })
     }
 
     fn is_over(&self) -> bool {
@@ -329,7 +339,8 @@ impl<'g> Search<'g> {
 
     /// Takes a message that is due, unless a gateway may have it already.
     fn pick_one(&mut self, batch: &mut BatchEdit, index: usize, at: Timestamp) {
-        match doubt_allows(batch, index, self.grant.gateway, at) {
+        let doubt = batch.columns.doubt(index);
+        match doubt.map_or(Allowed::Now, |doubt| self.gateways.allow(doubt, at)) {
             Allowed::Now => take(batch, index, at, &mut self.picked),
             Allowed::Elsewhere => {}
             Allowed::Never => {
@@ -355,24 +366,6 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
     batch.columns.reported[index] = 0;
     batch.set(index, Status::Sending, at);
     picked.push((batch.place << BATCH_STRIDE_BITS) | index as u32, attempt);
-}
-
-/// Whether a message may go out although a gateway may have it already.
-enum Allowed {
-    Now,
-    Elsewhere,
-    Never,
-}
-
-fn doubt_allows(batch: &BatchEdit, index: usize, gateway: u64, at: Timestamp) -> Allowed {
-    let Some(doubt) = batch.columns.doubt(index) else {
-        return Allowed::Now;
-    };
-    match doubt.repeat_until {
-        Some(until) if at <= until && doubt.gateway == gateway => Allowed::Now,
-        Some(until) if at <= until => Allowed::Elsewhere,
-        _ => Allowed::Never,
-    }
 }
 
 /// Which customers are deleted, read block by block and only if there are any.
@@ -531,7 +524,8 @@ mod tests {
         };
         let name = PostmanName::parse("p").expect("a name");
         let last = POSTMAN_LEASES as u64;
-        let postman = Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new() };
+        let postman =
+            Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new(), gateway: None };
         let mut open = LeaseList { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
         let full = Err(Rejection::TooManyLeases);
         assert_eq!(check_number(&postman, &open, id(last + 1)), full);

@@ -30,6 +30,8 @@ struct Token {
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
     gateway: u64,
+    /// When the first attempt in doubt was granted.
+    since: Timestamp,
     until: Option<Timestamp>,
 }
 
@@ -41,6 +43,8 @@ pub(crate) struct Model {
     /// What each lease was granted.
     pub(crate) leases: BTreeMap<LeaseId, (MailingNumber, Vec<Run>)>,
     doubts: BTreeMap<Message, Doubt>,
+    /// Where each start sends, and for how long it repeats there.
+    pub(crate) declared: BTreeMap<Epoch, (u64, Option<u64>)>,
     customers: BTreeMap<(MailingNumber, u32), u32>,
     statuses: BTreeMap<Message, Status>,
     /// What messages of a life before the last restore are for ever.
@@ -120,9 +124,14 @@ impl Model {
         let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == seen.zone));
         ensure(open, || format!("{message:?} is in a closed zone"))?;
         if let Some(doubt) = self.doubts.get(&message) {
-            let again = doubt.until.is_some_and(|until| at <= until);
+            let declared = self.declared.get(&grant.lease.epoch);
+            let may_now = declared.is_some_and(|(gateway, repeat_ms)| {
+                let in_time = |ms: u64| at <= doubt.since.plus_millis(ms as i64);
+                *gateway == doubt.gateway && repeat_ms.is_some_and(in_time)
+            });
+            let again = may_now && doubt.until.is_some_and(|until| at <= until);
             ensure(again && doubt.gateway == grant.gateway, || {
-                format!("{message:?} may have been taken, and is granted: {doubt:?}")
+                format!("{message:?} may have been taken, and is granted: {doubt:?}, {declared:?}")
             })?;
         }
         for (attempt, token) in self.tokens.get(&message).into_iter().flatten() {
@@ -206,7 +215,8 @@ impl Model {
             return Said::Again;
         }
         if result == SendResult::Done {
-            self.doubts.insert(message, Doubt { gateway: report.gateway, until: None });
+            let (gateway, since) = (report.gateway, at);
+            self.doubts.insert(message, Doubt { gateway, since, until: None });
         }
         let forgotten = last != Some(attempt) && is_way_back(result);
         if forgotten { Said::PerhapsOtherwise } else { Said::Otherwise }
@@ -220,8 +230,9 @@ impl Model {
             }
             _ => return,
         };
-        let doubt = self.doubts.entry(message).or_insert(Doubt { gateway, until });
-        if until.is_none() {
+        let new = Doubt { gateway, since: granted_at, until };
+        let doubt = self.doubts.entry(message).or_insert(new);
+        if until.is_none() || doubt.gateway != gateway {
             doubt.until = None;
         }
     }
@@ -245,7 +256,8 @@ impl Model {
         let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
         let doubt = self.doubts.get(&message);
         let over = record.ended.is_some() || at >= record.spec.end;
-        let stopped = stopped || before.deleted.contains(&seen.customer);
+        // Also where the customer has come back since.
+        let stopped = stopped || before.deleted.contains(&seen.customer) || seen.forsaken;
         match doubt {
             Some(doubt) if stopped || over || doubt.until.is_none() => Status::Unconfirmed,
             _ if stopped => Status::Cancelled,

@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) tries: u16,
     /// When it is due, if it failed.
     pub(crate) due: Option<Timestamp>,
+    /// Whether its customer was deleted while it was under way.
+    pub(crate) forsaken: bool,
 }
 
 /// A mailing with everything in it.
@@ -153,6 +155,7 @@ fn messages(
         attempt: columns.attempts[index],
         tries: columns.tries(index),
         due: columns.due_of(index),
+        forsaken: columns.is_forsaken(index),
     };
     Ok(members.customers().enumerate().map(seen).collect())
 }
