@@ -80,7 +80,8 @@ impl Server {
                 fatal: surroundings.fatal.clone(),
             };
             let cluster = &node.identity().cluster;
-            let options = postman_options(config, cluster, surroundings.sender_threads);
+            let gateway = parts.gateway.identity(cluster);
+            let options = postman_options(config, cluster, gateway, surroundings.sender_threads);
             let post = post(options, parts, node.clone(), work_stopped.clone());
             watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
         });
@@ -330,7 +331,12 @@ fn post_office_options(config: &Config) -> PostOfficeOptions {
 }
 
 /// How a postman works in a cluster.
-pub(crate) fn postman_options(config: &Config, cluster: &str, threads: usize) -> PostmanOptions {
+pub(crate) fn postman_options(
+    config: &Config,
+    cluster: &str,
+    gateway_identity: u64,
+    threads: usize,
+) -> PostmanOptions {
     let gateway = &config.gateway;
     let name =
         if config.postman.name.is_empty() { node_name(config) } else { &config.postman.name };
@@ -345,7 +351,7 @@ pub(crate) fn postman_options(config: &Config, cluster: &str, threads: usize) ->
         concurrency: gateway.concurrency,
         threads: threads.min(gateway.concurrency),
         lease_size: config.lease.size,
-        gateway: notty_storage::codec::hash(gateway.url.as_bytes()),
+        gateway: gateway_identity,
         retry: RetryPolicy {
             initial_ms: config.retry.initial_ms,
             max_ms: config.retry.max_ms,

@@ -37,7 +37,8 @@ pub async fn run(
         found = RemoteDesk::find(options) => found,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    let options = server::postman_options(config, &cluster, surroundings.sender_threads);
+    let identity = gateway.identity(&cluster);
+    let options = server::postman_options(config, &cluster, identity, surroundings.sender_threads);
     tracing::info!(
         cluster.id = cluster,
         "postman `{}` sends for the cluster of {}, journal in {}",

@@ -40,6 +40,15 @@ pub(super) enum Call {
     Look(Vec<Held>),
     /// Which leases of a start may be held, or not have been heard of.
     Left(Epoch),
+    /// Where a start sends.
+    Declare {
+        /// The start.
+        postman: Epoch,
+        /// Hash of the gateway and the account.
+        gateway: u64,
+        /// For how many milliseconds after the first doubtful try it may get a message again.
+        repeat_ms: Option<u64>,
+    },
 }
 
 /// What a postman's call is answered.

@@ -116,6 +116,9 @@ impl NodeDesk {
                 false => not_for_postmen(),
             },
             Call::Left(epoch) => codec::encode(&self.left(epoch).await),
+            Call::Declare { postman, gateway, repeat_ms } => {
+                codec::encode(&self.declare(postman, gateway, repeat_ms).await)
+            }
             Call::Grant(_) => not_for_postmen(),
         }
     }
@@ -229,6 +232,13 @@ impl Desk for NodeDesk {
                 Reply::Registered { epoch } => Ok(epoch),
                 other => Err(DeskError::Refused(format!("an unexpected reply: {other:?}"))),
             }
+        })
+    }
+
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let action = Action::DeclareGateway { postman, gateway, repeat_ms };
+            self.node.act(action).await.map_err(desk_error).map(drop)
         })
     }
 

@@ -169,6 +169,10 @@ impl Desk for RemoteDesk {
         Box::pin(self.question(Call::Register { name, nonce }, CALL))
     }
 
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
+        Box::pin(self.question(Call::Declare { postman, gateway, repeat_ms }, CALL))
+    }
+
     fn ask(
         &self,
         lease: LeaseId,

@@ -20,6 +20,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use notty_storage::model::{MessageId, Phone};
+use sha2::{Digest, Sha256};
 
 use super::{
     Answer,
@@ -141,6 +142,21 @@ impl Gateway {
         let tls = tls.map_err(|what| ("url", what))?;
         let Place { host, port, path, host_header, .. } = place;
         Ok(Self { options, host, port, path, host_header, authorization, tls, connector })
+    }
+
+    /// A number for this gateway and this account, the same wherever a postman of the cluster is
+    /// configured so. Another token is another account, as far as anybody can tell; the token does not
+    /// show in it. How the host is written, and a port that goes without saying, make no difference.
+    pub fn identity(&self, cluster: &str) -> u64 {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let place = format!("{scheme}://{}:{}{}", self.host.to_lowercase(), self.port, self.path);
+        let mut hasher = Sha256::new_with_prefix("notty gateway and account");
+        for part in [cluster, &place, &self.options.token] {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let hash = hasher.finalize();
+        hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
     }
 
     fn request(&self, envelope: &Envelope) -> Request<Full<Bytes>> {

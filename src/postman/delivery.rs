@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{
-    breaker::Breaker,
+    breaker::{Breaker, Outcome, Pass},
     desk::Terms,
     journal::{SenderJournal, Token},
     retry::RetryPolicy,
@@ -119,7 +119,7 @@ impl LeaseTerms {
     fn allow(&self, job: &Job, wall: Timestamp) -> bool {
         let open = self.open.load(Ordering::Relaxed);
         let ended = wall.as_millis() >= self.ends_at.load(Ordering::Relaxed);
-        if !open || ended {
+        if !open || ended || job.repeat_until.is_some_and(|until| until < wall) {
             return false;
         }
         if self.has_dropped.load(Ordering::Relaxed)
@@ -140,6 +140,8 @@ pub(super) struct Job {
     pub(super) attempt: u16,
     pub(super) tries: u16,
     pub(super) zone: u16,
+    /// Until when it may go out, if its gateway may have it already.
+    pub(super) repeat_until: Option<Timestamp>,
 }
 
 impl Job {
@@ -168,6 +170,10 @@ pub(super) struct Floor {
     pub(super) breaker: CachePadded<Mutex<Breaker>>,
     queue: CachePadded<Mutex<VecDeque<Job>>>,
     ready: CachePadded<Semaphore>,
+    /// As many permits as requests may be in flight, those in use included: see [`Breaker::slots`].
+    free: CachePadded<Semaphore>,
+    /// How many permits there are, in use or not. Changed under the breaker's lock.
+    permits: AtomicUsize,
     settled: CachePadded<Mutex<Vec<Settled>>>,
     /// Told when results wait.
     pub(super) news: Notify,
@@ -190,16 +196,19 @@ impl Floor {
         clock: Arc<dyn Clock>,
         retry: RetryPolicy,
         metrics: SendingMetrics,
-        send_time: (Duration, Duration),
+        (slots, send_time): (usize, (Duration, Duration)),
         fatal: notty_raft::Fatal,
     ) -> Arc<Self> {
+        let breaker = Breaker::new(slots);
         Arc::new(Self {
             gateway,
             clock,
             retry,
             metrics,
             send_time,
-            breaker: CachePadded::default(),
+            permits: AtomicUsize::new(breaker.slots()),
+            free: CachePadded::new(Semaphore::new(breaker.slots())),
+            breaker: CachePadded::new(Mutex::new(breaker)),
             queue: CachePadded::default(),
             ready: CachePadded::new(Semaphore::new(0)),
             settled: CachePadded::default(),
@@ -249,6 +258,7 @@ impl Floor {
     /// Ends the slots that wait.
     pub(super) fn close(&self) {
         self.ready.close();
+        self.free.close();
     }
 
     /// Takes out the results so far.
@@ -293,21 +303,55 @@ impl Floor {
         }
     }
 
-    /// Waits until there may be a message in the queue; false once the floor is closed.
+    /// Waits until there may be a message in the queue, and one more request may be in flight; false
+    /// once the floor is closed.
     async fn next_job(&self, journal: &Mutex<SenderJournal>) -> bool {
-        if let Ok(permit) = self.ready.try_acquire() {
+        self.take_permit(&self.ready, journal).await && self.take_permit(&self.free, journal).await
+    }
+
+    async fn take_permit(&self, of: &Semaphore, journal: &Mutex<SenderJournal>) -> bool {
+        if let Ok(permit) = of.try_acquire() {
             permit.forget();
             return true;
         }
         if let Err(error) = journal.lock().flush() {
             (self.fatal)(&format!("postman: the journal cannot be written: {error}"));
         }
-        match self.ready.acquire().await {
+        match of.acquire().await {
             Ok(permit) => {
                 permit.forget();
                 true
             }
             Err(_) => false,
+        }
+    }
+
+    /// Lets another request be in flight instead of one that ended, or was not begun.
+    fn release(&self, breaker: &Breaker) {
+        self.free.add_permits(1);
+        let (wanted, permits) = (breaker.slots(), self.permits.load(Ordering::Relaxed));
+        let permits = if permits < wanted {
+            self.free.add_permits(wanted - permits);
+            wanted
+        } else {
+            // Those in use are taken away when they come back.
+            permits - self.free.forget_permits(permits - wanted)
+        };
+        self.permits.store(permits, Ordering::Relaxed);
+    }
+
+    /// Notes what a request came to.
+    fn note(&self, pass: Pass, answer: Answer, now: Duration) {
+        let outcome = match answer {
+            Answer::Unsure => Outcome::InDoubt,
+            Answer::NotSent => Outcome::Unsent,
+            Answer::Done | Answer::Invalid | Answer::NotTaken { .. } => Outcome::Clear,
+        };
+        if outcome != Outcome::Clear {
+            self.unreachable.store(outcome == Outcome::Unsent, Ordering::Relaxed);
+        }
+        if self.breaker.lock().note(pass, outcome, now) {
+            self.news.notify_one();
         }
     }
 
@@ -351,11 +395,15 @@ impl Sender {
 pub(super) async fn work(floor: Arc<Floor>, sender: Arc<Sender>) {
     let mut slot = Slot::new();
     while floor.next_job(&sender.journal).await {
-        let Some(job) = floor.queue.lock().pop_front() else {
+        let job = floor.queue.lock().pop_front();
+        let Some(job) = job else {
+            floor.release(&floor.breaker.lock());
             continue;
         };
         let token = job.token();
-        match deliver(&floor, &mut slot, &sender.journal, &job).await {
+        let delivered = deliver(&floor, &mut slot, &sender.journal, &job).await;
+        floor.release(&floor.breaker.lock());
+        match delivered {
             Ok(result) => {
                 floor.settle(token, result);
                 sender.stand_back(&*floor.clock);
@@ -404,13 +452,7 @@ async fn deliver(
         floor.metrics.answered(Answer::NotSent, Duration::ZERO);
         (Answer::NotSent, floor.clock.boot())
     };
-    let trouble = matches!(answer, Answer::Unsure | Answer::NotSent);
-    if trouble {
-        floor.unreachable.store(answer == Answer::NotSent, Ordering::Relaxed);
-    }
-    if floor.breaker.lock().note(pass, trouble, began, ended) {
-        floor.news.notify_one();
-    }
+    floor.note(pass, answer, ended);
     if let Answer::NotTaken { status, .. } = answer {
         floor.complain(status);
     }

@@ -105,6 +105,9 @@ pub struct Left {
 pub trait Desk: Send + Sync + 'static {
     /// Registers a postman; the same nonce gives the same epoch.
     fn register(&self, name: PostmanName, nonce: u64) -> Answer<'_, Epoch>;
+    /// Declares where a postman's start sends, and for how many milliseconds after the first doubtful
+    /// try a message may go there again.
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()>;
     /// Asks for messages to send, under a lease's id; `again`: the same was asked before, and no
     /// answer came.
     fn ask(

@@ -5,14 +5,24 @@
 //! because a journal only counts on the same boot of the same machine. What was never begun can
 //! then be handed back, and what has a result reported; everything else stays unconfirmed.
 //!
-//! Files are only appended to: one by the postman itself (which leases it got and closed), one by
-//! each of its senders. A file that has grown enough is followed by a new one, and goes once every
-//! lease that it can speak of is closed.
+//! Each stream is files that are only appended to ([`pages`]): one by the postman itself (which leases
+//! it got and closed), one by each of its senders. A file that has grown enough is followed by a new
+//! one, and goes once every lease that it can speak of is closed.
+//!
+//! What is not in the journal says as much as what is. So the next run believes it only if it proves
+//! to be complete ([`past`]): every stream has its files, every file its end, every record its place,
+//! and each is the very file that the run wrote, no copy of it. The gateway and the account that the
+//! run sent to are in it too: a message in doubt belongs to them.
+
+mod pages;
+mod past;
+mod record;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::{self, Write},
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -20,29 +30,17 @@ use std::{
     },
 };
 
-use notty_storage::model::{Epoch, LeaseId, MailingNumber, Run, SendResult};
+use notty_storage::model::{Epoch, MailingNumber, Run, SendResult};
 
-use super::{desk::Left, retry::RetryPolicy};
+use self::{
+    pages::Pages,
+    record::{FileId, Header, Kind, Record, at, code},
+};
 
-/// Bytes of a record.
-const RECORD: usize = 28;
+pub use past::{Damage, Past, Remains};
+
 /// Bytes after which a file is followed by a new one.
 const FILE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// What a record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Leads a file: whose it is.
-    Header = 1,
-    /// A run of messages was leased.
-    Leased = 2,
-    /// A lease is closed: every report was acknowledged.
-    Closed = 3,
-    /// A message's request may be on its way.
-    Begun = 4,
-    /// A message's result is known.
-    Settled = 5,
-}
 
 /// One message under one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,58 +55,17 @@ pub struct Token {
     pub attempt: u16,
 }
 
+/// One run of a postman, and what holds for all that it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
-    kind: Kind,
-    code: u8,
-    len: u16,
-    token: Token,
-}
-
-impl Record {
-    fn bytes(self) -> [u8; RECORD] {
-        let mut bytes = [0; RECORD];
-        bytes[0] = self.kind as u8;
-        bytes[1] = self.code;
-        bytes[2..4].copy_from_slice(&self.token.attempt.to_be_bytes());
-        bytes[4..6].copy_from_slice(&self.len.to_be_bytes());
-        bytes[8..12].copy_from_slice(&self.token.mailing.0.to_be_bytes());
-        bytes[12..16].copy_from_slice(&self.token.position.to_be_bytes());
-        bytes[16..24].copy_from_slice(&self.token.n.to_be_bytes());
-        let crc = crc32fast::hash(&bytes[..24]);
-        bytes[24..].copy_from_slice(&crc.to_be_bytes());
-        bytes
-    }
-
-    fn parse(bytes: &[u8; RECORD]) -> Option<Self> {
-        let two = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let four = |at: usize| u32::from(two(at)) << 16 | u32::from(two(at + 2));
-        if crc32fast::hash(&bytes[..24]) != four(24) {
-            return None;
-        }
-        let kind = match bytes[0] {
-            1 => Kind::Header,
-            2 => Kind::Leased,
-            3 => Kind::Closed,
-            4 => Kind::Begun,
-            5 => Kind::Settled,
-            _ => return None,
-        };
-        let token = Token {
-            n: u64::from(four(16)) << 32 | u64::from(four(20)),
-            mailing: MailingNumber(four(8)),
-            position: four(12),
-            attempt: two(2),
-        };
-        Some(Self { kind, code: bytes[1], len: two(4), token })
-    }
-
-    /// Whose a file is: the epoch, and a hash of the machine's boot and the cluster.
-    fn header(epoch: Epoch, boot: u64) -> Self {
-        let (mailing, position) = (MailingNumber((boot >> 32) as u32), boot as u32);
-        let token = Token { n: epoch.0, mailing, position, attempt: 0 };
-        Self { kind: Kind::Header, code: 0, len: 0, token }
-    }
+pub struct RunTerms {
+    /// The epoch that it registered for.
+    pub epoch: Epoch,
+    /// The random number that it registered with.
+    pub nonce: u64,
+    /// The gateway and account that it sends to.
+    pub gateway: u64,
+    /// How long a message in doubt may go there again, in milliseconds; none: never.
+    pub repeat_ms: Option<u64>,
 }
 
 /// What became of a token, as far as a later run must know.
@@ -120,96 +77,16 @@ pub enum Fate {
     Settled(SendResult),
 }
 
-fn code(result: SendResult) -> u8 {
-    match result {
-        SendResult::Done => 1,
-        SendResult::Invalid => 2,
-        SendResult::NotTaken { .. } => 3,
-        SendResult::NotSent { .. } => 4,
-        SendResult::HandedBack => 5,
-        SendResult::Unsure => 6,
-        SendResult::UnsureRepeatable { .. } => 7,
-    }
-}
-
-fn result(code: u8, retry: &RetryPolicy) -> Option<SendResult> {
-    let pause_ms = retry.initial_ms;
-    Some(match code {
-        1 => SendResult::Done,
-        2 => SendResult::Invalid,
-        3 => SendResult::NotTaken { pause_ms },
-        4 => SendResult::NotSent { pause_ms },
-        5 => SendResult::HandedBack,
-        6 => SendResult::Unsure,
-        7 => match retry.repeat_ms {
-            Some(repeat_ms) => SendResult::UnsureRepeatable { pause_ms, repeat_ms },
-            None => SendResult::Unsure,
-        },
-        _ => return None,
-    })
-}
-
-/// What an earlier run on the same boot of the same machine left.
-#[derive(Debug, Default)]
-pub struct Remains {
-    /// Its epoch.
-    pub epoch: Epoch,
-    leased: BTreeMap<u64, Left>,
-    newest: u64,
-    fates: HashMap<Token, Fate>,
-}
-
-impl Remains {
-    /// Leases that it got and never closed.
-    pub fn leases(&self) -> impl Iterator<Item = &Left> {
-        self.leased.values()
-    }
-
-    /// Whether all that was begun under a lease is here: it was not closed, or came too late to be
-    /// noted and so was never begun. What is said of a closed one may be gone.
-    pub fn is_whole(&self, n: u64) -> bool {
-        self.leased.contains_key(&n) || n > self.newest
-    }
-
-    /// What became of a token; none: it was never begun, if its lease is whole here.
-    pub fn fate(&self, token: &Token) -> Option<Fate> {
-        self.fates.get(token).copied()
-    }
-
-    fn take(&mut self, record: Record, retry: &RetryPolicy) {
-        let token = record.token;
-        match record.kind {
-            Kind::Header => {}
-            Kind::Leased => {
-                self.newest = self.newest.max(token.n);
-                let lease = LeaseId { epoch: self.epoch, n: token.n };
-                let empty = Left { lease, mailing: token.mailing, runs: Vec::new() };
-                let run = Run { first: token.position, len: record.len, attempt: token.attempt };
-                self.leased.entry(token.n).or_insert(empty).runs.push(run);
-            }
-            Kind::Closed => {
-                self.newest = self.newest.max(token.n);
-                self.leased.remove(&token.n);
-            }
-            Kind::Begun => {
-                self.fates.entry(token).or_insert(Fate::Begun);
-            }
-            Kind::Settled => {
-                if let Some(result) = result(record.code, retry) {
-                    self.fates.insert(token, Fate::Settled(result));
-                }
-            }
-        }
-    }
-}
-
-/// The journal of one postman. Holds its directory's lock.
+/// The journal of one postman. Holds the locks of its directory and of its own file.
 pub struct Journal {
     dir: PathBuf,
     boot: u64,
     leases: Arc<Leases>,
     own: Option<Pages>,
-    _lock: File,
+    page_bytes: u64,
+    _dir_lock: File,
+    /// Locks of the files that the run before left, until this run has its own.
+    locks: Vec<File>,
 }
 
 /// Which leases files may speak of.
@@ -220,78 +97,59 @@ struct Leases {
 }
 
 impl Journal {
-    /// Opens a directory and takes its lock; `boot` is this start of this machine. What it holds counts in one cluster only: the lease of
-    /// another (or of this one before it was restored from a backup) may have the same number.
+    /// Opens a directory and takes its lock; `boot` is this start of this machine. What it holds counts
+    /// in one cluster only: the lease of another (or of this one before it was restored from a backup)
+    /// may have the same number.
     pub fn open(dir: &Path, boot: u64, cluster: &str) -> io::Result<Self> {
-        let here =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
-        fs::create_dir_all(dir).map_err(here)?;
-        let lock = File::create(dir.join("LOCK")).map_err(here)?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => {
-                io::Error::other(format!("{} is in use by another postman", dir.display()))
-            }
-            fs::TryLockError::Error(error) => error,
-        })?;
-        let boot = boot_in(cluster, boot);
-        Ok(Self { dir: dir.to_owned(), boot, leases: Arc::default(), own: None, _lock: lock })
-    }
-
-    /// What the run before left; nothing if that was on another boot or machine.
-    pub fn remains(&self, retry: &RetryPolicy) -> io::Result<Option<Remains>> {
-        let mut remains: Option<Remains> = None;
-        for path in self.files()? {
-            let bytes = fs::read(&path)?;
-            let (records, _) = bytes.as_chunks::<RECORD>();
-            // The last record may be cut: then its request was not begun either.
-            let mut records = records.iter().map_while(Record::parse);
-            let Some(header) = records.next().filter(|header| header.kind == Kind::Header) else {
-                continue;
-            };
-            let epoch = Epoch(header.token.n);
-            if header != Record::header(epoch, self.boot) {
-                continue;
-            }
-            match &remains {
-                Some(known) if known.epoch > epoch => continue,
-                Some(known) if known.epoch == epoch => {}
-                _ => remains = Some(Remains { epoch, ..Remains::default() }),
-            }
-            if let Some(remains) = &mut remains {
-                records.for_each(|record| remains.take(record, retry));
+        fs::create_dir_all(dir).map_err(at(dir))?;
+        let dir_lock = lock_dir(dir)?;
+        let mut locks = Vec::new();
+        // Who moves them elsewhere still finds them locked. The postman's own come first.
+        for ((stream, _), path) in past::files(dir)? {
+            if stream == 0 {
+                let file = File::open(&path).map_err(at(&path))?;
+                lock(&file, dir)?;
+                locks.push(file);
             }
         }
-        Ok(remains)
+        Ok(Self {
+            dir: dir.to_owned(),
+            boot: boot_in(cluster, boot),
+            leases: Arc::default(),
+            own: None,
+            page_bytes: FILE_BYTES,
+            _dir_lock: dir_lock,
+            locks,
+        })
     }
 
-    fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(&self.dir)?.map(|entry| entry.map(|entry| entry.path()));
-        let mut files: Vec<_> = entries.collect::<io::Result<_>>()?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "journal"));
-        // The postman's own come first: what it leased before what its senders began.
-        files.sort();
-        Ok(files)
+    /// What the run before left; nothing if that was on another boot or machine. What is to be tried
+    /// again waits for so many milliseconds.
+    pub fn past(&self, pause_ms: u64) -> io::Result<Past> {
+        past::read(&self.dir, self.boot, pause_ms)
     }
 
-    /// Forgets the runs before, and starts this one's files.
-    pub fn begin(&mut self, epoch: Epoch) -> io::Result<()> {
-        for path in self.files()? {
-            fs::remove_file(path)?;
+    /// Forgets the runs before, and starts this one's files: those of so many senders, and its own.
+    pub fn begin(&mut self, run: RunTerms, senders: usize) -> io::Result<Vec<SenderJournal>> {
+        // In the order of names: its own go first, and come last. So whatever a kill leaves here is
+        // never taken for a whole run.
+        for path in past::files(&self.dir)?.into_values() {
+            fs::remove_file(&path).map_err(at(&path))?;
         }
-        self.own = Some(self.pages("a-postman", epoch)?);
-        Ok(())
+        let sender = |stream| {
+            let pages = self.pages(run, stream, senders as u64)?;
+            Ok(SenderJournal { pages, unwritten: Vec::new() })
+        };
+        let journals = (1..=senders as u64).map(sender).collect::<io::Result<_>>()?;
+        self.own = Some(self.pages(run, 0, senders as u64)?);
+        self.locks.clear();
+        Ok(journals)
     }
 
-    fn pages(&self, name: &str, epoch: Epoch) -> io::Result<Pages> {
-        let header = Record::header(epoch, self.boot).bytes();
-        let leases = self.leases.clone();
-        Pages::new(self.dir.clone(), name.to_owned(), header, leases)
-    }
-
-    /// A sender's part of the journal.
-    pub fn sender(&self, number: usize, epoch: Epoch) -> io::Result<SenderJournal> {
-        let pages = self.pages(&format!("b-sender-{number}"), epoch)?;
-        Ok(SenderJournal { pages, unwritten: Vec::new() })
+    fn pages(&self, run: RunTerms, stream: u64, senders: u64) -> io::Result<Pages> {
+        let (boot, file) = (self.boot, FileId::default());
+        let header = Header { boot, run, stream, senders, page: 0, oldest: 0, file };
+        Pages::new(&self.dir, header, self.leases.clone(), self.page_bytes)
     }
 
     /// Notes a lease, before any of its messages is begun.
@@ -299,10 +157,10 @@ impl Journal {
         self.leases.newest.store(n, Ordering::Relaxed);
         let record = |run: &Run| {
             let token = Token { n, mailing, position: run.first, attempt: run.attempt };
-            Record { kind: Kind::Leased, code: 0, len: run.len, token }.bytes()
+            Record { kind: Kind::Leased, code: 0, len: run.len, token }
         };
-        let bytes: Vec<u8> = runs.iter().flat_map(record).collect();
-        self.own.as_mut().map_or(Ok(()), |own| own.write(&bytes))
+        let records: Vec<_> = runs.iter().map(record).collect();
+        self.own.as_mut().map_or(Ok(()), |own| own.write(&records))
     }
 
     /// Notes that every report of a lease was acknowledged; `oldest_open` is the lowest number of
@@ -311,7 +169,7 @@ impl Journal {
         self.leases.oldest_open.store(oldest_open, Ordering::Relaxed);
         let token = Token { n, mailing: MailingNumber(0), position: 0, attempt: 0 };
         let record = Record { kind: Kind::Closed, code: 0, len: 0, token };
-        self.own.as_mut().map_or(Ok(()), |own| own.write(&record.bytes()))
+        self.own.as_mut().map_or(Ok(()), |own| own.write(&[record]))
     }
 }
 
@@ -319,22 +177,20 @@ impl Journal {
 /// the sender has nothing to do: one write a message instead of two.
 pub struct SenderJournal {
     pages: Pages,
-    unwritten: Vec<u8>,
+    unwritten: Vec<Record>,
 }
 
 impl SenderJournal {
     /// Notes that a message's request may be on its way. Comes before its first byte.
     pub fn begun(&mut self, token: Token) -> io::Result<()> {
-        let record = Record { kind: Kind::Begun, code: 0, len: 0, token };
-        self.unwritten.extend_from_slice(&record.bytes());
+        self.unwritten.push(Record { kind: Kind::Begun, code: 0, len: 0, token });
         self.flush()
     }
 
     /// Notes a message's result; it is written with the next token begun, or by
     /// [`SenderJournal::flush`].
     pub fn settled(&mut self, token: Token, result: SendResult) {
-        let record = Record { kind: Kind::Settled, code: code(result), len: 0, token };
-        self.unwritten.extend_from_slice(&record.bytes());
+        self.unwritten.push(Record { kind: Kind::Settled, code: code(result), len: 0, token });
     }
 
     /// Writes what was only noted. To be called before the sender waits for work or a connection.
@@ -348,163 +204,36 @@ impl SenderJournal {
     }
 }
 
-/// A file that is followed by a new one when it has grown enough.
-struct Pages {
-    dir: PathBuf,
-    name: String,
-    header: [u8; RECORD],
-    leases: Arc<Leases>,
-    number: u64,
-    file: File,
-    bytes: u64,
-    /// Files that were followed, with the newest lease that they can speak of.
-    full: Vec<(PathBuf, u64)>,
-}
-
-impl Pages {
-    fn new(
-        dir: PathBuf,
-        name: String,
-        header: [u8; RECORD],
-        leases: Arc<Leases>,
-    ) -> io::Result<Self> {
-        let file = File::create(path(&dir, &name, 0))?;
-        let mut pages =
-            Self { dir, name, header, leases, number: 0, file, bytes: 0, full: Vec::new() };
-        pages.file.write_all(&header)?;
-        Ok(pages)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.bytes >= FILE_BYTES {
-            self.turn()?;
+/// Locks the directory itself: whatever is deleted in it, it stays locked.
+fn lock_dir(dir: &Path) -> io::Result<File> {
+    let file = File::open(dir).map_err(at(dir))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use(dir)),
+        // A network's file system may not lock directories: then the postman's own file is what counts.
+        Err(TryLockError::Error(error)) => {
+            tracing::debug!(%error, "{} cannot be locked itself", dir.display());
+            Ok(file)
         }
-        self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes)
-    }
-
-    fn turn(&mut self) -> io::Result<()> {
-        let newest = self.leases.newest.load(Ordering::Relaxed);
-        self.full.push((path(&self.dir, &self.name, self.number), newest));
-        self.number += 1;
-        self.file = File::create(path(&self.dir, &self.name, self.number))?;
-        self.file.write_all(&self.header)?;
-        self.bytes = 0;
-        let oldest_open = self.leases.oldest_open.load(Ordering::Relaxed);
-        for (file, _) in self.full.extract_if(.., |(_, newest)| *newest < oldest_open) {
-            fs::remove_file(file)?;
-        }
-        Ok(())
     }
 }
 
-fn path(dir: &Path, name: &str, number: u64) -> PathBuf {
-    dir.join(format!("{name}-{number:08}.journal"))
+fn lock(file: &File, dir: &Path) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => in_use(dir),
+        TryLockError::Error(error) => at(dir)(error),
+    })
+}
+
+fn in_use(dir: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{} is in use by another postman: stop that one, or set postman.journal_dir to another \
+         directory",
+        dir.display()
+    ))
 }
 
 /// A hash of a boot of a machine, and of the cluster.
 fn boot_in(cluster: &str, boot: u64) -> u64 {
     notty_storage::codec::hash(&[&boot.to_le_bytes(), cluster.as_bytes()].concat())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RETRY: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 9_000, repeat_ms: None };
-
-    fn token(position: u32) -> Token {
-        Token { n: 1, mailing: MailingNumber(3), position, attempt: 2 }
-    }
-
-    /// Opens one that was closed just now. Another test may start a process at that moment, which
-    /// holds every open file, and with it the lock, until it runs its own program.
-    fn reopen(dir: &Path, cluster: &str) -> Journal {
-        for _ in 0..200 {
-            match Journal::open(dir, 1, cluster) {
-                Err(error) if error.to_string().contains("in use") => {
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                opened => return opened.expect("opens"),
-            }
-        }
-        panic!("the journal is still in use");
-    }
-
-    #[test]
-    fn the_next_run_knows_what_was_begun_and_what_came_of_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let runs = [Run { first: 0, len: 4, attempt: 2 }];
-        {
-            let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
-            journal.begin(Epoch(9)).expect("begins");
-            journal.leased(1, MailingNumber(3), &runs).expect("is noted");
-            journal.leased(2, MailingNumber(3), &runs).expect("is noted");
-            journal.closed(2, 1).expect("is noted");
-            let mut sender = journal.sender(0, Epoch(9)).expect("is made");
-            sender.begun(token(0)).expect("is noted");
-            sender.settled(token(0), SendResult::Done);
-            sender.begun(token(1)).expect("is noted");
-            sender.settled(token(3), SendResult::Invalid);
-            sender.flush().expect("is written");
-        }
-        let journal = reopen(dir.path(), "c");
-        let remains = journal.remains(&RETRY).expect("reads").expect("something was left");
-        assert_eq!(remains.epoch, Epoch(9));
-        let leases: Vec<_> = remains.leases().map(|left| (left.lease.n, left.runs.len())).collect();
-        assert_eq!(leases, [(1, 1)]);
-        assert_eq!(remains.fate(&token(0)), Some(Fate::Settled(SendResult::Done)));
-        assert_eq!(remains.fate(&token(1)), Some(Fate::Begun));
-        assert_eq!(remains.fate(&token(2)), None);
-    }
-
-    #[test]
-    fn a_journal_of_another_boot_says_nothing() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
-        journal.boot ^= 1;
-        journal.begin(Epoch(1)).expect("begins");
-        drop(journal);
-        let journal = reopen(dir.path(), "c");
-        assert!(journal.remains(&RETRY).expect("reads").is_none());
-    }
-
-    #[test]
-    fn a_journal_of_another_cluster_says_nothing() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
-        journal.begin(Epoch(1)).expect("begins");
-        drop(journal);
-        let remains = |cluster| {
-            let journal = reopen(dir.path(), cluster);
-            journal.remains(&RETRY).expect("reads")
-        };
-        assert!(remains("restored").is_none());
-        assert!(remains("c").is_some());
-    }
-
-    #[test]
-    fn files_go_once_their_leases_are_closed() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(dir.path(), 1, "c").expect("opens");
-        journal.begin(Epoch(1)).expect("begins");
-        let mut sender = journal.sender(0, Epoch(1)).expect("is made");
-        for n in 1..=10 {
-            journal.leased(n, MailingNumber(1), &[]).expect("is noted");
-            for position in 0..FILE_BYTES as u32 / RECORD as u32 / 2 {
-                sender.begun(Token { n, ..token(position) }).expect("is noted");
-            }
-            journal.closed(n, n + 1).expect("is noted");
-        }
-        let files = journal.files().expect("lists").len();
-        assert!(files <= 4, "{files} files");
-    }
-
-    #[test]
-    fn a_journal_serves_one_postman() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let _journal = Journal::open(dir.path(), 1, "c").expect("opens");
-        let error = Journal::open(dir.path(), 1, "c").err().expect("is refused");
-        assert!(error.to_string().contains("in use"), "{error}");
-    }
 }

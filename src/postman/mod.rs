@@ -36,7 +36,7 @@ use self::{
     breaker::Stand,
     delivery::{Floor, Job, LeaseTerms, Sender, Settled},
     desk::{Desk, DeskError, Held, Left, Look, Parcel, Terms},
-    journal::{Fate, Journal, Remains, Token},
+    journal::{Fate, Journal, Past, Remains, RunTerms, SenderJournal, Token},
     retry::RetryPolicy,
 };
 use crate::{gateway::Gateway, metrics::SendingMetrics};
@@ -77,7 +77,7 @@ pub struct PostmanOptions {
     pub threads: usize,
     /// Messages of one lease, at most.
     pub lease_size: u16,
-    /// Hash of the gateway's address, so that a message in doubt goes to no other.
+    /// Hash of the gateway and the account there, so that a message in doubt goes to no other.
     pub gateway: u64,
     /// How tries are spaced.
     pub retry: RetryPolicy,
@@ -197,23 +197,32 @@ impl Postman {
     ) -> Result<(), PostmanError> {
         let boot = parts.clock.boot_id()?;
         let mut journal = Journal::open(&options.journal_dir, boot, &options.cluster)?;
-        let remains = journal.remains(&options.retry)?;
+        let remains = match journal.past(options.retry.initial_ms)? {
+            Past::Nothing => None,
+            Past::Whole(remains) => Some(remains),
+            Past::Damaged(damage) => {
+                tracing::error!("{damage}");
+                None
+            }
+        };
         let nonce = rand::random();
         let starting = start(&options, &*parts.desk, remains.as_ref(), nonce);
         let epoch = tokio::select! {
             epoch = starting => epoch?,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
-        journal.begin(epoch)?;
+        let (gateway, repeat_ms) = (options.gateway, options.retry.repeat_ms);
+        let run = RunTerms { epoch, nonce, gateway, repeat_ms };
+        let senders = journal.begin(run, options.threads.max(1))?;
         let floor = Floor::new(
             parts.gateway.clone(),
             parts.clock.clone(),
             options.retry,
             parts.metrics.clone(),
-            options.send_time,
+            (options.concurrency, options.send_time),
             parts.fatal.clone(),
         );
-        hire(&options, &floor, &journal, epoch, &parts.fatal)?;
+        hire(&options, &floor, senders, &parts.fatal)?;
         let mut postman = Self {
             floor,
             journal,
@@ -358,11 +367,12 @@ impl Postman {
     /// Asks for as many messages as can be sent in the next half second or so.
     fn ask(&mut self, now: Duration) {
         let held: usize = self.leases.values().map(|lease| lease.unsettled).sum();
-        let wanted = self.options.concurrency + (self.pace.per_second / 2.0) as usize;
+        let slots = self.floor.breaker.lock().slots();
+        let wanted = slots + (self.pace.per_second / 2.0) as usize;
         let room = wanted.saturating_sub(held).min(usize::from(self.options.lease_size)) as u16;
         let room = self.floor.breaker.lock().room(room, now);
         // Leases that are few and full cost the cluster less: an eighth of it must be used up.
-        let least = (self.options.concurrency / 4).clamp(1, 64).max(wanted / 8);
+        let least = (slots / 4).clamp(1, 64).max(wanted / 8);
         let worth_it = usize::from(room) >= least.min(usize::from(self.options.lease_size));
         let probing = self.floor.breaker.lock().stand() != Stand::Closed && room > 0;
         let full = self.leases.len() >= limits::POSTMAN_LEASES;
@@ -519,6 +529,7 @@ impl Postman {
             attempt: message.attempt,
             tries: message.tries,
             zone: message.zone.0,
+            repeat_until: message.repeat_until,
         };
         let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
         let lease = Lease {
@@ -642,8 +653,9 @@ impl Postman {
         metrics.in_flight.set(self.floor.in_flight() as i64);
         let stand = match self.floor.breaker.lock().stand() {
             Stand::Closed => 0,
-            Stand::Open { .. } => 1,
-            Stand::Probing => 2,
+            Stand::Open { until } if until > self.parts.clock.boot() => 1,
+            // Between two probes that follow each other too.
+            Stand::Open { .. } | Stand::Probing => 2,
         };
         if metrics.breaker.set(stand) != stand && stand != 2 {
             match stand {
@@ -653,8 +665,9 @@ impl Postman {
                      probes; look at gateway.url, and whether it runs"
                 ),
                 _ => tracing::warn!(
-                    "the gateway takes requests and gives no answer in time, or none that is \
-                     clear: sending waits, one message at a time probes"
+                    "the gateway takes requests, and gives no answer in time, or none that is clear, \
+                     to too many of them: sending waits, one message at a time probes, until ten in a \
+                     row go well"
                 ),
             }
         }
@@ -756,11 +769,23 @@ async fn start(
         }
         tokio::time::sleep(AGAIN).await;
     };
+    let (gateway, repeat_ms) = (options.gateway, options.retry.repeat_ms);
+    loop {
+        match desk.declare(epoch, gateway, repeat_ms).await {
+            Ok(()) => break,
+            Err(DeskError::Refused(why)) => return Err(PostmanError::Refused(why)),
+            Err(DeskError::Replaced) => return Err(PostmanError::Replaced),
+            Err(DeskError::Forgotten) => return Err(PostmanError::Forgotten),
+            Err(error) => tracing::debug!(%error, "the postman could not say where it sends yet"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+
     let Some(remains) = remains else {
         return Ok(epoch);
     };
     let left = loop {
-        match desk.left(remains.epoch).await {
+        match desk.left(remains.run.epoch).await {
             Ok(left) => break left,
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
@@ -770,7 +795,7 @@ async fn start(
         leases.insert(left.lease.n, left);
     }
     for left in leases.values() {
-        let report = recovered(left, remains, options.gateway);
+        let report = recovered(left, remains);
         let count: usize = left.runs.iter().map(|run| usize::from(run.len)).sum();
         tracing::info!(lease.id = %left.lease, count, "a lease of the run before is settled");
         while let Err(error) = desk.report(report.clone()).await {
@@ -785,7 +810,7 @@ async fn start(
 }
 
 /// What the journal proves of a lease: never begun, a result, or neither.
-fn recovered(left: &Left, remains: &Remains, gateway: u64) -> Report {
+fn recovered(left: &Left, remains: &Remains) -> Report {
     let settled = positions(&left.runs).map(|(position, attempt)| {
         let token = Token { n: left.lease.n, mailing: left.mailing, position, attempt };
         let result = match remains.fate(&token) {
@@ -797,6 +822,8 @@ fn recovered(left: &Left, remains: &Remains, gateway: u64) -> Report {
         Settled { token, result }
     });
     let results = group(settled.collect());
+    // A doubt belongs to the gateway that the run before sent to.
+    let gateway = remains.run.gateway;
     Report { lease: left.lease, mailing: left.mailing, gateway, results }
 }
 
@@ -832,16 +859,15 @@ fn positions(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
 fn hire(
     options: &PostmanOptions,
     floor: &Arc<Floor>,
-    journal: &Journal,
-    epoch: Epoch,
+    senders: Vec<SenderJournal>,
     fatal: &Fatal,
 ) -> Result<(), PostmanError> {
     if options.threads == 0 {
-        return hire_here(options, floor, journal, epoch);
+        hire_here(options, floor, senders);
+        return Ok(());
     }
     let threads = options.threads;
-    for thread in 0..threads {
-        let sender = journal.sender(thread, epoch)?;
+    for (thread, sender) in senders.into_iter().enumerate() {
         let slots =
             options.concurrency / threads + usize::from(thread < options.concurrency % threads);
         let (floor, fatal) = (floor.clone(), fatal.clone());
@@ -865,15 +891,11 @@ fn hire(
 }
 
 /// Starts the slots on the runtime that the postman itself is on.
-fn hire_here(
-    options: &PostmanOptions,
-    floor: &Arc<Floor>,
-    journal: &Journal,
-    epoch: Epoch,
-) -> Result<(), PostmanError> {
-    let sender = Sender::new(journal.sender(0, epoch)?);
-    for _ in 0..options.concurrency {
-        tokio::spawn(delivery::work(floor.clone(), sender.clone()));
+fn hire_here(options: &PostmanOptions, floor: &Arc<Floor>, senders: Vec<SenderJournal>) {
+    for sender in senders {
+        let sender = Sender::new(sender);
+        for _ in 0..options.concurrency {
+            tokio::spawn(delivery::work(floor.clone(), sender.clone()));
+        }
     }
-    Ok(())
 }

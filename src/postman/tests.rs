@@ -65,6 +65,7 @@ fn parcel(lease: LeaseId) -> Parcel {
         tries: 0,
         phone: Phone::parse("+79161112233").expect("a phone number"),
         zone: ZoneNumber(0),
+        repeat_until: None,
     };
     Parcel {
         lease,
@@ -82,6 +83,10 @@ impl Desk for Odd {
         let refused = DeskError::Refused(format!("{} is not liked here", name.as_str()));
         let answer = if self.refuses { Err(refused) } else { Ok(Epoch(1)) };
         Box::pin(async { answer })
+    }
+
+    fn declare(&self, _: Epoch, _: u64, _: Option<u64>) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> Answer<'_, Option<Parcel>> {

@@ -225,6 +225,16 @@ pub enum Action {
         /// The time.
         to: Timestamp,
     },
+    /// A postman says where it sends, and whether a message in doubt may go there again.
+    DeclareGateway {
+        /// The postman's start.
+        postman: Epoch,
+        /// Hash of the gateway and the account.
+        gateway: u64,
+        /// For how many milliseconds after the first doubtful try the gateway may get a message again;
+        /// none: never.
+        repeat_ms: Option<u64>,
+    },
 }
 
 /// What writing customers does with ids that exist and ids that don't.

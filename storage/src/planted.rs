@@ -36,6 +36,12 @@ pub enum Planted {
     ViewUnchecked,
     /// Damage in the state does not mark it suspect.
     DamageUnmarked,
+    /// A message in doubt may go to any gateway.
+    DoubtGoesAnywhere,
+    /// What cannot be read of a postman's journal counts as never begun.
+    DamageIsNeverBegun,
+    /// The breaker counts results in a row, and no shares.
+    BreakerCountsRowsOnly,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -44,7 +50,7 @@ pub enum Planted {
 pub const BY_SCENARIO: [Planted; 1] = [Planted::ViewUnchecked];
 
 /// All of them.
-pub const PLANTED: [Planted; 13] = [
+pub const PLANTED: [Planted; 16] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -58,6 +64,9 @@ pub const PLANTED: [Planted; 13] = [
     Planted::AppendNotSynced,
     Planted::ViewUnchecked,
     Planted::DamageUnmarked,
+    Planted::DoubtGoesAnywhere,
+    Planted::DamageIsNeverBegun,
+    Planted::BreakerCountsRowsOnly,
 ];
 
 impl Planted {

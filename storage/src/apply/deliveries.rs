@@ -335,8 +335,8 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
             let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
             // How much time has passed since is known only where nobody has set it.
             let repeat_until = (!now.set.came_after(granted_at)).then_some(until);
-            let (index16, gateway, since) = (index as u16, now.gateway, granted_at);
-            batch.doubt(Doubt { index: index16, repeat_until, since, gateway });
+            let (index16, gateway) = (index as u16, now.gateway);
+            batch.doubt(Doubt { index: index16, since: granted_at, repeat_until, gateway });
             give_back(batch, index, Some(pause_ms), now);
         }
     }

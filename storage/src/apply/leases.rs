@@ -11,6 +11,7 @@ use std::{
 use super::{
     Applied,
     batches::{BatchEdit, MailingEdit, NEVER},
+    gateways::{Allowed, Gateways},
     mailings,
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     planted::{Planted, is_planted},
     records::{
         DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman,
-        TimeSetting, address, position,
+        address, position,
     },
     source::Source,
 };
@@ -36,12 +37,14 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
     let mut record = changes.get_or_default(&PostmenKey)?;
     let postmen = &mut record.postmen;
     let known = postmen.iter().position(|postman| postman.name == *name);
-    let mut before = Vec::new();
+    let (mut before, mut gateway) = (Vec::new(), None);
     if let Some(at) = known {
         if let Some(epoch) = epoch_of(&postmen[at], nonce) {
             return Ok(Reply::Registered { epoch });
         }
         let older = postmen.remove(at);
+        // Until this start declares its own: a message in doubt may be waiting for it.
+        gateway = older.gateway;
         before.push((older.nonce, older.epoch));
         before.extend(older.before);
         before.truncate(POSTMAN_STARTS);
@@ -56,7 +59,7 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         numbers.epoch += 1;
         Epoch(numbers.epoch)
     })?;
-    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before });
+    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before, gateway });
     drop_unheard(changes, |lease| !record.postmen.iter().any(|p| p.has_had(lease.epoch)))?;
     changes.put(&PostmenKey, &record);
     Ok(Reply::Registered { epoch })
@@ -70,7 +73,7 @@ fn epoch_of(postman: &Postman, nonce: u64) -> Option<Epoch> {
 }
 
 /// Why a postman that is not listed gets nothing.
-fn why_unknown(
+pub(super) fn why_unknown(
     changes: &Changes<'_>,
     postmen: &[Postman],
     epoch: Epoch,
@@ -101,7 +104,8 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
         return Err(Rejection::NotNow.into());
     }
     let mut edit = MailingEdit::open(changes, grant.mailing)?;
-    let picked = pick(changes, &mut edit, grant)?;
+    let gateways = Gateways::of(&postmen.postmen, grant, *changes.setting());
+    let picked = pick(changes, &mut edit, grant, &gateways)?;
     if picked.runs.is_empty() && !picked.learnt {
         return Err(Rejection::NothingToDo.into());
     }
@@ -196,8 +200,13 @@ impl Picked {
 }
 
 /// Takes messages of a mailing, and notes where the next grant begins to look.
-fn pick(changes: &mut Changes<'_>, edit: &mut MailingEdit, grant: &Grant) -> Result<Picked, Error> {
-    let (mut search, stopped) = search(changes, edit, grant)?;
+fn pick(
+    changes: &mut Changes<'_>,
+    edit: &mut MailingEdit,
+    grant: &Grant,
+    gateways: &Gateways,
+) -> Result<Picked, Error> {
+    let (mut search, stopped) = search(changes, edit, grant, gateways)?;
     if grant.from.is_some() {
         return Ok(search.picked);
     }
@@ -218,12 +227,13 @@ fn search<'g>(
     changes: &mut Changes<'_>,
     edit: &mut MailingEdit,
     grant: &'g Grant,
+    gateways: &'g Gateways,
 ) -> Result<(Search<'g>, Option<u32>), Error> {
     let at = changes.steady();
     let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
     let all = first..edit.progress.batches;
     let within = |batch: u32| batch.clamp(all.start, all.end);
-    let mut search = Search::new(changes, grant)?;
+    let mut search = Search::new(changes, grant, gateways)?;
 
     if let Some(from) = grant.from {
         let stopped = search.through(changes, edit, within(from)..all.end)?;
@@ -253,15 +263,17 @@ pub enum Prospect {
         /// Where it would stop to look; none: it would come to the end.
         stopped: Option<u32>,
         /// When time alone may change that, for the batches that it would look at, as a steady time
-        /// ([`TimeSetting`]).
+        /// ([`TimeSetting`](crate::records::TimeSetting)).
         until: Timestamp,
     },
 }
 
 /// Looks for what a grant would find, by the grant's own rules, and drops what it found.
 pub(crate) fn prospect(changes: &mut Changes<'_>, grant: &Grant) -> Result<Prospect, Error> {
+    let postmen = changes.get_or_default(&PostmenKey)?.postmen;
+    let gateways = Gateways::of(&postmen, grant, *changes.setting());
     let mut edit = MailingEdit::open(changes, grant.mailing)?;
-    let (search, stopped) = search(changes, &mut edit, grant)?;
+    let (search, stopped) = search(changes, &mut edit, grant, &gateways)?;
     changes.drop_command();
     Ok(match search.first {
         Some(batch) => Prospect::Something { batch },
@@ -272,9 +284,9 @@ pub(crate) fn prospect(changes: &mut Changes<'_>, grant: &Grant) -> Result<Prosp
 /// A grant looking for messages.
 struct Search<'g> {
     grant: &'g Grant,
+    gateways: &'g Gateways,
     zones: u64,
     deleted: Deleted,
-    set: TimeSetting,
     picked: Picked,
     fruitful: u8,
     barren: u8,
@@ -285,12 +297,12 @@ struct Search<'g> {
 }
 
 impl<'g> Search<'g> {
-    fn new(changes: &Changes<'_>, grant: &'g Grant) -> Result<Self, Error> {
+    fn new(changes: &Changes<'_>, grant: &'g Grant, gateways: &'g Gateways) -> Result<Self, Error> {
         let zones = Head::zone_bits(grant.zones.as_deref());
         let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
         let (first, until) = (None, NEVER);
-        let set = *changes.setting();
-        Ok(Self { grant, zones, deleted, set, picked, fruitful: 0, barren: 0, first, until })
+        let (fruitful, barren) = (0, 0);
+        Ok(Self { grant, gateways, zones, deleted, picked, fruitful, barren, first, until })
     }
 
     fn is_over(&self) -> bool {
@@ -408,26 +420,14 @@ impl<'g> Search<'g> {
             self.until = self.until.min(batch.columns.due_of(index).unwrap_or(NEVER));
             return;
         }
-        match self.doubt_allows(batch, index, at) {
+        let doubt = batch.columns.doubt(index);
+        match doubt.map_or(Allowed::Now, |doubt| self.gateways.allow(doubt, at)) {
             Allowed::Now => take(batch, index, at, &mut self.picked),
             Allowed::Elsewhere { until } => self.until = self.until.min(until.plus_millis(1)),
             Allowed::Never => {
                 batch.set(index, Status::Unconfirmed, at);
                 self.picked.learnt = true;
             }
-        }
-    }
-
-    fn doubt_allows(&self, batch: &BatchEdit, index: usize, at: Timestamp) -> Allowed {
-        let Some(doubt) = batch.columns.doubt(index) else {
-            return Allowed::Now;
-        };
-        // How long ago the gateway got it is not known where the time was set since.
-        match doubt.repeat_until {
-            Some(until) if until < at || self.set.came_after(doubt.since) => Allowed::Never,
-            Some(_) if doubt.gateway == self.grant.gateway => Allowed::Now,
-            Some(until) => Allowed::Elsewhere { until },
-            None => Allowed::Never,
         }
     }
 }
@@ -447,13 +447,6 @@ fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked)
     batch.columns.reported[index] = 0;
     batch.set(index, Status::Sending, at);
     picked.push(position(batch.number, index), attempt);
-}
-
-/// Whether a message may go out although a gateway may have it already.
-enum Allowed {
-    Now,
-    Elsewhere { until: Timestamp },
-    Never,
 }
 
 /// Which customers are deleted, read block by block and only if there are any.
@@ -610,7 +603,8 @@ mod tests {
         };
         let name = PostmanName::parse("p").expect("a name");
         let last = POSTMAN_LEASES as u64;
-        let postman = Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new() };
+        let postman =
+            Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new(), gateway: None };
         let mut open = LeaseList { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
         let full = Err(Rejection::TooManyLeases);
         assert_eq!(check_number(&postman, &open, id(last + 1)), full);

@@ -11,6 +11,7 @@ mod changelog;
 mod customers;
 mod deliveries;
 mod expansion;
+mod gateways;
 mod leases;
 mod mailings;
 mod members;
@@ -112,5 +113,8 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
         Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
         Action::SetTime { to } => time::set(changes, *to),
+        Action::DeclareGateway { postman, gateway, repeat_ms } => {
+            gateways::declare(changes, *postman, *gateway, *repeat_ms)
+        }
     }
 }

@@ -30,6 +30,8 @@ pub struct LeasedMessage {
     pub phone: Phone,
     /// Its customer's zone, for the mailing's window.
     pub zone: ZoneNumber,
+    /// Until when it may go out, if its gateway may have it already.
+    pub repeat_until: Option<Timestamp>,
 }
 
 /// The messages of runs that were granted.
@@ -54,6 +56,7 @@ pub fn messages<S: Source>(
                     tries: columns.tries(index).saturating_sub(1),
                     phone: Phone::from_digits(members.phones[index]),
                     zone: ZoneNumber(members.zones[index]),
+                    repeat_until: columns.doubt(index).and_then(|doubt| doubt.repeat_until),
                 });
             }
         }

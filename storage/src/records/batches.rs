@@ -156,11 +156,11 @@ impl Members {
 pub struct Doubt {
     /// Its index in the batch.
     pub index: u16,
+    /// Since when its gateway may have it, as a steady time: when the first attempt in doubt was granted.
+    pub since: Timestamp,
     /// It may go to its gateway again until then, a steady time; never again where there is none.
     pub repeat_until: Option<Timestamp>,
-    /// Since when its gateway may have it, as a steady time.
-    pub since: Timestamp,
-    /// The gateway that may have it.
+    /// The gateway and account that may have it.
     pub gateway: u64,
 }
 
@@ -280,11 +280,16 @@ impl Columns {
         self.doubts.binary_search_by_key(&key, |doubt| doubt.index).ok().map(|at| &self.doubts[at])
     }
 
-    /// Adds a doubt. An older one stays as it is, but for one that forbids repeating: that wins.
+    /// Adds a doubt. An older one stays as it is, but for one that forbids repeating, or is about another
+    /// gateway: no gateway may get what two may have.
     pub fn add_doubt(&mut self, doubt: Doubt) {
         match self.doubts.binary_search_by_key(&doubt.index, |d| d.index) {
-            Ok(at) if doubt.repeat_until.is_none() => self.doubts[at].repeat_until = None,
-            Ok(_) => {}
+            Ok(at) => {
+                let older = &mut self.doubts[at];
+                if doubt.repeat_until.is_none() || doubt.gateway != older.gateway {
+                    older.repeat_until = None;
+                }
+            }
             Err(at) => self.doubts.insert(at, doubt),
         }
     }

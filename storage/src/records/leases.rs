@@ -17,6 +17,19 @@ pub struct Postman {
     pub last: u64,
     /// Nonces and epochs of its starts before this one, the latest first, as many as are kept.
     pub before: Vec<(u64, Epoch)>,
+    /// The gateway that it sends to, as this start or the one before has declared it.
+    pub gateway: Option<DeclaredGateway>,
+}
+
+/// A gateway and account, as a postman has declared it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredGateway {
+    /// The start that declared it.
+    pub by: Epoch,
+    /// A hash of the gateway and the account.
+    pub gateway: u64,
+    /// For how many milliseconds after the first doubtful try it may get a message again; none: never.
+    pub repeat_ms: Option<u64>,
 }
 
 impl Postman {

@@ -14,7 +14,7 @@ mod totals;
 
 pub use batches::{Columns, Doubt, Head, Heads, Members};
 pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, DeletedBlock};
-pub use leases::{Lease, LeaseList, ListedLease, Postman, Postmen};
+pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
 pub use mailings::{
     Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address, position,
 };

@@ -37,8 +37,9 @@ struct Token {
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
     gateway: u64,
-    until: Option<Timestamp>,
+    /// When the first attempt in doubt was granted.
     since: Timestamp,
+    until: Option<Timestamp>,
 }
 
 /// Everything that was granted and said.
@@ -49,6 +50,8 @@ pub(crate) struct Model {
     /// What each lease was granted.
     pub(crate) leases: BTreeMap<LeaseId, (MailingNumber, Vec<Run>)>,
     doubts: BTreeMap<Message, Doubt>,
+    /// Where each start sends, and for how long it repeats there.
+    pub(crate) declared: BTreeMap<Epoch, (u64, Option<u64>)>,
     customers: BTreeMap<(MailingNumber, u32), u32>,
     statuses: BTreeMap<Message, Status>,
     /// What messages of a life before the last restore are for ever.
@@ -150,10 +153,15 @@ impl Model {
         let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == seen.zone));
         ensure(open, || format!("{message:?} is in a closed zone"))?;
         if let Some(doubt) = self.doubts.get(&message) {
+            let declared = self.declared.get(&grant.lease.epoch);
+            let may_now = declared.is_some_and(|(gateway, repeat_ms)| {
+                let in_time = |ms: u64| at <= doubt.since.plus_millis(ms as i64);
+                *gateway == doubt.gateway && repeat_ms.is_some_and(in_time)
+            });
             let known = self.set.is_none_or(|set| doubt.since > set);
-            let again = known && doubt.until.is_some_and(|until| at <= until);
+            let again = known && may_now && doubt.until.is_some_and(|until| at <= until);
             ensure(again && doubt.gateway == grant.gateway, || {
-                format!("{message:?} may have been taken, and is granted: {doubt:?}")
+                format!("{message:?} may have been taken, and is granted: {doubt:?}, {declared:?}")
             })?;
         }
         for (attempt, token) in self.tokens.get(&message).into_iter().flatten() {
@@ -238,7 +246,7 @@ impl Model {
         }
         if result == SendResult::Done {
             let (gateway, since) = (report.gateway, now.steady);
-            self.doubts.insert(message, Doubt { gateway, until: None, since });
+            self.doubts.insert(message, Doubt { gateway, since, until: None });
         }
         let forgotten = last != Some(attempt) && is_way_back(result);
         if forgotten { Said::PerhapsOtherwise } else { Said::Otherwise }
@@ -259,8 +267,9 @@ impl Model {
             }
             _ => return,
         };
-        let doubt = self.doubts.entry(message).or_insert(Doubt { gateway, until, since });
-        if until.is_none() {
+        let new = Doubt { gateway, since, until };
+        let doubt = self.doubts.entry(message).or_insert(new);
+        if until.is_none() || doubt.gateway != gateway {
             doubt.until = None;
         }
     }
@@ -283,6 +292,7 @@ impl Model {
         let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
         let doubt = self.doubts.get(&message);
         let over = record.ended.is_some();
+        // Also where the customer has come back since.
         let stopped = stopped || before.deleted.contains(&seen.customer);
         let stopped = stopped || self.forsaken.contains(&message);
         match doubt {

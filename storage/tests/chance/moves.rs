@@ -62,10 +62,19 @@ pub(crate) fn next(dice: &mut Dice, table: &Table<'_>) -> Action {
         37..39 => over(dice, table),
         39..40 => register(dice),
         40..64 => Action::Grant(grant(dice, table)),
-        64..95 => Action::Report(report(dice, table)),
+        64..93 => Action::Report(report(dice, table)),
+        93..95 => declare(dice, table),
         _ if table.open.is_empty() => office(dice, table),
         _ => expire(dice, table),
     }
+}
+
+/// A postman says where it sends: mostly to the first gateway, and that it takes repeats.
+fn declare(dice: &mut Dice, table: &Table<'_>) -> Action {
+    let (postman, _) = dice.pick(table.postmen).copied().unwrap_or_default();
+    let gateway = 1 + dice.below(8) / 7;
+    let repeat_ms = (!dice.one_in(6)).then(|| dice.below(600));
+    Action::DeclareGateway { postman, gateway, repeat_ms }
 }
 
 /// What a game begins with: customers, two mailings, postmen.
@@ -74,6 +83,9 @@ pub(crate) fn first(dice: &mut Dice) -> Vec<Action> {
     let mut first: Vec<Action> = (0..10).map(|_| put(dice)).collect();
     first.extend((0..3).map(|known| create(dice, at, known)));
     first.extend(postmen(dice));
+    let repeat_ms = Some(300);
+    let declare = |by| Action::DeclareGateway { postman: Epoch(by), gateway: 1, repeat_ms };
+    first.extend((1..=POSTMEN).map(declare));
     first
 }
 

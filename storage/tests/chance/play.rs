@@ -189,6 +189,9 @@ impl Game {
             (Action::Grant(grant), Ok(Reply::Granted { runs, .. })) => {
                 self.model.granted(&self.census, self.now(), grant, runs)?;
             }
+            (Action::DeclareGateway { postman, gateway, repeat_ms }, Ok(_)) => {
+                self.model.declared.insert(*postman, (*gateway, *repeat_ms));
+            }
             (Action::Report(report), outcome) => {
                 self.model.reported(&self.census, &after, self.now(), report, outcome)?;
             }

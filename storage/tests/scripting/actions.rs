@@ -5,8 +5,8 @@ use notty_storage::{
     command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
     limits::BATCH_STRIDE_BITS,
     model::{
-        CustomerId, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone, PostmanName,
-        Run, SendResult, SendWindow, Timestamp, ZoneNumber, fold,
+        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
+        PostmanName, Run, SendResult, SendWindow, Timestamp, ZoneNumber, fold,
     },
     query,
     records::{Cursor, WordKind},
@@ -162,6 +162,14 @@ impl World {
                 to: Timestamp::from_millis(
                     line.word(0)?.parse().map_err(|_| "set-time milliseconds")?,
                 ),
+            },
+            "declare" => Action::DeclareGateway {
+                postman: Epoch(line.word(0)?.parse().map_err(|_| "declare EPOCH".to_owned())?),
+                gateway: line.number("gateway", 1)? as u64,
+                repeat_ms: match line.key("repeat") {
+                    Some(_) => Some(line.number("repeat", 0)? as u64),
+                    None => None,
+                },
             },
             "proposer" => Action::RegisterProposer {
                 node: line.number("node", 1)? as u64,

@@ -1,0 +1,138 @@
+//! One stream of the journal as it is written: a file that is followed by a new one when it has grown
+//! enough.
+//!
+//! Every write carries its records and the mark of the end after them, which the next write replaces:
+//! so a file that lost something shows it. A new file gets its name once its header is in it, and is
+//! used once the one before names it as following.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{
+    Leases,
+    record::{FileId, HEADER, Header, Kind, RECORD, Record, Seal, at},
+};
+
+/// A stream of the journal.
+pub(super) struct Pages {
+    dir: PathBuf,
+    header: Header,
+    leases: Arc<Leases>,
+    /// Bytes after which a file is followed by a new one.
+    page_bytes: u64,
+    file: File,
+    seal: Seal,
+    /// Records of the file, without the mark of its end.
+    count: u64,
+    /// Files that were followed, with the newest lease that they can speak of.
+    full: Vec<(u64, u64)>,
+    /// The bytes of one write; kept for the next.
+    buffer: Vec<u8>,
+}
+
+impl Pages {
+    /// Begins a stream.
+    pub(super) fn new(
+        dir: &Path,
+        header: Header,
+        leases: Arc<Leases>,
+        page_bytes: u64,
+    ) -> io::Result<Self> {
+        let (file, header) = create(dir, header)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            seal: header.seal(),
+            header,
+            leases,
+            page_bytes,
+            file,
+            count: 0,
+            full: Vec::new(),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Appends records, in one write.
+    pub(super) fn write(&mut self, records: &[Record]) -> io::Result<()> {
+        if self.count * RECORD as u64 >= self.page_bytes {
+            self.turn()?;
+        }
+        self.append(records)
+    }
+
+    fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        self.buffer.clear();
+        let end = Record::bare(Kind::End);
+        for (record, place) in records.iter().chain([&end]).zip(self.count..) {
+            self.buffer.extend_from_slice(&record.bytes(&self.seal, place));
+        }
+        let offset = HEADER as u64 + self.count * RECORD as u64;
+        self.file.write_all_at(&self.buffer, offset)?;
+        self.count += records.len() as u64;
+        Ok(())
+    }
+
+    /// Goes on in a new file, and lets those go that nobody needs any more.
+    fn turn(&mut self) -> io::Result<()> {
+        let newest = self.leases.newest.load(Ordering::Relaxed);
+        let oldest_open = self.leases.oldest_open.load(Ordering::Relaxed);
+        self.full.push((self.header.page, newest));
+        let is_over = |(_, newest): &mut (u64, u64)| *newest < oldest_open;
+        let over: Vec<_> = self.full.extract_if(.., is_over).collect();
+        let page = self.header.page + 1;
+        let oldest = self.full.first().map_or(page, |(page, _)| *page);
+        let (file, header) = create(&self.dir, Header { page, oldest, ..self.header })?;
+
+        // Only now may anything be written to the new one: who finds this mark asks for that file.
+        self.append(&[Record::bare(Kind::Followed)])?;
+        (self.file, self.seal, self.header, self.count) = (file, header.seal(), header, 0);
+        for (page, _) in over {
+            let old = path(&self.dir, self.header.stream, page);
+            fs::remove_file(&old).map_err(at(&old))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a file with a header; the postman's own is locked for as long as it is open.
+fn create(dir: &Path, header: Header) -> io::Result<(File, Header)> {
+    let path = path(dir, header.stream, header.page);
+    let made = path.with_extension("new");
+    let create = || {
+        let file = File::create(&made)?;
+        let header = Header { file: FileId::of(&file.metadata()?), ..header };
+        if header.stream == 0 {
+            file.try_lock()?;
+        }
+        file.write_all_at(&header.bytes(), 0)?;
+        let end = Record::bare(Kind::End).bytes(&header.seal(), 0);
+        file.write_all_at(&end, HEADER as u64)?;
+        fs::rename(&made, &path)?;
+        Ok((file, header))
+    };
+    create().map_err(at(&path))
+}
+
+/// Where a file lies. The postman's own come first in the order of names.
+pub(super) fn path(dir: &Path, stream: u64, page: u64) -> PathBuf {
+    match stream.checked_sub(1) {
+        None => dir.join(format!("a-postman-{page:08}.journal")),
+        Some(sender) => dir.join(format!("b-sender-{sender}-{page:08}.journal")),
+    }
+}
+
+/// Which file has a name: its stream and its number there; none: it is none of the journal's.
+pub(super) fn named(path: &Path) -> Option<(u64, u64)> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".journal")?;
+    let (stream, page) = name.rsplit_once('-')?;
+    let page = page.parse().ok()?;
+    match stream.strip_prefix("b-sender-") {
+        Some(sender) => Some((sender.parse::<u64>().ok()?.checked_add(1)?, page)),
+        None => (stream == "a-postman").then_some((0, page)),
+    }
+}
