@@ -88,7 +88,7 @@ fn check_words(reader: &Reader<'_>, uses: &Uses) -> Checked {
 
     for kind in WordKind::ALL {
         let memory = reader.index().words(kind);
-        let last = records.keys().filter(|(of, _)| *of == kind).next_back();
+        let last = records.keys().rfind(|(of, _)| *of == kind);
         let len = last.map_or(0, |(_, number)| number + 1);
         ensure(memory.len() == len, || {
             format!("memory has {} numbers of {kind:?}, records {len}", memory.len())
