@@ -13,10 +13,10 @@ use crate::{
     codec,
     error::Error,
     index::{Ids, Index, MailingChange, OpenMailing, id_hash},
-    keys::{CustomerTextsKey, Key, MailingKey, ProgressKey, StagesKey, WordKey},
-    limits::{CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
+    keys::{CustomerTextsKey, Key, MailingKey, ProgressKey, StagesKey, WordKey, WordUsesKey},
+    limits::{CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK, WORDS_PER_BLOCK},
     model::{CustomerId, MailingNumber, Seq, Timestamp},
-    records::{MailingRecord, Progress, Stage, TimeSetting, WordKind, WordRecord},
+    records::{MailingRecord, Progress, Stage, TimeSetting, WordKind, WordRecord, WordUses},
     source::Source,
     tree::Tree,
 };
@@ -24,39 +24,33 @@ use crate::{
 /// Bytes to write by key; none removes.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Words that are new in one dictionary, in the order of their numbers.
+/// Words that are new in one dictionary.
 #[derive(Debug, Default)]
 pub struct NewWords {
-    words: Vec<WordRecord>,
-    /// The place of each among the new ones: an import may bring thousands in one entry.
-    places: BTreeMap<String, u32>,
+    words: BTreeMap<u32, WordRecord>,
+    /// The number of each: an import may bring thousands in one entry.
+    numbers: BTreeMap<String, u32>,
+    /// The highest of the free numbers that were taken, from the lowest on.
+    reused: Option<u32>,
+    /// Numbers that were taken behind all others.
+    appended: u32,
 }
 
 impl NewWords {
-    fn push(&mut self, word: WordRecord) {
-        self.places.insert(word.text.clone(), self.len());
-        self.words.push(word);
+    fn insert(&mut self, number: u32, word: WordRecord) {
+        self.numbers.insert(word.text.clone(), number);
+        self.words.insert(number, word);
     }
 
     fn absorb(&mut self, other: &mut NewWords) {
-        other.places.clear();
-        other.words.drain(..).for_each(|word| self.push(word));
+        self.words.append(&mut other.words);
+        self.numbers.append(&mut other.numbers);
+        self.reused = other.reused.take().or(self.reused);
+        self.appended += std::mem::take(&mut other.appended);
     }
 
-    fn find(&self, text: &str) -> Option<u32> {
-        self.places.get(text).copied()
-    }
-
-    fn get(&self, place: u32) -> Option<&WordRecord> {
-        self.words.get(place as usize)
-    }
-
-    fn len(&self) -> u32 {
-        self.words.len() as u32
-    }
-
-    /// Takes them out, in the order of their numbers.
-    pub(crate) fn take(&mut self) -> Vec<WordRecord> {
+    /// Takes them out, by number.
+    pub(crate) fn take(&mut self) -> BTreeMap<u32, WordRecord> {
         std::mem::take(self).words
     }
 }
@@ -70,6 +64,10 @@ pub struct Layer {
     pub ids: Ids,
     /// New words, one dictionary a kind.
     pub words: [NewWords; 3],
+    /// How many more, or fewer, uses each word has.
+    pub uses: BTreeMap<(WordKind, u32), i64>,
+    /// Words that nothing uses any more.
+    pub freed_words: Vec<(WordKind, u32)>,
     /// New slots of clients' keys.
     pub client_keys: Vec<([u8; 16], u32)>,
     /// Slots of clients' keys that no longer live.
@@ -85,6 +83,9 @@ impl Layer {
         self.ids.absorb(&mut other.ids);
         for (words, new) in self.words.iter_mut().zip(&mut other.words) {
             words.absorb(new);
+        }
+        for (word, change) in std::mem::take(&mut other.uses) {
+            *self.uses.entry(word).or_default() += change;
         }
         self.client_keys.append(&mut other.client_keys);
         self.freed_keys.append(&mut other.freed_keys);
@@ -251,28 +252,98 @@ impl<'a> Changes<'a> {
         pending.or_else(|| self.index.client_keys.get(key).copied())
     }
 
-    /// How many words a dictionary has, new ones among them.
-    pub fn word_count(&self, kind: WordKind) -> u32 {
-        let [entry, command] = self.new_words(kind);
-        self.index.words(kind).len() + entry.len() + command.len()
-    }
-
-    /// A word's number; a new word gets the next one.
+    /// A word's number; a new word gets the lowest that is free. It is there only if something uses
+    /// it at the end of the entry.
     pub fn word_number(&mut self, kind: WordKind, text: &str, folded: &str) -> u32 {
         let known = self.index.words(kind);
         if let Some(number) = known.find(text) {
             return number;
         }
         let [entry, command] = self.new_words(kind);
-        let pending = entry.find(text).or_else(|| Some(entry.len() + command.find(text)?));
-        if let Some(place) = pending {
-            return known.len() + place;
+        let pending = entry.numbers.get(text).or_else(|| command.numbers.get(text));
+        if let Some(number) = pending {
+            return *number;
         }
-        let number = self.word_count(kind);
+
+        let reused = known.free_above(command.reused.or(entry.reused));
+        let appended = known.len() + entry.appended + command.appended;
         let word = WordRecord { text: text.to_owned(), folded: folded.to_owned() };
-        self.put(&WordKey(kind, number), &word);
-        self.command.words[kind as usize].push(word);
+        let words = &mut self.command.words[kind as usize];
+        match reused {
+            Some(_) => words.reused = reused,
+            None => words.appended += 1,
+        }
+        let number = reused.unwrap_or(appended);
+        words.insert(number, word);
         number
+    }
+
+    /// Counts uses of a word, or takes some away.
+    pub fn use_word(&mut self, kind: WordKind, number: u32, change: i64) {
+        *self.command.uses.entry((kind, number)).or_default() += change;
+    }
+
+    /// Counts one use, or takes one away, of each word of a column.
+    pub fn use_words(&mut self, kind: WordKind, numbers: &[u32], change: i64) {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        for same in numbers.chunk_by(|one, next| one == next) {
+            self.use_word(kind, same[0], change * same.len() as i64);
+        }
+    }
+
+    /// Writes what the entry came to in uses of words: once for each block of words, however many
+    /// commands and rows used them. What nothing uses is gone, or was never there.
+    fn settle_words(&mut self) -> Result<(), Error> {
+        let uses = std::mem::take(&mut self.entry.uses);
+        let mut unused: BTreeSet<(WordKind, u32)> = BTreeSet::new();
+        for kind in WordKind::COUNTED {
+            let new = self.entry.words[kind as usize].words.keys();
+            unused.extend(new.map(|number| (kind, *number)));
+        }
+
+        let changed: Vec<_> = uses.into_iter().filter(|(_, change)| *change != 0).collect();
+        let block = |(kind, number): &(WordKind, u32)| (*kind, number / WORDS_PER_BLOCK);
+        for same in changed.chunk_by(|(one, _), (next, _)| block(one) == block(next)) {
+            let (kind, number) = block(&same[0].0);
+            let key = WordUsesKey(kind, number);
+            let mut record: WordUses = self.get_or_default(&key)?;
+            for ((_, number), change) in same {
+                let offset = (number % WORDS_PER_BLOCK) as usize;
+                let used = record.add(offset, *change);
+                let (before, after) =
+                    used.ok_or(Error::Contradiction { what: "uses of a word" })?;
+                match (before, after) {
+                    (0, _) => drop(unused.remove(&(kind, *number))),
+                    (_, 0) => self.entry.freed_words.push((kind, *number)),
+                    _ => {}
+                }
+            }
+            if record.uses.is_empty() {
+                self.remove(&key);
+            } else {
+                self.put(&key, &record);
+            }
+        }
+
+        for (kind, number) in unused {
+            self.entry.words[kind as usize].words.remove(&number);
+        }
+        self.write_words();
+        self.keep();
+        Ok(())
+    }
+
+    fn write_words(&mut self) {
+        for kind in WordKind::ALL {
+            for (number, word) in &self.entry.words[kind as usize].words {
+                let key = WordKey(kind, *number).bytes();
+                self.command.writes.insert(key, Some(codec::encode(word)));
+            }
+        }
+        for (kind, number) in &self.entry.freed_words {
+            self.command.writes.insert(WordKey(*kind, *number).bytes(), None);
+        }
     }
 
     /// The new words of the commands before this one, and those of this one, which follow them.
@@ -291,9 +362,10 @@ impl<'a> Changes<'a> {
     }
 
     /// All that the entry changes.
-    pub(crate) fn into_layer(mut self) -> Layer {
+    pub(crate) fn into_layer(mut self) -> Result<Layer, Error> {
         self.keep();
-        self.entry
+        self.settle_words()?;
+        Ok(self.entry)
     }
 }
 
@@ -329,13 +401,13 @@ impl Source for Changes<'_> {
         find_customer(self, id, tables)
     }
 
-    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
-        let known = self.index.words(kind);
-        let Some(place) = number.checked_sub(known.len()) else {
-            return known.get(number);
-        };
-        let [entry, command] = self.new_words(kind);
-        entry.get(place).or_else(|| command.get(place.checked_sub(entry.len())?))
+    fn word(&self, kind: WordKind, number: u32) -> Option<Arc<WordRecord>> {
+        let new = self.new_words(kind).into_iter();
+        let new = new.filter_map(|words| words.words.get(&number)).next();
+        match new {
+            Some(word) => Some(Arc::new(word.clone())),
+            None => self.index.words(kind).get(number).cloned(),
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
+    hash::BuildHasher,
+    ops::Bound,
     sync::Arc,
 };
 
@@ -53,31 +55,83 @@ impl Ids {
     }
 }
 
-/// One dictionary: words by number and numbers by word.
+/// One dictionary: words by number and numbers by word. Which numbers are free follows from which
+/// words there are, so it is the same on every node.
 #[derive(Debug, Default)]
 pub struct Words {
-    by_number: Vec<WordRecord>,
-    by_text: HashMap<String, u32, DefaultHashBuilder>,
+    /// None where a number is free; the last is never free.
+    by_number: Vec<Option<Arc<WordRecord>>>,
+    free: BTreeSet<u32>,
+    by_text: HashTable<u32>,
+    hashes: DefaultHashBuilder,
 }
 
 impl Words {
-    /// Adds the next word.
-    pub fn push(&mut self, word: WordRecord) {
-        self.by_text.insert(word.text.clone(), self.by_number.len() as u32);
-        self.by_number.push(word);
+    /// Adds a word under a number that is free.
+    pub fn insert(&mut self, number: u32, word: WordRecord) {
+        for free in self.len()..number {
+            self.by_number.push(None);
+            self.free.insert(free);
+        }
+        let hash = self.hashes.hash_one(&word.text);
+        let word = Some(Arc::new(word));
+        match self.by_number.get_mut(number as usize) {
+            Some(place) => *place = word,
+            None => self.by_number.push(word),
+        }
+        self.free.remove(&number);
+        let (by_number, hashes) = (&self.by_number, &self.hashes);
+        self.by_text.insert_unique(hash, number, |number| hash_of(by_number, hashes, *number));
+    }
+
+    /// Forgets a word; its number is free from now on.
+    pub fn remove(&mut self, number: u32) {
+        let Some(word) = self.by_number.get_mut(number as usize).and_then(Option::take) else {
+            return;
+        };
+        let hash = self.hashes.hash_one(&word.text);
+        if let Ok(found) = self.by_text.find_entry(hash, |other| *other == number) {
+            found.remove();
+        }
+        self.free.insert(number);
+        while let Some(None) = self.by_number.last() {
+            self.by_number.pop();
+            self.free.remove(&self.len());
+        }
+        self.give_back_memory();
+    }
+
+    /// What many words took is not kept for few.
+    fn give_back_memory(&mut self) {
+        let len = self.by_number.len();
+        if self.by_number.capacity() > 4 * len.max(1_024) {
+            self.by_number.shrink_to(2 * len);
+        }
+        let len = self.by_text.len();
+        if self.by_text.capacity() > 4 * len.max(1_024) {
+            let (by_number, hashes) = (&self.by_number, &self.hashes);
+            self.by_text.shrink_to(2 * len, |number| hash_of(by_number, hashes, *number));
+        }
     }
 
     /// A word's number.
     pub fn find(&self, text: &str) -> Option<u32> {
-        self.by_text.get(text).copied()
+        let is_it = |number: &u32| self.get(*number).is_some_and(|word| word.text == text);
+        self.by_text.find(self.hashes.hash_one(text), is_it).copied()
     }
 
     /// A word by its number.
-    pub fn get(&self, number: u32) -> Option<&WordRecord> {
-        self.by_number.get(number as usize)
+    pub fn get(&self, number: u32) -> Option<&Arc<WordRecord>> {
+        self.by_number.get(number as usize)?.as_ref()
     }
 
-    /// How many.
+    /// The lowest free number above another; none if there is none below [`Words::len`].
+    pub fn free_above(&self, number: Option<u32>) -> Option<u32> {
+        let from = number.map_or(Bound::Unbounded, Bound::Excluded);
+        self.free.range((from, Bound::Unbounded)).next().copied()
+    }
+
+    /// The highest number that is taken, plus one.
     pub fn len(&self) -> u32 {
         self.by_number.len() as u32
     }
@@ -86,6 +140,16 @@ impl Words {
     pub fn is_empty(&self) -> bool {
         self.by_number.is_empty()
     }
+
+    /// Words that it has room for without asking for more memory.
+    pub fn capacity(&self) -> usize {
+        self.by_number.capacity().max(self.by_text.capacity())
+    }
+}
+
+fn hash_of(by_number: &[Option<Arc<WordRecord>>], hashes: &DefaultHashBuilder, number: u32) -> u64 {
+    let word = by_number.get(number as usize).and_then(Option::as_ref);
+    word.map_or(0, |word| hashes.hash_one(&word.text))
 }
 
 /// An open mailing, and how far it has come.

@@ -11,6 +11,7 @@
 //! | 5 | kind, number | [`WordRecord`]: dictionary of tags, operators, zones |
 //! | 6 | – | [`Nodes`]: numbers given to nodes, disks dismissed |
 //! | 7 | block of 256 mailings | [`Stages`] |
+//! | 8 | kind, block of 128 words | [`WordUses`] |
 //! | 10 | block of 128 customers | [`CustomerColumns`] |
 //! | 11 | block of 128 customers | [`CustomerTexts`] |
 //! | 12 | block of 128 customers | id hashes, read once at start |
@@ -45,7 +46,7 @@ use crate::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
         CustomerTotals, DeletedBlock, Facets, Heads, Lease, LeaseList, MailingRecord, Members,
         Meta, NodeReply, Nodes, Numbers, Postmen, Progress, Proposers, Reaches, Stages, Totals,
-        WordKind, WordRecord,
+        WordKind, WordRecord, WordUses,
     },
 };
 
@@ -115,6 +116,8 @@ keys! {
     6 NodesKey -> Nodes;
     /// The stages of a block of mailings.
     7 StagesKey(block: u32 => block.to_be_bytes()) -> Stages;
+    /// How often the words of a block are used.
+    8 WordUsesKey(kind: WordKind => [*kind as u8], block: u32 => block.to_be_bytes()) -> WordUses;
     /// Columns of a block of customers.
     10 CustomerColumnsKey(block: u32 => block.to_be_bytes()) -> CustomerColumns;
     /// Texts of a block of customers.

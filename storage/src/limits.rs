@@ -52,6 +52,9 @@ pub const REACHES_PER_BLOCK: u32 = 256;
 /// Mailings whose stages are kept in one record.
 pub const STAGES_PER_BLOCK: u32 = 256;
 
+/// Words whose uses are counted in one record.
+pub const WORDS_PER_BLOCK: u32 = 128;
+
 /// Customers kept in one block (one record of columns, one of texts).
 pub const CUSTOMERS_PER_BLOCK: u32 = 128;
 /// Blocks of customers that one command adds messages to, at most: as many as the customers of one

@@ -31,6 +31,8 @@ pub(crate) struct Before {
 #[derive(Debug, Default)]
 struct Noted {
     values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Words that were forgotten; their numbers may stand for others by now.
+    words: BTreeMap<(WordKind, u32), Arc<WordRecord>>,
     bytes: usize,
     given_up: bool,
 }
@@ -47,8 +49,25 @@ impl Before {
         let mut noted = self.noted.lock();
         noted.bytes += key.len() + value.map_or(0, <[u8]>::len);
         noted.values.insert(key.to_vec(), value.map(<[u8]>::to_vec));
-        if noted.bytes > PIN_BYTES {
-            *noted = Noted { given_up: true, ..Noted::default() };
+        noted.check_bytes();
+    }
+
+    /// Notes a word before an entry forgets it.
+    pub(crate) fn note_word(&self, kind: WordKind, number: u32, word: &Arc<WordRecord>) {
+        let mut noted = self.noted.lock();
+        if noted.given_up || noted.words.contains_key(&(kind, number)) {
+            return;
+        }
+        noted.bytes += size_of::<WordRecord>() + word.text.len() + word.folded.len();
+        noted.words.insert((kind, number), word.clone());
+        noted.check_bytes();
+    }
+}
+
+impl Noted {
+    fn check_bytes(&mut self) {
+        if self.bytes > PIN_BYTES {
+            *self = Noted { given_up: true, ..Noted::default() };
         }
     }
 }
@@ -90,7 +109,7 @@ impl Source for PinnedReader<'_> {
         }
     }
 
-    /// As it is now: words are only ever added, but stages of mailings move on.
+    /// As it is now: words are asked for by [`Source::word`], and stages of mailings move on.
     fn index(&self) -> &Index {
         self.reader.index()
     }
@@ -103,8 +122,9 @@ impl Source for PinnedReader<'_> {
         self.reader.find_customer(id)
     }
 
-    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
-        self.reader.word(kind, number)
+    fn word(&self, kind: WordKind, number: u32) -> Option<Arc<WordRecord>> {
+        let forgotten = self.noted.words.get(&(kind, number)).cloned();
+        forgotten.or_else(|| self.reader.word(kind, number))
     }
 }
 

@@ -84,5 +84,5 @@ pub trait Source {
     fn find_customer(&self, id: &CustomerId) -> Result<Option<Seq>, Error>;
 
     /// A word by its number.
-    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord>;
+    fn word(&self, kind: WordKind, number: u32) -> Option<Arc<WordRecord>>;
 }

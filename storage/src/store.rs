@@ -25,7 +25,7 @@ use crate::{
     codec,
     command::{Entry, Outcome},
     error::Error,
-    index::{Index, MailingChange, OpenMailing},
+    index::{Index, MailingChange, OpenMailing, Words},
     keys::{
         ClientReplyKey, CustomerHashesKey, Key, MailingKey, MetaKey, NumbersKey, ProgressKey,
         StagesKey, WordKey,
@@ -118,7 +118,7 @@ impl Store {
             let index = self.shared.index.read();
             let mut changes = Changes::new(&self.tree, &index, (at, self.meta.set));
             let outcomes = apply::entry(&mut changes, &entry.commands)?;
-            (outcomes, changes.time(), changes.into_layer())
+            (outcomes, changes.time(), changes.into_layer()?)
         };
         (self.meta.at, self.meta.set) = time;
         self.commit(layer, marker)?;
@@ -134,7 +134,7 @@ impl Store {
         let (result, time, layer) = {
             let index = self.shared.index.read();
             let mut changes = Changes::new(&self.tree, &index, (self.meta.at, self.meta.set));
-            (change(&mut changes)?, changes.time(), changes.into_layer())
+            (change(&mut changes)?, changes.time(), changes.into_layer()?)
         };
         (self.meta.at, self.meta.set) = time;
         self.commit(layer, marker)?;
@@ -155,13 +155,18 @@ impl Store {
             let mut index = self.shared.index.write();
             self.note_before(&layer.writes)?;
             self.tree.write(&layer.writes, "write")?;
-            let Layer { ids, words, client_keys, freed_keys, mailings, .. } = &mut layer;
+            self.note_words(&index, &layer.freed_words);
+            let Layer { ids, words, freed_words, client_keys, freed_keys, mailings, .. } =
+                &mut layer;
             for (number, change) in std::mem::take(mailings) {
                 index.mailings.apply(number, change);
             }
             index.ids.absorb(ids);
+            for (kind, number) in freed_words.drain(..) {
+                index.words[kind as usize].remove(number);
+            }
             for (known, new) in index.words.iter_mut().zip(words) {
-                new.take().into_iter().for_each(|word| known.push(word));
+                new.take().into_iter().for_each(|(number, word)| known.insert(number, word));
             }
             for (key, slot) in freed_keys.drain(..) {
                 if index.client_keys.get(&key) == Some(&slot) {
@@ -187,6 +192,18 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Notes for pins what is about to be forgotten.
+    fn note_words(&self, index: &Index, freed: &[(WordKind, u32)]) {
+        let pins = self.shared.pins.lock();
+        for pin in pins.iter().filter_map(Weak::upgrade) {
+            for (kind, number) in freed {
+                if let Some(word) = index.words(*kind).get(*number) {
+                    pin.note_word(*kind, *number, word);
+                }
+            }
+        }
     }
 
     /// The marker of the last entry, none while the state is empty.
@@ -353,8 +370,8 @@ impl Source for Reader<'_> {
         find_customer(self, id, [&self.index.ids])
     }
 
-    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
-        self.index.words(kind).get(number)
+    fn word(&self, kind: WordKind, number: u32) -> Option<Arc<WordRecord>> {
+        self.index.words(kind).get(number).cloned()
     }
 }
 
@@ -388,11 +405,8 @@ fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
             index.ids.insert(hash, seq);
         }
     }
-    for kind in [WordKind::Tag, WordKind::Operator, WordKind::Zone] {
-        for number in 0..numbers.words[kind as usize] {
-            let word = reader.need(&WordKey(kind, number), "a word of a dictionary")?;
-            index.words[kind as usize].push(word);
-        }
+    for kind in WordKind::ALL {
+        index_words(reader, kind, &mut index.words[kind as usize])?;
     }
     index_mailings(reader, &mut index)?;
     for n in numbers.client_keys_from..numbers.client_keys {
@@ -401,6 +415,23 @@ fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
         index.client_keys.insert(kept.key, slot);
     }
     Ok(index)
+}
+
+/// Reads a dictionary. Its numbers have gaps where words were forgotten.
+fn index_words(reader: &Reader<'_>, kind: WordKind, words: &mut Words) -> Result<(), Error> {
+    let mut fault = None;
+    let prefix = [WordKey::TAG, kind as u8];
+    reader.scan(&prefix, |key, value| {
+        let Some(number) = key.strip_prefix(&prefix).and_then(|key| key.first_chunk()) else {
+            return false;
+        };
+        match codec::decode(value) {
+            Ok(word) => words.insert(u32::from_be_bytes(*number), word),
+            Err(error) => fault = Some(error),
+        }
+        fault.is_none()
+    })?;
+    fault.map_or(Ok(()), Err)
 }
 
 /// Reads the mailings that work is left for. Their numbers lie far apart after a restore, so the

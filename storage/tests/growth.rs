@@ -3,12 +3,14 @@
 
 mod plant;
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::Arc};
 
 use notty_storage::{
     Action, Error, Reader, Scan, Source, codec,
+    command::{CustomerRow, PutCustomers, PutMode},
     index::{Index, OpenMailing},
-    model::{Counts, CustomerId, Filter, MailingNumber, Seq, Status},
+    keys::{WordKey, WordUsesKey},
+    model::{Counts, CustomerId, Filter, MailingNumber, Phone, Seq, Status},
     query::{
         self, Parts,
         filtered::{FilteredCount, StatsFilter},
@@ -42,7 +44,7 @@ impl Source for Counting<'_> {
         self.reader.find_customer(id)
     }
 
-    fn word(&self, kind: WordKind, number: u32) -> Option<&WordRecord> {
+    fn word(&self, kind: WordKind, number: u32) -> Option<Arc<WordRecord>> {
         self.reader.word(kind, number)
     }
 }
@@ -244,4 +246,102 @@ fn a_long_question_sees_the_state_as_it_was_when_it_began() {
     drop(pin);
     world.purge(second);
     assert_ne!(all(&view.read()), before);
+}
+
+/// A thousand customers, each with a tag and an operator of its own that no one had before.
+fn put_with_new_words(world: &mut World, round: u32) {
+    let word = |kind: &str, n: u32| {
+        let text = format!("churned-{kind}-{round}-{n}");
+        (text.clone(), text)
+    };
+    let row = |n: u32| CustomerRow {
+        id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
+        name: String::new(),
+        phone: Phone::from_digits(79_160_000_000 + u64::from(n)),
+        tag: n as u16,
+        operator: n as u16,
+        zone: None,
+    };
+    let put = PutCustomers {
+        mode: PutMode::Upsert,
+        tags: (0..1_000).map(|n| word("tag", n)).collect(),
+        operators: (0..1_000).map(|n| word("operator", n)).collect(),
+        zones: Vec::new(),
+        rows: (0..1_000).map(row).collect(),
+    };
+    world.act(Action::PutCustomers(put)).expect("customers are written");
+}
+
+/// Records of dictionaries and of uses, and words that memory has room for.
+fn words(world: &World) -> (usize, usize) {
+    let view = world.store.view();
+    let reader = view.read();
+    let of_words = |key: &[u8]| [WordKey::TAG, WordUsesKey::TAG].contains(&key[0]);
+    let records = all(&reader).iter().filter(|(key, _)| of_words(key)).count();
+    let kinds = [WordKind::Tag, WordKind::Operator].into_iter();
+    (records, kinds.map(|kind| reader.index().words(kind).capacity()).sum())
+}
+
+#[test]
+fn fifty_thousand_tags_that_came_and_went_leave_nothing() {
+    let (dir, mut world) = world(0);
+    put_with_new_words(&mut world, 0);
+    let (few, room) = words(&world);
+    let mut written = 0;
+    for round in 1..50 {
+        let (bytes, ()) = world.bytes_of(|world| put_with_new_words(world, round));
+        written = written.max(bytes);
+    }
+    let (many, room_after) = words(&world);
+    // Numbers are free once their entry is over: the next words come beside the last.
+    assert!(many <= few + 20, "{few} records of a thousand words, {many} after fifty thousand");
+    assert!(room_after <= 4 * room, "room for {room} words, {room_after} after fifty thousand");
+
+    for n in 0..1_000 {
+        let id = CustomerId::parse(&format!("customer-{n}")).expect("an id");
+        world.act(Action::DeleteCustomer { id }).expect("a customer is deleted");
+    }
+    let (none, room_after) = words(&world);
+    assert_eq!(none, 1, "the zone that stands for none");
+    assert!(room_after <= 4 * room, "room for {room_after} words that are gone");
+    let path = dir.path().join("backup");
+    let mut export = world.store.begin_export(&path).expect("it begins");
+    while export.copy_some().expect("copied") {}
+    world.store.end_export(export).expect("it ends");
+    let backup = std::fs::read(&path).expect("read");
+    let kept = backup.windows(8).any(|bytes| bytes == b"churned-");
+    assert!(!kept, "a backup of nobody holds their tags");
+}
+
+#[test]
+fn words_that_a_thousand_rows_use_are_counted_once_a_block() {
+    let (_dir, mut world) = world(3_000);
+    // Everyone gets another of five tags, and back: no word is new, and none goes.
+    world.put_customers(0..1_000, 7);
+    let before = all(&world.store.view().read());
+    world.put_customers(0..1_000, 5);
+    let after = all(&world.store.view().read());
+    let changed = after.iter().filter(|pair| !before.contains(pair));
+    let of_words: Vec<_> = changed.filter(|(key, _)| [5, 8].contains(&key[0])).collect();
+    assert!(of_words.len() <= 2, "{} records of words", of_words.len());
+}
+
+#[test]
+fn a_long_question_knows_words_that_were_forgotten_meanwhile() {
+    let (_dir, mut world) = world(0);
+    put_with_new_words(&mut world, 0);
+    let text = |source: &dyn Fn(u32) -> Option<Arc<WordRecord>>| {
+        let word = (0..1_000).filter_map(source).next();
+        word.map(|word| word.text.clone())
+    };
+    let view = world.store.view();
+    let (pin, before) = view.pin(|reader| text(&|number| reader.word(WordKind::Tag, number)));
+    for round in 1..4 {
+        put_with_new_words(&mut world, round);
+    }
+    let read = pin.read().expect("a pin that holds");
+    assert_eq!(text(&|number| read.word(WordKind::Tag, number)), before);
+    drop(read);
+    let reader = view.read();
+    assert_ne!(text(&|number| reader.word(WordKind::Tag, number)), before);
 }

@@ -17,7 +17,8 @@ use crate::{
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
     model::{Counts, MailingNumber, Status, Timestamp},
     records::{
-        Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches, position,
+        Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches, WordKind,
+        position,
     },
     source::Source,
 };
@@ -199,6 +200,7 @@ impl MailingEdit {
         if let Some((_, heads)) = &mut self.heads {
             heads.heads.push(Head::default());
         }
+        use_words(changes, &members, 1);
         changes.put(&MembersKey(self.number, number), &members);
         let columns = Columns::new(members.len(), status);
         let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
@@ -384,13 +386,27 @@ fn update_facets<T>(
         records.entry(record).or_default().insert((tag, operator), value);
     }
     for ((tags, operators), values) in records {
+        let mut new = Vec::new();
         changes.update(&FacetsKey(day, tags, operators), |facets| {
             for ((tag, operator), value) in values {
+                if !facets.contains(tag, operator) {
+                    new.push((tag, operator));
+                }
                 change(facets.counts_mut(tag, operator), value);
             }
         })?;
+        for (tag, operator) in new {
+            changes.use_word(WordKind::Tag, tag, 1);
+            changes.use_word(WordKind::Operator, operator, 1);
+        }
     }
     Ok(())
+}
+
+/// Counts that the members of a batch use their words, or no longer do.
+pub(super) fn use_words(changes: &mut Changes<'_>, members: &Members, change: i64) {
+    changes.use_words(WordKind::Tag, &members.tags, change);
+    changes.use_words(WordKind::Operator, &members.operators, change);
 }
 
 /// The counts of one customer of a block, made where they are new.

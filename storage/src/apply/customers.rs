@@ -33,6 +33,14 @@ struct Block {
     texts_changed: bool,
 }
 
+impl Block {
+    /// The words of a customer.
+    fn words(&self, index: usize) -> Words {
+        let CustomerColumns { zones, tags, operators, .. } = &self.columns;
+        Words { zone: zones[index], tag: tags[index], operator: operators[index] }
+    }
+}
+
 /// The blocks that one command touches, read once and written once.
 #[derive(Default)]
 struct Blocks {
@@ -172,7 +180,6 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Applied {
             Err(rejection) => rejected.push((index, rejection)),
         }
     }
-    numbers.words = count_words(changes);
     blocks.write(changes);
     changes.put(&NumbersKey, &numbers);
     changelog::note(changes, &changed)?;
@@ -182,8 +189,10 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Applied {
     }
 }
 
-fn count_words(changes: &Changes<'_>) -> [u32; 3] {
-    [WordKind::Tag, WordKind::Operator, WordKind::Zone].map(|kind| changes.word_count(kind))
+/// Counts that a customer uses some words, or no longer does.
+fn use_words(changes: &mut Changes<'_>, words: Words, change: i64) {
+    changes.use_word(WordKind::Tag, words.tag, change);
+    changes.use_word(WordKind::Operator, words.operator, change);
 }
 
 fn put_row(
@@ -201,6 +210,7 @@ fn put_row(
         let seq = Seq(numbers.customers);
         numbers.customers += 1;
         append(changes, blocks, seq, row, words)?;
+        use_words(changes, words, 1);
         return Ok(Ok(Written::Created));
     };
     let (block, index) = blocks.get(changes, seq)?;
@@ -215,11 +225,17 @@ fn put_row(
             return Ok(Err(Rejection::CustomerBusy));
         }
         overwrite(block, index, row, words);
+        use_words(changes, words, 1);
         numbers.deleted -= 1;
         mark_deleted(changes, seq, false)?;
         return Ok(Ok(Written::Revived(seq)));
     }
+    let before = block.words(index);
     let changed = overwrite(block, index, row, words);
+    if changed {
+        use_words(changes, before, -1);
+        use_words(changes, words, 1);
+    }
     Ok(Ok(if changed { Written::Changed(seq) } else { Written::Same }))
 }
 
@@ -295,6 +311,8 @@ pub(super) fn delete(changes: &mut Changes<'_>, id: &CustomerId) -> Applied {
     if !block.columns.is_present(index) {
         return Err(Rejection::CustomerNotFound.into());
     }
+    let words = block.words(index);
+    use_words(changes, words, -1);
     block.columns.zones[index] = 0;
     block.columns.tags[index] = 0;
     block.columns.operators[index] = 0;

@@ -17,7 +17,7 @@ use crate::{
     limits::{
         BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, EXPAND_MESSAGES,
     },
-    model::{MailingNumber, MailingSpec, Status},
+    model::{MailingNumber, MailingSpec, Matcher, Status},
     planted::{Planted, is_planted},
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
     source::Source,
@@ -25,15 +25,23 @@ use crate::{
 
 /// Who a mailing's filters match. Each distinct tag and operator is compared once, however many
 /// customers have it.
-pub(crate) struct Audience<'a> {
-    spec: &'a MailingSpec,
+pub(crate) struct Audience {
+    tag: Matcher,
+    operator: Matcher,
+    phone: Matcher,
     tags: Vec<Option<bool>>,
     operators: Vec<Option<bool>>,
 }
 
-impl<'a> Audience<'a> {
-    pub(crate) fn new(spec: &'a MailingSpec) -> Self {
-        Self { spec, tags: Vec::new(), operators: Vec::new() }
+impl Audience {
+    pub(crate) fn new(spec: &MailingSpec) -> Self {
+        Self {
+            tag: Matcher::new(&spec.tag_filter),
+            operator: Matcher::new(&spec.operator_filter),
+            phone: Matcher::new(&spec.phone_filter),
+            tags: Vec::new(),
+            operators: Vec::new(),
+        }
     }
 
     /// Whether the customer at an index of a block exists and matches.
@@ -49,8 +57,13 @@ impl<'a> Audience<'a> {
             && self.phone_matches(columns.phones[index])
     }
 
+    /// What comparing has cost so far, see [`Matcher::steps`].
+    pub(crate) fn steps(&self) -> u64 {
+        self.tag.steps() + self.operator.steps() + self.phone.steps()
+    }
+
     fn tag_matches<S: Source>(&mut self, source: &S, number: u32) -> bool {
-        let filter = &self.spec.tag_filter;
+        let filter = &mut self.tag;
         filter.is_any()
             || remembered(&mut self.tags, number, || {
                 let word = source.word(WordKind::Tag, number);
@@ -59,7 +72,7 @@ impl<'a> Audience<'a> {
     }
 
     fn operator_matches<S: Source>(&mut self, source: &S, number: u32) -> bool {
-        let filter = &self.spec.operator_filter;
+        let filter = &mut self.operator;
         filter.is_any()
             || remembered(&mut self.operators, number, || {
                 let word = source.word(WordKind::Operator, number);
@@ -67,9 +80,8 @@ impl<'a> Audience<'a> {
             })
     }
 
-    fn phone_matches(&self, digits: u64) -> bool {
-        let filter = &self.spec.phone_filter;
-        filter.is_any() || filter.matches(&phone_text(digits))
+    fn phone_matches(&mut self, digits: u64) -> bool {
+        self.phone.is_any() || self.phone.matches(&phone_text(digits))
     }
 }
 
@@ -170,7 +182,7 @@ pub(super) fn expand(
 /// them; how many messages, and how far it came.
 fn in_order(
     changes: &mut Changes<'_>,
-    audience: &mut Audience<'_>,
+    audience: &mut Audience,
     edit: &mut MailingEdit,
     end: u32,
     limit: usize,
@@ -192,7 +204,7 @@ fn in_order(
 /// The first of some customers who match, and the one after the last that was looked at.
 fn next_batch(
     changes: &Changes<'_>,
-    audience: &mut Audience<'_>,
+    audience: &mut Audience,
     customers: Range<u32>,
     room: usize,
 ) -> Result<(Members, u32), Error> {
@@ -220,7 +232,7 @@ fn next_batch(
 /// then taken in the order of changes, so that the cursor never passes one that had no room.
 fn in_changes(
     changes: &Changes<'_>,
-    audience: &mut Audience<'_>,
+    audience: &mut Audience,
     edit: &MailingEdit,
     bounds: Cursor,
     (scan, limit): (u32, usize),
@@ -267,7 +279,7 @@ fn changed_customers(changes: &Changes<'_>, numbers: Range<u64>) -> Result<Vec<(
 /// Those customers of a window who match now, and have no message of the mailing yet.
 fn who_came_to_match(
     changes: &Changes<'_>,
-    audience: &mut Audience<'_>,
+    audience: &mut Audience,
     edit: &MailingEdit,
     window: &[(u64, u32)],
 ) -> Result<BTreeMap<u32, Row>, Error> {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Applied,
-    batches::{MailingEdit, totals_of},
+    batches::{MailingEdit, totals_of, use_words},
     mailings,
 };
 use crate::{
@@ -181,6 +181,7 @@ fn purge_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> 
             changes.remove(&LateKey(number, customer));
         }
     }
+    use_words(changes, &members, -1);
     changes.remove(&MembersKey(number, batch));
     changes.remove(&ColumnsKey(number, batch));
     Ok(())

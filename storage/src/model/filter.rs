@@ -56,72 +56,163 @@ impl Filter {
         !self.folded.is_empty() && self.folded.bytes().all(|b| b == b'%')
     }
 
-    /// Whether a folded text matches.
+    /// Whether a folded text matches. Who asks of many texts takes a [`Matcher`].
     pub fn matches(&self, folded: &str) -> bool {
-        self.is_any() || matches(self.folded.as_bytes(), folded)
+        Matcher::new(self).matches(folded)
     }
 }
 
-/// Greedy match with one way back: on a mismatch, the last `%` takes one character more. Linear
-/// in practice, and at worst pattern times text, both of which are bounded.
-fn matches(pattern: &[u8], text: &str) -> bool {
-    let text = text.as_bytes();
-    let (mut p, mut t) = (0, 0);
-    let mut back: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match step(&pattern[p..], &text[t..]) {
-            Step::Run => {
-                p += 1;
-                back = Some((p, t));
-            }
-            Step::Take { pattern, text } => {
-                p += pattern;
-                t += text;
-            }
-            Step::Differs => match back {
-                None => return false,
-                Some((after, from)) => {
-                    let next = from + char_len(text[from]);
-                    (p, t) = (after, next);
-                    back = Some((after, next));
+/// A filter made ready for many texts.
+///
+/// It follows all ways in which the text so far can fill the pattern, one bit each: bit `i` stands
+/// for "the first `i` places are filled". So a text costs its characters times the words of the bits,
+/// at most four for the longest pattern, whatever the pattern; going back after each mismatch would
+/// cost the product of both lengths. No library does this for apply: what it does to a character
+/// must not depend on the version of a Unicode table.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// Places of the pattern: its characters, without runs.
+    len: usize,
+    /// Words that the bits of all places take, and one bit for the end.
+    words: usize,
+    /// Characters of the pattern, in order; the bits of their places follow each other in `bits`.
+    chars: Vec<char>,
+    bits: Vec<u64>,
+    /// Places that any character fills.
+    any: Vec<u64>,
+    /// Places before which a run of any length may come.
+    runs: Vec<u64>,
+    steps: u64,
+}
+
+/// Words of bits that a pattern of the greatest length takes, unless folding makes it longer.
+const FEW: usize = FILTER_CHARS / 64 + 1;
+
+/// What fills one place of a pattern.
+enum Place {
+    Char(char),
+    Any,
+    /// Nothing: an escape at the end, which no filter that was parsed has.
+    Never,
+}
+
+impl Matcher {
+    /// Makes a filter ready.
+    pub fn new(filter: &Filter) -> Self {
+        let (places, run_before) = places(&filter.folded);
+        let len = places.len();
+        let words = len / 64 + 1;
+        let mut chars: Vec<char> = places.iter().filter_map(Place::char).collect();
+        chars.sort_unstable();
+        chars.dedup();
+
+        let mut this = Self {
+            len,
+            words,
+            bits: vec![0; chars.len() * words],
+            chars,
+            any: vec![0; words],
+            runs: vec![0; words],
+            steps: 0,
+        };
+        for (at, place) in places.iter().enumerate() {
+            let (word, bit) = (at / 64, 1 << (at % 64));
+            match place {
+                Place::Any => this.any[word] |= bit,
+                Place::Never => {}
+                Place::Char(char) => {
+                    if let Ok(known) = this.chars.binary_search(char) {
+                        this.bits[known * words + word] |= bit;
+                    }
                 }
-            },
+            }
+        }
+        for at in run_before {
+            this.runs[at / 64] |= 1 << (at % 64);
+        }
+        this
+    }
+
+    /// Whether everything matches, without looking.
+    pub fn is_any(&self) -> bool {
+        self.len == 0 && self.runs[0] == 1
+    }
+
+    /// Whether a folded text matches.
+    pub fn matches(&mut self, folded: &str) -> bool {
+        // A few words do without memory of their own: most texts are phones.
+        let (mut few, mut many) = ([0; FEW], Vec::new());
+        let filled = if self.words <= FEW {
+            &mut few[..self.words]
+        } else {
+            many.resize(self.words, 0);
+            &mut many[..]
+        };
+        filled[0] = 1;
+        let (last_word, end) = (self.len / 64, 1 << (self.len % 64));
+        // Once a run at the end begins, nothing that follows matters.
+        let ends_in_run = self.runs[last_word] & end != 0;
+        for char in folded.chars() {
+            if ends_in_run && filled[last_word] & end != 0 {
+                return true;
+            }
+            if !self.fill(filled, char) {
+                return false;
+            }
+        }
+        filled[last_word] & end != 0
+    }
+
+    /// Goes on by one character; whether any way is left.
+    fn fill(&mut self, filled: &mut [u64], char: char) -> bool {
+        self.steps += self.words as u64;
+        let known = self.chars.binary_search(&char);
+        let bits = known.ok().map(|at| &self.bits[at * self.words..(at + 1) * self.words]);
+        let (mut carry, mut left) = (0, 0);
+        for (word, filled) in filled.iter_mut().enumerate() {
+            let fits = self.any[word] | bits.map_or(0, |bits| bits[word]);
+            let moved = *filled & fits;
+            *filled = (moved << 1) | carry | (*filled & self.runs[word]);
+            carry = moved >> 63;
+            left |= *filled;
+        }
+        left != 0
+    }
+
+    /// What all texts so far have cost: words of bits looked at.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+}
+
+impl Place {
+    fn char(&self) -> Option<char> {
+        match self {
+            Place::Char(char) => Some(*char),
+            Place::Any | Place::Never => None,
         }
     }
-    pattern[p..].iter().all(|b| *b == b'%')
 }
 
-enum Step {
-    Run,
-    Take { pattern: usize, text: usize },
-    Differs,
-}
-
-/// Compares the heads of both. Literals go byte by byte, which is right for UTF-8 as long as
-/// wildcards step by whole characters.
-fn step(pattern: &[u8], text: &[u8]) -> Step {
-    match pattern {
-        [b'%', ..] => Step::Run,
-        [b'_', ..] => Step::Take { pattern: 1, text: char_len(text[0]) },
-        [b'\\', literal, ..] if *literal == text[0] => Step::Take { pattern: 2, text: 1 },
-        [b'\\', ..] | [] => Step::Differs,
-        [literal, ..] if *literal == text[0] => Step::Take { pattern: 1, text: 1 },
-        _ => Step::Differs,
+/// The places of a pattern, and before which of them runs stand; that behind the last is the end.
+fn places(pattern: &str) -> (Vec<Place>, Vec<usize>) {
+    let (mut places, mut run_before) = (Vec::new(), Vec::new());
+    let mut chars = pattern.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '%' => run_before.push(places.len()),
+            '_' => places.push(Place::Any),
+            '\\' => places.push(chars.next().map_or(Place::Never, Place::Char)),
+            literal => places.push(Place::Char(literal)),
+        }
     }
-}
-
-fn char_len(first: u8) -> usize {
-    match first {
-        0x00..=0x7f => 1,
-        0x80..=0xdf => 2,
-        0xe0..=0xef => 3,
-        _ => 4,
-    }
+    (places, run_before)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::WORD_CHARS;
 
     fn like(text: &str, pattern: &str) -> bool {
         Filter::parse(pattern).expect("a valid pattern").matches(&fold(text))
@@ -160,6 +251,101 @@ mod tests {
         ] {
             assert!(!like(text, pattern), "{text:?} should not match {pattern:?}");
         }
+    }
+
+    /// The same by going back to the last run after each mismatch, as it is written in books; and
+    /// how many characters that compares.
+    fn like_by_going_back(text: &str, pattern: &str) -> (bool, u64) {
+        let (places, runs) = places(&fold(pattern));
+        let text: Vec<char> = fold(text).chars().collect();
+        let (mut at, mut place, mut back, mut compared) = (0, 0, None, 0);
+        loop {
+            compared += 1;
+            if runs.contains(&place) && back.is_none_or(|(after, _)| after != place) {
+                back = Some((place, at));
+            }
+            if at == text.len() && place == places.len() {
+                return (true, compared);
+            }
+            let fits = at < text.len()
+                && match places.get(place) {
+                    Some(Place::Char(char)) => *char == text[at],
+                    Some(Place::Any) => true,
+                    Some(Place::Never) | None => false,
+                };
+            if fits {
+                (at, place) = (at + 1, place + 1);
+                continue;
+            }
+            match back {
+                Some((after, from)) if from < text.len() => {
+                    (at, place) = (from + 1, after);
+                    back = Some((after, from + 1));
+                }
+                _ => return (false, compared),
+            }
+        }
+    }
+
+    #[test]
+    fn what_matches_is_what_going_back_finds() {
+        let mut seed = 7u64;
+        let mut below = |end: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % end
+        };
+        let mut matched = 0;
+        for _ in 0..20_000 {
+            let mut of = |signs: &[&str], len: usize| -> String {
+                (0..len).map(|_| signs[below(signs.len())]).collect()
+            };
+            let pattern = of(&["a", "b", "ж", "%", "%", "_", "\\%", "\\_", "%aab"], 6);
+            let text = of(&["a", "a", "b", "ж", "%", "_"], 9);
+            let (expected, _) = like_by_going_back(&text, &pattern);
+            assert_eq!(like(&text, &pattern), expected, "{text:?} {pattern:?}");
+            matched += u32::from(expected);
+        }
+        assert!((300..19_700).contains(&matched), "{matched} of 20,000 matched");
+    }
+
+    #[test]
+    fn patterns_longer_than_a_word_of_bits_match_across_its_ends() {
+        for len in [62, 63, 64, 65, 127, 128, 129, 199] {
+            let text = "ab".repeat(100)[..len].to_owned();
+            assert!(like(&text, &text), "{len}");
+            assert!(like(&text, &format!("%{}", &text[1..])), "{len}");
+            assert!(like(&text, &"_".repeat(len)), "{len}");
+            assert!(!like(&text, &"_".repeat(len + 1)), "{len}");
+            assert!(!like(&text[1..], &text), "{len}");
+            let all_but_one = format!("{}%", &text[..len - 1]);
+            assert!(like(&text, &all_but_one) && !like("ba", &all_but_one), "{len}");
+        }
+    }
+
+    /// Twenty thousand of these held a write for seconds.
+    #[test]
+    fn no_pattern_costs_more_than_four_words_of_bits_for_each_character() {
+        let text = "a".repeat(WORD_CHARS);
+        let half = "a".repeat(WORD_CHARS / 2);
+        let patterns = [
+            "%a".repeat(FILTER_CHARS / 2 - 1) + "%b",
+            format!("%{half}b"),
+            format!("%{half}b%"),
+            format!("%{}b", "_".repeat(WORD_CHARS / 2)),
+            format!("%{}b", "a%".repeat(FILTER_CHARS / 2 - 1)),
+            format!("{}%b", "_%".repeat(FILTER_CHARS / 2 - 1)),
+            "a".repeat(FILTER_CHARS - 1) + "%",
+        ];
+        let mut worst = 0;
+        for pattern in patterns {
+            let filter = Filter::parse(&pattern).expect("a valid pattern");
+            let mut matcher = Matcher::new(&filter);
+            assert!(!matcher.matches(&text), "{pattern}");
+            let steps = matcher.steps();
+            assert!(steps <= 4 * WORD_CHARS as u64, "{steps} steps for {pattern}");
+            worst = worst.max(like_by_going_back(&text, &pattern).1);
+        }
+        assert!(worst > 2_000, "going back compares {worst} characters: nothing hard was tried");
     }
 
     #[test]

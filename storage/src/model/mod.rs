@@ -13,7 +13,7 @@ mod timestamp;
 mod window;
 
 pub use customer::{Customer, Phone, Seq};
-pub use filter::{Filter, fold};
+pub use filter::{Filter, Matcher, fold};
 pub use id::{CustomerId, MailingId, MailingNumber};
 pub use invalid::Invalid;
 pub use lease::{Epoch, LeaseId, PostmanName, Run};

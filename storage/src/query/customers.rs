@@ -14,6 +14,9 @@ use crate::{
 /// Customers that one page looks at, at most: a page of a filter that matches few may hold fewer
 /// than asked for, or none, and still have a next one.
 const SCAN: u32 = 20_000;
+/// Steps of comparing that one page makes, about: some milliseconds, for which entries wait. As
+/// many distinct words as customers, all of them long, would make ten times as many.
+const STEPS: u64 = 2_000_000;
 
 /// Which customers to list.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +120,7 @@ pub fn list<S: Source>(
     let end = numbers.customers.min(from.0.saturating_add(SCAN));
     let mut items = Vec::new();
     let mut seq = from.0;
-    while seq < end && items.len() < limit {
+    while seq < end && items.len() < limit && audience.steps() < STEPS {
         let number = seq / CUSTOMERS_PER_BLOCK;
         let columns: CustomerColumns = source.get_or_default(&CustomerColumnsKey(number))?;
         let mut texts: Option<CustomerTexts> = None;
@@ -152,7 +155,7 @@ pub fn count_matching<S: Source>(
     let end = numbers.customers.min(from.0.saturating_add(SCAN));
     let mut count = 0;
     let mut seq = from.0;
-    while seq < end {
+    while seq < end && audience.steps() < STEPS {
         let number = seq / CUSTOMERS_PER_BLOCK;
         let columns: CustomerColumns = source.get_or_default(&CustomerColumnsKey(number))?;
         let block_end = end.min((number + 1) * CUSTOMERS_PER_BLOCK);

@@ -12,7 +12,7 @@ use crate::{
     index::OpenMailing,
     keys::{ColumnsKey, FacetsKey, HeadsKey, Key, MembersKey},
     limits::HEADS_PER_BLOCK,
-    model::{Counts, Filter, MailingNumber},
+    model::{Counts, Filter, MailingNumber, Matcher},
     records::{Columns, Facets, Heads, Members, WordKind},
     source::{Scan, Source},
 };
@@ -21,6 +21,8 @@ use crate::{
 const FACETS_PART: usize = 64;
 /// Blocks of heads that one part looks at, at most.
 const BLOCKS_PART: usize = 4;
+/// Steps of comparing words after which a part looks at no further block.
+const STEPS_PART: u64 = 1_000_000;
 
 /// Which messages to count.
 #[derive(Clone, Debug)]
@@ -64,7 +66,7 @@ impl FilteredCount {
         });
         let mailings = started.cloned().collect();
         let facets = Some(FacetsKey(filter.from_day.max(0) as u32, 0, 0).bytes());
-        let chosen = Chosen { filter, tags: Vec::new(), operators: Vec::new() };
+        let chosen = Chosen::new(filter);
         Self { chosen, facets, mailings, block: 0, counts: Counts::default() }
     }
 
@@ -105,7 +107,11 @@ impl FilteredCount {
 
     /// Counts batches of open mailings that are not in the facets yet.
     fn count_blocks<S: Source>(&mut self, source: &S) -> Result<(), Error> {
+        let steps = self.chosen.steps() + STEPS_PART;
         for _ in 0..BLOCKS_PART {
+            if self.chosen.steps() > steps {
+                return Ok(());
+            }
             let Some(mailing) = self.mailings.last() else {
                 return Ok(());
             };
@@ -172,23 +178,32 @@ impl Parts for FilteredCount {
 #[derive(Clone, Debug)]
 struct Chosen {
     filter: StatsFilter,
+    tag: Matcher,
+    operator: Matcher,
     tags: Vec<Option<bool>>,
     operators: Vec<Option<bool>>,
 }
 
 impl Chosen {
+    fn new(filter: StatsFilter) -> Self {
+        let (tag, operator) = (Matcher::new(&filter.tag), Matcher::new(&filter.operator));
+        Self { filter, tag, operator, tags: Vec::new(), operators: Vec::new() }
+    }
+
     fn contains<S: Source>(&mut self, source: &S, tag: u32, operator: u32) -> bool {
-        let matches = |filter: &Filter, kind, number| {
+        let matches = |filter: &mut Matcher, kind, number| {
             source.word(kind, number).is_some_and(|word| filter.matches(&word.folded))
         };
-        let Self { filter, tags, operators } = self;
-        let by_tag = filter.tag.is_any()
-            || remembered(tags, tag, || matches(&filter.tag, WordKind::Tag, tag));
-        by_tag
-            && (filter.operator.is_any()
+        let Self { tag: by_tag, operator: by_operator, tags, operators, .. } = self;
+        (by_tag.is_any() || remembered(tags, tag, || matches(by_tag, WordKind::Tag, tag)))
+            && (by_operator.is_any()
                 || remembered(operators, operator, || {
-                    matches(&filter.operator, WordKind::Operator, operator)
+                    matches(by_operator, WordKind::Operator, operator)
                 }))
+    }
+
+    fn steps(&self) -> u64 {
+        self.tag.steps() + self.operator.steps()
     }
 
     fn has_day(&self, day: i32) -> bool {

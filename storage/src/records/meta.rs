@@ -91,8 +91,6 @@ pub struct Numbers {
     pub changes: u64,
     /// Changes below this number have been passed by every open mailing and are gone.
     pub changes_from: u64,
-    /// Words in each dictionary, by the number of the kind.
-    pub words: [u32; 3],
     /// Clients' keys ever taken: the next one's slot is this modulo the bound.
     pub client_keys: u64,
     /// The oldest client's key that still lives.
@@ -145,7 +143,9 @@ impl Numbers {
     }
 }
 
-/// What a dictionary holds.
+/// What a dictionary holds. Tags and operators are anything that people write: their uses are
+/// counted, and what nothing uses any more is forgotten. Zones are those of the time zone database, a
+/// few hundred, and stay: a grant names them by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum WordKind {
@@ -155,6 +155,39 @@ pub enum WordKind {
     Operator = 1,
     /// Time zones of customers; number 0 means none.
     Zone = 2,
+}
+
+impl WordKind {
+    /// The kinds whose words are forgotten once nothing uses them.
+    pub const COUNTED: [Self; 2] = [Self::Tag, Self::Operator];
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Tag, Self::Operator, Self::Zone];
+}
+
+/// How often the 128 words of a block are used: by a customer who exists, by a member of a batch that
+/// is not purged, by a facet. A word is there as long as it is used, and its number is given to
+/// another word only after that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordUses {
+    /// In the order of numbers; shorter than the block where the rest is not used.
+    pub uses: Vec<u64>,
+}
+
+impl WordUses {
+    /// Adds to the uses of one word, or takes from them: how many there were, and how many there are.
+    /// None if more were taken than there were.
+    pub fn add(&mut self, offset: usize, change: i64) -> Option<(u64, u64)> {
+        if self.uses.len() <= offset {
+            self.uses.resize(offset + 1, 0);
+        }
+        let before = self.uses[offset];
+        let after = before.checked_add_signed(change)?;
+        self.uses[offset] = after;
+        while self.uses.last() == Some(&0) {
+            self.uses.pop();
+        }
+        Some((before, after))
+    }
 }
 
 /// A word of a dictionary.

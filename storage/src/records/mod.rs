@@ -18,7 +18,7 @@ pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postme
 pub use mailings::{
     Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address, position,
 };
-pub use meta::{Draw, Meta, Numbers, TimeSetting, WordKind, WordRecord};
+pub use meta::{Draw, Meta, Numbers, TimeSetting, WordKind, WordRecord, WordUses};
 pub use nodes::{NodeRecord, Nodes};
 pub use replies::{ClientReply, NodeReply, Proposer, Proposers};
 pub use totals::{CustomerTotals, Facet, Facets, Totals};

@@ -37,6 +37,11 @@ pub struct Facets {
 }
 
 impl Facets {
+    /// Whether one pair is counted.
+    pub fn contains(&self, tag: u32, operator: u32) -> bool {
+        self.facets.binary_search_by_key(&(tag, operator), |f| (f.tag, f.operator)).is_ok()
+    }
+
     /// The counts of one pair, made where it is new.
     pub fn counts_mut(&mut self, tag: u32, operator: u32) -> &mut Counts {
         let key = (tag, operator);

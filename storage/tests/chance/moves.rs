@@ -96,13 +96,18 @@ pub(crate) fn postmen(dice: &mut Dice) -> Vec<Action> {
 
 /// A command that touches customers.
 pub(crate) fn put(dice: &mut Dice) -> Action {
-    let words = || WORDS.iter().map(|word| ((*word).to_owned(), (*word).to_owned())).collect();
+    // Some words come and go, so that their numbers are given again.
+    let rare = format!("rare-{}", dice.below(12));
+    let words = || {
+        let all = WORDS.into_iter().chain([rare.as_str()]);
+        all.map(|word| (word.to_owned(), word.to_owned())).collect()
+    };
     let rows = (0..=dice.below(3)).map(|_| CustomerRow {
         id: customer(dice),
         name: String::new(),
         phone: Phone::from_digits(79_160_000_000 + dice.below(3)),
-        tag: dice.below(3) as u16,
-        operator: dice.below(3) as u16,
+        tag: dice.below(4) as u16,
+        operator: dice.below(4) as u16,
         zone: dice.pick(&[None, Some(0), Some(1)]).copied().flatten(),
     });
     let rows = rows.collect();

@@ -4,6 +4,7 @@
 //! state itself keeps counts, heads and summaries. Shared by the scripts and the random test.
 
 pub(crate) mod census;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,6 +80,7 @@ pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, Stri
     check_stages(reader, &census)?;
     check_customers(reader, &census)?;
     check_renumbered(reader, &census)?;
+    words::check(reader, &census)?;
     Ok(census)
 }
 

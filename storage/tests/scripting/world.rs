@@ -7,11 +7,11 @@ use notty_storage::{
     Timestamp, View, begin_anew,
     command::Cost,
     import_snapshot,
-    keys::NumbersKey,
+    keys::{NumbersKey, WordUsesKey},
     model::{CustomerId, Epoch, Filter, LeaseId, MailingNumber, MessageId, Run},
     query::{self, messages::MessageFilter},
     read_snapshot_marker,
-    records::Draw,
+    records::{Draw, WordKind},
 };
 use tempfile::TempDir;
 
@@ -321,6 +321,7 @@ impl World {
                 let (at, steady) = (at.as_millis(), setting.steady(at).as_millis());
                 vec![format!("the time is {at}, steady {steady}")]
             }
+            "words" => self.words(line.word(0)?)?,
             "conflicts" => {
                 let numbers = reader.get_or_default(&NumbersKey).map_err(text)?;
                 vec![format!("{} conflicts so far", numbers.conflicts)]
@@ -328,6 +329,24 @@ impl World {
             _ => return Ok(None),
         };
         Ok(Some(answer))
+    }
+
+    /// The words of a dictionary by number, with their uses; `words tag` or `words operator`.
+    fn words(&self, dictionary: &str) -> Said {
+        let kind = match dictionary {
+            "tag" => WordKind::Tag,
+            "operator" => WordKind::Operator,
+            _ => return Err("words tag or operator".to_owned()),
+        };
+        let view = self.store.view();
+        let reader = view.read();
+        let words = reader.index().words(kind);
+        let uses = reader.get_or_default(&WordUsesKey(kind, 0)).map_err(text)?.uses;
+        let word = |(number, uses): (u32, &u64)| {
+            let word = words.get(number)?;
+            Some(format!("{number} {:?}, uses: {uses}", word.text))
+        };
+        Ok((0..).zip(&uses).filter_map(word).collect())
     }
 
     /// Messages of a mailing, or of a customer.
