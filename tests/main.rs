@@ -10,6 +10,7 @@ mod api;
 mod cli;
 mod cluster;
 mod deploy;
+mod disk;
 mod example_config;
 mod faults;
 mod gateway;

@@ -639,6 +639,11 @@ impl Node {
         self.clock.wall()
     }
 
+    #[cfg(test)]
+    pub(crate) fn hold_applying(&self) -> parking_lot::MutexGuard<'_, notty_storage::Store> {
+        self.shared.hold_applying()
+    }
+
     /// Marks the state suspect: the next start rebuilds it from snapshot and log.
     pub fn mark_suspect(&self) {
         self.shared.mark_suspect("a panic inside it");

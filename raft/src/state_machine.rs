@@ -186,6 +186,12 @@ impl Shared {
         }))
     }
 
+    /// Keeps entries from being applied.
+    #[cfg(test)]
+    pub(crate) fn hold_applying(&self) -> parking_lot::MutexGuard<'_, Store> {
+        self.store.lock()
+    }
+
     pub(crate) fn view(&self) -> View {
         self.view.read().clone()
     }
