@@ -195,3 +195,19 @@ async fn a_backup_that_meets_damage_ends_the_process() -> Result {
     assert!(frail.line().await?.contains("rebuilds") && frail.suspect());
     Ok(())
 }
+
+/// In the runtime of a simulation, whose time passes at once.
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_does_not_end_ends_the_process() -> Result {
+    let frail = Frail::new()?;
+    let node = frail.open().await?;
+    frail.states.set_flushes(Flushes::Hang);
+    for round in 0..10 {
+        fill(&node, round * 30).await?;
+    }
+    assert!(frail.said.lock().is_empty(), "it goes on as long as it may come to its end");
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    let line = frail.said.lock().first().cloned().expect("it has ended");
+    assert!(line.contains("flushing the state has stood still"), "{line}");
+    Ok(())
+}
