@@ -12,6 +12,7 @@ mod clock;
 mod cluster;
 mod connections;
 mod deploy;
+mod disk;
 mod example_config;
 mod faults;
 mod gateway;

@@ -49,6 +49,8 @@ mod proposal;
 pub mod restore;
 mod runtime;
 mod snapshots;
+#[cfg(test)]
+mod standing;
 mod state_machine;
 #[cfg(test)]
 mod suite;

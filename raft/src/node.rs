@@ -700,6 +700,11 @@ impl Node {
         self.clock.wall()
     }
 
+    #[cfg(test)]
+    pub(crate) fn hold_applying(&self) -> parking_lot::MutexGuard<'_, notty_storage::Store> {
+        self.shared.hold_applying()
+    }
+
     /// Marks the state suspect: the next start rebuilds it from snapshot and log.
     pub fn mark_suspect(&self) {
         self.shared.mark_suspect("a panic inside it");
@@ -871,8 +876,9 @@ async fn catch_up(node: Weak<Node>) {
     node.caught_up.store(true, Ordering::Release);
     if !node.identity.formed {
         let identity = Identity { formed: true, ..node.identity.clone() };
-        if let Err(error) = blocking(|| node.data_dir.keep(&identity)) {
-            tracing::error!(%error, "the identity could not be written");
+        // A node that wrote this and does not know whether it is on the disk ends, as with its log.
+        if blocking(|| node.shared.guarded(|| node.data_dir.keep(&identity))).is_err() {
+            return;
         }
         node.front.identify(&identity);
     }

@@ -186,6 +186,12 @@ impl Shared {
         }))
     }
 
+    /// Keeps entries from being applied.
+    #[cfg(test)]
+    pub(crate) fn hold_applying(&self) -> parking_lot::MutexGuard<'_, Store> {
+        self.store.lock()
+    }
+
     pub(crate) fn view(&self) -> View {
         self.view.read().clone()
     }
@@ -239,7 +245,10 @@ impl Shared {
 
     /// Runs work on the state; a panic or damage inside it marks the state suspect, any fault is
     /// the end.
-    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
+    pub(crate) fn guarded<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, StorageError> {
         let error = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => self.end(&error, error.is_damaged_state()),

@@ -62,7 +62,7 @@ fn members(machines: &[Arc<Machine>]) -> Result<Vec<Arc<Machine>>, String> {
 }
 
 fn is_final(machine: &Machine) -> Result<(), String> {
-    let view = machine.node().ok_or("it is gone")?.view();
+    let view = machine.node().ok_or("it is gone")?.view().past_damage();
     let reader = view.read();
     let text = |error: notty_storage::Error| error.to_string();
     let counts = query::stats::overall(&reader).map_err(text)?;

@@ -173,6 +173,18 @@ pub enum Fault {
         /// How long.
         ms: u64,
     },
+    /// A flush of the state does not come to its end.
+    HangFlush {
+        /// Whose.
+        target: Target,
+    },
+    /// A part of the state is damaged: what lies there can neither be read nor replaced.
+    Damage {
+        /// Whose.
+        target: Target,
+        /// Where, in thousandths of its keys.
+        per_mille: usize,
+    },
 }
 
 impl Fault {
@@ -208,6 +220,8 @@ impl Fault {
             Fault::Leave { .. } => "node taken out",
             Fault::Contradict => "contradicting report",
             Fault::CutClients { .. } => "clients cut off",
+            Fault::HangFlush { .. } => "hanging flush",
+            Fault::Damage { .. } => "damaged state",
         }
     }
 

@@ -298,7 +298,7 @@ impl World {
         let done = *self.clients_done.lock() == self.stage.plan.clients && self.operator.is_done();
         match convergence::look(&self.machines) {
             Ok(machine) if done && since_quiet_ms >= convergence::SAID_MS => {
-                let view = machine.node().map(|node| node.view());
+                let view = machine.node().map(|node| node.view().past_damage());
                 if let Some(view) = view {
                     self.stage.remark("everything has come to rest");
                     self.count_messages(&view);

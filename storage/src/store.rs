@@ -79,6 +79,7 @@ pub struct Store {
 #[derive(Clone)]
 pub struct View {
     shared: Arc<Shared>,
+    sees_through: bool,
 }
 
 /// The state as of one entry, for as long as this lives. Never hold one across a wait.
@@ -102,9 +103,9 @@ impl Store {
         let tree = trees.handle();
         let (index, unflushed_bytes) = (RwLock::new(Index::default()), AtomicU64::new(0));
         let shared = Arc::new(Shared { trees, index, unflushed_bytes, pins: Mutex::default() });
-        let index = build_index(&View { shared: shared.clone() }.read())?;
+        let index = build_index(&View::of(shared.clone()).read())?;
         *shared.index.write() = index;
-        let meta = View { shared: shared.clone() }.read().get_or_default(&MetaKey)?;
+        let meta = View::of(shared.clone()).read().get_or_default(&MetaKey)?;
         Ok(Self { shared, tree, meta, path: dir.to_owned(), capture: None })
     }
 
@@ -239,7 +240,7 @@ impl Store {
 
     /// A read-only handle.
     pub fn view(&self) -> View {
-        View { shared: self.shared.clone() }
+        View::of(self.shared.clone())
     }
 
     /// Where the state lies.
@@ -294,10 +295,21 @@ impl Store {
 }
 
 impl View {
+    fn of(shared: Arc<Shared>) -> Self {
+        Self { shared, sees_through: false }
+    }
+
+    /// The same, as if a state in memory were not damaged: for who judges in a simulation.
+    pub fn past_damage(&self) -> Self {
+        Self { sees_through: true, ..self.clone() }
+    }
+
     /// Reads the state as of the entry applied last; entries wait while this is held.
     pub fn read(&self) -> Reader<'_> {
         let index = self.shared.index.read();
-        Reader { tree: Some(self.shared.trees.take()), trees: &self.shared.trees, index }
+        let mut tree = self.shared.trees.take();
+        tree.see_through(self.sees_through);
+        Reader { tree: Some(tree), trees: &self.shared.trees, index }
     }
 
     /// Holds on to the state as it is now, and asks it a first question.

@@ -94,6 +94,13 @@ impl Tree {
         scanned.map_err(Error::sled("scan"))
     }
 
+    /// Reads damage as if it were none, or not: only in memory, where it is none.
+    pub(crate) fn see_through(&mut self, sees_through: bool) {
+        if let Tree::Memory(tree) = self {
+            tree.see_through(sees_through);
+        }
+    }
+
     /// Writes a batch, whole or not at all.
     pub(crate) fn write(&self, writes: &Writes, context: &'static str) -> Result<(), Error> {
         match self {

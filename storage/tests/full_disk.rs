@@ -1,6 +1,6 @@
 //! An export that finds no room fails by itself: entries are applied as if it were not there.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, path::Path, process::Command};
 
 use notty_storage::{
     Action, Entry, Store, StoreOptions, Timestamp,
@@ -47,4 +47,47 @@ fn an_export_without_room_is_told_and_applying_goes_on() {
     let mut export = store.begin_export(&path).expect("another begins");
     while export.copy_some().expect("there is room") {}
     store.end_export(export).expect("it ends");
+}
+
+/// Mounts a small filesystem for as long as `work` takes; none where that is not allowed.
+fn on_a_small_disk<T>(place: &Path, work: impl FnOnce() -> T) -> Option<T> {
+    std::fs::create_dir_all(place).expect("created");
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(place).output();
+    if !mount.is_ok_and(|mounted| mounted.status.success()) {
+        return None;
+    }
+    let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let unmounted = Command::new("umount").arg("-l").arg(place).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    Some(worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
+/// Others write to the disk meanwhile, and must not find it full.
+#[test]
+fn an_export_gives_up_while_there_is_still_room_for_others() {
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut store = Store::open(&dir.path().join("state"), StoreOptions::default());
+    let store = store.as_mut().expect("a new state opens");
+    for round in 0..120u64 {
+        store.apply(&customers(round), &round.to_be_bytes()).expect("the state applies");
+    }
+    let small = dir.path().join("small");
+    let left = on_a_small_disk(&small, || {
+        let mut export = store.begin_export(&small.join("snapshot")).expect("it begins");
+        let told = loop {
+            match export.copy_some() {
+                Ok(more) => assert!(more, "it is too small for that"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(told.contains("bytes are free"), "{told}");
+        let disk = rustix::fs::statvfs(&small).expect("it is there");
+        disk.f_bavail * disk.f_frsize
+    });
+    match left {
+        // A sixteenth, but for a chunk and what is on its way.
+        Some(left) => assert!(left > 512 * 1024, "{left} bytes are left"),
+        None => eprintln!("skipped: this process may not mount a small disk"),
+    }
 }

@@ -131,6 +131,11 @@ impl Process {
         self.child.wait().expect("it ends");
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is a child").is_some()
+    }
+
     /// Waits for its end, and until all that it said is among the lines.
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {
         let status = eventually("the process ends", within, async || {

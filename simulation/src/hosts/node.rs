@@ -36,6 +36,10 @@ impl Onlooker for Watcher {
         // What a fault on purpose would read; never used otherwise.
         planted::set_wall(self.0.wall().as_millis());
         if !self.0.is_dead() {
+            // Judges see what was written, not what is left of it.
+            let AppliedEntry { index, entry, outcomes, hash, ref view } = *applied;
+            let view = view.past_damage();
+            let applied = &AppliedEntry { index, entry, outcomes, hash, view };
             self.0.stage.tell(&Event::Applied { machine: self.0.number, applied });
         }
     }

@@ -149,6 +149,7 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
     deafen_at_fates(rng, plan, &mut faults);
     lose_disk(rng, plan, &mut faults);
     change_members(rng, plan, &mut faults);
+    spoil_states(rng, plan, &mut faults);
     faults.sort_by_key(|(at, _)| *at);
     faults
 }
@@ -213,5 +214,24 @@ fn change_members(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>)
     if rng.random_bool(0.5) && (plan.spares > 0 || plan.nodes > 3) {
         let node = rng.random_range(0..plan.nodes);
         faults.push((rng.random_range(at..plan.quiet_ms), Fault::Leave { node }));
+    }
+}
+
+/// In some, what a state holds is damaged, or a flush of it does not come to its end.
+fn spoil_states(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    for _ in 0..rng.random_range(0..=3) {
+        let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
+        let leads = rng.random_ratio(1, 3);
+        let node = rng.random_range(0..plan.nodes);
+        let target = if leads { Target::Leader } else { Target::Node(node) };
+        let per_mille = rng.random_range(0..=1_000);
+        let fault = match rng.random_ratio(1, 3) {
+            true => Fault::HangFlush { target },
+            false => Fault::Damage { target, per_mille },
+        };
+        // On sled there is no seam for it.
+        if !plan.sled {
+            faults.push((at, fault));
+        }
     }
 }

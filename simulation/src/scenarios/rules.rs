@@ -25,6 +25,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     rule("clocks_differ_a_little", Planted::ClockInApply, skewed),
     rule("a_postman_contradicts_itself", Planted::LaterReportWins, contradictions),
     rule("a_mailing_is_cancelled_behind_a_postmans_back", Planted::ViewUnchecked, cancelled),
+    rule("a_state_is_damaged_under_its_node", Planted::DamageUnmarked, damaged),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -125,4 +126,14 @@ fn cancelled() -> Plan {
     plan.mailings[0].fate = Fate::Cancelled(10_000);
     plan.gateway.latency_ms = (100, 150);
     plan
+}
+
+/// What is damaged, each time elsewhere, is met by what is applied and by what is applied again.
+fn damaged() -> Plan {
+    let spoil = |(n, per_mille)| {
+        let target = Target::Node(n % 3);
+        (8_000 + 2_500 * n as u64, Fault::Damage { target, per_mille })
+    };
+    let faults = [200, 500, 800, 350, 650, 950].into_iter().enumerate().map(spoil).collect();
+    Plan { faults, clients: 3, ..calm(1) }
 }

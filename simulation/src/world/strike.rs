@@ -95,6 +95,8 @@ impl World {
             | Fault::CutClients { target, .. }
             | Fault::CopyDisk { target }
             | Fault::OldDisk { target }
+            | Fault::HangFlush { target }
+            | Fault::Damage { target, .. }
             | Fault::Wipe { target } => self.strike_one(&fault, target),
         }
     }
@@ -121,6 +123,8 @@ impl World {
                 machine.disk.arm(operations, fault);
             }
             Fault::Flush { .. } => machine.memory.set_flushes(Flushes::Fail),
+            Fault::HangFlush { .. } => machine.memory.set_flushes(Flushes::Hang),
+            Fault::Damage { per_mille, .. } => machine.memory.damage(per_mille),
             Fault::Restart { .. } => drop(machine.order(Order::Stop)),
             Fault::Transfer => drop(machine.order(Order::Transfer)),
             Fault::Contradict => drop(machine.order(Order::Contradict)),
@@ -235,7 +239,7 @@ impl World {
         self.frail_until_ms = self.now_ms() + FRAIL_MS;
         for other in &self.machines {
             other.disk.mend();
-            other.memory.set_flushes(Flushes::Succeed);
+            other.memory.mend();
             other.die_at_step(0);
         }
         self.open_up(machine, "it gets an old copy of its disk");
