@@ -173,6 +173,15 @@ pub enum Fault {
         /// How long.
         ms: u64,
     },
+    /// Wall clocks are set far, and are right again after some seconds.
+    Jump {
+        /// Whose; none: those of all machines.
+        target: Option<Target>,
+        /// By how much.
+        ms: i64,
+        /// For how long.
+        for_ms: u64,
+    },
 }
 
 impl Fault {
@@ -208,6 +217,8 @@ impl Fault {
             Fault::Leave { .. } => "node taken out",
             Fault::Contradict => "contradicting report",
             Fault::CutClients { .. } => "clients cut off",
+            Fault::Jump { target: None, .. } => "jump of all clocks",
+            Fault::Jump { .. } => "far clock jump",
         }
     }
 
@@ -221,6 +232,7 @@ impl Fault {
                 | Fault::Skew { .. }
                 | Fault::Contradict
                 | Fault::CopyDisk { .. }
+                | Fault::Jump { .. }
         )
     }
 

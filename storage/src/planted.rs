@@ -34,6 +34,8 @@ pub enum Planted {
     AppendNotSynced,
     /// A postman sends under an old view of pauses, ends and deletions.
     ViewUnchecked,
+    /// A wall clock is believed although it contradicts its own machine.
+    JumpBelieved,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -42,7 +44,7 @@ pub enum Planted {
 pub const BY_SCENARIO: [Planted; 1] = [Planted::ViewUnchecked];
 
 /// All of them.
-pub const PLANTED: [Planted; 12] = [
+pub const PLANTED: [Planted; 13] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -55,6 +57,7 @@ pub const PLANTED: [Planted; 12] = [
     Planted::LaterReportWins,
     Planted::AppendNotSynced,
     Planted::ViewUnchecked,
+    Planted::JumpBelieved,
 ];
 
 impl Planted {
