@@ -389,7 +389,9 @@ mod tests {
     /// A stamp whose node believes the clock as it is, in a directory that goes with it.
     fn stamp(clock: &Arc<SetClock>) -> (Stamp, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a directory");
-        let trust = Trust::open(clock.clone(), dir.path().join("clock"), StateTime::default());
+        let state = StateTime { at: clock.wall(), sets: 0 };
+        let trust = Trust::open(clock.clone(), dir.path().join("clock"), state);
+        assert_eq!(trust.look(state), None);
         (Stamp::new(clock.clone(), trust), dir)
     }
 

@@ -85,15 +85,19 @@ async fn a_leader_that_cannot_apply_is_not_ready_and_hands_over_and_is_well_once
     let proposer = before.clone();
     let proposing = tokio::spawn(async move { proposer.act(register("waits")).await });
     until("it is not ready", async || {
-        matches!(before.readiness().await, Err(NotReady::Behind(why)) if why.contains("applied"))
+        before
+            .unready_reasons()
+            .await
+            .iter()
+            .any(|reason| matches!(reason, NotReady::Behind(why) if why.contains("applied")))
     })
     .await;
     let others: Vec<_> = nodes.iter().filter(|node| !Arc::ptr_eq(node, &before)).cloned().collect();
     let after = leader(&others).await;
     after.act(register("after")).await.expect("the cluster goes on");
-    assert!(before.readiness().await.is_err());
+    assert!(!before.unready_reasons().await.is_empty());
     drop(release);
-    until("it is ready again", async || before.readiness().await.is_ok()).await;
+    until("it is ready again", async || before.unready_reasons().await.is_empty()).await;
     assert_eq!(before.state_hash(), after.state_hash());
     drop(proposing.await);
 }
@@ -105,9 +109,9 @@ async fn a_node_by_itself_that_cannot_apply_says_so_and_leads_on() {
     let release = hold(&node);
     let proposer = node.clone();
     let proposing = tokio::spawn(async move { proposer.act(register("waits")).await });
-    until("it is not ready", async || node.readiness().await.is_err()).await;
+    until("it is not ready", async || !node.unready_reasons().await.is_empty()).await;
     drop(release);
     let written = timeout(SOON, proposing).await.expect("in time").expect("no panic");
     written.expect("it is applied at last");
-    until("it is ready again", async || node.readiness().await.is_ok()).await;
+    until("it is ready again", async || node.unready_reasons().await.is_empty()).await;
 }

@@ -12,7 +12,10 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use notty_storage::Timestamp;
+use notty_storage::{
+    Timestamp,
+    planted::{Planted, is_planted},
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +33,9 @@ pub const JUMP_MS: i64 = 300_000;
 pub const OFF_MS: i64 = 3 * 86_400_000;
 /// How long the kernel must say that NTP keeps the clock right before it is believed.
 const DWELL: Duration = Duration::from_secs(10);
+/// How long a clock must run on, after another boot of the machine, before it is believed to be ahead of
+/// the cluster's time because the machine was off: a clock that is set wrong for a moment is not.
+const STEADY: Duration = Duration::from_secs(30);
 /// How far apart two readings of clocks that agree may be, in milliseconds.
 const APART_MS: i64 = 2_000;
 /// What a wall clock may drift without being in doubt, in milliseconds a second: more than crystals do,
@@ -155,6 +161,8 @@ enum Basis {
     Boot,
     /// The time of the state: the machine may have been off since.
     State,
+    /// Nothing: the state is empty, and nothing in it can be spoilt.
+    Nothing,
 }
 
 /// What is believed of the wall clock.
@@ -162,6 +170,8 @@ enum Basis {
 struct Belief {
     anchor: Anchor,
     basis: Basis,
+    /// Since when the two clocks have run on together; both clocks then.
+    together: (Timestamp, Duration),
     /// Since when the kernel has said the same as the wall clock; both clocks then.
     agreed: Option<(Timestamp, Duration)>,
 }
@@ -173,13 +183,12 @@ impl Belief {
         let same_boot = kept.filter(|kept| kept.boot_id == boot_id && boot_id != 0);
         let (anchor, basis) = match same_boot {
             Some(kept) => (kept, Basis::Boot),
-            // Nothing can be spoilt yet.
             None if state.at == Timestamp::default() => {
-                (Anchor::new(boot_id, here, state.sets), Basis::Boot)
+                (Anchor::new(boot_id, here, state.sets), Basis::Nothing)
             }
             None => (Anchor::new(boot_id, (state.at, reading.boot), state.sets), Basis::State),
         };
-        Self { anchor, basis, agreed: None }
+        Self { anchor, basis, together: here, agreed: None }
     }
 
     /// How far the wall clock is from where it should be, in milliseconds.
@@ -189,8 +198,23 @@ impl Belief {
 
     /// Whether it is near enough.
     fn is_near(&self, reading: &Reading) -> bool {
-        let most = if self.basis == Basis::State { OFF_MS } else { JUMP_MS };
-        (-JUMP_MS..=most).contains(&self.apart(reading))
+        let was_off = self.basis == Basis::State && self.has_run_on(reading);
+        let most = if was_off { OFF_MS } else { JUMP_MS };
+        self.basis == Basis::Nothing || (-JUMP_MS..=most).contains(&self.apart(reading))
+    }
+
+    /// Whether what it says counts for others: not while it contradicts its own machine, or the state,
+    /// and may be wrong for a moment only.
+    fn has_say(&self, reading: &Reading) -> bool {
+        self.is_near(reading) || (self.basis == Basis::State && self.has_run_on(reading))
+    }
+
+    /// Whether the two clocks have run on together for a while.
+    fn has_run_on(&self, reading: &Reading) -> bool {
+        let (wall, boot) = self.together;
+        let passed = reading.boot.saturating_sub(boot);
+        let steady = reading.wall.since(wall) - passed.as_millis() as i64;
+        steady.abs() <= APART_MS && passed >= STEADY
     }
 
     /// The wall clock is right.
@@ -203,12 +227,18 @@ impl Belief {
     /// Looks at the clocks: why the wall clock is in doubt, if it is.
     fn look(&mut self, reading: &Reading, state: StateTime) -> Option<ClockDoubt> {
         self.hear_admin(reading, state);
+        if self.basis == Basis::Nothing && state.at > Timestamp::default() {
+            let wall = (state.at, reading.boot);
+            self.anchor = Anchor::new(self.anchor.boot_id, wall, self.anchor.sets);
+            self.basis = Basis::State;
+        }
+        self.note_steps(reading);
         let apart = self.apart(reading);
         if self.is_near(reading) {
             self.settle(reading);
         } else if self.hear_kernel(reading) {
             self.confirm(reading);
-        } else if self.basis == Basis::Boot {
+        } else if self.basis != Basis::State {
             return Some(ClockDoubt::Jumped(apart));
         } else if apart > 0 {
             return Some(ClockDoubt::Ahead(apart));
@@ -219,11 +249,22 @@ impl Belief {
         (behind > JUMP_MS).then_some(ClockDoubt::Behind(behind))
     }
 
+    /// Begins anew to wait for the clocks to run on together, where the wall clock made a step.
+    fn note_steps(&mut self, reading: &Reading) {
+        let (wall, boot) = self.together;
+        let passed = reading.boot.saturating_sub(boot).as_millis() as i64;
+        if (reading.wall.since(wall) - passed).abs() > APART_MS {
+            self.together = (reading.wall, reading.boot);
+        }
+    }
+
     /// Takes in drift, and an anchor that rested on the state alone.
     fn settle(&mut self, reading: &Reading) {
         self.agreed = None;
-        if self.basis == Basis::State {
-            return self.confirm(reading);
+        match self.basis {
+            Basis::State => return self.confirm(reading),
+            Basis::Nothing => return,
+            Basis::Boot => {}
         }
         let passed = (reading.boot.as_millis() as i64).saturating_sub(self.anchor.boot_ms);
         if passed < SETTLE.as_millis() as i64 {
@@ -305,6 +346,7 @@ impl Trust {
             let mut belief = self.belief.lock();
             (belief.look(&reading, state), belief.anchor)
         };
+        let doubt = doubt.filter(|_| !is_planted(Planted::JumpBelieved));
         self.keep(anchor);
         let before = std::mem::replace(&mut *self.doubt.lock(), doubt);
         match (before, doubt) {
@@ -324,13 +366,14 @@ impl Trust {
 
     /// Whether the wall clock is, at this very moment, where it should be.
     pub(crate) fn is_near(&self) -> bool {
-        self.belief.lock().is_near(&read_clocks(&*self.clock))
+        let reading = read_clocks(&*self.clock);
+        self.belief.lock().is_near(&reading) || is_planted(Planted::JumpBelieved)
     }
 
-    /// Whether what this clock says counts for others: not while it contradicts this machine itself.
+    /// Whether what this clock says counts for others.
     pub(crate) fn has_say(&self) -> bool {
-        let belief = self.belief.lock();
-        belief.basis == Basis::State || belief.is_near(&read_clocks(&*self.clock))
+        let reading = read_clocks(&*self.clock);
+        self.belief.lock().has_say(&reading) || is_planted(Planted::JumpBelieved)
     }
 
     /// Most other nodes have had the same time since a reading of the clocks.
@@ -396,7 +439,7 @@ mod tests {
         fn new() -> Self {
             let here = (Timestamp::from_millis(NOON), Duration::from_secs(3_600));
             let (anchor, basis) = (Anchor::new(7, here, 0), Basis::Boot);
-            let belief = Belief { anchor, basis, agreed: None };
+            let belief = Belief { anchor, basis, together: here, agreed: None };
             let state = StateTime { at: here.0, sets: 0 };
             Self { belief, boot_ms: 3_600_000, off_ms: 0, is_disciplined: false, state }
         }
@@ -511,14 +554,37 @@ mod tests {
     #[test]
     fn after_another_boot_a_few_days_are_believed_and_more_need_a_second_opinion() {
         let mut machine = Machine::new();
-        machine.off_ms = OFF_MS - 10_000;
         machine.restart(8);
-        assert_eq!(machine.pass(5), None);
+        assert_eq!(machine.pass(1), None, "it was off for a moment");
+
+        let mut machine = Machine::new();
+        machine.off_ms = OFF_MS - 60_000;
+        machine.restart(8);
+        assert!(matches!(machine.pass(5), Some(ClockDoubt::Ahead(_))), "not at once");
+        assert_eq!(machine.pass(40), None);
+
+        // A clock that is wrong for some seconds just then is not believed, also not by others.
+        let mut machine = Machine::new();
+        machine.off_ms = 3_600_000;
+        machine.restart(8);
+        assert!(machine.pass(20).is_some());
+        assert!(!machine.belief.has_say(&machine.reading()));
+        machine.off_ms = 7_200_000;
+        assert!(machine.pass(20).is_some());
+        assert!(!machine.belief.has_say(&machine.reading()));
+        machine.off_ms = 0;
+        assert_eq!(machine.pass(1), None);
 
         let mut machine = Machine::new();
         machine.off_ms = OFF_MS + 10_000;
         machine.restart(8);
         assert!(matches!(machine.pass(5), Some(ClockDoubt::Ahead(_))));
+        assert!(!machine.belief.has_say(&machine.reading()));
+        assert!(matches!(machine.pass(60), Some(ClockDoubt::Ahead(_))));
+        assert!(
+            machine.belief.has_say(&machine.reading()),
+            "most nodes may have been off for weeks"
+        );
         machine.is_disciplined = true;
         assert_eq!(machine.pass(12), None);
     }
@@ -529,7 +595,23 @@ mod tests {
         machine.off_ms = YEAR;
         machine.state = StateTime::default();
         machine.restart(8);
+        assert_eq!(machine.look(), None);
+        assert!(machine.belief.has_say(&machine.reading()));
         assert_eq!(machine.pass(5), None);
+        machine.off_ms = 0;
+        assert!(
+            matches!(machine.pass(5), Some(ClockDoubt::Jumped(_))),
+            "what it began with counts"
+        );
+
+        // An empty node that is brought up by others has their time to compare with.
+        let mut machine = Machine::new();
+        let others = machine.state;
+        machine.off_ms = YEAR;
+        machine.state = StateTime::default();
+        machine.restart(8);
+        machine.belief.look(&machine.reading(), others);
+        assert!(!machine.belief.has_say(&machine.reading()));
     }
 
     #[test]

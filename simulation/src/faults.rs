@@ -185,6 +185,15 @@ pub enum Fault {
         /// Where, in thousandths of its keys.
         per_mille: usize,
     },
+    /// Wall clocks are set far, and are right again after some seconds.
+    Jump {
+        /// Whose; none: those of all machines.
+        target: Option<Target>,
+        /// By how much.
+        ms: i64,
+        /// For how long.
+        for_ms: u64,
+    },
 }
 
 impl Fault {
@@ -222,6 +231,8 @@ impl Fault {
             Fault::CutClients { .. } => "clients cut off",
             Fault::HangFlush { .. } => "hanging flush",
             Fault::Damage { .. } => "damaged state",
+            Fault::Jump { target: None, .. } => "jump of all clocks",
+            Fault::Jump { .. } => "far clock jump",
         }
     }
 
@@ -235,6 +246,7 @@ impl Fault {
                 | Fault::Skew { .. }
                 | Fault::Contradict
                 | Fault::CopyDisk { .. }
+                | Fault::Jump { .. }
         )
     }
 

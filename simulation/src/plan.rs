@@ -189,10 +189,19 @@ impl Plan {
         }
     }
 
+    /// How far ahead of the true time a clock may be that its machine believes, in milliseconds.
+    pub fn believed_ahead_ms(&self) -> i64 {
+        let skews = self.faults.iter().filter_map(|(_, fault)| match fault {
+            Fault::Skew { ms, .. } => Some(*ms),
+            _ => None,
+        });
+        self.skews_ms.iter().copied().chain(skews).fold(0, i64::max)
+    }
+
     /// The greatest difference between two wall clocks, or one and the true time, in milliseconds.
     pub fn clocks_apart_ms(&self) -> i64 {
         let jumps = self.faults.iter().filter_map(|(_, fault)| match fault {
-            Fault::Skew { ms, .. } => Some(*ms),
+            Fault::Skew { ms, .. } | Fault::Jump { ms, .. } => Some(*ms),
             _ => None,
         });
         let skews = self.skews_ms.iter().copied().chain(jumps);

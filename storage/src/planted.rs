@@ -42,6 +42,8 @@ pub enum Planted {
     DamageIsNeverBegun,
     /// The breaker counts results in a row, and no shares.
     BreakerCountsRowsOnly,
+    /// A wall clock is believed although it contradicts its own machine.
+    JumpBelieved,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -50,7 +52,7 @@ pub enum Planted {
 pub const BY_SCENARIO: [Planted; 1] = [Planted::ViewUnchecked];
 
 /// All of them.
-pub const PLANTED: [Planted; 16] = [
+pub const PLANTED: [Planted; 17] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -67,6 +69,7 @@ pub const PLANTED: [Planted; 16] = [
     Planted::DoubtGoesAnywhere,
     Planted::DamageIsNeverBegun,
     Planted::BreakerCountsRowsOnly,
+    Planted::JumpBelieved,
 ];
 
 impl Planted {

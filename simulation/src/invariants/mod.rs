@@ -14,6 +14,7 @@ mod nothing_goes_back;
 mod replicas_agree;
 mod stats_add_up;
 mod stops_on_disk_error;
+mod time_is_the_true_time;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -62,6 +63,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(attempts_explained::AttemptsExplained::new(plan)),
         Box::new(stops_on_disk_error::StopsOnDiskError::default()),
         Box::new(nodes_start::NodesStart::default()),
+        Box::new(time_is_the_true_time::TimeIsTheTrueTime::new(plan)),
     ]
 }
 

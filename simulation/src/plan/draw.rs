@@ -150,6 +150,7 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
     lose_disk(rng, plan, &mut faults);
     change_members(rng, plan, &mut faults);
     spoil_states(rng, plan, &mut faults);
+    jump_clocks(rng, plan, &mut faults);
     faults.sort_by_key(|(at, _)| *at);
     faults
 }
@@ -233,5 +234,27 @@ fn spoil_states(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
         if !plan.sled {
             faults.push((at, fault));
         }
+    }
+}
+
+/// In some, clocks jump far for some seconds: one machine's, the leader's, or those of all.
+fn jump_clocks(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    if !rng.random_ratio(1, 3) {
+        return;
+    }
+    for _ in 0..rng.random_range(1..=3) {
+        let target = match rng.random_range(0..4) {
+            0 => Some(Target::Leader),
+            1 => Some(Target::Node(rng.random_range(0..plan.machines()))),
+            _ => None,
+        };
+        let (minute, year) = (60_000, 365 * 86_400_000);
+        let far = *[7 * minute, 60 * minute, year, 40 * year].choose(rng).expect("not empty");
+        let ms = if rng.random_ratio(1, 3) { -far } else { far };
+        let for_ms = rng.random_range(300..8_000);
+        faults.push((
+            rng.random_range(FIRST_FAULT_MS..plan.quiet_ms),
+            Fault::Jump { target, ms, for_ms },
+        ));
     }
 }

@@ -24,6 +24,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     rule("leaders_fall_while_they_expand", Planted::CursorUnchecked, falling_leaders),
     rule("clocks_differ_a_little", Planted::ClockInApply, skewed),
     rule("a_postman_contradicts_itself", Planted::LaterReportWins, contradictions),
+    rule("all_clocks_jump_for_some_seconds", Planted::JumpBelieved, jumping),
     rule("a_mailing_is_cancelled_behind_a_postmans_back", Planted::ViewUnchecked, cancelled),
     rule("a_state_is_damaged_under_its_node", Planted::DamageUnmarked, damaged),
 ];
@@ -109,6 +110,23 @@ fn falling_leaders() -> Plan {
 
 fn skewed() -> Plan {
     Plan { skews_ms: vec![0, 300, -300], ..calm(1) }
+}
+
+/// All clocks jump by a year for four seconds, forward and back; so does the leader's by itself, and
+/// everyone's by hours just when the machines lose their power.
+fn jumping() -> Plan {
+    const HOUR: i64 = 3_600_000;
+    let all = |ms| Fault::Jump { target: None, ms, for_ms: 4_000 };
+    let leader = Fault::Jump { target: Some(Target::Leader), ms: 8_760 * HOUR, for_ms: 4_000 };
+    let mut faults = vec![
+        (6_000, all(8_760 * HOUR)),
+        (11_500, all(-8_760 * HOUR)),
+        (17_000, leader),
+        (22_000, all(5 * HOUR)),
+    ];
+    faults.extend((0..3).map(|node| (22_500, kill(Target::Node(node), true, 300))));
+    let mailings = vec![mailing("m0", 3_000, 45_000), mailing("m1", 9_000, 40_000)];
+    Plan { faults, mailings, quiet_ms: 35_000, ..calm(1) }
 }
 
 fn contradictions() -> Plan {

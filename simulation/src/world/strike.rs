@@ -70,6 +70,14 @@ impl World {
                     self.after(ms, Deed::Release { one, other });
                 }
             }
+            Fault::Jump { target: None, ms, for_ms } => {
+                self.note(&fault, None);
+                for number in 0..self.machines.len() {
+                    self.machines[number].clock.skew(ms);
+                    self.after(for_ms, Deed::Right(number));
+                }
+            }
+            Fault::Jump { target: Some(target), .. } => self.strike_one(&fault, target),
             Fault::Transfer | Fault::Contradict => self.strike_one(&fault, Target::Leader),
             Fault::Join { node } => {
                 self.note(&fault, None);
@@ -133,7 +141,7 @@ impl World {
                 machine.order(Order::Suspect);
                 machine.order(Order::Stop);
             }
-            Fault::Skew { ms, for_ms, .. } => {
+            Fault::Skew { ms, for_ms, .. } | Fault::Jump { ms, for_ms, .. } => {
                 machine.clock.skew(ms);
                 self.after(for_ms, Deed::Right(number));
             }
