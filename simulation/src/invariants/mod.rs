@@ -2,6 +2,7 @@
 
 mod acknowledged_writes_survive;
 mod attempts_explained;
+mod doubt_is_bounded;
 mod facts;
 mod gateway_and_state_agree;
 mod gateway_gets_once;
@@ -62,6 +63,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(attempts_explained::AttemptsExplained::new(plan)),
         Box::new(stops_on_disk_error::StopsOnDiskError::default()),
         Box::new(nodes_start::NodesStart::default()),
+        Box::new(doubt_is_bounded::DoubtIsBounded::default()),
     ]
 }
 
