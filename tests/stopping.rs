@@ -152,7 +152,7 @@ async fn killed_with_damage(what: &str, damage: Damage) {
     let gateway = Gateway::start();
     gateway.behave(json!({ "acts": ["hang"] })).await;
     let setup = Setup::at(&gateway)
-        .set("NOTTY_GATEWAY__TIMEOUT_MS", "6000")
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "5000")
         .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500")
         .set("NOTTY_LEASE__TTL_MS", "8000");
     let mut node = setup.start().await;
