@@ -251,6 +251,106 @@ async fn a_gateway_in_trouble_does_not_burn_a_mailing() {
     assert_eq!(gateway.count("duplicates").await, 0);
 }
 
+/// Sends 5,000 messages to a gateway that loses answers, and is mended once it was probed.
+async fn lossy(how: &str, per_mille: &str) {
+    let gateway = Gateway::with(&[how, per_mille]);
+    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__TIMEOUT_MS", "1000").start().await;
+    node.import(5_000).await;
+    node.mail("lossy", json!({})).await;
+    let what = format!("{how} {per_mille}: the breaker opens");
+    eventually(&what, Duration::from_secs(30), async || {
+        let metrics = node.client.get("/metrics").await.text;
+        metrics.contains("notty_postman_breaker 1").then_some(())
+    })
+    .await;
+    // Probes go on, and find no gateway that is well.
+    let before = gateway.count("requests").await;
+    gateway.requests(before + 3).await;
+    let stats = node.stats("lossy").await;
+    assert!(stats["created"].as_u64() > Some(4_000), "{how} {per_mille}: {stats}");
+
+    gateway.behave(json!({})).await;
+    let what = format!("{how} {per_mille}: all the rest is done");
+    let lost = eventually(&what, Duration::from_secs(60), async || {
+        let stats = node.stats("lossy").await;
+        let [done, lost] = ["done", "unconfirmed"].map(|s| stats[s].as_u64().expect("a count"));
+        (done + lost == 5_000).then_some(lost)
+    })
+    .await;
+    println!("{how} {per_mille}: {lost} of 5,000 are in doubt");
+    // Three postmen together leave no more than 300.
+    assert!(lost <= 100, "{how} {per_mille}: {lost}");
+    assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_never_answers_many_requests_leaves_few_messages_in_doubt() {
+    for per_mille in ["500", "800", "900"] {
+        lossy("--hang-per-mille", per_mille).await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_resets_many_connections_leaves_few_messages_in_doubt() {
+    for per_mille in ["500", "800", "900"] {
+        lossy("--reset-per-mille", per_mille).await;
+    }
+}
+
+/// A node whose 40 messages are all in doubt at an idempotent gateway; it was killed before it could
+/// repeat any.
+async fn in_doubt(gateway: &Gateway) -> Setup {
+    gateway.behave(json!({ "acts": ["hang"] })).await;
+    let url = format!("http://localhost:{}/v1/send", gateway.port());
+    let setup = Setup::new()
+        .set("NOTTY_GATEWAY__URL", &url)
+        .set("NOTTY_GATEWAY__IDEMPOTENT", "true")
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "1000")
+        .set("NOTTY_RETRY__INITIAL_MS", "4000");
+    let mut node = setup.start().await;
+    node.import(40).await;
+    node.mail("one", json!({})).await;
+    eventually("all are in doubt", Duration::from_secs(20), async || {
+        (node.stats("one").await["failed"] == 40).then_some(())
+    })
+    .await;
+    node.process.kill();
+    gateway.behave(json!({})).await;
+    setup
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_goes_to_no_other_gateway_and_to_no_other_account() {
+    let (gateway, other) = (Gateway::start(), Gateway::start());
+    let node = in_doubt(&gateway).await.set("NOTTY_GATEWAY__URL", &other.url()).start().await;
+    node.until("one", json!({ "unconfirmed": 40 })).await;
+    assert_eq!((gateway.count("requests").await, other.count("requests").await), (40, 0));
+
+    let gateway = Gateway::start();
+    let node = in_doubt(&gateway).await.set("NOTTY_GATEWAY__TOKEN", "another").start().await;
+    node.until("one", json!({ "unconfirmed": 40 })).await;
+    assert_eq!(gateway.count("requests").await, 40);
+    assert!(!node.stop().await.join("\n").contains("another"));
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_is_not_repeated_once_the_gateway_is_not_idempotent_any_more() {
+    let gateway = Gateway::start();
+    let node = in_doubt(&gateway).await.set("NOTTY_GATEWAY__IDEMPOTENT", "false").start().await;
+    node.until("one", json!({ "unconfirmed": 40 })).await;
+    assert_eq!(gateway.count("requests").await, 40);
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_is_repeated_at_the_same_gateway_however_that_is_written() {
+    let gateway = Gateway::start();
+    let setup = in_doubt(&gateway).await;
+    let url = format!("HTTP://LocalHost:{}/v1/send/", gateway.port());
+    let node = setup.set("NOTTY_GATEWAY__URL", &url).start().await;
+    node.until("one", json!({ "done": 40 })).await;
+    assert_eq!(gateway.count("messages").await, 40);
+}
+
 #[tokio::test]
 async fn requests_that_hang_do_not_hold_up_the_rest() {
     let gateway = Gateway::with(&["--hang-per-mille", "20"]);

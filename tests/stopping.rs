@@ -1,6 +1,9 @@
 //! What a stop, a kill and a damaged disk leave: nothing twice, nothing lost.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -103,6 +106,111 @@ async fn killed_without_its_journal_everything_under_lease_is_unconfirmed() {
     assert_eq!(count(&stats, "done") + count(&stats, "unconfirmed"), 3_000, "{stats}");
     assert!(count(&stats, "unconfirmed") > 0, "{stats}");
     assert_eq!(gateway.count("duplicates").await, 0);
+}
+
+/// A damage to the files of a journal: those of the postman, and those of its senders.
+type Damage = fn(&[PathBuf], &[PathBuf]);
+
+/// Overwrites a file in its place.
+fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(file).expect("it is read");
+    change(&mut bytes);
+    std::fs::write(file, bytes).expect("it is written");
+}
+
+fn flip(file: &Path, at: fn(usize) -> usize) {
+    change(file, |bytes| {
+        let at = at(bytes.len());
+        bytes[at] ^= 0x10;
+    });
+}
+
+const DAMAGES: [(&str, Damage); 8] = [
+    ("a bit of the header", |_, senders| flip(&senders[0], |_| 20)),
+    ("a bit in the middle", |_, senders| flip(&senders[0], |len| len / 2)),
+    ("a bit of the last record", |_, senders| flip(&senders[0], |len| len - 9)),
+    ("the end is cut off", |_, senders| {
+        change(&senders[0], |bytes| bytes.truncate(bytes.len() * 2 / 3));
+    }),
+    ("a part is zero", |_, senders| {
+        change(&senders[0], |bytes| {
+            let from = bytes.len() / 2;
+            bytes[from..].fill(0);
+        });
+    }),
+    ("a file is empty", |_, senders| change(&senders[0], Vec::clear)),
+    ("a sender's file is gone", |_, senders| {
+        std::fs::remove_file(&senders[0]).expect("it is removed");
+    }),
+    ("the postman's own file is gone", |own, _| {
+        std::fs::remove_file(&own[0]).expect("it is removed");
+    }),
+];
+
+/// Kills a node while 48 requests are on their way, damages its journal, and starts it again.
+async fn killed_with_damage(what: &str, damage: Damage) {
+    let gateway = Gateway::start();
+    gateway.behave(json!({ "acts": ["hang"] })).await;
+    let setup = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "5000")
+        .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500")
+        .set("NOTTY_LEASE__TTL_MS", "8000");
+    let mut node = setup.start().await;
+    node.import(48).await;
+    node.mail("damaged", json!({})).await;
+    gateway.requests(48).await;
+    node.process.kill();
+    let mut own = walk(&setup.data().join("journal"));
+    let senders = own.extract_if(.., |file| file.to_string_lossy().contains("sender")).collect();
+    let senders: Vec<_> = senders;
+    damage(&own, &senders);
+    gateway.behave(json!({})).await;
+    let node = setup.start().await;
+    let stats = caught_up(&node, "damaged").await;
+    assert_eq!(count(&stats, "unconfirmed"), 48, "{what}: {stats}");
+    assert_eq!(gateway.count("requests").await, 48, "{what}");
+    let lines = node.process.lines().join("\n");
+    assert!(lines.contains("journal is not whole"), "{what}: {lines}");
+    assert!(lines.contains(".journal"), "{what}: {lines}");
+}
+
+#[tokio::test]
+async fn killed_with_a_damaged_journal_nothing_that_was_begun_is_sent_again() {
+    for some in DAMAGES.chunks(4) {
+        let killed = some.iter().map(|(what, damage)| killed_with_damage(what, *damage));
+        futures_util::future::join_all(killed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_a_running_node_does_not_hand_back_what_the_original_sends() {
+    let gateway = Gateway::with(&["--latency-ms", "400"]);
+    let setup = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "8")
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "1500")
+        .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "500")
+        .set("NOTTY_LEASE__TTL_MS", "4000");
+    let node = setup.start().await;
+    node.import(120).await;
+    node.mail("copied", json!({})).await;
+    // All of the rest is under lease, and more than can be on its way.
+    eventually("the last lease", SOON, async || {
+        let stats = node.stats("copied").await;
+        (count(&stats, "created") == 0 && count(&stats, "sending") > 8 + 4).then_some(())
+    })
+    .await;
+    let copy = setup.dir().join("copy");
+    let copied = std::process::Command::new("cp").arg("-a").arg(setup.data()).arg(&copy).status();
+    assert!(copied.expect("cp runs").success());
+    let other = setup.clone().data_dir(&copy).start().await;
+    let stats = caught_up(&other, "copied").await;
+    assert!(count(&stats, "unconfirmed") > 8, "{stats}");
+    let lines = other.process.lines().join("\n");
+    assert!(lines.contains("it is a copy"), "{lines}");
+    let stats = caught_up(&node, "copied").await;
+    assert_eq!(count(&stats, "done"), 120, "{stats}");
+    let tally = gateway.tally().await;
+    assert_eq!((count(&tally, "requests"), count(&tally, "duplicates")), (120, 0), "{tally}");
 }
 
 #[tokio::test]
@@ -210,7 +318,14 @@ async fn a_node_whose_journal_is_in_use_ends_and_says_so() {
     let setup = setup.set("NOTTY_POSTMAN__JOURNAL_DIR", journal.to_str().expect("UTF-8"));
     let _node = setup.start().await;
     let other = setup.clone().data_dir(&setup.dir().join("other"));
-    let ended = crate::support::Ended::of(&mut other.command());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("journal"), "{ended:?}");
+    // Whatever somebody deletes there.
+    for _ in 0..2 {
+        let ended = crate::support::Ended::of(&mut other.command());
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let line = "is in use by another postman";
+        assert!(ended.stderr.contains("journal") && ended.stderr.contains(line), "{ended:?}");
+        for file in walk(&journal) {
+            std::fs::remove_file(file).expect("it is removed");
+        }
+    }
 }

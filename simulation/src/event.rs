@@ -33,6 +33,11 @@ pub enum Event<'a> {
         /// Which machine.
         machine: usize,
     },
+    /// What a machine's postman has noted is damaged.
+    JournalDamaged {
+        /// Which machine.
+        machine: usize,
+    },
     /// A fault struck, or ended.
     Fault {
         /// What is counted; empty where it ends.
@@ -185,6 +190,9 @@ impl fmt::Display for Event<'_> {
             Event::Wiped { machine } => write!(f, "node {machine} has an empty disk"),
             Event::OldDisk { machine } => {
                 write!(f, "node {machine} has an old copy of its disk")
+            }
+            Event::JournalDamaged { machine } => {
+                write!(f, "node {machine} has a damaged journal")
             }
             Event::Fault { what, .. } => write!(f, "fault: {what}"),
             Event::DiskFailed { machine, fault } => {

@@ -13,6 +13,23 @@ pub enum Target {
     Leader,
 }
 
+/// What is done to a postman's journal while nothing runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalDamage {
+    /// A bit of a file is another.
+    Flipped,
+    /// A file is shorter.
+    Cut,
+    /// A part of a file is zero.
+    Zeroed,
+    /// A file is gone.
+    Deleted,
+}
+
+/// All kinds of damage to a journal.
+pub const JOURNAL_DAMAGES: [JournalDamage; 4] =
+    [JournalDamage::Flipped, JournalDamage::Cut, JournalDamage::Zeroed, JournalDamage::Deleted];
+
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -194,6 +211,24 @@ pub enum Fault {
         /// For how long.
         for_ms: u64,
     },
+    /// A process ends, and its postman's journal is damaged before the next starts.
+    DamageJournal {
+        /// Whose.
+        target: Target,
+        /// What is done to it.
+        damage: JournalDamage,
+        /// Which file, and where in it: wherever this falls.
+        place: u64,
+        /// How long it is away.
+        down_ms: u64,
+    },
+    /// A process ends and starts again with another account at the gateway.
+    NewAccount {
+        /// Whose.
+        target: Target,
+        /// How long it is away.
+        down_ms: u64,
+    },
 }
 
 impl Fault {
@@ -233,6 +268,8 @@ impl Fault {
             Fault::Damage { .. } => "damaged state",
             Fault::Jump { target: None, .. } => "jump of all clocks",
             Fault::Jump { .. } => "far clock jump",
+            Fault::DamageJournal { .. } => "damaged journal",
+            Fault::NewAccount { .. } => "new account at the gateway",
         }
     }
 

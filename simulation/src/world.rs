@@ -111,8 +111,12 @@ impl World {
                 (machine.clone(), plan.config(machine.number, machine.data_dir()));
             let name = machine.name.clone();
             match plan.is_postman(machine.number) {
-                true => self.sim.host(name, move || postman::run(machine.clone(), config.clone())),
-                false => self.sim.host(name, move || node::run(machine.clone(), config.clone())),
+                true => self.sim.host(name, move || {
+                    postman::run(machine.clone(), machine.with_account(config.clone()))
+                }),
+                false => self.sim.host(name, move || {
+                    node::run(machine.clone(), machine.with_account(config.clone()))
+                }),
             }
         }
         for spare in &self.idle {

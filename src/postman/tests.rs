@@ -1,6 +1,7 @@
 //! A postman at a desk whose answers a test decides.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
@@ -12,7 +13,9 @@ use notty_raft::{Clock, SystemClock};
 use notty_storage::{
     Timestamp,
     command::Report,
-    model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, PostmanName, Run, ZoneNumber},
+    model::{
+        Epoch, LeaseId, MailingNumber, MessageId, Phone, PostmanName, Run, SendResult, ZoneNumber,
+    },
     query::leases::LeasedMessage,
 };
 use parking_lot::Mutex;
@@ -22,6 +25,7 @@ use super::{
     Postman, PostmanError, PostmanOptions, PostmanParts,
     delivery::VIEW_AGE,
     desk::{Answer, Desk, DeskError, Held, Left, Look, Parcel, Terms},
+    journal::{Journal, RunTerms, Token},
     retry::RetryPolicy,
 };
 use crate::{
@@ -47,6 +51,10 @@ struct Odd {
     said: Mutex<Vec<String>>,
     /// Looks show the leases that are held.
     shows: AtomicBool,
+    /// The gateway of each report.
+    gateways: Mutex<Vec<(Epoch, u64)>>,
+    /// What was declared.
+    declared: Mutex<Vec<(Epoch, u64, Option<u64>)>>,
 }
 
 const MAILING: MailingNumber = MailingNumber(1);
@@ -85,8 +93,12 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn declare(&self, _: Epoch, _: u64, _: Option<u64>) -> Answer<'_, ()> {
-        Box::pin(async { Ok(()) })
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
+        let mut declared = self.declared.lock();
+        declared.push((postman, gateway, repeat_ms));
+        let lost = Err(DeskError::Unavailable("the answer was lost".to_owned()));
+        let answer = if declared.len() == 1 { lost } else { Ok(()) };
+        Box::pin(async { answer })
     }
 
     fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> Answer<'_, Option<Parcel>> {
@@ -108,6 +120,7 @@ impl Desk for Odd {
 
     fn report(&self, report: Report) -> Answer<'_, usize> {
         self.reports.fetch_add(1, Ordering::Relaxed);
+        self.gateways.lock().push((report.lease.epoch, report.gateway));
         self.said.lock().push(format!("reports {}: {:?}", report.lease.n, report.results));
         Box::pin(async { Ok(0) })
     }
@@ -139,10 +152,19 @@ impl Desk for Odd {
 /// Runs a postman at a desk until told to stop.
 async fn run(desk: Arc<Odd>, stop: watch::Receiver<bool>) -> Result<(), PostmanError> {
     let dir = tempfile::tempdir().expect("a directory");
+    run_in(dir.path(), desk, stop).await
+}
+
+/// The same with a journal that was there before.
+async fn run_in(
+    dir: &Path,
+    desk: Arc<Odd>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), PostmanError> {
     let time = Duration::from_secs(1);
     let options = PostmanOptions {
         name: PostmanName::parse("p").expect("a name"),
-        journal_dir: dir.path().to_owned(),
+        journal_dir: dir.to_owned(),
         cluster: "c".to_owned(),
         concurrency: 1,
         threads: 1,
@@ -230,4 +252,38 @@ async fn a_lease_that_ran_out_before_its_answer_came_is_handed_back_before_the_n
     let report = "reports 1: [(HandedBack, [Run { first: 0, len: 1, attempt: 1 }])]";
     let reports = lines.iter().filter(|line| line.starts_with("reports"));
     assert_eq!(reports.collect::<Vec<_>>(), [report], "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_the_run_before_left_in_doubt_is_reported_of_the_gateway_that_run_sent_to() {
+    let dir = tempfile::tempdir().expect("a directory");
+    {
+        let boot = SystemClock.boot_id().expect("a boot");
+        let mut journal = Journal::open(dir.path(), boot, "c").expect("opens");
+        let (epoch, repeat_ms) = (Epoch(1), Some(70));
+        let before = RunTerms { epoch, nonce: 3, gateway: 9, repeat_ms };
+        let mut senders = journal.begin(before, 1).expect("begins");
+        let lease = LeaseId { epoch, n: 1 };
+        journal.leased(1, MAILING, &parcel(lease).runs).expect("is noted");
+        let token = Token { n: 1, mailing: MAILING, position: 0, attempt: 1 };
+        senders[0].begun(token).expect("is noted");
+        senders[0].settled(token, SendResult::UnsureRepeatable { pause_ms: 5, repeat_ms: 70 });
+        senders[0].flush().expect("is written");
+    }
+    // A process that another test starts just now may hold the lock for a moment.
+    let boot = SystemClock.boot_id().expect("a boot");
+    until(|| Journal::open(dir.path(), boot, "c").is_ok()).await;
+    // This run sends to gateway 1, which takes no repeats.
+    let desk = Arc::new(Odd::default());
+    let (stop, stopped) = watch::channel(false);
+    let (theirs, path) = (desk.clone(), dir.path().to_owned());
+    let postman = tokio::spawn(async move { run_in(&path, theirs, stopped).await });
+    until(|| desk.asks.load(Ordering::Relaxed) > 0).await;
+    stop.send_replace(true);
+    postman.await.expect("no panic").expect("it ends well");
+    assert_eq!(*desk.gateways.lock(), [(Epoch(1), 9)]);
+    let reported = "UnsureRepeatable { pause_ms: 1, repeat_ms: 70 }";
+    assert!(desk.said.lock().iter().any(|line| line.contains(reported)), "{:?}", desk.said.lock());
+    // Said before anything is asked for, and again after its answer was lost.
+    assert_eq!(*desk.declared.lock(), [(Epoch(1), 1, None), (Epoch(1), 1, None)]);
 }

@@ -38,6 +38,11 @@ impl Gateway {
         format!("http://{}/v1/send", self.address)
     }
 
+    /// The port that it listens on.
+    pub fn port(&self) -> &str {
+        self.address.rsplit_once(':').expect("a port").1
+    }
+
     /// Makes it behave so from now on.
     pub async fn behave(&self, behaviour: Value) {
         self.client.put("/behaviour", &behaviour).await.expect(204);

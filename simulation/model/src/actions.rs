@@ -9,7 +9,7 @@ use crate::{
     apply::Apply,
     bounds::{Bounds, Closing},
     rules::{
-        Clause::{CommittedFirst, NotedFirst, OneAnswer},
+        Clause::{CommittedFirst, NotedFirst, OneAnswer, WholeOrNothing},
         Rules,
     },
     state::{
@@ -365,9 +365,11 @@ impl Token {
         }
     }
 
-    /// The process dies. A result may have been said and not yet be in the journal.
+    /// The process dies. A result may have been said and not yet be in the journal. What is damaged
+    /// since is in no journal either; a next run that believes it all the same hands back what was begun.
     fn lose(&mut self, rules: Rules) {
-        let begun = if rules.hold(NotedFirst) { Stage::LostBegun } else { Stage::LostUnbegun };
+        let shows = rules.hold(NotedFirst) && rules.hold(WholeOrNothing);
+        let begun = if shows { Stage::LostBegun } else { Stage::LostUnbegun };
         let proven = SendResult::HandedBack.bit() | SendResult::Unsure.bit();
         self.stage = match self.stage {
             Stage::Awaited | Stage::Held | Stage::Passed => Stage::LostUnbegun,

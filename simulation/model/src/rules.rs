@@ -42,11 +42,13 @@ pub enum Clause {
     RepeatedUnderOneId,
     /// Rule 9: a token is in the journal before the first byte of its request.
     NotedFirst,
+    /// Rule 9: a journal that lacks something proves nothing, not that a message was never begun.
+    WholeOrNothing,
 }
 
 impl Clause {
     /// All of them, by rule.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::CommittedFirst,
         Self::ApplyPicks,
         Self::SameLeaseAgain,
@@ -64,6 +66,7 @@ impl Clause {
         Self::OldRepeatsAreRefused,
         Self::RepeatedUnderOneId,
         Self::NotedFirst,
+        Self::WholeOrNothing,
     ];
 
     /// The number of the rule that it belongs to.
@@ -75,7 +78,7 @@ impl Clause {
             Self::ThreeWaysBack | Self::SettledByNow | Self::DoubtIsKept => 4,
             Self::FirstReportWins | Self::OldAttemptsAreOver | Self::DoneAfterAll => 5,
             Self::RepliesAreKept | Self::OldRepeatsAreRefused | Self::RepeatedUnderOneId => 6,
-            Self::NotedFirst => 9,
+            Self::NotedFirst | Self::WholeOrNothing => 9,
         }
     }
 }

@@ -26,7 +26,7 @@ const fn case(clause: Clause, world: fn() -> World, violates: &'static [&'static
     Case { clause, world, violates }
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 18] = [
     case(Clause::CommittedFirst, worlds::two_leaders, &[UNDER_A_TOKEN, TAKEN_ONCE]),
     case(Clause::ApplyPicks, worlds::two_leaders, &[GRANTED_WHEN_READY, ONE_TOKEN, TAKEN_ONCE]),
     case(Clause::SameLeaseAgain, worlds::two_postmen, &[HEARD_OF]),
@@ -44,6 +44,7 @@ const CASES: [Case; 17] = [
     case(Clause::OldRepeatsAreRefused, worlds::repeats, &[RUN_ONCE, REACHED_ONCE]),
     case(Clause::RepeatedUnderOneId, worlds::repeats, &[RUN_ONCE, REACHED_ONCE]),
     case(Clause::NotedFirst, worlds::crash, &[TAKEN_ONCE]),
+    case(Clause::WholeOrNothing, worlds::crash, &[TAKEN_ONCE]),
 ];
 
 /// Takes out the clauses of one rule, one at a time.

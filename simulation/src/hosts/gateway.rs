@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, body::Incoming, header::AUTHORIZATION, server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -25,7 +28,8 @@ pub struct SimGateway {
 struct State {
     rng: StdRng,
     mix: GatewayMix,
-    taken: BTreeSet<u64>,
+    /// What it took, by account: each has a memory of its own.
+    taken: BTreeSet<(String, u64)>,
 }
 
 impl SimGateway {
@@ -71,9 +75,11 @@ impl SimGateway {
     ) -> io::Result<Response<Full<Bytes>>> {
         let id = request.uri().path().strip_prefix("/v1/send/").and_then(|id| id.parse().ok());
         let id: u64 = id.ok_or(io::ErrorKind::InvalidData)?;
+        let account = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let account = account.unwrap_or_default().to_owned();
         let whole = request.into_body().collect().await;
         whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        let (mood, pause) = self.decide(id);
+        let (mood, pause) = self.decide(account, id);
         tokio::time::sleep(pause).await;
         let (status, body) = match mood {
             Mood::Takes => (200, r#"{"code": 0, "message": "OK"}"#),
@@ -95,9 +101,10 @@ impl SimGateway {
     }
 
     /// What becomes of a request, decided at once; the answer takes its time.
-    fn decide(&self, id: u64) -> (Mood, Duration) {
+    fn decide(&self, account: String, id: u64) -> (Mood, Duration) {
         let mut state = self.state.lock();
-        let known = state.taken.contains(&id);
+        let key = (account, id);
+        let known = state.taken.contains(&key);
         let drawn = {
             let State { rng, mix, .. } = &mut *state;
             mix.draw(rng)
@@ -106,7 +113,7 @@ impl SimGateway {
         let mood = if dropped { Mood::Takes } else { drawn };
         let taken = mood.takes() && !dropped;
         if taken {
-            state.taken.insert(id);
+            state.taken.insert(key);
         }
         let (least, most) = state.mix.latency_ms;
         let pause = Duration::from_millis(state.rng.random_range(least..=most));

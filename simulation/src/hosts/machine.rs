@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use notty::config::Config;
 use notty_raft::{Clock, Node};
 use notty_storage::{MemoryStates, StoreOptions, Timestamp};
 use parking_lot::Mutex;
@@ -51,6 +52,8 @@ pub struct Machine {
     orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     /// Steps of sending until it dies; 0: it does not.
     steps: AtomicU64,
+    /// Accounts that it had at the gateway before the present one.
+    accounts: AtomicU64,
 }
 
 impl Machine {
@@ -79,6 +82,7 @@ impl Machine {
             node: Mutex::default(),
             orders: Mutex::default(),
             steps: AtomicU64::new(0),
+            accounts: AtomicU64::new(0),
         }))
     }
 
@@ -113,6 +117,18 @@ impl Machine {
     /// How it ended, once.
     pub fn take_death(&self) -> Option<Death> {
         self.death.lock().take()
+    }
+
+    /// The next start has another account at the gateway.
+    pub fn open_account(&self) {
+        self.accounts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A configuration with the present account.
+    pub fn with_account(&self, mut config: Config) -> Config {
+        let account = self.accounts.load(Ordering::Relaxed);
+        config.gateway.token = format!("account-{account}").as_str().into();
+        config
     }
 
     /// Waits for ever if the process has ended.

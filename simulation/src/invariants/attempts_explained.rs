@@ -83,7 +83,8 @@ impl Invariant for AttemptsExplained {
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, now: Duration) -> Judgement {
         if let Event::Died { machine, power: true, .. }
         | Event::Wiped { machine }
-        | Event::OldDisk { machine } = event
+        | Event::OldDisk { machine }
+        | Event::JournalDamaged { machine } = event
         {
             let forgot = self.forgot.entry(*machine).or_default();
             *forgot = now.max(*forgot);

@@ -2,6 +2,7 @@
 
 mod acknowledged_writes_survive;
 mod attempts_explained;
+mod doubt_is_bounded;
 mod facts;
 mod gateway_and_state_agree;
 mod gateway_gets_once;
@@ -64,6 +65,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(stops_on_disk_error::StopsOnDiskError::default()),
         Box::new(nodes_start::NodesStart::default()),
         Box::new(time_is_the_true_time::TimeIsTheTrueTime::new(plan)),
+        Box::new(doubt_is_bounded::DoubtIsBounded::default()),
     ]
 }
 

@@ -3,8 +3,8 @@
 use notty_raft::log::LogOptions;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use super::{Fate, GatewayMix, MailingPlan, Plan};
-use crate::faults::{Fault, Target};
+use super::{Fate, GatewayMix, MailingPlan, Mood, Plan};
+use crate::faults::{Fault, JOURNAL_DAMAGES, Target};
 
 /// 2026-03-02, 08:58 UTC: windows that begin or end at nine are met soon.
 const BASE_MS: i64 = 1_772_441_880_000;
@@ -151,6 +151,9 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
     change_members(rng, plan, &mut faults);
     spoil_states(rng, plan, &mut faults);
     jump_clocks(rng, plan, &mut faults);
+    damage_journals(rng, plan, &mut faults);
+    open_accounts(rng, plan, &mut faults);
+    lose_answers(rng, plan, &mut faults);
     faults.sort_by_key(|(at, _)| *at);
     faults
 }
@@ -203,6 +206,49 @@ fn lose_disk(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
         }
         _ => {}
     }
+}
+
+/// In some, journals are damaged.
+fn damage_journals(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    if !rng.random_ratio(1, 4) {
+        return;
+    }
+    for _ in 0..rng.random_range(1..=4) {
+        let target = Target::Node(rng.random_range(0..plan.machines()));
+        let damage = *JOURNAL_DAMAGES.choose(rng).expect("it is not empty");
+        let (place, down_ms) = (rng.random(), rng.random_range(100..4_000));
+        let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
+        faults.push((at, Fault::DamageJournal { target, damage, place, down_ms }));
+    }
+}
+
+/// In some, postmen get another account at the gateway, all of them at about the same time.
+fn open_accounts(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    if !rng.random_ratio(1, 4) {
+        return;
+    }
+    let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
+    for machine in 0..plan.machines() {
+        let (target, down_ms) = (Target::Node(machine), rng.random_range(100..2_000));
+        let later = rng.random_range(0..6_000);
+        faults.push((at + later, Fault::NewAccount { target, down_ms }));
+    }
+}
+
+/// In some, a part of the gateway is bad for long: many answers are lost, and many are not.
+fn lose_answers(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
+    if !rng.random_ratio(1, 4) {
+        return;
+    }
+    let mood = *[Mood::TakesAndResets, Mood::TakesAndHangs, Mood::TakesAndSays502]
+        .choose(rng)
+        .expect("it is not empty");
+    let mix = GatewayMix {
+        latency_ms: plan.gateway.latency_ms,
+        ..GatewayMix::only(mood, rng.random_range(300..950))
+    };
+    let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
+    faults.push((at, Fault::Gateway { mix, ms: rng.random_range(5_000..20_000) }));
 }
 
 /// Where there is a spare node, it is taken in, and perhaps another one out after that; of five

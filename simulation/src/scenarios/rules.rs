@@ -4,7 +4,7 @@ use notty_storage::planted::Planted;
 
 use super::{Scenario, calm, kill, mailing};
 use crate::{
-    faults::{Fault, Target},
+    faults::{Fault, JOURNAL_DAMAGES, Target},
     plan::{Fate, GatewayMix, Mood, Plan},
 };
 
@@ -27,6 +27,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     rule("all_clocks_jump_for_some_seconds", Planted::JumpBelieved, jumping),
     rule("a_mailing_is_cancelled_behind_a_postmans_back", Planted::ViewUnchecked, cancelled),
     rule("a_state_is_damaged_under_its_node", Planted::DamageUnmarked, damaged),
+    rule("doubts_meet_another_account", Planted::DoubtGoesAnywhere, new_accounts),
+    rule("journals_are_damaged", Planted::DamageIsNeverBegun, damaged_journals),
+    rule("most_answers_are_lost_and_never_many_in_a_row", Planted::BreakerCountsRowsOnly, lossy),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -154,4 +157,37 @@ fn damaged() -> Plan {
     };
     let faults = [200, 500, 800, 350, 650, 950].into_iter().enumerate().map(spoil).collect();
     Plan { faults, clients: 3, ..calm(1) }
+}
+
+/// An idempotent gateway takes messages and hangs up; while some of them wait to be repeated, all
+/// postmen get another account there, which knows nothing of those.
+fn new_accounts() -> Plan {
+    let mut faults = vec![];
+    for at in [8_000, 14_000, 20_000] {
+        let new = |node| Fault::NewAccount { target: Target::Node(node), down_ms: 300 };
+        faults.extend((0..3).map(|node| (at, new(node))));
+    }
+    let gateway = gateway(Mood::TakesAndResets, 100);
+    Plan { idempotent: true, gateway, retry_ms: (2_000, 4_000), faults, ..calm(1) }
+}
+
+/// Postmen are killed with requests on their way, and find their journals damaged: each kind, in the
+/// postman's own file and in its sender's, near the beginning and near the end.
+fn damaged_journals() -> Plan {
+    let mut faults = vec![];
+    for (round, damage) in JOURNAL_DAMAGES.into_iter().cycle().take(8).enumerate() {
+        let round = round as u64;
+        let place = round / 4 * 64_007 + 64 * 120 + 1;
+        let target = Target::Node(round as usize % 3);
+        let fault = Fault::DamageJournal { target, damage, place, down_ms: 200 };
+        faults.push((6_000 + round * 2_000, fault));
+    }
+    Plan { faults, lease_ttl_ms: 4_000, ..calm(1) }
+}
+
+/// Three in five answers are lost, all the time.
+fn lossy() -> Plan {
+    let latency_ms = (20, 50);
+    let gateway = GatewayMix { latency_ms, ..gateway(Mood::TakesAndResets, 600) };
+    Plan { gateway, one_name: true, customers: 800, ..calm(1) }
 }

@@ -13,7 +13,7 @@ use super::{Deed, FRAIL_MS, World};
 use crate::{
     disk::DiskFault,
     event::Event,
-    faults::{Fault, Target},
+    faults::{Fault, JournalDamage, Target},
     hosts::{Machine, node::Order, operator::Task},
 };
 
@@ -105,6 +105,8 @@ impl World {
             | Fault::OldDisk { target }
             | Fault::HangFlush { target }
             | Fault::Damage { target, .. }
+            | Fault::DamageJournal { target, .. }
+            | Fault::NewAccount { target, .. }
             | Fault::Wipe { target } => self.strike_one(&fault, target),
         }
     }
@@ -164,6 +166,13 @@ impl World {
             }
             Fault::Wipe { .. } => self.wipe(&machine),
             Fault::CopyDisk { .. } => self.copy_disk(&machine),
+            Fault::DamageJournal { damage, place, down_ms, .. } => {
+                self.damage_journal(&machine, damage, place, down_ms);
+            }
+            Fault::NewAccount { down_ms, .. } => {
+                machine.open_account();
+                self.kill(&machine, "to have another account", false, down_ms);
+            }
             Fault::OldDisk { .. } => self.put_old_disk(&machine),
             _ => {}
         }
@@ -227,6 +236,28 @@ impl World {
         self.operator.give(Task::Add(machine.number));
     }
 
+    /// Takes a process down and damages its journal, on the same boot.
+    fn damage_journal(
+        &mut self,
+        machine: &Machine,
+        damage: JournalDamage,
+        place: u64,
+        down_ms: u64,
+    ) {
+        let why = "killed, and its journal is damaged";
+        machine.die(why, false);
+        machine.take_death();
+        machine.runs_no_more();
+        self.stage.tell(&Event::Died { machine: machine.number, why, power: false });
+        self.take_down(machine, false);
+        let journal = machine.data_dir().join("journal");
+        if let Err(error) = damage_one_file(&journal, damage, place) {
+            self.stage.violate("simulation", format!("a journal cannot be damaged: {error}"));
+        }
+        self.stage.tell(&Event::JournalDamaged { machine: machine.number });
+        self.after(down_ms, Deed::Start(machine.number));
+    }
+
     fn copy_disk(&mut self, machine: &Machine) {
         let files = tempfile::tempdir_in(machine.data_dir().parent().unwrap_or(Path::new(".")))
             .and_then(|files| copy(&machine.data_dir(), files.path()).map(|()| files));
@@ -262,6 +293,33 @@ impl World {
         self.stage.tell(&Event::OldDisk { machine: machine.number });
         self.after(1_000, Deed::Start(machine.number));
     }
+}
+
+/// Damages one of a directory's files, in its place; none if there is none.
+fn damage_one_file(dir: &Path, damage: JournalDamage, place: u64) -> io::Result<()> {
+    let files = fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut files = files.collect::<io::Result<Vec<_>>>()?;
+    files.sort();
+    let Some(file) = files.get(place as usize % files.len().max(1)) else {
+        return Ok(());
+    };
+    let mut bytes = fs::read(file)?;
+    let at = (place / 64) as usize % bytes.len().max(1);
+    match damage {
+        JournalDamage::Deleted => return fs::remove_file(file),
+        JournalDamage::Cut => bytes.truncate(at),
+        JournalDamage::Zeroed => {
+            // No shorter than a checksum, which is never all zero by itself.
+            let end = bytes.len().min(at + 64);
+            bytes[at.min(end.saturating_sub(32))..end].fill(0);
+        }
+        JournalDamage::Flipped => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << (place % 8);
+            }
+        }
+    }
+    fs::write(file, bytes)
 }
 
 /// What a disk held at a moment.
