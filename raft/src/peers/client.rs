@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    proof::Credentials,
     protocol::{Request, Response},
     refusals::Refusals,
     server,
-    session::{Hello, Key, Session},
+    session::{Hello, Session},
     tls,
     transport::Transport,
 };
@@ -55,12 +56,12 @@ pub enum CallError {
 /// The peers, as this node calls them.
 pub(crate) struct Peers {
     transport: Arc<dyn Transport>,
-    key: Key,
+    credentials: Credentials,
     me: Mutex<Hello>,
     idle: Mutex<HashMap<String, Vec<(Session, Instant)>>>,
     refusals: Refusals,
     routes: Routes,
-    /// Whether a peer said that this node was taken out of the cluster.
+    /// Whether this node was taken out of the cluster: the state, or a member, says so.
     dismissed: watch::Sender<bool>,
 }
 
@@ -80,10 +81,12 @@ impl Routes {
 }
 
 impl Peers {
-    pub(crate) fn new(transport: Arc<dyn Transport>, key: Key, me: Hello) -> Self {
+    /// Who this process is to them, and what it proves it with.
+    pub(crate) fn new(transport: Arc<dyn Transport>, credentials: Credentials, me: Hello) -> Self {
+        let credentials = if transport.is_closed() { Credentials::none() } else { credentials };
         let (me, idle, routes) = (Mutex::new(me), Mutex::default(), Routes::default());
         let (refusals, dismissed) = (Refusals::default(), watch::Sender::new(false));
-        Self { transport, key, me, idle, refusals, routes, dismissed }
+        Self { transport, credentials, me, idle, refusals, routes, dismissed }
     }
 
     /// The same, knowing where nodes are configured to be.
@@ -93,7 +96,7 @@ impl Peers {
         self
     }
 
-    /// Whether a peer said that this node was taken out of the cluster, and changes of that.
+    /// Whether this node was taken out of the cluster, and changes of that.
     pub(crate) fn dismissed(&self) -> watch::Receiver<bool> {
         self.dismissed.subscribe()
     }
@@ -114,8 +117,9 @@ impl Peers {
         self.me.lock().clone()
     }
 
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
+    /// What this process proves itself with, and asks of others.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// A session of its own, for more than one call.
@@ -123,7 +127,8 @@ impl Peers {
         let me = self.me();
         let opening = async {
             let stream = self.transport.connect(address).await?;
-            Session::open(stream, &self.key, &me).await
+            let channel = self.credentials.connect(stream, address).await?;
+            Session::open(channel, &self.credentials, &me).await
         };
         let late = || Err(io::ErrorKind::TimedOut.into());
         let opened = tokio::time::timeout(OPEN, opening).await.unwrap_or_else(|_| late());
@@ -191,7 +196,12 @@ impl Peers {
             Ok((session, address))
         });
         let (session, address) = first(tries, member).await?;
-        self.talk(session, &address, request, within).await
+        let answer = self.talk(session, &address, request, within).await?;
+        if matches!(answer, Response::Dismissed) {
+            // Believed because a member says so: this session has shown its disk.
+            self.note_dismissal();
+        }
+        taken(answer, &address)
     }
 
     /// Calls whoever is at an address; the answer must come within a time.
@@ -202,7 +212,7 @@ impl Peers {
         within: Duration,
     ) -> Result<Response, CallError> {
         let session = self.session(address, None).await?;
-        self.talk(session, address, request, within).await
+        taken(self.talk(session, address, request, within).await?, address)
     }
 
     async fn talk(
@@ -221,6 +231,10 @@ impl Peers {
             Ok(answer) => answer.map_err(|error| lost(error.to_string()))?,
             Err(_) => return Err(lost("no answer in time".to_owned())),
         };
+        // The peer may end a session in which it has refused something.
+        if matches!(answer, Response::Refused(_)) {
+            return Ok(answer);
+        }
         let mut idle = self.idle.lock();
         let kept = idle.entry(address.to_owned()).or_default();
         kept.retain(|(_, since)| since.elapsed() < KEPT);
@@ -228,18 +242,18 @@ impl Peers {
             kept.push((session, Instant::now()));
         }
         drop(idle);
-        match answer {
-            Response::Refused(what) => {
-                Err(CallError::Refused { address: address.to_owned(), what })
-            }
-            Response::Dismissed => {
-                self.note_dismissal();
-                let what = "this node was removed from the cluster".to_owned();
-                Err(CallError::Refused { address: address.to_owned(), what })
-            }
-            answer => Ok(answer),
-        }
+        Ok(answer)
     }
+}
+
+/// An answer, or why there is none.
+fn taken(answer: Response, address: &str) -> Result<Response, CallError> {
+    let what = match answer {
+        Response::Refused(what) => what,
+        Response::Dismissed => "this node was removed from the cluster".to_owned(),
+        answer => return Ok(answer),
+    };
+    Err(CallError::Refused { address: address.to_owned(), what })
 }
 
 /// The first try that succeeds. All are made at once: an address where nothing answers, not even a
