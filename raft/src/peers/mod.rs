@@ -2,12 +2,13 @@
 //!
 //! A peer connection is a stream of frames over TLS ([`tls`]). Both ends prove themselves by
 //! certificates, or by a secret that nobody can learn or try from what they send ([`proof`]), and
-//! say who they are ([`session`]). One call at a time goes over a connection; [`client`] keeps those
-//! that are idle. Connections that are not proved yet have few places of their own ([`handshakes`]).
+//! say who they are ([`session`]). One call at a time goes over a session ([`client`]); those that are
+//! idle are kept ([`pool`]). Connections that are not proved yet have few places of their own ([`handshakes`]).
 //! What is said is in [`protocol`].
 
 pub(crate) mod client;
 mod handshakes;
+mod pool;
 pub(crate) mod proof;
 pub(crate) mod protocol;
 mod refusals;

@@ -59,6 +59,8 @@ impl Handler for Anyone {
 #[derive(Default)]
 struct Here {
     silent: bool,
+    /// How long connecting takes.
+    slow: Duration,
     streams: AtomicUsize,
 }
 
@@ -73,7 +75,10 @@ impl Transport for Here {
             }
             drop(serve(far, 10).await);
         });
-        Box::pin(async { Ok(Box::new(near) as Box<dyn Io>) })
+        Box::pin(async {
+            tokio::time::sleep(self.slow).await;
+            Ok(Box::new(near) as Box<dyn Io>)
+        })
     }
 
     fn listen<'a>(&'a self, _address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
@@ -201,4 +206,32 @@ async fn an_idle_session_is_used_again_but_not_once_its_peer_may_close_it() {
     tokio::time::sleep(Duration::from_secs(40)).await;
     peers.call("peer", &Request::Identify, LONG).await.expect("an answer");
     assert_eq!(streams(), 2);
+}
+
+/// As openraft does: each call is given up long before a session is open.
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_call_was_given_up_serves_the_next() {
+    let here = Arc::new(Here { slow: Duration::from_millis(400), ..Here::default() });
+    let peers = peers(here.clone());
+    let patience = Duration::from_millis(150);
+    let mut calls = 0;
+    let answered = async {
+        loop {
+            calls += 1;
+            let call = peers.call("peer", &Request::Identify, LONG);
+            if tokio::time::timeout(patience, call).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, answered).await.expect("some call finds it open");
+    assert!(calls > 1 && calls < 8, "{calls}");
+    // Who became somebody else leaves what it was opening before.
+    let call = peers.call("another", &Request::Identify, LONG);
+    assert!(tokio::time::timeout(patience, call).await.is_err());
+    peers.become_somebody(hello("another name"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = here.streams.load(Ordering::Relaxed);
+    peers.call("another", &Request::Identify, LONG).await.expect("an answer");
+    assert_eq!(here.streams.load(Ordering::Relaxed), before + 1, "a session of its own");
 }
