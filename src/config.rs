@@ -20,8 +20,10 @@ pub const DEFAULT_FILE: &str = "config.toml";
 /// milliseconds.
 const LEASE_SPARE_MS: u64 = 2_000;
 
-/// Characters of the cluster's secret, at least: who listens in can try secrets at leisure.
+/// Characters of a secret of the cluster, at least. Whoever connects can try one at a time.
 const SECRET_CHARS: usize = 16;
+/// Begins what the examples have in the place of a secret.
+const PLACEHOLDER: &str = "replace-me";
 
 /// What is wrong with a configuration, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -293,6 +295,8 @@ pub struct ClusterConfig {
     pub listen: String,
     /// What proves a peer to be one.
     pub secret: Secret,
+    /// What proves a postman by itself to be one, instead; empty: it needs the other.
+    pub postman_secret: Secret,
     /// This node's name.
     pub name: String,
     /// How many nodes form the cluster.
@@ -446,7 +450,15 @@ impl Config {
             let what = format!("`{name}` is a node, whose own postman has that name already");
             return fault("postman.name", &what);
         }
-        Self::check_secret(cluster)?;
+        Self::check_secrets(cluster)?;
+        let has_secret = [&cluster.secret, &cluster.postman_secret]
+            .iter()
+            .any(|secret| !secret.expose().is_empty());
+        if !has_secret && cluster.tls.is_none() {
+            let what = "it, or cluster.postman_secret, is needed where there is no cluster.tls: the \
+                        same as on the nodes";
+            return fault("cluster.secret", what);
+        }
         self.check_sending()
     }
 
@@ -482,22 +494,57 @@ impl Config {
         Ok(())
     }
 
-    /// With certificates there may be no secret; there is no short one.
-    fn check_secret(cluster: &ClusterConfig) -> Result<(), ConfigError> {
-        let chars = cluster.secret.expose().chars().count();
-        if chars >= SECRET_CHARS || (chars == 0 && cluster.tls.is_some()) {
+    /// A secret must be one that cannot be guessed; an empty one is none.
+    fn check_secret(key: &str, secret: &Secret) -> Result<(), ConfigError> {
+        let chars = secret.expose().chars().count();
+        let what = if secret.expose().starts_with(PLACEHOLDER) {
+            format!(
+                "it begins with `{PLACEHOLDER}`, as in the examples, and everybody knows that one"
+            )
+        } else if (1..SECRET_CHARS).contains(&chars) {
+            format!("it has {chars} characters, and a secret has at least {SECRET_CHARS}")
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError(format!(
+            "{key}: {what}; make one by `openssl rand -hex 32`, the same for all nodes"
+        )))
+    }
+
+    /// With certificates there may be no secret.
+    fn check_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+        let (secret, postmen) = (&cluster.secret, &cluster.postman_secret);
+        Self::check_secret("cluster.secret", secret)?;
+        Self::check_secret("cluster.postman_secret", postmen)?;
+        if !postmen.expose().is_empty() && secret == postmen {
+            let what = "it is cluster.secret, which opens everything; make another by \
+                        `openssl rand -hex 32`";
+            return Err(ConfigError(format!("cluster.postman_secret: {what}")));
+        }
+        Ok(())
+    }
+
+    /// Checks what a node proves itself with.
+    fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+        Self::check_secrets(cluster)?;
+        if !cluster.secret.expose().is_empty() {
             return Ok(());
         }
-        let what = match chars {
-            0 => "it is needed, with at least 16 characters, where there is no cluster.tls",
-            _ => "a secret has at least 16 characters",
+        let what = if cluster.tls.is_none() {
+            "it is needed where there is no cluster.tls"
+        } else if !cluster.postman_secret.expose().is_empty() {
+            "it is needed besides cluster.postman_secret: by certificates alone a postman could \
+             do what nodes do"
+        } else {
+            return Ok(());
         };
-        Err(ConfigError(format!("cluster.secret: {what}")))
+        let make = "make one by `openssl rand -hex 32`, the same for all nodes";
+        Err(ConfigError(format!("cluster.secret: {what}; {make}")))
     }
 
     fn check_cluster(cluster: &ClusterConfig) -> Result<(), ConfigError> {
         let fault = |key: &str, what: String| Err(ConfigError(format!("cluster.{key}: {what}")));
-        Self::check_secret(cluster)?;
+        Self::check_node_secrets(cluster)?;
         if cluster.listen.parse::<SocketAddr>().is_err() {
             let what = format!("`{}` is no address and port, like 0.0.0.0:7080", cluster.listen);
             return fault("listen", what);
@@ -735,15 +782,38 @@ mod tests {
         let node = "expect = 1\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n";
         let list = "[[cluster.nodes]]\nname = \"a\"\npeer = \"h:1\"\napi = \"http://h\"\n";
         let tls = "tls = { cert = \"c\", key = \"k\", ca = \"a\" }\n";
+        let long = "secret = \"sixteen letters.\"\n";
         let cluster = |more: &str| load(&format!("[cluster]\n{node}{more}{list}"), &[]);
         for (more, wanted) in [
             ("", "cluster.secret: it is needed"),
-            ("secret = \"fifteen letters\"\n", "cluster.secret: a secret has at least 16"),
-            (&format!("secret = \"short\"\n{tls}"), "cluster.secret: a secret has at least 16"),
+            ("secret = \"fifteen letters\"\n", "cluster.secret: it has 15 characters"),
+            (&format!("secret = \"short\"\n{tls}"), "cluster.secret: it has 5 characters"),
+            (
+                "secret = \"replace-me-by-openssl-rand-hex-24\"\n",
+                "cluster.secret: it begins with `replace-me`",
+            ),
+            (
+                &format!("{long}postman_secret = \"replace-me-by-another\"\n"),
+                "cluster.postman_secret: it begins with `replace-me`",
+            ),
+            (
+                &format!("{long}postman_secret = \"short\"\n"),
+                "cluster.postman_secret: it has 5 characters",
+            ),
+            (
+                &format!("{long}postman_secret = \"sixteen letters.\"\n"),
+                "cluster.postman_secret: it is cluster.secret",
+            ),
+            (
+                &format!("postman_secret = \"another sixteen.\"\n{tls}"),
+                "cluster.secret: it is needed besides cluster.postman_secret",
+            ),
         ] {
             let error = cluster(more).expect_err(more);
             assert!(error.starts_with(wanted), "{error}");
+            assert!(error.contains("openssl rand -hex 32"), "the way out: {error}");
         }
+        assert!(cluster(&format!("{long}postman_secret = \"another sixteen.\"\n")).is_ok());
         assert!(cluster("secret = \"sixteen letters.\"\n").is_ok());
         assert!(cluster(tls).is_ok());
     }
@@ -759,7 +829,8 @@ mod tests {
             ("peers = [\"h:1\"]", "", "postman.peers: a postman by itself needs peer addresses"),
             ("h:1", "h", "postman.peers[0]: `h` is no host and port"),
             ("[cluster]\nsecret = \"sixteen letters.\"\n", "", "cluster.secret: the secret of"),
-            ("sixteen letters.", "", "cluster.secret: it is needed"),
+            ("sixteen letters.", "", "cluster.secret: it, or cluster.postman_secret, is needed"),
+            ("sixteen letters.", "fifteen letters", "cluster.secret: it has 15 characters"),
             ("letters.\"\n", &format!("letters.\"\n{node}"), "postman.name: `p` is a node"),
         ] {
             let text = whole.replace(from, to);
@@ -767,6 +838,8 @@ mod tests {
             let error = config.check_postman().expect_err(wanted).0;
             assert!(error.starts_with(wanted), "{error}");
         }
+        let own = whole.replace("secret", "postman_secret");
+        assert!(load(&own, &[]).is_ok(), "the secret of postmen is enough");
         let config = Config::from_parts("config.toml", whole, []).expect("parses");
         let error = config.check_node().expect_err("no node").0;
         assert!(error.starts_with("cluster.listen"), "{error}");

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use notty_raft::{
-    ClusterOptions, Fatal, Node, NodeOptions, Peer, Service, TlsFiles, TlsTransport, TransferError,
+    ClusterOptions, Credentials, Fatal, Node, NodeOptions, Peer, Service, TlsFiles, TransferError,
     Transport, log::LogOptions,
 };
 use notty_storage::model::PostmanName;
@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, ApiParts, Pace, Routes, Tokens},
-    config::{ClusterConfig, Config, ConfigError, PeerConfig},
+    config::{ClusterConfig, Config, ConfigError, PeerConfig, PeerTlsConfig, Secret},
     desk::NodeDesk,
     gateway::Gateway,
     metrics::Metrics,
@@ -48,7 +48,7 @@ impl Server {
         // What only the configuration decides comes before anything is taken.
         let moderation = moderation(config)?;
         let gateway = gateway(config, &surroundings)?;
-        let transport = transport(config, &surroundings)?;
+        let credentials = credentials(config)?;
         let address = config.api_address()?;
         let listener = surroundings.transport.listen(&address.to_string()).await;
         let listener =
@@ -61,7 +61,7 @@ impl Server {
             api::serve(surroundings.connections, listener, routes.clone(), work_stopped.clone());
         let serve = until_told(serve, work_stopped.clone());
         let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
-        let node = open_node(config, address, transport, &surroundings).await?;
+        let node = open_node(config, address, credentials, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
         let rounds = metrics.apply_rounds.clone();
         node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
@@ -151,28 +151,41 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     config.check()?;
     let surroundings = Surroundings::real();
     gateway(config, &surroundings)?;
-    transport(config, &surroundings)?;
+    credentials(config)?;
     moderation(config)?;
     Ok(())
 }
 
-/// Streams between peers: over TLS where certificates are configured.
-pub(crate) fn transport(
-    config: &Config,
-    surroundings: &Surroundings,
-) -> Result<Arc<dyn Transport>, ConfigError> {
-    let inner = surroundings.transport.clone();
-    let Some((cluster, tls)) = config.cluster.as_ref().and_then(|c| Some((c, c.tls.as_ref()?)))
-    else {
-        return Ok(inner);
+/// What this process proves itself to peers with, if it is to have any: certificates where they are
+/// configured, and the secrets.
+pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, ConfigError> {
+    let Some(cluster) = &config.cluster else {
+        return Ok(None);
     };
+    let given =
+        |secret: &Secret| Some(secret.expose().as_bytes().to_vec()).filter(|s| !s.is_empty());
+    let (secret, postmen) = (given(&cluster.secret), given(&cluster.postman_secret));
+    let credentials = match &cluster.tls {
+        Some(tls) => by_certificates(cluster, tls, secret.as_deref())?,
+        // A postman by itself may know no other secret than that of postmen.
+        None => Credentials::by_secret(&secret.or_else(|| postmen.clone()).unwrap_or_default()),
+    };
+    Ok(Some(match postmen {
+        Some(postmen) => credentials.with_postman_secret(&postmen),
+        None => credentials,
+    }))
+}
+
+fn by_certificates(
+    cluster: &ClusterConfig,
+    tls: &PeerTlsConfig,
+    secret: Option<&[u8]>,
+) -> Result<Credentials, ConfigError> {
     let files = TlsFiles { cert: tls.cert.clone(), key: tls.key.clone(), ca: tls.ca.clone() };
     let me = cluster.nodes.iter().find(|node| node.name == cluster.name);
     let host = me.and_then(|node| Some(node.peer.rsplit_once(':')?.0));
-    match TlsTransport::new(inner, &files, host) {
-        Ok(transport) => Ok(Arc::new(transport)),
-        Err(error) => Err(ConfigError(format!("cluster.tls.{error}"))),
-    }
+    let credentials = Credentials::by_certificates(&files, host, secret);
+    credentials.map_err(|error| ConfigError(format!("cluster.tls.{error}")))
 }
 
 pub(crate) fn gateway(
@@ -270,7 +283,11 @@ async fn post(
 }
 
 /// The cluster that is configured.
-fn cluster_options(config: &ClusterConfig, transport: Arc<dyn Transport>) -> ClusterOptions {
+fn cluster_options(
+    config: &ClusterConfig,
+    credentials: Credentials,
+    transport: Arc<dyn Transport>,
+) -> ClusterOptions {
     let peer = |node: &PeerConfig| Peer {
         name: node.name.clone(),
         peer: node.peer.clone(),
@@ -279,7 +296,7 @@ fn cluster_options(config: &ClusterConfig, transport: Arc<dyn Transport>) -> Clu
     };
     ClusterOptions {
         listen: config.listen.clone(),
-        secret: config.secret.expose().as_bytes().to_vec(),
+        credentials,
         expect: config.expect as usize,
         nodes: config.nodes.iter().map(peer).collect(),
         transport,
@@ -294,11 +311,14 @@ fn node_name(config: &Config) -> &str {
 async fn open_node(
     config: &Config,
     address: SocketAddr,
-    transport: Arc<dyn Transport>,
+    credentials: Option<Credentials>,
     surroundings: &Surroundings,
 ) -> anyhow::Result<Arc<Node>> {
     let name = node_name(config);
-    let cluster = config.cluster.as_ref().map(|config| cluster_options(config, transport));
+    let transport = surroundings.transport.clone();
+    let cluster = config.cluster.as_ref().zip(credentials);
+    let cluster =
+        cluster.map(|(config, credentials)| cluster_options(config, credentials, transport));
     let mut configured = cluster.iter().flat_map(|cluster| &cluster.nodes);
     let peer = configured.find(|peer| peer.name == name).cloned().unwrap_or_else(|| Peer {
         name: name.to_owned(),

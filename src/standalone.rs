@@ -23,15 +23,15 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     config.check_postman()?;
     let gateway = server::gateway(config, &surroundings)?;
-    let transport = server::transport(config, &surroundings)?;
+    let credentials = server::credentials(config)?
+        .ok_or_else(|| ConfigError("cluster.secret: it is needed".to_owned()))?;
     let name = PostmanName::parse(&config.postman.name)
         .map_err(|invalid| ConfigError(format!("postman.name: {}", invalid.detail)))?;
-    let secret = config.cluster.as_ref().map(|cluster| cluster.secret.expose().as_bytes());
     let options = RemoteDeskOptions {
         name,
-        secret: secret.unwrap_or_default().to_vec(),
+        credentials,
         peers: config.postman.peers.clone(),
-        transport,
+        transport: surroundings.transport.clone(),
     };
     let (desk, cluster) = tokio::select! {
         found = RemoteDesk::find(options) => found,

@@ -41,7 +41,7 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("moderation.enabled", "true", "false", Some("off")),
 ];
 const WORDS_FILE: &str = "moderation.words_file";
-const CLUSTER: [&str; 5] = ["listen", "secret", "name", "expect", "tls"];
+const CLUSTER: [&str; 6] = ["listen", "secret", "postman_secret", "name", "expect", "tls"];
 
 fn example() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml.example"))

@@ -293,7 +293,9 @@ impl Node {
             return Err(ChangeError::FormerName { name: peer.name, now: member.name });
         }
         let node = self.admit(&peer).await?;
-        let invitation = Invitation { cluster, node, members: BTreeMap::new() };
+        let members = self.membership();
+        let members = members.nodes().map(|(node, member)| (*node, member.clone())).collect();
+        let invitation = Invitation { cluster, node, members };
         let invited = self.peers.call(&peer.peer, &Request::Join(invitation), ANSWER).await;
         invited.map_err(|error| ChangeError::Unreachable(error.to_string()))?;
         let name = peer.name.clone();

@@ -12,6 +12,7 @@
 //! | `state/` | the state in sled: replaceable, rebuilt from snapshot and log where it must be |
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ use crate::{
     error::Error,
     files::{Files, RealFiles},
     log::marks::{load, save},
-    types::NodeId,
+    types::{NodeId, Peer},
 };
 
 /// The version of the layout that this binary reads and writes.
@@ -53,6 +54,9 @@ pub struct Identity {
     pub disk: String,
     /// Whether its log holds what the cluster began with: from then on an empty log is a loss.
     pub formed: bool,
+    /// The members that the cluster had when this node was invited: believed to be members as long
+    /// as the log does not name any.
+    pub inviters: BTreeMap<NodeId, Peer>,
 }
 
 /// A data directory in use by this process.
@@ -158,7 +162,9 @@ impl DataDir {
         let random = || uuid::Uuid::new_v4().to_string();
         let (cluster, disk) = (random(), random());
         let (version, disk_id) = (VERSION, disk.clone());
-        let identity = Identity { version, cluster, node: 1, disk: disk_id, formed: true };
+        let inviters = BTreeMap::new();
+        let identity =
+            Identity { version, cluster, node: 1, disk: disk_id, formed: true, inviters };
         save(&RealFiles, &self.path.join(RESTORING), &identity)?;
         save(&RealFiles, &self.path.join(RESTORED), &())?;
         Ok(disk)
@@ -203,7 +209,8 @@ impl DataDir {
     pub fn found(&self) -> Result<Identity, Error> {
         let random = || uuid::Uuid::new_v4().to_string();
         let (cluster, disk) = (random(), random());
-        let identity = Identity { version: VERSION, cluster, node: 1, disk, formed: false };
+        let (version, formed, inviters) = (VERSION, false, BTreeMap::new());
+        let identity = Identity { version, cluster, node: 1, disk, formed, inviters };
         self.keep(&identity)?;
         Ok(identity)
     }
@@ -211,7 +218,8 @@ impl DataDir {
     /// Makes it a disk that belongs to no cluster yet.
     pub fn prepare(&self) -> Result<Identity, Error> {
         let (cluster, disk) = (String::new(), uuid::Uuid::new_v4().to_string());
-        let identity = Identity { version: VERSION, cluster, node: 0, disk, formed: false };
+        let (version, formed, inviters) = (VERSION, false, BTreeMap::new());
+        let identity = Identity { version, cluster, node: 0, disk, formed, inviters };
         self.keep(&identity)?;
         Ok(identity)
     }

@@ -59,8 +59,8 @@ pub(crate) async fn become_member(
     let mut told = String::new();
     loop {
         let invited = invitations.borrow_and_update().clone();
-        if let Some(Invitation { cluster, node, .. }) = invited {
-            identity = Identity { cluster, node, ..identity };
+        if let Some(Invitation { cluster, node, members }) = invited {
+            identity = Identity { cluster, node, inviters: members, ..identity };
             data_dir.keep(&identity)?;
             front.identify(&identity);
             return Ok(Became { identity, founders: None });
@@ -171,6 +171,7 @@ async fn found(
         // Written down first: whatever happens now, the next try invites to the same cluster.
         identity.cluster = uuid::Uuid::new_v4().to_string();
         identity.node = node;
+        identity.inviters = members.clone();
         data_dir.keep(identity)?;
         front.identify(identity);
     }

@@ -2,11 +2,13 @@
 //!
 //! It is there before the node belongs to a cluster: then it answers who it is and takes an
 //! invitation. Once raft runs, openraft's messages, forwarded commands and reads go to it. Whoever
-//! speaks for a cluster must be of this one, and a member must have the disk it was taken in with:
-//! a node that lost its disk never votes again under its old number. A postman by itself is no
-//! member: of this node it gets what the service above has for postmen, and nothing else.
+//! speaks for a cluster must be of this one, under the number and with the disk of a member or of an
+//! admitted node ([`crate::acquaintance`]): a node that lost its disk never votes again under its
+//! old number. A postman by itself is no member: of this node it gets what the service above has for
+//! postmen, and nothing else.
 
 use std::{
+    collections::BTreeMap,
     io::Write,
     path::Path,
     sync::{Arc, OnceLock, Weak},
@@ -14,22 +16,21 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::{
-    planted::{Planted, is_planted},
-    query,
-};
+use notty_storage::planted::{Planted, is_planted};
 use openraft::SnapshotMeta as Meta;
 use tokio::sync::watch;
 
 use crate::{
+    acquaintance::Acquaintance,
     clock::Clock,
     data_dir::Identity,
     error::Error,
     log_store::blocking,
     node::Node,
     peers::{
-        protocol::{Invitation, PeerStatus, Request, Response, Standing},
-        server::{Handler, Handling},
+        proof::Grade,
+        protocol::{Invitation, PeerStatus, Request, Response, Standing, Word},
+        server::{Admitting, Handler, Handling, Who},
         session::{Hello, Session},
     },
     snapshots::check_received,
@@ -63,7 +64,7 @@ pub(crate) struct Front {
     name: String,
     identity: watch::Sender<Identity>,
     invitations: watch::Sender<Option<Invitation>>,
-    raft: OnceLock<(Raft, Arc<Shared>)>,
+    acquaintance: Acquaintance,
     node: OnceLock<Weak<Node>>,
     service: OnceLock<Weak<dyn Service>>,
     trust: OnceLock<Arc<Trust>>,
@@ -76,7 +77,7 @@ impl Front {
             name: name.to_owned(),
             identity: watch::Sender::new(identity),
             invitations: watch::Sender::new(None),
-            raft: OnceLock::new(),
+            acquaintance: Acquaintance::default(),
             node: OnceLock::new(),
             service: OnceLock::new(),
             trust: OnceLock::new(),
@@ -96,7 +97,7 @@ impl Front {
 
     /// Raft runs from now on.
     pub(crate) fn open_raft(&self, raft: Raft, shared: Arc<Shared>) {
-        let _ = self.raft.set((raft, shared));
+        self.acquaintance.open(raft, shared);
     }
 
     /// What is believed of the clock is known from now on.
@@ -114,16 +115,22 @@ impl Front {
         let _ = self.service.set(Arc::downgrade(service));
     }
 
-    fn member(&self, node: NodeId) -> Option<Peer> {
-        let (raft, _) = self.raft.get()?;
-        let metrics = raft.metrics();
-        let metrics = metrics.borrow();
-        metrics.membership_config.membership().get_node(&node).cloned()
+    /// The members, as far as this node knows them.
+    pub(crate) fn members(&self) -> BTreeMap<NodeId, Peer> {
+        self.acquaintance.members_or(&self.identity.borrow().inviters)
+    }
+
+    fn word(&self, node: NodeId, disk: &str) -> Word {
+        self.acquaintance.word(node, disk, &self.identity.borrow().inviters)
     }
 
     /// Takes an invitation; says so only once it is written down, because the members count on this
     /// node from then on.
-    async fn invited(&self, invitation: Invitation) -> Response {
+    async fn invited(&self, invitation: Invitation, by: &Hello) -> Response {
+        if !invitation.members.values().any(|member| member.disk == by.disk) {
+            let what = "it takes no invitation from a node that is not among the members named";
+            return Response::Refused(what.to_owned());
+        }
         let identity = self.identity.borrow().clone();
         let same = identity.cluster == invitation.cluster && identity.node == invitation.node;
         if !identity.cluster.is_empty() && !same {
@@ -141,32 +148,61 @@ impl Front {
         }
     }
 
-    /// Whether a disk was let go, and is no member's. Its number is never given again, so that this
-    /// stays true for ever.
-    fn was_dismissed(&self, peer: &Hello) -> bool {
-        let Some(node) = peer.node else {
-            return false;
-        };
-        if self.member(node).is_some_and(|known| known.disk == peer.disk) {
-            return false;
+    /// Looks up a peer that says which cluster it belongs to.
+    async fn look_up(&self, peer: &Hello, grade: Grade) -> Result<Who, String> {
+        let (cluster, is_postman) =
+            (self.identity.borrow().cluster.clone(), peer.node.is_none() && peer.disk.is_empty());
+        if grade == Grade::Postmen && !is_postman {
+            return Err(format!(
+                "`{}` speaks as a node and has proved cluster.postman_secret only, which is for \
+                 postmen by themselves: set cluster.secret",
+                peer.name
+            ));
         }
-        self.raft.get().is_some_and(|(_, shared)| {
-            let view = shared.view();
-            let nodes = shared.checked(query::nodes::nodes(&view.read()));
-            nodes.is_ok_and(|nodes| nodes.is_dismissed(&peer.disk))
-        })
-    }
-
-    /// Who a peer is to this node's cluster; none: a stranger, or a node that is not taken in yet.
-    fn caller(&self, peer: &Hello) -> Option<Caller> {
-        let identity = self.identity.borrow();
-        if identity.cluster.is_empty() || peer.cluster != identity.cluster {
-            return None;
+        // Whoever belongs to nothing yet, or is called by a node that does not, looks around.
+        if cluster.is_empty() || peer.cluster.is_empty() {
+            return Ok(Who::Visitor);
+        }
+        if peer.cluster != cluster {
+            return Err(format!("`{}` belongs to another cluster than this node", peer.name));
         }
         match peer.node {
-            Some(_) => Some(Caller::Node),
-            None if peer.disk.is_empty() => Some(Caller::Postman(peer.name.clone())),
-            None => None,
+            Some(node) => self.look_up_node(node, peer).await,
+            None if is_postman => Ok(Who::Postman(peer.name.clone())),
+            None => Ok(Who::Visitor),
+        }
+    }
+
+    /// Looks up a peer that says it is a node of this cluster.
+    async fn look_up_node(&self, node: NodeId, peer: &Hello) -> Result<Who, String> {
+        if is_planted(Planted::WipedNodeVotes) {
+            return Ok(Who::Node);
+        }
+        let word = match (self.word(node, &peer.disk), self.acquaintance.member(node)) {
+            (Word::Unknown, Some(_)) => {
+                return Err(format!(
+                    "`{}` came back with another disk than it was taken in with: remove it and \
+                     add it anew",
+                    peer.name
+                ));
+            }
+            (Word::Unknown, None) => match self.node.get().and_then(Weak::upgrade) {
+                Some(at) => {
+                    let claimed = (node, peer.disk.as_str());
+                    self.acquaintance.ask(&at.peers, &self.members(), claimed).await
+                }
+                None => Word::Unknown,
+            },
+            (word, _) => word,
+        };
+        match word {
+            Word::Known => Ok(Who::Node),
+            Word::Dismissed => Ok(Who::Dismissed),
+            Word::Unknown => Err(format!(
+                "`{}` says that it is node {node} of this cluster, and its number and disk are \
+                 those of no member and no admitted node",
+                peer.name
+            )),
         }
     }
 
@@ -174,7 +210,7 @@ impl Front {
         if spoken_for(&request).is_some_and(|node| Some(node) != session.peer.node) {
             return Response::Refused("it takes no vote from anyone but who it is of".to_owned());
         }
-        let Some((raft, shared)) = self.raft.get() else {
+        let Some((raft, shared)) = self.acquaintance.raft() else {
             return Response::Refused("it is not ready to talk raft".to_owned());
         };
         match request {
@@ -193,13 +229,6 @@ impl Front {
                     Err(error) => Response::Refused(error.to_string()),
                 }
             }
-            Request::Farewell => {
-                match self.node.get().and_then(Weak::upgrade) {
-                    Some(node) => node.peers.note_dismissal(),
-                    None => return Response::Refused("it is not ready yet".to_owned()),
-                }
-                Response::Retired
-            }
             Request::Elect => match raft.trigger().elect().await {
                 Ok(()) => Response::Stands,
                 Err(error) => Response::Refused(error.to_string()),
@@ -211,7 +240,7 @@ impl Front {
     fn status(&self) -> PeerStatus {
         let has_say = self.trust.get().is_some_and(|trust| trust.has_say());
         let wall = self.clock.wall();
-        let Some((raft, _)) = self.raft.get() else {
+        let Some((raft, _)) = self.acquaintance.raft() else {
             return PeerStatus { wall, has_say, ..PeerStatus::default() };
         };
         let metrics = raft.metrics();
@@ -225,13 +254,18 @@ impl Front {
     }
 
     /// Whether this peer may ask this.
-    fn may_ask(peer: &Hello, caller: Option<&Caller>, request: &Request) -> bool {
+    fn may_ask(who: &Who, peer: &Hello, request: &Request) -> bool {
         match request {
-            Request::Identify | Request::Status => true,
+            Request::Identify => true,
             // Nodes invite before they belong to the cluster themselves.
-            Request::Form(_) | Request::Join(_) => !peer.disk.is_empty(),
-            Request::Service(_) => caller.is_some(),
-            Request::Propose(_)
+            Request::Form(_) | Request::Join(_) => match who {
+                Who::Node => true,
+                Who::Visitor => !peer.disk.is_empty(),
+                Who::Postman(_) | Who::Dismissed => false,
+            },
+            Request::Service(_) => caller(who.clone()).is_some(),
+            Request::Status
+            | Request::Propose(_)
             | Request::ReadIndex
             | Request::Append(_)
             | Request::Vote(_)
@@ -239,18 +273,18 @@ impl Front {
             | Request::Change(_)
             | Request::Retire
             | Request::Farewell
-            | Request::Elect => caller == Some(&Caller::Node),
+            | Request::Vouch { .. }
+            | Request::Elect => *who == Who::Node,
         }
     }
 
-    async fn answer(&self, request: Request, session: &mut Session) -> Response {
+    async fn answer(&self, who: Who, request: Request, session: &mut Session) -> Response {
         let not_yet = || Response::Refused("it is not ready yet".to_owned());
-        if self.was_dismissed(&session.peer) {
+        if who == Who::Dismissed {
             return Response::Dismissed;
         }
         let node = self.node.get().and_then(Weak::upgrade);
-        let caller = self.caller(&session.peer);
-        if !Self::may_ask(&session.peer, caller.as_ref(), &request) {
+        if !Self::may_ask(&who, &session.peer, &request) {
             return Response::Refused("only members of its cluster may ask this of it".to_owned());
         }
         match request {
@@ -260,7 +294,9 @@ impl Front {
                 let (name, disk) = (self.name.clone(), identity.disk);
                 Response::Standing(Standing { name, disk, cluster })
             }
-            Request::Form(invitation) | Request::Join(invitation) => self.invited(invitation).await,
+            Request::Form(invitation) | Request::Join(invitation) => {
+                self.invited(invitation, &session.peer).await
+            }
             Request::Status => Response::Status(self.status()),
             Request::Propose(command) => match node {
                 Some(node) => Response::Proposed(node.propose_here(command).await),
@@ -274,12 +310,14 @@ impl Front {
                 }
                 None => not_yet(),
             },
-            Request::Service(bytes) => match (self.service.get().and_then(Weak::upgrade), caller) {
-                (Some(service), Some(caller)) => {
-                    Response::Service(service.call(caller, bytes).await)
+            Request::Service(bytes) => {
+                match (self.service.get().and_then(Weak::upgrade), caller(who)) {
+                    (Some(service), Some(caller)) => {
+                        Response::Service(service.call(caller, bytes).await)
+                    }
+                    _ => not_yet(),
                 }
-                _ => not_yet(),
-            },
+            }
             Request::Change(change) => match node {
                 Some(node) => Response::Changed(node.change_here(change).await),
                 None => not_yet(),
@@ -291,6 +329,12 @@ impl Front {
                 }
                 None => not_yet(),
             },
+            Request::Farewell => match node {
+                Some(node) if node.ask_whether_let_go().await => Response::Retired,
+                Some(_) => Response::Refused("no member says that it was taken out".to_owned()),
+                None => not_yet(),
+            },
+            Request::Vouch { node, disk } => Response::Vouched(self.word(node, &disk)),
             request => self.raft_request(request, session).await,
         }
     }
@@ -307,30 +351,22 @@ fn spoken_for(request: &Request) -> Option<NodeId> {
     vote.leader_id().voted_for()
 }
 
+/// The caller, as the service above sees it, if it sees it at all.
+fn caller(who: Who) -> Option<Caller> {
+    match who {
+        Who::Node => Some(Caller::Node),
+        Who::Postman(name) => Some(Caller::Postman(name)),
+        Who::Visitor | Who::Dismissed => None,
+    }
+}
+
 impl Handler for Front {
-    fn admit(&self, peer: &Hello) -> Result<(), String> {
-        let identity = self.identity.borrow().clone();
-        let strangers = !peer.cluster.is_empty()
-            && !identity.cluster.is_empty()
-            && peer.cluster != identity.cluster;
-        if strangers {
-            return Err(format!("`{}` belongs to another cluster than this node", peer.name));
-        }
-        let known = peer.node.and_then(|node| self.member(node));
-        match known {
-            _ if is_planted(Planted::WipedNodeVotes) => Ok(()),
-            // Who was dismissed is told so in answer to whatever it asks.
-            Some(known) if known.disk != peer.disk && !self.was_dismissed(peer) => Err(format!(
-                "`{}` came back with another disk than it was taken in with: remove it and add \
-                 it anew",
-                peer.name
-            )),
-            _ => Ok(()),
-        }
+    fn admit<'a>(&'a self, peer: &'a Hello, grade: Grade) -> Admitting<'a> {
+        Box::pin(self.look_up(peer, grade))
     }
 
-    fn handle<'a>(&'a self, request: Request, session: &'a mut Session) -> Handling<'a> {
-        Box::pin(self.answer(request, session))
+    fn handle<'a>(&'a self, who: Who, request: Request, session: &'a mut Session) -> Handling<'a> {
+        Box::pin(self.answer(who, request, session))
     }
 }
 

@@ -1,26 +1,28 @@
-//! Tests of who is kept out: wrong disks, votes of others, nodes that were let go, a founder that
-//! would found once more.
+//! Tests of who is kept out: numbers and disks of nobody, votes of others, postmen that speak as
+//! nodes, nodes that were let go, a founder that would found once more.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use notty_storage::{Action, StoreOptions};
-use openraft::raft::VoteRequest;
+use notty_storage::{Action, Command, Reply, StoreOptions, model::CustomerId};
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
 use crate::{
-    ClusterOptions, Node, NodeOptions, Peer, SystemClock, TcpTransport,
+    ClusterOptions, Credentials, Node, NodeOptions, Peer, SystemClock, TcpTransport,
+    changes::Change,
     data_dir::{DataDir, Identity},
     peers::{
         client::{CallError, Peers},
-        protocol::{Request, Response},
-        session::{Hello, Key},
+        protocol::{Invitation, Request, Response},
+        session::Hello,
     },
     ports::free_addresses,
-    types::Vote,
+    types::{SnapshotMeta, Vote},
 };
 
 /// Far longer than anything here needs.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) const SECRET: &[u8] = b"a secret of these tests";
+const POSTMAN_SECRET: &[u8] = b"a secret for postmen";
 
 /// A node of a cluster of one, and where its peers reach it.
 pub(crate) struct Lone {
@@ -38,7 +40,7 @@ async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
     let options = NodeOptions {
         cluster: Some(ClusterOptions {
             listen: address.to_owned(),
-            secret: SECRET.to_vec(),
+            credentials: Credentials::by_secret(SECRET).with_postman_secret(POSTMAN_SECRET),
             expect: nodes.len(),
             nodes,
             transport: Arc::new(TcpTransport),
@@ -67,8 +69,21 @@ pub(crate) async fn lone(dir: &Path) -> Lone {
 impl Lone {
     /// What a node of its cluster would call it with.
     fn peers_of(&self, node: u64, disk: &str) -> Peers {
+        self.peers_by(Credentials::by_secret(SECRET), node, disk)
+    }
+
+    fn peers_by(&self, credentials: Credentials, node: u64, disk: &str) -> Peers {
         let me = Hello::new("b", &self.node.identity.cluster, Some(node), disk);
-        Peers::new(Arc::new(TcpTransport), Key::new(SECRET), me)
+        Peers::new(Arc::new(TcpTransport), credentials, me)
+    }
+
+    /// The same for one that was admitted, as number 2.
+    async fn admitted(&self, disk: &str) -> Peers {
+        let (name, admitted) = ("b".to_owned(), disk.to_owned());
+        let admit = Action::AdmitNode { name, disk: admitted, above: 1 };
+        let admitted = self.node.act(admit).await.expect("it is written").reply;
+        assert_eq!(admitted, Reply::Admitted { node: 2 });
+        self.peers_of(2, disk)
     }
 
     /// As its peers should know it.
@@ -76,13 +91,102 @@ impl Lone {
         let (peer, disk) = (self.address.clone(), disk.to_owned());
         Peer { name: "a".to_owned(), peer, disk, ..Peer::default() }
     }
+
+    /// Everything that only nodes may ask.
+    fn calls_of_nodes(&self, node: u64) -> Vec<Request> {
+        let id = CustomerId::parse("c").expect("an id");
+        let vote = Vote::new(9, node);
+        vec![
+            Request::Status,
+            Request::ReadIndex,
+            Request::Propose(Command::new(Action::DeleteCustomer { id })),
+            Request::Vote(VoteRequest::new(vote, None)),
+            Request::Append(AppendEntriesRequest {
+                vote,
+                prev_log_id: None,
+                entries: Vec::new(),
+                leader_commit: None,
+            }),
+            Request::Snapshot { vote, meta: SnapshotMeta::default(), bytes: 0 },
+            Request::Change(Change::Remove { name: "a".to_owned() }),
+            Request::Vouch { node: 1, disk: self.node.identity.disk.clone() },
+            Request::Service(Vec::new()),
+            Request::Elect,
+            Request::Retire,
+            Request::Farewell,
+        ]
+    }
+
+    /// All of them are refused, and nothing comes of them.
+    async fn refuses_all_of(&self, peers: &Peers, node: u64) {
+        let stands =
+            || (self.node.status().term, self.node.applied_index(), self.node.state_hash());
+        let before = stands();
+        for request in self.calls_of_nodes(node) {
+            let answer = peers.call(&self.address, &request, SOON).await;
+            assert!(matches!(answer, Err(CallError::Refused { .. })), "{request:?}: {answer:?}");
+        }
+        assert_eq!(stands(), before);
+        assert!(!*self.node.peers.dismissed().borrow(), "it was not taken out");
+        assert!(*self.node.may_work().borrow(), "it does not retire");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_and_a_disk_of_nobody_read_propose_and_end_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let lone = lone(dir.path()).await;
+    lone.admitted("disk-b").await;
+    let mine = lone.node.identity.disk.clone();
+    for (node, disk) in
+        [(77, "disk-x"), (2, "disk-x"), (3, "disk-b"), (1, "disk-b"), (2, mine.as_str()), (2, "")]
+    {
+        lone.refuses_all_of(&lone.peers_of(node, disk), node).await;
+    }
+    // Nor does an invitation by somebody who is not among the members that it names.
+    let cluster = lone.node.identity.cluster.clone();
+    let (node, members) = (1, BTreeMap::from([(1, lone.member(&mine))]));
+    let invitation = Request::Form(Invitation { cluster, node, members });
+    let visitor = Hello::new("b", "", None, "disk-x");
+    let visitor = Peers::new(Arc::new(TcpTransport), Credentials::by_secret(SECRET), visitor);
+    let answer = visitor.call(&lone.address, &invitation, SOON).await;
+    assert!(matches!(answer, Err(CallError::Refused { .. })), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_postmens_secret_opens_no_call_of_a_node() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let lone = lone(dir.path()).await;
+    lone.admitted("disk-b").await;
+    let credentials = || {
+        let unknown = Credentials::by_secret(b"what a postman does not know");
+        unknown.with_postman_secret(POSTMAN_SECRET).of_postman()
+    };
+    // With a number and a disk that are right, and as what it is.
+    lone.refuses_all_of(&lone.peers_by(credentials(), 2, "disk-b"), 2).await;
+    let me = Hello::new("p", &lone.node.identity.cluster, None, "");
+    let postman = Peers::new(Arc::new(TcpTransport), credentials(), me);
+    lone.refuses_all_of(&postman, 2).await;
+    let answer = postman.call(&lone.address, &Request::Identify, SOON).await;
+    assert!(matches!(answer, Ok(Response::Standing(_))), "{answer:?}");
+}
+
+/// Also of an admitted node: what counts is the state, and what members say where they are called.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_farewell_that_no_member_confirms_ends_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let lone = lone(dir.path()).await;
+    let peers = lone.admitted("disk-b").await;
+    let answer = peers.call(&lone.address, &Request::Farewell, SOON).await;
+    assert!(matches!(answer, Err(CallError::Refused { .. })), "{answer:?}");
+    assert!(!*lone.node.peers.dismissed().borrow());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_goes_to_another_disk_at_a_members_address() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
-    let peers = lone.peers_of(2, "disk-b");
+    let peers = lone.admitted("disk-b").await;
     let right = lone.member(&lone.node.identity.disk);
     assert!(matches!(
         peers.call_member(&right, &Request::Status, SOON).await,
@@ -99,7 +203,7 @@ async fn nothing_goes_to_another_disk_at_a_members_address() {
 async fn a_vote_counts_only_from_who_it_is_of() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
-    let peers = lone.peers_of(2, "disk-b");
+    let peers = lone.admitted("disk-b").await;
     let vote = |node| Request::Vote(VoteRequest::new(Vote::new(9, node), None));
     let refused = peers.call(&lone.address, &vote(3), SOON).await;
     assert!(matches!(refused, Err(CallError::Refused { .. })), "{refused:?}");
@@ -111,17 +215,21 @@ async fn a_vote_counts_only_from_who_it_is_of() {
 async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
-    let peers = lone.peers_of(2, "disk-b");
-    peers.call(&lone.address, &Request::Status, SOON).await.expect("nobody knows of it");
+    let peers = lone.admitted("disk-b").await;
+    peers.call(&lone.address, &Request::Status, SOON).await.expect("it is admitted");
     let (name, disk) = ("b".to_owned(), "disk-b".to_owned());
     let dismiss = Action::DismissNode { node: 2, name, disk };
     lone.node.act(dismiss).await.expect("it is dismissed");
     assert!(!*peers.dismissed().borrow());
     let vote = Request::Vote(VoteRequest::new(Vote::new(9, 2), None));
     for request in [Request::Status, Request::ReadIndex, vote] {
+        // Who answers at an address may be anybody.
         assert!(peers.call(&lone.address, &request, SOON).await.is_err());
-        assert!(*peers.dismissed().borrow());
+        assert!(!*peers.dismissed().borrow());
     }
+    let member = lone.member(&lone.node.identity.disk);
+    assert!(peers.call_member(&member, &Request::Status, SOON).await.is_err());
+    assert!(*peers.dismissed().borrow(), "a member says so");
     assert!(lone.node.status().term < 9, "its vote did not count");
 }
 

@@ -17,6 +17,7 @@
 //! stands still; `proposal` gathers commands into entries;
 //! [`node`] puts it together; [`backup`] and [`restore`] carry a state out and into a new cluster.
 
+mod acquaintance;
 pub mod backup;
 mod changes;
 pub mod clock;
@@ -72,7 +73,7 @@ pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeSt
 pub use onlooker::{AppliedEntry, Onlooker};
 pub use peer_client::PeerClient;
 pub use peers::{
-    CallError, Io, Listener, TcpTransport, TlsError, TlsFiles, TlsTransport, Transport,
+    CallError, Credentials, Io, Listener, TcpTransport, TlsError, TlsFiles, Transport,
 };
 pub use proposal::Applied;
 pub use trust::{ClockDoubt, JUMP_MS, OFF_MS};

@@ -39,11 +39,11 @@ use crate::{
     network::Network,
     onlooker::Onlooker,
     peers::{
-        TcpTransport, Transport,
+        Credentials, TcpTransport, Transport,
         client::{CallError, Peers},
         protocol::{Request, Response},
         server,
-        session::{Hello, Key},
+        session::Hello,
     },
     proposal::{self, Applied, WAITING_COMMANDS, Waiting},
     snapshots::Position,
@@ -146,7 +146,7 @@ pub struct ClusterOptions {
     /// Where peers are listened to.
     pub listen: String,
     /// What proves a peer to be one.
-    pub secret: Vec<u8>,
+    pub credentials: Credentials,
     /// How many nodes form the cluster.
     pub expect: usize,
     /// All nodes that are configured, this one among them.
@@ -204,7 +204,7 @@ pub struct Node {
     /// Whether it leads no more as far as others are concerned: it hands over.
     pub(crate) handing_over: AtomicBool,
     pub(crate) peers: Arc<Peers>,
-    front: Arc<Front>,
+    pub(crate) front: Arc<Front>,
     stop_peers: watch::Sender<bool>,
     gatherer: Mutex<Option<JoinHandle<()>>>,
     tasks: Vec<JoinHandle<()>>,
@@ -783,10 +783,12 @@ async fn open_peers(
     let (stop_peers, peers_stopped) = watch::channel(false);
     let me = hello(identity, options);
     let Some(cluster) = &options.cluster else {
-        let nobody = Peers::new(Arc::new(TcpTransport), Key::new(&[]), me);
+        // It calls nobody, and nobody knows this secret.
+        let secret = Credentials::by_secret(uuid::Uuid::new_v4().as_bytes());
+        let nobody = Peers::new(Arc::new(TcpTransport), secret, me);
         return Ok((Arc::new(nobody), stop_peers));
     };
-    let peers = Peers::new(cluster.transport.clone(), Key::new(&cluster.secret), me);
+    let peers = Peers::new(cluster.transport.clone(), cluster.credentials.clone(), me);
     let peers = Arc::new(peers.knowing(&cluster.nodes));
     let listener = cluster.transport.listen(&cluster.listen).await;
     let listener =

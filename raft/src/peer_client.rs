@@ -10,10 +10,10 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     forming::identify,
     peers::{
-        CallError, Transport,
+        CallError, Credentials, Transport,
         client::Peers,
         protocol::{Request, Response},
-        session::{Hello, Key},
+        session::Hello,
     },
 };
 
@@ -24,10 +24,11 @@ pub struct PeerClient {
 }
 
 impl PeerClient {
-    /// Under a name, with the cluster's secret.
-    pub fn new(name: &str, secret: &[u8], transport: Arc<dyn Transport>) -> Self {
+    /// Under a name, with what proves it to the nodes.
+    pub fn new(name: &str, credentials: Credentials, transport: Arc<dyn Transport>) -> Self {
         let hello = Hello::new(name, "", None, "");
-        Self { peers: Peers::new(transport, Key::new(secret), hello), name: name.to_owned() }
+        let peers = Peers::new(transport, credentials.of_postman(), hello);
+        Self { peers, name: name.to_owned() }
     }
 
     /// Which cluster the node at an address belongs to; none while it belongs to none.
@@ -88,7 +89,7 @@ mod tests {
         let options = NodeOptions {
             cluster: Some(ClusterOptions {
                 listen: address.clone(),
-                secret: SECRET.to_vec(),
+                credentials: Credentials::by_secret(SECRET),
                 expect: 1,
                 nodes: vec![me.clone()],
                 transport: Arc::new(TcpTransport),
@@ -107,7 +108,7 @@ mod tests {
     }
 
     fn client(name: &str) -> PeerClient {
-        PeerClient::new(name, SECRET, Arc::new(TcpTransport))
+        PeerClient::new(name, Credentials::by_secret(SECRET), Arc::new(TcpTransport))
     }
 
     #[tokio::test(flavor = "multi_thread")]

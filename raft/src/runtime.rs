@@ -38,6 +38,9 @@ impl rand_core::RngCore for Chance {
     }
 }
 
+// `rand::rng()` is a cryptographic generator that the system seeds.
+impl rand_core::CryptoRng for Chance {}
+
 impl AsyncRuntime for Runtime {
     type JoinError = <TokioRuntime as AsyncRuntime>::JoinError;
     type JoinHandle<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::JoinHandle<T>;

@@ -21,7 +21,7 @@ async fn open(dir: &Path, me: Peer, nodes: Vec<Peer>) -> Arc<Node> {
     let options = NodeOptions {
         cluster: Some(ClusterOptions {
             listen: me.peer.clone(),
-            secret: b"a secret of these tests".to_vec(),
+            credentials: crate::Credentials::by_secret(b"a secret of these tests"),
             expect: nodes.len(),
             nodes,
             transport: Arc::new(TcpTransport),

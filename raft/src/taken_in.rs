@@ -6,15 +6,11 @@ use notty_storage::{Action, Reply, StoreOptions};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    ClusterOptions, Node, NodeOptions, Peer, SystemClock, TcpTransport, Transport,
+    ClusterOptions, Credentials, Node, NodeOptions, Peer, SystemClock, TcpTransport, Transport,
     data_dir::{Identity, VERSION},
     front::Front,
     intruders::{SECRET, SOON, free_address, lone},
-    peers::{
-        client::Peers,
-        server,
-        session::{Hello, Key},
-    },
+    peers::{client::Peers, server, session::Hello},
     take_in::{self, TakeIn},
 };
 
@@ -40,7 +36,7 @@ async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
     let options = NodeOptions {
         cluster: Some(ClusterOptions {
             listen: b.peer.clone(),
-            secret: SECRET.to_vec(),
+            credentials: Credentials::by_secret(SECRET),
             expect: 2,
             nodes: vec![a.clone(), b.clone()],
             transport: Arc::new(TcpTransport),
@@ -59,11 +55,17 @@ async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
 /// A node that says who it is and takes an invitation, and then does nothing of what a member does.
 async fn pretend_to_be(b: &Peer) -> watch::Sender<bool> {
     let disk = "disk-b".to_owned();
-    let identity =
-        Identity { version: VERSION, cluster: String::new(), node: 0, disk, formed: false };
+    let identity = Identity {
+        version: VERSION,
+        cluster: String::new(),
+        node: 0,
+        disk,
+        formed: false,
+        inviters: Default::default(),
+    };
     let front = Front::new(&b.name, identity.clone(), Arc::new(SystemClock));
     let me = Hello::new(&b.name, "", None, &identity.disk);
-    let peers = Arc::new(Peers::new(Arc::new(TcpTransport), Key::new(SECRET), me));
+    let peers = Arc::new(Peers::new(Arc::new(TcpTransport), Credentials::by_secret(SECRET), me));
     let listener = TcpTransport.listen(&b.peer).await.expect("it listens");
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(server::serve(listener, peers.clone(), front.clone(), stopped));
@@ -73,9 +75,9 @@ async fn pretend_to_be(b: &Peer) -> watch::Sender<bool> {
         let Some(invitation) = invited.ok().and_then(|invited| invited.clone()) else {
             return;
         };
-        let (cluster, node) = (invitation.cluster, invitation.node);
+        let (cluster, node, inviters) = (invitation.cluster, invitation.node, invitation.members);
         peers.become_somebody(Hello::new("b", &cluster, Some(node), &identity.disk));
-        front.identify(&Identity { cluster, node, ..identity });
+        front.identify(&Identity { cluster, node, inviters, ..identity });
     });
     stop
 }

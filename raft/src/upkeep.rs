@@ -6,12 +6,14 @@
 
 use std::{collections::BTreeSet, sync::Weak, time::Duration};
 
+use futures_util::future::join_all;
 use openraft::ChangeMembers;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     changes::{Change, ChangeError},
     node::Node,
+    peers::protocol::Request,
     types::{NodeId, Peer},
 };
 
@@ -24,6 +26,9 @@ const ANNOUNCE: Duration = Duration::from_secs(2);
 /// How long a node that was told to retire waits for its dismissal before it works on: who told it
 /// may have died.
 const RETIRED: Duration = Duration::from_secs(60);
+/// How long a member may take to say whether this node was taken out: less than who told it to ask
+/// waits.
+const ANSWER: Duration = Duration::from_millis(1_500);
 /// How long winding up may take.
 const WIND_UP: Duration = Duration::from_secs(18);
 
@@ -131,6 +136,20 @@ impl Node {
     fn was_let_go(&self) -> bool {
         let gone = self.membership().get_node(&self.identity.node).is_none();
         gone && self.remembered().is_ok_and(|all| all.is_dismissed(&self.identity.disk))
+    }
+
+    /// Finds out whether this node was taken out, and returns that. Only the state here and members
+    /// that answer at their addresses with their disks are believed, never whoever says so unasked.
+    pub(crate) async fn ask_whether_let_go(&self) -> bool {
+        if self.was_let_go() {
+            self.peers.note_dismissal();
+        }
+        let members: Vec<Peer> = self.front.members().into_values().collect();
+        let others = members.iter().filter(|member| member.disk != self.identity.disk);
+        // A call to a member notes what it answers to a node that it has dismissed.
+        let asked = others.map(|member| self.peers.call_member(member, &Request::Status, ANSWER));
+        join_all(asked).await;
+        *self.peers.dismissed().borrow()
     }
 
     /// Ends this node's work, as far as it has any, because it is about to be taken out.

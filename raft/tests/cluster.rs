@@ -15,7 +15,8 @@ use std::{
 
 use cut::Cut;
 use notty_raft::{
-    Change, ChangeError, Clock, ClusterOptions, Node, NodeOptions, Peer, ProposeError, SystemClock,
+    Change, ChangeError, Clock, ClusterOptions, Credentials, Node, NodeOptions, Peer, ProposeError,
+    SystemClock,
 };
 use notty_storage::{Action, Command, StoreOptions, Timestamp, model::PostmanName, query};
 use ports::free_addresses;
@@ -154,7 +155,7 @@ async fn open_node(
     let options = NodeOptions {
         cluster: Some(ClusterOptions {
             listen: peer.peer.clone(),
-            secret: b"a secret of this test".to_vec(),
+            credentials: Credentials::by_secret(b"a secret of this test"),
             expect: 3,
             nodes,
             transport: Arc::new(cut),
@@ -504,4 +505,39 @@ async fn ready(trio: &Trio) -> Result {
         }
     };
     Ok(tokio::time::timeout(SOON, ready).await?)
+}
+
+/// The leader came while it was away, and nothing in its log or state names it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lags_follows_a_leader_that_it_has_never_heard_of() -> Result {
+    let mut trio = Trio::form().await?;
+    let leader = trio.leader().await?;
+    let away = (leader + 1) % 3;
+    trio.stop(away).await?;
+    let name = "newcomer".to_owned();
+    let peer = Peer { name, peer: free_addresses(1).remove(0), ..Peer::default() };
+    let (data, nodes) = (trio.dir.path().join("fourth"), vec![peer.clone()]);
+    let opening = open_node(data, peer.clone(), nodes, Cut::default(), ShiftedClock::default());
+    let opening = tokio::spawn(opening);
+    let (name, peer, api) = (peer.name, peer.peer, String::new());
+    let add = Change::Add { name: name.clone(), peer, api };
+    while trio.node(leader).change(add.clone()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let newcomer = opening.await??;
+    let led = async {
+        while !newcomer.leads_now() {
+            let leader = trio.leader_among(&[0, 1, 2]).await?;
+            let _ = trio.node(leader).transfer_leader(Some(&name)).await;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    tokio::time::timeout(SOON, led).await??;
+
+    // It opens only once it has heard of a leader.
+    trio.nodes[away] = Some(trio.open(away).await?);
+    let last = fill(&newcomer, 1).await?;
+    assert!(trio.node(away).wait_applied(last, SOON).await);
+    newcomer.stop().await?;
+    Ok(())
 }

@@ -96,6 +96,9 @@ impl NodeDesk {
 
     /// Answers a call of a postman by itself.
     async fn answer(&self, caller: &str, call: Call) -> Vec<u8> {
+        if let Err(why) = self.may_speak_of(caller, &call) {
+            return codec::encode(&Answered::<()>::Err(why));
+        }
         match call {
             Call::Register { name, nonce } => {
                 let registered = match self.may_register(caller, &name) {
@@ -120,6 +123,28 @@ impl NodeDesk {
                 codec::encode(&self.declare(postman, gateway, repeat_ms).await)
             }
             Call::Grant(_) => not_for_postmen(),
+        }
+    }
+
+    /// Whether a call is about leases of nobody else: a postman must not report on, or take, what a
+    /// node's postman or another one holds. Epochs that the state here does not know yet, or no
+    /// more, are for the state machine to judge.
+    fn may_speak_of(&self, caller: &str, call: &Call) -> Result<(), DeskError> {
+        let epochs: Vec<Epoch> = match call {
+            Call::Ask { lease, .. } => vec![lease.epoch],
+            Call::Report(report) => vec![report.lease.epoch],
+            Call::Look(held) => held.iter().map(|held| held.lease.epoch).collect(),
+            Call::Left(epoch) => vec![*epoch],
+            Call::Register { .. } | Call::Grant(_) => return Ok(()),
+        };
+        let postmen = self.read(|reader| query::leases::postmen(reader))?;
+        let mut others = postmen.iter().filter(|postman| postman.name.as_str() != caller);
+        match others.find(|other| epochs.iter().any(|epoch| other.has_had(*epoch))) {
+            Some(other) => Err(DeskError::Refused(format!(
+                "`{caller}` speaks of a lease of the postman `{}`",
+                other.name.as_str()
+            ))),
+            None => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_raft::{PeerClient, Transport};
+use notty_raft::{Credentials, PeerClient, Transport};
 use notty_storage::{
     codec,
     command::Report,
@@ -32,8 +32,8 @@ const ROUND: Duration = Duration::from_millis(500);
 pub struct RemoteDeskOptions {
     /// The postman's name.
     pub name: PostmanName,
-    /// The cluster's secret.
-    pub secret: Vec<u8>,
+    /// What proves it to them.
+    pub credentials: Credentials,
     /// Peer addresses of its nodes, at least one.
     pub peers: Vec<String>,
     /// The streams to them.
@@ -60,8 +60,8 @@ enum Told {
 impl RemoteDesk {
     /// Waits until one of the nodes says which cluster it belongs to; its id.
     pub async fn find(options: RemoteDeskOptions) -> (Arc<Self>, String) {
-        let RemoteDeskOptions { name, secret, peers, transport } = options;
-        let client = PeerClient::new(name.as_str(), &secret, transport);
+        let RemoteDeskOptions { name, credentials, peers, transport } = options;
+        let client = PeerClient::new(name.as_str(), credentials, transport);
         // Postmen begin at different nodes.
         let first = codec::hash(name.as_str().as_bytes()) as usize % peers.len();
         let mut told = String::new();

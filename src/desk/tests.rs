@@ -7,7 +7,7 @@ use notty_storage::{
     codec,
     command::Report,
     limits,
-    model::{Epoch, LeaseId, MailingNumber, Run, SendResult},
+    model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, SendResult},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     post_office::tests::open,
-    postman::desk::{DeskError, Held},
+    postman::desk::{Desk, DeskError, Held},
 };
 
 /// The messages of a whole lease one by one, and so many runs of nothing.
@@ -39,7 +39,12 @@ fn look(runs: Vec<Run>) -> Call {
 
 /// Why a call is refused.
 async fn refusal(desk: &NodeDesk, call: Call) -> String {
-    let answer = desk.call(Caller::Postman("p".to_owned()), codec::encode(&call)).await;
+    refusal_of("p", desk, call).await
+}
+
+/// Why a call of a postman is refused.
+async fn refusal_of(name: &str, desk: &NodeDesk, call: Call) -> String {
+    let answer = desk.call(Caller::Postman(name.to_owned()), codec::encode(&call)).await;
     match codec::decode::<Answered<()>>(&answer) {
         Ok(Err(DeskError::Refused(why))) => why,
         other => panic!("{other:?}"),
@@ -61,5 +66,37 @@ async fn no_call_of_a_postman_is_longer_than_a_lease_may_make_it() {
     // As long as one may be, it is for the state to refuse.
     let why = refusal(&desk, done(runs(0))).await;
     assert!(why.contains("no mailing has this id"), "{why}");
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_postman_speaks_of_what_another_holds() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, office) = open(&dir, Arc::default()).await;
+    let desk = NodeDesk::new(node.clone(), office, "UTC");
+    // That of a node, as it may be, and its restart.
+    let name = PostmanName::parse("q").expect("a name");
+    let first = desk.register(name.clone(), 1).await.expect("registered");
+    let second = desk.register(name, 2).await.expect("registered");
+    for epoch in [first, second] {
+        let lease = LeaseId { epoch, n: 1 };
+        let mailing = MailingNumber(1);
+        let report = Report { lease, mailing, gateway: 1, results: Vec::new() };
+        let held = Held { lease, mailing, runs: Vec::new().into() };
+        for call in [
+            Call::Ask { lease, room: 1, gateway: 1, again: false },
+            Call::Report(report),
+            Call::Look(vec![held]),
+            Call::Left(epoch),
+        ] {
+            let why = refusal(&desk, call).await;
+            assert!(why.contains("speaks of a lease of the postman `q`"), "{why}");
+        }
+    }
+    // Its own are for the state to judge.
+    let lease = LeaseId { epoch: second, n: 1 };
+    let report = Report { lease, mailing: MailingNumber(1), gateway: 1, results: Vec::new() };
+    let why = refusal_of("q", &desk, Call::Report(report)).await;
+    assert!(!why.contains("speaks of"), "{why}");
     node.stop().await.expect("it stops");
 }

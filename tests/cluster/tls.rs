@@ -132,8 +132,8 @@ async fn without_a_certificate_of_the_authority_nobody_is_let_in() {
     // By the secret alone.
     cluster.members[odd].reconfigure(&cluster.members[odd].line("tls"), &secret());
     cluster.members[odd].start();
-    cluster.members[leader].says("does not speak TLS: set cluster.tls").await;
-    cluster.members[odd].says("it speaks TLS and this node does not").await;
+    cluster.members[leader].says("it shows no certificate: set cluster.tls").await;
+    cluster.members[odd].says("it asks for a certificate: set cluster.tls").await;
     assert_eq!(cluster.members[odd].try_get("/readyz").await, None);
     cluster.members[odd].kill();
 
@@ -164,7 +164,7 @@ async fn greet_without_certificate(peer: &str, ca: &Path) -> std::io::Result<usi
     let stream = TcpStream::connect(peer).await?;
     let name = ServerName::try_from("127.0.0.1").expect("a name");
     let mut stream = connector.connect(name, stream).await?;
-    stream.write_all(b"nottypr\x01\0\0\0\0").await?;
+    stream.write_all(b"nottypr\x02\0\0\0\0").await?;
     stream.read_exact(&mut [0; 8]).await
 }
 

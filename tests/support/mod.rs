@@ -13,6 +13,7 @@ mod ports;
 mod postman;
 mod process;
 mod wait;
+mod wire;
 
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, Member, SECRET, Shape};
@@ -24,3 +25,4 @@ pub(crate) use ports::free_addresses;
 pub use postman::Postman;
 pub use process::{Ended, Process, notty};
 pub use wait::eventually;
+pub use wire::{Recorder, say, say_in_tls};

@@ -1,27 +1,18 @@
-//! Calls to peers: one at a time on a connection, with a deadline; idle connections are kept.
+//! Calls to peers: one at a time on a session, with a deadline.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use notty_storage::planted::{Planted, is_planted};
-use parking_lot::Mutex;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{
+    pool::Pool,
+    proof::Credentials,
     protocol::{Request, Response},
-    refusals::Refusals,
-    server,
-    session::{Hello, Key, Session},
-    tls,
+    session::{Hello, Session},
     transport::Transport,
 };
 use crate::types::Peer;
-
-/// How long connecting and proving both ends may take.
-const OPEN: Duration = Duration::from_secs(2);
-/// Idle connections kept for one peer.
-const IDLE: usize = 64;
-/// For how long an idle connection is kept.
-const KEPT: Duration = Duration::from_secs(server::IDLE.as_secs() / 2);
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -54,13 +45,9 @@ pub enum CallError {
 
 /// The peers, as this node calls them.
 pub(crate) struct Peers {
-    transport: Arc<dyn Transport>,
-    key: Key,
-    me: Mutex<Hello>,
-    idle: Mutex<HashMap<String, Vec<(Session, Instant)>>>,
-    refusals: Refusals,
+    pool: Arc<Pool>,
     routes: Routes,
-    /// Whether a peer said that this node was taken out of the cluster.
+    /// Whether this node was taken out of the cluster: the state, or a member, says so.
     dismissed: watch::Sender<bool>,
 }
 
@@ -80,10 +67,10 @@ impl Routes {
 }
 
 impl Peers {
-    pub(crate) fn new(transport: Arc<dyn Transport>, key: Key, me: Hello) -> Self {
-        let (me, idle, routes) = (Mutex::new(me), Mutex::default(), Routes::default());
-        let (refusals, dismissed) = (Refusals::default(), watch::Sender::new(false));
-        Self { transport, key, me, idle, refusals, routes, dismissed }
+    /// Who this process is to them, and what it proves it with.
+    pub(crate) fn new(transport: Arc<dyn Transport>, credentials: Credentials, me: Hello) -> Self {
+        let pool = Arc::new(Pool::new(transport, credentials, me));
+        Self { pool, routes: Routes::default(), dismissed: watch::Sender::new(false) }
     }
 
     /// The same, knowing where nodes are configured to be.
@@ -93,7 +80,7 @@ impl Peers {
         self
     }
 
-    /// Whether a peer said that this node was taken out of the cluster, and changes of that.
+    /// Whether this node was taken out of the cluster, and changes of that.
     pub(crate) fn dismissed(&self) -> watch::Receiver<bool> {
         self.dismissed.subscribe()
     }
@@ -105,57 +92,40 @@ impl Peers {
 
     /// From now on this node is somebody else: it became a member.
     pub(crate) fn become_somebody(&self, me: Hello) {
-        *self.me.lock() = me;
-        self.idle.lock().clear();
+        self.pool.become_somebody(me);
     }
 
     /// Who this node is.
     pub(crate) fn me(&self) -> Hello {
-        self.me.lock().clone()
+        self.pool.me()
     }
 
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// A session of its own, for more than one call.
-    pub(crate) async fn open(&self, address: &str) -> Result<Session, CallError> {
-        let me = self.me();
-        let opening = async {
-            let stream = self.transport.connect(address).await?;
-            Session::open(stream, &self.key, &me).await
-        };
-        let late = || Err(io::ErrorKind::TimedOut.into());
-        let opened = tokio::time::timeout(OPEN, opening).await.unwrap_or_else(|_| late());
-        opened.map_err(|error| {
-            let error = tls::explained(&error);
-            self.refusals.tell_opened(address, &error);
-            CallError::NotSent { address: address.to_owned(), what: error.to_string() }
-        })
+    /// What this process proves itself with, and asks of others.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.pool.credentials
     }
 
     async fn session(&self, address: &str, member: Option<&Peer>) -> Result<Session, CallError> {
-        loop {
-            let kept = self.idle.lock().get_mut(address).and_then(Vec::pop);
-            let Some((mut kept, since)) = kept else {
-                let opened = self.open(address).await?;
-                return match member.map_or(Ok(()), |member| self.check(&opened.peer, member)) {
-                    Ok(()) => Ok(opened),
-                    Err(what) => Err(CallError::NotSent { address: address.to_owned(), what }),
-                };
-            };
-            // Otherwise the peer closed it meanwhile, is about to, or has become somebody else.
-            let same = member.is_none_or(|member| self.check(&kept.peer, member).is_ok());
-            if same && since.elapsed() < KEPT && kept.is_idle().await {
-                return Ok(kept);
-            }
+        let is_wanted =
+            |there: &Hello| member.is_none_or(|member| self.check(there, member).is_ok());
+        match self.pool.take(address, is_wanted).await {
+            Some(session) => Ok(session),
+            None => self.open(address, member).await,
+        }
+    }
+
+    async fn open(&self, address: &str, member: Option<&Peer>) -> Result<Session, CallError> {
+        let session = self.pool.open(address).await?;
+        match member.map_or(Ok(()), |member| self.check(&session.peer, member)) {
+            Ok(()) => Ok(session),
+            Err(what) => Err(CallError::NotSent { address: address.to_owned(), what }),
         }
     }
 
     /// Whether who answers is that member: another node at its address, or another disk under its
     /// name, must get nothing that is meant for it.
     fn check(&self, there: &Hello, member: &Peer) -> Result<(), String> {
-        if there.cluster != self.me.lock().cluster {
+        if there.cluster != self.me().cluster {
             return Err(format!("`{}` is there, which belongs to another cluster", there.name));
         }
         match there.disk == member.disk || is_planted(Planted::WipedNodeVotes) {
@@ -169,13 +139,8 @@ impl Peers {
 
     /// A session of its own with a member, for more than one call.
     pub(crate) async fn open_to(&self, member: &Peer) -> Result<Session, CallError> {
-        let tries = self.routes.to(member).into_iter().map(|address| async move {
-            let session = self.open(&address).await?;
-            match self.check(&session.peer, member) {
-                Ok(()) => Ok(session),
-                Err(what) => Err(CallError::NotSent { address, what }),
-            }
-        });
+        let addresses = self.routes.to(member).into_iter();
+        let tries = addresses.map(|address| async move { self.open(&address, Some(member)).await });
         first(tries, member).await
     }
 
@@ -191,7 +156,12 @@ impl Peers {
             Ok((session, address))
         });
         let (session, address) = first(tries, member).await?;
-        self.talk(session, &address, request, within).await
+        let answer = self.talk(session, &address, request, within).await?;
+        if matches!(answer, Response::Dismissed) {
+            // Believed because a member says so: this session has shown its disk.
+            self.note_dismissal();
+        }
+        taken(answer, &address)
     }
 
     /// Calls whoever is at an address; the answer must come within a time.
@@ -202,7 +172,7 @@ impl Peers {
         within: Duration,
     ) -> Result<Response, CallError> {
         let session = self.session(address, None).await?;
-        self.talk(session, address, request, within).await
+        taken(self.talk(session, address, request, within).await?, address)
     }
 
     async fn talk(
@@ -221,25 +191,22 @@ impl Peers {
             Ok(answer) => answer.map_err(|error| lost(error.to_string()))?,
             Err(_) => return Err(lost("no answer in time".to_owned())),
         };
-        let mut idle = self.idle.lock();
-        let kept = idle.entry(address.to_owned()).or_default();
-        kept.retain(|(_, since)| since.elapsed() < KEPT);
-        if kept.len() < IDLE {
-            kept.push((session, Instant::now()));
+        // The peer may end a session in which it has refused something.
+        if !matches!(answer, Response::Refused(_)) {
+            self.pool.keep(address, session);
         }
-        drop(idle);
-        match answer {
-            Response::Refused(what) => {
-                Err(CallError::Refused { address: address.to_owned(), what })
-            }
-            Response::Dismissed => {
-                self.note_dismissal();
-                let what = "this node was removed from the cluster".to_owned();
-                Err(CallError::Refused { address: address.to_owned(), what })
-            }
-            answer => Ok(answer),
-        }
+        Ok(answer)
     }
+}
+
+/// An answer, or why there is none.
+fn taken(answer: Response, address: &str) -> Result<Response, CallError> {
+    let what = match answer {
+        Response::Refused(what) => what,
+        Response::Dismissed => "this node was removed from the cluster".to_owned(),
+        answer => return Ok(answer),
+    };
+    Err(CallError::Refused { address: address.to_owned(), what })
 }
 
 /// The first try that succeeds. All are made at once: an address where nothing answers, not even a

@@ -1,11 +1,15 @@
 //! How nodes talk to each other: sessions that prove both ends, calls with deadlines, a server.
 //!
-//! A peer connection is a stream of frames. Both ends prove that they know the cluster's secret, by
-//! a fresh challenge and without showing it, and every frame carries a code that binds it to that
-//! session and its place in it ([`session`]). With certificates, [`tls`] lies below. One call at a time goes over a connection;
-//! [`client`] keeps those that are idle. What is said is in [`protocol`].
+//! A peer connection is a stream of frames over TLS ([`tls`]). Both ends prove themselves by
+//! certificates, or by a secret that nobody can learn or try from what they send ([`proof`]), and
+//! say who they are ([`session`]). One call at a time goes over a session ([`client`]); those that are
+//! idle are kept ([`pool`]). Connections that are not proved yet have few places of their own ([`handshakes`]).
+//! What is said is in [`protocol`].
 
 pub(crate) mod client;
+mod handshakes;
+mod pool;
+pub(crate) mod proof;
 pub(crate) mod protocol;
 mod refusals;
 pub(crate) mod server;
@@ -16,5 +20,6 @@ mod tls;
 mod transport;
 
 pub use client::CallError;
-pub use tls::{TlsError, TlsFiles, TlsTransport};
+pub use proof::Credentials;
+pub use tls::{TlsError, TlsFiles};
 pub use transport::{Io, Listener, TcpTransport, Transport};

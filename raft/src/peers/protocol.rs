@@ -50,8 +50,26 @@ pub(crate) enum Request {
     Change(Change),
     /// You are about to be taken out: take on no more work, and end what you have.
     Retire,
-    /// You were taken out.
+    /// You were taken out: ask the members.
     Farewell,
+    /// Is this a node of the cluster? Asked of members by a node that does not know another yet.
+    Vouch {
+        /// The number that it claims.
+        node: NodeId,
+        /// The disk that it claims.
+        disk: String,
+    },
+}
+
+/// What a node knows of a number and a disk that somebody claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Word {
+    /// A member's, or an admitted node's.
+    Known,
+    /// The disk was dismissed.
+    Dismissed,
+    /// Nothing.
+    Unknown,
 }
 
 /// What makes a node a member.
@@ -61,7 +79,8 @@ pub(crate) struct Invitation {
     pub(crate) cluster: String,
     /// The node's number in it.
     pub(crate) node: NodeId,
-    /// The first members, on forming.
+    /// The members: who invites is among them, and the node believes them until its log names
+    /// others.
     pub(crate) members: BTreeMap<NodeId, Peer>,
 }
 
@@ -94,8 +113,10 @@ pub(crate) enum Response {
     Dismissed,
     /// To `Change`.
     Changed(Result<Changed, ChangeError>),
-    /// To `Retire`: nothing is left to do.
+    /// To `Retire`: nothing is left to do. To `Farewell`: so it is.
     Retired,
+    /// To `Vouch`.
+    Vouched(Word),
 }
 
 /// Who a node is, before anybody talks raft with it.

@@ -1,16 +1,18 @@
-//! Lines about peers that are refused: one is enough for whoever tries again several times a second.
+//! Lines about peers that are refused: one is enough for whoever tries again several times a second,
+//! and all of them together are no more than somebody may read.
 
 use std::{collections::HashMap, io, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::tls;
+use super::{handshakes, tls};
 
 /// Before the same is said again of the same peer.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Lines remembered, at most: who comes from everywhere must not fill the memory.
-const LINES: usize = 256;
+/// Lines in this time, at most: whoever comes from everywhere, or under another name each time, must
+/// fill neither the log nor the memory.
+const LINES: usize = 32;
 
 /// What was said of whom lately.
 #[derive(Default)]
@@ -20,7 +22,7 @@ impl Refusals {
     /// Tells why a session that a peer opened has ended, as far as somebody should know.
     pub(super) fn tell_taken_in(&self, from: &str, error: &io::Error) {
         // Each try comes from another port.
-        let host = from.rsplit_once(':').map_or(from, |(host, _)| host);
+        let host = handshakes::host_of(from);
         let error = tls::explained(error);
         if error.kind() != io::ErrorKind::PermissionDenied {
             tracing::debug!(from, %error, "a peer session ended");
@@ -41,13 +43,15 @@ impl Refusals {
     fn is_news(&self, line: String) -> bool {
         let now = Instant::now();
         let mut told = self.0.lock();
-        if told.get(&line).is_some_and(|at| now.duration_since(*at) < AGAIN) {
+        told.retain(|_, at| now.duration_since(*at) < AGAIN);
+        if told.contains_key(&line) || told.len() > LINES {
             return false;
         }
-        if told.len() >= LINES {
-            told.clear();
-        }
         told.insert(line, now);
+        if told.len() > LINES {
+            tracing::warn!("more peers are refused than are told of: no more lines for a minute");
+            return false;
+        }
         true
     }
 }
@@ -57,13 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_is_said_once_and_what_is_remembered_has_a_bound() {
+    fn the_same_is_said_once_and_all_together_have_a_bound() {
         let refusals = Refusals::default();
         assert!(refusals.is_news("a".to_owned()));
         assert!(!refusals.is_news("a".to_owned()));
-        for n in 0..LINES * 3 {
-            assert!(refusals.is_news(format!("line {n}")));
-        }
-        assert!(refusals.0.lock().len() <= LINES);
+        let told = (0..LINES * 3).filter(|n| refusals.is_news(format!("line {n}"))).count();
+        assert_eq!(told, LINES - 1);
+        assert!(refusals.0.lock().len() <= LINES + 1);
     }
 }

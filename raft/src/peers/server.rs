@@ -1,35 +1,65 @@
 //! Peers' calls, taken in: sessions are proved, then each request is handled in turn.
+//!
+//! A connection that is not proved has one of a few places ([`super::handshakes`]) for a short time.
+//! Only those that are proved count as sessions, and postmen cannot take all of these.
 
-use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     client::Peers,
+    handshakes::{Evicted, Handshakes, Listened, Place, Step},
+    proof::{Grade, refused},
     protocol::{Request, Response},
     refusals::Refusals,
     session::{Hello, Session},
     transport::{Io, Listener},
 };
 
-/// How long proving both ends may take.
-const ACCEPT: Duration = Duration::from_secs(5);
+/// How long TLS and proving both ends may take.
+const ACCEPT: Duration = Duration::from_secs(3);
 /// How long a session may be without a request. Longer than clients keep one that is idle, so that
 /// none ends just when it is used.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
-/// Sessions at once, at most.
+/// Sessions at once, at most, and those of postmen by themselves among them.
 const SESSIONS: usize = 1_024;
+const SESSIONS_OF_POSTMEN: usize = 768;
 
 /// An answer under way. A request that is followed by frames of its own reads them from the
 /// session.
 pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+/// A peer is being looked up.
+pub(crate) type Admitting<'a> = Pin<Box<dyn Future<Output = Result<Who, String>> + Send + 'a>>;
+
+/// A peer, as this node's cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A member, or an admitted node: its number and its disk are right.
+    Node,
+    /// A postman by itself, by its name.
+    Postman(String),
+    /// It has no place in this node's cluster, and claims none.
+    Visitor,
+    /// Its disk was dismissed, for good.
+    Dismissed,
+}
 
 /// Answers peers.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Whether a peer may speak at all; why not.
-    fn admit(&self, peer: &Hello) -> Result<(), String>;
+    /// Looks a peer up; why it may not speak at all.
+    fn admit<'a>(&'a self, peer: &'a Hello, grade: Grade) -> Admitting<'a>;
     /// Answers one request.
-    fn handle<'a>(&'a self, request: Request, session: &'a mut Session) -> Handling<'a>;
+    fn handle<'a>(&'a self, who: Who, request: Request, session: &'a mut Session) -> Handling<'a>;
 }
 
 /// Serves peers until told to stop.
@@ -39,54 +69,106 @@ pub(crate) async fn serve(
     handler: Arc<dyn Handler>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut sessions = JoinSet::new();
-    let refusals = Arc::new(Refusals::default());
+    let mut tasks = JoinSet::new();
+    let (refusals, handshakes) = (Arc::new(Refusals::default()), Arc::<Handshakes>::default());
+    let sessions = Arc::<Sessions>::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = sessions.join_next() => continue,
+            Some(_) = tasks.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        match accepted {
-            Ok((stream, from)) if sessions.len() < SESSIONS => {
-                let (peers, handler) = (peers.clone(), handler.clone());
-                let refusals = refusals.clone();
-                sessions.spawn(async move {
-                    if let Err(error) = converse(stream, &peers, &*handler).await {
-                        refusals.tell_taken_in(&from, &error);
-                    }
-                });
-            }
-            Ok((_, from)) => {
-                let what = format!("there are {SESSIONS} peer sessions already");
-                refusals
-                    .tell_taken_in(&from, &io::Error::new(io::ErrorKind::PermissionDenied, what));
-            }
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a peer could not be taken in");
                 tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
             }
-        }
+        };
+        let (peers, handler, refusals) = (peers.clone(), handler.clone(), refusals.clone());
+        let (place, sessions) = (handshakes.enter(&from), sessions.clone());
+        tasks.spawn(async move {
+            let serving = serve_one(stream, &from, place, &sessions, (&peers, &*handler));
+            if let Err(error) = serving.await {
+                refusals.tell_taken_in(&from, &error);
+            }
+        });
     }
 }
 
-pub(super) async fn converse(
+/// Sessions that are proved.
+#[derive(Default)]
+pub(super) struct Sessions {
+    all: AtomicUsize,
+    of_postmen: AtomicUsize,
+}
+
+/// One of them, counted until it is dropped.
+struct Counted<'s> {
+    sessions: &'s Sessions,
+    is_postman: bool,
+}
+
+impl Sessions {
+    fn count(&self, peer: &Hello) -> io::Result<Counted<'_>> {
+        let is_postman = peer.disk.is_empty();
+        let counted = Counted { sessions: self, is_postman };
+        let all = self.all.fetch_add(1, Ordering::Relaxed);
+        let of_postmen = self.of_postmen.fetch_add(usize::from(is_postman), Ordering::Relaxed);
+        if all >= SESSIONS || (is_postman && of_postmen >= SESSIONS_OF_POSTMEN) {
+            return Err(refused(format!(
+                "there are {all} peer sessions already, {of_postmen} of them of postmen"
+            )));
+        }
+        Ok(counted)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.sessions.all.fetch_sub(1, Ordering::Relaxed);
+        self.sessions.of_postmen.fetch_sub(usize::from(self.is_postman), Ordering::Relaxed);
+    }
+}
+
+/// Proves a connection and answers its requests until it ends.
+pub(super) async fn serve_one(
     stream: Box<dyn Io>,
-    peers: &Peers,
-    handler: &dyn Handler,
+    from: &str,
+    (place, mut evicted): (Arc<Place>, Evicted),
+    sessions: &Sessions,
+    (peers, handler): (&Peers, &dyn Handler),
 ) -> io::Result<()> {
+    let credentials = peers.credentials();
     let me = peers.me();
-    let accepting = Session::accept(stream, peers.key(), &me);
+    let stream = Box::new(Listened { stream, place: Some(place.clone()) });
+    let proving = async {
+        let channel = credentials.accept(stream).await?;
+        place.note(Step::Encrypted);
+        Session::accept(channel, credentials, &me).await
+    };
     let late = || Err(io::ErrorKind::TimedOut.into());
-    let mut session = tokio::time::timeout(ACCEPT, accepting).await.unwrap_or_else(|_| late())?;
+    let session = tokio::select! {
+        proved = tokio::time::timeout(ACCEPT, proving) => proved.unwrap_or_else(|_| late()),
+        () = &mut evicted => Err(io::Error::other("others came, and it had not proved itself")),
+    };
+    let session = session?;
+    let _proved = place.prove(from);
+    let _counted = sessions.count(&session.peer)?;
+    converse(session, handler).await
+}
+
+/// Answers a session's requests until it ends.
+async fn converse(mut session: Session, handler: &dyn Handler) -> io::Result<()> {
     loop {
         let request = session.receive_after::<Request>(IDLE).await?;
         // Asked each time: who may speak changes with the members.
-        let response = match handler.admit(&session.peer) {
-            Ok(()) => handler.handle(request, &mut session).await,
+        let response = match handler.admit(&session.peer, session.grade).await {
+            Ok(who) => handler.handle(who, request, &mut session).await,
             Err(why) => {
                 session.send_in_time(&Response::Refused(why.clone())).await?;
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+                return Err(refused(why));
             }
         };
         session.send_in_time(&response).await?;

@@ -1,37 +1,41 @@
-//! One session between two nodes: who they are, proved, and frames that cannot be changed,
-//! reordered, repeated or taken into another session.
+//! One session between two nodes: both ends proved, who they are, and frames of requests and
+//! answers.
 //!
 //! ```text
 //! client                                   server
-//!   magic, hello (who, nonce)       ──►
-//!                                   ◄──    magic, hello (who, nonce), proof
+//!   (TLS 1.3, see tls)              ◄──►
+//!   magic, opening (grade, message) ──►
+//!                                   ◄──    magic, opening (grade, message)
 //!   proof                           ──►
-//!   length, payload, code           ──►    and back, as often as they like
+//!                                   ◄──    proof, hello (who)
+//!   hello (who)                     ──►
+//!   length, payload                 ──►    and back, as often as they like
 //! ```
 //!
-//! A proof is HMAC-SHA-256 under the cluster's secret over a label and both hellos; a frame's code
-//! is one under a key of the session and the direction, over the frame's number and payload. The
-//! secret itself is never sent. What is said is not hidden: for that there is TLS below.
+//! Openings and proofs are those of [`super::proof`]: the server proves nothing, and does not say
+//! who it is, before the client has proved itself. TLS keeps the frames secret, whole and in order.
 
 use std::{future::Future, io, time::Duration};
 
-use hmac::{Hmac, Mac};
 use notty_storage::codec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::transport::Io;
+use super::{
+    proof::{Credentials, End, Grade, PROOF_BYTES, ProofKey, Transcript, refused, unproved},
+    tls::Channel,
+    transport::Io,
+};
 use crate::types::NodeId;
 
-/// Leads both hellos; the last byte is the version of the protocol.
-const MAGIC: &[u8; 8] = b"nottypr\x01";
-/// Bytes of a hello, at most.
+/// Leads both openings; the last byte is the version of the protocol.
+const MAGIC: &[u8; 8] = b"nottypr\x02";
+/// Bytes of an opening or a hello, at most.
 const HELLO_BYTES: usize = 4 * 1024;
+/// Bytes of a name, a cluster's id or a disk's, at most.
+const ID_BYTES: usize = 512;
 /// Bytes of a frame's payload, at most: several entries of the log and their heads.
 const FRAME_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of a code.
-const CODE_BYTES: usize = 32;
 /// How long a frame may take to come whole once it has begun, or to be taken by the other end.
 const FRAME_TIME: Duration = Duration::from_secs(10);
 /// How long an end that is turned away may take to hear it.
@@ -48,61 +52,30 @@ pub(crate) struct Hello {
     pub(crate) node: Option<NodeId>,
     /// Its disk; empty for a postman.
     pub(crate) disk: String,
-    /// Fresh for each session.
-    nonce: [u8; 16],
 }
 
-/// A secret that all nodes of a cluster know.
-#[derive(Clone)]
-pub(crate) struct Key(Hmac<Sha256>);
-
-impl Key {
-    pub(crate) fn new(secret: &[u8]) -> Self {
-        Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of any length"))
-    }
-
-    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
-    }
-
-    fn code(&self, parts: &[&[u8]]) -> [u8; CODE_BYTES] {
-        self.over(parts).finalize().into_bytes().into()
-    }
-
-    /// Compares in constant time.
-    fn check(&self, parts: &[&[u8]], code: &[u8]) -> bool {
-        self.over(parts).verify_slice(code).is_ok()
-    }
-}
-
-/// One direction of a session.
-struct Direction {
-    key: Key,
-    frames: u64,
+/// What each end says before anything is proved.
+#[derive(Serialize, Deserialize)]
+struct Opening {
+    /// The secret that is to be proved.
+    grade: Grade,
+    /// This end's message of the key exchange.
+    message: Vec<u8>,
 }
 
 /// A session whose both ends are proved.
 pub(crate) struct Session {
     stream: Box<dyn Io>,
-    out: Direction,
-    back: Direction,
     /// Who is at the other end.
     pub(crate) peer: Hello,
+    /// What the secret that the client has proved is good for.
+    pub(crate) grade: Grade,
 }
 
 impl Hello {
     pub(crate) fn new(name: &str, cluster: &str, node: Option<NodeId>, disk: &str) -> Self {
         let (name, cluster, disk) = (name.to_owned(), cluster.to_owned(), disk.to_owned());
-        Self { name, cluster, node, disk, nonce: [0; 16] }
-    }
-
-    fn fresh(&self) -> Self {
-        Self { nonce: *uuid::Uuid::new_v4().as_bytes(), ..self.clone() }
+        Self { name, cluster, node, disk }
     }
 }
 
@@ -111,59 +84,67 @@ async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) ->
     tokio::time::timeout(time, work).await.unwrap_or_else(|_| late())
 }
 
-fn refused(what: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, what.into())
-}
-
 impl Session {
-    /// Opens a session over a stream, as its client.
-    pub(crate) async fn open(mut stream: Box<dyn Io>, key: &Key, me: &Hello) -> io::Result<Self> {
-        let mine = codec::encode(&me.fresh());
-        put_hello(&mut stream, &mine, &[]).await?;
-        let theirs = take_hello(&mut stream).await?;
-        let mut proof = [0; CODE_BYTES];
-        stream.read_exact(&mut proof).await?;
-        if !key.check(&[b"server", &mine, &theirs], &proof) {
-            // A proof that proves nothing: so the other end learns why, too.
-            let _ = stream.write_all(&[0; CODE_BYTES]).await;
-            let _ = stream.flush().await;
-            return Err(refused("it does not know cluster.secret of this node"));
+    /// Opens a session over a channel, as its client.
+    pub(super) async fn open(
+        channel: Channel,
+        credentials: &Credentials,
+        me: &Hello,
+    ) -> io::Result<Self> {
+        let Channel { mut stream, binding } = channel;
+        let grade = credentials.own();
+        let exchange = credentials.begin(grade, End::Client)?;
+
+        let mine = codec::encode(&Opening { grade, message: exchange.message.clone() });
+        put(&mut stream, &[MAGIC, &(mine.len() as u32).to_be_bytes(), &mine]).await?;
+        let theirs = take_opening(&mut stream).await?;
+        let opening: Opening = codec::decode(&theirs).map_err(io::Error::other)?;
+        let key = match exchange.finish(&opening.message) {
+            Ok(key) => key,
+            Err(error) => {
+                // A proof that proves nothing: so the other end learns why, too.
+                let _ = put(&mut stream, &[&[0; PROOF_BYTES]]).await;
+                return Err(error);
+            }
+        };
+
+        let said = Transcript { binding: &binding, client: &mine, server: &theirs };
+        put(&mut stream, &[&key.proof(End::Client, &said)]).await?;
+        if !take_proof(&mut stream, &key, End::Server, &said).await? {
+            return Err(unproved(grade, End::Client));
         }
-        stream.write_all(&key.code(&[b"client", &mine, &theirs])).await?;
-        stream.flush().await?;
-        Self::agreed(stream, key, &mine, &theirs, true)
+        let peer = take_hello(&mut stream).await?;
+        put_hello(&mut stream, me, &[]).await?;
+        Ok(Self { stream, peer, grade })
     }
 
     /// Takes a session in, as its server.
-    pub(crate) async fn accept(mut stream: Box<dyn Io>, key: &Key, me: &Hello) -> io::Result<Self> {
-        let theirs = match take_hello(&mut stream).await {
+    pub(super) async fn accept(
+        channel: Channel,
+        credentials: &Credentials,
+        me: &Hello,
+    ) -> io::Result<Self> {
+        let Channel { mut stream, binding } = channel;
+        let theirs = match take_opening(&mut stream).await {
             Ok(theirs) => theirs,
             Err(error) => return Err(turn_away(stream, error).await),
         };
-        let mine = codec::encode(&me.fresh());
-        let proof = key.code(&[b"server", &theirs, &mine]);
-        put_hello(&mut stream, &mine, &proof).await?;
-        let mut proof = [0; CODE_BYTES];
-        stream.read_exact(&mut proof).await?;
-        if !key.check(&[b"client", &theirs, &mine], &proof) {
-            return Err(refused("it does not know cluster.secret of this node"));
-        }
-        Self::agreed(stream, key, &theirs, &mine, false)
-    }
+        let Opening { grade, message } = codec::decode(&theirs).map_err(io::Error::other)?;
+        let exchange = credentials.begin(grade, End::Server);
+        // Without a secret of this grade the answer is empty, so that the other end can tell why.
+        let answer = exchange.as_ref().map_or(Vec::new(), |exchange| exchange.message.clone());
+        let mine = codec::encode(&Opening { grade, message: answer });
+        put(&mut stream, &[MAGIC, &(mine.len() as u32).to_be_bytes(), &mine]).await?;
+        let key = exchange?.finish(&message)?;
 
-    fn agreed(
-        stream: Box<dyn Io>,
-        key: &Key,
-        client: &[u8],
-        server: &[u8],
-        is_client: bool,
-    ) -> io::Result<Self> {
-        let session = |label: &[u8]| Key::new(&key.code(&[label, client, server]));
-        let direction = |label: &[u8]| Direction { key: session(label), frames: 0 };
-        let (up, down) = (direction(b"up"), direction(b"down"));
-        let (out, back, theirs) = if is_client { (up, down, server) } else { (down, up, client) };
-        let peer = codec::decode(theirs).map_err(io::Error::other)?;
-        Ok(Self { stream, out, back, peer })
+        let said = Transcript { binding: &binding, client: &theirs, server: &mine };
+        if !take_proof(&mut stream, &key, End::Client, &said).await? {
+            let _ = put(&mut stream, &[&[0; PROOF_BYTES]]).await;
+            return Err(unproved(grade, End::Server));
+        }
+        put_hello(&mut stream, me, &key.proof(End::Server, &said)).await?;
+        let peer = take_hello(&mut stream).await?;
+        Ok(Self { stream, peer, grade })
     }
 
     /// Sends one value as a frame.
@@ -177,12 +158,10 @@ impl Session {
             let what = format!("a frame of {} bytes is too long", payload.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let number = self.out.next();
-        let code = self.out.key.code(&[&number, payload]);
-        let mut frame = Vec::with_capacity(4 + payload.len() + CODE_BYTES);
+        // In one piece: what is written by itself becomes a record of TLS by itself.
+        let mut frame = Vec::with_capacity(4 + payload.len());
         frame.extend_from_slice(&(payload.len() as u32).to_be_bytes());
         frame.extend_from_slice(payload);
-        frame.extend_from_slice(&code);
         self.stream.write_all(&frame).await?;
         self.stream.flush().await
     }
@@ -221,12 +200,6 @@ impl Session {
         }
         let mut payload = vec![0; len];
         self.stream.read_exact(&mut payload).await?;
-        let mut code = [0; CODE_BYTES];
-        self.stream.read_exact(&mut code).await?;
-        let number = self.back.next();
-        if !self.back.key.check(&[&number, &payload], &code) {
-            return Err(refused("a frame was changed on its way"));
-        }
         Ok(payload)
     }
 
@@ -245,20 +218,48 @@ impl Session {
     }
 }
 
-impl Direction {
-    fn next(&mut self) -> [u8; 8] {
-        self.frames += 1;
-        self.frames.to_be_bytes()
-    }
+async fn put(stream: &mut Box<dyn Io>, parts: &[&[u8]]) -> io::Result<()> {
+    stream.write_all(&parts.concat()).await?;
+    stream.flush().await
 }
 
-async fn put_hello(stream: &mut Box<dyn Io>, hello: &[u8], proof: &[u8]) -> io::Result<()> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&(hello.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(hello);
-    bytes.extend_from_slice(proof);
-    stream.write_all(&bytes).await?;
-    stream.flush().await
+/// Sends who this is, behind something else.
+async fn put_hello(stream: &mut Box<dyn Io>, me: &Hello, before: &[u8]) -> io::Result<()> {
+    let hello = codec::encode(me);
+    put(stream, &[before, &(hello.len() as u32).to_be_bytes(), &hello]).await
+}
+
+/// Takes who the other end is. What it says of itself comes into lines of the log.
+async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Hello> {
+    let hello = take_short(stream).await?;
+    let hello: Hello = codec::decode(&hello).map_err(io::Error::other)?;
+    let is_plain = |text: &String| text.len() <= ID_BYTES && !text.contains(char::is_control);
+    if is_plain(&hello.name) && is_plain(&hello.cluster) && is_plain(&hello.disk) {
+        return Ok(hello);
+    }
+    Err(refused("its name, cluster or disk is too long, or no plain text"))
+}
+
+/// Takes a proof of the other end; false if it proves nothing.
+async fn take_proof(
+    stream: &mut Box<dyn Io>,
+    key: &ProofKey,
+    end: End,
+    said: &Transcript<'_>,
+) -> io::Result<bool> {
+    let mut proof = [0; PROOF_BYTES];
+    stream.read_exact(&mut proof).await?;
+    Ok(key.proves(&proof, end, said))
+}
+
+async fn take_short(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
+    let len = stream.read_u32().await? as usize;
+    if len > HELLO_BYTES {
+        return Err(refused("its hello is too long"));
+    }
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// Ends a session that cannot be opened. The other end gets the magic of this one, so that it can
@@ -276,16 +277,11 @@ async fn turn_away(mut stream: Box<dyn Io>, error: io::Error) -> io::Error {
     error
 }
 
-async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
+async fn take_opening(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
     let mut magic = [0; 7];
     stream.read_exact(&mut magic).await?;
     if magic != MAGIC[..7] {
-        // A handshake or an alert of TLS.
-        let is_tls = matches!(magic, [0x15 | 0x16, 0x03, ..]);
-        return Err(refused(match is_tls {
-            true => "it speaks TLS and this node does not: set cluster.tls everywhere or nowhere",
-            false => "it does not speak notty's peer protocol",
-        }));
+        return Err(refused("it does not speak notty's peer protocol"));
     }
     let theirs = stream.read_u8().await?;
     if theirs != MAGIC[7] {
@@ -295,13 +291,7 @@ async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
              same version of notty on both"
         )));
     }
-    let len = stream.read_u32().await? as usize;
-    if len > HELLO_BYTES {
-        return Err(refused("its hello is too long"));
-    }
-    let mut hello = vec![0; len];
-    stream.read_exact(&mut hello).await?;
-    Ok(hello)
+    take_short(stream).await
 }
 
 #[cfg(test)]
@@ -310,20 +300,29 @@ mod tests {
 
     type Opened = (io::Result<Session>, io::Result<Session>);
 
-    async fn meet(client: &str, server: &str) -> Opened {
+    fn by(secret: &str) -> Credentials {
+        Credentials::by_secret(secret.as_bytes())
+    }
+
+    /// Two ends that meet over TLS.
+    async fn meet(client: Credentials, server: Credentials) -> Opened {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let (client, server) = (Key::new(client.as_bytes()), Key::new(server.as_bytes()));
         let one = Hello::new("one", "c", Some(1), "disk-1");
         let two = Hello::new("two", "c", Some(2), "disk-2");
-        tokio::join!(
-            Session::open(Box::new(near), &client, &one),
-            Session::accept(Box::new(far), &server, &two)
-        )
+        let opening = async {
+            let channel = client.connect(Box::new(near), "two:1").await?;
+            Session::open(channel, &client, &one).await
+        };
+        let accepting = async {
+            let channel = server.accept(Box::new(far)).await?;
+            Session::accept(channel, &server, &two).await
+        };
+        tokio::join!(opening, accepting)
     }
 
     #[tokio::test]
     async fn both_ends_know_each_other_and_frames_arrive() {
-        let (client, server) = meet("secret", "secret").await;
+        let (client, server) = meet(by("secret"), by("secret")).await;
         let (mut client, mut server) = (client.expect("opened"), server.expect("taken in"));
         assert_eq!((client.peer.name.as_str(), server.peer.node), ("two", Some(1)));
         assert!(client.is_idle().await);
@@ -335,44 +334,107 @@ mod tests {
 
     #[tokio::test]
     async fn another_secret_is_refused_by_both() {
-        let (client, server) = meet("secret", "another").await;
+        let (client, server) = meet(by("secret"), by("another")).await;
         for told in [client.err(), server.err()] {
             let told = told.expect("refused").to_string();
-            assert!(told.contains("cluster.secret"), "{told}");
+            assert!(told.contains("it does not know cluster.secret"), "{told}");
         }
     }
 
     #[tokio::test]
-    async fn a_frame_that_was_changed_repeated_or_moved_is_refused() {
+    async fn the_postmens_secret_makes_a_postman_and_nothing_else() {
+        let nodes = || by("secret").with_postman_secret(b"for postmen");
+        let postman = |secret: &str| by("none").with_postman_secret(secret.as_bytes()).of_postman();
+        let (client, server) = meet(postman("for postmen"), nodes()).await;
+        assert_eq!(client.expect("opened").grade, Grade::Postmen);
+        assert_eq!(server.expect("taken in").grade, Grade::Postmen);
+        // As the cluster's own it is worth nothing, nor the other way round.
+        for (client, server) in [
+            (by("for postmen"), nodes()),
+            (postman("secret"), nodes()),
+            (postman("for postmen"), by("secret")),
+            (postman("for postmen"), by("for postmen")),
+        ] {
+            let (client, server) = meet(client, server).await;
+            assert!(client.is_err() && server.is_err());
+        }
+    }
+
+    /// Who proves nothing must not pass because the node has nothing to compare it with.
+    #[tokio::test]
+    async fn an_empty_message_passes_under_no_grade() {
+        for server in [by("secret"), by("secret").with_postman_secret(b"for postmen")] {
+            for grade in [Grade::Cluster, Grade::Postmen] {
+                let (mut near, far) = tokio::io::duplex(64 * 1024);
+                let channel = Channel { stream: Box::new(far), binding: [0; 32] };
+                let opening = codec::encode(&Opening { grade, message: Vec::new() });
+                let len = (opening.len() as u32).to_be_bytes();
+                near.write_all(&[MAGIC, &len[..], &opening].concat()).await.expect("sent");
+                near.write_all(&[0; PROOF_BYTES]).await.expect("sent");
+                let accepted = Session::accept(channel, &server, &Hello::default()).await;
+                let why = accepted.err().expect("refused").to_string();
+                assert!(why.contains(grade.key()), "{why}");
+            }
+        }
+    }
+
+    /// The same bytes in another TLS session: a proof that was overheard, or is passed on by an end
+    /// that stands between the two.
+    #[tokio::test]
+    async fn a_proof_counts_in_its_own_tls_session_only() {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let key = Key::new(b"key");
-        let session = |stream: tokio::io::DuplexStream| Session {
-            stream: Box::new(stream),
-            out: Direction { key: key.clone(), frames: 0 },
-            back: Direction { key: key.clone(), frames: 0 },
-            peer: Hello::default(),
+        let (client, server) = (by("secret"), by("secret"));
+        let channel =
+            |stream, binding| Channel { stream: Box::new(stream) as Box<dyn Io>, binding };
+        let hello = Hello::default();
+        let (client, server) = tokio::join!(
+            Session::open(channel(near, [1; 32]), &client, &hello),
+            Session::accept(channel(far, [2; 32]), &server, &hello)
+        );
+        assert!(client.is_err() && server.is_err());
+    }
+
+    /// Until the client has proved itself, the server sends what has nothing to do with its secret
+    /// and does not say who it is.
+    #[tokio::test]
+    async fn a_server_says_nothing_of_itself_before_the_client_has_proved_itself() {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (client, server) = (by("wrong"), by("secret"));
+        let me = Hello::new("a-name-to-be-found", "a-cluster", Some(2), "a-disk");
+        let probing = async {
+            let mut stream = client.connect(Box::new(near), "h:1").await.expect("TLS").stream;
+            let exchange = client.begin(Grade::Cluster, End::Client).expect("begun");
+            let opening = Opening { grade: Grade::Cluster, message: exchange.message };
+            let mine = codec::encode(&opening);
+            let len = (mine.len() as u32).to_be_bytes();
+            put(&mut stream, &[MAGIC, &len, &mine, &[7; PROOF_BYTES]]).await.expect("sent");
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said).await;
+            said
         };
-        let (mut near, mut far) = (session(near), session(far));
-        near.send_bytes(b"first").await.expect("sent");
-        assert_eq!(far.receive_bytes().await.expect("received"), b"first");
-        // The same frame once more: its number is another by now.
-        near.out.frames = 0;
-        near.send_bytes(b"first").await.expect("sent");
-        assert!(far.receive_bytes().await.is_err());
+        let accepting = async {
+            let channel = server.accept(Box::new(far)).await.expect("TLS");
+            Session::accept(channel, &server, &me).await
+        };
+        let (said, accepted) = tokio::join!(probing, accepting);
+        assert!(accepted.is_err());
+        assert!(said.starts_with(MAGIC) && said.ends_with(&[0; PROOF_BYTES]), "{said:?}");
+        assert!(!said.windows(4).any(|part| part == b"name" || part == b"disk"));
     }
 
     /// What each end says when one of them has another magic.
     async fn told(magic: &[u8]) -> (String, Vec<u8>) {
         let (near, mut far) = tokio::io::duplex(64 * 1024);
-        let key = Key::new(b"key");
         far.write_all(magic).await.expect("sent");
         far.write_all(&[0; 100]).await.expect("sent");
-        let hello = Hello::default();
+        let (hello, credentials) = (Hello::default(), by("secret"));
         let taken = async {
             let mut answer = vec![0; MAGIC.len()];
             far.read_exact(&mut answer).await.map(|_| answer)
         };
-        let (accepted, answer) = tokio::join!(Session::accept(Box::new(near), &key, &hello), taken);
+        let channel = Channel { stream: Box::new(near), binding: [0; 32] };
+        let accepting = Session::accept(channel, &credentials, &hello);
+        let (accepted, answer) = tokio::join!(accepting, taken);
         (accepted.err().expect("refused").to_string(), answer.expect("an answer"))
     }
 
@@ -383,7 +445,8 @@ mod tests {
         assert_eq!(answer, MAGIC, "the other end can tell, too");
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         far.write_all(b"nottypr\x09").await.expect("sent");
-        let opened = Session::open(Box::new(near), &Key::new(b"key"), &Hello::default()).await;
+        let channel = Channel { stream: Box::new(near), binding: [0; 32] };
+        let opened = Session::open(channel, &by("secret"), &Hello::default()).await;
         let client_says = opened.err().expect("refused").to_string();
         assert!(client_says.contains("version 9"), "{client_says}");
     }
@@ -392,7 +455,5 @@ mod tests {
     async fn who_speaks_something_else_is_told_what() {
         let (says, _) = told(b"GET / HTTP/1.1").await;
         assert!(says.contains("does not speak notty's peer protocol"), "{says}");
-        let (says, _) = told(&[0x16, 3, 1, 2, 0, 1, 0, 1]).await;
-        assert!(says.contains("cluster.tls"), "{says}");
     }
 }

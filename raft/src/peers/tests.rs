@@ -16,19 +16,21 @@ use tokio::{
 };
 
 use super::{
-    CallError, Io, Listener, Transport,
+    CallError, Credentials, Io, Listener, Transport,
     client::Peers,
+    handshakes::Handshakes,
+    proof::Grade,
     protocol::{Request, Response},
-    server::{Handler, Handling, converse},
-    session::{Hello, Key, Session},
+    server::{Admitting, Handler, Handling, Sessions, Who, serve_one},
+    session::{Hello, Session},
     transport::Boxed,
 };
 
 /// Longer than any time of the protocol.
 const LONG: Duration = Duration::from_secs(300);
 
-fn key() -> Key {
-    Key::new(b"a secret of these tests")
+fn credentials() -> Credentials {
+    Credentials::by_secret(b"a secret of these tests")
 }
 
 fn hello(name: &str) -> Hello {
@@ -39,11 +41,16 @@ fn hello(name: &str) -> Hello {
 struct Anyone(usize);
 
 impl Handler for Anyone {
-    fn admit(&self, _peer: &Hello) -> Result<(), String> {
-        Ok(())
+    fn admit<'a>(&'a self, _peer: &'a Hello, _grade: Grade) -> Admitting<'a> {
+        Box::pin(async { Ok(Who::Node) })
     }
 
-    fn handle<'a>(&'a self, _request: Request, _session: &'a mut Session) -> Handling<'a> {
+    fn handle<'a>(
+        &'a self,
+        _who: Who,
+        _request: Request,
+        _session: &'a mut Session,
+    ) -> Handling<'a> {
         Box::pin(async { Response::Service(vec![0; self.0]) })
     }
 }
@@ -52,6 +59,8 @@ impl Handler for Anyone {
 #[derive(Default)]
 struct Here {
     silent: bool,
+    /// How long connecting takes.
+    slow: Duration,
     streams: AtomicUsize,
 }
 
@@ -66,7 +75,10 @@ impl Transport for Here {
             }
             drop(serve(far, 10).await);
         });
-        Box::pin(async { Ok(Box::new(near) as Box<dyn Io>) })
+        Box::pin(async {
+            tokio::time::sleep(self.slow).await;
+            Ok(Box::new(near) as Box<dyn Io>)
+        })
     }
 
     fn listen<'a>(&'a self, _address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
@@ -75,14 +87,16 @@ impl Transport for Here {
 }
 
 fn peers(transport: Arc<Here>) -> Peers {
-    Peers::new(transport, key(), hello("client"))
+    Peers::new(transport, credentials(), hello("client"))
 }
 
 /// Serves one stream to the end of its session.
 fn serve(stream: DuplexStream, answer: usize) -> JoinHandle<io::Result<()>> {
     tokio::spawn(async move {
-        let peers = peers(Arc::default());
-        converse(Box::new(stream), &peers, &Anyone(answer)).await
+        let (peers, handler, sessions) =
+            (peers(Arc::default()), Anyone(answer), Sessions::default());
+        let place = Arc::<Handshakes>::default().enter("h:1");
+        serve_one(Box::new(stream), "h:1", place, &sessions, (&peers, &handler)).await
     })
 }
 
@@ -94,23 +108,39 @@ async fn ended(serving: JoinHandle<io::Result<()>>, since: Instant) -> (io::Erro
 }
 
 async fn opened(near: DuplexStream) -> Session {
-    Session::open(Box::new(near), &key(), &hello("client")).await.expect("opened")
+    let credentials = credentials();
+    let channel = credentials.connect(Box::new(near), "h:1").await.expect("TLS");
+    Session::open(channel, &credentials, &hello("client")).await.expect("opened")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_prove_itself_is_let_go_of() {
-    for said in [&b""[..], b"nottypr", b"nottypr\x01\0\0\0\x40half a hello"] {
+    // Nothing, half a record of TLS, and TLS with nothing in it.
+    for said in [&b""[..], b"\x16\x03\x01\x02\0\x01\0"] {
         let (mut near, far) = duplex(64 * 1024);
         near.write_all(said).await.expect("sent");
         let (kind, after) = ended(serve(far, 0), Instant::now()).await;
         assert_eq!(kind, io::ErrorKind::TimedOut);
-        assert!(after <= Duration::from_secs(6), "{after:?}");
+        assert!(after <= Duration::from_secs(4), "{after:?}");
     }
-    // A hello that is too long is not waited for.
-    let (mut near, far) = duplex(64 * 1024);
-    near.write_all(b"nottypr\x01\xff\xff\xff\xff").await.expect("sent");
-    drop(near);
-    assert_eq!(ended(serve(far, 0), Instant::now()).await.0, io::ErrorKind::PermissionDenied);
+    for said in [&b""[..], b"nottypr", b"nottypr\x02\0\0\0\x40half an opening"] {
+        let (near, far) = duplex(64 * 1024);
+        let serving = serve(far, 0);
+        let mut channel = credentials().connect(Box::new(near), "h:1").await.expect("TLS");
+        channel.stream.write_all(said).await.expect("sent");
+        channel.stream.flush().await.expect("sent");
+        let (kind, after) = ended(serving, Instant::now()).await;
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(after <= Duration::from_secs(4), "{after:?}");
+    }
+    // An opening that is too long is not waited for.
+    let (near, far) = duplex(64 * 1024);
+    let serving = serve(far, 0);
+    let mut channel = credentials().connect(Box::new(near), "h:1").await.expect("TLS");
+    channel.stream.write_all(b"nottypr\x02\xff\xff\xff\xff").await.expect("sent");
+    channel.stream.flush().await.expect("sent");
+    drop(channel);
+    assert_eq!(ended(serving, Instant::now()).await.0, io::ErrorKind::PermissionDenied);
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,6 +157,7 @@ async fn a_proved_peer_that_falls_silent_is_let_go_of() {
     let serving = serve(far, 0);
     let mut session = opened(near).await;
     session.stream().write_all(&[0, 0, 1, 0, 7, 7]).await.expect("sent");
+    session.stream().flush().await.expect("sent");
     let (kind, after) = ended(serving, Instant::now()).await;
     assert_eq!(kind, io::ErrorKind::TimedOut);
     assert!(after <= Duration::from_secs(15), "{after:?}");
@@ -138,6 +169,7 @@ async fn a_frame_beyond_the_bound_ends_the_session_unread() {
     let serving = serve(far, 0);
     let mut session = opened(near).await;
     session.stream().write_all(&u32::MAX.to_be_bytes()).await.expect("sent");
+    session.stream().flush().await.expect("sent");
     let (kind, after) = ended(serving, Instant::now()).await;
     assert_eq!((kind, after), (io::ErrorKind::PermissionDenied, Duration::ZERO));
 }
@@ -174,4 +206,32 @@ async fn an_idle_session_is_used_again_but_not_once_its_peer_may_close_it() {
     tokio::time::sleep(Duration::from_secs(40)).await;
     peers.call("peer", &Request::Identify, LONG).await.expect("an answer");
     assert_eq!(streams(), 2);
+}
+
+/// As openraft does: each call is given up long before a session is open.
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_call_was_given_up_serves_the_next() {
+    let here = Arc::new(Here { slow: Duration::from_millis(400), ..Here::default() });
+    let peers = peers(here.clone());
+    let patience = Duration::from_millis(150);
+    let mut calls = 0;
+    let answered = async {
+        loop {
+            calls += 1;
+            let call = peers.call("peer", &Request::Identify, LONG);
+            if tokio::time::timeout(patience, call).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, answered).await.expect("some call finds it open");
+    assert!(calls > 1 && calls < 8, "{calls}");
+    // Who became somebody else leaves what it was opening before.
+    let call = peers.call("another", &Request::Identify, LONG);
+    assert!(tokio::time::timeout(patience, call).await.is_err());
+    peers.become_somebody(hello("another name"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = here.streams.load(Ordering::Relaxed);
+    peers.call("another", &Request::Identify, LONG).await.expect("an answer");
+    assert_eq!(here.streams.load(Ordering::Relaxed), before + 1, "a session of its own");
 }

@@ -1,36 +1,53 @@
-//! Mutual TLS between peers, over any other transport.
+//! TLS 1.3 under every session between peers, with one of two kinds of certificates.
 //!
-//! Both ends show a certificate, and take one only that the configured authority has signed. Whoever
-//! connects asks in addition that it be for the host that was dialled: so the holder of one node's
-//! certificate cannot answer for another's address. Only TLS 1.3 is spoken, and no session is
-//! resumed: each connection proves both ends anew. The session protocol runs on top, unchanged.
+//! - Files (`cluster.tls`): both ends show a certificate, and accept only one that the configured
+//!   authority has signed. Whoever connects also requires that it is for the host that was dialled:
+//!   so the holder of one node's certificate cannot answer for another's address.
+//! - None of its own (`cluster.secret` alone): the server shows a certificate that was made at the
+//!   start and proves nothing. It depends on no secret, so that nothing about the secret can be
+//!   learnt from it. The ends prove themselves afterwards, bound to this TLS session
+//!   ([`super::proof`]).
+//!
+//! No session is resumed: each connection proves both ends anew.
 
 use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, RootCertStore, ServerConfig,
-    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem, pem::PemObject},
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
+    ServerConfig, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, verify_tls13_signature},
+    pki_types::{
+        CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem,
+        pem::PemObject,
+    },
     server::WebPkiClientVerifier,
     version::TLS13,
 };
-use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{
-    refusals::Refusals,
-    transport::{Boxed, Io, Listener, Transport},
-};
+use super::transport::Io;
 
-/// How long a peer's handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Handshakes under way at once, at most.
-const HANDSHAKES: usize = 128;
+/// Label under which each TLS session gives the value that proofs are bound to.
+const BINDING_LABEL: &[u8] = b"EXPORTER-notty-peer";
+/// Name in certificates that are made at the start; it means nothing.
+const NOBODY: &str = "notty-peer";
+
+/// A value of one TLS session that both ends know, and that no other session has.
+pub(super) type Binding = [u8; 32];
+
+/// A stream that is encrypted, and the value that binds proofs to it.
+pub(super) struct Channel {
+    pub(super) stream: Box<dyn Io>,
+    pub(super) binding: Binding,
+}
 
 /// Where a node's certificate, its key and the peers' authority are; PEM.
 #[derive(Clone, Debug)]
@@ -53,21 +70,19 @@ pub struct TlsError {
     pub what: String,
 }
 
-/// Mutual TLS over another transport.
-pub struct TlsTransport {
-    inner: Arc<dyn Transport>,
+/// Makes channels of streams.
+#[derive(Clone)]
+pub(super) struct Tls {
     connector: TlsConnector,
     acceptor: TlsAcceptor,
+    /// Whether the server's certificate must be for the host that is dialled.
+    names_hosts: bool,
 }
 
-impl TlsTransport {
+impl Tls {
     /// Reads the files and checks that they fit each other: the key to the certificate, the
     /// certificate to the authority, and to the host at which peers find this node, if it has one.
-    pub fn new(
-        inner: Arc<dyn Transport>,
-        files: &TlsFiles,
-        host: Option<&str>,
-    ) -> Result<Self, TlsError> {
+    pub(super) fn of_files(files: &TlsFiles, host: Option<&str>) -> Result<Self, TlsError> {
         let fault = |file, what: String| TlsError { file, what };
         let ca = certificates("ca", &files.ca)?;
         let chain = certificates("cert", &files.cert)?;
@@ -98,89 +113,110 @@ impl TlsTransport {
         let fits = |error: rustls::Error| {
             fault("key", format!("{}: does not fit cert: {error}", files.key.display()))
         };
-        let client = ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[&TLS13])
-            .expect("ring speaks TLS 1.3");
-        let mut client = client
+        let client = client_builder(&provider)
             .with_webpki_verifier(servers)
             .with_client_auth_cert(chain.clone(), key.clone_key())
             .map_err(fits)?;
+        let server = server_builder(&provider).with_client_cert_verifier(clients);
+        let server = server.with_single_cert(chain, key).map_err(fits)?;
+        Ok(Self::of(client, server, true))
+    }
+
+    /// With a certificate of its own that proves nothing.
+    pub(super) fn of_nobody() -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let made = rcgen::generate_simple_self_signed([NOBODY.to_owned()]);
+        let made = made.expect("the name is one, and keys can be made");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+
+        let mut client = client_builder(&provider)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider.clone())))
+            .with_no_client_auth();
+        // It would be sent in clear, and means nothing.
+        client.enable_sni = false;
+        let server = server_builder(&provider).with_no_client_auth();
+        let server = server.with_single_cert(vec![made.cert.der().clone()], key);
+        Self::of(client, server.expect("the key was made for the certificate"), false)
+    }
+
+    fn of(mut client: ClientConfig, mut server: ServerConfig, names_hosts: bool) -> Self {
         client.resumption = Resumption::disabled();
-        let server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])
-            .expect("ring speaks TLS 1.3");
-        let server = server.with_client_cert_verifier(clients).with_single_cert(chain, key);
-        let mut server = server.map_err(fits)?;
         server.send_tls13_tickets = 0;
         let (connector, acceptor) = (Arc::new(client).into(), Arc::new(server).into());
-        Ok(Self { inner, connector, acceptor })
+        Self { connector, acceptor, names_hosts }
+    }
+
+    /// Encrypts a stream to the peer at an address.
+    pub(super) async fn connect(&self, stream: Box<dyn Io>, address: &str) -> io::Result<Channel> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let name = server_name(if self.names_hosts { host } else { NOBODY })?;
+        let stream = self.connector.connect(name, stream).await?;
+        let binding = stream.get_ref().1.export_keying_material([0; 32], BINDING_LABEL, None);
+        let binding = binding.map_err(io::Error::other)?;
+        Ok(Channel { stream: Box::new(stream), binding })
+    }
+
+    /// Encrypts a stream that a peer has opened.
+    pub(super) async fn accept(&self, stream: Box<dyn Io>) -> io::Result<Channel> {
+        let stream = self.acceptor.accept(stream).await?;
+        let binding = stream.get_ref().1.export_keying_material([0; 32], BINDING_LABEL, None);
+        let binding = binding.map_err(io::Error::other)?;
+        Ok(Channel { stream: Box::new(stream), binding })
     }
 }
 
-impl Transport for TlsTransport {
-    fn connect<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Io>> {
-        Box::pin(async move {
-            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-            let name = server_name(host)?;
-            let stream = self.inner.connect(address).await?;
-            let stream = self.connector.connect(name, stream).await?;
-            Ok(Box::new(stream) as Box<dyn Io>)
-        })
-    }
-
-    fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
-        Box::pin(async move {
-            let inner = self.inner.listen(address).await?;
-            let (acceptor, handshakes) = (self.acceptor.clone(), JoinSet::new());
-            let refusals = Refusals::default();
-            Ok(Box::new(TlsListener { inner, acceptor, handshakes, refusals }) as Box<dyn Listener>)
-        })
-    }
+fn client_builder(
+    provider: &Arc<CryptoProvider>,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    let builder = ClientConfig::builder_with_provider(provider.clone());
+    builder.with_protocol_versions(&[&TLS13]).expect("ring speaks TLS 1.3")
 }
 
-type Shaken = (String, io::Result<Box<dyn Io>>);
-
-/// Takes streams in once their handshake is over; a slow one holds up no other.
-struct TlsListener {
-    inner: Box<dyn Listener>,
-    acceptor: TlsAcceptor,
-    handshakes: JoinSet<Shaken>,
-    refusals: Refusals,
+fn server_builder(
+    provider: &Arc<CryptoProvider>,
+) -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    let builder = ServerConfig::builder_with_provider(provider.clone());
+    builder.with_protocol_versions(&[&TLS13]).expect("ring speaks TLS 1.3")
 }
 
-impl TlsListener {
-    fn shake_hands(&mut self, stream: Box<dyn Io>, from: String) {
-        let accepting = self.acceptor.accept(stream);
-        self.handshakes.spawn(async move {
-            let late = || Err(io::ErrorKind::TimedOut.into());
-            let shaken =
-                tokio::time::timeout(HANDSHAKE, accepting).await.unwrap_or_else(|_| late());
-            (from, shaken.map(|stream| Box::new(stream) as Box<dyn Io>))
-        });
-    }
-}
+/// Accepts any certificate: what it is worth is proved inside the session.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
 
-impl Listener for TlsListener {
-    fn accept(&mut self) -> Boxed<'_, (Box<dyn Io>, String)> {
-        Box::pin(async move {
-            loop {
-                tokio::select! {
-                    accepted = self.inner.accept(), if self.handshakes.len() < HANDSHAKES => {
-                        let (stream, from) = accepted?;
-                        self.shake_hands(stream, from);
-                    }
-                    Some(Ok((from, shaken))) = self.handshakes.join_next() => match shaken {
-                        Ok(stream) => return Ok((stream, from)),
-                        Err(error) => self.refusals.tell_taken_in(&from, &error),
-                    },
-                    else => {}
-                }
-            }
-        })
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
     }
 
-    fn address(&self) -> io::Result<String> {
-        self.inner.address()
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("peers speak TLS 1.3 only".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -233,20 +269,22 @@ pub(super) fn explained(error: &io::Error) -> io::Error {
         return io::Error::new(error.kind(), error.to_string());
     };
     let what = match inner {
-        rustls::Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
+        rustls::Error::NoCertificatesPresented => {
+            "it shows no certificate: set cluster.tls everywhere or nowhere".to_owned()
+        }
         rustls::Error::InvalidCertificate(error) if is_foreign(error) => {
             "its certificate is not signed by an authority in cluster.tls.ca of this node"
                 .to_owned()
         }
         rustls::Error::InvalidCertificate(error) => format!("its certificate is refused: {error}"),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "it asks for a certificate".to_owned()
+            "it asks for a certificate: set cluster.tls everywhere or nowhere".to_owned()
         }
         rustls::Error::AlertReceived(alert) => {
             format!("it refuses this node's certificate, or what is spoken ({alert:?})")
         }
         rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS: set cluster.tls everywhere or nowhere".to_owned()
+            "it does not speak TLS: it is no node of notty, or one of an older version".to_owned()
         }
         error => format!("TLS: {error}"),
     };

@@ -20,6 +20,11 @@ pub trait Transport: Send + Sync + 'static {
     fn connect<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Io>>;
     /// Listens at an address.
     fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>>;
+    /// Whether nobody but the two ends can reach or read a stream: only a simulated network is so.
+    /// Over any other, peers encrypt and prove themselves.
+    fn is_closed(&self) -> bool {
+        false
+    }
 }
 
 /// Takes streams in.

@@ -1,0 +1,287 @@
+//! Places for peers that have not proved themselves yet: few, and a newcomer never waits for one.
+//!
+//! Whoever connects and says nothing takes one of them, and anybody can do so. So a newcomer that
+//! finds none free gets that of another: of the host that holds most of them, hosts with a proved
+//! session last, and there of the one that has come least far and waits longest. A flood of silent
+//! connections pushes out itself.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::oneshot,
+};
+
+use super::transport::Io;
+
+/// Places in all.
+const PLACES: usize = 256;
+/// Places of one host.
+const PLACES_OF_HOST: usize = 64;
+
+/// The places, and who has sessions that are proved.
+#[derive(Default)]
+pub(super) struct Handshakes(Mutex<Taken>);
+
+#[derive(Default)]
+struct Taken {
+    last: u64,
+    /// The oldest first.
+    unproved: Vec<Unproved>,
+    /// Sessions that are proved, by host.
+    proved: HashMap<String, usize>,
+}
+
+/// How far a connection has come that is not proved yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// It is open.
+    Silent,
+    /// Something came. Who means to speak TLS sends its first message at once.
+    Spoken,
+    /// TLS is agreed.
+    Encrypted,
+}
+
+/// A place that is taken.
+struct Unproved {
+    number: u64,
+    host: String,
+    came_to: Step,
+    /// Dropped to take the place away.
+    _hold: oneshot::Sender<()>,
+}
+
+/// A place, for as long as it is kept.
+pub(super) struct Place {
+    handshakes: Arc<Handshakes>,
+    number: u64,
+}
+
+/// A stream whose place learns of the first bytes that come.
+pub(super) struct Listened {
+    pub(super) stream: Box<dyn Io>,
+    /// None once they have come.
+    pub(super) place: Option<Arc<Place>>,
+}
+
+impl AsyncRead for Listened {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let came = buf.filled().len() - before;
+        if self.place.as_ref().is_some_and(|place| place.has_spoken(came)) {
+            self.place = None;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Listened {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Ends when a place is taken away.
+pub(super) struct Evicted(oneshot::Receiver<()>);
+
+impl Future for Evicted {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(drop)
+    }
+}
+
+/// A session that is proved, for as long as this is kept.
+pub(super) struct Proved {
+    handshakes: Arc<Handshakes>,
+    host: String,
+}
+
+impl Handshakes {
+    /// Gives a newcomer its place, if need be another's.
+    pub(super) fn enter(self: &Arc<Self>, from: &str) -> (Arc<Place>, Evicted) {
+        let host = host_of(from);
+        let mut taken = self.0.lock();
+        let of_host = taken.unproved.iter().filter(|other| other.host == host).count();
+        if of_host >= PLACES_OF_HOST {
+            taken.evict(&host);
+        } else if taken.unproved.len() >= PLACES
+            && let Some(host) = taken.busiest_host()
+        {
+            taken.evict(&host);
+        }
+
+        taken.last += 1;
+        let (number, (hold, evicted)) = (taken.last, oneshot::channel());
+        taken.unproved.push(Unproved { number, host, came_to: Step::Silent, _hold: hold });
+        (Arc::new(Place { handshakes: self.clone(), number }), Evicted(evicted))
+    }
+}
+
+impl Taken {
+    /// Takes away a host's place that has come least far, the oldest of them.
+    fn evict(&mut self, host: &str) {
+        let of_host = self.unproved.iter().enumerate().filter(|(_, other)| other.host == host);
+        if let Some((at, _)) = of_host.min_by_key(|(_, other)| other.came_to) {
+            self.unproved.remove(at);
+        }
+    }
+
+    /// The host with most places, those without a proved session first.
+    fn busiest_host(&self) -> Option<String> {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for other in &self.unproved {
+            *counts.entry(&other.host).or_default() += 1;
+        }
+        let rank = |(host, count): &(&str, usize)| (!self.proved.contains_key(*host), *count);
+        counts.into_iter().max_by_key(rank).map(|(host, _)| host.to_owned())
+    }
+}
+
+impl Place {
+    /// Its connection has come this far.
+    pub(super) fn note(&self, step: Step) {
+        let mut taken = self.handshakes.0.lock();
+        let mine = taken.unproved.iter_mut().find(|other| other.number == self.number);
+        if let Some(mine) = mine {
+            mine.came_to = step;
+        }
+    }
+
+    fn leave(&self) {
+        self.handshakes.0.lock().unproved.retain(|other| other.number != self.number);
+    }
+
+    /// Whether something has come, which is noted.
+    fn has_spoken(&self, bytes: usize) -> bool {
+        if bytes > 0 {
+            self.note(Step::Spoken);
+        }
+        bytes > 0
+    }
+
+    /// It is proved: the place is free again.
+    pub(super) fn prove(&self, from: &str) -> Proved {
+        let host = host_of(from);
+        self.leave();
+        *self.handshakes.0.lock().proved.entry(host.clone()).or_default() += 1;
+        Proved { handshakes: self.handshakes.clone(), host }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Drop for Proved {
+    fn drop(&mut self) {
+        let mut taken = self.handshakes.0.lock();
+        if let Some(count) = taken.proved.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                taken.proved.remove(&self.host);
+            }
+        }
+    }
+}
+
+/// The host of an address. Of IPv6 it is the network, of which a host has all addresses.
+pub(super) fn host_of(from: &str) -> String {
+    match from.parse() {
+        Ok(SocketAddr::V4(at)) => at.ip().to_string(),
+        Ok(SocketAddr::V6(at)) => match at.ip().to_ipv4_mapped() {
+            Some(ip) => ip.to_string(),
+            None => format!("{:x?}", &at.ip().segments()[..4]),
+        },
+        Err(_) => from.rsplit_once(':').map_or(from, |(host, _)| host).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Entered = (Arc<Place>, Evicted);
+
+    fn is_evicted((_, evicted): &mut Entered) -> bool {
+        !matches!(evicted.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+
+    #[test]
+    fn a_flood_of_one_host_pushes_out_itself_and_the_silent_first() {
+        let handshakes = Arc::new(Handshakes::default());
+        let mut spoke = handshakes.enter("10.0.0.1:1");
+        spoke.0.note(Step::Spoken);
+        let mut other = handshakes.enter("10.0.0.2:1");
+        let mut flood: Vec<_> = (0..1_100).map(|_| handshakes.enter("10.0.0.1:2")).collect();
+        assert!(!is_evicted(&mut spoke) && !is_evicted(&mut other));
+        assert!(!is_evicted(flood.last_mut().expect("many")), "the newest is let in");
+        let left = flood.iter_mut().map(is_evicted).filter(|evicted| !evicted).count();
+        assert_eq!(left, PLACES_OF_HOST - 1);
+    }
+
+    #[test]
+    fn a_flood_of_many_hosts_leaves_those_alone_that_have_proved_themselves() {
+        let handshakes = Arc::new(Handshakes::default());
+        let _proved = handshakes.enter("10.0.0.1:1").0.prove("10.0.0.1:1");
+        let mut again: Vec<_> = (0..8).map(|_| handshakes.enter("10.0.0.1:2")).collect();
+        let flood = (0..5_000).map(|n| handshakes.enter(&format!("10.1.{}.1:2", n % 250)));
+        let _flood: Vec<_> = flood.collect();
+        assert!(!again.iter_mut().any(is_evicted));
+        assert_eq!(handshakes.0.lock().unproved.len(), PLACES);
+    }
+
+    #[test]
+    fn a_place_that_is_given_back_is_free() {
+        let handshakes = Arc::new(Handshakes::default());
+        let mut first = handshakes.enter("10.0.0.1:1");
+        for _ in 0..1_000 {
+            drop(handshakes.enter("10.0.0.1:1"));
+            drop(handshakes.enter("10.0.0.1:1").0.prove("10.0.0.1:1"));
+        }
+        assert!(!is_evicted(&mut first));
+        assert!(handshakes.0.lock().proved.is_empty());
+    }
+}
