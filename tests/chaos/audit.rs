@@ -114,6 +114,8 @@ async fn mailings(world: &World, n: usize) {
 
 /// Reads the messages of one mailing and compares them with the gateway's book; returns its counts.
 pub async fn messages(world: &World, n: usize, slot: u32) -> [u64; 8] {
+    // What is taken while the list is read may be listed as it was before.
+    let began = Instant::now();
     let items = world.all(n, &format!("/messages?mailing=m-{slot}")).await;
     let mut customers = HashMap::new();
     let mut sums = [0; 8];
@@ -122,13 +124,13 @@ pub async fn messages(world: &World, n: usize, slot: u32) -> [u64; 8] {
         if let Some(other) = customers.insert(customer, item) {
             panic!("{customer} is in m-{slot} twice: {item} and {other}");
         }
-        sums[compare(world, item)] += 1;
+        sums[compare(world, item, began)] += 1;
     }
     sums
 }
 
 /// Compares a message with the book; the place of its status.
-fn compare(world: &World, item: &Value) -> usize {
+fn compare(world: &World, item: &Value, began: Instant) -> usize {
     let id: u64 = item["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
     let status = item["status"].as_str().unwrap_or_default();
     let place = super::actors::readers::STATUSES.iter().position(|known| *known == status);
@@ -143,13 +145,14 @@ fn compare(world: &World, item: &Value) -> usize {
     let customer = item["customer_id"].as_str();
     assert_eq!(customer, Some(record.person.id().as_str()), "the gateway has {record:?}: {item}");
     assert_eq!(item["text"], super::gateway::text(record.serial), "{record:?}: {item}");
+    let taken = record.taken.is_some_and(|at| at < began);
     let fits = match status {
         "done" => record.confirmed,
         "invalid" => record.fate == Fate::Invalid,
         "sending" | "unconfirmed" => true,
         // With an idempotent gateway what is unclear is tried again.
-        "failed" => !record.taken || world.idempotent,
-        _ => !record.taken,
+        "failed" => !taken || world.idempotent,
+        _ => !taken,
     };
     assert!(fits, "the gateway has {record:?}: {item}");
     place

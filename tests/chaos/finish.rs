@@ -54,7 +54,7 @@ async fn release(world: &World, dice: &mut Dice) {
     let slots = world.ledger.lock().slots();
     for slot in slots {
         let mailed = world.ledger.lock().known.mailings[&slot].clone();
-        let accepts = mailed.held && dice.chance(500);
+        let accepts = mailed.held && world.accepts && dice.chance(500);
         if mailed.mark == Mark::Cancelled || mailed.end_ms <= now_ms() + 3_000 {
             continue;
         }

@@ -62,6 +62,9 @@ struct Args {
     /// Restore a backup more than once, and those of clusters that were replaced meanwhile
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     again: bool,
+    /// Resume some mailings of backups with `accept_duplicates`
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    accept: bool,
     /// End the rounds after so many minutes
     #[arg(long, default_value_t = 60)]
     minutes: u64,
@@ -86,12 +89,29 @@ fn main() -> ExitCode {
     let dir = dir.expect("a temporary directory");
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
-    let passed = runtime.block_on(run(args.clone(), dir.path().to_owned()));
+    let played = runtime.block_on(async {
+        tokio::select! {
+            passed = run(args.clone(), dir.path().to_owned()) => Some(passed),
+            () = stopped() => None,
+        }
+    });
+    // The nodes end with the game, however that ends.
+    let passed = played == Some(true);
     runtime.shutdown_background();
-    if args.keep || !passed {
+    if args.keep || played == Some(false) {
         say(&format!("data: {}", dir.keep().display()));
     }
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Waits until somebody wants it to end.
+async fn stopped() {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .expect("signals can be listened to");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 /// Plays one game; false: something was violated, which is told.
@@ -103,12 +123,12 @@ async fn run(args: Args, dir: PathBuf) -> bool {
         return true;
     }
     // The panic itself has said what is wrong.
-    let Args { seed, kills, messages, nodes, restores, again, .. } = &args;
+    let Args { seed, kills, messages, nodes, restores, again, accept, .. } = &args;
     let idempotent = if args.idempotent { " --idempotent" } else { "" };
     say(&format!(
         "FAILED after {} steps in generation {}; again: cargo test --release --test chaos -- --seed \
          {seed} --kills {kills} --messages {messages} --nodes {nodes} --restores {restores} --again \
-         {again}{idempotent}",
+         {again} --accept {accept}{idempotent}",
         world.steps(),
         world.gateway.book(|book| book.generation()),
     ));

@@ -64,7 +64,7 @@ impl Game {
         fleet.start_all(&Tuning::draw(&mut dice));
         fleet.ready().await;
         let parts = (fleet, gateway);
-        let world = World::new((args.seed, idempotent), parts, ledger, (own, people));
+        let world = World::new((args.seed, idempotent, args.accept), parts, ledger, (own, people));
         imports::fill(&world, &mut dice).await;
         say(&format!(
             "seed {}: {} node(s), {people} customers, {} kills, {} \
@@ -235,7 +235,9 @@ impl Game {
             self.backups.iter_mut().for_each(|backup| backup.used = true);
         }
         // What is fresh is of the life that has ended, and its positions say nothing here.
-        self.world.fresh_backups.lock().clear();
+        for (file, _) in self.world.fresh_backups.lock().drain(..) {
+            let _ = std::fs::remove_file(file);
+        }
     }
 
     /// The round's backups get what they must hold.

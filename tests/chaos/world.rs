@@ -43,6 +43,8 @@ pub struct World {
     pub seed: u64,
     /// The gateway drops repeats, so that unclear sends may be repeated.
     pub idempotent: bool,
+    /// Mailings of backups are resumed with duplicates accepted, some of them.
+    pub accepts: bool,
     pub fleet: Fleet,
     pub gateway: Gateway,
     pub ledger: Arc<Mutex<Ledger>>,
@@ -58,7 +60,7 @@ pub struct World {
 
 impl World {
     pub fn new(
-        (seed, idempotent): (u64, bool),
+        (seed, idempotent, accepts): (u64, bool, bool),
         (fleet, gateway): (Fleet, Gateway),
         ledger: Arc<Mutex<Ledger>>,
         (own, people): (u32, u32),
@@ -68,6 +70,7 @@ impl World {
         let world = Self {
             seed,
             idempotent,
+            accepts,
             fleet,
             gateway,
             ledger,

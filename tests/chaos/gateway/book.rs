@@ -30,8 +30,8 @@ pub struct Record {
     pub requests: u32,
     /// What became of the latest request.
     pub fate: Fate,
-    /// It was taken by one of the requests.
-    pub taken: bool,
+    /// When it was first taken by one of the requests, if it was.
+    pub taken: Option<Instant>,
     /// One of the requests was answered 200.
     pub confirmed: bool,
 }
@@ -90,21 +90,16 @@ impl Book {
         self.judge_time(arrival.id, person, serial, rules);
         self.judge_repeat(arrival.id, person, serial, rules);
         let generation = self.generation;
-        let new = Record {
-            serial,
-            person,
-            generation,
-            requests: 0,
-            fate,
-            taken: false,
-            confirmed: false,
-        };
+        let new =
+            Record { serial, person, generation, requests: 0, fate, taken: None, confirmed: false };
         let record = self.records.entry(arrival.id).or_insert(new);
         record.requests += 1;
         record.fate = fate;
         record.confirmed |= fate == Fate::Take;
-        self.taken += u64::from(fate.takes() && !record.taken);
-        record.taken |= fate.takes();
+        if fate.takes() && record.taken.is_none() {
+            record.taken = Some(Instant::now());
+            self.taken += 1;
+        }
         if fate.takes() {
             self.reached.insert((serial, person.number), (arrival.id, generation));
         }
@@ -201,7 +196,9 @@ impl Book {
     /// The taken messages of this life of the cluster.
     pub fn taken_now(&self) -> Vec<(u64, Record)> {
         let now = self.records.iter().filter(|(_, record)| record.generation == self.generation);
-        now.filter(|(_, record)| record.taken).map(|(id, record)| (*id, *record)).collect()
+        now.filter(|(_, record)| record.taken.is_some())
+            .map(|(id, record)| (*id, *record))
+            .collect()
     }
 }
 
