@@ -28,7 +28,7 @@ mod restore;
 mod wire;
 mod world;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use futures_util::FutureExt;
@@ -97,7 +97,8 @@ fn main() -> ExitCode {
     });
     // The nodes end with the game, however that ends.
     let passed = played == Some(true);
-    runtime.shutdown_background();
+    // Whatever still runs lets go of the nodes, and with that they end.
+    runtime.shutdown_timeout(Duration::from_secs(5));
     if args.keep || played == Some(false) {
         say(&format!("data: {}", dir.keep().display()));
     }
