@@ -33,6 +33,10 @@ sweep FROM="0" TO="2000":
 sim SEED:
     cargo run --release --package notty-simulation -- run --seed {{SEED}}
 
+# Random use of real nodes with kills and restores, say: just chaos --kills 100 --messages 1000000 --seed 7
+chaos *ARGS:
+    cargo test --release --package notty --test chaos -- {{ARGS}}
+
 # Each rule left out in turn: within how many seeds that is found
 planted:
     cargo run --release --package notty-simulation -- planted --seeds 200 --jobs 2

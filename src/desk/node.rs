@@ -135,6 +135,7 @@ impl NodeDesk {
             Call::Report(report) => vec![report.lease.epoch],
             Call::Look(held) => held.iter().map(|held| held.lease.epoch).collect(),
             Call::Left(epoch) => vec![*epoch],
+            Call::Declare { postman, .. } => vec![*postman],
             Call::Register { .. } | Call::Grant(_) => return Ok(()),
         };
         let postmen = self.read(|reader| query::leases::postmen(reader))?;

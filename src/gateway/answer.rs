@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 2xx, JSON with `code` 0 or without `code` | [`Answer::Done`] |
 //! | 400 | [`Answer::Invalid`] |
-//! | a status declared unsure; 2xx with anything else | [`Answer::Unsure`] |
+//! | a status declared unsure; 2xx with anything else; 1xx, which is no answer | [`Answer::Unsure`] |
 //! | any other status, redirects included | [`Answer::NotTaken`] |
 
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(super) fn by_status(
     headers: &HeaderMap,
     unsure_statuses: &[u16],
 ) -> Option<Answer> {
-    if unsure_statuses.contains(&status.as_u16()) {
+    if unsure_statuses.contains(&status.as_u16()) || status.is_informational() {
         Some(Answer::Unsure)
     } else if status.is_success() {
         None
@@ -100,7 +100,8 @@ mod tests {
         assert_eq!(status(200), None);
         assert_eq!(status(204), None);
         assert_eq!(status(400), Some(Answer::Invalid));
-        for unsure in [502, 504] {
+        // The last one is no answer to a request that asked for no other protocol.
+        for unsure in [502, 504, 101] {
             assert_eq!(status(unsure), Some(Answer::Unsure));
         }
         for not_taken in [301, 307, 401, 404, 409, 413, 429, 500, 503] {

@@ -12,7 +12,7 @@ use notty_storage::{
     Timestamp,
     model::{MailingNumber, ZoneNumber},
     query::{leases::Prospect, work::OpenMailing},
-    records::{MailingRecord, Progress},
+    records::{DeclaredGateway, MailingRecord, Progress},
 };
 
 /// Looks of a mailing that are remembered: one for each gateway that postmen send to. There are few;
@@ -72,9 +72,20 @@ impl Search {
 #[derive(Debug, Default)]
 pub struct Looks {
     searches: HashMap<MailingNumber, Vec<Search>>,
+    /// Where the postmen sent when the looks began.
+    declared: Vec<DeclaredGateway>,
 }
 
 impl Looks {
+    /// Begins anew where a postman sends elsewhere than it did: a message in doubt that waited for
+    /// one gateway may have nobody to wait for.
+    pub fn refresh(&mut self, declared: Vec<DeclaredGateway>) {
+        if self.declared != declared {
+            self.searches.clear();
+            self.declared = declared;
+        }
+    }
+
     /// A grant found nothing: the next one is looked for first.
     pub fn in_vain(&mut self, wanted: Wanted) {
         self.forget(wanted.mailing, wanted.gateway);
@@ -140,7 +151,7 @@ impl Looks {
 #[cfg(test)]
 mod tests {
     use notty_storage::{
-        model::{Filter, MailingId, MailingSpec},
+        model::{Epoch, Filter, MailingId, MailingSpec},
         records::{MailingRecord, Progress},
     };
 
@@ -218,6 +229,22 @@ mod tests {
             assert_eq!(looks.next(&changed), Some(part * 50));
             assert!(!looks.note(&changed, nothing(Some(part * 50 + 50), NEVER)));
         }
+    }
+
+    #[test]
+    fn looks_begin_anew_when_a_postman_sends_elsewhere() {
+        let (mailing, mut looks) = (mailing(), Looks::default());
+        let wanted = Wanted::new(&mailing, 7, None);
+        let sends_to =
+            |gateway| vec![DeclaredGateway { by: Epoch(1), gateway, repeat_ms: Some(1) }];
+        looks.refresh(sends_to(8));
+        looks.in_vain(wanted.clone());
+        assert!(looks.note(&wanted, nothing(None, NEVER)));
+        looks.refresh(sends_to(8));
+        assert!(looks.is_in_vain(&wanted, at(10)));
+
+        looks.refresh(sends_to(7));
+        assert!(!looks.is_in_vain(&wanted, at(10)));
     }
 
     #[test]

@@ -442,6 +442,8 @@ impl PostOffice {
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let Desk { zones, served, barren, scattered, looks, .. } = &mut *desk;
+        let postmen = self.node.checked(query::leases::postmen(&reader)).unwrap_or_default();
+        looks.refresh(postmen.iter().filter_map(|postman| postman.gateway).collect());
         let policy = grants::Policy { zones, served, looks, gateway: ask.gateway };
         let ready = grants::candidates(&reader, now, ask.room, &policy);
         let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
