@@ -161,7 +161,7 @@ enum Basis {
     Boot,
     /// The time of the state: the machine may have been off since.
     State,
-    /// Nothing: the state is empty, and nothing in it can be spoilt.
+    /// The clock as it was when the process started: the state is empty, and has no time yet.
     Nothing,
 }
 
@@ -200,7 +200,7 @@ impl Belief {
     fn is_near(&self, reading: &Reading) -> bool {
         let was_off = self.basis == Basis::State && self.has_run_on(reading);
         let most = if was_off { OFF_MS } else { JUMP_MS };
-        self.basis == Basis::Nothing || (-JUMP_MS..=most).contains(&self.apart(reading))
+        (-JUMP_MS..=most).contains(&self.apart(reading))
     }
 
     /// Whether what it says counts for others: not while it contradicts its own machine, or the state,
@@ -595,8 +595,13 @@ mod tests {
         machine.off_ms = YEAR;
         machine.state = StateTime::default();
         machine.restart(8);
-        assert_eq!(machine.look(), None);
+        let empty = StateTime::default();
+        assert_eq!(machine.belief.look(&machine.reading(), empty), None);
         assert!(machine.belief.has_say(&machine.reading()));
+        machine.off_ms = 2 * YEAR;
+        let doubt = machine.belief.look(&machine.reading(), empty);
+        assert_eq!(doubt, Some(ClockDoubt::Jumped(YEAR)), "also before the first entry");
+        machine.off_ms = YEAR;
         assert_eq!(machine.pass(5), None);
         machine.off_ms = 0;
         assert!(

@@ -284,6 +284,7 @@ async fn transfer_leader(
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 500, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
         (status = 504, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -299,7 +300,7 @@ async fn set_time(
     let had = text.is_some();
     let time = fields.parse("time", text, parse_time);
     if time.is_some_and(|time| time <= Timestamp::default()) {
-        fields.fault("time", "out_of_range", "a time after 1970, like 2026-03-02T09:00:00Z");
+        fields.fault("time", "invalid_time", "a time after 1970, like 2026-03-02T09:00:00Z");
     }
     let time = fields.finish((time.is_some() || !had).then_some(time))?;
 

@@ -480,6 +480,7 @@ const OWN: &[(&str, &str)] = &[
         "no_majority last_voter not_transferred node_exists refused change_under_way",
     ),
     ("put /cluster/leader", "wrong_type missing not_transferred"),
+    ("post /cluster/time", "invalid_time wrong_type storage_fault"),
 ];
 
 /// What a route says otherwise than [`CODES`]: the route, the code, when it is given, an example.
@@ -585,7 +586,8 @@ impl Route<'_> {
     }
 
     fn changes_cluster(&self) -> bool {
-        !self.reads() && self.name.contains(" /cluster")
+        // The time is set by a write like any other.
+        !self.reads() && self.name.contains(" /cluster") && !self.is("post /cluster/time")
     }
 
     fn is_import(&self) -> bool {
@@ -598,7 +600,7 @@ impl Route<'_> {
 
     /// Whether it can do without a body.
     fn body_is_optional(&self) -> bool {
-        let acts = ["/pause", "/resume", "/cancel", "/leader"];
+        let acts = ["/pause", "/resume", "/cancel", "/leader", "/time"];
         acts.iter().any(|act| self.name.ends_with(act))
     }
 
@@ -654,6 +656,7 @@ impl Route<'_> {
     fn field(&self, code: &Code) -> Option<&'static str> {
         match (self.name, code.name) {
             ("post /mailings/{id}/resume", "wrong_type") => Some("accept_duplicates"),
+            ("post /cluster/time", "invalid_time" | "wrong_type") => Some("time"),
             _ => code.field,
         }
     }

@@ -18,17 +18,26 @@ use super::*;
 /// Far longer than anything here needs.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// This machine's clocks, the wall clock so many milliseconds ahead.
+/// This machine's clocks: the wall clock so many milliseconds ahead, and so many that seem to have
+/// passed for both.
 #[derive(Default)]
-pub(crate) struct ShiftedClock(AtomicI64);
+pub(crate) struct ShiftedClock(AtomicI64, AtomicI64);
+
+impl ShiftedClock {
+    fn pass(&self, ms: i64) {
+        self.1.fetch_add(ms, Ordering::SeqCst);
+    }
+}
 
 impl Clock for ShiftedClock {
     fn wall(&self) -> Timestamp {
-        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst))
+        let passed = self.1.load(Ordering::SeqCst);
+        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst) + passed)
     }
 
     fn boot(&self) -> Duration {
-        SystemClock.boot()
+        let passed = self.1.load(Ordering::SeqCst);
+        SystemClock.boot() + Duration::from_millis(passed.unsigned_abs())
     }
 }
 
@@ -160,7 +169,7 @@ async fn a_window_that_is_closed_everywhere_expands_nothing() {
     let open = || query::work::open_mailings(&node.view().read()).next().cloned();
     let progress = open().expect("it is open").progress;
     assert_eq!((progress.batches, progress.counts.total()), (0, 0));
-    clock.0.store(2 * 3_600_000, Ordering::SeqCst);
+    clock.pass(2 * 3_600_000);
     let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
     ask_until_granted(&office, &mut lease).await;
     node.stop().await.expect("it stops");
@@ -180,7 +189,7 @@ async fn a_lease_that_ran_out_unheard_of_is_told_of_although_nothing_waits() {
     let next = LeaseId { n: 2, ..first };
     let of_next = Ask { lease: next, ..again };
     assert!(office.ask(of_next).await.expect("an answer").is_none(), "it was never granted");
-    clock.0.store(100_000, Ordering::SeqCst);
+    clock.pass(100_000);
     let refused = async {
         loop {
             office.step().await;
