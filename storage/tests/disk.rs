@@ -28,8 +28,11 @@ fn fill(store: &mut Store, rounds: std::ops::Range<u64>) {
     }
 }
 
+/// Keys and values.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// All that a state holds.
-fn contents(view: &View) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+fn contents(view: &View) -> Result<Pairs, Error> {
     let mut pairs = Vec::new();
     view.read().scan(&[], |key, value| {
         pairs.push((key.to_vec(), value.to_vec()));

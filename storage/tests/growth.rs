@@ -173,9 +173,8 @@ fn mailing_after_mailing_that_none_keeps_leaves_as_many_leaves_as_one() {
         world.store.flush().expect("the state flushes");
         drop(world);
         let db: sled::Db<16> = sled::Config::new().path(dir.path()).open().expect("sled opens");
-        let tree = db.open_tree("state").expect("the tree opens");
         // Of the batches nothing is left, and that should be so of their leaves too.
-        let kept = tree.iter().flatten().filter(|(key, _)| (23..=27).contains(&key[0])).count();
+        let kept = db.iter().flatten().filter(|(key, _)| (23..=27).contains(&key[0])).count();
         assert_eq!(kept, 0, "records of purged mailings");
         // Each leaf was read from the disk once.
         db.stats().cache.cache_misses
