@@ -29,7 +29,7 @@ pub(crate) struct Seen {
     pub(crate) tries: u16,
     /// When it is due, if it failed.
     pub(crate) due: Option<Timestamp>,
-    /// Whether its customer was deleted while it was under way.
+    /// True if its customer was deleted while it was under way.
     pub(crate) forsaken: bool,
 }
 
