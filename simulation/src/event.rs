@@ -33,7 +33,7 @@ pub enum Event<'a> {
         /// Which machine.
         machine: usize,
     },
-    /// What a machine's postman has noted is damaged.
+    /// The journal of a machine's postman is damaged.
     JournalDamaged {
         /// Which machine.
         machine: usize,

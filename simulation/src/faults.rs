@@ -13,7 +13,7 @@ pub enum Target {
     Leader,
 }
 
-/// What is done to a postman's journal while nothing runs.
+/// A kind of damage to a postman's journal while nothing runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalDamage {
     /// A bit of a file is another.

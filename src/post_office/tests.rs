@@ -105,7 +105,11 @@ fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
 
 /// A postman that has registered.
 async fn postman(office: &PostOffice) -> Epoch {
-    let name = PostmanName::parse("p").expect("a name");
+    named_postman(office, "p").await
+}
+
+async fn named_postman(office: &PostOffice, name: &str) -> Epoch {
+    let name = PostmanName::parse(name).expect("a name");
     let registered = office.node.act(Action::RegisterPostman { name, nonce: 1 }).await;
     match registered.map(|registered| registered.reply) {
         Ok(Reply::Registered { epoch }) => epoch,
@@ -250,6 +254,11 @@ async fn messages_in_doubt_at_another_gateway_write_no_entries_for_asks_in_vain(
     node.act(customers(10)).await.expect("written");
     expanded(&node, &office, None, 10).await;
     let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let other = named_postman(&office, "other").await;
+    for (postman, gateway) in [(lease.epoch, 1), (other, 2)] {
+        let declared = Action::DeclareGateway { postman, gateway, repeat_ms: Some(1_000_000_000) };
+        node.act(declared).await.expect("declared");
+    }
     let ask = |lease, gateway| Ask { lease, room: 10, gateway, again: false };
     for _ in 0..WAITING {
         let granted = office.ask(ask(lease, 1)).await.expect("an answer").expect("a lease");
@@ -260,7 +269,8 @@ async fn messages_in_doubt_at_another_gateway_write_no_entries_for_asks_in_vain(
         lease.n += 1;
     }
 
-    let learnt = entries_of_asks_in_vain(&node, &office, ask(lease, 2)).await;
+    let of_other = LeaseId { epoch: other, n: 1 };
+    let learnt = entries_of_asks_in_vain(&node, &office, ask(of_other, 2)).await;
     assert!(learnt <= 2 * WAITING as u64, "{learnt} asks in vain wrote entries");
 
     // Their own gateway gets them at once.
@@ -291,7 +301,7 @@ async fn messages_that_wait_for_their_hours_write_no_entries_for_asks_in_vain() 
     let learnt = entries_of_asks_in_vain(&node, &office, ask).await;
     assert!(learnt <= 2 * WAITING as u64, "{learnt} asks in vain wrote entries");
 
-    clock.0.store(12 * 3_600_000, Ordering::SeqCst);
+    clock.pass(12 * 3_600_000);
     for _ in 0..WAITING {
         ask_until_granted(&office, &mut lease).await;
     }

@@ -68,7 +68,7 @@ pub struct Pass {
     serial: u64,
 }
 
-/// What a request came to, as far as the breaker must know.
+/// The result of a request, as far as the breaker must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The gateway answered clearly, whatever it said.
@@ -79,7 +79,7 @@ pub enum Outcome {
     Unsent,
 }
 
-/// What is remembered of a request.
+/// The breaker's memory of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     /// It is on its way, or was never begun.
@@ -166,7 +166,7 @@ impl Breaker {
         }
     }
 
-    /// Whether a message may be begun now; while it is open, the first to ask becomes the probe.
+    /// Permits a message to begin now, or not; while it is open, the first to ask becomes the probe.
     pub fn may_begin(&mut self, now: Duration) -> Option<Pass> {
         match self.stand {
             Stand::Closed => Some(self.pass()),
@@ -241,7 +241,7 @@ impl Breaker {
         }
     }
 
-    /// Whether too many of the last requests with a result are in doubt.
+    /// True if too many of the last requests with a result are in doubt.
     fn has_share_in_doubt(&self) -> bool {
         let in_doubt = |outcome: &Outcome| *outcome == Outcome::InDoubt;
         if self.latest.iter().filter(|outcome| in_doubt(outcome)).count() < DOUBTS as usize {
@@ -417,7 +417,7 @@ mod tests {
         shows_after_ms: u64,
     }
 
-    /// How a mailing went.
+    /// The course of a mailing.
     #[derive(Debug, Default)]
     struct Course {
         begun: u32,

@@ -172,7 +172,7 @@ pub(super) struct Floor {
     ready: CachePadded<Semaphore>,
     /// As many permits as requests may be in flight, those in use included: see [`Breaker::slots`].
     free: CachePadded<Semaphore>,
-    /// How many permits there are, in use or not. Changed under the breaker's lock.
+    /// Number of permits, in use or not. Changed under the breaker's lock.
     permits: AtomicUsize,
     settled: CachePadded<Mutex<Vec<Settled>>>,
     /// Told when results wait.

@@ -9,7 +9,7 @@
 //! it got and closed), one by each of its senders. A file that has grown enough is followed by a new
 //! one, and goes once every lease that it can speak of is closed.
 //!
-//! What is not in the journal says as much as what is. So the next run believes it only if it proves
+//! The journal's gaps say as much as its records. So the next run believes it only if it proves
 //! to be complete ([`past`]): every stream has its files, every file its end, every record its place,
 //! and each is the very file that the run wrote, no copy of it. The gateway and the account that the
 //! run sent to are in it too: a message in doubt belongs to them.
@@ -64,11 +64,11 @@ pub struct RunTerms {
     pub nonce: u64,
     /// The gateway and account that it sends to.
     pub gateway: u64,
-    /// How long a message in doubt may go there again, in milliseconds; none: never.
+    /// Milliseconds in which a message in doubt may go there again; none: never.
     pub repeat_ms: Option<u64>,
 }
 
-/// What became of a token, as far as a later run must know.
+/// The end of a token, as far as a later run must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Its request may have been on its way.
@@ -123,7 +123,7 @@ impl Journal {
         })
     }
 
-    /// What the run before left; nothing if that was on another boot or machine. What is to be tried
+    /// Reads the remains of the run before; none if that was on another boot or machine. What is tried
     /// again waits for so many milliseconds.
     pub fn past(&self, pause_ms: u64) -> io::Result<Past> {
         past::read(&self.dir, self.boot, pause_ms)

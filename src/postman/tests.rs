@@ -53,7 +53,7 @@ struct Odd {
     shows: AtomicBool,
     /// The gateway of each report.
     gateways: Mutex<Vec<(Epoch, u64)>>,
-    /// What was declared.
+    /// Declarations, in their order.
     declared: Mutex<Vec<(Epoch, u64, Option<u64>)>>,
 }
 

@@ -38,7 +38,7 @@ pub enum Planted {
     DamageUnmarked,
     /// A message in doubt may go to any gateway.
     DoubtGoesAnywhere,
-    /// What cannot be read of a postman's journal counts as never begun.
+    /// Whatever cannot be read of a postman's journal counts as never begun.
     DamageIsNeverBegun,
     /// The breaker counts results in a row, and no shares.
     BreakerCountsRowsOnly,

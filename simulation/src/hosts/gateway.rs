@@ -28,7 +28,7 @@ pub struct SimGateway {
 struct State {
     rng: StdRng,
     mix: GatewayMix,
-    /// What it took, by account: each has a memory of its own.
+    /// Messages that it took, by account: each has a memory of its own.
     taken: BTreeSet<(String, u64)>,
 }
 

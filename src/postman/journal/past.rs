@@ -1,4 +1,4 @@
-//! What the run before left in the journal, and whether all of it is there.
+//! Reading what the run before left in the journal, if all of it is there.
 //!
 //! That a message was never begun is said by what is *not* in the journal. So it is believed only of a
 //! run whose every file is there, whole, and the very file that the run wrote: anything else makes all
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::postman::desk::Left;
 
-/// What the run before left.
+/// The remains of the run before, as far as they are believed.
 #[derive(Debug)]
 pub enum Past {
     /// Nothing, or that of another boot, machine or cluster.
@@ -47,7 +47,7 @@ pub struct Damage {
     pub what: String,
 }
 
-/// What an earlier run on the same boot of the same machine left.
+/// Leases and tokens of an earlier run on the same boot of the same machine.
 #[derive(Debug)]
 pub struct Remains {
     /// The run.
@@ -63,13 +63,13 @@ impl Remains {
         self.leased.values()
     }
 
-    /// Whether all that was begun under a lease is here: it was not closed, or came too late to be
+    /// True if all that was begun under a lease is here: it was not closed, or came too late to be
     /// noted and so was never begun. What is said of a closed one may be gone.
     pub fn is_whole(&self, n: u64) -> bool {
         self.leased.contains_key(&n) || n > self.newest
     }
 
-    /// What became of a token; none: it was never begun, if its lease is whole here.
+    /// The fate of a token; none: it was never begun, if its lease is whole here.
     pub fn fate(&self, token: &Token) -> Option<Fate> {
         self.fates.get(token).copied()
     }
@@ -106,7 +106,7 @@ impl Remains {
     }
 }
 
-/// Whether damage counts as nothing, on purpose.
+/// True if damage counts as nothing, on purpose.
 fn believes_damage() -> bool {
     is_planted(Planted::DamageIsNeverBegun)
 }

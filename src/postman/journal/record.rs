@@ -1,4 +1,4 @@
-//! What a file of the journal holds: a header that says whose it is, and records.
+//! The content of a journal's file: a header that names its run and its place, and records.
 //!
 //! A record's checksum covers the header's and the record's place besides its bytes: one that lies in
 //! another file, or elsewhere in its own, does not check out.
@@ -42,7 +42,7 @@ impl FileId {
     }
 }
 
-/// Whose a file is.
+/// The run that a file belongs to, and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// A hash of the machine's boot and the cluster.
@@ -134,7 +134,7 @@ impl Seal {
     }
 }
 
-/// What a record says.
+/// The meaning of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A run of messages was leased.
@@ -228,7 +228,7 @@ pub(super) fn result(code: u8, pause_ms: u64, run: &RunTerms) -> Option<SendResu
 pub(super) struct Page {
     pub(super) header: Header,
     pub(super) records: Vec<Record>,
-    /// Whether the stream goes on in another.
+    /// True if the stream goes on in another.
     pub(super) is_followed: bool,
 }
 

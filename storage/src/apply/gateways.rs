@@ -31,7 +31,7 @@ pub(super) fn declare(
     Ok(Reply::Done)
 }
 
-/// Whether a message may go out although a gateway may have it already.
+/// Permission for a message that a gateway may have already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowed {
     Now,
@@ -112,7 +112,7 @@ mod tests {
         Some(DeclaredGateway { by: Epoch(by), gateway, repeat_ms })
     }
 
-    /// What postman 1 may do at `HERE` with a message that was first in doubt at 1,000 ms, until 4,000.
+    /// The permission of postman 1, which asks for `HERE`, about a message that was first in doubt at 1,000 ms, until 4,000.
     fn allowed(postmen: &[Postman], gateway: u64, at_ms: i64) -> Allowed {
         let grant = Grant {
             lease: LeaseId { epoch: Epoch(1), n: 1 },
