@@ -72,8 +72,8 @@ pub fn candidates(
     now: Timestamp,
     room: u16,
     policy: &Policy<'_>,
-) -> Vec<Candidate> {
-    let setting = query::time::setting(reader).unwrap_or_default();
+) -> Result<Vec<Candidate>, notty_storage::Error> {
+    let steady = query::time::setting(reader)?.steady(now);
     let runs = |mailing: &&OpenMailing| {
         let record = &mailing.record;
         record.is_running() && !record.paused && now < record.spec.end
@@ -85,11 +85,10 @@ pub fn candidates(
         let window = mailing.record.spec.send_window.as_ref();
         let zones = window.map(|window| policy.zones.open(window, now));
         let enough = u64::from(room.max(1));
-        let steady = setting.steady(now);
-        let ready = work::ready(reader, mailing, zones.as_deref(), steady, enough);
-        let Ok(ready @ 1..) = ready else {
+        let ready = work::ready(reader, mailing, zones.as_deref(), steady, enough)?;
+        if ready == 0 {
             continue;
-        };
+        }
         let wanted = Wanted::new(mailing, policy.gateway, zones.as_deref());
         if !policy.looks.is_in_vain(&wanted, steady) {
             found.push(Candidate { mailing: mailing.number, zones, ready, wanted });
@@ -98,7 +97,7 @@ pub fn candidates(
             break;
         }
     }
-    found
+    Ok(found)
 }
 
 /// Messages that may be granted: a bucket that fills at the configured rate. It holds a tenth of a

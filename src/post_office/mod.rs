@@ -255,7 +255,8 @@ impl PostOffice {
             return Ok(None);
         }
         self.check_room(ask.lease)?;
-        for candidate in self.candidates(&ask, wall) {
+        let candidates = self.node.checked(self.candidates(&ask, wall)).map_err(unreadable)?;
+        for candidate in candidates {
             let Some(reach) = self.look_ahead(&ask, &candidate, wall)? else {
                 continue;
             };
@@ -436,22 +437,27 @@ impl PostOffice {
         Granted { lease, mailing, runs, index, ttl_ms, at }
     }
 
-    fn candidates(&self, ask: &Ask, now: Timestamp) -> Vec<grants::Candidate> {
+    fn candidates(
+        &self,
+        ask: &Ask,
+        now: Timestamp,
+    ) -> Result<Vec<grants::Candidate>, notty_storage::Error> {
         let view = self.node.view();
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let Desk { zones, served, barren, scattered, looks, .. } = &mut *desk;
-        let postmen = self.node.checked(query::leases::postmen(&reader)).unwrap_or_default();
-        looks.refresh(postmen.iter().filter_map(|postman| postman.gateway).collect());
-        let policy = grants::Policy { zones, served, looks, gateway: ask.gateway };
-        let ready = grants::candidates(&reader, now, ask.room, &policy);
+
         let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
         served.retain(|number, _| is_open(number));
         barren.retain(is_open);
         scattered.retain(is_open);
         looks.retain(is_open);
-        ready
+        let postmen = query::leases::postmen(&reader)?;
+        looks.refresh(postmen.iter().filter_map(|postman| postman.gateway).collect());
+
+        let policy = grants::Policy { zones, served, looks, gateway: ask.gateway };
+        grants::candidates(&reader, now, ask.room, &policy)
     }
 }
 
