@@ -510,6 +510,17 @@ async fn ready(trio: &Trio) -> Result {
 /// The leader came while it was away, and nothing in its log or state names it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_lags_follows_a_leader_that_it_has_never_heard_of() -> Result {
+    // On a busy machine another may come to lead meanwhile, of whom it knows: that shows nothing.
+    for _ in 0..5 {
+        if comes_back_to_a_leader_unheard_of().await? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the newcomer never led for long enough")
+}
+
+/// Whether the newcomer led all the time.
+async fn comes_back_to_a_leader_unheard_of() -> Result<bool> {
     let mut trio = Trio::form().await?;
     let leader = trio.leader().await?;
     let away = (leader + 1) % 3;
@@ -533,11 +544,13 @@ async fn a_node_that_lags_follows_a_leader_that_it_has_never_heard_of() -> Resul
         Ok::<_, anyhow::Error>(())
     };
     tokio::time::timeout(SOON, led).await??;
+    let term = newcomer.status().term;
 
     // It opens only once it has heard of a leader.
     trio.nodes[away] = Some(trio.open(away).await?);
+    let shown = newcomer.leads_now() && newcomer.status().term == term;
     let last = fill(&newcomer, 1).await?;
     assert!(trio.node(away).wait_applied(last, SOON).await);
     newcomer.stop().await?;
-    Ok(())
+    Ok(shown)
 }

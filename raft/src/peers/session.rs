@@ -360,18 +360,28 @@ mod tests {
         }
     }
 
-    /// Who proves nothing must not pass because the node has nothing to compare it with.
+    /// Who knows no secret proves that of nobody rightly; a node that has none of this grade to compare
+    /// it with must not let it pass.
     #[tokio::test]
-    async fn an_empty_message_passes_under_no_grade() {
+    async fn a_proof_of_no_secret_passes_under_no_grade() {
         for server in [by("secret"), by("secret").with_postman_secret(b"for postmen")] {
             for grade in [Grade::Cluster, Grade::Postmen] {
                 let (mut near, far) = tokio::io::duplex(64 * 1024);
                 let channel = Channel { stream: Box::new(far), binding: [0; 32] };
-                let opening = codec::encode(&Opening { grade, message: Vec::new() });
-                let len = (opening.len() as u32).to_be_bytes();
-                near.write_all(&[MAGIC, &len[..], &opening].concat()).await.expect("sent");
-                near.write_all(&[0; PROOF_BYTES]).await.expect("sent");
-                let accepted = Session::accept(channel, &server, &Hello::default()).await;
+                let mine = codec::encode(&Opening { grade, message: Vec::new() });
+                let nothing = Credentials::none().begin(Grade::Cluster, End::Client);
+                let key = nothing.and_then(|exchange| exchange.finish(&[])).expect("a key");
+                let posing = async {
+                    let len = (mine.len() as u32).to_be_bytes();
+                    near.write_all(&[MAGIC, &len[..], &mine].concat()).await.expect("sent");
+                    let mut stream: Box<dyn Io> = Box::new(near);
+                    let theirs = take_opening(&mut stream).await.expect("an opening");
+                    let said = Transcript { binding: &[0; 32], client: &mine, server: &theirs };
+                    let _ = put(&mut stream, &[&key.proof(End::Client, &said)]).await;
+                    let _ = put_hello(&mut stream, &Hello::default(), &[]).await;
+                };
+                let me = Hello::default();
+                let ((), accepted) = tokio::join!(posing, Session::accept(channel, &server, &me));
                 let why = accepted.err().expect("refused").to_string();
                 assert!(why.contains(grade.key()), "{why}");
             }
