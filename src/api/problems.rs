@@ -251,6 +251,12 @@ const CODES: &[Code] = &[
     ),
     other(
         StatusCode::CONFLICT,
+        "no_numbers_left",
+        "message ids of all mailings are used up",
+        "no numbers are left for mailings, and so no message ids: begin with an empty data directory",
+    ),
+    other(
+        StatusCode::CONFLICT,
         "mailing_started",
         "the mailing has started, and a field was changed that cannot change after that",
         "the mailing has started: text cannot change any more",
@@ -449,7 +455,7 @@ const OWN: &[(&str, &str)] = &[
         "post /mailings",
         "empty_text end_before_start end_passed explicit_language invalid_id invalid_filter \
          invalid_time invalid_send_window too_long control_character missing wrong_type \
-         mailing_exists too_many_mailings",
+         mailing_exists too_many_mailings no_numbers_left",
     ),
     (
         "put /mailings/{id}",
@@ -464,7 +470,10 @@ const OWN: &[(&str, &str)] = &[
     ),
     ("get /mailings", "invalid_limit invalid_after invalid_status"),
     ("post /mailings/{id}/pause", "mailing_over"),
-    ("post /mailings/{id}/resume", "wrong_type mailing_over duplicates_not_accepted"),
+    (
+        "post /mailings/{id}/resume",
+        "wrong_type mailing_over duplicates_not_accepted no_numbers_left",
+    ),
     ("post /mailings/{id}/cancel", "mailing_over"),
     ("get /messages", "invalid_status invalid_id invalid_limit invalid_after not_found"),
     ("get /stats", "to_before_from invalid_date invalid_filter"),
