@@ -56,6 +56,7 @@ async fn people(world: &World, n: usize) {
         let twice = read.insert(number, item);
         assert!(twice.is_none(), "customer {number} is listed twice: {twice:?}");
     }
+
     let mut ledger = world.ledger.lock();
     for number in 0..world.people {
         let item = read.get(&number);
@@ -88,6 +89,7 @@ async fn mailings(world: &World, n: usize) {
         let slot = slot.unwrap_or_else(|| panic!("nobody created {item}"));
         assert!(read.insert(slot, item).is_none(), "m-{slot} is listed twice");
     }
+
     let mut ledger = world.ledger.lock();
     let maybe: Vec<_> = ledger.maybe.mailings.keys().copied().collect();
     let mut slots = ledger.slots();
@@ -140,11 +142,13 @@ fn compare(world: &World, item: &Value, began: Instant) -> usize {
         assert!(!["done", "invalid"].contains(&status), "the gateway never had it: {item}");
         return place;
     };
+
     let phone = format!("\"{}\"", record.person.phone());
     assert_eq!(item["phone"].to_string(), phone, "the gateway has {record:?}: {item}");
     let customer = item["customer_id"].as_str();
     assert_eq!(customer, Some(record.person.id().as_str()), "the gateway has {record:?}: {item}");
     assert_eq!(item["text"], super::gateway::text(record.serial), "{record:?}: {item}");
+
     let taken = record.taken.is_some_and(|at| at < began);
     let fits = match status {
         "done" => record.confirmed,
@@ -180,15 +184,18 @@ pub async fn sums(world: &World, n: usize) -> bool {
     for params in &all {
         sums.push(("any", counts(&world.need(n, &with("/stats", params)).await.1)));
     }
-    let (mut by_tag, mut by_operator) = ([0; 8], [0; 8]);
+
+    let mut by_tag = [0; 8];
     for tag in TAGS {
         add(&mut by_tag, &stats(world, n, &[("tag", &escaped(tag))]).await);
     }
+    let mut by_operator = [0; 8];
     for operator in OPERATORS {
         add(&mut by_operator, &stats(world, n, &[("operator", &escaped(operator))]).await);
     }
     sums.extend([("tag", by_tag), ("operator", by_operator)]);
     sums.push(("day", by_day(world, n).await));
+
     let (again, last) = world.need(n, "/stats").await;
     if again != index || counts(&last) != total {
         return false;

@@ -79,8 +79,8 @@ impl Fleet {
             fs::create_dir_all(&home).expect("a directory");
             let api = addresses[2 * n].clone();
             let client = Client::new(&format!("http://{api}"));
-            let (peer, process) = (addresses[2 * n + 1].clone(), Mutex::new(None));
-            Node { name, home, peer, api, client, process }
+            let peer = addresses[2 * n + 1].clone();
+            Node { name, home, peer, api, client, process: Mutex::new(None) }
         };
         let nodes = (0..count).map(node).collect();
         Self { fixed, nodes, generation: Mutex::new(0) }
@@ -135,8 +135,11 @@ impl Fleet {
     fn config(&self, n: usize, tuning: &Tuning) -> String {
         let Tuning { concurrency, lease, compact_log_mb, rate_limit } = tuning;
         let Fixed { gateway, idempotent, .. } = &self.fixed;
-        let (data, journal) = (self.data(n), self.journal(n));
-        let (data, journal) = (data.display(), journal.display());
+        let data_dir = self.data(n);
+        let journal_dir = self.journal(n);
+        let data = data_dir.display();
+        let journal = journal_dir.display();
+
         let mut text = format!(
             "[node]\ndata_dir = \"{data}\"\ncompact_log_mb = {compact_log_mb}\n\
              [api]\nlisten = \"{}\"\n\

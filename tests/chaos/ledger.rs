@@ -270,10 +270,12 @@ impl Ledger {
 
     /// What a backup of this round holds, taken at a position.
     pub fn as_of(&self, index: u64) -> (Known, Maybe) {
-        let (mut known, mut maybe) = (self.base.clone(), Maybe::default());
+        let mut known = self.base.clone();
         let mut certain: Vec<_> = self.writes.iter().filter(|w| w.high <= index).collect();
         certain.sort_by_key(|write| write.high);
         certain.into_iter().for_each(|write| known.set(&write.subject));
+
+        let mut maybe = Maybe::default();
         for write in self.writes.iter().filter(|w| w.low <= index && w.high > index) {
             maybe.add(&write.subject);
         }

@@ -39,7 +39,8 @@ pub struct Person {
 impl Person {
     /// Whom a phone belongs to.
     pub fn of_phone(digits: u64) -> Option<Self> {
-        let (head, rest) = (digits / 10_000_000_000, digits % 10_000_000_000);
+        let head = digits / 10_000_000_000;
+        let rest = digits % 10_000_000_000;
         let version = Version::try_from(rest / 10_000_000).ok()?;
         let number = u32::try_from(rest % 10_000_000).ok()?;
         (head == 7).then_some(Self { number, version })
@@ -95,9 +96,9 @@ impl Person {
 
     /// As a row of CSV.
     pub fn row(self) -> String {
-        let (id, name, phone) = (self.id(), self.name(), self.phone());
-        let (operator, tag, zone) = (self.operator(), self.tag(), self.zone().0);
-        format!("{id},\"{name}\",{phone},{operator},{tag},{zone}\n")
+        let mut row = format!("{},\"{}\",{},", self.id(), self.name(), self.phone());
+        row += &format!("{},{},{}\n", self.operator(), self.tag(), self.zone().0);
+        row
     }
 }
 

@@ -52,6 +52,7 @@ impl Game {
         let own = (people / 10).clamp(60, 600);
         let ledger = Arc::new(Mutex::new(Ledger::new(people)));
         let idempotent = args.idempotent || dice.chance(250);
+
         let gateway = Gateway::start(ledger.clone(), idempotent).await;
         let fixed = Fixed {
             binary: args.binary.clone(),
@@ -63,6 +64,7 @@ impl Game {
         let fleet = Fleet::new(usize::from(args.nodes), fixed);
         fleet.start_all(&Tuning::draw(&mut dice));
         fleet.ready().await;
+
         let parts = (fleet, gateway);
         let world = World::new((args.seed, idempotent, args.accept), parts, ledger, (own, people));
         imports::fill(&world, &mut dice).await;
@@ -75,9 +77,17 @@ impl Game {
             args.messages,
             if idempotent { ", the gateway is idempotent" } else { "" },
         ));
-        let backups = Vec::new();
-        let (round, kills, restores, compared) = (0, 0, 0, 0);
-        Self { world, args, dice, backups, round, kills, restores, compared }
+
+        Self {
+            world,
+            args,
+            dice,
+            backups: Vec::new(),
+            round: 0,
+            kills: 0,
+            restores: 0,
+            compared: 0,
+        }
     }
 
     /// Plays until there were enough kills and messages.
@@ -152,10 +162,12 @@ impl Game {
         world.ledger.lock().begin_round();
         world.set_stop(false);
         let actors = self.actors();
+
         let wanted = self.wanted();
         let goal = world.gateway.book(|book| book.requests) + wanted;
         let moment = Moment::draw(&mut self.dice, wanted);
         moment.come(&world, &mut self.dice).await;
+
         let drawn = self.dice.chance(self.args.restores);
         // No game is without one.
         let first = self.restores == 0 && self.round > 1 && self.args.restores > 0;
@@ -174,6 +186,7 @@ impl Game {
             }
             self.end_round(actors).await;
         }
+
         audit::run(&world, &mut self.dice).await;
         self.detail("audited");
         let n = self.dice.draw(0..world.fleet.len() as u64) as usize;
@@ -189,8 +202,8 @@ impl Game {
     }
 
     fn actors(&self) -> JoinSet<()> {
-        let (world, seed, round) = (&self.world, self.args.seed, self.round);
-        let dice = |actor: u64| Dice::new(seed, round, actor);
+        let world = &self.world;
+        let dice = |actor: u64| Dice::new(self.args.seed, self.round, actor);
         let mut actors = JoinSet::new();
         // Those of before go on, and each round has some of its own.
         let slots = WRITERS * (SLOTS + self.round as u32);
@@ -228,6 +241,7 @@ impl Game {
             return;
         }
         let n = self.dice.draw(0..usable.len() as u64) as usize;
+
         self.kills += restore(&self.world, &mut self.dice, usable[n]).await;
         self.restores += 1;
         if !self.args.again {

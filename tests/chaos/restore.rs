@@ -17,9 +17,11 @@ pub async fn restore(world: &Arc<World>, dice: &mut Dice, backup: &mut Backup) -
     let killed = (0..fleet.len()).filter(|n| fleet.kill(*n)).count();
     // What was on its way to the gateway is there, or never will be.
     tokio::time::sleep(Duration::from_millis(200)).await;
+
     fleet.next_generation();
     world.gateway.book(|book| book.next_generation());
     backup.used = true;
+
     let data = fleet.data(0);
     let mut command = fleet.binary();
     command.arg("restore").arg(&backup.file).arg("--data-dir").arg(&data);
@@ -35,8 +37,8 @@ pub async fn restore(world: &Arc<World>, dice: &mut Dice, backup: &mut Backup) -
         let ended = Ended::of(&mut command);
         assert_eq!(ended.code, Some(0), "{}: {ended:?}", backup.file.display());
     }
-    let (known, maybe) = (held(&backup.known), maybe_held(&backup.maybe));
-    world.ledger.lock().restore(known, maybe);
+
+    world.ledger.lock().restore(held(&backup.known), maybe_held(&backup.maybe));
     fleet.start_all(&Tuning::draw(dice));
     fleet.ready().await;
     killed as u64

@@ -65,8 +65,6 @@ impl World {
         ledger: Arc<Mutex<Ledger>>,
         (own, people): (u32, u32),
     ) -> Arc<Self> {
-        let (under_way, fresh_backups) = (UnderWay::default(), Mutex::default());
-        let (stop, steps) = (AtomicBool::new(false), AtomicU64::new(0));
         let world = Self {
             seed,
             idempotent,
@@ -74,12 +72,12 @@ impl World {
             fleet,
             gateway,
             ledger,
-            under_way,
-            fresh_backups,
+            under_way: UnderWay::default(),
+            fresh_backups: Mutex::default(),
             own,
             people,
-            stop,
-            steps,
+            stop: AtomicBool::new(false),
+            steps: AtomicU64::new(0),
         };
         Arc::new(world)
     }
@@ -137,7 +135,8 @@ impl World {
 
     /// All items of a list, page by page, from a node.
     pub async fn all(&self, n: usize, path: &str) -> Vec<Value> {
-        let (mut items, mut after) = (Vec::new(), String::new());
+        let mut items = Vec::new();
+        let mut after = String::new();
         loop {
             let join = if path.contains('?') { '&' } else { '?' };
             let (_, page) = self.need(n, &format!("{path}{join}limit=1000{after}")).await;

@@ -51,6 +51,7 @@ async fn create(world: &World, dice: &mut Dice, number: u32) -> bool {
     world.ledger.lock().wake_person(number);
     let key = dice.chance(500).then(|| format!("{}-{}-{}", world.seed, number, person.version));
     let subject = Subject::Customer(number, Some(person.version));
+
     // Under a key a repeat is safe, whatever became of the first.
     for _ in 0..if key.is_some() { 60 } else { 1 } {
         let client = world.fleet.any(dice);
@@ -80,8 +81,8 @@ async fn replace(world: &World, dice: &mut Dice, number: u32) -> bool {
     let Some(person) = next(world, number) else {
         return true;
     };
-    let (subject, path) =
-        (Subject::Customer(number, Some(person.version)), format!("/customers/{}", person.id()));
+    let subject = Subject::Customer(number, Some(person.version));
+    let path = format!("/customers/{}", person.id());
     match world.write(dice, Method::PUT, &path, Some(&person.body())).await {
         Outcome::Acked { index, body } => {
             assert_eq!(body, person.body(), "a replaced customer");

@@ -187,7 +187,9 @@ async fn replace(world: &World, dice: &mut Dice, slot: u32, mailed: Mailed) -> b
         }
     }
     world.ledger.lock().allow(&wanted);
-    let (path, body) = (format!("/mailings/m-{slot}"), body(slot, &wanted));
+
+    let path = format!("/mailings/m-{slot}");
+    let body = body(slot, &wanted);
     write(world, dice, (slot, Some(wanted)), Method::PUT, &path, Some(body)).await
 }
 
@@ -203,6 +205,7 @@ async fn write(
     let repeatable = method == Method::POST && dice.chance(500);
     let key = repeatable.then(|| format!("{}-{}", world.seed, dice.draw(0..u64::MAX)));
     let before = world.ledger.lock().mailed(slot).flatten();
+
     for _ in 0..if repeatable { 60 } else { 1 } {
         let client = world.fleet.any(dice);
         let mut request = client.request(method.clone(), path);

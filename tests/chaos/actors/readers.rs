@@ -58,7 +58,8 @@ async fn items(world: &World, dice: &mut Dice, path: &str) -> Option<Vec<Value>>
 }
 
 async fn people(world: &World, dice: &mut Dice) -> bool {
-    let (tag, operator) = (escaped(dice.pick(&TAGS)), escaped(dice.pick(&OPERATORS)));
+    let tag = escaped(dice.pick(&TAGS));
+    let operator = escaped(dice.pick(&OPERATORS));
     let (field, filter) = dice.pick(&[("tag", tag), ("operator", operator)]);
     let path = with("/customers", &[(field, &filter), ("limit", "50")]);
     let Some(items) = items(world, dice, &path).await else {
@@ -71,7 +72,8 @@ async fn people(world: &World, dice: &mut Dice) -> bool {
 }
 
 async fn messages(world: &World, dice: &mut Dice) -> bool {
-    let (status, slot) = (dice.pick(&STATUSES), format!("m-{}", dice.draw(0..12)));
+    let status = dice.pick(&STATUSES);
+    let slot = format!("m-{}", dice.draw(0..12));
     let path = with("/messages", &[("status", status), ("mailing", &slot), ("limit", "50")]);
     let Some(items) = items(world, dice, &path).await else {
         return false;
@@ -84,7 +86,8 @@ async fn messages(world: &World, dice: &mut Dice) -> bool {
 }
 
 async fn stats(world: &World, dice: &mut Dice) -> bool {
-    let (tag, operator) = (escaped(dice.pick(&TAGS)), escaped(dice.pick(&OPERATORS)));
+    let tag = escaped(dice.pick(&TAGS));
+    let operator = escaped(dice.pick(&OPERATORS));
     let path = match dice.draw(0..4) {
         0 => "/stats".to_owned(),
         1 => with("/stats", &[("tag", &tag)]),

@@ -89,6 +89,7 @@ impl Book {
         };
         self.judge_time(arrival.id, person, serial, rules);
         self.judge_repeat(arrival.id, person, serial, rules);
+
         let generation = self.generation;
         let new =
             Record { serial, person, generation, requests: 0, fate, taken: None, confirmed: false };
@@ -117,12 +118,14 @@ impl Book {
                 ));
             } else if !same {
                 self.wrong(format!("message {id} was {before:?}, now {person:?} of {serial}"));
-            } else if self.idempotent && before.fate != Fate::Invalid {
+            } else if self.idempotent {
+                // Also after a 400, which a node that was killed may never have read.
                 self.repeats += u64::from(!before.fate.allows_another());
             } else if !before.fate.allows_another() {
                 self.wrong(format!("message {id} came again: {before:?}"));
             }
         }
+
         let Some((other, generation)) = self.reached.get(&(serial, person.number)).copied() else {
             return;
         };
@@ -152,7 +155,9 @@ impl Book {
         if rules.quiet_people.get(&person.number).is_some_and(late) {
             self.wrong(format!("message {id} came to {person:?}, who was deleted"));
         }
-        let (wall, grace) = (jiff::Timestamp::now().as_millisecond(), GRACE.as_millis() as i64);
+
+        let wall = jiff::Timestamp::now().as_millisecond();
+        let grace = GRACE.as_millis() as i64;
         let thawed = rules.thawed.is_some_and(|thawed| thawed.elapsed() < GRACE);
         if let Some((start, end)) = rules.spans.get(&serial).copied()
             && (wall < start || (wall > end + grace && !thawed))

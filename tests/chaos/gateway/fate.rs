@@ -64,7 +64,8 @@ impl Behaviour {
             Fate::OtherCode,
         ];
         let hash = mix(id, tries);
-        let (draw, which) = ((hash % 1_000) as u32, (hash / 1_000) as usize);
+        let draw = (hash % 1_000) as u32;
+        let which = (hash / 1_000) as usize;
         let mut bound = 0;
         let mut within = |share: u32| {
             bound += share;
