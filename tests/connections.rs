@@ -80,6 +80,16 @@ async fn is_answered(address: &str, path: &str) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(5), asked).await, Ok(Some(())))
 }
 
+/// A new connection that was answered 200 and stays open, if it was.
+async fn stays(address: &str) -> Option<TcpStream> {
+    let request = "GET /customers HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut stream = sent(address, request.as_bytes()).await?;
+    let mut answer = [0; 64];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer)).await;
+    let read = read.ok()?.ok()?;
+    answer[..read].starts_with(b"HTTP/1.1 200").then_some(stream)
+}
+
 /// Waits until a new connection is answered 200.
 async fn until_answered(address: &str, path: &str) {
     eventually(path, SOON, async || is_answered(address, path).await.then_some(())).await;
@@ -92,6 +102,7 @@ async fn a_crowd_of_slow_readers_keeps_out_neither_health_checks_nor_others() {
     let address = address(&node);
     let readers = (0..CROWD).map(|_| slow_reader(&address, "/docs/scalar.js"));
     let readers = join_all(readers).await;
+    let began = Instant::now();
     for path in ["/healthz", "/readyz", "/healthz"] {
         until_answered(&address, path).await;
     }
@@ -100,6 +111,13 @@ async fn a_crowd_of_slow_readers_keeps_out_neither_health_checks_nor_others() {
     }
     let body = json!({ "id": "x", "phone": "+79160000001" });
     node.client.post("/customers", &body).await.expect(201);
+    // More than the one place that an idle client of this test gives back after 10 s.
+    let mut newcomers = Vec::new();
+    for _ in 0..20 {
+        newcomers.push(eventually("a newcomer stays", SOON, async || stays(&address).await).await);
+    }
+    // Without newcomers a slow reader would be let go after 20 s.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     drop(readers);
     node.stop().await;
 }

@@ -204,7 +204,8 @@ impl IdempotencyKey {
         };
         let key = digest(&[self.caller.as_bytes(), key.as_bytes()]);
         let request = digest(&[self.route.as_bytes(), body]);
-        command.by(Origin::Client { key, request })
+        let caller = u128::from_be_bytes(digest(&[self.caller.as_bytes()])) as u64;
+        command.by(Origin::Client { key, request, caller })
     }
 }
 

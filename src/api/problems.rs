@@ -404,8 +404,10 @@ const CODES: &[Code] = &[
     other(
         StatusCode::SERVICE_UNAVAILABLE,
         "too_many_keys",
-        "100,000 `Idempotency-Key`s of the last 24 hours are remembered",
-        "100000 Idempotency-Keys are remembered; try again later",
+        "the caller's share of the 100,000 `Idempotency-Key`s that are remembered for 24 hours is used \
+         up: half of what others leave; pause, resume and cancel are done all the same",
+        "too many Idempotency-Keys of this caller's last 24 hours are remembered; try again later, or \
+         without a key",
     ),
     other(
         StatusCode::SERVICE_UNAVAILABLE,

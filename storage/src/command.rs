@@ -47,6 +47,8 @@ pub enum Origin {
         key: [u8; 16],
         /// Hash of route and body.
         request: [u8; 16],
+        /// Hash of the token's name: each caller has a share of the keys that are remembered.
+        caller: u64,
     },
     /// A node's own count of what it proposed.
     Node {
@@ -451,8 +453,11 @@ pub enum Rejection {
     /// The key was used with another request.
     #[error("the Idempotency-Key was used with another request")]
     KeyReused,
-    /// Too many keys are remembered.
-    #[error("{} Idempotency-Keys are remembered; try again later", limits::CLIENT_KEYS)]
+    /// The caller's share of the keys that are remembered is used up.
+    #[error(
+        "too many Idempotency-Keys of this caller's last 24 hours are remembered; try again later, \
+         or without a key"
+    )]
     TooManyKeys,
     /// The repeat is older than what is remembered; whether it was executed is not known.
     #[error("too old a repeat: whether it was executed is no longer known")]

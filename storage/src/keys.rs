@@ -35,6 +35,7 @@
 //! | 40 | slot | [`ClientReply`] |
 //! | 41 | – | [`Proposers`] |
 //! | 42 | node, slot | [`NodeReply`] |
+//! | 43 | hash of a caller | number of kept replies to it |
 //! | 50 | block of 128 customers | [`CustomerTotals`] |
 //! | 51 | UTC day, 16 tags, 16 operators | [`Facets`] |
 
@@ -165,6 +166,8 @@ keys! {
     41 ProposersKey -> Proposers;
     /// A kept reply to a node.
     42 NodeReplyKey(node: u64 => node.to_be_bytes(), slot: u32 => slot.to_be_bytes()) -> NodeReply;
+    /// Replies to one caller that are kept.
+    43 CallerRepliesKey(caller: u64 => caller.to_be_bytes()) -> u64;
     /// Messages of settled mailings by customer.
     50 CustomerTotalsKey(block: u32 => block.to_be_bytes()) -> CustomerTotals;
     /// Final messages by day, tag and operator.

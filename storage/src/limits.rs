@@ -118,7 +118,8 @@ pub const LEASE_TTL_MS: u64 = 600_000;
 /// The longest pause before another try, in milliseconds (one day).
 pub const RETRY_PAUSE_MS: u64 = 86_400_000;
 
-/// Keys of clients (`Idempotency-Key`) that are remembered at once.
+/// Keys of clients (`Idempotency-Key`) that are remembered at once, of all callers together; each
+/// may have half of what others leave.
 pub const CLIENT_KEYS: u64 = 100_000;
 /// How long a client's key is remembered, in milliseconds (24 hours).
 pub const CLIENT_KEY_MS: i64 = 86_400_000;

@@ -11,6 +11,8 @@ pub struct ClientReply {
     pub key: [u8; 16],
     /// Hash of route and body that the key was used with.
     pub request: [u8; 16],
+    /// Hash of the caller that used it.
+    pub caller: u64,
     /// The steady time at which it was executed.
     pub at: Timestamp,
     /// What it was answered.

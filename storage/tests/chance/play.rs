@@ -207,7 +207,7 @@ impl Game {
     fn twice(&mut self) -> Checked {
         let key = u128::from(self.dice.next()).to_be_bytes();
         let command = Command::new(moves::put(&mut self.dice));
-        let command = command.by(Origin::Client { key, request: key });
+        let command = command.by(Origin::Client { key, request: key, caller: key[15].into() });
         let customers = self.census.customers;
         let outcomes = self.apply(vec![command.clone(), command.clone()])?;
         let again = self.apply(vec![command.clone()])?;

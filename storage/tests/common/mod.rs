@@ -11,8 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use census::{Census, take};
 use notty_storage::{
     Reader, Scan, Source, codec,
-    keys::{Key, LeaseKey, RenumberedKey, StagesKey, UnheardLeasesKey},
-    limits::{HEADS_PER_BLOCK, STAGES_PER_BLOCK},
+    keys::{
+        CallerRepliesKey, ClientReplyKey, Key, LeaseKey, NumbersKey, RenumberedKey, StagesKey,
+        UnheardLeasesKey,
+    },
+    limits::{CLIENT_KEYS, HEADS_PER_BLOCK, STAGES_PER_BLOCK},
     model::{Counts, Filter, MailingNumber, STATUSES, Seq, Status, Timestamp},
     query,
     records::{Block, Head, Stage, address},
@@ -81,12 +84,37 @@ pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, Stri
     check_customers(reader, &census)?;
     check_renumbered(reader, &census)?;
     words::check(reader, &census)?;
+    check_client_replies(reader)?;
     Ok(census)
 }
 
 /// A fault, unless something holds.
 pub(crate) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(what()) }
+}
+
+/// The replies that are kept for each caller are as many as its count says. Not looked at where they
+/// are very many.
+fn check_client_replies(reader: &Reader<'_>) -> Checked {
+    let text = |error: notty_storage::Error| error.to_string();
+    let numbers = reader.get_or_default(&NumbersKey).map_err(text)?;
+    let living = numbers.client_keys_from..numbers.client_keys;
+    if living.clone().count() > 1_000 {
+        return Ok(());
+    }
+    let mut found: BTreeMap<u64, u64> = BTreeMap::new();
+    for n in living {
+        let key = ClientReplyKey((n % CLIENT_KEYS) as u32);
+        let kept = reader.need(&key, "a kept reply to a client").map_err(text)?;
+        *found.entry(kept.caller).or_default() += 1;
+    }
+    for (caller, found) in found {
+        let said = reader.get_or_default(&CallerRepliesKey(caller)).map_err(text)?;
+        ensure(said == found, || {
+            format!("{found} replies to caller {caller} are kept, its count says {said}")
+        })?;
+    }
+    Ok(())
 }
 
 /// The messages of each mailing add up to its counts, its heads and its summaries.

@@ -126,12 +126,14 @@ impl World {
         Ok(said)
     }
 
-    /// `client key/request: command`, `node 1.7.3: command`, or a command by itself.
+    /// `client key/request: command`, `client key/request/caller: command`, `node 1.7.3: command`, or a command by itself.
     fn command(&self, text: &str) -> Result<Command, String> {
         let origin = |text: &str| -> Result<Option<Origin>, String> {
             if let Some(key) = text.strip_prefix("client ") {
                 let (key, request) = key.split_once('/').ok_or("client key/request:")?;
-                return Ok(Some(Origin::Client { key: hash(key), request: hash(request) }));
+                let (request, caller) = request.split_once('/').unwrap_or((request, ""));
+                let (key, request) = (hash(key), hash(request));
+                return Ok(Some(Origin::Client { key, request, caller: caller_number(caller) }));
             }
             let Some(numbers) = text.strip_prefix("node ") else { return Ok(None) };
             let numbers = numbers.split('.').map(|n| n.parse().map_err(|_| "node a.b.c:"));
@@ -162,16 +164,17 @@ impl World {
         Ok(if said.is_empty() { vec!["no lease has run out".to_owned()] } else { said })
     }
 
-    /// Uses many different keys of clients.
+    /// Uses many different keys of one client.
     fn client_keys(&mut self, line: &Line) -> Said {
-        let count: u64 = line.word(0)?.parse().map_err(|_| "keys N")?;
+        let count: u64 = line.word(0)?.parse().map_err(|_| "keys N caller")?;
+        let caller = caller_number(line.word(1).unwrap_or_default());
         let mut last = Vec::new();
         let numbers: Vec<u64> = (0..count).collect();
         for numbers in numbers.chunks(1_000) {
             let command = |n: &u64| {
                 let key = hash(&format!("{}-{n}", self.entries));
                 let action = self.action(&Line::parse("resume nobody")?)?;
-                Ok(Command::new(action).by(Origin::Client { key, request: key }))
+                Ok(Command::new(action).by(Origin::Client { key, request: key, caller }))
             };
             let commands = numbers.iter().map(command).collect::<Result<Vec<_>, String>>()?;
             last = self.entry(commands)?;
@@ -445,4 +448,9 @@ fn hash(name: &str) -> [u8; 16] {
 
 fn text(error: Error) -> String {
     error.to_string()
+}
+
+/// A client's caller by its name.
+fn caller_number(name: &str) -> u64 {
+    notty_storage::codec::hash(name.as_bytes())
 }
