@@ -134,7 +134,7 @@ pub(super) struct TimeBody {
     #[schema(example = "2026-03-02T09:00:00.012Z")]
     clock: String,
     /// Why that clock is still in doubt, so that time stands still; null where it is not.
-    #[schema(example = json!(null))]
+    #[schema(example = "the clock is in doubt: it was set back by 10 min")]
     doubt: Option<String>,
 }
 
