@@ -48,7 +48,9 @@ impl Game {
     /// Starts the gateway and the nodes, and imports the customers.
     pub async fn begin(args: Args, dir: PathBuf) -> Self {
         let mut dice = Dice::new(args.seed, 0, 0);
-        let people = (args.messages / 8).clamp(600, 60_000) as u32;
+        // So many that a few mailings to all of them are a round's messages.
+        let a_round = args.messages / args.kills.max(1);
+        let people = (args.messages / 8).min(a_round / 2).clamp(600, 60_000) as u32;
         let own = (people / 10).clamp(60, 600);
         let ledger = Arc::new(Mutex::new(Ledger::new(people)));
         let idempotent = args.idempotent || dice.chance(250);
