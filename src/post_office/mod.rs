@@ -169,7 +169,8 @@ impl PostOffice {
 
     /// Looks once and proposes what is due; how long nothing will be due by itself.
     pub async fn step(&self) -> Duration {
-        // While the leader's clock is not believed, nothing is due: time stands still.
+        // While the leader's clock is not believed, nothing is due: time stands still, and what is due
+        // by another time would be refused, and proposed again and again.
         let agenda = match self.look(self.node.agreed_wall().await) {
             Ok(agenda) => agenda,
             Err(error) => {
@@ -193,12 +194,9 @@ impl PostOffice {
         if acted { Duration::ZERO } else { wait }
     }
 
-    fn look(&self, agreed: Timestamp) -> Result<Agenda, notty_storage::Error> {
+    fn look(&self, now: Timestamp) -> Result<Agenda, notty_storage::Error> {
         let view = self.node.view();
         let reader = view.read();
-        // By the time that the next entry gets: what is due by another is proposed, refused, and
-        // proposed again for as long as the clocks do not agree.
-        let now = agreed.max(self.node.checked(query::time::at(&reader))?);
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
         let ahead = desk.pace.ahead(self.options.lease_size, self.tick());

@@ -18,7 +18,7 @@ fn what_is_missing_is_said_in_one_line() {
         ("peers = [\"127.0.0.1:9\"]\n", "", "postman.peers: "),
         ("name = \"p\"\n", "", "postman.name: a postman by itself needs a name"),
         ("name = \"p\"", "name = \"p q\"", "postman.name: "),
-        ("sixteen", "six", "cluster.secret: a secret has at least 16 characters"),
+        ("sixteen", "six", "cluster.secret: it has 12 characters"),
         ("[cluster]\nsecret = \"sixteen letters.\"\n", "", "cluster.secret: "),
         ("[cluster]", "[gateway]\nurl = \"x\"\n[cluster]", "gateway.url: "),
         ("[cluster]", "[lease]\nsize = 0\n[cluster]", "lease.size: "),
