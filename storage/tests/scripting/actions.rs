@@ -102,6 +102,42 @@ fn result(name: &str, line: &Line) -> Parsed<SendResult> {
     })
 }
 
+/// A command about nodes, postmen or the time.
+fn of_the_cluster(line: &Line) -> Parsed<Action> {
+    Ok(match line.name.as_str() {
+        "register" => Action::RegisterPostman {
+            name: PostmanName::parse(line.word(0)?).map_err(|e| e.to_string())?,
+            nonce: line.number("nonce", 0)? as u64,
+        },
+        "admit" => Action::AdmitNode {
+            name: line.word(0)?.to_owned(),
+            disk: line.word(1)?.to_owned(),
+            above: line.number("above", 0)? as u64,
+        },
+        "dismiss" => Action::DismissNode {
+            node: line.number("node", 1)? as u64,
+            name: line.word(0)?.to_owned(),
+            disk: line.word(1)?.to_owned(),
+        },
+        "set-time" => Action::SetTime {
+            to: Timestamp::from_millis(line.word(0)?.parse().map_err(|_| "set-time milliseconds")?),
+        },
+        "declare" => Action::DeclareGateway {
+            postman: Epoch(line.word(0)?.parse().map_err(|_| "declare EPOCH".to_owned())?),
+            gateway: line.number("gateway", 1)? as u64,
+            repeat_ms: match line.key("repeat") {
+                Some(_) => Some(line.number("repeat", 0)? as u64),
+                None => None,
+            },
+        },
+        "proposer" => Action::RegisterProposer {
+            node: line.number("node", 1)? as u64,
+            incarnation: line.number("incarnation", 0)? as u64,
+        },
+        other => return Err(format!("{other} is no command")),
+    })
+}
+
 impl World {
     /// The command that a line stands for.
     pub(crate) fn action(&self, line: &Line) -> Parsed<Action> {
@@ -141,41 +177,10 @@ impl World {
                 blocks: line.number("blocks", 1_000)? as u32,
             },
             "purge" => Action::PurgeMailing { mailing: mailing()?, batches },
-            "register" => Action::RegisterPostman {
-                name: PostmanName::parse(line.word(0)?).map_err(|e| e.to_string())?,
-                nonce: line.number("nonce", 0)? as u64,
-            },
             "grant" => Action::Grant(self.grant(line)?),
             "report" => Action::Report(self.report(line)?),
             "run-out" => Action::ExpireLease { lease: line.lease()? },
-            "admit" => Action::AdmitNode {
-                name: line.word(0)?.to_owned(),
-                disk: line.word(1)?.to_owned(),
-                above: line.number("above", 0)? as u64,
-            },
-            "dismiss" => Action::DismissNode {
-                node: line.number("node", 1)? as u64,
-                name: line.word(0)?.to_owned(),
-                disk: line.word(1)?.to_owned(),
-            },
-            "set-time" => Action::SetTime {
-                to: Timestamp::from_millis(
-                    line.word(0)?.parse().map_err(|_| "set-time milliseconds")?,
-                ),
-            },
-            "declare" => Action::DeclareGateway {
-                postman: Epoch(line.word(0)?.parse().map_err(|_| "declare EPOCH".to_owned())?),
-                gateway: line.number("gateway", 1)? as u64,
-                repeat_ms: match line.key("repeat") {
-                    Some(_) => Some(line.number("repeat", 0)? as u64),
-                    None => None,
-                },
-            },
-            "proposer" => Action::RegisterProposer {
-                node: line.number("node", 1)? as u64,
-                incarnation: line.number("incarnation", 0)? as u64,
-            },
-            other => return Err(format!("{other} is no command")),
+            _ => of_the_cluster(line)?,
         })
     }
 
