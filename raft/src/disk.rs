@@ -11,7 +11,7 @@ use crate::{
     log::Log,
     node::NodeOptions,
     snapshots::{Position, Snapshots},
-    state_machine::{Shared, StateDir},
+    state_machine::{Shared, StateDir, Unusable},
     types::LogId,
     watchdog::{self, Watch, Work},
 };
@@ -25,7 +25,10 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     let works = Arc::new(Watch::default());
     watchdog::watch(&works, state_dir.clone(), options.fatal.clone());
     let opening = works.begin(Work::Open);
-    let opened = open_state(&state_dir, log.purged().max(snapshot), options)?;
+    let opened = match state_dir.take_closed()? {
+        true => open_state(&state_dir, log.purged().max(snapshot), options)?,
+        false => Err(Unusable::NotClosed),
+    };
     drop(opening);
     let store = match opened {
         Ok(store) => store,
@@ -50,15 +53,16 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     Ok((log, shared))
 }
 
-/// The state, or why it must be rebuilt. It must have what the log has no more, and, openraft counts
+/// The state that was closed, or why it must be rebuilt. It must have what the log has no more, and, openraft counts
 /// on that, what the last snapshot has: one may have been received, but not yet installed.
 fn open_state(
     dir: &StateDir,
     least: Option<LogId>,
     options: &NodeOptions,
-) -> Result<Result<Store, String>, Error> {
+) -> Result<Result<Store, Unusable>, Error> {
+    let damaged = |why: String| Ok(Err(Unusable::Damaged(why)));
     if let Some(why) = dir.suspicion() {
-        return Ok(Err(format!("it was marked suspect: {why}")));
+        return damaged(format!("it was marked suspect: {why}"));
     }
     let place = dir.current()?;
     let store_options = options.store.clone();
@@ -70,25 +74,25 @@ fn open_state(
         // Another process has it, there is no room, or it may not be read: building it anew would
         // fare no better.
         Ok(Err(error)) if !error.is_damage() => return Err(error.into()),
-        Ok(Err(error)) => return Ok(Err(format!("it does not open: {error}"))),
-        Err(_) => return Ok(Err("it does not open: panic inside it".into())),
+        Ok(Err(error)) => return damaged(format!("it does not open: {error}")),
+        Err(_) => return damaged("it does not open: panic inside it".into()),
     };
     match Position::from_marker(store.marker().as_deref()) {
-        Err(error) => Ok(Err(format!("its position does not decode: {error}"))),
+        Err(error) => damaged(format!("its position does not decode: {error}")),
         Ok(position) if position.applied < least => {
-            Ok(Err("it stands before the first entry of the log, or before the snapshot".into()))
+            damaged("it stands before the first entry of the log, or before the snapshot".into())
         }
         Ok(_) => Ok(Ok(store)),
     }
 }
 
-/// Sets the state aside and builds it anew from the last snapshot; the log does the rest.
+/// Gives the state up and builds it anew from the last snapshot; the log does the rest.
 fn rebuild(
     dir: &StateDir,
     snapshots: &Snapshots,
     log: &Log,
     options: &NodeOptions,
-    why: &str,
+    why: &Unusable,
 ) -> Result<Store, Error> {
     let latest = snapshots.latest()?;
     let reached = latest.as_ref().and_then(|kept| kept.position.applied);
@@ -98,13 +102,20 @@ fn rebuild(
         return Err(Error::DataDir { path, what });
     }
     let from = reached.map_or(0, |reached| reached.index);
-    tracing::warn!(why, from, "the state is set aside and rebuilt from snapshot and log");
+    match why {
+        Unusable::NotClosed => {
+            tracing::info!(from, "{why}: the state is rebuilt from snapshot and log")
+        }
+        Unusable::Damaged(why) => {
+            tracing::warn!(why, from, "the state is set aside and rebuilt from snapshot and log");
+        }
+    }
     // The old state goes once there is a new one: a rebuild that fails can be tried again.
     let place = dir.fresh();
     let store = match latest {
         Some(kept) => import_snapshot(&snapshots.file(&kept), &place, options.store.clone())?,
         None => Store::open(&place, options.store.clone())?,
     };
-    dir.replace_by(&place)?;
+    dir.replace_by(&place, why)?;
     Ok(store)
 }

@@ -720,7 +720,7 @@ impl Node {
         self.stop_peers.send_replace(true);
         self.tasks.iter().for_each(JoinHandle::abort);
         self.raft.shutdown().await.map_err(|error| Error::Raft(error.to_string()))?;
-        blocking(|| self.shared.flush()).map_err(raft_error)
+        blocking(|| self.shared.close()).map_err(raft_error)
     }
 }
 

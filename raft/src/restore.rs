@@ -73,7 +73,8 @@ fn build(
     clock: &dyn Clock,
 ) -> Result<Restored, Error> {
     let position = first_position(backup.index, disk);
-    let place = StateDir::open(&data_dir.state())?.current()?;
+    let state_dir = StateDir::open(&data_dir.state())?;
+    let place = state_dir.current()?;
     let (from, options) = ((backup.path(), backup.from), StoreOptions::default());
     let wall = clock.wall();
     let at = beginning(backup.contents.at, wall, clock.disciplined());
@@ -84,6 +85,8 @@ fn build(
     let restored = Restored { at, not_believed_ms: wall.since(at), ..figures(backup, &store)? };
     write_snapshot(&mut store, data_dir, position.clone())?;
     write_log(data_dir, position.applied)?;
+    drop(store);
+    state_dir.mark_closed()?;
     Ok(restored)
 }
 

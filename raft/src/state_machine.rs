@@ -36,6 +36,18 @@ use crate::{
     watchdog::{Watch, Work, Working},
 };
 
+/// The reason why a state cannot be used as it lies on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// The process before ended without closing it. sled does not always survive that: a record that
+    /// another has taken the place of makes it read for ever, or may go unnoticed.
+    #[error("the process before ended without closing it")]
+    NotClosed,
+    /// It does not check out.
+    #[error("{0}")]
+    Damaged(String),
+}
+
 /// The directory of the state: generations of sled's files, and which one counts.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir {
@@ -80,15 +92,20 @@ impl StateDir {
         replace(&RealFiles, &path, name.as_bytes()).map_err(Error::file(&path))
     }
 
-    /// Makes a new state the one that counts, and sets the present one aside, for someone to look
-    /// at; the one before it is dropped. The mark of suspicion goes last: until then a crash has
-    /// the state rebuilt once more.
-    pub(crate) fn replace_by(&self, place: &Path) -> Result<(), Error> {
+    /// Makes a new state the one that counts. A present one that was damaged is set aside, for
+    /// someone to look at; the one before it is dropped. The mark of suspicion goes last: until then
+    /// a crash has the state rebuilt once more.
+    pub(crate) fn replace_by(&self, place: &Path, why: &Unusable) -> Result<(), Error> {
         let (old, aside) = (self.current()?, self.dir.join("set-aside"));
         self.switch_to(place)?;
         if old.exists() && old != place {
-            self.remove(&aside)?;
-            std::fs::rename(&old, &aside).map_err(Error::file(&old))?;
+            match why {
+                Unusable::NotClosed => self.remove(&old)?,
+                Unusable::Damaged(_) => {
+                    self.remove(&aside)?;
+                    std::fs::rename(&old, &aside).map_err(Error::file(&old))?;
+                }
+            }
         }
         let suspect = self.dir.join("SUSPECT");
         RealFiles.remove(&suspect).map_err(Error::file(&suspect))?;
@@ -100,6 +117,25 @@ impl StateDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other.map_err(Error::file(place)),
         }
+    }
+
+    /// Notes that the state is closed: nothing writes to it any more, and all of it is on the disk.
+    pub(crate) fn mark_closed(&self) -> Result<(), Error> {
+        let path = self.closed();
+        replace(&RealFiles, &path, b"").map_err(Error::file(&path))
+    }
+
+    /// True if the process before closed the state, or there is none. It counts as open from now on.
+    pub(crate) fn take_closed(&self) -> Result<bool, Error> {
+        let path = self.closed();
+        let was_closed = path.exists() || !self.current()?.exists();
+        RealFiles.remove(&path).map_err(Error::file(&path))?;
+        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
+        Ok(was_closed)
+    }
+
+    fn closed(&self) -> PathBuf {
+        self.dir.join("CLOSED")
     }
 
     /// Why the state was marked suspect, if it was.
@@ -214,6 +250,12 @@ impl Shared {
     fn flush_by(&self, flusher: &Flusher) -> Result<(), Error> {
         let _working = self.watch.begin(Work::Flush);
         Ok(flusher.flush()?)
+    }
+
+    /// Flushes the state for the last time, and notes that it is closed.
+    pub(crate) fn close(&self) -> Result<(), StorageError> {
+        self.flush()?;
+        self.guarded(|| self.state_dir.mark_closed())
     }
 
     pub(crate) fn mark_suspect(&self, why: &str) {

@@ -57,7 +57,7 @@ impl Game {
 
         let gateway = Gateway::start(ledger.clone(), idempotent).await;
         let fixed = Fixed {
-            binary: args.binary.clone(),
+            binary: std::path::absolute(&args.binary).expect("a path of a program"),
             dir,
             gateway: gateway.url(),
             idempotent,
