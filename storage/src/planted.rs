@@ -24,8 +24,6 @@ pub enum Planted {
     OldReportAccepted,
     /// A node with an empty disk takes part under its old number.
     WipedNodeVotes,
-    /// An expansion goes on from wherever it is told to.
-    CursorUnchecked,
     /// Apply reads this node's clock.
     ClockInApply,
     /// A later report takes the place of the first.
@@ -52,7 +50,7 @@ pub enum Planted {
 pub const BY_SCENARIO: [Planted; 1] = [Planted::ViewUnchecked];
 
 /// All of them.
-pub const PLANTED: [Planted; 17] = [
+pub const PLANTED: [Planted; 16] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -60,7 +58,6 @@ pub const PLANTED: [Planted; 17] = [
     Planted::UnsureIsNotSent,
     Planted::OldReportAccepted,
     Planted::WipedNodeVotes,
-    Planted::CursorUnchecked,
     Planted::ClockInApply,
     Planted::LaterReportWins,
     Planted::AppendNotSynced,

@@ -18,7 +18,6 @@ use crate::{
         BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, EXPAND_MESSAGES,
     },
     model::{MailingNumber, MailingSpec, Matcher, Status},
-    planted::{Planted, is_planted},
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
     source::Source,
 };
@@ -135,9 +134,6 @@ pub(super) fn expand(
         return Err(Rejection::NotNow.into());
     }
     let mut edit = MailingEdit::open(changes, number)?;
-    if is_planted(Planted::CursorUnchecked) {
-        edit.progress.cursor = cursor;
-    }
     if edit.progress.cursor != cursor {
         return Err(Rejection::CursorMoved { cursor: edit.progress.cursor }.into());
     }
