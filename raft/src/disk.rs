@@ -25,9 +25,11 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     let works = Arc::new(Watch::default());
     watchdog::watch(&works, state_dir.clone(), options.fatal.clone());
     let opening = works.begin(Work::Open);
-    let opened = match state_dir.take_closed()? {
-        true => open_state(&state_dir, log.purged().max(snapshot), options)?,
-        false => Err(Unusable::NotClosed),
+    let was_closed = state_dir.take_closed()?;
+    let opened = match state_dir.suspicion() {
+        Some(why) => Err(Unusable::Damaged(format!("it was marked suspect: {why}"))),
+        None if !was_closed => Err(Unusable::NotClosed),
+        None => open_state(&state_dir, log.purged().max(snapshot), options)?,
     };
     drop(opening);
     let store = match opened {
@@ -61,9 +63,6 @@ fn open_state(
     options: &NodeOptions,
 ) -> Result<Result<Store, Unusable>, Error> {
     let damaged = |why: String| Ok(Err(Unusable::Damaged(why)));
-    if let Some(why) = dir.suspicion() {
-        return damaged(format!("it was marked suspect: {why}"));
-    }
     let place = dir.current()?;
     let store_options = options.store.clone();
     // What a panic leaves half done is not used again: the state is built anew.

@@ -298,3 +298,24 @@ async fn a_command_that_could_not_be_sent_to_other_nodes_is_never_proposed() -> 
     node.act(register("a")).await?;
     Ok(())
 }
+
+/// What was not closed is rebuilt, and what was closed is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_was_not_closed_is_rebuilt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let node = open(dir.path()).await?;
+    node.act(register("a")).await?;
+    stopped(node).await?;
+    let closed = dir.path().join("state/CLOSED");
+    assert!(closed.exists(), "an orderly stop closes it");
+    let of_sled = dir.path().join("state/state-0");
+    assert!(of_sled.exists());
+
+    // As a kill leaves it.
+    std::fs::remove_file(&closed)?;
+    let node = open_freed(dir.path()).await?;
+    assert_eq!(postmen(&node), ["a"]);
+    assert!(!of_sled.exists(), "another state has taken its place");
+    assert!(!closed.exists(), "it is open");
+    stopped(node).await
+}

@@ -72,10 +72,7 @@ impl World {
             }
             Fault::Jump { target: None, ms, for_ms } => {
                 self.note(&fault, None);
-                for number in 0..self.machines.len() {
-                    self.machines[number].clock.skew(ms);
-                    self.after(for_ms, Deed::Right(number));
-                }
+                self.jump_all(ms, for_ms);
             }
             Fault::Jump { target: Some(target), .. } => self.strike_one(&fault, target),
             Fault::Transfer | Fault::Contradict => self.strike_one(&fault, Target::Leader),
@@ -108,6 +105,14 @@ impl World {
             | Fault::DamageJournal { target, .. }
             | Fault::NewAccount { target, .. }
             | Fault::Wipe { target } => self.strike_one(&fault, target),
+        }
+    }
+
+    /// Sets the wall clocks of all machines for a while.
+    fn jump_all(&mut self, ms: i64, for_ms: u64) {
+        for number in 0..self.machines.len() {
+            self.machines[number].clock.skew(ms);
+            self.after(for_ms, Deed::Right(number));
         }
     }
 
