@@ -1,4 +1,4 @@
-//! Whom this node knows: numbers and disks of members and of admitted nodes.
+//! The nodes that this one knows: numbers and disks of members and of admitted nodes.
 //!
 //! A peer says its number and its disk, and anybody who knows the secret can say any. So both must
 //! be those of a member (by the log), or of a node that was admitted (by the state). While the log
@@ -34,7 +34,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Words that are kept, at most.
 const WORDS: usize = 64;
 
-/// Whom this node knows.
+/// The nodes that this one knows.
 #[derive(Default)]
 pub(crate) struct Acquaintance {
     raft: OnceLock<(Raft, Arc<Shared>)>,
@@ -71,7 +71,7 @@ impl Acquaintance {
         if of_log.is_empty() { invited_by.clone() } else { of_log }
     }
 
-    /// What this node itself knows of a number and a disk.
+    /// Looks up a number and a disk in the members and the state of this node.
     pub(crate) fn word(
         &self,
         node: NodeId,
@@ -101,7 +101,7 @@ impl Acquaintance {
         }
     }
 
-    /// What members say of a number and a disk that this node does not know.
+    /// Asks members about a number and a disk that this node does not know.
     pub(crate) async fn ask(
         &self,
         peers: &Peers,

@@ -69,24 +69,24 @@ impl ClockDoubt {
 
 impl fmt::Display for ClockDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const TODO: &str = "until then time stands still: nothing starts, ends, expires or is sent. \
+        const CURE: &str = "until then time stands still: nothing starts, ends, expires or is sent. \
                             Put the clock right (NTP), or, if it is right, run: notty cluster \
                             set-time";
         write!(f, "the clock is in doubt: ")?;
         match self {
             Self::Jumped(ms) => {
                 let way = if *ms < 0 { "back" } else { "forward" };
-                write!(f, "it was set {way} by {}; {TODO}", Span(*ms))
+                write!(f, "it was set {way} by {}; {CURE}", Span(*ms))
             }
             Self::Ahead(ms) => write!(
                 f,
                 "it is {} ahead of the cluster's time, and nothing says whether this machine was off \
-                 for so long; {TODO}",
+                 for so long; {CURE}",
                 Span(*ms)
             ),
             Self::Behind(ms) => write!(
                 f,
-                "it is {} behind the cluster's time; {TODO}, which sets the cluster's time back",
+                "it is {} behind the cluster's time; {CURE}, which sets the cluster's time back",
                 Span(*ms)
             ),
             Self::Differs => write!(
