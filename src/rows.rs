@@ -97,7 +97,7 @@ impl CsvRows {
 
     /// Takes in the lines that a piece completes, and keeps the beginning of the next.
     fn read(&mut self, mut bytes: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
-        while let Some(at) = bytes.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+        while let Some(at) = memchr::memchr2(b'\r', b'\n', bytes) {
             if self.rest.is_empty() {
                 self.take_line(&bytes[..at], rows);
             } else {
@@ -152,7 +152,7 @@ impl CsvRows {
         if bytes.len() > ROW_BYTES {
             return wrong("row_too_long", too_long());
         }
-        if bytes.iter().filter(|b| **b == b'"').count() % 2 == 1 {
+        if memchr::memchr_iter(b'"', bytes).count() % 2 == 1 {
             let detail = "a quote is opened and not closed on this line; a cell holds no line end, \
                           and a quote in it is written twice, with the whole cell in quotes";
             return wrong("unclosed_quote", detail.to_owned());
@@ -198,8 +198,8 @@ impl CsvRows {
             let detail = format!("the row has {found} cells, the header has {wanted}");
             return Err(RowError::Row { line, code: "wrong_cell_count", detail });
         }
-        let filled = columns.iter().zip(&cells).filter(|(_, cell)| !cell.is_empty());
-        let value = |cell: &str| Value::String(formula::unescape(cell).to_owned());
+        let filled = columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty());
+        let value = |cell: String| Value::String(formula::unescape(cell));
         let values = filled.map(|(column, cell)| (column.clone(), value(cell))).collect();
         Ok(Some(Row { line, values }))
     }

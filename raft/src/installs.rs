@@ -153,10 +153,15 @@ async fn a_node_that_dies_before_a_snapshot_is_installed_has_the_log_and_the_sta
     store.purge(reached).await.expect("is purged");
     let state = store.get_log_state().await.expect("reads");
     assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(reached), Some(reached)));
+    let had = shared.hash();
     drop((store, shared));
-    let (log, shared) = disk::open(&data_dir, &options()).expect("opens again");
+    let (log, rebuilt) = disk::open(&data_dir, &options()).expect("opens again");
     assert_eq!((log.purged(), log.last().map(|last| last.index)), (None, Some(3)));
-    assert_eq!(shared.applied().borrow().index(), Some(3));
+    // A state that was not closed is built anew, here from the log alone.
+    assert_eq!(rebuilt.applied().borrow().index(), None);
+    rebuilt.apply(log.read(..).expect("reads")).expect("is applied");
+    assert_eq!(rebuilt.applied().borrow().index(), Some(3));
+    assert_eq!(rebuilt.hash(), had);
 }
 
 #[test]

@@ -45,6 +45,9 @@ impl Block {
 #[derive(Default)]
 struct Blocks {
     blocks: BTreeMap<u32, Block>,
+    /// A tag and an operator for each row that began to use them: counted at the end, all at once.
+    tags: Vec<u32>,
+    operators: Vec<u32>,
 }
 
 impl Blocks {
@@ -78,7 +81,15 @@ impl Blocks {
         fault.map_or(Ok(found), Err)
     }
 
+    /// Notes that a customer uses some words from now on.
+    fn use_words(&mut self, words: Words) {
+        self.tags.push(words.tag);
+        self.operators.push(words.operator);
+    }
+
     fn write(self, changes: &mut Changes<'_>) {
+        changes.use_words(WordKind::Tag, &self.tags, 1);
+        changes.use_words(WordKind::Operator, &self.operators, 1);
         for (number, block) in self.blocks {
             if block.grown {
                 changes.put(&CustomerHashesKey(number), &block.hashes);
@@ -189,10 +200,10 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Applied {
     }
 }
 
-/// Counts that a customer uses some words, or no longer does.
-fn use_words(changes: &mut Changes<'_>, words: Words, change: i64) {
-    changes.use_word(WordKind::Tag, words.tag, change);
-    changes.use_word(WordKind::Operator, words.operator, change);
+/// Counts that a customer no longer uses some words.
+fn disuse_words(changes: &mut Changes<'_>, words: Words) {
+    changes.use_word(WordKind::Tag, words.tag, -1);
+    changes.use_word(WordKind::Operator, words.operator, -1);
 }
 
 fn put_row(
@@ -210,7 +221,7 @@ fn put_row(
         let seq = Seq(numbers.customers);
         numbers.customers += 1;
         append(changes, blocks, seq, row, words)?;
-        use_words(changes, words, 1);
+        blocks.use_words(words);
         return Ok(Ok(Written::Created));
     };
     let (block, index) = blocks.get(changes, seq)?;
@@ -225,7 +236,7 @@ fn put_row(
             return Ok(Err(Rejection::CustomerBusy));
         }
         overwrite(block, index, row, words);
-        use_words(changes, words, 1);
+        blocks.use_words(words);
         numbers.deleted -= 1;
         mark_deleted(changes, seq, false)?;
         return Ok(Ok(Written::Revived(seq)));
@@ -233,8 +244,8 @@ fn put_row(
     let before = block.words(index);
     let changed = overwrite(block, index, row, words);
     if changed {
-        use_words(changes, before, -1);
-        use_words(changes, words, 1);
+        disuse_words(changes, before);
+        blocks.use_words(words);
     }
     Ok(Ok(if changed { Written::Changed(seq) } else { Written::Same }))
 }
@@ -312,7 +323,7 @@ pub(super) fn delete(changes: &mut Changes<'_>, id: &CustomerId) -> Applied {
         return Err(Rejection::CustomerNotFound.into());
     }
     let words = block.words(index);
-    use_words(changes, words, -1);
+    disuse_words(changes, words);
     block.columns.zones[index] = 0;
     block.columns.tags[index] = 0;
     block.columns.operators[index] = 0;
