@@ -20,6 +20,10 @@ pub mod docs;
 pub mod functions;
 pub mod names;
 
+mod modules;
+
+pub mod circles;
+
 pub mod figures;
 pub mod table;
 
