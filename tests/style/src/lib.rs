@@ -4,8 +4,9 @@
 //! left out: files called `tests.rs`, directories called `tests`, and everything under
 //! `#[cfg(test)]`. A *room* is a directory of production code, for example `src/api`.
 //!
-//! [`Figures`](figures::Figures) are the numbers of a room; `cargo run -p notty-style` prints them as
-//! a table.
+//! Two things are made of it. [`Figures`](figures::Figures) are the numbers of a room, and
+//! `cargo run -p notty-style` prints them as a table. [`rules`] are the questions with a yes or no,
+//! and `tests/tidy.rs` of this package asks them, with lists of the code that does not keep them yet.
 //!
 //! The package depends on no other one of the workspace, so that a change of the service does not
 //! rebuild it, and so that it compiles in seconds.
@@ -23,6 +24,9 @@ pub mod names;
 mod modules;
 
 pub mod circles;
+
+pub mod exceptions;
+pub mod rules;
 
 pub mod figures;
 pub mod table;
