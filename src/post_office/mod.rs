@@ -62,7 +62,7 @@ pub struct PostOfficeOptions {
 pub struct Ask {
     /// The lease's id, one above the postman's last.
     pub lease: LeaseId,
-    /// Messages that it can send in about five seconds.
+    /// Messages that it can take: its slots, and half a second of sending besides.
     pub room: u16,
     /// Hash of the gateway that it sends to.
     pub gateway: u64,

@@ -176,7 +176,7 @@ pub enum SendResult {
     },
     /// Handed back untried.
     HandedBack,
-    /// It may have been taken, and the gateway would take a repeat: never sent again.
+    /// It may have been taken, and nothing says that a repeat is harmless: never sent again.
     Unsure,
     /// It may have been taken, but the gateway is declared idempotent and its memory of the id
     /// lasts: the same body may go to it again after the pause.
