@@ -144,6 +144,7 @@ impl PostOffice {
         let mut applied = self.node.applied_changes();
         loop {
             let leading = leads.borrow_and_update().is_some();
+            let looked_at = tokio::time::Instant::now();
             let wait = match leading {
                 // What was proposed by a leader that is cut off may wait for long.
                 true => tokio::select! {
@@ -154,7 +155,8 @@ impl PostOffice {
             };
             let change = async {
                 let applied = applied.changed().await;
-                tokio::time::sleep(BUSY).await;
+                // The first change is looked at when it comes, one of many with those that follow.
+                tokio::time::sleep_until(looked_at + BUSY).await;
                 applied
             };
             tokio::select! {
