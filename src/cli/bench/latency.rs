@@ -155,6 +155,8 @@ async fn loaded(
 ) -> anyhow::Result<()> {
     stage.import(args.customers).await?;
     let big = format!("big-{}", probe.round);
+    // The node has closed the connection that stood idle meanwhile.
+    probe.wire = Wire::connect(stage.address()).await?;
     stage.mail(&big, SAMPLE_PHONES, 3_600).await?;
 
     let mut arrived_ms = Vec::new();
