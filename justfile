@@ -45,6 +45,10 @@ planted:
 model:
     cargo run --package notty-model
 
+# The figures of the code's style, room by room, or of one: just style --room src/api
+style *ARGS:
+    cargo run --quiet --package notty-style -- {{ARGS}}
+
 # The table of targets beside what is measured, and that of growth, for the README
 bench:
     cargo build --release

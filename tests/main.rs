@@ -20,5 +20,4 @@ mod logging;
 mod openapi;
 mod sending;
 mod stopping;
-mod tidy;
 mod tls;
