@@ -144,7 +144,6 @@ impl PostOffice {
         let mut applied = self.node.applied_changes();
         loop {
             let leading = leads.borrow_and_update().is_some();
-            let looked_at = tokio::time::Instant::now();
             let wait = match leading {
                 // What was proposed by a leader that is cut off may wait for long.
                 true => tokio::select! {
@@ -153,6 +152,7 @@ impl PostOffice {
                 },
                 false => PAUSE,
             };
+            let looked_at = tokio::time::Instant::now();
             let change = async {
                 let applied = applied.changed().await;
                 // The first change is looked at when it comes, one of many with those that follow.
