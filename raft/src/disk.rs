@@ -16,7 +16,7 @@ use crate::{
     watchdog::{self, Watch, Work},
 };
 
-/// Opens log and state; what rule 15 says of a state that cannot be used happens here.
+/// Opens log and state, and rebuilds a state that cannot be used (rule 15 of docs/rules.md).
 pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
     let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;

@@ -1,8 +1,7 @@
 //! The rules of the protocol as switches, so that each can be taken out.
 //!
-//! The numbers are those of the rules that the design starts from. A rule has several clauses, and
-//! each clause is a switch of its own: a rule that is shown to be needed only as a whole may have
-//! parts that do nothing.
+//! The numbers are those of docs/rules.md. A rule has several clauses, and each clause is a switch
+//! of its own: a rule that is shown to be needed only as a whole may have parts that do nothing.
 
 /// One thing that a rule asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
