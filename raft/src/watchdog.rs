@@ -250,7 +250,8 @@ mod tests {
             drop(works.begin(Work::Log));
             let begun = Instant::now();
             let _working = works.begin(work);
-            let line = ended.recv().await.expect("a line");
+            let ending = tokio::time::timeout(2 * work.limit(), ended.recv());
+            let line = ending.await.expect("it ends the process").expect("a line");
             assert!(line.contains(work.name()) && begun.elapsed() > work.limit(), "{line}");
             assert_eq!(state.suspicion().is_some(), marks, "{line}");
         }

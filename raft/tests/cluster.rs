@@ -522,7 +522,7 @@ async fn a_node_that_lags_follows_a_leader_that_it_has_never_heard_of() -> Resul
 /// Whether the newcomer led all the time.
 async fn comes_back_to_a_leader_unheard_of() -> Result<bool> {
     let mut trio = Trio::form().await?;
-    let leader = trio.leader().await?;
+    let mut leader = trio.leader().await?;
     let away = (leader + 1) % 3;
     trio.stop(away).await?;
     let name = "newcomer".to_owned();
@@ -538,7 +538,7 @@ async fn comes_back_to_a_leader_unheard_of() -> Result<bool> {
     let newcomer = opening.await??;
     let led = async {
         while !newcomer.leads_now() {
-            let leader = trio.leader_among(&[0, 1, 2]).await?;
+            leader = trio.leader_among(&[0, 1, 2]).await?;
             let _ = trio.node(leader).transfer_leader(Some(&name)).await;
         }
         Ok::<_, anyhow::Error>(())
@@ -546,11 +546,14 @@ async fn comes_back_to_a_leader_unheard_of() -> Result<bool> {
     tokio::time::timeout(SOON, led).await??;
     let term = newcomer.status().term;
 
+    // What the leader before still sends to the node that was away names the newcomer.
+    trio.stop(leader).await?;
     // It opens only once it has heard of a leader.
     trio.nodes[away] = Some(trio.open(away).await?);
-    let shown = newcomer.leads_now() && newcomer.status().term == term;
     let last = fill(&newcomer, 1).await?;
     assert!(trio.node(away).wait_applied(last, SOON).await);
+    // Another, of whom it knows, may have brought it up.
+    let shown = newcomer.leads_now() && newcomer.status().term == term;
     newcomer.stop().await?;
     Ok(shown)
 }

@@ -309,7 +309,11 @@ async fn a_state_that_was_not_closed_is_rebuilt() -> Result {
     let closed = dir.path().join("state/CLOSED");
     assert!(closed.exists(), "an orderly stop closes it");
     let of_sled = dir.path().join("state/state-0");
-    assert!(of_sled.exists());
+    let node = open(dir.path()).await?;
+    assert_eq!(postmen(&node), ["a"]);
+    assert!(of_sled.exists(), "what was closed stays what it is");
+    assert!(!closed.exists(), "it counts as open from now on");
+    stopped(node).await?;
 
     // As a kill leaves it.
     std::fs::remove_file(&closed)?;

@@ -88,11 +88,16 @@ async fn no_postman_speaks_of_what_another_holds() {
             Call::Report(report),
             Call::Look(vec![held]),
             Call::Left(epoch),
+            Call::Declare { postman: epoch, gateway: 1, repeat_ms: None },
         ] {
             let why = refusal(&desk, call).await;
             assert!(why.contains("speaks of a lease of the postman `q`"), "{why}");
         }
     }
+    // Under its name, that one would end.
+    let name = PostmanName::parse("q").expect("a name");
+    let why = refusal(&desk, Call::Register { name, nonce: 3 }).await;
+    assert!(why.contains("`p` cannot register as `q`"), "{why}");
     // Its own are for the state to judge.
     let lease = LeaseId { epoch: second, n: 1 };
     let report = Report { lease, mailing: MailingNumber(1), gateway: 1, results: Vec::new() };

@@ -281,3 +281,26 @@ impl Index {
         &self.words[kind as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_that_many_words_took_goes_with_them() {
+        const MANY: u32 = 50_000;
+        let mut words = Words::default();
+        let text = |number| format!("word-{number}");
+        for number in 0..MANY {
+            words.insert(number, WordRecord { text: text(number), folded: text(number) });
+        }
+        assert!(words.capacity() >= MANY as usize);
+        for number in 10..MANY {
+            words.remove(number);
+        }
+        let room = words.capacity();
+        assert!(room <= 8_192, "room for {room} words, and there are ten");
+        let found = (0..10).map(|number| words.find(&text(number)));
+        assert!(found.eq((0..10).map(Some)), "they are found in what is left");
+    }
+}

@@ -174,3 +174,22 @@ async fn converse(mut session: Session, handler: &dyn Handler) -> io::Result<()>
         session.send_in_time(&response).await?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postmen_leave_sessions_to_nodes() {
+        let sessions = Sessions::default();
+        let postman = Hello::new("p", "c", None, "");
+        let node = Hello::new("b", "c", Some(2), "disk");
+        let taken: Vec<_> = (0..SESSIONS).map_while(|_| sessions.count(&postman).ok()).collect();
+        assert_eq!(taken.len(), SESSIONS_OF_POSTMEN);
+        let of_nodes: Vec<_> = (0..SESSIONS).map_while(|_| sessions.count(&node).ok()).collect();
+        assert_eq!(of_nodes.len(), SESSIONS - SESSIONS_OF_POSTMEN);
+        // Whoever goes makes room.
+        drop(taken);
+        assert!(sessions.count(&postman).is_ok() && sessions.count(&node).is_ok());
+    }
+}

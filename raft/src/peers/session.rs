@@ -317,7 +317,12 @@ mod tests {
             let channel = server.accept(Box::new(far)).await?;
             Session::accept(channel, &server, &two).await
         };
-        tokio::join!(opening, accepting)
+        in_time(async { tokio::join!(opening, accepting) }).await
+    }
+
+    /// An end that was let in where it must not be may wait for the other for ever.
+    async fn in_time<T>(meeting: impl Future<Output = T>) -> T {
+        tokio::time::timeout(FRAME_TIME, meeting).await.expect("both ends come to their end")
     }
 
     #[tokio::test]
@@ -426,7 +431,7 @@ mod tests {
             let channel = server.accept(Box::new(far)).await.expect("TLS");
             Session::accept(channel, &server, &me).await
         };
-        let (said, accepted) = tokio::join!(probing, accepting);
+        let (said, accepted) = in_time(async { tokio::join!(probing, accepting) }).await;
         assert!(accepted.is_err());
         assert!(said.starts_with(MAGIC) && said.ends_with(&[0; PROOF_BYTES]), "{said:?}");
         assert!(!said.windows(4).any(|part| part == b"name" || part == b"disk"));

@@ -53,7 +53,12 @@ fn whole(dir: &Path) -> Remains {
 
 #[track_caller]
 fn damaged(dir: &Path) -> String {
-    match past(dir) {
+    damaged_in(past(dir))
+}
+
+#[track_caller]
+fn damaged_in(past: Past) -> String {
+    match past {
         Past::Damaged(damage) => damage.to_string(),
         other => panic!("it is damaged: {other:?}"),
     }
@@ -267,6 +272,19 @@ fn no_flipped_bit_makes_a_begun_message_one_that_was_never_begun() {
         };
         (0..bytes.len()).map(flipped).collect()
     });
+}
+
+/// Without a header that reads, none is of another boot either: that would be no damage.
+#[test]
+fn a_run_whose_every_header_is_damaged_does_not_count_as_none() {
+    let history = History::play(|_| {});
+    for path in history.files() {
+        let mut bytes = fs::read(&path).expect("reads");
+        bytes[20] ^= 1;
+        fs::write(&path, bytes).expect("written");
+    }
+    let said = damaged_in(history.read());
+    assert!(said.contains("its header is damaged"), "{said}");
 }
 
 #[test]
