@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 use axum::{
     body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use tokio::{
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem, error::NOTTY_INDEX, input::Params};
+use super::{Answer, Api, ApiError, Problem, code::Code, error::NOTTY_INDEX, input::Params};
 
 /// Bytes sent at once.
 const PIECE: usize = 256 * 1024;
@@ -55,11 +55,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     ))]
 async fn backup(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
-    let unavailable = |code, detail: &str| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(10)
-    };
+    let unavailable = |code, detail: &str| ApiError::new(code, detail).retry_after(10);
     let Ok(place) = COPIES.try_acquire() else {
-        return Err(unavailable("busy", "as many backups as may be are being made; try again"));
+        return Err(unavailable(Code::Busy, "as many backups as may be are being made; try again"));
     };
     let node = api.node.clone();
     let copied = tokio::task::spawn_blocking(move || node.back_up(env!("CARGO_PKG_VERSION")));
@@ -69,11 +67,11 @@ async fn backup(State(api): State<Api>, params: Params) -> Answer {
             tracing::error!(%error, "a backup could not be made");
             let detail = "the node could not make the copy, which needs as much room on its disk \
                           as the state takes; its log says why";
-            return Err(unavailable("backup_failed", detail));
+            return Err(unavailable(Code::BackupFailed, detail));
         }
         Err(_) => {
             let detail = "the copy ended early; the node's log says why";
-            return Err(unavailable("backup_failed", detail));
+            return Err(unavailable(Code::BackupFailed, detail));
         }
     };
     tracing::info!(bytes = copy.bytes, index = copy.index, "a backup is sent");

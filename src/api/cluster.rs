@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Answer, Api, ApiError, IdempotencyKey, Problem,
+    code::Code,
     error::Fault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
     mailings::{parse_time, time_text},
@@ -188,11 +189,11 @@ async fn add(
     let name = fields.parse("name", Some(name), PostmanName::parse);
     let (peer, client) = (fields.text("peer"), fields.text("api"));
     if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
-        fields.fault("peer", "invalid_address", "a host and a port, like 10.0.0.4:7080");
+        fields.fault("peer", Code::InvalidAddress, "a host and a port, like 10.0.0.4:7080");
     }
     let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
     if client.as_ref().is_some_and(|url| !is_url(url)) {
-        fields.fault("api", "invalid_url", "a URL, like http://10.0.0.4:8080");
+        fields.fault("api", Code::InvalidUrl, "a URL, like http://10.0.0.4:8080");
     }
     let asked = fields.finish(name.zip(peer).zip(client))?;
     let ((name, peer), client) = asked;
@@ -261,7 +262,7 @@ async fn transfer_leader(
     let OptionalJsonBody(JsonBody { mut fields, .. }) = body;
     let to = fields.optional_text("name");
     if to.as_ref().is_some_and(String::is_empty) {
-        return Err(ApiError::invalid(vec![Fault::new("name", "missing", "a node's name")]));
+        return Err(ApiError::invalid(vec![Fault::new("name", Code::Missing, "a node's name")]));
     }
     let to = fields.finish(Some(to))?;
     let leader = api.node.change(Change::Transfer { to }).await?.name;
@@ -300,7 +301,7 @@ async fn set_time(
     let had = text.is_some();
     let time = fields.parse("time", text, parse_time);
     if time.is_some_and(|time| time <= Timestamp::default()) {
-        fields.fault("time", "invalid_time", "a time after 1970, like 2026-03-02T09:00:00Z");
+        fields.fault("time", Code::InvalidTime, "a time after 1970, like 2026-03-02T09:00:00Z");
     }
     let time = fields.finish((time.is_some() || !had).then_some(time))?;
 

@@ -10,7 +10,7 @@ use axum::{
 use notty_storage::{
     Action, Command, Error, Rejection, Reply,
     command::{CustomerRow, PutCustomers, PutMode},
-    model::{Customer, CustomerId, Filter, Invalid, Name, Phone, Seq, Word, ZoneName, fold},
+    model::{Customer, CustomerId, Filter, Name, Phone, Seq, Word, ZoneName, fold},
     query::{self, customers::CustomerFilter},
 };
 use serde::Serialize;
@@ -18,7 +18,11 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem, WRITE_TIME, done, import,
+    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem, WRITE_TIME,
+    code::Code,
+    done,
+    error::Wrong,
+    import,
     input::{Fields, JsonBody, Params, PathId},
     reply, with_location,
 };
@@ -124,7 +128,7 @@ pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<Checked
     let id = fields.parse("id", id, CustomerId::parse);
     let id = match (id_from, id) {
         (IdFrom::Path(path), Some(id)) if id != **path => {
-            fields.fault("id", "id_mismatch", "differs from the id in the path");
+            fields.fault("id", Code::IdMismatch, "differs from the id in the path");
             None
         }
         (IdFrom::Path(path), _) => Some((*path).clone()),
@@ -156,13 +160,13 @@ pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<Checked
 }
 
 /// A time zone that the database knows, in its own spelling.
-fn known_zone(text: &str) -> Result<String, Invalid> {
+fn known_zone(text: &str) -> Result<String, Wrong> {
     let name = ZoneName::parse(text)?;
     match jiff::tz::TimeZone::get(name.as_str()) {
         Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
         Err(_) => {
             let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
-            Err(Invalid::new("invalid_timezone", detail))
+            Err(Wrong::new(Code::InvalidTimezone, detail))
         }
     }
 }
@@ -197,7 +201,7 @@ async fn write_one(api: &Api, command: Command) -> Result<(Customer, u64), ApiEr
         }
     }
     let detail = "the write was answered otherwise than by a customer";
-    Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected_reply", detail))
+    Err(ApiError::new(Code::UnexpectedReply, detail))
 }
 
 pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     Api,
+    code::Code,
     error::{ApiError, Fault, NOTTY_INDEX},
     input::drain,
     origin,
@@ -90,13 +91,13 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
             }
             true => "this token is not one of those that are configured ([api] tokens)",
         };
-        let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        let error = ApiError::new(Code::Unauthorized, detail);
         let scheme = HeaderValue::from_static("Bearer");
         return Err(error.with_header(header::WWW_AUTHENTICATE, scheme));
     };
     if token.role < needed_role(request.method(), request.uri().path()) {
         let detail = format!("the role of token `{}` does not allow this", token.name);
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", detail));
+        return Err(ApiError::new(Code::Forbidden, detail));
     }
     Ok(Caller(token.name.clone()))
 }
@@ -105,21 +106,18 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
     if !api.node.has_caught_up() {
         let detail = "the node still applies what it knew before it was started";
-        return Err(
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
-        );
+        return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
     }
     if let Some(value) = headers.get("notty-min-index") {
         let index = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
         let Some(index) = index else {
             let detail = "the Notty-Index of an answer is needed";
-            let fault = Fault::new("Notty-Min-Index", "invalid_index", detail);
+            let fault = Fault::new("Notty-Min-Index", Code::InvalidIndex, detail);
             return Err(ApiError::invalid(vec![fault]));
         };
         if !api.node.wait_applied(index, WAIT).await {
             let detail = format!("this node has not applied position {index} yet");
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(ApiError::new(status, "index_not_reached", detail).retry_after(1));
+            return Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1));
         }
     }
     let query = uri.query().unwrap_or_default();
@@ -128,7 +126,7 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
             "linearizable" => linearize(api).await?,
             _ => {
                 let detail = "the only consistency that can be asked for is `linearizable`";
-                let fault = Fault::new("consistency", "invalid_consistency", detail);
+                let fault = Fault::new("consistency", Code::InvalidConsistency, detail);
                 return Err(ApiError::invalid(vec![fault]));
             }
         }

@@ -29,6 +29,7 @@ use utoipa::ToSchema;
 
 use super::{
     Answer, Api, ApiError, Problem,
+    code::Code,
     customers::{CheckedCustomer, IdFrom, check},
     error::Fault,
     input::{Fields, Params, content_type, drain},
@@ -262,7 +263,7 @@ fn check_row(row: Row) -> Result<CheckedCustomer, (String, String)> {
     match (checked, faults.first()) {
         (Some(customer), None) => Ok(customer),
         (_, first) => {
-            let code = first.map_or("invalid", |fault| fault.code.as_str()).to_owned();
+            let code = first.map_or("invalid", |fault| fault.code.name()).to_owned();
             let told = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail));
             Err((code, told.collect::<Vec<_>>().join("; ")))
         }
@@ -294,8 +295,8 @@ impl Import {
 
     async fn take(&mut self, row: Result<Row, RowError>) -> Result<(), ApiError> {
         match row {
-            Err(RowError::Fatal { line, code, detail }) => {
-                let fault = Fault::new(&format!("line {line}"), code, detail);
+            Err(RowError::Fatal { line, detail, .. }) => {
+                let fault = Fault::new(&format!("line {line}"), Code::InvalidHeader, detail);
                 return Err(ApiError::invalid(vec![fault]));
             }
             Err(RowError::Row { line, code, detail }) => self.reject(line, code, detail),
@@ -415,7 +416,7 @@ impl Import {
         self.index = self.index.max(written.index);
         for (row, rejection) in written.rejected {
             let line = written.put.lines[row as usize];
-            self.reject(line, rejection.code(), rejection.to_string());
+            self.reject(line, Code::from(&rejection).name(), rejection.to_string());
         }
     }
 
@@ -455,8 +456,7 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
         _ => {
             drain(request.into_body()).await;
             let detail = "an import takes text/csv or application/x-ndjson";
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(ApiError::new(status, "unsupported_media_type", detail));
+            return Err(ApiError::new(Code::UnsupportedMediaType, detail));
         }
     };
     let index = api.node.applied_index();
@@ -472,7 +472,7 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
             Err(_) => {
                 import.finish().await?;
                 let detail = "the upload paused for too long; what came before was imported";
-                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
+                return Err(ApiError::new(Code::BodyTimeout, detail));
             }
         };
         let data: Bytes = frame.into_data().unwrap_or_default();
@@ -503,7 +503,7 @@ async fn broken_off(import: Import) -> ApiError {
     let done = import.finish().await;
     let written = done.map_or(0, |(body, _)| body.created + body.updated);
     let detail = format!("the upload broke off; {written} customers were written before");
-    ApiError::new(StatusCode::BAD_REQUEST, "broken_body", detail)
+    ApiError::new(Code::BrokenBody, detail)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use axum::{
 use notty_storage::{
     Action, Command, Reply, Timestamp,
     model::{
-        Desc, Filter, Invalid, Mailing, MailingId, MailingNumber, MailingSpec, MailingStatus,
-        MailingText, SendWindow, Seq,
+        Desc, Filter, Mailing, MailingId, MailingNumber, MailingSpec, MailingStatus, MailingText,
+        SendWindow, Seq,
     },
     query::{self, customers::CustomerFilter},
 };
@@ -23,8 +23,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem,
+    code::Code,
     customers::CustomerBody,
     done,
+    error::Wrong,
     input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply, with_location,
 };
@@ -243,16 +245,17 @@ pub(super) fn time_text(at: Timestamp) -> String {
     }
 }
 
-pub(super) fn parse_time(text: &str) -> Result<Timestamp, Invalid> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, Wrong> {
     let detail = "a time with its offset is needed (RFC 3339), like 2026-11-23T10:00:00Z, and not \
                   after 9999-12-30T22:00:00Z";
-    let time = jiff::Timestamp::from_str(text).map_err(|_| Invalid::new("invalid_time", detail))?;
+    let time =
+        jiff::Timestamp::from_str(text).map_err(|_| Wrong::new(Code::InvalidTime, detail))?;
     Ok(Timestamp::from_millis(time.as_millisecond()))
 }
 
 fn check_window(fields: &mut Fields) -> Option<SendWindow> {
     let Value::Object(mut window) = fields.take("send_window")? else {
-        fields.fault("send_window", "wrong_type", "an object with from and to is needed");
+        fields.fault("send_window", Code::WrongType, "an object with from and to is needed");
         return None;
     };
     let mut text = |name: &str| match window.remove(name) {
@@ -262,7 +265,7 @@ fn check_window(fields: &mut Fields) -> Option<SendWindow> {
     let (from, to) = (text("from"), text("to"));
     for unknown in window.keys() {
         let field = format!("send_window.{unknown}");
-        fields.fault(&field, "unknown_field", "there is no such field");
+        fields.fault(&field, Code::UnknownField, "there is no such field");
     }
     fields.parse("send_window", Some(from), |from| SendWindow::parse(from, &to))
 }
@@ -272,7 +275,7 @@ fn check_text(fields: &mut Fields, moderation: Option<&Moderation>) -> Option<Ma
     let text = fields.parse("text", text, MailingText::parse)?;
     if let Some(found) = moderation.and_then(|moderation| moderation.find(text.as_str())) {
         let detail = format!("the text has explicit language: `{}`", found.word);
-        fields.fault("text", "explicit_language", detail);
+        fields.fault("text", Code::ExplicitLanguage, detail);
         return None;
     }
     Some(text)
@@ -300,7 +303,7 @@ fn check(fields: &mut Fields, api: &Api, needs_times: bool) -> Option<MailingSpe
     if let (Some(start), Some(end)) = (start, end)
         && end <= start
     {
-        fields.fault("end", "end_before_start", "the end must be after the start");
+        fields.fault("end", Code::EndBeforeStart, "the end must be after the start");
     }
     let send_window = check_window(fields);
     let otherwise = (!needs_times).then(Timestamp::default);
@@ -328,8 +331,7 @@ async fn write(api: &Api, command: Command) -> Result<(Mailing, u64), ApiError> 
         Reply::Mailing(mailing) => Ok((*mailing, applied.index)),
         _ => {
             let detail = "the write was answered otherwise than by a mailing";
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            Err(ApiError::new(status, "unexpected_reply", detail))
+            Err(ApiError::new(Code::UnexpectedReply, detail))
         }
     }
 }
@@ -410,7 +412,7 @@ async fn create(
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let status = params.parse("status", |text| {
         let detail = "scheduled, active, paused, finished or cancelled is needed";
-        MailingStatus::from_name(text).ok_or_else(|| Invalid::new("invalid_status", detail))
+        MailingStatus::from_name(text).ok_or_else(|| Wrong::new(Code::InvalidStatus, detail))
     });
     let limit = params.limit();
     let after = params.after();
@@ -472,7 +474,7 @@ async fn replace(
     if let Some(given) = fields.optional_text("id")
         && given != id.as_str()
     {
-        fields.fault("id", "id_mismatch", "differs from the id in the path");
+        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
     }
     let spec = check(&mut fields, &api, true);
     let spec = fields.finish(spec)?;

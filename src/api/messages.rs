@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use notty_storage::{
-    model::{CustomerId, Invalid, MailingId, Message, MessageId, Status},
+    model::{CustomerId, MailingId, Message, MessageId, Status},
     query::{self, messages::MessageFilter},
 };
 use serde::Serialize;
@@ -10,7 +10,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, Problem, customers,
+    Answer, Api, ApiError, ApiParts, Problem,
+    code::Code,
+    customers,
+    error::Wrong,
     input::{Params, PathId, number},
     mailings::time_text,
     reply,
@@ -138,7 +141,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let status = params.parse("status", |text| {
         let detail = "created, sending, done, failed, invalid, expired, cancelled or unconfirmed \
                       is needed";
-        Status::from_name(text).ok_or_else(|| Invalid::new("invalid_status", detail))
+        Status::from_name(text).ok_or_else(|| Wrong::new(Code::InvalidStatus, detail))
     });
     let limit = params.limit();
     let after = params.after();

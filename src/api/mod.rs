@@ -8,6 +8,7 @@
 mod activity;
 mod backup;
 mod cluster;
+mod code;
 mod completion;
 mod customers;
 mod docs;
@@ -40,6 +41,7 @@ use sha2::{Digest, Sha256};
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use code::Code;
 pub use docs::openapi;
 pub use error::{ApiError, Fault, Problem};
 pub use guard::Tokens;
@@ -138,7 +140,7 @@ impl ApiParts {
         });
         worked.await.unwrap_or_else(|_| {
             let detail = "the work on this answer ended early; the node's log says why";
-            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
+            Err(ApiError::new(Code::StorageFault, detail))
         })
     }
 
@@ -178,7 +180,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         let route = format!("{} {}", parts.method, parts.uri.path());
         let wrong = || {
             let detail = format!("an Idempotency-Key has 1 to {KEY_CHARS} visible characters");
-            ApiError::invalid(vec![Fault::new("Idempotency-Key", "invalid_key", detail)])
+            ApiError::invalid(vec![Fault::new("Idempotency-Key", Code::InvalidKey, detail)])
         };
         let key = match parts.headers.get("idempotency-key") {
             None => None,
@@ -251,12 +253,12 @@ pub fn router(parts: ApiParts) -> Router {
 
 async fn unknown_route() -> ApiError {
     let detail = "there is no such route; /docs lists all of them";
-    ApiError::new(StatusCode::NOT_FOUND, "unknown_route", detail)
+    ApiError::new(Code::UnknownRoute, detail)
 }
 
 async fn wrong_method() -> ApiError {
     let detail = "this route has no such method; /docs lists all of them";
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    ApiError::new(Code::MethodNotAllowed, detail)
 }
 
 /// Where a thing that was just created is.

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use notty_storage::query;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem};
+use super::{Answer, Api, ApiError, Problem, code::Code};
 use crate::metrics::StateFigures;
 
 /// That the node is well.
@@ -56,7 +56,7 @@ async fn readyz(State(api): State<Api>) -> Answer {
     }
     let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
     let detail = reasons.join("; ");
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1))
+    Err(ApiError::new(Code::NotReady, detail).retry_after(1))
 }
 
 /// Metrics

@@ -10,9 +10,9 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 
-use super::{error::ApiError, guard::is_open};
+use super::{code::Code, error::ApiError, guard::is_open};
 
 /// What an open API refuses: requests under a name that is not this machine's, and those that a page
 /// from elsewhere sends, unless everyone may see the answer and it costs nothing.
@@ -54,7 +54,7 @@ pub(super) fn is_health(path: &str) -> bool {
 }
 
 fn refused(detail: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "forbidden_origin", detail)
+    ApiError::new(Code::ForbiddenOrigin, detail)
 }
 
 /// Whether a host, with its port or without, can be this machine alone.

@@ -3,7 +3,7 @@
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use notty_storage::{
     Reader,
-    model::{Counts, Filter, Invalid, MailingId, Status},
+    model::{Counts, Filter, MailingId, Status},
     query::{
         self,
         filtered::{FilteredCount, StatsFilter},
@@ -16,8 +16,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Answer, Api, ApiError, Problem,
+    code::Code,
     customers::{self, parse_id},
-    error::Fault,
+    error::{Fault, Wrong},
     input::{Params, PathId},
     reply,
 };
@@ -88,8 +89,8 @@ pub(super) fn aliases() -> Router<Api> {
 }
 
 /// Days since 1970-01-01 of a date.
-fn parse_day(text: &str) -> Result<i32, Invalid> {
-    let wrong = || Invalid::new("invalid_date", "a date is needed, like 2026-11-23");
+fn parse_day(text: &str) -> Result<i32, Wrong> {
+    let wrong = || Wrong::new(Code::InvalidDate, "a date is needed, like 2026-11-23");
     let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
     let epoch = jiff::civil::date(1970, 1, 1);
     let days = date.since(epoch).map_err(|_| wrong())?.get_days();
@@ -129,7 +130,7 @@ async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
     if let (Some(from), Some(to)) = (from_day, to_day)
         && to < from
     {
-        let fault = Fault::new("to", "to_before_from", "the last day lies before the first");
+        let fault = Fault::new("to", Code::ToBeforeFrom, "the last day lies before the first");
         return Err(ApiError::invalid(vec![fault]));
     }
     let index = api.node.applied_index();
