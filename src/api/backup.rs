@@ -18,9 +18,15 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem, code::Code, error::NOTTY_INDEX, input::Params};
+use super::{
+    Answer, Api, ApiError,
+    code::Code,
+    endpoint::{Effect, Endpoint, endpoint},
+    error::NOTTY_INDEX,
+    input::Params,
+};
+use crate::config::Role;
 
 /// Bytes sent at once.
 const PIECE: usize = 256 * 1024;
@@ -38,8 +44,14 @@ static COPIES: Semaphore = Semaphore::const_new(2);
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 struct BackupFile(Vec<u8>);
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(backup))
+pub(super) fn routes() -> Vec<Endpoint> {
+    // It shows all that there is.
+    let backup = endpoint!(backup, Role::Admin, Effect::ReadsNode).codes(&[
+        Code::Forbidden,
+        Code::Busy,
+        Code::BackupFailed,
+    ]);
+    vec![backup]
 }
 
 /// Back up
@@ -47,12 +59,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// A copy of all that the node knew at one position, while everything goes on. What it is written
 /// to is for `notty restore`; `notty backup` asks for it and checks it. Any node may be asked.
 #[utoipa::path(get, path = "/backup", tag = "node",
-    responses(
-        (status = 200, body = inline(BackupFile), content_type = "application/octet-stream"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = inline(BackupFile), content_type = "application/octet-stream")))]
 async fn backup(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
     let unavailable = |code, detail: &str| ApiError::new(code, detail).retry_after(10);

@@ -12,17 +12,20 @@ use notty_raft::{Change, Sight};
 use notty_storage::{Action, Timestamp, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, IdempotencyKey, Problem,
+    Answer, Api, ApiError, IdempotencyKey,
     code::Code,
+    endpoint::{Effect, Endpoint, Takes, endpoint},
     error::Fault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
     mailings::{parse_time, time_text},
     reply,
 };
+use crate::config::Role;
 
+/// Said of a change of the cluster whose outcome is not known.
+const CHANGE_UNKNOWN: &str = "whether it was done is not known; ask again, a repeat is harmless";
 /// How long the node that was asked may take to see what the leader has done.
 const SEEN: Duration = Duration::from_secs(3);
 /// Between two looks whether it does.
@@ -139,20 +142,67 @@ pub(super) struct TimeBody {
     doubt: Option<String>,
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(cluster))
-        .routes(routes!(add, remove))
-        .routes(routes!(transfer_leader))
-        .routes(routes!(set_time))
+pub(super) fn routes() -> Vec<Endpoint> {
+    vec![
+        endpoint!(cluster, Role::Reader, Effect::ReadsNode),
+        endpoint!(add, Role::Admin, Effect::ChangesCluster)
+            .takes(Takes::Json)
+            .codes(&[
+                Code::InvalidAddress,
+                Code::InvalidUrl,
+                Code::InvalidName,
+                Code::Missing,
+                Code::WrongType,
+                Code::NodeExists,
+                Code::NodeUnreachable,
+                Code::NodeNotEmpty,
+                Code::Refused,
+                Code::ChangeUnderWay,
+            ])
+            .says(
+                Code::NotFound,
+                "the name in the path is not UTF-8",
+                "no thing is there with this id",
+            )
+            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        endpoint!(remove, Role::Admin, Effect::ChangesCluster)
+            .codes(&[
+                Code::NoMajority,
+                Code::LastVoter,
+                Code::NotTransferred,
+                Code::NodeExists,
+                Code::Refused,
+                Code::ChangeUnderWay,
+            ])
+            .says(
+                Code::NotFound,
+                "no node of the cluster has this name",
+                "no node of the cluster is called `notty-3`",
+            )
+            .says(
+                Code::NodeExists,
+                "the leader goes by a name now that another node has",
+                "`notty-1` is a node of the cluster already, with another disk or at another \
+                 address; if its disk is lost, remove it first: notty cluster remove notty-1",
+            )
+            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        endpoint!(transfer_leader, Role::Admin, Effect::ChangesCluster)
+            .takes(Takes::OptionalJson)
+            .codes(&[Code::WrongType, Code::Missing, Code::NotTransferred])
+            .says(Code::Missing, "the name is empty", "a node's name")
+            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        // The time is set by a write like any other.
+        endpoint!(set_time, Role::Admin, Effect::KeyedWrite)
+            .takes(Takes::OptionalJson)
+            .codes(&[Code::InvalidTime, Code::WrongType, Code::StorageFault])
+            .blames(Code::InvalidTime, "time")
+            .blames(Code::WrongType, "time"),
+    ]
 }
 
 /// The cluster
 #[utoipa::path(get, path = "/cluster", tag = "node",
-    responses(
-        (status = 200, body = ClusterBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = ClusterBody)))]
 async fn cluster(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
     let status = api.node.status();
@@ -169,15 +219,7 @@ async fn cluster(State(api): State<Api>, params: Params) -> Answer {
 #[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     request_body = NodeInput,
-    responses(
-        (status = 200, body = NodeBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = NodeBody)))]
 async fn add(
     State(api): State<Api>,
     PathId(name): PathId,
@@ -222,15 +264,7 @@ async fn add(
 /// `unconfirmed`. For the role `admin`. A repeat is harmless.
 #[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
-    responses(
-        (status = 204),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 204)))]
 async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> Answer {
     params.finish()?;
     api.node.change(Change::Remove { name: name.clone() }).await?;
@@ -244,15 +278,7 @@ async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) ->
 /// the role `admin`. A repeat with a name is harmless.
 #[utoipa::path(put, path = "/cluster/leader", tag = "node",
     request_body(content = Option<LeaderInput>),
-    responses(
-        (status = 200, body = LeaderBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = LeaderBody)))]
 async fn transfer_leader(
     State(api): State<Api>,
     params: Params,
@@ -279,16 +305,7 @@ async fn transfer_leader(
 /// `admin`. A repeat is harmless.
 #[utoipa::path(post, path = "/cluster/time", tag = "node",
     request_body(content = Option<TimeInput>),
-    responses(
-        (status = 200, body = TimeBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 500, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = TimeBody)))]
 async fn set_time(
     State(api): State<Api>,
     params: Params,

@@ -1,11 +1,9 @@
 //! Customers: create, read, list, replace, delete.
 
 use axum::{
-    Router,
     extract::State,
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::Response,
-    routing::{get, post},
 };
 use notty_storage::{
     Action, Command, Error, Rejection, Reply,
@@ -15,20 +13,22 @@ use notty_storage::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem, WRITE_TIME,
+    Answer, Api, ApiError, ApiParts, IdempotencyKey, WRITE_TIME,
     code::Code,
     done,
+    endpoint::{Effect, Endpoint, Takes, endpoint},
     error::Wrong,
-    import,
     input::{Fields, JsonBody, Params, PathId},
     reply, with_location,
 };
+use crate::config::Role;
 
 /// Parts of a list that one answer looks at, at most.
 const PARTS: usize = 50;
+/// The path of the import; a customer may be called `import` all the same.
+const IMPORT_PATH: &str = "/customers/import";
 /// How often a write waits for a deletion's sweep to end.
 const BUSY_TRIES: u32 = 20;
 
@@ -209,20 +209,55 @@ pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
     CustomerId::parse(id).map_err(|_| ApiError::not_found("customer"))
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read, replace, remove))
-        .routes(routes!(import::import))
-}
-
-/// The routes of the first Notty.
-pub(super) fn aliases() -> Router<Api> {
-    Router::new()
-        .route("/customer", post(create))
-        .route("/customer/{id}", get(read).post(replace).delete(remove))
-        // A customer may be called `import`.
-        .route("/customers/import", get(read).put(replace).delete(remove))
+pub(super) fn routes() -> Vec<Endpoint> {
+    let unexpected = "the write was answered otherwise than by a customer";
+    vec![
+        endpoint!(create, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::Json)
+            .codes(&[
+                Code::InvalidPhone,
+                Code::InvalidTimezone,
+                Code::InvalidId,
+                Code::TooLong,
+                Code::ControlCharacter,
+                Code::Missing,
+                Code::WrongType,
+                Code::CustomerExists,
+                Code::CustomerBusy,
+            ])
+            .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
+            .alias(Method::POST, "/customer"),
+        endpoint!(list, Role::Reader, Effect::Reads).codes(&[
+            Code::InvalidFilter,
+            Code::InvalidLimit,
+            Code::InvalidAfter,
+        ]),
+        endpoint!(read, Role::Reader, Effect::Reads)
+            .finds("customer")
+            .alias(Method::GET, "/customer/{id}")
+            .word_as_id(IMPORT_PATH),
+        endpoint!(replace, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::Json)
+            .finds("customer")
+            .codes(&[
+                Code::InvalidPhone,
+                Code::InvalidTimezone,
+                Code::InvalidId,
+                Code::IdMismatch,
+                Code::TooLong,
+                Code::ControlCharacter,
+                Code::Missing,
+                Code::WrongType,
+            ])
+            .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
+            .alias(Method::POST, "/customer/{id}")
+            .word_as_id(IMPORT_PATH),
+        endpoint!(remove, Role::Operator, Effect::Writes)
+            .finds("customer")
+            .codes(&[Code::CustomerBusy])
+            .alias(Method::DELETE, "/customer/{id}")
+            .word_as_id(IMPORT_PATH),
+    ]
 }
 
 /// Create a customer
@@ -231,18 +266,7 @@ pub(super) fn aliases() -> Router<Api> {
 #[utoipa::path(post, path = "/customers", tag = "customers",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
     request_body = CustomerInput,
-    responses(
-        (status = 201, body = CustomerBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 201, body = CustomerBody)))]
 async fn create(
     State(api): State<Api>,
     key: IdempotencyKey,
@@ -276,11 +300,7 @@ async fn create(
         ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
             example = "100"),
     ),
-    responses(
-        (status = 200, body = CustomerPage),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = CustomerPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let any = Filter::default;
     let filter = CustomerFilter {
@@ -324,11 +344,7 @@ fn gather(
 /// Read a customer
 #[utoipa::path(get, path = "/customers/{id}", tag = "customers",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 200, body = CustomerBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = CustomerBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
@@ -344,17 +360,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 #[utoipa::path(put, path = "/customers/{id}", tag = "customers",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     request_body = CustomerInput,
-    responses(
-        (status = 200, body = CustomerBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = CustomerBody)))]
 async fn replace(
     State(api): State<Api>,
     PathId(id): PathId,
@@ -377,14 +383,7 @@ async fn replace(
 /// Its data is erased, its messages that wait are cancelled, and it gets nothing more.
 #[utoipa::path(delete, path = "/customers/{id}", tag = "customers",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 204, description = "Deleted")))]
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;

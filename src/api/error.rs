@@ -82,6 +82,20 @@ pub struct Problem {
     pub errors: Vec<Fault>,
 }
 
+impl Problem {
+    pub(super) fn of(code: Code, detail: String, errors: Vec<Fault>) -> Self {
+        let status = code.status();
+        Self {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code,
+            detail,
+            errors,
+        }
+    }
+}
+
 /// A refusal.
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -179,14 +193,7 @@ impl From<notty_storage::Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: status.as_u16(),
-            code: self.code,
-            detail: self.detail,
-            errors: self.errors,
-        };
+        let problem = Problem::of(self.code, self.detail, self.errors);
         let mut response = (status, Json(problem)).into_response();
 
         let headers = response.headers_mut();

@@ -28,13 +28,15 @@ use tokio::task::JoinHandle;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, Problem,
+    Answer, Api, ApiError,
     code::Code,
     customers::{CheckedCustomer, IdFrom, check},
+    endpoint::{Effect, Endpoint, endpoint},
     error::Fault,
     input::{Fields, Params, content_type, drain},
     reply,
 };
+use crate::config::Role;
 use crate::rows::{CsvRows, NdjsonRows, Row, RowError, Rows};
 
 /// Errors told, at most.
@@ -430,6 +432,37 @@ impl Import {
     }
 }
 
+pub(super) fn routes() -> Vec<Endpoint> {
+    let import = endpoint!(import, Role::Operator, Effect::Writes)
+        .codes(&[
+            Code::InvalidHeader,
+            Code::BrokenBody,
+            Code::BodyTimeout,
+            Code::UnsupportedMediaType,
+        ])
+        .says(
+            Code::UnsupportedMediaType,
+            "the body is neither CSV nor NDJSON",
+            "an import takes text/csv or application/x-ndjson",
+        )
+        .says(
+            Code::BodyTimeout,
+            "the upload pauses for more than 30 seconds; what came before is imported",
+            "the upload paused for too long; what came before was imported",
+        )
+        .says(
+            Code::BrokenBody,
+            "the upload breaks off; what came before is imported",
+            "the upload broke off; 2000 customers were written before",
+        )
+        .says(
+            Code::OutcomeUnknown,
+            "whether the last rows were written is not known; the file may be sent again",
+            Code::OutcomeUnknown.detail(),
+        );
+    vec![import]
+}
+
 /// Import customers
 ///
 /// A stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a row,
@@ -438,17 +471,8 @@ impl Import {
 #[utoipa::path(post, path = "/customers/import", tag = "customers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
-    responses(
-        (status = 200, body = ImportBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 408, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(super) async fn import(State(api): State<Api>, params: Params, request: Request) -> Answer {
+    responses((status = 200, body = ImportBody)))]
+async fn import(State(api): State<Api>, params: Params, request: Request) -> Answer {
     params.finish()?;
     let mut rows: Box<dyn Rows> = match content_type(request.headers()).as_str() {
         "text/csv" => Box::new(CsvRows::new(&IMPORT_COLUMNS)),

@@ -30,8 +30,9 @@ use super::{
     ApiError, Code,
     activity::{Answered, HEAD_BYTES, Source, Upload, WatchedStream},
     input::drain,
-    node, origin,
+    node,
     places::{Place, Places},
+    table,
 };
 
 /// How long a connection may take to send a request's head.
@@ -219,7 +220,7 @@ async fn answer(
     let is_reserved = place.is_reserved();
 
     let request = request.map(|body| Body::new(Upload::new(body, activity)));
-    let mut response = if may_begin && (!is_reserved || origin::is_health(request.uri().path())) {
+    let mut response = if may_begin && (!is_reserved || table::is_health(request.uri().path())) {
         routes.answer(request).await
     } else {
         drain(request.into_body()).await;

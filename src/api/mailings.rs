@@ -3,10 +3,8 @@
 use std::str::FromStr;
 
 use axum::{
-    Router,
     extract::State,
-    http::StatusCode,
-    routing::{get, post},
+    http::{Method, StatusCode},
 };
 use notty_storage::{
     Action, Command, Reply, Timestamp,
@@ -19,19 +17,24 @@ use notty_storage::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem,
+    Answer, Api, ApiError, ApiParts, IdempotencyKey,
     code::Code,
     customers::CustomerBody,
     done,
+    endpoint::{Effect, Endpoint, Takes, endpoint},
     error::Wrong,
     input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply, with_location,
 };
-use crate::{moderation::Moderation, segments};
+use crate::{config::Role, moderation::Moderation, segments};
 
+/// The statuses of a mailing.
+pub(super) const MAILING_STATUSES: &[&str] =
+    &["scheduled", "active", "paused", "finished", "cancelled"];
+/// The path of the preview; a mailing may be called `preview` all the same.
+const PREVIEW_PATH: &str = "/mailings/preview";
 /// Customers shown by a preview.
 const SAMPLE: usize = 5;
 /// What an answer of the gateway is taken to need while none was measured, in seconds.
@@ -336,23 +339,109 @@ async fn write(api: &Api, command: Command) -> Result<(Mailing, u64), ApiError> 
     }
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read, replace, remove))
-        .routes(routes!(pause))
-        .routes(routes!(resume))
-        .routes(routes!(cancel))
-        .routes(routes!(preview))
+pub(super) fn routes() -> Vec<Endpoint> {
+    let mut routes = routes_of_one();
+    routes.extend(routes_of_acts());
+    routes
 }
 
-/// The routes of the first Notty.
-pub(super) fn aliases() -> Router<Api> {
-    Router::new()
-        .route("/sub", post(create))
-        .route("/sub/{id}", get(read).post(replace).delete(remove))
-        // A mailing may be called `preview`.
-        .route("/mailings/preview", get(read).put(replace).delete(remove))
+fn routes_of_one() -> Vec<Endpoint> {
+    vec![
+        endpoint!(create, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::Json)
+            .codes(&[
+                Code::EmptyText,
+                Code::EndBeforeStart,
+                Code::EndPassed,
+                Code::ExplicitLanguage,
+                Code::InvalidId,
+                Code::InvalidFilter,
+                Code::InvalidTime,
+                Code::InvalidSendWindow,
+                Code::TooLong,
+                Code::ControlCharacter,
+                Code::Missing,
+                Code::WrongType,
+                Code::MailingExists,
+                Code::TooManyMailings,
+                Code::NoNumbersLeft,
+            ])
+            .alias(Method::POST, "/sub"),
+        endpoint!(list, Role::Reader, Effect::Reads)
+            .codes(&[Code::InvalidLimit, Code::InvalidAfter, Code::InvalidStatus])
+            .words("status", MAILING_STATUSES),
+        endpoint!(read, Role::Reader, Effect::Reads)
+            .finds("mailing")
+            .alias(Method::GET, "/sub/{id}")
+            .word_as_id(PREVIEW_PATH),
+        endpoint!(replace, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::Json)
+            .finds("mailing")
+            .codes(&[
+                Code::EmptyText,
+                Code::EndBeforeStart,
+                Code::EndPassed,
+                Code::ExplicitLanguage,
+                Code::IdMismatch,
+                Code::InvalidFilter,
+                Code::InvalidTime,
+                Code::InvalidSendWindow,
+                Code::TooLong,
+                Code::ControlCharacter,
+                Code::Missing,
+                Code::WrongType,
+                Code::MailingStarted,
+                Code::MailingOver,
+            ])
+            .alias(Method::POST, "/sub/{id}")
+            .word_as_id(PREVIEW_PATH),
+        endpoint!(remove, Role::Operator, Effect::Writes)
+            .finds("mailing")
+            .alias(Method::DELETE, "/sub/{id}")
+            .word_as_id(PREVIEW_PATH),
+        // It creates nothing, so a reader may ask.
+        endpoint!(preview, Role::Reader, Effect::Reads).takes(Takes::Json).codes(&[
+            Code::EmptyText,
+            Code::EndBeforeStart,
+            Code::ExplicitLanguage,
+            Code::InvalidId,
+            Code::InvalidFilter,
+            Code::InvalidTime,
+            Code::InvalidSendWindow,
+            Code::TooLong,
+            Code::ControlCharacter,
+            Code::Missing,
+            Code::WrongType,
+        ]),
+    ]
+}
+
+fn routes_of_acts() -> Vec<Endpoint> {
+    vec![
+        endpoint!(pause, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::OptionalJson)
+            .finds("mailing")
+            .codes(&[Code::MailingOver]),
+        endpoint!(resume, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::OptionalJson)
+            .finds("mailing")
+            .codes(&[
+                Code::WrongType,
+                Code::MailingOver,
+                Code::DuplicatesNotAccepted,
+                Code::NoNumbersLeft,
+            ])
+            .says(
+                Code::WrongType,
+                "`accept_duplicates` is not true or false",
+                "true or false is needed",
+            )
+            .blames(Code::WrongType, "accept_duplicates"),
+        endpoint!(cancel, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::OptionalJson)
+            .finds("mailing")
+            .codes(&[Code::MailingOver]),
+    ]
 }
 
 /// Create a mailing
@@ -362,18 +451,7 @@ pub(super) fn aliases() -> Router<Api> {
 #[utoipa::path(post, path = "/mailings", tag = "mailings",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
     request_body = MailingInput,
-    responses(
-        (status = 201, body = MailingBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 201, body = MailingBody)))]
 async fn create(
     State(api): State<Api>,
     key: IdempotencyKey,
@@ -404,11 +482,7 @@ async fn create(
         ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
             example = "100"),
     ),
-    responses(
-        (status = 200, body = MailingPage),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MailingPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let status = params.parse("status", |text| {
         let detail = "scheduled, active, paused, finished or cancelled is needed";
@@ -428,11 +502,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
 /// Read a mailing
 #[utoipa::path(get, path = "/mailings/{id}", tag = "mailings",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
-    responses(
-        (status = 200, body = MailingBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MailingBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
@@ -449,18 +519,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 #[utoipa::path(put, path = "/mailings/{id}", tag = "mailings",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     request_body = MailingInput,
-    responses(
-        (status = 200, body = MailingBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MailingBody)))]
 async fn replace(
     State(api): State<Api>,
     PathId(id): PathId,
@@ -489,14 +548,7 @@ async fn replace(
 /// It is hidden at once, its messages that wait are cancelled.
 #[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 204, description = "Deleted")))]
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
@@ -511,15 +563,7 @@ async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> A
 #[utoipa::path(post, path = "/mailings/{id}/pause", tag = "mailings",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
-    responses(
-        (status = 200, body = MailingBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MailingBody)))]
 async fn pause(
     State(api): State<Api>,
     PathId(id): PathId,
@@ -539,16 +583,7 @@ async fn pause(
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
     request_body = Option<ResumeInput>,
-    responses(
-        (status = 200, body = MailingBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MailingBody)))]
 async fn resume(
     State(api): State<Api>,
     PathId(id): PathId,
@@ -569,15 +604,7 @@ async fn resume(
 #[utoipa::path(post, path = "/mailings/{id}/cancel", tag = "mailings",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
-    responses(
-        (status = 200, body = MailingBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MailingBody)))]
 async fn cancel(
     State(api): State<Api>,
     PathId(id): PathId,
@@ -612,13 +639,7 @@ async fn act(
 /// sending would take. Creates nothing.
 #[utoipa::path(post, path = "/mailings/preview", tag = "mailings",
     request_body = PreviewInput,
-    responses(
-        (status = 200, body = PreviewBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = PreviewBody)))]
 async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answer {
     let JsonBody { mut fields, .. } = body;
     params.finish()?;

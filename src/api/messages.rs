@@ -1,24 +1,31 @@
 //! Messages: one, a list.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+};
 use notty_storage::{
     model::{CustomerId, MailingId, Message, MessageId, Status},
     query::{self, messages::MessageFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, Problem,
+    Answer, Api, ApiError, ApiParts,
     code::Code,
     customers,
+    endpoint::{Effect, Endpoint, endpoint},
     error::Wrong,
     input::{Params, PathId, number},
     mailings::time_text,
     reply,
 };
+use crate::config::Role;
 
+/// The statuses of a message.
+pub(super) const MESSAGE_STATUSES: &[&str] =
+    &["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
 /// Parts of a list that one answer looks at, at most.
 const PARTS: usize = 50;
 
@@ -86,23 +93,32 @@ pub(super) struct MessagePage {
     next: Option<String>,
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(read)).routes(routes!(list))
-}
-
-/// The route of the first Notty.
-pub(super) fn aliases() -> axum::Router<Api> {
-    axum::Router::new().route("/message/{id}", axum::routing::get(read))
+pub(super) fn routes() -> Vec<Endpoint> {
+    vec![
+        endpoint!(read, Role::Reader, Effect::Reads)
+            .finds("message")
+            .alias(Method::GET, "/message/{id}"),
+        endpoint!(list, Role::Reader, Effect::Reads)
+            .codes(&[
+                Code::InvalidStatus,
+                Code::InvalidId,
+                Code::InvalidLimit,
+                Code::InvalidAfter,
+                Code::NotFound,
+            ])
+            .says(
+                Code::NotFound,
+                "there is no such mailing or customer",
+                "no mailing is there with this id",
+            )
+            .words("status", MESSAGE_STATUSES),
+    ]
 }
 
 /// Read a message
 #[utoipa::path(get, path = "/messages/{id}", tag = "messages",
     params(("id" = String, Path, description = "The message's id", example = "4294967296")),
-    responses(
-        (status = 200, body = MessageBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MessageBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = number(&id).and_then(MessageId::from_u64);
@@ -129,12 +145,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
         ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
             example = "4294967396"),
     ),
-    responses(
-        (status = 200, body = MessagePage),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MessagePage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let mailing = params.parse("mailing", MailingId::parse);
     let customer = params.parse("customer", CustomerId::parse);

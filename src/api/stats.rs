@@ -1,6 +1,9 @@
 //! Stats: counts by status, of everything, of a mailing, of a customer, by tag, operator and day.
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+};
 use notty_storage::{
     Reader,
     model::{Counts, Filter, MailingId, Status},
@@ -12,16 +15,17 @@ use notty_storage::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, Problem,
+    Answer, Api, ApiError,
     code::Code,
     customers::{self, parse_id},
+    endpoint::{Effect, Endpoint, endpoint},
     error::{Fault, Wrong},
     input::{Params, PathId},
     reply,
 };
+use crate::config::Role;
 
 /// One count for each status; every message is in exactly one.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -67,25 +71,26 @@ impl From<Counts> for StatsBody {
     }
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(overall))
-        .routes(routes!(of_mailing))
-        .routes(routes!(of_customer))
-        .routes(routes!(stats_of_mailing))
-        .routes(routes!(stats_of_customer))
-}
-
-/// The routes of the first Notty.
-pub(super) fn aliases() -> Router<Api> {
-    Router::new()
-        .route("/stats/", get(overall))
-        .route("/stats/customer/{id}", get(of_customer))
-        .route("/stats/subscription/{id}", get(of_mailing))
-        .route("/stats/subs/{id}", get(of_mailing))
-        .route("/customer/{id}/stats", get(of_customer))
-        .route("/sub/{id}/stats", get(of_mailing))
-        .route("/subscription/{id}/stats", get(of_mailing))
+pub(super) fn routes() -> Vec<Endpoint> {
+    vec![
+        endpoint!(overall, Role::Reader, Effect::Reads)
+            .codes(&[Code::ToBeforeFrom, Code::InvalidDate, Code::InvalidFilter])
+            .alias(Method::GET, "/stats/"),
+        endpoint!(of_mailing, Role::Reader, Effect::Reads)
+            .finds("mailing")
+            .alias(Method::GET, "/stats/subscription/{id}")
+            .alias(Method::GET, "/stats/subs/{id}"),
+        endpoint!(of_customer, Role::Reader, Effect::Reads)
+            .finds("customer")
+            .alias(Method::GET, "/stats/customer/{id}"),
+        endpoint!(stats_of_mailing, Role::Reader, Effect::Reads)
+            .finds("mailing")
+            .alias(Method::GET, "/sub/{id}/stats")
+            .alias(Method::GET, "/subscription/{id}/stats"),
+        endpoint!(stats_of_customer, Role::Reader, Effect::Reads)
+            .finds("customer")
+            .alias(Method::GET, "/customer/{id}/stats"),
+    ]
 }
 
 /// Days since 1970-01-01 of a date.
@@ -116,11 +121,7 @@ fn parse_day(text: &str) -> Result<i32, Wrong> {
             description = "Only those created on this UTC day or earlier; not before `from`",
             example = "2026-11-30"),
     ),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
     let tag = params.parse("tag", Filter::parse);
     let operator = params.parse("operator", Filter::parse);
@@ -174,11 +175,7 @@ async fn customer_counts(api: &Api, id: &str) -> Answer {
 /// Stats of a mailing
 #[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     mailing_counts(&api, &id).await
@@ -187,11 +184,7 @@ async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) 
 /// Stats of a customer
 #[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     customer_counts(&api, &id).await
@@ -200,11 +193,7 @@ async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params)
 /// Stats of a mailing
 #[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     mailing_counts(&api, &id).await
@@ -213,11 +202,7 @@ async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Pa
 /// Stats of a customer
 #[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn stats_of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     customer_counts(&api, &id).await
