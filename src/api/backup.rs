@@ -58,7 +58,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
 ///
 /// A copy of all that the node knew at one position, while everything goes on. What it is written
 /// to is for `notty restore`; `notty backup` asks for it and checks it. Any node may be asked.
-#[utoipa::path(get, path = "/backup", tag = "node",
+#[utoipa::path(get, path = "/backup", tag = "node", operation_id = "getBackup",
     responses((status = 200, body = inline(BackupFile), content_type = "application/octet-stream")))]
 async fn backup(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;

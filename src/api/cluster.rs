@@ -124,7 +124,7 @@ impl From<Sight> for NodeBody {
 #[expect(dead_code, reason = "describes the body, which is parsed field by field")]
 pub(super) struct TimeInput {
     /// The time; absent: what the clock of the node that is asked says.
-    #[schema(example = "2026-03-02T09:00:00Z")]
+    #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
     time: Option<String>,
 }
 
@@ -132,10 +132,10 @@ pub(super) struct TimeInput {
 #[derive(Serialize, ToSchema)]
 pub(super) struct TimeBody {
     /// What entries carry from now on.
-    #[schema(example = "2026-03-02T09:00:00Z")]
+    #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
     time: String,
     /// The clock of the node that was asked.
-    #[schema(example = "2026-03-02T09:00:00.012Z")]
+    #[schema(format = DateTime, example = "2026-03-02T09:00:00.012Z")]
     clock: String,
     /// Why that clock is still in doubt, so that time stands still; null where it is not.
     #[schema(example = "the clock is in doubt: it was set back by 10 min")]
@@ -201,7 +201,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
 }
 
 /// The cluster
-#[utoipa::path(get, path = "/cluster", tag = "node",
+#[utoipa::path(get, path = "/cluster", tag = "node", operation_id = "getCluster",
     responses((status = 200, body = ClusterBody)))]
 async fn cluster(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
@@ -216,7 +216,7 @@ async fn cluster(State(api): State<Api>, params: Params) -> Answer {
 /// It must run, with the cluster's secret, under this name, and with an empty data directory. It
 /// comes as a learner and votes once it has caught up: if that takes longer than ten seconds the
 /// answer says `learner`, and it goes on by itself. For the role `admin`. A repeat is harmless.
-#[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node",
+#[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node", operation_id = "addNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     request_body = NodeInput,
     responses((status = 200, body = NodeBody)))]
@@ -262,7 +262,7 @@ async fn add(
 /// For good: its disk never comes back. It hands back what it has to send, and a leader hands over
 /// first; a node that does not answer is taken out all the same, and what it had under lease becomes
 /// `unconfirmed`. For the role `admin`. A repeat is harmless.
-#[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node",
+#[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node", operation_id = "removeNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     responses((status = 204)))]
 async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> Answer {
@@ -276,7 +276,7 @@ async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) ->
 ///
 /// To a node by name, or to the one that has most. Writes wait meanwhile, for about two seconds. For
 /// the role `admin`. A repeat with a name is harmless.
-#[utoipa::path(put, path = "/cluster/leader", tag = "node",
+#[utoipa::path(put, path = "/cluster/leader", tag = "node", operation_id = "transferLeadership",
     request_body(content = Option<LeaderInput>),
     responses((status = 200, body = LeaderBody)))]
 async fn transfer_leader(
@@ -303,7 +303,7 @@ async fn transfer_leader(
 /// and retention last as long as before; what a gateway may have is not repeated there any more. A clock
 /// that differs from this time by more than five minutes is in doubt until it agrees. For the role
 /// `admin`. A repeat is harmless.
-#[utoipa::path(post, path = "/cluster/time", tag = "node",
+#[utoipa::path(post, path = "/cluster/time", tag = "node", operation_id = "setClusterTime",
     request_body(content = Option<TimeInput>),
     responses((status = 200, body = TimeBody)))]
 async fn set_time(

@@ -193,7 +193,7 @@ codes! {
         "the only consistency that can be asked for is `linearizable`"
     }
 
-    // Who may.
+    // Authorization.
     Unauthorized = "unauthorized", UNAUTHORIZED {
         "tokens are configured, and the request has none of them",
         "a token is needed: Authorization: Bearer {token}; the command line takes it from \
@@ -210,7 +210,7 @@ codes! {
          request's Host is another; use one of these, or configure api.tokens"
     }
 
-    // What is there, and what is not.
+    // Things that exist, or do not.
     NotFound = "not_found", NOT_FOUND {
         "nothing is there with this id",
         "no customer is there with this id"
@@ -285,7 +285,7 @@ codes! {
         "out of bounds: 256 nodes are admitted"
     }
 
-    // What is not taken.
+    // Requests that are not taken.
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT {
         "the body does not come in time",
         "the body did not come in time"
@@ -303,7 +303,7 @@ codes! {
         "the Idempotency-Key was used with another request"
     }
 
-    // What the node cannot do, or not now.
+    // Things that the node cannot do, or not now.
     StorageFault = "storage_fault", INTERNAL_SERVER_ERROR {
         "the node cannot read its state",
         "this node could not read its state; its log says why"
@@ -531,7 +531,7 @@ pub(super) const OF_NO_ROUTE: [Code; 12] = [
 
 #[cfg(test)]
 impl Code {
-    /// Every code.
+    /// Every code that there is.
     pub(super) fn all() -> &'static [Self] {
         Self::ALL
     }

@@ -7,7 +7,7 @@
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 use utoipa::openapi::{
-    Components, Deprecated, Header, RefOr,
+    Components, Deprecated, Header, KnownFormat, Ref, RefOr, SchemaFormat,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},
     schema::{ObjectBuilder, Schema, Type},
 };
@@ -33,26 +33,35 @@ const WORDS: [(&str, &str, &[&str]); 5] = [
 
 /// A route's operation, whole.
 pub(super) fn operation(endpoint: &Endpoint) -> Operation {
-    let mut operation = as_asked(endpoint, &endpoint.method);
-    operation.operation_id = Some(operation_id(endpoint.method.as_str(), &endpoint.path));
-    operation
+    as_asked(endpoint, &endpoint.method)
 }
 
 /// The same under its name in the first Notty.
 pub(super) fn alias(endpoint: &Endpoint, alias: &Alias) -> Operation {
     let mut operation = as_asked(endpoint, &alias.method);
-    operation.operation_id = Some(operation_id(alias.method.as_str(), alias.path));
+    let id = operation.operation_id.unwrap_or_default();
+    operation.operation_id = Some(format!("{id}Alias{}", words_of(alias.path)));
     operation.deprecated = Some(Deprecated::True);
     operation.tags = Some(vec![FIRST_NOTTY.to_owned()]);
     operation
 }
 
+/// The words of a path without its parameters: `SubStats` of `/sub/{id}/stats`.
+fn words_of(path: &str) -> String {
+    let words = path.split('/').filter(|word| !word.is_empty() && !word.starts_with('{'));
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(1);
+        first.to_ascii_uppercase() + rest
+    };
+    words.map(capital).collect()
+}
+
 /// A route's operation by one of its methods.
 fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
     let mut operation = endpoint.operation.clone();
-    if endpoint.effect != Effect::Health {
-        operation.parameters.get_or_insert_default().extend(positions());
-    }
+    let shared = shared_names(endpoint, method).into_iter().map(reference);
+    operation.parameters.get_or_insert_default().extend(shared);
+    operation.parameters = operation.parameters.filter(|parameters| !parameters.is_empty());
     add_words(&mut operation, endpoint);
     problems::describe(&mut operation, endpoint, method);
     add_position(&mut operation);
@@ -62,6 +71,10 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
 /// Completes what the routes share.
 pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
+    for name in SHARED {
+        components.parameters.insert(name.to_owned(), RefOr::T(shared(name)));
+    }
+
     for (schema, field, words) in WORDS {
         if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(schema)
             && let Some(field) = schema.properties.get_mut(field)
@@ -95,28 +108,65 @@ fn set_words(schema: &mut RefOr<Schema>, words: &[&str]) {
     }
 }
 
-/// A name that no other operation has: its method and the words of its path.
-fn operation_id(method: &str, path: &str) -> String {
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let end = if path.ends_with('/') { "-alias" } else { "" };
-    format!("{}-{}{end}", method.to_lowercase(), words.collect::<Vec<_>>().join("-"))
+/// The parameters that many routes have, in the order of the document.
+const SHARED: [&str; 5] = [LIMIT, AFTER, KEY, MIN_INDEX, CONSISTENCY];
+
+const LIMIT: &str = "limit";
+const AFTER: &str = "after";
+const KEY: &str = "Idempotency-Key";
+const MIN_INDEX: &str = "Notty-Min-Index";
+const CONSISTENCY: &str = "consistency";
+
+/// Those that a route has when it is asked by a method.
+fn shared_names(endpoint: &Endpoint, method: &Method) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if endpoint.is_paged {
+        names.extend([LIMIT, AFTER]);
+    }
+    if endpoint.is_keyed(method) {
+        names.push(KEY);
+    }
+    if endpoint.effect != Effect::Health {
+        names.extend([MIN_INDEX, CONSISTENCY]);
+    }
+    names
 }
 
-/// How a request asks for the position that its answer must reflect.
-fn positions() -> [RefOr<Parameter>; 2] {
-    let (number, text) = (Type::Integer, Type::String);
-    let index = ParameterBuilder::new()
-        .name("Notty-Min-Index")
-        .parameter_in(ParameterIn::Header)
-        .description(Some("Wait until the node has applied this position"))
-        .schema(Some(ObjectBuilder::new().schema_type(number).examples([1])));
-    let consistency = ParameterBuilder::new()
-        .name("consistency")
-        .parameter_in(ParameterIn::Query)
-        .description(Some("`linearizable`: ask the leader first"))
-        .schema(Some(ObjectBuilder::new().schema_type(text).enum_values(Some(["linearizable"]))))
-        .example(Some("linearizable".into()));
-    [RefOr::T(index.build()), RefOr::T(consistency.build())]
+fn reference(name: &str) -> RefOr<Parameter> {
+    RefOr::Ref(Ref::new(format!("#/components/parameters/{name}")))
+}
+
+/// A shared parameter. None has an example: the page would fill it in, and nobody means the
+/// second page, or a position, before there is one.
+fn shared(name: &str) -> Parameter {
+    let integer = || ObjectBuilder::new().schema_type(Type::Integer);
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let (place, description, schema) = match name {
+        LIMIT => {
+            let schema = integer().minimum(Some(1)).maximum(Some(1_000)).default(Some(json!(100)));
+            (ParameterIn::Query, "How many items the page has at most; absent: 100", schema)
+        }
+        AFTER => (ParameterIn::Query, "`next` of the page before; absent: the first page", text()),
+        KEY => {
+            let schema = text().min_length(Some(1)).max_length(Some(255));
+            (ParameterIn::Header, "Makes a repeat safe for 24 hours", schema)
+        }
+        MIN_INDEX => {
+            let schema = integer().format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+            (ParameterIn::Header, "Wait until the node has applied this position", schema)
+        }
+        _ => {
+            let schema = text().enum_values(Some(["linearizable"]));
+            (ParameterIn::Query, "`linearizable`: ask the leader first", schema)
+        }
+    };
+
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
 }
 
 /// Says of every answer which position it reflects.

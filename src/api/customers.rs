@@ -227,7 +227,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
             ])
             .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
             .alias(Method::POST, "/customer"),
-        endpoint!(list, Role::Reader, Effect::Reads).codes(&[
+        endpoint!(list, Role::Reader, Effect::Reads).paged().codes(&[
             Code::InvalidFilter,
             Code::InvalidLimit,
             Code::InvalidAfter,
@@ -263,8 +263,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// Create a customer
 ///
 /// Without an id, a UUID is given.
-#[utoipa::path(post, path = "/customers", tag = "customers",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+#[utoipa::path(post, path = "/customers", tag = "customers", operation_id = "createCustomer",
     request_body = CustomerInput,
     responses((status = 201, body = CustomerBody)))]
 async fn create(
@@ -286,19 +285,13 @@ async fn create(
 /// List customers
 ///
 /// Filters are SQL `ILIKE` patterns. A page may hold fewer than asked for and still have a next.
-#[utoipa::path(get, path = "/customers", tag = "customers",
+#[utoipa::path(get, path = "/customers", tag = "customers", operation_id = "listCustomers",
     params(
-        ("tag" = Option<String>, Query, description = "Only with such tags: an SQL `ILIKE` pattern",
-            example = "clients.moscow.%"),
+        ("tag" = Option<String>, Query, description = "Only with such tags: an SQL `ILIKE` pattern"),
         ("operator" = Option<String>, Query,
-            description = "Only of such operators: an SQL `ILIKE` pattern", example = "мтс"),
+            description = "Only of such operators: an SQL `ILIKE` pattern"),
         ("phone" = Option<String>, Query,
-            description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`",
-            example = "+7916%"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
-            description = "How many items the page has at most; absent: 100"),
-        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
-            example = "100"),
+            description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`"),
     ),
     responses((status = 200, body = CustomerPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
@@ -342,7 +335,7 @@ fn gather(
 }
 
 /// Read a customer
-#[utoipa::path(get, path = "/customers/{id}", tag = "customers",
+#[utoipa::path(get, path = "/customers/{id}", tag = "customers", operation_id = "getCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = CustomerBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -357,7 +350,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 /// Replace a customer
 ///
 /// Takes the whole object; the id comes from the path.
-#[utoipa::path(put, path = "/customers/{id}", tag = "customers",
+#[utoipa::path(put, path = "/customers/{id}", tag = "customers", operation_id = "replaceCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     request_body = CustomerInput,
     responses((status = 200, body = CustomerBody)))]
@@ -381,7 +374,7 @@ async fn replace(
 /// Delete a customer
 ///
 /// Its data is erased, its messages that wait are cancelled, and it gets nothing more.
-#[utoipa::path(delete, path = "/customers/{id}", tag = "customers",
+#[utoipa::path(delete, path = "/customers/{id}", tag = "customers", operation_id = "deleteCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 204, description = "Deleted")))]
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {

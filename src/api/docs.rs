@@ -46,7 +46,7 @@ const PAGE: &str = r#"<!doctype html>
 /// What stands above the routes.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "notty", license(name = "MIT OR Apache-2.0"),
+    info(title = "notty", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         description = "Sends SMS mailings: every customer that a mailing's filters match gets its \
             text between its start and its end, at most once.\n\nJSON in and out, UTF-8, times in \
             RFC 3339. Unknown fields and parameters are refused. Errors are RFC 9457 problems with \
@@ -58,6 +58,7 @@ const PAGE: &str = r#"<!doctype html>
             A request with `Notty-Min-Index: N` waits until the node has applied N, and \
             `?consistency=linearizable` asks the leader first. Routes that need no token ignore \
             both."),
+    servers((url = "/", description = "The node that serves this document")),
     components(schemas(Fault, Problem)),
     tags(
         (name = "customers", description = "Who may get messages"),

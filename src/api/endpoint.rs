@@ -55,7 +55,7 @@ pub(super) enum Effect {
     Health,
     /// Reads something other than the state.
     ReadsNode,
-    /// Reads the state.
+    /// Reads the state that the cluster shares.
     Reads,
     /// Writes to the state.
     Writes,
@@ -70,9 +70,9 @@ pub(super) enum Effect {
 pub(super) enum Takes {
     /// No body, or a stream that the handler checks by itself.
     Other,
-    /// A JSON object.
+    /// A JSON object that must be there.
     Json,
-    /// A JSON object, or nothing.
+    /// A JSON object, or no body at all.
     OptionalJson,
 }
 
@@ -117,6 +117,8 @@ pub(super) struct Endpoint {
     pub(super) words_as_ids: Vec<&'static str>,
     own: &'static [Code],
     sayings: Vec<Saying>,
+    /// Answers with a page of a list.
+    pub(super) is_paged: bool,
     ignores_parameters: bool,
     handler: fn(MethodFilter) -> MethodRouter<Api>,
 }
@@ -146,6 +148,7 @@ impl Endpoint {
             words_as_ids: Vec::new(),
             own: &[],
             sayings: Vec::new(),
+            is_paged: false,
             ignores_parameters: false,
             handler,
         }
@@ -184,6 +187,11 @@ impl Endpoint {
         self.with(saying)
     }
 
+    /// Answers with a page of a list: takes `limit` and `after`.
+    pub(super) fn paged(self) -> Self {
+        Self { is_paged: true, ..self }
+    }
+
     /// A parameter takes one of these words.
     pub(super) fn words(mut self, parameter: &'static str, words: &'static [&'static str]) -> Self {
         self.words.push((parameter, words));
@@ -212,7 +220,7 @@ impl Endpoint {
         self
     }
 
-    /// Where the handler answers: methods and paths, the declared one first.
+    /// The methods and paths that the handler answers, the declared one first.
     pub(super) fn names(&self) -> Vec<(Method, &str)> {
         let own = [(self.method.clone(), self.path.as_str())];
         let aliases = self.aliases.iter().map(|alias| (alias.method.clone(), alias.path));
@@ -232,7 +240,7 @@ impl Endpoint {
         own.cloned().unwrap_or_else(|| Saying::of(code))
     }
 
-    /// Whether a POST of it is executed once for each key.
+    /// True if a POST of it is executed once for each key.
     pub(super) fn is_keyed(&self, method: &Method) -> bool {
         self.effect == Effect::KeyedWrite && *method == Method::POST
     }

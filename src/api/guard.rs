@@ -26,13 +26,13 @@ use super::{
 };
 use crate::config::TokenConfig;
 
-/// How long a request waits for the position it asks for.
+/// The longest wait for the position that a request asks for.
 const WAIT: Duration = Duration::from_secs(5);
 /// For how long a leader is looked for that is sure to lead, and between two looks.
 const SURE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Who may use the API; nobody named: everyone.
+/// The tokens of the API; without any, everyone on this machine may use it.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens(Vec<TokenConfig>);
 
@@ -42,12 +42,12 @@ pub(super) struct Guard {
     pub(super) admissions: Admissions,
 }
 
-/// Whose token a request carries.
+/// The name of the token that a request carries; empty without tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub(super) String);
 
 impl Tokens {
-    /// As configured.
+    /// The tokens of the configuration.
     pub fn new(tokens: Vec<TokenConfig>) -> Self {
         Self(tokens)
     }

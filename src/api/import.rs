@@ -468,7 +468,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// A stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a row,
 /// fields by name in any order. An empty cell is an absent field, an existing id is updated. Rows
 /// that are wrong are left out and told with their lines.
-#[utoipa::path(post, path = "/customers/import", tag = "customers",
+#[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
     responses((status = 200, body = ImportBody)))]

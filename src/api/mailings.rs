@@ -65,10 +65,10 @@ pub(super) struct MailingBody {
     #[schema(example = "Скидка 20 % на всё до воскресенья!")]
     text: String,
     /// When sending begins.
-    #[schema(example = "2026-11-23T10:00:00Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:00Z")]
     start: String,
     /// When it ends; after `start`.
-    #[schema(example = "2035-11-24T10:00:00Z")]
+    #[schema(format = DateTime, example = "2035-11-24T10:00:00Z")]
     end: String,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -89,7 +89,7 @@ pub(super) struct MailingBody {
     #[schema(example = false)]
     caught_up: bool,
     /// When it was created; read-only.
-    #[schema(example = "2026-11-23T09:58:12.345Z")]
+    #[schema(format = DateTime, example = "2026-11-23T09:58:12.345Z")]
     created_at: String,
 }
 
@@ -128,10 +128,10 @@ pub(super) struct MailingInput {
     #[schema(example = "Скидка 20 % на всё до воскресенья!")]
     text: String,
     /// When sending begins.
-    #[schema(example = "2026-11-23T10:00:00Z")]
+    #[schema(format = DateTime, example = "2030-11-23T10:00:00Z")]
     start: String,
     /// When it ends; after `start`.
-    #[schema(example = "2035-11-24T10:00:00Z")]
+    #[schema(format = DateTime, example = "2030-11-24T10:00:00Z")]
     end: String,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -160,10 +160,10 @@ pub(super) struct PreviewInput {
     #[schema(example = "Скидка 20 % на всё до воскресенья!")]
     text: String,
     /// When sending begins.
-    #[schema(example = "2026-11-23T10:00:00Z")]
+    #[schema(format = DateTime, example = "2030-11-23T10:00:00Z")]
     start: Option<String>,
     /// When it ends; after `start`.
-    #[schema(example = "2035-11-24T10:00:00Z")]
+    #[schema(format = DateTime, example = "2030-11-24T10:00:00Z")]
     end: Option<String>,
     /// Which tags, as an SQL `ILIKE` pattern; absent: `%`.
     #[schema(example = "clients.%.new")]
@@ -368,6 +368,7 @@ fn routes_of_one() -> Vec<Endpoint> {
             ])
             .alias(Method::POST, "/sub"),
         endpoint!(list, Role::Reader, Effect::Reads)
+            .paged()
             .codes(&[Code::InvalidLimit, Code::InvalidAfter, Code::InvalidStatus])
             .words("status", MAILING_STATUSES),
         endpoint!(read, Role::Reader, Effect::Reads)
@@ -399,20 +400,6 @@ fn routes_of_one() -> Vec<Endpoint> {
             .finds("mailing")
             .alias(Method::DELETE, "/sub/{id}")
             .word_as_id(PREVIEW_PATH),
-        // It creates nothing, so a reader may ask.
-        endpoint!(preview, Role::Reader, Effect::Reads).takes(Takes::Json).codes(&[
-            Code::EmptyText,
-            Code::EndBeforeStart,
-            Code::ExplicitLanguage,
-            Code::InvalidId,
-            Code::InvalidFilter,
-            Code::InvalidTime,
-            Code::InvalidSendWindow,
-            Code::TooLong,
-            Code::ControlCharacter,
-            Code::Missing,
-            Code::WrongType,
-        ]),
     ]
 }
 
@@ -441,6 +428,20 @@ fn routes_of_acts() -> Vec<Endpoint> {
             .takes(Takes::OptionalJson)
             .finds("mailing")
             .codes(&[Code::MailingOver]),
+        // It creates nothing, so a reader may ask.
+        endpoint!(preview, Role::Reader, Effect::Reads).takes(Takes::Json).codes(&[
+            Code::EmptyText,
+            Code::EndBeforeStart,
+            Code::ExplicitLanguage,
+            Code::InvalidId,
+            Code::InvalidFilter,
+            Code::InvalidTime,
+            Code::InvalidSendWindow,
+            Code::TooLong,
+            Code::ControlCharacter,
+            Code::Missing,
+            Code::WrongType,
+        ]),
     ]
 }
 
@@ -448,8 +449,7 @@ fn routes_of_acts() -> Vec<Endpoint> {
 ///
 /// Every customer that the filters match gets its text between start and end, at most once; a
 /// customer who comes to match later too.
-#[utoipa::path(post, path = "/mailings", tag = "mailings",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+#[utoipa::path(post, path = "/mailings", tag = "mailings", operation_id = "createMailing",
     request_body = MailingInput,
     responses((status = 201, body = MailingBody)))]
 async fn create(
@@ -473,14 +473,9 @@ async fn create(
 }
 
 /// List mailings
-#[utoipa::path(get, path = "/mailings", tag = "mailings",
+#[utoipa::path(get, path = "/mailings", tag = "mailings", operation_id = "listMailings",
     params(
-        ("status" = Option<String>, Query, description = "Only those with this status",
-            example = "active"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
-            description = "How many items the page has at most; absent: 100"),
-        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
-            example = "100"),
+        ("status" = Option<String>, Query, description = "Only those with this status"),
     ),
     responses((status = 200, body = MailingPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
@@ -500,7 +495,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
 }
 
 /// Read a mailing
-#[utoipa::path(get, path = "/mailings/{id}", tag = "mailings",
+#[utoipa::path(get, path = "/mailings/{id}", tag = "mailings", operation_id = "getMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = MailingBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -516,7 +511,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 ///
 /// Takes the whole object. Before its start everything may change; after it `desc`, `send_window`
 /// and `end`, while that has not passed.
-#[utoipa::path(put, path = "/mailings/{id}", tag = "mailings",
+#[utoipa::path(put, path = "/mailings/{id}", tag = "mailings", operation_id = "replaceMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     request_body = MailingInput,
     responses((status = 200, body = MailingBody)))]
@@ -546,7 +541,7 @@ async fn replace(
 /// Delete a mailing
 ///
 /// It is hidden at once, its messages that wait are cancelled.
-#[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings",
+#[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings", operation_id = "deleteMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 204, description = "Deleted")))]
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -560,9 +555,8 @@ async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> A
 /// Pause a mailing
 ///
 /// Within a second nothing more is sent; what is on its way ends.
-#[utoipa::path(post, path = "/mailings/{id}/pause", tag = "mailings",
-    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+#[utoipa::path(post, path = "/mailings/{id}/pause", tag = "mailings", operation_id = "pauseMailing",
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = MailingBody)))]
 async fn pause(
     State(api): State<Api>,
@@ -579,9 +573,8 @@ async fn pause(
 ///
 /// One that comes from a backup is resumed only with `accept_duplicates`: messages that the backup
 /// knows stay as they are, the others are sent, under ids that were never used.
-#[utoipa::path(post, path = "/mailings/{id}/resume", tag = "mailings",
-    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+#[utoipa::path(post, path = "/mailings/{id}/resume", tag = "mailings", operation_id = "resumeMailing",
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     request_body = Option<ResumeInput>,
     responses((status = 200, body = MailingBody)))]
 async fn resume(
@@ -601,9 +594,8 @@ async fn resume(
 /// Cancel a mailing
 ///
 /// For good: what waits is cancelled, what is on its way ends.
-#[utoipa::path(post, path = "/mailings/{id}/cancel", tag = "mailings",
-    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+#[utoipa::path(post, path = "/mailings/{id}/cancel", tag = "mailings", operation_id = "cancelMailing",
+    params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = MailingBody)))]
 async fn cancel(
     State(api): State<Api>,
@@ -637,7 +629,7 @@ async fn act(
 ///
 /// How many customers it would reach now, some of them, how many SMS the text makes, and how long
 /// sending would take. Creates nothing.
-#[utoipa::path(post, path = "/mailings/preview", tag = "mailings",
+#[utoipa::path(post, path = "/mailings/preview", tag = "mailings", operation_id = "previewMailing",
     request_body = PreviewInput,
     responses((status = 200, body = PreviewBody)))]
 async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answer {

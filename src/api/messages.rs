@@ -55,14 +55,14 @@ pub(super) struct MessageBody {
     #[schema(example = 1)]
     attempts: u16,
     /// When it was expanded.
-    #[schema(example = "2026-11-23T10:00:00.123Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:00.123Z")]
     created_at: String,
     /// When its status last changed.
-    #[schema(example = "2026-11-23T10:00:01.456Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     updated_at: String,
     /// When the gateway's taking it was recorded; only if it is `done`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-23T10:00:01.456Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     sent_at: Option<String>,
 }
 
@@ -99,6 +99,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
             .finds("message")
             .alias(Method::GET, "/message/{id}"),
         endpoint!(list, Role::Reader, Effect::Reads)
+            .paged()
             .codes(&[
                 Code::InvalidStatus,
                 Code::InvalidId,
@@ -116,7 +117,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
 }
 
 /// Read a message
-#[utoipa::path(get, path = "/messages/{id}", tag = "messages",
+#[utoipa::path(get, path = "/messages/{id}", tag = "messages", operation_id = "getMessage",
     params(("id" = String, Path, description = "The message's id", example = "4294967296")),
     responses((status = 200, body = MessageBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -132,18 +133,12 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 /// List messages
 ///
 /// A page may hold fewer than asked for and still have a next.
-#[utoipa::path(get, path = "/messages", tag = "messages",
+#[utoipa::path(get, path = "/messages", tag = "messages", operation_id = "listMessages",
     params(
-        ("mailing" = Option<String>, Query, description = "Only those of the mailing with this id",
-            example = "spring-sale"),
+        ("mailing" = Option<String>, Query, description = "Only those of the mailing with this id"),
         ("customer" = Option<String>, Query,
-            description = "Only those to the customer with this id", example = "customer-0000001"),
-        ("status" = Option<String>, Query, description = "Only those with this status",
-            example = "unconfirmed"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
-            description = "How many items the page has at most; absent: 100"),
-        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
-            example = "4294967396"),
+            description = "Only those to the customer with this id"),
+        ("status" = Option<String>, Query, description = "Only those with this status"),
     ),
     responses((status = 200, body = MessagePage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {

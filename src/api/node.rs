@@ -46,7 +46,7 @@ pub(super) fn ok() -> Response {
 /// Alive
 ///
 /// Says nothing about the cluster. Needs no token.
-#[utoipa::path(get, path = "/healthz", tag = "node", security(()),
+#[utoipa::path(get, path = "/healthz", tag = "node", operation_id = "getHealth", security(()),
     responses((status = 200, body = HealthBody)))]
 async fn healthz() -> Response {
     ok()
@@ -57,7 +57,7 @@ async fn healthz() -> Response {
 /// 200 once the node can serve: it has a leader, has applied nearly all that the leader has and what was
 /// committed more than two seconds ago, and its clock is not in doubt. Otherwise `detail` gives the
 /// reasons. Needs no token.
-#[utoipa::path(get, path = "/readyz", tag = "node", security(()),
+#[utoipa::path(get, path = "/readyz", tag = "node", operation_id = "getReadiness", security(()),
     responses((status = 200, body = HealthBody)))]
 async fn readyz(State(api): State<Api>) -> Answer {
     let reasons = api.node.unready_reasons().await;
@@ -72,7 +72,7 @@ async fn readyz(State(api): State<Api>) -> Answer {
 /// Metrics
 ///
 /// In Prometheus form; each one says what it is.
-#[utoipa::path(get, path = "/metrics", tag = "node",
+#[utoipa::path(get, path = "/metrics", tag = "node", operation_id = "getMetrics",
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(api): State<Api>) -> Answer {
     let figures = api.ask(|reader| {

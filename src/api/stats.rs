@@ -107,19 +107,16 @@ fn parse_day(text: &str) -> Result<i32, Wrong> {
 ///
 /// Filters are SQL `ILIKE` patterns over tag and operator as they were at expansion, and UTC days
 /// of the messages' creation, both inclusive.
-#[utoipa::path(get, path = "/stats", tag = "stats",
+#[utoipa::path(get, path = "/stats", tag = "stats", operation_id = "getStats",
     params(
         ("tag" = Option<String>, Query,
-            description = "Only to customers with such tags: an SQL `ILIKE` pattern",
-            example = "clients.%"),
+            description = "Only to customers with such tags: an SQL `ILIKE` pattern"),
         ("operator" = Option<String>, Query,
-            description = "Only to customers of such operators: an SQL `ILIKE` pattern",
-            example = "мтс"),
-        ("from" = Option<String>, Query, description = "Only those created on this UTC day or later",
-            example = "2026-11-01"),
-        ("to" = Option<String>, Query,
-            description = "Only those created on this UTC day or earlier; not before `from`",
-            example = "2026-11-30"),
+            description = "Only to customers of such operators: an SQL `ILIKE` pattern"),
+        ("from" = Option<String>, Query, format = Date,
+            description = "Only those created on this UTC day or later"),
+        ("to" = Option<String>, Query, format = Date,
+            description = "Only those created on this UTC day or earlier; not before `from`"),
     ),
     responses((status = 200, body = StatsBody)))]
 async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
@@ -173,7 +170,7 @@ async fn customer_counts(api: &Api, id: &str) -> Answer {
 }
 
 /// Stats of a mailing
-#[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats",
+#[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats", operation_id = "getStatsOfMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = StatsBody)))]
 async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -182,7 +179,7 @@ async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) 
 }
 
 /// Stats of a customer
-#[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats",
+#[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats", operation_id = "getStatsOfCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = StatsBody)))]
 async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -191,7 +188,7 @@ async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params)
 }
 
 /// Stats of a mailing
-#[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings",
+#[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings", operation_id = "getMailingStats",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = StatsBody)))]
 async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
@@ -200,7 +197,7 @@ async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Pa
 }
 
 /// Stats of a customer
-#[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers",
+#[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers", operation_id = "getCustomerStats",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = StatsBody)))]
 async fn stats_of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {

@@ -32,7 +32,7 @@ impl Admission {
     /// The pages of the documentation.
     const PAGE: Self = Self { access: Access::Open, is_health: false };
 
-    /// Whether the route answers everyone, and at once.
+    /// True if the route answers everyone, and at once.
     pub(super) fn is_open(self) -> bool {
         self.access == Access::Open
     }
@@ -47,7 +47,7 @@ impl Admissions {
         self.0.entry(path.to_owned()).or_default().push((method, admission));
     }
 
-    /// Who may ask the route that was matched, if there is one. HEAD asks as GET.
+    /// The admission of the route that was matched, if there is one. HEAD asks as GET.
     pub(super) fn find(&self, method: &Method, path: Option<&str>) -> Admission {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let Some(all) = path.and_then(|path| self.0.get(path)) else {
@@ -80,7 +80,7 @@ impl RouteTable {
         Self(resources.into_iter().flatten().collect())
     }
 
-    /// The OpenAPI document.
+    /// The OpenAPI document of all routes, their aliases included.
     pub(super) fn document(&self) -> OpenApi {
         let mut document = docs::head();
         for endpoint in &self.0 {
@@ -122,7 +122,7 @@ impl RouteTable {
     }
 }
 
-/// Whether a path is a health check's. Connections ask before any routing: on a reserved place
+/// True if a path is a health check's. Connections ask before any routing: on a reserved place
 /// nothing else is answered, and the routes may not be there yet.
 pub(super) fn is_health(path: &str) -> bool {
     static PATHS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
