@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 use axum::{
     body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -18,9 +18,15 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem, error::NOTTY_INDEX, input::Params};
+use super::{
+    Answer, Api, ApiError,
+    code::Code,
+    endpoint::{Effect, Endpoint, endpoint},
+    error::NOTTY_INDEX,
+    input::Params,
+};
+use crate::config::Role;
 
 /// Bytes sent at once.
 const PIECE: usize = 256 * 1024;
@@ -38,28 +44,27 @@ static COPIES: Semaphore = Semaphore::const_new(2);
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 struct BackupFile(Vec<u8>);
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(backup))
+pub(super) fn routes() -> Vec<Endpoint> {
+    // It shows all that there is.
+    let backup = endpoint!(backup, Role::Admin, Effect::ReadsNode).codes(&[
+        Code::Forbidden,
+        Code::Busy,
+        Code::BackupFailed,
+    ]);
+    vec![backup]
 }
 
 /// Back up
 ///
 /// A copy of all that the node knew at one position, while everything goes on. What it is written
 /// to is for `notty restore`; `notty backup` asks for it and checks it. Any node may be asked.
-#[utoipa::path(get, path = "/backup", tag = "node",
-    responses(
-        (status = 200, body = inline(BackupFile), content_type = "application/octet-stream"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-    ))]
+#[utoipa::path(get, path = "/backup", tag = "node", operation_id = "getBackup",
+    responses((status = 200, body = inline(BackupFile), content_type = "application/octet-stream")))]
 async fn backup(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
-    let unavailable = |code, detail: &str| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(10)
-    };
+    let unavailable = |code, detail: &str| ApiError::new(code, detail).retry_after(10);
     let Ok(place) = COPIES.try_acquire() else {
-        return Err(unavailable("busy", "as many backups as may be are being made; try again"));
+        return Err(unavailable(Code::Busy, "as many backups as may be are being made; try again"));
     };
     let node = api.node.clone();
     let copied = tokio::task::spawn_blocking(move || node.back_up(env!("CARGO_PKG_VERSION")));
@@ -69,11 +74,11 @@ async fn backup(State(api): State<Api>, params: Params) -> Answer {
             tracing::error!(%error, "a backup could not be made");
             let detail = "the node could not make the copy, which needs as much room on its disk \
                           as the state takes; its log says why";
-            return Err(unavailable("backup_failed", detail));
+            return Err(unavailable(Code::BackupFailed, detail));
         }
         Err(_) => {
             let detail = "the copy ended early; the node's log says why";
-            return Err(unavailable("backup_failed", detail));
+            return Err(unavailable(Code::BackupFailed, detail));
         }
     };
     tracing::info!(bytes = copy.bytes, index = copy.index, "a backup is sent");

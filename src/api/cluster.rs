@@ -12,16 +12,20 @@ use notty_raft::{Change, Sight};
 use notty_storage::{Action, Timestamp, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, IdempotencyKey, Problem,
+    Answer, Api, ApiError, IdempotencyKey,
+    code::Code,
+    endpoint::{Effect, Endpoint, Takes, endpoint},
     error::Fault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
     mailings::{parse_time, time_text},
     reply,
 };
+use crate::config::Role;
 
+/// Said of a change of the cluster whose outcome is not known.
+const CHANGE_UNKNOWN: &str = "whether it was done is not known; ask again, a repeat is harmless";
 /// How long the node that was asked may take to see what the leader has done.
 const SEEN: Duration = Duration::from_secs(3);
 /// Between two looks whether it does.
@@ -120,7 +124,7 @@ impl From<Sight> for NodeBody {
 #[expect(dead_code, reason = "describes the body, which is parsed field by field")]
 pub(super) struct TimeInput {
     /// The time; absent: what the clock of the node that is asked says.
-    #[schema(example = "2026-03-02T09:00:00Z")]
+    #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
     time: Option<String>,
 }
 
@@ -128,30 +132,77 @@ pub(super) struct TimeInput {
 #[derive(Serialize, ToSchema)]
 pub(super) struct TimeBody {
     /// What entries carry from now on.
-    #[schema(example = "2026-03-02T09:00:00Z")]
+    #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
     time: String,
     /// The clock of the node that was asked.
-    #[schema(example = "2026-03-02T09:00:00.012Z")]
+    #[schema(format = DateTime, example = "2026-03-02T09:00:00.012Z")]
     clock: String,
     /// Why that clock is still in doubt, so that time stands still; null where it is not.
     #[schema(example = "the clock is in doubt: it was set back by 10 min")]
     doubt: Option<String>,
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(cluster))
-        .routes(routes!(add, remove))
-        .routes(routes!(transfer_leader))
-        .routes(routes!(set_time))
+pub(super) fn routes() -> Vec<Endpoint> {
+    vec![
+        endpoint!(cluster, Role::Reader, Effect::ReadsNode),
+        endpoint!(add, Role::Admin, Effect::ChangesCluster)
+            .takes(Takes::Json)
+            .codes(&[
+                Code::InvalidAddress,
+                Code::InvalidUrl,
+                Code::InvalidName,
+                Code::Missing,
+                Code::WrongType,
+                Code::NodeExists,
+                Code::NodeUnreachable,
+                Code::NodeNotEmpty,
+                Code::Refused,
+                Code::ChangeUnderWay,
+            ])
+            .says(
+                Code::NotFound,
+                "the name in the path is not UTF-8",
+                "no thing is there with this id",
+            )
+            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        endpoint!(remove, Role::Admin, Effect::ChangesCluster)
+            .codes(&[
+                Code::NoMajority,
+                Code::LastVoter,
+                Code::NotTransferred,
+                Code::NodeExists,
+                Code::Refused,
+                Code::ChangeUnderWay,
+            ])
+            .says(
+                Code::NotFound,
+                "no node of the cluster has this name",
+                "no node of the cluster is called `notty-3`",
+            )
+            .says(
+                Code::NodeExists,
+                "the leader goes by a name now that another node has",
+                "`notty-1` is a node of the cluster already, with another disk or at another \
+                 address; if its disk is lost, remove it first: notty cluster remove notty-1",
+            )
+            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        endpoint!(transfer_leader, Role::Admin, Effect::ChangesCluster)
+            .takes(Takes::OptionalJson)
+            .codes(&[Code::WrongType, Code::Missing, Code::NotTransferred])
+            .says(Code::Missing, "the name is empty", "a node's name")
+            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        // The time is set by a write like any other.
+        endpoint!(set_time, Role::Admin, Effect::KeyedWrite)
+            .takes(Takes::OptionalJson)
+            .codes(&[Code::InvalidTime, Code::WrongType, Code::StorageFault])
+            .blames(Code::InvalidTime, "time")
+            .blames(Code::WrongType, "time"),
+    ]
 }
 
 /// The cluster
-#[utoipa::path(get, path = "/cluster", tag = "node",
-    responses(
-        (status = 200, body = ClusterBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+#[utoipa::path(get, path = "/cluster", tag = "node", operation_id = "getCluster",
+    responses((status = 200, body = ClusterBody)))]
 async fn cluster(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
     let status = api.node.status();
@@ -165,18 +216,10 @@ async fn cluster(State(api): State<Api>, params: Params) -> Answer {
 /// It must run, with the cluster's secret, under this name, and with an empty data directory. It
 /// comes as a learner and votes once it has caught up: if that takes longer than ten seconds the
 /// answer says `learner`, and it goes on by itself. For the role `admin`. A repeat is harmless.
-#[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node",
+#[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node", operation_id = "addNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     request_body = NodeInput,
-    responses(
-        (status = 200, body = NodeBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = NodeBody)))]
 async fn add(
     State(api): State<Api>,
     PathId(name): PathId,
@@ -188,11 +231,11 @@ async fn add(
     let name = fields.parse("name", Some(name), PostmanName::parse);
     let (peer, client) = (fields.text("peer"), fields.text("api"));
     if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
-        fields.fault("peer", "invalid_address", "a host and a port, like 10.0.0.4:7080");
+        fields.fault("peer", Code::InvalidAddress, "a host and a port, like 10.0.0.4:7080");
     }
     let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
     if client.as_ref().is_some_and(|url| !is_url(url)) {
-        fields.fault("api", "invalid_url", "a URL, like http://10.0.0.4:8080");
+        fields.fault("api", Code::InvalidUrl, "a URL, like http://10.0.0.4:8080");
     }
     let asked = fields.finish(name.zip(peer).zip(client))?;
     let ((name, peer), client) = asked;
@@ -219,17 +262,9 @@ async fn add(
 /// For good: its disk never comes back. It hands back what it has to send, and a leader hands over
 /// first; a node that does not answer is taken out all the same, and what it had under lease becomes
 /// `unconfirmed`. For the role `admin`. A repeat is harmless.
-#[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node",
+#[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node", operation_id = "removeNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
-    responses(
-        (status = 204),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 204)))]
 async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> Answer {
     params.finish()?;
     api.node.change(Change::Remove { name: name.clone() }).await?;
@@ -241,17 +276,9 @@ async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) ->
 ///
 /// To a node by name, or to the one that has most. Writes wait meanwhile, for about two seconds. For
 /// the role `admin`. A repeat with a name is harmless.
-#[utoipa::path(put, path = "/cluster/leader", tag = "node",
+#[utoipa::path(put, path = "/cluster/leader", tag = "node", operation_id = "transferLeadership",
     request_body(content = Option<LeaderInput>),
-    responses(
-        (status = 200, body = LeaderBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = LeaderBody)))]
 async fn transfer_leader(
     State(api): State<Api>,
     params: Params,
@@ -261,7 +288,7 @@ async fn transfer_leader(
     let OptionalJsonBody(JsonBody { mut fields, .. }) = body;
     let to = fields.optional_text("name");
     if to.as_ref().is_some_and(String::is_empty) {
-        return Err(ApiError::invalid(vec![Fault::new("name", "missing", "a node's name")]));
+        return Err(ApiError::invalid(vec![Fault::new("name", Code::Missing, "a node's name")]));
     }
     let to = fields.finish(Some(to))?;
     let leader = api.node.change(Change::Transfer { to }).await?.name;
@@ -276,18 +303,9 @@ async fn transfer_leader(
 /// and retention last as long as before; what a gateway may have is not repeated there any more. A clock
 /// that differs from this time by more than five minutes is in doubt until it agrees. For the role
 /// `admin`. A repeat is harmless.
-#[utoipa::path(post, path = "/cluster/time", tag = "node",
+#[utoipa::path(post, path = "/cluster/time", tag = "node", operation_id = "setClusterTime",
     request_body(content = Option<TimeInput>),
-    responses(
-        (status = 200, body = TimeBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 500, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = TimeBody)))]
 async fn set_time(
     State(api): State<Api>,
     params: Params,
@@ -300,7 +318,7 @@ async fn set_time(
     let had = text.is_some();
     let time = fields.parse("time", text, parse_time);
     if time.is_some_and(|time| time <= Timestamp::default()) {
-        fields.fault("time", "invalid_time", "a time after 1970, like 2026-03-02T09:00:00Z");
+        fields.fault("time", Code::InvalidTime, "a time after 1970, like 2026-03-02T09:00:00Z");
     }
     let time = fields.finish((time.is_some() || !had).then_some(time))?;
 

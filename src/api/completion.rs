@@ -1,43 +1,26 @@
-//! What the OpenAPI document says of all routes alike: the errors that each of them can give, the
-//! position that every request may ask for, the words that a field can hold, and the routes of the
-//! first Notty.
+//! The parts of the OpenAPI document that all routes have alike: the errors of their kind, the
+//! position that a request may ask for, the words that a field can hold, the names of the first
+//! Notty.
 //!
-//! Each route declares what is its own; this file adds the rest, so that no route can forget it.
+//! Each route declares its own; this file adds the rest, so that no route can forget it.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::json;
 use utoipa::openapi::{
-    Components, Deprecated, Header, OpenApi, PathItem, RefOr,
+    Components, Deprecated, Header, KnownFormat, Ref, RefOr, SchemaFormat,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},
     schema::{ObjectBuilder, Schema, Type},
 };
 
-use super::problems::{self, Route};
+use super::{
+    endpoint::{Alias, Effect, Endpoint},
+    mailings::MAILING_STATUSES,
+    messages::MESSAGE_STATUSES,
+    problems,
+};
 
-/// The routes of the first Notty, and what they are today.
-const ALIASES: [(&str, &str); 12] = [
-    ("/customer", "/customers"),
-    ("/customer/{id}", "/customers/{id}"),
-    ("/customer/{id}/stats", "/customers/{id}/stats"),
-    ("/sub", "/mailings"),
-    ("/sub/{id}", "/mailings/{id}"),
-    ("/sub/{id}/stats", "/mailings/{id}/stats"),
-    ("/subscription/{id}/stats", "/mailings/{id}/stats"),
-    ("/message/{id}", "/messages/{id}"),
-    ("/stats/", "/stats"),
-    ("/stats/customer/{id}", "/stats/customers/{id}"),
-    ("/stats/subscription/{id}", "/stats/mailings/{id}"),
-    ("/stats/subs/{id}", "/stats/mailings/{id}"),
-];
-
-/// What the document has the aliases under.
+/// The tag of the aliases.
 pub(super) const FIRST_NOTTY: &str = "first Notty";
-
-/// The statuses of a mailing.
-const MAILING_STATUSES: &[&str] = &["scheduled", "active", "paused", "finished", "cancelled"];
-/// The statuses of a message.
-const MESSAGE_STATUSES: &[&str] =
-    &["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
 
 /// Fields that hold one of a few words, by their schemas.
 const WORDS: [(&str, &str, &[&str]); 5] = [
@@ -48,39 +31,50 @@ const WORDS: [(&str, &str, &[&str]); 5] = [
     ("SmsBody", "encoding", &["GSM-7", "UCS-2"]),
 ];
 
-/// Parameters that take one of a few words, by their routes.
-const PARAMETER_WORDS: [(&str, &str, &[&str]); 2] =
-    [("get /mailings", "status", MAILING_STATUSES), ("get /messages", "status", MESSAGE_STATUSES)];
-
-/// Completes a document that has what the routes say themselves.
-pub(super) fn complete(document: &mut OpenApi) {
-    let paths = &mut document.paths.paths;
-    for (alias, route) in ALIASES {
-        if let Some(item) = paths.get(route) {
-            let item = as_alias(item.clone());
-            paths.insert(alias.to_owned(), item);
-        }
-    }
-    for (path, item) in paths {
-        for (method, operation) in operations(item) {
-            operation.operation_id = Some(operation_id(method, path));
-            let name = todays_name(method, path);
-            let route = Route { method, name: &name };
-            if !route.is_health() {
-                operation.parameters.get_or_insert_default().extend(positions());
-            }
-            add_parameter_words(operation, &name);
-            problems::describe(operation, &route);
-            add_position(operation);
-        }
-    }
-    let components = document.components.get_or_insert_default();
-    problems::add_of_no_route(components);
-    complete_fields(components);
+/// A route's operation, whole.
+pub(super) fn operation(endpoint: &Endpoint) -> Operation {
+    as_asked(endpoint, &endpoint.method)
 }
 
-/// Adds what the fields' own attributes cannot say.
-fn complete_fields(components: &mut Components) {
+/// The same under its name in the first Notty.
+pub(super) fn alias(endpoint: &Endpoint, alias: &Alias) -> Operation {
+    let mut operation = as_asked(endpoint, &alias.method);
+    let id = operation.operation_id.unwrap_or_default();
+    operation.operation_id = Some(format!("{id}Alias{}", words_of(alias.path)));
+    operation.deprecated = Some(Deprecated::True);
+    operation.tags = Some(vec![FIRST_NOTTY.to_owned()]);
+    operation
+}
+
+/// The words of a path without its parameters: `SubStats` of `/sub/{id}/stats`.
+fn words_of(path: &str) -> String {
+    let words = path.split('/').filter(|word| !word.is_empty() && !word.starts_with('{'));
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(1);
+        first.to_ascii_uppercase() + rest
+    };
+    words.map(capital).collect()
+}
+
+/// A route's operation by one of its methods.
+fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
+    let mut operation = endpoint.operation.clone();
+    let shared = shared_names(endpoint, method).into_iter().map(reference);
+    operation.parameters.get_or_insert_default().extend(shared);
+    operation.parameters = operation.parameters.filter(|parameters| !parameters.is_empty());
+    add_words(&mut operation, endpoint);
+    problems::describe(&mut operation, endpoint, method);
+    add_position(&mut operation);
+    operation
+}
+
+/// Completes what the routes share.
+pub(super) fn complete(components: &mut Components) {
+    problems::add_of_no_route(components);
+    for name in SHARED {
+        components.parameters.insert(name.to_owned(), RefOr::T(shared(name)));
+    }
+
     for (schema, field, words) in WORDS {
         if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(schema)
             && let Some(field) = schema.properties.get_mut(field)
@@ -97,15 +91,12 @@ fn complete_fields(components: &mut Components) {
     }
 }
 
-fn add_parameter_words(operation: &mut Operation, name: &str) {
+fn add_words(operation: &mut Operation, endpoint: &Endpoint) {
     for parameter in operation.parameters.iter_mut().flatten() {
-        let RefOr::T(Parameter { name: parameter, schema: Some(schema), .. }) = parameter else {
+        let RefOr::T(Parameter { name, schema: Some(schema), .. }) = parameter else {
             continue;
         };
-        let mut all = PARAMETER_WORDS.iter();
-        if let Some((.., words)) =
-            all.find(|(route, of, _)| *route == name && *of == parameter.as_str())
-        {
+        if let Some((_, words)) = endpoint.words.iter().find(|(of, _)| *of == name.as_str()) {
             set_words(schema, words);
         }
     }
@@ -117,56 +108,65 @@ fn set_words(schema: &mut RefOr<Schema>, words: &[&str]) {
     }
 }
 
-/// A route as the first Notty had it: no list beside the create, and POST where today PUT is.
-fn as_alias(mut item: PathItem) -> PathItem {
-    if item.post.is_some() {
-        item.get = None;
+/// The parameters that many routes have, in the order of the document.
+const SHARED: [&str; 5] = [LIMIT, AFTER, KEY, MIN_INDEX, CONSISTENCY];
+
+const LIMIT: &str = "limit";
+const AFTER: &str = "after";
+const KEY: &str = "Idempotency-Key";
+const MIN_INDEX: &str = "Notty-Min-Index";
+const CONSISTENCY: &str = "consistency";
+
+/// Those that a route has when it is asked by a method.
+fn shared_names(endpoint: &Endpoint, method: &Method) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if endpoint.is_paged {
+        names.extend([LIMIT, AFTER]);
     }
-    item.post = item.put.take().or(item.post);
-    for (_, operation) in operations(&mut item) {
-        operation.deprecated = Some(Deprecated::True);
-        operation.tags = Some(vec![FIRST_NOTTY.to_owned()]);
+    if endpoint.is_keyed(method) {
+        names.push(KEY);
     }
-    item
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
-    let PathItem { get, post, put, delete, .. } = item;
-    let all = [("get", get), ("post", post), ("put", put), ("delete", delete)];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
-}
-
-/// A name that no other operation has: its method and the words of its path.
-fn operation_id(method: &str, path: &str) -> String {
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let end = if path.ends_with('/') { "-alias" } else { "" };
-    format!("{method}-{}{end}", words.collect::<Vec<_>>().join("-"))
-}
-
-/// How a request asks for the position that its answer must reflect.
-fn positions() -> [RefOr<Parameter>; 2] {
-    let (number, text) = (Type::Integer, Type::String);
-    let index = ParameterBuilder::new()
-        .name("Notty-Min-Index")
-        .parameter_in(ParameterIn::Header)
-        .description(Some("Wait until the node has applied this position"))
-        .schema(Some(ObjectBuilder::new().schema_type(number).examples([1])));
-    let consistency = ParameterBuilder::new()
-        .name("consistency")
-        .parameter_in(ParameterIn::Query)
-        .description(Some("`linearizable`: ask the leader first"))
-        .schema(Some(ObjectBuilder::new().schema_type(text).enum_values(Some(["linearizable"]))))
-        .example(Some("linearizable".into()));
-    [RefOr::T(index.build()), RefOr::T(consistency.build())]
-}
-
-/// An operation's name as it is today: an alias that is asked by POST may be a PUT.
-fn todays_name(method: &str, path: &str) -> String {
-    match ALIASES.iter().find(|(alias, _)| *alias == path) {
-        Some((_, route)) if method == "post" && route.ends_with('}') => format!("put {route}"),
-        Some((_, route)) => format!("{method} {route}"),
-        None => format!("{method} {path}"),
+    if endpoint.effect != Effect::Health {
+        names.extend([MIN_INDEX, CONSISTENCY]);
     }
+    names
+}
+
+fn reference(name: &str) -> RefOr<Parameter> {
+    RefOr::Ref(Ref::new(format!("#/components/parameters/{name}")))
+}
+
+/// A shared parameter. None has an example: the page would fill it in, and nobody means the
+/// second page, or a position, before there is one.
+fn shared(name: &str) -> Parameter {
+    let integer = || ObjectBuilder::new().schema_type(Type::Integer);
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let (place, description, schema) = match name {
+        LIMIT => {
+            let schema = integer().minimum(Some(1)).maximum(Some(1_000)).default(Some(json!(100)));
+            (ParameterIn::Query, "How many items the page has at most; absent: 100", schema)
+        }
+        AFTER => (ParameterIn::Query, "`next` of the page before; absent: the first page", text()),
+        KEY => {
+            let schema = text().min_length(Some(1)).max_length(Some(255));
+            (ParameterIn::Header, "Makes a repeat safe for 24 hours", schema)
+        }
+        MIN_INDEX => {
+            let schema = integer().format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+            (ParameterIn::Header, "Wait until the node has applied this position", schema)
+        }
+        _ => {
+            let schema = text().enum_values(Some(["linearizable"]));
+            (ParameterIn::Query, "`linearizable`: ask the leader first", schema)
+        }
+    };
+
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
 }
 
 /// Says of every answer which position it reflects.
@@ -199,12 +199,11 @@ mod tests {
             let said = &document["components"]["schemas"][schema]["properties"][field]["enum"];
             assert_eq!(*said, json!(words), "{schema}.{field}");
         }
-        for (route, name, words) in PARAMETER_WORDS {
-            let path = route.trim_start_matches("get ");
+        for (path, words) in [("/mailings", MAILING_STATUSES), ("/messages", MESSAGE_STATUSES)] {
             let all = document["paths"][path]["get"]["parameters"].as_array().expect("a list");
-            let is = |parameter: &&Value| parameter["name"] == name && parameter["in"] == "query";
+            let is = |parameter: &&Value| parameter["name"] == "status";
             let said = all.iter().find(is).map(|parameter| &parameter["schema"]["enum"]);
-            assert_eq!(said, Some(&json!(words)), "{route} {name}");
+            assert_eq!(said, Some(&json!(words)), "{path}");
         }
         assert!(MAILING_STATUSES.iter().all(|word| MailingStatus::from_name(word).is_some()));
         let all: Vec<_> =

@@ -1,30 +1,34 @@
 //! Customers: create, read, list, replace, delete.
 
 use axum::{
-    Router,
     extract::State,
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::Response,
-    routing::{get, post},
 };
 use notty_storage::{
     Action, Command, Error, Rejection, Reply,
     command::{CustomerRow, PutCustomers, PutMode},
-    model::{Customer, CustomerId, Filter, Invalid, Name, Phone, Seq, Word, ZoneName, fold},
+    model::{Customer, CustomerId, Filter, Name, Phone, Seq, Word, ZoneName, fold},
     query::{self, customers::CustomerFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey, Problem, WRITE_TIME, done, import,
+    Answer, Api, ApiError, ApiParts, IdempotencyKey, WRITE_TIME,
+    code::Code,
+    done,
+    endpoint::{Effect, Endpoint, Takes, endpoint},
+    error::Wrong,
     input::{Fields, JsonBody, Params, PathId},
     reply, with_location,
 };
+use crate::config::Role;
 
 /// Parts of a list that one answer looks at, at most.
 const PARTS: usize = 50;
+/// The path of the import; a customer may be called `import` all the same.
+const IMPORT_PATH: &str = "/customers/import";
 /// How often a write waits for a deletion's sweep to end.
 const BUSY_TRIES: u32 = 20;
 
@@ -124,7 +128,7 @@ pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<Checked
     let id = fields.parse("id", id, CustomerId::parse);
     let id = match (id_from, id) {
         (IdFrom::Path(path), Some(id)) if id != **path => {
-            fields.fault("id", "id_mismatch", "differs from the id in the path");
+            fields.fault("id", Code::IdMismatch, "differs from the id in the path");
             None
         }
         (IdFrom::Path(path), _) => Some((*path).clone()),
@@ -156,13 +160,13 @@ pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<Checked
 }
 
 /// A time zone that the database knows, in its own spelling.
-fn known_zone(text: &str) -> Result<String, Invalid> {
+fn known_zone(text: &str) -> Result<String, Wrong> {
     let name = ZoneName::parse(text)?;
     match jiff::tz::TimeZone::get(name.as_str()) {
         Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
         Err(_) => {
             let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
-            Err(Invalid::new("invalid_timezone", detail))
+            Err(Wrong::new(Code::InvalidTimezone, detail))
         }
     }
 }
@@ -197,7 +201,7 @@ async fn write_one(api: &Api, command: Command) -> Result<(Customer, u64), ApiEr
         }
     }
     let detail = "the write was answered otherwise than by a customer";
-    Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected_reply", detail))
+    Err(ApiError::new(Code::UnexpectedReply, detail))
 }
 
 pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
@@ -205,40 +209,63 @@ pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
     CustomerId::parse(id).map_err(|_| ApiError::not_found("customer"))
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read, replace, remove))
-        .routes(routes!(import::import))
-}
-
-/// The routes of the first Notty.
-pub(super) fn aliases() -> Router<Api> {
-    Router::new()
-        .route("/customer", post(create))
-        .route("/customer/{id}", get(read).post(replace).delete(remove))
-        // A customer may be called `import`.
-        .route("/customers/import", get(read).put(replace).delete(remove))
+pub(super) fn routes() -> Vec<Endpoint> {
+    let unexpected = "the write was answered otherwise than by a customer";
+    vec![
+        endpoint!(create, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::Json)
+            .codes(&[
+                Code::InvalidPhone,
+                Code::InvalidTimezone,
+                Code::InvalidId,
+                Code::TooLong,
+                Code::ControlCharacter,
+                Code::Missing,
+                Code::WrongType,
+                Code::CustomerExists,
+                Code::CustomerBusy,
+            ])
+            .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
+            .alias(Method::POST, "/customer"),
+        endpoint!(list, Role::Reader, Effect::Reads).paged().codes(&[
+            Code::InvalidFilter,
+            Code::InvalidLimit,
+            Code::InvalidAfter,
+        ]),
+        endpoint!(read, Role::Reader, Effect::Reads)
+            .finds("customer")
+            .alias(Method::GET, "/customer/{id}")
+            .word_as_id(IMPORT_PATH),
+        endpoint!(replace, Role::Operator, Effect::KeyedWrite)
+            .takes(Takes::Json)
+            .finds("customer")
+            .codes(&[
+                Code::InvalidPhone,
+                Code::InvalidTimezone,
+                Code::InvalidId,
+                Code::IdMismatch,
+                Code::TooLong,
+                Code::ControlCharacter,
+                Code::Missing,
+                Code::WrongType,
+            ])
+            .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
+            .alias(Method::POST, "/customer/{id}")
+            .word_as_id(IMPORT_PATH),
+        endpoint!(remove, Role::Operator, Effect::Writes)
+            .finds("customer")
+            .codes(&[Code::CustomerBusy])
+            .alias(Method::DELETE, "/customer/{id}")
+            .word_as_id(IMPORT_PATH),
+    ]
 }
 
 /// Create a customer
 ///
 /// Without an id, a UUID is given.
-#[utoipa::path(post, path = "/customers", tag = "customers",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours")),
+#[utoipa::path(post, path = "/customers", tag = "customers", operation_id = "createCustomer",
     request_body = CustomerInput,
-    responses(
-        (status = 201, body = CustomerBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 201, body = CustomerBody)))]
 async fn create(
     State(api): State<Api>,
     key: IdempotencyKey,
@@ -258,25 +285,15 @@ async fn create(
 /// List customers
 ///
 /// Filters are SQL `ILIKE` patterns. A page may hold fewer than asked for and still have a next.
-#[utoipa::path(get, path = "/customers", tag = "customers",
+#[utoipa::path(get, path = "/customers", tag = "customers", operation_id = "listCustomers",
     params(
-        ("tag" = Option<String>, Query, description = "Only with such tags: an SQL `ILIKE` pattern",
-            example = "clients.moscow.%"),
+        ("tag" = Option<String>, Query, description = "Only with such tags: an SQL `ILIKE` pattern"),
         ("operator" = Option<String>, Query,
-            description = "Only of such operators: an SQL `ILIKE` pattern", example = "мтс"),
+            description = "Only of such operators: an SQL `ILIKE` pattern"),
         ("phone" = Option<String>, Query,
-            description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`",
-            example = "+7916%"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
-            description = "How many items the page has at most; absent: 100"),
-        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
-            example = "100"),
+            description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`"),
     ),
-    responses(
-        (status = 200, body = CustomerPage),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = CustomerPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let any = Filter::default;
     let filter = CustomerFilter {
@@ -318,13 +335,9 @@ fn gather(
 }
 
 /// Read a customer
-#[utoipa::path(get, path = "/customers/{id}", tag = "customers",
+#[utoipa::path(get, path = "/customers/{id}", tag = "customers", operation_id = "getCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 200, body = CustomerBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = CustomerBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
@@ -337,20 +350,10 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 /// Replace a customer
 ///
 /// Takes the whole object; the id comes from the path.
-#[utoipa::path(put, path = "/customers/{id}", tag = "customers",
+#[utoipa::path(put, path = "/customers/{id}", tag = "customers", operation_id = "replaceCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     request_body = CustomerInput,
-    responses(
-        (status = 200, body = CustomerBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = CustomerBody)))]
 async fn replace(
     State(api): State<Api>,
     PathId(id): PathId,
@@ -371,16 +374,9 @@ async fn replace(
 /// Delete a customer
 ///
 /// Its data is erased, its messages that wait are cancelled, and it gets nothing more.
-#[utoipa::path(delete, path = "/customers/{id}", tag = "customers",
+#[utoipa::path(delete, path = "/customers/{id}", tag = "customers", operation_id = "deleteCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 204, description = "Deleted")))]
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;

@@ -4,10 +4,9 @@
 //! part of the binary, packed.
 
 use axum::{
-    Router,
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use bytes::Bytes;
 use utoipa::{
@@ -19,7 +18,11 @@ use utoipa::{
 };
 use utoipa_scalar::Scalar;
 
-use super::{Api, completion, routes as api_routes};
+use super::{
+    Api, completion,
+    error::{Fault, Problem},
+    table::RouteTable,
+};
 
 /// Scalar's script, packed by gzip.
 const SCRIPT: &[u8] = include_bytes!("scalar.js.gz");
@@ -43,7 +46,7 @@ const PAGE: &str = r#"<!doctype html>
 /// What stands above the routes.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "notty", license(name = "MIT OR Apache-2.0"),
+    info(title = "notty", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         description = "Sends SMS mailings: every customer that a mailing's filters match gets its \
             text between its start and its end, at most once.\n\nJSON in and out, UTF-8, times in \
             RFC 3339. Unknown fields and parameters are refused. Errors are RFC 9457 problems with \
@@ -55,6 +58,8 @@ const PAGE: &str = r#"<!doctype html>
             A request with `Notty-Min-Index: N` waits until the node has applied N, and \
             `?consistency=linearizable` asks the leader first. Routes that need no token ignore \
             both."),
+    servers((url = "/", description = "The node that serves this document")),
+    components(schemas(Fault, Problem)),
     tags(
         (name = "customers", description = "Who may get messages"),
         (name = "mailings", description = "What is said to whom, and when"),
@@ -79,25 +84,24 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 
 /// The OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut document = api_routes().into_openapi();
-    completion::complete(&mut document);
-    document
+    RouteTable::new().document()
 }
 
-/// The document and the page.
-pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router<Api> {
+/// The document and the page: open to everyone, and no part of the document themselves.
+pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, MethodRouter<Api>)> {
     let json = Bytes::from(document.to_json().expect("a document of our own has a JSON form"));
     let page = Scalar::new(document.clone()).custom_html(PAGE).to_html();
     let show = move || async move { Html(page.clone()) };
     let document = move || async move {
         ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
     };
-    Router::new()
-        .route("/", get(|| async { Redirect::to("/docs") }))
-        .route("/openapi.json", get(document))
-        .route("/docs", get(show.clone()))
-        .route("/docs/", get(show))
-        .route("/docs/scalar.js", get(script))
+    vec![
+        ("/", get(|| async { Redirect::to("/docs") })),
+        ("/openapi.json", get(document)),
+        ("/docs", get(show.clone())),
+        ("/docs/", get(show)),
+        ("/docs/scalar.js", get(script)),
+    ]
 }
 
 async fn script() -> Response {

@@ -1,11 +1,14 @@
 //! What every request goes through before its handler: its token or its origin, and the position it
 //! waits for.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,28 +17,37 @@ use subtle::ConstantTimeEq;
 
 use super::{
     Api,
+    code::Code,
+    endpoint::Access,
     error::{ApiError, Fault, NOTTY_INDEX},
     input::drain,
     origin,
+    table::{Admission, Admissions},
 };
-use crate::config::{Role, TokenConfig};
+use crate::config::TokenConfig;
 
-/// How long a request waits for the position it asks for.
+/// The longest wait for the position that a request asks for.
 const WAIT: Duration = Duration::from_secs(5);
 /// For how long a leader is looked for that is sure to lead, and between two looks.
 const SURE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Who may use the API; nobody named: everyone.
+/// The tokens of the API; without any, everyone on this machine may use it.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens(Vec<TokenConfig>);
 
-/// Whose token a request carries.
+/// The guard before all routes.
+pub(super) struct Guard {
+    pub(super) api: Api,
+    pub(super) admissions: Admissions,
+}
+
+/// The name of the token that a request carries; empty without tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub(super) String);
 
 impl Tokens {
-    /// As configured.
+    /// The tokens of the configuration.
     pub fn new(tokens: Vec<TokenConfig>) -> Self {
         Self(tokens)
     }
@@ -49,54 +61,32 @@ impl Tokens {
     }
 }
 
-/// Routes that need no token. They answer the same to everyone, and at once: they ignore
-/// `consistency` and `Notty-Min-Index`.
-pub(super) fn is_open(path: &str) -> bool {
-    matches!(
-        path,
-        "/" | "/healthz" | "/readyz" | "/docs" | "/docs/" | "/docs/scalar.js" | "/openapi.json"
-    )
-}
-
-/// What a request needs.
-fn needed_role(method: &Method, path: &str) -> Role {
-    match *method {
-        // All that there is.
-        _ if path == "/backup" => Role::Admin,
-        Method::GET | Method::HEAD | Method::OPTIONS => Role::Reader,
-        // A preview creates nothing.
-        Method::POST if path == "/mailings/preview" => Role::Reader,
-        _ if path.starts_with("/cluster") => Role::Admin,
-        _ => Role::Operator,
-    }
-}
-
-fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
+fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Caller, ApiError> {
     if api.tokens.0.is_empty() {
-        origin::check(request.method(), request.uri(), request.headers())?;
+        origin::check(request.method(), request.uri(), request.headers(), admission)?;
         return Ok(Caller(String::new()));
     }
-    if is_open(request.uri().path()) {
+    let Access::Needs(role) = admission.access else {
         return Ok(Caller(String::new()));
-    }
+    };
+
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.and_then(|value| value.to_str().ok()?.split_once(' '));
     let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some(token) = given.and_then(|(_, given)| api.tokens.find(given.trim())) else {
-        let detail = match given.is_some() {
-            false => {
-                "a token is needed: Authorization: Bearer {token}; the command line takes it \
-                      from NOTTY_TOKEN"
-            }
-            true => "this token is not one of those that are configured ([api] tokens)",
+        let detail = if given.is_some() {
+            "this token is not one of those that are configured ([api] tokens)"
+        } else {
+            "a token is needed: Authorization: Bearer {token}; the command line takes it from \
+             NOTTY_TOKEN"
         };
-        let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        let error = ApiError::new(Code::Unauthorized, detail);
         let scheme = HeaderValue::from_static("Bearer");
         return Err(error.with_header(header::WWW_AUTHENTICATE, scheme));
     };
-    if token.role < needed_role(request.method(), request.uri().path()) {
+    if token.role < role {
         let detail = format!("the role of token `{}` does not allow this", token.name);
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", detail));
+        return Err(ApiError::new(Code::Forbidden, detail));
     }
     Ok(Caller(token.name.clone()))
 }
@@ -105,21 +95,18 @@ fn authorize(api: &Api, request: &Request) -> Result<Caller, ApiError> {
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
     if !api.node.has_caught_up() {
         let detail = "the node still applies what it knew before it was started";
-        return Err(
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
-        );
+        return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
     }
     if let Some(value) = headers.get("notty-min-index") {
         let index = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
         let Some(index) = index else {
             let detail = "the Notty-Index of an answer is needed";
-            let fault = Fault::new("Notty-Min-Index", "invalid_index", detail);
+            let fault = Fault::new("Notty-Min-Index", Code::InvalidIndex, detail);
             return Err(ApiError::invalid(vec![fault]));
         };
         if !api.node.wait_applied(index, WAIT).await {
             let detail = format!("this node has not applied position {index} yet");
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(ApiError::new(status, "index_not_reached", detail).retry_after(1));
+            return Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1));
         }
     }
     let query = uri.query().unwrap_or_default();
@@ -128,7 +115,7 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
             "linearizable" => linearize(api).await?,
             _ => {
                 let detail = "the only consistency that can be asked for is `linearizable`";
-                let fault = Fault::new("consistency", "invalid_consistency", detail);
+                let fault = Fault::new("consistency", Code::InvalidConsistency, detail);
                 return Err(ApiError::invalid(vec![fault]));
             }
         }
@@ -151,18 +138,25 @@ async fn linearize(api: &Api) -> Result<(), ProposeError> {
 }
 
 /// Checks a request, passes it on, and counts it.
-pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(guard): State<Arc<Guard>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
+    let Guard { api, admissions } = &*guard;
     let method = request.method().to_string();
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or("unknown", MatchedPath::as_str).to_owned();
-    let checked = match authorize(&api, &request) {
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let admission = admissions.find(request.method(), matched);
+    let route = matched.unwrap_or("unknown").to_owned();
+
+    let checked = match authorize(api, &request, admission) {
         // Nobody without a token has the node wait, or ask the leader.
-        Ok(caller) if is_open(request.uri().path()) => Ok(caller),
+        Ok(caller) if admission.is_open() => Ok(caller),
         Ok(caller) => {
             let headers = request.headers().clone();
             let uri = request.uri().clone();
-            await_position(&api, headers, uri).await.map(|()| caller)
+            await_position(api, headers, uri).await.map(|()| caller)
         }
         Err(error) => Err(error),
     };
@@ -179,6 +173,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         }
     };
     response.headers_mut().entry(NOTTY_INDEX).or_insert_with(|| index.into());
+
     let status = response.status();
     api.metrics.requested(&method, &route, status.as_u16(), began.elapsed());
     // That a node is not ready yet is what its probes ask; it is said every time they do.

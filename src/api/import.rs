@@ -28,12 +28,15 @@ use tokio::task::JoinHandle;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, Problem,
+    Answer, Api, ApiError,
+    code::Code,
     customers::{CheckedCustomer, IdFrom, check},
+    endpoint::{Effect, Endpoint, endpoint},
     error::Fault,
     input::{Fields, Params, content_type, drain},
     reply,
 };
+use crate::config::Role;
 use crate::rows::{CsvRows, NdjsonRows, Row, RowError, Rows};
 
 /// Errors told, at most.
@@ -262,7 +265,7 @@ fn check_row(row: Row) -> Result<CheckedCustomer, (String, String)> {
     match (checked, faults.first()) {
         (Some(customer), None) => Ok(customer),
         (_, first) => {
-            let code = first.map_or("invalid", |fault| fault.code.as_str()).to_owned();
+            let code = first.map_or("invalid", |fault| fault.code.name()).to_owned();
             let told = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail));
             Err((code, told.collect::<Vec<_>>().join("; ")))
         }
@@ -294,8 +297,8 @@ impl Import {
 
     async fn take(&mut self, row: Result<Row, RowError>) -> Result<(), ApiError> {
         match row {
-            Err(RowError::Fatal { line, code, detail }) => {
-                let fault = Fault::new(&format!("line {line}"), code, detail);
+            Err(RowError::Fatal { line, detail, .. }) => {
+                let fault = Fault::new(&format!("line {line}"), Code::InvalidHeader, detail);
                 return Err(ApiError::invalid(vec![fault]));
             }
             Err(RowError::Row { line, code, detail }) => self.reject(line, code, detail),
@@ -415,7 +418,7 @@ impl Import {
         self.index = self.index.max(written.index);
         for (row, rejection) in written.rejected {
             let line = written.put.lines[row as usize];
-            self.reject(line, rejection.code(), rejection.to_string());
+            self.reject(line, Code::from(&rejection).name(), rejection.to_string());
         }
     }
 
@@ -429,25 +432,47 @@ impl Import {
     }
 }
 
+pub(super) fn routes() -> Vec<Endpoint> {
+    let import = endpoint!(import, Role::Operator, Effect::Writes)
+        .codes(&[
+            Code::InvalidHeader,
+            Code::BrokenBody,
+            Code::BodyTimeout,
+            Code::UnsupportedMediaType,
+        ])
+        .says(
+            Code::UnsupportedMediaType,
+            "the body is neither CSV nor NDJSON",
+            "an import takes text/csv or application/x-ndjson",
+        )
+        .says(
+            Code::BodyTimeout,
+            "the upload pauses for more than 30 seconds; what came before is imported",
+            "the upload paused for too long; what came before was imported",
+        )
+        .says(
+            Code::BrokenBody,
+            "the upload breaks off; what came before is imported",
+            "the upload broke off; 2000 customers were written before",
+        )
+        .says(
+            Code::OutcomeUnknown,
+            "whether the last rows were written is not known; the file may be sent again",
+            Code::OutcomeUnknown.detail(),
+        );
+    vec![import]
+}
+
 /// Import customers
 ///
 /// A stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a row,
 /// fields by name in any order. An empty cell is an absent field, an existing id is updated. Rows
 /// that are wrong are left out and told with their lines.
-#[utoipa::path(post, path = "/customers/import", tag = "customers",
+#[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
-    responses(
-        (status = 200, body = ImportBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 408, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-        (status = 504, body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(super) async fn import(State(api): State<Api>, params: Params, request: Request) -> Answer {
+    responses((status = 200, body = ImportBody)))]
+async fn import(State(api): State<Api>, params: Params, request: Request) -> Answer {
     params.finish()?;
     let mut rows: Box<dyn Rows> = match content_type(request.headers()).as_str() {
         "text/csv" => Box::new(CsvRows::new(&IMPORT_COLUMNS)),
@@ -455,8 +480,7 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
         _ => {
             drain(request.into_body()).await;
             let detail = "an import takes text/csv or application/x-ndjson";
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(ApiError::new(status, "unsupported_media_type", detail));
+            return Err(ApiError::new(Code::UnsupportedMediaType, detail));
         }
     };
     let index = api.node.applied_index();
@@ -472,7 +496,7 @@ pub(super) async fn import(State(api): State<Api>, params: Params, request: Requ
             Err(_) => {
                 import.finish().await?;
                 let detail = "the upload paused for too long; what came before was imported";
-                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
+                return Err(ApiError::new(Code::BodyTimeout, detail));
             }
         };
         let data: Bytes = frame.into_data().unwrap_or_default();
@@ -503,7 +527,7 @@ async fn broken_off(import: Import) -> ApiError {
     let done = import.finish().await;
     let written = done.map_or(0, |(body, _)| body.created + body.updated);
     let detail = format!("the upload broke off; {written} customers were written before");
-    ApiError::new(StatusCode::BAD_REQUEST, "broken_body", detail)
+    ApiError::new(Code::BrokenBody, detail)
 }
 
 #[cfg(test)]

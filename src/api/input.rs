@@ -6,14 +6,16 @@ use std::time::Duration;
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use notty_storage::model::Invalid;
 use serde_json::{Map, Value};
 
-use super::error::{ApiError, Fault};
+use super::{
+    code::Code,
+    error::{ApiError, Fault, Wrong},
+};
 
 /// Bytes of a JSON body, at most.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
@@ -37,7 +39,7 @@ impl Fields {
     }
 
     /// Notes a fault.
-    pub(super) fn fault(&mut self, field: &str, code: &str, detail: impl Into<String>) {
+    pub(super) fn fault(&mut self, field: &str, code: Code, detail: impl Into<String>) {
         self.faults.push(Fault::new(field, code, detail));
     }
 
@@ -51,7 +53,7 @@ impl Fields {
         match self.take(field)? {
             Value::String(text) => Some(text),
             _ => {
-                self.fault(field, "wrong_type", "a string is needed");
+                self.fault(field, Code::WrongType, "a string is needed");
                 None
             }
         }
@@ -62,7 +64,7 @@ impl Fields {
         let had = self.values.get(field).is_some_and(|value| !value.is_null());
         let text = self.optional_text(field);
         if !had {
-            self.fault(field, "missing", "this field is needed");
+            self.fault(field, Code::Missing, "this field is needed");
         }
         text
     }
@@ -72,23 +74,23 @@ impl Fields {
         match self.take(field)? {
             Value::Bool(truth) => Some(truth),
             _ => {
-                self.fault(field, "wrong_type", "true or false is needed");
+                self.fault(field, Code::WrongType, "true or false is needed");
                 None
             }
         }
     }
 
     /// Parses a text, noting the fault.
-    pub(super) fn parse<T>(
+    pub(super) fn parse<T, E: Into<Wrong>>(
         &mut self,
         field: &str,
         text: Option<String>,
-        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         match parse(&text?) {
             Ok(value) => Some(value),
-            Err(invalid) => {
-                self.faults.push(Fault::of(field, &invalid));
+            Err(wrong) => {
+                self.faults.push(Fault::of(field, wrong.into()));
                 None
             }
         }
@@ -102,7 +104,7 @@ impl Fields {
     /// All faults; what was not asked for is unknown.
     pub(super) fn faults(mut self) -> Vec<Fault> {
         for field in self.values.keys() {
-            self.faults.push(Fault::new(field, "unknown_field", "there is no such field"));
+            self.faults.push(Fault::new(field, Code::UnknownField, "there is no such field"));
         }
         self.faults
     }
@@ -132,7 +134,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         if bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
             return Err(ApiError::invalid(vec![Fault::new(
                 "",
-                "empty_body",
+                Code::EmptyBody,
                 "a JSON body is needed",
             )]));
         }
@@ -166,7 +168,7 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
         return Ok(());
     }
     let detail = "this route takes application/json";
-    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+    Err(ApiError::new(Code::UnsupportedMediaType, detail))
 }
 
 /// A number as it is written everywhere: digits alone, no zero before others.
@@ -185,10 +187,10 @@ pub(super) fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(values)) => Ok(Fields::new(values)),
         Ok(_) => {
-            Err(ApiError::invalid(vec![Fault::new("", "invalid_json", "an object is needed")]))
+            Err(ApiError::invalid(vec![Fault::new("", Code::InvalidJson, "an object is needed")]))
         }
         Err(error) => {
-            Err(ApiError::invalid(vec![Fault::new("", "invalid_json", error.to_string())]))
+            Err(ApiError::invalid(vec![Fault::new("", Code::InvalidJson, error.to_string())]))
         }
     }
 }
@@ -196,7 +198,7 @@ pub(super) fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
 async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     let too_large = || {
         let detail = format!("a body of this route has at most {BODY_BYTES} bytes");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        ApiError::new(Code::BodyTooLarge, detail)
     };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -208,9 +210,7 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     let mut bytes = BytesMut::new();
     let reading = async {
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| {
-                ApiError::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off")
-            })?;
+            let frame = frame.map_err(|_| ApiError::new(Code::BrokenBody, "the body broke off"))?;
             if let Ok(data) = frame.into_data() {
                 if bytes.len() + data.len() > BODY_BYTES {
                     return Err(too_large());
@@ -228,7 +228,7 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
         }
         Err(_) => {
             let detail = "the body did not come in time";
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
+            Err(ApiError::new(Code::BodyTimeout, detail))
         }
     }
 }
@@ -288,7 +288,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         // What stands in for bytes that are no UTF-8.
         let broken = pairs.iter().find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
         if let Some((name, _)) = broken {
-            let fault = Fault::new(name, "invalid_utf8", "the parameter is not UTF-8");
+            let fault = Fault::new(name, Code::InvalidUtf8, "the parameter is not UTF-8");
             return Err(ApiError::invalid(vec![fault]));
         }
         Ok(Self { pairs, faults: Vec::new() })
@@ -304,15 +304,15 @@ impl Params {
     }
 
     /// A parameter that must parse.
-    pub(super) fn parse<T>(
+    pub(super) fn parse<T, E: Into<Wrong>>(
         &mut self,
         name: &str,
-        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         match parse(&self.take(name)?) {
             Ok(value) => Some(value),
-            Err(invalid) => {
-                self.faults.push(Fault::of(name, &invalid));
+            Err(wrong) => {
+                self.faults.push(Fault::of(name, wrong.into()));
                 None
             }
         }
@@ -324,7 +324,7 @@ impl Params {
             let limit = number(text).map(|n| n as usize);
             let limit = limit.filter(|limit| (1..=PAGE.1).contains(limit));
             limit.ok_or_else(|| {
-                Invalid::new("invalid_limit", format!("a number from 1 to {} is needed", PAGE.1))
+                Wrong::new(Code::InvalidLimit, format!("a number from 1 to {} is needed", PAGE.1))
             })
         });
         limit.unwrap_or(PAGE.0)
@@ -334,7 +334,7 @@ impl Params {
     pub(super) fn after(&mut self) -> Option<u64> {
         self.parse("after", |text| {
             let detail = "the `next` of the page before is needed";
-            number(text).ok_or_else(|| Invalid::new("invalid_after", detail))
+            number(text).ok_or_else(|| Wrong::new(Code::InvalidAfter, detail))
         })
     }
 
@@ -342,7 +342,7 @@ impl Params {
     pub(super) fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.pairs) {
             let detail = "there is no such parameter, or it is given twice";
-            self.faults.push(Fault::new(&name, "unknown_parameter", detail));
+            self.faults.push(Fault::new(&name, Code::UnknownParameter, detail));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.faults)) }
     }

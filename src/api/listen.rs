@@ -9,7 +9,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Request, StatusCode, header},
+    http::{HeaderValue, Request, header},
     response::{IntoResponse, Response},
     routing,
 };
@@ -27,11 +27,12 @@ use tokio::{
 use tower_service::Service as _;
 
 use super::{
-    ApiError,
+    ApiError, Code,
     activity::{Answered, HEAD_BYTES, Source, Upload, WatchedStream},
     input::drain,
-    node, origin,
+    node,
     places::{Place, Places},
+    table,
 };
 
 /// How long a connection may take to send a request's head.
@@ -58,7 +59,7 @@ impl Default for Routes {
         let alive = routing::get(|| async { node::ok() });
         let router = Router::new().route("/healthz", alive).fallback(|| async {
             let detail = "the node waits for its cluster, or still opens its data";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1)
+            ApiError::new(Code::NotReady, detail).retry_after(1)
         });
         Self(Arc::new(RwLock::new(router)))
     }
@@ -219,7 +220,7 @@ async fn answer(
     let is_reserved = place.is_reserved();
 
     let request = request.map(|body| Body::new(Upload::new(body, activity)));
-    let mut response = if may_begin && (!is_reserved || origin::is_health(request.uri().path())) {
+    let mut response = if may_begin && (!is_reserved || table::is_health(request.uri().path())) {
         routes.answer(request).await
     } else {
         drain(request.into_body()).await;
@@ -238,7 +239,7 @@ async fn answer(
 fn too_many() -> ApiError {
     let detail = "this node has as many connections to its API as it may have; close those that \
                   are not needed, or try again";
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail).retry_after(1)
+    ApiError::new(Code::TooManyConnections, detail).retry_after(1)
 }
 
 #[cfg(test)]

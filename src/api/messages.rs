@@ -1,21 +1,31 @@
 //! Messages: one, a list.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+};
 use notty_storage::{
-    model::{CustomerId, Invalid, MailingId, Message, MessageId, Status},
+    model::{CustomerId, MailingId, Message, MessageId, Status},
     query::{self, messages::MessageFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, ApiParts, Problem, customers,
+    Answer, Api, ApiError, ApiParts,
+    code::Code,
+    customers,
+    endpoint::{Effect, Endpoint, endpoint},
+    error::Wrong,
     input::{Params, PathId, number},
     mailings::time_text,
     reply,
 };
+use crate::config::Role;
 
+/// The statuses of a message.
+pub(super) const MESSAGE_STATUSES: &[&str] =
+    &["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
 /// Parts of a list that one answer looks at, at most.
 const PARTS: usize = 50;
 
@@ -45,14 +55,14 @@ pub(super) struct MessageBody {
     #[schema(example = 1)]
     attempts: u16,
     /// When it was expanded.
-    #[schema(example = "2026-11-23T10:00:00.123Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:00.123Z")]
     created_at: String,
     /// When its status last changed.
-    #[schema(example = "2026-11-23T10:00:01.456Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     updated_at: String,
     /// When the gateway's taking it was recorded; only if it is `done`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-23T10:00:01.456Z")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     sent_at: Option<String>,
 }
 
@@ -83,23 +93,33 @@ pub(super) struct MessagePage {
     next: Option<String>,
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(read)).routes(routes!(list))
-}
-
-/// The route of the first Notty.
-pub(super) fn aliases() -> axum::Router<Api> {
-    axum::Router::new().route("/message/{id}", axum::routing::get(read))
+pub(super) fn routes() -> Vec<Endpoint> {
+    vec![
+        endpoint!(read, Role::Reader, Effect::Reads)
+            .finds("message")
+            .alias(Method::GET, "/message/{id}"),
+        endpoint!(list, Role::Reader, Effect::Reads)
+            .paged()
+            .codes(&[
+                Code::InvalidStatus,
+                Code::InvalidId,
+                Code::InvalidLimit,
+                Code::InvalidAfter,
+                Code::NotFound,
+            ])
+            .says(
+                Code::NotFound,
+                "there is no such mailing or customer",
+                "no mailing is there with this id",
+            )
+            .words("status", MESSAGE_STATUSES),
+    ]
 }
 
 /// Read a message
-#[utoipa::path(get, path = "/messages/{id}", tag = "messages",
+#[utoipa::path(get, path = "/messages/{id}", tag = "messages", operation_id = "getMessage",
     params(("id" = String, Path, description = "The message's id", example = "4294967296")),
-    responses(
-        (status = 200, body = MessageBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MessageBody)))]
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = number(&id).and_then(MessageId::from_u64);
@@ -113,32 +133,21 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
 /// List messages
 ///
 /// A page may hold fewer than asked for and still have a next.
-#[utoipa::path(get, path = "/messages", tag = "messages",
+#[utoipa::path(get, path = "/messages", tag = "messages", operation_id = "listMessages",
     params(
-        ("mailing" = Option<String>, Query, description = "Only those of the mailing with this id",
-            example = "spring-sale"),
+        ("mailing" = Option<String>, Query, description = "Only those of the mailing with this id"),
         ("customer" = Option<String>, Query,
-            description = "Only those to the customer with this id", example = "customer-0000001"),
-        ("status" = Option<String>, Query, description = "Only those with this status",
-            example = "unconfirmed"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, example = 100,
-            description = "How many items the page has at most; absent: 100"),
-        ("after" = Option<String>, Query, description = "`next` of the page before; absent: the first page",
-            example = "4294967396"),
+            description = "Only those to the customer with this id"),
+        ("status" = Option<String>, Query, description = "Only those with this status"),
     ),
-    responses(
-        (status = 200, body = MessagePage),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = MessagePage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let mailing = params.parse("mailing", MailingId::parse);
     let customer = params.parse("customer", CustomerId::parse);
     let status = params.parse("status", |text| {
         let detail = "created, sending, done, failed, invalid, expired, cancelled or unconfirmed \
                       is needed";
-        Status::from_name(text).ok_or_else(|| Invalid::new("invalid_status", detail))
+        Status::from_name(text).ok_or_else(|| Wrong::new(Code::InvalidStatus, detail))
     });
     let limit = params.limit();
     let after = params.after();

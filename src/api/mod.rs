@@ -1,6 +1,7 @@
 //! The HTTP API: routes, what they take and give, and what every request goes through.
 //!
-//! One file a resource; the shapes and their OpenAPI live here and nowhere else. A request passes,
+//! One file a resource, which declares its routes; [`table`] composes router, document and guard
+//! from them. The shapes and their OpenAPI live here and nowhere else. A request passes,
 //! in this order: its route is found; its token is checked against the route's role, or, on an API
 //! without tokens, where it comes from; it waits for the position it asked for; the handler parses
 //! it whole or refuses it with all of its faults.
@@ -8,9 +9,11 @@
 mod activity;
 mod backup;
 mod cluster;
+mod code;
 mod completion;
 mod customers;
 mod docs;
+mod endpoint;
 mod error;
 mod guard;
 mod import;
@@ -23,6 +26,7 @@ mod origin;
 mod places;
 mod problems;
 mod stats;
+mod table;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,14 +42,15 @@ use notty_storage::{Action, Command, Error, Origin, Reader, query};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
-use utoipa_axum::router::OpenApiRouter;
 
+pub use code::Code;
 pub use docs::openapi;
 pub use error::{ApiError, Fault, Problem};
 pub use guard::Tokens;
 pub use import::{IMPORT_COLUMNS, check_import_row};
 pub use listen::{CONNECTIONS, Routes, serve};
 
+use self::{guard::Guard, table::RouteTable};
 use crate::{metrics::Metrics, moderation::Moderation};
 
 /// How long a write may take before its outcome counts as unknown.
@@ -138,7 +143,7 @@ impl ApiParts {
         });
         worked.await.unwrap_or_else(|_| {
             let detail = "the work on this answer ended early; the node's log says why";
-            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage_fault", detail))
+            Err(ApiError::new(Code::StorageFault, detail))
         })
     }
 
@@ -178,7 +183,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         let route = format!("{} {}", parts.method, parts.uri.path());
         let wrong = || {
             let detail = format!("an Idempotency-Key has 1 to {KEY_CHARS} visible characters");
-            ApiError::invalid(vec![Fault::new("Idempotency-Key", "invalid_key", detail)])
+            ApiError::invalid(vec![Fault::new("Idempotency-Key", Code::InvalidKey, detail)])
         };
         let key = match parts.headers.get("idempotency-key") {
             None => None,
@@ -220,43 +225,27 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
     short
 }
 
-/// All routes with their documentation.
-fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(docs::head())
-        .merge(customers::routes())
-        .merge(mailings::routes())
-        .merge(messages::routes())
-        .merge(stats::routes())
-        .merge(node::routes())
-        .merge(cluster::routes())
-        .merge(backup::routes())
-}
-
 /// The whole API.
 pub fn router(parts: ApiParts) -> Router {
     let api: Api = Arc::new(parts);
-    let (router, mut document) = routes().split_for_parts();
-    completion::complete(&mut document);
+    let (router, admissions) = RouteTable::new().compose();
+    let guard = Arc::new(Guard { api: api.clone(), admissions });
+
     router
-        .merge(customers::aliases())
-        .merge(mailings::aliases())
-        .merge(messages::aliases())
-        .merge(stats::aliases())
-        .merge(docs::routes(&document))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(api.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
         .with_state(api)
 }
 
 async fn unknown_route() -> ApiError {
     let detail = "there is no such route; /docs lists all of them";
-    ApiError::new(StatusCode::NOT_FOUND, "unknown_route", detail)
+    ApiError::new(Code::UnknownRoute, detail)
 }
 
 async fn wrong_method() -> ApiError {
     let detail = "this route has no such method; /docs lists all of them";
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    ApiError::new(Code::MethodNotAllowed, detail)
 }
 
 /// Where a thing that was just created is.

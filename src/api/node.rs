@@ -3,15 +3,19 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use notty_storage::query;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, Api, ApiError, Problem};
+use super::{
+    Answer, Api, ApiError,
+    code::Code,
+    endpoint::{Access, Effect, Endpoint, endpoint},
+};
+use crate::config::Role;
 use crate::metrics::StateFigures;
 
 /// That the node is well.
@@ -22,8 +26,17 @@ pub(super) struct HealthBody {
     status: String,
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
+pub(super) fn routes() -> Vec<Endpoint> {
+    let not_ready = "the node has no leader, or still applies what the leader has";
+    vec![
+        endpoint!(healthz, Access::Open, Effect::Health),
+        endpoint!(readyz, Access::Open, Effect::Health).codes(&[Code::NotReady]).says(
+            Code::NotReady,
+            not_ready,
+            not_ready,
+        ),
+        endpoint!(metrics, Role::Reader, Effect::Reads).ignores_parameters(),
+    ]
 }
 
 pub(super) fn ok() -> Response {
@@ -33,7 +46,7 @@ pub(super) fn ok() -> Response {
 /// Alive
 ///
 /// Says nothing about the cluster. Needs no token.
-#[utoipa::path(get, path = "/healthz", tag = "node", security(()),
+#[utoipa::path(get, path = "/healthz", tag = "node", operation_id = "getHealth", security(()),
     responses((status = 200, body = HealthBody)))]
 async fn healthz() -> Response {
     ok()
@@ -44,11 +57,8 @@ async fn healthz() -> Response {
 /// 200 once the node can serve: it has a leader, has applied nearly all that the leader has and what was
 /// committed more than two seconds ago, and its clock is not in doubt. Otherwise `detail` gives the
 /// reasons. Needs no token.
-#[utoipa::path(get, path = "/readyz", tag = "node", security(()),
-    responses(
-        (status = 200, body = HealthBody),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-    ))]
+#[utoipa::path(get, path = "/readyz", tag = "node", operation_id = "getReadiness", security(()),
+    responses((status = 200, body = HealthBody)))]
 async fn readyz(State(api): State<Api>) -> Answer {
     let reasons = api.node.unready_reasons().await;
     if reasons.is_empty() {
@@ -56,17 +66,14 @@ async fn readyz(State(api): State<Api>) -> Answer {
     }
     let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
     let detail = reasons.join("; ");
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1))
+    Err(ApiError::new(Code::NotReady, detail).retry_after(1))
 }
 
 /// Metrics
 ///
 /// In Prometheus form; each one says what it is.
-#[utoipa::path(get, path = "/metrics", tag = "node",
-    responses(
-        (status = 200, body = String, content_type = "text/plain"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+#[utoipa::path(get, path = "/metrics", tag = "node", operation_id = "getMetrics",
+    responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(api): State<Api>) -> Answer {
     let figures = api.ask(|reader| {
         Ok(StateFigures {

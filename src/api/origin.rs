@@ -10,14 +10,20 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 
-use super::{error::ApiError, guard::is_open};
+use super::{code::Code, error::ApiError, table::Admission};
 
 /// What an open API refuses: requests under a name that is not this machine's, and those that a page
 /// from elsewhere sends, unless everyone may see the answer and it costs nothing.
-pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
-    if is_health(uri.path()) {
+pub(super) fn check(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    admission: Admission,
+) -> Result<(), ApiError> {
+    // It reveals nothing, and is asked by machines under any name.
+    if admission.is_health {
         return Ok(());
     }
     let named = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
@@ -28,7 +34,7 @@ pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(
              request's Host is another; use one of these, or configure api.tokens",
         ));
     }
-    if matches!(*method, Method::GET | Method::HEAD) && is_open(uri.path()) {
+    if matches!(*method, Method::GET | Method::HEAD) && admission.is_open() {
         return Ok(());
     }
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
@@ -48,13 +54,8 @@ pub(super) fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(
     Ok(())
 }
 
-/// What tells nothing, and is asked by machines under any name.
-pub(super) fn is_health(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
-}
-
 fn refused(detail: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "forbidden_origin", detail)
+    ApiError::new(Code::ForbiddenOrigin, detail)
 }
 
 /// Whether a host, with its port or without, can be this machine alone.

@@ -1,9 +1,12 @@
 //! Stats: counts by status, of everything, of a mailing, of a customer, by tag, operator and day.
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+};
 use notty_storage::{
     Reader,
-    model::{Counts, Filter, Invalid, MailingId, Status},
+    model::{Counts, Filter, MailingId, Status},
     query::{
         self,
         filtered::{FilteredCount, StatsFilter},
@@ -12,15 +15,17 @@ use notty_storage::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Answer, Api, ApiError, Problem,
+    Answer, Api, ApiError,
+    code::Code,
     customers::{self, parse_id},
-    error::Fault,
+    endpoint::{Effect, Endpoint, endpoint},
+    error::{Fault, Wrong},
     input::{Params, PathId},
     reply,
 };
+use crate::config::Role;
 
 /// One count for each status; every message is in exactly one.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -66,30 +71,31 @@ impl From<Counts> for StatsBody {
     }
 }
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(overall))
-        .routes(routes!(of_mailing))
-        .routes(routes!(of_customer))
-        .routes(routes!(stats_of_mailing))
-        .routes(routes!(stats_of_customer))
-}
-
-/// The routes of the first Notty.
-pub(super) fn aliases() -> Router<Api> {
-    Router::new()
-        .route("/stats/", get(overall))
-        .route("/stats/customer/{id}", get(of_customer))
-        .route("/stats/subscription/{id}", get(of_mailing))
-        .route("/stats/subs/{id}", get(of_mailing))
-        .route("/customer/{id}/stats", get(of_customer))
-        .route("/sub/{id}/stats", get(of_mailing))
-        .route("/subscription/{id}/stats", get(of_mailing))
+pub(super) fn routes() -> Vec<Endpoint> {
+    vec![
+        endpoint!(overall, Role::Reader, Effect::Reads)
+            .codes(&[Code::ToBeforeFrom, Code::InvalidDate, Code::InvalidFilter])
+            .alias(Method::GET, "/stats/"),
+        endpoint!(of_mailing, Role::Reader, Effect::Reads)
+            .finds("mailing")
+            .alias(Method::GET, "/stats/subscription/{id}")
+            .alias(Method::GET, "/stats/subs/{id}"),
+        endpoint!(of_customer, Role::Reader, Effect::Reads)
+            .finds("customer")
+            .alias(Method::GET, "/stats/customer/{id}"),
+        endpoint!(stats_of_mailing, Role::Reader, Effect::Reads)
+            .finds("mailing")
+            .alias(Method::GET, "/sub/{id}/stats")
+            .alias(Method::GET, "/subscription/{id}/stats"),
+        endpoint!(stats_of_customer, Role::Reader, Effect::Reads)
+            .finds("customer")
+            .alias(Method::GET, "/customer/{id}/stats"),
+    ]
 }
 
 /// Days since 1970-01-01 of a date.
-fn parse_day(text: &str) -> Result<i32, Invalid> {
-    let wrong = || Invalid::new("invalid_date", "a date is needed, like 2026-11-23");
+fn parse_day(text: &str) -> Result<i32, Wrong> {
+    let wrong = || Wrong::new(Code::InvalidDate, "a date is needed, like 2026-11-23");
     let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
     let epoch = jiff::civil::date(1970, 1, 1);
     let days = date.since(epoch).map_err(|_| wrong())?.get_days();
@@ -101,25 +107,18 @@ fn parse_day(text: &str) -> Result<i32, Invalid> {
 ///
 /// Filters are SQL `ILIKE` patterns over tag and operator as they were at expansion, and UTC days
 /// of the messages' creation, both inclusive.
-#[utoipa::path(get, path = "/stats", tag = "stats",
+#[utoipa::path(get, path = "/stats", tag = "stats", operation_id = "getStats",
     params(
         ("tag" = Option<String>, Query,
-            description = "Only to customers with such tags: an SQL `ILIKE` pattern",
-            example = "clients.%"),
+            description = "Only to customers with such tags: an SQL `ILIKE` pattern"),
         ("operator" = Option<String>, Query,
-            description = "Only to customers of such operators: an SQL `ILIKE` pattern",
-            example = "мтс"),
-        ("from" = Option<String>, Query, description = "Only those created on this UTC day or later",
-            example = "2026-11-01"),
-        ("to" = Option<String>, Query,
-            description = "Only those created on this UTC day or earlier; not before `from`",
-            example = "2026-11-30"),
+            description = "Only to customers of such operators: an SQL `ILIKE` pattern"),
+        ("from" = Option<String>, Query, format = Date,
+            description = "Only those created on this UTC day or later"),
+        ("to" = Option<String>, Query, format = Date,
+            description = "Only those created on this UTC day or earlier; not before `from`"),
     ),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
     let tag = params.parse("tag", Filter::parse);
     let operator = params.parse("operator", Filter::parse);
@@ -129,7 +128,7 @@ async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
     if let (Some(from), Some(to)) = (from_day, to_day)
         && to < from
     {
-        let fault = Fault::new("to", "to_before_from", "the last day lies before the first");
+        let fault = Fault::new("to", Code::ToBeforeFrom, "the last day lies before the first");
         return Err(ApiError::invalid(vec![fault]));
     }
     let index = api.node.applied_index();
@@ -171,52 +170,36 @@ async fn customer_counts(api: &Api, id: &str) -> Answer {
 }
 
 /// Stats of a mailing
-#[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats",
+#[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats", operation_id = "getStatsOfMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     mailing_counts(&api, &id).await
 }
 
 /// Stats of a customer
-#[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats",
+#[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats", operation_id = "getStatsOfCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     customer_counts(&api, &id).await
 }
 
 /// Stats of a mailing
-#[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings",
+#[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings", operation_id = "getMailingStats",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     mailing_counts(&api, &id).await
 }
 
 /// Stats of a customer
-#[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers",
+#[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers", operation_id = "getCustomerStats",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
-    responses(
-        (status = 200, body = StatsBody),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
+    responses((status = 200, body = StatsBody)))]
 async fn stats_of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     customer_counts(&api, &id).await

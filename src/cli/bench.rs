@@ -8,6 +8,7 @@ mod dispatch;
 mod filter;
 mod growth;
 mod import;
+mod latency;
 mod office;
 mod read;
 mod record;
@@ -36,6 +37,8 @@ enum What {
     PostOffice(office::PostOfficeArgs),
     /// Rows over HTTP, and whether memory grows with the file
     Import(import::ImportArgs),
+    /// From the request to the gateway, on idle nodes and while a big mailing is sent
+    Latency(latency::LatencyArgs),
     /// Single creates by several clients at once
     Write(write::WriteArgs),
     /// Reads by id and lists, while sending at full rate
@@ -99,6 +102,7 @@ async fn measure(what: &What) -> anyhow::Result<()> {
         What::Dispatch(args) => (dispatch::measure(args).await?, args.rounds.output),
         What::PostOffice(args) => (office::measure(args).await?, args.rounds.output),
         What::Import(args) => (import::measure(args).await?, args.rounds.output),
+        What::Latency(args) => (latency::measure(args).await?, args.rounds.output),
         What::Write(args) => (write::measure(args).await?, args.rounds.output),
         What::Read(args) => (read::measure(args).await?, args.rounds.output),
         What::Stats(args) => (stats::measure(args).await?, args.output),

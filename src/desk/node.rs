@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use notty_raft::{Caller, Node, ProposeError, Service};
+use notty_raft::{AppliedChanges, Caller, Node, ProposeError, Service};
 use notty_storage::{
     Action, Error, Reader, Rejection, Reply, Timestamp, codec,
     command::Report,
@@ -308,5 +308,9 @@ impl Desk for NodeDesk {
                 .map(|Lease { id, mailing, runs, .. }| Left { lease: id, mailing, runs })
                 .collect())
         })
+    }
+
+    fn changes(&self) -> Option<AppliedChanges> {
+        Some(self.node.applied_changes())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_raft::{Credentials, PeerClient, Transport};
+use notty_raft::{AppliedChanges, Credentials, PeerClient, Transport};
 use notty_storage::{
     codec,
     command::Report,
@@ -193,5 +193,9 @@ impl Desk for RemoteDesk {
 
     fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
         Box::pin(self.question(Call::Left(epoch), CALL))
+    }
+
+    fn changes(&self) -> Option<AppliedChanges> {
+        None
     }
 }

@@ -8,10 +8,10 @@ mod behaviour;
 mod book;
 mod connection;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 
 pub use behaviour::{Act, Behaviour};
 pub use book::{Book, Received, Tally};
@@ -37,6 +37,12 @@ impl Practice {
     /// What it received so far.
     pub fn tally(&self) -> Tally {
         self.book.lock().tally()
+    }
+
+    /// The moment at which the next message to a phone arrives, from now on. A second wait for the
+    /// same phone ends the first.
+    pub fn await_phone(&self, phone: u64) -> oneshot::Receiver<Instant> {
+        self.book.lock().await_phone(phone)
     }
 
     /// Serves until the listener fails.

@@ -152,9 +152,11 @@ impl PostOffice {
                 },
                 false => PAUSE,
             };
+            let looked_at = tokio::time::Instant::now();
             let change = async {
                 let applied = applied.changed().await;
-                tokio::time::sleep(BUSY).await;
+                // The first change is looked at when it comes, one of many with those that follow.
+                tokio::time::sleep_until(looked_at + BUSY).await;
                 applied
             };
             tokio::select! {

@@ -5,7 +5,7 @@
 //! it as begun; send; note the result.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     io,
     sync::{
         Arc,
@@ -28,6 +28,7 @@ use super::{
     breaker::{Breaker, Outcome, Pass},
     desk::Terms,
     journal::{SenderJournal, Token},
+    queue::JobQueue,
     retry::RetryPolicy,
 };
 use crate::{
@@ -168,7 +169,7 @@ pub(super) struct Floor {
     /// What connecting and waiting for an answer may take.
     send_time: (Duration, Duration),
     pub(super) breaker: CachePadded<Mutex<Breaker>>,
-    queue: CachePadded<Mutex<VecDeque<Job>>>,
+    queue: CachePadded<Mutex<JobQueue<Job>>>,
     ready: CachePadded<Semaphore>,
     /// As many permits as requests may be in flight, those in use included: see [`Breaker::slots`].
     free: CachePadded<Semaphore>,
@@ -223,10 +224,10 @@ impl Floor {
         })
     }
 
-    /// Puts messages where the slots find them.
+    /// Puts messages of one lease where the slots find them.
     pub(super) fn enqueue(&self, jobs: Vec<Job>) {
         let count = jobs.len();
-        self.queue.lock().extend(jobs);
+        self.queue.lock().push(jobs);
         self.ready.add_permits(count);
     }
 
@@ -242,7 +243,7 @@ impl Floor {
 
     /// Hands back everything that no slot has taken.
     pub(super) fn hand_back_waiting(&self) {
-        let jobs = std::mem::take(&mut *self.queue.lock());
+        let jobs: Vec<_> = self.queue.lock().take_all().collect();
         self.ready.forget_permits(jobs.len());
         let back = |job: Job| Settled { token: job.token(), result: SendResult::HandedBack };
         self.settled.lock().extend(jobs.into_iter().map(back));
@@ -395,7 +396,7 @@ impl Sender {
 pub(super) async fn work(floor: Arc<Floor>, sender: Arc<Sender>) {
     let mut slot = Slot::new();
     while floor.next_job(&sender.journal).await {
-        let job = floor.queue.lock().pop_front();
+        let job = floor.queue.lock().pop();
         let Some(job) = job else {
             floor.release(&floor.breaker.lock());
             continue;

@@ -5,6 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use notty_raft::AppliedChanges;
 use notty_storage::{
     Timestamp,
     command::Report,
@@ -124,4 +125,7 @@ pub trait Desk: Send + Sync + 'static {
     /// Leases of a postman's start that are open, and the last one if it ran out with nothing reported
     /// of it.
     fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>>;
+    /// Changes of the state that this desk sees, after which an ask may find more than before; none
+    /// where the state is elsewhere.
+    fn changes(&self) -> Option<AppliedChanges>;
 }

@@ -10,9 +10,11 @@ pub mod breaker;
 mod delivery;
 pub mod desk;
 pub mod journal;
+mod queue;
 pub mod retry;
 #[cfg(test)]
 mod tests;
+mod wakes;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -23,7 +25,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use notty_raft::{Clock, Fatal};
+use notty_raft::{AppliedChanges, Clock, Fatal};
 use notty_storage::{
     Timestamp,
     command::Report,
@@ -38,6 +40,7 @@ use self::{
     desk::{Desk, DeskError, Held, Left, Look, Parcel, Terms},
     journal::{Fate, Journal, Past, Remains, RunTerms, SenderJournal, Token},
     retry::RetryPolicy,
+    wakes::Wakes,
 };
 use crate::{gateway::Gateway, metrics::SendingMetrics};
 
@@ -47,8 +50,6 @@ const LOOK: Duration = Duration::from_millis(250);
 const TURN: Duration = Duration::from_millis(20);
 /// Between two reports of a lease that is not yet done.
 const REPORT: Duration = Duration::from_millis(250);
-/// Before an ask is made again that found nothing.
-const NOTHING: Duration = Duration::from_millis(50);
 /// Before a call is made again that was not answered.
 const AGAIN: Duration = Duration::from_millis(200);
 /// Before an ask after a lease that is too short for a single message.
@@ -142,6 +143,8 @@ pub struct Postman {
     unanswered: Option<Duration>,
     asking: bool,
     ask_after: Duration,
+    wakes: Wakes,
+    changes: Option<AppliedChanges>,
     looking: bool,
     look_after: Duration,
     pace: Pace,
@@ -235,6 +238,8 @@ impl Postman {
             unanswered: None,
             asking: false,
             ask_after: Duration::ZERO,
+            wakes: Wakes::default(),
+            changes: parts.desk.changes(),
             looking: false,
             look_after: Duration::ZERO,
             pace: Pace::default(),
@@ -261,6 +266,10 @@ impl Postman {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(event) = self.calls.next(), if !self.calls.is_empty() => self.take(event)?,
+                () = changed(&mut self.changes), if self.wakes.is_open() => {
+                    self.wakes.wake();
+                    self.ask_after = Duration::ZERO;
+                }
                 () = floor.news.notified() => {}
                 () = tokio::time::sleep(TURN) => {}
             }
@@ -383,6 +392,7 @@ impl Postman {
             return;
         }
         self.asking = true;
+        self.wakes.asked();
         let asked_at = *self.first_asked.get_or_insert(now);
         let lease = LeaseId { epoch: self.epoch, n: self.next_n };
         let (desk, gateway) = (self.parts.desk.clone(), self.options.gateway);
@@ -426,7 +436,7 @@ impl Postman {
                 if self.unanswered.is_none_or(|since| now.saturating_sub(since) >= DOUBT) {
                     (self.first_asked, self.unanswered) = (None, None);
                 }
-                self.ask_after = now + NOTHING;
+                self.ask_after = self.wakes.wait(now);
                 Ok(())
             }
             Err(DeskError::Unavailable(why)) => {
@@ -751,6 +761,18 @@ impl Postman {
             lease.results.extend(unsure.map(|(token, result)| Settled { token, result }));
             lease.unsettled = 0;
         }
+    }
+}
+
+/// Returns once the state has changed; never where no changes are seen.
+async fn changed(changes: &mut Option<AppliedChanges>) {
+    let is_seen = match changes {
+        Some(changes) => changes.changed().await,
+        None => false,
+    };
+    // Also once the node is gone: the postman ends with it.
+    if !is_seen {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use notty_raft::{Clock, SystemClock};
+use notty_raft::{AppliedChanges, Clock, SystemClock};
 use notty_storage::{
     Timestamp,
     command::Report,
@@ -146,6 +146,10 @@ impl Desk for Odd {
             _ => Ok(vec![Left { lease, mailing, runs }]),
         };
         Box::pin(async { answer })
+    }
+
+    fn changes(&self) -> Option<AppliedChanges> {
+        None
     }
 }
 

@@ -109,12 +109,16 @@ impl Stage {
 
     /// Creates a mailing from now on, to all whose phone matches.
     pub(super) async fn mail(&self, id: &str, phones: &str, seconds: i64) -> anyhow::Result<()> {
+        self.client().post("/mailings", &Self::mailing(id, phones, seconds)?).await?;
+        Ok(())
+    }
+
+    /// The body that creates a mailing from now on, to all whose phone matches.
+    pub(super) fn mailing(id: &str, phones: &str, seconds: i64) -> anyhow::Result<Value> {
         let now = jiff::Timestamp::now();
         let end = now.checked_add(jiff::Span::new().seconds(seconds))?;
-        let mailing = json!({ "id": id, "text": "Hello from the benchmark!", "phone_filter": phones,
-            "start": now.to_string(), "end": end.to_string() });
-        self.client().post("/mailings", &mailing).await?;
-        Ok(())
+        Ok(json!({ "id": id, "text": "Hello from the benchmark!", "phone_filter": phones,
+            "start": now.to_string(), "end": end.to_string() }))
     }
 
     /// Creates so many mailings to all customers, from now on.

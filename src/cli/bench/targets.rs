@@ -7,6 +7,7 @@ use super::{
     dispatch::{self, DispatchArgs},
     filter::{self, FilterArgs},
     import::{self, ImportArgs},
+    latency::{self, LatencyArgs},
     office::{self, PostOfficeArgs},
     read::{self, ReadArgs},
     record::{Record, number},
@@ -115,6 +116,29 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         let office = PostOfficeArgs { customers: args.customers, mailings: 1, nodes, rounds };
         done(office::measure(&office).await?, &[(what, "rate", AtLeast(least))]);
     }
+    waiting(args, done).await
+}
+
+/// How long a message takes that nothing is before, and one beside a mailing to all.
+async fn waiting(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
+    let one =
+        LatencyArgs { mailings: 100, customers: args.customers, nodes: 1, rounds: args.rounds };
+    let lines = [
+        ("one node, idle: created to gateway, p50, ms", "arrived_p50_ms", AtMost(8.0)),
+        ("the same: p99, ms", "arrived_p99_ms", AtMost(30.0)),
+        ("beside a mailing to all: p90, ms", "loaded_p90_ms", AtMost(250.0)),
+        ("an idle node: % of a core", "idle_cpu_percent", AtMost(2.0)),
+    ];
+    done(latency::measure(&one).await?, &lines);
+
+    let three = LatencyArgs { nodes: 3, ..one };
+    let lines = [
+        ("three nodes, idle: created to gateway, p50, ms", "arrived_p50_ms", AtMost(20.0)),
+        ("the same: p99, ms", "arrived_p99_ms", AtMost(60.0)),
+        ("beside a mailing to all: p90, ms", "loaded_p90_ms", AtMost(250.0)),
+        ("three idle nodes: % of a core of each", "idle_cpu_percent", AtMost(3.0)),
+    ];
+    done(latency::measure(&three).await?, &lines);
     Ok(())
 }
 

@@ -1,8 +1,12 @@
 //! What the practice gateway received: counts by message, totals, the latest messages.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::Act;
 
@@ -51,7 +55,9 @@ pub struct Book {
     pages: HashMap<u64, Box<[u8]>>,
     tally: Tally,
     latest: VecDeque<Received>,
-    first: Option<std::time::Instant>,
+    first: Option<Instant>,
+    /// Those who wait for a message to a phone.
+    awaited: HashMap<u64, oneshot::Sender<Instant>>,
 }
 
 impl Book {
@@ -63,9 +69,15 @@ impl Book {
 
     /// Notes a request and what is done with it.
     pub(super) fn note(&mut self, id: u64, phone: u64, text: &str, act: &Act) {
-        let first = *self.first.get_or_insert_with(std::time::Instant::now);
-        self.tally.span_ms = first.elapsed().as_millis() as u64;
+        let now = Instant::now();
+        let first = *self.first.get_or_insert(now);
+        self.tally.span_ms = (now - first).as_millis() as u64;
         self.tally.requests += 1;
+        if let Some(waiting) = self.awaited.remove(&phone) {
+            // Nobody may wait any more.
+            let _ = waiting.send(now);
+        }
+
         let takes = act.takes();
         if let Some(mark) = self.mark(id) {
             let was_taken = *mark & TAKEN != 0;
@@ -80,6 +92,13 @@ impl Book {
         }
         let text = text.to_owned();
         self.latest.push_back(Received { id: id.to_string(), phone, text, taken: takes });
+    }
+
+    /// Tells the moment of the next message to a phone.
+    pub(super) fn await_phone(&mut self, phone: u64) -> oneshot::Receiver<Instant> {
+        let (sender, receiver) = oneshot::channel();
+        self.awaited.insert(phone, sender);
+        receiver
     }
 
     fn mark(&mut self, id: u64) -> Option<&mut u8> {

@@ -204,7 +204,6 @@ const SHARED_NAMES_YET: &[&str] = &[
     "Record",
     "Report",
     "Request",
-    "Route",
     "Routes",
     "Row",
     "Rules",

@@ -1,0 +1,604 @@
+//! The stable codes of the API's refusals: each with its status, its meaning and an example.
+//!
+//! A code is declared here once. A handler refuses with a code and a detail, so that the same code
+//! never has two statuses; the OpenAPI document takes meaning and example from the same place.
+//! Which route gives which codes is declared with the route.
+
+use axum::http::StatusCode;
+use notty_raft::ChangeError;
+use notty_storage::{Rejection, model::Invalid};
+use serde::{Serialize, Serializer};
+
+/// Everything that is known of a code.
+#[derive(Debug)]
+struct CodeFacts {
+    name: &'static str,
+    status: StatusCode,
+    /// The field that an example finds fault with; `None` where the problem is not about fields.
+    field: Option<&'static str>,
+    meaning: &'static str,
+    /// The detail of an example.
+    detail: &'static str,
+}
+
+/// Builds the enum and its facts, so that a code without facts cannot be written.
+macro_rules! codes {
+    (@field) => { None };
+    (@field $field:literal) => { Some($field) };
+    ($($code:ident = $name:literal, $status:ident $(at $field:literal)? {
+        $meaning:literal, $detail:literal
+    })*) => {
+        /// The stable name of a refusal's reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $meaning] $code,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the declaration.
+            const ALL: &[Self] = &[$(Self::$code),*];
+
+            const fn facts(self) -> &'static CodeFacts {
+                match self {
+                    $(Self::$code => &CodeFacts {
+                        name: $name,
+                        status: StatusCode::$status,
+                        field: codes!(@field $($field)?),
+                        meaning: $meaning,
+                        detail: $detail,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // Bodies as a whole.
+    InvalidJson = "invalid_json", BAD_REQUEST at "" {
+        "the body is not one JSON object",
+        "an object is needed"
+    }
+    EmptyBody = "empty_body", BAD_REQUEST at "" {
+        "there is no body",
+        "a JSON body is needed"
+    }
+    BrokenBody = "broken_body", BAD_REQUEST {
+        "the body broke off",
+        "the body broke off"
+    }
+    InvalidHeader = "invalid_header", BAD_REQUEST at "line 1" {
+        "the first row of a CSV file does not name the columns as it should",
+        "the column `phone` is needed"
+    }
+
+    // Fields.
+    Missing = "missing", BAD_REQUEST at "phone" {
+        "a field that is needed is not there",
+        "this field is needed"
+    }
+    WrongType = "wrong_type", BAD_REQUEST at "name" {
+        "a field has a value of another type",
+        "a string is needed"
+    }
+    UnknownField = "unknown_field", BAD_REQUEST at "shoe" {
+        "there is no such field",
+        "there is no such field"
+    }
+    InvalidId = "invalid_id", BAD_REQUEST at "id" {
+        "an id has other characters than letters, digits and `-`, or more than 64",
+        "an id has 1 to 64 characters: Latin letters, digits and `-`"
+    }
+    IdMismatch = "id_mismatch", BAD_REQUEST at "id" {
+        "the id in the body is not the one in the path",
+        "differs from the id in the path"
+    }
+    TooLong = "too_long", BAD_REQUEST at "name" {
+        "a text is too long",
+        "a name has at most 200 characters"
+    }
+    ControlCharacter = "control_character", BAD_REQUEST at "name" {
+        "a text has a control character (a mailing's text may have line feeds)",
+        "a name has no control characters, tabs or line ends"
+    }
+    InvalidPhone = "invalid_phone", BAD_REQUEST at "phone" {
+        "the phone is not `+` and 10 to 15 digits",
+        "a phone number is `+` and 10 to 15 digits, like +79161112233"
+    }
+    InvalidTimezone = "invalid_timezone", BAD_REQUEST at "timezone" {
+        "there is no such time zone",
+        "no such time zone; an IANA name is needed, like Europe/Moscow"
+    }
+    EmptyText = "empty_text", BAD_REQUEST at "text" {
+        "the text has no visible character",
+        "a text has at least one visible character"
+    }
+    ExplicitLanguage = "explicit_language", BAD_REQUEST at "text" {
+        "the text has explicit language",
+        "the text has explicit language: `…`"
+    }
+    InvalidFilter = "invalid_filter", BAD_REQUEST at "tag" {
+        "a filter is too long, has a control character or ends in a single `\\`",
+        "a filter does not end in a single `\\`: it escapes the character after it"
+    }
+    InvalidTime = "invalid_time", BAD_REQUEST at "start" {
+        "a time is not RFC 3339 with an offset",
+        "a time with its offset is needed (RFC 3339), like 2026-11-23T10:00:00Z, and not after \
+         9999-12-30T22:00:00Z"
+    }
+    EndBeforeStart = "end_before_start", BAD_REQUEST at "end" {
+        "the end is not after the start",
+        "the end must be after the start"
+    }
+    EndPassed = "end_passed", BAD_REQUEST at "end" {
+        "the end lies in the past",
+        "the end lies in the past"
+    }
+    InvalidSendWindow = "invalid_send_window", BAD_REQUEST at "send_window" {
+        "the send window is not two different times of the day",
+        "a send window is two different times of the day, like 09:00 and 21:00"
+    }
+    InvalidName = "invalid_name", BAD_REQUEST at "name" {
+        "the name has other characters than letters, digits, `-`, `_` and `.`, or more than 64",
+        "a postman's name has 1 to 64 letters, digits, `-`, `_` and `.`"
+    }
+    InvalidAddress = "invalid_address", BAD_REQUEST at "peer" {
+        "the address is not a host and a port",
+        "a host and a port, like 10.0.0.4:7080"
+    }
+    InvalidUrl = "invalid_url", BAD_REQUEST at "api" {
+        "the URL is not one",
+        "a URL, like http://10.0.0.4:8080"
+    }
+
+    // Parameters and headers.
+    UnknownParameter = "unknown_parameter", BAD_REQUEST at "shoe" {
+        "there is no such parameter, or it is given twice",
+        "there is no such parameter, or it is given twice"
+    }
+    InvalidUtf8 = "invalid_utf8", BAD_REQUEST at "tag" {
+        "a parameter is not UTF-8",
+        "the parameter is not UTF-8"
+    }
+    InvalidLimit = "invalid_limit", BAD_REQUEST at "limit" {
+        "`limit` is not a number from 1 to 1,000",
+        "a number from 1 to 1000 is needed"
+    }
+    InvalidAfter = "invalid_after", BAD_REQUEST at "after" {
+        "`after` is not the `next` of a page",
+        "the `next` of the page before is needed"
+    }
+    InvalidStatus = "invalid_status", BAD_REQUEST at "status" {
+        "there is no such status",
+        "created, sending, done, failed, invalid, expired, cancelled or unconfirmed is needed"
+    }
+    InvalidDate = "invalid_date", BAD_REQUEST at "from" {
+        "`from` or `to` is not a date",
+        "a date is needed, like 2026-11-23"
+    }
+    ToBeforeFrom = "to_before_from", BAD_REQUEST at "to" {
+        "`to` lies before `from`",
+        "the last day lies before the first"
+    }
+    InvalidKey = "invalid_key", BAD_REQUEST at "Idempotency-Key" {
+        "`Idempotency-Key` is empty, too long or not visible characters",
+        "an Idempotency-Key has 1 to 255 visible characters"
+    }
+    InvalidIndex = "invalid_index", BAD_REQUEST at "Notty-Min-Index" {
+        "`Notty-Min-Index` is not a position",
+        "the Notty-Index of an answer is needed"
+    }
+    InvalidConsistency = "invalid_consistency", BAD_REQUEST at "consistency" {
+        "`consistency` is not `linearizable`",
+        "the only consistency that can be asked for is `linearizable`"
+    }
+
+    // Authorization.
+    Unauthorized = "unauthorized", UNAUTHORIZED {
+        "tokens are configured, and the request has none of them",
+        "a token is needed: Authorization: Bearer {token}; the command line takes it from \
+         NOTTY_TOKEN"
+    }
+    Forbidden = "forbidden", FORBIDDEN {
+        "the token's role may not do this",
+        "the role of token `wall` does not allow this"
+    }
+    ForbiddenOrigin = "forbidden_origin", FORBIDDEN {
+        "no tokens are configured, and the request names another host than this machine, or was \
+         sent by a web page from elsewhere",
+        "without api.tokens this API answers to 127.0.0.1, [::1] and localhost only, and the \
+         request's Host is another; use one of these, or configure api.tokens"
+    }
+
+    // Things that exist, or do not.
+    NotFound = "not_found", NOT_FOUND {
+        "nothing is there with this id",
+        "no customer is there with this id"
+    }
+    UnknownRoute = "unknown_route", NOT_FOUND {
+        "there is no such route",
+        "there is no such route; /docs lists all of them"
+    }
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED {
+        "the route has no such method; `Allow` says which it has",
+        "this route has no such method; /docs lists all of them"
+    }
+    CustomerExists = "customer_exists", CONFLICT {
+        "a customer with this id exists",
+        "a customer with this id exists"
+    }
+    MailingExists = "mailing_exists", CONFLICT {
+        "a mailing with this id exists",
+        "a mailing with this id exists"
+    }
+    TooManyMailings = "too_many_mailings", CONFLICT {
+        "10,000 mailings are open",
+        "10000 mailings are open: finish, cancel or delete some first"
+    }
+    NoNumbersLeft = "no_numbers_left", CONFLICT {
+        "message ids of all mailings are used up",
+        "no numbers are left for mailings, and so no message ids: begin with an empty data \
+         directory"
+    }
+    MailingStarted = "mailing_started", CONFLICT {
+        "the mailing has started, and a field was changed that cannot change after that",
+        "the mailing has started: text cannot change any more"
+    }
+    MailingOver = "mailing_over", CONFLICT {
+        "the mailing is finished or cancelled",
+        "the mailing is finished: nothing about its sending can change any more"
+    }
+    DuplicatesNotAccepted = "duplicates_not_accepted", CONFLICT {
+        "the mailing comes from a backup, and `accept_duplicates` is not true",
+        "the mailing comes from a backup, and whom it reached after that is not known: to send to \
+         those that it knows no message of, resume it with accept_duplicates: true"
+    }
+    NodeExists = "node_exists", CONFLICT {
+        "the name is that of another node, or was when that one was taken in",
+        "`notty-3` is a node of the cluster already, with another disk or at another address; if \
+         its disk is lost, remove it first: notty cluster remove notty-3"
+    }
+    NodeUnreachable = "node_unreachable", CONFLICT {
+        "the node does not answer, or another one does",
+        "the node cannot be taken in: at 10.0.0.4:7080 is `notty-4`, not `notty-3`"
+    }
+    NodeNotEmpty = "node_not_empty", CONFLICT {
+        "the node belongs to a cluster already",
+        "`notty-3` belongs to a cluster already; only a node with an empty data directory can be \
+         taken in: stop it, empty its data directory, start it again"
+    }
+    LastVoter = "last_voter", CONFLICT {
+        "the node is the last one that votes",
+        "`notty-3` is the last node that votes: without it there is no cluster"
+    }
+    NoMajority = "no_majority", CONFLICT {
+        "too few of the nodes left can be reached",
+        "without `notty-3` 2 would be left that vote, and only 1 of them can be reached: no \
+         majority. Bring `notty-2` back, or remove it first"
+    }
+    NotTransferred = "not_transferred", CONFLICT {
+        "there is nobody to hand over to, or it was not elected",
+        "leadership was not handed over: `notty-1` was not elected in time"
+    }
+    Refused = "refused", CONFLICT {
+        "it breaks a rule of the cluster's state",
+        "out of bounds: 256 nodes are admitted"
+    }
+
+    // Requests that are not taken.
+    BodyTimeout = "body_timeout", REQUEST_TIMEOUT {
+        "the body does not come in time",
+        "the body did not come in time"
+    }
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE {
+        "the body has more than 64 KiB",
+        "a body of this route has at most 65536 bytes"
+    }
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE {
+        "the route does not take this `Content-Type`",
+        "this route takes application/json"
+    }
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY {
+        "the `Idempotency-Key` came with another request before",
+        "the Idempotency-Key was used with another request"
+    }
+
+    // Things that the node cannot do, or not now.
+    StorageFault = "storage_fault", INTERNAL_SERVER_ERROR {
+        "the node cannot read its state",
+        "this node could not read its state; its log says why"
+    }
+    UnexpectedReply = "unexpected_reply", INTERNAL_SERVER_ERROR {
+        "the write was answered in a way that no node should",
+        "the write was answered otherwise than by a mailing"
+    }
+    NoLeader = "no_leader", SERVICE_UNAVAILABLE {
+        "the cluster has no leader at the moment, and a write or `consistency=linearizable` needs \
+         one",
+        "the cluster has no leader at the moment"
+    }
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE {
+        "too many writes wait already",
+        "too many writes wait already"
+    }
+    Stopping = "stopping", SERVICE_UNAVAILABLE {
+        "the node is shutting down, and a write or `consistency=linearizable` needs it",
+        "the node is stopping"
+    }
+    NotReady = "not_ready", SERVICE_UNAVAILABLE {
+        "the node waits for its cluster, or still applies what it knew before its start",
+        "the node still applies what it knew before it was started"
+    }
+    TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE {
+        "all connections to the node's API are taken and at work; health checks are answered",
+        "this node has as many connections to its API as it may have; close those that are not \
+         needed, or try again"
+    }
+    IndexNotReached = "index_not_reached", SERVICE_UNAVAILABLE {
+        "the node has not applied the position of `Notty-Min-Index` in time",
+        "this node has not applied position 1234 yet"
+    }
+    CustomerBusy = "customer_busy", SERVICE_UNAVAILABLE {
+        "messages of customers that were just deleted are still being cancelled",
+        "the customer was just deleted, its messages are being cancelled; try again"
+    }
+    TooManyKeys = "too_many_keys", SERVICE_UNAVAILABLE {
+        "the caller's share of the 100,000 `Idempotency-Key`s that are remembered for 24 hours is \
+         used up: half of what others leave; pause, resume and cancel are done all the same",
+        "too many Idempotency-Keys of this caller's last 24 hours are remembered; try again later, \
+         or without a key"
+    }
+    ChangeUnderWay = "change_under_way", SERVICE_UNAVAILABLE {
+        "another change of the cluster is under way",
+        "another change of the cluster is under way; ask again"
+    }
+    Busy = "busy", SERVICE_UNAVAILABLE {
+        "two other backups are being made",
+        "as many backups as may be are being made; try again"
+    }
+    BackupFailed = "backup_failed", SERVICE_UNAVAILABLE {
+        "the copy could not be made, mostly for want of room on the disk",
+        "the node could not make the copy, which needs as much room on its disk as the state \
+         takes; its log says why"
+    }
+    OutcomeUnknown = "outcome_unknown", GATEWAY_TIMEOUT {
+        "whether it was done is not known; a repeat with the same `Idempotency-Key` is safe, and \
+         so is one of a PUT or DELETE",
+        "whether it was executed is not known; repeating it with the same Idempotency-Key is safe"
+    }
+
+    // Replies to commands that no request proposes: no route gives these.
+    NotNow = "not_now", CONFLICT {
+        "the time for it has not come, or has passed",
+        "not at this time"
+    }
+    CursorMoved = "cursor_moved", CONFLICT {
+        "the state differs from the proposer's view",
+        "the mailing stands elsewhere"
+    }
+    NothingToDo = "nothing_to_do", CONFLICT {
+        "nothing is left to do",
+        "nothing to do"
+    }
+    Exhausted = "exhausted", CONFLICT {
+        "the mailing has no positions left",
+        "the mailing has no message numbers left"
+    }
+    PostmanClosed = "postman_closed", CONFLICT {
+        "the postman was closed by a newer one of its name, or is unknown",
+        "the postman is closed: a newer one of its name has registered, or it is unknown"
+    }
+    PostmanForgotten = "postman_forgotten", CONFLICT {
+        "the postman had nothing to send for long, and many others have registered since",
+        "the postman is not known any more"
+    }
+    LeaseClosed = "lease_closed", CONFLICT {
+        "the lease is closed",
+        "the lease is closed"
+    }
+    LeaseGap = "lease_gap", CONFLICT {
+        "the lease does not follow the postman's last one",
+        "the lease does not follow the postman's last, which is 7"
+    }
+    TooManyLeases = "too_many_leases", CONFLICT {
+        "the postman has too many leases open",
+        "the postman has too many leases open"
+    }
+    Forgotten = "forgotten", CONFLICT {
+        "the repeat is older than what is remembered",
+        "too old a repeat: whether it was executed is no longer known"
+    }
+    OutOfBounds = "out_of_bounds", BAD_REQUEST {
+        "the command breaks a bound",
+        "out of bounds: 256 rows"
+    }
+    NodeRemoved = "node_removed", CONFLICT {
+        "the node was removed from the cluster before",
+        "this node was removed from the cluster before; it can come back with an empty data \
+         directory"
+    }
+}
+
+impl Code {
+    /// The name that programs see.
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// The status of every answer with this code.
+    pub fn status(self) -> StatusCode {
+        self.facts().status
+    }
+
+    /// The reason for this code, where a route declares none of its own.
+    pub(super) fn meaning(self) -> &'static str {
+        self.facts().meaning
+    }
+
+    /// The detail of an example.
+    pub(super) fn detail(self) -> &'static str {
+        self.facts().detail
+    }
+
+    /// The field that an example finds fault with; `None` where the problem is not about fields.
+    pub(super) fn field(self) -> Option<&'static str> {
+        self.facts().field
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl From<&Invalid> for Code {
+    fn from(invalid: &Invalid) -> Self {
+        Self::named(invalid.code)
+            .expect("storage has no code that is unknown here: a test compares")
+    }
+}
+
+impl From<&Rejection> for Code {
+    fn from(rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::CustomerExists => Self::CustomerExists,
+            Rejection::CustomerNotFound | Rejection::MailingNotFound => Self::NotFound,
+            Rejection::CustomerBusy => Self::CustomerBusy,
+            Rejection::MailingExists => Self::MailingExists,
+            Rejection::MailingStarted { .. } => Self::MailingStarted,
+            Rejection::MailingOver { .. } => Self::MailingOver,
+            Rejection::EndPassed => Self::EndPassed,
+            Rejection::TooManyMailings => Self::TooManyMailings,
+            Rejection::NotNow => Self::NotNow,
+            Rejection::CursorMoved { .. } => Self::CursorMoved,
+            Rejection::NothingToDo => Self::NothingToDo,
+            Rejection::Exhausted => Self::Exhausted,
+            Rejection::PostmanClosed => Self::PostmanClosed,
+            Rejection::PostmanForgotten => Self::PostmanForgotten,
+            Rejection::LeaseClosed => Self::LeaseClosed,
+            Rejection::LeaseGap { .. } => Self::LeaseGap,
+            Rejection::TooManyLeases => Self::TooManyLeases,
+            Rejection::KeyReused => Self::IdempotencyKeyReused,
+            Rejection::TooManyKeys => Self::TooManyKeys,
+            Rejection::Forgotten => Self::Forgotten,
+            Rejection::OutOfBounds { .. } => Self::OutOfBounds,
+            Rejection::DuplicatesNotAccepted => Self::DuplicatesNotAccepted,
+            Rejection::NodeDismissed => Self::NodeRemoved,
+            Rejection::NoNumbersLeft => Self::NoNumbersLeft,
+        }
+    }
+}
+
+impl From<&ChangeError> for Code {
+    fn from(error: &ChangeError) -> Self {
+        match error {
+            ChangeError::NoLeader | ChangeError::HandedOver => Self::NoLeader,
+            ChangeError::Busy => Self::ChangeUnderWay,
+            ChangeError::Unknown => Self::OutcomeUnknown,
+            ChangeError::NotFound(_) => Self::NotFound,
+            ChangeError::Exists(_) | ChangeError::FormerName { .. } => Self::NodeExists,
+            ChangeError::Unreachable(_) => Self::NodeUnreachable,
+            ChangeError::NotEmpty(_) => Self::NodeNotEmpty,
+            ChangeError::LastVoter(_) => Self::LastVoter,
+            ChangeError::Majority(_) => Self::NoMajority,
+            ChangeError::NotTransferred(_) => Self::NotTransferred,
+            ChangeError::Refused(_) => Self::Refused,
+        }
+    }
+}
+
+/// Codes of replies to commands that no request proposes.
+#[cfg(test)]
+pub(super) const OF_NO_ROUTE: [Code; 12] = [
+    Code::NotNow,
+    Code::CursorMoved,
+    Code::NothingToDo,
+    Code::Exhausted,
+    Code::PostmanClosed,
+    Code::PostmanForgotten,
+    Code::LeaseClosed,
+    Code::LeaseGap,
+    Code::TooManyLeases,
+    Code::Forgotten,
+    Code::OutOfBounds,
+    Code::NodeRemoved,
+];
+
+#[cfg(test)]
+impl Code {
+    /// Every code that there is.
+    pub(super) fn all() -> &'static [Self] {
+        Self::ALL
+    }
+
+    /// A code that must be there.
+    pub(super) fn known(name: &str) -> Self {
+        Self::named(name).unwrap_or_else(|| panic!("there is no code `{name}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn no_two_codes_have_one_name() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn every_code_of_a_domain_value_is_known() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("storage/src/model");
+        let mut found = 0;
+        for file in fs::read_dir(model).expect("a directory") {
+            let text = fs::read_to_string(file.expect("a file").path()).expect("text");
+            for made in text.split("Invalid::new(").skip(1) {
+                let code = made.split('"').nth(1).expect("a code in quotes");
+                assert_eq!(Code::known(code).status(), StatusCode::BAD_REQUEST, "{code}");
+                found += 1;
+            }
+        }
+        assert!(found >= 10, "only {found} codes were found: the search is old");
+    }
+
+    #[test]
+    fn a_rejection_has_one_name_here_and_in_storage() {
+        let text = || String::from("x");
+        for rejection in [
+            Rejection::CustomerExists,
+            Rejection::CustomerNotFound,
+            Rejection::CustomerBusy,
+            Rejection::MailingExists,
+            Rejection::MailingNotFound,
+            Rejection::MailingStarted { field: text() },
+            Rejection::MailingOver { status: text() },
+            Rejection::EndPassed,
+            Rejection::TooManyMailings,
+            Rejection::NotNow,
+            Rejection::NothingToDo,
+            Rejection::Exhausted,
+            Rejection::PostmanClosed,
+            Rejection::PostmanForgotten,
+            Rejection::LeaseClosed,
+            Rejection::LeaseGap { last: 7 },
+            Rejection::TooManyLeases,
+            Rejection::KeyReused,
+            Rejection::TooManyKeys,
+            Rejection::Forgotten,
+            Rejection::OutOfBounds { what: text() },
+            Rejection::DuplicatesNotAccepted,
+            Rejection::NodeDismissed,
+            Rejection::NoNumbersLeft,
+        ] {
+            assert_eq!(Code::from(&rejection).name(), rejection.code(), "{rejection:?}");
+        }
+    }
+}

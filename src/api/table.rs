@@ -1,0 +1,203 @@
+//! The table of all routes, and everything that is composed from it: the router with its aliases,
+//! the OpenAPI document, and the guard's question who may ask a route.
+//!
+//! A resource declares its routes beside their handlers. Nothing else in the API names a route, so
+//! that a route that is added here is guarded, documented and served, or is not there at all.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use axum::{Router, http::Method, routing::MethodRouter};
+use utoipa::openapi::{OpenApi, PathItem, path::Operation};
+
+use super::{
+    Api, backup, cluster, completion, customers, docs,
+    endpoint::{Access, Effect, Endpoint},
+    import, mailings, messages, node, stats,
+};
+use crate::config::Role;
+
+/// The callers that a route serves, as the guard asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Admission {
+    pub(super) access: Access,
+    pub(super) is_health: bool,
+}
+
+impl Admission {
+    /// Nothing is there that could be read or changed.
+    const NOWHERE: Self = Self { access: Access::Needs(Role::Reader), is_health: false };
+    /// The pages of the documentation.
+    const PAGE: Self = Self { access: Access::Open, is_health: false };
+
+    /// True if the route answers everyone, and at once.
+    pub(super) fn is_open(self) -> bool {
+        self.access == Access::Open
+    }
+}
+
+/// Admissions by path and method.
+#[derive(Debug, Default)]
+pub(super) struct Admissions(BTreeMap<String, Vec<(Method, Admission)>>);
+
+impl Admissions {
+    fn add(&mut self, method: Method, path: &str, admission: Admission) {
+        self.0.entry(path.to_owned()).or_default().push((method, admission));
+    }
+
+    /// The admission of the route that was matched, if there is one. HEAD asks as GET.
+    pub(super) fn find(&self, method: &Method, path: Option<&str>) -> Admission {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let Some(all) = path.and_then(|path| self.0.get(path)) else {
+            return Admission::NOWHERE;
+        };
+
+        let found = all.iter().find(|(of, _)| of == method);
+        // A path that is open to everyone tells everyone which methods it has.
+        let found = found.or_else(|| all.iter().find(|(_, admission)| admission.is_open()));
+        found.map_or(Admission::NOWHERE, |(_, admission)| *admission)
+    }
+}
+
+/// All routes of the API.
+pub(super) struct RouteTable(Vec<Endpoint>);
+
+impl RouteTable {
+    /// The routes of all resources.
+    pub(super) fn new() -> Self {
+        let resources = [
+            customers::routes(),
+            import::routes(),
+            mailings::routes(),
+            messages::routes(),
+            stats::routes(),
+            node::routes(),
+            cluster::routes(),
+            backup::routes(),
+        ];
+        Self(resources.into_iter().flatten().collect())
+    }
+
+    /// The OpenAPI document of all routes, their aliases included.
+    pub(super) fn document(&self) -> OpenApi {
+        let mut document = docs::head();
+        for endpoint in &self.0 {
+            let components = document.components.get_or_insert_default();
+            components.schemas.extend(endpoint.schemas.iter().cloned());
+
+            let paths = &mut document.paths.paths;
+            let operation = completion::operation(endpoint);
+            put(paths.entry(endpoint.path.clone()).or_default(), &endpoint.method, operation);
+            for alias in &endpoint.aliases {
+                let operation = completion::alias(endpoint, alias);
+                put(paths.entry(alias.path.to_owned()).or_default(), &alias.method, operation);
+            }
+        }
+        completion::complete(document.components.get_or_insert_default());
+        document
+    }
+
+    /// The router of all routes and of the documentation's pages, and who may ask what.
+    pub(super) fn compose(&self) -> (Router<Api>, Admissions) {
+        let mut router = Router::new();
+        let mut admissions = Admissions::default();
+
+        for endpoint in &self.0 {
+            let is_health = endpoint.effect == Effect::Health;
+            let admission = Admission { access: endpoint.access, is_health };
+            for (method, path) in endpoint.names() {
+                router = router.route(path, endpoint.router(&method));
+                admissions.add(method, path, admission);
+            }
+        }
+
+        let pages: Vec<(&str, MethodRouter<Api>)> = docs::pages(&self.document());
+        for (path, page) in pages {
+            router = router.route(path, page);
+            admissions.add(Method::GET, path, Admission::PAGE);
+        }
+        (router, admissions)
+    }
+}
+
+/// True if a path is a health check's. Connections ask before any routing: on a reserved place
+/// nothing else is answered, and the routes may not be there yet.
+pub(super) fn is_health(path: &str) -> bool {
+    static PATHS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let all = RouteTable::new().0.into_iter();
+        let health = all.filter(|endpoint| endpoint.effect == Effect::Health);
+        health.map(|endpoint| endpoint.path).collect()
+    });
+    PATHS.contains(path)
+}
+
+/// Puts an operation in its place of a path.
+fn put(item: &mut PathItem, method: &Method, operation: Operation) {
+    let place = match *method {
+        Method::POST => &mut item.post,
+        Method::PUT => &mut item.put,
+        Method::DELETE => &mut item.delete,
+        _ => &mut item.get,
+    };
+    *place = Some(operation);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role(admissions: &Admissions, method: Method, path: &str) -> Option<Role> {
+        match admissions.find(&method, Some(path)).access {
+            Access::Open => None,
+            Access::Needs(role) => Some(role),
+        }
+    }
+
+    #[test]
+    fn only_health_and_documentation_are_open() {
+        let (_, admissions) = RouteTable::new().compose();
+        let open: Vec<_> = admissions
+            .0
+            .iter()
+            .filter(|(_, all)| all.iter().any(|(_, admission)| admission.is_open()))
+            .map(|(path, _)| path.as_str())
+            .collect();
+        let wanted =
+            ["/", "/docs", "/docs/", "/docs/scalar.js", "/healthz", "/openapi.json", "/readyz"];
+        assert_eq!(open, wanted);
+        assert!(is_health("/healthz") && is_health("/readyz"));
+        assert!(!is_health("/docs") && !is_health("/healthz/") && !is_health("/customers"));
+    }
+
+    #[test]
+    fn writes_need_an_operator_and_the_cluster_an_admin() {
+        let table = RouteTable::new();
+        for endpoint in &table.0 {
+            let lowest = match endpoint.effect {
+                Effect::Health => continue,
+                Effect::Reads | Effect::ReadsNode => Role::Reader,
+                Effect::Writes | Effect::KeyedWrite => Role::Operator,
+                Effect::ChangesCluster => Role::Admin,
+            };
+            let path = &endpoint.path;
+            let Access::Needs(role) = endpoint.access else { panic!("{path} is open") };
+            assert!(role >= lowest, "{} {path}", endpoint.method);
+        }
+    }
+
+    #[test]
+    fn head_asks_as_get_and_an_alias_as_its_route() {
+        let (_, admissions) = RouteTable::new().compose();
+        let of = |method, path| role(&admissions, method, path);
+        assert_eq!(of(Method::HEAD, "/backup"), Some(Role::Admin));
+        assert_eq!(of(Method::POST, "/sub/{id}"), Some(Role::Operator));
+        assert_eq!(of(Method::POST, "/mailings/preview"), Some(Role::Reader));
+        assert_eq!(of(Method::DELETE, "/mailings/preview"), Some(Role::Operator));
+        assert_eq!(of(Method::POST, "/cluster/time"), Some(Role::Admin));
+        assert_eq!(of(Method::GET, "/cluster"), Some(Role::Reader));
+        assert_eq!(of(Method::POST, "/healthz"), None, "it answers 405 to everyone");
+        assert_eq!(admissions.find(&Method::POST, None), Admission::NOWHERE);
+    }
+}
