@@ -299,7 +299,7 @@ async fn a_command_that_could_not_be_sent_to_other_nodes_is_never_proposed() -> 
     Ok(())
 }
 
-/// What was not closed is rebuilt, and what was closed is not.
+/// Only a state that was not closed is rebuilt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_was_not_closed_is_rebuilt() -> Result {
     let dir = tempfile::tempdir()?;

@@ -2,7 +2,7 @@
 //!
 //! A code is declared here once. A handler refuses with a code and a detail, so that the same code
 //! never has two statuses; the OpenAPI document takes meaning and example from the same place.
-//! Which route gives which codes is declared with the route.
+//! The codes that a route can give are declared with the route.
 
 use axum::http::StatusCode;
 use notty_raft::ChangeError;

@@ -115,7 +115,7 @@ pub(super) struct Endpoint {
     pub(super) aliases: Vec<Alias>,
     /// Paths without `{id}`, whose last word can be an id too; not in the document.
     pub(super) words_as_ids: Vec<&'static str>,
-    own: &'static [Code],
+    own: Vec<Code>,
     sayings: Vec<Saying>,
     /// Answers with a page of a list.
     pub(super) is_paged: bool,
@@ -146,7 +146,7 @@ impl Endpoint {
             words: Vec::new(),
             aliases: Vec::new(),
             words_as_ids: Vec::new(),
-            own: &[],
+            own: Vec::new(),
             sayings: Vec::new(),
             is_paged: false,
             ignores_parameters: false,
@@ -156,8 +156,9 @@ impl Endpoint {
 
     /// The codes that this route gives beside those of all routes of its kind. The first one of a
     /// status is its example; those of fields come first that can be wrong in one request.
-    pub(super) fn codes(self, own: &'static [Code]) -> Self {
-        Self { own, ..self }
+    pub(super) fn codes(mut self, own: &[Code]) -> Self {
+        self.own.extend(own);
+        self
     }
 
     /// Takes a body of this kind.

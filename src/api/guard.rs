@@ -1,4 +1,4 @@
-//! What every request goes through before its handler: its token or its origin, and the position it
+//! The checks of every request before its handler: its token or its origin, and the position it
 //! waits for.
 
 use std::{

@@ -339,6 +339,20 @@ async fn write(api: &Api, command: Command) -> Result<(Mailing, u64), ApiError> 
     }
 }
 
+/// Faults that the fields of a mailing can have, in a create, a replace and a preview.
+const FIELD_FAULTS: &[Code] = &[
+    Code::EmptyText,
+    Code::EndBeforeStart,
+    Code::ExplicitLanguage,
+    Code::InvalidFilter,
+    Code::InvalidTime,
+    Code::InvalidSendWindow,
+    Code::TooLong,
+    Code::ControlCharacter,
+    Code::Missing,
+    Code::WrongType,
+];
+
 pub(super) fn routes() -> Vec<Endpoint> {
     let mut routes = routes_of_one();
     routes.extend(routes_of_acts());
@@ -349,19 +363,10 @@ fn routes_of_one() -> Vec<Endpoint> {
     vec![
         endpoint!(create, Role::Operator, Effect::KeyedWrite)
             .takes(Takes::Json)
+            .codes(FIELD_FAULTS)
             .codes(&[
-                Code::EmptyText,
-                Code::EndBeforeStart,
-                Code::EndPassed,
-                Code::ExplicitLanguage,
                 Code::InvalidId,
-                Code::InvalidFilter,
-                Code::InvalidTime,
-                Code::InvalidSendWindow,
-                Code::TooLong,
-                Code::ControlCharacter,
-                Code::Missing,
-                Code::WrongType,
+                Code::EndPassed,
                 Code::MailingExists,
                 Code::TooManyMailings,
                 Code::NoNumbersLeft,
@@ -378,22 +383,8 @@ fn routes_of_one() -> Vec<Endpoint> {
         endpoint!(replace, Role::Operator, Effect::KeyedWrite)
             .takes(Takes::Json)
             .finds("mailing")
-            .codes(&[
-                Code::EmptyText,
-                Code::EndBeforeStart,
-                Code::EndPassed,
-                Code::ExplicitLanguage,
-                Code::IdMismatch,
-                Code::InvalidFilter,
-                Code::InvalidTime,
-                Code::InvalidSendWindow,
-                Code::TooLong,
-                Code::ControlCharacter,
-                Code::Missing,
-                Code::WrongType,
-                Code::MailingStarted,
-                Code::MailingOver,
-            ])
+            .codes(FIELD_FAULTS)
+            .codes(&[Code::IdMismatch, Code::EndPassed, Code::MailingStarted, Code::MailingOver])
             .alias(Method::POST, "/sub/{id}")
             .word_as_id(PREVIEW_PATH),
         endpoint!(remove, Role::Operator, Effect::Writes)
@@ -429,19 +420,10 @@ fn routes_of_acts() -> Vec<Endpoint> {
             .finds("mailing")
             .codes(&[Code::MailingOver]),
         // It creates nothing, so a reader may ask.
-        endpoint!(preview, Role::Reader, Effect::Reads).takes(Takes::Json).codes(&[
-            Code::EmptyText,
-            Code::EndBeforeStart,
-            Code::ExplicitLanguage,
-            Code::InvalidId,
-            Code::InvalidFilter,
-            Code::InvalidTime,
-            Code::InvalidSendWindow,
-            Code::TooLong,
-            Code::ControlCharacter,
-            Code::Missing,
-            Code::WrongType,
-        ]),
+        endpoint!(preview, Role::Reader, Effect::Reads)
+            .takes(Takes::Json)
+            .codes(FIELD_FAULTS)
+            .codes(&[Code::InvalidId]),
     ]
 }
 

@@ -640,7 +640,7 @@ impl Postman {
         for (lease, terms) in look.terms {
             if let Some(lease) = self.leases.get_mut(&lease.n) {
                 lease.terms.set(asked_at, terms);
-                shown.append(&mut lease.unshown);
+                shown.push(std::mem::take(&mut lease.unshown));
             }
         }
         for (lease, positions) in look.dropped {
@@ -649,8 +649,8 @@ impl Postman {
             }
         }
         self.floor.seen(asked_at);
-        if !shown.is_empty() {
-            self.floor.enqueue(shown);
+        for jobs in shown {
+            self.floor.enqueue(jobs);
         }
         Ok(())
     }

@@ -34,11 +34,13 @@ impl<T> JobQueue<T> {
 
     /// Takes the next message, from both lines in turns.
     pub(super) fn pop(&mut self) -> Option<T> {
-        self.small_is_next = !self.small_is_next;
-        if self.small_is_next {
-            self.large.pop_front().or_else(|| self.small.pop_front())
-        } else {
+        let is_turn_of_small = self.small_is_next;
+        self.small_is_next = !is_turn_of_small;
+
+        if is_turn_of_small {
             self.small.pop_front().or_else(|| self.large.pop_front())
+        } else {
+            self.large.pop_front().or_else(|| self.small.pop_front())
         }
     }
 

@@ -1,5 +1,5 @@
-//! When a postman that was told "nothing to send" asks again: at once when the state has changed,
-//! and from time to time in any case, because some messages become due by time alone.
+//! The waiting of a postman that was told "nothing to send": it asks again at once when the state
+//! has changed, and from time to time in any case, because some messages become due by time alone.
 
 use std::time::Duration;
 

@@ -61,7 +61,7 @@ const WRITES: [(Method, &str); 16] = [
     (Method::DELETE, "/sub/x"),
 ];
 
-/// What a reader may ask by POST.
+/// Routes that a reader may ask by POST.
 const OTHERS: [(Method, &str); 2] =
     [(Method::POST, "/mailings/preview"), (Method::POST, "/nowhere")];
 

@@ -19,13 +19,13 @@ use super::{
 };
 use crate::gateway::practice::{Behaviour, Practice};
 
-/// How long a message may take to arrive before the benchmark fails.
+/// The time in which a message must arrive, or the benchmark fails.
 const AT_MOST: Duration = Duration::from_secs(60);
 /// The phone that the probes go to; no sample customer has it.
 const PROBE_PHONE: u64 = 70_000_000_001;
 /// The phones of the sample customers, who get the big mailing.
 const SAMPLE_PHONES: &str = "+79%";
-/// How long the nodes stand idle while their CPU time is measured.
+/// The time for which the CPU of idle nodes is measured.
 const IDLE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, clap::Args)]

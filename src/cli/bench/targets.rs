@@ -119,7 +119,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     waiting(args, done).await
 }
 
-/// How long a message takes that nothing is before, and one beside a mailing to all.
+/// The latency of one message: on idle nodes, and beside a mailing to all.
 async fn waiting(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let one =
         LatencyArgs { mailings: 100, customers: args.customers, nodes: 1, rounds: args.rounds };

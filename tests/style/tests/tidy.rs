@@ -1,6 +1,6 @@
 //! The house rules that a machine can hold: walls between modules, documents, and style.
 //!
-//! What does not keep a rule yet stands on that rule's list, as a file or as a room. A list only
+//! Code that does not keep a rule yet stands on that rule's list, as a file or as a room. A list only
 //! gets shorter: an entry that keeps the rule fails the test until it is taken off.
 
 use std::{
