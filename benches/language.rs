@@ -14,10 +14,14 @@ fn language(criterion: &mut Criterion) {
     let moderation = Moderation::new(&[]);
     let mut group = criterion.benchmark_group("language");
     for (name, text) in [("russian", RUSSIAN), ("english", ENGLISH)] {
-        group.bench_function(name, |bench| bench.iter(|| moderation.find(black_box(text))));
+        group.bench_function(name, |bench| {
+            bench.iter(|| moderation.find(black_box(text)))
+        });
     }
     let long: String = RUSSIAN.chars().cycle().take(1_600).collect();
-    group.bench_function("longest", |bench| bench.iter(|| moderation.find(black_box(&long))));
+    group.bench_function("longest", |bench| {
+        bench.iter(|| moderation.find(black_box(&long)))
+    });
     group.finish();
 }
 

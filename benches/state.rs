@@ -28,7 +28,12 @@ struct State {
 impl State {
     fn open(dir: &Path) -> Self {
         let store = Store::open(dir, StoreOptions::default()).expect("an empty directory");
-        let mut state = Self { store, index: 0, mailing: MailingNumber(0), lease: 0 };
+        let mut state = Self {
+            store,
+            index: 0,
+            mailing: MailingNumber(0),
+            lease: 0,
+        };
         for from in (0..CUSTOMERS).step_by(limits::CUSTOMER_ROWS) {
             state.apply(customers(from));
         }
@@ -40,8 +45,14 @@ impl State {
     fn apply(&mut self, action: Action) -> notty_storage::Reply {
         self.index += 1;
         let at = Timestamp::from_millis(self.index as i64);
-        let entry = Entry { at, commands: vec![action.into()] };
-        let outcomes = self.store.apply(&entry, &self.index.to_be_bytes()).expect("applies");
+        let entry = Entry {
+            at,
+            commands: vec![action.into()],
+        };
+        let outcomes = self
+            .store
+            .apply(&entry, &self.index.to_be_bytes())
+            .expect("applies");
         let outcome = outcomes.into_iter().next().expect("one outcome a command");
         outcome.expect("the command fits the state")
     }
@@ -50,13 +61,23 @@ impl State {
     fn mailing(&mut self, phones: &str) {
         self.mailing = MailingNumber(self.mailing.0 + 1);
         let id = MailingId::parse(&format!("m-{}", self.mailing.0)).expect("an id");
-        self.apply(Action::CreateMailing { id, spec: spec(phones) });
-        self.apply(Action::StartMailing { mailing: self.mailing });
+        self.apply(Action::CreateMailing {
+            id,
+            spec: spec(phones),
+        });
+        self.apply(Action::StartMailing {
+            mailing: self.mailing,
+        });
     }
 
     fn expand(&mut self) -> notty_storage::Reply {
         let key = ProgressKey(self.mailing);
-        let progress = self.store.view().read().get_or_default(&key).expect("a state that reads");
+        let progress = self
+            .store
+            .view()
+            .read()
+            .get_or_default(&key)
+            .expect("a state that reads");
         self.apply(Action::Expand {
             mailing: self.mailing,
             cursor: progress.cursor,
@@ -68,7 +89,10 @@ impl State {
     fn grant(&mut self) -> Vec<Run> {
         self.lease += 1;
         let reply = self.apply(Action::Grant(Grant {
-            lease: LeaseId { epoch: Epoch(1), n: self.lease },
+            lease: LeaseId {
+                epoch: Epoch(1),
+                n: self.lease,
+            },
             mailing: self.mailing,
             limit: limits::LEASE_MESSAGES,
             batches: limits::LEASE_BATCHES,
@@ -86,7 +110,10 @@ impl State {
 
     fn report(&mut self, runs: Vec<Run>) -> notty_storage::Reply {
         self.apply(Action::Report(Report {
-            lease: LeaseId { epoch: Epoch(1), n: self.lease },
+            lease: LeaseId {
+                epoch: Epoch(1),
+                n: self.lease,
+            },
             mailing: self.mailing,
             gateway: 1,
             results: vec![(SendResult::Done, runs)],
@@ -119,10 +146,14 @@ fn customers(from: u64) -> Action {
     let word = |text: String| (text.clone(), text);
     Action::PutCustomers(PutCustomers {
         mode: PutMode::Upsert,
-        tags: (0..20).map(|n| word(format!("clients.city-{n}.new"))).collect(),
+        tags: (0..20)
+            .map(|n| word(format!("clients.city-{n}.new")))
+            .collect(),
         operators: OPERATORS.map(|text| word(text.to_owned())).to_vec(),
         zones: Vec::new(),
-        rows: (from..from + limits::CUSTOMER_ROWS as u64).map(row).collect(),
+        rows: (from..from + limits::CUSTOMER_ROWS as u64)
+            .map(row)
+            .collect(),
     })
 }
 
@@ -177,7 +208,9 @@ fn filters(criterion: &mut Criterion) {
         ("+7000____777", "+70001234777"),
     ] {
         let mut matcher = Matcher::new(&Filter::parse(pattern).expect("a pattern"));
-        group.bench_function(pattern, |bench| bench.iter(|| matcher.matches(black_box(text))));
+        group.bench_function(pattern, |bench| {
+            bench.iter(|| matcher.matches(black_box(text)))
+        });
     }
     group.finish();
 }

@@ -12,5 +12,9 @@ pub fn check(file: &Path) -> anyhow::Result<Backup> {
 
 /// Makes an empty directory the first node of a new cluster, with a backup as its state.
 pub fn restore(backup: &Backup, data_dir: &Path) -> anyhow::Result<Restored> {
-    Ok(notty_raft::restore::restore(backup, data_dir, &SystemClock)?)
+    Ok(notty_raft::restore::restore(
+        backup,
+        data_dir,
+        &SystemClock,
+    )?)
 }

@@ -100,7 +100,11 @@ impl NodeConfig {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { data_dir: "data".into(), timezone: "UTC".into(), compact_log_mb: 64 }
+        Self {
+            data_dir: "data".into(),
+            timezone: "UTC".into(),
+            compact_log_mb: 64,
+        }
     }
 }
 
@@ -116,7 +120,10 @@ pub struct ApiConfig {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".into(), tokens: Vec::new() }
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            tokens: Vec::new(),
+        }
     }
 }
 
@@ -214,7 +221,12 @@ pub struct PostmanConfig {
 impl Default for PostmanConfig {
     fn default() -> Self {
         let (name, journal_dir) = (String::new(), PathBuf::new());
-        Self { enabled: true, name, journal_dir, peers: Vec::new() }
+        Self {
+            enabled: true,
+            name,
+            journal_dir,
+            peers: Vec::new(),
+        }
     }
 }
 
@@ -230,7 +242,10 @@ pub struct LeaseConfig {
 
 impl Default for LeaseConfig {
     fn default() -> Self {
-        Self { size: 1_000, ttl_ms: 30_000 }
+        Self {
+            size: 1_000,
+            ttl_ms: 30_000,
+        }
     }
 }
 
@@ -246,7 +261,10 @@ pub struct RetryConfig {
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { initial_ms: 1_000, max_ms: 300_000 }
+        Self {
+            initial_ms: 1_000,
+            max_ms: 300_000,
+        }
     }
 }
 
@@ -260,7 +278,9 @@ pub struct RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { finished_days: 90.0 }
+        Self {
+            finished_days: 90.0,
+        }
     }
 }
 
@@ -283,7 +303,10 @@ pub struct ModerationConfig {
 
 impl Default for ModerationConfig {
     fn default() -> Self {
-        Self { enabled: true, words_file: PathBuf::new() }
+        Self {
+            enabled: true,
+            words_file: PathBuf::new(),
+        }
     }
 }
 
@@ -353,7 +376,10 @@ impl Config {
             None if Path::new(DEFAULT_FILE).exists() => Some(read(Path::new(DEFAULT_FILE))?),
             None => None,
         };
-        let name = file.unwrap_or(Path::new(DEFAULT_FILE)).display().to_string();
+        let name = file
+            .unwrap_or(Path::new(DEFAULT_FILE))
+            .display()
+            .to_string();
         Self::from_parts(&name, text.as_deref().unwrap_or_default(), std::env::vars())
     }
 
@@ -402,18 +428,27 @@ impl Config {
         if ZoneName::parse(&self.node.timezone).is_err()
             || jiff::tz::TimeZone::get(&self.node.timezone).is_err()
         {
-            let what = format!("`{}` is no IANA time zone, like Europe/Moscow", self.node.timezone);
+            let what = format!(
+                "`{}` is no IANA time zone, like Europe/Moscow",
+                self.node.timezone
+            );
             return fault("node.timezone", what);
         }
         if self.node.data_dir.as_os_str().is_empty() {
-            return fault("node.data_dir", "a directory is needed, like `data`".to_owned());
+            return fault(
+                "node.data_dir",
+                "a directory is needed, like `data`".to_owned(),
+            );
         }
         within("node.compact_log_mb", self.node.compact_log_mb, 1..=65_536)?;
         self.check_api()?;
         self.cluster.as_ref().map_or(Ok(()), Self::check_cluster)?;
         self.check_ports()?;
         if !(0.0..=36_500.0).contains(&self.retention.finished_days) {
-            let what = format!("{} is not between 0 and 36500", self.retention.finished_days);
+            let what = format!(
+                "{} is not between 0 and 36500",
+                self.retention.finished_days
+            );
             return fault("retention.finished_days", what);
         }
         self.check_sending()
@@ -465,16 +500,43 @@ impl Config {
     /// Checks what every postman needs.
     fn check_sending(&self) -> Result<(), ConfigError> {
         let fault = |key: &str, what: String| Err(ConfigError(format!("{key}: {what}")));
-        within("gateway.concurrency", self.gateway.concurrency as u64, 1..=10_000)?;
-        within("gateway.connect_timeout_ms", self.gateway.connect_timeout_ms, 1..=60_000)?;
+        within(
+            "gateway.concurrency",
+            self.gateway.concurrency as u64,
+            1..=10_000,
+        )?;
+        within(
+            "gateway.connect_timeout_ms",
+            self.gateway.connect_timeout_ms,
+            1..=60_000,
+        )?;
         within("gateway.timeout_ms", self.gateway.timeout_ms, 1..=300_000)?;
-        within("gateway.idempotent_hours", self.gateway.idempotent_hours, 1..=8_760)?;
-        if let Some(status) = self.gateway.unsure_statuses.iter().find(|s| !(100..600).contains(*s))
+        within(
+            "gateway.idempotent_hours",
+            self.gateway.idempotent_hours,
+            1..=8_760,
+        )?;
+        if let Some(status) = self
+            .gateway
+            .unsure_statuses
+            .iter()
+            .find(|s| !(100..600).contains(*s))
         {
-            return fault("gateway.unsure_statuses", format!("{status} is no HTTP status"));
+            return fault(
+                "gateway.unsure_statuses",
+                format!("{status} is no HTTP status"),
+            );
         }
-        within("lease.size", self.lease.size.into(), 1..=limits::LEASE_MESSAGES.into())?;
-        within("lease.ttl_ms", self.lease.ttl_ms, 1_000..=limits::LEASE_TTL_MS)?;
+        within(
+            "lease.size",
+            self.lease.size.into(),
+            1..=limits::LEASE_MESSAGES.into(),
+        )?;
+        within(
+            "lease.ttl_ms",
+            self.lease.ttl_ms,
+            1_000..=limits::LEASE_TTL_MS,
+        )?;
         let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms + LEASE_SPARE_MS;
         if self.lease.ttl_ms < needed {
             let what = format!(
@@ -484,8 +546,16 @@ impl Config {
             );
             return fault("lease.ttl_ms", what);
         }
-        within("retry.initial_ms", self.retry.initial_ms, 1..=limits::RETRY_PAUSE_MS)?;
-        within("retry.max_ms", self.retry.max_ms, self.retry.initial_ms..=limits::RETRY_PAUSE_MS)?;
+        within(
+            "retry.initial_ms",
+            self.retry.initial_ms,
+            1..=limits::RETRY_PAUSE_MS,
+        )?;
+        within(
+            "retry.max_ms",
+            self.retry.max_ms,
+            self.retry.initial_ms..=limits::RETRY_PAUSE_MS,
+        )?;
         if !self.postman.name.is_empty()
             && let Err(invalid) = PostmanName::parse(&self.postman.name)
         {
@@ -546,14 +616,20 @@ impl Config {
         let fault = |key: &str, what: String| Err(ConfigError(format!("cluster.{key}: {what}")));
         Self::check_node_secrets(cluster)?;
         if cluster.listen.parse::<SocketAddr>().is_err() {
-            let what = format!("`{}` is no address and port, like 0.0.0.0:7080", cluster.listen);
+            let what = format!(
+                "`{}` is no address and port, like 0.0.0.0:7080",
+                cluster.listen
+            );
             return fault("listen", what);
         }
         for (n, node) in cluster.nodes.iter().enumerate() {
             if let Err(invalid) = PostmanName::parse(&node.name) {
                 return fault(&format!("nodes[{n}].name"), invalid.detail);
             }
-            if cluster.nodes[..n].iter().any(|other| other.name == node.name) {
+            if cluster.nodes[..n]
+                .iter()
+                .any(|other| other.name == node.name)
+            {
                 return fault(
                     &format!("nodes[{n}].name"),
                     format!("`{}` is there twice", node.name),
@@ -581,7 +657,10 @@ impl Config {
 
     /// Peers and clients never share a port.
     fn check_ports(&self) -> Result<(), ConfigError> {
-        let Some(peers) = self.cluster.as_ref().and_then(|cluster| cluster.listen.parse().ok())
+        let Some(peers) = self
+            .cluster
+            .as_ref()
+            .and_then(|cluster| cluster.listen.parse().ok())
         else {
             return Ok(());
         };
@@ -613,8 +692,13 @@ impl Config {
                     "api.tokens[{n}].token: a token has at least 8 characters"
                 )));
             }
-            if self.api.tokens[..n].iter().any(|other| other.token == token.token) {
-                return Err(ConfigError(format!("api.tokens[{n}].token: is there twice")));
+            if self.api.tokens[..n]
+                .iter()
+                .any(|other| other.token == token.token)
+            {
+                return Err(ConfigError(format!(
+                    "api.tokens[{n}].token: is there twice"
+                )));
             }
         }
         Ok(())
@@ -632,7 +716,9 @@ fn within(key: &str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result
         return Ok(());
     }
     let (least, most) = range.into_inner();
-    Err(ConfigError(format!("{key}: {value} is not between {least} and {most}")))
+    Err(ConfigError(format!(
+        "{key}: {value} is not between {least} and {most}"
+    )))
 }
 
 fn is_host_and_port(address: &str) -> bool {
@@ -655,27 +741,45 @@ fn parse_error(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     let line = text[..at.min(text.len())].matches('\n').count() + 1;
     let source = text.lines().nth(line - 1).unwrap_or_default().trim();
     let key = source.split('=').next().unwrap_or_default().trim();
-    let shown = if key.is_empty() { String::new() } else { format!(" `{key}`:") };
-    ConfigError(format!("{name}:{line}:{shown} {}", one_line(error.message())))
+    let shown = if key.is_empty() {
+        String::new()
+    } else {
+        format!(" `{key}`:")
+    };
+    ConfigError(format!(
+        "{name}:{line}:{shown} {}",
+        one_line(error.message())
+    ))
 }
 
 /// Every key there is, with a value of its type.
 fn known_keys() -> toml::Table {
     let tls = Some(PeerTlsConfig::default());
-    let cluster = Some(ClusterConfig { tls, ..ClusterConfig::default() });
-    let config = Config { cluster, ..Config::default() };
+    let cluster = Some(ClusterConfig {
+        tls,
+        ..ClusterConfig::default()
+    });
+    let config = Config {
+        cluster,
+        ..Config::default()
+    };
     toml::Table::try_from(config).expect("the defaults have a TOML form")
 }
 
 /// Puts an environment variable's value in its key's place.
 fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<(), ConfigError> {
-    let Some(path) = variable.strip_prefix("NOTTY_").filter(|path| path.contains("__")) else {
+    let Some(path) = variable
+        .strip_prefix("NOTTY_")
+        .filter(|path| path.contains("__"))
+    else {
         return Ok(());
     };
     let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
     let unknown = || {
         let key = path.join(".");
-        ConfigError(format!("environment variable {variable}: there is no key `{key}`"))
+        ConfigError(format!(
+            "environment variable {variable}: there is no key `{key}`"
+        ))
     };
     let mut known = &toml::Value::Table(known_keys());
     for part in &path {
@@ -685,9 +789,15 @@ fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<
         return Err(unknown());
     }
     // Tokens are not shown.
-    let shown = if variable == "NOTTY_API__TOKENS" { "…" } else { value };
+    let shown = if variable == "NOTTY_API__TOKENS" {
+        "…"
+    } else {
+        value
+    };
     let wrong = |what: &str| {
-        ConfigError(format!("environment variable {variable}: `{shown}` is no {what}"))
+        ConfigError(format!(
+            "environment variable {variable}: `{shown}` is no {what}"
+        ))
     };
     let value = match known {
         toml::Value::String(_) => toml::Value::String(value.to_owned()),
@@ -701,13 +811,18 @@ fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<
         _ => {
             let line = format!("value = {value}");
             let parsed: toml::Table = toml::from_str(&line).map_err(|_| wrong("TOML value"))?;
-            parsed.get("value").cloned().ok_or_else(|| wrong("TOML value"))?
+            parsed
+                .get("value")
+                .cloned()
+                .ok_or_else(|| wrong("TOML value"))?
         }
     };
     let (last, levels) = path.split_last().ok_or_else(unknown)?;
     let mut table = table;
     for level in levels {
-        let inner = table.entry(level.clone()).or_insert_with(|| toml::Table::new().into());
+        let inner = table
+            .entry(level.clone())
+            .or_insert_with(|| toml::Table::new().into());
         table = inner.as_table_mut().ok_or_else(unknown)?;
     }
     table.insert(last.clone(), value);
@@ -719,7 +834,9 @@ mod tests {
     use super::*;
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let environment = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let config = Config::from_parts("config.toml", text, environment);
         let config = config.map_err(|error| error.0)?;
         config.check().map_err(|error| error.0)?;
@@ -740,19 +857,40 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
         let error = load("[gateway]\nurl = \"http://x/y\"\nspeed = 9\n", &[]).expect_err("refused");
-        assert!(error.starts_with("config.toml:3: `speed`: unknown field"), "{error}");
+        assert!(
+            error.starts_with("config.toml:3: `speed`: unknown field"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_bad_value_is_named_by_its_path() {
         for (text, wanted) in [
-            ("[lease]\nsize = 0", "lease.size: 0 is not between 1 and 1000"),
-            ("[api]\nlisten = \"0.0.0.0:1\"", "api.listen: 0.0.0.0:1 is reachable from outside"),
-            ("[api]\nlisten = \"here\"", "api.listen: `here` is no address"),
-            ("[node]\ntimezone = \"Mars/Base\"", "node.timezone: `Mars/Base` is no IANA"),
+            (
+                "[lease]\nsize = 0",
+                "lease.size: 0 is not between 1 and 1000",
+            ),
+            (
+                "[api]\nlisten = \"0.0.0.0:1\"",
+                "api.listen: 0.0.0.0:1 is reachable from outside",
+            ),
+            (
+                "[api]\nlisten = \"here\"",
+                "api.listen: `here` is no address",
+            ),
+            (
+                "[node]\ntimezone = \"Mars/Base\"",
+                "node.timezone: `Mars/Base` is no IANA",
+            ),
             ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is too short"),
-            ("[retention]\nfinished_days = -1.0", "retention.finished_days: -1"),
-            ("[gateway]\nconcurrency = \"x\"", "config.toml:2: `concurrency`: invalid type"),
+            (
+                "[retention]\nfinished_days = -1.0",
+                "retention.finished_days: -1",
+            ),
+            (
+                "[gateway]\nconcurrency = \"x\"",
+                "config.toml:2: `concurrency`: invalid type",
+            ),
         ] {
             let error = load(text, &[]).expect_err(text);
             assert!(error.starts_with(wanted), "{error}");
@@ -763,9 +901,11 @@ mod tests {
     fn peers_and_clients_have_their_own_ports() {
         let node = "secret = \"sixteen letters.\"\nexpect = 1\nname = \"a\"\n";
         let list = "[[cluster.nodes]]\nname = \"a\"\npeer = \"h:1\"\napi = \"http://h\"\n";
-        for (listen, fits) in
-            [("127.0.0.1:8080", false), ("0.0.0.0:8080", false), ("127.0.0.2:8080", true)]
-        {
+        for (listen, fits) in [
+            ("127.0.0.1:8080", false),
+            ("0.0.0.0:8080", false),
+            ("127.0.0.2:8080", true),
+        ] {
             let text = format!("[cluster]\nlisten = \"{listen}\"\n{node}{list}");
             let text = format!("[api]\nlisten = \"127.0.0.1:8080\"\n{text}");
             match load(&text, &[]) {
@@ -786,8 +926,14 @@ mod tests {
         let cluster = |more: &str| load(&format!("[cluster]\n{node}{more}{list}"), &[]);
         for (more, wanted) in [
             ("", "cluster.secret: it is needed"),
-            ("secret = \"fifteen letters\"\n", "cluster.secret: it has 15 characters"),
-            (&format!("secret = \"short\"\n{tls}"), "cluster.secret: it has 5 characters"),
+            (
+                "secret = \"fifteen letters\"\n",
+                "cluster.secret: it has 15 characters",
+            ),
+            (
+                &format!("secret = \"short\"\n{tls}"),
+                "cluster.secret: it has 5 characters",
+            ),
             (
                 "secret = \"replace-me-by-openssl-rand-hex-24\"\n",
                 "cluster.secret: it begins with `replace-me`",
@@ -811,7 +957,10 @@ mod tests {
         ] {
             let error = cluster(more).expect_err(more);
             assert!(error.starts_with(wanted), "{error}");
-            assert!(error.contains("openssl rand -hex 32"), "the way out: {error}");
+            assert!(
+                error.contains("openssl rand -hex 32"),
+                "the way out: {error}"
+            );
         }
         assert!(cluster(&format!("{long}postman_secret = \"another sixteen.\"\n")).is_ok());
         assert!(cluster("secret = \"sixteen letters.\"\n").is_ok());
@@ -822,16 +971,43 @@ mod tests {
     fn a_postman_by_itself_needs_a_name_peers_and_the_secret() {
         let whole = "[postman]\nname = \"p\"\npeers = [\"h:1\"]\n[cluster]\n\
                      secret = \"sixteen letters.\"\n";
-        assert!(load(whole, &[]).is_ok(), "a file for a postman alone is right");
+        assert!(
+            load(whole, &[]).is_ok(),
+            "a file for a postman alone is right"
+        );
         let node = "[[cluster.nodes]]\nname = \"p\"\npeer = \"h:1\"\napi = \"http://h\"\n";
         for (from, to, wanted) in [
-            ("name = \"p\"\n", "", "postman.name: a postman by itself needs a name"),
-            ("peers = [\"h:1\"]", "", "postman.peers: a postman by itself needs peer addresses"),
+            (
+                "name = \"p\"\n",
+                "",
+                "postman.name: a postman by itself needs a name",
+            ),
+            (
+                "peers = [\"h:1\"]",
+                "",
+                "postman.peers: a postman by itself needs peer addresses",
+            ),
             ("h:1", "h", "postman.peers[0]: `h` is no host and port"),
-            ("[cluster]\nsecret = \"sixteen letters.\"\n", "", "cluster.secret: the secret of"),
-            ("sixteen letters.", "", "cluster.secret: it, or cluster.postman_secret, is needed"),
-            ("sixteen letters.", "fifteen letters", "cluster.secret: it has 15 characters"),
-            ("letters.\"\n", &format!("letters.\"\n{node}"), "postman.name: `p` is a node"),
+            (
+                "[cluster]\nsecret = \"sixteen letters.\"\n",
+                "",
+                "cluster.secret: the secret of",
+            ),
+            (
+                "sixteen letters.",
+                "",
+                "cluster.secret: it, or cluster.postman_secret, is needed",
+            ),
+            (
+                "sixteen letters.",
+                "fifteen letters",
+                "cluster.secret: it has 15 characters",
+            ),
+            (
+                "letters.\"\n",
+                &format!("letters.\"\n{node}"),
+                "postman.name: `p` is a node",
+            ),
         ] {
             let text = whole.replace(from, to);
             let config = Config::from_parts("config.toml", &text, []).expect("parses");
@@ -875,7 +1051,10 @@ mod tests {
             ("NOTTY_CLUSTER__TLS__CA", "a.pem"),
         ];
         let config = load("", &environment).expect("valid");
-        let tls = config.cluster.and_then(|cluster| cluster.tls).expect("certificates");
+        let tls = config
+            .cluster
+            .and_then(|cluster| cluster.tls)
+            .expect("certificates");
         assert_eq!(tls.key, PathBuf::from("k.pem"));
         let error = load("", &environment[..3]).expect_err("refused");
         assert!(error.contains("missing field `key`"), "{error}");

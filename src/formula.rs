@@ -21,7 +21,11 @@ fn is_dangerous(cell: &str) -> bool {
 
 /// The cell as an export writes it.
 pub fn escape(cell: &str) -> Cow<'_, str> {
-    if is_dangerous(cell) { Cow::Owned(format!("{MARK}{cell}")) } else { Cow::Borrowed(cell) }
+    if is_dangerous(cell) {
+        Cow::Owned(format!("{MARK}{cell}"))
+    } else {
+        Cow::Borrowed(cell)
+    }
 }
 
 /// The cell as it was before [`escape`]. Most cells are not marked, and stay where they are: an
@@ -39,7 +43,9 @@ mod tests {
 
     #[test]
     fn no_escaped_cell_begins_a_formula() {
-        for cell in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "-"] {
+        for cell in [
+            "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "-",
+        ] {
             assert!(escape(cell).starts_with(MARK), "{cell:?}");
         }
         for cell in ["", "Анна", "a=b", "'", "'quoted'", " =1", "8-800", "1"] {
@@ -51,7 +57,10 @@ mod tests {
     fn what_was_escaped_comes_back_whatever_it_was() {
         let beginnings = ["", "'", "''", "'''"];
         let ends = ["", "a", "=1", "+7", "-", "@x", "\tx", "＝x", "\"", "'="];
-        for cell in beginnings.iter().flat_map(|begin| ends.map(|end| format!("{begin}{end}"))) {
+        for cell in beginnings
+            .iter()
+            .flat_map(|begin| ends.map(|end| format!("{begin}{end}")))
+        {
             let escaped = escape(&cell);
             assert_eq!(unescape(escaped.into_owned()), cell);
         }

@@ -43,10 +43,15 @@ impl LineQueue {
     /// Starts the thread. `after_gap` is called on it once lines can be written again, with the
     /// number of lines that were dropped meanwhile.
     pub fn start(stream: impl Write + Send + 'static, after_gap: fn(u64)) -> io::Result<Self> {
-        let queue = Self(Arc::new(Shared { lines: Mutex::default(), changed: Condvar::new() }));
+        let queue = Self(Arc::new(Shared {
+            lines: Mutex::default(),
+            changed: Condvar::new(),
+        }));
         let writer = queue.clone();
         let run = move || writer.write_forever(stream, after_gap);
-        std::thread::Builder::new().name("lines".into()).spawn(run)?;
+        std::thread::Builder::new()
+            .name("lines".into())
+            .spawn(run)?;
         Ok(queue)
     }
 
@@ -112,7 +117,10 @@ impl LineQueue {
             self.0.changed.wait(&mut lines);
         }
         lines.is_writing = true;
-        (std::mem::take(&mut lines.bytes), std::mem::take(&mut lines.dropped))
+        (
+            std::mem::take(&mut lines.bytes),
+            std::mem::take(&mut lines.dropped),
+        )
     }
 }
 
@@ -149,7 +157,9 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let closed = |_| io::Error::from(io::ErrorKind::BrokenPipe);
             self.open.recv().map_err(closed)?;
-            self.written.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            self.written
+                .send(bytes.to_vec())
+                .map_err(|_| io::ErrorKind::BrokenPipe)?;
             Ok(bytes.len())
         }
 

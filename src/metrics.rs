@@ -50,20 +50,26 @@ struct Seconds;
 
 impl MetricConstructor<Histogram> for Seconds {
     fn new_metric(&self) -> Histogram {
-        let bounds = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+        let bounds = [
+            0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
+        ];
         Histogram::new(bounds)
     }
 }
 
 /// Bounds of a round of applying, in seconds: fine about the hundredth of a second that snapshots may
 /// cost.
-const ROUNDS: [f64; 14] =
-    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
+const ROUNDS: [f64; 14] = [
+    0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
+];
 
 /// A method as a label: whoever sends requests must not be able to make series without end.
 fn method_label(method: &str) -> &'static str {
     const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
-    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }
 
 /// What a postman counts.
@@ -105,7 +111,11 @@ impl Default for SendingMetrics {
 impl SendingMetrics {
     /// Counts one answer of the gateway, and how long it took.
     pub fn answered(&self, answer: Answer, took: Duration) {
-        self.answers.get_or_create(&Answered { answer: answer.name() }).inc();
+        self.answers
+            .get_or_create(&Answered {
+                answer: answer.name(),
+            })
+            .inc();
         if answer != Answer::NotSent {
             self.latency.observe(took.as_secs_f64());
             self.waited.inc_by(took.as_micros() as u64);
@@ -192,8 +202,16 @@ impl Metrics {
         let sending = &self.sending;
         registry.register("messages", "Messages by status", self.messages.clone());
         registry.register("customers", "Customers that exist", self.customers.clone());
-        registry.register("mailings_open", "Mailings not settled", self.mailings_open.clone());
-        registry.register("leases_open", "Open leases, of all postmen", self.leases_open.clone());
+        registry.register(
+            "mailings_open",
+            "Mailings not settled",
+            self.mailings_open.clone(),
+        );
+        registry.register(
+            "leases_open",
+            "Open leases, of all postmen",
+            self.leases_open.clone(),
+        );
         let answers = "Answers of the gateway by what they mean: done, invalid (400), not_taken (any \
                        other status), not_sent (nothing was written), unsure (it may have been \
                        taken); their rate is the sending rate";
@@ -203,7 +221,11 @@ impl Metrics {
         let held = "Messages that this postman has under lease and not yet reported";
         registry.register("postman_messages_held", held, sending.held.clone());
         let in_flight = "Requests to the gateway on their way from this postman";
-        registry.register("postman_requests_in_flight", in_flight, sending.in_flight.clone());
+        registry.register(
+            "postman_requests_in_flight",
+            in_flight,
+            sending.in_flight.clone(),
+        );
         registry.register(
             "postman_leases",
             "Leases that this postman holds",
@@ -215,13 +237,25 @@ impl Metrics {
         registry.register("build", "The notty that runs", Info::new(version));
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, sending.conflicts.clone());
-        registry.register("http_requests", "Requests to the API", self.requests.clone());
+        registry.register(
+            "http_requests",
+            "Requests to the API",
+            self.requests.clone(),
+        );
         let seconds = "From a request's head to its answer's";
         let family = self.request_seconds.clone();
         registry.register_with_unit("http_request", seconds, Unit::Seconds, family);
         registry.register("raft_term", "The term of the log", self.term.clone());
-        registry.register("raft_leader", "1 if this node leads", self.is_leader.clone());
-        registry.register("raft_last_index", "Last position in the log", self.last_index.clone());
+        registry.register(
+            "raft_leader",
+            "1 if this node leads",
+            self.is_leader.clone(),
+        );
+        registry.register(
+            "raft_last_index",
+            "Last position in the log",
+            self.last_index.clone(),
+        );
         let applied = "Position that the state reflects";
         registry.register("raft_applied_index", applied, self.applied_index.clone());
         let doubt = "1 while this node does not believe its clock: time stands still meanwhile, and \
@@ -248,33 +282,51 @@ impl Metrics {
     /// Counts one request to the API.
     pub fn requested(&self, method: &str, route: &str, status: u16, took: Duration) {
         let (method, route) = (method_label(method), route.to_owned());
-        let seconds = self.request_seconds.get_or_create(&Route { route: route.clone() });
+        let seconds = self.request_seconds.get_or_create(&Route {
+            route: route.clone(),
+        });
         seconds.observe(took.as_secs_f64());
         drop(seconds);
-        self.requests.get_or_create(&Request { method, route, status }).inc();
+        self.requests
+            .get_or_create(&Request {
+                method,
+                route,
+                status,
+            })
+            .inc();
     }
 
     /// Everything, as Prometheus reads it.
     pub fn text(&self, node: &NodeStatus, state: &StateFigures) -> String {
         use std::sync::atomic::Ordering::Relaxed;
         for status in STATUSES {
-            let gauge = self.messages.get_or_create(&InStatus { status: status.name() });
+            let gauge = self.messages.get_or_create(&InStatus {
+                status: status.name(),
+            });
             gauge.set(state.counts.of(status) as i64);
         }
         self.customers.set(state.customers as i64);
         self.mailings_open.set(state.mailings_open as i64);
         self.leases_open.set(state.leases_open as i64);
         self.term.set(node.term as i64);
-        self.is_leader.set(i64::from(node.leader.as_deref() == Some(&node.name)));
+        self.is_leader
+            .set(i64::from(node.leader.as_deref() == Some(&node.name)));
         self.last_index.set(node.last_index as i64);
         self.applied_index.set(node.applied_index as i64);
-        self.clock_in_doubt.set(i64::from(node.clock_doubt.is_some()));
+        self.clock_in_doubt
+            .set(i64::from(node.clock_doubt.is_some()));
         self.snapshot_index.set(node.snapshot_index as i64);
         self.log_bytes.set(node.log_bytes as i64);
-        self.appended_bytes.inner().store(node.appended_bytes, Relaxed);
+        self.appended_bytes
+            .inner()
+            .store(node.appended_bytes, Relaxed);
         let apply_seconds = node.apply_micros as f64 / 1e6;
-        self.apply_seconds.inner().store(apply_seconds.to_bits(), Relaxed);
-        self.log_lines_dropped.inner().store(crate::telemetry::dropped_lines(), Relaxed);
+        self.apply_seconds
+            .inner()
+            .store(apply_seconds.to_bits(), Relaxed);
+        self.log_lines_dropped
+            .inner()
+            .store(crate::telemetry::dropped_lines(), Relaxed);
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to memory cannot fail");
         text

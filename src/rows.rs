@@ -46,7 +46,11 @@ impl RowError {
         match self {
             RowError::Row { line, detail, .. } => {
                 let detail = format!("the header cannot be read: {detail}");
-                RowError::Fatal { line, code: "invalid_header", detail }
+                RowError::Fatal {
+                    line,
+                    code: "invalid_header",
+                    detail,
+                }
             }
             fatal => fatal,
         }
@@ -196,17 +200,33 @@ impl CsvRows {
         if cells.len() != columns.len() {
             let (found, wanted) = (cells.len(), columns.len());
             let detail = format!("the row has {found} cells, the header has {wanted}");
-            return Err(RowError::Row { line, code: "wrong_cell_count", detail });
+            return Err(RowError::Row {
+                line,
+                code: "wrong_cell_count",
+                detail,
+            });
         }
-        let filled = columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty());
+        let filled = columns
+            .iter()
+            .zip(cells)
+            .filter(|(_, cell)| !cell.is_empty());
         let value = |cell: String| Value::String(formula::unescape(cell));
-        let values = filled.map(|(column, cell)| (column.clone(), value(cell))).collect();
+        let values = filled
+            .map(|(column, cell)| (column.clone(), value(cell)))
+            .collect();
         Ok(Some(Row { line, values }))
     }
 
     fn header(&self, line: u64, cells: Vec<String>) -> Result<Vec<String>, RowError> {
-        let fatal = |detail: String| RowError::Fatal { line, code: "invalid_header", detail };
-        let columns: Vec<_> = cells.iter().map(|cell| cell.trim().to_lowercase()).collect();
+        let fatal = |detail: String| RowError::Fatal {
+            line,
+            code: "invalid_header",
+            detail,
+        };
+        let columns: Vec<_> = cells
+            .iter()
+            .map(|cell| cell.trim().to_lowercase())
+            .collect();
         for (n, column) in columns.iter().enumerate() {
             if !self.known.contains(&column.as_str()) {
                 let known = self.known.join(", ");
@@ -267,7 +287,11 @@ impl Rows for CsvRows {
         self.take_rest(rows);
         if self.columns.is_none() && !self.failed {
             let detail = "the file is empty; its first row names the columns".to_owned();
-            rows.push(Err(RowError::Fatal { line: 1, code: "invalid_header", detail }));
+            rows.push(Err(RowError::Fatal {
+                line: 1,
+                code: "invalid_header",
+                detail,
+            }));
         }
     }
 }
@@ -284,21 +308,34 @@ impl NdjsonRows {
     fn take_line(&mut self, line: &[u8], rows: &mut Vec<Result<Row, RowError>>) {
         self.line += 1;
         let number = self.line;
-        let wrong = |code, detail: String| Err(RowError::Row { line: number, code, detail });
+        let wrong = |code, detail: String| {
+            Err(RowError::Row {
+                line: number,
+                code,
+                detail,
+            })
+        };
         if std::mem::take(&mut self.too_long) || line.len() > ROW_BYTES {
-            rows.push(wrong("row_too_long", format!("a row has at most {ROW_BYTES} bytes")));
+            rows.push(wrong(
+                "row_too_long",
+                format!("a row has at most {ROW_BYTES} bytes"),
+            ));
             return;
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
         rows.push(match serde_json::from_slice(line) {
-            Ok(Value::Object(values)) => Ok(Row { line: number, values }),
+            Ok(Value::Object(values)) => Ok(Row {
+                line: number,
+                values,
+            }),
             Ok(_) => wrong("invalid_json", "an object is needed".to_owned()),
             // The line is said already.
-            Err(error) => {
-                wrong("invalid_json", error.to_string().replace(" at line 1 column", " at column"))
-            }
+            Err(error) => wrong(
+                "invalid_json",
+                error.to_string().replace(" at line 1 column", " at column"),
+            ),
         });
     }
 }
@@ -395,7 +432,10 @@ mod tests {
         assert_eq!(csv(text), ["2 unclosed_quote", "3 unclosed_quote", right]);
         // A cell over two lines: neither half is taken for a customer.
         let text = "name,phone\n\"a\nb\",1\n,2\n";
-        assert_eq!(csv(text), ["2 unclosed_quote", "3 unclosed_quote", r#"4 {"phone":"2"}"#]);
+        assert_eq!(
+            csv(text),
+            ["2 unclosed_quote", "3 unclosed_quote", r#"4 {"phone":"2"}"#]
+        );
         // The last line, and no line end.
         assert_eq!(csv("id,phone\n\"a,1"), ["2 unclosed_quote"]);
     }
@@ -403,7 +443,10 @@ mod tests {
     #[test]
     fn a_row_of_too_many_cells_is_left_out_alone() {
         let text = format!("id,phone\n{}\nb,2\n", ",".repeat(99));
-        assert_eq!(csv(&text), ["2 row_too_long", r#"3 {"id":"b","phone":"2"}"#]);
+        assert_eq!(
+            csv(&text),
+            ["2 row_too_long", r#"3 {"id":"b","phone":"2"}"#]
+        );
     }
 
     #[test]
@@ -416,13 +459,19 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_and_semicolons_are_understood() {
-        assert_eq!(csv("\u{feff}id;phone\na;1\n"), [r#"2 {"id":"a","phone":"1"}"#]);
+        assert_eq!(
+            csv("\u{feff}id;phone\na;1\n"),
+            [r#"2 {"id":"a","phone":"1"}"#]
+        );
     }
 
     #[test]
     fn a_row_that_is_too_long_or_not_utf8_is_left_out_alone() {
         let long = format!("id,phone\n{},1\nb,2\n", "x".repeat(ROW_BYTES + 9));
-        assert_eq!(csv(&long), ["2 row_too_long", r#"3 {"id":"b","phone":"2"}"#]);
+        assert_eq!(
+            csv(&long),
+            ["2 row_too_long", r#"3 {"id":"b","phone":"2"}"#]
+        );
         let mut text = b"id,phone\n".to_vec();
         text.extend_from_slice(b"\xff,1\nb,2\n");
         let rows = read(&text, || Box::new(CsvRows::new(&COLUMNS)));
@@ -433,7 +482,12 @@ mod tests {
     fn ndjson_is_one_object_a_line() {
         let text = "{\"id\":\"a\"}\n\n[1]\n{\"id\"\r\n{\"id\":\"b\"}";
         let rows = read(text.as_bytes(), || Box::new(NdjsonRows::default()));
-        let wanted = [r#"1 {"id":"a"}"#, "3 invalid_json", "4 invalid_json", r#"5 {"id":"b"}"#];
+        let wanted = [
+            r#"1 {"id":"a"}"#,
+            "3 invalid_json",
+            "4 invalid_json",
+            r#"5 {"id":"b"}"#,
+        ];
         assert_eq!(rows, wanted);
     }
 }

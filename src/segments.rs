@@ -66,7 +66,12 @@ fn septets(c: char) -> Option<usize> {
 fn count(encoding: Encoding, sizes: &[usize], (alone, of_several): (usize, usize)) -> Segments {
     let units: usize = sizes.iter().sum();
     if units <= alone {
-        return Segments { encoding, units, segments: 1, units_per_segment: alone };
+        return Segments {
+            encoding,
+            units,
+            segments: 1,
+            units_per_segment: alone,
+        };
     }
     let (mut segments, mut filled) = (1, 0);
     for size in sizes {
@@ -76,7 +81,12 @@ fn count(encoding: Encoding, sizes: &[usize], (alone, of_several): (usize, usize
         }
         filled += size;
     }
-    Segments { encoding, units, segments, units_per_segment: of_several }
+    Segments {
+        encoding,
+        units,
+        segments,
+        units_per_segment: of_several,
+    }
 }
 
 #[cfg(test)]

@@ -53,21 +53,37 @@ impl Server {
         let listener = surroundings.transport.listen(&address.to_string()).await;
         let listener =
             listener.with_context(|| format!("api.listen: {address} cannot be listened on"))?;
-        let address = listener.address().context("api.listen")?.parse().context("api.listen")?;
+        let address = listener
+            .address()
+            .context("api.listen")?
+            .parse()
+            .context("api.listen")?;
         let (stop_work, work_stopped) = watch::channel(false);
         // Alive from now on, whatever the node still waits for.
         let routes = Routes::default();
-        let serve =
-            api::serve(surroundings.connections, listener, routes.clone(), work_stopped.clone());
+        let serve = api::serve(
+            surroundings.connections,
+            listener,
+            routes.clone(),
+            work_stopped.clone(),
+        );
         let serve = until_told(serve, work_stopped.clone());
-        let api = watched("the API", serve, work_stopped.clone(), surroundings.fatal.clone());
+        let api = watched(
+            "the API",
+            serve,
+            work_stopped.clone(),
+            surroundings.fatal.clone(),
+        );
         let node = open_node(config, address, credentials, &surroundings).await?;
         let metrics = Arc::new(Metrics::default());
         let rounds = metrics.apply_rounds.clone();
         node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
         let (stop_office, office_stopped) = watch::channel(false);
-        let office =
-            PostOffice::new(node.clone(), surroundings.clock.clone(), post_office_options(config));
+        let office = PostOffice::new(
+            node.clone(),
+            surroundings.clock.clone(),
+            post_office_options(config),
+        );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
         let service: Arc<dyn Service> = desk.clone();
         node.open_service(&service);
@@ -83,10 +99,20 @@ impl Server {
             let gateway = parts.gateway.identity(cluster);
             let options = postman_options(config, cluster, gateway, surroundings.sender_threads);
             let post = post(options, parts, node.clone(), work_stopped.clone());
-            watched("the postman", post, work_stopped.clone(), surroundings.fatal.clone())
+            watched(
+                "the postman",
+                post,
+                work_stopped.clone(),
+                surroundings.fatal.clone(),
+            )
         });
         let office = until_told(office.run(office_stopped.clone()), office_stopped.clone());
-        let office = watched("the post office", office, office_stopped, surroundings.fatal.clone());
+        let office = watched(
+            "the post office",
+            office,
+            office_stopped,
+            surroundings.fatal.clone(),
+        );
         let parts = ApiParts {
             node: node.clone(),
             clock: surroundings.clock,
@@ -99,7 +125,16 @@ impl Server {
             },
         };
         routes.set(api::router(parts));
-        Ok(Self { node, desk, address, stop_work, stop_office, postman, api, office })
+        Ok(Self {
+            node,
+            desk,
+            address,
+            stop_work,
+            stop_office,
+            postman,
+            api,
+            office,
+        })
     }
 
     /// Where the API listens.
@@ -141,7 +176,10 @@ impl Server {
         let _ = self.api.await;
         self.stop_office.send_replace(true);
         let _ = self.office.await;
-        self.node.stop().await.context("the node could not close cleanly")
+        self.node
+            .stop()
+            .await
+            .context("the node could not close cleanly")
     }
 }
 
@@ -181,7 +219,11 @@ fn by_certificates(
     tls: &PeerTlsConfig,
     secret: Option<&[u8]>,
 ) -> Result<Credentials, ConfigError> {
-    let files = TlsFiles { cert: tls.cert.clone(), key: tls.key.clone(), ca: tls.ca.clone() };
+    let files = TlsFiles {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+        ca: tls.ca.clone(),
+    };
     let me = cluster.nodes.iter().find(|node| node.name == cluster.name);
     let host = me.and_then(|node| Some(node.peer.rsplit_once(':')?.0));
     let credentials = Credentials::by_certificates(&files, host, secret);
@@ -213,7 +255,9 @@ fn watched(
             Ok(()) => {}
             Err(reason) if told => tracing::error!("{what} did not end in order: {reason}"),
             Err(reason) => {
-                fatal(&format!("{what} ended although nothing told it to: {reason}"));
+                fatal(&format!(
+                    "{what} ended although nothing told it to: {reason}"
+                ));
             }
         }
     })
@@ -230,7 +274,11 @@ async fn until_told(
     stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
     part.await;
-    if is_told(&stop) { Ok(()) } else { Err("it returned".to_owned()) }
+    if is_told(&stop) {
+        Ok(())
+    } else {
+        Err("it returned".to_owned())
+    }
 }
 
 /// Runs the postman, but while the node is about to be taken out of the cluster: then it hands back
@@ -305,7 +353,10 @@ fn cluster_options(
 
 /// What a node is called.
 fn node_name(config: &Config) -> &str {
-    config.cluster.as_ref().map_or(ALONE, |cluster| &cluster.name)
+    config
+        .cluster
+        .as_ref()
+        .map_or(ALONE, |cluster| &cluster.name)
 }
 
 async fn open_node(
@@ -320,11 +371,14 @@ async fn open_node(
     let cluster =
         cluster.map(|(config, credentials)| cluster_options(config, credentials, transport));
     let mut configured = cluster.iter().flat_map(|cluster| &cluster.nodes);
-    let peer = configured.find(|peer| peer.name == name).cloned().unwrap_or_else(|| Peer {
-        name: name.to_owned(),
-        api: format!("http://{address}"),
-        ..Peer::default()
-    });
+    let peer = configured
+        .find(|peer| peer.name == name)
+        .cloned()
+        .unwrap_or_else(|| Peer {
+            name: name.to_owned(),
+            api: format!("http://{address}"),
+            ..Peer::default()
+        });
     let options = NodeOptions {
         peer,
         cluster,
@@ -358,8 +412,11 @@ pub(crate) fn postman_options(
     threads: usize,
 ) -> PostmanOptions {
     let gateway = &config.gateway;
-    let name =
-        if config.postman.name.is_empty() { node_name(config) } else { &config.postman.name };
+    let name = if config.postman.name.is_empty() {
+        node_name(config)
+    } else {
+        &config.postman.name
+    };
     let journal_dir = match config.postman.journal_dir.as_os_str().is_empty() {
         true => config.node.data_dir.join("journal"),
         false => config.postman.journal_dir.clone(),
@@ -375,7 +432,9 @@ pub(crate) fn postman_options(
         retry: RetryPolicy {
             initial_ms: config.retry.initial_ms,
             max_ms: config.retry.max_ms,
-            repeat_ms: gateway.idempotent.then_some(gateway.idempotent_hours * 3_600_000 / 2),
+            repeat_ms: gateway
+                .idempotent
+                .then_some(gateway.idempotent_hours * 3_600_000 / 2),
         },
         send_time: (
             Duration::from_millis(gateway.connect_timeout_ms),
@@ -392,11 +451,16 @@ fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigError> {
     let words = match file.as_os_str().is_empty() {
         true => String::new(),
         false => std::fs::read_to_string(file).map_err(|error| {
-            ConfigError(format!("moderation.words_file: {}: {error}", file.display()))
+            ConfigError(format!(
+                "moderation.words_file: {}: {error}",
+                file.display()
+            ))
         })?,
     };
     let words = words.lines().map(str::trim);
-    let words: Vec<_> = words.filter(|w| !w.is_empty() && !w.starts_with('#')).collect();
+    let words: Vec<_> = words
+        .filter(|w| !w.is_empty() && !w.starts_with('#'))
+        .collect();
     let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
     Ok(Some(Moderation::new(&words)))
 }
@@ -422,7 +486,9 @@ mod tests {
         let fatal: Fatal =
             Arc::new(move |line| *heard.lock().expect("no panic") = Some(line.to_owned()));
         let (stop, stopped) = watch::channel(told);
-        watched("the postman", part, stopped, fatal).await.expect("no panic");
+        watched("the postman", part, stopped, fatal)
+            .await
+            .expect("no panic");
         drop(stop);
         said.lock().expect("no panic").take()
     }
@@ -434,20 +500,30 @@ mod tests {
             Ok(())
         };
         let line = line_of(panics, false).await.expect("a line");
-        assert!(line.contains("the postman") && line.contains("a bad day"), "{line}");
-        let line = line_of(async { Err("no disk".to_owned()) }, false).await.expect("a line");
+        assert!(
+            line.contains("the postman") && line.contains("a bad day"),
+            "{line}"
+        );
+        let line = line_of(async { Err("no disk".to_owned()) }, false)
+            .await
+            .expect("a line");
         assert!(line.contains("no disk"), "{line}");
     }
 
     #[tokio::test]
     async fn a_part_that_was_told_to_end_or_was_replaced_ends_nothing_else() {
-        assert_eq!(line_of(async { Err("it returned".to_owned()) }, true).await, None);
+        assert_eq!(
+            line_of(async { Err("it returned".to_owned()) }, true).await,
+            None
+        );
         assert_eq!(line_of(async { Ok(()) }, false).await, None);
     }
     /// The epoch of the node's own postman, if the state knows it.
     fn own_epoch(server: &Server) -> Option<Epoch> {
         let postmen = query::leases::postmen(&server.node.view().read()).expect("reads");
-        let own = postmen.iter().find(|postman| postman.name.as_str() == ALONE);
+        let own = postmen
+            .iter()
+            .find(|postman| postman.name.as_str() == ALONE);
         own.map(|own| own.epoch)
     }
 
@@ -470,7 +546,9 @@ mod tests {
         config.node.data_dir = dir.path().join("data");
         config.postman.journal_dir = dir.path().join("journal");
         config.api.listen = "127.0.0.1:0".to_owned();
-        let server = Server::start(&config, Surroundings::real()).await.expect("it starts");
+        let server = Server::start(&config, Surroundings::real())
+            .await
+            .expect("it starts");
         let before = until(|| own_epoch(&server)).await;
         let register = |n: usize| {
             let name = PostmanName::parse(&format!("another-{n}")).expect("a name");

@@ -31,7 +31,10 @@ pub async fn run(desk: Arc<dyn Desk>, name: PostmanName) -> Result<(), DeskError
     let (mut n, mut again) = (1, false);
     let mut reports = JoinSet::new();
     loop {
-        match desk.ask(LeaseId { epoch, n }, limits::LEASE_MESSAGES, 0, again).await {
+        match desk
+            .ask(LeaseId { epoch, n }, limits::LEASE_MESSAGES, 0, again)
+            .await
+        {
             Ok(Some(parcel)) => {
                 reports.spawn(report(desk.clone(), parcel));
                 (n, again) = (n + 1, false);
@@ -62,8 +65,18 @@ fn settle(done: Option<Result<Result<(), DeskError>, JoinError>>) -> Result<(), 
 }
 
 async fn report(desk: Arc<dyn Desk>, parcel: Parcel) -> Result<(), DeskError> {
-    let Parcel { lease, mailing, runs, .. } = parcel;
-    let report = Report { lease, mailing, gateway: 0, results: vec![(SendResult::Done, runs)] };
+    let Parcel {
+        lease,
+        mailing,
+        runs,
+        ..
+    } = parcel;
+    let report = Report {
+        lease,
+        mailing,
+        gateway: 0,
+        results: vec![(SendResult::Done, runs)],
+    };
     loop {
         match desk.report(report.clone()).await {
             Err(DeskError::Unavailable(_)) => tokio::time::sleep(AGAIN).await,

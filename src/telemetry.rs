@@ -103,7 +103,9 @@ fn start(format: LogFormat, filter: &str) {
         Err(_) => return,
     };
     log_panics();
-    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
+    let wanted = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|wanted| !wanted.is_empty());
     let wanted = wanted.unwrap_or_else(|| filter.to_owned());
     // At `debug` the consensus alone writes hundreds of lines a second: only when it is named.
     let wanted = match wanted.contains("openraft") {
@@ -111,12 +113,15 @@ fn start(format: LogFormat, filter: &str) {
         false => format!("{wanted},openraft=error"),
     };
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(filter));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| queue.clone());
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| queue.clone());
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Text => {
-            lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
-        }
+        LogFormat::Text => lines
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
     };
     if let Err(error) = started {
         // Only in a process that started logging before: its lines go on.

@@ -21,7 +21,10 @@ pub struct Zones {
 impl Zones {
     /// With the time zone of customers without one.
     pub fn new(default: &str) -> Self {
-        Self { default: time_zone(default).unwrap_or(TimeZone::UTC), zones: Vec::new() }
+        Self {
+            default: time_zone(default).unwrap_or(TimeZone::UTC),
+            zones: Vec::new(),
+        }
     }
 
     /// Learns of zones that came since it was last asked.
@@ -40,7 +43,10 @@ impl Zones {
     /// The zones in which a window is open.
     pub fn open(&self, window: &SendWindow, now: Timestamp) -> Vec<ZoneNumber> {
         let known = 0..self.zones.len().max(1) as u16;
-        known.map(ZoneNumber).filter(|zone| window.contains(self.minute(*zone, now))).collect()
+        known
+            .map(ZoneNumber)
+            .filter(|zone| window.contains(self.minute(*zone, now)))
+            .collect()
     }
 
     /// When a window that is open in a zone closes; none if it is closed.
@@ -99,7 +105,10 @@ mod tests {
     #[test]
     fn a_window_closes_when_the_local_clock_says_so() {
         let mut zones = Zones::new("Europe/Moscow");
-        zones.zones = vec![TimeZone::get("Europe/Moscow").expect("known"), TimeZone::UTC];
+        zones.zones = vec![
+            TimeZone::get("Europe/Moscow").expect("known"),
+            TimeZone::UTC,
+        ];
         let window = SendWindow::parse("09:00", "21:00").expect("valid");
         // 07:30 UTC is 10:30 in Moscow.
         let now = Timestamp::from_millis(1_700_000_000_000 / 86_400_000 * 86_400_000 + 27_000_000);
@@ -112,7 +121,9 @@ mod tests {
     fn walk(zones: &Zones, window: &SendWindow, now: Timestamp) -> Option<Timestamp> {
         let at = |minute: i64| now.plus_millis(minute * 60_000);
         let open = |minute| window.contains(zones.minute(ZoneNumber(0), at(minute)));
-        let end = (0..).find(|minute| !open(*minute)).expect("every window ends");
+        let end = (0..)
+            .find(|minute| !open(*minute))
+            .expect("every window ends");
         (end > 0).then(|| at(end))
     }
 

@@ -18,7 +18,10 @@ const WRONG: Duration = Duration::from_secs(4);
 
 /// A setup whose processes see a clock.
 fn seeing(clock: &FakeClock, setup: Setup) -> Setup {
-    clock.environment().iter().fold(setup, |setup, (variable, value)| setup.set(variable, value))
+    clock
+        .environment()
+        .iter()
+        .fold(setup, |setup, (variable, value)| setup.set(variable, value))
 }
 
 /// What `/readyz` says is wrong; empty where nothing is.
@@ -26,29 +29,42 @@ async fn doubt(client: &Client) -> String {
     let answer = client.send(client.request(Method::GET, "/readyz")).await;
     match answer.status.as_u16() {
         200 => String::new(),
-        503 => answer.problem(503, "not_ready")["detail"].as_str().expect("a text").to_owned(),
+        503 => answer.problem(503, "not_ready")["detail"]
+            .as_str()
+            .expect("a text")
+            .to_owned(),
         _ => panic!("{answer:?}"),
     }
 }
 
 async fn until_doubtful(client: &Client, why: &str) {
-    eventually(&format!("the node doubts its clock: {why}"), SOON, async || {
-        let doubt = doubt(client).await;
-        // And nothing else is wrong with it.
-        (doubt.starts_with("the clock is in doubt") && doubt.contains(why)).then_some(())
-    })
+    eventually(
+        &format!("the node doubts its clock: {why}"),
+        SOON,
+        async || {
+            let doubt = doubt(client).await;
+            // And nothing else is wrong with it.
+            (doubt.starts_with("the clock is in doubt") && doubt.contains(why)).then_some(())
+        },
+    )
     .await;
 }
 
 async fn until_ready(client: &Client) {
-    eventually("the node is ready", SOON, async || doubt(client).await.is_empty().then_some(()))
-        .await;
+    eventually("the node is ready", SOON, async || {
+        doubt(client).await.is_empty().then_some(())
+    })
+    .await;
 }
 
 /// Starts a node that need not become ready.
 fn start(setup: &Setup) -> Node {
     let (process, address) = Process::start(&mut setup.command());
-    Node { process, client: Client::new(&format!("http://{address}")), setup: setup.clone() }
+    Node {
+        process,
+        client: Client::new(&format!("http://{address}")),
+        setup: setup.clone(),
+    }
 }
 
 /// Writes for a while, so that entries would carry what the clock says.
@@ -62,25 +78,35 @@ async fn write_for(node: &Node, time: Duration) {
         ticks.tick().await;
         let customer = json!({ "id": "writer", "name": format!("{n}"), "phone": "+79990000000",
             "operator": "none", "tag": "writer" });
-        let request = node.client.request(Method::PUT, "/customers/writer").json(&customer);
+        let request = node
+            .client
+            .request(Method::PUT, "/customers/writer")
+            .json(&customer);
         let answer = node.client.send(request).await;
         assert!([200, 404].contains(&answer.status.as_u16()), "{answer:?}");
     }
 }
 
 async fn status_of(client: &Client, mailing: &str) -> Value {
-    client.get(&format!("/mailings/{mailing}")).await.expect(200)["status"].clone()
+    client
+        .get(&format!("/mailings/{mailing}"))
+        .await
+        .expect(200)["status"]
+        .clone()
 }
 
 /// A node with a mailing whose messages all wait for another try, and one that starts in half an hour.
 async fn busy(clock: &FakeClock, gateway: &Gateway) -> Node {
     gateway.behave(json!({ "fail_per_mille": 1000 })).await;
     let setup = seeing(clock, Setup::at(gateway));
-    let setup = setup.set("NOTTY_RETRY__INITIAL_MS", "200").set("NOTTY_RETRY__MAX_MS", "1000");
+    let setup = setup
+        .set("NOTTY_RETRY__INITIAL_MS", "200")
+        .set("NOTTY_RETRY__MAX_MS", "1000");
     let node = setup.start().await;
     node.import(100).await;
     node.mail("open", json!({})).await;
-    node.mail("later", json!({ "start": minutes_from_now(30) })).await;
+    node.mail("later", json!({ "start": minutes_from_now(30) }))
+        .await;
     gateway.requests(150).await;
     node
 }
@@ -91,7 +117,11 @@ async fn is_unspoilt(node: &Node, gateway: &Gateway, name: &str) {
     assert_eq!(status_of(&node.client, "open").await, "active");
     assert_eq!(status_of(&node.client, "later").await, "scheduled");
     let stats = node.stats("open").await;
-    assert_eq!((&stats["expired"], &stats["cancelled"]), (&json!(0), &json!(0)), "{stats}");
+    assert_eq!(
+        (&stats["expired"], &stats["cancelled"]),
+        (&json!(0), &json!(0)),
+        "{stats}"
+    );
     let next = json!({ "tag_filter": "nobody", "end": minutes_from_now(10) });
     node.mail(name, next).await;
     let before = gateway.count("requests").await;
@@ -100,10 +130,15 @@ async fn is_unspoilt(node: &Node, gateway: &Gateway, name: &str) {
 
 #[tokio::test]
 async fn a_clock_that_is_wrong_for_seconds_spoils_nothing() {
-    let Some(clock) = FakeClock::new() else { return };
+    let Some(clock) = FakeClock::new() else {
+        return;
+    };
     let gateway = Gateway::start();
     let node = busy(&clock, &gateway).await;
-    for (n, ahead) in [YEAR, 600, 40 * YEAR, -600, -YEAR, 6 * 3_600].into_iter().enumerate() {
+    for (n, ahead) in [YEAR, 600, 40 * YEAR, -600, -YEAR, 6 * 3_600]
+        .into_iter()
+        .enumerate()
+    {
         clock.ahead(ahead);
         until_doubtful(&node.client, "notty cluster set-time").await;
         let metrics = node.client.get("/metrics").await.text;
@@ -120,13 +155,18 @@ async fn a_clock_that_is_wrong_for_seconds_spoils_nothing() {
     node.until("open", json!({ "done": 100 })).await;
     assert_eq!(gateway.count("duplicates").await, 0);
     let lines = node.stop().await;
-    let said = lines.iter().filter(|line| line.contains("the clock is in doubt")).count();
+    let said = lines
+        .iter()
+        .filter(|line| line.contains("the clock is in doubt"))
+        .count();
     assert!(said >= 6, "{lines:#?}");
 }
 
 #[tokio::test]
 async fn a_clock_that_is_wrong_across_restart_backup_and_restore_spoils_nothing() {
-    let Some(clock) = FakeClock::new() else { return };
+    let Some(clock) = FakeClock::new() else {
+        return;
+    };
     let gateway = Gateway::start();
     let mut node = busy(&clock, &gateway).await;
     clock.ahead(YEAR);
@@ -159,7 +199,12 @@ async fn a_clock_that_is_wrong_across_restart_backup_and_restore_spoils_nothing(
     for mailing in ["open", "later"] {
         assert_eq!(status_of(&restored.client, mailing).await, "paused");
     }
-    restored.mail("next", json!({ "tag_filter": "nobody", "end": minutes_from_now(10) })).await;
+    restored
+        .mail(
+            "next",
+            json!({ "tag_filter": "nobody", "end": minutes_from_now(10) }),
+        )
+        .await;
     restored.stop().await;
 
     until_ready(&node.client).await;
@@ -175,17 +220,27 @@ async fn a_clock_that_is_wrong_across_restart_backup_and_restore_spoils_nothing(
 
 #[tokio::test]
 async fn a_cluster_whose_time_ran_ahead_is_set_back_by_a_command_or_by_a_restore() {
-    let Some(clock) = FakeClock::new() else { return };
+    let Some(clock) = FakeClock::new() else {
+        return;
+    };
     let gateway = Gateway::start();
     let setup = seeing(&clock, Setup::at(&gateway));
     // An empty directory has nothing to compare with.
     clock.ahead(YEAR);
     let node = setup.start().await;
     node.import(50).await;
-    let spoilt = node.client.post("/mailings", &crate::support::mailing("m", json!({}))).await;
+    let spoilt = node
+        .client
+        .post("/mailings", &crate::support::mailing("m", json!({})))
+        .await;
     spoilt.problem(400, "end_passed");
     let file = node.setup.dir().join("backup");
-    let ended = Ended::of(notty().args(["backup"]).arg(&file).args(["--api", node.client.base()]));
+    let ended = Ended::of(
+        notty()
+            .args(["backup"])
+            .arg(&file)
+            .args(["--api", node.client.base()]),
+    );
     assert_eq!(ended.code, Some(0), "{ended:?}");
     node.stop().await;
 
@@ -194,19 +249,31 @@ async fn a_cluster_whose_time_ran_ahead_is_set_back_by_a_command_or_by_a_restore
     until_doubtful(&node.client, "set back by 365 days").await;
     let set = |args: &[&str]| {
         let mut command = notty();
-        command.args(["cluster", "set-time"]).args(args).args(["--api", node.client.base()]);
+        command
+            .args(["cluster", "set-time"])
+            .args(args)
+            .args(["--api", node.client.base()]);
         Ended::of(&mut command)
     };
     let ended = set(&[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.contains("the cluster's time is 20"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("the cluster's time is 20"),
+        "{ended:?}"
+    );
     until_ready(&node.client).await;
     node.mail("m", json!({})).await;
     node.until("m", json!({ "done": 50 })).await;
 
     // A restore begins with the machine's time by itself.
     let data = node.setup.dir().join("restored");
-    let ended = Ended::of(notty().arg("restore").arg(&file).arg("--data-dir").arg(&data));
+    let ended = Ended::of(
+        notty()
+            .arg("restore")
+            .arg(&file)
+            .arg("--data-dir")
+            .arg(&data),
+    );
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let restored = setup.clone().data_dir(&data).start().await;
     restored.mail("m", json!({})).await;
@@ -229,7 +296,12 @@ async fn an_admin_sets_the_time_back_and_forward() {
     let year = "2040-01-01T00:00:00Z";
     let said = set(json!({ "time": year })).await.expect(200);
     assert_eq!(said["time"], year);
-    assert!(said["doubt"].as_str().is_some_and(|doubt| doubt.contains("in doubt")), "{said}");
+    assert!(
+        said["doubt"]
+            .as_str()
+            .is_some_and(|doubt| doubt.contains("in doubt")),
+        "{said}"
+    );
     until_doubtful(&node.client, "set back").await;
     write_for(&node, Duration::from_secs(2)).await;
     assert_eq!(status_of(&node.client, "m").await, "active");
@@ -243,14 +315,25 @@ async fn an_admin_sets_the_time_back_and_forward() {
     node.until("m", json!({ "done": 20 })).await;
     assert_eq!(gateway.count("duplicates").await, 0);
 
-    set(json!({ "time": "tomorrow" })).await.problem(400, "invalid_time");
+    set(json!({ "time": "tomorrow" }))
+        .await
+        .problem(400, "invalid_time");
     set(json!({ "time": 5 })).await.problem(400, "wrong_type");
-    set(json!({ "time": "1969-01-01T00:00:00Z" })).await.problem(400, "invalid_time");
-    set(json!({ "date": year })).await.problem(400, "unknown_field");
+    set(json!({ "time": "1969-01-01T00:00:00Z" }))
+        .await
+        .problem(400, "invalid_time");
+    set(json!({ "date": year }))
+        .await
+        .problem(400, "unknown_field");
     // A repeat under its key is answered, and sets nothing.
     let keyed = async |key: &str, body: Value| {
-        let request = node.client.request(Method::POST, "/cluster/time").json(&body);
-        node.client.send(request.header("Idempotency-Key", key)).await
+        let request = node
+            .client
+            .request(Method::POST, "/cluster/time")
+            .json(&body);
+        node.client
+            .send(request.header("Idempotency-Key", key))
+            .await
     };
     let then = json!({ "time": year });
     keyed("k", then.clone()).await.expect(200);
@@ -258,7 +341,9 @@ async fn an_admin_sets_the_time_back_and_forward() {
     let again = keyed("k", then).await.expect(200);
     assert_ne!(again["time"], year, "{again}");
     until_ready(&node.client).await;
-    keyed("k", json!({})).await.problem(422, "idempotency_key_reused");
+    keyed("k", json!({}))
+        .await
+        .problem(422, "idempotency_key_reused");
     node.stop().await;
 }
 
@@ -268,7 +353,10 @@ async fn a_leader_whose_clock_is_wrong_stops_nobody_from_sending() {
     let Some(clocks) = clocks else { return };
     let gateway = Gateway::start();
     let url = gateway.url();
-    let mut cluster = Cluster::new(Shape { gateway: &url, ..Shape::default() });
+    let mut cluster = Cluster::new(Shape {
+        gateway: &url,
+        ..Shape::default()
+    });
     for (member, clock) in cluster.members.iter_mut().zip(&clocks) {
         member.set(&clock.environment());
     }
@@ -277,21 +365,35 @@ async fn a_leader_whose_clock_is_wrong_stops_nobody_from_sending() {
     let leader = cluster.leader().await;
     let client = &cluster.members[leader].client;
     let csv = crate::support::sample_csv(1, 500);
-    client.upload("/customers/import", "text/csv", csv).await.expect(200);
+    client
+        .upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
 
     clocks[leader].ahead(5);
     eventually("the leader doubts its clock", SOON, async || {
-        doubt(client).await.contains("the clock is in doubt").then_some(())
+        doubt(client)
+            .await
+            .contains("the clock is in doubt")
+            .then_some(())
     })
     .await;
     let mailing = crate::support::mailing("m", json!({}));
-    cluster.members[(leader + 1) % 3].client.post("/mailings", &mailing).await.expect(201);
+    cluster.members[(leader + 1) % 3]
+        .client
+        .post("/mailings", &mailing)
+        .await
+        .expect(201);
     let stats = cluster.agree("m", SOON * 2).await;
     assert_eq!(stats["done"], 500, "{stats}");
     assert_ne!(cluster.leader().await, leader);
     assert_eq!(gateway.count("duplicates").await, 0);
     // Its own clock is still wrong, and it says so.
-    assert!(doubt(&cluster.members[leader].client).await.contains("from the leader's"));
+    assert!(
+        doubt(&cluster.members[leader].client)
+            .await
+            .contains("from the leader's")
+    );
     clocks[leader].ahead(0);
     until_ready(&cluster.members[leader].client).await;
 }

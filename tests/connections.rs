@@ -29,7 +29,10 @@ fn raise_file_limit() {
     RAISED.call_once(|| {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: maximum, maximum };
+        let raised = Rlimit {
+            current: maximum,
+            maximum,
+        };
         setrlimit(Resource::Nofile, raised).expect("up to the hard limit");
     });
 }
@@ -61,8 +64,15 @@ async fn slow_reader(address: &str, path: &str) -> TcpStream {
 fn peak_bytes(node: &Node) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", node.process.id()));
     let status = status.expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("its memory");
+    let kilobytes: u64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number");
     kilobytes * 1024
 }
 
@@ -77,7 +87,10 @@ async fn is_answered(address: &str, path: &str) -> bool {
         stream.read_to_end(&mut answer).await.ok()?;
         answer.starts_with(b"HTTP/1.1 200").then_some(())
     };
-    matches!(tokio::time::timeout(Duration::from_secs(5), asked).await, Ok(Some(())))
+    matches!(
+        tokio::time::timeout(Duration::from_secs(5), asked).await,
+        Ok(Some(()))
+    )
 }
 
 /// A new connection that was answered 200 and stays open, if it was.
@@ -87,12 +100,17 @@ async fn stays(address: &str) -> Option<TcpStream> {
     let mut answer = [0; 64];
     let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer)).await;
     let read = read.ok()?.ok()?;
-    answer[..read].starts_with(b"HTTP/1.1 200").then_some(stream)
+    answer[..read]
+        .starts_with(b"HTTP/1.1 200")
+        .then_some(stream)
 }
 
 /// Waits until a new connection is answered 200.
 async fn until_answered(address: &str, path: &str) {
-    eventually(path, SOON, async || is_answered(address, path).await.then_some(())).await;
+    eventually(path, SOON, async || {
+        is_answered(address, path).await.then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -117,7 +135,11 @@ async fn a_crowd_of_slow_readers_keeps_out_neither_health_checks_nor_others() {
         newcomers.push(eventually("a newcomer stays", SOON, async || stays(&address).await).await);
     }
     // Without newcomers a slow reader would be let go after 20 s.
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
     drop(readers);
     node.stop().await;
 }
@@ -136,7 +158,11 @@ async fn a_crowd_that_is_idle_makes_room_for_new_clients_at_once() {
         until_answered(&address, path).await;
     }
     // The idle ones would have gone by themselves only after 10 s.
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
     drop(idle);
 }
 
@@ -146,7 +172,10 @@ async fn a_crowd_of_large_heads_costs_little_memory_and_each_is_431() {
     let node = Setup::new().start().await;
     let address = address(&node);
     let before = peak_bytes(&node);
-    let large = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(400_000));
+    let large = format!(
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}",
+        "x".repeat(400_000)
+    );
     // Just small enough: it is kept until its time is over.
     let small = &large[..31 * 1024];
     let heads = (0..CROWD).map(|n| {
@@ -180,18 +209,31 @@ async fn with_few_files_a_crowd_takes_none_of_those_that_the_node_needs() {
         let body = json!({ "id": format!("c-{round}"), "phone": "+79160000001" });
         node.client.post("/customers", &body).await.expect(201);
         let backup = node.client.request(Method::GET, "/backup");
-        assert!(node.client.try_send(backup).await.is_ok_and(|answer| answer.status == 200));
+        assert!(
+            node.client
+                .try_send(backup)
+                .await
+                .is_ok_and(|answer| answer.status == 200)
+        );
     }
     let lines = node.stop().await.join("\n");
-    assert!(lines.contains("the API takes 112 connections at once"), "{lines}");
+    assert!(
+        lines.contains("the API takes 112 connections at once"),
+        "{lines}"
+    );
     assert!(!lines.contains("could not be accepted"), "{lines}");
 }
 
 /// Bytes of an answer's body that are missing.
 fn missing(answer: &[u8]) -> usize {
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    let end = answer
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .expect("a head");
     let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.expect("a length").parse().expect("a number");
     length - (answer.len() - end - 4)
 }
@@ -212,7 +254,10 @@ async fn a_download_may_be_slow_but_must_not_stop() {
         slow.read_exact(&mut piece).await.expect("it goes on");
         answer.extend_from_slice(&piece);
     }
-    assert!(missing(&answer) > 256 * 1024, "it was not slow: all of it was on its way at once");
+    assert!(
+        missing(&answer) > 256 * 1024,
+        "it was not slow: all of it was on its way at once"
+    );
     let left = missing(&answer);
     let mut rest = vec![0; left];
     slow.read_exact(&mut rest).await.expect("it ends well");

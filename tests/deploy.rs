@@ -7,7 +7,9 @@ use serde_norway::{Value, from_str};
 use crate::support::{Ended, notty};
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(name)
 }
 
 fn read(name: &str) -> String {
@@ -30,7 +32,12 @@ fn documents(name: &str) -> Vec<Value> {
 
 fn texts(value: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    value.as_mapping().expect("a mapping").iter().map(|(k, v)| (text(k), text(v))).collect()
+    value
+        .as_mapping()
+        .expect("a mapping")
+        .iter()
+        .map(|(k, v)| (text(k), text(v)))
+        .collect()
 }
 
 /// The environment that a container gets, by name; what comes from elsewhere by its key there.
@@ -38,10 +45,19 @@ fn environment(container: &Value) -> Vec<(String, String)> {
     let list = container["env"].as_sequence().expect("a list");
     let one = |entry: &Value| {
         let from = &entry["valueFrom"];
-        let sources =
-            [&entry["value"], &from["secretKeyRef"]["key"], &from["fieldRef"]["fieldPath"]];
-        let value = sources.iter().find_map(|source| source.as_str()).expect("a source");
-        (entry["name"].as_str().expect("a name").to_owned(), value.to_owned())
+        let sources = [
+            &entry["value"],
+            &from["secretKeyRef"]["key"],
+            &from["fieldRef"]["fieldPath"],
+        ];
+        let value = sources
+            .iter()
+            .find_map(|source| source.as_str())
+            .expect("a source");
+        (
+            entry["name"].as_str().expect("a name").to_owned(),
+            value.to_owned(),
+        )
     };
     list.iter().map(one).collect()
 }
@@ -49,7 +65,11 @@ fn environment(container: &Value) -> Vec<(String, String)> {
 /// A secret of one's own in the place of one that everybody knows.
 fn generated((name, value): (String, String)) -> (String, String) {
     let own = format!("generated-for-{name}");
-    let value = if value.starts_with("replace-me") { own } else { value };
+    let value = if value.starts_with("replace-me") {
+        own
+    } else {
+        value
+    };
     (name, value)
 }
 
@@ -100,13 +120,19 @@ fn each_pod_of_kubernetes_gets_a_configuration_that_is_right() {
         let filled: Vec<_> = filled.collect();
         // As they are in the repository, everybody knows them.
         let line = check(config, &filled).one_line(2).to_owned();
-        assert!(line.contains("cluster.secret: it begins with `replace-me`"), "{line}");
+        assert!(
+            line.contains("cluster.secret: it begins with `replace-me`"),
+            "{line}"
+        );
         let filled: Vec<_> = filled.into_iter().map(generated).collect();
         let ended = check(config, &filled);
         assert_eq!(ended.code, Some(0), "{pod}: {ended:?}");
         // Each pod is one of those that the configuration names, at the address that it has.
         let service = set["spec"]["serviceName"].as_str().expect("a name");
-        assert!(config.contains(&format!("peer = \"{pod}.{service}:7080\"")), "{pod}");
+        assert!(
+            config.contains(&format!("peer = \"{pod}.{service}:7080\"")),
+            "{pod}"
+        );
     }
 }
 
@@ -114,7 +140,10 @@ fn each_pod_of_kubernetes_gets_a_configuration_that_is_right() {
 fn pods_get_longer_to_stop_than_a_stop_takes() {
     for name in ["k8s/statefulset.yaml", "k8s/postmen.yaml"] {
         let spec = &documents(name)[0]["spec"]["template"]["spec"];
-        assert!(spec["terminationGracePeriodSeconds"].as_u64() >= Some(20), "{name}");
+        assert!(
+            spec["terminationGracePeriodSeconds"].as_u64() >= Some(20),
+            "{name}"
+        );
     }
 }
 
@@ -138,17 +167,19 @@ fn each_service_of_compose_gets_a_configuration_that_is_right() {
         if name == "gateway" {
             continue;
         }
-        let environment = texts(&service["environment"]).into_iter().map(|(key, value)| {
-            let secret = "a-secret-of-this-test";
-            let value = value.replace("${NOTTY_CLUSTER_SECRET:-}", secret);
-            match value.split_once("${NOTTY_OPS_TOKEN") {
-                None => (key, value),
-                Some((before, rest)) => {
-                    let after = rest.split_once('}').expect("its end").1;
-                    (key, format!("{before}{secret}{after}"))
+        let environment = texts(&service["environment"])
+            .into_iter()
+            .map(|(key, value)| {
+                let secret = "a-secret-of-this-test";
+                let value = value.replace("${NOTTY_CLUSTER_SECRET:-}", secret);
+                match value.split_once("${NOTTY_OPS_TOKEN") {
+                    None => (key, value),
+                    Some((before, rest)) => {
+                        let after = rest.split_once('}').expect("its end").1;
+                        (key, format!("{before}{secret}{after}"))
+                    }
                 }
-            }
-        });
+            });
         let environment: Vec<_> = environment.collect();
         let ended = check("api.listen = \"0.0.0.0:8080\"\n", &environment);
         assert_eq!(ended.code, Some(0), "{name}: {ended:?}");

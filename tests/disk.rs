@@ -33,7 +33,13 @@ const QUESTIONS: [&str; 7] = [
 fn all_files(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    let below = |path: PathBuf| if path.is_dir() { all_files(&path) } else { vec![path] };
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            all_files(&path)
+        } else {
+            vec![path]
+        }
+    };
     let mut files: Vec<_> = paths.flat_map(below).collect();
     files.sort();
     files
@@ -62,7 +68,10 @@ fn copy(from: &Path, to: &Path) {
 async fn answers(client: &Client) -> Option<Vec<Value>> {
     let mut answers = Vec::new();
     for path in QUESTIONS {
-        let answer = client.try_send(client.request(Method::GET, path)).await.ok()?;
+        let answer = client
+            .try_send(client.request(Method::GET, path))
+            .await
+            .ok()?;
         if answer.status != 200 {
             // Its last one, perhaps; one that stays is asked again, and must answer.
             return None;
@@ -78,9 +87,11 @@ async fn serves_again(setup: &Setup, before: &[Value], what: &str) {
     let mut lines = Vec::new();
     for start in 0..STARTS {
         let (mut process, address) = Process::launch(&mut setup.command());
-        let listens = eventually("it listens or ends", SOON, async || match address.try_recv() {
-            Ok(address) => Some(Some(address)),
-            Err(_) => process.has_ended().then_some(None),
+        let listens = eventually("it listens or ends", SOON, async || {
+            match address.try_recv() {
+                Ok(address) => Some(Some(address)),
+                Err(_) => process.has_ended().then_some(None),
+            }
         });
         let served = match listens.await {
             Some(address) => {
@@ -108,7 +119,10 @@ async fn is_as_before(
     what: &str,
 ) -> bool {
     let ready = eventually("it is ready or ends", SOON, async || {
-        match client.try_send(client.request(Method::GET, "/readyz")).await {
+        match client
+            .try_send(client.request(Method::GET, "/readyz"))
+            .await
+        {
             Ok(answer) if answer.status == 200 => Some(true),
             _ => process.has_ended().then_some(false),
         }
@@ -116,9 +130,11 @@ async fn is_as_before(
     if !ready.await {
         return false;
     }
-    let answered = eventually("it answers or ends", SOON, async || match answers(client).await {
-        Some(answers) => Some(Some(answers)),
-        None => process.has_ended().then_some(None),
+    let answered = eventually("it answers or ends", SOON, async || {
+        match answers(client).await {
+            Some(answers) => Some(Some(answers)),
+            None => process.has_ended().then_some(None),
+        }
     });
     let Some(answers) = answered.await else {
         return false;
@@ -142,16 +158,18 @@ async fn writes(client: &Client, id: &str) -> bool {
         }
     }
     let path = format!("/stats/mailings/m-{id}");
-    let expanded = eventually("the mailing is expanded, or the node ends", SOON, async || {
-        match client.try_send(client.request(Method::GET, &path)).await {
+    let expanded = eventually(
+        "the mailing is expanded, or the node ends",
+        SOON,
+        async || match client.try_send(client.request(Method::GET, &path)).await {
             Ok(answer) if answer.status == 200 => {
                 let counts = answer.json();
                 let all: u64 = counts.as_object()?.values().filter_map(Value::as_u64).sum();
                 (all > 0).then_some(true)
             }
             _ => Some(false),
-        }
-    });
+        },
+    );
     expanded.await
 }
 
@@ -178,8 +196,10 @@ async fn a_bit_that_flipped_in_any_file_of_the_state_is_mended_by_a_restart_or_t
     let whole = setup.dir().join("whole");
     copy(setup.data(), &whole);
     let state = whole.join("state");
-    let damaged: Vec<_> =
-        files(&state).into_iter().filter(|path| !path.ends_with("CURRENT")).collect();
+    let damaged: Vec<_> = files(&state)
+        .into_iter()
+        .filter(|path| !path.ends_with("CURRENT"))
+        .collect();
     assert!(damaged.len() > 8, "{damaged:?}");
     // Each copy would send what another has sent.
     let setup = setup.set("NOTTY_POSTMAN__ENABLED", "false");
@@ -198,8 +218,11 @@ async fn a_bit_that_flipped_in_any_file_of_the_state_is_mended_by_a_restart_or_t
 /// Bytes of sled's logs of metadata: every flush that has something to flush writes to them.
 fn metadata_bytes(setup: &Setup) -> u64 {
     let all = files(&setup.data().join("state"));
-    let logs = all.iter().filter(|path| path.to_string_lossy().contains("/metadata/log_"));
-    logs.map(|path| std::fs::metadata(path).expect("a file").len()).sum()
+    let logs = all
+        .iter()
+        .filter(|path| path.to_string_lossy().contains("/metadata/log_"));
+    logs.map(|path| std::fs::metadata(path).expect("a file").len())
+        .sum()
 }
 
 #[tokio::test]
@@ -230,8 +253,13 @@ impl Disk {
         let size = format!("size={megabytes}m");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(place);
-        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        mounted.then(|| Self { place: place.to_owned() })
+        let mounted = mount
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then(|| Self {
+            place: place.to_owned(),
+        })
     }
 
     /// Fills it until so many bytes are left.
@@ -262,15 +290,24 @@ async fn a_backup_without_room_fails_alone() {
     let setup = setup.data_dir(&place.join("data"));
     let node = setup.start().await;
     let csv = sample_csv(1, 60_000);
-    node.client.upload("/customers/import", "text/csv", csv).await.expect(200);
+    node.client
+        .upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
     let whole = node.client.get("/backup").await;
     assert_eq!(whole.status, 200);
-    let needed = whole.headers["content-length"].to_str().expect("a number").to_owned();
+    let needed = whole.headers["content-length"]
+        .to_str()
+        .expect("a number")
+        .to_owned();
     let needed: u64 = needed.parse().expect("a number");
     // With half of what it needs beyond what is left alone (a sixteenth of the disk).
     let ballast = disk.fill(6 * 1024 * 1024 + needed / 2);
     for n in 0..4 {
-        node.client.get("/backup").await.problem(503, "backup_failed");
+        node.client
+            .get("/backup")
+            .await
+            .problem(503, "backup_failed");
         for k in 0..10 {
             let row = json!({ "id": format!("late-{n}-{k}"), "phone": "+79160000000" });
             node.client.post("/customers", &row).await.expect(201);
@@ -296,7 +333,12 @@ impl Tracer {
     fn failing_syncs(pid: u32, setup: &Setup) -> Option<Self> {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
-        strace.args(["-e", "inject=fsync,fdatasync:error=EIO", "-p", &pid.to_string()]);
+        strace.args([
+            "-e",
+            "inject=fsync,fdatasync:error=EIO",
+            "-p",
+            &pid.to_string(),
+        ]);
         for slab in all_files(&setup.data().join("state/state-0/slabs")) {
             strace.arg("-P").arg(slab);
         }

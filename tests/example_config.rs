@@ -13,14 +13,24 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("node.data_dir", "\"data\"", "elsewhere", None),
     ("node.compact_log_mb", "64", "1", Some("0")),
     ("node.timezone", "\"UTC\"", "Asia/Omsk", Some("Mars/Base")),
-    ("api.listen", "\"127.0.0.1:8080\"", "127.0.0.1:0", Some("0.0.0.0:8080")),
+    (
+        "api.listen",
+        "\"127.0.0.1:8080\"",
+        "127.0.0.1:0",
+        Some("0.0.0.0:8080"),
+    ),
     (
         "api.tokens",
         "[]",
         "[{ name = \"a\", token = \"long-enough\", role = \"reader\" }]",
         Some("[{ name = \"a\", token = \"long-enough\", role = \"king\" }]"),
     ),
-    ("gateway.url", "\"http://127.0.0.1:9090/v1/send\"", "https://sms.example/send", Some("x")),
+    (
+        "gateway.url",
+        "\"http://127.0.0.1:9090/v1/send\"",
+        "https://sms.example/send",
+        Some("x"),
+    ),
     ("gateway.token", "\"\"", "secret", None),
     ("gateway.concurrency", "256", "1", Some("0")),
     ("gateway.rate_limit", "0", "100", Some("-1")),
@@ -32,7 +42,12 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("postman.enabled", "true", "false", Some("1")),
     ("postman.name", "\"\"", "postman-7", Some("a b")),
     ("postman.journal_dir", "\"\"", "elsewhere", None),
-    ("postman.peers", "[]", "[\"127.0.0.1:7080\"]", Some("127.0.0.1:7080")),
+    (
+        "postman.peers",
+        "[]",
+        "[\"127.0.0.1:7080\"]",
+        Some("127.0.0.1:7080"),
+    ),
     ("lease.size", "1000", "1", Some("1001")),
     ("lease.ttl_ms", "30000", "60000", Some("12000")),
     ("retry.initial_ms", "1000", "1", Some("0")),
@@ -41,7 +56,14 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("moderation.enabled", "true", "false", Some("off")),
 ];
 const WORDS_FILE: &str = "moderation.words_file";
-const CLUSTER: [&str; 6] = ["listen", "secret", "postman_secret", "name", "expect", "tls"];
+const CLUSTER: [&str; 6] = [
+    "listen",
+    "secret",
+    "postman_secret",
+    "name",
+    "expect",
+    "tls",
+];
 
 fn example() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml.example"))
@@ -78,7 +100,11 @@ fn paths(table: &Table, path: &str) -> Vec<(String, Value)> {
 #[test]
 fn the_example_is_right() {
     let ended = check(&[]);
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -91,8 +117,10 @@ fn the_example_has_every_key_with_its_default_and_a_line_on_it() {
         let line: Table = toml::from_str(&format!("value = {text}")).expect("a TOML value");
         line["value"].clone()
     };
-    let mut wanted: Vec<_> =
-        KEYS.iter().map(|(key, value, ..)| ((*key).to_owned(), default(value))).collect();
+    let mut wanted: Vec<_> = KEYS
+        .iter()
+        .map(|(key, value, ..)| ((*key).to_owned(), default(value)))
+        .collect();
     wanted.sort_by(|(a, _), (b, _)| a.cmp(b));
     assert_eq!(found, wanted);
     assert_eq!(table["moderation"]["words_file"].as_str(), Some(""));
@@ -102,7 +130,9 @@ fn the_example_has_every_key_with_its_default_and_a_line_on_it() {
 fn the_example_shows_a_cluster_and_its_nodes_when_the_signs_are_taken_away() {
     let all = text();
     let (_, cluster) = all.split_once("# [cluster]").expect("the cluster");
-    let lines = cluster.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let lines = cluster
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or(line));
     let shown = format!("[cluster]{}", lines.collect::<Vec<_>>().join("\n"));
     let table: Table = toml::from_str(&shown).expect("it is TOML");
     let cluster = table["cluster"].as_table().expect("a table");
@@ -110,7 +140,10 @@ fn the_example_shows_a_cluster_and_its_nodes_when_the_signs_are_taken_away() {
         assert!(cluster.contains_key(key), "{key} is not shown");
     }
     for key in ["name", "peer", "api"] {
-        assert!(cluster["nodes"][0].get(key).is_some(), "{key} of a node is not shown");
+        assert!(
+            cluster["nodes"][0].get(key).is_some(),
+            "{key} of a node is not shown"
+        );
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("cluster.toml");
@@ -134,7 +167,10 @@ fn each_key_is_overridden_by_its_environment_variable() {
     }
     let ended = check(&[(&variable("api.tokens"), "hush-hush")]);
     let line = ended.one_line(2);
-    assert!(line.contains("NOTTY_API__TOKENS") && !line.contains("hush"), "{line}");
+    assert!(
+        line.contains("NOTTY_API__TOKENS") && !line.contains("hush"),
+        "{line}"
+    );
     let ended = check(&[(&variable(WORDS_FILE), "nowhere.txt")]);
     assert!(ended.one_line(2).contains("nowhere.txt"), "{ended:?}");
 }
@@ -151,7 +187,11 @@ fn the_environment_goes_before_the_file() {
     };
     assert!(check(&[]).one_line(2).contains("lease.size"));
     assert_eq!(check(&[("NOTTY_LEASE__SIZE", "5")]).code, Some(0));
-    assert!(check(&[("NOTTY_LEASE__SIZE", "2000")]).one_line(2).contains("2000"));
+    assert!(
+        check(&[("NOTTY_LEASE__SIZE", "2000")])
+            .one_line(2)
+            .contains("2000")
+    );
 }
 
 #[test]
@@ -166,7 +206,12 @@ fn a_variable_that_is_no_key_is_named_and_one_without_two_underscores_is_none() 
         let ended = check(&[(name, "1")]);
         assert!(ended.one_line(2).contains(name), "{name}: {ended:?}");
     }
-    for name in ["NOTTY_TOKEN", "NOTTY_LEASE", "NOTTY_LEASE_SIZE", "OTHER_LEASE__SIZE"] {
+    for name in [
+        "NOTTY_TOKEN",
+        "NOTTY_LEASE",
+        "NOTTY_LEASE_SIZE",
+        "OTHER_LEASE__SIZE",
+    ] {
         assert_eq!(check(&[(name, "many")]).code, Some(0), "{name}");
     }
 }

@@ -16,22 +16,49 @@ fn refused(config: &str) -> String {
     };
     let serve = line(&["serve", "--config", "config.toml"]);
     assert_eq!(line(&["check-config"]), serve);
-    assert!(!dir.path().join("data").exists(), "nothing may be made: {serve}");
+    assert!(
+        !dir.path().join("data").exists(),
+        "nothing may be made: {serve}"
+    );
     serve
 }
 
 #[test]
 fn a_wrong_configuration_is_told_by_key_and_line() {
     let cases = [
-        ("[gateway]\nconcurency = 5\n", &["config.toml:2", "concurency"][..]),
-        ("[gatway]\nurl = \"http://x/\"\n", &["config.toml:1", "gatway"]),
-        ("[gateway]\nconcurrency = \"many\"\n", &["config.toml:2", "concurrency"]),
-        ("[gateway]\nconcurrency = 0\n", &["gateway.concurrency", "between 1 and"]),
+        (
+            "[gateway]\nconcurency = 5\n",
+            &["config.toml:2", "concurency"][..],
+        ),
+        (
+            "[gatway]\nurl = \"http://x/\"\n",
+            &["config.toml:1", "gatway"],
+        ),
+        (
+            "[gateway]\nconcurrency = \"many\"\n",
+            &["config.toml:2", "concurrency"],
+        ),
+        (
+            "[gateway]\nconcurrency = 0\n",
+            &["gateway.concurrency", "between 1 and"],
+        ),
         ("[gateway]\nurl = \"ftp://x/\"\n", &["gateway.url", "http"]),
-        ("[gateway]\nunsure_statuses = [7]\n", &["gateway.unsure_statuses", "7"]),
-        ("[lease]\nttl_ms = 5000\n", &["lease.ttl_ms", "gateway.timeout_ms"]),
-        ("[node]\ntimezone = \"Mars/Base\"\n", &["node.timezone", "Mars/Base"]),
-        ("[retention]\nfinished_days = -1\n", &["retention.finished_days", "-1"]),
+        (
+            "[gateway]\nunsure_statuses = [7]\n",
+            &["gateway.unsure_statuses", "7"],
+        ),
+        (
+            "[lease]\nttl_ms = 5000\n",
+            &["lease.ttl_ms", "gateway.timeout_ms"],
+        ),
+        (
+            "[node]\ntimezone = \"Mars/Base\"\n",
+            &["node.timezone", "Mars/Base"],
+        ),
+        (
+            "[retention]\nfinished_days = -1\n",
+            &["retention.finished_days", "-1"],
+        ),
         ("[api]\nlisten = \"here\"\n", &["api.listen", "here"]),
         (
             "[api]\ntokens = [{ name = \"a\", token = \"short\", role = \"admin\" }]\n",
@@ -41,7 +68,10 @@ fn a_wrong_configuration_is_told_by_key_and_line() {
             "[api]\ntokens = [{ name = \"a\", token = \"long-enough\", role = \"king\" }]\n",
             &["config.toml:2", "king"],
         ),
-        ("[moderation]\nwords_file = \"nowhere.txt\"\n", &["moderation.words_file", "nowhere.txt"]),
+        (
+            "[moderation]\nwords_file = \"nowhere.txt\"\n",
+            &["moderation.words_file", "nowhere.txt"],
+        ),
         ("[node\n", &["config.toml:1"]),
     ];
     for (config, wanted) in cases {
@@ -62,18 +92,29 @@ fn a_wrong_environment_variable_is_named() {
     ] {
         let ended = Ended::of(&mut Setup::new().set(variable, value).command());
         let line = ended.one_line(2);
-        let key = variable.trim_start_matches("NOTTY_").to_lowercase().replace("__", ".");
-        assert!(line.contains(variable) || line.contains(&key), "{variable}: {line}");
+        let key = variable
+            .trim_start_matches("NOTTY_")
+            .to_lowercase()
+            .replace("__", ".");
+        assert!(
+            line.contains(variable) || line.contains(&key),
+            "{variable}: {line}"
+        );
     }
 }
 
 #[test]
 fn an_open_api_listens_on_loopback_only() {
     let mut plain = notty();
-    plain.args(["serve", "--listen", "0.0.0.0:0"]).current_dir(std::env::temp_dir());
+    plain
+        .args(["serve", "--listen", "0.0.0.0:0"])
+        .current_dir(std::env::temp_dir());
     let ended = Ended::of(&mut plain);
     let line = ended.one_line(2);
-    assert!(line.contains("api.listen") && line.contains("api.tokens"), "{line}");
+    assert!(
+        line.contains("api.listen") && line.contains("api.tokens"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -82,8 +123,11 @@ async fn a_port_in_use_is_named() {
     let address = taken.local_addr().expect("an address").to_string();
     let dir = tempfile::tempdir().expect("a directory");
     for command in ["serve", "gateway"] {
-        let ended =
-            Ended::of(notty().args([command, "--listen", &address]).current_dir(dir.path()));
+        let ended = Ended::of(
+            notty()
+                .args([command, "--listen", &address])
+                .current_dir(dir.path()),
+        );
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.stderr.contains(&address), "{ended:?}");
     }
@@ -96,7 +140,10 @@ async fn a_data_directory_in_use_is_refused_and_its_owner_goes_on() {
     let ended = Ended::of(&mut setup.command());
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let pid = node.process.id().to_string();
-    assert!(ended.stderr.contains("in use") && ended.stderr.contains(&pid), "{ended:?}");
+    assert!(
+        ended.stderr.contains("in use") && ended.stderr.contains(&pid),
+        "{ended:?}"
+    );
     node.import(10).await;
 }
 
@@ -138,7 +185,9 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
             .arg(dir.path())
             .output();
-        mounted.is_ok_and(|mounted| mounted.status.success()).then_some(Self(dir))
+        mounted
+            .is_ok_and(|mounted| mounted.status.success())
+            .then_some(Self(dir))
     }
 
     pub(crate) fn path(&self) -> &std::path::Path {
@@ -197,17 +246,25 @@ async fn a_full_disk_ends_the_node_with_one_line_and_loses_nothing() {
     let ended = node.process.ended(Duration::from_secs(20)).await;
     assert_eq!(ended.code(), Some(1), "{:#?}", node.process.lines());
     let lines = node.process.lines();
-    let told = lines.iter().filter(|line| line.contains("No space left on device"));
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("No space left on device"));
     assert_eq!(told.count(), 1, "{lines:#?}");
     // Full, it does not start, and says so; with room again, everything is there.
     let ended = Ended::of(&mut setup.command());
     if ended.code != Some(0) {
-        assert!(ended.stderr.contains("No space left on device"), "{ended:?}");
+        assert!(
+            ended.stderr.contains("No space left on device"),
+            "{ended:?}"
+        );
     }
     disk.clear();
     let node = setup.start().await;
     for n in [1, 200, acknowledged] {
-        node.client.get(&format!("/customers/customer-{n}")).await.expect(200);
+        node.client
+            .get(&format!("/customers/customer-{n}"))
+            .await
+            .expect(200);
     }
 }
 
@@ -216,21 +273,34 @@ async fn of_a_file_with_every_second_row_wrong_the_other_half_is_imported() {
     let node = Setup::new().start().await;
     let mut csv = "id,phone\n".to_owned();
     for n in 0..5_000 {
-        let phone = if n % 2 == 0 { "+79160000000" } else { "8-916-000" };
+        let phone = if n % 2 == 0 {
+            "+79160000000"
+        } else {
+            "8-916-000"
+        };
         writeln!(csv, "customer-{n},{phone}").expect("written");
     }
     let path = node.setup.dir().join("half.csv");
     std::fs::write(&path, csv).expect("written");
     let mut import = notty();
-    import.arg("import").arg(&path).args(["--api", node.client.base()]);
+    import
+        .arg("import")
+        .arg(&path)
+        .args(["--api", node.client.base()]);
     let ended = Ended::of(&mut import);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let counts = "created 2,500, updated 0, rejected 2,500";
     assert!(ended.stdout.starts_with(counts), "{ended:?}");
     assert!(ended.stdout.contains("line 3: phone: ") && ended.stdout.contains("line 2001: "));
     assert!(ended.stdout.contains("and 1,500 more"), "{}", ended.stdout);
-    node.client.get("/customers/customer-4998").await.expect(200);
-    node.client.get("/customers/customer-4999").await.problem(404, "not_found");
+    node.client
+        .get("/customers/customer-4998")
+        .await
+        .expect(200);
+    node.client
+        .get("/customers/customer-4999")
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -238,12 +308,19 @@ async fn a_silent_connection_does_not_hold_the_node() {
     use tokio::io::AsyncReadExt;
     let node = Setup::new().start().await;
     let address = node.client.base().trim_start_matches("http://").to_owned();
-    let mut silent = tokio::net::TcpStream::connect(&address).await.expect("connected");
+    let mut silent = tokio::net::TcpStream::connect(&address)
+        .await
+        .expect("connected");
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut rest));
-    closed.await.expect("closed within its time").expect("closed in order");
+    closed
+        .await
+        .expect("closed within its time")
+        .expect("closed in order");
     // Nor does one that is open when it stops.
-    let _held = tokio::net::TcpStream::connect(&address).await.expect("connected");
+    let _held = tokio::net::TcpStream::connect(&address)
+        .await
+        .expect("connected");
     node.stop().await;
 }
 
@@ -257,9 +334,17 @@ async fn a_second_interrupt_ends_a_slow_stop_at_once() {
     node.mail("hung", json!({})).await;
     gateway.requests(4).await;
     node.process.signal("INT");
-    eventually("it says that it stops", Duration::from_secs(5), async || {
-        node.process.lines().iter().any(|line| line.contains("stopping")).then_some(())
-    })
+    eventually(
+        "it says that it stops",
+        Duration::from_secs(5),
+        async || {
+            node.process
+                .lines()
+                .iter()
+                .any(|line| line.contains("stopping"))
+                .then_some(())
+        },
+    )
     .await;
     node.process.signal("INT");
     let ended = node.process.ended(Duration::from_secs(5)).await;
@@ -278,21 +363,33 @@ async fn logs_can_be_json_and_tell_no_phone_text_or_token() {
         .arg("--log-format")
         .arg("json")
         .set("NOTTY_GATEWAY__TOKEN", "secret-of-the-gateway")
-        .set("RUST_LOG", "notty=debug,notty_raft=debug,notty_storage=debug");
+        .set(
+            "RUST_LOG",
+            "notty=debug,notty_raft=debug,notty_storage=debug",
+        );
     let node = setup.start().await;
-    node.client.upload("/customers/import", "text/csv", sample_csv(1, 50)).await.expect(200);
+    node.client
+        .upload("/customers/import", "text/csv", sample_csv(1, 50))
+        .await
+        .expect(200);
     node.mail("logged", json!({})).await;
     node.until("logged", json!({ "done": 50 })).await;
     let lines = node.stop().await;
     assert!(lines.len() > 3, "{lines:#?}");
     for line in &lines {
         let told: serde_json::Value = serde_json::from_str(line).expect("a JSON object a line");
-        assert!(told["message"].is_string() && told["level"].is_string(), "{line}");
+        assert!(
+            told["message"].is_string() && told["level"].is_string(),
+            "{line}"
+        );
         for hidden in ["+7000", "7000000", "Скидка", "secret-of"] {
             assert!(!line.contains(hidden), "{line}");
         }
     }
-    let about = lines.iter().find(|line| line.contains("was created")).expect("a line");
+    let about = lines
+        .iter()
+        .find(|line| line.contains("was created"))
+        .expect("a line");
     assert!(about.contains(r#""mailing.id":"logged""#), "{about}");
 }
 
@@ -300,7 +397,10 @@ async fn logs_can_be_json_and_tell_no_phone_text_or_token() {
 async fn https_is_spoken_with_certificates_verified() {
     let tls = crate::tls::Server::start(r#"{"code":0}"#).await;
     let trusted = Setup::new()
-        .set("NOTTY_GATEWAY__URL", &format!("https://localhost:{}/v1/send", tls.port))
+        .set(
+            "NOTTY_GATEWAY__URL",
+            &format!("https://localhost:{}/v1/send", tls.port),
+        )
         .set("NOTTY_RETRY__INITIAL_MS", "50")
         .set("SSL_CERT_FILE", tls.authority.to_str().expect("a path"));
     let node = trusted.start().await;
@@ -323,7 +423,11 @@ async fn https_is_spoken_with_certificates_verified() {
         (message["attempts"].as_u64() >= Some(2)).then_some(())
     })
     .await;
-    assert_eq!(tls.requests(), 5, "nothing may be sent to a server that is not verified");
+    assert_eq!(
+        tls.requests(),
+        5,
+        "nothing may be sent to a server that is not verified"
+    );
 }
 
 /// A command that is killed in the middle leaves a node as it was.
@@ -334,10 +438,16 @@ async fn an_import_that_breaks_off_keeps_what_was_acknowledged_and_may_be_sent_a
     std::fs::write(&path, sample_csv(1, 60_000)).expect("written");
     let import = || {
         let mut import = notty();
-        import.arg("import").arg(&path).args(["--api", node.client.base()]);
+        import
+            .arg("import")
+            .arg(&path)
+            .args(["--api", node.client.base()]);
         import
     };
-    let mut child = import().stdout(std::process::Stdio::null()).spawn().expect("starts");
+    let mut child = import()
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
     eventually("some are there", Duration::from_secs(20), async || {
         (node.client.get("/customers/customer-1000").await.status == 200).then_some(())
     })
@@ -347,7 +457,10 @@ async fn an_import_that_breaks_off_keeps_what_was_acknowledged_and_may_be_sent_a
     let again = Ended::of(&mut import());
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.stdout.contains("rejected 0"), "{again:?}");
-    node.client.get("/customers/customer-60000").await.expect(200);
+    node.client
+        .get("/customers/customer-60000")
+        .await
+        .expect(200);
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use crate::support::{Gateway, Node, Setup, eventually, mailing, minutes_from_now
 
 /// A node whose tries follow quickly, with one customer.
 fn quick(gateway: &Gateway) -> Setup {
-    Setup::at(gateway).set("NOTTY_RETRY__INITIAL_MS", "50").set("NOTTY_GATEWAY__TIMEOUT_MS", "2000")
+    Setup::at(gateway)
+        .set("NOTTY_RETRY__INITIAL_MS", "50")
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "2000")
 }
 
 /// Sends one message to a gateway that acts so once and behaves afterwards.
@@ -22,7 +24,11 @@ async fn one_message(act: Value) -> (Gateway, Node) {
 }
 
 async fn message(node: &Node) -> Value {
-    node.messages("one").await.into_iter().next().expect("a message")
+    node.messages("one")
+        .await
+        .into_iter()
+        .next()
+        .expect("a message")
 }
 
 /// The answer settles the message for good, without another try.
@@ -78,7 +84,15 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_leaves_open_whether_it_was_taken_is_unconfirmed() {
-    for act in ["hang", "reset_before", "reset_after", "close", "garbage", "oversized", "broken"] {
+    for act in [
+        "hang",
+        "reset_before",
+        "reset_after",
+        "close",
+        "garbage",
+        "oversized",
+        "broken",
+    ] {
         settles(json!(act), "unconfirmed").await;
     }
     for body in [r#"{"code":7}"#, r#"{"code":"0"}"#, "", "OK", r#"{"code":"#] {
@@ -100,8 +114,13 @@ async fn an_answer_that_breaks_off_says_nothing_whatever_its_status() {
 #[tokio::test]
 async fn which_statuses_are_unsure_is_configured() {
     let gateway = Gateway::start();
-    gateway.act(json!([answer(502, ""), answer(503, "")]), 2).await;
-    let node = quick(&gateway).set("NOTTY_GATEWAY__UNSURE_STATUSES", "[503]").start().await;
+    gateway
+        .act(json!([answer(502, ""), answer(503, "")]), 2)
+        .await;
+    let node = quick(&gateway)
+        .set("NOTTY_GATEWAY__UNSURE_STATUSES", "[503]")
+        .start()
+        .await;
     node.import(1).await;
     node.mail("one", json!({})).await;
     // The 502 now says that it was not taken; the 503 after it leaves it open.
@@ -114,14 +133,20 @@ async fn an_idempotent_gateway_gets_the_same_body_again() {
     for act in ["hang", "reset_before", "reset_after", "close", "garbage"] {
         let gateway = Gateway::start();
         gateway.act(json!([act]), 1).await;
-        let node = quick(&gateway).set("NOTTY_GATEWAY__IDEMPOTENT", "true").start().await;
+        let node = quick(&gateway)
+            .set("NOTTY_GATEWAY__IDEMPOTENT", "true")
+            .start()
+            .await;
         node.import(1).await;
         node.mail("one", json!({})).await;
         node.until("one", json!({ "done": 1 })).await;
         let latest = gateway.latest().await;
         let same = |field: &str| latest.iter().all(|other| other[field] == latest[0][field]);
         assert_eq!(latest.len(), 2, "{act}");
-        assert!(same("id") && same("phone") && same("text"), "{act}: {latest:?}");
+        assert!(
+            same("id") && same("phone") && same("text"),
+            "{act}: {latest:?}"
+        );
     }
 }
 
@@ -131,8 +156,16 @@ async fn nothing_was_written_is_tried_again() {
     let gateway = Gateway::start();
     let tls = format!("https://{}/v1/send", gateway.address);
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let silent = format!("https://{}/v1/send", silent.local_addr().expect("an address"));
-    for url in ["http://127.0.0.1:9/", "http://gateway.invalid/", &tls, &silent] {
+    let silent = format!(
+        "https://{}/v1/send",
+        silent.local_addr().expect("an address")
+    );
+    for url in [
+        "http://127.0.0.1:9/",
+        "http://gateway.invalid/",
+        &tls,
+        &silent,
+    ] {
         let node = quick(&gateway)
             .set("NOTTY_GATEWAY__URL", url)
             .set("NOTTY_GATEWAY__CONNECT_TIMEOUT_MS", "300")
@@ -157,7 +190,10 @@ async fn a_connection_that_the_gateway_closed_meanwhile_costs_nothing() {
     // Answers, then hangs up: the kept connection is stale when the next message comes.
     let close = json!({ "answer": { "status": 503, "headers": ["Connection: close"] } });
     gateway.act(json!([close]), 3).await;
-    let node = quick(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "1").start().await;
+    let node = quick(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "1")
+        .start()
+        .await;
     node.import(20).await;
     node.mail("one", json!({})).await;
     node.until("one", json!({ "done": 20 })).await;
@@ -167,23 +203,37 @@ async fn a_connection_that_the_gateway_closed_meanwhile_costs_nothing() {
 #[tokio::test]
 async fn the_gateway_gets_what_the_contract_says() {
     let gateway = Gateway::with(&["--token", "gateway-secret"]);
-    let node = quick(&gateway).set("NOTTY_GATEWAY__TOKEN", "gateway-secret").start().await;
+    let node = quick(&gateway)
+        .set("NOTTY_GATEWAY__TOKEN", "gateway-secret")
+        .start()
+        .await;
     node.import(1).await;
-    node.mail("one", json!({ "text": "Строка \"в кавычках\"\nи ещё одна" })).await;
+    node.mail(
+        "one",
+        json!({ "text": "Строка \"в кавычках\"\nи ещё одна" }),
+    )
+    .await;
     node.until("one", json!({ "done": 1 })).await;
     let got = gateway.latest().await.remove(0);
     let told = message(&node).await;
     assert_eq!(got["id"], told["id"]);
     assert_eq!(got["phone"], 70_000_000_001_u64);
     assert_eq!(got["text"], "Строка \"в кавычках\"\nи ещё одна");
-    let id: u64 = got["id"].as_str().expect("a string").parse().expect("a number");
+    let id: u64 = got["id"]
+        .as_str()
+        .expect("a string")
+        .parse()
+        .expect("a number");
     assert!(id >> 32 >= 1 && id < 1 << 63, "{id}");
 }
 
 #[tokio::test]
 async fn a_wrong_token_at_the_gateway_loses_nothing() {
     let gateway = Gateway::with(&["--token", "gateway-secret"]);
-    let node = quick(&gateway).set("NOTTY_GATEWAY__TOKEN", "wrong").start().await;
+    let node = quick(&gateway)
+        .set("NOTTY_GATEWAY__TOKEN", "wrong")
+        .start()
+        .await;
     node.import(3).await;
     node.mail("one", json!({})).await;
     eventually("a second try", Duration::from_secs(20), async || {
@@ -193,14 +243,20 @@ async fn a_wrong_token_at_the_gateway_loses_nothing() {
     })
     .await;
     let lines = node.stop().await.join("\n");
-    assert!(!lines.contains("wrong-token") && !lines.contains("+7000"), "{lines}");
+    assert!(
+        !lines.contains("wrong-token") && !lines.contains("+7000"),
+        "{lines}"
+    );
 }
 
 #[tokio::test]
 async fn pauses_between_tries_grow_and_the_end_ends_them() {
     let gateway = Gateway::start();
     gateway.behave(json!({ "fail_per_mille": 1000 })).await;
-    let node = Setup::at(&gateway).set("NOTTY_RETRY__INITIAL_MS", "100").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_RETRY__INITIAL_MS", "100")
+        .start()
+        .await;
     node.import(1).await;
     let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(4);
     node.mail("one", json!({ "end": end.to_string() })).await;
@@ -218,7 +274,11 @@ async fn the_gateways_retry_after_is_heeded() {
     let began = std::time::Instant::now();
     let (gateway, node) = one_message(wait).await;
     node.until("one", json!({ "done": 1 })).await;
-    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(gateway.count("requests").await, 2);
 }
 
@@ -226,7 +286,10 @@ async fn the_gateways_retry_after_is_heeded() {
 async fn a_gateway_in_trouble_does_not_burn_a_mailing() {
     let gateway = Gateway::start();
     gateway.behave(json!({ "acts": ["close"] })).await;
-    let node = quick(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "4").start().await;
+    let node = quick(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "4")
+        .start()
+        .await;
     node.import(500).await;
     node.mail("one", json!({})).await;
     eventually("the breaker opens", Duration::from_secs(20), async || {
@@ -237,16 +300,22 @@ async fn a_gateway_in_trouble_does_not_burn_a_mailing() {
     // 20 in a row open it; what the other slots had begun by then comes on top, and a probe each
     // second.
     let burnt = eventually("they are reported", Duration::from_secs(5), async || {
-        node.stats("one").await["unconfirmed"].as_u64().filter(|burnt| *burnt >= 20)
+        node.stats("one").await["unconfirmed"]
+            .as_u64()
+            .filter(|burnt| *burnt >= 20)
     })
     .await;
     assert!(burnt <= 30, "{burnt}");
     gateway.behave(json!({})).await;
-    eventually("all the rest is done", Duration::from_secs(30), async || {
-        let stats = node.stats("one").await;
-        let [done, lost] = ["done", "unconfirmed"].map(|s| stats[s].as_u64().expect("a count"));
-        (done + lost == 500 && lost <= 34).then_some(())
-    })
+    eventually(
+        "all the rest is done",
+        Duration::from_secs(30),
+        async || {
+            let stats = node.stats("one").await;
+            let [done, lost] = ["done", "unconfirmed"].map(|s| stats[s].as_u64().expect("a count"));
+            (done + lost == 500 && lost <= 34).then_some(())
+        },
+    )
     .await;
     assert_eq!(gateway.count("duplicates").await, 0);
 }
@@ -254,7 +323,10 @@ async fn a_gateway_in_trouble_does_not_burn_a_mailing() {
 /// Sends 5,000 messages to a gateway that loses answers, and is mended once it was probed.
 async fn lossy(how: &str, per_mille: &str) {
     let gateway = Gateway::with(&[how, per_mille]);
-    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__TIMEOUT_MS", "1000").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "1000")
+        .start()
+        .await;
     node.import(5_000).await;
     node.mail("lossy", json!({})).await;
     let what = format!("{how} {per_mille}: the breaker opens");
@@ -267,7 +339,10 @@ async fn lossy(how: &str, per_mille: &str) {
     let before = gateway.count("requests").await;
     gateway.requests(before + 3).await;
     let stats = node.stats("lossy").await;
-    assert!(stats["created"].as_u64() > Some(4_000), "{how} {per_mille}: {stats}");
+    assert!(
+        stats["created"].as_u64() > Some(4_000),
+        "{how} {per_mille}: {stats}"
+    );
 
     gateway.behave(json!({})).await;
     let what = format!("{how} {per_mille}: all the rest is done");
@@ -322,12 +397,26 @@ async fn in_doubt(gateway: &Gateway) -> Setup {
 #[tokio::test]
 async fn a_message_in_doubt_goes_to_no_other_gateway_and_to_no_other_account() {
     let (gateway, other) = (Gateway::start(), Gateway::start());
-    let node = in_doubt(&gateway).await.set("NOTTY_GATEWAY__URL", &other.url()).start().await;
+    let node = in_doubt(&gateway)
+        .await
+        .set("NOTTY_GATEWAY__URL", &other.url())
+        .start()
+        .await;
     node.until("one", json!({ "unconfirmed": 40 })).await;
-    assert_eq!((gateway.count("requests").await, other.count("requests").await), (40, 0));
+    assert_eq!(
+        (
+            gateway.count("requests").await,
+            other.count("requests").await
+        ),
+        (40, 0)
+    );
 
     let gateway = Gateway::start();
-    let node = in_doubt(&gateway).await.set("NOTTY_GATEWAY__TOKEN", "another").start().await;
+    let node = in_doubt(&gateway)
+        .await
+        .set("NOTTY_GATEWAY__TOKEN", "another")
+        .start()
+        .await;
     node.until("one", json!({ "unconfirmed": 40 })).await;
     assert_eq!(gateway.count("requests").await, 40);
     assert!(!node.stop().await.join("\n").contains("another"));
@@ -336,7 +425,11 @@ async fn a_message_in_doubt_goes_to_no_other_gateway_and_to_no_other_account() {
 #[tokio::test]
 async fn a_message_in_doubt_is_not_repeated_once_the_gateway_is_not_idempotent_any_more() {
     let gateway = Gateway::start();
-    let node = in_doubt(&gateway).await.set("NOTTY_GATEWAY__IDEMPOTENT", "false").start().await;
+    let node = in_doubt(&gateway)
+        .await
+        .set("NOTTY_GATEWAY__IDEMPOTENT", "false")
+        .start()
+        .await;
     node.until("one", json!({ "unconfirmed": 40 })).await;
     assert_eq!(gateway.count("requests").await, 40);
 }
@@ -369,13 +462,21 @@ async fn requests_that_hang_do_not_hold_up_the_rest() {
     let lost = stats["unconfirmed"].as_u64().expect("a count");
     assert!((80..=240).contains(&lost), "{stats}");
     let metrics = node.client.get("/metrics").await.text;
-    assert!(metrics.contains("notty_postman_breaker 0"), "the breaker opened for nothing");
+    assert!(
+        metrics.contains("notty_postman_breaker 0"),
+        "the breaker opened for nothing"
+    );
 }
 
 #[tokio::test]
 async fn a_mailing_whose_end_has_passed_is_refused() {
     let node = Setup::new().start().await;
-    let late =
-        mailing("late", json!({ "end": minutes_from_now(-1), "start": minutes_from_now(-9) }));
-    node.client.post("/mailings", &late).await.problem(400, "end_passed");
+    let late = mailing(
+        "late",
+        json!({ "end": minutes_from_now(-1), "start": minutes_from_now(-9) }),
+    );
+    node.client
+        .post("/mailings", &late)
+        .await
+        .problem(400, "end_passed");
 }

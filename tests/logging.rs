@@ -41,7 +41,12 @@ impl Unread {
             }
         };
         let client = Client::new(&format!("http://{address}"));
-        let this = Self { child, log, client, _setup: setup.clone() };
+        let this = Self {
+            child,
+            log,
+            client,
+            _setup: setup.clone(),
+        };
         this.answers("/readyz").await;
         this
     }
@@ -61,7 +66,10 @@ impl Unread {
             // Each write is good for some lines.
             let writes = (0..50).map(|n| {
                 let body = json!({ "id": format!("talk-{n}"), "phone": "+79160000001" });
-                let created = self.client.request(reqwest::Method::POST, "/customers").json(&body);
+                let created = self
+                    .client
+                    .request(reqwest::Method::POST, "/customers")
+                    .json(&body);
                 self.client.try_send(created)
             });
             futures_util::future::join_all(writes).await;
@@ -75,8 +83,10 @@ impl Unread {
 
     /// Waits for its end, without reading anything.
     async fn ended(&mut self) -> ExitStatus {
-        eventually("the process ends", STOP, async || self.child.try_wait().expect("it is a child"))
-            .await
+        eventually("the process ends", STOP, async || {
+            self.child.try_wait().expect("it is a child")
+        })
+        .await
     }
 }
 
@@ -127,9 +137,16 @@ async fn a_log_that_is_read_again_says_how_much_of_it_is_missing_and_tells_its_e
     let mut line = String::new();
     while !line.contains("the log has a gap") {
         line.clear();
-        assert_ne!(node.log.read_line(&mut line).expect("a line"), 0, "no gap was logged");
+        assert_ne!(
+            node.log.read_line(&mut line).expect("a line"),
+            0,
+            "no gap was logged"
+        );
     }
-    let told = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).max();
+    let told = line
+        .split_whitespace()
+        .filter_map(|word| word.parse::<u64>().ok())
+        .max();
     assert!(told > Some(0), "{line}");
     // Read to its end, it has all lines of the stop.
     terminate(&node.child);
@@ -152,7 +169,10 @@ async fn a_node_that_must_end_does_so_although_nobody_reads_its_log() {
     for n in 0.. {
         let body = json!({ "id": format!("c-{n}"), "phone": "+79160000001",
             "name": "x".repeat(200) });
-        let upload = node.client.request(reqwest::Method::POST, "/customers").json(&body);
+        let upload = node
+            .client
+            .request(reqwest::Method::POST, "/customers")
+            .json(&body);
         match node.client.try_send(upload).await {
             Ok(answer) if answer.status == 201 => {}
             _ => break,
@@ -170,9 +190,10 @@ async fn a_command_that_cannot_serve_ends_although_stderr_is_full() {
     fill(&writer);
     let child = setup.command().stdout(Stdio::null()).stderr(writer).spawn();
     let mut child = child.expect("notty starts");
-    let status =
-        eventually("the process ends", STOP, async || child.try_wait().expect("it is a child"))
-            .await;
+    let status = eventually("the process ends", STOP, async || {
+        child.try_wait().expect("it is a child")
+    })
+    .await;
     assert_eq!(status.code(), Some(2));
     drop(reader);
 }
@@ -182,7 +203,10 @@ async fn the_practice_gateway_ends_although_nobody_reads_what_it_says() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     fill(&writer);
     let mut command = crate::support::notty();
-    command.args(["gateway", "--listen", "127.0.0.1:0"]).stdout(writer).stderr(Stdio::null());
+    command
+        .args(["gateway", "--listen", "127.0.0.1:0"])
+        .stdout(writer)
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("notty starts");
     drop(command);
     // It hears signals only once it is about to listen.

@@ -2,7 +2,10 @@
 
 // Printed where a test cannot run on this machine; everything else speaks by assertions.
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
-#![allow(unreachable_pub, reason = "what modules share is public among them, and nobody else's")]
+#![allow(
+    unreachable_pub,
+    reason = "what modules share is public among them, and nobody else's"
+)]
 
 mod support;
 

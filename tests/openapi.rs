@@ -67,7 +67,10 @@ fn operations(document: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods") {
-            all.push((format!("{} {path}", method.to_uppercase()), operation.clone()));
+            all.push((
+                format!("{} {path}", method.to_uppercase()),
+                operation.clone(),
+            ));
         }
     }
     all
@@ -77,18 +80,30 @@ fn operations(document: &Value) -> Vec<(String, Value)> {
 fn the_document_is_the_one_that_was_agreed_on() {
     let agreed = include_str!("openapi.json");
     let same = printed() == agreed;
-    assert!(same, "the API has changed; if it should: notty openapi > tests/openapi.json");
+    assert!(
+        same,
+        "the API has changed; if it should: notty openapi > tests/openapi.json"
+    );
 }
 
 #[test]
 fn the_document_has_every_route() {
-    let found: BTreeSet<_> = operations(&document()).into_iter().map(|(name, _)| name).collect();
-    let wanted: BTreeSet<_> =
-        ROUTES.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let found: BTreeSet<_> = operations(&document())
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let wanted: BTreeSet<_> = ROUTES
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect();
     let missing: Vec<_> = wanted.difference(&found).collect();
     assert!(missing.is_empty(), "not in the document: {missing:?}");
     for name in found.difference(&wanted) {
-        assert!(name.contains("/cluster"), "no route of the contract: {name}");
+        assert!(
+            name.contains("/cluster"),
+            "no route of the contract: {name}"
+        );
     }
 }
 
@@ -98,9 +113,16 @@ fn every_operation_says_what_it_does_and_which_errors_it_can_give() {
     let mut ids = BTreeSet::new();
     for (name, operation) in operations(&document) {
         let answers = operation["responses"].as_object().expect("responses");
-        assert!(answers.keys().any(|status| status.starts_with('2')), "{name}: no success");
+        assert!(
+            answers.keys().any(|status| status.starts_with('2')),
+            "{name}: no success"
+        );
         let open = name == "GET /healthz" || name == "GET /readyz";
-        let mut errors = if open { vec![] } else { vec!["400", "401", "503"] };
+        let mut errors = if open {
+            vec![]
+        } else {
+            vec!["400", "401", "503"]
+        };
         if name.contains("{id}") {
             errors.push("404");
         }
@@ -123,15 +145,29 @@ fn every_operation_says_what_it_does_and_which_errors_it_can_give() {
         }
         for (status, answer) in answers {
             assert!(
-                answer["description"].as_str().is_some_and(|t| !t.is_empty()),
+                answer["description"]
+                    .as_str()
+                    .is_some_and(|t| !t.is_empty()),
                 "{name} {status}"
             );
-            assert!(answer["headers"]["Notty-Index"].is_object(), "{name} {status}");
+            assert!(
+                answer["headers"]["Notty-Index"].is_object(),
+                "{name} {status}"
+            );
             let problem = &answer["content"]["application/problem+json"]["schema"]["$ref"];
             let is_error = !status.starts_with('2');
-            assert_eq!(problem == "#/components/schemas/Problem", is_error, "{name} {status}");
+            assert_eq!(
+                problem == "#/components/schemas/Problem",
+                is_error,
+                "{name} {status}"
+            );
         }
-        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+        assert!(
+            operation["summary"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{name}"
+        );
         let id = operation["operationId"].as_str().expect("an id").to_owned();
         assert!(ids.insert(id), "{name}: its operationId is taken");
     }
@@ -139,11 +175,19 @@ fn every_operation_says_what_it_does_and_which_errors_it_can_give() {
 
 /// An operation's parameters, with the shared ones in place of their references.
 fn parameters(document: &Value, operation: &Value) -> Vec<Value> {
-    let given = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let given = operation["parameters"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let resolve = |parameter: Value| match parameter["$ref"].as_str() {
         Some(reference) => {
-            let pointer = reference.strip_prefix('#').expect("a reference within the document");
-            document.pointer(pointer).unwrap_or_else(|| panic!("no {reference}")).clone()
+            let pointer = reference
+                .strip_prefix('#')
+                .expect("a reference within the document");
+            document
+                .pointer(pointer)
+                .unwrap_or_else(|| panic!("no {reference}"))
+                .clone()
         }
         None => parameter,
     };
@@ -162,22 +206,40 @@ fn every_parameter_says_what_it_is() {
             // The page fills examples in: a list would seem empty, because all filters are set.
             let shown =
                 !parameter["example"].is_null() || !parameter["schema"]["examples"].is_null();
-            assert_eq!(shown, parameter["in"] == "path", "{name}: the example of {field}");
+            assert_eq!(
+                shown,
+                parameter["in"] == "path",
+                "{name}: the example of {field}"
+            );
             assert!(told.insert(field), "{name}: a parameter twice");
         }
 
         let open = name == "GET /healthz" || name == "GET /readyz";
         let positions = ["Notty-Min-Index", "consistency"];
-        assert!(positions.iter().all(|name| told.contains(*name) != open), "{name}");
+        assert!(
+            positions.iter().all(|name| told.contains(*name) != open),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn parameters_of_many_routes_are_declared_once() {
     let document = document();
-    let shared = document["components"]["parameters"].as_object().expect("parameters");
+    let shared = document["components"]["parameters"]
+        .as_object()
+        .expect("parameters");
     let names: Vec<_> = shared.keys().map(String::as_str).collect();
-    assert_eq!(names, ["Idempotency-Key", "Notty-Min-Index", "after", "consistency", "limit"]);
+    assert_eq!(
+        names,
+        [
+            "Idempotency-Key",
+            "Notty-Min-Index",
+            "after",
+            "consistency",
+            "limit"
+        ]
+    );
     for (name, operation) in operations(&document) {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let own = parameter["name"].as_str().unwrap_or_default();
@@ -200,19 +262,32 @@ fn a_generated_client_gets_names_and_types() {
     assert_eq!(id("POST /sub"), "createMailingAliasSub");
     for (name, operation) in operations(&document) {
         let id = operation["operationId"].as_str().expect("an id");
-        assert!(id.chars().all(|c| c.is_ascii_alphanumeric()), "{name}: {id}");
-        assert_eq!(operation["deprecated"] == true, id.contains("Alias"), "{name}: {id}");
+        assert!(
+            id.chars().all(|c| c.is_ascii_alphanumeric()),
+            "{name}: {id}"
+        );
+        assert_eq!(
+            operation["deprecated"] == true,
+            id.contains("Alias"),
+            "{name}: {id}"
+        );
     }
 
     assert_eq!(document["servers"][0]["url"], "/");
-    assert_eq!(document["info"]["license"]["identifier"], "MIT OR Apache-2.0");
+    assert_eq!(
+        document["info"]["license"]["identifier"],
+        "MIT OR Apache-2.0"
+    );
 }
 
 #[test]
 fn times_and_dates_have_their_format() {
     let document = document();
     let mut times = 0;
-    for (schema, body) in document["components"]["schemas"].as_object().expect("schemas") {
+    for (schema, body) in document["components"]["schemas"]
+        .as_object()
+        .expect("schemas")
+    {
         for (name, field) in body["properties"].as_object().into_iter().flatten() {
             let example = field["example"].as_str().unwrap_or_default();
             let is_time = example.contains('T') && example.ends_with('Z');
@@ -225,7 +300,12 @@ fn times_and_dates_have_their_format() {
     let stats = &document["paths"]["/stats"]["get"];
     for parameter in parameters(&document, stats) {
         let is_day = ["from", "to"].map(Value::from).contains(&parameter["name"]);
-        assert_eq!(parameter["schema"]["format"] == "date", is_day, "{}", parameter["name"]);
+        assert_eq!(
+            parameter["schema"]["format"] == "date",
+            is_day,
+            "{}",
+            parameter["name"]
+        );
     }
 }
 
@@ -234,15 +314,24 @@ fn the_example_of_a_mailing_can_be_sent_for_years() {
     let document = document();
     for schema in ["MailingInput", "PreviewInput"] {
         let fields = &document["components"]["schemas"][schema]["properties"];
-        let year = |name: &str| fields[name]["example"].as_str().map(|time| time[..4].to_owned());
+        let year = |name: &str| {
+            fields[name]["example"]
+                .as_str()
+                .map(|time| time[..4].to_owned())
+        };
         assert!(year("start") >= Some("2030".to_owned()), "{schema}");
     }
 }
 
 /// Codes that health checks gave on commit 3193042. Since then they answer at once, and ignore
 /// `consistency` and `Notty-Min-Index`.
-const WITHDRAWN_FROM_HEALTH: [&str; 5] =
-    ["index_not_reached", "invalid_consistency", "invalid_index", "no_leader", "stopping"];
+const WITHDRAWN_FROM_HEALTH: [&str; 5] = [
+    "index_not_reached",
+    "invalid_consistency",
+    "invalid_index",
+    "no_leader",
+    "stopping",
+];
 
 /// Compares with a list of every answer on commit 3193042: method, path, status, and the codes of
 /// an error.
@@ -252,7 +341,9 @@ fn nothing_that_clients_know_has_gone() {
     let all: BTreeMap<_, _> = operations(&document()).into_iter().collect();
     for line in known.lines() {
         let words: Vec<_> = line.split(' ').collect();
-        let [method, path, status, codes @ ..] = &words[..] else { panic!("{line}") };
+        let [method, path, status, codes @ ..] = &words[..] else {
+            panic!("{line}")
+        };
         let operation = all.get(&format!("{method} {path}"));
         let operation = operation.unwrap_or_else(|| panic!("{method} {path} has gone"));
 
@@ -264,7 +355,10 @@ fn nothing_that_clients_know_has_gone() {
         }
 
         let answer = &operation["responses"][status];
-        assert!(answer.is_object(), "{method} {path} gives no {status} any more");
+        assert!(
+            answer.is_object(),
+            "{method} {path} gives no {status} any more"
+        );
         let text = answer["description"].as_str().unwrap_or_default();
         let lines = || text.lines().map(|line| line.trim_start_matches("- "));
         for code in kept {
@@ -278,7 +372,9 @@ fn nothing_that_clients_know_has_gone() {
 #[test]
 fn every_field_has_a_description_and_an_example() {
     let document = document();
-    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
     assert!(schemas.len() > 10);
     for (schema, body) in schemas {
         let Some(fields) = body["properties"].as_object() else {
@@ -287,7 +383,9 @@ fn every_field_has_a_description_and_an_example() {
         for (name, field) in fields {
             // Of one that may be null, the description stands with the other case.
             let text = [&field["description"], &field["oneOf"][0]["description"]];
-            let described = text.iter().any(|text| text.as_str().is_some_and(|t| !t.is_empty()));
+            let described = text
+                .iter()
+                .any(|text| text.as_str().is_some_and(|t| !t.is_empty()));
             assert!(described, "{schema}.{name} has no description");
             let example = !field["example"].is_null() || !field["examples"].is_null();
             // What consists of another object shows that one's examples.
@@ -302,7 +400,9 @@ fn a_preview_may_leave_out_what_a_mailing_needs() {
     let document = document();
     let content = "application/json";
     let body = &document["paths"]["/mailings/preview"]["post"]["requestBody"]["content"][content];
-    let schema = body["schema"]["$ref"].as_str().expect("a schema of its own");
+    let schema = body["schema"]["$ref"]
+        .as_str()
+        .expect("a schema of its own");
     let schema = schema.rsplit('/').next().expect("a name");
     let schema = &document["components"]["schemas"][schema];
     assert_eq!(schema["required"], serde_json::json!(["text"]));

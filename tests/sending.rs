@@ -42,7 +42,8 @@ async fn a_mailing_starts_and_ends_at_its_time_to_the_second() {
     let began = Instant::now();
     let times = json!({ "start": in_seconds(3), "end": in_seconds(6) });
     node.mail("timed", times).await;
-    node.until_field("timed", "status", json!("scheduled")).await;
+    node.until_field("timed", "status", json!("scheduled"))
+        .await;
     assert_eq!(total(&node.stats("timed").await), 0);
     gateway.requests(1).await;
     let started = began.elapsed().as_secs_f64();
@@ -57,7 +58,10 @@ async fn a_mailing_starts_and_ends_at_its_time_to_the_second() {
 #[tokio::test]
 async fn who_was_not_reached_at_the_end_is_listed_as_expired() {
     let gateway = Gateway::with(&["--latency-ms", "100"]);
-    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "1").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "1")
+        .start()
+        .await;
     node.import(5_000).await;
     node.mail("short", json!({ "end": in_seconds(3) })).await;
     node.until_field("short", "status", json!("finished")).await;
@@ -71,13 +75,19 @@ async fn who_was_not_reached_at_the_end_is_listed_as_expired() {
 #[tokio::test]
 async fn a_pause_holds_within_a_second_and_a_resume_goes_on() {
     let gateway = Gateway::with(&["--latency-ms", "20"]);
-    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "8").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "8")
+        .start()
+        .await;
     node.import(4_000).await;
     node.mail("held", json!({})).await;
     gateway.requests(100).await;
     node.client.poke("/mailings/held/pause").await.expect(200);
     holds_within_a_second(&gateway).await;
-    assert_eq!(node.client.get("/mailings/held").await.expect(200)["status"], "paused");
+    assert_eq!(
+        node.client.get("/mailings/held").await.expect(200)["status"],
+        "paused"
+    );
     node.client.poke("/mailings/held/resume").await.expect(200);
     node.until("held", json!({ "done": 4_000 })).await;
     assert_eq!(gateway.count("duplicates").await, 0);
@@ -96,11 +106,17 @@ async fn holds_within_a_second(gateway: &Gateway) {
 #[tokio::test]
 async fn a_cancellation_holds_within_a_second_and_settles_the_rest() {
     let gateway = Gateway::with(&["--latency-ms", "20"]);
-    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "8").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__CONCURRENCY", "8")
+        .start()
+        .await;
     node.import(4_000).await;
     node.mail("stopped", json!({})).await;
     gateway.requests(100).await;
-    node.client.poke("/mailings/stopped/cancel").await.expect(200);
+    node.client
+        .poke("/mailings/stopped/cancel")
+        .await
+        .expect(200);
     holds_within_a_second(&gateway).await;
     let settled = eventually("all is settled", SOON, async || {
         let stats = node.stats("stopped").await;
@@ -113,7 +129,10 @@ async fn a_cancellation_holds_within_a_second_and_settles_the_rest() {
     assert_eq!(settled["unconfirmed"], 0, "{settled}");
     let mailing = node.client.get("/mailings/stopped").await.expect(200);
     assert_eq!(mailing["status"], "cancelled");
-    node.client.poke("/mailings/stopped/resume").await.problem(409, "mailing_over");
+    node.client
+        .poke("/mailings/stopped/resume")
+        .await
+        .problem(409, "mailing_over");
 }
 
 #[tokio::test]
@@ -128,7 +147,10 @@ async fn a_customer_who_comes_to_match_later_gets_it_once() {
     node.client.post("/customers", &staff).await.expect(201);
     for tag in ["staff", "else", "staff"] {
         let changed = json!({ "phone": "+79161112244", "tag": tag });
-        node.client.put("/customers/customer-1", &changed).await.expect(200);
+        node.client
+            .put("/customers/customer-1", &changed)
+            .await
+            .expect(200);
     }
     node.until("late", json!({ "done": 12 })).await;
     node.until_field("late", "caught_up", json!(true)).await;
@@ -143,9 +165,18 @@ async fn a_deleted_customer_gets_nothing_more_even_when_imported_again() {
     node.import(20).await;
     node.mail("once", json!({})).await;
     node.until("once", json!({ "done": 20 })).await;
-    node.client.delete("/customers/customer-7").await.expect(204);
-    node.client.get("/customers/customer-7").await.problem(404, "not_found");
-    node.client.upload("/customers/import", "text/csv", sample_csv(7, 7)).await.expect(200);
+    node.client
+        .delete("/customers/customer-7")
+        .await
+        .expect(204);
+    node.client
+        .get("/customers/customer-7")
+        .await
+        .problem(404, "not_found");
+    node.client
+        .upload("/customers/import", "text/csv", sample_csv(7, 7))
+        .await
+        .expect(200);
     node.client.get("/customers/customer-7").await.expect(200);
     node.until_field("once", "caught_up", json!(true)).await;
     assert_eq!(gateway.count("messages").await, 20);
@@ -154,38 +185,59 @@ async fn a_deleted_customer_gets_nothing_more_even_when_imported_again() {
     gateway.behave(json!({ "fail_per_mille": 1000 })).await;
     node.mail("twice", json!({})).await;
     gateway.requests(40).await;
-    node.client.delete("/customers/customer-8").await.expect(204);
+    node.client
+        .delete("/customers/customer-8")
+        .await
+        .expect(204);
     gateway.behave(json!({})).await;
-    node.until("twice", json!({ "done": 19, "cancelled": 1 })).await;
+    node.until("twice", json!({ "done": 19, "cancelled": 1 }))
+        .await;
 }
 
 #[tokio::test]
 async fn outside_its_window_a_mailing_waits_for_each_customers_local_time() {
     let gateway = Gateway::start();
-    let node = Setup::at(&gateway).set("NOTTY_NODE__TIMEZONE", "Pacific/Kiritimati").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_NODE__TIMEZONE", "Pacific/Kiritimati")
+        .start()
+        .await;
     // Ten hours apart at least: when one window is open, the others are closed.
     let csv = "id,phone,timezone\na,+79160000001,Etc/GMT-4\nb,+79160000002,Etc/GMT+8\n\
                c,+79160000003,\n";
-    node.client.upload("/customers/import", "text/csv", csv).await.expect(200);
-    let here =
-        jiff::tz::TimeZone::get("Etc/GMT-4").expect("zone").to_datetime(jiff::Timestamp::now());
+    node.client
+        .upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
+    let here = jiff::tz::TimeZone::get("Etc/GMT-4")
+        .expect("zone")
+        .to_datetime(jiff::Timestamp::now());
     let time = |hours: i64| {
         let time = here + jiff::SignedDuration::from_hours(hours);
         format!("{:02}:{:02}", time.hour(), time.minute())
     };
     let window = json!({ "from": time(-1), "to": time(2) });
-    node.mail("windowed", json!({ "send_window": window })).await;
+    node.mail("windowed", json!({ "send_window": window }))
+        .await;
     eventually("one is done", SOON, async || {
         (node.stats("windowed").await["done"] == 1).then_some(())
     })
     .await;
     let messages = node.messages("windowed").await;
-    let done = messages.iter().find(|message| message["status"] == "done").expect("one");
+    let done = messages
+        .iter()
+        .find(|message| message["status"] == "done")
+        .expect("one");
     assert_eq!(done["customer_id"], "a");
     // Opened for everyone, the others get theirs.
     let mut mailing = node.client.get("/mailings/windowed").await.expect(200);
-    mailing.as_object_mut().expect("fields").remove("send_window");
-    node.client.put("/mailings/windowed", &mailing).await.expect(200);
+    mailing
+        .as_object_mut()
+        .expect("fields")
+        .remove("send_window");
+    node.client
+        .put("/mailings/windowed", &mailing)
+        .await
+        .expect(200);
     node.until("windowed", json!({ "done": 3 })).await;
     assert_eq!(gateway.count("duplicates").await, 0);
 }
@@ -203,17 +255,25 @@ async fn mailings_that_run_at_once_share_the_gateway() {
         node.mail(id, json!({})).await;
     }
     let done = async |id: &str| node.stats(id).await["done"].as_u64().expect("a count");
-    eventually("the last one gets on", SOON, async || (done("third").await >= 300).then_some(()))
-        .await;
+    eventually("the last one gets on", SOON, async || {
+        (done("third").await >= 300).then_some(())
+    })
+    .await;
     let (first, second) = (done("first").await, done("second").await);
-    assert!(first < 6_000 && (100..6_000).contains(&second), "{first} {second}");
+    assert!(
+        first < 6_000 && (100..6_000).contains(&second),
+        "{first} {second}"
+    );
 }
 
 #[tokio::test]
 async fn leases_of_a_few_messages_are_leases_too() {
     let gateway = Gateway::start();
     for size in ["1", "7"] {
-        let node = Setup::at(&gateway).set("NOTTY_LEASE__SIZE", size).start().await;
+        let node = Setup::at(&gateway)
+            .set("NOTTY_LEASE__SIZE", size)
+            .start()
+            .await;
         node.import(50).await;
         node.mail("small", json!({})).await;
         node.until("small", json!({ "done": 50 })).await;
@@ -223,7 +283,10 @@ async fn leases_of_a_few_messages_are_leases_too() {
 #[tokio::test]
 async fn a_slow_rate_is_shared_by_mailings_too() {
     let gateway = Gateway::start();
-    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__RATE_LIMIT", "10").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__RATE_LIMIT", "10")
+        .start()
+        .await;
     node.import(60).await;
     for id in ["one", "two"] {
         node.mail(id, json!({})).await;
@@ -238,7 +301,10 @@ async fn a_slow_rate_is_shared_by_mailings_too() {
 #[tokio::test]
 async fn the_rate_limit_holds() {
     let gateway = Gateway::start();
-    let node = Setup::at(&gateway).set("NOTTY_GATEWAY__RATE_LIMIT", "200").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_GATEWAY__RATE_LIMIT", "200")
+        .start()
+        .await;
     node.import(600).await;
     let began = Instant::now();
     node.mail("slow", json!({})).await;
@@ -250,7 +316,10 @@ async fn the_rate_limit_holds() {
 #[tokio::test]
 async fn what_a_node_tells_of_a_mailing_fits_together() {
     let gateway = Gateway::with(&["--fail-per-mille", "100", "--invalid-per-mille", "50"]);
-    let node = Setup::at(&gateway).set("NOTTY_RETRY__INITIAL_MS", "50").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_RETRY__INITIAL_MS", "50")
+        .start()
+        .await;
     node.import(2_000).await;
     node.mail("sums", json!({})).await;
     let settled = eventually("it is caught up", SOON, async || {
@@ -262,7 +331,11 @@ async fn what_a_node_tells_of_a_mailing_fits_together() {
     .await;
     assert_eq!(total(&settled), 2_000);
     assert_eq!(settled["done"], gateway.count("messages").await);
-    for path in ["/stats", "/stats?tag=%25&operator=%25", "/mailings/sums/stats"] {
+    for path in [
+        "/stats",
+        "/stats?tag=%25&operator=%25",
+        "/mailings/sums/stats",
+    ] {
         assert_eq!(node.client.get(path).await.expect(200), settled, "{path}");
     }
     let mut ids = BTreeSet::new();
@@ -286,7 +359,10 @@ async fn what_a_node_tells_of_a_mailing_fits_together() {
 #[tokio::test]
 async fn messages_of_finished_mailings_go_after_their_time_and_totals_stay() {
     let gateway = Gateway::start();
-    let node = Setup::at(&gateway).set("NOTTY_RETENTION__FINISHED_DAYS", "0").start().await;
+    let node = Setup::at(&gateway)
+        .set("NOTTY_RETENTION__FINISHED_DAYS", "0")
+        .start()
+        .await;
     node.import(1_500).await;
     node.mail("gone", json!({})).await;
     node.until("gone", json!({ "done": 1_500 })).await;
@@ -299,7 +375,11 @@ async fn messages_of_finished_mailings_go_after_their_time_and_totals_stay() {
     })
     .await;
     assert_eq!(node.stats("gone").await["done"], 1_500);
-    let of_customer = node.client.get("/stats/customers/customer-9").await.expect(200);
+    let of_customer = node
+        .client
+        .get("/stats/customers/customer-9")
+        .await
+        .expect(200);
     assert_eq!(of_customer["done"], 1, "{of_customer}");
     assert_eq!(node.client.get("/stats").await.expect(200)["done"], 1_500);
 }
@@ -323,7 +403,10 @@ async fn a_started_mailing_changes_only_where_it_may() {
         ("end", json!(minutes_from_now(90))),
         ("send_window", json!({ "from": "00:00", "to": "23:59" })),
     ] {
-        node.client.put("/mailings/running", &with(field, value)).await.expect(200);
+        node.client
+            .put("/mailings/running", &with(field, value))
+            .await
+            .expect(200);
     }
     for (field, value) in [
         ("text", json!("another")),
@@ -332,7 +415,10 @@ async fn a_started_mailing_changes_only_where_it_may() {
         ("phone_filter", json!("x")),
         ("operator_filter", json!("x")),
     ] {
-        let answer = node.client.put("/mailings/running", &with(field, value)).await;
+        let answer = node
+            .client
+            .put("/mailings/running", &with(field, value))
+            .await;
         answer.problem(409, "mailing_started");
     }
 }

@@ -18,7 +18,11 @@ fn count(stats: &Value, status: &str) -> u64 {
 /// Waits until a mailing is caught up; its stats.
 async fn caught_up(node: &Node, mailing: &str) -> Value {
     eventually("the mailing is caught up", SOON, async || {
-        let now = node.client.get(&format!("/mailings/{mailing}")).await.expect(200);
+        let now = node
+            .client
+            .get(&format!("/mailings/{mailing}"))
+            .await
+            .expect(200);
         (now["caught_up"] == true).then_some(())
     })
     .await;
@@ -36,10 +40,17 @@ async fn a_stop_in_the_middle_leaves_nothing_open_and_nothing_unconfirmed() {
     for _ in 0..3 {
         gateway.requests(sent + 500).await;
         let lines = node.stop().await.join("\n");
-        assert!(!lines.contains("+7000") && !lines.contains("Скидка"), "{lines}");
+        assert!(
+            !lines.contains("+7000") && !lines.contains("Скидка"),
+            "{lines}"
+        );
         sent = gateway.count("requests").await;
         // Without a gateway nothing is sent: what was left shows.
-        node = setup.clone().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+        node = setup
+            .clone()
+            .set("NOTTY_POSTMAN__ENABLED", "false")
+            .start()
+            .await;
         let stats = node.stats("stopped").await;
         assert_eq!(count(&stats, "sending"), 0, "{stats}");
         assert_eq!(count(&stats, "unconfirmed"), 0, "{stats}");
@@ -70,7 +81,10 @@ async fn killed_in_the_middle_again_and_again_nothing_is_sent_twice_and_nothing_
         acknowledged += 1;
         node = node.kill_and_restart().await;
         for kill in 0..acknowledged {
-            node.client.get(&format!("/customers/late-{kill}")).await.expect(200);
+            node.client
+                .get(&format!("/customers/late-{kill}"))
+                .await
+                .expect(200);
         }
         let stats = node.stats("killed").await;
         assert!(total(&stats) <= 8_000 + acknowledged, "{stats}");
@@ -78,13 +92,20 @@ async fn killed_in_the_middle_again_and_again_nothing_is_sent_twice_and_nothing_
     let stats = caught_up(&node, "killed").await;
     let unconfirmed = count(&stats, "unconfirmed");
     assert_eq!(total(&stats), 8_000 + acknowledged, "{stats}");
-    assert_eq!(count(&stats, "done") + unconfirmed, 8_000 + acknowledged, "{stats}");
+    assert_eq!(
+        count(&stats, "done") + unconfirmed,
+        8_000 + acknowledged,
+        "{stats}"
+    );
     // The journal accounts for all but the requests that were on their way.
     assert!(unconfirmed <= kills * CONCURRENCY, "{stats}");
     let tally = gateway.tally().await;
     assert_eq!(tally["duplicates"], 0, "{tally}");
     let taken = count(&tally, "messages");
-    assert!((count(&stats, "done")..=8_000 + acknowledged).contains(&taken), "{tally} {stats}");
+    assert!(
+        (count(&stats, "done")..=8_000 + acknowledged).contains(&taken),
+        "{tally} {stats}"
+    );
 }
 
 #[tokio::test]
@@ -103,7 +124,11 @@ async fn killed_without_its_journal_everything_under_lease_is_unconfirmed() {
     std::fs::remove_dir_all(setup.data().join("journal")).expect("the journal");
     let node = setup.start().await;
     let stats = caught_up(&node, "lost").await;
-    assert_eq!(count(&stats, "done") + count(&stats, "unconfirmed"), 3_000, "{stats}");
+    assert_eq!(
+        count(&stats, "done") + count(&stats, "unconfirmed"),
+        3_000,
+        "{stats}"
+    );
     assert!(count(&stats, "unconfirmed") > 0, "{stats}");
     assert_eq!(gateway.count("duplicates").await, 0);
 }
@@ -126,9 +151,15 @@ fn flip(file: &Path, at: fn(usize) -> usize) {
 }
 
 const DAMAGES: [(&str, Damage); 8] = [
-    ("a bit of the header", |_, senders| flip(&senders[0], |_| 20)),
-    ("a bit in the middle", |_, senders| flip(&senders[0], |len| len / 2)),
-    ("a bit of the last record", |_, senders| flip(&senders[0], |len| len - 9)),
+    ("a bit of the header", |_, senders| {
+        flip(&senders[0], |_| 20)
+    }),
+    ("a bit in the middle", |_, senders| {
+        flip(&senders[0], |len| len / 2)
+    }),
+    ("a bit of the last record", |_, senders| {
+        flip(&senders[0], |len| len - 9)
+    }),
     ("the end is cut off", |_, senders| {
         change(&senders[0], |bytes| bytes.truncate(bytes.len() * 2 / 3));
     }),
@@ -138,7 +169,9 @@ const DAMAGES: [(&str, Damage); 8] = [
             bytes[from..].fill(0);
         });
     }),
-    ("a file is empty", |_, senders| change(&senders[0], Vec::clear)),
+    ("a file is empty", |_, senders| {
+        change(&senders[0], Vec::clear)
+    }),
     ("a sender's file is gone", |_, senders| {
         std::fs::remove_file(&senders[0]).expect("it is removed");
     }),
@@ -161,7 +194,9 @@ async fn killed_with_damage(what: &str, damage: Damage) {
     gateway.requests(48).await;
     node.process.kill();
     let mut own = walk(&setup.data().join("journal"));
-    let senders = own.extract_if(.., |file| file.to_string_lossy().contains("sender")).collect();
+    let senders = own
+        .extract_if(.., |file| file.to_string_lossy().contains("sender"))
+        .collect();
     let senders: Vec<_> = senders;
     damage(&own, &senders);
     gateway.behave(json!({})).await;
@@ -177,7 +212,9 @@ async fn killed_with_damage(what: &str, damage: Damage) {
 #[tokio::test]
 async fn killed_with_a_damaged_journal_nothing_that_was_begun_is_sent_again() {
     for some in DAMAGES.chunks(4) {
-        let killed = some.iter().map(|(what, damage)| killed_with_damage(what, *damage));
+        let killed = some
+            .iter()
+            .map(|(what, damage)| killed_with_damage(what, *damage));
         futures_util::future::join_all(killed).await;
     }
 }
@@ -200,7 +237,11 @@ async fn a_copy_of_a_running_node_does_not_hand_back_what_the_original_sends() {
     })
     .await;
     let copy = setup.dir().join("copy");
-    let copied = std::process::Command::new("cp").arg("-a").arg(setup.data()).arg(&copy).status();
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(setup.data())
+        .arg(&copy)
+        .status();
     assert!(copied.expect("cp runs").success());
     let other = setup.clone().data_dir(&copy).start().await;
     let stats = caught_up(&other, "copied").await;
@@ -210,7 +251,11 @@ async fn a_copy_of_a_running_node_does_not_hand_back_what_the_original_sends() {
     let stats = caught_up(&node, "copied").await;
     assert_eq!(count(&stats, "done"), 120, "{stats}");
     let tally = gateway.tally().await;
-    assert_eq!((count(&tally, "requests"), count(&tally, "duplicates")), (120, 0), "{tally}");
+    assert_eq!(
+        (count(&tally, "requests"), count(&tally, "duplicates")),
+        (120, 0),
+        "{tally}"
+    );
 }
 
 #[tokio::test]
@@ -231,7 +276,11 @@ async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
     ticks.tick().await;
     node.process.signal("CONT");
     let stats = caught_up(&node, "slept").await;
-    assert_eq!(count(&stats, "done") + count(&stats, "unconfirmed"), 3_000, "{stats}");
+    assert_eq!(
+        count(&stats, "done") + count(&stats, "unconfirmed"),
+        3_000,
+        "{stats}"
+    );
     assert_eq!(gateway.count("duplicates").await, 0);
 }
 
@@ -251,7 +300,11 @@ async fn a_state_that_was_destroyed_is_rebuilt_from_snapshot_and_log() {
     }
     let node = setup.start().await;
     eventually("it says so", Duration::from_secs(10), async || {
-        node.process.lines().iter().any(|line| line.contains("rebuil")).then_some(())
+        node.process
+            .lines()
+            .iter()
+            .any(|line| line.contains("rebuil"))
+            .then_some(())
     })
     .await;
     assert_eq!(node.stats("kept").await, before);
@@ -265,7 +318,11 @@ fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
-        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+        if path.is_dir() {
+            files.extend(walk(&path))
+        } else {
+            files.push(path)
+        }
     }
     files
 }
@@ -285,8 +342,14 @@ async fn damage_in_the_log_is_refused_and_names_the_file() {
     std::fs::write(segment, bytes).expect("written");
     let ended = crate::support::Ended::of(&mut setup.command());
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let name = segment.file_name().and_then(|name| name.to_str()).expect("a name");
-    assert!(ended.stderr.contains(name) && ended.stderr.contains("damaged"), "{ended:?}");
+    let name = segment
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a name");
+    assert!(
+        ended.stderr.contains(name) && ended.stderr.contains("damaged"),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
@@ -303,7 +366,10 @@ async fn a_signal_during_a_long_start_ends_it_well() {
         // Opens once the other side is open for reading.
         let pipe = words.clone();
         let open = move || std::fs::OpenOptions::new().write(true).open(pipe);
-        let held = tokio::task::spawn_blocking(open).await.expect("no panic").expect("a pipe");
+        let held = tokio::task::spawn_blocking(open)
+            .await
+            .expect("no panic")
+            .expect("a pipe");
         process.signal(signal);
         let ended = process.ended(Duration::from_secs(10)).await;
         assert!(ended.success(), "{signal}: {ended}: {:#?}", process.lines());
@@ -315,7 +381,10 @@ async fn a_signal_during_a_long_start_ends_it_well() {
 async fn a_node_whose_journal_is_in_use_ends_and_says_so() {
     let setup = Setup::new();
     let journal = setup.dir().join("journal");
-    let setup = setup.set("NOTTY_POSTMAN__JOURNAL_DIR", journal.to_str().expect("UTF-8"));
+    let setup = setup.set(
+        "NOTTY_POSTMAN__JOURNAL_DIR",
+        journal.to_str().expect("UTF-8"),
+    );
     let _node = setup.start().await;
     let other = setup.clone().data_dir(&setup.dir().join("other"));
     // Whatever somebody deletes there.
@@ -323,7 +392,10 @@ async fn a_node_whose_journal_is_in_use_ends_and_says_so() {
         let ended = crate::support::Ended::of(&mut other.command());
         assert_eq!(ended.code, Some(1), "{ended:?}");
         let line = "is in use by another postman";
-        assert!(ended.stderr.contains("journal") && ended.stderr.contains(line), "{ended:?}");
+        assert!(
+            ended.stderr.contains("journal") && ended.stderr.contains(line),
+            "{ended:?}"
+        );
         for file in walk(&journal) {
             std::fs::remove_file(file).expect("it is removed");
         }

@@ -35,7 +35,9 @@ impl Server {
             .with_single_cert(vec![key.cert.der().clone()], private.into())
             .expect("a configuration");
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let requests = Arc::new(AtomicU64::new(0));
         let counted = requests.clone();
@@ -49,7 +51,12 @@ impl Server {
                 });
             }
         });
-        Self { port, authority, requests, _dir: dir }
+        Self {
+            port,
+            authority,
+            requests,
+            _dir: dir,
+        }
     }
 
     pub fn requests(&self) -> u64 {

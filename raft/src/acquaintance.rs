@@ -57,7 +57,11 @@ impl Acquaintance {
     pub(crate) fn member(&self, node: NodeId) -> Option<Peer> {
         let metrics = self.raft.get()?.0.metrics();
         let metrics = metrics.borrow();
-        metrics.membership_config.membership().get_node(&node).cloned()
+        metrics
+            .membership_config
+            .membership()
+            .get_node(&node)
+            .cloned()
     }
 
     /// The members; as long as the log names none, those who are given.
@@ -68,7 +72,11 @@ impl Acquaintance {
             let members = metrics.membership_config.membership().nodes();
             members.map(|(node, peer)| (*node, peer.clone())).collect()
         });
-        if of_log.is_empty() { invited_by.clone() } else { of_log }
+        if of_log.is_empty() {
+            invited_by.clone()
+        } else {
+            of_log
+        }
     }
 
     /// Looks up a number and a disk in the members and the state of this node.
@@ -90,7 +98,10 @@ impl Acquaintance {
             if nodes.is_dismissed(disk) {
                 return Word::Dismissed;
             }
-            if nodes.of_disk(disk).is_some_and(|record| record.node == node) {
+            if nodes
+                .of_disk(disk)
+                .is_some_and(|record| record.node == node)
+            {
                 return Word::Known;
             }
         }
@@ -112,10 +123,16 @@ impl Acquaintance {
         if let Some(word) = self.kept(&key) {
             return word;
         }
-        let request = Request::Vouch { node, disk: disk.to_owned() };
-        let others = members.values().filter(|member| member.disk != peers.me().disk);
-        let mut asked: FuturesUnordered<_> =
-            others.map(|member| peers.call_member(member, &request, ANSWER)).collect();
+        let request = Request::Vouch {
+            node,
+            disk: disk.to_owned(),
+        };
+        let others = members
+            .values()
+            .filter(|member| member.disk != peers.me().disk);
+        let mut asked: FuturesUnordered<_> = others
+            .map(|member| peers.call_member(member, &request, ANSWER))
+            .collect();
         let mut word = Word::Unknown;
         while let Some(answer) = asked.next().await {
             if let Ok(Response::Vouched(said)) = answer

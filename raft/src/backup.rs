@@ -85,16 +85,26 @@ impl Node {
         };
         let header = [MAGIC.as_slice(), &seal(&header)].concat();
         let position = Position::from_marker(Some(&summary.marker))?;
-        snapshot.seek(SeekFrom::Start(0)).map_err(Error::file(Path::new("the copy")))?;
+        snapshot
+            .seek(SeekFrom::Start(0))
+            .map_err(Error::file(Path::new("the copy")))?;
         let bytes = header.len() as u64 + summary.bytes;
-        Ok(Copy { header, snapshot, bytes, index: position.index().unwrap_or(0) })
+        Ok(Copy {
+            header,
+            snapshot,
+            bytes,
+            index: position.index().unwrap_or(0),
+        })
     }
 }
 
 impl Backup {
     /// Reads a file whole, and refuses it if anything in it is not as it was written.
     pub fn check(path: &Path) -> Result<Self, Error> {
-        let refuse = |what: String| Error::Backup { path: path.to_owned(), what };
+        let refuse = |what: String| Error::Backup {
+            path: path.to_owned(),
+            what,
+        };
         let mut file = File::open(path).map_err(Error::file(path))?;
         let length = file.metadata().map_err(Error::file(path))?.len();
         let (header, from) = read_header(path, &mut file)?;
@@ -109,14 +119,25 @@ impl Backup {
             return Err(refuse(format!(
                 "has {length} bytes, and {} were written: {}",
                 from + header.bytes,
-                if length < from + header.bytes { "it was cut" } else { "something was added" }
+                if length < from + header.bytes {
+                    "it was cut"
+                } else {
+                    "something was added"
+                }
             )));
         }
         let contents = inspect_snapshot(path, from).map_err(|error| damage(path, error))?;
         let position = Position::from_marker(Some(&contents.marker))?;
         let index = position.index().unwrap_or(0);
         let (path, notty) = (path.to_owned(), header.notty);
-        Ok(Self { path, notty, index, bytes: length, from, contents })
+        Ok(Self {
+            path,
+            notty,
+            index,
+            bytes: length,
+            from,
+            contents,
+        })
     }
 
     /// The file.
@@ -127,9 +148,14 @@ impl Backup {
 
 /// The header, and where what follows begins.
 fn read_header(path: &Path, file: &mut File) -> Result<(Header, u64), Error> {
-    let refuse = |what: &str| Error::Backup { path: path.to_owned(), what: what.to_owned() };
+    let refuse = |what: &str| Error::Backup {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    };
     let mut start = Vec::new();
-    let read = file.take(MAGIC.len() as u64 + 8 + HEADER_BYTES).read_to_end(&mut start);
+    let read = file
+        .take(MAGIC.len() as u64 + 8 + HEADER_BYTES)
+        .read_to_end(&mut start);
     read.map_err(Error::file(path))?;
     let Some(sealed) = start.strip_prefix(MAGIC.as_slice()) else {
         return Err(match start.starts_with(&MAGIC[..MAGIC.len() - 1]) {
@@ -138,7 +164,9 @@ fn read_header(path: &Path, file: &mut File) -> Result<(Header, u64), Error> {
         });
     };
     let header = unseal(sealed).ok_or_else(|| refuse("its header is damaged or cut"))?;
-    let len = sealed.first_chunk().map_or(0, |len| u64::from(u32::from_be_bytes(*len)));
+    let len = sealed
+        .first_chunk()
+        .map_or(0, |len| u64::from(u32::from_be_bytes(*len)));
     Ok((header, MAGIC.len() as u64 + 8 + len))
 }
 
@@ -152,5 +180,8 @@ pub(crate) fn damage(path: &Path, error: notty_storage::Error) -> Error {
         error if error.is_damage() => format!("is damaged ({error}): use another backup"),
         error => return error.into(),
     };
-    Error::Backup { path: path.to_owned(), what }
+    Error::Backup {
+        path: path.to_owned(),
+        what,
+    }
 }

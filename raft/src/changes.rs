@@ -203,9 +203,12 @@ impl Node {
     async fn ask_all(&self, change: &Change) -> Result<Changed, ChangeError> {
         let members = self.membership();
         let request = Request::Change(change.clone());
-        let others = members.nodes().filter(|(node, _)| **node != self.identity.node);
-        let mut asked: FuturesUnordered<_> =
-            others.map(|(_, member)| self.peers.call_member(member, &request, ANSWER)).collect();
+        let others = members
+            .nodes()
+            .filter(|(node, _)| **node != self.identity.node);
+        let mut asked: FuturesUnordered<_> = others
+            .map(|(_, member)| self.peers.call_member(member, &request, ANSWER))
+            .collect();
         while let Some(answer) = asked.next().await {
             match answer {
                 Ok(Response::Changed(Err(ChangeError::NoLeader))) => {}
@@ -238,7 +241,13 @@ impl Node {
                 let _turn = turn.map_err(|_| ChangeError::Busy)?;
                 match change {
                     Change::Add { name, peer, api } => {
-                        self.add(Peer { name, peer, api, disk: String::new() }).await?
+                        self.add(Peer {
+                            name,
+                            peer,
+                            api,
+                            disk: String::new(),
+                        })
+                        .await?
                     }
                     Change::Remove { name } => self.remove(name).await?,
                     Change::Move(peer) => self.move_member(peer).await?,
@@ -270,7 +279,11 @@ impl Node {
         if let Some((_, member)) = self.member_called(&asked.name) {
             let other = standing.is_ok_and(|standing| standing.disk != member.disk);
             let same = member.peer == asked.peer && !other;
-            return if same { Ok(asked.name) } else { Err(ChangeError::Exists(asked.name)) };
+            return if same {
+                Ok(asked.name)
+            } else {
+                Err(ChangeError::Exists(asked.name))
+            };
         }
         let standing = standing.map_err(|error| match error {
             // It knows the secret and speaks with another cluster only.
@@ -282,27 +295,53 @@ impl Node {
             let what = format!("at {peer} is `{}`, not `{name}`", standing.name);
             return Err(ChangeError::Unreachable(what));
         }
-        let peer = Peer { disk: standing.disk, ..asked };
+        let peer = Peer {
+            disk: standing.disk,
+            ..asked
+        };
         let cluster = self.identity.cluster.clone();
         let remembered = self.remembered()?;
         let known = remembered.of_disk(&peer.disk).is_some();
-        if standing.cluster.is_some_and(|there| there != cluster || !known) {
+        if standing
+            .cluster
+            .is_some_and(|there| there != cluster || !known)
+        {
             return Err(ChangeError::NotEmpty(peer.name));
         }
         if let Some(member) = self.taken_in_as(&remembered, &peer) {
-            return Err(ChangeError::FormerName { name: peer.name, now: member.name });
+            return Err(ChangeError::FormerName {
+                name: peer.name,
+                now: member.name,
+            });
         }
         let node = self.admit(&peer).await?;
         let members = self.membership();
-        let members = members.nodes().map(|(node, member)| (*node, member.clone())).collect();
-        let invitation = Invitation { cluster, node, members };
-        let invited = self.peers.call(&peer.peer, &Request::Join(invitation), ANSWER).await;
+        let members = members
+            .nodes()
+            .map(|(node, member)| (*node, member.clone()))
+            .collect();
+        let invitation = Invitation {
+            cluster,
+            node,
+            members,
+        };
+        let invited = self
+            .peers
+            .call(&peer.peer, &Request::Join(invitation), ANSWER)
+            .await;
         invited.map_err(|error| ChangeError::Unreachable(error.to_string()))?;
         let name = peer.name.clone();
-        self.change_members(ChangeMembers::AddNodes(BTreeMap::from([(node, peer)]))).await?;
-        tracing::info!(node.id = node, "`{name}` is taken in; it will vote once it is level");
+        self.change_members(ChangeMembers::AddNodes(BTreeMap::from([(node, peer)])))
+            .await?;
+        tracing::info!(
+            node.id = node,
+            "`{name}` is taken in; it will vote once it is level"
+        );
         let level = async {
-            while self.member_called(&name).is_some_and(|(node, _)| !self.votes(node)) {
+            while self
+                .member_called(&name)
+                .is_some_and(|(node, _)| !self.votes(node))
+            {
                 self.tidy().await?;
                 sleep(LOOK).await;
             }
@@ -321,16 +360,29 @@ impl Node {
         });
         let members = self.membership();
         let member = |disk: &str| members.nodes().find(|(_, member)| member.disk == disk);
-        taken_in.find_map(|record| member(&record.disk)).map(|(_, member)| member.clone())
+        taken_in
+            .find_map(|record| member(&record.disk))
+            .map(|(_, member)| member.clone())
     }
 
     /// The number of a disk that is to be taken in.
     pub(crate) async fn admit(&self, peer: &Peer) -> Result<NodeId, ChangeError> {
-        let above = self.membership().nodes().map(|(node, _)| *node).max().unwrap_or(0);
+        let above = self
+            .membership()
+            .nodes()
+            .map(|(node, _)| *node)
+            .max()
+            .unwrap_or(0);
         let (name, disk) = (peer.name.clone(), peer.disk.clone());
-        match self.act_as_leader(Action::AdmitNode { name, disk, above }).await?.reply {
+        match self
+            .act_as_leader(Action::AdmitNode { name, disk, above })
+            .await?
+            .reply
+        {
             Reply::Admitted { node } => Ok(node),
-            other => Err(ChangeError::Refused(format!("an unexpected reply: {other:?}"))),
+            other => Err(ChangeError::Refused(format!(
+                "an unexpected reply: {other:?}"
+            ))),
         }
     }
 
@@ -338,8 +390,15 @@ impl Node {
     async fn remove(&self, name: String) -> Result<String, ChangeError> {
         let Some((node, member)) = self.member_called(&name) else {
             let gone = self.remembered()?;
-            let gone = gone.nodes.iter().any(|record| record.dismissed && record.name == name);
-            return if gone { Ok(name) } else { Err(ChangeError::NotFound(name)) };
+            let gone = gone
+                .nodes
+                .iter()
+                .any(|record| record.dismissed && record.name == name);
+            return if gone {
+                Ok(name)
+            } else {
+                Err(ChangeError::NotFound(name))
+            };
         };
         self.check_majority_without(node, &name).await?;
         if node == self.identity.node {
@@ -347,9 +406,17 @@ impl Node {
             return Err(ChangeError::HandedOver);
         }
         // What it has under lease is handed back; a node that does not answer is not waited for.
-        let _ = self.peers.call_member(&member, &Request::Retire, RETIRE).await;
+        let _ = self
+            .peers
+            .call_member(&member, &Request::Retire, RETIRE)
+            .await;
         let disk = member.disk.clone();
-        self.act_as_leader(Action::DismissNode { node, name: name.clone(), disk }).await?;
+        self.act_as_leader(Action::DismissNode {
+            node,
+            name: name.clone(),
+            disk,
+        })
+        .await?;
         let gone = async {
             while self.membership().get_node(&node).is_some() {
                 self.tidy().await?;
@@ -357,9 +424,14 @@ impl Node {
             }
             Ok::<_, ChangeError>(())
         };
-        timeout(AGREE, gone).await.map_err(|_| ChangeError::Unknown)??;
+        timeout(AGREE, gone)
+            .await
+            .map_err(|_| ChangeError::Unknown)??;
         tracing::info!(node.id = node, "`{name}` is taken out of the cluster");
-        let _ = self.peers.call_member(&member, &Request::Farewell, ANSWER).await;
+        let _ = self
+            .peers
+            .call_member(&member, &Request::Farewell, ANSWER)
+            .await;
         Ok(name)
     }
 
@@ -373,7 +445,11 @@ impl Node {
         }
         let asked = left.iter().map(|peer| async {
             peer.disk == self.identity.disk
-                || self.peers.call_member(peer, &Request::Status, ANSWER).await.is_ok()
+                || self
+                    .peers
+                    .call_member(peer, &Request::Status, ANSWER)
+                    .await
+                    .is_ok()
         });
         let answers = futures_util::future::join_all(asked).await;
         let there = answers.iter().filter(|answers| **answers).count();
@@ -381,7 +457,9 @@ impl Node {
             return Ok(());
         }
         let missing = left.iter().zip(&answers).filter(|(_, there)| !**there);
-        let missing: Vec<_> = missing.map(|(peer, _)| format!("`{}`", peer.name)).collect();
+        let missing: Vec<_> = missing
+            .map(|(peer, _)| format!("`{}`", peer.name))
+            .collect();
         Err(ChangeError::Majority(format!(
             "without `{name}` {} would be left that vote, and only {there} of them can be reached: \
              no majority. Bring {} back, or remove it first",
@@ -393,26 +471,35 @@ impl Node {
     /// Takes up where a member is now.
     async fn move_member(&self, moved: Peer) -> Result<String, ChangeError> {
         let members = self.membership();
-        let known = members.nodes().find(|(_, member)| member.disk == moved.disk);
+        let known = members
+            .nodes()
+            .find(|(_, member)| member.disk == moved.disk);
         let Some((node, member)) = known else {
             return Err(ChangeError::NotFound(moved.name));
         };
         if *member == moved {
             return Ok(moved.name);
         }
-        if members.nodes().any(|(other, peer)| other != node && peer.name == moved.name) {
+        if members
+            .nodes()
+            .any(|(other, peer)| other != node && peer.name == moved.name)
+        {
             return Err(ChangeError::Exists(moved.name));
         }
         if *node != self.identity.node {
             let there = forming::identify(&self.peers, &moved.peer).await;
             let there = there.map_err(|error| ChangeError::Unreachable(error.to_string()))?;
             if there.disk != moved.disk {
-                let what = format!("at {} is another disk, that of `{}`", moved.peer, there.name);
+                let what = format!(
+                    "at {} is another disk, that of `{}`",
+                    moved.peer, there.name
+                );
                 return Err(ChangeError::Unreachable(what));
             }
         }
         let (name, peer) = (moved.name.clone(), moved.peer.clone());
-        self.change_members(ChangeMembers::SetNodes(BTreeMap::from([(*node, moved)]))).await?;
+        self.change_members(ChangeMembers::SetNodes(BTreeMap::from([(*node, moved)])))
+            .await?;
         tracing::info!("`{name}` is at {peer} from now on");
         Ok(name)
     }
@@ -441,7 +528,12 @@ impl Node {
 
     /// The members as this node knows them.
     pub(crate) fn membership(&self) -> openraft::Membership<NodeId, Peer> {
-        self.raft.metrics().borrow().membership_config.membership().clone()
+        self.raft
+            .metrics()
+            .borrow()
+            .membership_config
+            .membership()
+            .clone()
     }
 
     fn member_called(&self, name: &str) -> Option<(NodeId, Peer)> {

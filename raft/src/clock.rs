@@ -31,7 +31,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn wall(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_millis(since.as_millis() as i64)
     }
 

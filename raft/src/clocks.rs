@@ -83,7 +83,14 @@ impl Stamp {
     pub(crate) fn new(clock: Arc<dyn Clock>, trust: Arc<Trust>) -> Self {
         let verdict = Arc::new(watch::Sender::new(None));
         let (disagrees, held, hurry) = (Arc::default(), Arc::default(), Arc::default());
-        Self { clock, trust, verdict, disagrees, held, hurry }
+        Self {
+            clock,
+            trust,
+            verdict,
+            disagrees,
+            held,
+            hurry,
+        }
     }
 
     /// Gives entries no time of their own for now.
@@ -144,17 +151,30 @@ impl Stamp {
 
     fn forget(&self) {
         self.disagrees.lock().take();
-        self.verdict.send_if_modified(|verdict| verdict.take().is_some());
+        self.verdict
+            .send_if_modified(|verdict| verdict.take().is_some());
     }
 
     /// Notes what most voters say, none if too few said anything, and whether the clock is believed.
     fn note(&self, agree: Option<bool>, is_believed: bool) {
         let (wall, boot) = (self.clock.wall(), self.clock.boot());
         let verdict = match agree {
-            Some(agree) => Some(Verdict { agrees: agree && is_believed, wall, boot }),
+            Some(agree) => Some(Verdict {
+                agrees: agree && is_believed,
+                wall,
+                boot,
+            }),
             // Who does not answer has no say, and leaves it at what was found before.
-            None if !is_believed => Some(Verdict { agrees: false, wall, boot }),
-            None if self.verdict.borrow().is_none() => Some(Verdict { agrees: false, wall, boot }),
+            None if !is_believed => Some(Verdict {
+                agrees: false,
+                wall,
+                boot,
+            }),
+            None if self.verdict.borrow().is_none() => Some(Verdict {
+                agrees: false,
+                wall,
+                boot,
+            }),
             None => None,
         };
         if let Some(verdict) = verdict {
@@ -234,7 +254,10 @@ pub(crate) fn state_time(shared: &Shared) -> StateTime {
     let view = shared.view();
     let reader = view.read();
     let setting = query::time::setting(&reader).unwrap_or_default();
-    StateTime { at: query::time::at(&reader).unwrap_or_default(), sets: setting.count }
+    StateTime {
+        at: query::time::at(&reader).unwrap_or_default(),
+        sets: setting.count,
+    }
 }
 
 impl Node {
@@ -248,11 +271,17 @@ impl Node {
         *tried = Some(tokio::time::Instant::now());
         let members = self.membership();
         let voters = members.voter_ids().filter(|id| *id != self.identity.node);
-        let others: Vec<_> = voters.filter_map(|id| members.get_node(&id).cloned()).collect();
-        let offsets = others.iter().map(|peer| offset(&self.peers, peer, &self.stamp));
+        let others: Vec<_> = voters
+            .filter_map(|id| members.get_node(&id).cloned())
+            .collect();
+        let offsets = others
+            .iter()
+            .map(|peer| offset(&self.peers, peer, &self.stamp));
         let offsets = join_all(offsets).await;
-        let offsets: Vec<_> =
-            offsets.into_iter().map(|seen| seen.map(|(apart, _)| apart)).collect();
+        let offsets: Vec<_> = offsets
+            .into_iter()
+            .map(|seen| seen.map(|(apart, _)| apart))
+            .collect();
 
         let Some(heir) = heir(&offsets).map(|at| &others[at].name) else {
             return tracing::warn!(
@@ -274,8 +303,15 @@ fn heir(offsets: &[Option<i64>]) -> Option<usize> {
     let majority = offsets.len().div_ceil(2) + 1;
     // This leader's own is among those compared with.
     let all = || offsets.iter().flatten().copied().chain([0]);
-    let near = |apart: i64| all().filter(|other| (other - apart).abs() <= APART_MS).count();
-    let counted = offsets.iter().enumerate().filter_map(|(at, apart)| Some((near((*apart)?), at)));
+    let near = |apart: i64| {
+        all()
+            .filter(|other| (other - apart).abs() <= APART_MS)
+            .count()
+    };
+    let counted = offsets
+        .iter()
+        .enumerate()
+        .filter_map(|(at, apart)| Some((near((*apart)?), at)));
     let best = counted.max_by_key(|(near, at)| (*near, std::cmp::Reverse(*at)))?;
     (best.0 >= majority).then_some(best.1)
 }
@@ -344,7 +380,11 @@ mod tests {
         assert_eq!(judged(&[near, far]).await, Some(true));
         assert_eq!(judged(&[far, far]).await, Some(false));
         assert_eq!(judged(&[None, near]).await, Some(true));
-        assert_eq!(judged(&[None, far]).await, None, "one of three may be either");
+        assert_eq!(
+            judged(&[None, far]).await,
+            None,
+            "one of three may be either"
+        );
         assert_eq!(judged(&[None, None]).await, None);
         assert_eq!(judged(&[near, far, far, far]).await, Some(false));
         assert_eq!(judged(&[near, near, far, far]).await, Some(true));
@@ -377,11 +417,26 @@ mod tests {
     #[test]
     fn the_heir_is_one_whose_clock_agrees_with_most_voters() {
         assert_eq!(heir(&[Some(-5_000), Some(-5_100)]), Some(0));
-        assert_eq!(heir(&[Some(-5_000), None]), None, "one of three is no majority");
+        assert_eq!(
+            heir(&[Some(-5_000), None]),
+            None,
+            "one of three is no majority"
+        );
         assert_eq!(heir(&[Some(-5_000)]), None, "one of two");
-        assert_eq!(heir(&[Some(-5_000), Some(9_000)]), None, "each has another time");
-        assert_eq!(heir(&[Some(100), Some(9_000)]), Some(0), "this leader's counts");
-        assert_eq!(heir(&[Some(90_000), Some(-5_000), Some(-5_000), Some(-4_000)]), Some(1));
+        assert_eq!(
+            heir(&[Some(-5_000), Some(9_000)]),
+            None,
+            "each has another time"
+        );
+        assert_eq!(
+            heir(&[Some(100), Some(9_000)]),
+            Some(0),
+            "this leader's counts"
+        );
+        assert_eq!(
+            heir(&[Some(90_000), Some(-5_000), Some(-5_000), Some(-4_000)]),
+            Some(1)
+        );
         assert_eq!(heir(&[Some(-5_000), Some(-5_000), None, None]), None);
         assert_eq!(heir(&[]), None);
     }
@@ -389,7 +444,10 @@ mod tests {
     /// A stamp whose node believes the clock as it is, in a directory that goes with it.
     fn stamp(clock: &Arc<SetClock>) -> (Stamp, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a directory");
-        let state = StateTime { at: clock.wall(), sets: 0 };
+        let state = StateTime {
+            at: clock.wall(),
+            sets: 0,
+        };
         let trust = Trust::open(clock.clone(), dir.path().join("clock"), state);
         assert_eq!(trust.look(state), None);
         (Stamp::new(clock.clone(), trust), dir)
@@ -424,7 +482,10 @@ mod tests {
         assert!(!stamp.should_hand_over());
         stamp.note(None, false);
         clock.pass(60_000, 60_000);
-        assert!(!stamp.should_hand_over(), "nobody says that another's clock is better");
+        assert!(
+            !stamp.should_hand_over(),
+            "nobody says that another's clock is better"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -434,7 +495,11 @@ mod tests {
         stamp.note(None, true);
         let began = tokio::time::Instant::now();
         assert_eq!(stamp.now().await, Timestamp::default());
-        assert_eq!(began.elapsed(), Duration::ZERO, "too few said anything, and may never do");
+        assert_eq!(
+            began.elapsed(),
+            Duration::ZERO,
+            "too few said anything, and may never do"
+        );
     }
 
     #[tokio::test]
@@ -442,7 +507,11 @@ mod tests {
         let clock = Arc::new(SetClock::default());
         clock.pass(1_000_000, 5_000);
         let (stamp, _dir) = stamp(&clock);
-        assert_eq!(stamp.now().await, Timestamp::default(), "nothing was compared yet");
+        assert_eq!(
+            stamp.now().await,
+            Timestamp::default(),
+            "nothing was compared yet"
+        );
         stamp.note(Some(true), true);
         assert_eq!(stamp.now().await, clock.wall());
         clock.pass(1_500, 1_000);
@@ -450,11 +519,19 @@ mod tests {
         clock.pass(200_000, 1_000);
         assert_eq!(stamp.now().await, Timestamp::default(), "the clock jumped");
         stamp.note(Some(true), true);
-        assert_eq!(stamp.now().await, clock.wall(), "the others say that it was right to");
+        assert_eq!(
+            stamp.now().await,
+            clock.wall(),
+            "the others say that it was right to"
+        );
         stamp.note(Some(false), true);
         assert_eq!(stamp.now().await, Timestamp::default());
         stamp.note(Some(true), true);
         stamp.forget();
-        assert_eq!(stamp.now().await, Timestamp::default(), "it does not lead any more");
+        assert_eq!(
+            stamp.now().await,
+            Timestamp::default(),
+            "it does not lead any more"
+        );
     }
 }

@@ -39,7 +39,14 @@ const RESTORED: &str = "restored";
 /// The same while it is being written.
 const RESTORED_ASIDE: &str = "restored.new";
 /// What a restore builds before the directory has an identity.
-const BUILT: [&str; 6] = [RESTORING, RESTORED, RESTORED_ASIDE, "log", "snapshots", "state"];
+const BUILT: [&str; 6] = [
+    RESTORING,
+    RESTORED,
+    RESTORED_ASIDE,
+    "log",
+    "snapshots",
+    "state",
+];
 
 /// Whose a data directory is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +84,11 @@ impl DataDir {
         RealFiles.sync_dir(above).map_err(Error::file(above))?;
         let lock_path = path.join("LOCK");
         let mut options = fs::OpenOptions::new();
-        let lock = options.write(true).create(true).truncate(false).open(&lock_path);
+        let lock = options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path);
         let mut lock = lock.map_err(Error::file(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -85,22 +96,39 @@ impl DataDir {
                 let owner = fs::read_to_string(&lock_path).unwrap_or_default();
                 let what = format!(
                     "in use by another process ({}); stop it, or choose another with --data-dir",
-                    if owner.trim().is_empty() { "unknown" } else { owner.trim() }
+                    if owner.trim().is_empty() {
+                        "unknown"
+                    } else {
+                        owner.trim()
+                    }
                 );
-                return Err(Error::DataDir { path: path.to_owned(), what });
+                return Err(Error::DataDir {
+                    path: path.to_owned(),
+                    what,
+                });
             }
             Err(fs::TryLockError::Error(source)) => {
-                return Err(Error::File { path: lock_path, source });
+                return Err(Error::File {
+                    path: lock_path,
+                    source,
+                });
             }
         }
-        let noted = lock.set_len(0).and_then(|()| writeln!(lock, "pid {}", std::process::id()));
+        let noted = lock
+            .set_len(0)
+            .and_then(|()| writeln!(lock, "pid {}", std::process::id()));
         noted.map_err(Error::file(&lock_path))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Makes the names in it survive a crash.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))
+        RealFiles
+            .sync_dir(&self.path)
+            .map_err(Error::file(&self.path))
     }
 
     /// Whose it is; none if it is empty. Refuses what is not a data directory of this version.
@@ -125,7 +153,9 @@ impl DataDir {
     }
 
     fn refuse_strangers(&self) -> Result<(), Error> {
-        let names = RealFiles.list(&self.path).map_err(Error::file(&self.path))?;
+        let names = RealFiles
+            .list(&self.path)
+            .map_err(Error::file(&self.path))?;
         if names.iter().any(|name| name == RESTORING) {
             let what = "a restore into it did not end: run `notty restore` again, or empty it";
             return Err(self.refuse(what.to_owned()));
@@ -140,7 +170,10 @@ impl DataDir {
     }
 
     fn refuse(&self, what: String) -> Error {
-        Error::DataDir { path: self.path.clone(), what }
+        Error::DataDir {
+            path: self.path.clone(),
+            what,
+        }
     }
 
     /// Takes an empty directory, or one in which a restore did not end, to restore into it.
@@ -163,8 +196,14 @@ impl DataDir {
         let (cluster, disk) = (random(), random());
         let (version, disk_id) = (VERSION, disk.clone());
         let inviters = BTreeMap::new();
-        let identity =
-            Identity { version, cluster, node: 1, disk: disk_id, formed: true, inviters };
+        let identity = Identity {
+            version,
+            cluster,
+            node: 1,
+            disk: disk_id,
+            formed: true,
+            inviters,
+        };
         save(&RealFiles, &self.path.join(RESTORING), &identity)?;
         save(&RealFiles, &self.path.join(RESTORED), &())?;
         Ok(disk)
@@ -173,9 +212,13 @@ impl DataDir {
     /// It is that from now on.
     pub(crate) fn end_restore(&self) -> Result<(), Error> {
         let (from, to) = (self.path.join(RESTORING), self.path.join("identity"));
-        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
+        RealFiles
+            .sync_dir(&self.path)
+            .map_err(Error::file(&self.path))?;
         RealFiles.rename(&from, &to).map_err(Error::file(&to))?;
-        RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))
+        RealFiles
+            .sync_dir(&self.path)
+            .map_err(Error::file(&self.path))
     }
 
     /// Removes what a restore built that did not end; what says so goes last.
@@ -187,7 +230,9 @@ impl DataDir {
             }
         }
         for name in [RESTORED_ASIDE, RESTORED, RESTORING] {
-            RealFiles.sync_dir(&self.path).map_err(Error::file(&self.path))?;
+            RealFiles
+                .sync_dir(&self.path)
+                .map_err(Error::file(&self.path))?;
             let path = self.path.join(name);
             RealFiles.remove(&path).map_err(Error::file(&path))?;
         }
@@ -210,7 +255,14 @@ impl DataDir {
         let random = || uuid::Uuid::new_v4().to_string();
         let (cluster, disk) = (random(), random());
         let (version, formed, inviters) = (VERSION, false, BTreeMap::new());
-        let identity = Identity { version, cluster, node: 1, disk, formed, inviters };
+        let identity = Identity {
+            version,
+            cluster,
+            node: 1,
+            disk,
+            formed,
+            inviters,
+        };
         self.keep(&identity)?;
         Ok(identity)
     }
@@ -219,7 +271,14 @@ impl DataDir {
     pub fn prepare(&self) -> Result<Identity, Error> {
         let (cluster, disk) = (String::new(), uuid::Uuid::new_v4().to_string());
         let (version, formed, inviters) = (VERSION, false, BTreeMap::new());
-        let identity = Identity { version, cluster, node: 0, disk, formed, inviters };
+        let identity = Identity {
+            version,
+            cluster,
+            node: 0,
+            disk,
+            formed,
+            inviters,
+        };
         self.keep(&identity)?;
         Ok(identity)
     }
@@ -258,7 +317,10 @@ impl DataDir {
 fn refuse_file(path: &Path) -> Result<(), Error> {
     if path.exists() && !path.is_dir() {
         let what = "it is no directory; choose another with --data-dir".to_owned();
-        return Err(Error::DataDir { path: path.to_owned(), what });
+        return Err(Error::DataDir {
+            path: path.to_owned(),
+            what,
+        });
     }
     Ok(())
 }
@@ -266,7 +328,10 @@ fn refuse_file(path: &Path) -> Result<(), Error> {
 /// Refuses to restore into a directory that holds anything else than a restore that did not end.
 fn refuse_full(path: &Path) -> Result<(), Error> {
     let names = RealFiles.list(path).map_err(Error::file(path))?;
-    let refuse = |what: String| Error::DataDir { path: path.to_owned(), what };
+    let refuse = |what: String| Error::DataDir {
+        path: path.to_owned(),
+        what,
+    };
     if names.iter().any(|name| name == "identity") {
         let what = "holds a node already, and a backup is restored into an empty directory only";
         return Err(refuse(what.to_owned()));
@@ -301,6 +366,9 @@ mod tests {
         again.begin_restore().expect("begins");
         again.clear_restore().expect("clears");
         let left = RealFiles.list(dir.path()).expect("lists");
-        assert!(left.iter().all(|name| EMPTY.contains(&name.as_str())), "{left:?}");
+        assert!(
+            left.iter().all(|name| EMPTY.contains(&name.as_str())),
+            "{left:?}"
+        );
     }
 }

@@ -43,13 +43,24 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
              are missing",
             position.index().unwrap_or(0)
         );
-        return Err(Error::DataDir { path: data_dir.state(), what });
+        return Err(Error::DataDir {
+            path: data_dir.state(),
+            what,
+        });
     }
     // What a snapshot holds need not be in the log any more.
     log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
     let store_options = options.store.clone();
     let (fatal, onlooker) = (options.fatal.clone(), options.onlooker.clone());
-    let shared = Shared::new(store, snapshots, state_dir, store_options, fatal, onlooker, works)?;
+    let shared = Shared::new(
+        store,
+        snapshots,
+        state_dir,
+        store_options,
+        fatal,
+        onlooker,
+        works,
+    )?;
     // Before anything in them is acknowledged, the directories must have their names.
     data_dir.sync()?;
     Ok((log, shared))
@@ -106,7 +117,11 @@ fn rebuild(
             tracing::info!(from, "{why}: the state is rebuilt from snapshot and log")
         }
         Unusable::Damaged(why) => {
-            tracing::warn!(why, from, "the state is set aside and rebuilt from snapshot and log");
+            tracing::warn!(
+                why,
+                from,
+                "the state is set aside and rebuilt from snapshot and log"
+            );
         }
     }
     // The old state goes once there is a new one: a rebuild that fails can be tried again.

@@ -83,7 +83,12 @@ impl Files for RealFiles {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let mut options = fs::OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         Ok(Arc::new(file))
     }
 
@@ -169,7 +174,10 @@ impl MemoryFiles {
                 true => content.now[..kept].to_vec(),
                 false => content.synced.clone(),
             };
-            *content = Content { synced: after.clone(), now: after };
+            *content = Content {
+                synced: after.clone(),
+                now: after,
+            };
         }
     }
 
@@ -180,12 +188,19 @@ impl MemoryFiles {
 
     /// The bytes of a file as programs see them.
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
-        self.disk.lock().names.get(path).map(|content| content.lock().now.clone())
+        self.disk
+            .lock()
+            .names
+            .get(path)
+            .map(|content| content.lock().now.clone())
     }
 
     /// Puts bytes in place of a file's, synced: damage, or what an older version wrote.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
-        let content = Content { synced: bytes.clone(), now: bytes };
+        let content = Content {
+            synced: bytes.clone(),
+            now: bytes,
+        };
         let content = Arc::new(Mutex::new(content));
         let mut disk = self.disk.lock();
         disk.names.insert(path.to_owned(), content.clone());
@@ -207,8 +222,17 @@ impl Files for MemoryFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let content = self.disk.lock().names.entry(path.to_owned()).or_default().clone();
-        Ok(Arc::new(MemoryFile { content, disk: self.disk.clone() }))
+        let content = self
+            .disk
+            .lock()
+            .names
+            .entry(path.to_owned())
+            .or_default()
+            .clone();
+        Ok(Arc::new(MemoryFile {
+            content,
+            disk: self.disk.clone(),
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -228,9 +252,15 @@ impl Files for MemoryFiles {
         if disk.fail_syncs {
             return Err(io::Error::other("sync failed"));
         }
-        disk.synced_names.retain(|path, _| path.parent() != Some(dir));
-        let inside = disk.names.iter().filter(|(path, _)| path.parent() == Some(dir));
-        let inside: Vec<_> = inside.map(|(path, file)| (path.clone(), file.clone())).collect();
+        disk.synced_names
+            .retain(|path, _| path.parent() != Some(dir));
+        let inside = disk
+            .names
+            .iter()
+            .filter(|(path, _)| path.parent() == Some(dir));
+        let inside: Vec<_> = inside
+            .map(|(path, file)| (path.clone(), file.clone()))
+            .collect();
         disk.synced_names.extend(inside);
         Ok(())
     }

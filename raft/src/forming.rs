@@ -59,24 +59,43 @@ pub(crate) async fn become_member(
     let mut told = String::new();
     loop {
         let invited = invitations.borrow_and_update().clone();
-        if let Some(Invitation { cluster, node, members }) = invited {
-            identity = Identity { cluster, node, inviters: members, ..identity };
+        if let Some(Invitation {
+            cluster,
+            node,
+            members,
+        }) = invited
+        {
+            identity = Identity {
+                cluster,
+                node,
+                inviters: members,
+                ..identity
+            };
             data_dir.keep(&identity)?;
             front.identify(&identity);
-            return Ok(Became { identity, founders: None });
+            return Ok(Became {
+                identity,
+                founders: None,
+            });
         }
         if is_planted(Planted::WipedNodeVotes)
             && let Some(identity) = take_place(peers, expected, &identity).await
         {
             data_dir.keep(&identity)?;
             front.identify(&identity);
-            return Ok(Became { identity, founders: None });
+            return Ok(Became {
+                identity,
+                founders: None,
+            });
         }
         match look_round(peers, expected, &identity).await {
             Ok(members) if is_founder(expected) => {
                 let founded = found(data_dir, front, peers, &mut identity, &members).await?;
                 if founded {
-                    return Ok(Became { identity, founders: Some(members) });
+                    return Ok(Became {
+                        identity,
+                        founders: Some(members),
+                    });
                 }
             }
             Ok(_) => {}
@@ -98,10 +117,18 @@ async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> 
     let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
     names.sort();
     let node = names.iter().position(|name| **name == expected.me.name)? as NodeId + 1;
-    for peer in expected.nodes.iter().filter(|peer| peer.name != expected.me.name) {
+    for peer in expected
+        .nodes
+        .iter()
+        .filter(|peer| peer.name != expected.me.name)
+    {
         let standing = identify(peers, &peer.peer).await.ok();
         if let Some(cluster) = standing.and_then(|standing| standing.cluster) {
-            return Some(Identity { cluster, node, ..identity.clone() });
+            return Some(Identity {
+                cluster,
+                node,
+                ..identity.clone()
+            });
         }
     }
     None
@@ -117,10 +144,21 @@ async fn look_round(
     expected: &Expected,
     identity: &Identity,
 ) -> Result<BTreeMap<NodeId, Peer>, String> {
-    let mut found = vec![Peer { disk: identity.disk.clone(), ..expected.me.clone() }];
-    for peer in expected.nodes.iter().filter(|peer| peer.name != expected.me.name) {
+    let mut found = vec![Peer {
+        disk: identity.disk.clone(),
+        ..expected.me.clone()
+    }];
+    for peer in expected
+        .nodes
+        .iter()
+        .filter(|peer| peer.name != expected.me.name)
+    {
         let standing = identify(peers, &peer.peer).await.map_err(|error| {
-            format!("{} of {} nodes are there: {error}", found.len(), expected.count)
+            format!(
+                "{} of {} nodes are there: {error}",
+                found.len(),
+                expected.count
+            )
         })?;
         if standing.name != peer.name {
             let (there, wanted) = (&standing.name, &peer.name);
@@ -137,11 +175,18 @@ async fn look_round(
                     me = expected.me.name
                 ));
             }
-            _ => found.push(Peer { disk: standing.disk, ..peer.clone() }),
+            _ => found.push(Peer {
+                disk: standing.disk,
+                ..peer.clone()
+            }),
         }
     }
     if found.len() < expected.count {
-        return Err(format!("{} of {} nodes are configured", found.len(), expected.count));
+        return Err(format!(
+            "{} of {} nodes are configured",
+            found.len(),
+            expected.count
+        ));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((1..).zip(found).collect())
@@ -181,11 +226,18 @@ async fn found(
             node: *number,
             members: members.clone(),
         };
-        if let Err(error) = peers.call(&peer.peer, &Request::Form(invitation), ANSWER).await {
+        if let Err(error) = peers
+            .call(&peer.peer, &Request::Form(invitation), ANSWER)
+            .await
+        {
             tracing::warn!("`{}` could not be invited: {error}", peer.name);
             return Ok(false);
         }
     }
-    tracing::info!(cluster.id = identity.cluster, "a cluster of {} nodes is formed", members.len());
+    tracing::info!(
+        cluster.id = identity.cluster,
+        "a cluster of {} nodes is formed",
+        members.len()
+    );
     Ok(true)
 }

@@ -117,17 +117,23 @@ impl Front {
 
     /// The members, as far as this node knows them.
     pub(crate) fn members(&self) -> BTreeMap<NodeId, Peer> {
-        self.acquaintance.members_or(&self.identity.borrow().inviters)
+        self.acquaintance
+            .members_or(&self.identity.borrow().inviters)
     }
 
     fn word(&self, node: NodeId, disk: &str) -> Word {
-        self.acquaintance.word(node, disk, &self.identity.borrow().inviters)
+        self.acquaintance
+            .word(node, disk, &self.identity.borrow().inviters)
     }
 
     /// Takes an invitation; says so only once it is written down, because the members count on this
     /// node from then on.
     async fn invited(&self, invitation: Invitation, by: &Hello) -> Response {
-        if !invitation.members.values().any(|member| member.disk == by.disk) {
+        if !invitation
+            .members
+            .values()
+            .any(|member| member.disk == by.disk)
+        {
             let what = "it takes no invitation from a node that is not among the members named";
             return Response::Refused(what.to_owned());
         }
@@ -150,8 +156,10 @@ impl Front {
 
     /// Looks up a peer that says which cluster it belongs to.
     async fn look_up(&self, peer: &Hello, grade: Grade) -> Result<Who, String> {
-        let (cluster, is_postman) =
-            (self.identity.borrow().cluster.clone(), peer.node.is_none() && peer.disk.is_empty());
+        let (cluster, is_postman) = (
+            self.identity.borrow().cluster.clone(),
+            peer.node.is_none() && peer.disk.is_empty(),
+        );
         if grade == Grade::Postmen && !is_postman {
             return Err(format!(
                 "`{}` speaks as a node and has proved cluster.postman_secret only, which is for \
@@ -164,7 +172,10 @@ impl Front {
             return Ok(Who::Visitor);
         }
         if peer.cluster != cluster {
-            return Err(format!("`{}` belongs to another cluster than this node", peer.name));
+            return Err(format!(
+                "`{}` belongs to another cluster than this node",
+                peer.name
+            ));
         }
         match peer.node {
             Some(node) => self.look_up_node(node, peer).await,
@@ -189,7 +200,9 @@ impl Front {
             (Word::Unknown, None) => match self.node.get().and_then(Weak::upgrade) {
                 Some(at) => {
                     let claimed = (node, peer.disk.as_str());
-                    self.acquaintance.ask(&at.peers, &self.members(), claimed).await
+                    self.acquaintance
+                        .ask(&at.peers, &self.members(), claimed)
+                        .await
                 }
                 None => Word::Unknown,
             },
@@ -241,7 +254,11 @@ impl Front {
         let has_say = self.trust.get().is_some_and(|trust| trust.has_say());
         let wall = self.clock.wall();
         let Some((raft, _)) = self.acquaintance.raft() else {
-            return PeerStatus { wall, has_say, ..PeerStatus::default() };
+            return PeerStatus {
+                wall,
+                has_say,
+                ..PeerStatus::default()
+            };
         };
         let metrics = raft.metrics();
         let metrics = metrics.borrow();
@@ -292,7 +309,11 @@ impl Front {
                 let identity = self.identity.borrow().clone();
                 let cluster = Some(identity.cluster).filter(|cluster| !cluster.is_empty());
                 let (name, disk) = (self.name.clone(), identity.disk);
-                Response::Standing(Standing { name, disk, cluster })
+                Response::Standing(Standing {
+                    name,
+                    disk,
+                    cluster,
+                })
             }
             Request::Form(invitation) | Request::Join(invitation) => {
                 self.invited(invitation, &session.peer).await
@@ -383,13 +404,19 @@ async fn receive_snapshot(
     while left > 0 {
         let receiving = tokio::time::timeout(CHUNK_TIME, session.receive_bytes());
         let late = || Err(std::io::ErrorKind::TimedOut.into());
-        let chunk = receiving.await.unwrap_or_else(|_| late()).map_err(Error::file(path))?;
+        let chunk = receiving
+            .await
+            .unwrap_or_else(|_| late())
+            .map_err(Error::file(path))?;
         left = left.saturating_sub(chunk.len() as u64);
         // Synced bit by bit: the log's own syncs must not stall behind one large one.
         let written = blocking(|| file.write_all(&chunk).and_then(|()| file.sync_data()));
         written.map_err(Error::file(path))?;
     }
-    let (ms, index) = (began.elapsed().as_millis() as u64, meta.last_log_id.map(|id| id.index));
+    let (ms, index) = (
+        began.elapsed().as_millis() as u64,
+        meta.last_log_id.map(|id| id.index),
+    );
     tracing::info!(bytes, index, ms, "snapshot received from the leader");
     blocking(|| check_received(meta, path))
 }
@@ -400,7 +427,10 @@ async fn install(
     meta: Meta<NodeId, Peer>,
     file: SnapshotFile,
 ) -> Response {
-    let snapshot = Snapshot { meta, snapshot: Box::new(file) };
+    let snapshot = Snapshot {
+        meta,
+        snapshot: Box::new(file),
+    };
     match raft.install_full_snapshot(vote, snapshot).await {
         Ok(response) => Response::Snapshot(response.vote),
         Err(error) => Response::Refused(error.to_string()),

@@ -37,8 +37,16 @@ fn shared(dir: &Path) -> Arc<Shared> {
     let store = Store::open(&state_dir.current().expect("a place"), options.clone());
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let fatal = Arc::new(|line: &str| panic!("{line}"));
-    Shared::new(store.expect("opens"), snapshots, state_dir, options, fatal, None, Arc::default())
-        .expect("opens")
+    Shared::new(
+        store.expect("opens"),
+        snapshots,
+        state_dir,
+        options,
+        fatal,
+        None,
+        Arc::default(),
+    )
+    .expect("opens")
 }
 
 /// An entry that writes so many customers.
@@ -54,11 +62,23 @@ fn entry(index: u64, count: u64) -> LogEntry {
     let word = || vec![("word".to_owned(), "word".to_owned())];
     let rows = (index * 1_000..index * 1_000 + count).map(row).collect();
     let (tags, operators, zones) = (word(), word(), Vec::new());
-    let put = PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows };
+    let put = PutCustomers {
+        mode: PutMode::Upsert,
+        tags,
+        operators,
+        zones,
+        rows,
+    };
     let commands = vec![Command::new(Action::PutCustomers(put))];
-    let entry = Entry { at: Timestamp::from_millis(1), commands };
+    let entry = Entry {
+        at: Timestamp::from_millis(1),
+        commands,
+    };
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
-    LogEntry { log_id, payload: EntryPayload::Normal(Arc::new(entry)) }
+    LogEntry {
+        log_id,
+        payload: EntryPayload::Normal(Arc::new(entry)),
+    }
 }
 
 /// A state that takes a while to write.
@@ -81,7 +101,12 @@ fn received(of: &Snapshot, by: &Shared) -> SnapshotFile {
 fn await_writing(dir: &Path) {
     let began = Instant::now();
     let is_new = |name: &String| name.ends_with(".new");
-    while !RealFiles.list(&dir.join("snapshots")).expect("lists").iter().any(is_new) {
+    while !RealFiles
+        .list(&dir.join("snapshots"))
+        .expect("lists")
+        .iter()
+        .any(is_new)
+    {
         assert!(began.elapsed() < SOON, "none is written");
         std::thread::yield_now();
     }
@@ -91,7 +116,9 @@ fn await_writing(dir: &Path) {
 fn a_snapshot_that_is_installed_while_one_is_written_is_what_stays() {
     let dir = tempfile::tempdir().expect("a directory");
     let leader = shared(&dir.path().join("leader"));
-    leader.apply(vec![entry(ENTRIES + 1, 1)]).expect("is applied");
+    leader
+        .apply(vec![entry(ENTRIES + 1, 1)])
+        .expect("is applied");
     let sent = leader.build_snapshot().expect("is written");
     let place = dir.path().join("follower");
     let follower = filled(&place);
@@ -100,8 +127,15 @@ fn a_snapshot_that_is_installed_while_one_is_written_is_what_stays() {
     let writing = std::thread::spawn(move || writer.build_snapshot());
     await_writing(&place);
     follower.install(&sent.meta, &file).expect("is installed");
-    writing.join().expect("no panic").expect("is written, before or after");
-    let kept = follower.snapshots.latest().expect("reads").expect("is there");
+    writing
+        .join()
+        .expect("no panic")
+        .expect("is written, before or after");
+    let kept = follower
+        .snapshots
+        .latest()
+        .expect("reads")
+        .expect("is there");
     assert_eq!(kept.position.applied, sent.meta.last_log_id);
     let kept_file = follower.snapshots.file(&kept);
     let read = import_snapshot(&kept_file, &place.join("read"), StoreOptions::default());
@@ -152,14 +186,22 @@ async fn a_node_that_dies_before_a_snapshot_is_installed_has_the_log_and_the_sta
     let reached = LogId::new(CommittedLeaderId::new(1, 1), 10);
     store.purge(reached).await.expect("is purged");
     let state = store.get_log_state().await.expect("reads");
-    assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(reached), Some(reached)));
+    assert_eq!(
+        (state.last_purged_log_id, state.last_log_id),
+        (Some(reached), Some(reached))
+    );
     let had = shared.hash();
     drop((store, shared));
     let (log, rebuilt) = disk::open(&data_dir, &options()).expect("opens again");
-    assert_eq!((log.purged(), log.last().map(|last| last.index)), (None, Some(3)));
+    assert_eq!(
+        (log.purged(), log.last().map(|last| last.index)),
+        (None, Some(3))
+    );
     // A state that was not closed is built anew, here from the log alone.
     assert_eq!(rebuilt.applied().borrow().index(), None);
-    rebuilt.apply(log.read(..).expect("reads")).expect("is applied");
+    rebuilt
+        .apply(log.read(..).expect("reads"))
+        .expect("is applied");
     assert_eq!(rebuilt.applied().borrow().index(), Some(3));
     assert_eq!(rebuilt.hash(), had);
 }
@@ -176,7 +218,10 @@ fn a_state_is_built_from_a_snapshot_that_was_kept_and_not_installed_any_more() {
     let file = received(&sent, &shared);
     let kept = leader.snapshots.latest().expect("reads").expect("is there");
     let name = sent.meta.snapshot_id.clone();
-    shared.snapshots.keep_from(&file.path, Kept { name, ..kept }).expect("is kept");
+    shared
+        .snapshots
+        .keep_from(&file.path, Kept { name, ..kept })
+        .expect("is kept");
     drop((log, shared));
     let (_, shared) = disk::open(&data_dir, &options()).expect("opens again");
     assert_eq!(shared.applied().borrow().index(), Some(9));

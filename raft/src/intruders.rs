@@ -35,7 +35,11 @@ pub(crate) fn free_address() -> String {
 }
 
 async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
-    let me = Peer { name: "a".to_owned(), peer: address.to_owned(), ..Peer::default() };
+    let me = Peer {
+        name: "a".to_owned(),
+        peer: address.to_owned(),
+        ..Peer::default()
+    };
     let nodes = [vec![me.clone()], others.to_vec()].concat();
     let options = NodeOptions {
         cluster: Some(ClusterOptions {
@@ -54,16 +58,23 @@ async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
         fatal: Arc::new(|line| panic!("{line}")),
     };
     let opening = async {
-        let node = Node::open(&dir.join("data"), options).await.expect("it opens");
+        let node = Node::open(&dir.join("data"), options)
+            .await
+            .expect("it opens");
         assert!(node.ready().await);
         node
     };
-    tokio::time::timeout(SOON, opening).await.expect("it waits for nobody")
+    tokio::time::timeout(SOON, opening)
+        .await
+        .expect("it waits for nobody")
 }
 
 pub(crate) async fn lone(dir: &Path) -> Lone {
     let address = free_address();
-    Lone { node: open(dir, &address, &[]).await, address }
+    Lone {
+        node: open(dir, &address, &[]).await,
+        address,
+    }
 }
 
 impl Lone {
@@ -80,7 +91,11 @@ impl Lone {
     /// The same for one that was admitted, as number 2.
     async fn admitted(&self, disk: &str) -> Peers {
         let (name, admitted) = ("b".to_owned(), disk.to_owned());
-        let admit = Action::AdmitNode { name, disk: admitted, above: 1 };
+        let admit = Action::AdmitNode {
+            name,
+            disk: admitted,
+            above: 1,
+        };
         let admitted = self.node.act(admit).await.expect("it is written").reply;
         assert_eq!(admitted, Reply::Admitted { node: 2 });
         self.peers_of(2, disk)
@@ -89,7 +104,12 @@ impl Lone {
     /// As its peers should know it.
     fn member(&self, disk: &str) -> Peer {
         let (peer, disk) = (self.address.clone(), disk.to_owned());
-        Peer { name: "a".to_owned(), peer, disk, ..Peer::default() }
+        Peer {
+            name: "a".to_owned(),
+            peer,
+            disk,
+            ..Peer::default()
+        }
     }
 
     /// Everything that only nodes may ask.
@@ -107,9 +127,18 @@ impl Lone {
                 entries: Vec::new(),
                 leader_commit: None,
             }),
-            Request::Snapshot { vote, meta: SnapshotMeta::default(), bytes: 0 },
-            Request::Change(Change::Remove { name: "a".to_owned() }),
-            Request::Vouch { node: 1, disk: self.node.identity.disk.clone() },
+            Request::Snapshot {
+                vote,
+                meta: SnapshotMeta::default(),
+                bytes: 0,
+            },
+            Request::Change(Change::Remove {
+                name: "a".to_owned(),
+            }),
+            Request::Vouch {
+                node: 1,
+                disk: self.node.identity.disk.clone(),
+            },
             Request::Service(Vec::new()),
             Request::Elect,
             Request::Retire,
@@ -119,15 +148,26 @@ impl Lone {
 
     /// All of them are refused, and nothing comes of them.
     async fn refuses_all_of(&self, peers: &Peers, node: u64) {
-        let stands =
-            || (self.node.status().term, self.node.applied_index(), self.node.state_hash());
+        let stands = || {
+            (
+                self.node.status().term,
+                self.node.applied_index(),
+                self.node.state_hash(),
+            )
+        };
         let before = stands();
         for request in self.calls_of_nodes(node) {
             let answer = peers.call(&self.address, &request, SOON).await;
-            assert!(matches!(answer, Err(CallError::Refused { .. })), "{request:?}: {answer:?}");
+            assert!(
+                matches!(answer, Err(CallError::Refused { .. })),
+                "{request:?}: {answer:?}"
+            );
         }
         assert_eq!(stands(), before);
-        assert!(!*self.node.peers.dismissed().borrow(), "it was not taken out");
+        assert!(
+            !*self.node.peers.dismissed().borrow(),
+            "it was not taken out"
+        );
         assert!(*self.node.may_work().borrow(), "it does not retire");
     }
 }
@@ -138,19 +178,35 @@ async fn a_number_and_a_disk_of_nobody_read_propose_and_end_nothing() {
     let lone = lone(dir.path()).await;
     lone.admitted("disk-b").await;
     let mine = lone.node.identity.disk.clone();
-    for (node, disk) in
-        [(77, "disk-x"), (2, "disk-x"), (3, "disk-b"), (1, "disk-b"), (2, mine.as_str()), (2, "")]
-    {
+    for (node, disk) in [
+        (77, "disk-x"),
+        (2, "disk-x"),
+        (3, "disk-b"),
+        (1, "disk-b"),
+        (2, mine.as_str()),
+        (2, ""),
+    ] {
         lone.refuses_all_of(&lone.peers_of(node, disk), node).await;
     }
     // Nor does an invitation by somebody who is not among the members that it names.
     let cluster = lone.node.identity.cluster.clone();
     let (node, members) = (1, BTreeMap::from([(1, lone.member(&mine))]));
-    let invitation = Request::Form(Invitation { cluster, node, members });
+    let invitation = Request::Form(Invitation {
+        cluster,
+        node,
+        members,
+    });
     let visitor = Hello::new("b", "", None, "disk-x");
-    let visitor = Peers::new(Arc::new(TcpTransport), Credentials::by_secret(SECRET), visitor);
+    let visitor = Peers::new(
+        Arc::new(TcpTransport),
+        Credentials::by_secret(SECRET),
+        visitor,
+    );
     let answer = visitor.call(&lone.address, &invitation, SOON).await;
-    assert!(matches!(answer, Err(CallError::Refused { .. })), "{answer:?}");
+    assert!(
+        matches!(answer, Err(CallError::Refused { .. })),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +219,8 @@ async fn the_postmens_secret_opens_no_call_of_a_node() {
         unknown.with_postman_secret(POSTMAN_SECRET).of_postman()
     };
     // With a number and a disk that are right, and as what it is.
-    lone.refuses_all_of(&lone.peers_by(credentials(), 2, "disk-b"), 2).await;
+    lone.refuses_all_of(&lone.peers_by(credentials(), 2, "disk-b"), 2)
+        .await;
     let me = Hello::new("p", &lone.node.identity.cluster, None, "");
     let postman = Peers::new(Arc::new(TcpTransport), credentials(), me);
     lone.refuses_all_of(&postman, 2).await;
@@ -178,7 +235,10 @@ async fn a_farewell_that_no_member_confirms_ends_nothing() {
     let lone = lone(dir.path()).await;
     let peers = lone.admitted("disk-b").await;
     let answer = peers.call(&lone.address, &Request::Farewell, SOON).await;
-    assert!(matches!(answer, Err(CallError::Refused { .. })), "{answer:?}");
+    assert!(
+        matches!(answer, Err(CallError::Refused { .. })),
+        "{answer:?}"
+    );
     assert!(!*lone.node.peers.dismissed().borrow());
 }
 
@@ -195,7 +255,10 @@ async fn nothing_goes_to_another_disk_at_a_members_address() {
     // Also where a session is kept that fits the address.
     let wrong = lone.member("the disk that was lost");
     let refused = peers.call_member(&wrong, &Request::Status, SOON).await;
-    assert!(matches!(refused, Err(CallError::NotSent { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::NotSent { .. })),
+        "{refused:?}"
+    );
     assert!(peers.open_to(&wrong).await.is_err());
 }
 
@@ -206,7 +269,10 @@ async fn a_vote_counts_only_from_who_it_is_of() {
     let peers = lone.admitted("disk-b").await;
     let vote = |node| Request::Vote(VoteRequest::new(Vote::new(9, node), None));
     let refused = peers.call(&lone.address, &vote(3), SOON).await;
-    assert!(matches!(refused, Err(CallError::Refused { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::Refused { .. })),
+        "{refused:?}"
+    );
     let answered = peers.call(&lone.address, &vote(2), SOON).await;
     assert!(matches!(answered, Ok(Response::Vote(_))), "{answered:?}");
 }
@@ -216,9 +282,16 @@ async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
     let peers = lone.admitted("disk-b").await;
-    peers.call(&lone.address, &Request::Status, SOON).await.expect("it is admitted");
+    peers
+        .call(&lone.address, &Request::Status, SOON)
+        .await
+        .expect("it is admitted");
     let (name, disk) = ("b".to_owned(), "disk-b".to_owned());
-    let dismiss = Action::DismissNode { node: 2, name, disk };
+    let dismiss = Action::DismissNode {
+        node: 2,
+        name,
+        disk,
+    };
     lone.node.act(dismiss).await.expect("it is dismissed");
     assert!(!*peers.dismissed().borrow());
     let vote = Request::Vote(VoteRequest::new(Vote::new(9, 2), None));
@@ -228,7 +301,12 @@ async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
         assert!(!*peers.dismissed().borrow());
     }
     let member = lone.member(&lone.node.identity.disk);
-    assert!(peers.call_member(&member, &Request::Status, SOON).await.is_err());
+    assert!(
+        peers
+            .call_member(&member, &Request::Status, SOON)
+            .await
+            .is_err()
+    );
     assert!(*peers.dismissed().borrow(), "a member says so");
     assert!(lone.node.status().term < 9, "its vote did not count");
 }
@@ -242,12 +320,27 @@ async fn a_founder_whose_log_has_begun_founds_nothing_again() {
     drop(lone.node);
     // As it is where the process died before it had written down that its log had begun.
     let data_dir = eventually_free(&dir.path().join("data")).await;
-    data_dir.keep(&Identity { formed: false, ..before.clone() }).expect("kept");
+    data_dir
+        .keep(&Identity {
+            formed: false,
+            ..before.clone()
+        })
+        .expect("kept");
     drop(data_dir);
     // With a peer that is not there, and would be invited if it were, whatever its disk.
-    let absent = Peer { name: "b".to_owned(), peer: free_address(), ..Peer::default() };
+    let absent = Peer {
+        name: "b".to_owned(),
+        peer: free_address(),
+        ..Peer::default()
+    };
     let node = open(dir.path(), &lone.address, &[absent]).await;
-    assert_eq!(node.identity, Identity { formed: true, ..before });
+    assert_eq!(
+        node.identity,
+        Identity {
+            formed: true,
+            ..before
+        }
+    );
 }
 
 /// The directory, once the tasks of the node that used it have ended.
@@ -260,5 +353,7 @@ async fn eventually_free(path: &Path) -> DataDir {
             }
         }
     };
-    tokio::time::timeout(SOON, opening).await.expect("the directory is let go")
+    tokio::time::timeout(SOON, opening)
+        .await
+        .expect("the directory is let go")
 }

@@ -38,7 +38,9 @@ pub(crate) struct Lag {
 impl Lag {
     /// Takes in how things stand.
     pub(crate) fn note(&mut self, now: Instant, committed: u64, applied: u64) {
-        let step = self.looked.map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
+        let step = self
+            .looked
+            .map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
         self.looked = Some(now);
         match applied >= self.mark {
             true => (self.mark, self.behind) = (committed, Duration::ZERO),
@@ -53,7 +55,12 @@ impl Lag {
 
     /// Why the node is not ready, if its state is behind.
     pub(crate) fn reason(&self) -> Option<String> {
-        let Self { applied, committed, behind, .. } = self;
+        let Self {
+            applied,
+            committed,
+            behind,
+            ..
+        } = self;
         (*behind >= BEHIND).then(|| {
             format!(
                 "entries that were committed {} s ago are not applied: the state stands at {applied} \
@@ -121,7 +128,11 @@ mod tests {
     #[test]
     fn a_state_that_keeps_up_under_load_is_ready_although_it_is_always_a_little_behind() {
         let mut lag = Lag::default();
-        seen(&mut lag, Instant::now(), (0..1_000).map(|n| (n * 100 + 90, n * 100)));
+        seen(
+            &mut lag,
+            Instant::now(),
+            (0..1_000).map(|n| (n * 100 + 90, n * 100)),
+        );
         assert!(lag.reason().is_none() && !lag.stands_still(), "{lag:?}");
     }
 
@@ -141,7 +152,11 @@ mod tests {
     #[test]
     fn a_state_that_moves_too_slowly_is_not_ready_and_its_node_leads_on() {
         let mut lag = Lag::default();
-        seen(&mut lag, Instant::now(), (0..40).map(|n| (10_000 + n, n + 1)));
+        seen(
+            &mut lag,
+            Instant::now(),
+            (0..40).map(|n| (10_000 + n, n + 1)),
+        );
         assert!(lag.reason().is_some() && !lag.stands_still(), "{lag:?}");
     }
 

@@ -18,7 +18,9 @@ pub(crate) async fn follow(raft: Raft, node: NodeId, leads: watch::Sender<Option
         let now = {
             let metrics = metrics.borrow_and_update();
             let leader = metrics.state.is_leader() && metrics.current_leader == Some(node);
-            leader.then(|| Leadership { term: metrics.vote.leader_id().term })
+            leader.then(|| Leadership {
+                term: metrics.vote.leader_id().term,
+            })
         };
         leads.send_if_modified(|before| std::mem::replace(before, now) != now);
         if metrics.changed().await.is_err() {

@@ -32,7 +32,11 @@ const APPEND_BYTES: usize = 1024 * 1024;
 /// Runs work that waits for the disk: beside the runtime's other tasks where it has more than one
 /// thread, inline where it has one (as in a simulation).
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    if has_threads() { tokio::task::block_in_place(work) } else { work() }
+    if has_threads() {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
 }
 
 /// Whether work may go to another thread; in a simulation all is done on one.
@@ -63,7 +67,14 @@ impl LogStore {
     ) -> Self {
         let committed = AtomicU64::new(log.committed().map_or(0, |committed| committed.index));
         let (watch, committed) = (Arc::default(), Arc::new(committed));
-        Self { log: Arc::new(Mutex::new(log)), snapshots, fatal, onlooker, watch, committed }
+        Self {
+            log: Arc::new(Mutex::new(log)),
+            snapshots,
+            fatal,
+            onlooker,
+            watch,
+            committed,
+        }
     }
 
     /// The same, with its work put down where others' is.
@@ -127,7 +138,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let log = self.log.lock();
-        Ok(LogState { last_purged_log_id: log.purged(), last_log_id: log.last() })
+        Ok(LogState {
+            last_purged_log_id: log.purged(),
+            last_log_id: log.last(),
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {

@@ -75,10 +75,19 @@ impl Node {
                 (true, status.last_index, status.applied_index)
             } else {
                 let seen = self.standing(&member.peer).await;
-                let PeerStatus { last_index, applied_index, .. } = seen.unwrap_or_default();
+                let PeerStatus {
+                    last_index,
+                    applied_index,
+                    ..
+                } = seen.unwrap_or_default();
                 (seen.is_some(), last_index, applied_index)
             };
-            Sight { member: member.clone(), reachable, last_index, applied_index }
+            Sight {
+                member: member.clone(),
+                reachable,
+                last_index,
+                applied_index,
+            }
         });
         join_all(looks).await
     }
@@ -98,7 +107,9 @@ impl Node {
         // Before anything stops: a node by itself, or cut off, goes on.
         self.successor(to).await?;
         if self.handing_over.swap(true, Ordering::AcqRel) {
-            return Err(TransferError::Nobody("leadership is being handed over already".into()));
+            return Err(TransferError::Nobody(
+                "leadership is being handed over already".into(),
+            ));
         }
         let _stillness = Stillness(self);
         self.hand_over(to).await
@@ -116,7 +127,10 @@ impl Node {
         self.raft.runtime_config().heartbeat(false);
         let lease = Duration::from_millis(ELECTION_MS.end) + SPARE;
         tokio::time::sleep(lease).await;
-        let stands = self.peers.call_member(&chosen, &Request::Elect, ANSWER).await;
+        let stands = self
+            .peers
+            .call_member(&chosen, &Request::Elect, ANSWER)
+            .await;
         if let Err(error) = stands {
             return Err(TransferError::Nobody(error.to_string()));
         }

@@ -53,7 +53,10 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Link;
 
     async fn new_client(&mut self, _target: NodeId, node: &Peer) -> Link {
-        Link { peers: self.peers.clone(), member: node.clone() }
+        Link {
+            peers: self.peers.clone(),
+            member: node.clone(),
+        }
     }
 }
 
@@ -69,7 +72,10 @@ fn rpc_error(error: CallError) -> RpcError {
 
 fn unexpected(address: &str) -> CallError {
     let what = "an answer to something else".to_owned();
-    CallError::Refused { address: address.to_owned(), what }
+    CallError::Refused {
+        address: address.to_owned(),
+        what,
+    }
 }
 
 impl RaftNetwork<TypeConfig> for Link {
@@ -79,7 +85,10 @@ impl RaftNetwork<TypeConfig> for Link {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RpcError> {
         let request = Request::Append(request);
-        let answer = self.peers.call_member(&self.member, &request, option.hard_ttl()).await;
+        let answer = self
+            .peers
+            .call_member(&self.member, &request, option.hard_ttl())
+            .await;
         match answer.map_err(rpc_error)? {
             Response::Append(response) => Ok(response),
             _ => Err(rpc_error(unexpected(&self.member.peer))),
@@ -92,7 +101,10 @@ impl RaftNetwork<TypeConfig> for Link {
         option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RpcError> {
         let request = Request::Vote(request);
-        let answer = self.peers.call_member(&self.member, &request, option.hard_ttl()).await;
+        let answer = self
+            .peers
+            .call_member(&self.member, &request, option.hard_ttl())
+            .await;
         match answer.map_err(rpc_error)? {
             Response::Vote(response) => Ok(response),
             _ => Err(rpc_error(unexpected(&self.member.peer))),
@@ -129,7 +141,11 @@ impl Link {
         let mut file = std::fs::File::open(&snapshot.snapshot.path).map_err(lost)?;
         let bytes = file.metadata().map_err(lost)?.len();
         let mut session = self.peers.open_to(&self.member).await?;
-        let request = Request::Snapshot { vote, meta: snapshot.meta, bytes };
+        let request = Request::Snapshot {
+            vote,
+            meta: snapshot.meta,
+            bytes,
+        };
         session.send(&request).await.map_err(lost)?;
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -145,9 +161,10 @@ impl Link {
         let late = || Err(std::io::ErrorKind::TimedOut.into());
         match answer.unwrap_or_else(|_| late()).map_err(lost)? {
             Response::Snapshot(vote) => Ok(vote),
-            Response::Refused(what) => {
-                Err(CallError::Refused { address: self.member.peer.clone(), what })
-            }
+            Response::Refused(what) => Err(CallError::Refused {
+                address: self.member.peer.clone(),
+                what,
+            }),
             _ => Err(unexpected(&self.member.peer)),
         }
     }

@@ -227,7 +227,10 @@ impl Node {
         let front = Front::new(&options.peer.name, identity.clone(), options.clock.clone());
         let (peers, stop_peers) = open_peers(&identity, &front, &options).await?;
         let became = become_member(&data_dir, &front, &peers, &options, identity).await?;
-        let Became { mut identity, founders } = became;
+        let Became {
+            mut identity,
+            founders,
+        } = became;
         peers.become_somebody(hello(&identity, &options));
         let (log, shared) = blocking(|| disk::open(&data_dir, &options))?;
         let log = LogStore::new(
@@ -249,21 +252,45 @@ impl Node {
             data_dir.keep(&identity)?;
             front.identify(&identity);
         }
-        let parts =
-            Parts { raft, identity, shared, log, data_dir, peers, front, trust, stop_peers };
+        let parts = Parts {
+            raft,
+            identity,
+            shared,
+            log,
+            data_dir,
+            peers,
+            front,
+            trust,
+            stop_peers,
+        };
         Ok(Self::start(parts, options))
     }
 
     fn start(parts: Parts, options: NodeOptions) -> Arc<Self> {
-        let Parts { raft, identity, shared, log, data_dir, peers, front, trust, stop_peers } =
-            parts;
+        let Parts {
+            raft,
+            identity,
+            shared,
+            log,
+            data_dir,
+            peers,
+            front,
+            trust,
+            stop_peers,
+        } = parts;
         let take_in = data_dir.is_restored().then(|| TakeIn {
             raft: raft.clone(),
             peers: peers.clone(),
             me: identity.node,
-            mine: Peer { disk: identity.disk.clone(), ..options.peer.clone() },
+            mine: Peer {
+                disk: identity.disk.clone(),
+                ..options.peer.clone()
+            },
             cluster: identity.cluster.clone(),
-            expected: options.cluster.as_ref().map_or(Vec::new(), |cluster| cluster.nodes.clone()),
+            expected: options
+                .cluster
+                .as_ref()
+                .map_or(Vec::new(), |cluster| cluster.nodes.clone()),
             count: options.cluster.as_ref().map_or(1, |cluster| cluster.expect),
         });
         let (proposals, inbox) = mpsc::channel(WAITING_COMMANDS);
@@ -271,7 +298,11 @@ impl Node {
         let stamp = Stamp::new(options.clock.clone(), trust);
         let gatherer = tokio::spawn(proposal::gather(raft.clone(), stamp.clone(), inbox));
         let tasks = vec![
-            tokio::spawn(leadership::follow(raft.clone(), identity.node, leads_sender)),
+            tokio::spawn(leadership::follow(
+                raft.clone(),
+                identity.node,
+                leads_sender,
+            )),
             tokio::spawn(compaction::run(
                 raft.clone(),
                 log.clone(),
@@ -336,8 +367,14 @@ impl Node {
     pub(crate) fn leader_elsewhere(&self) -> Option<(NodeId, Peer)> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
-        let leader = metrics.current_leader.filter(|leader| *leader != self.identity.node)?;
-        let peer = metrics.membership_config.membership().get_node(&leader).cloned()?;
+        let leader = metrics
+            .current_leader
+            .filter(|leader| *leader != self.identity.node)?;
+        let peer = metrics
+            .membership_config
+            .membership()
+            .get_node(&leader)
+            .cloned()?;
         Some((leader, peer))
     }
 
@@ -415,7 +452,10 @@ impl Node {
         // A repeat that was only answered sets nothing.
         if proposed.is_ok() && sets() > before {
             self.stamp.set(to);
-            tracing::warn!("the time of the cluster was set to {} ms since 1970", to.as_millis());
+            tracing::warn!(
+                "the time of the cluster was set to {} ms since 1970",
+                to.as_millis()
+            );
         }
         proposed
     }
@@ -431,7 +471,11 @@ impl Node {
             return Err(ProposeError::Rejected { rejection, index });
         }
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { command, bytes, answer };
+        let waiting = Waiting {
+            command,
+            bytes,
+            answer,
+        };
         let sender = self.proposals.lock().clone().ok_or(ProposeError::Stopped)?;
         sender.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
@@ -450,7 +494,10 @@ impl Node {
     /// Asks the leader's service, which is another node's.
     pub async fn ask_leader(&self, request: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
         let leader = self.leader_elsewhere().ok_or(ProposeError::NoLeader)?;
-        match self.call_leader(&leader, &Request::Service(request), PASS_ON).await {
+        match self
+            .call_leader(&leader, &Request::Service(request), PASS_ON)
+            .await
+        {
             Ok(Response::Service(answer)) => Ok(answer),
             Ok(_) | Err(CallError::Lost { .. }) => Err(ProposeError::Unknown),
             Err(CallError::NotSent { .. } | CallError::Refused { .. }) => {
@@ -533,11 +580,18 @@ impl Node {
     async fn linearize_here(&self) -> Result<(), ProposeError> {
         let index = self.read_index_here().await?;
         let reached = self.wait_applied(index, PASS_ON).await;
-        if reached { Ok(()) } else { Err(ProposeError::NoLeader) }
+        if reached {
+            Ok(())
+        } else {
+            Err(ProposeError::NoLeader)
+        }
     }
 
     async fn linearize_by(&self, leader: &(NodeId, Peer)) -> Result<Timestamp, ProposeError> {
-        match self.call_leader(leader, &Request::ReadIndex, READ_INDEX).await {
+        match self
+            .call_leader(leader, &Request::ReadIndex, READ_INDEX)
+            .await
+        {
             Ok(Response::ReadIndex(Ok((index, wall)))) => {
                 match self.wait_applied(index, PASS_ON).await {
                     true => Ok(wall),
@@ -619,7 +673,10 @@ impl Node {
     /// sign of lagging.
     async fn leader_point(&self) -> Option<(u64, Timestamp)> {
         let leader = self.leader_elsewhere()?;
-        match self.call_leader(&leader, &Request::ReadIndex, READY_ANSWER).await {
+        match self
+            .call_leader(&leader, &Request::ReadIndex, READY_ANSWER)
+            .await
+        {
             Ok(Response::ReadIndex(Ok(point))) => Some(point),
             _ => None,
         }
@@ -664,7 +721,9 @@ impl Node {
             leader: metrics.current_leader == Some(*id),
         });
         let members: Vec<_> = members.collect();
-        let cut_off = metrics.millis_since_quorum_ack.is_some_and(|since| since > MAJORITY_MS);
+        let cut_off = metrics
+            .millis_since_quorum_ack
+            .is_some_and(|since| since > MAJORITY_MS);
         let leader = members.iter().find(|member| member.leader && !cut_off);
         NodeStatus {
             name: self.peer.name.clone(),
@@ -719,7 +778,10 @@ impl Node {
         }
         self.stop_peers.send_replace(true);
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.raft.shutdown().await.map_err(|error| Error::Raft(error.to_string()))?;
+        self.raft
+            .shutdown()
+            .await
+            .map_err(|error| Error::Raft(error.to_string()))?;
         blocking(|| self.shared.close()).map_err(raft_error)
     }
 }
@@ -769,7 +831,12 @@ fn settle(
 }
 
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
-    let Identity { cluster, node, disk, .. } = identity;
+    let Identity {
+        cluster,
+        node,
+        disk,
+        ..
+    } = identity;
     let node = Some(*node).filter(|node| *node > 0);
     Hello::new(&options.peer.name, cluster, node, disk)
 }
@@ -791,8 +858,10 @@ async fn open_peers(
     let peers = Peers::new(cluster.transport.clone(), cluster.credentials.clone(), me);
     let peers = Arc::new(peers.knowing(&cluster.nodes));
     let listener = cluster.transport.listen(&cluster.listen).await;
-    let listener =
-        listener.map_err(|source| Error::Listen { address: cluster.listen.clone(), source })?;
+    let listener = listener.map_err(|source| Error::Listen {
+        address: cluster.listen.clone(),
+        source,
+    })?;
     let serving = server::serve(listener, peers.clone(), front.clone(), peers_stopped);
     tokio::spawn(serving);
     Ok((peers, stop_peers))
@@ -806,17 +875,26 @@ async fn become_member(
     identity: Identity,
 ) -> Result<Became, Error> {
     let Some(cluster) = &options.cluster else {
-        let mine = Peer { disk: identity.disk.clone(), ..options.peer.clone() };
+        let mine = Peer {
+            disk: identity.disk.clone(),
+            ..options.peer.clone()
+        };
         let founders = (!identity.formed).then(|| BTreeMap::from([(identity.node, mine)]));
         return Ok(Became { identity, founders });
     };
-    let expected =
-        Expected { me: options.peer.clone(), nodes: cluster.nodes.clone(), count: cluster.expect };
+    let expected = Expected {
+        me: options.peer.clone(),
+        nodes: cluster.nodes.clone(),
+        count: cluster.expect,
+    };
     // A founder that died while it formed the cluster does it again. Number 1 is never given to a
     // node that was taken in later.
     let founding = !identity.formed && identity.node == 1 && forming::is_founder(&expected);
     if !identity.cluster.is_empty() && !founding {
-        return Ok(Became { identity, founders: None });
+        return Ok(Became {
+            identity,
+            founders: None,
+        });
     }
     forming::become_member(data_dir, front, peers, &expected, identity).await
 }
@@ -833,21 +911,30 @@ async fn begin(
     if identity.formed && !has_log {
         let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
                     the log back, or restore a backup";
-        return Err(Error::DataDir { path: data_dir.log(), what: what.to_owned() });
+        return Err(Error::DataDir {
+            path: data_dir.log(),
+            what: what.to_owned(),
+        });
     }
     let (alone, members) = {
         let metrics = raft.metrics();
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
         let mut voters = membership.voter_ids();
-        (voters.all(|voter| voter == identity.node), membership.nodes().count())
+        (
+            voters.all(|voter| voter == identity.node),
+            membership.nodes().count(),
+        )
     };
     if options.cluster.is_none() && members > 1 {
         let what = format!(
             "belongs to a cluster of {members} nodes, and the configuration has no [cluster]: give \
              it the one that it had"
         );
-        return Err(Error::DataDir { path: data_dir.path().to_owned(), what });
+        return Err(Error::DataDir {
+            path: data_dir.path().to_owned(),
+            what,
+        });
     }
     match founders {
         Some(members) if !has_log => raft.initialize(members).await.map_err(raft_error),
@@ -877,7 +964,10 @@ async fn catch_up(node: Weak<Node>) {
     };
     node.caught_up.store(true, Ordering::Release);
     if !node.identity.formed {
-        let identity = Identity { formed: true, ..node.identity.clone() };
+        let identity = Identity {
+            formed: true,
+            ..node.identity.clone()
+        };
         // A node that wrote this and does not know whether it is on the disk ends, as with its log.
         if blocking(|| node.shared.guarded(|| node.data_dir.keep(&identity))).is_err() {
             return;

@@ -28,7 +28,10 @@ impl PeerClient {
     pub fn new(name: &str, credentials: Credentials, transport: Arc<dyn Transport>) -> Self {
         let hello = Hello::new(name, "", None, "");
         let peers = Peers::new(transport, credentials.of_postman(), hello);
-        Self { peers, name: name.to_owned() }
+        Self {
+            peers,
+            name: name.to_owned(),
+        }
     }
 
     /// Which cluster the node at an address belongs to; none while it belongs to none.
@@ -38,7 +41,8 @@ impl PeerClient {
 
     /// From now on it speaks to nodes of this cluster only.
     pub fn belong_to(&self, cluster: &str) {
-        self.peers.become_somebody(Hello::new(&self.name, cluster, None, ""));
+        self.peers
+            .become_somebody(Hello::new(&self.name, cluster, None, ""));
     }
 
     /// Calls the service of the node at an address; its answer must come within a time.
@@ -48,7 +52,11 @@ impl PeerClient {
         request: Vec<u8>,
         within: Duration,
     ) -> Result<Vec<u8>, CallError> {
-        match self.peers.call(address, &Request::Service(request), within).await? {
+        match self
+            .peers
+            .call(address, &Request::Service(request), within)
+            .await?
+        {
             Response::Service(answer) => Ok(answer),
             _ => Err(CallError::Lost {
                 address: address.to_owned(),
@@ -85,7 +93,11 @@ mod tests {
 
     async fn alone(dir: &std::path::Path) -> (Arc<Node>, String) {
         let address = crate::ports::free_addresses(1).remove(0);
-        let me = Peer { name: "node".into(), peer: address.clone(), ..Peer::default() };
+        let me = Peer {
+            name: "node".into(),
+            peer: address.clone(),
+            ..Peer::default()
+        };
         let options = NodeOptions {
             cluster: Some(ClusterOptions {
                 listen: address.clone(),
@@ -103,7 +115,11 @@ mod tests {
             fatal: Arc::new(|line| panic!("{line}")),
         };
         let node = Node::open(dir, options).await.expect("opens");
-        assert!(tokio::time::timeout(SOON, node.ready()).await.expect("ready"));
+        assert!(
+            tokio::time::timeout(SOON, node.ready())
+                .await
+                .expect("ready")
+        );
         (node, address)
     }
 
@@ -119,15 +135,27 @@ mod tests {
         node.open_service(&service);
         let postman = client("p");
         let early = postman.call(&address, Vec::new(), SOON).await;
-        assert!(matches!(early, Err(CallError::Refused { .. })), "which cluster? {early:?}");
-        let cluster = postman.cluster_of(&address).await.expect("an answer").expect("formed");
+        assert!(
+            matches!(early, Err(CallError::Refused { .. })),
+            "which cluster? {early:?}"
+        );
+        let cluster = postman
+            .cluster_of(&address)
+            .await
+            .expect("an answer")
+            .expect("formed");
         postman.belong_to(&cluster);
-        let answer = postman.call(&address, Vec::new(), SOON).await.expect("an answer");
+        let answer = postman
+            .call(&address, Vec::new(), SOON)
+            .await
+            .expect("an answer");
         assert_eq!(answer, br#"Postman("p")"#);
 
         let name = PostmanName::parse("p").expect("a name");
         let register = Action::RegisterPostman { name, nonce: 1 };
-        let delete = Action::DeleteCustomer { id: CustomerId::parse("c").expect("an id") };
+        let delete = Action::DeleteCustomer {
+            id: CustomerId::parse("c").expect("an id"),
+        };
         let forbidden = [
             Request::Propose(Command::new(register)),
             Request::Propose(Command::new(delete)),
@@ -136,7 +164,10 @@ mod tests {
         ];
         for request in forbidden {
             let answer = postman.peers.call(&address, &request, SOON).await;
-            assert!(matches!(answer, Err(CallError::Refused { .. })), "{request:?}: {answer:?}");
+            assert!(
+                matches!(answer, Err(CallError::Refused { .. })),
+                "{request:?}: {answer:?}"
+            );
         }
         node.stop().await.expect("stops");
     }

@@ -73,7 +73,10 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             tell_all(answers, &ProposeError::NoLeader);
             continue;
         };
-        let entry = Arc::new(Entry { at: stamp.now().await, commands });
+        let entry = Arc::new(Entry {
+            at: stamp.now().await,
+            commands,
+        });
         match raft.client_write_ff(entry).await {
             Ok(receiver) => {
                 in_flight.spawn(answer(receiver, led_no_more(raft.clone(), term), answers));
@@ -108,7 +111,10 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
     let mut total = Cost::default();
     while let Some(next) = waiting.front() {
         let cost = next.command.cost();
-        total += Cost { bytes: cost.bytes.max(next.bytes), ..cost };
+        total += Cost {
+            bytes: cost.bytes.max(next.bytes),
+            ..cost
+        };
         let fits = total.bytes <= limits::ENTRY_BYTES
             && total.customers <= limits::ENTRY_CUSTOMERS
             && total.batches <= limits::ENTRY_BATCHES
@@ -177,18 +183,33 @@ mod tests {
 
     /// A command that scans customers; `mark` tells it from others.
     fn scan(mark: u32, scan: u32) -> Action {
-        Action::Expand { mailing: MailingNumber(mark), cursor: Cursor::default(), scan, limit: 1 }
+        Action::Expand {
+            mailing: MailingNumber(mark),
+            cursor: Cursor::default(),
+            scan,
+            limit: 1,
+        }
     }
 
     fn sweep(mark: u32, batches: u32) -> Action {
-        Action::SweepMailing { mailing: MailingNumber(mark), batches }
+        Action::SweepMailing {
+            mailing: MailingNumber(mark),
+            batches,
+        }
     }
 
     /// A command of about so many bytes.
     fn report(mark: u32, bytes: usize) -> Action {
-        let run = Run { first: 0, len: 1, attempt: 1 };
+        let run = Run {
+            first: 0,
+            len: 1,
+            attempt: 1,
+        };
         Action::Report(Report {
-            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            lease: LeaseId {
+                epoch: Epoch(1),
+                n: 1,
+            },
             mailing: MailingNumber(mark),
             gateway: 1,
             results: vec![(SendResult::Done, vec![run; bytes / 11])],
@@ -227,13 +248,21 @@ mod tests {
 
     #[test]
     fn small_commands_share_an_entry_in_the_order_they_came() {
-        assert_eq!(entries((0..40).map(|n| scan(n, 10))), [(0..40).collect::<Vec<_>>()]);
+        assert_eq!(
+            entries((0..40).map(|n| scan(n, 10))),
+            [(0..40).collect::<Vec<_>>()]
+        );
     }
 
     #[test]
     fn an_entry_scans_no_more_customers_than_its_budget() {
         let most = limits::ENTRY_CUSTOMERS;
-        let filled = entries([scan(1, most / 2), scan(2, most / 2), scan(3, 1), scan(4, most)]);
+        let filled = entries([
+            scan(1, most / 2),
+            scan(2, most / 2),
+            scan(3, 1),
+            scan(4, most),
+        ]);
         assert_eq!(filled, [vec![1, 2], vec![3], vec![4]]);
     }
 
@@ -254,7 +283,9 @@ mod tests {
     #[test]
     fn what_a_command_has_counts_also_where_its_cost_says_less() {
         let mut waiting = queue((0..5).map(|n| sweep(n, 0)));
-        waiting.iter_mut().for_each(|waiting| waiting.bytes = limits::ENTRY_BYTES / 2);
+        waiting
+            .iter_mut()
+            .for_each(|waiting| waiting.bytes = limits::ENTRY_BYTES / 2);
         assert_eq!(fill(&mut waiting).0.len(), 2);
     }
 
@@ -268,11 +299,20 @@ mod tests {
     #[test]
     fn a_command_beyond_every_budget_goes_alone() {
         let large = sweep(2, limits::ENTRY_BATCHES * 2);
-        assert_eq!(entries([sweep(1, 1), large, sweep(3, 1)]), [vec![1], vec![2], vec![3]]);
+        assert_eq!(
+            entries([sweep(1, 1), large, sweep(3, 1)]),
+            [vec![1], vec![2], vec![3]]
+        );
         let large = scan(2, u32::MAX);
-        assert_eq!(entries([scan(1, 1), large, scan(3, 1)]), [vec![1], vec![2], vec![3]]);
+        assert_eq!(
+            entries([scan(1, 1), large, scan(3, 1)]),
+            [vec![1], vec![2], vec![3]]
+        );
         let large = report(2, limits::ENTRY_BYTES * 2);
-        assert_eq!(entries([report(1, 9), large, report(3, 9)]), [vec![1], vec![2], vec![3]]);
+        assert_eq!(
+            entries([report(1, 9), large, report(3, 9)]),
+            [vec![1], vec![2], vec![3]]
+        );
     }
 
     #[test]

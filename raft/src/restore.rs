@@ -79,10 +79,18 @@ fn build(
     let wall = clock.wall();
     let at = beginning(backup.contents.at, wall, clock.disciplined());
     let marker = position.marker();
-    let begins = Beginning { marker: &marker, draw: draw(), at };
+    let begins = Beginning {
+        marker: &marker,
+        draw: draw(),
+        at,
+    };
     let restored = restore_snapshot(from, &place, options, begins);
     let mut store = restored.map_err(|error| damage(backup.path(), error))?;
-    let restored = Restored { at, not_believed_ms: wall.since(at), ..figures(backup, &store)? };
+    let restored = Restored {
+        at,
+        not_believed_ms: wall.since(at),
+        ..figures(backup, &store)?
+    };
     write_snapshot(&mut store, data_dir, position.clone())?;
     write_log(data_dir, position.applied)?;
     drop(store);
@@ -93,7 +101,10 @@ fn build(
 /// By chance, so that another restore of the same backup gives its messages other ids.
 fn draw() -> Draw {
     let mut random = rand::rng();
-    Draw { mailings: random.next_u64(), epochs: random.next_u64() }
+    Draw {
+        mailings: random.next_u64(),
+        epochs: random.next_u64(),
+    }
 }
 
 /// The time that the restored state begins with: this machine's, whatever the backup's was. Where that
@@ -102,19 +113,29 @@ fn draw() -> Draw {
 fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>) -> Timestamp {
     let is_agreed = disciplined.is_some_and(|kernel| kernel.since(wall).abs() <= APART_MS);
     let is_empty = backup == Timestamp::default();
-    if wall.since(backup) <= OFF_MS || is_agreed || is_empty { wall } else { backup }
+    if wall.since(backup) <= OFF_MS || is_agreed || is_empty {
+        wall
+    } else {
+        backup
+    }
 }
 
 /// Where the restored state stands: at the position of its backup, in a log and a term of its own,
 /// with itself as the only member.
 fn first_position(index: u64, disk: &str) -> Position {
     let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
-    let mine = Peer { disk: disk.to_owned(), ..Peer::default() };
+    let mine = Peer {
+        disk: disk.to_owned(),
+        ..Peer::default()
+    };
     let nodes = std::collections::BTreeMap::from([(FIRST, mine)]);
     let voters = vec![std::collections::BTreeSet::from([FIRST])];
     let members = openraft::Membership::new(voters, nodes);
     let membership = Membership::new(Some(applied), members);
-    Position { applied: Some(applied), membership }
+    Position {
+        applied: Some(applied),
+        membership,
+    }
 }
 
 fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
@@ -138,7 +159,9 @@ fn write_snapshot(store: &mut Store, data_dir: &DataDir, position: Position) -> 
     let mut export = store.begin_export(&snapshots.aside(&name))?;
     while export.copy_some()? {}
     let summary = store.end_export(export)?;
-    snapshots.keep(&name, position, summary.hash, summary.bytes).map(drop)
+    snapshots
+        .keep(&name, position, summary.hash, summary.bytes)
+        .map(drop)
 }
 
 /// A log that holds nothing, and begins after the snapshot.
@@ -164,7 +187,11 @@ mod tests {
         assert_eq!(beginning(backup, near, None), near);
         let year = backup.plus_millis(365 * 86_400_000);
         assert_eq!(beginning(backup, year, None), backup);
-        assert_eq!(beginning(backup, year, Some(backup)), backup, "of another clock");
+        assert_eq!(
+            beginning(backup, year, Some(backup)),
+            backup,
+            "of another clock"
+        );
         assert_eq!(beginning(backup, year, Some(year.plus_millis(900))), year);
         // A backup whose time had run ahead.
         assert_eq!(beginning(year, backup, None), backup);

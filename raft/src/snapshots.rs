@@ -67,7 +67,10 @@ pub(crate) struct Snapshots {
 impl Snapshots {
     pub(crate) fn open(dir: &Path) -> Result<Arc<Self>, Error> {
         fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        let this = Self { dir: dir.to_owned(), turn: Mutex::default() };
+        let this = Self {
+            dir: dir.to_owned(),
+            turn: Mutex::default(),
+        };
         this.drop_unfinished()?;
         Ok(Arc::new(this))
     }
@@ -91,7 +94,9 @@ impl Snapshots {
 
     /// Whether a fault is one of the files here: a snapshot could not be written.
     pub(crate) fn is_fault(&self, error: &Error) -> bool {
-        error.file_at_fault().is_some_and(|path| path.starts_with(&self.dir))
+        error
+            .file_at_fault()
+            .is_some_and(|path| path.starts_with(&self.dir))
     }
 
     /// Where a snapshot is written before it counts.
@@ -113,7 +118,9 @@ impl Snapshots {
         for name in names.iter().filter(|name| name.ends_with(".meta")) {
             let kept: Option<Kept> = load(&RealFiles, &self.dir.join(name))?;
             let newer = |kept: &Kept| {
-                latest.as_ref().is_none_or(|old| old.position.applied < kept.position.applied)
+                latest
+                    .as_ref()
+                    .is_none_or(|old| old.position.applied < kept.position.applied)
             };
             if let Some(kept) = kept.filter(newer) {
                 latest = Some(kept);
@@ -130,7 +137,12 @@ impl Snapshots {
         hash: u64,
         bytes: u64,
     ) -> Result<Kept, Error> {
-        let kept = Kept { name: name.to_owned(), position, hash, bytes };
+        let kept = Kept {
+            name: name.to_owned(),
+            position,
+            hash,
+            bytes,
+        };
         self.keep_from(&self.aside(name), kept)
     }
 
@@ -140,7 +152,9 @@ impl Snapshots {
         let (name, path) = (&kept.name, self.file(&kept));
         let meta = self.dir.join(format!("{name}.meta"));
         fs::rename(file, &path).map_err(Error::file(&path))?;
-        let named = RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir));
+        let named = RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir));
         let kept_whole = named.and_then(|()| save(&RealFiles, &meta, &kept));
         if kept_whole.is_err() && !meta.is_file() {
             // It would take the room that the next one needs.
@@ -176,25 +190,34 @@ impl Snapshots {
             last_membership: kept.position.membership.clone(),
             snapshot_id: kept.name.clone(),
         };
-        Snapshot { meta, snapshot: Box::new(SnapshotFile::kept(self.file(kept))) }
+        Snapshot {
+            meta,
+            snapshot: Box::new(SnapshotFile::kept(self.file(kept))),
+        }
     }
 }
 
 /// Checks that a snapshot that was received is what it is said to be, before anything here is
 /// replaced by it; and that its name, which becomes that of a file, names nothing else.
 pub(crate) fn check_received(meta: &SnapshotMeta, path: &Path) -> Result<(), Error> {
-    let damage = |what: &str| Error::Damage { path: path.to_owned(), at: 0, what: what.to_owned() };
+    let damage = |what: &str| Error::Damage {
+        path: path.to_owned(),
+        at: 0,
+        what: what.to_owned(),
+    };
     let name = &meta.snapshot_id;
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric());
     if !plain || name.is_empty() || name.len() > NAME_BYTES {
-        return Err(damage("the snapshot that was received has a name that no snapshot has"));
+        return Err(damage(
+            "the snapshot that was received has a name that no snapshot has",
+        ));
     }
     let position = Position::from_marker(Some(&read_snapshot_marker(path)?))?;
     match position.applied == meta.last_log_id && position.membership == meta.last_membership {
         true => Ok(()),
-        false => {
-            Err(damage("the snapshot that was received stands for another position than was said"))
-        }
+        false => Err(damage(
+            "the snapshot that was received stands for another position than was said",
+        )),
     }
 }
 
@@ -203,7 +226,12 @@ mod tests {
     use super::*;
 
     fn kept(name: &str) -> Kept {
-        Kept { name: name.to_owned(), position: Position::default(), hash: 7, bytes: 5 }
+        Kept {
+            name: name.to_owned(),
+            position: Position::default(),
+            hash: 7,
+            bytes: 5,
+        }
     }
 
     #[test]
@@ -213,7 +241,9 @@ mod tests {
         let keep = |n: u32| {
             let file = snapshots.receiving();
             fs::write(&file.path, b"whole").expect("written");
-            snapshots.keep_from(&file.path, kept(&n.to_string())).expect("is kept");
+            snapshots
+                .keep_from(&file.path, kept(&n.to_string()))
+                .expect("is kept");
         };
         keep(0);
         std::thread::scope(|scope| {
@@ -240,7 +270,10 @@ mod tests {
         fs::remove_dir(dir.path().join("y.meta")).expect("removed");
         fs::write(dir.path().join("z.meta"), b"").expect("written");
         let snapshots = Snapshots::open(dir.path()).expect("opens");
-        assert_eq!(snapshots.latest().expect("reads").expect("is there").name, "x");
+        assert_eq!(
+            snapshots.latest().expect("reads").expect("is there").name,
+            "x"
+        );
     }
 
     #[test]
@@ -251,12 +284,23 @@ mod tests {
         fs::write(&first.path, b"whole").expect("written");
         fs::write(&second.path, b"ha").expect("written");
         let position = Position::default();
-        let kept = Kept { name: "x".to_owned(), position, hash: 7, bytes: 5 };
+        let kept = Kept {
+            name: "x".to_owned(),
+            position,
+            hash: 7,
+            bytes: 5,
+        };
         let kept = snapshots.keep_from(&first.path, kept).expect("is kept");
         fs::write(&second.path, b"half").expect("written");
         drop((first, second));
         assert_eq!(fs::read(snapshots.file(&kept)).expect("reads"), b"whole");
-        assert_eq!(snapshots.latest().expect("reads").expect("is there").hash, 7);
-        assert_eq!(RealFiles.list(dir.path()).expect("lists"), ["x.meta", "x.snap"]);
+        assert_eq!(
+            snapshots.latest().expect("reads").expect("is there").hash,
+            7
+        );
+        assert_eq!(
+            RealFiles.list(dir.path()).expect("lists"),
+            ["x.meta", "x.snap"]
+        );
     }
 }

@@ -14,7 +14,10 @@ use crate::{
 const SOON: Duration = Duration::from_secs(25);
 
 fn register(name: &str) -> Action {
-    Action::RegisterPostman { name: PostmanName::parse(name).expect("a name"), nonce: 7 }
+    Action::RegisterPostman {
+        name: PostmanName::parse(name).expect("a name"),
+        nonce: 7,
+    }
 }
 
 async fn open(dir: &Path, me: Peer, nodes: Vec<Peer>) -> Arc<Node> {
@@ -34,16 +37,28 @@ async fn open(dir: &Path, me: Peer, nodes: Vec<Peer>) -> Arc<Node> {
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
     };
-    let node = Node::open(&dir.join(&me.name), options).await.expect("it opens");
+    let node = Node::open(&dir.join(&me.name), options)
+        .await
+        .expect("it opens");
     assert!(node.ready().await);
     node
 }
 
 async fn form(dir: &Path, count: usize) -> Vec<Arc<Node>> {
-    let peer = |(n, peer)| Peer { name: format!("node-{n}"), peer, ..Peer::default() };
-    let peers: Vec<_> = free_addresses(count).into_iter().enumerate().map(peer).collect();
+    let peer = |(n, peer)| Peer {
+        name: format!("node-{n}"),
+        peer,
+        ..Peer::default()
+    };
+    let peers: Vec<_> = free_addresses(count)
+        .into_iter()
+        .enumerate()
+        .map(peer)
+        .collect();
     let opening = peers.iter().map(|me| open(dir, me.clone(), peers.clone()));
-    timeout(SOON, futures_util::future::join_all(opening)).await.expect("in time")
+    timeout(SOON, futures_util::future::join_all(opening))
+        .await
+        .expect("in time")
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -52,12 +67,21 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+    timeout(SOON, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
 async fn leader(nodes: &[Arc<Node>]) -> Arc<Node> {
-    until("one leads", async || nodes.iter().any(|node| node.leads_now())).await;
-    nodes.iter().find(|node| node.leads_now()).expect("it leads still").clone()
+    until("one leads", async || {
+        nodes.iter().any(|node| node.leads_now())
+    })
+    .await;
+    nodes
+        .iter()
+        .find(|node| node.leads_now())
+        .expect("it leads still")
+        .clone()
 }
 
 /// Keeps a node from applying, until it is told otherwise.
@@ -92,12 +116,22 @@ async fn a_leader_that_cannot_apply_is_not_ready_and_hands_over_and_is_well_once
             .any(|reason| matches!(reason, NotReady::Behind(why) if why.contains("applied")))
     })
     .await;
-    let others: Vec<_> = nodes.iter().filter(|node| !Arc::ptr_eq(node, &before)).cloned().collect();
+    let others: Vec<_> = nodes
+        .iter()
+        .filter(|node| !Arc::ptr_eq(node, &before))
+        .cloned()
+        .collect();
     let after = leader(&others).await;
-    after.act(register("after")).await.expect("the cluster goes on");
+    after
+        .act(register("after"))
+        .await
+        .expect("the cluster goes on");
     assert!(!before.unready_reasons().await.is_empty());
     drop(release);
-    until("it is ready again", async || before.unready_reasons().await.is_empty()).await;
+    until("it is ready again", async || {
+        before.unready_reasons().await.is_empty()
+    })
+    .await;
     assert_eq!(before.state_hash(), after.state_hash());
     drop(proposing.await);
 }
@@ -109,9 +143,18 @@ async fn a_node_by_itself_that_cannot_apply_says_so_and_leads_on() {
     let release = hold(&node);
     let proposer = node.clone();
     let proposing = tokio::spawn(async move { proposer.act(register("waits")).await });
-    until("it is not ready", async || !node.unready_reasons().await.is_empty()).await;
+    until("it is not ready", async || {
+        !node.unready_reasons().await.is_empty()
+    })
+    .await;
     drop(release);
-    let written = timeout(SOON, proposing).await.expect("in time").expect("no panic");
+    let written = timeout(SOON, proposing)
+        .await
+        .expect("in time")
+        .expect("no panic");
     written.expect("it is applied at last");
-    until("it is ready again", async || node.unready_reasons().await.is_empty()).await;
+    until("it is ready again", async || {
+        node.unready_reasons().await.is_empty()
+    })
+    .await;
 }

@@ -57,7 +57,9 @@ pub(crate) struct StateDir {
 impl StateDir {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        let this = Self { dir: dir.to_owned() };
+        let this = Self {
+            dir: dir.to_owned(),
+        };
         for name in RealFiles.list(dir).map_err(Error::file(dir))? {
             // Left by a crash while it was being built, or already replaced.
             if name.starts_with("state-") && this.current()? != this.dir.join(&name) {
@@ -81,14 +83,21 @@ impl StateDir {
 
     /// A new, empty place.
     pub(crate) fn fresh(&self) -> PathBuf {
-        self.dir.join(format!("state-{}", uuid::Uuid::new_v4().simple()))
+        self.dir
+            .join(format!("state-{}", uuid::Uuid::new_v4().simple()))
     }
 
     /// Makes a place the one that counts.
     pub(crate) fn switch_to(&self, place: &Path) -> Result<(), Error> {
-        let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = place
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let path = self.dir.join("CURRENT");
-        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))?;
         replace(&RealFiles, &path, name.as_bytes()).map_err(Error::file(&path))
     }
 
@@ -109,7 +118,9 @@ impl StateDir {
         }
         let suspect = self.dir.join("SUSPECT");
         RealFiles.remove(&suspect).map_err(Error::file(&suspect))?;
-        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))
     }
 
     fn remove(&self, place: &Path) -> Result<(), Error> {
@@ -130,7 +141,9 @@ impl StateDir {
         let path = self.closed();
         let was_closed = path.exists() || !self.current()?.exists();
         RealFiles.remove(&path).map_err(Error::file(&path))?;
-        RealFiles.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))?;
         Ok(was_closed)
     }
 
@@ -142,7 +155,12 @@ impl StateDir {
     pub(crate) fn suspicion(&self) -> Option<String> {
         let path = self.dir.join("SUSPECT");
         // A mark that cannot be read is one.
-        path.exists().then(|| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned())
+        path.exists().then(|| {
+            std::fs::read_to_string(path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        })
     }
 
     /// Marks the state: the next start rebuilds it.
@@ -322,7 +340,8 @@ impl Shared {
         drop(store);
         self.applied.send_replace(position);
         let took = began.elapsed();
-        self.apply_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        self.apply_nanos
+            .fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         if let Some(observer) = self.observer.get() {
             observer(took);
         }
@@ -339,7 +358,13 @@ impl Shared {
             _ => None,
         };
         let (index, hash, view) = (entry.log_id.index, store.hash(), store.view());
-        onlooker.applied(&AppliedEntry { index, entry: held, outcomes, hash, view });
+        onlooker.applied(&AppliedEntry {
+            index,
+            entry: held,
+            outcomes,
+            hash,
+            view,
+        });
     }
 
     pub(crate) fn install(&self, meta: &SnapshotMeta, file: &SnapshotFile) -> Result<(), Error> {
@@ -349,11 +374,21 @@ impl Shared {
         let built = import_snapshot(&file.path, &place, self.options.clone())?;
         let position = Position::from_marker(built.marker().as_deref())?;
         let hash = built.hash();
-        let bytes = std::fs::metadata(&file.path).map_err(Error::file(&file.path))?.len();
+        let bytes = std::fs::metadata(&file.path)
+            .map_err(Error::file(&file.path))?
+            .len();
         let latest = self.snapshots.latest()?;
         if latest.is_none_or(|kept| kept.position.applied < position.applied) {
             let (name, position) = (meta.snapshot_id.clone(), position.clone());
-            self.snapshots.keep_from(&file.path, Kept { name, position, hash, bytes })?;
+            self.snapshots.keep_from(
+                &file.path,
+                Kept {
+                    name,
+                    position,
+                    hash,
+                    bytes,
+                },
+            )?;
         }
         self.state_dir.switch_to(&place)?;
         if let Some(onlooker) = &self.onlooker {
@@ -399,7 +434,10 @@ impl Shared {
         let Some(prepared) = self.prepared.lock().take() else {
             return Ok(None);
         };
-        let latest = self.snapshots.latest()?.map(|kept| self.snapshots.present(&kept));
+        let latest = self
+            .snapshots
+            .latest()?
+            .map(|kept| self.snapshots.present(&kept));
         Ok(latest.filter(|latest| latest.meta == prepared.meta))
     }
 
@@ -423,8 +461,14 @@ impl Shared {
         self.flush_by(&flusher)?;
         let position = Position::from_marker(Some(&summary.marker))?;
         self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
-        let kept = self.snapshots.keep(name, position, summary.hash, summary.bytes)?;
-        tracing::info!(bytes = summary.bytes, index = kept.position.index(), "snapshot written");
+        let kept = self
+            .snapshots
+            .keep(name, position, summary.hash, summary.bytes)?;
+        tracing::info!(
+            bytes = summary.bytes,
+            index = kept.position.index(),
+            "snapshot written"
+        );
         Ok(self.snapshots.present(&kept))
     }
 }
@@ -451,7 +495,9 @@ impl Shared {
     /// behind. A disk without room for it is no fault of the node.
     pub(crate) fn copy_aside(&self) -> Result<(std::fs::File, ExportSummary), Error> {
         let _exporting = self.exporting.lock();
-        let path = self.snapshots.aside(&uuid::Uuid::new_v4().simple().to_string());
+        let path = self
+            .snapshots
+            .aside(&uuid::Uuid::new_v4().simple().to_string());
         let mut options = std::fs::OpenOptions::new();
         let opened = options.read(true).write(true).create_new(true).open(&path);
         let file = opened.map_err(Error::file(&path))?;
@@ -470,22 +516,35 @@ impl Shared {
 
 impl StateMachine {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, flusher: None, hung: None }
+        Self {
+            shared,
+            flusher: None,
+            hung: None,
+        }
     }
 
     /// Flushes beside applying once enough was applied; one flush at a time.
     fn flush_if_due(&mut self) {
         let (due, flusher) = {
             let store = self.shared.store.lock();
-            (store.unflushed_bytes() >= self.shared.options.flush_bytes, store.flusher())
+            (
+                store.unflushed_bytes() >= self.shared.options.flush_bytes,
+                store.flusher(),
+            )
         };
-        if !due || self.flusher.as_ref().is_some_and(|running| !running.is_finished()) {
+        if !due
+            || self
+                .flusher
+                .as_ref()
+                .is_some_and(|running| !running.is_finished())
+        {
             return;
         }
         let shared = self.shared.clone();
         if flusher.hangs() {
             // As a thread that flushes and does not come back.
-            self.hung.get_or_insert_with(|| shared.watch.begin(Work::Flush));
+            self.hung
+                .get_or_insert_with(|| shared.watch.begin(Work::Flush));
             return;
         }
         // What is wrong is told by `guarded`, which ends the process.
@@ -493,7 +552,10 @@ impl StateMachine {
         if !has_threads() {
             return flush();
         }
-        self.flusher = std::thread::Builder::new().name("notty-flush".into()).spawn(flush).ok();
+        self.flusher = std::thread::Builder::new()
+            .name("notty-flush".into())
+            .spawn(flush)
+            .ok();
     }
 }
 
@@ -522,7 +584,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder { shared: self.shared.clone() }
+        SnapshotBuilder {
+            shared: self.shared.clone(),
+        }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, StorageError> {

@@ -22,8 +22,16 @@ fn shared(dir: &Path) -> Arc<Shared> {
     let store = Store::open(&place, StoreOptions::default()).expect("opens");
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let options = StoreOptions::default();
-    Shared::new(store, snapshots, state_dir, options, fatal, None, Arc::default())
-        .expect("is put together")
+    Shared::new(
+        store,
+        snapshots,
+        state_dir,
+        options,
+        fatal,
+        None,
+        Arc::default(),
+    )
+    .expect("is put together")
 }
 
 struct Builder;
@@ -31,7 +39,11 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder {
     async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().expect("a directory");
-        let options = LogOptions { segment_bytes: 256, cache_bytes: 128, ..LogOptions::default() };
+        let options = LogOptions {
+            segment_bytes: 256,
+            cache_bytes: 128,
+            ..LogOptions::default()
+        };
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
         let shared = shared(dir.path());

@@ -75,7 +75,10 @@ pub(crate) async fn run(take_in: TakeIn, node: Weak<Node>) {
         match stepped {
             Ok(()) => break,
             Err(why) if why != told => {
-                tracing::info!("this restored node is not one of {} yet: {why}", take_in.count);
+                tracing::info!(
+                    "this restored node is not one of {} yet: {why}",
+                    take_in.count
+                );
                 told = why;
             }
             Err(_) => {}
@@ -99,7 +102,11 @@ impl TakeIn {
         let (leader, whole) = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow();
-            let config = metrics.membership_config.membership().get_joint_config().len();
+            let config = metrics
+                .membership_config
+                .membership()
+                .get_joint_config()
+                .len();
             (metrics.current_leader, config == 1)
         };
         if whole && self.are_members(&self.members()) {
@@ -177,7 +184,10 @@ impl TakeIn {
         for Found { peer, number } in there {
             let number = match number {
                 Some(number) => number,
-                None => node.admit(&peer).await.map_err(|e| format!("`{}`: {e}", peer.name))?,
+                None => node
+                    .admit(&peer)
+                    .await
+                    .map_err(|e| format!("`{}`: {e}", peer.name))?,
             };
             members.insert(number, peer);
         }
@@ -198,19 +208,32 @@ impl TakeIn {
         others.sort_by_key(|peer| &peer.name);
         for peer in others {
             let standing = identify(&self.peers, &peer.peer).await.map_err(|error| {
-                format!("{} of {} nodes are there: {error}", there.len() + 1, self.count)
+                format!(
+                    "{} of {} nodes are there: {error}",
+                    there.len() + 1,
+                    self.count
+                )
             })?;
             let name = &peer.name;
             if standing.name != *name {
-                return Err(format!("{} is `{}`, not `{name}`", peer.peer, standing.name));
+                return Err(format!(
+                    "{} is `{}`, not `{name}`",
+                    peer.peer, standing.name
+                ));
             }
-            if standing.cluster.is_some_and(|cluster| cluster != self.cluster) {
+            if standing
+                .cluster
+                .is_some_and(|cluster| cluster != self.cluster)
+            {
                 return Err(format!(
                     "`{name}` belongs to another cluster: this node takes in empty directories only; \
                      stop that one, and empty its data directory"
                 ));
             }
-            let found = Peer { disk: standing.disk, ..peer.clone() };
+            let found = Peer {
+                disk: standing.disk,
+                ..peer.clone()
+            };
             let number = match known.iter().find(|(_, known)| known.name == *name) {
                 Some((_, known)) if known.disk != found.disk => {
                     return Err(format!(
@@ -221,10 +244,17 @@ impl TakeIn {
                 Some((number, _)) => Some(*number),
                 None => None,
             };
-            there.push(Found { peer: found, number });
+            there.push(Found {
+                peer: found,
+                number,
+            });
         }
         if there.len() + 1 < self.count {
-            return Err(format!("{} of {} nodes are configured", there.len() + 1, self.count));
+            return Err(format!(
+                "{} of {} nodes are configured",
+                there.len() + 1,
+                self.count
+            ));
         }
         Ok(there)
     }
@@ -233,7 +263,11 @@ impl TakeIn {
     async fn invite(&self, members: &Members) -> Result<(), String> {
         for (number, peer) in members.iter().filter(|(number, _)| **number != self.me) {
             let (cluster, members) = (self.cluster.clone(), members.clone());
-            let invitation = Request::Form(Invitation { cluster, node: *number, members });
+            let invitation = Request::Form(Invitation {
+                cluster,
+                node: *number,
+                members,
+            });
             match self.peers.call(&peer.peer, &invitation, ANSWER).await {
                 Ok(Response::Welcome) => {}
                 Ok(Response::Refused(why)) => return Err(format!("`{}`: {why}", peer.name)),

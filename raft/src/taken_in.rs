@@ -16,7 +16,10 @@ use crate::{
 
 /// What a node does that takes in another, `b`.
 fn take_in(node: &Node, b: &Peer) -> TakeIn {
-    let mine = Peer { disk: node.identity.disk.clone(), ..node.peer.clone() };
+    let mine = Peer {
+        disk: node.identity.disk.clone(),
+        ..node.peer.clone()
+    };
     TakeIn {
         raft: node.raft.clone(),
         peers: node.peers.clone(),
@@ -29,7 +32,11 @@ fn take_in(node: &Node, b: &Peer) -> TakeIn {
 }
 
 fn b() -> Peer {
-    Peer { name: "b".to_owned(), peer: free_address(), ..Peer::default() }
+    Peer {
+        name: "b".to_owned(),
+        peer: free_address(),
+        ..Peer::default()
+    }
 }
 
 async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
@@ -65,10 +72,19 @@ async fn pretend_to_be(b: &Peer) -> watch::Sender<bool> {
     };
     let front = Front::new(&b.name, identity.clone(), Arc::new(SystemClock));
     let me = Hello::new(&b.name, "", None, &identity.disk);
-    let peers = Arc::new(Peers::new(Arc::new(TcpTransport), Credentials::by_secret(SECRET), me));
+    let peers = Arc::new(Peers::new(
+        Arc::new(TcpTransport),
+        Credentials::by_secret(SECRET),
+        me,
+    ));
     let listener = TcpTransport.listen(&b.peer).await.expect("it listens");
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(server::serve(listener, peers.clone(), front.clone(), stopped));
+    tokio::spawn(server::serve(
+        listener,
+        peers.clone(),
+        front.clone(),
+        stopped,
+    ));
     let mut invitations = front.invitations();
     tokio::spawn(async move {
         let invited = invitations.wait_for(Option::is_some).await;
@@ -77,7 +93,12 @@ async fn pretend_to_be(b: &Peer) -> watch::Sender<bool> {
         };
         let (cluster, node, inviters) = (invitation.cluster, invitation.node, invitation.members);
         peers.become_somebody(Hello::new("b", &cluster, Some(node), &identity.disk));
-        front.identify(&Identity { cluster, node, inviters, ..identity });
+        front.identify(&Identity {
+            cluster,
+            node,
+            inviters,
+            ..identity
+        });
     });
     stop
 }
@@ -88,7 +109,14 @@ async fn no_number_is_given_twice() {
     let a = lone(dir.path()).await.node;
     // Admitted, and not among the members yet.
     let (name, disk) = ("c".to_owned(), "disk-c".to_owned());
-    let admitted = a.act(Action::AdmitNode { name, disk, above: 1 }).await.expect("admitted");
+    let admitted = a
+        .act(Action::AdmitNode {
+            name,
+            disk,
+            above: 1,
+        })
+        .await
+        .expect("admitted");
     assert_eq!(admitted.reply, Reply::Admitted { node: 2 });
     let b = b();
     let opening = tokio::spawn({
@@ -101,7 +129,10 @@ async fn no_number_is_given_twice() {
         }
     };
     timeout(SOON, taking).await.expect("in time");
-    let b = timeout(SOON, opening).await.expect("in time").expect("no panic");
+    let b = timeout(SOON, opening)
+        .await
+        .expect("in time")
+        .expect("no panic");
     assert_eq!(b.identity.node, 3);
     b.stop().await.expect("it stops");
 }
@@ -112,12 +143,21 @@ async fn who_dies_half_way_is_not_waited_for_and_other_changes_have_their_turn()
     let a = lone(dir.path()).await.node;
     let b = b();
     let _running = pretend_to_be(&b).await;
-    let stepped = timeout(SOON, take_in(&a, &b).step(&a)).await.expect("in time");
+    let stepped = timeout(SOON, take_in(&a, &b).step(&a))
+        .await
+        .expect("in time");
     let why = stepped.expect_err("it has learnt nothing");
     assert!(why.contains("`b` has not learnt everything yet"), "{why}");
     let (name, disk) = ("c".to_owned(), "disk-c".to_owned());
-    let written = a.act(Action::AdmitNode { name, disk, above: 1 });
-    timeout(SOON, written).await.expect("in time").expect("b has no vote");
+    let written = a.act(Action::AdmitNode {
+        name,
+        disk,
+        above: 1,
+    });
+    timeout(SOON, written)
+        .await
+        .expect("in time")
+        .expect("b has no vote");
     let running = tokio::spawn(take_in::run(take_in(&a, &b), Arc::downgrade(&a)));
     // Long before the first look is over, and after others.
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -125,7 +165,11 @@ async fn who_dies_half_way_is_not_waited_for_and_other_changes_have_their_turn()
         assert!(a.changing.try_lock().is_err(), "it has its turn");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    drop(timeout(SOON, a.changing.lock()).await.expect("others have theirs"));
+    drop(
+        timeout(SOON, a.changing.lock())
+            .await
+            .expect("others have theirs"),
+    );
     running.abort();
     a.stop().await.expect("it stops");
 }

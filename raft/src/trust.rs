@@ -145,12 +145,18 @@ struct Anchor {
 
 impl Anchor {
     fn new(boot_id: u64, (wall, boot): (Timestamp, Duration), sets: u64) -> Self {
-        Self { boot_id, boot_ms: boot.as_millis() as i64, wall, sets }
+        Self {
+            boot_id,
+            boot_ms: boot.as_millis() as i64,
+            wall,
+            sets,
+        }
     }
 
     /// What the wall clock should say.
     fn expected(&self, boot: Duration) -> Timestamp {
-        self.wall.plus_millis(boot.as_millis() as i64 - self.boot_ms)
+        self.wall
+            .plus_millis(boot.as_millis() as i64 - self.boot_ms)
     }
 }
 
@@ -186,9 +192,17 @@ impl Belief {
             None if state.at == Timestamp::default() => {
                 (Anchor::new(boot_id, here, state.sets), Basis::Nothing)
             }
-            None => (Anchor::new(boot_id, (state.at, reading.boot), state.sets), Basis::State),
+            None => (
+                Anchor::new(boot_id, (state.at, reading.boot), state.sets),
+                Basis::State,
+            ),
         };
-        Self { anchor, basis, together: here, agreed: None }
+        Self {
+            anchor,
+            basis,
+            together: here,
+            agreed: None,
+        }
     }
 
     /// How far the wall clock is from where it should be, in milliseconds.
@@ -279,7 +293,9 @@ impl Belief {
 
     /// Whether the kernel has said for long enough that NTP keeps this very clock right.
     fn hear_kernel(&mut self, reading: &Reading) -> bool {
-        let same = reading.disciplined.is_some_and(|k| k.since(reading.wall).abs() <= APART_MS);
+        let same = reading
+            .disciplined
+            .is_some_and(|k| k.since(reading.wall).abs() <= APART_MS);
         if !same {
             self.agreed = None;
             return false;
@@ -335,7 +351,13 @@ impl Trust {
         let boot_id = clock.boot_id().unwrap_or_default();
         let belief = Belief::open(kept, boot_id, &read(&*clock), state);
         let (belief, kept, doubt) = (Mutex::new(belief), Mutex::new(kept), Mutex::default());
-        Arc::new(Self { clock, path, belief, kept, doubt })
+        Arc::new(Self {
+            clock,
+            path,
+            belief,
+            kept,
+            doubt,
+        })
     }
 
     /// Looks at the clocks, keeps what follows, and says in the log what changed. Reads and writes
@@ -411,11 +433,18 @@ impl Trust {
 
 /// Both clocks, without asking the kernel about NTP.
 fn read_clocks(clock: &dyn Clock) -> Reading {
-    Reading { wall: clock.wall(), boot: clock.boot(), disciplined: None }
+    Reading {
+        wall: clock.wall(),
+        boot: clock.boot(),
+        disciplined: None,
+    }
 }
 
 fn read(clock: &dyn Clock) -> Reading {
-    Reading { disciplined: clock.disciplined(), ..read_clocks(clock) }
+    Reading {
+        disciplined: clock.disciplined(),
+        ..read_clocks(clock)
+    }
 }
 
 #[cfg(test)]
@@ -439,16 +468,34 @@ mod tests {
         fn new() -> Self {
             let here = (Timestamp::from_millis(NOON), Duration::from_secs(3_600));
             let (anchor, basis) = (Anchor::new(7, here, 0), Basis::Boot);
-            let belief = Belief { anchor, basis, together: here, agreed: None };
-            let state = StateTime { at: here.0, sets: 0 };
-            Self { belief, boot_ms: 3_600_000, off_ms: 0, is_disciplined: false, state }
+            let belief = Belief {
+                anchor,
+                basis,
+                together: here,
+                agreed: None,
+            };
+            let state = StateTime {
+                at: here.0,
+                sets: 0,
+            };
+            Self {
+                belief,
+                boot_ms: 3_600_000,
+                off_ms: 0,
+                is_disciplined: false,
+                state,
+            }
         }
 
         fn reading(&self) -> Reading {
             let right = Timestamp::from_millis(NOON + self.boot_ms - 3_600_000);
             let wall = right.plus_millis(self.off_ms);
             let boot = Duration::from_millis(self.boot_ms as u64);
-            Reading { wall, boot, disciplined: self.is_disciplined.then_some(wall) }
+            Reading {
+                wall,
+                boot,
+                disciplined: self.is_disciplined.then_some(wall),
+            }
         }
 
         fn look(&mut self) -> Option<ClockDoubt> {
@@ -479,11 +526,21 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_far_is_in_doubt_until_it_is_back() {
-        for off in [JUMP_MS + 5_000, 3_600_000, YEAR, 40 * YEAR, -JUMP_MS - 5_000, -YEAR] {
+        for off in [
+            JUMP_MS + 5_000,
+            3_600_000,
+            YEAR,
+            40 * YEAR,
+            -JUMP_MS - 5_000,
+            -YEAR,
+        ] {
             let mut machine = Machine::new();
             assert_eq!(machine.pass(100), None);
             machine.off_ms = off;
-            assert!(!machine.belief.is_near(&machine.reading()), "at once: {off}");
+            assert!(
+                !machine.belief.is_near(&machine.reading()),
+                "at once: {off}"
+            );
             assert_eq!(machine.pass(4), Some(ClockDoubt::Jumped(off)));
             machine.off_ms = 0;
             assert!(machine.belief.is_near(&machine.reading()), "at once: {off}");
@@ -533,7 +590,10 @@ mod tests {
         let right = |machine: &Machine| machine.reading().wall.plus_millis(-YEAR);
         for _ in 0..60 {
             machine.boot_ms += 1_000;
-            let reading = Reading { disciplined: Some(right(&machine)), ..machine.reading() };
+            let reading = Reading {
+                disciplined: Some(right(&machine)),
+                ..machine.reading()
+            };
             assert!(machine.belief.look(&reading, machine.state).is_some());
         }
     }
@@ -560,7 +620,10 @@ mod tests {
         let mut machine = Machine::new();
         machine.off_ms = OFF_MS - 60_000;
         machine.restart(8);
-        assert!(matches!(machine.pass(5), Some(ClockDoubt::Ahead(_))), "not at once");
+        assert!(
+            matches!(machine.pass(5), Some(ClockDoubt::Ahead(_))),
+            "not at once"
+        );
         assert_eq!(machine.pass(40), None);
 
         // A clock that is wrong for some seconds just then is not believed, also not by others.
@@ -600,7 +663,11 @@ mod tests {
         assert!(machine.belief.has_say(&machine.reading()));
         machine.off_ms = 2 * YEAR;
         let doubt = machine.belief.look(&machine.reading(), empty);
-        assert_eq!(doubt, Some(ClockDoubt::Jumped(YEAR)), "also before the first entry");
+        assert_eq!(
+            doubt,
+            Some(ClockDoubt::Jumped(YEAR)),
+            "also before the first entry"
+        );
         machine.off_ms = YEAR;
         assert_eq!(machine.pass(5), None);
         machine.off_ms = 0;
@@ -626,7 +693,10 @@ mod tests {
         machine.is_disciplined = true;
         for boot_id in [7, 8] {
             machine.restart(boot_id);
-            assert!(matches!(machine.pass(60), Some(ClockDoubt::Behind(_))), "boot {boot_id}");
+            assert!(
+                matches!(machine.pass(60), Some(ClockDoubt::Behind(_))),
+                "boot {boot_id}"
+            );
         }
         let now = machine.reading().wall;
         machine.belief.set(&machine.reading(), now);
@@ -647,7 +717,10 @@ mod tests {
         // A clock that says something else is none the better for it.
         let mut machine = Machine::new();
         machine.off_ms = YEAR;
-        machine.state = StateTime { at: Timestamp::from_millis(NOON), sets: 1 };
+        machine.state = StateTime {
+            at: Timestamp::from_millis(NOON),
+            sets: 1,
+        };
         assert!(matches!(machine.pass(5), Some(ClockDoubt::Jumped(_))));
     }
 
@@ -667,7 +740,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("clock");
         let clock = Arc::new(crate::clock::SystemClock);
-        let state = StateTime { at: clock.wall(), sets: 0 };
+        let state = StateTime {
+            at: clock.wall(),
+            sets: 0,
+        };
         let trust = Trust::open(clock.clone(), path.clone(), StateTime::default());
         assert_eq!(trust.look(state), None);
         let kept: Option<Anchor> = load(&RealFiles, &path).expect("it is read");
@@ -675,7 +751,10 @@ mod tests {
         assert!(kept.wall.since(clock.wall()).abs() < 60_000);
 
         // The clock was set back by a year since, by what the file says.
-        let ahead = Anchor { wall: kept.wall.plus_millis(YEAR), ..kept };
+        let ahead = Anchor {
+            wall: kept.wall.plus_millis(YEAR),
+            ..kept
+        };
         save(&RealFiles, &path, &ahead).expect("written");
         let trust = Trust::open(clock.clone(), path.clone(), state);
         assert!(matches!(trust.look(state), Some(ClockDoubt::Jumped(_))));

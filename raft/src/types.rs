@@ -46,7 +46,10 @@ struct Received(PathBuf);
 impl SnapshotFile {
     /// One that is kept.
     pub(crate) fn kept(path: PathBuf) -> Self {
-        Self { path, received: None }
+        Self {
+            path,
+            received: None,
+        }
     }
 
     /// One that is received into a file.

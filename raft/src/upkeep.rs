@@ -71,12 +71,18 @@ impl Node {
         let members = self.membership();
         if members.get_joint_config().len() > 1 {
             // Left between two steps: the second is made now.
-            return self.change_members(ChangeMembers::AddVoterIds(BTreeSet::new())).await;
+            return self
+                .change_members(ChangeMembers::AddVoterIds(BTreeSet::new()))
+                .await;
         }
         let remembered = self.remembered()?;
-        let let_go = members.nodes().find(|(_, peer)| remembered.is_dismissed(&peer.disk));
+        let let_go = members
+            .nodes()
+            .find(|(_, peer)| remembered.is_dismissed(&peer.disk));
         if let Some((node, _)) = let_go {
-            return self.let_go(*node, members.voter_ids().any(|voter| voter == *node)).await;
+            return self
+                .let_go(*node, members.voter_ids().any(|voter| voter == *node))
+                .await;
         }
         if let Some(moved) = self.moved() {
             let other = |(node, peer): (&NodeId, &Peer)| {
@@ -101,7 +107,9 @@ impl Node {
         if node == self.identity.node {
             // Its successor completes what was begun.
             let handed = self.transfer_leader(None).await;
-            return handed.map(drop).map_err(|e| ChangeError::NotTransferred(e.to_string()));
+            return handed
+                .map(drop)
+                .map_err(|e| ChangeError::NotTransferred(e.to_string()));
         }
         let node = BTreeSet::from([node]);
         match voter {
@@ -117,7 +125,10 @@ impl Node {
         let last = metrics.last_log_index.unwrap_or(0);
         let members = metrics.membership_config.membership();
         let is_level = |learner: &NodeId| {
-            let matched = metrics.replication.as_ref().and_then(|all| all.get(learner));
+            let matched = metrics
+                .replication
+                .as_ref()
+                .and_then(|all| all.get(learner));
             let matched = matched.copied().flatten();
             matched.is_some_and(|matched| matched.index + LEVEL >= last)
         };
@@ -126,7 +137,10 @@ impl Node {
 
     /// This node as it is configured, if the members know it otherwise.
     fn moved(&self) -> Option<Peer> {
-        let mine = Peer { disk: self.identity.disk.clone(), ..self.peer.clone() };
+        let mine = Peer {
+            disk: self.identity.disk.clone(),
+            ..self.peer.clone()
+        };
         let members = self.membership();
         let known = members.get_node(&self.identity.node)?;
         (self.has_peers && *known != mine && known.disk == mine.disk).then_some(mine)
@@ -135,7 +149,9 @@ impl Node {
     /// Whether the state here says that this node was taken out.
     fn was_let_go(&self) -> bool {
         let gone = self.membership().get_node(&self.identity.node).is_none();
-        gone && self.remembered().is_ok_and(|all| all.is_dismissed(&self.identity.disk))
+        gone && self
+            .remembered()
+            .is_ok_and(|all| all.is_dismissed(&self.identity.disk))
     }
 
     /// Finds out whether this node was taken out, and returns that. Only the state here and members
@@ -145,7 +161,9 @@ impl Node {
             self.peers.note_dismissal();
         }
         let members: Vec<Peer> = self.front.members().into_values().collect();
-        let others = members.iter().filter(|member| member.disk != self.identity.disk);
+        let others = members
+            .iter()
+            .filter(|member| member.disk != self.identity.disk);
         // A call to a member notes what it answers to a node that it has dismissed.
         let asked = others.map(|member| self.peers.call_member(member, &Request::Status, ANSWER));
         join_all(asked).await;

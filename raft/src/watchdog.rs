@@ -91,7 +91,10 @@ impl Watch {
         works.begun += 1;
         let number = works.begun;
         works.running.insert(number, work);
-        Working { watch: self.clone(), number }
+        Working {
+            watch: self.clone(),
+            number,
+        }
     }
 }
 
@@ -111,7 +114,9 @@ struct Watchdog {
 impl Watchdog {
     /// Looks at what is under way; work that has stood for too long, and for how long.
     fn look(&mut self, now: Instant, running: &BTreeMap<u64, Work>) -> Option<(Work, Duration)> {
-        let step = self.looked.map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
+        let step = self
+            .looked
+            .map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
         self.looked = Some(now);
         self.stood.retain(|number, _| running.contains_key(number));
         for number in running.keys() {
@@ -153,7 +158,9 @@ pub(crate) fn watch(watch: &Arc<Watch>, state: StateDir, fatal: Fatal) {
                     std::thread::sleep(LOOK);
                 }
             };
-            let started = std::thread::Builder::new().name("notty-watchdog".into()).spawn(looking);
+            let started = std::thread::Builder::new()
+                .name("notty-watchdog".into())
+                .spawn(looking);
             started.map(drop).unwrap_or_else(|error| {
                 tracing::error!(%error, "nothing watches whether the disk stands still");
             });
@@ -210,7 +217,13 @@ mod tests {
 
     #[test]
     fn work_that_stands_for_longer_than_its_limit_is_told_and_no_sooner() {
-        for work in [Work::Open, Work::Apply, Work::Install, Work::Flush, Work::Log] {
+        for work in [
+            Work::Open,
+            Work::Apply,
+            Work::Install,
+            Work::Flush,
+            Work::Log,
+        ] {
             let mut watchdog = Watchdog::default();
             let told = looks(&mut watchdog, Instant::now(), work, 2_000);
             assert_eq!(told, Some(work.limit().as_secs() + 1), "{work:?}");
@@ -252,7 +265,10 @@ mod tests {
             let _working = works.begin(work);
             let ending = tokio::time::timeout(2 * work.limit(), ended.recv());
             let line = ending.await.expect("it ends the process").expect("a line");
-            assert!(line.contains(work.name()) && begun.elapsed() > work.limit(), "{line}");
+            assert!(
+                line.contains(work.name()) && begun.elapsed() > work.limit(),
+                "{line}"
+            );
             assert_eq!(state.suspicion().is_some(), marks, "{line}");
         }
     }

@@ -43,7 +43,9 @@ struct ShiftedClock(Arc<AtomicI64>);
 
 impl Clock for ShiftedClock {
     fn wall(&self) -> Timestamp {
-        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst))
+        SystemClock
+            .wall()
+            .plus_millis(self.0.load(Ordering::SeqCst))
     }
 
     fn boot(&self) -> Duration {
@@ -59,14 +61,31 @@ impl ShiftedClock {
 
 impl Trio {
     async fn form() -> Result<Self> {
-        let peer = |(n, peer)| Peer { name: format!("node-{n}"), peer, ..Peer::default() };
-        let peers = free_addresses(3).into_iter().enumerate().map(peer).collect();
+        let peer = |(n, peer)| Peer {
+            name: format!("node-{n}"),
+            peer,
+            ..Peer::default()
+        };
+        let peers = free_addresses(3)
+            .into_iter()
+            .enumerate()
+            .map(peer)
+            .collect();
         let cuts = vec![Cut::default(), Cut::default(), Cut::default()];
         let clocks = (0..3).map(|_| ShiftedClock::default()).collect();
-        let mut trio = Self { dir: tempfile::tempdir()?, peers, cuts, clocks, nodes: Vec::new() };
+        let mut trio = Self {
+            dir: tempfile::tempdir()?,
+            peers,
+            cuts,
+            clocks,
+            nodes: Vec::new(),
+        };
         // None of them is there before all are.
         let opened = futures_util::future::join_all((0..3).map(|n| trio.open(n))).await;
-        trio.nodes = opened.into_iter().map(|node| node.map(Some)).collect::<Result<_>>()?;
+        trio.nodes = opened
+            .into_iter()
+            .map(|node| node.map(Some))
+            .collect::<Result<_>>()?;
         Ok(trio)
     }
 
@@ -117,7 +136,11 @@ impl Trio {
         let began = std::time::Instant::now();
         while self.leader().await? != to {
             let from = self.leader().await?;
-            match self.node(from).transfer_leader(Some(&self.peers[to].name)).await {
+            match self
+                .node(from)
+                .transfer_leader(Some(&self.peers[to].name))
+                .await
+            {
                 Ok(name) => assert_eq!(name, self.peers[to].name),
                 Err(error) if began.elapsed() > SOON => return Err(error.into()),
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -218,13 +241,19 @@ async fn a_node_that_was_away_for_long_is_brought_up_by_a_snapshot() -> Result {
     let last = fill(trio.node(other), 10).await?;
     for n in 0..3 {
         assert!(trio.node(n).wait_applied(last, SOON).await, "node-{n}");
-        assert_eq!(query::leases::postmen(&trio.node(n).view().read())?.len(), 1);
+        assert_eq!(
+            query::leases::postmen(&trio.node(n).view().read())?.len(),
+            1
+        );
     }
     // The hash is of what was applied: whole only where nothing else is under way.
     let hashes: Vec<_> = (0..3).map(|n| trio.node(n).state_hash()).collect();
     assert_eq!(hashes[0], hashes[1]);
     assert_eq!(hashes[1], hashes[2]);
-    assert!(trio.node(away).status().snapshot_index >= MANY as u64, "it came by snapshot");
+    assert!(
+        trio.node(away).status().snapshot_index >= MANY as u64,
+        "it came by snapshot"
+    );
     for n in 0..3 {
         trio.stop(n).await?;
     }
@@ -237,8 +266,16 @@ async fn leadership_goes_to_whom_it_is_handed() -> Result {
     let leader = trio.leader().await?;
     for to in [(leader + 1) % 3, (leader + 2) % 3] {
         let from = trio.leader().await?;
-        assert!(trio.node(to).transfer_leader(None).await.is_err(), "only the leader can");
-        assert!(trio.node(from).transfer_leader(Some("nobody")).await.is_err());
+        assert!(
+            trio.node(to).transfer_leader(None).await.is_err(),
+            "only the leader can"
+        );
+        assert!(
+            trio.node(from)
+                .transfer_leader(Some("nobody"))
+                .await
+                .is_err()
+        );
         trio.hand_over(to).await?;
         for n in 0..3 {
             // The others hear of the new leader by and by.
@@ -261,7 +298,9 @@ async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Re
     let mut lost = Vec::new();
     for n in 0..2 {
         let node = trio.node(old).clone();
-        lost.push(tokio::spawn(async move { node.act(register("lost", n)).await }));
+        lost.push(tokio::spawn(
+            async move { node.act(register("lost", n)).await },
+        ));
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let new = trio.leader_among(&others).await?;
@@ -275,7 +314,10 @@ async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Re
     };
     tokio::time::timeout(SOON, by_snapshot).await?;
     for lost in lost {
-        assert_eq!(tokio::time::timeout(SOON, lost).await??, Err(ProposeError::Unknown));
+        assert_eq!(
+            tokio::time::timeout(SOON, lost).await??,
+            Err(ProposeError::Unknown)
+        );
     }
     trio.hand_over(old).await?;
     trio.node(old).ready().await;
@@ -289,7 +331,11 @@ async fn a_transfer_that_nobody_waits_for_any_more_leaves_a_node_that_can_lead()
     let old = trio.leader().await?;
     // Amid the silence in which the others' leases run out.
     let handing = trio.node(old).transfer_leader(None);
-    assert!(tokio::time::timeout(Duration::from_millis(600), handing).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(600), handing)
+            .await
+            .is_err()
+    );
     let written = async {
         while trio.node(old).act(register("b", 1)).await.is_err() {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -312,8 +358,14 @@ async fn a_change_that_nobody_waits_for_any_more_is_made_to_its_end() -> Result 
     let leader = trio.leader().await?;
     let name = trio.peers[(leader + 1) % 3].name.clone();
     let term = trio.node(leader).status().term;
-    let change = trio.node(leader).change(Change::Transfer { to: Some(name.clone()) });
-    assert!(tokio::time::timeout(Duration::from_millis(300), change).await.is_err());
+    let change = trio.node(leader).change(Change::Transfer {
+        to: Some(name.clone()),
+    });
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), change)
+            .await
+            .is_err()
+    );
     let led = async {
         while trio.node(leader).status().term == term {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -330,7 +382,11 @@ async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
     let leader = trio.node(trio.leader().await?);
     let newcomer = |name: &str, dir: &str| {
         let (name, data) = (name.to_owned(), trio.dir.path().join(dir));
-        let peer = Peer { name, peer: free_addresses(1).remove(0), ..Peer::default() };
+        let peer = Peer {
+            name,
+            peer: free_addresses(1).remove(0),
+            ..Peer::default()
+        };
         let opening = open_node(
             data,
             peer.clone(),
@@ -338,7 +394,11 @@ async fn a_member_stays_whose_former_name_another_node_comes_with() -> Result {
             Cut::default(),
             ShiftedClock::default(),
         );
-        let add = Change::Add { name: peer.name, peer: peer.peer, api: String::new() };
+        let add = Change::Add {
+            name: peer.name,
+            peer: peer.peer,
+            api: String::new(),
+        };
         Ok::<_, anyhow::Error>((tokio::spawn(opening), add))
     };
     let (opening, add) = newcomer("x", "fourth")?;
@@ -396,7 +456,13 @@ async fn a_node_that_moved_after_it_stood_for_election_is_taken_up() -> Result {
     tokio::time::timeout(SOON, node.act(register("b", 1))).await??;
     let status = trio.node(leader).status();
     let address = &trio.peers[moved].peer;
-    assert!(status.members.iter().any(|member| member.peer.peer == *address), "{status:?}");
+    assert!(
+        status
+            .members
+            .iter()
+            .any(|member| member.peer.peer == *address),
+        "{status:?}"
+    );
     Ok(())
 }
 
@@ -414,7 +480,11 @@ async fn a_leader_whose_clock_is_wrong_tells_nobody_the_time() -> Result {
         for wait in [0, 2_500] {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             for n in 0..3 {
-                assert_eq!(trio.node(n).read_point().await?, Timestamp::default(), "node-{n}");
+                assert_eq!(
+                    trio.node(n).read_point().await?,
+                    Timestamp::default(),
+                    "node-{n}"
+                );
             }
         }
         // Not for so long that another leads.
@@ -425,7 +495,10 @@ async fn a_leader_whose_clock_is_wrong_tells_nobody_the_time() -> Result {
     // One follower's clock says nothing of the leader's.
     trio.clocks[(leader + 1) % 3].set(10_000);
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert_ne!(trio.node((leader + 1) % 3).read_point().await?, Timestamp::default());
+    assert_ne!(
+        trio.node((leader + 1) % 3).read_point().await?,
+        Timestamp::default()
+    );
     Ok(())
 }
 
@@ -444,7 +517,12 @@ async fn a_leader_whose_clock_is_wrong_hands_over_to_one_whose_clock_agrees_with
     let at = query::time::at(&trio.node(next).view().read())?;
     assert!(at.since(SystemClock.wall()).abs() < 5_000, "{at:?}");
     let reasons = trio.node(leader).unready_reasons().await;
-    assert!(reasons.iter().any(|reason| reason.to_string().contains("in doubt")), "{reasons:?}");
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| reason.to_string().contains("in doubt")),
+        "{reasons:?}"
+    );
     assert_eq!(trio.node(next).unready_reasons().await, Vec::new());
     Ok(())
 }
@@ -463,14 +541,19 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
     // They agree with each other; but each contradicts its own machine.
     for _ in 0..40 {
         let name = PostmanName::parse("p")?;
-        let _ = trio.node(leader).act(Action::RegisterPostman { name, nonce: 1 }).await;
+        let _ = trio
+            .node(leader)
+            .act(Action::RegisterPostman { name, nonce: 1 })
+            .await;
         assert!(time()?.since(SystemClock.wall()) < 1_000, "{:?}", time()?);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     for n in 0..3 {
         let reasons = trio.node(n).unready_reasons().await;
         assert!(
-            reasons.iter().any(|reason| reason.to_string().contains("365 days")),
+            reasons
+                .iter()
+                .any(|reason| reason.to_string().contains("365 days")),
             "node-{n}: {reasons:?}"
         );
     }
@@ -481,7 +564,9 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
     // An admin says that they are right. It comes to all by the log.
     ahead(YEAR);
     let to = SystemClock.wall().plus_millis(YEAR);
-    trio.node((leader + 1) % 3).act(Action::SetTime { to }).await?;
+    trio.node((leader + 1) % 3)
+        .act(Action::SetTime { to })
+        .await?;
     let at = trio.hears_the_time((leader + 2) % 3).await?;
     assert!(at.since(SystemClock.wall()) > YEAR - 60_000);
     ready(&trio).await?;
@@ -526,12 +611,26 @@ async fn comes_back_to_a_leader_unheard_of() -> Result<bool> {
     let away = (leader + 1) % 3;
     trio.stop(away).await?;
     let name = "newcomer".to_owned();
-    let peer = Peer { name, peer: free_addresses(1).remove(0), ..Peer::default() };
+    let peer = Peer {
+        name,
+        peer: free_addresses(1).remove(0),
+        ..Peer::default()
+    };
     let (data, nodes) = (trio.dir.path().join("fourth"), vec![peer.clone()]);
-    let opening = open_node(data, peer.clone(), nodes, Cut::default(), ShiftedClock::default());
+    let opening = open_node(
+        data,
+        peer.clone(),
+        nodes,
+        Cut::default(),
+        ShiftedClock::default(),
+    );
     let opening = tokio::spawn(opening);
     let (name, peer, api) = (peer.name, peer.peer, String::new());
-    let add = Change::Add { name: name.clone(), peer, api };
+    let add = Change::Add {
+        name: name.clone(),
+        peer,
+        api,
+    };
     while trio.node(leader).change(add.clone()).await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

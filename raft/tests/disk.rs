@@ -24,7 +24,11 @@ struct Frail {
 impl Frail {
     fn new() -> Result<Self> {
         let (dir, states) = (tempfile::tempdir()?, MemoryStates::new());
-        Ok(Self { dir, states, said: Arc::default() })
+        Ok(Self {
+            dir,
+            states,
+            said: Arc::default(),
+        })
     }
 
     async fn open(&self) -> Result<Arc<Node>> {
@@ -47,7 +51,10 @@ impl Frail {
     async fn try_open(&self) -> Result<Arc<Node>, Error> {
         let said = self.said.clone();
         let options = NodeOptions {
-            peer: Peer { name: "notty-0".into(), ..Peer::default() },
+            peer: Peer {
+                name: "notty-0".into(),
+                ..Peer::default()
+            },
             cluster: None,
             store: StoreOptions {
                 memory: Some(self.states.clone()),
@@ -94,7 +101,9 @@ async fn fill(node: &Node, from: usize) -> Result {
 }
 
 fn postmen(node: &Node) -> usize {
-    query::leases::postmen(&node.view().read()).expect("readable").len()
+    query::leases::postmen(&node.view().read())
+        .expect("readable")
+        .len()
 }
 
 /// Reads everything.
@@ -117,7 +126,10 @@ async fn a_reader_that_meets_damage_ends_the_process_and_the_next_start_rebuilds
         frail.states.damage(per_mille);
         assert!(node.checked(read_all(&node.view())).is_err());
         let line = frail.line().await?;
-        assert!(line.contains("damaged leaf") && line.contains("rebuilds"), "{line}");
+        assert!(
+            line.contains("damaged leaf") && line.contains("rebuilds"),
+            "{line}"
+        );
         assert!(frail.suspect(), "{line}");
         // Whoever stops it, or kills it.
         let _ = node.stop().await;
@@ -207,9 +219,15 @@ async fn a_flush_that_does_not_end_ends_the_process() -> Result {
     for round in 0..10 {
         fill(&node, round * 30).await?;
     }
-    assert!(frail.said.lock().is_empty(), "it goes on as long as it may come to its end");
+    assert!(
+        frail.said.lock().is_empty(),
+        "it goes on as long as it may come to its end"
+    );
     tokio::time::sleep(Duration::from_secs(90)).await;
     let line = frail.said.lock().first().cloned().expect("it has ended");
-    assert!(line.contains("flushing the state has stood still"), "{line}");
+    assert!(
+        line.contains("flushing the state has stood still"),
+        "{line}"
+    );
     Ok(())
 }

@@ -62,7 +62,10 @@ fn register(name: &str) -> Action {
 
 fn postmen(node: &Node) -> Vec<String> {
     let postmen = query::leases::postmen(&node.view().read()).expect("readable");
-    postmen.iter().map(|postman| postman.name.as_str().to_owned()).collect()
+    postmen
+        .iter()
+        .map(|postman| postman.name.as_str().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +140,9 @@ async fn a_state_that_does_not_open_is_set_aside_and_rebuilt() -> Result {
     while let Some(path) = files.pop() {
         if path.is_dir() {
             files.extend(
-                std::fs::read_dir(path)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?,
+                std::fs::read_dir(path)?
+                    .map(|e| Ok(e?.path()))
+                    .collect::<Result<Vec<_>>>()?,
             );
         } else if !path.ends_with("CURRENT") {
             let bytes = std::fs::read(&path)?;
@@ -215,8 +220,12 @@ async fn a_rebuild_that_fails_keeps_the_state_for_the_next_try() -> Result {
     node.mark_suspect();
     stopped(node).await?;
     let snapshots = std::fs::read_dir(dir.path().join("snapshots"))?;
-    let paths = snapshots.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    let file = paths.iter().find(|path| path.extension().is_some_and(|e| e == "snap"));
+    let paths = snapshots
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    let file = paths
+        .iter()
+        .find(|path| path.extension().is_some_and(|e| e == "snap"));
     let file = file.expect("a snapshot");
     let whole = damage(file)?;
     for _ in 0..3 {
@@ -254,8 +263,14 @@ async fn what_a_crash_left_of_a_snapshot_is_dropped() -> Result {
 async fn a_data_directory_serves_one_process_of_one_version() -> Result {
     let dir = tempfile::tempdir()?;
     let node = open(dir.path()).await?;
-    let error = Node::open(dir.path(), options()).await.err().expect("locked");
-    assert!(error.to_string().contains("in use by another process"), "{error}");
+    let error = Node::open(dir.path(), options())
+        .await
+        .err()
+        .expect("locked");
+    assert!(
+        error.to_string().contains("in use by another process"),
+        "{error}"
+    );
     stopped(node).await?;
     let identity = dir.path().join("identity");
     let mut bytes = std::fs::read(&identity)?;
@@ -281,7 +296,10 @@ async fn a_command_that_could_not_be_sent_to_other_nodes_is_never_proposed() -> 
     let node = open(dir.path()).await?;
     let report = |results: usize| {
         Action::Report(Report {
-            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            lease: LeaseId {
+                epoch: Epoch(1),
+                n: 1,
+            },
             mailing: MailingNumber(1),
             gateway: 1,
             results: vec![(SendResult::Done, Vec::new()); results],
@@ -289,7 +307,10 @@ async fn a_command_that_could_not_be_sent_to_other_nodes_is_never_proposed() -> 
     };
     let before = node.status().last_index;
     let refused = node.act(report(limits::COMMAND_BYTES)).await;
-    let Err(ProposeError::Rejected { rejection: Rejection::OutOfBounds { what }, .. }) = refused
+    let Err(ProposeError::Rejected {
+        rejection: Rejection::OutOfBounds { what },
+        ..
+    }) = refused
     else {
         panic!("{refused:?}");
     };

@@ -1,6 +1,9 @@
 //! What a snapshot costs whoever applies meanwhile.
 
-#![allow(clippy::print_stdout, reason = "a test that measures says what it found")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that measures says what it found"
+)]
 
 use std::{
     sync::{
@@ -41,13 +44,22 @@ fn put(first: u32, count: u32) -> Action {
     let words = || vec![("word".to_owned(), "word".to_owned())];
     let rows = (first..first + count).map(row).collect();
     let (tags, operators, zones) = (words(), words(), Vec::new());
-    Action::PutCustomers(PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows })
+    Action::PutCustomers(PutCustomers {
+        mode: PutMode::Upsert,
+        tags,
+        operators,
+        zones,
+        rows,
+    })
 }
 
 /// The 99.9th percentile.
 fn p999(mut rounds: Vec<Duration>) -> Duration {
     rounds.sort();
-    rounds.get(rounds.len() * 999 / 1_000).copied().unwrap_or_default()
+    rounds
+        .get(rounds.len() * 999 / 1_000)
+        .copied()
+        .unwrap_or_default()
 }
 
 /// Applies as fast as it goes for a while, with snapshots one after the other or without any; the
@@ -83,14 +95,20 @@ async fn watch(
     }
     over.store(true, Ordering::Release);
     let count = snapping.await??;
-    Ok((std::mem::take(&mut *rounds.lock().expect("no panic")), count))
+    Ok((
+        std::mem::take(&mut *rounds.lock().expect("no panic")),
+        count,
+    ))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_in_progress_adds_little_to_applying() -> Result {
     let dir = tempfile::tempdir()?;
     let options = NodeOptions {
-        peer: Peer { name: "node-0".to_owned(), ..Peer::default() },
+        peer: Peer {
+            name: "node-0".to_owned(),
+            ..Peer::default()
+        },
         store: StoreOptions::default(),
         log: Default::default(),
         files: Arc::new(notty_raft::files::RealFiles),

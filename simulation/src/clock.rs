@@ -33,7 +33,12 @@ impl NodeClock {
     /// The clocks of a machine; `base_ms` is the true time when the simulation begins.
     pub fn new(machine: usize, base_ms: i64) -> Arc<Self> {
         let (skew_ms, boots) = (AtomicI64::new(0), AtomicU64::new(0));
-        Arc::new(Self { base_ms, skew_ms, boots, machine: machine as u64 })
+        Arc::new(Self {
+            base_ms,
+            skew_ms,
+            boots,
+            machine: machine as u64,
+        })
     }
 
     /// From now on the wall clock is off by so much.

@@ -26,9 +26,13 @@ pub fn members_agree(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> 
     let members = members(machines)?;
     let (mut leaders, mut stands) = (BTreeSet::new(), BTreeSet::new());
     for machine in &members {
-        let node = machine.node().ok_or_else(|| format!("node {} does not run", machine.number))?;
+        let node = machine
+            .node()
+            .ok_or_else(|| format!("node {} does not run", machine.number))?;
         let status = node.status();
-        let leader = status.leader.ok_or_else(|| format!("{} knows no leader", machine.name))?;
+        let leader = status
+            .leader
+            .ok_or_else(|| format!("{} knows no leader", machine.name))?;
         leaders.insert((status.term, leader));
         stands.insert((status.applied_index, node.state_hash()));
         if !node.has_caught_up() {
@@ -47,7 +51,10 @@ pub fn members_agree(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> 
 /// Machines of the cluster's members, as the leader knows them; all of them vote.
 fn members(machines: &[Arc<Machine>]) -> Result<Vec<Arc<Machine>>, String> {
     let leads = |machine: &&Arc<Machine>| machine.node().is_some_and(|node| node.leads_now());
-    let leader = machines.iter().find(leads).and_then(|machine| machine.node());
+    let leader = machines
+        .iter()
+        .find(leads)
+        .and_then(|machine| machine.node());
     let status = leader.ok_or("nobody leads")?.status();
     let mut found = Vec::new();
     for member in status.members {

@@ -74,7 +74,10 @@ pub struct SimDisk {
 impl SimDisk {
     /// An empty one; `on_fault` is told when an armed fault strikes.
     pub fn new(on_fault: OnFault) -> Self {
-        Self { inner: Arc::default(), on_fault }
+        Self {
+            inner: Arc::default(),
+            on_fault,
+        }
     }
 
     /// From the n-th operation on, a fault strikes.
@@ -99,7 +102,9 @@ impl SimDisk {
         let kept = rng.random_range(0..=inner.unsynced_names.len());
         let namings: Vec<_> = inner.unsynced_names.drain(..).take(kept).collect();
         let mut names = std::mem::take(&mut inner.synced_names);
-        namings.into_iter().for_each(|naming| apply(&mut names, naming));
+        namings
+            .into_iter()
+            .for_each(|naming| apply(&mut names, naming));
         for body in names.values_mut() {
             // A copy: whoever holds the file still must not change it any more.
             let left = settle(&body.lock(), rng);
@@ -119,7 +124,9 @@ impl SimDisk {
     pub fn copy(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let inner = self.inner.lock();
         let synced = inner.synced_names.iter();
-        synced.map(|(path, body)| (path.clone(), body.lock().synced.clone())).collect()
+        synced
+            .map(|(path, body)| (path.clone(), body.lock().synced.clone()))
+            .collect()
     }
 
     /// Puts a copy in place of everything.
@@ -129,10 +136,15 @@ impl SimDisk {
             synced: bytes.clone(),
             unsynced: Vec::new(),
         };
-        let names =
-            copy.iter().map(|(path, bytes)| (path.clone(), Arc::new(Mutex::new(body(bytes)))));
+        let names = copy
+            .iter()
+            .map(|(path, bytes)| (path.clone(), Arc::new(Mutex::new(body(bytes)))));
         let names: BTreeMap<_, _> = names.collect();
-        *self.inner.lock() = Inner { synced_names: names.clone(), names, ..Inner::default() };
+        *self.inner.lock() = Inner {
+            synced_names: names.clone(),
+            names,
+            ..Inner::default()
+        };
     }
 
     /// Counts an operation and strikes if it is its turn. The first half of a write may come
@@ -208,7 +220,11 @@ fn settle(body: &Body, rng: &mut StdRng) -> Body {
             }
         }
     }
-    Body { now: bytes.clone(), synced: bytes, unsynced: Vec::new() }
+    Body {
+        now: bytes.clone(),
+        synced: bytes,
+        unsynced: Vec::new(),
+    }
 }
 
 fn write(bytes: &mut Vec<u8>, at: usize, put: &[u8]) {
@@ -238,10 +254,15 @@ impl Files for SimDisk {
         let body = known.unwrap_or_else(|| {
             let body = Shared::default();
             inner.names.insert(path.to_owned(), body.clone());
-            inner.unsynced_names.push(Naming::Give(path.to_owned(), body.clone()));
+            inner
+                .unsynced_names
+                .push(Naming::Give(path.to_owned(), body.clone()));
             body
         });
-        Ok(Arc::new(SimFile { body, disk: self.clone() }))
+        Ok(Arc::new(SimFile {
+            body,
+            disk: self.clone(),
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -290,7 +311,11 @@ impl File for SimFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let allowed = self.disk.operation(false);
         // A write that fails may have come through in part.
-        let part = if allowed.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+        let part = if allowed.is_ok() {
+            bytes
+        } else {
+            &bytes[..bytes.len() / 2]
+        };
         let mut body = self.body.lock();
         write(&mut body.now, offset as usize, part);
         body.unsynced.push(Change::Put(offset, part.to_vec()));

@@ -180,7 +180,11 @@ impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Started { machine } => write!(f, "node {machine} runs"),
-            Event::Died { machine, why, power } => {
+            Event::Died {
+                machine,
+                why,
+                power,
+            } => {
                 write!(
                     f,
                     "node {machine} dies{}: {why}",
@@ -213,11 +217,20 @@ impl fmt::Display for Event<'_> {
                 }
                 Ok(())
             }
-            Event::Installed { machine, index, hash } => {
+            Event::Installed {
+                machine,
+                index,
+                hash,
+            } => {
                 write!(f, "node {machine} has a snapshot of {index}, {hash:016x}")
             }
             Event::Begun { machine, id, .. } => write!(f, "node {machine} begins message {id}"),
-            Event::Received { id, taken, dropped, how } => {
+            Event::Received {
+                id,
+                taken,
+                dropped,
+                how,
+            } => {
                 let does = if *dropped {
                     "drops"
                 } else if *taken {

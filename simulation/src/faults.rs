@@ -27,8 +27,12 @@ pub enum JournalDamage {
 }
 
 /// All kinds of damage to a journal.
-pub const JOURNAL_DAMAGES: [JournalDamage; 4] =
-    [JournalDamage::Flipped, JournalDamage::Cut, JournalDamage::Zeroed, JournalDamage::Deleted];
+pub const JOURNAL_DAMAGES: [JournalDamage; 4] = [
+    JournalDamage::Flipped,
+    JournalDamage::Cut,
+    JournalDamage::Zeroed,
+    JournalDamage::Deleted,
+];
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,36 +306,87 @@ impl Fault {
         // What strikes a process or a postman may strike any machine.
         let any = [0, 1, 3, 5, 10, 11].contains(&kind);
         let node = rng.random_range(0..if any { plan.machines() } else { plan.nodes });
-        let target = if rng.random_ratio(1, 3) { Target::Leader } else { Target::Node(node) };
+        let target = if rng.random_ratio(1, 3) {
+            Target::Leader
+        } else {
+            Target::Node(node)
+        };
         let other = rng.random_range(0..plan.nodes);
         let ms = rng.random_range(500..8_000);
         let down_ms = rng.random_range(100..7_000);
         match kind {
-            0 => Fault::Kill { target, power: true, down_ms },
-            1 => Fault::Kill { target, power: false, down_ms },
-            2 => Fault::PowerAtOperation { target, operations: rng.random_range(1..60) },
-            3 => Fault::KillAtSend { target, steps: rng.random_range(1..40) },
-            4 => Fault::LongOutage { target, down_ms: rng.random_range(8_000..20_000) },
+            0 => Fault::Kill {
+                target,
+                power: true,
+                down_ms,
+            },
+            1 => Fault::Kill {
+                target,
+                power: false,
+                down_ms,
+            },
+            2 => Fault::PowerAtOperation {
+                target,
+                operations: rng.random_range(1..60),
+            },
+            3 => Fault::KillAtSend {
+                target,
+                steps: rng.random_range(1..40),
+            },
+            4 => Fault::LongOutage {
+                target,
+                down_ms: rng.random_range(8_000..20_000),
+            },
             5 => Fault::Restart { target },
             6 => Fault::Partition {
                 nodes: rng.random_range(1..(1 << plan.nodes) - 1),
                 all: rng.random(),
                 ms,
             },
-            7 => Fault::OneWay { from: target, to: other, ms },
-            8 => Fault::Hold { one: target, other, ms },
-            9 => Fault::Slow { latency_ms: rng.random_range(40..400), ms },
-            10 => Fault::CutGateway { target, answers: rng.random(), ms },
-            11 => Fault::Skew { target, ms: rng.random_range(-20_000..20_000), for_ms: ms },
-            12 => Fault::Disk { target, operations: rng.random_range(1..60), syncs: rng.random() },
+            7 => Fault::OneWay {
+                from: target,
+                to: other,
+                ms,
+            },
+            8 => Fault::Hold {
+                one: target,
+                other,
+                ms,
+            },
+            9 => Fault::Slow {
+                latency_ms: rng.random_range(40..400),
+                ms,
+            },
+            10 => Fault::CutGateway {
+                target,
+                answers: rng.random(),
+                ms,
+            },
+            11 => Fault::Skew {
+                target,
+                ms: rng.random_range(-20_000..20_000),
+                for_ms: ms,
+            },
+            12 => Fault::Disk {
+                target,
+                operations: rng.random_range(1..60),
+                syncs: rng.random(),
+            },
             13 if plan.sled => Fault::Snapshot { target },
             13 => Fault::Flush { target },
             14 => Fault::Transfer,
             15 if rng.random_ratio(1, 4) => Fault::Suspect { target },
             15 if rng.random_ratio(1, 3) => Fault::Contradict,
             15 => Fault::Snapshot { target },
-            16 => Fault::CutClients { target, answers: rng.random_ratio(2, 3), ms },
-            _ => Fault::Gateway { mix: bad_day(rng, plan), ms },
+            16 => Fault::CutClients {
+                target,
+                answers: rng.random_ratio(2, 3),
+                ms,
+            },
+            _ => Fault::Gateway {
+                mix: bad_day(rng, plan),
+                ms,
+            },
         }
     }
 }

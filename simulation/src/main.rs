@@ -85,13 +85,17 @@ enum Verb {
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
-    let parsed =
-        text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    let parsed = text
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parsed.ok_or_else(|| format!("`{text}` is no range like 0..100"))
 }
 
 fn planted(name: &str) -> Result<Planted, String> {
-    let known: Vec<_> = PLANTED.iter().map(|planted| format!("{planted:?}")).collect();
+    let known: Vec<_> = PLANTED
+        .iter()
+        .map(|planted| format!("{planted:?}"))
+        .collect();
     Planted::named(name).ok_or_else(|| format!("none of {}", known.join(", ")))
 }
 
@@ -108,16 +112,33 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> anyhow::Result<bool> {
     match verb {
-        Verb::Run { seed, trace, echo, plant } => {
+        Verb::Run {
+            seed,
+            trace,
+            echo,
+            plant,
+        } => {
             plant.into_iter().for_each(planted::plant);
-            let planted = plant.map(|plant| format!(" --plant {plant:?}")).unwrap_or_default();
-            one(Plan::of(seed), &format!("run --seed {seed}{planted}"), trace, echo)
+            let planted = plant
+                .map(|plant| format!(" --plant {plant:?}"))
+                .unwrap_or_default();
+            one(
+                Plan::of(seed),
+                &format!("run --seed {seed}{planted}"),
+                trace,
+                echo,
+            )
         }
         Verb::Scenario { name: None, .. } => {
             list();
             Ok(true)
         }
-        Verb::Scenario { name: Some(name), trace, echo, plant } => {
+        Verb::Scenario {
+            name: Some(name),
+            trace,
+            echo,
+            plant,
+        } => {
             let scenario = scenarios::named(&name).with_context(|| format!("no `{name}`"))?;
             if plant {
                 planted::plant(scenario.rule.context("it is about no rule")?);
@@ -134,7 +155,10 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
 #[expect(clippy::print_stdout, reason = "this is what the program is for")]
 fn list() {
     for scenario in scenarios::SCENARIOS.iter().flat_map(|some| *some) {
-        let rule = scenario.rule.map(|rule| format!("{rule:?}")).unwrap_or_default();
+        let rule = scenario
+            .rule
+            .map(|rule| format!("{rule:?}"))
+            .unwrap_or_default();
         println!("{rule:>20}  {}", scenario.name);
     }
 }
@@ -146,7 +170,12 @@ fn one(plan: Plan, how: &str, trace: Option<PathBuf>, echo: bool) -> anyhow::Res
     watch_over(seed);
     let stage = world::simulate(plan.clone(), echo)?;
     let (lines, counts, violation) = stage.conclude();
-    let mut report = Report { plan, trace: lines, counts, violation };
+    let mut report = Report {
+        plan,
+        trace: lines,
+        counts,
+        violation,
+    };
     if let Some(path) = trace {
         let text = report.trace.lines().join("\n") + "\n";
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
@@ -180,8 +209,13 @@ fn log_if_asked() {
     use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
     let asked = std::env::var("RUST_LOG").ok();
     if let Some(targets) = asked.and_then(|asked| asked.parse::<Targets>().ok()) {
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
-        tracing_subscriber::registry().with(targets).with(lines.with_ansi(false)).init();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .without_time();
+        tracing_subscriber::registry()
+            .with(targets)
+            .with(lines.with_ansi(false))
+            .init();
     }
 }
 
@@ -207,13 +241,21 @@ fn many(seeds: Range<u64>, jobs: usize, plant: Option<Planted>) -> anyhow::Resul
     let extra: Vec<_> = extra.into_iter().flatten().collect();
     let swept = sweep::sweep(seeds.clone(), jobs, &extra, plant.is_some())?;
     let seconds = began.elapsed().as_secs_f64().max(0.001);
-    println!("seeds {}..{} on commit {}", seeds.start, seeds.end, commit());
+    println!(
+        "seeds {}..{} on commit {}",
+        seeds.start,
+        seeds.end,
+        commit()
+    );
     for (kind, count) in &swept.counts {
         println!("{count:>10}  {kind}");
     }
     let rate = swept.seeds as f64 / seconds * 3_600.0;
     println!("{} seeds in {seconds:.0} s, {rate:.0} an hour", swept.seeds);
-    println!("{} of them count; failed: {:?}", swept.counted, swept.failed);
+    println!(
+        "{} of them count; failed: {:?}",
+        swept.counted, swept.failed
+    );
     Ok(swept.failed.is_empty())
 }
 
@@ -225,21 +267,34 @@ fn twice(seed: u64) -> anyhow::Result<bool> {
     for name in ["one", "two"] {
         let path = dir.path().join(name);
         let mut command = std::process::Command::new(&program);
-        command.args(["run", "--seed", &seed.to_string(), "--trace"]).arg(&path);
+        command
+            .args(["run", "--seed", &seed.to_string(), "--trace"])
+            .arg(&path);
         let output = command.output()?;
         if !path.exists() {
             bail!("no trace: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let digest = String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_owned);
+        let digest = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .last()
+            .map(str::to_owned);
         traces.push((std::fs::read_to_string(&path)?, digest));
     }
     let (one, two) = (&traces[0], &traces[1]);
-    let differs = one.0.lines().zip(two.0.lines()).enumerate().find(|(_, (one, two))| one != two);
+    let differs = one
+        .0
+        .lines()
+        .zip(two.0.lines())
+        .enumerate()
+        .find(|(_, (one, two))| one != two);
     match differs {
         Some((n, (a, b))) => println!("line {} differs:\n  {a}\n  {b}", n + 1),
         None if one.0.len() != two.0.len() => println!("one trace is longer than the other"),
         None if one.1 != two.1 => println!("the network differs: {:?} and {:?}", one.1, two.1),
-        None => println!("seed {seed}: {} bytes of trace, the same twice", one.0.len()),
+        None => println!(
+            "seed {seed}: {} bytes of trace, the same twice",
+            one.0.len()
+        ),
     }
     Ok(one == two)
 }

@@ -34,7 +34,11 @@ impl SimNet {
     }
 
     fn stream(&self, stream: TcpStream, far: Far) -> Box<SimStream> {
-        Box::new(SimStream { stream, machine: self.machine.clone(), far })
+        Box::new(SimStream {
+            stream,
+            machine: self.machine.clone(),
+            far,
+        })
     }
 }
 
@@ -50,11 +54,21 @@ impl Transport for SimNet {
     fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
         Box::pin(async move {
             // A machine has one address here, whatever is configured.
-            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            let port = address
+                .rsplit_once(':')
+                .and_then(|(_, port)| port.parse::<u16>().ok());
             let port = port.ok_or(io::ErrorKind::InvalidInput)?;
             let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
-            let far = if port == PEER_PORT { Far::Peer } else { Far::Client };
-            Ok(Box::new(SimListener { listener, net: self.clone(), far }) as Box<dyn Listener>)
+            let far = if port == PEER_PORT {
+                Far::Peer
+            } else {
+                Far::Client
+            };
+            Ok(Box::new(SimListener {
+                listener,
+                net: self.clone(),
+                far,
+            }) as Box<dyn Listener>)
         })
     }
 
@@ -76,7 +90,10 @@ impl Listener for SimListener {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
             self.net.machine.hang_if_dead().await;
-            Ok((self.net.stream(stream, self.far) as Box<dyn Io>, from.to_string()))
+            Ok((
+                self.net.stream(stream, self.far) as Box<dyn Io>,
+                from.to_string(),
+            ))
         })
     }
 
@@ -118,7 +135,9 @@ impl SimStream {
     /// Notes a request by its first bytes.
     fn note_request(&self, bytes: &[u8]) {
         let head = std::str::from_utf8(&bytes[..bytes.len().min(64)]).unwrap_or_default();
-        let id = head.strip_prefix("POST /v1/send/").and_then(|rest| rest.split(' ').next());
+        let id = head
+            .strip_prefix("POST /v1/send/")
+            .and_then(|rest| rest.split(' ').next());
         if let Some(id) = id.and_then(|id| id.parse().ok()) {
             let (machine, wall) = (self.machine.number, self.machine.wall());
             self.machine.stage.tell(&Event::Begun { machine, id, wall });
@@ -162,7 +181,11 @@ impl AsyncWrite for SimStream {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
         if let Ok(bytes) = written {
             // Answers to clients carry the real date: of those, their length counts.
-            let counted = if self.far == Far::Client { &[] } else { &buf[..bytes] };
+            let counted = if self.far == Far::Client {
+                &[]
+            } else {
+                &buf[..bytes]
+            };
             self.machine.stage.sent(&self.machine.name, bytes, counted);
             if self.far == Far::Gateway {
                 self.note_request(buf);

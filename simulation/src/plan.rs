@@ -153,7 +153,10 @@ impl Plan {
         let peers = founders.clone().map(|founder| founder.peer).collect();
         let nodes = founders.chain(spare.then(|| peer(machine))).collect();
         Config {
-            node: NodeConfig { data_dir, ..NodeConfig::default() },
+            node: NodeConfig {
+                data_dir,
+                ..NodeConfig::default()
+            },
             api: ApiConfig {
                 listen: "0.0.0.0:8080".into(),
                 tokens: vec![TokenConfig {
@@ -175,8 +178,14 @@ impl Plan {
                 peers,
                 ..PostmanConfig::default()
             },
-            lease: LeaseConfig { size: self.lease_size, ttl_ms: self.lease_ttl_ms },
-            retry: RetryConfig { initial_ms: self.retry_ms.0, max_ms: self.retry_ms.1 },
+            lease: LeaseConfig {
+                size: self.lease_size,
+                ttl_ms: self.lease_ttl_ms,
+            },
+            retry: RetryConfig {
+                initial_ms: self.retry_ms.0,
+                max_ms: self.retry_ms.1,
+            },
             cluster: Some(ClusterConfig {
                 listen: "0.0.0.0:7080".into(),
                 secret: "a secret of the simulation".into(),

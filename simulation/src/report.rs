@@ -30,7 +30,11 @@ impl Report {
 
     /// One line of figures for the sweep.
     pub fn figures(&self) -> String {
-        let parts: Vec<_> = self.counts.iter().map(|(kind, n)| format!("{kind}={n}")).collect();
+        let parts: Vec<_> = self
+            .counts
+            .iter()
+            .map(|(kind, n)| format!("{kind}={n}"))
+            .collect();
         parts.join(";")
     }
 
@@ -41,7 +45,12 @@ impl Report {
         let seed = self.plan.seed;
         let _ = writeln!(text, "seed {seed}: {} is violated", violation.property);
         let _ = writeln!(text, "  {}", violation.what);
-        let _ = writeln!(text, "  at {:.3} s, commit {}", violation.at.as_secs_f64(), commit());
+        let _ = writeln!(
+            text,
+            "  at {:.3} s, commit {}",
+            violation.at.as_secs_f64(),
+            commit()
+        );
         let _ = writeln!(text, "\nhistory, as far as it concerns this:");
         for line in self.history(violation) {
             let _ = writeln!(text, "{line}");
@@ -62,21 +71,32 @@ impl Report {
             .split(|c: char| !c.is_ascii_alphanumeric())
             .filter(|word| word.len() >= 5 && word.bytes().any(|b| b.is_ascii_digit()))
             .collect();
-        let lines: Vec<_> =
-            self.trace.lines().iter().skip(1).flat_map(|line| line.lines()).collect();
+        let lines: Vec<_> = self
+            .trace
+            .lines()
+            .iter()
+            .skip(1)
+            .flat_map(|line| line.lines())
+            .collect();
         let last = lines.len().saturating_sub(HISTORY / 2);
-        let about =
-            lines[..last].iter().filter(|line| words.iter().any(|word| line.contains(word)));
+        let about = lines[..last]
+            .iter()
+            .filter(|line| words.iter().any(|word| line.contains(word)));
         let about: Vec<_> = about.copied().collect();
         let from = about.len().saturating_sub(HISTORY / 2);
-        about[from..].iter().copied().chain(lines[last..].iter().copied()).collect()
+        about[from..]
+            .iter()
+            .copied()
+            .chain(lines[last..].iter().copied())
+            .collect()
     }
 }
 
 /// The commit that this was built from, as far as git knows.
 pub fn commit() -> String {
     let mut git = std::process::Command::new("git");
-    git.args(["rev-parse", "--short", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    git.args(["rev-parse", "--short", "HEAD"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     let known = git.output().ok().filter(|output| output.status.success());
     let name = known.and_then(|output| String::from_utf8(output.stdout).ok());
     name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())

@@ -54,7 +54,10 @@ impl Stage {
             counts: BTreeMap::new(),
             violation: None,
         };
-        Self { plan, book: Mutex::new(book) }
+        Self {
+            plan,
+            book: Mutex::new(book),
+        }
     }
 
     /// Time has passed.
@@ -79,8 +82,13 @@ impl Stage {
         for invariant in &mut book.invariants {
             if let Err(what) = invariant.judge(event, &book.facts, now) {
                 let property = invariant.name();
-                book.trace.note(now, &format!("violation of {property}: {what}"));
-                book.violation.get_or_insert(Violation { property, what, at: now });
+                book.trace
+                    .note(now, &format!("violation of {property}: {what}"));
+                book.violation.get_or_insert(Violation {
+                    property,
+                    what,
+                    at: now,
+                });
             }
         }
     }
@@ -93,8 +101,13 @@ impl Stage {
         for invariant in &mut book.invariants {
             if let Err(what) = invariant.conclude(end, &book.facts) {
                 let property = invariant.name();
-                book.trace.note(now, &format!("violation of {property}: {what}"));
-                book.violation.get_or_insert(Violation { property, what, at: now });
+                book.trace
+                    .note(now, &format!("violation of {property}: {what}"));
+                book.violation.get_or_insert(Violation {
+                    property,
+                    what,
+                    at: now,
+                });
             }
         }
     }
@@ -103,8 +116,10 @@ impl Stage {
     pub fn violate(&self, property: &'static str, what: String) {
         let mut book = self.book.lock();
         let at = book.step;
-        book.trace.note(at, &format!("violation of {property}: {what}"));
-        book.violation.get_or_insert(Violation { property, what, at });
+        book.trace
+            .note(at, &format!("violation of {property}: {what}"));
+        book.violation
+            .get_or_insert(Violation { property, what, at });
     }
 
     /// A remark for the trace.
@@ -139,6 +154,10 @@ impl Stage {
         let mut book = self.book.lock();
         let mut counts = std::mem::take(&mut book.counts);
         book.facts.count(&mut counts);
-        (std::mem::take(&mut book.trace), counts, book.violation.take())
+        (
+            std::mem::take(&mut book.trace),
+            counts,
+            book.violation.take(),
+        )
     }
 }

@@ -44,8 +44,13 @@ pub fn sweep(
             break;
         }
         let mut command = Command::new(&program);
-        command.args(["run", "--seed", &seed.to_string()]).args(extra);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        command
+            .args(["run", "--seed", &seed.to_string()])
+            .args(extra);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         running.push_back((seed, child.context("a simulation cannot be started")?));
     }
     while !running.is_empty() {
@@ -58,7 +63,10 @@ fn progress(swept: &Swept, began: Instant) {
     if swept.seeds.is_multiple_of(50) && swept.seeds > 0 {
         let hours = began.elapsed().max(Duration::from_secs(1)).as_secs_f64() / 3_600.0;
         let (seeds, failed) = (swept.seeds, swept.failed.len());
-        eprintln!("{seeds} seeds, {failed} failed, {:.0} an hour", seeds as f64 / hours);
+        eprintln!(
+            "{seeds} seeds, {failed} failed, {:.0} an hour",
+            seeds as f64 / hours
+        );
     }
 }
 
@@ -66,7 +74,9 @@ fn take(swept: &mut Swept, running: &mut VecDeque<(u64, Child)>) -> anyhow::Resu
     let Some((seed, child)) = running.pop_front() else {
         return Ok(());
     };
-    let output = child.wait_with_output().context("a simulation went missing")?;
+    let output = child
+        .wait_with_output()
+        .context("a simulation went missing")?;
     swept.seeds += 1;
     let told = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
@@ -74,7 +84,10 @@ fn take(swept: &mut Swept, running: &mut VecDeque<(u64, Child)>) -> anyhow::Resu
         eprintln!("{told}{}", String::from_utf8_lossy(&output.stderr));
         eprintln!("seed {seed} failed");
     }
-    let figures = told.lines().rev().find_map(|line| line.strip_prefix(FIGURES));
+    let figures = told
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix(FIGURES));
     for (kind, count) in figures.into_iter().flat_map(parse) {
         *swept.counts.entry(kind.to_owned()).or_default() += count;
         swept.counted += u64::from(kind == "seed that counts" && count > 0);

@@ -107,8 +107,10 @@ impl World {
         let plan = self.stage.plan.clone();
         for machine in &self.machines {
             machine.clock.skew(plan.skew_ms(machine.number));
-            let (machine, config) =
-                (machine.clone(), plan.config(machine.number, machine.data_dir()));
+            let (machine, config) = (
+                machine.clone(),
+                plan.config(machine.number, machine.data_dir()),
+            );
             let name = machine.name.clone();
             match plan.is_postman(machine.number) {
                 true => self.sim.host(name, move || {
@@ -128,7 +130,8 @@ impl World {
         self.sim.host("gateway", move || gateway.clone().run());
         for number in 0..plan.clients {
             let client = Client::new(number, self.stage.clone(), self.clients_done.clone());
-            self.sim.host(format!("client-{number}"), move || client.clone().run());
+            self.sim
+                .host(format!("client-{number}"), move || client.clone().run());
         }
         for (at, fault) in plan.faults {
             self.later(at, Deed::Strike(fault));
@@ -195,7 +198,9 @@ impl World {
             }
             Deed::Calm => self.set_latency(self.stage.plan.latency_ms.1),
             Deed::Right(number) => {
-                self.machines[number].clock.skew(self.stage.plan.skew_ms(number));
+                self.machines[number]
+                    .clock
+                    .skew(self.stage.plan.skew_ms(number));
             }
             Deed::Behave(mix) => self.gateway.behave(mix),
         }
@@ -211,7 +216,10 @@ impl World {
     /// Whether all nodes are there, reach each other, and have the same.
     fn is_well(&self) -> bool {
         let apart = |deed: &Deed| {
-            matches!(deed, Deed::Repair { .. } | Deed::Release { .. } | Deed::Start(_) | Deed::Calm)
+            matches!(
+                deed,
+                Deed::Repair { .. } | Deed::Release { .. } | Deed::Start(_) | Deed::Calm
+            )
         };
         !self.agenda.values().any(apart) && convergence::members_agree(&self.machines).is_ok()
     }
@@ -224,15 +232,21 @@ impl World {
                 continue;
             };
             let (why, power) = (&death.why, death.power);
-            self.stage.tell(&Event::Died { machine: number, why, power });
+            self.stage.tell(&Event::Died {
+                machine: number,
+                why,
+                power,
+            });
             machine.runs_no_more();
             self.take_down(&machine, power);
             if death.why == node::REMOVED {
                 self.idle.insert(number);
                 continue;
             }
-            let away =
-                self.away_ms.remove(&number).unwrap_or_else(|| self.rng.random_range(AWAY_MS));
+            let away = self
+                .away_ms
+                .remove(&number)
+                .unwrap_or_else(|| self.rng.random_range(AWAY_MS));
             self.after(away, Deed::Start(number));
         }
     }
@@ -249,7 +263,9 @@ impl World {
         match kept {
             Ok(Some(kept)) => strike::put_state_back(machine, &kept),
             Ok(None) => {}
-            Err(error) => self.stage.violate("simulation", format!("the state's files: {error}")),
+            Err(error) => self
+                .stage
+                .violate("simulation", format!("the state's files: {error}")),
         }
         if power {
             machine.disk.lose_power(&mut self.rng);
@@ -258,7 +274,9 @@ impl World {
             machine.disk.lose_process();
         }
         let rng = &mut self.rng;
-        machine.memory.crash(|unflushed| rng.random_range(0..=unflushed));
+        machine
+            .memory
+            .crash(|unflushed| rng.random_range(0..=unflushed));
         machine.memory.set_flushes(Flushes::Succeed);
         // Otherwise the next start would see the mark of a death that came twice.
         machine.take_death();
@@ -287,14 +305,20 @@ impl World {
             }
         }
         self.set_latency(self.stage.plan.latency_ms.1);
-        self.gateway.behave(GatewayMix { shares: [0; 12], ..self.stage.plan.gateway });
+        self.gateway.behave(GatewayMix {
+            shares: [0; 12],
+            ..self.stage.plan.gateway
+        });
         for machine in &self.machines {
             machine.clock.skew(0);
             machine.disk.mend();
             machine.memory.set_flushes(Flushes::Succeed);
             machine.die_at_step(0);
         }
-        self.stage.tell(&Event::Fault { kind: "", what: "none from now on" });
+        self.stage.tell(&Event::Fault {
+            kind: "",
+            what: "none from now on",
+        });
         starts.into_iter().for_each(|number| self.start(number));
     }
 
@@ -306,12 +330,17 @@ impl World {
                 if let Some(view) = view {
                     self.stage.remark("everything has come to rest");
                     self.count_messages(&view);
-                    self.stage.end(&Final { machine: machine.number, view: &view });
+                    self.stage.end(&Final {
+                        machine: machine.number,
+                        view: &view,
+                    });
                 }
                 return true;
             }
             result if since_quiet_ms > convergence::BOUND_MS => {
-                let why = result.err().unwrap_or("clients or operator are not done".to_owned());
+                let why = result
+                    .err()
+                    .unwrap_or("clients or operator are not done".to_owned());
                 self.stage.violate("convergence", why);
             }
             _ => {}
@@ -334,17 +363,23 @@ impl World {
     }
 
     fn clients(&self) -> Vec<String> {
-        (0..self.stage.plan.clients).map(|number| format!("client-{number}")).collect()
+        (0..self.stage.plan.clients)
+            .map(|number| format!("client-{number}"))
+            .collect()
     }
 
     /// Hosts that are no machines.
     fn others(&self) -> Vec<String> {
         let clients = self.clients();
-        ["gateway".to_owned(), "operator".to_owned()].into_iter().chain(clients).collect()
+        ["gateway".to_owned(), "operator".to_owned()]
+            .into_iter()
+            .chain(clients)
+            .collect()
     }
 
     fn set_latency(&mut self, most_ms: u64) {
-        self.sim.set_max_message_latency(Duration::from_millis(most_ms));
+        self.sim
+            .set_max_message_latency(Duration::from_millis(most_ms));
     }
 }
 

@@ -16,7 +16,11 @@ fn simulation(arguments: &[&str]) -> Output {
 /// What it said, for a test that failed.
 fn told(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
-    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    )
 }
 
 /// Runs it; it must find nothing wrong.

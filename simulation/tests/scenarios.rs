@@ -12,7 +12,10 @@ fn all() -> impl Iterator<Item = &'static Scenario> {
 #[test]
 fn every_rule_has_a_scenario() {
     for planted in PLANTED {
-        assert!(all().any(|scenario| scenario.rule == Some(planted)), "{planted:?}");
+        assert!(
+            all().any(|scenario| scenario.rule == Some(planted)),
+            "{planted:?}"
+        );
     }
 }
 
@@ -26,9 +29,17 @@ fn scenarios_fail_without_their_rules() {
     for scenario in all().filter(|scenario| scenario.rule.is_some()) {
         let output = simulation(&["scenario", scenario.name, "--plant"]);
         let told = told(&output);
-        assert_eq!(output.status.code(), Some(1), "{} found nothing: {told}", scenario.name);
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{} found nothing: {told}",
+            scenario.name
+        );
         assert!(told.contains(" is violated"), "{told}");
         let again = format!("scenario {} --plant", scenario.name);
-        assert!(told.contains(&again), "it does not say how to repeat it: {told}");
+        assert!(
+            told.contains(&again),
+            "it does not say how to repeat it: {told}"
+        );
     }
 }

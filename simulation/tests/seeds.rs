@@ -19,7 +19,9 @@ fn seeds_from_10_to_19_pass() {
 
 /// What was mended stays so, as far as the same seed still leads there; half of them.
 fn known(half: usize) {
-    let known = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let known = include_str!("seeds.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
     for line in known.skip(half).step_by(2) {
         let seed = line.split_whitespace().next().expect("a seed");
         passes(&["run", "--seed", seed]);

@@ -44,7 +44,9 @@ impl Source {
     /// Of an address with a port. Of IPv6 only the network counts: a machine has all of its 2^64
     /// addresses.
     pub(super) fn of(address: &str) -> Self {
-        let parsed = address.parse::<SocketAddr>().map(|address| address.ip().to_canonical());
+        let parsed = address
+            .parse::<SocketAddr>()
+            .map(|address| address.ip().to_canonical());
         Self(match parsed {
             Ok(IpAddr::V6(ip)) => {
                 let network = u128::from(ip) >> 64 << 64;
@@ -97,7 +99,11 @@ impl Activity {
             since: Instant::now(),
             is_evicted: false,
         };
-        Arc::new(Self { source, state: Mutex::new(state), ended: CancellationToken::new() })
+        Arc::new(Self {
+            source,
+            state: Mutex::new(state),
+            ended: CancellationToken::new(),
+        })
     }
 
     /// What it waits for, if that is its client.
@@ -269,7 +275,14 @@ pub(super) struct WatchedStream {
 impl WatchedStream {
     /// Over a stream.
     pub(super) fn new(stream: Box<dyn Io>, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, piece_timer: None, taken: 0, unparsed: 0, linger: None }
+        Self {
+            stream,
+            activity,
+            piece_timer: None,
+            taken: 0,
+            unparsed: 0,
+            linger: None,
+        }
     }
 
     /// Notes what came of a write.
@@ -329,7 +342,11 @@ impl AsyncRead for WatchedStream {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let read = buffer.filled().len() - before;
-        self.unparsed = if self.activity.is_asked() { 0 } else { self.unparsed + read };
+        self.unparsed = if self.activity.is_asked() {
+            0
+        } else {
+            self.unparsed + read
+        };
         Poll::Ready(Ok(()))
     }
 }
@@ -385,7 +402,11 @@ mod tests {
     fn stream(buffer: usize) -> (WatchedStream, Arc<Activity>, DuplexStream) {
         let (server, client) = tokio::io::duplex(buffer);
         let activity = Activity::new(Source::of("192.0.2.1:1"));
-        (WatchedStream::new(Box::new(server), activity.clone()), activity, client)
+        (
+            WatchedStream::new(Box::new(server), activity.clone()),
+            activity,
+            client,
+        )
     }
 
     #[test]
@@ -401,7 +422,10 @@ mod tests {
     async fn a_client_that_takes_nothing_is_given_up_and_one_that_takes_a_little_is_not() {
         let (mut server, _, _client) = stream(1_024);
         let began = Instant::now();
-        let error = server.write_all(&[0; 2 * 1_024]).await.expect_err("too slow");
+        let error = server
+            .write_all(&[0; 2 * 1_024])
+            .await
+            .expect_err("too slow");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), PIECE_TIME.as_secs());
 
@@ -413,7 +437,10 @@ mod tests {
             }
         };
         let writing = async move {
-            server.write_all(&[0; 200 * 1_024]).await.expect("a kilobyte a second goes on");
+            server
+                .write_all(&[0; 200 * 1_024])
+                .await
+                .expect("a kilobyte a second goes on");
             drop(server);
         };
         let began = Instant::now();
@@ -429,7 +456,10 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
-        let error = server.write_all(&[0; 64 * 1_024]).await.expect_err("too slow");
+        let error = server
+            .write_all(&[0; 64 * 1_024])
+            .await
+            .expect_err("too slow");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -459,7 +489,11 @@ mod tests {
             server
         });
         tokio::time::sleep(SLOW / 2).await;
-        assert_eq!(activity.waits(), None, "a client may take its time for a moment");
+        assert_eq!(
+            activity.waits(),
+            None,
+            "a client may take its time for a moment"
+        );
         tokio::time::sleep(SLOW).await;
         assert!(matches!(activity.waits(), Some(Waits::Client(_))));
         client.read_exact(&mut [0; 3 * 1_024]).await.expect("read");

@@ -64,7 +64,10 @@ async fn backup(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
     let unavailable = |code, detail: &str| ApiError::new(code, detail).retry_after(10);
     let Ok(place) = COPIES.try_acquire() else {
-        return Err(unavailable(Code::Busy, "as many backups as may be are being made; try again"));
+        return Err(unavailable(
+            Code::Busy,
+            "as many backups as may be are being made; try again",
+        ));
     };
     let node = api.node.clone();
     let copied = tokio::task::spawn_blocking(move || node.back_up(env!("CARGO_PKG_VERSION")));

@@ -72,7 +72,10 @@ pub(super) struct NodeBody {
 
 /// Where a node to be taken in is.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes the body, which is parsed field by field")]
+#[expect(
+    dead_code,
+    reason = "describes the body, which is parsed field by field"
+)]
 pub(super) struct NodeInput {
     /// Where its peers reach it: host and port.
     #[schema(example = "10.0.0.4:7080")]
@@ -84,7 +87,10 @@ pub(super) struct NodeInput {
 
 /// Who is to lead.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes the body, which is parsed field by field")]
+#[expect(
+    dead_code,
+    reason = "describes the body, which is parsed field by field"
+)]
 pub(super) struct LeaderInput {
     /// Its name; absent: the node that has most, other than the present leader.
     #[schema(example = "notty-1")]
@@ -121,7 +127,10 @@ impl From<Sight> for NodeBody {
 
 /// What time it is.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes the body, which is parsed field by field")]
+#[expect(
+    dead_code,
+    reason = "describes the body, which is parsed field by field"
+)]
 pub(super) struct TimeInput {
     /// The time; absent: what the clock of the node that is asked says.
     #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
@@ -206,8 +215,18 @@ pub(super) fn routes() -> Vec<Endpoint> {
 async fn cluster(State(api): State<Api>, params: Params) -> Answer {
     params.finish()?;
     let status = api.node.status();
-    let nodes = api.node.survey().await.into_iter().map(NodeBody::from).collect();
-    let body = ClusterBody { leader: status.leader.clone(), term: status.term, nodes };
+    let nodes = api
+        .node
+        .survey()
+        .await
+        .into_iter()
+        .map(NodeBody::from)
+        .collect();
+    let body = ClusterBody {
+        leader: status.leader.clone(),
+        term: status.term,
+        nodes,
+    };
     Ok(Json(body).into_response())
 }
 
@@ -231,7 +250,11 @@ async fn add(
     let name = fields.parse("name", Some(name), PostmanName::parse);
     let (peer, client) = (fields.text("peer"), fields.text("api"));
     if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
-        fields.fault("peer", Code::InvalidAddress, "a host and a port, like 10.0.0.4:7080");
+        fields.fault(
+            "peer",
+            Code::InvalidAddress,
+            "a host and a port, like 10.0.0.4:7080",
+        );
     }
     let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
     if client.as_ref().is_some_and(|url| !is_url(url)) {
@@ -240,7 +263,11 @@ async fn add(
     let asked = fields.finish(name.zip(peer).zip(client))?;
     let ((name, peer), client) = asked;
     let name = name.as_str().to_owned();
-    let change = Change::Add { name: name.clone(), peer, api: client };
+    let change = Change::Add {
+        name: name.clone(),
+        peer,
+        api: client,
+    };
     api.node.change(change).await?;
     let looking = async {
         loop {
@@ -267,8 +294,17 @@ async fn add(
     responses((status = 204)))]
 async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> Answer {
     params.finish()?;
-    api.node.change(Change::Remove { name: name.clone() }).await?;
-    await_seen(|| api.node.status().members.iter().all(|member| member.peer.name != name)).await;
+    api.node
+        .change(Change::Remove { name: name.clone() })
+        .await?;
+    await_seen(|| {
+        api.node
+            .status()
+            .members
+            .iter()
+            .all(|member| member.peer.name != name)
+    })
+    .await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -288,7 +324,11 @@ async fn transfer_leader(
     let OptionalJsonBody(JsonBody { mut fields, .. }) = body;
     let to = fields.optional_text("name");
     if to.as_ref().is_some_and(String::is_empty) {
-        return Err(ApiError::invalid(vec![Fault::new("name", Code::Missing, "a node's name")]));
+        return Err(ApiError::invalid(vec![Fault::new(
+            "name",
+            Code::Missing,
+            "a node's name",
+        )]));
     }
     let to = fields.finish(Some(to))?;
     let leader = api.node.change(Change::Transfer { to }).await?.name;
@@ -318,7 +358,11 @@ async fn set_time(
     let had = text.is_some();
     let time = fields.parse("time", text, parse_time);
     if time.is_some_and(|time| time <= Timestamp::default()) {
-        fields.fault("time", Code::InvalidTime, "a time after 1970, like 2026-03-02T09:00:00Z");
+        fields.fault(
+            "time",
+            Code::InvalidTime,
+            "a time after 1970, like 2026-03-02T09:00:00Z",
+        );
     }
     let time = fields.finish((time.is_some() || !had).then_some(time))?;
 

@@ -562,11 +562,18 @@ mod tests {
             let text = fs::read_to_string(file.expect("a file").path()).expect("text");
             for made in text.split("Invalid::new(").skip(1) {
                 let code = made.split('"').nth(1).expect("a code in quotes");
-                assert_eq!(Code::known(code).status(), StatusCode::BAD_REQUEST, "{code}");
+                assert_eq!(
+                    Code::known(code).status(),
+                    StatusCode::BAD_REQUEST,
+                    "{code}"
+                );
                 found += 1;
             }
         }
-        assert!(found >= 10, "only {found} codes were found: the search is old");
+        assert!(
+            found >= 10,
+            "only {found} codes were found: the search is old"
+        );
     }
 
     #[test]
@@ -598,7 +605,11 @@ mod tests {
             Rejection::NodeDismissed,
             Rejection::NoNumbersLeft,
         ] {
-            assert_eq!(Code::from(&rejection).name(), rejection.code(), "{rejection:?}");
+            assert_eq!(
+                Code::from(&rejection).name(),
+                rejection.code(),
+                "{rejection:?}"
+            );
         }
     }
 }

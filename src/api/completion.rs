@@ -27,7 +27,11 @@ const WORDS: [(&str, &str, &[&str]); 5] = [
     ("MailingBody", "status", MAILING_STATUSES),
     ("MessageBody", "status", MESSAGE_STATUSES),
     ("NodeBody", "role", &["leader", "voter", "learner"]),
-    ("PreviewBody", "rate_from", &["rate_limit", "measured", "assumed"]),
+    (
+        "PreviewBody",
+        "rate_from",
+        &["rate_limit", "measured", "assumed"],
+    ),
     ("SmsBody", "encoding", &["GSM-7", "UCS-2"]),
 ];
 
@@ -48,7 +52,9 @@ pub(super) fn alias(endpoint: &Endpoint, alias: &Alias) -> Operation {
 
 /// The words of a path without its parameters: `SubStats` of `/sub/{id}/stats`.
 fn words_of(path: &str) -> String {
-    let words = path.split('/').filter(|word| !word.is_empty() && !word.starts_with('{'));
+    let words = path
+        .split('/')
+        .filter(|word| !word.is_empty() && !word.starts_with('{'));
     let capital = |word: &str| {
         let (first, rest) = word.split_at(1);
         first.to_ascii_uppercase() + rest
@@ -61,7 +67,9 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
     let mut operation = endpoint.operation.clone();
     let shared = shared_names(endpoint, method).into_iter().map(reference);
     operation.parameters.get_or_insert_default().extend(shared);
-    operation.parameters = operation.parameters.filter(|parameters| !parameters.is_empty());
+    operation.parameters = operation
+        .parameters
+        .filter(|parameters| !parameters.is_empty());
     add_words(&mut operation, endpoint);
     problems::describe(&mut operation, endpoint, method);
     add_position(&mut operation);
@@ -72,7 +80,9 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
 pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
     for name in SHARED {
-        components.parameters.insert(name.to_owned(), RefOr::T(shared(name)));
+        components
+            .parameters
+            .insert(name.to_owned(), RefOr::T(shared(name)));
     }
 
     for (schema, field, words) in WORDS {
@@ -93,7 +103,12 @@ pub(super) fn complete(components: &mut Components) {
 
 fn add_words(operation: &mut Operation, endpoint: &Endpoint) {
     for parameter in operation.parameters.iter_mut().flatten() {
-        let RefOr::T(Parameter { name, schema: Some(schema), .. }) = parameter else {
+        let RefOr::T(Parameter {
+            name,
+            schema: Some(schema),
+            ..
+        }) = parameter
+        else {
             continue;
         };
         if let Some((_, words)) = endpoint.words.iter().find(|(of, _)| *of == name.as_str()) {
@@ -143,21 +158,44 @@ fn shared(name: &str) -> Parameter {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let (place, description, schema) = match name {
         LIMIT => {
-            let schema = integer().minimum(Some(1)).maximum(Some(1_000)).default(Some(json!(100)));
-            (ParameterIn::Query, "How many items the page has at most; absent: 100", schema)
+            let schema = integer()
+                .minimum(Some(1))
+                .maximum(Some(1_000))
+                .default(Some(json!(100)));
+            (
+                ParameterIn::Query,
+                "How many items the page has at most; absent: 100",
+                schema,
+            )
         }
-        AFTER => (ParameterIn::Query, "`next` of the page before; absent: the first page", text()),
+        AFTER => (
+            ParameterIn::Query,
+            "`next` of the page before; absent: the first page",
+            text(),
+        ),
         KEY => {
             let schema = text().min_length(Some(1)).max_length(Some(255));
-            (ParameterIn::Header, "Makes a repeat safe for 24 hours", schema)
+            (
+                ParameterIn::Header,
+                "Makes a repeat safe for 24 hours",
+                schema,
+            )
         }
         MIN_INDEX => {
             let schema = integer().format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
-            (ParameterIn::Header, "Wait until the node has applied this position", schema)
+            (
+                ParameterIn::Header,
+                "Wait until the node has applied this position",
+                schema,
+            )
         }
         _ => {
             let schema = text().enum_values(Some(["linearizable"]));
-            (ParameterIn::Query, "`linearizable`: ask the leader first", schema)
+            (
+                ParameterIn::Query,
+                "`linearizable`: ask the leader first",
+                schema,
+            )
         }
     };
 
@@ -172,16 +210,25 @@ fn shared(name: &str) -> Parameter {
 /// Says of every answer which position it reflects.
 fn add_position(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
+        let RefOr::T(response) = response else {
+            continue;
+        };
         if response.description.is_empty() {
-            let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+            let status = status
+                .parse()
+                .ok()
+                .and_then(|status| StatusCode::from_u16(status).ok());
             let reason = status.and_then(|status| status.canonical_reason());
             response.description = reason.unwrap_or_default().to_owned();
         }
-        let schema = ObjectBuilder::new().schema_type(Type::Integer).examples([1234]);
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .examples([1234]);
         let mut header = Header::new(schema);
         header.description = Some("The position of the log that the answer reflects".to_owned());
-        response.headers.insert("Notty-Index".to_owned(), RefOr::T(header));
+        response
+            .headers
+            .insert("Notty-Index".to_owned(), RefOr::T(header));
     }
 }
 
@@ -199,16 +246,34 @@ mod tests {
             let said = &document["components"]["schemas"][schema]["properties"][field]["enum"];
             assert_eq!(*said, json!(words), "{schema}.{field}");
         }
-        for (path, words) in [("/mailings", MAILING_STATUSES), ("/messages", MESSAGE_STATUSES)] {
-            let all = document["paths"][path]["get"]["parameters"].as_array().expect("a list");
+        for (path, words) in [
+            ("/mailings", MAILING_STATUSES),
+            ("/messages", MESSAGE_STATUSES),
+        ] {
+            let all = document["paths"][path]["get"]["parameters"]
+                .as_array()
+                .expect("a list");
             let is = |parameter: &&Value| parameter["name"] == "status";
-            let said = all.iter().find(is).map(|parameter| &parameter["schema"]["enum"]);
+            let said = all
+                .iter()
+                .find(is)
+                .map(|parameter| &parameter["schema"]["enum"]);
             assert_eq!(said, Some(&json!(words)), "{path}");
         }
-        assert!(MAILING_STATUSES.iter().all(|word| MailingStatus::from_name(word).is_some()));
-        let all: Vec<_> =
-            notty_storage::model::STATUSES.iter().map(|status| status.name()).collect();
+        assert!(
+            MAILING_STATUSES
+                .iter()
+                .all(|word| MailingStatus::from_name(word).is_some())
+        );
+        let all: Vec<_> = notty_storage::model::STATUSES
+            .iter()
+            .map(|status| status.name())
+            .collect();
         assert_eq!(MESSAGE_STATUSES, all);
-        assert!(MESSAGE_STATUSES.iter().all(|word| Status::from_name(word).is_some()));
+        assert!(
+            MESSAGE_STATUSES
+                .iter()
+                .all(|word| Status::from_name(word).is_some())
+        );
     }
 }

@@ -173,13 +173,27 @@ fn known_zone(text: &str) -> Result<String, Wrong> {
 
 /// A command that writes one customer.
 fn put_one(customer: CheckedCustomer, mode: PutMode) -> Action {
-    let CheckedCustomer { id, name, phone, operator, tag, zone } = customer;
+    let CheckedCustomer {
+        id,
+        name,
+        phone,
+        operator,
+        tag,
+        zone,
+    } = customer;
     Action::PutCustomers(PutCustomers {
         mode,
         tags: vec![(tag.clone(), fold(&tag))],
         operators: vec![(operator.clone(), fold(&operator))],
         zones: zone.iter().cloned().collect(),
-        rows: vec![CustomerRow { id, name, phone, tag: 0, operator: 0, zone: zone.map(|_| 0) }],
+        rows: vec![CustomerRow {
+            id,
+            name,
+            phone,
+            tag: 0,
+            operator: 0,
+            zone: zone.map(|_| 0),
+        }],
     })
 }
 
@@ -189,7 +203,8 @@ async fn write_one(api: &Api, command: Command) -> Result<(Customer, u64), ApiEr
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
         match proposed.unwrap_or(Err(notty_raft::ProposeError::Unknown)) {
             Err(notty_raft::ProposeError::Rejected {
-                rejection: Rejection::CustomerBusy, ..
+                rejection: Rejection::CustomerBusy,
+                ..
             }) if attempt < BUSY_TRIES => {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
@@ -225,13 +240,15 @@ pub(super) fn routes() -> Vec<Endpoint> {
                 Code::CustomerExists,
                 Code::CustomerBusy,
             ])
-            .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
+            .says(
+                Code::UnexpectedReply,
+                Code::UnexpectedReply.meaning(),
+                unexpected,
+            )
             .alias(Method::POST, "/customer"),
-        endpoint!(list, Role::Reader, Effect::Reads).paged().codes(&[
-            Code::InvalidFilter,
-            Code::InvalidLimit,
-            Code::InvalidAfter,
-        ]),
+        endpoint!(list, Role::Reader, Effect::Reads)
+            .paged()
+            .codes(&[Code::InvalidFilter, Code::InvalidLimit, Code::InvalidAfter]),
         endpoint!(read, Role::Reader, Effect::Reads)
             .finds("customer")
             .alias(Method::GET, "/customer/{id}")
@@ -249,7 +266,11 @@ pub(super) fn routes() -> Vec<Endpoint> {
                 Code::Missing,
                 Code::WrongType,
             ])
-            .says(Code::UnexpectedReply, Code::UnexpectedReply.meaning(), unexpected)
+            .says(
+                Code::UnexpectedReply,
+                Code::UnexpectedReply.meaning(),
+                unexpected,
+            )
             .alias(Method::POST, "/customer/{id}")
             .word_as_id(IMPORT_PATH),
         endpoint!(remove, Role::Operator, Effect::Writes)
@@ -279,7 +300,10 @@ async fn create(
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
     let (customer, index) = write_one(&api, command).await?;
     let path = format!("/customers/{}", customer.id);
-    Ok(with_location(reply(StatusCode::CREATED, index, &CustomerBody::from(customer)), &path))
+    Ok(with_location(
+        reply(StatusCode::CREATED, index, &CustomerBody::from(customer)),
+        &path,
+    ))
 }
 
 /// List customers
@@ -309,7 +333,9 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     params.finish()?;
     let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
     let index = api.node.applied_index();
-    let page = api.aside(move |api| gather(api, &filter, from, limit)).await?;
+    let page = api
+        .aside(move |api| gather(api, &filter, from, limit))
+        .await?;
     Ok(reply(StatusCode::OK, index, &page))
 }
 
@@ -331,7 +357,10 @@ fn gather(
             _ => break,
         }
     }
-    Ok(CustomerPage { items, next: next.map(|seq| seq.0.to_string()) })
+    Ok(CustomerPage {
+        items,
+        next: next.map(|seq| seq.0.to_string()),
+    })
 }
 
 /// Read a customer
@@ -380,7 +409,9 @@ async fn replace(
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
-    let applied = api.write(Command::new(Action::DeleteCustomer { id })).await?;
+    let applied = api
+        .write(Command::new(Action::DeleteCustomer { id }))
+        .await?;
     let response: Response = done(applied.index);
     Ok(response)
 }

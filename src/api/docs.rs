@@ -89,7 +89,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The document and the page: open to everyone, and no part of the document themselves.
 pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, MethodRouter<Api>)> {
-    let json = Bytes::from(document.to_json().expect("a document of our own has a JSON form"));
+    let json = Bytes::from(
+        document
+            .to_json()
+            .expect("a document of our own has a JSON form"),
+    );
     let page = Scalar::new(document.clone()).custom_html(PAGE).to_html();
     let show = move || async move { Html(page.clone()) };
     let document = move || async move {
@@ -108,7 +112,10 @@ async fn script() -> Response {
     let mut response = Bytes::from_static(SCRIPT).into_response();
     let headers = response.headers_mut();
     let value = HeaderValue::from_static;
-    headers.insert(header::CONTENT_TYPE, value("text/javascript; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        value("text/javascript; charset=utf-8"),
+    );
     headers.insert(header::CONTENT_ENCODING, value("gzip"));
     headers.insert(header::CACHE_CONTROL, value("public, max-age=86400"));
     response

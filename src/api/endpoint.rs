@@ -89,7 +89,12 @@ impl Saying {
     /// The code's own words.
     pub(super) fn of(code: Code) -> Self {
         let (meaning, field) = (code.meaning(), code.field());
-        Self { code, meaning, detail: code.detail().to_owned(), field }
+        Self {
+            code,
+            meaning,
+            detail: code.detail().to_owned(),
+            field,
+        }
     }
 }
 
@@ -177,20 +182,30 @@ impl Endpoint {
 
     /// Gives a code for a reason of its own, with an example of its own.
     pub(super) fn says(self, code: Code, meaning: &'static str, detail: &str) -> Self {
-        self.with(Saying { meaning, detail: detail.to_owned(), ..Saying::of(code) })
+        self.with(Saying {
+            meaning,
+            detail: detail.to_owned(),
+            ..Saying::of(code)
+        })
     }
 
     /// Finds fault with this field in the example of a code; in words of its own, if any were
     /// declared before.
     pub(super) fn blames(mut self, code: Code, field: &'static str) -> Self {
-        let saying = Saying { field: Some(field), ..self.saying(code) };
+        let saying = Saying {
+            field: Some(field),
+            ..self.saying(code)
+        };
         self.sayings.retain(|said| said.code != code);
         self.with(saying)
     }
 
     /// Answers with a page of a list: takes `limit` and `after`.
     pub(super) fn paged(self) -> Self {
-        Self { is_paged: true, ..self }
+        Self {
+            is_paged: true,
+            ..self
+        }
     }
 
     /// A parameter takes one of these words.
@@ -201,7 +216,10 @@ impl Endpoint {
 
     /// Ignores query parameters that it does not know.
     pub(super) fn ignores_parameters(self) -> Self {
-        Self { ignores_parameters: true, ..self }
+        Self {
+            ignores_parameters: true,
+            ..self
+        }
     }
 
     /// The first Notty had the route by this name.
@@ -224,8 +242,14 @@ impl Endpoint {
     /// The methods and paths that the handler answers, the declared one first.
     pub(super) fn names(&self) -> Vec<(Method, &str)> {
         let own = [(self.method.clone(), self.path.as_str())];
-        let aliases = self.aliases.iter().map(|alias| (alias.method.clone(), alias.path));
-        let words = self.words_as_ids.iter().map(|path| (self.method.clone(), *path));
+        let aliases = self
+            .aliases
+            .iter()
+            .map(|alias| (alias.method.clone(), alias.path));
+        let words = self
+            .words_as_ids
+            .iter()
+            .map(|path| (self.method.clone(), *path));
         own.into_iter().chain(aliases).chain(words).collect()
     }
 
@@ -258,7 +282,10 @@ impl Endpoint {
             codes.extend([Code::IdempotencyKeyReused, Code::TooManyKeys]);
         }
         // A route that says what it does not find looks for it.
-        if self.sayings.iter().any(|saying| saying.code == Code::NotFound)
+        if self
+            .sayings
+            .iter()
+            .any(|saying| saying.code == Code::NotFound)
             && !codes.contains(&Code::NotFound)
         {
             codes.push(Code::NotFound);
@@ -302,7 +329,11 @@ impl Endpoint {
             codes.extend([Code::UnknownParameter, Code::InvalidUtf8]);
         }
         codes.extend([Code::Unauthorized, Code::ForbiddenOrigin, Code::NotReady]);
-        codes.extend([Code::TooManyConnections, Code::InvalidIndex, Code::InvalidConsistency]);
+        codes.extend([
+            Code::TooManyConnections,
+            Code::InvalidIndex,
+            Code::InvalidConsistency,
+        ]);
         if !before.contains(&Code::NoLeader) {
             codes.push(Code::NoLeader);
         }
@@ -313,8 +344,19 @@ impl Endpoint {
 
 /// The one operation of a handler.
 fn operation_of(item: PathItem) -> Option<(Method, Operation)> {
-    let PathItem { get, post, put, delete, .. } = item;
-    let all =
-        [(Method::GET, get), (Method::POST, post), (Method::PUT, put), (Method::DELETE, delete)];
-    all.into_iter().find_map(|(method, operation)| Some((method, operation?)))
+    let PathItem {
+        get,
+        post,
+        put,
+        delete,
+        ..
+    } = item;
+    let all = [
+        (Method::GET, get),
+        (Method::POST, post),
+        (Method::PUT, put),
+        (Method::DELETE, delete),
+    ];
+    all.into_iter()
+        .find_map(|(method, operation)| Some((method, operation?)))
 }

@@ -31,7 +31,11 @@ pub struct Fault {
 
 impl Fault {
     pub(super) fn new(field: &str, code: Code, detail: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), code, detail: detail.into() }
+        Self {
+            field: field.to_owned(),
+            code,
+            detail: detail.into(),
+        }
     }
 
     pub(super) fn of(field: &str, wrong: Wrong) -> Self {
@@ -48,13 +52,19 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self {
+            code,
+            detail: detail.into(),
+        }
     }
 }
 
 impl From<Invalid> for Wrong {
     fn from(invalid: Invalid) -> Self {
-        Self { code: Code::from(&invalid), detail: invalid.detail }
+        Self {
+            code: Code::from(&invalid),
+            detail: invalid.detail,
+        }
     }
 }
 
@@ -110,7 +120,14 @@ pub struct ApiError {
 impl ApiError {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { code, detail, errors: Vec::new(), retry_after: None, index: None, more: None }
+        Self {
+            code,
+            detail,
+            errors: Vec::new(),
+            retry_after: None,
+            index: None,
+            more: None,
+        }
     }
 
     /// All faults of a request; at least one.
@@ -121,9 +138,15 @@ impl ApiError {
         let detail = match errors.len() {
             0 | 1 if first.field.is_empty() => first.detail,
             0 | 1 => format!("{}: {}", first.field, first.detail),
-            n => format!("{n} fields are wrong, the first: {}: {}", first.field, first.detail),
+            n => format!(
+                "{n} fields are wrong, the first: {}: {}",
+                first.field, first.detail
+            ),
         };
-        Self { errors, ..Self::new(first.code, detail) }
+        Self {
+            errors,
+            ..Self::new(first.code, detail)
+        }
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -131,11 +154,17 @@ impl ApiError {
     }
 
     pub(super) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { more: Some((name, value)), ..self }
+        Self {
+            more: Some((name, value)),
+            ..self
+        }
     }
 
     pub(super) fn retry_after(self, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..self }
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
     }
 
     fn rejected(rejection: &Rejection, index: u64) -> Self {
@@ -144,7 +173,9 @@ impl ApiError {
         error.index = Some(index);
 
         if *rejection == Rejection::EndPassed {
-            error.errors.push(Fault::new("end", code, rejection.to_string()));
+            error
+                .errors
+                .push(Fault::new("end", code, rejection.to_string()));
         }
         error.retried_if_unavailable()
     }

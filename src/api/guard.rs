@@ -57,13 +57,21 @@ impl Tokens {
         let same = |token: &&TokenConfig| {
             bool::from(token.token.expose().as_bytes().ct_eq(given.as_bytes()))
         };
-        self.0.iter().fold(None, |found, token| if same(&token) { Some(token) } else { found })
+        self.0.iter().fold(
+            None,
+            |found, token| if same(&token) { Some(token) } else { found },
+        )
     }
 }
 
 fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Caller, ApiError> {
     if api.tokens.0.is_empty() {
-        origin::check(request.method(), request.uri(), request.headers(), admission)?;
+        origin::check(
+            request.method(),
+            request.uri(),
+            request.headers(),
+            admission,
+        )?;
         return Ok(Caller(String::new()));
     }
     let Access::Needs(role) = admission.access else {
@@ -98,7 +106,10 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
         return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
     }
     if let Some(value) = headers.get("notty-min-index") {
-        let index = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let index = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok());
         let Some(index) = index else {
             let detail = "the Notty-Index of an answer is needed";
             let fault = Fault::new("Notty-Min-Index", Code::InvalidIndex, detail);
@@ -146,7 +157,10 @@ pub(super) async fn check(
     let began = Instant::now();
     let Guard { api, admissions } = &*guard;
     let method = request.method().to_string();
-    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let matched = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(MatchedPath::as_str);
     let admission = admissions.find(request.method(), matched);
     let route = matched.unwrap_or("unknown").to_owned();
 
@@ -172,13 +186,22 @@ pub(super) async fn check(
             error.into_response()
         }
     };
-    response.headers_mut().entry(NOTTY_INDEX).or_insert_with(|| index.into());
+    response
+        .headers_mut()
+        .entry(NOTTY_INDEX)
+        .or_insert_with(|| index.into());
 
     let status = response.status();
-    api.metrics.requested(&method, &route, status.as_u16(), began.elapsed());
+    api.metrics
+        .requested(&method, &route, status.as_u16(), began.elapsed());
     // That a node is not ready yet is what its probes ask; it is said every time they do.
     if status.is_server_error() && route != "/readyz" {
-        tracing::warn!(method, route, status = status.as_u16(), "a request could not be served");
+        tracing::warn!(
+            method,
+            route,
+            status = status.as_u16(),
+            "a request could not be served"
+        );
     }
     response
 }

@@ -131,7 +131,14 @@ impl Words {
 
 impl Batch {
     fn push(&mut self, line: u64, customer: CheckedCustomer) {
-        let CheckedCustomer { id, name, phone, operator, tag, zone } = customer;
+        let CheckedCustomer {
+            id,
+            name,
+            phone,
+            operator,
+            tag,
+            zone,
+        } = customer;
         self.bytes += id.as_str().len() + name.len() + 24;
         let row = CustomerRow {
             id,
@@ -157,7 +164,10 @@ impl Batch {
             zones: self.zones.words,
             rows: self.rows,
         };
-        Put { put, lines: self.lines }
+        Put {
+            put,
+            lines: self.lines,
+        }
     }
 }
 
@@ -191,25 +201,50 @@ impl Put {
         let applied = match proposed.unwrap_or(Err(ProposeError::Unknown)) {
             Err(ProposeError::Overloaded) => return Err(self),
             // One row that must wait holds up all of its command: none was written.
-            Err(ProposeError::Rejected { rejection: Rejection::CustomerBusy, index }) => {
+            Err(ProposeError::Rejected {
+                rejection: Rejection::CustomerBusy,
+                index,
+            }) => {
                 let rows = 0..self.put.rows.len() as u32;
                 let rejected = rows.map(|row| (row, Rejection::CustomerBusy)).collect();
-                return Ok(Ok(Written { put: self, created: 0, updated: 0, rejected, index }));
+                return Ok(Ok(Written {
+                    put: self,
+                    created: 0,
+                    updated: 0,
+                    rejected,
+                    index,
+                }));
             }
             Err(error) => return Ok(Err(error.into())),
             Ok(applied) => applied,
         };
         let index = applied.index;
         let (created, updated, rejected) = match applied.reply {
-            Reply::Customers { created, updated, rejected } => (created, updated, rejected),
+            Reply::Customers {
+                created,
+                updated,
+                rejected,
+            } => (created, updated, rejected),
             _ => (0, 0, Vec::new()),
         };
-        Ok(Ok(Written { put: self, created, updated, rejected, index }))
+        Ok(Ok(Written {
+            put: self,
+            created,
+            updated,
+            rejected,
+            index,
+        }))
     }
 
     /// The same with some of its rows alone.
     fn only(&self, rows: &[usize]) -> Self {
-        let PutCustomers { mode, tags, operators, zones, rows: all } = &self.put;
+        let PutCustomers {
+            mode,
+            tags,
+            operators,
+            zones,
+            rows: all,
+        } = &self.put;
         let put = PutCustomers {
             mode: *mode,
             tags: tags.clone(),
@@ -217,14 +252,20 @@ impl Put {
             zones: zones.clone(),
             rows: rows.iter().map(|row| all[*row].clone()).collect(),
         };
-        Self { put, lines: rows.iter().map(|row| self.lines[*row]).collect() }
+        Self {
+            put,
+            lines: rows.iter().map(|row| self.lines[*row]).collect(),
+        }
     }
 }
 
 impl Written {
     /// Rows whose customer's deletion is being swept: they can be written when that has ended.
     fn busy(&self) -> impl Iterator<Item = usize> {
-        let busy = self.rejected.iter().filter(|(_, why)| *why == Rejection::CustomerBusy);
+        let busy = self
+            .rejected
+            .iter()
+            .filter(|(_, why)| *why == Rejection::CustomerBusy);
         busy.map(|(row, _)| *row as usize)
     }
 }
@@ -235,8 +276,11 @@ fn to_repeat(written: &[Written]) -> Vec<Vec<usize>> {
     let mut later: HashSet<&CustomerId> = HashSet::new();
     let mut repeats = Vec::new();
     for written in written.iter().rev() {
-        let rejected: HashMap<u32, &Rejection> =
-            written.rejected.iter().map(|(row, why)| (*row, why)).collect();
+        let rejected: HashMap<u32, &Rejection> = written
+            .rejected
+            .iter()
+            .map(|(row, why)| (*row, why))
+            .collect();
         let mut repeat = Vec::new();
         for (row, customer) in written.put.put.rows.iter().enumerate().rev() {
             match rejected.get(&(row as u32)) {
@@ -265,8 +309,12 @@ fn check_row(row: Row) -> Result<CheckedCustomer, (String, String)> {
     match (checked, faults.first()) {
         (Some(customer), None) => Ok(customer),
         (_, first) => {
-            let code = first.map_or("invalid", |fault| fault.code.name()).to_owned();
-            let told = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail));
+            let code = first
+                .map_or("invalid", |fault| fault.code.name())
+                .to_owned();
+            let told = faults
+                .iter()
+                .map(|fault| format!("{}: {}", fault.field, fault.detail));
             Err((code, told.collect::<Vec<_>>().join("; ")))
         }
     }
@@ -291,7 +339,11 @@ impl Import {
     fn reject(&mut self, line: u64, code: &str, detail: String) {
         self.body.rejected += 1;
         if self.body.errors.len() < ERRORS {
-            self.body.errors.push(ImportError { line, code: code.to_owned(), detail });
+            self.body.errors.push(ImportError {
+                line,
+                code: code.to_owned(),
+                detail,
+            });
         }
     }
 
@@ -365,7 +417,9 @@ impl Import {
             let replaced = written.busy().count() - rows.len();
             written.updated += replaced as u32;
             let put = written.put.only(&rows);
-            written.rejected.retain(|(_, why)| *why != Rejection::CustomerBusy);
+            written
+                .rejected
+                .retain(|(_, why)| *why != Rejection::CustomerBusy);
             self.count(written);
             self.repeat(put).await?;
         }
@@ -389,7 +443,9 @@ impl Import {
             };
             let busy: Vec<_> = written.busy().collect();
             put = written.put.only(&busy);
-            written.rejected.retain(|(_, why)| *why != Rejection::CustomerBusy);
+            written
+                .rejected
+                .retain(|(_, why)| *why != Rejection::CustomerBusy);
             self.count(written);
         }
         for row in 0..put.lines.len() {
@@ -485,7 +541,13 @@ async fn import(State(api): State<Api>, params: Params, request: Request) -> Ans
     };
     let index = api.node.applied_index();
     let (body, batch) = (ImportBody::default(), Batch::default());
-    let mut import = Import { api, body, batch, in_flight: FuturesOrdered::new(), index };
+    let mut import = Import {
+        api,
+        body,
+        batch,
+        in_flight: FuturesOrdered::new(),
+        index,
+    };
     let mut stream = request.into_body();
     let mut found = Vec::new();
     loop {
@@ -555,13 +617,22 @@ mod tests {
         };
         let lines = (2..2 + ids.len() as u64).collect();
         let rejected = rejected.to_vec();
-        Written { put: Put { put, lines }, created: 0, updated: 0, rejected, index: 1 }
+        Written {
+            put: Put { put, lines },
+            created: 0,
+            updated: 0,
+            rejected,
+            index: 1,
+        }
     }
 
     #[test]
     fn a_row_is_not_repeated_once_a_later_one_of_its_id_was_written() {
         let busy = |row| (row, Rejection::CustomerBusy);
-        let first = written(&["a", "b", "c", "a", "d"], &[busy(0), busy(1), busy(2), busy(3)]);
+        let first = written(
+            &["a", "b", "c", "a", "d"],
+            &[busy(0), busy(1), busy(2), busy(3)],
+        );
         let second = written(&["b", "e", "f"], &[busy(2)]);
         let third = written(&["f", "c"], &[busy(0), (1, Rejection::CustomerExists)]);
         // b was written later, f comes again later; the later c was refused for itself.

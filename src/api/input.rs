@@ -35,7 +35,10 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn new(values: Map<String, Value>) -> Self {
-        Self { values, faults: Vec::new() }
+        Self {
+            values,
+            faults: Vec::new(),
+        }
     }
 
     /// Notes a fault.
@@ -104,7 +107,11 @@ impl Fields {
     /// All faults; what was not asked for is unknown.
     pub(super) fn faults(mut self) -> Vec<Fault> {
         for field in self.values.keys() {
-            self.faults.push(Fault::new(field, Code::UnknownField, "there is no such field"));
+            self.faults.push(Fault::new(
+                field,
+                Code::UnknownField,
+                "there is no such field",
+            ));
         }
         self.faults
     }
@@ -154,7 +161,10 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
         let headers = request.headers().clone();
         let bytes = read_body(request).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self(JsonBody { fields: Fields::new(Map::new()), bytes }));
+            return Ok(Self(JsonBody {
+                fields: Fields::new(Map::new()),
+                bytes,
+            }));
         }
         require_json(&headers)?;
         let fields = parse_object(&bytes)?;
@@ -173,25 +183,37 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// A number as it is written everywhere: digits alone, no zero before others.
 pub(super) fn number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+    text.parse()
+        .ok()
+        .filter(|number: &u64| number.to_string() == text)
 }
 
 /// The content type without its parameters, in lower case.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let kind = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
     kind.trim().to_ascii_lowercase()
 }
 
 pub(super) fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(values)) => Ok(Fields::new(values)),
-        Ok(_) => {
-            Err(ApiError::invalid(vec![Fault::new("", Code::InvalidJson, "an object is needed")]))
-        }
-        Err(error) => {
-            Err(ApiError::invalid(vec![Fault::new("", Code::InvalidJson, error.to_string())]))
-        }
+        Ok(_) => Err(ApiError::invalid(vec![Fault::new(
+            "",
+            Code::InvalidJson,
+            "an object is needed",
+        )])),
+        Err(error) => Err(ApiError::invalid(vec![Fault::new(
+            "",
+            Code::InvalidJson,
+            error.to_string(),
+        )])),
     }
 }
 
@@ -261,7 +283,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
             return Ok(Self(id));
         }
         // The last word of a route can be an id too: /customers/import.
-        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let route = parts
+            .extensions
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
         match route.rsplit_once('/') {
             Some((_, word)) if !route.contains('{') => Ok(Self(word.to_owned())),
             _ => Err(ApiError::not_found("thing")),
@@ -286,12 +311,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
             .filter(|(name, _)| name != "consistency")
             .collect();
         // What stands in for bytes that are no UTF-8.
-        let broken = pairs.iter().find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
+        let broken = pairs
+            .iter()
+            .find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
         if let Some((name, _)) = broken {
             let fault = Fault::new(name, Code::InvalidUtf8, "the parameter is not UTF-8");
             return Err(ApiError::invalid(vec![fault]));
         }
-        Ok(Self { pairs, faults: Vec::new() })
+        Ok(Self {
+            pairs,
+            faults: Vec::new(),
+        })
     }
 }
 
@@ -324,7 +354,10 @@ impl Params {
             let limit = number(text).map(|n| n as usize);
             let limit = limit.filter(|limit| (1..=PAGE.1).contains(limit));
             limit.ok_or_else(|| {
-                Wrong::new(Code::InvalidLimit, format!("a number from 1 to {} is needed", PAGE.1))
+                Wrong::new(
+                    Code::InvalidLimit,
+                    format!("a number from 1 to {} is needed", PAGE.1),
+                )
             })
         });
         limit.unwrap_or(PAGE.0)
@@ -342,8 +375,13 @@ impl Params {
     pub(super) fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.pairs) {
             let detail = "there is no such parameter, or it is given twice";
-            self.faults.push(Fault::new(&name, Code::UnknownParameter, detail));
+            self.faults
+                .push(Fault::new(&name, Code::UnknownParameter, detail));
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.faults)) }
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(self.faults))
+        }
     }
 }

@@ -73,7 +73,10 @@ impl Routes {
 
     async fn answer(&self, request: Request<Body>) -> Response {
         let mut router = self.0.read().clone();
-        router.call(request).await.unwrap_or_else(|never| match never {})
+        router
+            .call(request)
+            .await
+            .unwrap_or_else(|never| match never {})
     }
 }
 
@@ -227,7 +230,9 @@ async fn answer(
         too_many().into_response()
     };
     if is_reserved {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 
     Ok(response.map(|body| {
@@ -290,7 +295,10 @@ mod tests {
         let router = Router::new()
             .route("/", get(|| async {}))
             .route("/healthz", get(|| async {}))
-            .route("/slow", get(move || async move { waiting.notified().await }));
+            .route(
+                "/slow",
+                get(move || async move { waiting.notified().await }),
+            );
         routes.set(router);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(serve(connections, Box::new(listener), routes, stopped));
@@ -329,7 +337,10 @@ mod tests {
         let (address, _, _stop) = served(8).await;
         for bytes in [HEAD_BYTES, 400 * 1024] {
             let mut client = Client::connect(address).await;
-            let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(bytes));
+            let head = format!(
+                "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}",
+                "x".repeat(bytes)
+            );
             client.0.write_all(head.as_bytes()).await.expect("written");
             let answer = client.head().await;
             assert!(answer.starts_with("HTTP/1.1 431"), "{bytes}: {answer}");

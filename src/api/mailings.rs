@@ -96,7 +96,10 @@ pub(super) struct MailingBody {
 impl From<Mailing> for MailingBody {
     fn from(mailing: Mailing) -> Self {
         let spec = mailing.spec;
-        let window = |window: SendWindow| WindowBody { from: window.from(), to: window.to() };
+        let window = |window: SendWindow| WindowBody {
+            from: window.from(),
+            to: window.to(),
+        };
         Self {
             id: mailing.id.as_str().to_owned(),
             desc: spec.desc,
@@ -258,7 +261,11 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp, Wrong> {
 
 fn check_window(fields: &mut Fields) -> Option<SendWindow> {
     let Value::Object(mut window) = fields.take("send_window")? else {
-        fields.fault("send_window", Code::WrongType, "an object with from and to is needed");
+        fields.fault(
+            "send_window",
+            Code::WrongType,
+            "an object with from and to is needed",
+        );
         return None;
     };
     let mut text = |name: &str| match window.remove(name) {
@@ -270,7 +277,9 @@ fn check_window(fields: &mut Fields) -> Option<SendWindow> {
         let field = format!("send_window.{unknown}");
         fields.fault(&field, Code::UnknownField, "there is no such field");
     }
-    fields.parse("send_window", Some(from), |from| SendWindow::parse(from, &to))
+    fields.parse("send_window", Some(from), |from| {
+        SendWindow::parse(from, &to)
+    })
 }
 
 fn check_text(fields: &mut Fields, moderation: Option<&Moderation>) -> Option<MailingText> {
@@ -299,14 +308,22 @@ fn check(fields: &mut Fields, api: &Api, needs_times: bool) -> Option<MailingSpe
     let (tag, operator) = (filter("tag_filter"), filter("operator_filter"));
     let phone = filter("phone_filter");
     let mut time = |name: &str| {
-        let text = if needs_times { fields.text(name) } else { fields.optional_text(name) };
+        let text = if needs_times {
+            fields.text(name)
+        } else {
+            fields.optional_text(name)
+        };
         fields.parse(name, text, parse_time)
     };
     let (start, end) = (time("start"), time("end"));
     if let (Some(start), Some(end)) = (start, end)
         && end <= start
     {
-        fields.fault("end", Code::EndBeforeStart, "the end must be after the start");
+        fields.fault(
+            "end",
+            Code::EndBeforeStart,
+            "the end must be after the start",
+        );
     }
     let send_window = check_window(fields);
     let otherwise = (!needs_times).then(Timestamp::default);
@@ -384,7 +401,12 @@ fn routes_of_one() -> Vec<Endpoint> {
             .takes(Takes::Json)
             .finds("mailing")
             .codes(FIELD_FAULTS)
-            .codes(&[Code::IdMismatch, Code::EndPassed, Code::MailingStarted, Code::MailingOver])
+            .codes(&[
+                Code::IdMismatch,
+                Code::EndPassed,
+                Code::MailingStarted,
+                Code::MailingOver,
+            ])
             .alias(Method::POST, "/sub/{id}")
             .word_as_id(PREVIEW_PATH),
         endpoint!(remove, Role::Operator, Effect::Writes)
@@ -451,7 +473,10 @@ async fn create(
         write(&api, key.bind(Action::CreateMailing { id, spec }, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
     let path = format!("/mailings/{}", mailing.id);
-    Ok(with_location(reply(StatusCode::CREATED, index, &MailingBody::from(mailing)), &path))
+    Ok(with_location(
+        reply(StatusCode::CREATED, index, &MailingBody::from(mailing)),
+        &path,
+    ))
 }
 
 /// List mailings
@@ -529,7 +554,9 @@ async fn replace(
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
-    let applied = api.write(Command::new(Action::DeleteMailing { id: id.clone() })).await?;
+    let applied = api
+        .write(Command::new(Action::DeleteMailing { id: id.clone() }))
+        .await?;
     tracing::info!(mailing.id = %id, "mailing {id} was deleted");
     Ok(done(applied.index))
 }
@@ -548,7 +575,10 @@ async fn pause(
     body: OptionalJsonBody,
 ) -> Answer {
     params.finish()?;
-    act(&api, &id, &key, body, "paused", |id| Action::PauseMailing { id }).await
+    act(&api, &id, &key, body, "paused", |id| Action::PauseMailing {
+        id,
+    })
+    .await
 }
 
 /// Resume a mailing
@@ -569,7 +599,10 @@ async fn resume(
     params.finish()?;
     let accept = body.0.fields.optional_bool("accept_duplicates");
     let accept_duplicates = accept.unwrap_or(false);
-    let resume = |id| Action::ResumeMailing { id, accept_duplicates };
+    let resume = |id| Action::ResumeMailing {
+        id,
+        accept_duplicates,
+    };
     act(&api, &id, &key, body, "resumed", resume).await
 }
 
@@ -587,7 +620,10 @@ async fn cancel(
     body: OptionalJsonBody,
 ) -> Answer {
     params.finish()?;
-    act(&api, &id, &key, body, "cancelled", |id| Action::CancelMailing { id }).await
+    act(&api, &id, &key, body, "cancelled", |id| {
+        Action::CancelMailing { id }
+    })
+    .await
 }
 
 /// Does one thing to a mailing.
@@ -634,7 +670,14 @@ async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answ
     };
     let (rate, rate_from) = rate(&api);
     let (seconds, rate_from) = (customers as f64 / rate, rate_from.to_owned());
-    let body = PreviewBody { customers, sample, sms, seconds, rate, rate_from };
+    let body = PreviewBody {
+        customers,
+        sample,
+        sms,
+        seconds,
+        rate,
+        rate_from,
+    };
     Ok(reply(StatusCode::OK, index, &body))
 }
 
@@ -666,6 +709,13 @@ fn rate(api: &Api) -> (f64, &'static str) {
     if limit > 0.0 && limit < rate {
         (limit, "rate_limit")
     } else {
-        (rate, if measured.is_some() { "measured" } else { "assumed" })
+        (
+            rate,
+            if measured.is_some() {
+                "measured"
+            } else {
+                "assumed"
+            },
+        )
     }
 }

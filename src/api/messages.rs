@@ -24,8 +24,16 @@ use super::{
 use crate::config::Role;
 
 /// The statuses of a message.
-pub(super) const MESSAGE_STATUSES: &[&str] =
-    &["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
+pub(super) const MESSAGE_STATUSES: &[&str] = &[
+    "created",
+    "sending",
+    "done",
+    "failed",
+    "invalid",
+    "expired",
+    "cancelled",
+    "unconfirmed",
+];
 /// Parts of a list that one answer looks at, at most.
 const PARTS: usize = 50;
 
@@ -153,7 +161,11 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     let after = params.after();
     params.finish()?;
     let index = api.node.applied_index();
-    let mut filter = MessageFilter { mailing: None, customer: None, status };
+    let mut filter = MessageFilter {
+        mailing: None,
+        customer: None,
+        status,
+    };
     if let Some(id) = mailing {
         let number = api.ask(|reader| query::mailings::number_of(reader, &id))?;
         filter.mailing = Some(number.ok_or_else(|| ApiError::not_found("mailing"))?);
@@ -163,7 +175,9 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
         filter.customer = Some(number.ok_or_else(|| ApiError::not_found("customer"))?);
     }
     let from = after.unwrap_or(0);
-    let page = api.aside(move |api| gather(api, &filter, from, limit)).await?;
+    let page = api
+        .aside(move |api| gather(api, &filter, from, limit))
+        .await?;
     Ok(reply(StatusCode::OK, index, &page))
 }
 
@@ -185,5 +199,8 @@ fn gather(
             _ => break,
         }
     }
-    Ok(MessagePage { items, next: next.map(|id| id.to_string()) })
+    Ok(MessagePage {
+        items,
+        next: next.map(|id| id.to_string()),
+    })
 }

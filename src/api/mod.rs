@@ -157,14 +157,18 @@ impl ApiParts {
 /// A body with the position it reflects.
 fn reply<T: Serialize>(status: StatusCode, index: u64, body: &T) -> Response {
     let mut response = (status, Json(body)).into_response();
-    response.headers_mut().insert(error::NOTTY_INDEX, index.into());
+    response
+        .headers_mut()
+        .insert(error::NOTTY_INDEX, index.into());
     response
 }
 
 /// No body, with the position it reflects.
 fn done(index: u64) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    response.headers_mut().insert(error::NOTTY_INDEX, index.into());
+    response
+        .headers_mut()
+        .insert(error::NOTTY_INDEX, index.into());
     response
 }
 
@@ -179,11 +183,18 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<guard::Caller>().map(|caller| caller.0.clone());
+        let caller = parts
+            .extensions
+            .get::<guard::Caller>()
+            .map(|caller| caller.0.clone());
         let route = format!("{} {}", parts.method, parts.uri.path());
         let wrong = || {
             let detail = format!("an Idempotency-Key has 1 to {KEY_CHARS} visible characters");
-            ApiError::invalid(vec![Fault::new("Idempotency-Key", Code::InvalidKey, detail)])
+            ApiError::invalid(vec![Fault::new(
+                "Idempotency-Key",
+                Code::InvalidKey,
+                detail,
+            )])
         };
         let key = match parts.headers.get("idempotency-key") {
             None => None,
@@ -195,7 +206,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
                 Some(text.to_owned())
             }
         };
-        Ok(Self { key, route, caller: caller.unwrap_or_default() })
+        Ok(Self {
+            key,
+            route,
+            caller: caller.unwrap_or_default(),
+        })
     }
 }
 
@@ -204,13 +219,21 @@ impl IdempotencyKey {
     /// POST can be repeated by key: the other methods can be repeated as they are.
     fn bind(&self, action: Action, body: &[u8]) -> Command {
         let command = Command::new(action);
-        let Some(key) = self.key.as_ref().filter(|_| self.route.starts_with("POST ")) else {
+        let Some(key) = self
+            .key
+            .as_ref()
+            .filter(|_| self.route.starts_with("POST "))
+        else {
             return command;
         };
         let key = digest(&[self.caller.as_bytes(), key.as_bytes()]);
         let request = digest(&[self.route.as_bytes(), body]);
         let caller = u128::from_be_bytes(digest(&[self.caller.as_bytes()])) as u64;
-        command.by(Origin::Client { key, request, caller })
+        command.by(Origin::Client {
+            key,
+            request,
+            caller,
+        })
     }
 }
 
@@ -229,7 +252,10 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
 pub fn router(parts: ApiParts) -> Router {
     let api: Api = Arc::new(parts);
     let (router, admissions) = RouteTable::new().compose();
-    let guard = Arc::new(Guard { api: api.clone(), admissions });
+    let guard = Arc::new(Guard {
+        api: api.clone(),
+        admissions,
+    });
 
     router
         .fallback(unknown_route)

@@ -30,17 +30,18 @@ pub(super) fn routes() -> Vec<Endpoint> {
     let not_ready = "the node has no leader, or still applies what the leader has";
     vec![
         endpoint!(healthz, Access::Open, Effect::Health),
-        endpoint!(readyz, Access::Open, Effect::Health).codes(&[Code::NotReady]).says(
-            Code::NotReady,
-            not_ready,
-            not_ready,
-        ),
+        endpoint!(readyz, Access::Open, Effect::Health)
+            .codes(&[Code::NotReady])
+            .says(Code::NotReady, not_ready, not_ready),
         endpoint!(metrics, Role::Reader, Effect::Reads).ignores_parameters(),
     ]
 }
 
 pub(super) fn ok() -> Response {
-    Json(HealthBody { status: "ok".to_owned() }).into_response()
+    Json(HealthBody {
+        status: "ok".to_owned(),
+    })
+    .into_response()
 }
 
 /// Alive

@@ -26,8 +26,13 @@ pub(super) fn check(
     if admission.is_health {
         return Ok(());
     }
-    let named = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
-    let hosts: Vec<_> = named.chain(uri.authority().map(|authority| authority.as_str())).collect();
+    let named = headers
+        .get_all(header::HOST)
+        .iter()
+        .map(|host| host.to_str().unwrap_or_default());
+    let hosts: Vec<_> = named
+        .chain(uri.authority().map(|authority| authority.as_str()))
+        .collect();
     if !hosts.iter().copied().all(is_loopback) {
         return Err(refused(
             "without api.tokens this API answers to 127.0.0.1, [::1] and localhost only, and the \
@@ -37,7 +42,9 @@ pub(super) fn check(
     if matches!(*method, Method::GET | Method::HEAD) && admission.is_open() {
         return Ok(());
     }
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    let origin = headers
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or_default());
     let own = |origin: &str| {
         let authority = origin.strip_prefix("http://");
         authority.is_some_and(|from| hosts.iter().any(|host| from.eq_ignore_ascii_case(host)))
@@ -64,9 +71,14 @@ fn is_loopback(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let address = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(name);
     name.eq_ignore_ascii_case("localhost")
-        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -75,9 +87,14 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {
-        for host in
-            ["127.0.0.1:8080", "127.0.0.1", "localhost:1", "LocalHost", "[::1]:8080", "[::1]"]
-        {
+        for host in [
+            "127.0.0.1:8080",
+            "127.0.0.1",
+            "localhost:1",
+            "LocalHost",
+            "[::1]:8080",
+            "[::1]",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
         for host in [

@@ -57,8 +57,15 @@ impl Places {
         let reserved = (connections / RESERVED_PART).clamp(1, RESERVED_MOST);
         let open = connections.saturating_sub(reserved).max(1);
         let share = open - open / OTHERS_PART;
-        let bounds = Bounds { open, reserved, share };
-        Arc::new(Self { bounds, table: Mutex::default() })
+        let bounds = Bounds {
+            open,
+            reserved,
+            share,
+        };
+        Arc::new(Self {
+            bounds,
+            table: Mutex::default(),
+        })
     }
 
     /// A place for a new connection. Where it is a reserved one and all of those are taken, the
@@ -76,7 +83,11 @@ impl Places {
             }
             table.reserved.insert(number, activity.clone());
         }
-        Place { places: self.clone(), number, activity }
+        Place {
+            places: self.clone(),
+            number,
+            activity,
+        }
     }
 
     /// Evicts the connection that was neglected longest, if there is one.
@@ -102,7 +113,10 @@ impl Table {
 
     /// Open places that an address has.
     fn count(&self, source: Source) -> usize {
-        self.open.values().filter(|activity| activity.source == source).count()
+        self.open
+            .values()
+            .filter(|activity| activity.source == source)
+            .count()
     }
 
     /// The address that has the most open places.
@@ -111,7 +125,10 @@ impl Table {
         for activity in self.open.values() {
             *counts.entry(activity.source).or_default() += 1;
         }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(source, _)| source)
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(source, _)| source)
     }
 }
 
@@ -132,7 +149,9 @@ fn evict(among: &mut BTreeMap<u64, Arc<Activity>>, some: impl Fn(&Activity) -> b
 }
 
 fn evict_as_seen(among: &mut BTreeMap<u64, Arc<Activity>>, number: u64, seen: Waits) -> bool {
-    let evicted = among.get(&number).is_some_and(|activity| activity.evict(seen));
+    let evicted = among
+        .get(&number)
+        .is_some_and(|activity| activity.evict(seen));
     if evicted {
         among.remove(&number);
     }
@@ -151,7 +170,9 @@ impl Place {
             return true;
         }
         let activity = table.reserved.remove(&self.number);
-        table.open.extend(activity.map(|activity| (self.number, activity)));
+        table
+            .open
+            .extend(activity.map(|activity| (self.number, activity)));
         false
     }
 }

@@ -13,8 +13,10 @@ use super::{
 };
 
 /// Errors that belong to no route of the document.
-const NO_ROUTE: [(&str, Code); 2] =
-    [("UnknownRoute", Code::UnknownRoute), ("MethodNotAllowed", Code::MethodNotAllowed)];
+const NO_ROUTE: [(&str, Code); 2] = [
+    ("UnknownRoute", Code::UnknownRoute),
+    ("MethodNotAllowed", Code::MethodNotAllowed),
+];
 
 /// The media type of a problem.
 const PROBLEM: &str = "application/problem+json";
@@ -23,14 +25,20 @@ const PROBLEM: &str = "application/problem+json";
 pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &Method) {
     let mut by_status: BTreeMap<u16, Vec<Saying>> = BTreeMap::new();
     for code in endpoint.all_codes(method) {
-        by_status.entry(code.status().as_u16()).or_default().push(endpoint.saying(code));
+        by_status
+            .entry(code.status().as_u16())
+            .or_default()
+            .push(endpoint.saying(code));
     }
 
     // A body that must be there can have two faults; parameters mostly have one.
     let most_faults = if endpoint.takes == Takes::Json { 2 } else { 1 };
     for (status, sayings) in by_status {
         let response = RefOr::T(response(&sayings, most_faults));
-        operation.responses.responses.insert(status.to_string(), response);
+        operation
+            .responses
+            .responses
+            .insert(status.to_string(), response);
     }
 }
 
@@ -47,16 +55,23 @@ fn response(sayings: &[Saying], most_faults: usize) -> Response {
     let mut response = Response::new(description(sayings));
     let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
     content.example = serde_json::to_value(example(sayings, most_faults)).ok();
-    response.content.insert(PROBLEM.to_owned(), RefOr::T(content));
+    response
+        .content
+        .insert(PROBLEM.to_owned(), RefOr::T(content));
     response
 }
 
 /// The codes of one status in words.
 fn description(sayings: &[Saying]) -> String {
-    let lines = sayings.iter().map(|said| format!("`{}`: {}", said.code.name(), said.meaning));
+    let lines = sayings
+        .iter()
+        .map(|said| format!("`{}`: {}", said.code.name(), said.meaning));
     match sayings.len() {
         1 => lines.collect(),
-        _ => lines.map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"),
+        _ => lines
+            .map(|line| format!("- {line}"))
+            .collect::<Vec<_>>()
+            .join("\n"),
     }
 }
 
@@ -65,8 +80,9 @@ fn example(sayings: &[Saying], most_faults: usize) -> Problem {
     let first = &sayings[0];
     let faults = sayings.iter().take(most_faults);
     let faults = faults.filter_map(|said| Some((said.field?, said)));
-    let errors: Vec<_> =
-        faults.map(|(field, said)| Fault::new(field, said.code, said.detail.clone())).collect();
+    let errors: Vec<_> = faults
+        .map(|(field, said)| Fault::new(field, said.code, said.detail.clone()))
+        .collect();
 
     let detail = match (first.field, errors.len()) {
         (None | Some(""), _) => first.detail.clone(),
@@ -97,7 +113,11 @@ mod tests {
                 for (status, response) in operation["responses"].as_object().expect("responses") {
                     let status = status.parse().expect("a status");
                     if status >= 400 {
-                        all.push((format!("{method} {path} {status}"), status, response.clone()));
+                        all.push((
+                            format!("{method} {path} {status}"),
+                            status,
+                            response.clone(),
+                        ));
                     }
                 }
             }
@@ -116,7 +136,9 @@ mod tests {
             let line = line.trim_start_matches("- ").strip_prefix('`')?;
             Some(line.split_once("`: ")?.0.to_owned())
         };
-        text.lines().map(|line| code(line).unwrap_or_else(|| panic!("{place}: {line}"))).collect()
+        text.lines()
+            .map(|line| code(line).unwrap_or_else(|| panic!("{place}: {line}")))
+            .collect()
     }
 
     #[test]
@@ -126,17 +148,32 @@ mod tests {
             let codes = told(&place, &response);
             assert!(!codes.is_empty(), "{place} tells no code");
             for code in &codes {
-                assert_eq!(Code::known(code).status().as_u16(), status, "{place}: {code}");
+                assert_eq!(
+                    Code::known(code).status().as_u16(),
+                    status,
+                    "{place}: {code}"
+                );
             }
             let distinct: BTreeSet<_> = codes.iter().collect();
             assert_eq!(distinct.len(), codes.len(), "{place} tells a code twice");
             let example = &response["content"][PROBLEM]["example"];
-            assert_eq!(example["code"], codes[0].as_str(), "{place}: no example of its code");
+            assert_eq!(
+                example["code"],
+                codes[0].as_str(),
+                "{place}: no example of its code"
+            );
             assert_eq!(example["status"], status, "{place}");
             used.extend(codes);
         }
-        for code in Code::all().iter().filter(|code| !OF_NO_ROUTE.contains(code)) {
-            assert!(used.contains(code.name()), "no route gives `{}`", code.name());
+        for code in Code::all()
+            .iter()
+            .filter(|code| !OF_NO_ROUTE.contains(code))
+        {
+            assert!(
+                used.contains(code.name()),
+                "no route gives `{}`",
+                code.name()
+            );
         }
     }
 
@@ -160,11 +197,16 @@ mod tests {
                     status,
                     "{place}"
                 );
-                ApiError::new(Code::known(&text(&example["code"])), text(&example["detail"]))
+                ApiError::new(
+                    Code::known(&text(&example["code"])),
+                    text(&example["detail"]),
+                )
             } else {
                 ApiError::invalid(faults)
             };
-            let body = to_bytes(answer.into_response().into_body(), 9_999).await.expect("a body");
+            let body = to_bytes(answer.into_response().into_body(), 9_999)
+                .await
+                .expect("a body");
             let answer: Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(*example, answer, "{place}");
         }

@@ -100,7 +100,11 @@ fn parse_day(text: &str) -> Result<i32, Wrong> {
     let epoch = jiff::civil::date(1970, 1, 1);
     let days = date.since(epoch).map_err(|_| wrong())?.get_days();
     // What is parsed must be a plain date and nothing more.
-    if date.to_string() == text { Ok(days) } else { Err(wrong()) }
+    if date.to_string() == text {
+        Ok(days)
+    } else {
+        Err(wrong())
+    }
 }
 
 /// Stats of everything
@@ -128,7 +132,11 @@ async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
     if let (Some(from), Some(to)) = (from_day, to_day)
         && to < from
     {
-        let fault = Fault::new("to", Code::ToBeforeFrom, "the last day lies before the first");
+        let fault = Fault::new(
+            "to",
+            Code::ToBeforeFrom,
+            "the last day lies before the first",
+        );
         return Err(ApiError::invalid(vec![fault]));
     }
     let index = api.node.applied_index();

@@ -28,9 +28,15 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Nothing is there that could be read or changed.
-    const NOWHERE: Self = Self { access: Access::Needs(Role::Reader), is_health: false };
+    const NOWHERE: Self = Self {
+        access: Access::Needs(Role::Reader),
+        is_health: false,
+    };
     /// The pages of the documentation.
-    const PAGE: Self = Self { access: Access::Open, is_health: false };
+    const PAGE: Self = Self {
+        access: Access::Open,
+        is_health: false,
+    };
 
     /// True if the route answers everyone, and at once.
     pub(super) fn is_open(self) -> bool {
@@ -44,12 +50,19 @@ pub(super) struct Admissions(BTreeMap<String, Vec<(Method, Admission)>>);
 
 impl Admissions {
     fn add(&mut self, method: Method, path: &str, admission: Admission) {
-        self.0.entry(path.to_owned()).or_default().push((method, admission));
+        self.0
+            .entry(path.to_owned())
+            .or_default()
+            .push((method, admission));
     }
 
     /// The admission of the route that was matched, if there is one. HEAD asks as GET.
     pub(super) fn find(&self, method: &Method, path: Option<&str>) -> Admission {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
         let Some(all) = path.and_then(|path| self.0.get(path)) else {
             return Admission::NOWHERE;
         };
@@ -89,10 +102,18 @@ impl RouteTable {
 
             let paths = &mut document.paths.paths;
             let operation = completion::operation(endpoint);
-            put(paths.entry(endpoint.path.clone()).or_default(), &endpoint.method, operation);
+            put(
+                paths.entry(endpoint.path.clone()).or_default(),
+                &endpoint.method,
+                operation,
+            );
             for alias in &endpoint.aliases {
                 let operation = completion::alias(endpoint, alias);
-                put(paths.entry(alias.path.to_owned()).or_default(), &alias.method, operation);
+                put(
+                    paths.entry(alias.path.to_owned()).or_default(),
+                    &alias.method,
+                    operation,
+                );
             }
         }
         completion::complete(document.components.get_or_insert_default());
@@ -106,7 +127,10 @@ impl RouteTable {
 
         for endpoint in &self.0 {
             let is_health = endpoint.effect == Effect::Health;
-            let admission = Admission { access: endpoint.access, is_health };
+            let admission = Admission {
+                access: endpoint.access,
+                is_health,
+            };
             for (method, path) in endpoint.names() {
                 router = router.route(path, endpoint.router(&method));
                 admissions.add(method, path, admission);
@@ -164,8 +188,15 @@ mod tests {
             .filter(|(_, all)| all.iter().any(|(_, admission)| admission.is_open()))
             .map(|(path, _)| path.as_str())
             .collect();
-        let wanted =
-            ["/", "/docs", "/docs/", "/docs/scalar.js", "/healthz", "/openapi.json", "/readyz"];
+        let wanted = [
+            "/",
+            "/docs",
+            "/docs/",
+            "/docs/scalar.js",
+            "/healthz",
+            "/openapi.json",
+            "/readyz",
+        ];
         assert_eq!(open, wanted);
         assert!(is_health("/healthz") && is_health("/readyz"));
         assert!(!is_health("/docs") && !is_health("/healthz/") && !is_health("/customers"));
@@ -182,7 +213,9 @@ mod tests {
                 Effect::ChangesCluster => Role::Admin,
             };
             let path = &endpoint.path;
-            let Access::Needs(role) = endpoint.access else { panic!("{path} is open") };
+            let Access::Needs(role) = endpoint.access else {
+                panic!("{path} is open")
+            };
             assert!(role >= lowest, "{} {path}", endpoint.method);
         }
     }
@@ -194,10 +227,17 @@ mod tests {
         assert_eq!(of(Method::HEAD, "/backup"), Some(Role::Admin));
         assert_eq!(of(Method::POST, "/sub/{id}"), Some(Role::Operator));
         assert_eq!(of(Method::POST, "/mailings/preview"), Some(Role::Reader));
-        assert_eq!(of(Method::DELETE, "/mailings/preview"), Some(Role::Operator));
+        assert_eq!(
+            of(Method::DELETE, "/mailings/preview"),
+            Some(Role::Operator)
+        );
         assert_eq!(of(Method::POST, "/cluster/time"), Some(Role::Admin));
         assert_eq!(of(Method::GET, "/cluster"), Some(Role::Reader));
-        assert_eq!(of(Method::POST, "/healthz"), None, "it answers 405 to everyone");
+        assert_eq!(
+            of(Method::POST, "/healthz"),
+            None,
+            "it answers 405 to everyone"
+        );
         assert_eq!(admissions.find(&Method::POST, None), Admission::NOWHERE);
     }
 }

@@ -62,7 +62,10 @@ pub(super) fn figures(backup: &Backup) -> String {
 fn refuse_existing(args: &BackupArgs) -> anyhow::Result<()> {
     let there = fs::symlink_metadata(&args.file).is_ok();
     if there && (!args.force || args.file.is_dir()) {
-        bail!("{}: it is there already; choose another file, or --force", args.file.display());
+        bail!(
+            "{}: it is there already; choose another file, or --force",
+            args.file.display()
+        );
     }
     Ok(())
 }
@@ -98,7 +101,9 @@ async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Resul
     fs::rename(aside, &args.file).with_context(name)?;
     let dir = args.file.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(name)?;
+    fs::File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .with_context(name)?;
     Ok(backup)
 }
 

@@ -51,8 +51,14 @@ impl Client {
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(5))
             .build()?;
-        let token = std::env::var("NOTTY_TOKEN").ok().filter(|token| !token.is_empty());
-        Ok(Self { http, api: api.trim_end_matches('/').to_owned(), token })
+        let token = std::env::var("NOTTY_TOKEN")
+            .ok()
+            .filter(|token| !token.is_empty());
+        Ok(Self {
+            http,
+            api: api.trim_end_matches('/').to_owned(),
+            token,
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -66,7 +72,10 @@ impl Client {
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Response> {
         let response = request.send().await.map_err(|error| {
             let cause = innermost(&error);
-            anyhow!("{} cannot be reached ({cause}); is notty running there? See --api", self.api)
+            anyhow!(
+                "{} cannot be reached ({cause}); is notty running there? See --api",
+                self.api
+            )
         })?;
         if response.status().is_success() {
             return Ok(response);
@@ -105,7 +114,10 @@ impl Client {
         kind: &str,
         body: reqwest::Body,
     ) -> anyhow::Result<Value> {
-        let request = self.request(Method::POST, path).header("content-type", kind).body(body);
+        let request = self
+            .request(Method::POST, path)
+            .header("content-type", kind)
+            .body(body);
         json(self.send(request).await?).await
     }
 
@@ -116,7 +128,9 @@ impl Client {
 
     /// Whether the node is ready.
     pub(super) async fn is_ready(&self) -> bool {
-        let request = self.request(Method::GET, "/readyz").timeout(Duration::from_secs(1));
+        let request = self
+            .request(Method::GET, "/readyz")
+            .timeout(Duration::from_secs(1));
         let answer = request.send().await;
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
@@ -138,7 +152,10 @@ async fn json(response: Response) -> anyhow::Result<Value> {
     if response.status() == StatusCode::NO_CONTENT {
         return Ok(Value::Null);
     }
-    response.json().await.context("the answer is not the JSON that notty gives")
+    response
+        .json()
+        .await
+        .context("the answer is not the JSON that notty gives")
 }
 
 /// That the API refused, and what it said.
@@ -160,8 +177,15 @@ async fn refusal(response: Response) -> Refusal {
     let status = response.status();
     let said = match response.json::<Problem>().await {
         Ok(problem) if problem.errors.len() > 1 => {
-            let faults = problem.errors.iter().map(|f| format!("{}: {}", f.field, f.detail));
-            format!("{}: {}", problem.code, faults.collect::<Vec<_>>().join("; "))
+            let faults = problem
+                .errors
+                .iter()
+                .map(|f| format!("{}: {}", f.field, f.detail));
+            format!(
+                "{}: {}",
+                problem.code,
+                faults.collect::<Vec<_>>().join("; ")
+            )
         }
         Ok(problem) => format!("{}: {}", problem.code, problem.detail),
         Err(_) => format!("the API answered {status}, which is no answer of notty; see --api"),

@@ -106,7 +106,11 @@ pub(super) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
 
 /// One JSON object for programs, or a line for people.
 fn tell(args: &StatusArgs, told: &Value, line: &str) {
-    out::line(&if args.json { told.to_string() } else { line.to_owned() });
+    out::line(&if args.json {
+        told.to_string()
+    } else {
+        line.to_owned()
+    });
 }
 
 fn path_of(name: &str) -> String {
@@ -121,16 +125,29 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
     let mut node = client.put(&path, &body).await?;
     let learns = |node: &Value| node.get("role").and_then(Value::as_str) == Some("learner");
     if learns(&node) && !args.ask.json {
-        out::note(&format!("{name} is taken in and catches up; it votes once it has"));
+        out::note(&format!(
+            "{name} is taken in and catches up; it votes once it has"
+        ));
     }
     while learns(&node) {
         tokio::time::sleep(LOOK).await;
         let told = client.get("/cluster").await?;
-        let nodes = told.get("nodes").and_then(Value::as_array).cloned().unwrap_or_default();
+        let nodes = told
+            .get("nodes")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let named = |node: &Value| node.get("name").and_then(Value::as_str) == Some(name);
-        node = nodes.into_iter().find(named).with_context(|| format!("{name} was removed"))?;
+        node = nodes
+            .into_iter()
+            .find(named)
+            .with_context(|| format!("{name} was removed"))?;
     }
-    tell(&args.ask, &node, &format!("{name} is a node of the cluster and votes"));
+    tell(
+        &args.ask,
+        &node,
+        &format!("{name} is a node of the cluster and votes"),
+    );
     Ok(())
 }
 
@@ -144,16 +161,25 @@ async fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
 
 async fn transfer_leader(args: &TransferArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.ask.api.api)?;
-    let body = args.name.as_ref().map_or_else(|| json!({}), |name| json!({ "name": name }));
+    let body = args
+        .name
+        .as_ref()
+        .map_or_else(|| json!({}), |name| json!({ "name": name }));
     let told = client.put("/cluster/leader", &body).await?;
-    let leader = told.get("leader").and_then(Value::as_str).unwrap_or("nobody");
+    let leader = told
+        .get("leader")
+        .and_then(Value::as_str)
+        .unwrap_or("nobody");
     tell(&args.ask, &told, &format!("{leader} leads"));
     Ok(())
 }
 
 async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.ask.api.api)?;
-    let body = args.time.as_ref().map_or_else(|| json!({}), |time| json!({ "time": time }));
+    let body = args
+        .time
+        .as_ref()
+        .map_or_else(|| json!({}), |time| json!({ "time": time }));
     let told = client.post("/cluster/time", &body).await?;
     let text = |field: &str| told.get(field).and_then(Value::as_str);
     let time = text("time").unwrap_or("unknown");
@@ -171,13 +197,32 @@ async fn status(args: &StatusArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let text = |value: &Value, field: &str| {
-        value.get(field).and_then(Value::as_str).unwrap_or("none").to_owned()
+        value
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or("none")
+            .to_owned()
     };
-    out::line(&format!("leader {}, term {}", text(&told, "leader"), count(&told, "term")));
-    let nodes = told.get("nodes").and_then(Value::as_array).cloned().unwrap_or_default();
-    let width = nodes.iter().map(|node| text(node, "name").len()).max().unwrap_or(0);
+    out::line(&format!(
+        "leader {}, term {}",
+        text(&told, "leader"),
+        count(&told, "term")
+    ));
+    let nodes = told
+        .get("nodes")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let width = nodes
+        .iter()
+        .map(|node| text(node, "name").len())
+        .max()
+        .unwrap_or(0);
     for node in &nodes {
-        let reachable = node.get("reachable").and_then(Value::as_bool).unwrap_or(false);
+        let reachable = node
+            .get("reachable")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
         let (last, applied) = (count(node, "last_index"), count(node, "applied_index"));
         let stands = match reachable {
             true => format!("last {last:>9}  applied {applied:>9}"),

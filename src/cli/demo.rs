@@ -100,12 +100,19 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
 async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
     let latency_ms = if args.kill_leader { LATENCY_MS } else { 0 };
-    let behaviour = Behaviour { latency_ms, ..Behaviour::default() };
+    let behaviour = Behaviour {
+        latency_ms,
+        ..Behaviour::default()
+    };
     let practice = Practice::new(String::new(), behaviour);
     let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
     // Long enough for a middle to kill somebody in.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
-    let each = if args.kill_leader { for_a_while.clamp(4, 256) as usize } else { 256 };
+    let each = if args.kill_leader {
+        for_a_while.clamp(4, 256) as usize
+    } else {
+        256
+    };
     out::line(&format!("gateway    http://{gateway}/"));
     out::line(&format!("data       {}", dir.path().display()));
     let mut nodes = Nodes::start(dir.path(), &Plan::new(3, &gateway.to_string(), each)).await?;
@@ -144,7 +151,11 @@ async fn show_three(
     let path = format!("/stats/mailings/{MAILING}");
     let agree = nodes.agree(&path, Duration::from_secs(10)).await;
     balanced &= agree;
-    out::line(if agree { "nodes      all three say the same" } else { "nodes      DIFFER" });
+    out::line(if agree {
+        "nodes      all three say the same"
+    } else {
+        "nodes      DIFFER"
+    });
     Ok(balanced)
 }
 
@@ -175,11 +186,15 @@ async fn kill_in_the_middle(
 /// Imports customers and creates the mailing; when that was.
 async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
     let began = Instant::now();
-    let imported =
-        client.upload("/customers/import", "text/csv", sample::stream(customers)).await?;
+    let imported = client
+        .upload("/customers/import", "text/csv", sample::stream(customers))
+        .await?;
     let created = count(&imported, "created");
     let seconds = began.elapsed().as_secs_f64();
-    out::line(&format!("imported   {} customers in {seconds:.1} s", out::number(created)));
+    out::line(&format!(
+        "imported   {} customers in {seconds:.1} s",
+        out::number(created)
+    ));
     let began = Instant::now();
     client.post("/mailings", &mailing()?).await?;
     Ok(began)
@@ -218,7 +233,9 @@ async fn start(dir: &std::path::Path, gateway: &str) -> anyhow::Result<Server> {
     if std::net::TcpListener::bind(&config.api.listen).is_err() {
         config.api.listen = "127.0.0.1:0".to_owned();
     }
-    Server::start(&config, Surroundings::real()).await.context("the node did not start")
+    Server::start(&config, Surroundings::real())
+        .await
+        .context("the node did not start")
 }
 
 /// A mailing to everyone, from now on for an hour.
@@ -250,7 +267,10 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
         out::number(total),
         out::number(customers)
     ));
-    out::line(&format!("gateway    {:>10}  messages taken", out::number(tally.messages)));
+    out::line(&format!(
+        "gateway    {:>10}  messages taken",
+        out::number(tally.messages)
+    ));
     out::line(&format!("duplicates {:>10}", out::number(tally.duplicates)));
     out::line(&format!(
         "in {seconds:.1} s, {} messages/s at the gateway",
@@ -265,6 +285,10 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
     }
     let taken = (done..=done + doubt).contains(&tally.messages);
     let right = total == customers && tally.duplicates == 0 && taken;
-    out::line(if right { "balance    right" } else { "balance    WRONG" });
+    out::line(if right {
+        "balance    right"
+    } else {
+        "balance    WRONG"
+    });
     right
 }

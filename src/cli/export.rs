@@ -77,7 +77,10 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
             query.append_pair("after", next);
         }
         let page = client.get(&format!("{route}?{}", query.finish())).await?;
-        let items = page.get("items").and_then(Value::as_array).context("a page has items")?;
+        let items = page
+            .get("items")
+            .and_then(Value::as_array)
+            .context("a page has items")?;
         let mut text = String::new();
         if std::mem::take(&mut first) && args.format == FileFormat::Csv {
             text.push_str(&fields.join(","));
@@ -112,8 +115,11 @@ fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
             Some(Value::String(cell)) => {
                 // A phone is `+` and digits: a number to a spreadsheet, and never a formula.
                 let is_phone = *field == "phone";
-                let cell =
-                    if is_phone { Cow::Borrowed(cell.as_str()) } else { formula::escape(cell) };
+                let cell = if is_phone {
+                    Cow::Borrowed(cell.as_str())
+                } else {
+                    formula::escape(cell)
+                };
                 put_cell(text, &cell);
             }
             Some(other) => text.push_str(&other.to_string()),

@@ -47,7 +47,11 @@ pub(super) struct ImportArgs {
 
 impl ImportArgs {
     fn format(&self) -> FileFormat {
-        let by_name = match self.file.extension().and_then(|extension| extension.to_str()) {
+        let by_name = match self
+            .file
+            .extension()
+            .and_then(|extension| extension.to_str())
+        {
             Some("ndjson" | "jsonl") => FileFormat::Ndjson,
             _ => FileFormat::Csv,
         };
@@ -56,8 +60,13 @@ impl ImportArgs {
 }
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
-    runtime()?
-        .block_on(async { if args.dry_run { dry_run(args).await } else { import(args).await } })
+    runtime()?.block_on(async {
+        if args.dry_run {
+            dry_run(args).await
+        } else {
+            import(args).await
+        }
+    })
 }
 
 type Reader = Box<dyn tokio::io::AsyncRead + Send + Unpin>;
@@ -125,7 +134,11 @@ fn show(answer: &Value) {
     for error in errors.into_iter().flatten() {
         let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default();
         let line = count(error, "line");
-        out::line(&format!("line {line}: {} ({})", text("detail"), text("code")));
+        out::line(&format!(
+            "line {line}: {} ({})",
+            text("detail"),
+            text("code")
+        ));
     }
     let told = errors.map_or(0, Vec::len) as u64;
     if rejected > told {
@@ -133,7 +146,9 @@ fn show(answer: &Value) {
     }
     if rejected > 0 {
         let rejected = out::number(rejected);
-        out::line(&format!("rows left out: {rejected}; correct them and import them again"));
+        out::line(&format!(
+            "rows left out: {rejected}; correct them and import them again"
+        ));
     }
 }
 
@@ -150,7 +165,10 @@ async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
     let mut piece = Vec::with_capacity(PIECE);
     loop {
         piece.clear();
-        let read = reader.read_buf(&mut piece).await.context("the file could not be read")?;
+        let read = reader
+            .read_buf(&mut piece)
+            .await
+            .context("the file could not be read")?;
         bar.inc(read as u64);
         if read == 0 {
             rows.end(&mut found);

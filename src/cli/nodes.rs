@@ -44,7 +44,15 @@ impl Plan {
     pub(super) fn new(count: usize, gateway: &str, concurrency: usize) -> Self {
         let (gateway, secret) = (gateway.to_owned(), uuid::Uuid::new_v4().to_string());
         let (one_sends, command, more) = (false, ["serve"].as_slice(), "");
-        Self { count, gateway, concurrency, one_sends, command, more, secret }
+        Self {
+            count,
+            gateway,
+            concurrency,
+            one_sends,
+            command,
+            more,
+            secret,
+        }
     }
 
     /// The configuration of one of them.
@@ -110,7 +118,14 @@ impl Nodes {
             let api = format!("http://{api}");
             let client = Client::new(&api)?;
             let command = plan.command;
-            nodes.push(Node { name: name(n), api, client, config, command, process: None });
+            nodes.push(Node {
+                name: name(n),
+                api,
+                client,
+                config,
+                command,
+                process: None,
+            });
         }
         let mut nodes = Self { nodes };
         for node in &mut nodes.nodes {
@@ -133,7 +148,10 @@ impl Nodes {
         while tokio::time::Instant::now() < until {
             for node in self.nodes.iter().filter(|node| node.process.is_some()) {
                 let told = node.client.get("/cluster").await.unwrap_or_default();
-                let name = told.get("leader").and_then(Value::as_str).unwrap_or_default();
+                let name = told
+                    .get("leader")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 let found = self.nodes.iter().position(|node| node.name == name);
                 if let Some(found) = found.filter(|n| *n != before) {
                     return Ok(found);
@@ -163,10 +181,16 @@ impl Nodes {
 impl Node {
     /// Starts it; what it logs goes to a file beside its configuration.
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
-        let config = self.config.to_str().context("the directory's name is no UTF-8")?;
+        let config = self
+            .config
+            .to_str()
+            .context("the directory's name is no UTF-8")?;
         let log = self.config.with_file_name("log");
         let log = File::options().create(true).append(true).open(&log)?;
-        self.process = Some(Own::start_node(&[self.command, &["--config", config]].concat(), log)?);
+        self.process = Some(Own::start_node(
+            &[self.command, &["--config", config]].concat(),
+            log,
+        )?);
         Ok(())
     }
 
@@ -193,5 +217,8 @@ fn free_addresses(count: usize) -> anyhow::Result<Vec<(String, String)>> {
     let held: Vec<TcpListener> = held.collect::<Result<_, _>>()?;
     let addresses = held.iter().map(|held| Ok(held.local_addr()?.to_string()));
     let addresses: Vec<String> = addresses.collect::<std::io::Result<_>>()?;
-    Ok(addresses.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
+    Ok(addresses
+        .chunks_exact(2)
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .collect())
 }

@@ -75,5 +75,8 @@ fn surroundings() -> Surroundings {
         let end = "the postman ends: its next start reports what its journal holds";
         telemetry::end_process(&[line, end])
     };
-    Surroundings { fatal: Arc::new(fatal), ..Surroundings::real() }
+    Surroundings {
+        fatal: Arc::new(fatal),
+        ..Surroundings::real()
+    }
 }

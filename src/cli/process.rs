@@ -53,7 +53,11 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         reset_per_mille: args.reset_per_mille,
         ..Behaviour::default()
     };
-    let shares = [args.fail_per_mille, args.invalid_per_mille, args.hang_per_mille];
+    let shares = [
+        args.fail_per_mille,
+        args.invalid_per_mille,
+        args.hang_per_mille,
+    ];
     if shares.iter().sum::<u32>() + args.reset_per_mille > 1_000 {
         let what = "the --…-per-mille are shares of all requests: together at most 1000";
         return Err(ConfigError(what.to_owned()).into());
@@ -61,14 +65,19 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
     let addresses = args.listen.to_socket_addrs();
     let addresses: Vec<_> = addresses
         .map_err(|error| {
-            let what = format!("--listen: `{}` is no address with a port: {error}", args.listen);
+            let what = format!(
+                "--listen: `{}` is no address with a port: {error}",
+                args.listen
+            );
             ConfigError(what)
         })?
         .collect();
     let practice = Practice::new(args.token.clone(), behaviour);
     out::wait_for_nobody()?;
     // One thread is enough for it, and leaves the other cores to what is tried.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut stop = Stop::listen()?;
         let listener = TcpListener::bind(&*addresses)
@@ -94,7 +103,10 @@ pub(super) struct Stop {
 impl Stop {
     pub(super) fn listen() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for one of them.
@@ -112,16 +124,27 @@ pub(super) fn raise_file_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Where it is refused, the limit that there is counts.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    );
     let limit = getrlimit(Resource::Nofile).current;
-    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+    limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX)
 }
 
 /// Logs that there are fewer files than may be needed, if so, and what follows from that.
 pub(super) fn warn_of_few_files(limit: usize, needs: &[(&str, usize)], consequence: &str) {
     let needed: usize = needs.iter().map(|(_, count)| count).sum();
     if limit < needed {
-        let parts: Vec<_> = needs.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        let parts: Vec<_> = needs
+            .iter()
+            .map(|(what, count)| format!("{what} {count}"))
+            .collect();
         tracing::warn!(
             "the process may open {limit} files, and up to {needed} may be needed ({}){consequence}; \
              raise its limit (ulimit -n, LimitNOFILE)",
@@ -152,7 +175,9 @@ impl Own {
         } else {
             command.stdout(Stdio::piped());
         }
-        let mut child = command.spawn().context("a process of notty could not be started")?;
+        let mut child = command
+            .spawn()
+            .context("a process of notty could not be started")?;
         let lines: Box<dyn BufRead + Send> = match lines_on_stderr {
             true => Box::new(BufReader::new(child.stderr.take().context("stderr")?)),
             false => Box::new(BufReader::new(child.stdout.take().context("stdout")?)),
@@ -180,15 +205,24 @@ impl Own {
     /// Starts a node that is configured by its file alone; its log goes to a file.
     pub(super) fn start_node(args: &[&str], log: std::fs::File) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.to_string_lossy().starts_with("NOTTY_")) {
             command.env_remove(name);
         }
         // A Ctrl-C is for the command that started it, which ends it too.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = command.spawn().context("a process of notty could not be started")?;
-        Ok(Self { child, address: String::new() })
+        let child = command
+            .spawn()
+            .context("a process of notty could not be started")?;
+        Ok(Self {
+            child,
+            address: String::new(),
+        })
     }
 
     /// What it has cost so far.
@@ -221,9 +255,16 @@ impl Cost {
     pub(super) fn of(pid: u32) -> Self {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name in brackets may hold spaces; fields are counted after it.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: u64 =
-            fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let fields = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let bytes = |field: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(field));

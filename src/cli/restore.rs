@@ -39,7 +39,10 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
         out::number(restored.held)
     ));
     let time = jiff::Timestamp::from_millisecond(restored.at.as_millis());
-    out::line(&format!("its time: {}", time.map_or("unknown".to_owned(), |time| time.to_string())));
+    out::line(&format!(
+        "its time: {}",
+        time.map_or("unknown".to_owned(), |time| time.to_string())
+    ));
     if restored.not_believed_ms > 0 {
         out::note(&format!(
             "this machine's clock is {} days ahead of the backup, and its kernel does not say that NTP \

@@ -60,7 +60,11 @@ pub(super) fn row(text: &mut String, n: u64) {
 /// A stream of rows for an upload, in pieces of a thousand.
 pub(super) fn stream(count: u64) -> reqwest::Body {
     let pieces = futures_util::stream::iter((0..=count / 1_000).map(move |piece| {
-        let mut text = if piece == 0 { HEADER.to_owned() } else { String::new() };
+        let mut text = if piece == 0 {
+            HEADER.to_owned()
+        } else {
+            String::new()
+        };
         for n in piece * 1_000..((piece + 1) * 1_000).min(count) {
             row(&mut text, n + 1);
         }

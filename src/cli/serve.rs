@@ -75,7 +75,11 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
 fn connections(config: &Config) -> usize {
     let limit = raise_file_limit();
     let concurrency = config.gateway.concurrency;
-    let peers = if config.cluster.is_some() { PEER_FILES } else { 0 };
+    let peers = if config.cluster.is_some() {
+        PEER_FILES
+    } else {
+        0
+    };
     let left = limit.saturating_sub(concurrency + OWN_FILES + peers);
     let connections = left.clamp(FEW_CONNECTIONS, CONNECTIONS);
 
@@ -111,7 +115,10 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let surroundings = Surroundings { connections, ..Surroundings::real() };
+    let surroundings = Surroundings {
+        connections,
+        ..Surroundings::real()
+    };
     let Some(server) = start(&config, surroundings, &mut terminate, &mut interrupt).await? else {
         tracing::info!("stopped during the start; the next one goes on from what is on the disk");
         return Ok(());

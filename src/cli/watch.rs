@@ -24,8 +24,16 @@ const AWAY: Duration = Duration::from_secs(30);
 /// Over how long the rate is taken.
 const PACE: Duration = Duration::from_secs(3);
 /// The statuses, in the order in which they are shown.
-pub(super) const STATUSES: [&str; 8] =
-    ["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
+pub(super) const STATUSES: [&str; 8] = [
+    "created",
+    "sending",
+    "done",
+    "failed",
+    "invalid",
+    "expired",
+    "cancelled",
+    "unconfirmed",
+];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WatchArgs {
@@ -47,10 +55,19 @@ pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
 /// The counts as one line, what is still open last; those that are 0 are left out.
 pub(super) fn counts(stats: &Value) -> String {
     let (open, came) = STATUSES.split_at(2);
-    let shown = came.iter().chain(open).map(|status| (status, count(stats, status)));
+    let shown = came
+        .iter()
+        .chain(open)
+        .map(|status| (status, count(stats, status)));
     let shown = shown.filter(|(_, n)| *n > 0);
-    let shown: Vec<_> = shown.map(|(status, n)| format!("{status} {}", out::number(n))).collect();
-    if shown.is_empty() { "no messages yet".to_owned() } else { shown.join(", ") }
+    let shown: Vec<_> = shown
+        .map(|(status, n)| format!("{status} {}", out::number(n)))
+        .collect();
+    if shown.is_empty() {
+        "no messages yet".to_owned()
+    } else {
+        shown.join(", ")
+    }
 }
 
 fn total(stats: &Value) -> u64 {
@@ -58,7 +75,11 @@ fn total(stats: &Value) -> u64 {
 }
 
 fn finals(stats: &Value) -> u64 {
-    total(stats) - ["created", "sending", "failed"].iter().map(|s| count(stats, s)).sum::<u64>()
+    total(stats)
+        - ["created", "sending", "failed"]
+            .iter()
+            .map(|s| count(stats, s))
+            .sum::<u64>()
 }
 
 /// A mailing as it is looked at.
@@ -74,11 +95,27 @@ impl Look {
     async fn at(client: &Client, path: &str) -> anyhow::Result<Self> {
         let mailing = client.get(&format!("/mailings/{path}")).await?;
         let stats = client.get(&format!("/stats/mailings/{path}")).await?;
-        let text = |field: &str| mailing.get(field).and_then(Value::as_str).unwrap_or_default();
-        let caught_up = mailing.get("caught_up").and_then(Value::as_bool).unwrap_or(false);
+        let text = |field: &str| {
+            mailing
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let caught_up = mailing
+            .get("caught_up")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
         let (status, start) = (text("status").to_owned(), text("start").to_owned());
-        let has_window = mailing.get("send_window").is_some_and(|window| !window.is_null());
-        Ok(Self { status, caught_up, start, has_window, stats })
+        let has_window = mailing
+            .get("send_window")
+            .is_some_and(|window| !window.is_null());
+        Ok(Self {
+            status,
+            caught_up,
+            start,
+            has_window,
+            stats,
+        })
     }
 
     /// Why nothing more is to be waited for, if so.
@@ -130,7 +167,11 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         Err(_) => 0,
     };
     let terminal = std::io::stderr().is_terminal();
-    let bar = if terminal { ProgressBar::new(expected) } else { ProgressBar::hidden() };
+    let bar = if terminal {
+        ProgressBar::new(expected)
+    } else {
+        ProgressBar::hidden()
+    };
     let style = "{bar:12} {percent:>3} %  {wide_msg}";
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),

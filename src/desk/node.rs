@@ -82,7 +82,11 @@ impl NodeDesk {
     /// For a node and its post office; customers without a time zone count as in `timezone`.
     pub fn new(node: Arc<Node>, post_office: Arc<PostOffice>, timezone: &str) -> Arc<Self> {
         let zones = Mutex::new(Zones::new(timezone));
-        Arc::new(Self { node, post_office, zones })
+        Arc::new(Self {
+            node,
+            post_office,
+            zones,
+        })
     }
 
     fn read<T>(
@@ -107,9 +111,12 @@ impl NodeDesk {
                 };
                 codec::encode(&registered)
             }
-            Call::Ask { lease, room, gateway, again } => {
-                codec::encode(&self.ask(lease, room, gateway, again).await)
-            }
+            Call::Ask {
+                lease,
+                room,
+                gateway,
+                again,
+            } => codec::encode(&self.ask(lease, room, gateway, again).await),
             Call::Report(report) => match can_be_of_a_lease(&report) {
                 true => codec::encode(&self.report(report).await),
                 false => not_for_postmen(),
@@ -119,9 +126,11 @@ impl NodeDesk {
                 false => not_for_postmen(),
             },
             Call::Left(epoch) => codec::encode(&self.left(epoch).await),
-            Call::Declare { postman, gateway, repeat_ms } => {
-                codec::encode(&self.declare(postman, gateway, repeat_ms).await)
-            }
+            Call::Declare {
+                postman,
+                gateway,
+                repeat_ms,
+            } => codec::encode(&self.declare(postman, gateway, repeat_ms).await),
             Call::Grant(_) => not_for_postmen(),
         }
     }
@@ -139,7 +148,9 @@ impl NodeDesk {
             Call::Register { .. } | Call::Grant(_) => return Ok(()),
         };
         let postmen = self.read(|reader| query::leases::postmen(reader))?;
-        let mut others = postmen.iter().filter(|postman| postman.name.as_str() != caller);
+        let mut others = postmen
+            .iter()
+            .filter(|postman| postman.name.as_str() != caller);
         match others.find(|other| epochs.iter().any(|epoch| other.has_had(*epoch))) {
             Some(other) => Err(DeskError::Refused(format!(
                 "`{caller}` speaks of a lease of the postman `{}`",
@@ -180,8 +191,12 @@ impl NodeDesk {
         let window = record.spec.send_window;
         let closes = window.iter().flat_map(|window| {
             let open = zones.open(window, now);
-            let closes = open.into_iter().map(|zone| (zone.0, zones.closes(window, zone, now)));
-            closes.filter_map(|(zone, at)| Some((zone, at?))).collect::<Vec<_>>()
+            let closes = open
+                .into_iter()
+                .map(|zone| (zone.0, zones.closes(window, zone, now)));
+            closes
+                .filter_map(|(zone, at)| Some((zone, at?)))
+                .collect::<Vec<_>>()
         });
         Ok(Terms {
             open: record.is_running() && !record.paused,
@@ -196,7 +211,10 @@ impl NodeDesk {
         if self.node.leads_now() {
             return self.post_office.ask(ask).await;
         }
-        let answer = self.node.ask_leader(codec::encode(&Call::Grant(ask))).await?;
+        let answer = self
+            .node
+            .ask_leader(codec::encode(&Call::Grant(ask)))
+            .await?;
         let answer: Asked = codec::decode(&answer).map_err(|_| ProposeError::Unknown)?;
         if let Ok(Some(granted)) = &answer {
             // Its messages are read from the state here.
@@ -208,20 +226,38 @@ impl NodeDesk {
     }
 
     fn parcel(&self, granted: Granted) -> Result<Parcel, DeskError> {
-        let Granted { lease, mailing, runs, ttl_ms, at, .. } = granted;
+        let Granted {
+            lease,
+            mailing,
+            runs,
+            ttl_ms,
+            at,
+            ..
+        } = granted;
         let ttl = Duration::from_millis(ttl_ms);
         self.read(|reader| {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
             let terms = self.terms(reader, mailing, at)?;
-            Ok(Parcel { lease, mailing, ttl, text: text.into(), runs, messages, terms })
+            Ok(Parcel {
+                lease,
+                mailing,
+                ttl,
+                text: text.into(),
+                runs,
+                messages,
+                terms,
+            })
         })
     }
 
     /// By the leader's clock, which the postman compares with its own: this node's may be wrong.
     fn look_at(&self, held: &[Held], leader_clock: Timestamp) -> Result<Look, DeskError> {
         self.read(|reader| {
-            let mut look = Look { leader_clock, ..Look::default() };
+            let mut look = Look {
+                leader_clock,
+                ..Look::default()
+            };
             for held in held {
                 let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
@@ -237,14 +273,22 @@ impl NodeDesk {
 
 fn desk_error(error: ProposeError) -> DeskError {
     match error {
-        ProposeError::Rejected { rejection: Rejection::PostmanClosed, .. } => DeskError::Replaced,
-        ProposeError::Rejected { rejection: Rejection::PostmanForgotten, .. } => {
-            DeskError::Forgotten
-        }
-        ProposeError::Rejected { rejection: Rejection::LeaseClosed, .. } => DeskError::Closed,
-        ProposeError::Rejected { rejection: Rejection::TooManyLeases, .. } => {
-            DeskError::Unavailable(Rejection::TooManyLeases.to_string())
-        }
+        ProposeError::Rejected {
+            rejection: Rejection::PostmanClosed,
+            ..
+        } => DeskError::Replaced,
+        ProposeError::Rejected {
+            rejection: Rejection::PostmanForgotten,
+            ..
+        } => DeskError::Forgotten,
+        ProposeError::Rejected {
+            rejection: Rejection::LeaseClosed,
+            ..
+        } => DeskError::Closed,
+        ProposeError::Rejected {
+            rejection: Rejection::TooManyLeases,
+            ..
+        } => DeskError::Unavailable(Rejection::TooManyLeases.to_string()),
         ProposeError::Rejected { rejection, .. } => DeskError::Refused(rejection.to_string()),
         error => DeskError::Unavailable(error.to_string()),
     }
@@ -256,14 +300,20 @@ impl Desk for NodeDesk {
             let action = Action::RegisterPostman { name, nonce };
             match self.node.act(action).await.map_err(desk_error)?.reply {
                 Reply::Registered { epoch } => Ok(epoch),
-                other => Err(DeskError::Refused(format!("an unexpected reply: {other:?}"))),
+                other => Err(DeskError::Refused(format!(
+                    "an unexpected reply: {other:?}"
+                ))),
             }
         })
     }
 
     fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
         Box::pin(async move {
-            let action = Action::DeclareGateway { postman, gateway, repeat_ms };
+            let action = Action::DeclareGateway {
+                postman,
+                gateway,
+                repeat_ms,
+            };
             self.node.act(action).await.map_err(desk_error).map(drop)
         })
     }
@@ -276,7 +326,14 @@ impl Desk for NodeDesk {
         again: bool,
     ) -> Answer<'_, Option<Parcel>> {
         Box::pin(async move {
-            let asked = self.leaders_post_office(Ask { lease, room, gateway, again }).await;
+            let asked = self
+                .leaders_post_office(Ask {
+                    lease,
+                    room,
+                    gateway,
+                    again,
+                })
+                .await;
             match asked.map_err(desk_error)? {
                 Some(granted) => self.parcel(granted).map(Some),
                 None => Ok(None),
@@ -286,7 +343,13 @@ impl Desk for NodeDesk {
 
     fn report(&self, report: Report) -> Answer<'_, usize> {
         Box::pin(async move {
-            match self.node.act(Action::Report(report)).await.map_err(desk_error)?.reply {
+            match self
+                .node
+                .act(Action::Report(report))
+                .await
+                .map_err(desk_error)?
+                .reply
+            {
                 Reply::Reported { conflicts, .. } => Ok(conflicts.len()),
                 _ => Ok(0),
             }
@@ -303,9 +366,19 @@ impl Desk for NodeDesk {
     fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
         Box::pin(async move {
             self.node.linearize().await.map_err(desk_error)?;
-            let left = self.read(|reader| query::leases::left(reader, epoch))?.into_iter();
+            let left = self
+                .read(|reader| query::leases::left(reader, epoch))?
+                .into_iter();
             Ok(left
-                .map(|Lease { id, mailing, runs, .. }| Left { lease: id, mailing, runs })
+                .map(
+                    |Lease {
+                         id, mailing, runs, ..
+                     }| Left {
+                        lease: id,
+                        mailing,
+                        runs,
+                    },
+                )
                 .collect())
         })
     }

@@ -60,7 +60,12 @@ enum Told {
 impl RemoteDesk {
     /// Waits until one of the nodes says which cluster it belongs to; its id.
     pub async fn find(options: RemoteDeskOptions) -> (Arc<Self>, String) {
-        let RemoteDeskOptions { name, credentials, peers, transport } = options;
+        let RemoteDeskOptions {
+            name,
+            credentials,
+            peers,
+            transport,
+        } = options;
         let client = PeerClient::new(name.as_str(), credentials, transport);
         // Postmen begin at different nodes.
         let first = codec::hash(name.as_str().as_bytes()) as usize % peers.len();
@@ -84,7 +89,15 @@ impl RemoteDesk {
         client.belong_to(&cluster);
         let current = watch::Sender::new(at);
         let told = Mutex::new(Told::Nothing);
-        (Arc::new(Self { client, peers, current, told }), cluster)
+        (
+            Arc::new(Self {
+                client,
+                peers,
+                current,
+                told,
+            }),
+            cluster,
+        )
     }
 
     fn address(&self, at: usize) -> &str {
@@ -170,7 +183,14 @@ impl Desk for RemoteDesk {
     }
 
     fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
-        Box::pin(self.question(Call::Declare { postman, gateway, repeat_ms }, CALL))
+        Box::pin(self.question(
+            Call::Declare {
+                postman,
+                gateway,
+                repeat_ms,
+            },
+            CALL,
+        ))
     }
 
     fn ask(
@@ -180,7 +200,15 @@ impl Desk for RemoteDesk {
         gateway: u64,
         again: bool,
     ) -> Answer<'_, Option<Parcel>> {
-        Box::pin(self.call(Call::Ask { lease, room, gateway, again }, CALL))
+        Box::pin(self.call(
+            Call::Ask {
+                lease,
+                room,
+                gateway,
+                again,
+            },
+            CALL,
+        ))
     }
 
     fn report(&self, report: Report) -> Answer<'_, usize> {

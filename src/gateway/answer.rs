@@ -58,7 +58,10 @@ pub(super) fn by_status(
         Some(Answer::Invalid)
     } else {
         let status = status.as_u16();
-        Some(Answer::NotTaken { status, retry_after: retry_after(headers) })
+        Some(Answer::NotTaken {
+            status,
+            retry_after: retry_after(headers),
+        })
     }
 }
 
@@ -105,17 +108,33 @@ mod tests {
             assert_eq!(status(unsure), Some(Answer::Unsure));
         }
         for not_taken in [301, 307, 401, 404, 409, 413, 429, 500, 503] {
-            let wanted = Answer::NotTaken { status: not_taken, retry_after: None };
+            let wanted = Answer::NotTaken {
+                status: not_taken,
+                retry_after: None,
+            };
             assert_eq!(status(not_taken), Some(wanted));
         }
     }
 
     #[test]
     fn a_2xx_is_done_only_with_json_that_says_so() {
-        for done in [r#"{"code":0,"message":"OK"}"#, "{}", "[]", r#"{"code":0.0}"#, "true"] {
+        for done in [
+            r#"{"code":0,"message":"OK"}"#,
+            "{}",
+            "[]",
+            r#"{"code":0.0}"#,
+            "true",
+        ] {
             assert_eq!(by_body(done.as_bytes()), Answer::Done, "{done}");
         }
-        for unsure in [r#"{"code":1}"#, r#"{"code":"0"}"#, r#"{"code":null}"#, "", "OK", "{\"co"] {
+        for unsure in [
+            r#"{"code":1}"#,
+            r#"{"code":"0"}"#,
+            r#"{"code":null}"#,
+            "",
+            "OK",
+            "{\"co",
+        ] {
             assert_eq!(by_body(unsure.as_bytes()), Answer::Unsure, "{unsure}");
         }
     }

@@ -29,7 +29,10 @@ pub struct TcpConnector;
 impl Connector for TcpConnector {
     fn connect(&self, host: &str, port: u16) -> Connecting {
         // An IPv6 address stands in brackets in a URL, but not in a socket address.
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         Box::pin(async move {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
@@ -51,9 +54,11 @@ impl Tls {
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            return Err("no certificate authorities were found on this machine; install \
+            return Err(
+                "no certificate authorities were found on this machine; install \
                         ca-certificates, or name a file of them in SSL_CERT_FILE"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
@@ -61,9 +66,15 @@ impl Tls {
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
-        Ok(Self { connector: tokio_rustls::TlsConnector::from(Arc::new(config)), name })
+        Ok(Self {
+            connector: tokio_rustls::TlsConnector::from(Arc::new(config)),
+            name,
+        })
     }
 
     pub(super) async fn wrap(&self, stream: Box<dyn Io>) -> io::Result<Box<dyn Io>> {

@@ -31,7 +31,11 @@ impl Practice {
     /// One that asks for a token, unless it is empty.
     pub fn new(token: String, behaviour: Behaviour) -> Arc<Self> {
         let (behaviour, book) = (Mutex::new(behaviour), Mutex::new(Book::default()));
-        Arc::new(Self { token, behaviour, book })
+        Arc::new(Self {
+            token,
+            behaviour,
+            book,
+        })
     }
 
     /// What it received so far.
@@ -71,14 +75,18 @@ impl Practice {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let practice = self.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let serve = move || {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener)?;
                 practice.serve(listener).await
             })
         };
-        std::thread::Builder::new().name("practice-gateway".into()).spawn(serve)?;
+        std::thread::Builder::new()
+            .name("practice-gateway".into())
+            .spawn(serve)?;
         Ok(address)
     }
 }

@@ -76,9 +76,15 @@ impl Envelope {
         use std::fmt::Write as _;
         let mut body = String::with_capacity(quoted_text.len() + 64);
         let digits = phone.digits();
-        write!(body, r#"{{"id":{id},"phone":{digits},"text":{quoted_text}}}"#)
-            .expect("writing to memory cannot fail");
-        Self { id, body: Bytes::from(body) }
+        write!(
+            body,
+            r#"{{"id":{id},"phone":{digits},"text":{quoted_text}}}"#
+        )
+        .expect("writing to memory cannot fail");
+        Self {
+            id,
+            body: Bytes::from(body),
+        }
     }
 
     /// A text as JSON.
@@ -115,7 +121,13 @@ impl Place {
         }
         let host_header = header(authority).map_err(|()| "the host cannot stand in a header")?;
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { is_tls, host, port, path, host_header })
+        Ok(Self {
+            is_tls,
+            host,
+            port,
+            path,
+            host_header,
+        })
     }
 }
 
@@ -140,8 +152,23 @@ impl Gateway {
         let place = Place::parse(&options.url).map_err(|what| ("url", what))?;
         let tls = place.is_tls.then(|| Tls::new(&place.host)).transpose();
         let tls = tls.map_err(|what| ("url", what))?;
-        let Place { host, port, path, host_header, .. } = place;
-        Ok(Self { options, host, port, path, host_header, authorization, tls, connector })
+        let Place {
+            host,
+            port,
+            path,
+            host_header,
+            ..
+        } = place;
+        Ok(Self {
+            options,
+            host,
+            port,
+            path,
+            host_header,
+            authorization,
+            tls,
+            connector,
+        })
     }
 
     /// A number for this gateway and this account, the same wherever a postman of the cluster is
@@ -149,21 +176,29 @@ impl Gateway {
     /// show in it. How the host is written, and a port that goes without saying, make no difference.
     pub fn identity(&self, cluster: &str) -> u64 {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let place = format!("{scheme}://{}:{}{}", self.host.to_lowercase(), self.port, self.path);
+        let place = format!(
+            "{scheme}://{}:{}{}",
+            self.host.to_lowercase(),
+            self.port,
+            self.path
+        );
         let mut hasher = Sha256::new_with_prefix("notty gateway and account");
         for part in [cluster, &place, &self.options.token] {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
         let hash = hasher.finalize();
-        hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+        hash.first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first))
     }
 
     fn request(&self, envelope: &Envelope) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(envelope.body.clone()));
         *request.method_mut() = Method::POST;
         let path = format!("{}/{}", self.path, envelope.id);
-        *request.uri_mut() = path.parse().expect("a path of a URL and a number is a path");
+        *request.uri_mut() = path
+            .parse()
+            .expect("a path of a URL and a number is a path");
         let headers = request.headers_mut();
         headers.reserve(4);
         headers.insert(HOST, self.host_header.clone());
@@ -185,11 +220,21 @@ impl Gateway {
                 None => stream,
             };
             let io = TokioIo::new(Flagged::new(stream, flag.clone()));
-            let (sender, connection) =
-                Builder::new().max_buf_size(HEAD_BYTES).handshake(io).await.ok()?;
-            Some(Open { sender, connection, flag: flag.clone() })
+            let (sender, connection) = Builder::new()
+                .max_buf_size(HEAD_BYTES)
+                .handshake(io)
+                .await
+                .ok()?;
+            Some(Open {
+                sender,
+                connection,
+                flag: flag.clone(),
+            })
         };
-        tokio::time::timeout(self.options.connect_timeout, connecting).await.ok().flatten()
+        tokio::time::timeout(self.options.connect_timeout, connecting)
+            .await
+            .ok()
+            .flatten()
     }
 }
 
@@ -255,7 +300,11 @@ impl Slot {
             // Only once the connection is gone is it certain that nothing more is written.
             Ok(None) | Err(_) => {
                 drop(open);
-                if flag.is_set() { Answer::Unsure } else { Answer::NotSent }
+                if flag.is_set() {
+                    Answer::Unsure
+                } else {
+                    Answer::NotSent
+                }
             }
         }
     }
@@ -267,7 +316,9 @@ async fn exchange(
     gateway: &Gateway,
     envelope: &Envelope,
 ) -> Option<(Answer, bool)> {
-    let Open { sender, connection, .. } = open;
+    let Open {
+        sender, connection, ..
+    } = open;
     let request = gateway.request(envelope);
     let talk = async {
         let response = sender.send_request(request).await.ok()?;

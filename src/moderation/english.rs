@@ -20,11 +20,31 @@ const FUCK: &[Group] = &[
         roots: "fuk fck fcuk phuk phuq fuq fux",
         tails: "- s k ed er ers in ing n",
     },
-    Group { place: Place::Word, roots: "stfu gtfo wtf mofo mofos milf milfs", tails: "-" },
-    Group { place: Place::Start, roots: "cunt kunt", tails: "- s z y ed ing face faced" },
-    Group { place: Place::Word, roots: "cvnt cvnts", tails: "-" },
-    Group { place: Place::Start, roots: "nigger nigga nigguh niggah niggaz niglet", tails: "*" },
-    Group { place: Place::Start, roots: "faggot faggit fagget faggy", tails: "*" },
+    Group {
+        place: Place::Word,
+        roots: "stfu gtfo wtf mofo mofos milf milfs",
+        tails: "-",
+    },
+    Group {
+        place: Place::Start,
+        roots: "cunt kunt",
+        tails: "- s z y ed ing face faced",
+    },
+    Group {
+        place: Place::Word,
+        roots: "cvnt cvnts",
+        tails: "-",
+    },
+    Group {
+        place: Place::Start,
+        roots: "nigger nigga nigguh niggah niggaz niglet",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "faggot faggit fagget faggy",
+        tails: "*",
+    },
 ];
 
 /// Filth.
@@ -41,11 +61,31 @@ const SHIT: &[Group] = &[
             shitheel shitstain shitton shitpile shitey shiteat shitful",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "crap", tails: "- py pier piest ped ping" },
-    Group { place: Place::Word, roots: "piss", tails: "- ed er ers es ing y off" },
-    Group { place: Place::Word, roots: "bollock bollox", tails: "- s ed ing" },
-    Group { place: Place::Start, roots: "turd", tails: "- s" },
-    Group { place: Place::Word, roots: "goddam goddamn goddamm", tails: "- n ed it nit" },
+    Group {
+        place: Place::Word,
+        roots: "crap",
+        tails: "- py pier piest ped ping",
+    },
+    Group {
+        place: Place::Word,
+        roots: "piss",
+        tails: "- ed er ers es ing y off",
+    },
+    Group {
+        place: Place::Word,
+        roots: "bollock bollox",
+        tails: "- s ed ing",
+    },
+    Group {
+        place: Place::Start,
+        roots: "turd",
+        tails: "- s",
+    },
+    Group {
+        place: Place::Word,
+        roots: "goddam goddamn goddamm",
+        tails: "- n ed it nit",
+    },
 ];
 
 /// Insults.
@@ -55,8 +95,16 @@ const INSULTS: &[Group] = &[
         roots: "bitch biatch biotch beeyotch asshole arsehole",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "bich bytch bicth biches bytches", tails: "-" },
-    Group { place: Place::Start, roots: "ass azz", tails: "- es ez" },
+    Group {
+        place: Place::Word,
+        roots: "bich bytch bicth biches bytches",
+        tails: "-",
+    },
+    Group {
+        place: Place::Start,
+        roots: "ass azz",
+        tails: "- es ez",
+    },
     Group {
         place: Place::Start,
         roots: "asshat asswipe assclown assfuck assface asslick assmunch assbag \
@@ -64,49 +112,133 @@ const INSULTS: &[Group] = &[
             butthole",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "arse", tails: "- s d" },
-    Group { place: Place::Word, roots: "arsewipe arselick arseface", tails: "*" },
-    Group { place: Place::Start, roots: "whore whoral", tails: "*" },
-    Group { place: Place::Word, roots: "whoring whorish", tails: "*" },
-    Group { place: Place::Start, roots: "slut", tails: "*" },
-    Group { place: Place::Word, roots: "skank", tails: "- s y" },
-    Group { place: Place::Start, roots: "bastard basterd bastad", tails: "*" },
-    Group { place: Place::Start, roots: "wank", tails: "- s ed er ers ing y stain" },
-    Group { place: Place::Start, roots: "twat twunt", tails: "- s ty face ted waffle head" },
-    Group { place: Place::Word, roots: "prick", tails: "- s" },
-    Group { place: Place::Word, roots: "retard", tails: "- s ed" },
-    Group { place: Place::Word, roots: "bugger", tails: "- s ed off" },
+    Group {
+        place: Place::Word,
+        roots: "arse",
+        tails: "- s d",
+    },
+    Group {
+        place: Place::Word,
+        roots: "arsewipe arselick arseface",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "whore whoral",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "whoring whorish",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "slut",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "skank",
+        tails: "- s y",
+    },
+    Group {
+        place: Place::Start,
+        roots: "bastard basterd bastad",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "wank",
+        tails: "- s ed er ers ing y stain",
+    },
+    Group {
+        place: Place::Start,
+        roots: "twat twunt",
+        tails: "- s ty face ted waffle head",
+    },
+    Group {
+        place: Place::Word,
+        roots: "prick",
+        tails: "- s",
+    },
+    Group {
+        place: Place::Word,
+        roots: "retard",
+        tails: "- s ed",
+    },
+    Group {
+        place: Place::Word,
+        roots: "bugger",
+        tails: "- s ed off",
+    },
     Group {
         place: Place::Word,
         roots: "douchebag douchecanoe bellend knobhead nobhead tosser jerkoff gook \
             kike",
         tails: "- s",
     },
-    Group { place: Place::Word, roots: "wetback towelhead raghead", tails: "- s" },
+    Group {
+        place: Place::Word,
+        roots: "wetback towelhead raghead",
+        tails: "- s",
+    },
 ];
 
 /// The body and what is done with it.
 const BODY: &[Group] = &[
-    Group { place: Place::Start, roots: "dick", tails: "- s z" },
+    Group {
+        place: Place::Start,
+        roots: "dick",
+        tails: "- s z",
+    },
     Group {
         place: Place::Start,
         roots: "dickhead dickface dickwad dickless dickpic dicksuck dickbag dickhole \
             dickweed dickish dickrid",
         tails: "*",
     },
-    Group { place: Place::Start, roots: "cock", tails: "- s z" },
+    Group {
+        place: Place::Start,
+        roots: "cock",
+        tails: "- s z",
+    },
     Group {
         place: Place::Start,
         roots: "cocksuck cockhead cockblock cockface cockmunch cokmunch cockbit \
             cockring cockslut cockwhore",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "suckmy suckit", tails: "*" },
-    Group { place: Place::Start, roots: "pussy pussi pussies pusy pussys", tails: "*" },
-    Group { place: Place::Word, roots: "tits titty tittie titties tittys boobies", tails: "-" },
-    Group { place: Place::Word, roots: "clit", tails: "- s" },
-    Group { place: Place::Word, roots: "cums cumming", tails: "-" },
-    Group { place: Place::Word, roots: "kurwa kurwy kurwo kurwe", tails: "*" },
+    Group {
+        place: Place::Word,
+        roots: "suckmy suckit",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "pussy pussi pussies pusy pussys",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "tits titty tittie titties tittys boobies",
+        tails: "-",
+    },
+    Group {
+        place: Place::Word,
+        roots: "clit",
+        tails: "- s",
+    },
+    Group {
+        place: Place::Word,
+        roots: "cums cumming",
+        tails: "-",
+    },
+    Group {
+        place: Place::Word,
+        roots: "kurwa kurwy kurwo kurwe",
+        tails: "*",
+    },
     Group {
         place: Place::Word,
         roots: "cumshot cumslut cumdump cumbag cumbucket cumguzzler jizz spooge",
@@ -128,5 +260,8 @@ const INNOCENT: &[&str] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: Tables =
-    Tables { groups: &[FUCK, SHIT, INSULTS, BODY], innocent: INNOCENT, prefixes: PREFIXES };
+pub(super) const TABLES: Tables = Tables {
+    groups: &[FUCK, SHIT, INSULTS, BODY],
+    innocent: INNOCENT,
+    prefixes: PREFIXES,
+};

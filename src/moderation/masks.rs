@@ -35,12 +35,24 @@ const WORDS: &[&str] = &[
 const SHORT: &str = "хуй сука жопа бля манда fuck shit cunt dick cock slut twat suka";
 
 /// Beginnings that tell by themselves, with a mask for all the rest.
-const HEADS: &[&str] =
-    &["ху", "пиз", "бл", "бля", "еб", "еба", "заеб", "наху", "поху", "fu", "fuc", "motherf"];
+const HEADS: &[&str] = &[
+    "ху", "пиз", "бл", "бля", "еб", "еба", "заеб", "наху", "поху", "fu", "fuc", "motherf",
+];
 
 /// Ends that tell by themselves, with a mask for the first letter.
-const ENDS: &[&str] =
-    &["уй", "ука", "издец", "изда", "лядь", "лять", "баный", "бать", "удак", "идор", "uck"];
+const ENDS: &[&str] = &[
+    "уй",
+    "ука",
+    "издец",
+    "изда",
+    "лядь",
+    "лять",
+    "баный",
+    "бать",
+    "удак",
+    "идор",
+    "uck",
+];
 
 /// First letters that tell by themselves, with a mask this wide at least for all the rest.
 const INITIALS: &[(&str, usize)] = &[("х", 2), ("п", 3), ("б", 3), ("f", 3)];
@@ -84,13 +96,19 @@ impl Masks {
 
     /// The first word with a mask in it: its first glyph and the one after its last.
     pub(super) fn find(&self, words: &Words) -> Option<Part> {
-        words.segments.iter().find_map(|&segment| self.in_segment(words, segment))
+        words
+            .segments
+            .iter()
+            .find_map(|&segment| self.in_segment(words, segment))
     }
 
     fn in_segment(&self, words: &Words, segment: Part) -> Option<Part> {
         let first = words.parts.partition_point(|part| part.0 < segment.0);
         let mut before = (segment.0, segment.0);
-        let parts = words.parts[first..].iter().copied().take_while(|part| part.1 <= segment.1);
+        let parts = words.parts[first..]
+            .iter()
+            .copied()
+            .take_while(|part| part.1 <= segment.1);
         for part in parts.chain([(segment.1, segment.1)]) {
             if self.is_masked(words, before, part) {
                 return Some((before.0, part.1));
@@ -102,7 +120,8 @@ impl Masks {
 
     /// Whether signs spell a listed word from its first letter to its last.
     pub(super) fn is_listed(&self, glyphs: &[Glyph]) -> bool {
-        self.like(glyphs).any(|word| word.len() == glyphs.len() && spells(glyphs, word))
+        self.like(glyphs)
+            .any(|word| word.len() == glyphs.len() && spells(glyphs, word))
     }
 
     /// The listed words that begin as signs do.
@@ -115,13 +134,24 @@ impl Masks {
     fn is_masked(&self, words: &Words, before: Part, after: Part) -> bool {
         let glyphs = &words.glyphs;
         let gap = &glyphs[before.1..after.0];
-        let Some(first) = gap.first() else { return false };
+        let Some(first) = gap.first() else {
+            return false;
+        };
         if gap.iter().any(|glyph| glyph.sign != first.sign) {
             return false;
         }
-        let width = if first.sign == Sign::Joint('…') { ANY_NUMBER } else { gap.len() };
+        let width = if first.sign == Sign::Joint('…') {
+            ANY_NUMBER
+        } else {
+            gap.len()
+        };
         let (head, tail) = (&glyphs[before.0..before.1], &glyphs[after.0..after.1]);
-        let mask = Mask { head, tail, width, sign: first.sign };
+        let mask = Mask {
+            head,
+            tail,
+            width,
+            sign: first.sign,
+        };
         match (head.is_empty(), tail.is_empty()) {
             (false, false) => self.like(head).any(|word| mask.hides(word)),
             (false, true) => mask.is_star() && mask.head_tells(),
@@ -132,12 +162,16 @@ impl Masks {
 }
 
 fn is_short(word: &[char]) -> bool {
-    SHORT.split_whitespace().any(|short| short.chars().eq(word.iter().copied()))
+    SHORT
+        .split_whitespace()
+        .any(|short| short.chars().eq(word.iter().copied()))
 }
 
 fn is_word(glyphs: &[Glyph], word: &str) -> bool {
     let mut letters = word.chars();
-    let all = glyphs.iter().all(|glyph| letters.next().is_some_and(|c| spells(&[*glyph], &[c])));
+    let all = glyphs
+        .iter()
+        .all(|glyph| letters.next().is_some_and(|c| spells(&[*glyph], &[c])));
     all && letters.next().is_none()
 }
 
@@ -149,7 +183,9 @@ impl Mask<'_> {
     fn head_tells(&self) -> bool {
         let wide = |min: usize| self.width >= min && !self.head[0].capital;
         HEADS.iter().any(|word| is_word(self.head, word))
-            || INITIALS.iter().any(|&(letter, min)| wide(min) && is_word(self.head, letter))
+            || INITIALS
+                .iter()
+                .any(|&(letter, min)| wide(min) && is_word(self.head, letter))
     }
 
     fn hides(&self, letters: &[char]) -> bool {

@@ -136,7 +136,9 @@ impl<T> Shelf<T> {
 
     /// The things under a letter.
     pub(super) fn get(&self, first: char) -> &[T] {
-        slot(first).and_then(|slot| self.0.get(slot)).map_or(&[], Vec::as_slice)
+        slot(first)
+            .and_then(|slot| self.0.get(slot))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -158,7 +160,10 @@ impl Letter {
     /// Whether it may be a vowel, or a letter that parts a prefix from a vowel.
     fn is_vowel(&self) -> bool {
         self.may_be.iter().any(|c| {
-            matches!(c, 'а' | 'е' | 'и' | 'о' | 'у' | 'ы' | 'э' | 'ю' | 'я' | 'й' | 'ъ' | 'ь')
+            matches!(
+                c,
+                'а' | 'е' | 'и' | 'о' | 'у' | 'ы' | 'э' | 'ю' | 'я' | 'й' | 'ъ' | 'ь'
+            )
         })
     }
 }
@@ -178,22 +183,37 @@ fn ends_at(letters: &[Letter], mut at: usize, string: &[(char, usize)]) -> Optio
 
 /// Whether enough letters are real: two at least, and half of them.
 fn is_plain_enough(letters: &[Letter]) -> bool {
-    let real = letters.iter().filter(|letter| letter.kind == Kind::Real).count();
+    let real = letters
+        .iter()
+        .filter(|letter| letter.kind == Kind::Real)
+        .count();
     real >= 2 && real * 2 >= letters.len()
 }
 
 impl Rule {
     fn tail_fits(&self, letters: &[Letter], at: usize) -> bool {
-        let ended = |end: usize| letters[end..].iter().all(|letter| letter.kind != Kind::Real);
-        let Some(tails) = &self.tails else { return true };
-        tails.iter().filter_map(|tail| ends_at(letters, at, tail)).any(ended)
+        let ended = |end: usize| {
+            letters[end..]
+                .iter()
+                .all(|letter| letter.kind != Kind::Real)
+        };
+        let Some(tails) = &self.tails else {
+            return true;
+        };
+        tails
+            .iter()
+            .filter_map(|tail| ends_at(letters, at, tail))
+            .any(ended)
     }
 }
 
 impl Rules {
     /// With a language's tables and more roots.
     pub(super) fn new(tables: &Tables, extra_roots: &[String]) -> Self {
-        let innocent = tables.innocent.iter().flat_map(|stems| stems.split_whitespace());
+        let innocent = tables
+            .innocent
+            .iter()
+            .flat_map(|stems| stems.split_whitespace());
         let mut rules = Self {
             roots: Shelf::new(),
             innocent: by_first_letter(innocent),
@@ -216,10 +236,17 @@ impl Rules {
     }
 
     fn add(&mut self, root: &str, place: Place, tails: Option<&str>, extra: bool) {
-        let Some(first) = root.chars().next() else { return };
+        let Some(first) = root.chars().next() else {
+            return;
+        };
         let tail = |tail: &str| runs(if tail == "-" { "" } else { tail });
         let tails = tails.map(|tails| tails.split_whitespace().map(tail).collect());
-        let rule = Rule { place, root: runs(root), tails, extra };
+        let rule = Rule {
+            place,
+            root: runs(root),
+            tails,
+            extra,
+        };
         self.roots.put(first, rule);
     }
 
@@ -257,7 +284,10 @@ impl Rules {
             if !starts[at] || letters[at].kind == Kind::Mask {
                 continue;
             }
-            let prefixes = letters[at].may_be.iter().flat_map(|&c| self.prefixes.get(c));
+            let prefixes = letters[at]
+                .may_be
+                .iter()
+                .flat_map(|&c| self.prefixes.get(c));
             for end in prefixes.filter_map(|prefix| ends_at(letters, at, prefix)) {
                 starts[end] = true;
             }
@@ -269,8 +299,14 @@ impl Rules {
     fn hidden(&self, letters: &[Letter]) -> Vec<usize> {
         let mut furthest = 0;
         let stem_end = |at: usize| {
-            let stems = letters[at].may_be.iter().flat_map(|&c| self.innocent.get(c));
-            stems.filter_map(|stem| ends_at(letters, at, stem)).max().unwrap_or(0)
+            let stems = letters[at]
+                .may_be
+                .iter()
+                .flat_map(|&c| self.innocent.get(c));
+            stems
+                .filter_map(|stem| ends_at(letters, at, stem))
+                .max()
+                .unwrap_or(0)
         };
         let longest = |at: usize| {
             furthest = stem_end(at).max(furthest);
@@ -285,7 +321,10 @@ fn word_starts(reading: &Reading) -> Vec<bool> {
     let letters = &reading.letters;
     let mut starts = vec![false; letters.len() + 1];
     starts[0] = true;
-    let digits = letters.iter().take_while(|letter| letter.kind == Kind::StandIn).count();
+    let digits = letters
+        .iter()
+        .take_while(|letter| letter.kind == Kind::StandIn)
+        .count();
     starts[digits] = true;
     for &start in &reading.starts {
         if let Some(place) = starts.get_mut(start) {
@@ -296,18 +335,25 @@ fn word_starts(reading: &Reading) -> Vec<bool> {
 }
 
 fn is_after_vowel(letters: &[Letter], at: usize) -> bool {
-    at.checked_sub(1).and_then(|before| letters.get(before)).is_some_and(Letter::is_vowel)
+    at.checked_sub(1)
+        .and_then(|before| letters.get(before))
+        .is_some_and(Letter::is_vowel)
 }
 
 fn is_hit(rule: &Rule, letters: &[Letter], at: usize, hidden_to: usize) -> bool {
-    let Some(end) = ends_at(letters, at, &rule.root) else { return false };
+    let Some(end) = ends_at(letters, at, &rule.root) else {
+        return false;
+    };
     let hidden = end <= hidden_to && !rule.extra;
     !hidden && is_plain_enough(&letters[at..end]) && rule.tail_fits(letters, end)
 }
 
 /// Reads runs of equal letters as one letter each; `None` when there are none.
 pub(super) fn squeezed(reading: &Reading) -> Option<Reading> {
-    let mut squeezed = Reading { strict: reading.strict, ..Reading::default() };
+    let mut squeezed = Reading {
+        strict: reading.strict,
+        ..Reading::default()
+    };
     let mut place_of = Vec::with_capacity(reading.letters.len());
     for letter in &reading.letters {
         match squeezed.letters.last_mut() {
@@ -320,6 +366,8 @@ pub(super) fn squeezed(reading: &Reading) -> Option<Reading> {
     }
     let is_first = |&&start: &&usize| start == 0 || place_of.get(start) != place_of.get(start - 1);
     let starts = reading.starts.iter().filter(is_first);
-    squeezed.starts = starts.filter_map(|&start| place_of.get(start).copied()).collect();
+    squeezed.starts = starts
+        .filter_map(|&start| place_of.get(start).copied())
+        .collect();
     (squeezed.letters.len() < reading.letters.len()).then_some(squeezed)
 }

@@ -54,9 +54,33 @@ const EXCUSES: &[(&str, &[&str])] = &[
 
 /// Words that are explicit only next to another: the word, and beginnings of words beside it.
 const COMPANIONS: &[(&str, &[&str])] = &[
-    ("сучья", &["дочь", "мать", "морд", "рож", "пород", "натур", "жизн", "твар"]),
+    (
+        "сучья",
+        &[
+            "дочь",
+            "мать",
+            "морд",
+            "рож",
+            "пород",
+            "натур",
+            "жизн",
+            "твар",
+        ],
+    ),
     ("сучье", &["отродь", "плем", "вым", "рыл"]),
-    ("минет", &["дел", "сдел", "глубок", "сос", "орал", "любл", "хоч", "горлов"]),
+    (
+        "минет",
+        &[
+            "дел",
+            "сдел",
+            "глубок",
+            "сос",
+            "орал",
+            "любл",
+            "хоч",
+            "горлов",
+        ],
+    ),
     ("фак", &["ю", "you", "офф"]),
 ];
 
@@ -86,12 +110,19 @@ impl Moderation {
     pub fn find(&self, text: &str) -> Option<Finding> {
         let words = Words::new(text);
         let plain = (0..words.parts.len()).find(|&at| self.is_explicit_word(text, &words, at));
-        let plain = plain.map(|at| words.parts[at]).map(|part| bytes(&words, part));
+        let plain = plain
+            .map(|at| words.parts[at])
+            .map(|part| bytes(&words, part));
         let guesses = words.guesses(&self.masks);
-        let guesses = guesses.iter().filter(|piece| self.is_explicit(piece)).filter_map(range);
+        let guesses = guesses
+            .iter()
+            .filter(|piece| self.is_explicit(piece))
+            .filter_map(range);
         let masked = self.masks.find(&words).map(|part| bytes(&words, part));
         let first = plain.into_iter().chain(guesses).chain(masked).min()?;
-        text.get(first.0..first.1).map(|word| Finding { word: word.to_owned() })
+        text.get(first.0..first.1).map(|word| Finding {
+            word: word.to_owned(),
+        })
     }
 
     fn is_explicit_word(&self, text: &str, words: &Words, at: usize) -> bool {
@@ -109,7 +140,9 @@ impl Moderation {
     }
 
     fn is_explicit(&self, piece: &Piece) -> bool {
-        readings(piece).iter().any(|(tongue, reading)| self.matches(*tongue, reading))
+        readings(piece)
+            .iter()
+            .any(|(tongue, reading)| self.matches(*tongue, reading))
     }
 
     fn matches(&self, tongue: Tongue, reading: &Reading) -> bool {
@@ -188,7 +221,10 @@ mod tests {
     fn explicit_texts_are_found() {
         let check = Moderation::new(&[]);
         let texts = texts(EXPLICIT);
-        let missed: Vec<_> = texts.iter().filter(|text| check.find(text).is_none()).collect();
+        let missed: Vec<_> = texts
+            .iter()
+            .filter(|text| check.find(text).is_none())
+            .collect();
         let recall = 1.0 - missed.len() as f64 / texts.len() as f64;
         assert!(texts.len() >= 150, "the list has {} texts", texts.len());
         assert!(recall >= 0.95, "recall is {recall:.3}; missed: {missed:#?}");
@@ -198,8 +234,10 @@ mod tests {
     fn innocent_texts_pass() {
         let check = Moderation::new(&[]);
         let texts = texts(INNOCENT);
-        let refused: Vec<_> =
-            texts.iter().filter_map(|text| Some((text, check.find(text)?.word))).collect();
+        let refused: Vec<_> = texts
+            .iter()
+            .filter_map(|text| Some((text, check.find(text)?.word)))
+            .collect();
         assert!(texts.len() >= 400, "the list has {} texts", texts.len());
         assert!(refused.len() <= 1, "refused: {refused:#?}");
     }
@@ -207,7 +245,10 @@ mod tests {
     #[test]
     fn the_word_is_told_as_it_stands() {
         assert_eq!(found("Ваш тариф х*йня, да"), Some("х*йня".to_owned()));
-        assert_eq!(found("Скидки! п и з д а и всё"), Some("п и з д а и".to_owned()));
+        assert_eq!(
+            found("Скидки! п и з д а и всё"),
+            Some("п и з д а и".to_owned())
+        );
         assert_eq!(found("Oh $h!t, look"), Some("$h!t".to_owned()));
         assert_eq!(found("ну ху\u{301}й же"), Some("ху\u{301}й".to_owned()));
     }
@@ -220,8 +261,14 @@ mod tests {
 
     #[test]
     fn letters_spaced_out_are_read_together() {
-        for text in ["х у й", "иди на х.у.й", "б-л-я-д-ь", "f u c k", "п_и_з_д_е_ц", "х/у/й"]
-        {
+        for text in [
+            "х у й",
+            "иди на х.у.й",
+            "б-л-я-д-ь",
+            "f u c k",
+            "п_и_з_д_е_ц",
+            "х/у/й",
+        ] {
             assert!(found(text).is_some(), "{text}");
         }
         for text in ["К О М А Н Д А", "Р У Б Л Я", "С К И П И Д А Р", "S H O P"]
@@ -232,7 +279,13 @@ mod tests {
 
     #[test]
     fn words_side_by_side_are_not_joined() {
-        let texts = ["всех уйти", "на худой", "за лупой", "по-херсонски", "врач Е.Б. Алексеев"];
+        let texts = [
+            "всех уйти",
+            "на худой",
+            "за лупой",
+            "по-херсонски",
+            "врач Е.Б. Алексеев",
+        ];
         for text in texts {
             assert_eq!(found(text), None, "{text}");
         }
@@ -240,8 +293,16 @@ mod tests {
 
     #[test]
     fn masked_letters_are_guessed() {
-        for text in ["х*й", "п***ц", "бл-дь", "с_ка", "f**k", "sh#t", "на х**", "п…ц"]
-        {
+        for text in [
+            "х*й",
+            "п***ц",
+            "бл-дь",
+            "с_ка",
+            "f**k",
+            "sh#t",
+            "на х**",
+            "п…ц",
+        ] {
             assert!(found(text).is_some(), "{text}");
         }
         for text in ["карта *1234", "L*Oreal", "скидка 50%*", "*100#", "x*y"] {
@@ -263,8 +324,14 @@ mod tests {
 
     #[test]
     fn extra_roots_are_found_with_prefixes_and_disguises() {
-        for text in ["Казино ждёт", "в КАЗИН0", "заказино", "к-а-з-и-н-о", "kazino", "казинооо"]
-        {
+        for text in [
+            "Казино ждёт",
+            "в КАЗИН0",
+            "заказино",
+            "к-а-з-и-н-о",
+            "kazino",
+            "казинооо",
+        ] {
             assert!(with_root("казино", text), "{text}");
         }
         assert!(!with_root("казино", "магазинов"));
@@ -282,14 +349,31 @@ mod tests {
             let text = unit.repeat(1600 / unit.chars().count());
             let start = Instant::now();
             let _ = check.find(&text);
-            assert!(start.elapsed() < Duration::from_secs(2), "{unit} took {:?}", start.elapsed());
+            assert!(
+                start.elapsed() < Duration::from_secs(2),
+                "{unit} took {:?}",
+                start.elapsed()
+            );
         }
     }
 
     #[test]
     fn no_text_is_too_strange() {
         let check = Moderation::new(&["\u{0}".to_owned(), "я".to_owned()]);
-        let signs = ["", "\u{0}", "*", "ё", "е\u{308}", "\u{202e}", "x", " ", "-", "🇷🇺", "1", "…"];
+        let signs = [
+            "",
+            "\u{0}",
+            "*",
+            "ё",
+            "е\u{308}",
+            "\u{202e}",
+            "x",
+            " ",
+            "-",
+            "🇷🇺",
+            "1",
+            "…",
+        ];
         for one in signs {
             for two in signs {
                 for three in signs {

@@ -23,9 +23,15 @@ const MASCULINE: &str = "- а у ом е ы и ов ам ами ах";
 const BOTH: &[Group] = &[
     // хуй
     Group {
-        place: Place::Start, roots: "хуя хуев хуйн хуйл хуйов хуйс хуйк", tails: "*"
+        place: Place::Start,
+        roots: "хуя хуев хуйн хуйл хуйов хуйс хуйк",
+        tails: "*",
     },
-    Group { place: Place::Start, roots: "хуй", tails: "- у ем ом ами" },
+    Group {
+        place: Place::Start,
+        roots: "хуй",
+        tails: "- у ем ом ами",
+    },
     Group {
         place: Place::Start,
         roots: "хуек хуеп хуесо хуеб хуем хуел хуеш хуен хуета хуету хуеты хуетой \
@@ -38,12 +44,26 @@ const BOTH: &[Group] = &[
             нихую",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "хуи хую дохую", tails: "-" },
-    Group { place: Place::Word, roots: "охуе охуи ахуе ахуи", tails: "*" },
-    // пизда
-    Group { place: Place::Anywhere, roots: "пизд пизж пезд", tails: "*" },
     Group {
-        place: Place::Word, roots: "спизд спизж впизд опизд апизд", tails: "*"
+        place: Place::Word,
+        roots: "хуи хую дохую",
+        tails: "-",
+    },
+    Group {
+        place: Place::Word,
+        roots: "охуе охуи ахуе ахуи",
+        tails: "*",
+    },
+    // пизда
+    Group {
+        place: Place::Anywhere,
+        roots: "пизд пизж пезд",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "спизд спизж впизд опизд апизд",
+        tails: "*",
     },
     Group {
         place: Place::Word,
@@ -86,11 +106,25 @@ const BOTH: &[Group] = &[
         tails: "*",
     },
     // блядь
-    Group { place: Place::Anywhere, roots: "бляд", tails: "*" },
-    Group { place: Place::Word, roots: "бля", tails: "- нах ц" },
-    Group { place: Place::Word, roots: "блябуд", tails: "*" },
     Group {
-        place: Place::Word, roots: "блят выблят заблят наблят проблят", tails: "*"
+        place: Place::Anywhere,
+        roots: "бляд",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "бля",
+        tails: "- нах ц",
+    },
+    Group {
+        place: Place::Word,
+        roots: "блябуд",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "блят выблят заблят наблят проблят",
+        tails: "*",
     },
     // мудак
     Group {
@@ -107,14 +141,26 @@ const BOTH: &[Group] = &[
         tails: "*",
     },
     // залупа, гондон
-    Group { place: Place::Start, roots: "залуп", tails: "*" },
     Group {
-        place: Place::Start, roots: "гандон гондон гандош гондош", tails: "*"
+        place: Place::Start,
+        roots: "залуп",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "гандон гондон гандош гондош",
+        tails: "*",
     },
     // дрочить
-    Group { place: Place::Start, roots: "дроч", tails: "*" },
     Group {
-        place: Place::Word, roots: "задрот задрачив надрачив подрачив", tails: "*"
+        place: Place::Start,
+        roots: "дроч",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "задрот задрачив надрачив подрачив",
+        tails: "*",
     },
     // пидор
     Group {
@@ -123,16 +169,36 @@ const BOTH: &[Group] = &[
             педераст спидорас",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "пидр", tails: "*" },
-    // шлюха, сука
-    Group { place: Place::Anywhere, roots: "шлюх шлюш шлух", tails: "*" },
-    Group { place: Place::Word, roots: "сук ссук сцук", tails: FEMININE },
     Group {
-        place: Place::Word, roots: "сукин", tails: "- а о у ы ым ой ого ому ых"
+        place: Place::Word,
+        roots: "пидр",
+        tails: "*",
     },
-    Group { place: Place::Word, roots: "сучк", tails: "а и е у ой ою" },
+    // шлюха, сука
     Group {
-        place: Place::Word, roots: "сучий сучар сучонок сучонк сукабл сукаеб", tails: "*"
+        place: Place::Anywhere,
+        roots: "шлюх шлюш шлух",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "сук ссук сцук",
+        tails: FEMININE,
+    },
+    Group {
+        place: Place::Word,
+        roots: "сукин",
+        tails: "- а о у ы ым ой ого ому ых",
+    },
+    Group {
+        place: Place::Word,
+        roots: "сучк",
+        tails: "а и е у ой ою",
+    },
+    Group {
+        place: Place::Word,
+        roots: "сучий сучар сучонок сучонк сукабл сукаеб",
+        tails: "*",
     },
     // говно, жопа
     Group {
@@ -140,9 +206,17 @@ const BOTH: &[Group] = &[
         roots: "говн гавн гамн обговн заговн изговн наговн сговн подговн",
         tails: "*",
     },
-    Group { place: Place::Start, roots: "жоп", tails: "*" },
+    Group {
+        place: Place::Start,
+        roots: "жоп",
+        tails: "*",
+    },
     // срать
-    Group { place: Place::Start, roots: "срать срал сран", tails: "*" },
+    Group {
+        place: Place::Start,
+        roots: "срать срал сран",
+        tails: "*",
+    },
     Group {
         place: Place::Word,
         roots: "обосра обосс срат срач срак обосца засрат засран насрат просрат",
@@ -150,17 +224,33 @@ const BOTH: &[Group] = &[
     },
     // трахать
     Group {
-        place: Place::Start, roots: "трахат трахал трахаю трахну трахае трахан", tails: "*"
+        place: Place::Start,
+        roots: "трахат трахал трахаю трахну трахае трахан",
+        tails: "*",
     },
     // курва
     Group {
-        place: Place::Word, roots: "курв", tails: "а ы у ой ою ам ами ах о"
+        place: Place::Word,
+        roots: "курв",
+        tails: "а ы у ой ою ам ами ах о",
     },
     // хер
-    Group { place: Place::Word, roots: "нахер похер охерет", tails: "-" },
+    Group {
+        place: Place::Word,
+        roots: "нахер похер охерет",
+        tails: "-",
+    },
     // The lesser ones.
-    Group { place: Place::Word, roots: "чмо", tails: "-" },
-    Group { place: Place::Word, roots: "гомосек", tails: MASCULINE },
+    Group {
+        place: Place::Word,
+        roots: "чмо",
+        tails: "-",
+    },
+    Group {
+        place: Place::Word,
+        roots: "гомосек",
+        tails: MASCULINE,
+    },
     Group {
         place: Place::Word,
         roots: "шалав потаскух потаскуш ублюд ублюдо выблюд дерьм хуесос членосос \
@@ -173,14 +263,26 @@ const BOTH: &[Group] = &[
 /// Roots looked for only when there is a Russian letter, or the look of one, in the word.
 const CYRILLIC: &[Group] = &[
     // хуй
-    Group { place: Place::Anywhere, roots: "хуй хуе хуя", tails: "*" },
-    Group { place: Place::Word, roots: "нах пох нахй похй нхуй", tails: "-" },
     Group {
-        place: Place::Word, roots: "хули хуле хуля нихуле дохули", tails: "-"
+        place: Place::Anywhere,
+        roots: "хуй хуе хуя",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "нах пох нахй похй нхуй",
+        tails: "-",
+    },
+    Group {
+        place: Place::Word,
+        roots: "хули хуле хуля нихуле дохули",
+        tails: "-",
     },
     // ебать
     Group {
-        place: Place::AfterVowel, roots: "еб", tails: "- у ы ом ов ам ами ах ешь"
+        place: Place::AfterVowel,
+        roots: "еб",
+        tails: "- у ы ом ов ам ами ах ешь",
     },
     Group {
         place: Place::AfterVowel,
@@ -192,13 +294,25 @@ const CYRILLIC: &[Group] = &[
         roots: "ебен ебла ебле еблы ебас ебар ебск ебоч ебик ебин",
         tails: "*",
     },
-    Group { place: Place::Anywhere, roots: "ьеб", tails: "*" },
-    Group { place: Place::Word, roots: "епт йопт", tails: "- ь а ы ыть ить" },
     Group {
-        place: Place::Word, roots: "ипать ипал ипац ипет", tails: "- ся а и о ца цо"
+        place: Place::Anywhere,
+        roots: "ьеб",
+        tails: "*",
     },
     Group {
-        place: Place::Word, roots: "ниипет ниипац ниипал ниибац ниебац", tails: "*"
+        place: Place::Word,
+        roots: "епт йопт",
+        tails: "- ь а ы ыть ить",
+    },
+    Group {
+        place: Place::Word,
+        roots: "ипать ипал ипац ипет",
+        tails: "- ся а и о ца цо",
+    },
+    Group {
+        place: Place::Word,
+        roots: "ниипет ниипац ниипал ниибац ниебац",
+        tails: "*",
     },
     // блядь
     Group {
@@ -206,26 +320,62 @@ const CYRILLIC: &[Group] = &[
         roots: "блеат блеад блиат блиад млять плять плядь блть блдь",
         tails: "*",
     },
-    Group { place: Place::Word, roots: "блать", tails: "-" },
+    Group {
+        place: Place::Word,
+        roots: "блать",
+        tails: "-",
+    },
     // манда
-    Group { place: Place::Word, roots: "манд", tails: "а ы е ой ою" },
+    Group {
+        place: Place::Word,
+        roots: "манд",
+        tails: "а ы е ой ою",
+    },
     // мудак
-    Group { place: Place::Start, roots: "мудил мудн мудет мудист", tails: "*" },
+    Group {
+        place: Place::Start,
+        roots: "мудил мудн мудет мудист",
+        tails: "*",
+    },
     // пидор
-    Group { place: Place::Word, roots: "педик педрик", tails: MASCULINE },
+    Group {
+        place: Place::Word,
+        roots: "педик педрик",
+        tails: MASCULINE,
+    },
     // сука
     Group {
-        place: Place::Word, roots: "суч", tails: "ий ьего ьему ьим ью ьей"
+        place: Place::Word,
+        roots: "суч",
+        tails: "ий ьего ьему ьим ью ьей",
     },
-    Group { place: Place::Word, roots: "сучек", tails: "-" },
     Group {
-        place: Place::Word, roots: "ссуч сученыш сучищ сукатв", tails: "*"
+        place: Place::Word,
+        roots: "сучек",
+        tails: "-",
+    },
+    Group {
+        place: Place::Word,
+        roots: "ссуч сученыш сучищ сукатв",
+        tails: "*",
     },
     // говно, жопа
-    Group { place: Place::Word, roots: "говенн говенк говешк", tails: "*" },
-    Group { place: Place::AfterVowel, roots: "жоп", tails: "*" },
+    Group {
+        place: Place::Word,
+        roots: "говенн говенк говешк",
+        tails: "*",
+    },
+    Group {
+        place: Place::AfterVowel,
+        roots: "жоп",
+        tails: "*",
+    },
     // срать
-    Group { place: Place::Start, roots: "срат срак", tails: "*" },
+    Group {
+        place: Place::Start,
+        roots: "срат срак",
+        tails: "*",
+    },
     Group {
         place: Place::Start,
         roots: "сру срут срет срем срешь срете сри срите",
@@ -237,7 +387,11 @@ const CYRILLIC: &[Group] = &[
             просер высер",
         tails: "аем ать ал ала али ают аешь ает аю ай айте ающий ался алась ались аться",
     },
-    Group { place: Place::Start, roots: "дрист дрисн", tails: "*" },
+    Group {
+        place: Place::Start,
+        roots: "дрист дрисн",
+        tails: "*",
+    },
     // ссать
     Group {
         place: Place::Word,
@@ -248,46 +402,84 @@ const CYRILLIC: &[Group] = &[
         tails: "*",
     },
     Group {
-        place: Place::Word, roots: "ссу ссы нассу поссу зассу", tails: "- т сь ся"
+        place: Place::Word,
+        roots: "ссу ссы нассу поссу зассу",
+        tails: "- т сь ся",
     },
     // трахать
     Group {
-        place: Place::Start, roots: "трах", tails: "ать ни нись нет нут ай айся арь"
+        place: Place::Start,
+        roots: "трах",
+        tails: "ать ни нись нет нут ай айся арь",
     },
     // елда
-    Group { place: Place::Word, roots: "елд", tails: FEMININE },
-    Group { place: Place::Word, roots: "елдак елдач", tails: "*" },
+    Group {
+        place: Place::Word,
+        roots: "елд",
+        tails: FEMININE,
+    },
+    Group {
+        place: Place::Word,
+        roots: "елдак елдач",
+        tails: "*",
+    },
     // курва
     Group {
-        place: Place::Word, roots: "скурв курвин курвищ курвятн", tails: "*"
+        place: Place::Word,
+        roots: "скурв курвин курвищ курвятн",
+        tails: "*",
     },
     // хер
-    Group { place: Place::Word, roots: "хер", tails: "- а у ом ы ов ами" },
     Group {
-        place: Place::Word, roots: "нахер нихер дохер нехер похер", tails: "- а ищ ища"
+        place: Place::Word,
+        roots: "хер",
+        tails: "- а у ом ы ов ами",
+    },
+    Group {
+        place: Place::Word,
+        roots: "нахер нихер дохер нехер похер",
+        tails: "- а ищ ища",
     },
     Group {
         place: Place::Word,
         roots: "похери похеря похерь похерен похерю охер захера",
         tails: "*",
     },
-    Group { place: Place::Start, roots: "херн", tails: "я и ю ей е ею ь" },
     Group {
-        place: Place::Start, roots: "херов херот херач херак херан херас хернул", tails: "*"
+        place: Place::Start,
+        roots: "херн",
+        tails: "я и ю ей е ею ь",
     },
     Group {
-        place: Place::Word, roots: "нахрен похрен нехрен нихрен", tails: "- а"
+        place: Place::Start,
+        roots: "херов херот херач херак херан херас хернул",
+        tails: "*",
+    },
+    Group {
+        place: Place::Word,
+        roots: "нахрен похрен нехрен нихрен",
+        tails: "- а",
     },
     // The lesser ones.
-    Group { place: Place::Start, roots: "бзд", tails: "*" },
-    Group { place: Place::Start, roots: "перд", tails: "*" },
+    Group {
+        place: Place::Start,
+        roots: "бзд",
+        tails: "*",
+    },
+    Group {
+        place: Place::Start,
+        roots: "перд",
+        tails: "*",
+    },
     Group {
         place: Place::Word,
         roots: "минет",
         tails: "а у ом ы ов чик чица чицу чицы чицей чиц ик",
     },
     Group {
-        place: Place::Word, roots: "отсоси сиськ сисек титьк факинг факю жидовск", tails: "*"
+        place: Place::Word,
+        roots: "отсоси сиськ сисек титьк факинг факю жидовск",
+        tails: "*",
     },
     Group {
         place: Place::Word,
@@ -329,9 +521,15 @@ const INNOCENT_SOUNDS: &[&str] = &[
 ];
 
 /// The tables for Russian letters.
-pub(super) const TABLES: Tables =
-    Tables { groups: &[BOTH, CYRILLIC], innocent: INNOCENT, prefixes: PREFIXES };
+pub(super) const TABLES: Tables = Tables {
+    groups: &[BOTH, CYRILLIC],
+    innocent: INNOCENT,
+    prefixes: PREFIXES,
+};
 
 /// The tables for Latin letters.
-pub(super) const SOUNDS: Tables =
-    Tables { groups: &[BOTH], innocent: INNOCENT_SOUNDS, prefixes: PREFIXES };
+pub(super) const SOUNDS: Tables = Tables {
+    groups: &[BOTH],
+    innocent: INNOCENT_SOUNDS,
+    prefixes: PREFIXES,
+};

@@ -174,7 +174,9 @@ fn rare(c: char) -> Sign {
         return letter(shape).unwrap_or(Sign::Joint(c));
     }
     let small = c.to_lowercase().next().unwrap_or(c);
-    let row = LOOK_ALIKES.iter().find(|row| row.chars().skip(1).any(|like| like == small));
+    let row = LOOK_ALIKES
+        .iter()
+        .find(|row| row.chars().skip(1).any(|like| like == small));
     if let Some(found) = row.and_then(|row| row.chars().next()).and_then(letter) {
         return found;
     }
@@ -269,7 +271,9 @@ pub(super) fn as_english(sign: Sign) -> Option<Choice> {
 
 /// The Russian letter that two Latin letters are together, if they are one.
 pub(super) fn pair(first: Sign, second: Sign) -> Option<char> {
-    let (Sign::Latin(first), Sign::Latin(second)) = (first, second) else { return None };
+    let (Sign::Latin(first), Sign::Latin(second)) = (first, second) else {
+        return None;
+    };
     let is = |pair: &&&str| pair.starts_with(first) && pair[1..].starts_with(second);
     PAIRS.iter().find(is).and_then(|pair| pair.chars().nth(2))
 }

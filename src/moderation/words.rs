@@ -49,8 +49,9 @@ pub(super) struct Words {
 }
 
 /// First pieces of words that are often broken by a space; none is a word by itself.
-const BROKEN: &[&str] =
-    &["х", "п", "б", "е", "ху", "пиз", "бл", "еб", "муд", "пид", "f", "fu", "fuc", "sh"];
+const BROKEN: &[&str] = &[
+    "х", "п", "б", "е", "ху", "пиз", "бл", "еб", "муд", "пид", "f", "fu", "fuc", "sh",
+];
 
 /// Words of one letter, which may stand before a word whose letters are spaced out.
 const ONE_LETTER_WORDS: &str = "аивксояжуia";
@@ -72,7 +73,10 @@ const BREVE: char = '\u{306}';
 
 impl Glyph {
     fn is_word_sign(&self) -> bool {
-        matches!(self.sign, Sign::Russian(_) | Sign::Latin(_) | Sign::Digit(_))
+        matches!(
+            self.sign,
+            Sign::Russian(_) | Sign::Latin(_) | Sign::Digit(_)
+        )
     }
 
     fn is_letter(&self) -> bool {
@@ -101,7 +105,12 @@ fn glyphs(text: &str) -> Vec<Glyph> {
                 }
             }
             (Sign::Nothing, None) => {}
-            (sign, _) => glyphs.push(Glyph { sign, capital: c.is_uppercase(), from, to }),
+            (sign, _) => glyphs.push(Glyph {
+                sign,
+                capital: c.is_uppercase(),
+                from,
+                to,
+            }),
         }
     }
     glyphs
@@ -122,9 +131,14 @@ fn spans(glyphs: &[Glyph], holds: impl Fn(&Glyph) -> bool) -> Vec<Part> {
 /// Whether a run without spaces is the address of a page or a mailbox.
 fn is_address(run: &str) -> bool {
     let domain = |text: &str| text.trim_end_matches('.').contains('.');
-    let page = || run.split_once('/').is_some_and(|(host, _)| domain(host) && host.len() > 3);
-    let mailbox =
-        || run.split_once('@').is_some_and(|(name, host)| !name.is_empty() && domain(host));
+    let page = || {
+        run.split_once('/')
+            .is_some_and(|(host, _)| domain(host) && host.len() > 3)
+    };
+    let mailbox = || {
+        run.split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && domain(host))
+    };
     run.contains("://") || run.starts_with("www.") || page() || mailbox()
 }
 
@@ -135,20 +149,34 @@ impl Words {
         let parts = spans(&glyphs, Glyph::is_word_sign);
         let runs = spans(&glyphs, |glyph| glyph.sign != Sign::Space);
         let slice = |&(from, to): &Part| &text[glyphs[from].from..glyphs[to - 1].to];
-        let addresses: Vec<_> = runs.into_iter().filter(|run| is_address(slice(run))).collect();
+        let addresses: Vec<_> = runs
+            .into_iter()
+            .filter(|run| is_address(slice(run)))
+            .collect();
         let in_address = |part: &Part| {
             let next = addresses.partition_point(|address| address.1 <= part.0);
-            addresses.get(next).is_some_and(|address| address.0 <= part.0)
+            addresses
+                .get(next)
+                .is_some_and(|address| address.0 <= part.0)
         };
         let mut segments = spans(&glyphs, Glyph::is_part_of_segment);
         segments.retain(|segment| !in_address(segment));
         let in_address = parts.iter().map(in_address).collect();
-        Self { glyphs, parts, segments, in_address }
+        Self {
+            glyphs,
+            parts,
+            segments,
+            in_address,
+        }
     }
 
     /// A plain word as a piece.
     pub(super) fn plain(&self, part: Part) -> Piece {
-        Piece { glyphs: self.glyphs[part.0..part.1].to_vec(), starts: Vec::new(), strict: false }
+        Piece {
+            glyphs: self.glyphs[part.0..part.1].to_vec(),
+            starts: Vec::new(),
+            strict: false,
+        }
     }
 
     /// All pieces that are put together.
@@ -180,7 +208,11 @@ impl Words {
             let word = &word[before..word.len().saturating_sub(after).max(before)];
             if word.iter().any(stand_in) && word.iter().any(Glyph::is_letter) {
                 let strict = word.iter().any(Glyph::is_loose);
-                pieces.push(Piece { glyphs: word.to_vec(), starts: Vec::new(), strict });
+                pieces.push(Piece {
+                    glyphs: word.to_vec(),
+                    starts: Vec::new(),
+                    strict,
+                });
             }
         }
     }
@@ -194,7 +226,9 @@ impl Words {
         let sentences = parts.chunk_by(|&one, &next| goes_on(one, next));
         let sentences = sentences.filter(|parts| parts.len() > 1);
         let pieces = sentences.map(|parts| self.put_together(parts));
-        pieces.filter(|piece| piece.glyphs.len() >= SHORTEST).collect()
+        pieces
+            .filter(|piece| piece.glyphs.len() >= SHORTEST)
+            .collect()
     }
 
     /// Whether a word cannot go on: after a number's ending, or after a dot and before a name.
@@ -210,7 +244,12 @@ impl Words {
 
     /// Whether a letter ends a number, as in `9-е`.
     fn is_ordinal(&self, part: Part) -> bool {
-        let before: Vec<_> = self.glyphs[..part.0].iter().rev().take(2).map(|g| g.sign).collect();
+        let before: Vec<_> = self.glyphs[..part.0]
+            .iter()
+            .rev()
+            .take(2)
+            .map(|g| g.sign)
+            .collect();
         Self::len(part) == 1 && matches!(before[..], [Sign::Joint('-'), Sign::Digit(_)])
     }
 
@@ -218,7 +257,9 @@ impl Words {
     fn is_short_form(&self, one: Part, next: Part) -> bool {
         let apostrophe = |glyph: &Glyph| matches!(glyph.sign, Sign::Joint('\'' | '’' | '`'));
         let all = self.glyphs[one.1..next.0].iter().all(apostrophe);
-        all && ["s", "re", "ve", "ll", "d", "m", "t"].iter().any(|end| self.spells(next, end))
+        all && ["s", "re", "ve", "ll", "d", "m", "t"]
+            .iter()
+            .any(|end| self.spells(next, end))
     }
 
     fn is_titled(&self, part: Part) -> bool {
@@ -227,7 +268,11 @@ impl Words {
     }
 
     fn put_together(&self, parts: &[Part]) -> Piece {
-        let mut piece = Piece { glyphs: Vec::new(), starts: Vec::new(), strict: true };
+        let mut piece = Piece {
+            glyphs: Vec::new(),
+            starts: Vec::new(),
+            strict: true,
+        };
         let mut long_before = false;
         for &part in parts {
             if long_before {
@@ -243,7 +288,9 @@ impl Words {
     fn spaced_out(&self, pieces: &mut Vec<Piece>) {
         let near = |one: &Part, next: &Part| next.0 - one.1 <= WIDEST_GAP;
         let single = |part: &Part| Self::len(*part) == 1 && !self.is_ordinal(*part);
-        let runs = self.parts.chunk_by(|one, next| single(one) && single(next) && near(one, next));
+        let runs = self
+            .parts
+            .chunk_by(|one, next| single(one) && single(next) && near(one, next));
         let mut after = 0;
         for run in runs {
             after += run.len();
@@ -268,26 +315,41 @@ impl Words {
         let stand_in = |glyph: &&Glyph| matches!(glyph.sign, Sign::StandIn(_));
         let gap = &self.glyphs[from..to];
         if gap.iter().any(|glyph| stand_in(&glyph)) {
-            let letters = gap.iter().filter(|glyph| glyph.is_word_sign() || stand_in(glyph));
+            let letters = gap
+                .iter()
+                .filter(|glyph| glyph.is_word_sign() || stand_in(glyph));
             let glyphs: Vec<_> = letters.copied().collect();
-            pieces.push(Piece { glyphs, starts: Vec::new(), strict: true });
+            pieces.push(Piece {
+                glyphs,
+                starts: Vec::new(),
+                strict: true,
+            });
         }
     }
 
     fn spaced(&self, parts: &[Part]) -> Piece {
-        let glyphs: Vec<_> =
-            parts.iter().flat_map(|part| &self.glyphs[part.0..part.1]).copied().collect();
+        let glyphs: Vec<_> = parts
+            .iter()
+            .flat_map(|part| &self.glyphs[part.0..part.1])
+            .copied()
+            .collect();
         let word = glyphs.first().is_some_and(|glyph| {
             matches!(glyph.sign, Sign::Russian(c) | Sign::Latin(c) if ONE_LETTER_WORDS.contains(c))
         });
         let starts = if word { vec![1] } else { Vec::new() };
-        Piece { glyphs, starts, strict: true }
+        Piece {
+            glyphs,
+            starts,
+            strict: true,
+        }
     }
 
     /// Whether a word may go on after a gap: initials or a number before a name do not.
     fn goes_on(&self, one: Part, next: Part) -> bool {
         let (last, first) = (self.glyphs[one.1 - 1], self.glyphs[next.0]);
-        let stop = self.glyphs[one.1..next.0].iter().any(|glyph| glyph.sign == Sign::Stop);
+        let stop = self.glyphs[one.1..next.0]
+            .iter()
+            .any(|glyph| glyph.sign == Sign::Stop);
         !stop && last.is_letter() && last.capital == first.capital && !self.is_titled(next)
     }
 
@@ -311,7 +373,9 @@ impl Words {
             let letters = [&self.glyphs[one.0..one.1], &self.glyphs[next.0..next.1]].concat();
             letters.len() <= LONGEST_BROKEN && masks.is_listed(&letters)
         };
-        let word = ["s", "а", "в", "к", "о"].iter().any(|word| self.spells(one, word));
+        let word = ["s", "а", "в", "к", "о"]
+            .iter()
+            .any(|word| self.spells(one, word));
         let lone = Self::len(next) == 1 && ONE_LETTER_WORDS.contains(self.letter(next.0));
         BROKEN.iter().any(|head| self.spells(one, head)) || !word && !lone && listed()
     }
@@ -324,7 +388,9 @@ impl Words {
     }
 
     fn is_number(&self, part: Part) -> bool {
-        self.glyphs[part.0..part.1].iter().all(|glyph| matches!(glyph.sign, Sign::Digit(_)))
+        self.glyphs[part.0..part.1]
+            .iter()
+            .all(|glyph| matches!(glyph.sign, Sign::Digit(_)))
     }
 
     fn spells(&self, part: Part, word: &str) -> bool {

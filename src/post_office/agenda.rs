@@ -78,12 +78,22 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
         actions.extend(sweep(mailing));
     }
     if work::has_unswept(reader)? {
-        actions.push(Action::SweepDeleted { batches: SWEEP_BATCHES });
+        actions.push(Action::SweepDeleted {
+            batches: SWEEP_BATCHES,
+        });
     }
     if work::has_passed_changes(reader)? {
-        actions.push(Action::TrimChanges { blocks: limits::TRIM_BLOCKS });
+        actions.push(Action::TrimChanges {
+            blocks: limits::TRIM_BLOCKS,
+        });
     }
-    tidy(reader, (now, &setting), policy.retention_ms, &mut actions, &mut next);
+    tidy(
+        reader,
+        (now, &setting),
+        policy.retention_ms,
+        &mut actions,
+        &mut next,
+    );
     actions.truncate(ACTIONS);
     let wait = Duration::from_millis(next.since(now).max(1) as u64);
     Ok(Agenda { actions, wait })
@@ -120,9 +130,14 @@ fn expansion_due(
     numbers: &Numbers,
     setting: &TimeSetting,
 ) -> Option<Timestamp> {
-    let OpenMailing { record, progress, .. } = mailing;
+    let OpenMailing {
+        record, progress, ..
+    } = mailing;
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
-    let all = Cursor { customer: numbers.customers, change: numbers.changes };
+    let all = Cursor {
+        customer: numbers.customers,
+        change: numbers.changes,
+    };
     let bounds = record.ended.map_or(all, |(_, bounds)| bounds);
     if record.started_at.is_none() || stopped || progress.has_passed(&bounds) {
         return None;
@@ -133,7 +148,10 @@ fn expansion_due(
     match progress.caught_up_at {
         Some(at) if record.ended.is_none() && left < GATHERED => {
             let at = setting.time(at);
-            Some(at.plus_millis(GATHER_MS).min(record.spec.end.plus_millis(-GATHER_MS)))
+            Some(
+                at.plus_millis(GATHER_MS)
+                    .min(record.spec.end.plus_millis(-GATHER_MS)),
+            )
         }
         _ => Some(Timestamp::default()),
     }
@@ -153,7 +171,11 @@ fn wanted(
     if record.paused || record.spec.end <= now {
         return Ok(0);
     }
-    let zones = record.spec.send_window.as_ref().map(|window| policy.zones.open(window, now));
+    let zones = record
+        .spec
+        .send_window
+        .as_ref()
+        .map(|window| policy.zones.open(window, now));
     // Where it is night everywhere nothing counts as ready, and the mailing would be expanded whole.
     if zones.as_ref().is_some_and(Vec::is_empty) {
         return Ok(0);
@@ -169,7 +191,9 @@ fn wanted(
 /// Expands so many messages in whole batches, as far as one command may.
 fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
     let most = limits::EXPAND_MESSAGES as u64;
-    let limit = wanted.min(most).next_multiple_of(limits::BATCH_MESSAGES as u64);
+    let limit = wanted
+        .min(most)
+        .next_multiple_of(limits::BATCH_MESSAGES as u64);
     Action::Expand {
         mailing: mailing.number,
         cursor: mailing.progress.cursor,
@@ -182,7 +206,10 @@ fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
 fn sweep(mailing: &OpenMailing) -> Option<Action> {
     let counts = &mailing.progress.counts;
     let waiting = counts.of(Status::Created) + counts.of(Status::Failed);
-    let sweep = Action::SweepMailing { mailing: mailing.number, batches: SWEEP_BATCHES };
+    let sweep = Action::SweepMailing {
+        mailing: mailing.number,
+        batches: SWEEP_BATCHES,
+    };
     (mailing.record.is_over() && waiting > 0).then_some(sweep)
 }
 
@@ -197,7 +224,11 @@ fn tidy<S: Source>(
     // One at a time: tidying must not crowd out sending.
     if let Some(mailing) = work::next_settled(source) {
         let (batches, blocks) = (SWEEP_BATCHES, limits::FOLD_BLOCKS);
-        actions.push(Action::FoldMailing { mailing, batches, blocks });
+        actions.push(Action::FoldMailing {
+            mailing,
+            batches,
+            blocks,
+        });
     }
     if let Some((since, mailing)) = work::oldest_folded(source) {
         // Those of a deleted mailing are not kept at all.
@@ -207,7 +238,10 @@ fn tidy<S: Source>(
             setting.time(since).plus_millis(retention_ms)
         };
         if until <= now {
-            actions.push(Action::PurgeMailing { mailing, batches: SWEEP_BATCHES });
+            actions.push(Action::PurgeMailing {
+                mailing,
+                batches: SWEEP_BATCHES,
+            });
         } else {
             *next = (*next).min(until);
         }
@@ -253,7 +287,10 @@ mod tests {
             settled_at: None,
         };
         let progress = Progress {
-            cursor: Cursor { customer, change: 5 },
+            cursor: Cursor {
+                customer,
+                change: 5,
+            },
             caught_up_at: caught_up_ms.map(Timestamp::from_millis),
             ..Progress::default()
         };
@@ -265,7 +302,11 @@ mod tests {
     }
 
     fn due_ms(mailing: &OpenMailing, customers: u32, changes: u64) -> Option<i64> {
-        let numbers = Numbers { customers, changes, ..Numbers::default() };
+        let numbers = Numbers {
+            customers,
+            changes,
+            ..Numbers::default()
+        };
         expansion_due(mailing, &numbers, &TimeSetting::default()).map(Timestamp::as_millis)
     }
 
@@ -276,7 +317,10 @@ mod tests {
             other => panic!("{other:?} expands nothing"),
         };
         assert_eq!(limit(1), limits::BATCH_MESSAGES);
-        assert_eq!(limit(limits::BATCH_MESSAGES as u64 + 1), 2 * limits::BATCH_MESSAGES);
+        assert_eq!(
+            limit(limits::BATCH_MESSAGES as u64 + 1),
+            2 * limits::BATCH_MESSAGES
+        );
         assert_eq!(limit(u64::MAX), limits::EXPAND_MESSAGES);
     }
 
@@ -299,9 +343,15 @@ mod tests {
 
     #[test]
     fn nobody_waits_beyond_the_end() {
-        assert_eq!(due_ms(&running(3, Some(END - 1_500)), 4, 5), Some(END - 1_000));
+        assert_eq!(
+            due_ms(&running(3, Some(END - 1_500)), 4, 5),
+            Some(END - 1_000)
+        );
         let mut ended = running(3, Some(END - 10));
-        let bounds = Cursor { customer: 4, change: 5 };
+        let bounds = Cursor {
+            customer: 4,
+            change: 5,
+        };
         Arc::make_mut(&mut ended.record).ended = Some((Timestamp::from_millis(END), bounds));
         assert_eq!(due_ms(&ended, 9, 9), Some(0));
     }

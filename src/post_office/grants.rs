@@ -91,7 +91,12 @@ pub fn candidates(
         }
         let wanted = Wanted::new(mailing, policy.gateway, zones.as_deref());
         if !policy.looks.is_in_vain(&wanted, steady) {
-            found.push(Candidate { mailing: mailing.number, zones, ready, wanted });
+            found.push(Candidate {
+                mailing: mailing.number,
+                zones,
+                ready,
+                wanted,
+            });
         }
         if found.len() == CANDIDATES {
             break;
@@ -112,7 +117,11 @@ pub struct Budget {
 impl Budget {
     /// For messages a second; 0: no limit.
     pub fn new(rate: u32) -> Self {
-        Self { rate, tokens: 0.0, filled_at: Duration::ZERO }
+        Self {
+            rate,
+            tokens: 0.0,
+            filled_at: Duration::ZERO,
+        }
     }
 
     /// Takes as many as there are, at most `wanted`.
@@ -161,7 +170,11 @@ impl Pace {
     fn turn(&mut self, at: Timestamp) {
         let second = at.as_millis().div_euclid(1_000);
         if second != self.second {
-            self.before = if second == self.second + 1 { self.now } else { 0 };
+            self.before = if second == self.second + 1 {
+                self.now
+            } else {
+                0
+            };
             (self.second, self.now) = (second, 0);
         }
     }
@@ -183,9 +196,15 @@ mod tests {
     #[test]
     fn messages_that_lie_together_are_not_looked_for_far_away() {
         assert!(!is_scattered(&runs(&[(0, 400), (1, 600)]), 1_000));
-        assert!(!is_scattered(&runs(&[(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]), 5));
+        assert!(!is_scattered(
+            &runs(&[(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]),
+            5
+        ));
         assert!(is_scattered(&runs(&[(0, 400), (1, 599)]), 1_000));
-        assert!(is_scattered(&runs(&[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]), 5));
+        assert!(is_scattered(
+            &runs(&[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]),
+            5
+        ));
     }
 
     #[test]

@@ -64,7 +64,11 @@ struct Search {
 
 impl Search {
     fn begin(wanted: Wanted) -> Self {
-        Self { wanted, next: Some(0), until: Timestamp::from_millis(i64::MAX) }
+        Self {
+            wanted,
+            next: Some(0),
+            until: Timestamp::from_millis(i64::MAX),
+        }
     }
 }
 
@@ -103,7 +107,8 @@ impl Looks {
 
     /// Keeps what is known of some mailings alone.
     pub fn retain(&mut self, keep: impl Fn(&MailingNumber) -> bool) {
-        self.searches.retain(|mailing, searches| keep(mailing) && !searches.is_empty());
+        self.searches
+            .retain(|mailing, searches| keep(mailing) && !searches.is_empty());
     }
 
     /// Whether a grant would find nothing, as far as is known without a look.
@@ -144,7 +149,9 @@ impl Looks {
 
     fn search(&self, mailing: MailingNumber, gateway: u64) -> Option<&Search> {
         let searches = self.searches.get(&mailing)?;
-        searches.iter().find(|search| search.wanted.gateway == gateway)
+        searches
+            .iter()
+            .find(|search| search.wanted.gateway == gateway)
     }
 }
 
@@ -187,7 +194,11 @@ mod tests {
             settled_at: None,
         };
         let (record, progress) = (Arc::new(record), Arc::new(Progress::default()));
-        OpenMailing { number: MailingNumber(1), record, progress }
+        OpenMailing {
+            number: MailingNumber(1),
+            record,
+            progress,
+        }
     }
 
     fn nothing(stopped: Option<u32>, until: Timestamp) -> Prospect {
@@ -199,15 +210,25 @@ mod tests {
         let mut mailing = mailing();
         let wanted = Wanted::new(&mailing, 7, None);
         let mut looks = Looks::default();
-        assert_eq!(looks.next(&wanted), None, "without a grant in vain there is no look");
+        assert_eq!(
+            looks.next(&wanted),
+            None,
+            "without a grant in vain there is no look"
+        );
         looks.in_vain(wanted.clone());
         assert_eq!(looks.next(&wanted), Some(0));
         assert!(!looks.note(&wanted, nothing(Some(50), at(900))));
         assert_eq!(looks.next(&wanted), Some(50));
-        assert!(!looks.is_in_vain(&wanted, at(10)), "the rest was not looked at");
+        assert!(
+            !looks.is_in_vain(&wanted, at(10)),
+            "the rest was not looked at"
+        );
         assert!(looks.note(&wanted, nothing(None, NEVER)));
         assert!(looks.is_in_vain(&wanted, at(899)));
-        assert!(!looks.is_in_vain(&wanted, at(900)), "something is due in the first part");
+        assert!(
+            !looks.is_in_vain(&wanted, at(900)),
+            "something is due in the first part"
+        );
 
         let elsewhere = Wanted::new(&mailing, 8, None);
         assert!(!looks.is_in_vain(&elsewhere, at(10)), "another gateway");
@@ -235,8 +256,13 @@ mod tests {
     fn looks_begin_anew_when_a_postman_sends_elsewhere() {
         let (mailing, mut looks) = (mailing(), Looks::default());
         let wanted = Wanted::new(&mailing, 7, None);
-        let sends_to =
-            |gateway| vec![DeclaredGateway { by: Epoch(1), gateway, repeat_ms: Some(1) }];
+        let sends_to = |gateway| {
+            vec![DeclaredGateway {
+                by: Epoch(1),
+                gateway,
+                repeat_ms: Some(1),
+            }]
+        };
         looks.refresh(sends_to(8));
         looks.in_vain(wanted.clone());
         assert!(looks.note(&wanted, nothing(None, NEVER)));

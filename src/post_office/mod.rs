@@ -135,7 +135,13 @@ impl PostOffice {
             scattered: BTreeSet::new(),
             pace: grants::Pace::default(),
         };
-        Arc::new(Self { node, clock, options, desk: Mutex::new(desk), wake: Notify::new() })
+        Arc::new(Self {
+            node,
+            clock,
+            options,
+            desk: Mutex::new(desk),
+            wake: Notify::new(),
+        })
     }
 
     /// Works whenever the node leads, until told to stop.
@@ -236,7 +242,9 @@ impl PostOffice {
 
     fn write_diary(&self, mailing: MailingNumber, what: &str) {
         let view = self.node.view();
-        let record = self.node.checked(query::work::record(&view.read(), mailing));
+        let record = self
+            .node
+            .checked(query::work::record(&view.read(), mailing));
         if let Ok(Some(record)) = record {
             tracing::info!(mailing.id = %record.id, "mailing {} {what}", record.id);
         }
@@ -255,13 +263,19 @@ impl PostOffice {
             return Ok(None);
         }
         self.check_room(ask.lease)?;
-        let candidates = self.node.checked(self.candidates(&ask, wall)).map_err(unreadable)?;
+        let candidates = self
+            .node
+            .checked(self.candidates(&ask, wall))
+            .map_err(unreadable)?;
         for candidate in candidates {
             let Some(reach) = self.look_ahead(&ask, &candidate, wall)? else {
                 continue;
             };
             let now = self.clock.boot();
-            let limit = ask.room.min(self.options.lease_size).min(limits::LEASE_MESSAGES);
+            let limit = ask
+                .room
+                .min(self.options.lease_size)
+                .min(limits::LEASE_MESSAGES);
             let limit = self.desk.lock().budget.take(limit, now);
             if limit == 0 {
                 return Ok(None);
@@ -297,10 +311,16 @@ impl PostOffice {
     fn check_room(&self, lease: LeaseId) -> Result<(), ProposeError> {
         let index = self.node.applied_index();
         let view = self.node.view();
-        let too_many = self.node.checked(query::leases::has_too_many(&view.read(), lease));
+        let too_many = self
+            .node
+            .checked(query::leases::has_too_many(&view.read(), lease));
         let too_many = too_many.map_err(unreadable)?;
         let rejection = Rejection::TooManyLeases;
-        if too_many { Err(ProposeError::Rejected { rejection, index }) } else { Ok(()) }
+        if too_many {
+            Err(ProposeError::Rejected { rejection, index })
+        } else {
+            Ok(())
+        }
     }
 
     /// Looks for what a grant would find, where the last one found nothing. None: nothing, or not
@@ -316,7 +336,10 @@ impl PostOffice {
             let Some(from) = self.desk.lock().looks.next(wanted) else {
                 return Ok(Some(None));
             };
-            let grant = Grant { from: Some(from), ..self.grant(ask, candidate, 1) };
+            let grant = Grant {
+                from: Some(from),
+                ..self.grant(ask, candidate, 1)
+            };
             let found = {
                 let view = self.node.view();
                 let prospect = query::leases::prospect(&view.read(), &grant, now);
@@ -364,7 +387,12 @@ impl PostOffice {
         from: From,
     ) -> Result<Option<Granted>, ProposeError> {
         let (batches, barren) = self.desk.lock().serve(candidate.mailing);
-        let grant = Grant { batches, barren, from, ..self.grant(ask, candidate, limit) };
+        let grant = Grant {
+            batches,
+            barren,
+            from,
+            ..self.grant(ask, candidate, limit)
+        };
         let answer = self.node.act_as_leader(Action::Grant(grant)).await;
         self.wake.notify_one();
         let (mailing, runs, index) = match answer {
@@ -414,13 +442,20 @@ impl PostOffice {
     async fn granted_before(&self, id: LeaseId) -> Result<Option<Granted>, ProposeError> {
         self.node.linearize().await?;
         let index = self.node.applied_index();
-        let lease = self.node.checked(query::leases::get(&self.node.view().read(), id));
+        let lease = self
+            .node
+            .checked(query::leases::get(&self.node.view().read(), id));
         if let Some(lease) = lease.map_err(unreadable)? {
-            return Ok(Some(self.granted(id, lease.mailing, lease.runs, index).await));
+            return Ok(Some(
+                self.granted(id, lease.mailing, lease.runs, index).await,
+            ));
         }
         let closed = query::leases::is_closed(&self.node.view().read(), id);
         if self.node.checked(closed).map_err(unreadable)? {
-            return Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, index });
+            return Err(ProposeError::Rejected {
+                rejection: Rejection::LeaseClosed,
+                index,
+            });
         }
         Ok(None)
     }
@@ -434,7 +469,14 @@ impl PostOffice {
     ) -> Granted {
         let ttl_ms = self.options.lease_ttl_ms;
         let at = self.node.agreed_wall().await;
-        Granted { lease, mailing, runs, index, ttl_ms, at }
+        Granted {
+            lease,
+            mailing,
+            runs,
+            index,
+            ttl_ms,
+            at,
+        }
     }
 
     fn candidates(
@@ -446,7 +488,14 @@ impl PostOffice {
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
-        let Desk { zones, served, barren, scattered, looks, .. } = &mut *desk;
+        let Desk {
+            zones,
+            served,
+            barren,
+            scattered,
+            looks,
+            ..
+        } = &mut *desk;
 
         let is_open = |number: &MailingNumber| reader.open_mailing(*number).is_some();
         served.retain(|number, _| is_open(number));
@@ -454,9 +503,19 @@ impl PostOffice {
         scattered.retain(is_open);
         looks.retain(is_open);
         let postmen = query::leases::postmen(&reader)?;
-        looks.refresh(postmen.iter().filter_map(|postman| postman.gateway).collect());
+        looks.refresh(
+            postmen
+                .iter()
+                .filter_map(|postman| postman.gateway)
+                .collect(),
+        );
 
-        let policy = grants::Policy { zones, served, looks, gateway: ask.gateway };
+        let policy = grants::Policy {
+            zones,
+            served,
+            looks,
+            gateway: ask.gateway,
+        };
         grants::candidates(&reader, now, ask.room, &policy)
     }
 }

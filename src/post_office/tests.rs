@@ -32,7 +32,9 @@ impl ShiftedClock {
 impl Clock for ShiftedClock {
     fn wall(&self) -> Timestamp {
         let passed = self.1.load(Ordering::SeqCst);
-        SystemClock.wall().plus_millis(self.0.load(Ordering::SeqCst) + passed)
+        SystemClock
+            .wall()
+            .plus_millis(self.0.load(Ordering::SeqCst) + passed)
     }
 
     fn boot(&self) -> Duration {
@@ -44,7 +46,10 @@ impl Clock for ShiftedClock {
 /// A node by itself, and its post office.
 pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>, Arc<PostOffice>) {
     let options = NodeOptions {
-        peer: Peer { name: "notty-0".to_owned(), ..Peer::default() },
+        peer: Peer {
+            name: "notty-0".to_owned(),
+            ..Peer::default()
+        },
         cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),
@@ -77,7 +82,13 @@ pub(crate) fn customers(count: u64) -> Action {
     let word = || vec![("word".to_owned(), "word".to_owned())];
     let (tags, operators, zones) = (word(), word(), Vec::new());
     let rows = (0..count).map(row).collect();
-    Action::PutCustomers(PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows })
+    Action::PutCustomers(PutCustomers {
+        mode: PutMode::Upsert,
+        tags,
+        operators,
+        zones,
+        rows,
+    })
 }
 
 pub(crate) fn mailing() -> Action {
@@ -100,7 +111,10 @@ fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
         phone_filter: all(),
         send_window,
     };
-    Action::CreateMailing { id: MailingId::parse(id).expect("an id"), spec }
+    Action::CreateMailing {
+        id: MailingId::parse(id).expect("an id"),
+        spec,
+    }
 }
 
 /// A postman that has registered.
@@ -110,7 +124,10 @@ async fn postman(office: &PostOffice) -> Epoch {
 
 async fn named_postman(office: &PostOffice, name: &str) -> Epoch {
     let name = PostmanName::parse(name).expect("a name");
-    let registered = office.node.act(Action::RegisterPostman { name, nonce: 1 }).await;
+    let registered = office
+        .node
+        .act(Action::RegisterPostman { name, nonce: 1 })
+        .await;
     match registered.map(|registered| registered.reply) {
         Ok(Reply::Registered { epoch }) => epoch,
         other => panic!("not registered: {other:?}"),
@@ -122,7 +139,12 @@ async fn ask_until_granted(office: &PostOffice, lease: &mut LeaseId) {
     let asking = async {
         loop {
             office.step().await;
-            let ask = Ask { lease: *lease, room: 1, gateway: 0, again: false };
+            let ask = Ask {
+                lease: *lease,
+                room: 1,
+                gateway: 0,
+                again: false,
+            };
             let answer = office.ask(ask).await.expect("an answer");
             lease.n += u64::from(answer.is_some());
             if answer.is_some() {
@@ -140,17 +162,29 @@ async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
     let (_, office) = open(&dir, clock.clone()).await;
     office.node.act(customers(1_000)).await.expect("written");
     office.node.act(mailing()).await.expect("created");
-    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let mut lease = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
     ask_until_granted(&office, &mut lease).await;
     let before = lease.n;
     // It jumps, and has not been compared since; a comparison may come just between the two.
     for _ in 0..5 {
         clock.0.fetch_add(10_000, Ordering::SeqCst);
-        let ask = Ask { lease, room: 1, gateway: 0, again: false };
+        let ask = Ask {
+            lease,
+            room: 1,
+            gateway: 0,
+            again: false,
+        };
         let granted = office.ask(ask).await.expect("an answer");
         lease.n += u64::from(granted.is_some());
     }
-    assert!(lease.n - before <= 2, "{} leases were granted", lease.n - before);
+    assert!(
+        lease.n - before <= 2,
+        "{} leases were granted",
+        lease.n - before
+    );
     // A node by itself is a majority.
     ask_until_granted(&office, &mut lease).await;
     office.node.stop().await.expect("it stops");
@@ -166,15 +200,24 @@ async fn a_window_that_is_closed_everywhere_expands_nothing() {
     let hour = SystemClock.wall().as_millis() / 3_600_000;
     let at = |later: i64| format!("{:02}:00", (hour + later) % 24);
     let window = SendWindow::parse(&at(2), &at(4)).expect("a window");
-    node.act(mailing_within(Some(window))).await.expect("created");
+    node.act(mailing_within(Some(window)))
+        .await
+        .expect("created");
     for _ in 0..10 {
         office.step().await;
     }
-    let open = || query::work::open_mailings(&node.view().read()).next().cloned();
+    let open = || {
+        query::work::open_mailings(&node.view().read())
+            .next()
+            .cloned()
+    };
     let progress = open().expect("it is open").progress;
     assert_eq!((progress.batches, progress.counts.total()), (0, 0));
     clock.pass(2 * 3_600_000);
-    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let mut lease = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
     ask_until_granted(&office, &mut lease).await;
     node.stop().await.expect("it stops");
 }
@@ -186,19 +229,39 @@ async fn a_lease_that_ran_out_unheard_of_is_told_of_although_nothing_waits() {
     let (node, office) = open(&dir, clock.clone()).await;
     node.act(customers(1)).await.expect("written");
     node.act(mailing()).await.expect("created");
-    let first = LeaseId { epoch: postman(&office).await, n: 1 };
+    let first = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
     ask_until_granted(&office, &mut first.clone()).await;
-    let again = Ask { lease: first, room: 1, gateway: 0, again: true };
-    assert!(office.ask(again).await.expect("an answer").is_some(), "it is open");
+    let again = Ask {
+        lease: first,
+        room: 1,
+        gateway: 0,
+        again: true,
+    };
+    assert!(
+        office.ask(again).await.expect("an answer").is_some(),
+        "it is open"
+    );
     let next = LeaseId { n: 2, ..first };
-    let of_next = Ask { lease: next, ..again };
-    assert!(office.ask(of_next).await.expect("an answer").is_none(), "it was never granted");
+    let of_next = Ask {
+        lease: next,
+        ..again
+    };
+    assert!(
+        office.ask(of_next).await.expect("an answer").is_none(),
+        "it was never granted"
+    );
     clock.pass(100_000);
     let refused = async {
         loop {
             office.step().await;
             match office.ask(again).await {
-                Err(ProposeError::Rejected { rejection: Rejection::LeaseClosed, .. }) => return,
+                Err(ProposeError::Rejected {
+                    rejection: Rejection::LeaseClosed,
+                    ..
+                }) => return,
                 other => assert!(matches!(other, Ok(Some(_))), "{other:?}"),
             }
         }
@@ -243,7 +306,10 @@ async fn entries_of_asks_in_vain(node: &Node, office: &PostOffice, ask: Ask) -> 
         quiet = if now == index { quiet + 1 } else { 0 };
         (index, asks) = (now, asks + 1);
     }
-    assert!(asks < 10 * ASKS, "each of {asks} asks in vain, or nearly, wrote an entry");
+    assert!(
+        asks < 10 * ASKS,
+        "each of {asks} asks in vain, or nearly, wrote an entry"
+    );
     asks - quiet
 }
 
@@ -253,25 +319,52 @@ async fn messages_in_doubt_at_another_gateway_write_no_entries_for_asks_in_vain(
     let (node, office) = open(&dir, Arc::new(ShiftedClock::default())).await;
     node.act(customers(10)).await.expect("written");
     expanded(&node, &office, None, 10).await;
-    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let mut lease = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
     let other = named_postman(&office, "other").await;
     for (postman, gateway) in [(lease.epoch, 1), (other, 2)] {
-        let declared = Action::DeclareGateway { postman, gateway, repeat_ms: Some(1_000_000_000) };
+        let declared = Action::DeclareGateway {
+            postman,
+            gateway,
+            repeat_ms: Some(1_000_000_000),
+        };
         node.act(declared).await.expect("declared");
     }
-    let ask = |lease, gateway| Ask { lease, room: 10, gateway, again: false };
+    let ask = |lease, gateway| Ask {
+        lease,
+        room: 10,
+        gateway,
+        again: false,
+    };
     for _ in 0..WAITING {
-        let granted = office.ask(ask(lease, 1)).await.expect("an answer").expect("a lease");
-        let doubt = SendResult::UnsureRepeatable { pause_ms: 0, repeat_ms: 1_000_000_000 };
+        let granted = office
+            .ask(ask(lease, 1))
+            .await
+            .expect("an answer")
+            .expect("a lease");
+        let doubt = SendResult::UnsureRepeatable {
+            pause_ms: 0,
+            repeat_ms: 1_000_000_000,
+        };
         let results = vec![(doubt, granted.runs)];
-        let report = Report { lease, mailing: granted.mailing, gateway: 1, results };
+        let report = Report {
+            lease,
+            mailing: granted.mailing,
+            gateway: 1,
+            results,
+        };
         node.act(Action::Report(report)).await.expect("reported");
         lease.n += 1;
     }
 
     let of_other = LeaseId { epoch: other, n: 1 };
     let learnt = entries_of_asks_in_vain(&node, &office, ask(of_other, 2)).await;
-    assert!(learnt <= 2 * WAITING as u64, "{learnt} asks in vain wrote entries");
+    assert!(
+        learnt <= 2 * WAITING as u64,
+        "{learnt} asks in vain wrote entries"
+    );
 
     // Their own gateway gets them at once.
     let granted = office.ask(ask(lease, 1)).await.expect("an answer");
@@ -286,8 +379,12 @@ async fn messages_that_wait_for_their_hours_write_no_entries_for_asks_in_vain() 
     let (node, office) = open(&dir, clock.clone()).await;
     // The zones from the 63rd on share a mark: that of the customers is closed, the last one open.
     let fillers = (1..63).map(|number| format!("Filler/{number}"));
-    let zones = fillers.chain(["Etc/GMT-12".to_owned(), "UTC".to_owned()]).collect();
-    let Action::PutCustomers(mut put) = customers(10) else { panic!("no customers") };
+    let zones = fillers
+        .chain(["Etc/GMT-12".to_owned(), "UTC".to_owned()])
+        .collect();
+    let Action::PutCustomers(mut put) = customers(10) else {
+        panic!("no customers")
+    };
     put.zones = zones;
     put.rows.iter_mut().for_each(|row| row.zone = Some(62));
     node.act(Action::PutCustomers(put)).await.expect("written");
@@ -296,10 +393,21 @@ async fn messages_that_wait_for_their_hours_write_no_entries_for_asks_in_vain() 
     let window = SendWindow::parse(&at(0), &at(4)).expect("a window");
     expanded(&node, &office, Some(window), 10).await;
 
-    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
-    let ask = Ask { lease, room: 10, gateway: 1, again: false };
+    let mut lease = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
+    let ask = Ask {
+        lease,
+        room: 10,
+        gateway: 1,
+        again: false,
+    };
     let learnt = entries_of_asks_in_vain(&node, &office, ask).await;
-    assert!(learnt <= 2 * WAITING as u64, "{learnt} asks in vain wrote entries");
+    assert!(
+        learnt <= 2 * WAITING as u64,
+        "{learnt} asks in vain wrote entries"
+    );
 
     clock.pass(12 * 3_600_000);
     for _ in 0..WAITING {
@@ -315,7 +423,10 @@ async fn what_a_clock_that_is_not_agreed_on_makes_due_is_not_proposed() {
     let (node, office) = open(&dir, clock.clone()).await;
     node.act(customers(1)).await.expect("written");
     node.act(mailing()).await.expect("created");
-    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let mut lease = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
     ask_until_granted(&office, &mut lease).await;
 
     // The mailing's end and the lease's are over by a clock that has jumped, and was not compared
@@ -337,7 +448,10 @@ async fn a_postman_with_as_many_leases_as_it_may_have_writes_no_entries_for_more
     let (node, office) = open(&dir, Arc::new(ShiftedClock::default())).await;
     node.act(customers(1_000)).await.expect("written");
     node.act(mailing()).await.expect("created");
-    let mut lease = LeaseId { epoch: postman(&office).await, n: 1 };
+    let mut lease = LeaseId {
+        epoch: postman(&office).await,
+        n: 1,
+    };
     for _ in 0..limits::POSTMAN_LEASES {
         ask_until_granted(&office, &mut lease).await;
     }
@@ -345,7 +459,14 @@ async fn a_postman_with_as_many_leases_as_it_may_have_writes_no_entries_for_more
     while office.step().await == Duration::ZERO {}
     let before = node.applied_index();
     for _ in 0..ASKS {
-        let answer = office.ask(Ask { lease, room: 1, gateway: 0, again: false }).await;
+        let answer = office
+            .ask(Ask {
+                lease,
+                room: 1,
+                gateway: 0,
+                again: false,
+            })
+            .await;
         let Err(ProposeError::Rejected { rejection, .. }) = answer else {
             panic!("a postman has a lease too many: {answer:?}");
         };

@@ -244,7 +244,13 @@ impl Breaker {
     /// True if too many of the last requests with a result are in doubt.
     fn has_share_in_doubt(&self) -> bool {
         let in_doubt = |outcome: &Outcome| *outcome == Outcome::InDoubt;
-        if self.latest.iter().filter(|outcome| in_doubt(outcome)).count() < DOUBTS as usize {
+        if self
+            .latest
+            .iter()
+            .filter(|outcome| in_doubt(outcome))
+            .count()
+            < DOUBTS as usize
+        {
             return false;
         }
 
@@ -274,7 +280,9 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Duration) -> bool {
-        self.stand = Stand::Open { until: now + self.pause };
+        self.stand = Stand::Open {
+            until: now + self.pause,
+        };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         (self.since, self.probed) = (self.next, 0);
         self.latest.clear();
@@ -306,7 +314,9 @@ mod tests {
     }
 
     fn begin(breaker: &mut Breaker, at: u64) -> Pass {
-        breaker.may_begin(seconds(at)).expect("it is closed, or may be probed")
+        breaker
+            .may_begin(seconds(at))
+            .expect("it is closed, or may be probed")
     }
 
     /// Begins a message and notes its result at once; true if the stand changed.
@@ -405,7 +415,10 @@ mod tests {
         assert!(!breaker.note(early[0], Outcome::InDoubt, seconds(1)));
         assert!(!breaker.note(early[1], Outcome::Clear, seconds(1)));
         breaker.lapsed(early[2], seconds(1));
-        assert_eq!((breaker.stand(), breaker.may_begin(seconds(9))), (Stand::Probing, None));
+        assert_eq!(
+            (breaker.stand(), breaker.may_begin(seconds(9))),
+            (Stand::Probing, None)
+        );
         breaker.lapsed(probe, seconds(9));
         begin(&mut breaker, 9);
     }
@@ -448,16 +461,28 @@ mod tests {
                 };
                 let is_lost = self.rng.random_ratio((gateway.per_mille)(ms), 1_000);
                 let answered = self.rng.random_range(1..=50);
-                let takes = if is_lost { gateway.shows_after_ms } else { answered };
-                let outcome = if is_lost { Outcome::InDoubt } else { Outcome::Clear };
-                self.in_flight.insert((ms + takes, pass.serial), (pass, outcome, is_probe));
+                let takes = if is_lost {
+                    gateway.shows_after_ms
+                } else {
+                    answered
+                };
+                let outcome = if is_lost {
+                    Outcome::InDoubt
+                } else {
+                    Outcome::Clear
+                };
+                self.in_flight
+                    .insert((ms + takes, pass.serial), (pass, outcome, is_probe));
                 self.course.begun += 1;
             }
         }
 
         /// Lets time pass until something happens.
         fn wait(&mut self) {
-            let result = self.in_flight.first_key_value().map_or(u64::MAX, |((at, _), _)| *at);
+            let result = self
+                .in_flight
+                .first_key_value()
+                .map_or(u64::MAX, |((at, _), _)| *at);
             let probe = match self.breaker.stand() {
                 Stand::Open { until } => until.as_millis() as u64,
                 Stand::Closed | Stand::Probing => u64::MAX,
@@ -503,7 +528,10 @@ mod tests {
 
     /// Losses show at once, after a while, or when the time for an answer is over.
     fn courses(per_mille: fn(u64) -> u32, minutes: u64) -> impl Iterator<Item = Course> {
-        let gateways = [1, 500, 10_000].map(|shows_after_ms| Lossy { per_mille, shows_after_ms });
+        let gateways = [1, 500, 10_000].map(|shows_after_ms| Lossy {
+            per_mille,
+            shows_after_ms,
+        });
         let seeds = 0..40;
         gateways
             .into_iter()

@@ -97,11 +97,14 @@ impl LeaseTerms {
 
     /// Takes in what was last seen of the mailing, and when that was asked for.
     pub(super) fn set(&self, asked_at: Duration, terms: Terms) {
-        self.ends_at.store(terms.ends_at.as_millis(), Ordering::Relaxed);
-        self.has_window.store(terms.window.is_some(), Ordering::Relaxed);
+        self.ends_at
+            .store(terms.ends_at.as_millis(), Ordering::Relaxed);
+        self.has_window
+            .store(terms.window.is_some(), Ordering::Relaxed);
         *self.closes.lock() = terms.closes;
         self.open.store(terms.open, Ordering::Relaxed);
-        self.asked_at.store(asked_at.as_millis() as u64, Ordering::Relaxed);
+        self.asked_at
+            .store(asked_at.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// How old what is known of the mailing may be. A view of the cluster that was asked for before
@@ -129,7 +132,11 @@ impl LeaseTerms {
             return false;
         }
         !self.has_window.load(Ordering::Relaxed)
-            || self.closes.lock().iter().any(|(zone, at)| *zone == job.zone && wall < *at)
+            || self
+                .closes
+                .lock()
+                .iter()
+                .any(|(zone, at)| *zone == job.zone && wall < *at)
     }
 }
 
@@ -148,7 +155,12 @@ pub(super) struct Job {
 impl Job {
     fn token(&self) -> Token {
         let LeaseTerms { lease, mailing, .. } = *self.terms;
-        Token { n: lease.n, mailing, position: self.id.position, attempt: self.attempt }
+        Token {
+            n: lease.n,
+            mailing,
+            position: self.id.position,
+            attempt: self.attempt,
+        }
     }
 }
 
@@ -245,7 +257,10 @@ impl Floor {
     pub(super) fn hand_back_waiting(&self) {
         let jobs: Vec<_> = self.queue.lock().take_all().collect();
         self.ready.forget_permits(jobs.len());
-        let back = |job: Job| Settled { token: job.token(), result: SendResult::HandedBack };
+        let back = |job: Job| Settled {
+            token: job.token(),
+            result: SendResult::HandedBack,
+        };
         self.settled.lock().extend(jobs.into_iter().map(back));
         self.news.notify_one();
     }
@@ -274,7 +289,8 @@ impl Floor {
 
     /// Notes that a view is known which was asked for at a time.
     pub(super) fn seen(&self, asked_at: Duration) {
-        self.seen_at.fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
+        self.seen_at
+            .fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
     }
 
     fn settle(&self, token: Token, result: SendResult) {
@@ -349,7 +365,8 @@ impl Floor {
             Answer::Done | Answer::Invalid | Answer::NotTaken { .. } => Outcome::Clear,
         };
         if outcome != Outcome::Clear {
-            self.unreachable.store(outcome == Outcome::Unsent, Ordering::Relaxed);
+            self.unreachable
+                .store(outcome == Outcome::Unsent, Ordering::Relaxed);
         }
         if self.breaker.lock().note(pass, outcome, now) {
             self.news.notify_one();
@@ -377,7 +394,10 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(journal: SenderJournal) -> Arc<Self> {
-        Arc::new(Self { journal: Mutex::new(journal), stood_back_at: AtomicU64::new(0) })
+        Arc::new(Self {
+            journal: Mutex::new(journal),
+            stood_back_at: AtomicU64::new(0),
+        })
     }
 
     /// Lets others have the core now and then: a thread that sends at full rate never waits by

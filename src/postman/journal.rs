@@ -138,9 +138,14 @@ impl Journal {
         }
         let sender = |stream| {
             let pages = self.pages(run, stream, senders as u64)?;
-            Ok(SenderJournal { pages, unwritten: Vec::new() })
+            Ok(SenderJournal {
+                pages,
+                unwritten: Vec::new(),
+            })
         };
-        let journals = (1..=senders as u64).map(sender).collect::<io::Result<_>>()?;
+        let journals = (1..=senders as u64)
+            .map(sender)
+            .collect::<io::Result<_>>()?;
         self.own = Some(self.pages(run, 0, senders as u64)?);
         self.locks.clear();
         Ok(journals)
@@ -148,7 +153,15 @@ impl Journal {
 
     fn pages(&self, run: RunTerms, stream: u64, senders: u64) -> io::Result<Pages> {
         let (boot, file) = (self.boot, FileId::default());
-        let header = Header { boot, run, stream, senders, page: 0, oldest: 0, file };
+        let header = Header {
+            boot,
+            run,
+            stream,
+            senders,
+            page: 0,
+            oldest: 0,
+            file,
+        };
         Pages::new(&self.dir, header, self.leases.clone(), self.page_bytes)
     }
 
@@ -156,8 +169,18 @@ impl Journal {
     pub fn leased(&mut self, n: u64, mailing: MailingNumber, runs: &[Run]) -> io::Result<()> {
         self.leases.newest.store(n, Ordering::Relaxed);
         let record = |run: &Run| {
-            let token = Token { n, mailing, position: run.first, attempt: run.attempt };
-            Record { kind: Kind::Leased, code: 0, len: run.len, token }
+            let token = Token {
+                n,
+                mailing,
+                position: run.first,
+                attempt: run.attempt,
+            };
+            Record {
+                kind: Kind::Leased,
+                code: 0,
+                len: run.len,
+                token,
+            }
         };
         let records: Vec<_> = runs.iter().map(record).collect();
         self.own.as_mut().map_or(Ok(()), |own| own.write(&records))
@@ -166,9 +189,21 @@ impl Journal {
     /// Notes that every report of a lease was acknowledged; `oldest_open` is the lowest number of
     /// the leases still open.
     pub fn closed(&mut self, n: u64, oldest_open: u64) -> io::Result<()> {
-        self.leases.oldest_open.store(oldest_open, Ordering::Relaxed);
-        let token = Token { n, mailing: MailingNumber(0), position: 0, attempt: 0 };
-        let record = Record { kind: Kind::Closed, code: 0, len: 0, token };
+        self.leases
+            .oldest_open
+            .store(oldest_open, Ordering::Relaxed);
+        let token = Token {
+            n,
+            mailing: MailingNumber(0),
+            position: 0,
+            attempt: 0,
+        };
+        let record = Record {
+            kind: Kind::Closed,
+            code: 0,
+            len: 0,
+            token,
+        };
         self.own.as_mut().map_or(Ok(()), |own| own.write(&[record]))
     }
 }
@@ -183,14 +218,24 @@ pub struct SenderJournal {
 impl SenderJournal {
     /// Notes that a message's request may be on its way. Comes before its first byte.
     pub fn begun(&mut self, token: Token) -> io::Result<()> {
-        self.unwritten.push(Record { kind: Kind::Begun, code: 0, len: 0, token });
+        self.unwritten.push(Record {
+            kind: Kind::Begun,
+            code: 0,
+            len: 0,
+            token,
+        });
         self.flush()
     }
 
     /// Notes a message's result; it is written with the next token begun, or by
     /// [`SenderJournal::flush`].
     pub fn settled(&mut self, token: Token, result: SendResult) {
-        self.unwritten.push(Record { kind: Kind::Settled, code: code(result), len: 0, token });
+        self.unwritten.push(Record {
+            kind: Kind::Settled,
+            code: code(result),
+            len: 0,
+            token,
+        });
     }
 
     /// Writes what was only noted. To be called before the sender waits for work or a connection.

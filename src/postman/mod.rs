@@ -215,7 +215,12 @@ impl Postman {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let (gateway, repeat_ms) = (options.gateway, options.retry.repeat_ms);
-        let run = RunTerms { epoch, nonce, gateway, repeat_ms };
+        let run = RunTerms {
+            epoch,
+            nonce,
+            gateway,
+            repeat_ms,
+        };
         let senders = journal.begin(run, options.threads.max(1))?;
         let floor = Floor::new(
             parts.gateway.clone(),
@@ -248,7 +253,10 @@ impl Postman {
         };
         let mut ended = postman.work(&mut stop).await;
         // One that was replaced may still report, and hands back what it did not begin.
-        if matches!(ended, Ok(()) | Err(PostmanError::Replaced | PostmanError::Forgotten)) {
+        if matches!(
+            ended,
+            Ok(()) | Err(PostmanError::Replaced | PostmanError::Forgotten)
+        ) {
             ended = postman.wind_up().await.and(ended);
         }
         postman.floor.stop();
@@ -298,7 +306,9 @@ impl Postman {
 
     fn collect(&mut self, now: Duration) {
         let settled = self.floor.take_settled();
-        let sent = settled.iter().filter(|settled| settled.result != SendResult::HandedBack);
+        let sent = settled
+            .iter()
+            .filter(|settled| settled.result != SendResult::HandedBack);
         self.pace.note(sent.count(), now);
         for settled in settled {
             if let Some(lease) = self.leases.get_mut(&settled.token.n) {
@@ -347,7 +357,11 @@ impl Postman {
         let is_done = |lease: &Lease| {
             lease.unsettled == 0 && lease.results.is_empty() && lease.report.is_none()
         };
-        let done = self.leases.iter().filter(|(_, lease)| is_done(lease)).map(|(n, _)| *n);
+        let done = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| is_done(lease))
+            .map(|(n, _)| *n);
         for n in done.collect::<Vec<_>>() {
             self.leases.remove(&n);
             let open = self.leases.keys().chain(&self.refused).min();
@@ -364,7 +378,12 @@ impl Postman {
             mailing: lease.terms.mailing,
             runs: lease.runs.clone(),
         };
-        let held = self.leases.values().filter(|lease| lease.unsettled > 0).map(held).collect();
+        let held = self
+            .leases
+            .values()
+            .filter(|lease| lease.unsettled > 0)
+            .map(held)
+            .collect();
         let desk = self.parts.desk.clone();
         self.calls.push(Box::pin(async move {
             let looked = tokio::time::timeout(LOOK * 4, desk.look(held)).await;
@@ -378,7 +397,9 @@ impl Postman {
         let held: usize = self.leases.values().map(|lease| lease.unsettled).sum();
         let slots = self.floor.breaker.lock().slots();
         let wanted = slots + (self.pace.per_second / 2.0) as usize;
-        let room = wanted.saturating_sub(held).min(usize::from(self.options.lease_size)) as u16;
+        let room = wanted
+            .saturating_sub(held)
+            .min(usize::from(self.options.lease_size)) as u16;
         let room = self.floor.breaker.lock().room(room, now);
         // Leases that are few and full cost the cluster less: an eighth of it must be used up.
         let least = (slots / 4).clamp(1, 64).max(wanted / 8);
@@ -394,7 +415,10 @@ impl Postman {
         self.asking = true;
         self.wakes.asked();
         let asked_at = *self.first_asked.get_or_insert(now);
-        let lease = LeaseId { epoch: self.epoch, n: self.next_n };
+        let lease = LeaseId {
+            epoch: self.epoch,
+            n: self.next_n,
+        };
         let (desk, gateway) = (self.parts.desk.clone(), self.options.gateway);
         let again = self.unanswered.is_some();
         self.calls.push(Box::pin(async move {
@@ -433,7 +457,10 @@ impl Postman {
             }
             Ok(None) => {
                 // An earlier ask may still be on its way to a grant, whose lease runs from then on.
-                if self.unanswered.is_none_or(|since| now.saturating_sub(since) >= DOUBT) {
+                if self
+                    .unanswered
+                    .is_none_or(|since| now.saturating_sub(since) >= DOUBT)
+                {
                     (self.first_asked, self.unanswered) = (None, None);
                 }
                 self.ask_after = self.wakes.wait(now);
@@ -495,8 +522,16 @@ impl Postman {
         };
         self.journal.leased(n, missed.mailing, &missed.runs)?;
         let back = |(position, attempt)| {
-            let token = Token { n, mailing: missed.mailing, position, attempt };
-            Settled { token, result: SendResult::HandedBack }
+            let token = Token {
+                n,
+                mailing: missed.mailing,
+                position,
+                attempt,
+            };
+            Settled {
+                token,
+                result: SendResult::HandedBack,
+            }
         };
         let results: Vec<_> = positions(&missed.runs).map(back).collect();
         tracing::warn!(
@@ -756,9 +791,13 @@ impl Postman {
                 .map(token)
                 .filter(|token| !lease.settled.contains(&token.position))
                 .collect();
-            lease.settled.extend(left.iter().map(|token| token.position));
+            lease
+                .settled
+                .extend(left.iter().map(|token| token.position));
             let unsure = left.into_iter().map(|token| (token, SendResult::Unsure));
-            lease.results.extend(unsure.map(|(token, result)| Settled { token, result }));
+            lease
+                .results
+                .extend(unsure.map(|(token, result)| Settled { token, result }));
             lease.unsettled = 0;
         }
     }
@@ -834,7 +873,12 @@ async fn start(
 /// What the journal proves of a lease: never begun, a result, or neither.
 fn recovered(left: &Left, remains: &Remains) -> Report {
     let settled = positions(&left.runs).map(|(position, attempt)| {
-        let token = Token { n: left.lease.n, mailing: left.mailing, position, attempt };
+        let token = Token {
+            n: left.lease.n,
+            mailing: left.mailing,
+            position,
+            attempt,
+        };
         let result = match remains.fate(&token) {
             None if remains.is_whole(left.lease.n) => SendResult::HandedBack,
             None => SendResult::Unsure,
@@ -846,11 +890,21 @@ fn recovered(left: &Left, remains: &Remains) -> Report {
     let results = group(settled.collect());
     // A doubt belongs to the gateway that the run before sent to.
     let gateway = remains.run.gateway;
-    Report { lease: left.lease, mailing: left.mailing, gateway, results }
+    Report {
+        lease: left.lease,
+        mailing: left.mailing,
+        gateway,
+        results,
+    }
 }
 
 fn put_together(terms: &LeaseTerms, gateway: u64, results: Vec<Settled>) -> Report {
-    Report { lease: terms.lease, mailing: terms.mailing, gateway, results: group(results) }
+    Report {
+        lease: terms.lease,
+        mailing: terms.mailing,
+        gateway,
+        results: group(results),
+    }
 }
 
 /// Results by what they are, positions that follow each other as runs.
@@ -858,23 +912,31 @@ fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
     settled.sort_unstable_by_key(|settled| settled.token.position);
     let mut groups: Vec<(SendResult, Vec<Run>)> = Vec::new();
     for Settled { token, result } in settled {
-        let at = groups.iter().position(|(other, _)| *other == result).unwrap_or_else(|| {
-            groups.push((result, Vec::new()));
-            groups.len() - 1
-        });
+        let at = groups
+            .iter()
+            .position(|(other, _)| *other == result)
+            .unwrap_or_else(|| {
+                groups.push((result, Vec::new()));
+                groups.len() - 1
+            });
         let runs = &mut groups[at].1;
         match runs.last_mut() {
             Some(run) if run.attempt == token.attempt && run.end() == u64::from(token.position) => {
                 run.len += 1;
             }
-            _ => runs.push(Run { first: token.position, len: 1, attempt: token.attempt }),
+            _ => runs.push(Run {
+                first: token.position,
+                len: 1,
+                attempt: token.attempt,
+            }),
         }
     }
     groups
 }
 
 fn positions(runs: &[Run]) -> impl Iterator<Item = (u32, u16)> + '_ {
-    runs.iter().flat_map(|run| run.positions().map(|position| (position, run.attempt)))
+    runs.iter()
+        .flat_map(|run| run.positions().map(|position| (position, run.attempt)))
 }
 
 /// Starts the slots, shared out over the threads.
@@ -893,7 +955,9 @@ fn hire(
         let slots =
             options.concurrency / threads + usize::from(thread < options.concurrency % threads);
         let (floor, fatal) = (floor.clone(), fatal.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let run = move || {
             let sender = Sender::new(sender);
             let local = tokio::task::LocalSet::new();
@@ -907,7 +971,9 @@ fn hire(
                 }
             });
         };
-        std::thread::Builder::new().name(format!("notty-sender-{thread}")).spawn(run)?;
+        std::thread::Builder::new()
+            .name(format!("notty-sender-{thread}"))
+            .spawn(run)?;
     }
     Ok(())
 }

@@ -21,14 +21,22 @@ pub(super) struct JobQueue<T> {
 
 impl<T> Default for JobQueue<T> {
     fn default() -> Self {
-        Self { small: VecDeque::new(), large: VecDeque::new(), small_is_next: true }
+        Self {
+            small: VecDeque::new(),
+            large: VecDeque::new(),
+            small_is_next: true,
+        }
     }
 }
 
 impl<T> JobQueue<T> {
     /// Adds the messages of one lease.
     pub(super) fn push(&mut self, jobs: Vec<T>) {
-        let line = if jobs.len() <= SMALL { &mut self.small } else { &mut self.large };
+        let line = if jobs.len() <= SMALL {
+            &mut self.small
+        } else {
+            &mut self.large
+        };
         line.extend(jobs);
     }
 

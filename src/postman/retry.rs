@@ -30,23 +30,29 @@ impl RetryPolicy {
     pub fn result(&self, answer: Answer, tries: u16) -> SendResult {
         let pause_ms = |at_least: Duration| {
             let at_least = (at_least.as_millis() as u64).min(self.max_ms);
-            self.pause_ms(tries, rand::random_range(0..JITTER.len())).max(at_least)
+            self.pause_ms(tries, rand::random_range(0..JITTER.len()))
+                .max(at_least)
         };
         match answer {
             Answer::Done => SendResult::Done,
             Answer::Invalid => SendResult::Invalid,
-            Answer::NotTaken { retry_after, .. } => {
-                SendResult::NotTaken { pause_ms: pause_ms(retry_after.unwrap_or_default()) }
-            }
-            Answer::NotSent => SendResult::NotSent { pause_ms: pause_ms(Duration::ZERO) },
-            Answer::Unsure if is_planted(Planted::UnsureIsNotSent) => {
-                SendResult::NotSent { pause_ms: pause_ms(Duration::ZERO) }
-            }
+            Answer::NotTaken { retry_after, .. } => SendResult::NotTaken {
+                pause_ms: pause_ms(retry_after.unwrap_or_default()),
+            },
+            Answer::NotSent => SendResult::NotSent {
+                pause_ms: pause_ms(Duration::ZERO),
+            },
+            Answer::Unsure if is_planted(Planted::UnsureIsNotSent) => SendResult::NotSent {
+                pause_ms: pause_ms(Duration::ZERO),
+            },
             Answer::Unsure => match self.repeat_ms {
                 None => SendResult::Unsure,
                 Some(repeat_ms) => {
                     let pause_ms = pause_ms(Duration::ZERO);
-                    SendResult::UnsureRepeatable { pause_ms, repeat_ms }
+                    SendResult::UnsureRepeatable {
+                        pause_ms,
+                        repeat_ms,
+                    }
                 }
             },
         }
@@ -63,7 +69,11 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
-    const POLICY: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 300_000, repeat_ms: None };
+    const POLICY: RetryPolicy = RetryPolicy {
+        initial_ms: 1_000,
+        max_ms: 300_000,
+        repeat_ms: None,
+    };
 
     #[test]
     fn pauses_double_and_have_an_end() {
@@ -88,8 +98,14 @@ mod tests {
     #[test]
     fn unsure_is_repeated_only_at_an_idempotent_gateway() {
         assert_eq!(POLICY.result(Answer::Unsure, 0), SendResult::Unsure);
-        let idempotent = RetryPolicy { repeat_ms: Some(5), ..POLICY };
+        let idempotent = RetryPolicy {
+            repeat_ms: Some(5),
+            ..POLICY
+        };
         let result = idempotent.result(Answer::Unsure, 0);
-        assert!(matches!(result, SendResult::UnsureRepeatable { repeat_ms: 5, .. }));
+        assert!(matches!(
+            result,
+            SendResult::UnsureRepeatable { repeat_ms: 5, .. }
+        ));
     }
 }

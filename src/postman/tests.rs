@@ -61,14 +61,25 @@ const MAILING: MailingNumber = MailingNumber(1);
 
 fn open_terms() -> Terms {
     let ends_at = Timestamp::from_millis(i64::MAX);
-    Terms { open: true, ends_at, ..Terms::default() }
+    Terms {
+        open: true,
+        ends_at,
+        ..Terms::default()
+    }
 }
 
 /// A lease of one message.
 fn parcel(lease: LeaseId) -> Parcel {
-    let runs = vec![Run { first: 0, len: 1, attempt: 1 }];
+    let runs = vec![Run {
+        first: 0,
+        len: 1,
+        attempt: 1,
+    }];
     let message = LeasedMessage {
-        id: MessageId { mailing: MAILING, position: 0 },
+        id: MessageId {
+            mailing: MAILING,
+            position: 0,
+        },
         attempt: 1,
         tries: 0,
         phone: Phone::parse("+79161112233").expect("a phone number"),
@@ -89,7 +100,11 @@ fn parcel(lease: LeaseId) -> Parcel {
 impl Desk for Odd {
     fn register(&self, name: PostmanName, _nonce: u64) -> Answer<'_, Epoch> {
         let refused = DeskError::Refused(format!("{} is not liked here", name.as_str()));
-        let answer = if self.refuses { Err(refused) } else { Ok(Epoch(1)) };
+        let answer = if self.refuses {
+            Err(refused)
+        } else {
+            Ok(Epoch(1))
+        };
         Box::pin(async { answer })
     }
 
@@ -120,8 +135,12 @@ impl Desk for Odd {
 
     fn report(&self, report: Report) -> Answer<'_, usize> {
         self.reports.fetch_add(1, Ordering::Relaxed);
-        self.gateways.lock().push((report.lease.epoch, report.gateway));
-        self.said.lock().push(format!("reports {}: {:?}", report.lease.n, report.results));
+        self.gateways
+            .lock()
+            .push((report.lease.epoch, report.gateway));
+        self.said
+            .lock()
+            .push(format!("reports {}: {:?}", report.lease.n, report.results));
         Box::pin(async { Ok(0) })
     }
 
@@ -129,7 +148,10 @@ impl Desk for Odd {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let wall = SystemClock.wall().as_millis() + self.apart_ms.load(Ordering::Relaxed);
         self.held.fetch_add(held.len(), Ordering::Relaxed);
-        let mut look = Look { leader_clock: Timestamp::from_millis(wall), ..Look::default() };
+        let mut look = Look {
+            leader_clock: Timestamp::from_millis(wall),
+            ..Look::default()
+        };
         if self.shows.load(Ordering::Relaxed) {
             look.terms = held.iter().map(|held| (held.lease, open_terms())).collect();
         }
@@ -143,7 +165,11 @@ impl Desk for Odd {
         said.push("asks what is left".to_owned());
         let answer = match said.iter().filter(|line| line.ends_with("left")).count() {
             1 => Err(DeskError::Unavailable("the answer was lost".to_owned())),
-            _ => Ok(vec![Left { lease, mailing, runs }]),
+            _ => Ok(vec![Left {
+                lease,
+                mailing,
+                runs,
+            }]),
         };
         Box::pin(async { answer })
     }
@@ -174,7 +200,11 @@ async fn run_in(
         threads: 1,
         lease_size: 10,
         gateway: 1,
-        retry: RetryPolicy { initial_ms: 1, max_ms: 1, repeat_ms: None },
+        retry: RetryPolicy {
+            initial_ms: 1,
+            max_ms: 1,
+            repeat_ms: None,
+        },
         send_time: (time, time),
     };
     let gateway = GatewayOptions {
@@ -201,13 +231,18 @@ async fn until(what: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("in time");
+    tokio::time::timeout(Duration::from_secs(20), waiting)
+        .await
+        .expect("in time");
 }
 
 #[tokio::test]
 async fn a_postman_whose_clock_is_more_than_two_seconds_off_asks_for_nothing_until_they_agree() {
     for apart in [-2_500, 2_500] {
-        let desk = Arc::new(Odd { apart_ms: AtomicI64::new(apart), ..Odd::default() });
+        let desk = Arc::new(Odd {
+            apart_ms: AtomicI64::new(apart),
+            ..Odd::default()
+        });
         let (stop, stopped) = watch::channel(false);
         let postman = tokio::spawn(run(desk.clone(), stopped));
         until(|| desk.looks.load(Ordering::Relaxed) > 3).await;
@@ -221,7 +256,10 @@ async fn a_postman_whose_clock_is_more_than_two_seconds_off_asks_for_nothing_unt
 
 #[tokio::test]
 async fn a_postman_that_the_cluster_does_not_take_ends_and_says_why() {
-    let desk = Arc::new(Odd { refuses: true, ..Odd::default() });
+    let desk = Arc::new(Odd {
+        refuses: true,
+        ..Odd::default()
+    });
     let (_stop, stopped) = watch::channel(false);
     let error = run(desk, stopped).await.expect_err("refused").to_string();
     assert!(error.contains("p is not liked here"), "{error}");
@@ -229,7 +267,10 @@ async fn a_postman_that_the_cluster_does_not_take_ends_and_says_why() {
 
 #[tokio::test]
 async fn a_lease_whose_terms_are_old_is_not_begun_before_a_look_shows_them_anew() {
-    let desk = Arc::new(Odd { grants_late: true, ..Odd::default() });
+    let desk = Arc::new(Odd {
+        grants_late: true,
+        ..Odd::default()
+    });
     let (stop, stopped) = watch::channel(false);
     let postman = tokio::spawn(run(desk.clone(), stopped));
     until(|| desk.held.load(Ordering::Relaxed) > 3).await;
@@ -243,15 +284,28 @@ async fn a_lease_whose_terms_are_old_is_not_begun_before_a_look_shows_them_anew(
 
 #[tokio::test]
 async fn a_lease_that_ran_out_before_its_answer_came_is_handed_back_before_the_next_is_asked_for() {
-    let desk = Arc::new(Odd { runs_out: true, ..Odd::default() });
+    let desk = Arc::new(Odd {
+        runs_out: true,
+        ..Odd::default()
+    });
     let (stop, stopped) = watch::channel(false);
     let postman = tokio::spawn(run(desk.clone(), stopped));
-    let said = |what: &str| desk.said.lock().iter().position(|line| line.starts_with(what));
+    let said = |what: &str| {
+        desk.said
+            .lock()
+            .iter()
+            .position(|line| line.starts_with(what))
+    };
     until(|| said("reports").is_some() && said("asks for 2").is_some()).await;
     stop.send_replace(true);
     postman.await.expect("no panic").expect("it ends well");
     let lines = desk.said.lock();
-    let first = ["asks for 1", "asks for 1", "asks what is left", "asks what is left"];
+    let first = [
+        "asks for 1",
+        "asks for 1",
+        "asks what is left",
+        "asks what is left",
+    ];
     assert_eq!(lines[..4], first, "{lines:?}");
     let report = "reports 1: [(HandedBack, [Run { first: 0, len: 1, attempt: 1 }])]";
     let reports = lines.iter().filter(|line| line.starts_with("reports"));
@@ -265,13 +319,31 @@ async fn what_the_run_before_left_in_doubt_is_reported_of_the_gateway_that_run_s
         let boot = SystemClock.boot_id().expect("a boot");
         let mut journal = Journal::open(dir.path(), boot, "c").expect("opens");
         let (epoch, repeat_ms) = (Epoch(1), Some(70));
-        let before = RunTerms { epoch, nonce: 3, gateway: 9, repeat_ms };
+        let before = RunTerms {
+            epoch,
+            nonce: 3,
+            gateway: 9,
+            repeat_ms,
+        };
         let mut senders = journal.begin(before, 1).expect("begins");
         let lease = LeaseId { epoch, n: 1 };
-        journal.leased(1, MAILING, &parcel(lease).runs).expect("is noted");
-        let token = Token { n: 1, mailing: MAILING, position: 0, attempt: 1 };
+        journal
+            .leased(1, MAILING, &parcel(lease).runs)
+            .expect("is noted");
+        let token = Token {
+            n: 1,
+            mailing: MAILING,
+            position: 0,
+            attempt: 1,
+        };
         senders[0].begun(token).expect("is noted");
-        senders[0].settled(token, SendResult::UnsureRepeatable { pause_ms: 5, repeat_ms: 70 });
+        senders[0].settled(
+            token,
+            SendResult::UnsureRepeatable {
+                pause_ms: 5,
+                repeat_ms: 70,
+            },
+        );
         senders[0].flush().expect("is written");
     }
     // A process that another test starts just now may hold the lock for a moment.
@@ -287,7 +359,14 @@ async fn what_the_run_before_left_in_doubt_is_reported_of_the_gateway_that_run_s
     postman.await.expect("no panic").expect("it ends well");
     assert_eq!(*desk.gateways.lock(), [(Epoch(1), 9)]);
     let reported = "UnsureRepeatable { pause_ms: 1, repeat_ms: 70 }";
-    assert!(desk.said.lock().iter().any(|line| line.contains(reported)), "{:?}", desk.said.lock());
+    assert!(
+        desk.said.lock().iter().any(|line| line.contains(reported)),
+        "{:?}",
+        desk.said.lock()
+    );
     // Said before anything is asked for, and again after its answer was lost.
-    assert_eq!(*desk.declared.lock(), [(Epoch(1), 1, None), (Epoch(1), 1, None)]);
+    assert_eq!(
+        *desk.declared.lock(),
+        [(Epoch(1), 1, None), (Epoch(1), 1, None)]
+    );
 }

@@ -76,7 +76,10 @@ mod tests {
     fn only_a_postman_that_found_nothing_is_woken() {
         let mut wakes = Wakes::default();
         assert!(!wakes.is_open());
-        assert_eq!(wakes.wait(Duration::from_secs(1)), Duration::from_secs(1) + TICK);
+        assert_eq!(
+            wakes.wait(Duration::from_secs(1)),
+            Duration::from_secs(1) + TICK
+        );
         assert!(wakes.is_open());
         wakes.asked();
         assert!(!wakes.is_open());

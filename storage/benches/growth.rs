@@ -24,10 +24,19 @@ fn main() {
     if std::env::args().any(|arg| arg == "churn") {
         return churn();
     }
-    let numbers: Vec<u32> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let numbers: Vec<u32> = std::env::args()
+        .skip(1)
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
     let sizes = match numbers[..] {
         [customers, mailings, ..] => vec![(customers, mailings)],
-        _ => vec![(10_000, 1), (10_000, 100), (100_000, 10), (1_000_000, 1), (1_000_000, 10)],
+        _ => vec![
+            (10_000, 1),
+            (10_000, 100),
+            (100_000, 10),
+            (1_000_000, 1),
+            (1_000_000, 10),
+        ],
     };
     for (customers, mailings) in sizes {
         row(customers, mailings);
@@ -36,7 +45,10 @@ fn main() {
 
 /// Tags that the customers have.
 fn tags() -> u32 {
-    std::env::var("TAGS").ok().and_then(|tags| tags.parse().ok()).unwrap_or(20)
+    std::env::var("TAGS")
+        .ok()
+        .and_then(|tags| tags.parse().ok())
+        .unwrap_or(20)
 }
 
 /// CPU of this thread, in microseconds.
@@ -82,8 +94,14 @@ fn disk_mb(dir: &Path) -> f64 {
 
 fn rss_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-    let kb = line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok());
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap_or_default();
+    let kb = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|kb| kb.parse::<f64>().ok());
     kb.unwrap_or_default() / 1e3
 }
 
@@ -97,7 +115,10 @@ fn row(customers: u32, mailings: u32) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut world = World::open(dir.path());
     let (us, ()) = cost(|| world.put_customers(0..customers, tags()));
-    print("import, µs a customer", format!("{:.2}", us / f64::from(customers)));
+    print(
+        "import, µs a customer",
+        format!("{:.2}", us / f64::from(customers)),
+    );
     send(&mut world, mailings);
     ask(&world, customers);
     sparse(&mut world, mailings);
@@ -120,7 +141,9 @@ fn print_open(world: World, dir: &Path) {
 
 fn send(world: &mut World, mailings: u32) {
     let stuck = std::env::var_os("STUCK").is_some();
-    let open: Vec<MailingNumber> = (1..=mailings).map(|n| world.start_mailing(n, "%")).collect();
+    let open: Vec<MailingNumber> = (1..=mailings)
+        .map(|n| world.start_mailing(n, "%"))
+        .collect();
     for (name, chosen) in [("first", &open[..1]), ("others", &open[1..])] {
         let (mut us, mut bytes, mut sent) = (0.0, 0, 0);
         for mailing in chosen {
@@ -144,7 +167,10 @@ fn ask(world: &World, customers: u32) {
             query::work::ready(&reader, mailing, None, world.at, 1_000).expect("reads");
         }
     });
-    print("look at open mailings, ms p50 p99", format!("{p50:.3} {p99:.3}"));
+    print(
+        "look at open mailings, ms p50 p99",
+        format!("{p50:.3} {p99:.3}"),
+    );
     let (p50, p99) = quantiles(|_| {
         query::stats::overall(&view.read()).expect("reads");
     });
@@ -153,7 +179,10 @@ fn ask(world: &World, customers: u32) {
         let seq = Seq(n.wrapping_mul(7_919) % customers);
         query::stats::of_customer(&view.read(), seq).expect("reads");
     });
-    print("stats by customer, all open, ms p50 p99", format!("{p50:.3} {p99:.3}"));
+    print(
+        "stats by customer, all open, ms p50 p99",
+        format!("{p50:.3} {p99:.3}"),
+    );
     filtered(world, "all open");
 }
 
@@ -182,14 +211,22 @@ fn sparse(world: &mut World, mailings: u32) {
             (entries, found) = (entries + 1, found + messages);
         }
     });
-    print("filter of 0.1 %, ms", format!("{ms:.0} for {found} messages in {entries} entries"));
+    print(
+        "filter of 0.1 %, ms",
+        format!("{ms:.0} for {found} messages in {entries} entries"),
+    );
 }
 
 fn finish(world: &mut World, mailings: u32) {
     world.at = world.at.plus_millis(DAY_MS);
-    let total = query::stats::overall(&world.store.view().read()).expect("reads").total();
+    let total = query::stats::overall(&world.store.view().read())
+        .expect("reads")
+        .total();
     let (us, ()) = cost(|| (1..=mailings).for_each(|n| world.finish(MailingNumber(n), n)));
-    print("sweep and fold, µs a message", format!("{:.3}", us / total as f64));
+    print(
+        "sweep and fold, µs a message",
+        format!("{:.3}", us / total as f64),
+    );
 }
 
 fn ask_finished(world: &World, customers: u32) {
@@ -198,7 +235,10 @@ fn ask_finished(world: &World, customers: u32) {
         let seq = Seq(n.wrapping_mul(7_919) % customers);
         query::stats::of_customer(&view.read(), seq).expect("reads");
     });
-    print("stats by customer, finished, ms p50 p99", format!("{p50:.3} {p99:.3}"));
+    print(
+        "stats by customer, finished, ms p50 p99",
+        format!("{p50:.3} {p99:.3}"),
+    );
     filtered(world, "finished");
 }
 
@@ -208,7 +248,10 @@ fn churn() {
     let mut world = World::open(dir.path());
     world.put_customers(0..100_000, tags());
     println!("100000 customers, mailing after mailing to each, none kept");
-    let mailings = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(400);
+    let mailings = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .next()
+        .unwrap_or(400);
     for number in 1..=mailings {
         let mailing = world.start_mailing(number, "%");
         let (us, sent) = cost(|| world.send(mailing, false).messages);

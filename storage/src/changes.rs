@@ -111,7 +111,14 @@ impl<'a> Changes<'a> {
         index: &'a Index,
         (at, set): (Timestamp, TimeSetting),
     ) -> Self {
-        Self { tree, index, at, set, entry: Layer::default(), command: Layer::default() }
+        Self {
+            tree,
+            index,
+            at,
+            set,
+            entry: Layer::default(),
+            command: Layer::default(),
+        }
     }
 
     /// The entry's time: the only time that rules know.
@@ -147,7 +154,9 @@ impl<'a> Changes<'a> {
 
     /// Writes a value.
     pub fn put<K: Key>(&mut self, key: &K, value: &K::Value) {
-        self.command.writes.insert(key.bytes(), Some(codec::encode(value)));
+        self.command
+            .writes
+            .insert(key.bytes(), Some(codec::encode(value)));
     }
 
     /// Removes a value.
@@ -210,12 +219,16 @@ impl<'a> Changes<'a> {
     pub fn open_mailings(&self) -> Vec<OpenMailing> {
         let known = self.index.mailings.all_open();
         let last = known.clone().next_back().map(|mailing| mailing.number);
-        let changed = [&self.entry, &self.command].into_iter().flat_map(|l| l.mailings.keys());
+        let changed = [&self.entry, &self.command]
+            .into_iter()
+            .flat_map(|l| l.mailings.keys());
         // None opens again, so what is new has higher numbers.
         let new = changed.copied().filter(|number| Some(*number) > last);
         let new: BTreeSet<MailingNumber> = new.collect();
         let numbers = known.map(|mailing| mailing.number).chain(new);
-        numbers.filter_map(|number| self.open_mailing(number)).collect()
+        numbers
+            .filter_map(|number| self.open_mailing(number))
+            .collect()
     }
 
     /// What the entry changed of a mailing so far, the latest first.
@@ -242,12 +255,19 @@ impl<'a> Changes<'a> {
     /// The first customer with this hash that `is_it` accepts, new ones among them.
     pub fn find_id(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Seq> {
         let tables = [&self.command.ids, &self.entry.ids, &self.index.ids];
-        tables.into_iter().find_map(|ids| ids.find(hash, &mut is_it)).map(Seq)
+        tables
+            .into_iter()
+            .find_map(|ids| ids.find(hash, &mut is_it))
+            .map(Seq)
     }
 
     /// The slot of a client's kept reply.
     pub fn client_slot(&self, key: &[u8; 16]) -> Option<u32> {
-        let pending = self.command.client_keys.iter().chain(&self.entry.client_keys);
+        let pending = self
+            .command
+            .client_keys
+            .iter()
+            .chain(&self.entry.client_keys);
         let pending = pending.rev().find(|(k, _)| k == key).map(|(_, slot)| *slot);
         pending.or_else(|| self.index.client_keys.get(key).copied())
     }
@@ -260,14 +280,20 @@ impl<'a> Changes<'a> {
             return number;
         }
         let [entry, command] = self.new_words(kind);
-        let pending = entry.numbers.get(text).or_else(|| command.numbers.get(text));
+        let pending = entry
+            .numbers
+            .get(text)
+            .or_else(|| command.numbers.get(text));
         if let Some(number) = pending {
             return *number;
         }
 
         let reused = known.free_above(command.reused.or(entry.reused));
         let appended = known.len() + entry.appended + command.appended;
-        let word = WordRecord { text: text.to_owned(), folded: folded.to_owned() };
+        let word = WordRecord {
+            text: text.to_owned(),
+            folded: folded.to_owned(),
+        };
         let words = &mut self.command.words[kind as usize];
         match reused {
             Some(_) => words.reused = reused,
@@ -302,7 +328,10 @@ impl<'a> Changes<'a> {
             unused.extend(new.map(|number| (kind, *number)));
         }
 
-        let changed: Vec<_> = uses.into_iter().filter(|(_, change)| *change != 0).collect();
+        let changed: Vec<_> = uses
+            .into_iter()
+            .filter(|(_, change)| *change != 0)
+            .collect();
         let block = |(kind, number): &(WordKind, u32)| (*kind, number / WORDS_PER_BLOCK);
         for same in changed.chunk_by(|(one, _), (next, _)| block(one) == block(next)) {
             let (kind, number) = block(&same[0].0);
@@ -311,8 +340,9 @@ impl<'a> Changes<'a> {
             for ((_, number), change) in same {
                 let offset = (number % WORDS_PER_BLOCK) as usize;
                 let used = record.add(offset, *change);
-                let (before, after) =
-                    used.ok_or(Error::Contradiction { what: "uses of a word" })?;
+                let (before, after) = used.ok_or(Error::Contradiction {
+                    what: "uses of a word",
+                })?;
                 match (before, after) {
                     (0, _) => drop(unused.remove(&(kind, *number))),
                     (_, 0) => self.entry.freed_words.push((kind, *number)),
@@ -342,7 +372,9 @@ impl<'a> Changes<'a> {
             }
         }
         for (kind, number) in &self.entry.freed_words {
-            self.command.writes.insert(WordKey(*kind, *number).bytes(), None);
+            self.command
+                .writes
+                .insert(WordKey(*kind, *number).bytes(), None);
         }
     }
 
@@ -387,8 +419,12 @@ impl Source for Changes<'_> {
             return None;
         }
         let known = self.index.mailings.open(number);
-        let record = self.mailing_changes(number).find_map(|change| change.record.clone());
-        let progress = self.mailing_changes(number).find_map(|change| change.progress.clone());
+        let record = self
+            .mailing_changes(number)
+            .find_map(|change| change.record.clone());
+        let progress = self
+            .mailing_changes(number)
+            .find_map(|change| change.progress.clone());
         Some(OpenMailing {
             number,
             record: record.or_else(|| known.map(|open| open.record.clone()))?,
@@ -428,11 +464,16 @@ pub(crate) fn find_customer<'t, S: Source>(
             }
             Ok(texts) => texts.is_some_and(|texts| {
                 let index = (seq % CUSTOMERS_PER_BLOCK) as usize;
-                texts.ids.get(index).is_some_and(|found| found == id.as_str())
+                texts
+                    .ids
+                    .get(index)
+                    .is_some_and(|found| found == id.as_str())
             }),
         }
     };
-    let found = tables.into_iter().find_map(|ids| ids.find(hash, &mut is_it));
+    let found = tables
+        .into_iter()
+        .find_map(|ids| ids.find(hash, &mut is_it));
     match fault {
         Some(error) => Err(error),
         None => Ok(found.map(Seq)),

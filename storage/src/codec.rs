@@ -47,13 +47,19 @@ pub fn hash(bytes: &[u8]) -> u64 {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let (format, body) = bytes.split_first().ok_or(Error::Format { found: None })?;
     if *format != FORMAT {
-        return Err(Error::Format { found: Some(*format) });
+        return Err(Error::Format {
+            found: Some(*format),
+        });
     }
     let config = bincode::config::standard().with_limit::<DECODED_BYTES>();
-    let (value, read) = bincode::serde::decode_from_slice(body, config)
-        .map_err(|source| Error::Record { source: Box::new(source) })?;
+    let (value, read) =
+        bincode::serde::decode_from_slice(body, config).map_err(|source| Error::Record {
+            source: Box::new(source),
+        })?;
     if read != body.len() {
-        return Err(Error::Trailing { bytes: body.len() - read });
+        return Err(Error::Trailing {
+            bytes: body.len() - read,
+        });
     }
     Ok(value)
 }
@@ -69,7 +75,9 @@ impl<'a> Columns<'a> {
     pub fn of(bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Ok(Self { rest }),
-            found => Err(Error::Format { found: found.map(|(format, _)| *format) }),
+            found => Err(Error::Format {
+                found: found.map(|(format, _)| *format),
+            }),
         }
     }
 
@@ -108,7 +116,9 @@ impl<'a> Columns<'a> {
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
         let parts = self.rest.split_at_checked(len);
-        let (taken, rest) = parts.ok_or(Error::Contradiction { what: "a column is cut" })?;
+        let (taken, rest) = parts.ok_or(Error::Contradiction {
+            what: "a column is cut",
+        })?;
         self.rest = rest;
         Ok(taken)
     }
@@ -130,7 +140,16 @@ mod tests {
 
     #[test]
     fn columns_are_read_as_they_were_written() {
-        let numbers = vec![0, 1, 250, 251, 65_535, 65_536, u64::from(u32::MAX), 79_160_000_001];
+        let numbers = vec![
+            0,
+            1,
+            250,
+            251,
+            65_535,
+            65_536,
+            u64::from(u32::MAX),
+            79_160_000_001,
+        ];
         let bytes: Vec<u8> = (0..=255).collect();
         let small: Vec<u16> = vec![7, 300];
         let record = encode(&(numbers.clone(), bytes.clone(), small, numbers.clone(), 5u32));
@@ -161,16 +180,28 @@ mod tests {
     fn a_length_beyond_all_memory_is_refused_not_tried() {
         let mut bytes = vec![FORMAT, 253];
         bytes.extend_from_slice(&(1u64 << 46).to_le_bytes());
-        assert!(matches!(decode::<String>(&bytes), Err(Error::Record { .. })));
-        assert!(matches!(decode::<Vec<u64>>(&bytes), Err(Error::Record { .. })));
+        assert!(matches!(
+            decode::<String>(&bytes),
+            Err(Error::Record { .. })
+        ));
+        assert!(matches!(
+            decode::<Vec<u64>>(&bytes),
+            Err(Error::Record { .. })
+        ));
     }
 
     #[test]
     fn another_format_and_trailing_bytes_are_refused() {
         let mut bytes = encode(&1u8);
         bytes.push(0);
-        assert!(matches!(decode::<u8>(&bytes), Err(Error::Trailing { bytes: 1 })));
+        assert!(matches!(
+            decode::<u8>(&bytes),
+            Err(Error::Trailing { bytes: 1 })
+        ));
         bytes[0] = 99;
-        assert!(matches!(decode::<u8>(&bytes), Err(Error::Format { found: Some(99) })));
+        assert!(matches!(
+            decode::<u8>(&bytes),
+            Err(Error::Format { found: Some(99) })
+        ));
     }
 }

@@ -418,7 +418,10 @@ pub enum Rejection {
     #[error("the end lies in the past")]
     EndPassed,
     /// Too many mailings are open.
-    #[error("{} mailings are open: finish, cancel or delete some first", limits::OPEN_MAILINGS)]
+    #[error(
+        "{} mailings are open: finish, cancel or delete some first",
+        limits::OPEN_MAILINGS
+    )]
     TooManyMailings,
     /// The time for it has not come, or has passed.
     #[error("not at this time")]
@@ -497,7 +500,10 @@ pub enum Rejection {
 impl Command {
     /// A command that needs nothing to be recognised by.
     pub fn new(action: Action) -> Self {
-        Self { origin: Origin::Itself, action }
+        Self {
+            origin: Origin::Itself,
+            action,
+        }
     }
 
     /// The command with an origin.
@@ -521,15 +527,25 @@ impl From<Action> for Command {
 
 impl Action {
     fn cost(&self) -> Cost {
-        let batches = |batches: u32| Cost { batches, ..Cost::default() };
+        let batches = |batches: u32| Cost {
+            batches,
+            ..Cost::default()
+        };
         match self {
             Action::PutCustomers(put) => put.cost(),
-            Action::CreateMailing { spec, .. } | Action::UpdateMailing { spec, .. } => {
-                Cost { bytes: 1_600 + spec.text.len() + spec.desc.len(), ..Cost::default() }
-            }
+            Action::CreateMailing { spec, .. } | Action::UpdateMailing { spec, .. } => Cost {
+                bytes: 1_600 + spec.text.len() + spec.desc.len(),
+                ..Cost::default()
+            },
             Action::Expand { scan, limit, .. } => {
-                let batches = u32::from(*limit).div_ceil(limits::BATCH_MESSAGES as u32).max(1);
-                Cost { customers: *scan, batches, bytes: 0 }
+                let batches = u32::from(*limit)
+                    .div_ceil(limits::BATCH_MESSAGES as u32)
+                    .max(1);
+                Cost {
+                    customers: *scan,
+                    batches,
+                    bytes: 0,
+                }
             }
             Action::SweepDeleted { batches: n }
             | Action::SweepMailing { batches: n, .. }
@@ -539,9 +555,10 @@ impl Action {
             Action::Grant(grant) => batches(u32::from(grant.batches) + u32::from(grant.barren)),
             Action::ExpireLease { .. } => batches(limits::LEASE_BATCHES.into()),
             Action::Report(report) => report.cost(),
-            Action::TrimChanges { blocks } => {
-                Cost { customers: blocks * limits::CHANGES_PER_BLOCK as u32, ..Cost::default() }
-            }
+            Action::TrimChanges { blocks } => Cost {
+                customers: blocks * limits::CHANGES_PER_BLOCK as u32,
+                ..Cost::default()
+            },
             _ => Cost::default(),
         }
     }
@@ -550,10 +567,19 @@ impl Action {
 impl PutCustomers {
     fn cost(&self) -> Cost {
         let words = self.tags.iter().chain(&self.operators);
-        let words: usize = words.map(|(text, folded)| text.len() + folded.len() + 4).sum();
-        let rows = self.rows.iter().map(|row| row.id.as_str().len() + row.name.len() + 20);
+        let words: usize = words
+            .map(|(text, folded)| text.len() + folded.len() + 4)
+            .sum();
+        let rows = self
+            .rows
+            .iter()
+            .map(|row| row.id.as_str().len() + row.name.len() + 20);
         let bytes = words + rows.sum::<usize>() + self.zones.len() * 24;
-        Cost { bytes, customers: self.rows.len() as u32, batches: 0 }
+        Cost {
+            bytes,
+            customers: self.rows.len() as u32,
+            batches: 0,
+        }
     }
 }
 
@@ -617,15 +643,30 @@ mod tests {
 
     #[test]
     fn no_report_is_longer_than_it_says() {
-        let lease = LeaseId { epoch: Epoch(u64::MAX), n: u64::MAX };
-        let run = Run { first: u32::MAX, len: u16::MAX, attempt: u16::MAX };
+        let lease = LeaseId {
+            epoch: Epoch(u64::MAX),
+            n: u64::MAX,
+        };
+        let run = Run {
+            first: u32::MAX,
+            len: u16::MAX,
+            attempt: u16::MAX,
+        };
         for runs in [1, 100, 1_000] {
             let results = vec![(SendResult::Done, vec![run; runs])];
             let mailing = MailingNumber(u32::MAX);
-            let report = Report { lease, mailing, gateway: u64::MAX, results };
+            let report = Report {
+                lease,
+                mailing,
+                gateway: u64::MAX,
+                results,
+            };
             let command: Command = Action::Report(report).into();
             let (bytes, said) = (codec::encode(&command).len(), command.cost().bytes);
-            assert!(bytes <= said, "{bytes} bytes of {runs} runs, said to be {said}");
+            assert!(
+                bytes <= said,
+                "{bytes} bytes of {runs} runs, said to be {said}"
+            );
         }
     }
 }

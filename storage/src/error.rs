@@ -30,7 +30,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A record does not start with the format byte of this version.
-    #[error("record of format {found:?}, this version reads format {}", crate::codec::FORMAT)]
+    #[error(
+        "record of format {found:?}, this version reads format {}",
+        crate::codec::FORMAT
+    )]
     Format {
         /// The byte found, none for an empty record.
         found: Option<u8>,
@@ -85,8 +88,14 @@ impl Error {
         match self {
             Format { .. } | Record { .. } | Trailing { .. } | Contradiction { .. } => true,
             // A flush reads as well, what it moves.
-            Sled { context: "flush", source } => {
-                matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+            Sled {
+                context: "flush",
+                source,
+            } => {
+                matches!(
+                    source.kind(),
+                    ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+                )
             }
             Sled { source, .. } => !is_of_the_system(source),
             File { .. } | Snapshot { .. } | NoNumbersLeft => false,
@@ -115,7 +124,10 @@ fn is_of_the_system(error: &io::Error) -> bool {
             | OutOfMemory
             | Interrupted
     );
-    known || SYSTEM_ERRORS.iter().any(|end| error.to_string().contains(end))
+    known
+        || SYSTEM_ERRORS
+            .iter()
+            .any(|end| error.to_string().contains(end))
 }
 
 #[cfg(test)]
@@ -142,7 +154,13 @@ mod tests {
                 assert!(said(context, kind.into()), "{context}: {kind}");
             }
         }
-        assert!(said("read", io::Error::from_raw_os_error(eio)), "it cannot be read");
-        assert!(!said("flush", io::Error::from_raw_os_error(eio)), "it cannot be written");
+        assert!(
+            said("read", io::Error::from_raw_os_error(eio)),
+            "it cannot be read"
+        );
+        assert!(
+            !said("flush", io::Error::from_raw_os_error(eio)),
+            "it cannot be written"
+        );
     }
 }

@@ -34,12 +34,15 @@ pub struct Ids {
 impl Ids {
     /// Adds a customer.
     pub fn insert(&mut self, hash: u64, seq: u32) {
-        self.table.insert_unique(hash, (hash, seq), |(hash, _)| *hash);
+        self.table
+            .insert_unique(hash, (hash, seq), |(hash, _)| *hash);
     }
 
     /// The first customer with this hash that `is_it` accepts.
     pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.table.find(hash, |(h, seq)| *h == hash && is_it(*seq)).map(|(_, seq)| *seq)
+        self.table
+            .find(hash, |(h, seq)| *h == hash && is_it(*seq))
+            .map(|(_, seq)| *seq)
     }
 
     /// Takes all of `other`.
@@ -81,12 +84,17 @@ impl Words {
         }
         self.free.remove(&number);
         let (by_number, hashes) = (&self.by_number, &self.hashes);
-        self.by_text.insert_unique(hash, number, |number| hash_of(by_number, hashes, *number));
+        self.by_text
+            .insert_unique(hash, number, |number| hash_of(by_number, hashes, *number));
     }
 
     /// Forgets a word; its number is free from now on.
     pub fn remove(&mut self, number: u32) {
-        let Some(word) = self.by_number.get_mut(number as usize).and_then(Option::take) else {
+        let Some(word) = self
+            .by_number
+            .get_mut(number as usize)
+            .and_then(Option::take)
+        else {
             return;
         };
         let hash = self.hashes.hash_one(&word.text);
@@ -110,14 +118,17 @@ impl Words {
         let len = self.by_text.len();
         if self.by_text.capacity() > 4 * len.max(1_024) {
             let (by_number, hashes) = (&self.by_number, &self.hashes);
-            self.by_text.shrink_to(2 * len, |number| hash_of(by_number, hashes, *number));
+            self.by_text
+                .shrink_to(2 * len, |number| hash_of(by_number, hashes, *number));
         }
     }
 
     /// A word's number.
     pub fn find(&self, text: &str) -> Option<u32> {
         let is_it = |number: &u32| self.get(*number).is_some_and(|word| word.text == text);
-        self.by_text.find(self.hashes.hash_one(text), is_it).copied()
+        self.by_text
+            .find(self.hashes.hash_one(text), is_it)
+            .copied()
     }
 
     /// A word by its number.
@@ -229,12 +240,23 @@ impl Mailings {
 
     /// Takes in what an entry changed of a mailing. One that opens comes with everything.
     pub fn apply(&mut self, number: MailingNumber, change: MailingChange) {
-        let MailingChange { record, progress, stage } = change;
+        let MailingChange {
+            record,
+            progress,
+            stage,
+        } = change;
         if let Some((stage, since)) = stage {
             self.move_to(number, stage, since);
             if let (Stage::Open, Some(record), Some(progress)) = (stage, &record, &progress) {
                 let (record, progress) = (record.clone(), progress.clone());
-                self.open.insert(number, OpenMailing { number, record, progress });
+                self.open.insert(
+                    number,
+                    OpenMailing {
+                        number,
+                        record,
+                        progress,
+                    },
+                );
             }
         }
         if let Some(open) = self.open.get_mut(&number) {
@@ -292,7 +314,13 @@ mod tests {
         let mut words = Words::default();
         let text = |number| format!("word-{number}");
         for number in 0..MANY {
-            words.insert(number, WordRecord { text: text(number), folded: text(number) });
+            words.insert(
+                number,
+                WordRecord {
+                    text: text(number),
+                    folded: text(number),
+                },
+            );
         }
         assert!(words.capacity() >= MANY as usize);
         for number in 10..MANY {
@@ -301,6 +329,9 @@ mod tests {
         let room = words.capacity();
         assert!(room <= 8_192, "room for {room} words, and there are ten");
         let found = (0..10).map(|number| words.find(&text(number)));
-        assert!(found.eq((0..10).map(Some)), "they are found in what is left");
+        assert!(
+            found.eq((0..10).map(Some)),
+            "they are found in what is left"
+        );
     }
 }

@@ -65,7 +65,11 @@ impl MemoryStates {
     }
 
     pub(crate) fn open(&self, path: &Path) -> MemoryTree {
-        self.states.lock().entry(path.to_owned()).or_default().clone()
+        self.states
+            .lock()
+            .entry(path.to_owned())
+            .or_default()
+            .clone()
     }
 
     /// What a crash leaves: of the batches of each state that were not flushed, as many as `keep`
@@ -77,10 +81,17 @@ impl MemoryStates {
                 (left.flushed.clone(), left.unflushed.clone())
             };
             let kept = keep(unflushed.len()).min(unflushed.len());
-            unflushed[..kept].iter().for_each(|writes| put(&mut flushed, writes));
+            unflushed[..kept]
+                .iter()
+                .for_each(|writes| put(&mut flushed, writes));
             let damaged = tree.content.read().damaged.clone();
             let now = flushed.clone();
-            let content = Content { now, flushed, damaged, ..Content::default() };
+            let content = Content {
+                now,
+                flushed,
+                damaged,
+                ..Content::default()
+            };
             *tree = MemoryTree::of(content);
         }
     }
@@ -94,10 +105,17 @@ impl MemoryStates {
                 (content.flushed.clone(), content.damaged.clone())
             };
             let now = flushed.clone();
-            let content = Content { now, flushed, damaged, ..Content::default() };
+            let content = Content {
+                now,
+                flushed,
+                damaged,
+                ..Content::default()
+            };
             (path.clone(), MemoryTree::of(content))
         });
-        Self { states: Arc::new(Mutex::new(copies.collect())) }
+        Self {
+            states: Arc::new(Mutex::new(copies.collect())),
+        }
     }
 
     /// Puts a copy in place of everything.
@@ -112,7 +130,10 @@ impl MemoryStates {
 
     /// What comes of each flush from now on.
     pub fn set_flushes(&self, flushes: Flushes) {
-        self.states.lock().values().for_each(|tree| tree.content.write().flushes = flushes);
+        self.states
+            .lock()
+            .values()
+            .for_each(|tree| tree.content.write().flushes = flushes);
     }
 
     /// Nothing is damaged any more, and flushes succeed.
@@ -150,7 +171,10 @@ impl Content {
             key >= from.as_slice() && to.as_ref().is_none_or(|to| key < to.as_slice())
         });
         match damaged {
-            true => Err(io::Error::new(io::ErrorKind::InvalidData, "damaged leaf (simulated)")),
+            true => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "damaged leaf (simulated)",
+            )),
             false => Ok(()),
         }
     }
@@ -167,7 +191,10 @@ fn put(pairs: &mut Pairs, writes: &Writes) {
 
 impl MemoryTree {
     fn of(content: Content) -> Self {
-        Self { content: Arc::new(RwLock::new(content)), sees_through: false }
+        Self {
+            content: Arc::new(RwLock::new(content)),
+            sees_through: false,
+        }
     }
 
     /// Reads damage as if it were none from now on, or no more.
@@ -176,7 +203,11 @@ impl MemoryTree {
     }
 
     fn check(&self, content: &Content, key: &[u8]) -> io::Result<()> {
-        if self.sees_through { Ok(()) } else { content.check(key) }
+        if self.sees_through {
+            Ok(())
+        } else {
+            content.check(key)
+        }
     }
 
     pub(crate) fn with_bytes<R>(
@@ -261,7 +292,11 @@ mod tests {
         let first = left.with_bytes(&[0], |bytes| bytes.map(<[u8]>::to_vec));
         assert_eq!(first.expect("reads"), Some(vec![3]));
         write(&tree, 9);
-        assert_eq!(keys(&left), [1, 2, 3], "a handle from before the crash writes no more");
+        assert_eq!(
+            keys(&left),
+            [1, 2, 3],
+            "a handle from before the crash writes no more"
+        );
     }
 
     #[test]
@@ -272,7 +307,9 @@ mod tests {
         tree.flush().expect("flushes");
         states.damage(500);
         let met = |tree: &MemoryTree| -> Vec<u8> {
-            (1..=60).filter(|n| tree.with_bytes(&[*n], |_| ()).is_err()).collect()
+            (1..=60)
+                .filter(|n| tree.with_bytes(&[*n], |_| ()).is_err())
+                .collect()
         };
         let hit = met(&tree);
         assert_eq!(hit.len(), LEAF_KEYS, "{hit:?}");
@@ -281,7 +318,11 @@ mod tests {
         let over = Writes::from([(vec![hit[0]], Some(vec![1])), (vec![1], Some(vec![9]))]);
         assert!(tree.write(&over).is_err());
         let first = tree.with_bytes(&[1], |bytes| bytes.map(<[u8]>::to_vec));
-        assert_eq!(first.expect("reads"), Some(vec![1]), "a batch is written whole or not at all");
+        assert_eq!(
+            first.expect("reads"),
+            Some(vec![1]),
+            "a batch is written whole or not at all"
+        );
         states.crash(|unflushed| unflushed);
         assert_eq!(met(&states.open(Path::new("a"))), hit);
     }

@@ -67,7 +67,10 @@ impl Before {
 impl Noted {
     fn check_bytes(&mut self) {
         if self.bytes > PIN_BYTES {
-            *self = Noted { given_up: true, ..Noted::default() };
+            *self = Noted {
+                given_up: true,
+                ..Noted::default()
+            };
         }
     }
 }
@@ -89,7 +92,9 @@ pub struct PinnedReader<'a> {
 impl Pin {
     pub(crate) fn new(view: View, before: Arc<Before>, reader: &Reader<'_>) -> Self {
         let open = reader.index().mailings.all_open();
-        let open = open.map(|mailing| (mailing.number, mailing.clone())).collect();
+        let open = open
+            .map(|mailing| (mailing.number, mailing.clone()))
+            .collect();
         Self { view, before, open }
     }
 
@@ -97,7 +102,11 @@ impl Pin {
     pub fn read(&self) -> Option<PinnedReader<'_>> {
         let reader = self.view.read();
         let noted = self.before.noted.lock();
-        (!noted.given_up).then_some(PinnedReader { reader, noted, pin: self })
+        (!noted.given_up).then_some(PinnedReader {
+            reader,
+            noted,
+            pin: self,
+        })
     }
 }
 

@@ -49,8 +49,11 @@ pub enum Planted {
 /// A postman holds little more than it has in flight, so an old view rarely lets it begin anything.
 /// Few days move to another account while a message is in doubt there, and in few does the gateway
 /// lose many answers, but never many in a row.
-pub const BY_SCENARIO: [Planted; 3] =
-    [Planted::ViewUnchecked, Planted::DoubtGoesAnywhere, Planted::BreakerCountsRowsOnly];
+pub const BY_SCENARIO: [Planted; 3] = [
+    Planted::ViewUnchecked,
+    Planted::DoubtGoesAnywhere,
+    Planted::BreakerCountsRowsOnly,
+];
 
 /// All of them.
 pub const PLANTED: [Planted; 16] = [
@@ -75,7 +78,9 @@ pub const PLANTED: [Planted; 16] = [
 impl Planted {
     /// The one of a name, as it is written in the code.
     pub fn named(name: &str) -> Option<Self> {
-        PLANTED.into_iter().find(|planted| format!("{planted:?}") == name)
+        PLANTED
+            .into_iter()
+            .find(|planted| format!("{planted:?}") == name)
     }
 }
 

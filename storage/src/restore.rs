@@ -59,7 +59,9 @@ pub fn begin_anew(store: &mut Store, beginning: Beginning<'_>) -> Result<(), Err
         Ok(())
     })?;
     let view = store.view();
-    let open: Vec<_> = work::open_mailings(&view.read()).map(|mailing| mailing.number).collect();
+    let open: Vec<_> = work::open_mailings(&view.read())
+        .map(|mailing| mailing.number)
+        .collect();
     for mailing in open {
         while store.change(&before, |changes| close_mailing(changes, mailing))? {
             if store.unflushed_bytes() >= FLUSH_BYTES {

@@ -92,17 +92,29 @@ struct Writer {
 
 impl Writer {
     fn new(file: File, path: &Path) -> Result<Self, Error> {
-        let wrap = |source| Error::File { path: path.to_owned(), source };
+        let wrap = |source| Error::File {
+            path: path.to_owned(),
+            source,
+        };
         let mut file = BufWriter::with_capacity(256 * 1024, file);
         file.write_all(MAGIC).map_err(wrap)?;
         let bytes = MAGIC.len() as u64;
-        Ok(Self { file, path: path.to_owned(), frames: 0, bytes, unsynced: 0, lost: None })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            frames: 0,
+            bytes,
+            unsynced: 0,
+            lost: None,
+        })
     }
 
     /// Writes what was copied, in as many frames as it takes.
     fn copy(&mut self, pairs: Pairs) -> Result<(), Error> {
         let parts = split(pairs, FRAME_BYTES, |(key, value)| key.len() + value.len());
-        parts.into_iter().try_for_each(|part| self.frame(&Frame::Copy(part)))
+        parts
+            .into_iter()
+            .try_for_each(|part| self.frame(&Frame::Copy(part)))
     }
 
     /// Writes what an entry changed, in as many frames as it takes: only the file as a whole is
@@ -112,16 +124,25 @@ impl Writer {
             key.len() + value.as_ref().map_or(0, Vec::len)
         };
         let parts = split(pairs, FRAME_BYTES, bytes);
-        parts.into_iter().try_for_each(|part| self.frame(&Frame::Change(part)))
+        parts
+            .into_iter()
+            .try_for_each(|part| self.frame(&Frame::Change(part)))
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
-        let refused = |what| Error::Snapshot { path: self.path.clone(), what, at: self.bytes };
+        let refused = |what| Error::Snapshot {
+            path: self.path.clone(),
+            what,
+            at: self.bytes,
+        };
         let payload = encoded(frame, FRAME_BYTES).map_err(refused)?;
         let mut head = [0; 8];
         head[..4].copy_from_slice(&(payload.len() as u32).to_be_bytes());
         head[4..].copy_from_slice(&crc32fast::hash(&payload).to_be_bytes());
-        let written = self.file.write_all(&head).and_then(|()| self.file.write_all(&payload));
+        let written = self
+            .file
+            .write_all(&head)
+            .and_then(|()| self.file.write_all(&payload));
         written.map_err(|source| self.fault(source))?;
         self.frames += 1;
         self.bytes += (head.len() + payload.len()) as u64;
@@ -150,12 +171,18 @@ impl Writer {
 
     fn sync(&mut self) -> Result<(), Error> {
         self.unsynced = 0;
-        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
+        let synced = self
+            .file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_data());
         synced.map_err(|source| self.fault(source))
     }
 
     fn fault(&self, source: std::io::Error) -> Error {
-        Error::File { path: self.path.clone(), source }
+        Error::File {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -163,7 +190,11 @@ impl Writer {
 /// file, perhaps when nothing else is left.
 fn encoded(frame: &Frame, most: usize) -> Result<Vec<u8>, &'static str> {
     let payload = codec::encode(frame);
-    if payload.len() > most { Err("a value is too long for a frame") } else { Ok(payload) }
+    if payload.len() > most {
+        Err("a value is too long for a frame")
+    } else {
+        Ok(payload)
+    }
 }
 
 /// Pairs in parts that fit a frame of `most` bytes each; one that is longer alone stays alone.
@@ -194,7 +225,10 @@ pub(crate) struct Capture {
 impl Capture {
     /// A fault of the file is told to whoever makes the export: applying goes on.
     pub(crate) fn append(&self, writes: &Writes) {
-        let writes = writes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let writes = writes
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         let mut writer = self.writer.lock();
         if writer.lost.is_none() {
             writer.lost = writer.change(writes).err();
@@ -212,8 +246,17 @@ pub struct Export {
 impl Export {
     pub(crate) fn begin(view: View, file: File, path: &Path) -> Result<(Self, Capture), Error> {
         let writer = Arc::new(Mutex::new(Writer::new(file, path)?));
-        let capture = Capture { writer: writer.clone() };
-        Ok((Self { view, writer, next: Vec::new() }, capture))
+        let capture = Capture {
+            writer: writer.clone(),
+        };
+        Ok((
+            Self {
+                view,
+                writer,
+                next: Vec::new(),
+            },
+            capture,
+        ))
     }
 
     /// Copies one bounded chunk; false once the whole state was read. Runs beside applying.
@@ -239,10 +282,15 @@ impl Export {
         // Syncing under the lock would make applying wait for the disk.
         writer.unsynced = 0;
         writer.file.flush().map_err(|source| writer.fault(source))?;
-        let file = writer.file.get_ref().try_clone().map_err(|source| writer.fault(source))?;
+        let file = writer
+            .file
+            .get_ref()
+            .try_clone()
+            .map_err(|source| writer.fault(source))?;
         let path = writer.path.clone();
         drop(writer);
-        file.sync_data().map_err(|source| Error::File { path, source })?;
+        file.sync_data()
+            .map_err(|source| Error::File { path, source })?;
         Ok(more)
     }
 
@@ -263,9 +311,16 @@ impl Export {
             return Err(lost);
         }
         let frames = writer.frames;
-        writer.frame(&Frame::Footer { meta: meta.clone(), frames })?;
+        writer.frame(&Frame::Footer {
+            meta: meta.clone(),
+            frames,
+        })?;
         writer.sync()?;
-        Ok(ExportSummary { marker: meta.marker.clone(), hash: meta.hash, bytes: writer.bytes })
+        Ok(ExportSummary {
+            marker: meta.marker.clone(),
+            hash: meta.hash,
+            bytes: writer.bytes,
+        })
     }
 }
 
@@ -280,12 +335,20 @@ struct Frames {
 impl Frames {
     /// A snapshot in a file, from an offset to its end.
     fn open(path: &Path, from: u64) -> Result<Self, Error> {
-        let wrap = |source| Error::File { path: path.to_owned(), source };
+        let wrap = |source| Error::File {
+            path: path.to_owned(),
+            source,
+        };
         let mut file = BufReader::with_capacity(256 * 1024, File::open(path).map_err(wrap)?);
         file.seek(SeekFrom::Start(from)).map_err(wrap)?;
         let mut magic = [0; MAGIC.len()];
         let read = file.read_exact(&mut magic);
-        let mut frames = Self { file, path: path.to_owned(), at: from, frames: 0 };
+        let mut frames = Self {
+            file,
+            path: path.to_owned(),
+            at: from,
+            frames: 0,
+        };
         if read.is_err() || magic != *MAGIC {
             return Err(frames.damage("not a snapshot of this version"));
         }
@@ -294,19 +357,27 @@ impl Frames {
     }
 
     fn damage(&self, what: &'static str) -> Error {
-        Error::Snapshot { path: self.path.clone(), what, at: self.at }
+        Error::Snapshot {
+            path: self.path.clone(),
+            what,
+            at: self.at,
+        }
     }
 
     fn next(&mut self) -> Result<Frame, Error> {
         let mut head = [0; 8];
-        self.file.read_exact(&mut head).map_err(|_| self.damage("ends without its footer"))?;
+        self.file
+            .read_exact(&mut head)
+            .map_err(|_| self.damage("ends without its footer"))?;
         let [a, b, c, d, e, f, g, h] = head;
         let len = u32::from_be_bytes([a, b, c, d]) as usize;
         if len > FRAME_BYTES {
             return Err(self.damage("frame too long"));
         }
         let mut payload = vec![0; len];
-        self.file.read_exact(&mut payload).map_err(|_| self.damage("frame is cut"))?;
+        self.file
+            .read_exact(&mut payload)
+            .map_err(|_| self.damage("frame is cut"))?;
         if crc32fast::hash(&payload) != u32::from_be_bytes([e, f, g, h]) {
             return Err(self.damage("checksum does not match"));
         }
@@ -368,7 +439,10 @@ fn copy_into(store: &mut Store, frames: &mut Frames) -> Result<Meta, Error> {
     let meta = loop {
         match frames.next()? {
             Frame::Copy(pairs) => {
-                let writes = pairs.into_iter().map(|(key, value)| (key, Some(value))).collect();
+                let writes = pairs
+                    .into_iter()
+                    .map(|(key, value)| (key, Some(value)))
+                    .collect();
                 store.restore(&writes)?;
             }
             Frame::Change(writes) => store.restore(&writes.into_iter().collect())?,
@@ -380,7 +454,10 @@ fn copy_into(store: &mut Store, frames: &mut Frames) -> Result<Meta, Error> {
         }
     };
     frames.expect_end()?;
-    store.restore(&Writes::from([(MetaKey.bytes(), Some(codec::encode(&meta)))]))?;
+    store.restore(&Writes::from([(
+        MetaKey.bytes(),
+        Some(codec::encode(&meta)),
+    )]))?;
     store.flush()?;
     Ok(meta)
 }
@@ -417,9 +494,10 @@ pub fn inspect_snapshot(path: &Path, from: u64) -> Result<Contents, Error> {
     let (mut contents, mut mailings) = (Contents::default(), BTreeSet::new());
     loop {
         let changed = match frames.next()? {
-            Frame::Copy(pairs) => {
-                pairs.into_iter().map(|(key, value)| (key, Some(value))).collect()
-            }
+            Frame::Copy(pairs) => pairs
+                .into_iter()
+                .map(|(key, value)| (key, Some(value)))
+                .collect(),
             Frame::Change(changed) => changed,
             Frame::Footer { meta, .. } => {
                 frames.expect_end()?;
@@ -470,7 +548,10 @@ mod tests {
     fn pairs() -> Changed {
         let pair = |n: usize| {
             let key = vec![n as u8; n % 7];
-            (key, (!n.is_multiple_of(3)).then(|| vec![n as u8; n * 37 % 400]))
+            (
+                key,
+                (!n.is_multiple_of(3)).then(|| vec![n as u8; n * 37 % 400]),
+            )
         };
         (0..200).map(pair).collect()
     }

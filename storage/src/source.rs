@@ -77,7 +77,9 @@ pub trait Source {
 
     /// How far a mailing that must be there has come.
     fn need_progress(&self, number: MailingNumber) -> Result<Arc<Progress>, Error> {
-        self.progress(number)?.ok_or(Error::Contradiction { what: "progress of a mailing" })
+        self.progress(number)?.ok_or(Error::Contradiction {
+            what: "progress of a mailing",
+        })
     }
 
     /// The number of a customer, present or deleted.

@@ -55,7 +55,11 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 128 * 1024 * 1024, flush_bytes: 32 * 1024 * 1024, memory: None }
+        Self {
+            cache_bytes: 128 * 1024 * 1024,
+            flush_bytes: 32 * 1024 * 1024,
+            memory: None,
+        }
     }
 }
 
@@ -102,11 +106,22 @@ impl Store {
         let trees = Trees::open(dir, &options)?;
         let tree = trees.handle();
         let (index, unflushed_bytes) = (RwLock::new(Index::default()), AtomicU64::new(0));
-        let shared = Arc::new(Shared { trees, index, unflushed_bytes, pins: Mutex::default() });
+        let shared = Arc::new(Shared {
+            trees,
+            index,
+            unflushed_bytes,
+            pins: Mutex::default(),
+        });
         let index = build_index(&View::of(shared.clone()).read())?;
         *shared.index.write() = index;
         let meta = View::of(shared.clone()).read().get_or_default(&MetaKey)?;
-        Ok(Self { shared, tree, meta, path: dir.to_owned(), capture: None })
+        Ok(Self {
+            shared,
+            tree,
+            meta,
+            path: dir.to_owned(),
+            capture: None,
+        })
     }
 
     /// Applies an entry as one atomic batch together with its marker, and answers each command.
@@ -150,15 +165,24 @@ impl Store {
     fn commit(&mut self, mut layer: Layer, marker: &[u8]) -> Result<(), Error> {
         self.meta.hash = chain(self.meta.hash, &layer.writes);
         self.meta.marker = marker.to_vec();
-        layer.writes.insert(MetaKey.bytes(), Some(codec::encode(&self.meta)));
+        layer
+            .writes
+            .insert(MetaKey.bytes(), Some(codec::encode(&self.meta)));
         let bytes = bytes(&layer.writes);
         {
             let mut index = self.shared.index.write();
             self.note_before(&layer.writes)?;
             self.tree.write(&layer.writes, "write")?;
             self.note_words(&index, &layer.freed_words);
-            let Layer { ids, words, freed_words, client_keys, freed_keys, mailings, .. } =
-                &mut layer;
+            let Layer {
+                ids,
+                words,
+                freed_words,
+                client_keys,
+                freed_keys,
+                mailings,
+                ..
+            } = &mut layer;
             for (number, change) in std::mem::take(mailings) {
                 index.mailings.apply(number, change);
             }
@@ -167,7 +191,9 @@ impl Store {
                 index.words[kind as usize].remove(number);
             }
             for (known, new) in index.words.iter_mut().zip(words) {
-                new.take().into_iter().for_each(|(number, word)| known.insert(number, word));
+                new.take()
+                    .into_iter()
+                    .for_each(|(number, word)| known.insert(number, word));
             }
             for (key, slot) in freed_keys.drain(..) {
                 if index.client_keys.get(&key) == Some(&slot) {
@@ -176,7 +202,9 @@ impl Store {
             }
             index.client_keys.extend(client_keys.drain(..));
         }
-        self.shared.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.shared
+            .unflushed_bytes
+            .fetch_add(bytes, Ordering::Relaxed);
         if let Some(capture) = &self.capture {
             capture.append(&layer.writes);
         }
@@ -230,7 +258,9 @@ impl Store {
 
     /// A handle that flushes beside applying.
     pub fn flusher(&self) -> Flusher {
-        Flusher { shared: self.shared.clone() }
+        Flusher {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Bytes written since the last flush began.
@@ -250,7 +280,10 @@ impl Store {
 
     /// Begins to write the state to a file: from now on, changes are captured.
     pub fn begin_export(&mut self, path: &Path) -> Result<Export, Error> {
-        let wrap = |source| Error::File { path: path.to_owned(), source };
+        let wrap = |source| Error::File {
+            path: path.to_owned(),
+            source,
+        };
         self.begin_export_into(File::create(path).map_err(wrap)?, path)
     }
 
@@ -289,19 +322,27 @@ impl Store {
 
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {
         self.tree.write(writes, "restore")?;
-        self.shared.unflushed_bytes.fetch_add(bytes(writes), Ordering::Relaxed);
+        self.shared
+            .unflushed_bytes
+            .fetch_add(bytes(writes), Ordering::Relaxed);
         Ok(())
     }
 }
 
 impl View {
     fn of(shared: Arc<Shared>) -> Self {
-        Self { shared, sees_through: false }
+        Self {
+            shared,
+            sees_through: false,
+        }
     }
 
     /// The same, as if a state in memory were not damaged: for who judges in a simulation.
     pub fn past_damage(&self) -> Self {
-        Self { sees_through: true, ..self.clone() }
+        Self {
+            sees_through: true,
+            ..self.clone()
+        }
     }
 
     /// Reads the state as of the entry applied last; entries wait while this is held.
@@ -309,7 +350,11 @@ impl View {
         let index = self.shared.index.read();
         let mut tree = self.shared.trees.take();
         tree.see_through(self.sees_through);
-        Reader { tree: Some(tree), trees: &self.shared.trees, index }
+        Reader {
+            tree: Some(tree),
+            trees: &self.shared.trees,
+            index,
+        }
     }
 
     /// Holds on to the state as it is now, and asks it a first question.
@@ -355,7 +400,9 @@ impl Reader<'_> {
     }
 
     fn tree(&self) -> &Tree {
-        self.tree.as_ref().expect("it is there until the reader is dropped")
+        self.tree
+            .as_ref()
+            .expect("it is there until the reader is dropped")
     }
 }
 
@@ -390,7 +437,10 @@ impl Source for Reader<'_> {
 /// Bytes of keys and values.
 fn bytes(writes: &Writes) -> u64 {
     let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
-    writes.iter().map(|(key, written)| (key.len() + value(written)) as u64).sum()
+    writes
+        .iter()
+        .map(|(key, written)| (key.len() + value(written)) as u64)
+        .sum()
 }
 
 /// The next running hash: over the one before and all that is written, in the order of keys.
@@ -452,7 +502,9 @@ fn index_mailings(reader: &Reader<'_>, index: &mut Index) -> Result<(), Error> {
     let mut numbers = Vec::new();
     let mut fault = None;
     reader.scan(&[StagesKey::TAG], |key, value| {
-        let Some(block) = key.strip_prefix(&[StagesKey::TAG]).and_then(|key| key.first_chunk())
+        let Some(block) = key
+            .strip_prefix(&[StagesKey::TAG])
+            .and_then(|key| key.first_chunk())
         else {
             return false;
         };
@@ -465,13 +517,20 @@ fn index_mailings(reader: &Reader<'_>, index: &mut Index) -> Result<(), Error> {
     })?;
     fault.map_or(Ok(()), Err)?;
 
-    for (stage, number) in numbers.into_iter().filter(|(stage, _)| *stage != Stage::Done) {
+    for (stage, number) in numbers
+        .into_iter()
+        .filter(|(stage, _)| *stage != Stage::Done)
+    {
         let number = MailingNumber(number);
         let record = reader.need(&MailingKey(number), "a mailing that has a stage")?;
         let since = record.kept_since();
         let progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
         let (record, progress) = (Some(Arc::new(record)), Some(Arc::new(progress)));
-        let change = MailingChange { record, progress, stage: Some((stage, since)) };
+        let change = MailingChange {
+            record,
+            progress,
+            stage: Some((stage, since)),
+        };
         index.mailings.apply(number, change);
     }
     Ok(())

@@ -59,9 +59,10 @@ pub(crate) struct Trees {
 impl Tree {
     fn handle(&self) -> Self {
         match self {
-            Tree::Sled(SledTree { tree, home }) => {
-                Tree::Sled(SledTree { tree: tree.clone(), home: home.clone() })
-            }
+            Tree::Sled(SledTree { tree, home }) => Tree::Sled(SledTree {
+                tree: tree.clone(),
+                home: home.clone(),
+            }),
             Tree::Memory(tree) => Tree::Memory(tree.clone()),
         }
     }
@@ -154,7 +155,10 @@ impl Home {
     fn flush(&self, tree: &sled::Tree<LEAF_FANOUT>) -> io::Result<()> {
         let mut failed = self.flushing.lock();
         if let Some((kind, what)) = &*failed {
-            return Err(io::Error::new(*kind, format!("an earlier flush failed: {what}")));
+            return Err(io::Error::new(
+                *kind,
+                format!("an earlier flush failed: {what}"),
+            ));
         }
         let flushed = caught(|| tree.flush().map(drop));
         if let Err(error) = &flushed {
@@ -184,7 +188,10 @@ impl Drop for Home {
 /// Runs a call of sled's; a panic inside it says as much of the data as an error does.
 fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "panic inside the store of the state"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "panic inside the store of the state",
+        ))
     })
 }
 
@@ -230,12 +237,18 @@ impl Trees {
         // The tree without a name: with named ones, sled reads their names when it opens, and hangs
         // where those are damaged.
         let tree = Box::new(sled::Tree::clone(&db));
-        let home = Arc::new(Home { db: Some(Mutex::new(db)), flushing: Mutex::default() });
+        let home = Arc::new(Home {
+            db: Some(Mutex::new(db)),
+            flushing: Mutex::default(),
+        });
         Ok(Self::new(Tree::Sled(SledTree { tree, home })))
     }
 
     fn new(tree: Tree) -> Self {
-        Self { original: Mutex::new(tree), idle: Mutex::default() }
+        Self {
+            original: Mutex::new(tree),
+            idle: Mutex::default(),
+        }
     }
 
     /// A handle of its own.

@@ -44,7 +44,10 @@ fn entry(store: &Store, number: u64) -> Entry {
             _ => Action::DeleteCustomer { id: id(number - 4) },
         },
     };
-    Entry { at: Timestamp::from_millis(number as i64), commands: vec![Command::new(action)] }
+    Entry {
+        at: Timestamp::from_millis(number as i64),
+        commands: vec![Command::new(action)],
+    }
 }
 
 fn id(number: u64) -> CustomerId {
@@ -62,11 +65,17 @@ fn create() -> Action {
         phone_filter: Filter::default(),
         send_window: None,
     };
-    Action::CreateMailing { id: MailingId::parse("m").expect("an id"), spec }
+    Action::CreateMailing {
+        id: MailingId::parse("m").expect("an id"),
+        spec,
+    }
 }
 
 fn register() -> Action {
-    Action::RegisterPostman { name: PostmanName::parse("p").expect("a name"), nonce: 1 }
+    Action::RegisterPostman {
+        name: PostmanName::parse("p").expect("a name"),
+        nonce: 1,
+    }
 }
 
 fn customers(number: u64) -> Action {
@@ -82,20 +91,34 @@ fn customers(number: u64) -> Action {
     let (tags, operators) = (words("tag"), words("operator"));
     let rows = (0..20).map(|n| row(n * 1_000_000)).collect();
     let mode = PutMode::Upsert;
-    Action::PutCustomers(PutCustomers { mode, tags, operators, zones: Vec::new(), rows })
+    Action::PutCustomers(PutCustomers {
+        mode,
+        tags,
+        operators,
+        zones: Vec::new(),
+        rows,
+    })
 }
 
 fn expand(store: &Store) -> Action {
     let progress = store.view().read().get_or_default(&ProgressKey(MAILING));
     let cursor = progress.expect("a state that reads").cursor;
-    Action::Expand { mailing: MAILING, cursor, scan: 100, limit: 15 }
+    Action::Expand {
+        mailing: MAILING,
+        cursor,
+        scan: 100,
+        limit: 15,
+    }
 }
 
 fn grant(store: &Store) -> Action {
     let postmen = query::leases::postmen(&store.view().read()).expect("a state that reads");
     let last = postmen.first().map_or(0, |postman| postman.last);
     Action::Grant(Grant {
-        lease: LeaseId { epoch: Epoch(1), n: last + 1 },
+        lease: LeaseId {
+            epoch: Epoch(1),
+            n: last + 1,
+        },
         mailing: MAILING,
         limit: 18,
         batches: 5,
@@ -112,12 +135,19 @@ fn report(store: &Store) -> Action {
     let view = store.view();
     let reader = view.read();
     let open = query::leases::open(&reader).expect("a state that reads");
-    let lease = open.first().map(|open| reader.need(&LeaseKey(open.slot), "an open lease"));
+    let lease = open
+        .first()
+        .map(|open| reader.need(&LeaseKey(open.slot), "an open lease"));
     let lease = lease.transpose().expect("a state that reads");
     let (id, mut runs) = lease.map_or_else(Default::default, |lease| (lease.id, lease.runs));
     let last = runs.pop().into_iter().collect();
     let results = vec![(SendResult::Done, runs), (SendResult::HandedBack, last)];
-    Action::Report(Report { lease: id, mailing: MAILING, gateway: 1, results })
+    Action::Report(Report {
+        lease: id,
+        mailing: MAILING,
+        gateway: 1,
+        results,
+    })
 }
 
 fn open(dir: &Path) -> Store {
@@ -126,21 +156,27 @@ fn open(dir: &Path) -> Store {
 
 /// The number of the last entry that a state has.
 fn position(store: &Store) -> u64 {
-    let marker = store.marker().map(|marker| marker.try_into().expect("eight bytes"));
+    let marker = store
+        .marker()
+        .map(|marker| marker.try_into().expect("eight bytes"));
     marker.map_or(0, u64::from_be_bytes)
 }
 
 fn apply_next(store: &mut Store) -> u64 {
     let number = position(store) + 1;
     let next = entry(store, number);
-    store.apply(&next, &number.to_be_bytes()).expect("an entry applies");
+    store
+        .apply(&next, &number.to_be_bytes())
+        .expect("an entry applies");
     number
 }
 
 /// What the child does: goes on from where the state stands, and flushes now and then.
 #[test]
 fn a_child_applies_entries_until_it_is_killed() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
     let mut store = open(Path::new(&dir));
     let mut out = std::io::stderr().lock();
     for _ in 0..ENTRIES {
@@ -165,7 +201,11 @@ fn number(line: &str) -> Option<u64> {
 fn run_and_kill(dir: &Path, lines: u64, spin: u64) -> u64 {
     let binary = std::env::current_exe().expect("a running binary has a path");
     let mut child: Child = Process::new(binary)
-        .args(["--exact", "a_child_applies_entries_until_it_is_killed", "--nocapture"])
+        .args([
+            "--exact",
+            "a_child_applies_entries_until_it_is_killed",
+            "--nocapture",
+        ])
         .env(DIR, dir)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -198,15 +238,29 @@ fn what_was_flushed_survives_a_kill_and_nothing_is_half_done() {
         let flushed = run_and_kill(&killed, 1 + dice % 9, (dice >> 20) % 3_000_000);
         let store = open(&killed);
         let found = position(&store);
-        assert!(found >= flushed, "kill {kill}: {flushed} was flushed, the state is at {found}");
+        assert!(
+            found >= flushed,
+            "kill {kill}: {flushed} was flushed, the state is at {found}"
+        );
         while position(&whole) < found {
             apply_next(&mut whole);
         }
-        assert_eq!(position(&whole), found, "kill {kill}: the state went back behind a kill");
-        assert_eq!(store.hash(), whole.hash(), "kill {kill}: at {found} the states differ");
+        assert_eq!(
+            position(&whole),
+            found,
+            "kill {kill}: the state went back behind a kill"
+        );
+        assert_eq!(
+            store.hash(),
+            whole.hash(),
+            "kill {kill}: at {found} the states differ"
+        );
         same_records(&store, &whole, kill);
     }
-    assert!(position(&whole) > KILLS, "the child did something between the kills");
+    assert!(
+        position(&whole) > KILLS,
+        "the child did something between the kills"
+    );
 }
 
 /// Compares what both states answer.
@@ -227,5 +281,8 @@ fn same_records(one: &Store, other: &Store, kill: u64) {
             leases,
         )
     };
-    assert!(answers(one) == answers(other), "kill {kill}: the states answer differently");
+    assert!(
+        answers(one) == answers(other),
+        "kill {kill}: the states answer differently"
+    );
 }

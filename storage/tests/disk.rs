@@ -57,8 +57,15 @@ fn copy(from: &Path, to: &Path) {
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<_> =
-        paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    let mut files: Vec<_> = paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect();
     files.sort();
     files
 }
@@ -68,7 +75,9 @@ fn ends<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static
     let (sender, ended) = mpsc::channel();
     // It hangs, if it does, until the process ends.
     std::thread::spawn(move || sender.send(work()));
-    ended.recv_timeout(SOON).unwrap_or_else(|error| panic!("{what}: {error}"))
+    ended
+        .recv_timeout(SOON)
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 #[test]
@@ -81,7 +90,9 @@ fn readers_scans_and_exports_leave_what_is_not_flushed_unflushed() {
     fill(&mut store, 3..5);
     let readers: Vec<_> = (0..40).map(|_| contents(&store.view())).collect();
     assert!(readers.iter().all(Result::is_ok));
-    let mut export = store.begin_export(&dir.path().join("snapshot")).expect("it begins");
+    let mut export = store
+        .begin_export(&dir.path().join("snapshot"))
+        .expect("it begins");
     while export.copy_some().expect("there is room") {}
     store.end_export(export).expect("it ends");
     let left = dir.path().join("left");
@@ -117,7 +128,10 @@ fn a_bit_that_flipped_anywhere_is_found_or_changes_nothing() {
     let whole = dir.path().join("whole");
     copy(&place, &whole);
     let (mut found, mut tried) = (0, 0);
-    for file in files(&whole).iter().filter(|file| fs::metadata(file).is_ok_and(|m| m.len() > 0)) {
+    for file in files(&whole)
+        .iter()
+        .filter(|file| fs::metadata(file).is_ok_and(|m| m.len() > 0))
+    {
         let bytes = fs::read(file).expect("it reads");
         for part in 0..3 {
             let at = bytes.len() * (2 * part + 1) / 6;
@@ -154,7 +168,10 @@ fn metadata_that_were_cut_are_found() {
         store.flush().expect("it flushes");
     }
     let is_log = |path: &PathBuf| path.to_string_lossy().contains("metadata/log_");
-    let log = files(&place).into_iter().rfind(is_log).expect("there is one");
+    let log = files(&place)
+        .into_iter()
+        .rfind(is_log)
+        .expect("there is one");
     let name = log.strip_prefix(&place).expect("it is inside").to_owned();
     let bytes = fs::read(&log).expect("it reads");
     for cut in [1, 5, 200] {

@@ -14,7 +14,18 @@ use notty_storage::{
 };
 
 /// The highest first: a lease whose messages were all reported is closed.
-const FIRSTS: [u32; 10] = [u32::MAX, u32::MAX - 1, 1 << 31, 1_024, 1_023, 1_000, 4, 3, 1, 0];
+const FIRSTS: [u32; 10] = [
+    u32::MAX,
+    u32::MAX - 1,
+    1 << 31,
+    1_024,
+    1_023,
+    1_000,
+    4,
+    3,
+    1,
+    0,
+];
 const LENS: [u16; 6] = [0, 1, 2, 1_000, 1_024, u16::MAX];
 const ATTEMPTS: [u16; 3] = [0, 1, u16::MAX];
 const LARGE: [u64; 5] = [0, 1, 600_000, i64::MAX as u64, u64::MAX];
@@ -34,7 +45,13 @@ impl World {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
         let store = Store::open(dir.path(), StoreOptions::default()).expect("a new state opens");
         let at = Timestamp::from_millis(1);
-        let mut world = Self { _dir: dir, store, past: Past::new(1), at, entries: 0 };
+        let mut world = Self {
+            _dir: dir,
+            store,
+            past: Past::new(1),
+            at,
+            entries: 0,
+        };
         let name = PostmanName::parse("p").expect("a name");
         let id = MailingId::parse("m").expect("an id");
         let (mailing, cursor) = (MailingNumber(1), Cursor::default());
@@ -42,9 +59,17 @@ impl World {
             Action::PutCustomers(customers()),
             Action::CreateMailing { id, spec: spec() },
             Action::StartMailing { mailing },
-            Action::Expand { mailing, cursor, scan: 10, limit: 10 },
+            Action::Expand {
+                mailing,
+                cursor,
+                scan: 10,
+                limit: 10,
+            },
             Action::RegisterPostman { name, nonce: 1 },
-            Action::Grant(Grant { limit: 3, ..grant(1) }),
+            Action::Grant(Grant {
+                limit: 3,
+                ..grant(1)
+            }),
         ];
         for action in first {
             world.act(action).expect("the world begins");
@@ -54,7 +79,10 @@ impl World {
 
     fn act(&mut self, action: Action) -> Outcome {
         self.entries += 1;
-        let entry = Entry { at: self.at, commands: vec![action.clone().into()] };
+        let entry = Entry {
+            at: self.at,
+            commands: vec![action.clone().into()],
+        };
         let outcome = self.store.apply(&entry, &self.entries.to_be_bytes());
         let outcome = outcome.expect("the state applies").remove(0);
         let checked = common::check(&self.store.view().read(), &mut self.past);
@@ -76,7 +104,13 @@ fn customers() -> PutCustomers {
     };
     let word = || vec![(String::new(), String::new())];
     let (tags, operators, zones) = (word(), word(), Vec::new());
-    PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows: (0..4).map(row).collect() }
+    PutCustomers {
+        mode: PutMode::Upsert,
+        tags,
+        operators,
+        zones,
+        rows: (0..4).map(row).collect(),
+    }
 }
 
 fn spec() -> MailingSpec {
@@ -112,7 +146,12 @@ fn grant(n: u64) -> Grant {
 
 fn report(n: u64, result: SendResult, runs: Vec<Run>) -> Action {
     let (mailing, results) = (MailingNumber(1), vec![(result, runs)]);
-    Action::Report(Report { lease: lease(n), mailing, gateway: u64::MAX, results })
+    Action::Report(Report {
+        lease: lease(n),
+        mailing,
+        gateway: u64::MAX,
+        results,
+    })
 }
 
 #[test]
@@ -121,7 +160,11 @@ fn no_run_of_a_report_is_too_large() {
     for first in FIRSTS {
         for len in LENS {
             for attempt in ATTEMPTS {
-                let run = Run { first, len, attempt };
+                let run = Run {
+                    first,
+                    len,
+                    attempt,
+                };
                 // The lease that is open, one that is not, and one that never was.
                 for n in [1, 2, u64::MAX] {
                     let _ = world.act(report(n, SendResult::HandedBack, vec![run, run]));
@@ -137,12 +180,21 @@ fn no_pause_is_too_long() {
         let results = [
             SendResult::NotTaken { pause_ms: number },
             SendResult::NotSent { pause_ms: number },
-            SendResult::UnsureRepeatable { pause_ms: number, repeat_ms: number },
+            SendResult::UnsureRepeatable {
+                pause_ms: number,
+                repeat_ms: number,
+            },
         ];
         let mut world = World::new();
         for (result, first) in results.into_iter().zip(0..) {
-            let run = Run { first, len: 1, attempt: 1 };
-            world.act(report(1, result, vec![run])).expect("a report of its own message");
+            let run = Run {
+                first,
+                len: 1,
+                attempt: 1,
+            };
+            world
+                .act(report(1, result, vec![run]))
+                .expect("a report of its own message");
         }
         world.at = Timestamp::from_millis(i64::MAX);
         for n in 2..6 {
@@ -169,8 +221,14 @@ fn no_grant_is_too_large() {
         }
     }
     for epoch in LARGE {
-        let id = LeaseId { epoch: Epoch(epoch), n: epoch };
-        let _ = world.act(Action::Grant(Grant { lease: id, ..grant(1) }));
+        let id = LeaseId {
+            epoch: Epoch(epoch),
+            n: epoch,
+        };
+        let _ = world.act(Action::Grant(Grant {
+            lease: id,
+            ..grant(1)
+        }));
         let _ = world.act(Action::ExpireLease { lease: id });
     }
 }
@@ -186,16 +244,27 @@ fn no_step_of_the_post_office_is_too_long() {
                 for (customer, change) in [(4, 0), (u32::MAX, u64::MAX), (4, u64::MAX)] {
                     let cursor = Cursor { customer, change };
                     let limit = number as u16;
-                    let _ = world.act(Action::Expand { mailing, cursor, scan: batches, limit });
+                    let _ = world.act(Action::Expand {
+                        mailing,
+                        cursor,
+                        scan: batches,
+                        limit,
+                    });
                 }
                 let _ = world.act(Action::SweepMailing { mailing, batches });
-                let _ = world.act(Action::FoldMailing { mailing, batches, blocks: batches });
+                let _ = world.act(Action::FoldMailing {
+                    mailing,
+                    batches,
+                    blocks: batches,
+                });
                 let _ = world.act(Action::PurgeMailing { mailing, batches });
             }
             let _ = world.act(Action::SweepDeleted { batches });
             let _ = world.act(Action::TrimChanges { blocks: batches });
             let _ = world.act(Action::ExpireLease { lease: lease(1) });
         }
-        let _ = world.act(Action::EndMailing { mailing: MailingNumber(1) });
+        let _ = world.act(Action::EndMailing {
+            mailing: MailingNumber(1),
+        });
     }
 }

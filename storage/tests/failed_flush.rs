@@ -21,7 +21,9 @@ fn after_a_flush_that_failed_nothing_waits_and_everything_tells() {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let mut store = Store::open(dir.path(), StoreOptions::default()).expect("a new state opens");
     for round in 0..2u64 {
-        store.apply(&rows::entry(round), &round.to_be_bytes()).expect("it applies");
+        store
+            .apply(&rows::entry(round), &round.to_be_bytes())
+            .expect("it applies");
     }
     store.flush().expect("it flushes");
     store.apply(&rows::entry(2), &[2]).expect("it applies");
@@ -35,8 +37,14 @@ fn after_a_flush_that_failed_nothing_waits_and_everything_tells() {
         assert!(!error.is_damage(), "it is the disk's: {error}");
         assert!(store.flush().is_err(), "it is not tried again");
         assert!(store.flusher().flush().is_err(), "nor by anyone else");
-        assert!(store.view().read().scan(&[], |_, _| true).is_err(), "readers are told");
-        assert!(store.apply(&rows::entry(3), &[3]).is_err(), "nothing is applied any more");
+        assert!(
+            store.view().read().scan(&[], |_, _| true).is_err(),
+            "readers are told"
+        );
+        assert!(
+            store.apply(&rows::entry(3), &[3]).is_err(),
+            "nothing is applied any more"
+        );
         drop(store);
         sender.send(()).expect("someone waits");
     });

@@ -21,9 +21,18 @@ fn customers(round: u64) -> Entry {
     let word = || vec![(String::new(), String::new())];
     let rows = (0..1_000).map(row).collect();
     let (tags, operators, zones) = (word(), word(), Vec::new());
-    let put = PutCustomers { mode: PutMode::Create, tags, operators, zones, rows };
+    let put = PutCustomers {
+        mode: PutMode::Create,
+        tags,
+        operators,
+        zones,
+        rows,
+    };
     let commands = vec![Action::PutCustomers(put).into()];
-    Entry { at: Timestamp::from_millis(1), commands }
+    Entry {
+        at: Timestamp::from_millis(1),
+        commands,
+    }
 }
 
 #[test]
@@ -52,8 +61,10 @@ fn an_export_without_room_is_told_and_applying_goes_on() {
 /// Mounts a small filesystem for as long as `work` takes; none where that is not allowed.
 fn on_a_small_disk<T>(place: &Path, work: impl FnOnce() -> T) -> Option<T> {
     std::fs::create_dir_all(place).expect("created");
-    let mount =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(place).output();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=16m", "none"])
+        .arg(place)
+        .output();
     if !mount.is_ok_and(|mounted| mounted.status.success()) {
         return None;
     }
@@ -70,11 +81,15 @@ fn an_export_gives_up_while_there_is_still_room_for_others() {
     let mut store = Store::open(&dir.path().join("state"), StoreOptions::default());
     let store = store.as_mut().expect("a new state opens");
     for round in 0..120u64 {
-        store.apply(&customers(round), &round.to_be_bytes()).expect("the state applies");
+        store
+            .apply(&customers(round), &round.to_be_bytes())
+            .expect("the state applies");
     }
     let small = dir.path().join("small");
     let left = on_a_small_disk(&small, || {
-        let mut export = store.begin_export(&small.join("snapshot")).expect("it begins");
+        let mut export = store
+            .begin_export(&small.join("snapshot"))
+            .expect("it begins");
         let told = loop {
             match export.copy_some() {
                 Ok(more) => assert!(more, "it is too small for that"),

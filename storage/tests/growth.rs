@@ -61,7 +61,10 @@ impl Scan for Counting<'_> {
 /// Records that a question reads.
 fn records<T>(world: &World, ask: impl FnOnce(&Counting<'_>) -> Result<T, Error>) -> (u64, T) {
     let view = world.store.view();
-    let counting = Counting { reader: view.read(), records: Cell::new(0) };
+    let counting = Counting {
+        reader: view.read(),
+        records: Cell::new(0),
+    };
     let answer = ask(&counting).expect("a state that reads");
     (counting.records.get(), answer)
 }
@@ -75,7 +78,12 @@ fn world(customers: u32) -> (tempfile::TempDir, World) {
 
 fn every() -> StatsFilter {
     let (tag, operator) = (Filter::default(), Filter::default());
-    StatsFilter { tag, operator, from_day: 0, to_day: i32::MAX }
+    StatsFilter {
+        tag,
+        operator,
+        from_day: 0,
+        to_day: i32::MAX,
+    }
 }
 
 /// Bytes written by expanding, granting and reporting the last thousand messages of a mailing, and of
@@ -92,19 +100,30 @@ fn bytes_of_the_last_batch(customers: u32) -> (u64, usize) {
         world.send_ready(mailing, false)
     });
     assert_eq!(sent.messages, 1_000);
-    let progress = world.store.view().read().need_progress(mailing).expect("reads");
+    let progress = world
+        .store
+        .view()
+        .read()
+        .need_progress(mailing)
+        .expect("reads");
     (bytes, codec::encode(&*progress).len())
 }
 
 #[test]
 fn a_batch_costs_the_same_however_many_lie_behind() {
-    let (small, large) = (bytes_of_the_last_batch(3_000), bytes_of_the_last_batch(99_000));
+    let (small, large) = (
+        bytes_of_the_last_batch(3_000),
+        bytes_of_the_last_batch(99_000),
+    );
     // As far into a block of heads each; the numbers are larger, and take a byte more here and there.
     assert!(
         large.0 < small.0 + small.0 / 20,
         "{small:?} bytes behind 2 batches, {large:?} behind 98"
     );
-    assert!(large.1 < small.1 + 10, "{small:?} bytes behind 2 batches, {large:?} behind 98");
+    assert!(
+        large.1 < small.1 + 10,
+        "{small:?} bytes behind 2 batches, {large:?} behind 98"
+    );
 }
 
 #[test]
@@ -122,12 +141,20 @@ fn looking_for_work_reads_nothing_of_mailings_that_wait_or_are_finished() {
         for mailing in query::work::open_mailings(source) {
             ready += query::work::ready(source, mailing, None, world.at, 1)?;
         }
-        Ok((ready, query::work::next_settled(source), query::work::oldest_folded(source)))
+        Ok((
+            ready,
+            query::work::next_settled(source),
+            query::work::oldest_folded(source),
+        ))
     });
     assert_eq!((read, ready.0, ready.1), (0, 0, None));
     assert!(ready.2.is_some(), "finished mailings wait for retention");
     let (read, counts) = records(&world, |source| query::stats::of_customer(source, Seq(7)));
-    assert_eq!((read, counts.of(Status::Done)), (1, 90), "what is finished is folded");
+    assert_eq!(
+        (read, counts.of(Status::Done)),
+        (1, 90),
+        "what is finished is folded"
+    );
 }
 
 #[test]
@@ -172,15 +199,25 @@ fn mailing_after_mailing_that_none_keeps_leaves_as_many_leaves_as_one() {
         }
         world.store.flush().expect("the state flushes");
         drop(world);
-        let db: sled::Db<16> = sled::Config::new().path(dir.path()).open().expect("sled opens");
+        let db: sled::Db<16> = sled::Config::new()
+            .path(dir.path())
+            .open()
+            .expect("sled opens");
         // Of the batches nothing is left, and that should be so of their leaves too.
-        let kept = db.iter().flatten().filter(|(key, _)| (23..=27).contains(&key[0])).count();
+        let kept = db
+            .iter()
+            .flatten()
+            .filter(|(key, _)| (23..=27).contains(&key[0]))
+            .count();
         assert_eq!(kept, 0, "records of purged mailings");
         // Each leaf was read from the disk once.
         db.stats().cache.cache_misses
     };
     let (few, many) = (leaves(2), leaves(10));
-    assert!(many < few + few / 10, "{few} leaves after 2 mailings, {many} after 10");
+    assert!(
+        many < few + few / 10,
+        "{few} leaves after 2 mailings, {many} after 10"
+    );
 }
 
 #[test]
@@ -197,7 +234,9 @@ fn changes_that_were_passed_do_not_pile_up() {
         let left = |world: &World| query::work::has_passed_changes(&world.store.view().read());
         for _ in 0..5 {
             if left(&world).expect("reads") {
-                world.act(Action::TrimChanges { blocks }).expect("passed changes are dropped");
+                world
+                    .act(Action::TrimChanges { blocks })
+                    .expect("passed changes are dropped");
             }
         }
         let kept = all(&world.store.view().read());
@@ -222,7 +261,10 @@ fn a_long_question_sees_the_state_as_it_was_when_it_began() {
     let (_dir, mut world) = world(20_000);
     let (first, second) = (world.start_mailing(1, "%"), world.start_mailing(2, "%"));
     world.send(first, false);
-    assert_eq!((0..5).filter_map(|_| world.expand(second)).sum::<u64>(), 5_000);
+    assert_eq!(
+        (0..5).filter_map(|_| world.expand(second)).sum::<u64>(),
+        5_000
+    );
     let view = world.store.view();
     let (pin, begun) = view.pin(|reader| {
         let customer = CustomerCount::begin(reader, Seq(4_321)).expect("reads");
@@ -268,7 +310,9 @@ fn put_with_new_words(world: &mut World, round: u32) {
         zones: Vec::new(),
         rows: (0..1_000).map(row).collect(),
     };
-    world.act(Action::PutCustomers(put)).expect("customers are written");
+    world
+        .act(Action::PutCustomers(put))
+        .expect("customers are written");
 }
 
 /// Records of dictionaries and of uses, and words that memory has room for.
@@ -278,7 +322,12 @@ fn words(world: &World) -> (usize, usize) {
     let of_words = |key: &[u8]| [WordKey::TAG, WordUsesKey::TAG].contains(&key[0]);
     let records = all(&reader).iter().filter(|(key, _)| of_words(key)).count();
     let kinds = [WordKind::Tag, WordKind::Operator].into_iter();
-    (records, kinds.map(|kind| reader.index().words(kind).capacity()).sum())
+    (
+        records,
+        kinds
+            .map(|kind| reader.index().words(kind).capacity())
+            .sum(),
+    )
 }
 
 #[test]
@@ -293,16 +342,27 @@ fn fifty_thousand_tags_that_came_and_went_leave_nothing() {
     }
     let (many, room_after) = words(&world);
     // Numbers are free once their entry is over: the next words come beside the last.
-    assert!(many <= few + 20, "{few} records of a thousand words, {many} after fifty thousand");
-    assert!(room_after <= 4 * room, "room for {room} words, {room_after} after fifty thousand");
+    assert!(
+        many <= few + 20,
+        "{few} records of a thousand words, {many} after fifty thousand"
+    );
+    assert!(
+        room_after <= 4 * room,
+        "room for {room} words, {room_after} after fifty thousand"
+    );
 
     for n in 0..1_000 {
         let id = CustomerId::parse(&format!("customer-{n}")).expect("an id");
-        world.act(Action::DeleteCustomer { id }).expect("a customer is deleted");
+        world
+            .act(Action::DeleteCustomer { id })
+            .expect("a customer is deleted");
     }
     let (none, room_after) = words(&world);
     assert_eq!(none, 1, "the zone that stands for none");
-    assert!(room_after <= 4 * room, "room for {room_after} words that are gone");
+    assert!(
+        room_after <= 4 * room,
+        "room for {room_after} words that are gone"
+    );
     let path = dir.path().join("backup");
     let mut export = world.store.begin_export(&path).expect("it begins");
     while export.copy_some().expect("copied") {}
@@ -321,7 +381,9 @@ fn words_that_a_thousand_rows_use_are_counted_once_a_block() {
     world.put_customers(0..1_000, 5);
     let after = all(&world.store.view().read());
     let changed = after.iter().filter(|pair| !before.contains(pair));
-    let of_words: Vec<_> = changed.filter(|(key, _)| [5, 8].contains(&key[0])).collect();
+    let of_words: Vec<_> = changed
+        .filter(|(key, _)| [5, 8].contains(&key[0]))
+        .collect();
     assert!(of_words.len() <= 2, "{} records of words", of_words.len());
 }
 

@@ -24,14 +24,23 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), StoreOptions::default()).expect("opens");
-        let mut world = Self { _dir: dir, store, entries: 0 };
+        let mut world = Self {
+            _dir: dir,
+            store,
+            entries: 0,
+        };
         let id = MailingId::parse("m").expect("an id");
         let cursor = Cursor::default();
         let begun = world.act(vec![
             Action::PutCustomers(customers()),
             Action::CreateMailing { id, spec: spec() },
             Action::StartMailing { mailing: MAILING },
-            Action::Expand { mailing: MAILING, cursor, scan: 10, limit: 10 },
+            Action::Expand {
+                mailing: MAILING,
+                cursor,
+                scan: 10,
+                limit: 10,
+            },
         ]);
         assert!(begun.iter().all(Result::is_ok), "{begun:?}");
         world
@@ -40,14 +49,22 @@ impl World {
     fn act(&mut self, actions: Vec<Action>) -> Vec<Outcome> {
         self.entries += 1;
         let commands = actions.into_iter().map(Command::new).collect();
-        let entry = Entry { at: Timestamp::from_millis(1), commands };
-        self.store.apply(&entry, &self.entries.to_be_bytes()).expect("applies")
+        let entry = Entry {
+            at: Timestamp::from_millis(1),
+            commands,
+        };
+        self.store
+            .apply(&entry, &self.entries.to_be_bytes())
+            .expect("applies")
     }
 
     /// Postmen of ever other names register.
     fn register(&mut self, names: &str, count: usize) -> Epoch {
         let name = |n| PostmanName::parse(&format!("{names}-{n}")).expect("a name");
-        let register = |n| Action::RegisterPostman { name: name(n), nonce: 1 };
+        let register = |n| Action::RegisterPostman {
+            name: name(n),
+            nonce: 1,
+        };
         match self.act((0..count).map(register).collect()).pop() {
             Some(Ok(Reply::Registered { epoch })) => epoch,
             other => panic!("{other:?}"),
@@ -72,7 +89,12 @@ impl World {
             panic!("nothing is granted");
         };
         let results = vec![(SendResult::Done, runs)];
-        let report = Report { lease, mailing: MAILING, gateway: 1, results };
+        let report = Report {
+            lease,
+            mailing: MAILING,
+            gateway: 1,
+            results,
+        };
         self.act(vec![Action::Report(report)]).remove(0).map(drop)
     }
 }
@@ -89,7 +111,13 @@ fn customers() -> PutCustomers {
     let word = || vec![(String::new(), String::new())];
     let (tags, operators, zones) = (word(), word(), Vec::new());
     let rows = (0..10).map(row).collect();
-    PutCustomers { mode: PutMode::Upsert, tags, operators, zones, rows }
+    PutCustomers {
+        mode: PutMode::Upsert,
+        tags,
+        operators,
+        zones,
+        rows,
+    }
 }
 
 fn spec() -> MailingSpec {
@@ -114,11 +142,19 @@ fn who_works_stays_and_who_was_forgotten_is_told_so() {
     assert_eq!(world.work(working, 2), Ok(()));
     world.register("more", limits::POSTMEN - 1);
     assert_eq!(world.work(idle, 1), Err(Rejection::PostmanForgotten));
-    assert_eq!(world.work(working, 3), Ok(()), "others were idle for longer");
+    assert_eq!(
+        world.work(working, 3),
+        Ok(()),
+        "others were idle for longer"
+    );
     world.register("yet-more", limits::POSTMEN);
     assert_eq!(world.work(working, 4), Err(Rejection::PostmanForgotten));
     // Nobody has taken its name: it may have it again, under another epoch.
     let again = world.register("working", 1);
     assert_eq!(world.work(again, 1), Ok(()));
-    assert_eq!(world.work(Epoch(again.0 + 1), 1), Err(Rejection::PostmanClosed), "never given");
+    assert_eq!(
+        world.work(Epoch(again.0 + 1), 1),
+        Err(Rejection::PostmanClosed),
+        "never given"
+    );
 }

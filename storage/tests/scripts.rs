@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Runs every story of one rule.
 fn rule(name: &str) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(name);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/scripts")
+        .join(name);
     let files = std::fs::read_dir(&dir).expect("a rule has a directory of stories");
     let paths = files.map(|file| file.expect("a directory can be listed").path());
     let mut paths: Vec<PathBuf> = paths.collect();

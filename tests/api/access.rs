@@ -62,11 +62,16 @@ const WRITES: [(Method, &str); 16] = [
 ];
 
 /// Routes that a reader may ask by POST.
-const OTHERS: [(Method, &str); 2] =
-    [(Method::POST, "/mailings/preview"), (Method::POST, "/nowhere")];
+const OTHERS: [(Method, &str); 2] = [
+    (Method::POST, "/mailings/preview"),
+    (Method::POST, "/nowhere"),
+];
 
 async fn guarded() -> Node {
-    Setup::new().set("NOTTY_API__TOKENS", &TOKENS.replace('\n', " ")).start().await
+    Setup::new()
+        .set("NOTTY_API__TOKENS", &TOKENS.replace('\n', " "))
+        .start()
+        .await
 }
 
 async fn ask(client: &Client, method: Method, path: &str) -> Answer {
@@ -80,7 +85,10 @@ async fn without_the_right_token_nothing_but_health_is_answered() {
     for (method, path) in reads.chain(WRITES.clone()).chain(OTHERS) {
         let answer = ask(&node.client, method, path).await;
         answer.problem(401, "unauthorized");
-        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{path}");
+        assert!(
+            answer.header("www-authenticate").starts_with("Bearer"),
+            "{path}"
+        );
     }
     for given in [
         "",
@@ -94,7 +102,10 @@ async fn without_the_right_token_nothing_but_health_is_answered() {
         "Bearer admin-secret reader-secret",
     ] {
         let request = node.client.request(Method::GET, "/customers");
-        let answer = node.client.send(request.header("authorization", given)).await;
+        let answer = node
+            .client
+            .send(request.header("authorization", given))
+            .await;
         answer.problem(401, "unauthorized");
     }
     for path in ["/healthz", "/readyz"] {
@@ -120,9 +131,14 @@ async fn a_reader_reads_everything_and_writes_nothing() {
         ask(&reader, method, path).await.problem(403, "forbidden");
     }
     // Nothing is there that could be changed.
-    ask(&reader, Method::POST, "/nowhere").await.problem(404, "unknown_route");
+    ask(&reader, Method::POST, "/nowhere")
+        .await
+        .problem(404, "unknown_route");
     let admin = node.client.with_token("admin-secret");
-    assert_eq!(admin.get("/customers").await.expect(200)["items"], json!([]));
+    assert_eq!(
+        admin.get("/customers").await.expect(200)["items"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -132,20 +148,35 @@ async fn an_operator_and_an_admin_may_write() {
         let client = node.client.with_token(token);
         for (method, path) in WRITES {
             let status = ask(&client, method, path).await.status.as_u16();
-            assert!([400, 404, 415].contains(&status), "{token} {path}: {status}");
+            assert!(
+                [400, 404, 415].contains(&status),
+                "{token} {path}: {status}"
+            );
         }
         for path in READS {
             let status = client.get(path).await.status.as_u16();
-            assert!([200, 404, 400].contains(&status), "{token} {path}: {status}");
+            assert!(
+                [200, 404, 400].contains(&status),
+                "{token} {path}: {status}"
+            );
         }
-        client.post("/customers", &customer("mine", json!({}))).await.expect(201);
-        client.put("/customers/mine", &customer("mine", json!({}))).await.expect(200);
+        client
+            .post("/customers", &customer("mine", json!({})))
+            .await
+            .expect(201);
+        client
+            .put("/customers/mine", &customer("mine", json!({})))
+            .await
+            .expect(200);
         client.delete("/customers/mine").await.expect(204);
         let body = mailing("mine", json!({ "start": minutes_from_now(9) }));
         client.post("/mailings", &body).await.expect(201);
         client.poke("/mailings/mine/pause").await.expect(200);
         client.delete("/mailings/mine").await.expect(204);
-        client.upload("/customers/import", "text/csv", "phone\n").await.expect(200);
+        client
+            .upload("/customers/import", "text/csv", "phone\n")
+            .await
+            .expect(200);
     }
 }
 
@@ -163,11 +194,17 @@ async fn a_backup_is_for_an_admin_alone() {
     let file = node.setup.dir().join("backup");
     let by = |token: &str| {
         let mut command = notty();
-        command.arg("backup").arg(&file).args(["--api", node.client.base()]);
+        command
+            .arg("backup")
+            .arg(&file)
+            .args(["--api", node.client.base()]);
         Ended::of(command.env("NOTTY_TOKEN", token))
     };
     let refused = by("operator-secret");
-    assert!(refused.one_line(1).contains("does not allow this"), "{refused:?}");
+    assert!(
+        refused.one_line(1).contains("does not allow this"),
+        "{refused:?}"
+    );
     assert!(!file.exists());
     assert_eq!(by("admin-secret").code, Some(0));
     assert!(file.exists());
@@ -178,14 +215,23 @@ async fn an_api_without_a_token_is_not_served_to_the_outside() {
     let setup = Setup::new();
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let mut command = notty();
-        command.args(["serve", "--listen", address, "--data-dir"]).arg(setup.data());
+        command
+            .args(["serve", "--listen", address, "--data-dir"])
+            .arg(setup.data());
         let ended = Ended::of(command.current_dir(setup.dir()));
         let line = ended.one_line(2);
-        assert!(line.contains("api.listen") && line.contains("api.tokens"), "{line}");
+        assert!(
+            line.contains("api.listen") && line.contains("api.tokens"),
+            "{line}"
+        );
     }
     let mut command = notty();
-    command.args(["serve", "--listen", "0.0.0.0:0", "--data-dir"]).arg(setup.data());
-    command.current_dir(setup.dir()).env("NOTTY_API__TOKENS", TOKENS.replace('\n', " "));
+    command
+        .args(["serve", "--listen", "0.0.0.0:0", "--data-dir"])
+        .arg(setup.data());
+    command
+        .current_dir(setup.dir())
+        .env("NOTTY_API__TOKENS", TOKENS.replace('\n', " "));
     let (_process, address) = Process::start(&mut command);
     let port = address.rsplit(':').next().expect("a port");
     let client = Client::new(&format!("http://127.0.0.1:{port}"));
@@ -198,31 +244,72 @@ type Headers = &'static [(&'static str, &'static str)];
 const ORIGINS: [(Headers, bool, bool); 14] = [
     (&[("host", "localhost:8080")], true, true),
     (&[("host", "127.0.0.1")], true, true),
-    (&[("host", "[::1]:99"), ("origin", "http://[::1]:99")], true, true),
-    (&[("host", "localhost:80"), ("sec-fetch-site", "same-origin")], true, true),
+    (
+        &[("host", "[::1]:99"), ("origin", "http://[::1]:99")],
+        true,
+        true,
+    ),
+    (
+        &[("host", "localhost:80"), ("sec-fetch-site", "same-origin")],
+        true,
+        true,
+    ),
     // A name of the page's own that leads here.
     (&[("host", "rebound.example:8080")], false, false),
-    (&[("host", "rebound.example"), ("origin", "http://rebound.example")], false, false),
+    (
+        &[
+            ("host", "rebound.example"),
+            ("origin", "http://rebound.example"),
+        ],
+        false,
+        false,
+    ),
     (&[("host", "127.0.0.1.example")], false, false),
     // An address that was typed in.
-    (&[("host", "localhost:80"), ("sec-fetch-site", "none")], true, true),
+    (
+        &[("host", "localhost:80"), ("sec-fetch-site", "none")],
+        true,
+        true,
+    ),
     // A page from elsewhere that sends without reading.
-    (&[("host", "localhost:80"), ("origin", "http://shop.example")], true, false),
-    (&[("host", "localhost:80"), ("origin", "http://localhost:81")], true, false),
-    (&[("host", "localhost:80"), ("origin", "https://localhost:80")], true, false),
+    (
+        &[("host", "localhost:80"), ("origin", "http://shop.example")],
+        true,
+        false,
+    ),
+    (
+        &[("host", "localhost:80"), ("origin", "http://localhost:81")],
+        true,
+        false,
+    ),
+    (
+        &[("host", "localhost:80"), ("origin", "https://localhost:80")],
+        true,
+        false,
+    ),
     (&[("host", "localhost:80"), ("origin", "null")], true, false),
-    (&[("host", "localhost:80"), ("sec-fetch-site", "cross-site")], true, false),
-    (&[("host", "localhost:80"), ("sec-fetch-site", "same-site")], true, false),
+    (
+        &[("host", "localhost:80"), ("sec-fetch-site", "cross-site")],
+        true,
+        false,
+    ),
+    (
+        &[("host", "localhost:80"), ("sec-fetch-site", "same-site")],
+        true,
+        false,
+    ),
 ];
 
 #[tokio::test]
 async fn an_open_api_takes_nothing_from_web_pages_of_others() {
     let node = Setup::new().start().await;
-    node.mail("sale", json!({ "start": minutes_from_now(9) })).await;
+    node.mail("sale", json!({ "start": minutes_from_now(9) }))
+        .await;
     let ask = async |method: Method, path: &str, headers: &[(&str, &str)]| {
         let request = node.client.request(method, path);
-        let request =
-            headers.iter().fold(request, |request, (n, value)| request.header(*n, *value));
+        let request = headers
+            .iter()
+            .fold(request, |request, (n, value)| request.header(*n, *value));
         node.client.send(request).await
     };
     for (headers, documents, all) in ORIGINS {
@@ -248,14 +335,20 @@ async fn an_open_api_takes_nothing_from_web_pages_of_others() {
     // What the page of the documentation sends.
     let own = node.client.base().to_owned();
     let headers: [(&str, &str); 2] = [("origin", &own), ("sec-fetch-site", "same-origin")];
-    ask(Method::POST, "/mailings/sale/cancel", &headers).await.expect(200);
+    ask(Method::POST, "/mailings/sale/cancel", &headers)
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
 async fn with_a_token_it_does_not_matter_where_a_request_comes_from() {
     let node = guarded().await;
     let client = node.client.with_token("admin-secret");
-    let request = client.request(Method::POST, "/customers").json(&customer("far", json!({})));
-    let request = request.header("host", "notty.example").header("origin", "https://shop.example");
+    let request = client
+        .request(Method::POST, "/customers")
+        .json(&customer("far", json!({})));
+    let request = request
+        .header("host", "notty.example")
+        .header("origin", "https://shop.example");
     client.send(request).await.expect(201);
 }

@@ -31,7 +31,10 @@ fn customer(id: &str, otherwise: Value) -> Value {
     for (field, value) in otherwise.as_object().expect("fields") {
         customer[field] = value.clone();
     }
-    customer.as_object_mut().expect("fields").retain(|_, value| !value.is_null());
+    customer
+        .as_object_mut()
+        .expect("fields")
+        .retain(|_, value| !value.is_null());
     customer
 }
 

@@ -11,7 +11,11 @@ use crate::support::{Ended, Gateway, Setup, notty};
 async fn a_node_says_that_it_is_alive_and_ready() {
     let node = Setup::new().start().await;
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(node.client.get(path).await.expect(200), json!({ "status": "ok" }), "{path}");
+        assert_eq!(
+            node.client.get(path).await.expect(200),
+            json!({ "status": "ok" }),
+            "{path}"
+        );
     }
 }
 
@@ -22,10 +26,17 @@ async fn every_metric_says_what_it_is() {
     node.import(5).await;
     node.mail("five", json!({})).await;
     node.until("five", json!({ "done": 5 })).await;
-    node.client.get("/nowhere").await.problem(404, "unknown_route");
+    node.client
+        .get("/nowhere")
+        .await
+        .problem(404, "unknown_route");
     let answer = node.client.get("/metrics").await;
     assert_eq!(answer.status, 200);
-    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
     let (mut help, mut types, mut samples) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for line in answer.text.lines() {
         let mut words = line.splitn(4, ' ');
@@ -47,7 +58,10 @@ async fn every_metric_says_what_it_is() {
     assert!(types.len() >= 20, "{types:?}");
     for name in &types {
         assert!(name.starts_with("notty_"), "{name}");
-        assert!(help.get(name).is_some_and(|text| text.len() > 10), "{name} says nothing");
+        assert!(
+            help.get(name).is_some_and(|text| text.len() > 10),
+            "{name} says nothing"
+        );
     }
     for sample in samples {
         let known = types.iter().any(|name| sample.starts_with(name));
@@ -61,9 +75,16 @@ async fn every_metric_says_what_it_is() {
         "notty_raft_leader 1",
         "notty_http_requests_total{method=\"GET\",route=\"unknown\",status=\"404\"} 1",
     ] {
-        assert!(answer.text.lines().any(|other| other == line), "{line}:\n{}", answer.text);
+        assert!(
+            answer.text.lines().any(|other| other == line),
+            "{line}:\n{}",
+            answer.text
+        );
     }
-    assert!(!answer.text.contains("/nowhere"), "paths of strangers are no labels");
+    assert!(
+        !answer.text.contains("/nowhere"),
+        "paths of strangers are no labels"
+    );
 }
 
 #[tokio::test]
@@ -73,14 +94,33 @@ async fn a_node_by_itself_is_the_leader_of_its_cluster() {
     let nodes = cluster["nodes"].as_array().expect("nodes");
     assert_eq!(nodes.len(), 1);
     assert_eq!(cluster["leader"], nodes[0]["name"]);
-    assert!(cluster["term"].as_u64().is_some_and(|term| term > 0), "{cluster}");
-    assert_eq!((&nodes[0]["role"], &nodes[0]["reachable"]), (&json!("leader"), &json!(true)));
+    assert!(
+        cluster["term"].as_u64().is_some_and(|term| term > 0),
+        "{cluster}"
+    );
+    assert_eq!(
+        (&nodes[0]["role"], &nodes[0]["reachable"]),
+        (&json!("leader"), &json!(true))
+    );
     assert_eq!(nodes[0]["api"], node.client.base());
     assert!(nodes[0]["peer"].is_string());
     let applied = nodes[0]["applied_index"].as_u64().expect("a position");
     assert!(applied > 0 && nodes[0]["last_index"].as_u64().expect("a position") >= applied);
-    let fields: Vec<_> = nodes[0].as_object().expect("fields").keys().cloned().collect();
-    let wanted = ["api", "applied_index", "last_index", "name", "peer", "reachable", "role"];
+    let fields: Vec<_> = nodes[0]
+        .as_object()
+        .expect("fields")
+        .keys()
+        .cloned()
+        .collect();
+    let wanted = [
+        "api",
+        "applied_index",
+        "last_index",
+        "name",
+        "peer",
+        "reachable",
+        "role",
+    ];
     assert_eq!(fields, wanted);
 }
 
@@ -105,13 +145,26 @@ async fn the_documentation_page_needs_nothing_from_elsewhere() {
     ] {
         assert!(!lower.contains(foreign), "{foreign}");
     }
-    assert!(lower.contains("\"withdefaultfonts\":false"), "its fonts would come from elsewhere");
-    let script = page.text.split("src=\"").nth(1).and_then(|rest| rest.split('"').next());
+    assert!(
+        lower.contains("\"withdefaultfonts\":false"),
+        "its fonts would come from elsewhere"
+    );
+    let script = page
+        .text
+        .split("src=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
     let script = script.expect("the page has a script");
-    let answer = node.client.send(node.client.request(reqwest::Method::HEAD, script)).await;
+    let answer = node
+        .client
+        .send(node.client.request(reqwest::Method::HEAD, script))
+        .await;
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").starts_with("text/javascript"));
-    assert!(page.text.contains("/customers/import"), "the page has the document in it");
+    assert!(
+        page.text.contains("/customers/import"),
+        "the page has the document in it"
+    );
 }
 
 #[tokio::test]
@@ -129,7 +182,10 @@ async fn the_document_is_served_as_it_is_printed() {
 async fn the_root_shows_the_way_to_the_documentation() {
     let node = Setup::new().start().await;
     let answer = node.client.get("/").await;
-    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/docs"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, "/docs")
+    );
 }
 
 #[tokio::test]
@@ -143,8 +199,15 @@ async fn methods_that_nobody_knows_are_one_series_of_the_metrics() {
             .problem(405, "method_not_allowed");
     }
     let metrics = node.client.get("/metrics").await.text;
-    let series = metrics.lines().filter(|line| line.starts_with("notty_http_requests_total{"));
-    let strange: Vec<_> = series.filter(|line| !line.contains("method=\"GET\"")).collect();
+    let series = metrics
+        .lines()
+        .filter(|line| line.starts_with("notty_http_requests_total{"));
+    let strange: Vec<_> = series
+        .filter(|line| !line.contains("method=\"GET\""))
+        .collect();
     assert_eq!(strange.len(), 1, "{strange:#?}");
-    assert!(strange[0].contains("method=\"other\"") && strange[0].ends_with(" 4"), "{strange:#?}");
+    assert!(
+        strange[0].contains("method=\"other\"") && strange[0].ends_with(" 4"),
+        "{strange:#?}"
+    );
 }

@@ -7,12 +7,17 @@ use super::customer;
 use crate::support::{Answer, Node, Setup, mailing, minutes_from_now};
 
 fn index(answer: &Answer) -> u64 {
-    answer.header("notty-index").parse().unwrap_or_else(|_| panic!("no Notty-Index: {answer:?}"))
+    answer
+        .header("notty-index")
+        .parse()
+        .unwrap_or_else(|_| panic!("no Notty-Index: {answer:?}"))
 }
 
 async fn at_least(node: &Node, index: &str) -> Answer {
     let request = node.client.request(Method::GET, "/customers/x");
-    node.client.send(request.header("Notty-Min-Index", index)).await
+    node.client
+        .send(request.header("Notty-Min-Index", index))
+        .await
 }
 
 #[tokio::test]
@@ -61,12 +66,25 @@ async fn routes_that_need_no_token_wait_for_no_position_and_ask_no_leader() {
     let node = Setup::new().set("NOTTY_API__TOKENS", tokens).start().await;
     // One that waited would be 503 after some seconds, one that looked at them 400.
     let positions = ["18446744073709551615", "none"];
-    for path in ["/", "/healthz", "/readyz", "/docs", "/docs/scalar.js", "/openapi.json"] {
+    for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/docs/scalar.js",
+        "/openapi.json",
+    ] {
         for (consistency, position) in ["linearizable", "any"].iter().zip(positions) {
             let path = format!("{path}?consistency={consistency}");
             let request = node.client.request(Method::GET, &path);
-            let answer = node.client.send(request.header("Notty-Min-Index", position)).await;
-            assert!([200, 303].contains(&answer.status.as_u16()), "{path}: {answer:?}");
+            let answer = node
+                .client
+                .send(request.header("Notty-Min-Index", position))
+                .await;
+            assert!(
+                [200, 303].contains(&answer.status.as_u16()),
+                "{path}: {answer:?}"
+            );
         }
     }
     // All others do look.
@@ -93,9 +111,19 @@ async fn every_write_says_its_own_position_and_reads_that_follow_reflect_it() {
     assert!(index(&read) >= created);
     assert_eq!(read.expect(200)["id"], "x");
     further(client.put("/customers/x", &body).await, 200);
-    further(client.upload("/customers/import", "text/csv", "phone\n+79161112233\n").await, 200);
+    further(
+        client
+            .upload("/customers/import", "text/csv", "phone\n+79161112233\n")
+            .await,
+        200,
+    );
     further(client.post("/mailings", &plan).await, 201);
-    further(client.put("/mailings/x", &mailing("x", json!({ "desc": "b" }))).await, 200);
+    further(
+        client
+            .put("/mailings/x", &mailing("x", json!({ "desc": "b" })))
+            .await,
+        200,
+    );
     further(client.poke("/mailings/x/pause").await, 200);
     further(client.poke("/mailings/x/resume").await, 200);
     further(client.poke("/mailings/x/cancel").await, 200);
@@ -106,8 +134,16 @@ async fn every_write_says_its_own_position_and_reads_that_follow_reflect_it() {
 
 #[tokio::test]
 async fn a_request_waits_for_the_position_that_it_asks_for() {
-    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
-    let now = index(&node.client.post("/customers", &customer("a", json!({}))).await);
+    let node = Setup::new()
+        .set("NOTTY_POSTMAN__ENABLED", "false")
+        .start()
+        .await;
+    let now = index(
+        &node
+            .client
+            .post("/customers", &customer("a", json!({})))
+            .await,
+    );
     let wanted = (now + 20).to_string();
     let reading = at_least(&node, &wanted);
     let writing = async {
@@ -121,7 +157,11 @@ async fn a_request_waits_for_the_position_that_it_asks_for() {
     let (read, written) = tokio::join!(reading, writing);
     assert!(written >= now + 20);
     assert!(index(&read) >= now + 20);
-    assert_eq!(read.expect(200)["id"], "x", "it was not there when the request came");
+    assert_eq!(
+        read.expect(200)["id"],
+        "x",
+        "it was not there when the request came"
+    );
 }
 
 #[tokio::test]
@@ -132,23 +172,53 @@ async fn a_position_that_does_not_come_is_told_so_and_nonsense_is_refused() {
     );
     for answer in answers.await {
         answer.problem(503, "index_not_reached");
-        assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+        assert!(
+            answer
+                .header("retry-after")
+                .parse::<u32>()
+                .is_ok_and(|seconds| seconds > 0)
+        );
     }
-    for nonsense in ["", "x", "-1", "1.5", "1e3", "0x10", "18446744073709551616", "1, 2"] {
+    for nonsense in [
+        "",
+        "x",
+        "-1",
+        "1.5",
+        "1e3",
+        "0x10",
+        "18446744073709551616",
+        "1, 2",
+    ] {
         let answer = at_least(&node, nonsense).await;
-        assert_eq!(answer.faults(), ["Notty-Min-Index invalid_index"], "{nonsense:?}");
+        assert_eq!(
+            answer.faults(),
+            ["Notty-Min-Index invalid_index"],
+            "{nonsense:?}"
+        );
     }
     at_least(&node, "0").await.problem(404, "not_found");
-    let request = node.client.request(Method::POST, "/customers").json(&customer("x", json!({})));
-    let answer = node.client.send(request.header("Notty-Min-Index", "soon")).await;
+    let request = node
+        .client
+        .request(Method::POST, "/customers")
+        .json(&customer("x", json!({})));
+    let answer = node
+        .client
+        .send(request.header("Notty-Min-Index", "soon"))
+        .await;
     answer.problem(400, "invalid_index");
-    node.client.get("/customers/x").await.problem(404, "not_found");
+    node.client
+        .get("/customers/x")
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
 async fn a_read_may_ask_the_leader_first() {
     let node = Setup::new().start().await;
-    node.client.post("/customers", &customer("x", json!({}))).await.expect(201);
+    node.client
+        .post("/customers", &customer("x", json!({})))
+        .await
+        .expect(201);
     for path in [
         "/customers",
         "/customers/x",
@@ -158,15 +228,32 @@ async fn a_read_may_ask_the_leader_first() {
         "/stats/customers/x",
         "/cluster",
     ] {
-        let answer = node.client.get(&format!("{path}?consistency=linearizable")).await;
+        let answer = node
+            .client
+            .get(&format!("{path}?consistency=linearizable"))
+            .await;
         answer.expect(200);
         index(&answer);
     }
-    let listed = node.client.get("/customers?limit=1&consistency=linearizable").await.expect(200);
+    let listed = node
+        .client
+        .get("/customers?limit=1&consistency=linearizable")
+        .await
+        .expect(200);
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(1));
     for value in ["", "eventual", "LINEARIZABLE"] {
-        let answer = node.client.get(&format!("/customers?consistency={value}")).await;
-        assert_eq!(answer.faults(), ["consistency invalid_consistency"], "{value:?}");
+        let answer = node
+            .client
+            .get(&format!("/customers?consistency={value}"))
+            .await;
+        assert_eq!(
+            answer.faults(),
+            ["consistency invalid_consistency"],
+            "{value:?}"
+        );
     }
-    assert_eq!(node.client.get("/customers/x").await.expect(200)["id"], Value::from("x"));
+    assert_eq!(
+        node.client.get("/customers/x").await.expect(200)["id"],
+        Value::from("x")
+    );
 }

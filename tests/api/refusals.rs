@@ -22,8 +22,12 @@ const TAKING: [(Method, &str); 9] = [
 /// A node with a customer and a mailing named `there`.
 async fn node() -> crate::support::Node {
     let node = Setup::new().start().await;
-    node.client.post("/customers", &customer("there", json!({}))).await.expect(201);
-    node.mail("there", json!({ "start": minutes_from_now(30) })).await;
+    node.client
+        .post("/customers", &customer("there", json!({})))
+        .await
+        .expect(201);
+    node.mail("there", json!({ "start": minutes_from_now(30) }))
+        .await;
     node
 }
 
@@ -59,12 +63,18 @@ async fn an_unknown_route_is_404() {
     ] {
         let answer = node.client.get(path).await;
         let expected = matches!(path, "/customer" | "/sub");
-        let (status, code) =
-            if expected { (405, "method_not_allowed") } else { (404, "unknown_route") };
+        let (status, code) = if expected {
+            (405, "method_not_allowed")
+        } else {
+            (404, "unknown_route")
+        };
         answer.problem(status, code);
     }
     let request = node.client.request(Method::POST, "/nowhere").body("{");
-    node.client.send(request).await.problem(404, "unknown_route");
+    node.client
+        .send(request)
+        .await
+        .problem(404, "unknown_route");
 }
 
 #[tokio::test]
@@ -97,7 +107,10 @@ async fn a_wrong_method_is_405_and_told_the_right_ones() {
         ("/sub/there", Method::PUT, "DELETE,GET,HEAD,POST"),
         ("/stats/", Method::POST, "GET,HEAD"),
     ] {
-        let answer = node.client.send(node.client.request(method.clone(), path)).await;
+        let answer = node
+            .client
+            .send(node.client.request(method.clone(), path))
+            .await;
         answer.problem(405, "method_not_allowed");
         let mut told: Vec<_> = answer.header("allow").split(',').map(str::trim).collect();
         told.sort_unstable();
@@ -120,10 +133,15 @@ async fn another_content_type_is_415() {
             let answer = send(&node.client, route, Some(kind), "{}").await;
             answer.problem(415, "unsupported_media_type");
         }
-        send(&node.client, route, None, "{}").await.problem(415, "unsupported_media_type");
+        send(&node.client, route, None, "{}")
+            .await
+            .problem(415, "unsupported_media_type");
         for kind in ["application/json; charset=utf-8", "Application/JSON"] {
             let answer = send(&node.client, route, Some(kind), "{\"shoe\":1}").await;
-            assert!(answer.faults().contains(&"shoe unknown_field".to_owned()), "{route:?} {kind}");
+            assert!(
+                answer.faults().contains(&"shoe unknown_field".to_owned()),
+                "{route:?} {kind}"
+            );
         }
     }
 }
@@ -155,10 +173,20 @@ async fn a_body_that_is_no_json_object_is_400() {
             deep.as_str(),
             deeper.as_str(),
         ] {
-            let answer = send(&node.client, route, Some("application/json"), body.to_owned()).await;
+            let answer = send(
+                &node.client,
+                route,
+                Some("application/json"),
+                body.to_owned(),
+            )
+            .await;
             answer.problem(400, "invalid_json");
         }
-        for body in [&b"{\"name\":\"\xff\"}"[..], b"\xff\xfe{\0}\0", b"{\"name\":\"\xc3\x28\"}"] {
+        for body in [
+            &b"{\"name\":\"\xff\"}"[..],
+            b"\xff\xfe{\0}\0",
+            b"{\"name\":\"\xc3\x28\"}",
+        ] {
             let answer = send(&node.client, route, Some("application/json"), body).await;
             answer.problem(400, "invalid_json");
         }
@@ -166,7 +194,10 @@ async fn a_body_that_is_no_json_object_is_400() {
         assert_eq!(empty.status, 400, "{route:?}: {}", empty.text);
     }
     let name = customer("zero", json!({ "name": "a\0b" }));
-    assert_eq!(node.client.post("/customers", &name).await.faults(), ["name control_character"]);
+    assert_eq!(
+        node.client.post("/customers", &name).await.faults(),
+        ["name control_character"]
+    );
 }
 
 #[tokio::test]
@@ -188,7 +219,10 @@ async fn a_body_that_is_too_large_is_413() {
     let desc = "\\ud83d\\ude00".repeat(1_000);
     let (start, end) = (minutes_from_now(9), minutes_from_now(99));
     let body = format!(r#"{{"text":"{text}","desc":"{desc}","start":"{start}","end":"{end}"}}"#);
-    node.client.upload("/mailings", "application/json", body).await.expect(201);
+    node.client
+        .upload("/mailings", "application/json", body)
+        .await
+        .expect(201);
 }
 
 #[tokio::test]
@@ -212,27 +246,58 @@ async fn unknown_parameters_are_refused_where_parameters_are_taken() {
         assert_eq!(answer.faults(), ["shoe unknown_parameter"], "{path}");
     }
     let body = customer("other", json!({}));
-    for path in ["/customers?dry_run=true", "/customers?x", "/customers?tag=a"] {
-        node.client.post(path, &body).await.problem(400, "unknown_parameter");
+    for path in [
+        "/customers?dry_run=true",
+        "/customers?x",
+        "/customers?tag=a",
+    ] {
+        node.client
+            .post(path, &body)
+            .await
+            .problem(400, "unknown_parameter");
     }
-    node.client.put("/customers/there?x=1", &body).await.problem(400, "unknown_parameter");
-    node.client.delete("/customers/there?x=1").await.problem(400, "unknown_parameter");
-    node.client.delete("/mailings/there?x=1").await.problem(400, "unknown_parameter");
+    node.client
+        .put("/customers/there?x=1", &body)
+        .await
+        .problem(400, "unknown_parameter");
+    node.client
+        .delete("/customers/there?x=1")
+        .await
+        .problem(400, "unknown_parameter");
+    node.client
+        .delete("/mailings/there?x=1")
+        .await
+        .problem(400, "unknown_parameter");
     let plan = mailing("other", json!({}));
     for path in ["/mailings?x=1", "/mailings/preview?x=1"] {
-        node.client.post(path, &plan).await.problem(400, "unknown_parameter");
+        node.client
+            .post(path, &plan)
+            .await
+            .problem(400, "unknown_parameter");
     }
-    let import = node.client.upload("/customers/import?mode=x", "text/csv", "phone\n").await;
+    let import = node
+        .client
+        .upload("/customers/import?mode=x", "text/csv", "phone\n")
+        .await;
     import.problem(400, "unknown_parameter");
-    node.client.get("/customers/other").await.problem(404, "not_found");
+    node.client
+        .get("/customers/other")
+        .await
+        .problem(404, "not_found");
     node.client.get("/customers/there").await.expect(200);
 }
 
 #[tokio::test]
 async fn ids_in_paths_are_decoded_and_what_cannot_be_one_is_404() {
     let node = node().await;
-    node.client.post("/customers", &customer("a-1", json!({}))).await.expect(201);
-    assert_eq!(node.client.get("/customers/%61%2d1").await.expect(200)["id"], "a-1");
+    node.client
+        .post("/customers", &customer("a-1", json!({})))
+        .await
+        .expect(201);
+    assert_eq!(
+        node.client.get("/customers/%61%2d1").await.expect(200)["id"],
+        "a-1"
+    );
     let long = "x".repeat(5_000);
     for id in [
         "a%2F1",
@@ -261,12 +326,24 @@ async fn ids_in_paths_are_decoded_and_what_cannot_be_one_is_404() {
             node.client.get(&path).await.problem(404, "not_found");
         }
         for resource in ["customers", "mailings"] {
-            node.client.delete(&format!("/{resource}/{id}")).await.problem(404, "not_found");
-            node.client.get(&format!("/{resource}/{id}/stats")).await.problem(404, "not_found");
+            node.client
+                .delete(&format!("/{resource}/{id}"))
+                .await
+                .problem(404, "not_found");
+            node.client
+                .get(&format!("/{resource}/{id}/stats"))
+                .await
+                .problem(404, "not_found");
         }
         let body = json!({ "phone": "+79161112233" });
-        node.client.put(&format!("/customers/{id}"), &body).await.problem(404, "not_found");
-        node.client.poke(&format!("/mailings/{id}/pause")).await.problem(404, "not_found");
+        node.client
+            .put(&format!("/customers/{id}"), &body)
+            .await
+            .problem(404, "not_found");
+        node.client
+            .poke(&format!("/mailings/{id}/pause"))
+            .await
+            .problem(404, "not_found");
     }
 }
 
@@ -283,7 +360,14 @@ async fn parameters_that_are_not_utf8_are_refused() {
         let answer = node.client.get(path).await;
         answer.problem(400, "invalid_utf8");
     }
-    let answer = node.client.get("/customers?tag=%00&operator=%0A&phone=%1F").await;
-    let faults = ["operator invalid_filter", "phone invalid_filter", "tag invalid_filter"];
+    let answer = node
+        .client
+        .get("/customers?tag=%00&operator=%0A&phone=%1F")
+        .await;
+    let faults = [
+        "operator invalid_filter",
+        "phone invalid_filter",
+        "tag invalid_filter",
+    ];
     assert_eq!(answer.faults(), faults);
 }

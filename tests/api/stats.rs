@@ -5,8 +5,16 @@ use serde_json::{Value, json};
 use super::{customer, with};
 use crate::support::{Gateway, Node, Setup, eventually, total};
 
-const STATUSES: [&str; 8] =
-    ["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
+const STATUSES: [&str; 8] = [
+    "created",
+    "sending",
+    "done",
+    "failed",
+    "invalid",
+    "expired",
+    "cancelled",
+    "unconfirmed",
+];
 
 /// Stats that have these counts, and 0 of everything else.
 fn counts(counts: Value) -> Value {
@@ -24,8 +32,15 @@ async fn stats(node: &Node, params: &[(&str, &str)]) -> Value {
 #[tokio::test]
 async fn stats_have_one_count_for_each_status_and_nothing_else() {
     let node = Setup::new().start().await;
-    node.client.post("/customers", &customer("one", json!({}))).await.expect(201);
-    node.mail("later", json!({ "start": crate::support::minutes_from_now(9) })).await;
+    node.client
+        .post("/customers", &customer("one", json!({})))
+        .await
+        .expect(201);
+    node.mail(
+        "later",
+        json!({ "start": crate::support::minutes_from_now(9) }),
+    )
+    .await;
     for path in [
         "/stats",
         "/stats/mailings/later",
@@ -34,7 +49,11 @@ async fn stats_have_one_count_for_each_status_and_nothing_else() {
         "/customers/one/stats",
         "/stats?tag=x&operator=y",
     ] {
-        assert_eq!(node.client.get(path).await.expect(200), counts(json!({})), "{path}");
+        assert_eq!(
+            node.client.get(path).await.expect(200),
+            counts(json!({})),
+            "{path}"
+        );
     }
     for path in [
         "/stats/mailings/one",
@@ -55,18 +74,27 @@ async fn the_same_messages_are_counted_overall_by_mailing_and_by_customer() {
     node.import(30).await;
     node.mail("all", json!({})).await;
     node.until("all", json!({ "done": 30 })).await;
-    gateway.behave(json!({ "acts": [{ "answer": { "status": 400 } }] })).await;
+    gateway
+        .behave(json!({ "acts": [{ "answer": { "status": 400 } }] }))
+        .await;
     node.mail("staff", json!({ "tag_filter": "staff" })).await;
     node.until("staff", json!({ "invalid": 10 })).await;
     let paths = [
         ("/stats", json!({ "done": 30, "invalid": 10 })),
         ("/stats/mailings/all", json!({ "done": 30 })),
         ("/mailings/staff/stats", json!({ "invalid": 10 })),
-        ("/stats/customers/customer-2", json!({ "done": 1, "invalid": 1 })),
+        (
+            "/stats/customers/customer-2",
+            json!({ "done": 1, "invalid": 1 }),
+        ),
         ("/customers/customer-1/stats", json!({ "done": 1 })),
     ];
     for (path, wanted) in paths {
-        assert_eq!(node.client.get(path).await.expect(200), counts(wanted), "{path}");
+        assert_eq!(
+            node.client.get(path).await.expect(200),
+            counts(wanted),
+            "{path}"
+        );
     }
 }
 
@@ -90,10 +118,17 @@ async fn stats_are_filtered_by_tag_and_operator_as_they_were_at_expansion() {
         (&[("tag", "nobody")], 0),
     ];
     for (params, done) in filters {
-        assert_eq!(stats(&node, params).await, counts(json!({ "done": done })), "{params:?}");
+        assert_eq!(
+            stats(&node, params).await,
+            counts(json!({ "done": done })),
+            "{params:?}"
+        );
     }
     let moved = json!({ "phone": "+79161112233", "tag": "moved", "operator": "moved" });
-    node.client.put("/customers/customer-2", &moved).await.expect(200);
+    node.client
+        .put("/customers/customer-2", &moved)
+        .await
+        .expect(200);
     assert_eq!(stats(&node, &[("tag", "moved")]).await["done"], 0);
     assert_eq!(stats(&node, &[("tag", "staff")]).await["done"], 20);
     node.mail("again", json!({ "tag_filter": "moved" })).await;
@@ -104,14 +139,23 @@ async fn stats_are_filtered_by_tag_and_operator_as_they_were_at_expansion() {
 
 #[tokio::test]
 async fn stats_are_filtered_by_utc_days_of_creation_inclusive() {
-    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+    let node = Setup::new()
+        .set("NOTTY_POSTMAN__ENABLED", "false")
+        .start()
+        .await;
     node.import(6).await;
     node.mail("today", json!({})).await;
     node.until("today", json!({ "created": 6 })).await;
     let created = node.messages("today").await[0]["created_at"].clone();
-    let at: jiff::Timestamp = created.as_str().and_then(|t| t.parse().ok()).expect("a time");
+    let at: jiff::Timestamp = created
+        .as_str()
+        .and_then(|t| t.parse().ok())
+        .expect("a time");
     let day = jiff::tz::Offset::UTC.to_datetime(at).date();
-    let (before, after) = (day.yesterday().expect("a day"), day.tomorrow().expect("a day"));
+    let (before, after) = (
+        day.yesterday().expect("a day"),
+        day.tomorrow().expect("a day"),
+    );
     let [before, day, after] = [before, day, after].map(|day| day.to_string());
     let filters: [(&[(&str, &str)], u64); 8] = [
         (&[("from", &day), ("to", &day)], 6),
@@ -129,9 +173,11 @@ async fn stats_are_filtered_by_utc_days_of_creation_inclusive() {
     // What was counted as waiting is counted as cancelled once it is.
     node.client.poke("/mailings/today/cancel").await.expect(200);
     let wanted = counts(json!({ "cancelled": 6 }));
-    eventually("all are cancelled", std::time::Duration::from_secs(20), async || {
-        (stats(&node, &[("from", &day), ("to", &day)]).await == wanted).then_some(())
-    })
+    eventually(
+        "all are cancelled",
+        std::time::Duration::from_secs(20),
+        async || (stats(&node, &[("from", &day), ("to", &day)]).await == wanted).then_some(()),
+    )
     .await;
     assert_eq!(stats(&node, &[]).await, wanted);
 }
@@ -153,7 +199,11 @@ async fn filters_of_stats_that_make_no_sense_are_refused() {
     ] {
         for field in ["from", "to"] {
             let answer = node.client.get(&with("/stats", &[(field, day)])).await;
-            assert_eq!(answer.faults(), [format!("{field} invalid_date")], "{day:?}");
+            assert_eq!(
+                answer.faults(),
+                [format!("{field} invalid_date")],
+                "{day:?}"
+            );
         }
     }
     let turned = [("from", "2026-11-02"), ("to", "2026-11-01")];
@@ -163,24 +213,41 @@ async fn filters_of_stats_that_make_no_sense_are_refused() {
         let answer = node.client.get(&with("/stats", &[(field, "a\\")])).await;
         assert_eq!(answer.faults(), [format!("{field} invalid_filter")]);
     }
-    let answer = node.client.get("/stats?from=x&to=y&tag=%5C&status=done").await;
-    let faults =
-        ["from invalid_date", "status unknown_parameter", "tag invalid_filter", "to invalid_date"];
+    let answer = node
+        .client
+        .get("/stats?from=x&to=y&tag=%5C&status=done")
+        .await;
+    let faults = [
+        "from invalid_date",
+        "status unknown_parameter",
+        "tag invalid_filter",
+        "to invalid_date",
+    ];
     assert_eq!(answer.faults(), faults);
-    node.client.get("/stats/mailings/x?tag=a").await.problem(400, "unknown_parameter");
+    node.client
+        .get("/stats/mailings/x?tag=a")
+        .await
+        .problem(400, "unknown_parameter");
 }
 
 #[tokio::test]
 async fn a_customer_is_counted_over_more_mailings_than_one_part_looks_at() {
     const MAILINGS: u64 = 210;
-    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+    let node = Setup::new()
+        .set("NOTTY_POSTMAN__ENABLED", "false")
+        .start()
+        .await;
     node.import(1).await;
     for n in 0..MAILINGS {
         node.mail(&format!("mailing-{n}"), json!({})).await;
     }
     let soon = std::time::Duration::from_secs(30);
     eventually("every mailing is counted", soon, async || {
-        let stats = node.client.get("/stats/customers/customer-1").await.expect(200);
+        let stats = node
+            .client
+            .get("/stats/customers/customer-1")
+            .await
+            .expect(200);
         (stats["created"] == MAILINGS && total(&stats) == MAILINGS).then_some(())
     })
     .await;

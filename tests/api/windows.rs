@@ -6,7 +6,9 @@ use crate::support::{Node, Setup, mailing, minutes_from_now};
 
 async fn create(node: &Node, window: Value) -> crate::support::Answer {
     let fields = json!({ "send_window": window, "start": minutes_from_now(30) });
-    node.client.post("/mailings", &mailing("window", fields)).await
+    node.client
+        .post("/mailings", &mailing("window", fields))
+        .await
 }
 
 #[tokio::test]
@@ -20,7 +22,10 @@ async fn a_send_window_is_two_different_times_of_the_day() {
         ("12:00", "12:01"),
     ] {
         let window = json!({ "from": from, "to": to });
-        assert_eq!(create(&node, window.clone()).await.expect(201)["send_window"], window);
+        assert_eq!(
+            create(&node, window.clone()).await.expect(201)["send_window"],
+            window
+        );
         let read = node.client.get("/mailings/window").await.expect(200);
         assert_eq!(read["send_window"], window);
         node.client.delete("/mailings/window").await.expect(204);
@@ -43,15 +48,33 @@ async fn a_send_window_is_two_different_times_of_the_day() {
         json!({}),
     ] {
         let answer = create(&node, window.clone()).await;
-        assert_eq!(answer.faults(), ["send_window invalid_send_window"], "{window}");
+        assert_eq!(
+            answer.faults(),
+            ["send_window invalid_send_window"],
+            "{window}"
+        );
         answer.problem(400, "invalid_send_window");
     }
-    for window in [json!("09:00-21:00"), json!(["09:00", "21:00"]), json!(9), json!(true)] {
-        assert_eq!(create(&node, window.clone()).await.faults(), ["send_window wrong_type"]);
+    for window in [
+        json!("09:00-21:00"),
+        json!(["09:00", "21:00"]),
+        json!(9),
+        json!(true),
+    ] {
+        assert_eq!(
+            create(&node, window.clone()).await.faults(),
+            ["send_window wrong_type"]
+        );
     }
     let window = json!({ "from": "09:00", "to": "21:00", "zone": "UTC" });
-    assert_eq!(create(&node, window).await.faults(), ["send_window.zone unknown_field"]);
-    node.client.get("/mailings/window").await.problem(404, "not_found");
+    assert_eq!(
+        create(&node, window).await.faults(),
+        ["send_window.zone unknown_field"]
+    );
+    node.client
+        .get("/mailings/window")
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]

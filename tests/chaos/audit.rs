@@ -54,7 +54,10 @@ async fn people(world: &World, n: usize) {
         let number = Person::number_of(item["id"].as_str().unwrap_or_default());
         let number = number.unwrap_or_else(|| panic!("nobody created {item}"));
         let twice = read.insert(number, item);
-        assert!(twice.is_none(), "customer {number} is listed twice: {twice:?}");
+        assert!(
+            twice.is_none(),
+            "customer {number} is listed twice: {twice:?}"
+        );
     }
 
     let mut ledger = world.ledger.lock();
@@ -62,12 +65,29 @@ async fn people(world: &World, n: usize) {
         let item = read.get(&number);
         let fits = |standing: &Standing| match (standing, item) {
             (None, None) => true,
-            (Some(version), Some(item)) => *item == Person { number, version: *version }.body(),
+            (Some(version), Some(item)) => {
+                *item
+                    == Person {
+                        number,
+                        version: *version,
+                    }
+                    .body()
+            }
             _ => false,
         };
         let known = ledger.known.people[number as usize];
-        let choices: Vec<_> = ledger.maybe.people.get(&number).into_iter().flatten().collect();
-        let found = choices.into_iter().chain([&known]).find(|standing| fits(standing)).copied();
+        let choices: Vec<_> = ledger
+            .maybe
+            .people
+            .get(&number)
+            .into_iter()
+            .flatten()
+            .collect();
+        let found = choices
+            .into_iter()
+            .chain([&known])
+            .find(|standing| fits(standing))
+            .copied();
         match found {
             Some(standing) if ledger.maybe.people.contains_key(&number) || standing != known => {
                 ledger.adopt_person(number, standing);
@@ -85,9 +105,14 @@ async fn people(world: &World, n: usize) {
 async fn mailings(world: &World, n: usize) {
     let mut read: BTreeMap<u32, Value> = BTreeMap::new();
     for item in world.all(n, "/mailings").await {
-        let slot = item["id"].as_str().and_then(|id| id.strip_prefix("m-")?.parse().ok());
+        let slot = item["id"]
+            .as_str()
+            .and_then(|id| id.strip_prefix("m-")?.parse().ok());
         let slot = slot.unwrap_or_else(|| panic!("nobody created {item}"));
-        assert!(read.insert(slot, item).is_none(), "m-{slot} is listed twice");
+        assert!(
+            read.insert(slot, item).is_none(),
+            "m-{slot} is listed twice"
+        );
     }
 
     let mut ledger = world.ledger.lock();
@@ -97,7 +122,12 @@ async fn mailings(world: &World, n: usize) {
     for slot in slots {
         let item = read.get(&slot);
         let known = ledger.known.mailings.get(&slot).cloned();
-        let mut choices = ledger.maybe.mailings.get(&slot).cloned().unwrap_or_default();
+        let mut choices = ledger
+            .maybe
+            .mailings
+            .get(&slot)
+            .cloned()
+            .unwrap_or_default();
         choices.push(known.clone());
         let fits = |choice: &&Option<Mailed>| match (choice, item) {
             (None, None) => true,
@@ -133,21 +163,41 @@ pub async fn messages(world: &World, n: usize, slot: u32) -> [u64; 8] {
 
 /// Compares a message with the book; the place of its status.
 fn compare(world: &World, item: &Value, began: Instant) -> usize {
-    let id: u64 = item["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let id: u64 = item["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .expect("an id");
     let status = item["status"].as_str().unwrap_or_default();
-    let place = super::actors::readers::STATUSES.iter().position(|known| *known == status);
+    let place = super::actors::readers::STATUSES
+        .iter()
+        .position(|known| *known == status);
     let place = place.unwrap_or_else(|| panic!("no such status: {item}"));
     let record = world.gateway.book(|book| book.record(id));
     let Some(record) = record else {
-        assert!(!["done", "invalid"].contains(&status), "the gateway never had it: {item}");
+        assert!(
+            !["done", "invalid"].contains(&status),
+            "the gateway never had it: {item}"
+        );
         return place;
     };
 
     let phone = format!("\"{}\"", record.person.phone());
-    assert_eq!(item["phone"].to_string(), phone, "the gateway has {record:?}: {item}");
+    assert_eq!(
+        item["phone"].to_string(),
+        phone,
+        "the gateway has {record:?}: {item}"
+    );
     let customer = item["customer_id"].as_str();
-    assert_eq!(customer, Some(record.person.id().as_str()), "the gateway has {record:?}: {item}");
-    assert_eq!(item["text"], super::gateway::text(record.serial), "{record:?}: {item}");
+    assert_eq!(
+        customer,
+        Some(record.person.id().as_str()),
+        "the gateway has {record:?}: {item}"
+    );
+    assert_eq!(
+        item["text"],
+        super::gateway::text(record.serial),
+        "{record:?}: {item}"
+    );
 
     let taken = record.taken.is_some_and(|at| at < began);
     let fits = match status {
@@ -182,16 +232,25 @@ pub async fn sums(world: &World, n: usize) -> bool {
     let mut sums: Vec<(&str, [u64; 8])> = Vec::new();
     let all: Vec<Vec<(&str, &str)>> = vec![vec![("tag", "%")], vec![("operator", "%")]];
     for params in &all {
-        sums.push(("any", counts(&world.need(n, &with("/stats", params)).await.1)));
+        sums.push((
+            "any",
+            counts(&world.need(n, &with("/stats", params)).await.1),
+        ));
     }
 
     let mut by_tag = [0; 8];
     for tag in TAGS {
-        add(&mut by_tag, &stats(world, n, &[("tag", &escaped(tag))]).await);
+        add(
+            &mut by_tag,
+            &stats(world, n, &[("tag", &escaped(tag))]).await,
+        );
     }
     let mut by_operator = [0; 8];
     for operator in OPERATORS {
-        add(&mut by_operator, &stats(world, n, &[("operator", &escaped(operator))]).await);
+        add(
+            &mut by_operator,
+            &stats(world, n, &[("operator", &escaped(operator))]).await,
+        );
     }
     sums.extend([("tag", by_tag), ("operator", by_operator)]);
     sums.push(("day", by_day(world, n).await));
@@ -201,19 +260,27 @@ pub async fn sums(world: &World, n: usize) -> bool {
         return false;
     }
     for (by, sum) in sums {
-        assert_eq!(sum, total, "sums by {by} are not the total, on notty-{n} at {index}");
+        assert_eq!(
+            sum, total,
+            "sums by {by} are not the total, on notty-{n} at {index}"
+        );
     }
     true
 }
 
 /// The days of this run, each by itself.
 async fn by_day(world: &World, n: usize) -> [u64; 8] {
-    let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
+    let today = jiff::tz::Offset::UTC
+        .to_datetime(jiff::Timestamp::now())
+        .date();
     let yesterday = today.yesterday().expect("a day");
     let tomorrow = today.tomorrow().expect("a day").to_string();
     let mut sum = stats(world, n, &[("to", &yesterday.to_string())]).await;
     let day = today.to_string();
-    add(&mut sum, &stats(world, n, &[("from", &day), ("to", &day)]).await);
+    add(
+        &mut sum,
+        &stats(world, n, &[("from", &day), ("to", &day)]).await,
+    );
     add(&mut sum, &stats(world, n, &[("from", &tomorrow)]).await);
     sum
 }
@@ -223,7 +290,9 @@ async fn stats(world: &World, n: usize, params: &[(&str, &str)]) -> [u64; 8] {
 }
 
 pub fn add(sum: &mut [u64; 8], counts: &[u64; 8]) {
-    sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    sum.iter_mut()
+        .zip(counts)
+        .for_each(|(sum, count)| *sum += count);
 }
 
 /// Whether a mailing has nothing more to do: what a customer who matches now may not be missing from.

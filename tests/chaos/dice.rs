@@ -24,13 +24,18 @@ impl Dice {
     }
 
     pub fn pick<T: Clone>(&mut self, items: &[T]) -> T {
-        items.choose(&mut self.0).expect("the lists of this program have items").clone()
+        items
+            .choose(&mut self.0)
+            .expect("the lists of this program have items")
+            .clone()
     }
 
     /// One of the items, by weight.
     pub fn weigh<T: Clone>(&mut self, items: &[(u32, T)]) -> T {
         let item = items.choose_weighted(&mut self.0, |(weight, _)| *weight);
-        item.expect("the lists of this program have weights").1.clone()
+        item.expect("the lists of this program have weights")
+            .1
+            .clone()
     }
 }
 

@@ -46,7 +46,10 @@ pub async fn run(world: &Arc<World>, dice: &mut Dice) -> [u64; 8] {
     for n in 0..world.fleet.len() {
         let began = Instant::now();
         while !audit::sums(world, n).await {
-            assert!(began.elapsed() < AT_REST, "something changes although all is settled");
+            assert!(
+                began.elapsed() < AT_REST,
+                "something changes although all is settled"
+            );
         }
         last = by_mailing(world, n).await;
         if n == 0 {
@@ -68,7 +71,10 @@ async fn release(world: &World, dice: &mut Dice) {
             continue;
         }
         if mailed.mark == Mark::Paused && !mailed.held && dice.chance(300) {
-            let wanted = Mailed { mark: Mark::Cancelled, ..mailed };
+            let wanted = Mailed {
+                mark: Mark::Cancelled,
+                ..mailed
+            };
             must(world, slot, wanted, "cancel", None).await;
             continue;
         }
@@ -79,7 +85,11 @@ async fn release(world: &World, dice: &mut Dice) {
             put(world, slot, &wanted).await;
         }
         if accepts || (!mailed.held && mailed.mark == Mark::Paused) {
-            wanted = Mailed { mark: Mark::Open, held: false, ..wanted };
+            wanted = Mailed {
+                mark: Mark::Open,
+                held: false,
+                ..wanted
+            };
             world.ledger.lock().wake_mailing(&wanted, accepts);
             let body = accepts.then(|| json!({ "accept_duplicates": true }));
             must(world, slot, wanted, "resume", body).await;
@@ -95,7 +105,10 @@ async fn must(world: &World, slot: u32, wanted: Mailed, what: &str, body: Option
     let path = format!("/mailings/m-{slot}/{what}");
     match send(world.fleet.client(0), Method::POST, &path, body.as_ref()).await {
         Outcome::Acked { index, .. } => {
-            world.ledger.lock().ack(Subject::Mailing(slot, Some(wanted)), index);
+            world
+                .ledger
+                .lock()
+                .ack(Subject::Mailing(slot, Some(wanted)), index);
         }
         other => panic!("{path} of {wanted:?}: {other:?}"),
     }
@@ -106,7 +119,10 @@ async fn put(world: &World, slot: u32, wanted: &Mailed) {
     let body = body(slot, wanted);
     match send(world.fleet.client(0), Method::PUT, &path, Some(&body)).await {
         Outcome::Acked { index, .. } => {
-            world.ledger.lock().ack(Subject::Mailing(slot, Some(wanted.clone())), index);
+            world
+                .ledger
+                .lock()
+                .ack(Subject::Mailing(slot, Some(wanted.clone())), index);
         }
         other => panic!("PUT {path} as {wanted:?}: {other:?}"),
     }
@@ -117,7 +133,9 @@ async fn put(world: &World, slot: u32, wanted: &Mailed) {
 async fn revive(world: &World) {
     let gone: Vec<u32> = {
         let ledger = world.ledger.lock();
-        (0..world.people).filter(|n| ledger.known.people[*n as usize].is_none()).collect()
+        (0..world.people)
+            .filter(|n| ledger.known.people[*n as usize].is_none())
+            .collect()
     };
     for number in gone {
         let person = world.ledger.lock().next_version(number);
@@ -125,7 +143,14 @@ async fn revive(world: &World) {
         let began = Instant::now();
         loop {
             let body = person.body();
-            match send(world.fleet.client(0), Method::POST, "/customers", Some(&body)).await {
+            match send(
+                world.fleet.client(0),
+                Method::POST,
+                "/customers",
+                Some(&body),
+            )
+            .await
+            {
                 Outcome::Acked { index, .. } => {
                     let subject = Subject::Customer(number, Some(person.version));
                     world.ledger.lock().ack(subject, index);
@@ -144,8 +169,10 @@ async fn settle(world: &World) {
     let began = Instant::now();
     loop {
         let mailings = world.all(0, "/mailings").await;
-        let unsettled: Vec<_> =
-            mailings.into_iter().filter(|mailing| !is_settled(mailing)).collect();
+        let unsettled: Vec<_> = mailings
+            .into_iter()
+            .filter(|mailing| !is_settled(mailing))
+            .collect();
         let total = counts(&world.need(0, "/stats").await.1);
         let open = total[0] + total[1] + total[3];
         if unsettled.is_empty() && open == 0 {
@@ -175,8 +202,11 @@ fn is_settled(mailing: &Value) -> bool {
         return true;
     }
     // What ends amid the comparison would change it.
-    let end: jiff::Timestamp =
-        mailing["end"].as_str().unwrap_or_default().parse().expect("a time in RFC 3339");
+    let end: jiff::Timestamp = mailing["end"]
+        .as_str()
+        .unwrap_or_default()
+        .parse()
+        .expect("a time in RFC 3339");
     let ends_soon = end.as_millisecond() < now_ms() + ENDS_SOON_MS;
     // A paused one is held by a restore: it looks for nobody.
     !ends_soon && (status == "paused" || mailing["caught_up"] == true)
@@ -190,16 +220,29 @@ async fn by_mailing(world: &World, n: usize) -> [u64; 8] {
     let slots = world.ledger.lock().slots();
     for slot in slots {
         let sums = audit::messages(world, n, slot).await;
-        for path in [format!("/mailings/m-{slot}/stats"), format!("/stats/mailings/m-{slot}")] {
+        for path in [
+            format!("/mailings/m-{slot}/stats"),
+            format!("/stats/mailings/m-{slot}"),
+        ] {
             let stats = counts(&world.need(n, &path).await.1);
-            assert_eq!(stats, sums, "notty-{n}: {path} and the list of its messages");
+            assert_eq!(
+                stats, sums,
+                "notty-{n}: {path} and the list of its messages"
+            );
         }
         audit::add(&mut listed, &sums);
     }
     for (place, status) in STATUSES.iter().enumerate() {
         let items = world.all(n, &format!("/messages?status={status}")).await;
-        assert_eq!(items.len() as u64, listed[place], "notty-{n}: {status} messages listed");
-        assert!(listed[place] <= total[place], "{status}: {listed:?} of {total:?}");
+        assert_eq!(
+            items.len() as u64,
+            listed[place],
+            "notty-{n}: {status} messages listed"
+        );
+        assert!(
+            listed[place] <= total[place],
+            "{status}: {listed:?} of {total:?}"
+        );
     }
     if world.ledger.lock().deleted_mailings == 0 {
         assert_eq!(listed, total, "notty-{n}: nothing was deleted");
@@ -213,18 +256,26 @@ async fn nobody_is_missing(world: &World, n: usize) {
     let mut listed: HashMap<u32, HashSet<String>> = HashMap::new();
     let mut ids = HashSet::new();
     for item in world.all(n, "/messages").await {
-        let slot = item["mailing_id"].as_str().and_then(|id| id.strip_prefix("m-")?.parse().ok());
+        let slot = item["mailing_id"]
+            .as_str()
+            .and_then(|id| id.strip_prefix("m-")?.parse().ok());
         let slot: u32 = slot.unwrap_or_else(|| panic!("nobody's message: {item}"));
         let customer = item["customer_id"].as_str().expect("an id").to_owned();
         listed.entry(slot).or_default().insert(customer);
-        let id: u64 = item["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+        let id: u64 = item["id"]
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .expect("an id");
         assert!(ids.insert(id), "message {id} is listed twice");
     }
     let mailings: BTreeMap<u32, Mailed> = world.ledger.lock().known.mailings.clone();
     let serials: HashSet<u32> = mailings.values().map(|mailed| mailed.serial).collect();
     for (id, record) in world.gateway.book(|book| book.taken_now()) {
         let lost = serials.contains(&record.serial) && !ids.contains(&id);
-        assert!(!lost, "the gateway took message {id}, which is nowhere: {record:?}");
+        assert!(
+            !lost,
+            "the gateway took message {id}, which is nowhere: {record:?}"
+        );
     }
     for (slot, mailed) in mailings {
         let (_, read) = world.need(n, &format!("/mailings/m-{slot}")).await;
@@ -233,7 +284,10 @@ async fn nobody_is_missing(world: &World, n: usize) {
         }
         let got = listed.remove(&slot).unwrap_or_default();
         for person in matching(world, &mailed) {
-            assert!(got.contains(&person.id()), "{person:?} matches {mailed:?}, and got nothing");
+            assert!(
+                got.contains(&person.id()),
+                "{person:?} matches {mailed:?}, and got nothing"
+            );
         }
     }
 }

@@ -80,10 +80,21 @@ impl Fleet {
             let api = addresses[2 * n].clone();
             let client = Client::new(&format!("http://{api}"));
             let peer = addresses[2 * n + 1].clone();
-            Node { name, home, peer, api, client, process: Mutex::new(None) }
+            Node {
+                name,
+                home,
+                peer,
+                api,
+                client,
+                process: Mutex::new(None),
+            }
         };
         let nodes = (0..count).map(node).collect();
-        Self { fixed, nodes, generation: Mutex::new(0) }
+        Self {
+            fixed,
+            nodes,
+            generation: Mutex::new(0),
+        }
     }
 
     /// Where everything of this run lies.
@@ -107,14 +118,18 @@ impl Fleet {
 
     pub fn binary(&self) -> Command {
         let mut command = Command::new(&self.fixed.binary);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.stdin(Stdio::null()).current_dir(&self.fixed.dir);
         command
     }
 
     /// Where a node keeps its data.
     pub fn data(&self, n: usize) -> PathBuf {
-        self.nodes[n].home.join(format!("data-{}", self.generation.lock()))
+        self.nodes[n]
+            .home
+            .join(format!("data-{}", self.generation.lock()))
     }
 
     /// Where a node keeps its journal.
@@ -133,8 +148,17 @@ impl Fleet {
     }
 
     fn config(&self, n: usize, tuning: &Tuning) -> String {
-        let Tuning { concurrency, lease, compact_log_mb, rate_limit } = tuning;
-        let Fixed { gateway, idempotent, .. } = &self.fixed;
+        let Tuning {
+            concurrency,
+            lease,
+            compact_log_mb,
+            rate_limit,
+        } = tuning;
+        let Fixed {
+            gateway,
+            idempotent,
+            ..
+        } = &self.fixed;
         let data_dir = self.data(n);
         let journal_dir = self.journal(n);
         let data = data_dir.display();
@@ -158,7 +182,10 @@ impl Fleet {
                 "[cluster]\nlisten = \"{peer}\"\nsecret = \"{SECRET}\"\nname = \"{name}\"\n\
                  expect = {expect}\n"
             );
-            for Node { name, peer, api, .. } in &self.nodes {
+            for Node {
+                name, peer, api, ..
+            } in &self.nodes
+            {
                 text += &format!(
                     "[[cluster.nodes]]\nname = \"{name}\"\npeer = \"{peer}\"\n\
                      api = \"http://{api}\"\n"
@@ -205,7 +232,11 @@ impl Fleet {
         };
         process.signal("TERM");
         let ended = process.ended(Duration::from_secs(30)).await;
-        assert!(ended.success(), "notty-{n}: {ended}: {:#?}", last(&process.lines()));
+        assert!(
+            ended.success(),
+            "notty-{n}: {ended}: {:#?}",
+            last(&process.lines())
+        );
         self.look_for_faults(n, &process);
     }
 
@@ -242,7 +273,10 @@ impl Fleet {
         for n in 0..self.nodes.len() {
             while !self.is_ready(n).await {
                 if began.elapsed() > READY {
-                    panic!("notty-{n} is not ready within {READY:?}: {}", self.tell_all().await);
+                    panic!(
+                        "notty-{n} is not ready within {READY:?}: {}",
+                        self.tell_all().await
+                    );
                 }
                 tokio::time::sleep(Duration::from_millis(15)).await;
             }
@@ -262,7 +296,11 @@ impl Fleet {
         for n in 0..self.nodes.len() {
             let cluster = self.try_get(n, "/cluster").await.unwrap_or_default();
             let leader = cluster["leader"].as_str();
-            if let Some(n) = self.nodes.iter().position(|node| Some(node.name.as_str()) == leader) {
+            if let Some(n) = self
+                .nodes
+                .iter()
+                .position(|node| Some(node.name.as_str()) == leader)
+            {
                 return n;
             }
         }
@@ -271,7 +309,9 @@ impl Fleet {
 
     async fn try_get(&self, n: usize, path: &str) -> Option<Value> {
         let client = &self.nodes[n].client;
-        let request = client.request(Method::GET, path).timeout(Duration::from_secs(2));
+        let request = client
+            .request(Method::GET, path)
+            .timeout(Duration::from_secs(2));
         let answer = client.try_send(request).await.ok()?;
         (answer.status == 200).then(|| serde_json::from_str(&answer.text).unwrap_or(Value::Null))
     }

@@ -117,7 +117,10 @@ pub struct Ledger {
 impl Ledger {
     /// Of nobody yet; so many customers there may be.
     pub fn new(people: u32) -> Self {
-        let known = Known { people: vec![None; people as usize], mailings: BTreeMap::new() };
+        let known = Known {
+            people: vec![None; people as usize],
+            mailings: BTreeMap::new(),
+        };
         Self {
             base: known.clone(),
             known,
@@ -137,7 +140,10 @@ impl Ledger {
     pub fn next_version(&mut self, number: u32) -> Person {
         let version = &mut self.versions[number as usize];
         *version += 1;
-        Person { number, version: *version }
+        Person {
+            number,
+            version: *version,
+        }
     }
 
     /// The latest version that was ever written, or tried to be.
@@ -181,7 +187,11 @@ impl Ledger {
     pub fn doubt(&mut self, subject: Subject) {
         self.unknown += 1;
         self.maybe.add(&subject);
-        self.writes.push(Write { subject, low: 0, high: u64::MAX });
+        self.writes.push(Write {
+            subject,
+            low: 0,
+            high: u64::MAX,
+        });
     }
 
     /// Notes since when nothing more may come of it.
@@ -197,7 +207,10 @@ impl Ledger {
                 }
             }
             Subject::Mailing(_, Some(mailed)) if mailed.mark != Mark::Open => {
-                self.rules.quiet_mailings.entry(mailed.serial).or_insert(now);
+                self.rules
+                    .quiet_mailings
+                    .entry(mailed.serial)
+                    .or_insert(now);
             }
             Subject::Mailing(..) => {}
         }
@@ -242,7 +255,10 @@ impl Ledger {
         self.known.people[number as usize] = standing;
         self.maybe.people.remove(&number);
         if standing.is_none() {
-            self.rules.quiet_people.entry(number).or_insert_with(Instant::now);
+            self.rules
+                .quiet_people
+                .entry(number)
+                .or_insert_with(Instant::now);
         }
     }
 
@@ -252,7 +268,10 @@ impl Ledger {
         match mailed {
             Some(mailed) => {
                 if mailed.mark != Mark::Open || mailed.held {
-                    self.rules.quiet_mailings.entry(mailed.serial).or_insert_with(Instant::now);
+                    self.rules
+                        .quiet_mailings
+                        .entry(mailed.serial)
+                        .or_insert_with(Instant::now);
                 }
                 self.known.mailings.insert(slot, mailed);
             }
@@ -273,10 +292,16 @@ impl Ledger {
         let mut known = self.base.clone();
         let mut certain: Vec<_> = self.writes.iter().filter(|w| w.high <= index).collect();
         certain.sort_by_key(|write| write.high);
-        certain.into_iter().for_each(|write| known.set(&write.subject));
+        certain
+            .into_iter()
+            .for_each(|write| known.set(&write.subject));
 
         let mut maybe = Maybe::default();
-        for write in self.writes.iter().filter(|w| w.low <= index && w.high > index) {
+        for write in self
+            .writes
+            .iter()
+            .filter(|w| w.low <= index && w.high > index)
+        {
             maybe.add(&write.subject);
         }
         (known, maybe)
@@ -290,7 +315,9 @@ impl Ledger {
         self.rules.accepted.clear();
         self.rules.quiet_people.clear();
         // Long ago: not even what was on its way may come.
-        let since = Instant::now().checked_sub(Duration::from_secs(60)).unwrap_or(Instant::now());
+        let since = Instant::now()
+            .checked_sub(Duration::from_secs(60))
+            .unwrap_or(Instant::now());
         self.rules.quiet_mailings = (1..=self.serials).map(|serial| (serial, since)).collect();
     }
 

@@ -8,10 +8,17 @@
 //! not each time. It knows HTTP and the binary only, like all black-box tests.
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
-#![allow(unreachable_pub, reason = "what modules share is public among them, and nobody else's")]
+#![allow(
+    unreachable_pub,
+    reason = "what modules share is public among them, and nobody else's"
+)]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the other black-box tests")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the other black-box tests"
+)]
 mod support;
 
 mod actors;
@@ -88,7 +95,11 @@ fn main() -> ExitCode {
     let dir = tempfile::Builder::new().prefix("notty-chaos-").tempdir();
     let dir = dir.expect("a temporary directory");
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = runtime
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let played = runtime.block_on(async {
         tokio::select! {
             passed = run(args.clone(), dir.path().to_owned()) => Some(passed),
@@ -102,7 +113,11 @@ fn main() -> ExitCode {
     if args.keep || played == Some(false) {
         say(&format!("data: {}", dir.keep().display()));
     }
-    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Waits until somebody wants it to end.
@@ -119,12 +134,23 @@ async fn stopped() {
 async fn run(args: Args, dir: PathBuf) -> bool {
     let mut game = Game::begin(args.clone(), dir).await;
     let world = game.place();
-    let played = std::panic::AssertUnwindSafe(game.play()).catch_unwind().await;
+    let played = std::panic::AssertUnwindSafe(game.play())
+        .catch_unwind()
+        .await;
     if played.is_ok() {
         return true;
     }
     // The panic itself has said what is wrong.
-    let Args { seed, kills, messages, nodes, restores, again, accept, .. } = &args;
+    let Args {
+        seed,
+        kills,
+        messages,
+        nodes,
+        restores,
+        again,
+        accept,
+        ..
+    } = &args;
     let idempotent = if args.idempotent { " --idempotent" } else { "" };
     say(&format!(
         "FAILED after {} steps in generation {}; again: cargo test --release --test chaos -- --seed \

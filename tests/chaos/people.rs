@@ -26,8 +26,12 @@ pub const TAGS: [&str; 8] = [
 pub const OPERATORS: [&str; 5] = ["МТС", "Билайн", "МегаФон", "T2", ""];
 
 /// Time zones with their offsets in hours; none of them has summer time.
-pub const ZONES: [(&str, i64); 4] =
-    [("", 0), ("UTC", 0), ("Europe/Moscow", 3), ("Asia/Vladivostok", 10)];
+pub const ZONES: [(&str, i64); 4] = [
+    ("", 0),
+    ("UTC", 0),
+    ("Europe/Moscow", 3),
+    ("Asia/Vladivostok", 10),
+];
 
 /// One version of a customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,5 +125,7 @@ fn matches(pattern: &[char], text: &[char]) -> bool {
 
 /// The pattern that matches a word and nothing else, but for the case of its letters.
 pub fn escaped(word: &str) -> String {
-    word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+    word.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
 }

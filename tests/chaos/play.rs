@@ -68,7 +68,12 @@ impl Game {
         fleet.ready().await;
 
         let parts = (fleet, gateway);
-        let world = World::new((args.seed, idempotent, args.accept), parts, ledger, (own, people));
+        let world = World::new(
+            (args.seed, idempotent, args.accept),
+            parts,
+            ledger,
+            (own, people),
+        );
         imports::fill(&world, &mut dice).await;
         say(&format!(
             "seed {}: {} node(s), {people} customers, {} kills, {} \
@@ -77,7 +82,11 @@ impl Game {
             args.nodes,
             args.kills,
             args.messages,
-            if idempotent { ", the gateway is idempotent" } else { "" },
+            if idempotent {
+                ", the gateway is idempotent"
+            } else {
+                ""
+            },
         ));
 
         Self {
@@ -103,7 +112,10 @@ impl Game {
             }
             let late = began.elapsed() > Duration::from_secs(60 * self.args.minutes);
             if late {
-                say(&format!("the time is over after {} minutes", self.args.minutes));
+                say(&format!(
+                    "the time is over after {} minutes",
+                    self.args.minutes
+                ));
                 break;
             }
         }
@@ -119,7 +131,10 @@ impl Game {
                 .collect::<Vec<_>>()
                 .join(", ")
         ));
-        assert!(self.compared > 0, "the sums were never compared while the game went on");
+        assert!(
+            self.compared > 0,
+            "the sums were never compared while the game went on"
+        );
     }
 
     /// How far it came, for the report of a failure.
@@ -132,8 +147,10 @@ impl Game {
     }
 
     fn tell(&self, began: Instant) {
-        let (requests, taken, repeats) =
-            self.world.gateway.book(|book| (book.requests, book.taken, book.repeats));
+        let (requests, taken, repeats) = self
+            .world
+            .gateway
+            .book(|book| (book.requests, book.taken, book.repeats));
         let (acked, unknown) = {
             let ledger = self.world.ledger.lock();
             (ledger.acked, ledger.unknown)
@@ -199,7 +216,10 @@ impl Game {
     fn detail(&self, what: &str) {
         if self.args.verbose {
             let taken = self.taken();
-            say(&format!("  round {}: {what}; {taken} taken, {} kills", self.round, self.kills));
+            say(&format!(
+                "  round {}: {what}; {taken} taken, {} kills",
+                self.round, self.kills
+            ));
         }
     }
 
@@ -248,7 +268,9 @@ impl Game {
         self.restores += 1;
         if !self.args.again {
             // Those of the life that has ended count as used: their clusters would meet this one.
-            self.backups.iter_mut().for_each(|backup| backup.used = true);
+            self.backups
+                .iter_mut()
+                .for_each(|backup| backup.used = true);
         }
         // What is fresh is of the life that has ended, and its positions say nothing here.
         for (file, _) in self.world.fresh_backups.lock().drain(..) {
@@ -262,7 +284,12 @@ impl Game {
         let ledger = self.world.ledger.lock();
         for (file, index) in fresh {
             let (known, maybe) = ledger.as_of(index);
-            self.backups.push(Backup { file, known, maybe, used: false });
+            self.backups.push(Backup {
+                file,
+                known,
+                maybe,
+                used: false,
+            });
         }
         drop(ledger);
         while self.backups.len() > BACKUPS {

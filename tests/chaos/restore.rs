@@ -24,7 +24,11 @@ pub async fn restore(world: &Arc<World>, dice: &mut Dice, backup: &mut Backup) -
 
     let data = fleet.data(0);
     let mut command = fleet.binary();
-    command.arg("restore").arg(&backup.file).arg("--data-dir").arg(&data);
+    command
+        .arg("restore")
+        .arg(&backup.file)
+        .arg("--data-dir")
+        .arg(&data);
     if dice.chance(400) {
         // Killed somewhere on the way, and repeated.
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -38,7 +42,10 @@ pub async fn restore(world: &Arc<World>, dice: &mut Dice, backup: &mut Backup) -
         assert_eq!(ended.code, Some(0), "{}: {ended:?}", backup.file.display());
     }
 
-    world.ledger.lock().restore(held(&backup.known), maybe_held(&backup.maybe));
+    world
+        .ledger
+        .lock()
+        .restore(held(&backup.known), maybe_held(&backup.maybe));
     fleet.start_all(&Tuning::draw(dice));
     fleet.ready().await;
     killed as u64
@@ -47,17 +54,35 @@ pub async fn restore(world: &Arc<World>, dice: &mut Dice, backup: &mut Backup) -
 /// Whatever is not over waits for its owner.
 fn hold(mailed: &Mailed) -> Mailed {
     let held = mailed.mark != Mark::Cancelled;
-    Mailed { held, ..mailed.clone() }
+    Mailed {
+        held,
+        ..mailed.clone()
+    }
 }
 
 fn held(known: &Known) -> Known {
-    let mailings = known.mailings.iter().map(|(slot, mailed)| (*slot, hold(mailed)));
-    Known { people: known.people.clone(), mailings: mailings.collect() }
+    let mailings = known
+        .mailings
+        .iter()
+        .map(|(slot, mailed)| (*slot, hold(mailed)));
+    Known {
+        people: known.people.clone(),
+        mailings: mailings.collect(),
+    }
 }
 
 fn maybe_held(maybe: &Maybe) -> Maybe {
     let mailings = maybe.mailings.iter().map(|(slot, choices)| {
-        (*slot, choices.iter().map(|mailed| mailed.as_ref().map(hold)).collect())
+        (
+            *slot,
+            choices
+                .iter()
+                .map(|mailed| mailed.as_ref().map(hold))
+                .collect(),
+        )
     });
-    Maybe { people: maybe.people.clone(), mailings: mailings.collect() }
+    Maybe {
+        people: maybe.people.clone(),
+        mailings: mailings.collect(),
+    }
 }

@@ -17,7 +17,11 @@ pub enum Outcome {
     /// It was executed, or read, at this position.
     Acked { index: u64, body: Value },
     /// It was refused for good: 4xx.
-    Refused { status: u16, code: String, body: Value },
+    Refused {
+        status: u16,
+        code: String,
+        body: Value,
+    },
     /// It was certainly not executed.
     Not,
     /// It may have been executed, or may yet be.

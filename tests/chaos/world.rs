@@ -130,7 +130,10 @@ impl World {
                 }
             }
         }
-        panic!("notty-{n}: GET {path}: {last:?}: {}", self.fleet.tell_all().await);
+        panic!(
+            "notty-{n}: GET {path}: {last:?}: {}",
+            self.fleet.tell_all().await
+        );
     }
 
     /// All items of a list, page by page, from a node.
@@ -139,7 +142,9 @@ impl World {
         let mut after = String::new();
         loop {
             let join = if path.contains('?') { '&' } else { '?' };
-            let (_, page) = self.need(n, &format!("{path}{join}limit=1000{after}")).await;
+            let (_, page) = self
+                .need(n, &format!("{path}{join}limit=1000{after}"))
+                .await;
             items.extend(page["items"].as_array().expect("items").iter().cloned());
             match page["next"].as_str() {
                 Some(next) => after = format!("&after={next}"),

@@ -19,7 +19,10 @@ const CUSTOMERS: u64 = 6_000;
 fn back_up(node: &Node, name: &str) -> PathBuf {
     let path = node.setup.dir().join(name);
     let said = printed(at(node, &["backup", arg(&path)]));
-    assert!(said.starts_with(arg(&path)) && said.contains("position "), "{said}");
+    assert!(
+        said.starts_with(arg(&path)) && said.contains("position "),
+        "{said}"
+    );
     path
 }
 
@@ -39,9 +42,11 @@ async fn small() -> (Node, PathBuf) {
 
 /// Waits until a mailing has messages for so many, whatever becomes of them.
 async fn expanded(node: &Node, at_least: u64) {
-    eventually("messages are expanded", Duration::from_secs(20), async || {
-        (total(&node.stats("m").await) >= at_least).then_some(())
-    })
+    eventually(
+        "messages are expanded",
+        Duration::from_secs(20),
+        async || (total(&node.stats("m").await) >= at_least).then_some(()),
+    )
     .await;
 }
 
@@ -49,7 +54,9 @@ async fn expanded(node: &Node, at_least: u64) {
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten();
     let names = entries.map(|entry| entry.expect("an entry").file_name());
-    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -74,13 +81,17 @@ async fn a_backup_taken_while_sending_is_restored_and_repeats_no_message() {
     node.process.kill();
     // What was on its way arrives.
     let (mut settled, mut looks) = (0, 0);
-    eventually("the gateway is at rest", Duration::from_secs(10), async || {
-        let now = gateway.count("requests").await;
-        looks = if now == settled { looks + 1 } else { 0 };
-        settled = now;
-        // For half a second or longer.
-        (looks == 25).then_some(())
-    })
+    eventually(
+        "the gateway is at rest",
+        Duration::from_secs(10),
+        async || {
+            let now = gateway.count("requests").await;
+            looks = if now == settled { looks + 1 } else { 0 };
+            settled = now;
+            // For half a second or longer.
+            (looks == 25).then_some(())
+        },
+    )
     .await;
 
     let data = setup.dir().join("restored");
@@ -91,29 +102,48 @@ async fn a_backup_taken_while_sending_is_restored_and_repeats_no_message() {
     let (known, done) = (total(&stats), stats["done"].as_u64().expect("a count"));
     assert!(known > 0 && known < CUSTOMERS && done >= 200, "{stats}");
     let unconfirmed = known - done;
-    node.until("m", json!({ "done": done, "unconfirmed": unconfirmed })).await;
-    assert!(said.replace(',', "").contains(&format!("unconfirmed now: {unconfirmed}\n")), "{said}");
+    node.until("m", json!({ "done": done, "unconfirmed": unconfirmed }))
+        .await;
+    assert!(
+        said.replace(',', "")
+            .contains(&format!("unconfirmed now: {unconfirmed}\n")),
+        "{said}"
+    );
     node.until_field("m", "status", json!("paused")).await;
 
     // Another mailing shows that the postman is at work, and by its numbers that it is a new life.
     node.mail("n", json!({})).await;
     node.until("n", json!({ "done": CUSTOMERS })).await;
-    let id: u64 = node.messages("n").await[0]["id"].as_str().expect("an id").parse().expect("id");
+    let id: u64 = node.messages("n").await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .parse()
+        .expect("id");
     assert!(id >> 32 > 1 + 65_536, "{id}");
-    assert_eq!(gateway.count("requests").await, settled + CUSTOMERS, "something else was sent");
+    assert_eq!(
+        gateway.count("requests").await,
+        settled + CUSTOMERS,
+        "something else was sent"
+    );
     assert_eq!(node.stats("m").await, stats);
 
     let refused = node.client.post("/mailings/m/resume", &json!({})).await;
     let detail = refused.problem(409, "duplicates_not_accepted")["detail"].to_string();
     assert!(detail.contains("accept_duplicates: true"), "{detail}");
     let accept = json!({ "accept_duplicates": true });
-    node.client.post("/mailings/m/resume", &accept).await.expect(200);
+    node.client
+        .post("/mailings/m/resume", &accept)
+        .await
+        .expect(200);
     let all = json!({ "done": CUSTOMERS - unconfirmed, "unconfirmed": unconfirmed });
     node.until("m", all).await;
     let tally = gateway.tally().await;
     assert_eq!(tally["duplicates"], 0, "{tally}");
     let sent = settled + CUSTOMERS + (CUSTOMERS - known);
-    assert_eq!((tally["requests"].as_u64(), tally["messages"].as_u64()), (Some(sent), Some(sent)));
+    assert_eq!(
+        (tally["requests"].as_u64(), tally["messages"].as_u64()),
+        (Some(sent), Some(sent))
+    );
     node.stop().await;
 }
 
@@ -130,7 +160,10 @@ async fn send_on(backup: &Path, data: &Path) -> (Vec<u64>, PathBuf) {
     let known = total(&node.stats("m").await);
     assert!(known < CUSTOMERS, "nothing of the mailing is left to send");
     let accept = json!({ "accept_duplicates": true });
-    node.client.post("/mailings/m/resume", &accept).await.expect(200);
+    node.client
+        .post("/mailings/m/resume", &accept)
+        .await
+        .expect(200);
     node.mail("n", json!({})).await;
     node.until("n", json!({ "done": CUSTOMERS })).await;
     gateway.requests(2 * CUSTOMERS - known).await;
@@ -139,7 +172,11 @@ async fn send_on(backup: &Path, data: &Path) -> (Vec<u64>, PathBuf) {
     let ids = gateway.taken().await;
     assert_eq!(ids.len() as u64, 2 * CUSTOMERS - known);
     for id in ids.iter().step_by(997) {
-        let message = node.client.get(&format!("/messages/{id}")).await.expect(200);
+        let message = node
+            .client
+            .get(&format!("/messages/{id}"))
+            .await
+            .expect(200);
         assert_eq!(message["id"], id.to_string(), "{message}");
     }
     node.stop().await;
@@ -155,7 +192,9 @@ async fn restores_of_one_backup_and_of_a_restore_share_no_message_id() {
     node.mail("m", json!({})).await;
     gateway.requests(200).await;
     let backup = back_up(&node, "backup");
-    gateway.requests(gateway.count("requests").await + 100).await;
+    gateway
+        .requests(gateway.count("requests").await + 100)
+        .await;
     node.process.kill();
 
     let data = |name: &str| node.setup.dir().join(name);
@@ -164,8 +203,15 @@ async fn restores_of_one_backup_and_of_a_restore_share_no_message_id() {
     let (of_first, _) = send_on(&copy, &data("of-first")).await;
     let original = gateway.taken().await;
     let mut seen = std::collections::HashMap::new();
-    let lives = [("the original", original), ("one restore", first), ("another", second)];
-    for (life, ids) in lives.into_iter().chain([("a restore of a restore", of_first)]) {
+    let lives = [
+        ("the original", original),
+        ("one restore", first),
+        ("another", second),
+    ];
+    for (life, ids) in lives
+        .into_iter()
+        .chain([("a restore of a restore", of_first)])
+    {
         for id in ids {
             let other = seen.insert(id, life);
             assert_eq!(other, None, "{life} gave the message id {id} too");
@@ -178,19 +224,29 @@ async fn a_restored_node_is_killed_and_comes_back_like_any_other() {
     let (node, file) = small().await;
     let data = node.setup.dir().join("restored");
     printed(restore(&file, &data));
-    let before = node.client.get("/stats").await.header("notty-index").parse::<u64>();
+    let before = node
+        .client
+        .get("/stats")
+        .await
+        .header("notty-index")
+        .parse::<u64>();
     let restored = node.setup.clone().data_dir(&data).start().await;
     let stats = json!({ "unconfirmed": 300 });
     restored.until("m", stats.clone()).await;
     let body = json!({ "id": "new", "phone": "+79161112233" });
     let index = restored.client.post("/customers", &body).await;
-    let index = index.header("notty-index").parse::<u64>().expect("a position");
+    let index = index
+        .header("notty-index")
+        .parse::<u64>()
+        .expect("a position");
     assert!(index > 0 && before.is_ok());
     let restored = restored.kill_and_restart().await;
     restored.until("m", stats.clone()).await;
     restored.client.get("/customers/new").await.expect(200);
     // The state is built again from what the restore wrote and the log.
-    let Node { mut process, setup, .. } = restored;
+    let Node {
+        mut process, setup, ..
+    } = restored;
     process.kill();
     std::fs::remove_dir_all(data.join("state")).expect("removed");
     let restored = setup.start().await;
@@ -210,20 +266,28 @@ async fn a_restored_node_is_killed_and_comes_back_like_any_other() {
 #[tokio::test]
 async fn a_backup_is_refused_wherever_it_is_damaged_and_the_directory_is_left_alone() {
     let (node, file) = small().await;
-    let (bytes, dir) = (std::fs::read(&file).expect("read"), node.setup.dir().to_owned());
+    let (bytes, dir) = (
+        std::fs::read(&file).expect("read"),
+        node.setup.dir().to_owned(),
+    );
     let (damaged, data) = (dir.join("damaged"), dir.join("never"));
     let refused = |bytes: &[u8], what: &str| {
         std::fs::write(&damaged, bytes).expect("written");
         let ended = restore(&damaged, &data);
         let line = ended.one_line(1);
-        assert!(line.contains(arg(&damaged)) && line.len() > arg(&damaged).len() + 20, "{line}");
+        assert!(
+            line.contains(arg(&damaged)) && line.len() > arg(&damaged).len() + 20,
+            "{line}"
+        );
         assert!(!data.exists(), "{what}: something was made");
     };
     let len = bytes.len();
     for at in [0, 1, 7, 8, 12, 20, 40, len / 4, len / 2, len - 30, len - 1] {
         refused(&bytes[..at], &format!("cut at {at}"));
     }
-    let places = (0..120).chain((120..len).step_by(len / 60)).chain(len - 40..len);
+    let places = (0..120)
+        .chain((120..len).step_by(len / 60))
+        .chain(len - 40..len);
     for at in places {
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x10;
@@ -231,7 +295,10 @@ async fn a_backup_is_refused_wherever_it_is_damaged_and_the_directory_is_left_al
     }
     refused(&[&bytes[..], b"x"].concat(), "a byte too many");
     refused(b"PK\x03\x04 something else altogether", "foreign");
-    refused(&[b"nottybk\x09", &bytes[8..]].concat(), "of another version");
+    refused(
+        &[b"nottybk\x09", &bytes[8..]].concat(),
+        "of another version",
+    );
     let ended = restore(&dir.join("nowhere"), &data);
     assert!(ended.one_line(1).contains("nowhere"), "{ended:?}");
     std::fs::write(&damaged, &bytes).expect("written");
@@ -246,13 +313,29 @@ async fn a_backup_replaces_no_file_and_a_restore_no_directory() {
     assert!(said.one_line(1).contains("--force"), "{said:?}");
     printed(at(&node, &["backup", arg(&file), "--force"]));
     let elsewhere = at(&node, &["backup", arg(&dir.join("nowhere/backup"))]);
-    assert!(elsewhere.one_line(1).contains("nowhere/backup: cannot be written"), "{elsewhere:?}");
-    let nobody = run(&["backup", arg(&dir.join("none")), "--api", "http://127.0.0.1:9"]);
-    assert!(nobody.one_line(1).contains("cannot be reached"), "{nobody:?}");
+    assert!(
+        elsewhere
+            .one_line(1)
+            .contains("nowhere/backup: cannot be written"),
+        "{elsewhere:?}"
+    );
+    let nobody = run(&[
+        "backup",
+        arg(&dir.join("none")),
+        "--api",
+        "http://127.0.0.1:9",
+    ]);
+    assert!(
+        nobody.one_line(1).contains("cannot be reached"),
+        "{nobody:?}"
+    );
     assert_eq!(names(&dir), ["data", "small"], "nothing is left behind");
 
     let in_use = restore(&file, node.setup.data());
-    assert!(in_use.one_line(1).contains("holds a node already"), "{in_use:?}");
+    assert!(
+        in_use.one_line(1).contains("holds a node already"),
+        "{in_use:?}"
+    );
     let strange = dir.join("strange");
     std::fs::create_dir(&strange).expect("made");
     std::fs::write(strange.join("letter.txt"), "dear all").expect("written");
@@ -260,7 +343,12 @@ async fn a_backup_replaces_no_file_and_a_restore_no_directory() {
     assert!(refused.one_line(1).contains("letter.txt"), "{refused:?}");
     assert_eq!(names(&strange), ["letter.txt"]);
     let no_directory = restore(&file, &file);
-    assert!(no_directory.one_line(1).contains("no directory; choose another"), "{no_directory:?}");
+    assert!(
+        no_directory
+            .one_line(1)
+            .contains("no directory; choose another"),
+        "{no_directory:?}"
+    );
     let usage = run(&["restore", arg(&file)]);
     assert!(usage.one_line(2).contains("--data-dir"), "{usage:?}");
     let empty = dir.join("empty");
@@ -330,15 +418,28 @@ async fn a_restore_that_is_killed_anywhere_is_repeated() {
     let restored = node.setup.clone().data_dir(&data).start().await;
     restored.until_field("m", "status", json!("paused")).await;
     let stats = restored.stats("m").await;
-    assert_eq!(stats["unconfirmed"].as_u64(), Some(total(&stats)), "{stats}");
-    assert_eq!(restored.client.get("/customers/customer-20000").await.status, 200);
+    assert_eq!(
+        stats["unconfirmed"].as_u64(),
+        Some(total(&stats)),
+        "{stats}"
+    );
+    assert_eq!(
+        restored
+            .client
+            .get("/customers/customer-20000")
+            .await
+            .status,
+        200
+    );
 }
 
 /// Files that a process holds open although they have no name any more.
 fn nameless(process: u32) -> usize {
     let open = std::fs::read_dir(format!("/proc/{process}/fd")).expect("its files");
     let targets = open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
-    targets.filter(|target| target.to_string_lossy().ends_with(" (deleted)")).count()
+    targets
+        .filter(|target| target.to_string_lossy().ends_with(" (deleted)"))
+        .count()
 }
 
 #[tokio::test]
@@ -348,12 +449,21 @@ async fn a_client_that_breaks_off_leaves_nothing_behind() {
     let name = "Ы".repeat(200);
     let rows = (0..60_000).map(|n| format!("c-{n},{name},+7916{n:07}\n"));
     let csv = "id,name,phone\n".to_owned() + &rows.collect::<String>();
-    node.client.upload("/customers/import", "text/csv", csv).await.expect(200);
+    node.client
+        .upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
     let mut stream = TcpStream::connect(&node.client.base()["http://".len()..]).expect("connected");
-    stream.write_all(b"GET /backup HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("written");
+    stream
+        .write_all(b"GET /backup HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("written");
     let mut start = [0; 1_000];
     stream.read_exact(&mut start).expect("an answer");
-    assert!(start.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&start));
+    assert!(
+        start.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&start)
+    );
     assert_eq!(nameless(node.process.id()), 1, "the copy is on its way");
     let snapshots = node.setup.data().join("snapshots");
     assert_eq!(names(&snapshots), [""; 0]);

@@ -16,7 +16,10 @@ fn record(args: &[&str]) -> Value {
 #[track_caller]
 fn measured(record: &Value, figures: &[&str]) {
     for figure in figures {
-        let found = record.get(figure).and_then(Value::as_f64).unwrap_or_default();
+        let found = record
+            .get(figure)
+            .and_then(Value::as_f64)
+            .unwrap_or_default();
         assert!(found > 0.0, "{figure} was not measured: {record}");
     }
 }
@@ -26,7 +29,10 @@ fn dispatch_is_measured_beside_the_bare_client_on_one_node_and_on_three() {
     for nodes in ["1", "3"] {
         let size = ["--nodes", nodes, "--customers", "3000", "--rounds", "1"];
         let found = record(&[&["dispatch"][..], &size].concat());
-        measured(&found, &["rate", "bare_rate", "ratio", "peak_memory_mb", "disk_mb"]);
+        measured(
+            &found,
+            &["rate", "bare_rate", "ratio", "peak_memory_mb", "disk_mb"],
+        );
     }
 }
 
@@ -53,17 +59,44 @@ fn the_post_office_is_measured_with_nothing_sent() {
 fn writes_reads_and_imports_are_measured() {
     let found = record(&["import", "--customers", "3000", "--rounds", "1"]);
     measured(&found, &["rows_per_second", "again_rows_per_second"]);
-    let found = record(&["write", "--clients", "1,4", "--seconds", "1", "--rounds", "1"]);
-    measured(&found, &["clients_1_rate", "clients_4_rate", "clients_4_p99_ms"]);
+    let found = record(&[
+        "write",
+        "--clients",
+        "1,4",
+        "--seconds",
+        "1",
+        "--rounds",
+        "1",
+    ]);
+    measured(
+        &found,
+        &["clients_1_rate", "clients_4_rate", "clients_4_p99_ms"],
+    );
     let found = record(&["read", "--customers", "3000", "--rounds", "1"]);
-    measured(&found, &["customer_p99_ms", "message_p99_ms", "messages_p50_ms", "rate"]);
+    measured(
+        &found,
+        &[
+            "customer_p99_ms",
+            "message_p99_ms",
+            "messages_p50_ms",
+            "rate",
+        ],
+    );
 }
 
 #[test]
 fn size_and_restart_are_measured() {
     let found = record(&["size", "--customers", "2000", "--mailings", "2"]);
     assert_eq!(found["messages"], 4_000.0, "{found}");
-    measured(&found, &["memory_mb", "overall_p99_ms", "by_all_p99_ms", "ready_seconds"]);
+    measured(
+        &found,
+        &[
+            "memory_mb",
+            "overall_p99_ms",
+            "by_all_p99_ms",
+            "ready_seconds",
+        ],
+    );
     let found = record(&["churn", "--customers", "2000", "--mailings", "4"]);
     measured(&found, &["first_half_most_mb", "growth"]);
     let found = record(&["restart", "--customers", "3000", "--rounds", "1"]);
@@ -77,5 +110,13 @@ fn growth_is_measured_size_by_size_with_mailings_at_once() {
     assert_eq!(found["mailings"], 6, "{found}");
     measured(&found, &["rate", "ratio", "node_cpu_micros"]);
     let found = record(&["growth", "--most", "10000", "--rounds", "1"]);
-    measured(&found, &["cpu_ratio", "rate", "post_office_rate", "import_rows_per_second"]);
+    measured(
+        &found,
+        &[
+            "cpu_ratio",
+            "rate",
+            "post_office_rate",
+            "import_rows_per_second",
+        ],
+    );
 }

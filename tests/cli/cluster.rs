@@ -20,15 +20,21 @@ async fn the_status_of_a_cluster_is_told_to_people_and_programs() {
         ended.stdout
     };
     // A node that is slow to answer once counts as one that does not.
-    let said =
-        eventually("only the dead one does not answer", Duration::from_secs(10), async || {
+    let said = eventually(
+        "only the dead one does not answer",
+        Duration::from_secs(10),
+        async || {
             let said = ask(&[]);
             (said.matches("does not answer").count() == 1).then_some(said)
-        })
-        .await;
+        },
+    )
+    .await;
     assert!(said.starts_with("leader notty-"), "{said}");
     for member in &cluster.members {
-        let line = said.lines().find(|line| line.starts_with(&member.name)).expect("a line");
+        let line = said
+            .lines()
+            .find(|line| line.starts_with(&member.name))
+            .expect("a line");
         assert_eq!(line.contains("does not answer"), !member.runs(), "{said}");
         assert!(line.contains(member.client.base()), "{said}");
     }

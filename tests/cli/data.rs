@@ -25,11 +25,20 @@ async fn import_tells_counts_and_the_rejected_rows_with_their_lines() {
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 4, "{said}");
     assert_eq!(lines[0], "created 2, updated 0, rejected 2");
-    assert!(lines[1].starts_with("line 3:") && lines[1].contains("invalid_phone"), "{said}");
-    assert!(lines[2].starts_with("line 5:") && lines[2].contains("invalid_id"), "{said}");
+    assert!(
+        lines[1].starts_with("line 3:") && lines[1].contains("invalid_phone"),
+        "{said}"
+    );
+    assert!(
+        lines[2].starts_with("line 5:") && lines[2].contains("invalid_id"),
+        "{said}"
+    );
     assert!(lines[3].starts_with("rows left out: 2;"), "{said}");
     let again = printed(at(&node, &["import", arg(&path)]));
-    assert!(again.starts_with("created 0, updated 2, rejected 2\n"), "{again}");
+    assert!(
+        again.starts_with("created 0, updated 2, rejected 2\n"),
+        "{again}"
+    );
     assert_eq!(customers(&node).await.as_array().map(Vec::len), Some(2));
     let many = file(node.setup.dir(), "many.csv", sample_csv(1, 2_345));
     assert_eq!(
@@ -44,16 +53,31 @@ async fn a_dry_run_checks_every_row_and_writes_nothing() {
     let path = file(node.setup.dir(), "customers.csv", TWO_WRONG);
     let said = at(&node, &["import", arg(&path), "--dry-run"]);
     let end = said.one_line(1);
-    assert!(end.contains("2 rows are right, 2 would be rejected"), "{end}");
+    assert!(
+        end.contains("2 rows are right, 2 would be rejected"),
+        "{end}"
+    );
     let lines = &said.stdout;
-    assert!(lines.contains("line 3:") && lines.contains("line 5:"), "{lines}");
+    assert!(
+        lines.contains("line 3:") && lines.contains("line 5:"),
+        "{lines}"
+    );
     assert_eq!(customers(&node).await, json!([]));
     // It needs no node.
-    let alone = run(&["import", arg(&path), "--dry-run", "--api", "http://127.0.0.1:9"]);
+    let alone = run(&[
+        "import",
+        arg(&path),
+        "--dry-run",
+        "--api",
+        "http://127.0.0.1:9",
+    ]);
     assert_eq!((alone.one_line(1), &alone.stdout), (end, lines));
     let right = file(node.setup.dir(), "right.csv", "phone\n+79160000001\n");
     let said = printed(run(&["import", arg(&right), "--dry-run"]));
-    assert_eq!(said, "1 rows are right, 0 would be rejected; nothing was written\n");
+    assert_eq!(
+        said,
+        "1 rows are right, 0 would be rejected; nothing was written\n"
+    );
     let wrong = file(node.setup.dir(), "wrong.csv", "id,fone\na,1\n");
     let ended = run(&["import", arg(&wrong), "--dry-run"]);
     let line = ended.one_line(1);
@@ -71,12 +95,22 @@ async fn import_reads_ndjson_and_stdin() {
     }
     let path = file(node.setup.dir(), "rows", rows);
     let said = printed(at(&node, &["import", arg(&path), "--format", "ndjson"]));
-    assert!(said.starts_with("created 0, updated 1, rejected 1\n"), "{said}");
+    assert!(
+        said.starts_with("created 0, updated 1, rejected 1\n"),
+        "{said}"
+    );
     for (format, text) in [("csv", "id,phone\nc,+79160000003\n"), ("ndjson", rows)] {
         let path = file(node.setup.dir(), "stdin", text);
         let stdin = std::fs::File::open(path).expect("it is there");
         let mut command = notty();
-        command.args(["import", "-", "--format", format, "--api", node.client.base()]);
+        command.args([
+            "import",
+            "-",
+            "--format",
+            format,
+            "--api",
+            node.client.base(),
+        ]);
         printed(Ended::of(command.stdin(Stdio::from(stdin))));
     }
     let ids: Vec<_> = customers(&node)
@@ -99,19 +133,27 @@ async fn an_import_that_cannot_be_says_why_in_one_line() {
     let wrong = file(dir, "wrong.csv", "id,fone\na,1\n");
     let ended = at(&node, &["import", arg(&wrong)]);
     let line = ended.one_line(1);
-    assert!(line.contains("invalid_header") && line.contains("fone"), "{line}");
+    assert!(
+        line.contains("invalid_header") && line.contains("fone"),
+        "{line}"
+    );
     let right = file(dir, "right.csv", "phone\n+79160000001\n");
     let ended = run(&["import", arg(&right), "--api", "http://127.0.0.1:9"]);
     let line = ended.one_line(1);
-    assert!(line.contains("http://127.0.0.1:9") && line.contains("--api"), "{line}");
+    assert!(
+        line.contains("http://127.0.0.1:9") && line.contains("--api"),
+        "{line}"
+    );
     let ended = at(&node, &["import", arg(&right), "--format", "xml"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
 }
 
 #[tokio::test]
 async fn a_large_import_that_is_refused_says_why() {
-    let setup = Setup::new()
-        .set("NOTTY_API__TOKENS", r#"[{ name = "a", token = "secret-a", role = "reader" }]"#);
+    let setup = Setup::new().set(
+        "NOTTY_API__TOKENS",
+        r#"[{ name = "a", token = "secret-a", role = "reader" }]"#,
+    );
     let node = setup.start().await;
     let path = file(node.setup.dir(), "large.csv", sample_csv(1, 100_000));
     let ended = at(&node, &["import", arg(&path)]);
@@ -141,7 +183,11 @@ async fn exported_customers_can_be_imported_and_are_the_same() {
         "@a, \"b\"",
     ];
     for (n, name) in names.iter().enumerate() {
-        let zone = if n % 2 == 0 { json!("Europe/Moscow") } else { Value::Null };
+        let zone = if n % 2 == 0 {
+            json!("Europe/Moscow")
+        } else {
+            Value::Null
+        };
         let body = json!({ "id": format!("c-{n}"), "phone": format!("+791600000{n:02}"),
             "name": name, "tag": name, "operator": name, "timezone": zone });
         node.client.post("/customers", &body).await.expect(201);
@@ -159,7 +205,10 @@ async fn exported_customers_can_be_imported_and_are_the_same() {
         let said = printed(at(&other, &["import", arg(&path)]));
         assert_eq!(said, "created 2,513, updated 0, rejected 0\n");
         assert_eq!(customers(&other).await, customers(&node).await);
-        assert_eq!(printed(at(&other, &["export", "customers", "--format", format])), exported);
+        assert_eq!(
+            printed(at(&other, &["export", "customers", "--format", format])),
+            exported
+        );
     }
     let ended = at(&node, &["export", "customers", "--mailing", "x"]);
     assert!(ended.one_line(2).contains("--mailing"), "{ended:?}");
@@ -172,9 +221,13 @@ async fn exported_messages_say_what_became_of_each() {
     let header =
         "id,mailing_id,customer_id,phone,text,status,attempts,created_at,updated_at,sent_at\n";
     assert_eq!(printed(at(&node, &["export", "messages"])), header);
-    assert_eq!(printed(at(&node, &["export", "messages", "--format", "ndjson"])), "");
+    assert_eq!(
+        printed(at(&node, &["export", "messages", "--format", "ndjson"])),
+        ""
+    );
     node.import(1_200).await;
-    node.mail("all", json!({ "text": "Раз, \"два\"\nтри" })).await;
+    node.mail("all", json!({ "text": "Раз, \"два\"\nтри" }))
+        .await;
     node.mail("staff", json!({ "tag_filter": "staff" })).await;
     node.until("all", json!({ "done": 1_200 })).await;
     node.until("staff", json!({ "done": 400 })).await;
@@ -182,10 +235,21 @@ async fn exported_messages_say_what_became_of_each() {
     assert!(csv.starts_with(header));
     let quoted = csv.matches(",\"Раз, \"\"два\"\"\nтри\",done,1,").count();
     assert_eq!(quoted, 1_200);
-    let rows =
-        printed(at(&node, &["export", "messages", "--mailing", "staff", "--format", "ndjson"]));
-    let rows: Vec<Value> =
-        rows.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let rows = printed(at(
+        &node,
+        &[
+            "export",
+            "messages",
+            "--mailing",
+            "staff",
+            "--format",
+            "ndjson",
+        ],
+    ));
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .collect();
     assert_eq!(rows, node.messages("staff").await);
     let ended = at(&node, &["export", "messages", "--mailing", "none"]);
     assert!(ended.one_line(1).contains("not_found"), "{ended:?}");
@@ -193,7 +257,10 @@ async fn exported_messages_say_what_became_of_each() {
 
 /// The cells of an export, without the quotes about them.
 fn cells(exported: &str) -> impl Iterator<Item = &str> {
-    exported.lines().flat_map(|line| line.split(',')).map(|cell| cell.trim_start_matches('"'))
+    exported
+        .lines()
+        .flat_map(|line| line.split(','))
+        .map(|cell| cell.trim_start_matches('"'))
 }
 
 #[tokio::test]

@@ -16,11 +16,20 @@ fn the_demo_sends_to_all_customers_and_its_balance_is_right() {
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
-    for address in ["API        http://127.0.0.1:", "gateway    http://127.0.0.1:"] {
+    for address in [
+        "API        http://127.0.0.1:",
+        "gateway    http://127.0.0.1:",
+    ] {
         assert!(said.contains(address), "{address}: {said}");
     }
-    let data = said.lines().find_map(|line| line.strip_prefix("data       ")).expect("a directory");
-    assert!(!std::path::Path::new(data).exists(), "the directory goes with the demo");
+    let data = said
+        .lines()
+        .find_map(|line| line.strip_prefix("data       "))
+        .expect("a directory");
+    assert!(
+        !std::path::Path::new(data).exists(),
+        "the directory goes with the demo"
+    );
 }
 
 /// What a command prints that ends well; progress may be told on stderr.
@@ -43,10 +52,15 @@ fn the_demo_of_nobody_is_refused() {
 fn the_demo_leaves_nothing_where_it_was_started() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut command = crate::support::notty();
-    command.args(["demo", "--customers", "10", "--exit"]).current_dir(dir.path());
+    command
+        .args(["demo", "--customers", "10", "--exit"])
+        .current_dir(dir.path());
     let ended = crate::support::Ended::of(&mut command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 0);
+    assert_eq!(
+        std::fs::read_dir(dir.path()).expect("a directory").count(),
+        0
+    );
 }
 
 #[test]
@@ -60,7 +74,12 @@ fn the_demo_of_three_nodes_goes_on_when_the_leader_is_killed() {
         "1500",
         "--exit",
     ]);
-    for line in ["(leads)", "duplicates          0", "balance    right", "all three say the same"] {
+    for line in [
+        "(leads)",
+        "duplicates          0",
+        "balance    right",
+        "all three say the same",
+    ] {
         assert!(said.contains(line), "{line}: {said}");
     }
 }
@@ -84,16 +103,26 @@ async fn a_demo_that_is_stopped_early_leaves_nothing_behind() {
         let mut command = crate::support::notty();
         command.args(["demo", "--customers", "2000000", "--nodes", nodes]);
         let (mut process, _) = Process::start(command.env("TMPDIR", dir.path()));
-        eventually("the import is under way", Duration::from_secs(20), async || {
-            process.lines().iter().any(|line| line.starts_with("data")).then_some(())
-        })
+        eventually(
+            "the import is under way",
+            Duration::from_secs(20),
+            async || {
+                process
+                    .lines()
+                    .iter()
+                    .any(|line| line.starts_with("data"))
+                    .then_some(())
+            },
+        )
         .await;
         process.signal("INT");
         let status = process.ended(Duration::from_secs(20)).await;
         assert_eq!(status.code(), Some(1), "{:?}", process.lines());
         let said = process.lines().join("\n");
         assert!(said.contains("stopped before the balance"), "{said}");
-        let left: Vec<_> = std::fs::read_dir(dir.path()).expect("a directory").collect();
+        let left: Vec<_> = std::fs::read_dir(dir.path())
+            .expect("a directory")
+            .collect();
         assert!(left.is_empty(), "{nodes}: {left:?}");
     }
 }

@@ -10,8 +10,14 @@ use crate::support::{Answer, Gateway};
 
 async fn send(gateway: &Gateway, id: u64) -> reqwest::Result<Answer> {
     let body = json!({ "id": id, "phone": 79161112233_u64, "text": "<Привет>" });
-    let request = gateway.client.request(Method::POST, &format!("/v1/send/{id}")).json(&body);
-    gateway.client.try_send(request.timeout(Duration::from_secs(2))).await
+    let request = gateway
+        .client
+        .request(Method::POST, &format!("/v1/send/{id}"))
+        .json(&body);
+    gateway
+        .client
+        .try_send(request.timeout(Duration::from_secs(2)))
+        .await
 }
 
 #[tokio::test]
@@ -22,7 +28,10 @@ async fn it_takes_messages_counts_them_by_id_and_reports_duplicates() {
         assert_eq!(answer, json!({ "code": 0, "message": "OK" }));
     }
     let tally = gateway.tally().await;
-    assert_eq!((&tally["requests"], &tally["messages"]), (&json!(4), &json!(3)));
+    assert_eq!(
+        (&tally["requests"], &tally["messages"]),
+        (&json!(4), &json!(3))
+    );
     assert_eq!(tally["duplicates"], 1);
     let page = gateway.client.get("/").await;
     assert_eq!(page.status, 200);
@@ -36,9 +45,11 @@ async fn it_takes_messages_counts_them_by_id_and_reports_duplicates() {
         (&json!("<Привет>"), &json!(79161112233_u64))
     );
     let wrong = json!({ "id": 7, "phone": 1, "text": "a" });
-    for (path, body) in
-        [("/v1/send/8", &wrong), ("/v1/send/x", &wrong), ("/v1/send/7", &Value::Null)]
-    {
+    for (path, body) in [
+        ("/v1/send/8", &wrong),
+        ("/v1/send/x", &wrong),
+        ("/v1/send/7", &Value::Null),
+    ] {
         assert_eq!(gateway.client.post(path, body).await.status, 400, "{path}");
     }
     assert_eq!(gateway.client.get("/nowhere").await.status, 404);
@@ -52,7 +63,11 @@ async fn it_asks_for_its_token() {
     let body = json!({ "id": 1, "phone": 79161112233_u64, "text": "a" });
     for (token, status) in [("wrong", 401), ("open-sesame", 200)] {
         let client = gateway.client.with_token(token);
-        assert_eq!(client.post("/v1/send/1", &body).await.status, status, "{token}");
+        assert_eq!(
+            client.post("/v1/send/1", &body).await.status,
+            status,
+            "{token}"
+        );
     }
     assert_eq!(gateway.count("messages").await, 1);
 }
@@ -62,7 +77,11 @@ async fn it_misbehaves_as_told() {
     let always = |flag: &str| Gateway::with(&[flag, "1000"]);
     for (flag, status) in [("--fail-per-mille", 503), ("--invalid-per-mille", 400)] {
         let gateway = always(flag);
-        assert_eq!(send(&gateway, 1).await.expect("an answer").status, status, "{flag}");
+        assert_eq!(
+            send(&gateway, 1).await.expect("an answer").status,
+            status,
+            "{flag}"
+        );
         assert_eq!(gateway.count("messages").await, 0, "{flag}");
     }
     let gateway = always("--hang-per-mille");
@@ -70,9 +89,17 @@ async fn it_misbehaves_as_told() {
     assert_eq!(gateway.count("messages").await, 1, "it took the message");
     let gateway = always("--reset-per-mille");
     for id in 0..20 {
-        assert!(!send(&gateway, id).await.expect_err("no answer").is_timeout());
+        assert!(
+            !send(&gateway, id)
+                .await
+                .expect_err("no answer")
+                .is_timeout()
+        );
     }
-    assert!((1..20).contains(&gateway.count("messages").await), "half of them were taken");
+    assert!(
+        (1..20).contains(&gateway.count("messages").await),
+        "half of them were taken"
+    );
     let gateway = Gateway::with(&["--latency-ms", "300"]);
     let began = std::time::Instant::now();
     send(&gateway, 1).await.expect("an answer").expect(200);
@@ -82,8 +109,11 @@ async fn it_misbehaves_as_told() {
 
 #[test]
 fn flags_that_make_no_sense_are_refused() {
-    for args in [["--fail-per-mille", "1001"], ["--latency-ms", "soon"], ["--hang-per-mille", "x"]]
-    {
+    for args in [
+        ["--fail-per-mille", "1001"],
+        ["--latency-ms", "soon"],
+        ["--hang-per-mille", "x"],
+    ] {
         let ended = run(&["gateway", args[0], args[1]]);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(args[0]), "{ended:?}");
@@ -95,9 +125,15 @@ fn flags_that_make_no_sense_are_refused() {
 #[test]
 fn shares_above_the_whole_and_addresses_that_are_none_are_refused() {
     for (flags, thing) in [
-        (["--fail-per-mille", "600", "--reset-per-mille", "401"], "per-mille"),
+        (
+            ["--fail-per-mille", "600", "--reset-per-mille", "401"],
+            "per-mille",
+        ),
         (["--listen", "99999", "--latency-ms", "1"], "99999"),
-        (["--listen", "127.0.0.1:99999", "--latency-ms", "1"], "127.0.0.1:99999"),
+        (
+            ["--listen", "127.0.0.1:99999", "--latency-ms", "1"],
+            "127.0.0.1:99999",
+        ),
     ] {
         let ended = run(&[&["gateway"][..], &flags].concat());
         assert!(ended.one_line(2).contains(thing), "{ended:?}");

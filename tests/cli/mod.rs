@@ -28,7 +28,11 @@ fn at(node: &Node, args: &[&str]) -> Ended {
 /// What a command prints that ends well and says nothing on stderr.
 #[track_caller]
 fn printed(ended: Ended) -> String {
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
     ended.stdout
 }
 

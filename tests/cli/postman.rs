@@ -8,7 +8,12 @@ const WHOLE: &str = "[postman]\nname = \"p\"\npeers = [\"127.0.0.1:9\"]\n\
 fn ended(command: &str, text: &str) -> Ended {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = super::file(dir.path(), "config.toml", text);
-    Ended::of(notty().current_dir(dir.path()).args([command, "--config"]).arg(path))
+    Ended::of(
+        notty()
+            .current_dir(dir.path())
+            .args([command, "--config"])
+            .arg(path),
+    )
 }
 
 #[test]
@@ -16,11 +21,23 @@ fn what_is_missing_is_said_in_one_line() {
     for (from, to, wanted) in [
         (WHOLE, "", "a node without [cluster] has none"),
         ("peers = [\"127.0.0.1:9\"]\n", "", "postman.peers: "),
-        ("name = \"p\"\n", "", "postman.name: a postman by itself needs a name"),
+        (
+            "name = \"p\"\n",
+            "",
+            "postman.name: a postman by itself needs a name",
+        ),
         ("name = \"p\"", "name = \"p q\"", "postman.name: "),
         ("sixteen", "six", "cluster.secret: it has 12 characters"),
-        ("[cluster]\nsecret = \"sixteen letters.\"\n", "", "cluster.secret: "),
-        ("[cluster]", "[gateway]\nurl = \"x\"\n[cluster]", "gateway.url: "),
+        (
+            "[cluster]\nsecret = \"sixteen letters.\"\n",
+            "",
+            "cluster.secret: ",
+        ),
+        (
+            "[cluster]",
+            "[gateway]\nurl = \"x\"\n[cluster]",
+            "gateway.url: ",
+        ),
         ("[cluster]", "[lease]\nsize = 0\n[cluster]", "lease.size: "),
     ] {
         let ended = ended("postman", &WHOLE.replace(from, to));

@@ -5,8 +5,21 @@ use crate::support::{Ended, Setup, notty};
 
 /// Commands, and what their help must speak of.
 const HELP: [(&[&str], &[&str]); 9] = [
-    (&["serve"], &["--config", "--data-dir", "--listen", "--log-format", "text", "json"]),
-    (&["demo"], &["--customers", "--nodes", "--kill-leader", "--exit", "10000"]),
+    (
+        &["serve"],
+        &[
+            "--config",
+            "--data-dir",
+            "--listen",
+            "--log-format",
+            "text",
+            "json",
+        ],
+    ),
+    (
+        &["demo"],
+        &["--customers", "--nodes", "--kill-leader", "--exit", "10000"],
+    ),
     (
         &["gateway"],
         &[
@@ -21,14 +34,43 @@ const HELP: [(&[&str], &[&str]); 9] = [
             "duplicates",
         ],
     ),
-    (&["import"], &["<FILE>", "--format", "csv", "ndjson", "--api", "--dry-run", "NOTTY_TOKEN"]),
-    (&["export"], &["customers", "messages", "--mailing", "--api", "http://127.0.0.1:8080"]),
+    (
+        &["import"],
+        &[
+            "<FILE>",
+            "--format",
+            "csv",
+            "ndjson",
+            "--api",
+            "--dry-run",
+            "NOTTY_TOKEN",
+        ],
+    ),
+    (
+        &["export"],
+        &[
+            "customers",
+            "messages",
+            "--mailing",
+            "--api",
+            "http://127.0.0.1:8080",
+        ],
+    ),
     (&["watch"], &["<MAILING>", "--api", "caught up"]),
     (&["check-config"], &["--config"]),
     (&["openapi"], &["OpenAPI"]),
     (
         &["bench"],
-        &["dispatch", "post-office", "import", "write", "read", "stats", "restart", "all"],
+        &[
+            "dispatch",
+            "post-office",
+            "import",
+            "write",
+            "read",
+            "stats",
+            "restart",
+            "all",
+        ],
     ),
 ];
 
@@ -36,10 +78,16 @@ const HELP: [(&[&str], &[&str]); 9] = [
 fn every_command_explains_itself() {
     let overview = printed(run(&["--help"]));
     for (command, topics) in HELP {
-        assert!(overview.contains(command[0]), "{command:?} is not in the overview");
+        assert!(
+            overview.contains(command[0]),
+            "{command:?} is not in the overview"
+        );
         let help = printed(Ended::of(notty().args(command).arg("--help")));
         for topic in topics {
-            assert!(help.contains(topic), "{command:?} says nothing of {topic}: {help}");
+            assert!(
+                help.contains(topic),
+                "{command:?} says nothing of {topic}: {help}"
+            );
         }
     }
 }
@@ -63,12 +111,18 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         let ended = run(args);
         let line = ended.one_line(2);
         assert_eq!(ended.stdout, "", "{args:?}");
-        assert!(line.starts_with("notty: ") && line.contains(told), "{args:?}: {line}");
+        assert!(
+            line.starts_with("notty: ") && line.contains(told),
+            "{args:?}: {line}"
+        );
         assert!(line.contains("--help"), "the way out: {line}");
     }
     let ended = run(&[]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("Usage") && ended.stderr.contains("serve"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("Usage") && ended.stderr.contains("serve"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -79,7 +133,11 @@ fn it_says_its_version() {
 
 #[test]
 fn an_api_that_is_not_there_ends_with_1_and_one_clear_line() {
-    for args in [&["watch", "x"][..], &["export", "customers"], &["export", "messages"]] {
+    for args in [
+        &["watch", "x"][..],
+        &["export", "customers"],
+        &["export", "messages"],
+    ] {
         let ended = Ended::of(notty().args(args).args(["--api", "http://127.0.0.1:9"]));
         let line = ended.one_line(1);
         assert!(line.starts_with("notty: http://127.0.0.1:9 "), "{line}");
@@ -87,7 +145,10 @@ fn an_api_that_is_not_there_ends_with_1_and_one_clear_line() {
     }
     let ended = run(&["watch", "x", "--api", "not a url"]);
     let line = ended.one_line(2);
-    assert!(line.contains("not a url") && line.contains("http://"), "{line}");
+    assert!(
+        line.contains("not a url") && line.contains("http://"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -104,7 +165,11 @@ async fn the_token_is_taken_from_the_environment() {
         let ended = export(token);
         assert!(ended.one_line(1).contains("unauthorized"), "{ended:?}");
     }
-    assert!(at(&node, &["export", "customers"]).one_line(1).contains("unauthorized"));
+    assert!(
+        at(&node, &["export", "customers"])
+            .one_line(1)
+            .contains("unauthorized")
+    );
 }
 
 #[test]
@@ -114,24 +179,43 @@ fn check_config_says_whether_a_file_is_right_and_where_it_is_not() {
         let path = file(dir.path(), "notty.toml", text);
         run(&["check-config", "--config", arg(&path)])
     };
-    for right in ["", "[gateway]\nconcurrency = 7\n", "[retention]\nfinished_days = 0.5\n"] {
+    for right in [
+        "",
+        "[gateway]\nconcurrency = 7\n",
+        "[retention]\nfinished_days = 0.5\n",
+    ] {
         assert!(printed(check(right)).contains("notty.toml"), "{right}");
     }
     for (wrong, told) in [
-        ("[gateway]\nurl = \"http://x/y\"\nspeed = 9\n", &["notty.toml:3", "speed"][..]),
-        ("[gatewai]\nurl = \"http://x/y\"\n", &["notty.toml:1", "gatewai"]),
+        (
+            "[gateway]\nurl = \"http://x/y\"\nspeed = 9\n",
+            &["notty.toml:3", "speed"][..],
+        ),
+        (
+            "[gatewai]\nurl = \"http://x/y\"\n",
+            &["notty.toml:1", "gatewai"],
+        ),
         ("[lease]\n\nsize = \"many\"\n", &["notty.toml:3", "size"]),
         ("[lease\n", &["notty.toml:1"]),
         ("[lease]\nsize = 0\n", &["lease.size", "0"]),
         ("[lease]\nsize = 1001\n", &["lease.size", "1000"]),
-        ("[lease]\nttl_ms = 12000\n", &["lease.ttl_ms", "gateway.timeout_ms"]),
+        (
+            "[lease]\nttl_ms = 12000\n",
+            &["lease.ttl_ms", "gateway.timeout_ms"],
+        ),
         ("[gateway]\nconcurrency = 0\n", &["gateway.concurrency"]),
         ("[gateway]\nurl = \"ftp://x\"\n", &["gateway.url"]),
         ("[gateway]\nurl = \"here\"\n", &["gateway.url"]),
-        ("[gateway]\nunsure_statuses = [99]\n", &["gateway.unsure_statuses", "99"]),
+        (
+            "[gateway]\nunsure_statuses = [99]\n",
+            &["gateway.unsure_statuses", "99"],
+        ),
         ("[gateway]\ntimeout_ms = 0\n", &["gateway.timeout_ms"]),
         ("[node]\ntimezone = \"Mars\"\n", &["node.timezone", "Mars"]),
-        ("[api]\nlisten = \"0.0.0.0:8080\"\n", &["api.listen", "0.0.0.0:8080", "api.tokens"]),
+        (
+            "[api]\nlisten = \"0.0.0.0:8080\"\n",
+            &["api.listen", "0.0.0.0:8080", "api.tokens"],
+        ),
         ("[api]\nlisten = \"here\"\n", &["api.listen", "here"]),
         (
             "[api]\ntokens = [{ name = \"a\", token = \"short\", role = \"admin\" }]\n",
@@ -141,9 +225,15 @@ fn check_config_says_whether_a_file_is_right_and_where_it_is_not() {
             "[api]\ntokens = [{ name = \"a\", token = \"long-enough\", role = \"king\" }]\n",
             &["king"],
         ),
-        ("[retention]\nfinished_days = -1.0\n", &["retention.finished_days"]),
+        (
+            "[retention]\nfinished_days = -1.0\n",
+            &["retention.finished_days"],
+        ),
         ("[retry]\ninitial_ms = 9\nmax_ms = 8\n", &["retry.max_ms"]),
-        ("[moderation]\nwords_file = \"nowhere.txt\"\n", &["moderation.words_file", "nowhere.txt"]),
+        (
+            "[moderation]\nwords_file = \"nowhere.txt\"\n",
+            &["moderation.words_file", "nowhere.txt"],
+        ),
         ("[postman]\nname = \"a b\"\n", &["postman.name"]),
     ] {
         let ended = check(wrong);

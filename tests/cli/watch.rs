@@ -16,23 +16,36 @@ async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
     let said = printed(at(&node, &["watch", "followed"]));
     assert_eq!(said, "followed: caught up\ndone 1,500\n");
     node.mail("nobody", json!({ "tag_filter": "nobody" })).await;
-    assert_eq!(printed(at(&node, &["watch", "nobody"])), "nobody: caught up\nno messages yet\n");
+    assert_eq!(
+        printed(at(&node, &["watch", "nobody"])),
+        "nobody: caught up\nno messages yet\n"
+    );
 }
 
 #[tokio::test]
 async fn watch_ends_with_a_mailing_that_was_cancelled() {
-    let node = Setup::new().set("NOTTY_POSTMAN__ENABLED", "false").start().await;
+    let node = Setup::new()
+        .set("NOTTY_POSTMAN__ENABLED", "false")
+        .start()
+        .await;
     node.import(5).await;
     node.mail("stopped", json!({})).await;
     node.until("stopped", json!({ "created": 5 })).await;
-    node.client.poke("/mailings/stopped/cancel").await.expect(200);
-    assert_eq!(printed(at(&node, &["watch", "stopped"])), "stopped: cancelled\ncancelled 5\n");
+    node.client
+        .poke("/mailings/stopped/cancel")
+        .await
+        .expect(200);
+    assert_eq!(
+        printed(at(&node, &["watch", "stopped"])),
+        "stopped: cancelled\ncancelled 5\n"
+    );
 }
 
 #[tokio::test]
 async fn watch_says_that_a_mailing_is_not_there() {
     let node = Setup::new().start().await;
-    node.mail("other", json!({ "start": minutes_from_now(30) })).await;
+    node.mail("other", json!({ "start": minutes_from_now(30) }))
+        .await;
     for id in ["none", "a b", "a/b", "../customers", "?"] {
         let ended = at(&node, &["watch", id]);
         assert!(ended.one_line(1).contains("not_found"), "{id}: {ended:?}");
@@ -42,20 +55,36 @@ async fn watch_says_that_a_mailing_is_not_there() {
 #[tokio::test]
 async fn watch_ends_at_once_when_its_mailing_is_deleted() {
     let node = Setup::new().start().await;
-    node.mail("gone", json!({ "start": minutes_from_now(30) })).await;
+    node.mail("gone", json!({ "start": minutes_from_now(30) }))
+        .await;
     let mut watching = notty();
     watching.args(["watch", "gone", "--api", node.client.base()]);
     let mut watching = Process::start_silently(&mut watching);
-    eventually("it says when the mailing starts", Duration::from_secs(20), async || {
-        watching.lines().iter().any(|line| line.contains("starts at")).then_some(())
-    })
+    eventually(
+        "it says when the mailing starts",
+        Duration::from_secs(20),
+        async || {
+            watching
+                .lines()
+                .iter()
+                .any(|line| line.contains("starts at"))
+                .then_some(())
+        },
+    )
     .await;
     node.client.delete("/mailings/gone").await.expect(204);
     let deleted = Instant::now();
     let status = watching.ended(Duration::from_secs(60)).await;
     // A node that is away is waited for half a minute.
-    assert!(deleted.elapsed() < Duration::from_secs(20), "{:?}", deleted.elapsed());
+    assert!(
+        deleted.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        deleted.elapsed()
+    );
     assert_eq!(status.code(), Some(1));
     let lines = watching.lines();
-    assert!(lines.last().is_some_and(|line| line.contains("not_found")), "{lines:?}");
+    assert!(
+        lines.last().is_some_and(|line| line.contains("not_found")),
+        "{lines:?}"
+    );
 }

@@ -18,20 +18,36 @@ async fn what_one_node_acknowledged_every_node_can_be_asked_for() {
         written.expect(201);
         let index = written.header("notty-index").to_owned();
         let path = format!("/customers/c-{n}");
-        let request = reader.request(Method::GET, &path).header("notty-min-index", &index);
+        let request = reader
+            .request(Method::GET, &path)
+            .header("notty-min-index", &index);
         let read = reader.send(request).await;
         read.expect(200);
         let reflected: u64 = read.header("notty-index").parse().expect("a position");
-        assert!(reflected >= index.parse().expect("a position"), "{reflected} {index}");
+        assert!(
+            reflected >= index.parse().expect("a position"),
+            "{reflected} {index}"
+        );
         // Who wrote it finds it at once, and everybody who asks the leader first.
         writer.get(&path).await.expect(200);
         let third = &cluster.members[(n + 2) % 3].client;
-        third.get(&format!("{path}?consistency=linearizable")).await.expect(200);
+        third
+            .get(&format!("{path}?consistency=linearizable"))
+            .await
+            .expect(200);
     }
     let twice = json!({ "id": "c-0", "phone": "+79160000000" });
     for member in &cluster.members {
-        member.client.post("/customers", &twice).await.problem(409, "customer_exists");
-        member.client.get("/customers/nobody").await.problem(404, "not_found");
+        member
+            .client
+            .post("/customers", &twice)
+            .await
+            .problem(409, "customer_exists");
+        member
+            .client
+            .get("/customers/nobody")
+            .await
+            .problem(404, "not_found");
     }
 }
 
@@ -40,13 +56,22 @@ async fn a_follower_takes_imports_and_mailings_and_every_node_sends() {
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let cluster = Cluster::at(&gateway).await;
     let follower = cluster.follower().await;
-    let upload = follower.client.upload("/customers/import", "text/csv", sample_csv(1, 3_000));
+    let upload = follower
+        .client
+        .upload("/customers/import", "text/csv", sample_csv(1, 3_000));
     assert_eq!(upload.await.expect(200)["created"], 3_000);
-    follower.client.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    follower
+        .client
+        .post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
     let stats = cluster.agree("m", Duration::from_secs(30)).await;
     assert_eq!(stats["done"], 3_000, "{stats}");
     let tally = gateway.tally().await;
-    assert_eq!((&tally["messages"], &tally["duplicates"]), (&json!(3_000), &json!(0)));
+    assert_eq!(
+        (&tally["messages"], &tally["duplicates"]),
+        (&json!(3_000), &json!(0))
+    );
     for member in &cluster.members {
         let metrics = member.client.get("/metrics").await;
         let mut sent = metrics.text.lines();
@@ -64,7 +89,9 @@ async fn without_a_majority_writes_are_refused_and_reads_go_on() {
     let leader = cluster.leader().await;
     let csv = sample_csv(1, 10);
     let node = &cluster.members[leader].client;
-    node.upload("/customers/import", "text/csv", csv).await.expect(200);
+    node.upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
     let alone = (leader + 1) % 3;
     let read = "/customers/customer-3?consistency=linearizable";
     cluster.members[alone].client.get(read).await.expect(200);
@@ -82,8 +109,10 @@ async fn without_a_majority_writes_are_refused_and_reads_go_on() {
     alone.get("/healthz").await.expect(200);
     cluster.members[leader].start();
     cluster.members[leader].ready(Duration::from_secs(10)).await;
-    eventually("a write is taken again", Duration::from_secs(10), async || {
-        (alone.post("/customers", &customer).await.status == 201).then_some(())
-    })
+    eventually(
+        "a write is taken again",
+        Duration::from_secs(10),
+        async || (alone.post("/customers", &customer).await.status == 201).then_some(()),
+    )
     .await;
 }

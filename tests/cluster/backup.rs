@@ -11,18 +11,29 @@ const CUSTOMERS: u64 = 6_000;
 const WHOLE: Duration = Duration::from_secs(30);
 
 fn done(ended: &Ended) {
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
 }
 
 fn back_up(member: &Member, file: &std::path::Path) {
     let mut command = notty();
-    command.arg("backup").arg(file).args(["--api", member.client.base()]);
+    command
+        .arg("backup")
+        .arg(file)
+        .args(["--api", member.client.base()]);
     done(&Ended::of(&mut command));
 }
 
 fn restore(file: &std::path::Path, member: &Member) {
     let mut command = notty();
-    command.arg("restore").arg(file).arg("--data-dir").arg(member.data());
+    command
+        .arg("restore")
+        .arg(file)
+        .arg("--data-dir")
+        .arg(member.data());
     done(&Ended::of(&mut command));
 }
 
@@ -32,7 +43,10 @@ async fn three_voters(cluster: &Cluster) {
         crate::support::eventually("three nodes vote", WHOLE, async || {
             let told = member.try_get("/cluster").await?;
             let roles = told["nodes"].as_array().cloned().unwrap_or_default();
-            let votes = roles.iter().filter(|node| node["role"] != "learner").count();
+            let votes = roles
+                .iter()
+                .filter(|node| node["role"] != "learner")
+                .count();
             (votes == 3).then_some(())
         })
         .await;
@@ -44,12 +58,20 @@ async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_
     let gateway = Gateway::with(&["--latency-ms", "100"]);
     let url = gateway.url();
     let more = "[lease]\nsize = 100";
-    let shape = Shape { gateway: &url, concurrency: 16, more };
+    let shape = Shape {
+        gateway: &url,
+        concurrency: 16,
+        more,
+    };
     let mut old = Cluster::start(shape).await;
     let file = old.dir().join("backup");
     let node = &old.members[0].client;
-    node.upload("/customers/import", "text/csv", sample_csv(1, CUSTOMERS)).await.expect(200);
-    node.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    node.upload("/customers/import", "text/csv", sample_csv(1, CUSTOMERS))
+        .await
+        .expect(200);
+    node.post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
     let asked = old.follower().await;
     crate::support::eventually("the follower knows some as done", WHOLE, async || {
         let now = asked.try_get("/stats/mailings/m").await?;
@@ -69,15 +91,25 @@ async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_
     // It serves by itself until those whom it expects are there.
     new.members[1].says("1 of 3 nodes are there").await;
     new.members[1].ready(WHOLE).await;
-    new.members[1].client.get("/customers/customer-1").await.expect(200);
+    new.members[1]
+        .client
+        .get("/customers/customer-1")
+        .await
+        .expect(200);
     new.members[0].start();
     new.members[2].start();
     new.ready(WHOLE).await;
     three_voters(&new).await;
     let stats = new.agree("m", WHOLE).await;
-    let open: u64 = ["created", "sending", "failed"].iter().map(|s| count(&stats, s)).sum();
+    let open: u64 = ["created", "sending", "failed"]
+        .iter()
+        .map(|s| count(&stats, s))
+        .sum();
     assert_eq!(open, 0, "{stats}");
-    assert!(total(&stats) < CUSTOMERS && count(&stats, "done") >= 200, "{stats}");
+    assert!(
+        total(&stats) < CUSTOMERS && count(&stats, "done") >= 200,
+        "{stats}"
+    );
     let refused = new.members[0].client.poke("/mailings/m/resume").await;
     refused.problem(409, "duplicates_not_accepted");
 
@@ -87,7 +119,11 @@ async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_
     let next = new.leader_but(Some(leader)).await;
     let accept = json!({ "accept_duplicates": true });
     let path = "/mailings/m/resume";
-    new.members[next].client.post(path, &accept).await.expect(200);
+    new.members[next]
+        .client
+        .post(path, &accept)
+        .await
+        .expect(200);
     new.members[leader].start();
     new.ready(WHOLE).await;
     let unconfirmed = count(&stats, "unconfirmed");
@@ -113,7 +149,9 @@ async fn a_restored_node_founds_a_cluster_with_empty_nodes_only() {
     let mut old = Cluster::start(Shape::default()).await;
     let file = old.dir().join("backup");
     let node = &old.members[0].client;
-    node.upload("/customers/import", "text/csv", sample_csv(1, 10)).await.expect(200);
+    node.upload("/customers/import", "text/csv", sample_csv(1, 10))
+        .await
+        .expect(200);
     back_up(old.follower().await, &file);
     old.members.iter_mut().for_each(Member::kill);
     std::fs::remove_dir_all(old.members[0].data()).expect("removed");
@@ -137,7 +175,11 @@ async fn a_restored_node_founds_a_cluster_with_empty_nodes_only() {
     old.ready(WHOLE).await;
     three_voters(&old).await;
     for member in &old.members {
-        member.client.get("/customers/customer-10").await.expect(200);
+        member
+            .client
+            .get("/customers/customer-10")
+            .await
+            .expect(200);
     }
 }
 
@@ -146,7 +188,9 @@ async fn a_restored_founder_that_dies_while_it_takes_the_others_in_goes_on_with_
     let mut old = Cluster::start(Shape::default()).await;
     let file = old.dir().join("backup");
     let node = &old.members[0].client;
-    node.upload("/customers/import", "text/csv", sample_csv(1, 5_000)).await.expect(200);
+    node.upload("/customers/import", "text/csv", sample_csv(1, 5_000))
+        .await
+        .expect(200);
     back_up(&old.members[0], &file);
     old.members.iter_mut().for_each(Member::kill);
     let mut new = Cluster::new(Shape::default());
@@ -159,7 +203,10 @@ async fn a_restored_founder_that_dies_while_it_takes_the_others_in_goes_on_with_
     for role in ["learner", "voter"] {
         crate::support::eventually("another has that role", WHOLE, async || {
             let told = new.members[0].try_get("/cluster").await?;
-            let others = told["nodes"].as_array()?.iter().filter(|n| n["name"] != "notty-0");
+            let others = told["nodes"]
+                .as_array()?
+                .iter()
+                .filter(|n| n["name"] != "notty-0");
             let there = others.filter(|node| node["role"] == role || node["role"] == "leader");
             (there.count() > 0 || told["nodes"].as_array()?.len() == 3).then_some(())
         })
@@ -170,6 +217,10 @@ async fn a_restored_founder_that_dies_while_it_takes_the_others_in_goes_on_with_
     new.ready(WHOLE).await;
     three_voters(&new).await;
     for member in &new.members {
-        member.client.get("/customers/customer-5000").await.expect(200);
+        member
+            .client
+            .get("/customers/customer-5000")
+            .await
+            .expect(200);
     }
 }

@@ -21,22 +21,36 @@ const LEASE: Duration = Duration::from_secs(14);
 /// What a node has had from the gateway.
 async fn sent(node: &Client) -> u64 {
     let metrics = node.get("/metrics").await;
-    let lines = metrics.text.lines().filter(|line| line.starts_with("notty_gateway_answers_total"));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    let lines = metrics
+        .text
+        .lines()
+        .filter(|line| line.starts_with("notty_gateway_answers_total"));
+    lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
 }
 
 /// Waits until some time has passed since a moment.
 async fn passed(since: Instant, time: Duration) {
-    eventually("time passes", time * 2, async || (since.elapsed() >= time).then_some(())).await;
+    eventually("time passes", time * 2, async || {
+        (since.elapsed() >= time).then_some(())
+    })
+    .await;
 }
 
 /// Cuts off the leader, or a follower, in the middle of a mailing.
 async fn cut_off(the_leader: bool) {
-    let Some(network) = Network::make() else { return };
+    let Some(network) = Network::make() else {
+        return;
+    };
     let gateway = Gateway::at(&network.outside(), &["--latency-ms", "60"]);
     let url = gateway.url();
     let more = format!("[lease]\nttl_ms = {}\n", LEASE.as_millis());
-    let shape = Shape { gateway: &url, concurrency: CONCURRENCY, more: &more };
+    let shape = Shape {
+        gateway: &url,
+        concurrency: CONCURRENCY,
+        more: &more,
+    };
     let mut cluster = Cluster::over(&network, shape);
     cluster.start_all();
     cluster.ready(Duration::from_secs(30)).await;
@@ -45,8 +59,14 @@ async fn cut_off(the_leader: bool) {
     let other = (cut + 1) % 3;
     let (alone, others) = (&cluster.members[cut].client, &cluster.members[other].client);
     let csv = sample_csv(1, CUSTOMERS);
-    others.upload("/customers/import", "text/csv", csv).await.expect(200);
-    others.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    others
+        .upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
+    others
+        .post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
     gateway.requests(CUSTOMERS / 20).await;
     network.cut(cut);
     let since = Instant::now();
@@ -61,17 +81,30 @@ async fn cut_off(the_leader: bool) {
     })
     .await;
     // Of what was under way when it was cut off, nobody knows.
-    assert!(unknown.iter().all(|status| [503, 504].contains(status)), "{unknown:?}");
+    assert!(
+        unknown.iter().all(|status| [503, 504].contains(status)),
+        "{unknown:?}"
+    );
     alone.get("/customers/customer-3").await.expect(200);
     alone.get("/stats/mailings/m").await.expect(200);
-    alone.get("/stats?consistency=linearizable").await.problem(503, "no_leader");
+    alone
+        .get("/stats?consistency=linearizable")
+        .await
+        .problem(503, "no_leader");
     passed(since, BLIND).await;
     let blind = sent(alone).await;
     let going_on = gateway.count("requests").await;
     passed(since, LEASE + BLIND).await;
-    assert_eq!(sent(alone).await, blind, "it sent while it knew nothing of pauses and ends");
+    assert_eq!(
+        sent(alone).await,
+        blind,
+        "it sent while it knew nothing of pauses and ends"
+    );
     let went_on = gateway.count("requests").await;
-    assert!(went_on > going_on + 500, "the others go on: {going_on} {went_on}");
+    assert!(
+        went_on > going_on + 500,
+        "the others go on: {going_on} {went_on}"
+    );
     let told = others.get("/cluster").await.expect(200);
     assert_eq!(told["nodes"][cut]["reachable"], false, "{told}");
 
@@ -83,16 +116,24 @@ async fn cut_off(the_leader: bool) {
     let late = others.get("/customers/late").await.status == 200;
     assert_eq!(total(&stats), CUSTOMERS + u64::from(late), "{stats}");
     // What it sent after it was cut off it reports now, late; only what was on its way stays open.
-    eventually("its late reports count", Duration::from_secs(20), async || {
-        let stats = others.get("/stats/mailings/m").await.expect(200);
-        (stats["unconfirmed"].as_u64()? <= CONCURRENCY as u64).then_some(())
-    })
+    eventually(
+        "its late reports count",
+        Duration::from_secs(20),
+        async || {
+            let stats = others.get("/stats/mailings/m").await.expect(200);
+            (stats["unconfirmed"].as_u64()? <= CONCURRENCY as u64).then_some(())
+        },
+    )
     .await;
-    eventually("it takes writes again", Duration::from_secs(20), async || {
-        let status = alone.post("/customers", &customer).await.status;
-        // The first one may have been taken after all.
-        [201, 409].contains(&status.as_u16()).then_some(())
-    })
+    eventually(
+        "it takes writes again",
+        Duration::from_secs(20),
+        async || {
+            let status = alone.post("/customers", &customer).await.status;
+            // The first one may have been taken after all.
+            [201, 409].contains(&status.as_u16()).then_some(())
+        },
+    )
     .await;
 }
 

@@ -16,12 +16,20 @@ const CONCURRENCY: usize = 32;
 /// A cluster in the middle of a mailing.
 async fn sending(gateway: &Gateway, customers: u64, more: &str) -> Cluster {
     let url = gateway.url();
-    let shape = Shape { gateway: &url, concurrency: CONCURRENCY, more };
+    let shape = Shape {
+        gateway: &url,
+        concurrency: CONCURRENCY,
+        more,
+    };
     let cluster = Cluster::start(shape).await;
     let node = &cluster.follower().await.client;
     let csv = sample_csv(1, customers);
-    node.upload("/customers/import", "text/csv", csv).await.expect(200);
-    node.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    node.upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
+    node.post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
     gateway.requests(customers / 20).await;
     cluster
 }
@@ -30,16 +38,20 @@ async fn sending(gateway: &Gateway, customers: u64, more: &str) -> Cluster {
 async fn pause(gateway: &Gateway, since: Instant, customers: u64) -> Duration {
     let mut last = (gateway.count("requests").await, Instant::now());
     let mut longest = Duration::ZERO;
-    eventually("watched for long enough", Duration::from_secs(30), async || {
-        let count = gateway.count("requests").await;
-        // When all is sent, that nothing comes is right.
-        let over = count + 4 * CONCURRENCY as u64 >= customers;
-        if count > last.0 || over {
-            longest = longest.max(last.1.elapsed());
-            last = (count, Instant::now());
-        }
-        (over || since.elapsed() >= RESUME).then_some(())
-    })
+    eventually(
+        "watched for long enough",
+        Duration::from_secs(30),
+        async || {
+            let count = gateway.count("requests").await;
+            // When all is sent, that nothing comes is right.
+            let over = count + 4 * CONCURRENCY as u64 >= customers;
+            if count > last.0 || over {
+                longest = longest.max(last.1.elapsed());
+                last = (count, Instant::now());
+            }
+            (over || since.elapsed() >= RESUME).then_some(())
+        },
+    )
     .await;
     longest.max(last.1.elapsed())
 }
@@ -68,8 +80,14 @@ async fn a_leader_killed_three_times_stops_nothing_and_nobody_gets_it_twice() {
         let leader = cluster.leader().await;
         cluster.members[leader].kill();
         let pause = pause(&gateway, Instant::now(), CUSTOMERS).await;
-        println!("kill {kill} of {}: nothing was sent for {pause:?}", cluster.members[leader].name);
-        assert!(pause < RESUME, "kill {kill}: nothing was sent for {pause:?}");
+        println!(
+            "kill {kill} of {}: nothing was sent for {pause:?}",
+            cluster.members[leader].name
+        );
+        assert!(
+            pause < RESUME,
+            "kill {kill}: nothing was sent for {pause:?}"
+        );
         pauses.push(pause);
         cluster.members[leader].start();
         cluster.members[leader].ready(Duration::from_secs(20)).await;
@@ -77,7 +95,10 @@ async fn a_leader_killed_three_times_stops_nothing_and_nobody_gets_it_twice() {
     pauses.sort();
     assert!(pauses[1] < MEDIAN, "{pauses:?}");
     let left = CUSTOMERS - gateway.count("requests").await.min(CUSTOMERS);
-    assert!(left > 0, "all was sent before the third kill: it showed nothing");
+    assert!(
+        left > 0,
+        "all was sent before the third kill: it showed nothing"
+    );
     let stats = balanced(&cluster, &gateway, CUSTOMERS).await;
     let doubt = stats["unconfirmed"].as_u64().expect("a count");
     println!("{stats}");
@@ -108,7 +129,11 @@ async fn a_leader_that_sleeps_and_wakes_up_does_no_harm() {
     let doubt = stats["unconfirmed"].as_u64().expect("a count");
     assert!(doubt <= CONCURRENCY as u64, "{stats}");
     let next = cluster.leader().await;
-    let told = cluster.members[leader].client.get("/cluster").await.expect(200);
+    let told = cluster.members[leader]
+        .client
+        .get("/cluster")
+        .await
+        .expect(200);
     assert_eq!(told["leader"], cluster.members[next].name.as_str());
 }
 
@@ -120,7 +145,10 @@ async fn a_leader_that_is_stopped_hands_over_and_leaves_nothing_unconfirmed() {
     let leader = cluster.leader().await;
     let began = Instant::now();
     cluster.members[leader].process().signal("TERM");
-    let ended = cluster.members[leader].process().ended(Duration::from_secs(20)).await;
+    let ended = cluster.members[leader]
+        .process()
+        .ended(Duration::from_secs(20))
+        .await;
     println!("stopped in {:?}: {ended}", began.elapsed());
     assert_eq!(ended.code(), Some(0));
     cluster.members[leader].says("leads now").await;

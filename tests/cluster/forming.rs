@@ -18,7 +18,10 @@ async fn three_nodes_form_a_cluster_once_and_come_back_with_every_acknowledged_w
         let customer = json!({ "id": format!("c-{n}"), "phone": format!("+7916{n:07}") });
         let answer = node.post("/customers", &customer).await;
         answer.expect(201);
-        last = answer.header("notty-index").parse::<u64>().expect("a position");
+        last = answer
+            .header("notty-index")
+            .parse::<u64>()
+            .expect("a position");
     }
     let before = cluster.members[0].client.get("/cluster").await.expect(200);
     cluster.members.iter_mut().for_each(|member| member.kill());
@@ -28,12 +31,19 @@ async fn three_nodes_form_a_cluster_once_and_come_back_with_every_acknowledged_w
     println!("cold start: {:?}", began.elapsed());
     for member in &cluster.members {
         for n in 0..60 {
-            member.client.get(&format!("/customers/c-{n}")).await.expect(200);
+            member
+                .client
+                .get(&format!("/customers/c-{n}"))
+                .await
+                .expect(200);
         }
         let after = member.client.get("/cluster").await.expect(200);
         let names = |cluster: &serde_json::Value| {
             let nodes = cluster["nodes"].as_array().cloned().expect("nodes");
-            nodes.iter().map(|node| node["name"].clone()).collect::<Vec<_>>()
+            nodes
+                .iter()
+                .map(|node| node["name"].clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&after), names(&before), "formed once");
         // The leader of before may go on in its term: its vote is on its disk.
@@ -51,7 +61,10 @@ async fn the_cluster_tells_how_each_node_stands() {
     // A node that is slow to answer once counts as out of reach.
     let told = eventually("all are within reach", COLD_START, async || {
         let told = cluster.members[0].try_get("/cluster").await?;
-        let reached = told["nodes"].as_array()?.iter().all(|node| node["reachable"] == true);
+        let reached = told["nodes"]
+            .as_array()?
+            .iter()
+            .all(|node| node["reachable"] == true);
         reached.then_some(told)
     })
     .await;
@@ -62,7 +75,12 @@ async fn the_cluster_tells_how_each_node_stands() {
     assert_eq!((leaders, voters), (1, 2), "{told}");
     for node in nodes {
         assert!(node["last_index"].as_u64() > Some(0), "{told}");
-        assert!(node["api"].as_str().is_some_and(|api| api.starts_with("http://")), "{told}");
+        assert!(
+            node["api"]
+                .as_str()
+                .is_some_and(|api| api.starts_with("http://")),
+            "{told}"
+        );
     }
     let dead = (cluster.leader().await + 1) % 3;
     cluster.members[dead].kill();
@@ -79,10 +97,14 @@ async fn a_node_with_a_wrong_secret_is_refused_and_does_no_harm() {
     cluster.members[odd].reconfigure(SECRET, "quite another secret than theirs");
     cluster.members[odd].start();
     let leader = cluster.leader_but(Some(odd)).await;
-    cluster.members[leader].says("does not know cluster.secret").await;
+    cluster.members[leader]
+        .says("does not know cluster.secret")
+        .await;
     let upload = sample_csv(1, 10);
     let node = &cluster.members[leader].client;
-    node.upload("/customers/import", "text/csv", upload).await.expect(200);
+    node.upload("/customers/import", "text/csv", upload)
+        .await
+        .expect(200);
     let refused = cluster.members[odd].client.get("/customers").await;
     assert_eq!(refused.status, 503, "{}", refused.text);
     let process = cluster.members[odd].process();
@@ -100,7 +122,9 @@ async fn an_empty_disk_under_an_old_name_and_another_clusters_disk_are_refused()
     let aside = cluster.dir().join("aside");
     std::fs::rename(&data, &aside).expect("moved");
     cluster.members[odd].start();
-    cluster.members[odd].says("belongs to a cluster already").await;
+    cluster.members[odd]
+        .says("belongs to a cluster already")
+        .await;
     let leader = cluster.leader().await;
     cluster.members[leader].client.poke("/customers?x=1").await;
     assert_eq!(cluster.members[odd].try_get("/readyz").await, None);
@@ -112,7 +136,9 @@ async fn an_empty_disk_under_an_old_name_and_another_clusters_disk_are_refused()
     std::fs::remove_dir_all(&data).expect("removed");
     std::fs::rename(other.members[odd].data(), &data).expect("moved");
     cluster.members[odd].start();
-    cluster.members[leader].says("belongs to another cluster").await;
+    cluster.members[leader]
+        .says("belongs to another cluster")
+        .await;
     assert_eq!(cluster.members[odd].try_get("/readyz").await, None);
     cluster.members[odd].kill();
 
@@ -121,7 +147,9 @@ async fn an_empty_disk_under_an_old_name_and_another_clusters_disk_are_refused()
     std::fs::rename(&aside, &data).expect("moved");
     let csv = sample_csv(1, 10);
     let node = &cluster.members[leader].client;
-    node.upload("/customers/import", "text/csv", csv).await.expect(200);
+    node.upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
     cluster.members[odd].start();
     cluster.ready(COLD_START).await;
     let path = "/customers/customer-7?consistency=linearizable";

@@ -33,26 +33,51 @@ const FAILOVER: Duration = Duration::from_secs(5);
 async fn another_version_and_other_protocols_are_refused_and_told_why() {
     let cluster = Cluster::start(Shape::default()).await;
     let member = &cluster.members[0];
-    let answer = say_in_tls(&member.peer, b"nottypr\x63\0\0\0\x05hello").await.expect("TLS");
-    assert_eq!(&answer[..7], b"nottypr", "so that the other end can tell the version");
-    member.says("it speaks version 99 of the peer protocol and this node version").await;
-    say_in_tls(&member.peer, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("TLS");
-    member.says("a peer was refused: it does not speak notty's peer protocol").await;
+    let answer = say_in_tls(&member.peer, b"nottypr\x63\0\0\0\x05hello")
+        .await
+        .expect("TLS");
+    assert_eq!(
+        &answer[..7],
+        b"nottypr",
+        "so that the other end can tell the version"
+    );
+    member
+        .says("it speaks version 99 of the peer protocol and this node version")
+        .await;
+    say_in_tls(&member.peer, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("TLS");
+    member
+        .says("a peer was refused: it does not speak notty's peer protocol")
+        .await;
     // A node of before there was TLS, and somebody else.
-    for said in [&b"nottypr\x01\0\0\0\x05hello"[..], b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+    for said in [
+        &b"nottypr\x01\0\0\0\x05hello"[..],
+        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
         let _ = say(&member.peer, said).await;
     }
-    member.says("a peer was refused: it does not speak TLS").await;
+    member
+        .says("a peer was refused: it does not speak TLS")
+        .await;
     // Silent ones are let go of, and hold up nobody.
     let silent = say(&member.peer, b"").await.expect("closed");
     assert_eq!(silent, b"");
-    let answer = member.client.get("/customers?consistency=linearizable").await;
+    let answer = member
+        .client
+        .get("/customers?consistency=linearizable")
+        .await;
     answer.expect(200);
     // The same is not said again and again.
     for _ in 0..5 {
-        say_in_tls(&member.peer, b"GET / HTTP/1.1\r\n\r\n").await.expect("TLS");
+        say_in_tls(&member.peer, b"GET / HTTP/1.1\r\n\r\n")
+            .await
+            .expect("TLS");
     }
-    assert_eq!(member.count_lines("does not speak notty's peer protocol"), 1);
+    assert_eq!(
+        member.count_lines("does not speak notty's peer protocol"),
+        1
+    );
 }
 
 /// Keeps one silent connection open, a new one some time after it is closed.
@@ -81,15 +106,22 @@ async fn silent_connections_do_not_slow_a_failover() {
             silent.spawn(keep_silent(peer.clone(), opened.clone(), pause));
         }
     }
-    eventually("all have come, and again where they were let go of", SOON, async || {
-        (opened.load(Ordering::Relaxed) > 3 * SILENT).then_some(())
-    })
+    eventually(
+        "all have come, and again where they were let go of",
+        SOON,
+        async || (opened.load(Ordering::Relaxed) > 3 * SILENT).then_some(()),
+    )
     .await;
     // Nodes that know each other have sessions already; whoever comes now finds a place, too.
     for peer in &peers {
         let said = (0..NEWCOMERS).map(|_| say_in_tls(peer, b"nottypr\x63\0\0\0\x05hello"));
-        let answers = futures_util::future::join_all(said).await.into_iter().flatten();
-        let answered = answers.filter(|answer| answer.starts_with(b"nottypr")).count();
+        let answers = futures_util::future::join_all(said)
+            .await
+            .into_iter()
+            .flatten();
+        let answered = answers
+            .filter(|answer| answer.starts_with(b"nottypr"))
+            .count();
         println!("{answered} of {NEWCOMERS} are listened to");
         assert!(answered >= LISTENED_TO, "{answered} of {NEWCOMERS}");
     }
@@ -99,8 +131,13 @@ async fn silent_connections_do_not_slow_a_failover() {
     let client = &cluster.members[others[0]].client;
     eventually("the others write", SOON, async || {
         let customer = json!({ "id": "c", "phone": "+70000000000" });
-        let request = client.request(reqwest::Method::POST, "/customers").json(&customer);
-        let answer = client.try_send(request.timeout(Duration::from_secs(2))).await.ok()?;
+        let request = client
+            .request(reqwest::Method::POST, "/customers")
+            .json(&customer);
+        let answer = client
+            .try_send(request.timeout(Duration::from_secs(2)))
+            .await
+            .ok()?;
         // It may have been written by a try that was not answered in time.
         [201, 409].contains(&answer.status.as_u16()).then_some(())
     })
@@ -111,14 +148,18 @@ async fn silent_connections_do_not_slow_a_failover() {
 }
 
 fn contains(bytes: &[u8], what: &str) -> bool {
-    bytes.windows(what.len()).any(|part| part == what.as_bytes())
+    bytes
+        .windows(what.len())
+        .any(|part| part == what.as_bytes())
 }
 
 /// Three nodes that reach each other, and a postman by itself that reaches them, over proxies that
 /// record everything. The postman knows the postmen's secret alone.
 async fn overheard(gateway: &Gateway) -> (Cluster, Postman, Vec<Recorder>) {
-    let mut cluster =
-        Cluster::new(Shape { more: "[postman]\nenabled = false\n", ..Shape::default() });
+    let mut cluster = Cluster::new(Shape {
+        more: "[postman]\nenabled = false\n",
+        ..Shape::default()
+    });
     let mut recorders = Vec::new();
     let mut asked = Vec::new();
     for peer in cluster.peers() {
@@ -154,7 +195,10 @@ async fn whoever_listens_in_reads_nothing_and_gains_nothing_by_saying_it_again()
     let (cluster, mut postman, recorders) = overheard(&gateway).await;
     let csv = sample_csv(1, CUSTOMERS);
     let follower = &cluster.follower().await.client;
-    follower.upload("/customers/import", "text/csv", csv.clone()).await.expect(200);
+    follower
+        .upload("/customers/import", "text/csv", csv.clone())
+        .await
+        .expect(200);
     let spec = mailing("m", json!({}));
     follower.post("/mailings", &spec).await.expect(201);
     let stats = cluster.agree("m", SOON).await;
@@ -162,20 +206,36 @@ async fn whoever_listens_in_reads_nothing_and_gains_nothing_by_saying_it_again()
     postman.stop().await;
 
     // What the nodes and the postman said to each other, and nothing that it was about.
-    let needles = ["+70000", "Имя", "customer-1", "clients.moscow", "Билайн", "Скидка"];
+    let needles = [
+        "+70000",
+        "Имя",
+        "customer-1",
+        "clients.moscow",
+        "Билайн",
+        "Скидка",
+    ];
     let known = format!("{csv}{spec}");
-    assert!(needles.iter().all(|needle| contains(known.as_bytes(), needle)), "it is looked for");
+    assert!(
+        needles
+            .iter()
+            .all(|needle| contains(known.as_bytes(), needle)),
+        "it is looked for"
+    );
     for (n, recorder) in recorders.iter().enumerate() {
         for recorded in recorder.recorded() {
             let both = [recorded.up, recorded.down].concat();
-            for needle in needles.iter().chain(&["nottypr", "notty-", SECRET, POSTMAN_SECRET]) {
+            for needle in needles
+                .iter()
+                .chain(&["nottypr", "notty-", SECRET, POSTMAN_SECRET])
+            {
                 assert!(!contains(&both, needle), "connection of {n}: {needle}");
             }
         }
     }
     let bytes = |recorders: &[Recorder]| -> usize {
         let all = recorders.iter().flat_map(Recorder::recorded);
-        all.map(|recorded| recorded.up.len() + recorded.down.len()).sum()
+        all.map(|recorded| recorded.up.len() + recorded.down.len())
+            .sum()
     };
     let (nodes, postmen) = (bytes(&recorders[..3]), bytes(&recorders[3..]));
     println!("nodes: {nodes} bytes, the postman: {postmen}");
@@ -187,7 +247,11 @@ async fn whoever_listens_in_reads_nothing_and_gains_nothing_by_saying_it_again()
     for (recorder, peer) in recorders.iter().zip(cluster.peers().iter().cycle()) {
         for recorded in recorder.recorded().into_iter().take(8) {
             let answer = say(peer, &recorded.up).await.unwrap_or_default();
-            assert!(answer.len() < 4_096, "a handshake and nothing more: {}", answer.len());
+            assert!(
+                answer.len() < 4_096,
+                "a handshake and nothing more: {}",
+                answer.len()
+            );
         }
     }
     let after = cluster.members[0].client.get("/cluster").await.expect(200);

@@ -22,15 +22,23 @@ const RESUMED: Duration = Duration::from_secs(20);
 const NO_SENDERS: &str = "[postman]\nenabled = false\n";
 
 async fn cluster() -> Cluster {
-    Cluster::start(Shape { more: NO_SENDERS, ..Shape::default() }).await
+    Cluster::start(Shape {
+        more: NO_SENDERS,
+        ..Shape::default()
+    })
+    .await
 }
 
 /// Imports customers, and mails to all of them.
 async fn mail(cluster: &Cluster, customers: u64) {
     let node = &cluster.follower().await.client;
     let csv = sample_csv(1, customers);
-    node.upload("/customers/import", "text/csv", csv).await.expect(200);
-    node.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    node.upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
+    node.post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
 }
 
 fn count(stats: &Value, status: &str) -> u64 {
@@ -48,7 +56,10 @@ async fn balanced(cluster: &Cluster, gateway: &Gateway, customers: u64, doubt: u
     assert_eq!(done + unconfirmed, customers, "{stats}");
     assert!(unconfirmed <= doubt, "{stats}");
     let taken = count(&tally, "messages");
-    assert!(done <= taken && taken <= done + unconfirmed, "{tally} {stats}");
+    assert!(
+        done <= taken && taken <= done + unconfirmed,
+        "{tally} {stats}"
+    );
     stats
 }
 
@@ -63,11 +74,21 @@ async fn a_postman_by_itself_sends_a_mailing_and_hands_back_when_it_is_stopped()
     let began = Instant::now();
     let lines = postman.stop().await;
     println!("stopped in {:?}", began.elapsed());
-    assert!(!lines.contains("+7") && !lines.contains("Скидка"), "{lines}");
+    assert!(
+        !lines.contains("+7") && !lines.contains("Скидка"),
+        "{lines}"
+    );
     let sent = gateway.count("requests").await;
-    let stats = cluster.members[0].client.get("/stats/mailings/m?consistency=linearizable").await;
+    let stats = cluster.members[0]
+        .client
+        .get("/stats/mailings/m?consistency=linearizable")
+        .await;
     let stats = stats.expect(200);
-    assert_eq!((count(&stats, "sending"), count(&stats, "unconfirmed")), (0, 0), "{stats}");
+    assert_eq!(
+        (count(&stats, "sending"), count(&stats, "unconfirmed")),
+        (0, 0),
+        "{stats}"
+    );
     assert_eq!(count(&stats, "done"), sent, "{stats}");
     assert!(sent < CUSTOMERS, "it was stopped in the middle: {stats}");
     postman.run();
@@ -109,7 +130,10 @@ async fn nodes_are_killed_and_frozen_and_the_postman_goes_on_with_the_others() {
         let killed = Instant::now();
         gateway.requests(before + MANY).await;
         let took = killed.elapsed();
-        println!("{} killed: {MANY} messages later after {took:?}", cluster.members[n].name);
+        println!(
+            "{} killed: {MANY} messages later after {took:?}",
+            cluster.members[n].name
+        );
         assert!(took < RESUMED, "{took:?}");
         cluster.members[n].start();
         cluster.ready(Duration::from_secs(20)).await;
@@ -121,7 +145,10 @@ async fn nodes_are_killed_and_frozen_and_the_postman_goes_on_with_the_others() {
         let frozen = Instant::now();
         gateway.requests(before + MANY).await;
         let took = frozen.elapsed();
-        println!("{} frozen: {MANY} messages later after {took:?}", cluster.members[n].name);
+        println!(
+            "{} frozen: {MANY} messages later after {took:?}",
+            cluster.members[n].name
+        );
         assert!(took < RESUMED, "{took:?}");
         cluster.members[n].process().signal("CONT");
         cluster.ready(Duration::from_secs(20)).await;
@@ -141,7 +168,10 @@ async fn of_two_postmen_of_one_name_the_newer_sends_and_the_older_ends() {
     newer.run();
     let (ended, lines) = older.ended().await;
     assert_eq!(ended.code(), Some(1), "{lines}");
-    assert!(lines.contains("a newer postman of this name has registered"), "{lines}");
+    assert!(
+        lines.contains("a newer postman of this name has registered"),
+        "{lines}"
+    );
     balanced(&cluster, &gateway, CUSTOMERS, 0).await;
     newer.stop().await;
 }
@@ -150,7 +180,10 @@ async fn of_two_postmen_of_one_name_the_newer_sends_and_the_older_ends() {
 async fn the_rate_limit_holds_for_all_postmen_together() {
     const CUSTOMERS: u64 = 1_200;
     let gateway = Gateway::start();
-    let mut cluster = Cluster::new(Shape { more: NO_SENDERS, ..Shape::default() });
+    let mut cluster = Cluster::new(Shape {
+        more: NO_SENDERS,
+        ..Shape::default()
+    });
     for member in &mut cluster.members {
         member.reconfigure("concurrency = 32", "concurrency = 32\nrate_limit = 200");
         member.start();
@@ -161,7 +194,10 @@ async fn the_rate_limit_holds_for_all_postmen_together() {
     gateway.requests(CUSTOMERS).await;
     let took = Duration::from_millis(gateway.count("span_ms").await);
     println!("{CUSTOMERS} messages in {took:?}");
-    assert!(took >= Duration::from_millis(1_000 * CUSTOMERS / 200 * 8 / 10), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(1_000 * CUSTOMERS / 200 * 8 / 10),
+        "{took:?}"
+    );
     balanced(&cluster, &gateway, CUSTOMERS, 0).await;
 }
 
@@ -175,7 +211,9 @@ async fn who_may_not_send_is_told_why() {
     stranger.run();
     stranger.says("does not know cluster.secret").await;
     for member in &cluster.members {
-        member.says("a peer was refused: it does not know cluster.secret").await;
+        member
+            .says("a peer was refused: it does not know cluster.secret")
+            .await;
     }
     stranger.stop().await;
     // A node's name: its own postman would end.
@@ -183,13 +221,19 @@ async fn who_may_not_send_is_told_why() {
     posing.run();
     let (ended, lines) = posing.ended().await;
     assert_eq!(ended.code(), Some(1), "{lines}");
-    assert!(lines.contains("`notty-1` is a node of the cluster"), "{lines}");
+    assert!(
+        lines.contains("`notty-1` is a node of the cluster"),
+        "{lines}"
+    );
     // A journal that another uses.
     let mut first = Postman::start(&cluster, &gateway, "postman-1");
     first.says("sends for the cluster").await;
     let ended = Ended::of(&mut first.command());
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("is in use by another postman"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("is in use by another postman"),
+        "{ended:?}"
+    );
     first.stop().await;
     // Nobody there: a stop is heard all the same.
     cluster.members.iter_mut().for_each(|member| member.kill());

@@ -21,7 +21,9 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     let lost = (cluster.leader().await + 1) % 3;
     let asked = (lost + 1) % 3;
     let node = cluster.members[asked].client.clone();
-    node.upload("/customers/import", "text/csv", sample_csv(1, 500)).await.expect(200);
+    node.upload("/customers/import", "text/csv", sample_csv(1, 500))
+        .await
+        .expect(200);
     cluster.members[lost].kill();
     let (data, aside) = (cluster.members[lost].data(), cluster.dir().join("aside"));
     std::fs::rename(&data, &aside).expect("moved");
@@ -30,11 +32,17 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     assert_eq!(cluster.members[lost].try_get("/readyz").await, None);
 
     let (name, api) = (cluster.members[lost].name.clone(), node.base().to_owned());
-    let (peer, own) = (cluster.peer_address(lost), cluster.members[lost].client.base().to_owned());
+    let (peer, own) = (
+        cluster.peer_address(lost),
+        cluster.members[lost].client.base().to_owned(),
+    );
     let add = ["add", &name, "--peer", peer, "--api-url", &own];
     let refused = command(&add, &api);
     let line = refused.one_line(1);
-    assert!(line.contains("node_exists") && line.contains("notty cluster remove"), "{line}");
+    assert!(
+        line.contains("node_exists") && line.contains("notty cluster remove"),
+        "{line}"
+    );
     for _ in 0..2 {
         let removed = command(&["remove", &name], &api);
         assert_eq!(removed.code, Some(0), "{removed:?}");
@@ -44,9 +52,15 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
         assert_eq!(added.code, Some(0), "{added:?}");
         assert!(added.stdout.contains("votes"), "{added:?}");
     }
-    let told = command(&["add", &name, "--peer", peer, "--api-url", &own, "--json"], &api);
+    let told = command(
+        &["add", &name, "--peer", peer, "--api-url", &own, "--json"],
+        &api,
+    );
     let told: Value = serde_json::from_str(&told.stdout).expect("JSON");
-    assert_eq!((&told["name"], &told["role"]), (&json!(name), &json!("voter")));
+    assert_eq!(
+        (&told["name"], &told["role"]),
+        (&json!(name), &json!("voter"))
+    );
     cluster.members[lost].ready(BACK).await;
     let read = "/customers/customer-7?consistency=linearizable";
     cluster.members[lost].client.get(read).await.expect(200);
@@ -54,11 +68,18 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     // It counts: without another one, the two go on.
     let to = cluster.members[asked].name.clone();
     let transferred = command(&["transfer-leader", &to], &own);
-    assert_eq!((transferred.code, transferred.stdout.trim()), (Some(0), &*format!("{to} leads")));
+    assert_eq!(
+        (transferred.code, transferred.stdout.trim()),
+        (Some(0), &*format!("{to} leads"))
+    );
     let third = 3 - lost - asked;
     cluster.members[third].kill();
     let customer = json!({ "id": "late", "phone": "+79161112233" });
-    cluster.members[lost].client.post("/customers", &customer).await.expect(201);
+    cluster.members[lost]
+        .client
+        .post("/customers", &customer)
+        .await
+        .expect(201);
     cluster.members[third].start();
     cluster.members[third].ready(BACK).await;
 
@@ -98,7 +119,10 @@ async fn a_node_that_moved_is_known_by_its_new_address() {
     let customer = json!({ "id": "c", "phone": "+79161112233" });
     for (n, member) in cluster.members.iter().enumerate() {
         member.client.post("/customers", &customer).await;
-        let read = member.client.get("/customers/c?consistency=linearizable").await;
+        let read = member
+            .client
+            .get("/customers/c?consistency=linearizable")
+            .await;
         assert_eq!(read.status, 200, "{n}: {}", read.text);
     }
 }
@@ -111,7 +135,9 @@ async fn a_node_by_itself_grows_into_a_cluster() {
     cluster.start_all();
     cluster.ready(BACK).await;
     let node = cluster.members[0].client.clone();
-    node.upload("/customers/import", "text/csv", sample_csv(1, 100)).await.expect(200);
+    node.upload("/customers/import", "text/csv", sample_csv(1, 100))
+        .await
+        .expect(200);
     cluster.members[0].process().signal("TERM");
     cluster.members[0].ended(BACK).await;
     cluster.members[0].reconfigure("[gateway]", &format!("{section}\n[gateway]"));
@@ -143,7 +169,10 @@ async fn a_node_taken_in_goes_on_where_it_was_after_it_died() {
     cluster.members[first].kill();
     cluster.members[first].start();
     cluster.members[first].ready(BACK).await;
-    let removed = cluster.members[first].client.delete("/cluster/nodes/notty-0").await;
+    let removed = cluster.members[first]
+        .client
+        .delete("/cluster/nodes/notty-0")
+        .await;
     assert_eq!(removed.status, 204, "{}", removed.text);
     assert_eq!(cluster.members[0].ended(BACK).await, Some(0));
     std::fs::remove_dir_all(cluster.members[0].data()).expect("removed");

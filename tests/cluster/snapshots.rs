@@ -21,7 +21,9 @@ const LOG_BYTES: f64 = 48.0 * 1024.0 * 1024.0;
 /// One figure of a node's metrics.
 async fn figure(node: &Client, name: &str) -> f64 {
     let metrics = node.get("/metrics").await.text;
-    let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
+    let line = metrics
+        .lines()
+        .find(|line| line.split(' ').next() == Some(name));
     let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
     value.unwrap_or_else(|| panic!("no {name}: {metrics}"))
 }
@@ -31,7 +33,9 @@ async fn import(node: &Client) {
     let part = MESSAGES / 4;
     for n in 0..4 {
         let csv = sample_csv(n * part + 1, (n + 1) * part);
-        node.upload("/customers/import", "text/csv", csv).await.expect(200);
+        node.upload("/customers/import", "text/csv", csv)
+            .await
+            .expect(200);
     }
 }
 
@@ -44,12 +48,16 @@ async fn kill_while_it_installs(member: &mut Member) {
     };
     let before = names();
     member.start();
-    eventually("a state is built from a snapshot", CATCH_UP * 6, async || {
-        let is_new = |name: &OsString| {
-            name.to_string_lossy().starts_with("state-") && !before.contains(name)
-        };
-        names().iter().any(is_new).then_some(())
-    })
+    eventually(
+        "a state is built from a snapshot",
+        CATCH_UP * 6,
+        async || {
+            let is_new = |name: &OsString| {
+                name.to_string_lossy().starts_with("state-") && !before.contains(name)
+            };
+            names().iter().any(is_new).then_some(())
+        },
+    )
     .await;
     assert_eq!(member.count_lines("snapshot installed"), 0);
     member.kill();
@@ -59,7 +67,11 @@ async fn kill_while_it_installs(member: &mut Member) {
 async fn a_node_that_missed_a_whole_mailing_catches_up_by_snapshot() {
     let gateway = Gateway::start();
     let url = gateway.url();
-    let shape = Shape { gateway: &url, concurrency: 256, more: "" };
+    let shape = Shape {
+        gateway: &url,
+        concurrency: 256,
+        more: "",
+    };
     let mut cluster = Cluster::new(shape);
     for member in &cluster.members {
         member.reconfigure("[node]", "[node]\ncompact_log_mb = 1");
@@ -72,7 +84,9 @@ async fn a_node_that_missed_a_whole_mailing_catches_up_by_snapshot() {
     cluster.members[away].kill();
     let node = cluster.members[leader].client.clone();
     import(&node).await;
-    node.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    node.post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
     let stats = cluster.agree("m", Duration::from_secs(240)).await;
     assert_eq!(stats["done"], MESSAGES, "{stats}");
     // Customers are imported again, as they are from time to time: that makes most of a log. A
@@ -110,5 +124,8 @@ async fn a_node_that_missed_a_whole_mailing_catches_up_by_snapshot() {
     let by_snapshot = figure(&back, "notty_raft_snapshot_index").await;
     assert!(by_snapshot > missed_from, "it came by log");
     assert_eq!(cluster.agree("m", CATCH_UP).await, stats);
-    assert_eq!(back.get("/stats").await.expect(200), node.get("/stats").await.expect(200));
+    assert_eq!(
+        back.get("/stats").await.expect(200),
+        node.get("/stats").await.expect(200)
+    );
 }

@@ -53,7 +53,11 @@ impl Authority {
         let path = |ending: &str| self.dir.path().join(format!("{name}{ending}"));
         std::fs::write(path(".pem"), cert.pem()).expect("written");
         std::fs::write(path(".key"), key.serialize_pem()).expect("written");
-        Files { cert: path(".pem"), key: path(".key"), ca: self.dir.path().join("ca.pem") }
+        Files {
+            cert: path(".pem"),
+            key: path(".key"),
+            ca: self.dir.path().join("ca.pem"),
+        }
     }
 }
 
@@ -74,7 +78,10 @@ fn secret() -> String {
 
 /// Three nodes with certificates of an authority and without a secret, ready.
 async fn cluster(authority: &Authority, more: &str) -> Cluster {
-    let mut cluster = Cluster::new(Shape { more, ..Shape::default() });
+    let mut cluster = Cluster::new(Shape {
+        more,
+        ..Shape::default()
+    });
     for member in &mut cluster.members {
         let files = authority.sign(&member.name, "127.0.0.1");
         member.reconfigure(&secret(), &files.line());
@@ -95,8 +102,14 @@ async fn nodes_and_postmen_with_certificates_need_no_secret() {
     postman.run();
     let follower = &cluster.follower().await.client;
     let csv = sample_csv(1, CUSTOMERS);
-    follower.upload("/customers/import", "text/csv", csv).await.expect(200);
-    follower.post("/mailings", &mailing("m", json!({}))).await.expect(201);
+    follower
+        .upload("/customers/import", "text/csv", csv)
+        .await
+        .expect(200);
+    follower
+        .post("/mailings", &mailing("m", json!({})))
+        .await
+        .expect(201);
     gateway.requests(CUSTOMERS / 4).await;
     let leader = cluster.leader().await;
     cluster.members[leader].kill();
@@ -132,15 +145,21 @@ async fn without_a_certificate_of_the_authority_nobody_is_let_in() {
     // By the secret alone.
     cluster.members[odd].reconfigure(&cluster.members[odd].line("tls"), &secret());
     cluster.members[odd].start();
-    cluster.members[leader].says("it shows no certificate: set cluster.tls").await;
-    cluster.members[odd].says("it asks for a certificate: set cluster.tls").await;
+    cluster.members[leader]
+        .says("it shows no certificate: set cluster.tls")
+        .await;
+    cluster.members[odd]
+        .says("it asks for a certificate: set cluster.tls")
+        .await;
     assert_eq!(cluster.members[odd].try_get("/readyz").await, None);
     cluster.members[odd].kill();
 
     // With none at all: it knows the authority, and shows nothing.
     let said = greet_without_certificate(&peer, &own.ca).await;
     assert!(said.is_err(), "{said:?}");
-    cluster.members[leader].says("a peer was refused: it shows no certificate").await;
+    cluster.members[leader]
+        .says("a peer was refused: it shows no certificate")
+        .await;
 
     // Nobody took it amiss, and who says nothing holds nobody up.
     let silent = (0..20).map(|_| TcpStream::connect(&peer));
@@ -153,7 +172,9 @@ async fn without_a_certificate_of_the_authority_nobody_is_let_in() {
 /// Opens TLS to a peer without a certificate and says hello; what comes back.
 async fn greet_without_certificate(peer: &str, ca: &Path) -> std::io::Result<usize> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca).expect("read")).expect("an authority");
+    roots
+        .add(CertificateDer::from_pem_file(ca).expect("read"))
+        .expect("an authority");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -179,7 +200,11 @@ fn check_config_checks_the_certificates() {
     std::fs::write(&nothing, "nothing\n").expect("written");
     let nowhere = authority.dir.path().join("nowhere.pem");
     let with = |cert: &Path, key: &Path, ca: &Path| {
-        let files = Files { cert: cert.to_owned(), key: key.to_owned(), ca: ca.to_owned() };
+        let files = Files {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            ca: ca.to_owned(),
+        };
         let path = authority.dir.path().join("config.toml");
         let text = format!(
             "[cluster]\nlisten = \"127.0.0.1:7080\"\nname = \"a\"\nexpect = 1\n{}\n\
@@ -195,14 +220,32 @@ fn check_config_checks_the_certificates() {
         (&nowhere, &good.key, &good.ca, "cluster.tls.cert: "),
         (&good.cert, &nowhere, &good.ca, "cluster.tls.key: "),
         (&good.cert, &good.key, &nowhere, "cluster.tls.ca: "),
-        (&nothing, &good.key, &good.ca, "there is no certificate in it"),
-        (&good.cert, &nothing, &good.ca, "there is no private key in it"),
+        (
+            &nothing,
+            &good.key,
+            &good.ca,
+            "there is no certificate in it",
+        ),
+        (
+            &good.cert,
+            &nothing,
+            &good.ca,
+            "there is no private key in it",
+        ),
         (&good.cert, &elsewhere.key, &good.ca, "does not fit cert"),
-        (&others.cert, &others.key, &good.ca, "is not signed by an authority in cluster.tls.ca"),
+        (
+            &others.cert,
+            &others.key,
+            &good.ca,
+            "is not signed by an authority in cluster.tls.ca",
+        ),
         (&elsewhere.cert, &elsewhere.key, &good.ca, "127.0.0.1"),
     ] {
         let ended = with(cert, key, ca);
         let line = ended.one_line(2);
-        assert!(line.contains("cluster.tls.") && line.contains(wanted), "{wanted}: {line}");
+        assert!(
+            line.contains("cluster.tls.") && line.contains(wanted),
+            "{wanted}: {line}"
+        );
     }
 }

@@ -30,12 +30,19 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
-        Self { http, base: base.to_owned(), token: None }
+        Self {
+            http,
+            base: base.to_owned(),
+            token: None,
+        }
     }
 
     /// The same with a token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     pub fn base(&self) -> &str {
@@ -63,7 +70,12 @@ impl Client {
         let response = self.http.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await?;
-        Ok(Answer { asked, status, headers, text })
+        Ok(Answer {
+            asked,
+            status,
+            headers,
+            text,
+        })
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -89,7 +101,9 @@ impl Client {
 
     /// A body of a content type.
     pub async fn upload(&self, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
-        let request = self.request(Method::POST, path).header("content-type", kind);
+        let request = self
+            .request(Method::POST, path)
+            .header("content-type", kind);
         self.send(request.body(body)).await
     }
 }
@@ -104,15 +118,30 @@ impl Answer {
     /// Its JSON, which must come with this status.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}: {}", self.asked, self.text);
-        if self.text.is_empty() { Value::Null } else { self.json() }
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}: {}",
+            self.asked,
+            self.text
+        );
+        if self.text.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
     }
 
     /// A problem (RFC 9457) of this status and code; whole.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let body = self.expect(status);
-        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.asked);
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{}",
+            self.asked
+        );
         assert_eq!(body["status"], status, "{}: {}", self.asked, self.text);
         assert_eq!(body["code"], code, "{}: {}", self.asked, self.text);
         for field in ["type", "title", "detail"] {
@@ -128,13 +157,18 @@ impl Answer {
         let body = self.expect(400);
         let faults = body["errors"].as_array().cloned().unwrap_or_default();
         let text = |fault: &Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
-        let told = faults.iter().map(|f| format!("{} {}", text(f, "field"), text(f, "code")));
+        let told = faults
+            .iter()
+            .map(|f| format!("{} {}", text(f, "field"), text(f, "code")));
         let mut told: Vec<_> = told.collect();
         told.sort();
         told
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 }

@@ -52,7 +52,11 @@ pub struct Shape<'a> {
 impl Default for Shape<'_> {
     fn default() -> Self {
         // Port 9 discards: nothing listens there.
-        Self { gateway: "http://127.0.0.1:9/v1/send", concurrency: 32, more: "" }
+        Self {
+            gateway: "http://127.0.0.1:9/v1/send",
+            concurrency: 32,
+            more: "",
+        }
     }
 }
 
@@ -66,7 +70,10 @@ impl Cluster {
     pub fn of(count: usize, shape: Shape<'_>) -> Self {
         let addresses = free_addresses(2 * count);
         let (peers, apis) = addresses.split_at(count);
-        Self::at_places(peers.iter().cloned().zip(apis.iter().cloned()).collect(), shape)
+        Self::at_places(
+            peers.iter().cloned().zip(apis.iter().cloned()).collect(),
+            shape,
+        )
     }
 
     /// Nodes on a network of their own, not started yet.
@@ -75,7 +82,13 @@ impl Cluster {
             "{}[[api.tokens]]\nname = \"test\"\ntoken = \"{TOKEN}\"\nrole = \"admin\"\n",
             shape.more
         );
-        let mut cluster = Self::at_places(network.places(), Shape { more: &token, ..shape });
+        let mut cluster = Self::at_places(
+            network.places(),
+            Shape {
+                more: &token,
+                ..shape
+            },
+        );
         for (n, member) in cluster.members.iter_mut().enumerate() {
             member.client = member.client.with_token(TOKEN);
             member.namespace = Some(network.namespace(n));
@@ -86,15 +99,22 @@ impl Cluster {
     fn at_places(places: Vec<(String, String)>, shape: Shape<'_>) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let count = places.len();
-        let mut cluster = Self { members: Vec::new(), dir, places };
-        cluster.members = (0..count).map(|n| cluster.member(n, count, shape)).collect();
+        let mut cluster = Self {
+            members: Vec::new(),
+            dir,
+            places,
+        };
+        cluster.members = (0..count)
+            .map(|n| cluster.member(n, count, shape))
+            .collect();
         cluster
     }
 
     /// One more node, not started yet; it knows of all that there are.
     pub fn newcomer(&mut self, shape: Shape<'_>) -> usize {
         let (n, addresses) = (self.members.len(), free_addresses(2));
-        self.places.push((addresses[0].clone(), addresses[1].clone()));
+        self.places
+            .push((addresses[0].clone(), addresses[1].clone()));
         let member = self.member(n, n + 1, shape);
         self.members.push(member);
         n
@@ -127,7 +147,11 @@ impl Cluster {
         let home = self.dir.path().join(&name);
         std::fs::create_dir(&home).expect("a directory");
         let config = home.join("config.toml");
-        let Shape { gateway, concurrency, more } = shape;
+        let Shape {
+            gateway,
+            concurrency,
+            more,
+        } = shape;
         let text = format!(
             "[node]\ndata_dir = \"data\"\n[api]\nlisten = \"{api}\"\n[gateway]\n\
              url = \"{gateway}\"\nconcurrency = {concurrency}\n{more}\n{}",
@@ -158,7 +182,11 @@ impl Cluster {
 
     /// With a gateway.
     pub async fn at(gateway: &Gateway) -> Self {
-        Self::start(Shape { gateway: &gateway.url(), ..Shape::default() }).await
+        Self::start(Shape {
+            gateway: &gateway.url(),
+            ..Shape::default()
+        })
+        .await
     }
 
     pub fn start_all(&mut self) {
@@ -171,7 +199,11 @@ impl Cluster {
             if !member.comes_ready(within).await {
                 let mut said = Vec::new();
                 for member in &self.members {
-                    said.push((&member.name, member.try_get("/cluster").await, member.lines()));
+                    said.push((
+                        &member.name,
+                        member.try_get("/cluster").await,
+                        member.lines(),
+                    ));
                 }
                 panic!("{} is not ready within {within:?}: {said:#?}", member.name);
             }
@@ -187,9 +219,14 @@ impl Cluster {
     pub async fn leader_but(&self, before: Option<usize>) -> usize {
         eventually("there is a leader", SOON, async || {
             for member in self.members.iter().filter(|member| member.runs()) {
-                let Some(cluster) = member.try_get("/cluster").await else { continue };
+                let Some(cluster) = member.try_get("/cluster").await else {
+                    continue;
+                };
                 let leader = cluster["leader"].as_str().map(str::to_owned);
-                let found = self.members.iter().position(|m| Some(&m.name) == leader.as_ref());
+                let found = self
+                    .members
+                    .iter()
+                    .position(|m| Some(&m.name) == leader.as_ref());
                 if found.is_some() && found != before {
                     return found;
                 }
@@ -226,7 +263,10 @@ impl Cluster {
 
     /// Where peers reach the members.
     pub fn peers(&self) -> Vec<String> {
-        self.members.iter().map(|member| member.peer.clone()).collect()
+        self.members
+            .iter()
+            .map(|member| member.peer.clone())
+            .collect()
     }
 
     /// A directory that goes with the test.
@@ -242,14 +282,19 @@ impl Member {
             Some(namespace) => in_namespace(namespace),
             None => notty(),
         };
-        command.current_dir(&self.home).args(["serve", "--config"]).arg(&self.config);
+        command
+            .current_dir(&self.home)
+            .args(["serve", "--config"])
+            .arg(&self.config);
         command.envs(self.environment.iter().cloned());
         command
     }
 
     /// Sets variables of its environment.
     pub fn set(&mut self, variables: &[(&str, String)]) {
-        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let owned = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
         self.environment.extend(owned);
     }
 
@@ -293,12 +338,16 @@ impl Member {
     pub fn line(&self, begins: &str) -> String {
         let text = std::fs::read_to_string(&self.config).expect("read");
         let line = text.lines().find(|line| line.starts_with(begins));
-        line.unwrap_or_else(|| panic!("no `{begins}` in {text}")).to_owned()
+        line.unwrap_or_else(|| panic!("no `{begins}` in {text}"))
+            .to_owned()
     }
 
     /// A JSON answer, if there is one with status 200 soon.
     pub async fn try_get(&self, path: &str) -> Option<Value> {
-        let request = self.client.request(Method::GET, path).timeout(Duration::from_secs(2));
+        let request = self
+            .client
+            .request(Method::GET, path)
+            .timeout(Duration::from_secs(2));
         let answer = self.client.try_send(request).await.ok()?;
         (answer.status == 200).then(|| answer.json())
     }
@@ -306,7 +355,12 @@ impl Member {
     /// Waits until it can serve.
     pub async fn ready(&self, within: Duration) {
         let ready = self.comes_ready(within).await;
-        assert!(ready, "{} is not ready within {within:?}: {:#?}", self.name, self.lines());
+        assert!(
+            ready,
+            "{} is not ready within {within:?}: {:#?}",
+            self.name,
+            self.lines()
+        );
     }
 
     async fn comes_ready(&self, within: Duration) -> bool {
@@ -318,18 +372,27 @@ impl Member {
 
     /// What it has said since it was started, if it runs.
     fn lines(&self) -> Vec<String> {
-        self.process.as_ref().map(Process::lines).unwrap_or_default()
+        self.process
+            .as_ref()
+            .map(Process::lines)
+            .unwrap_or_default()
     }
 
     /// How many lines of its log hold something.
     pub fn count_lines(&self, what: &str) -> usize {
-        self.lines().iter().filter(|line| line.contains(what)).count()
+        self.lines()
+            .iter()
+            .filter(|line| line.contains(what))
+            .count()
     }
 
     /// Waits until it says something in its log.
     pub async fn says(&self, what: &str) {
         eventually(&format!("{} says: {what}", self.name), SOON, async || {
-            self.lines().iter().any(|line| line.contains(what)).then_some(())
+            self.lines()
+                .iter()
+                .any(|line| line.contains(what))
+                .then_some(())
         })
         .await;
     }

@@ -18,7 +18,10 @@ impl FakeClock {
             println!("skipped: libfaketime is not installed (Debian: apt-get install faketime)");
             return None;
         };
-        let clock = Self { dir: tempfile::tempdir().expect("a temporary directory"), library };
+        let clock = Self {
+            dir: tempfile::tempdir().expect("a temporary directory"),
+            library,
+        };
         clock.ahead(0);
         Some(clock)
     }
@@ -49,7 +52,10 @@ impl FakeClock {
 
 /// The library for programs with threads.
 fn library() -> Option<PathBuf> {
-    let places = fs::read_dir("/usr/lib").ok()?.flatten().map(|place| place.path());
+    let places = fs::read_dir("/usr/lib")
+        .ok()?
+        .flatten()
+        .map(|place| place.path());
     let places = places.chain(["/usr/lib".into(), "/usr/local/lib".into()]);
     let mut libraries = places.map(|place| place.join("faketime/libfaketimeMT.so.1"));
     libraries.find(|library| library.exists())

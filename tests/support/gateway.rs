@@ -30,7 +30,11 @@ impl Gateway {
         command.args(["gateway", "--listen", listen]).args(flags);
         let (process, address) = Process::start(&mut command);
         let client = Client::new(&format!("http://{address}"));
-        Self { process, address, client }
+        Self {
+            process,
+            address,
+            client,
+        }
     }
 
     /// Where messages go.

@@ -30,7 +30,10 @@ fn ip(args: &str) -> Result<(), String> {
     let ended = ended.map_err(|error| format!("ip: {error}; it is in Debian's iproute2"))?;
     match ended.status.success() {
         true => Ok(()),
-        false => Err(format!("ip {args}: {}", String::from_utf8_lossy(&ended.stderr).trim())),
+        false => Err(format!(
+            "ip {args}: {}",
+            String::from_utf8_lossy(&ended.stderr).trim()
+        )),
     }
 }
 
@@ -45,8 +48,13 @@ fn is_free(net: &str) -> bool {
 pub fn in_namespace(namespace: &str) -> Command {
     let binary = notty().get_program().to_owned();
     let mut command = Command::new("ip");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.args(["netns", "exec", namespace]).arg(binary).stdin(std::process::Stdio::null());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .args(["netns", "exec", namespace])
+        .arg(binary)
+        .stdin(std::process::Stdio::null());
     command
 }
 
@@ -60,7 +68,11 @@ impl Network {
             let mut nets = tries.map(|x| format!("10.{x}.{}", (2 * made + side) % 250));
             nets.find(|net| is_free(net)).unwrap_or_default()
         };
-        let network = Self { tag, peers: net(0), clients: net(1) };
+        let network = Self {
+            tag,
+            peers: net(0),
+            clients: net(1),
+        };
         match network.build() {
             Ok(()) => Some(network),
             Err(why) => {
@@ -82,13 +94,21 @@ impl Network {
                     ip(&format!("-n {namespace} link set lo up"))?;
                 }
                 let there = format!("eth{side}");
-                ip(&format!("link add {link} type veth peer name {there} netns {namespace}"))?;
+                ip(&format!(
+                    "link add {link} type veth peer name {there} netns {namespace}"
+                ))?;
                 ip(&format!("link set {link} master {bridge} up"))?;
-                ip(&format!("-n {namespace} addr add {net}.{}/24 dev {there}", n + 1))?;
+                ip(&format!(
+                    "-n {namespace} addr add {net}.{}/24 dev {there}",
+                    n + 1
+                ))?;
                 ip(&format!("-n {namespace} link set {there} up"))?;
             }
         }
-        ip(&format!("addr add {}.254/24 dev {}c", self.clients, self.tag))
+        ip(&format!(
+            "addr add {}.254/24 dev {}c",
+            self.clients, self.tag
+        ))
     }
 
     /// The namespace of a node.
@@ -98,7 +118,12 @@ impl Network {
 
     /// Peer and API address of each node.
     pub fn places(&self) -> Vec<(String, String)> {
-        let place = |n| (format!("{}.{n}:7080", self.peers), format!("{}.{n}:8080", self.clients));
+        let place = |n| {
+            (
+                format!("{}.{n}:7080", self.peers),
+                format!("{}.{n}:8080", self.clients),
+            )
+        };
         (1..=NODES).map(place).collect()
     }
 

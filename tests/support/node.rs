@@ -38,7 +38,12 @@ impl Setup {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data_dir = dir.path().join("data");
-        let this = Self { dir: Arc::new(dir), data_dir, environment: Vec::new(), args: Vec::new() };
+        let this = Self {
+            dir: Arc::new(dir),
+            data_dir,
+            environment: Vec::new(),
+            args: Vec::new(),
+        };
         // Port 9 discards: nothing listens there.
         this.set("NOTTY_GATEWAY__URL", "http://127.0.0.1:9/v1/send")
     }
@@ -51,7 +56,8 @@ impl Setup {
     /// With a configuration key set, by its environment variable.
     pub fn set(mut self, variable: &str, value: &str) -> Self {
         self.environment.retain(|(known, _)| known != variable);
-        self.environment.push((variable.to_owned(), value.to_owned()));
+        self.environment
+            .push((variable.to_owned(), value.to_owned()));
         self
     }
 
@@ -81,8 +87,12 @@ impl Setup {
     pub fn command(&self) -> std::process::Command {
         let mut command = notty();
         command.current_dir(self.dir.path());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&self.data_dir);
-        command.args(&self.args).envs(self.environment.iter().cloned());
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&self.data_dir);
+        command
+            .args(&self.args)
+            .envs(self.environment.iter().cloned());
         command
     }
 
@@ -95,9 +105,17 @@ impl Setup {
     pub async fn start_by(&self, command: &mut std::process::Command) -> Node {
         let (process, address) = Process::start(command);
         let client = Client::new(&format!("http://{address}"));
-        let node = Node { process, client, setup: self.clone() };
+        let node = Node {
+            process,
+            client,
+            setup: self.clone(),
+        };
         eventually("the node is ready", READY, async || {
-            match node.client.try_send(node.client.request(Method::GET, "/readyz")).await {
+            match node
+                .client
+                .try_send(node.client.request(Method::GET, "/readyz"))
+                .await
+            {
                 Ok(answer) => (answer.status == 200).then_some(()),
                 Err(error) => panic!("{error}: {:#?}", node.process.lines()),
             }
@@ -124,19 +142,27 @@ impl Node {
 
     /// Imports sample customers `customer-1` to `customer-{count}`.
     pub async fn import(&self, count: u64) {
-        let answer =
-            self.client.upload("/customers/import", "text/csv", sample_csv(1, count)).await;
+        let answer = self
+            .client
+            .upload("/customers/import", "text/csv", sample_csv(1, count))
+            .await;
         assert_eq!(answer.expect(200)["created"], count);
     }
 
     /// Creates a mailing from now on for an hour, with some fields otherwise.
     pub async fn mail(&self, id: &str, otherwise: Value) {
-        self.client.post("/mailings", &mailing(id, otherwise)).await.expect(201);
+        self.client
+            .post("/mailings", &mailing(id, otherwise))
+            .await
+            .expect(201);
     }
 
     /// The counts of a mailing by status.
     pub async fn stats(&self, mailing: &str) -> Value {
-        self.client.get(&format!("/stats/mailings/{mailing}")).await.expect(200)
+        self.client
+            .get(&format!("/stats/mailings/{mailing}"))
+            .await
+            .expect(200)
     }
 
     /// Waits until the counts of a mailing are so; statuses that are not named must be 0.
@@ -147,8 +173,9 @@ impl Node {
             eventually(&what, SOON * 2, async || {
                 last = self.stats(mailing).await;
                 let all = last.as_object().expect("counts");
-                let same =
-                    all.iter().all(|(status, n)| counts.get(status).unwrap_or(&json!(0)) == n);
+                let same = all
+                    .iter()
+                    .all(|(status, n)| counts.get(status).unwrap_or(&json!(0)) == n);
                 same.then_some(())
             })
             .await
@@ -162,7 +189,11 @@ impl Node {
     pub async fn until_field(&self, mailing: &str, field: &str, wanted: Value) {
         let what = format!("{mailing}: {field} is {wanted}");
         eventually(&what, SOON, async || {
-            let now = self.client.get(&format!("/mailings/{mailing}")).await.expect(200);
+            let now = self
+                .client
+                .get(&format!("/mailings/{mailing}"))
+                .await
+                .expect(200);
             (now[field] == wanted).then_some(())
         })
         .await;
@@ -185,7 +216,9 @@ pub fn total(stats: &Value) -> u64 {
 /// A time so many minutes from now.
 pub fn minutes_from_now(minutes: i64) -> String {
     let now = jiff::Timestamp::now();
-    now.checked_add(jiff::SignedDuration::from_mins(minutes)).expect("a time").to_string()
+    now.checked_add(jiff::SignedDuration::from_mins(minutes))
+        .expect("a time")
+        .to_string()
 }
 
 /// A mailing to everyone from now on for an hour, with some fields otherwise; null takes one away.
@@ -199,7 +232,10 @@ pub fn mailing(id: &str, otherwise: Value) -> Value {
     for (field, value) in otherwise.as_object().expect("fields") {
         mailing[field] = value.clone();
     }
-    mailing.as_object_mut().expect("fields").retain(|_, value| !value.is_null());
+    mailing
+        .as_object_mut()
+        .expect("fields")
+        .retain(|_, value| !value.is_null());
     mailing
 }
 
@@ -209,7 +245,9 @@ pub fn sample_csv(from: u64, to: u64) -> String {
     for n in from..=to {
         let operator = ["МТС", "Билайн", "МегаФон", "T2"][n as usize % 4];
         let tag = ["clients.moscow.new", "clients.omsk.best", "staff"][n as usize % 3];
-        csv.push_str(&format!("customer-{n},Имя {n},+7000{n:07},{operator},{tag},\n"));
+        csv.push_str(&format!(
+            "customer-{n},Имя {n},+7000{n:07},{operator},{tag},\n"
+        ));
     }
     csv
 }

@@ -36,7 +36,10 @@ impl Postman {
             gateway.url()
         );
         std::fs::write(home.join("config.toml"), text).expect("written");
-        Self { home, process: None }
+        Self {
+            home,
+            process: None,
+        }
     }
 
     /// The same, started.
@@ -94,7 +97,11 @@ impl Postman {
     pub async fn says(&self, what: &str) {
         let process = self.process.as_ref().expect("it runs");
         let waiting = eventually(what, SOON * 2, async || {
-            process.lines().iter().any(|line| line.contains(what)).then_some(())
+            process
+                .lines()
+                .iter()
+                .any(|line| line.contains(what))
+                .then_some(())
         });
         if tokio::time::timeout(SOON, waiting).await.is_err() {
             panic!("the postman does not say `{what}`: {:#?}", process.lines());
@@ -104,6 +111,9 @@ impl Postman {
 
 fn command(home: &Path, config: &Path) -> Command {
     let mut command = notty();
-    command.current_dir(home).args(["postman", "--config"]).arg(config);
+    command
+        .current_dir(home)
+        .args(["postman", "--config"])
+        .arg(config);
     command
 }

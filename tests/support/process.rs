@@ -19,7 +19,9 @@ const RUN: Duration = Duration::from_secs(120);
 /// The binary, with nothing of this process's environment that could change what it does.
 pub fn notty() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_notty"));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.stdin(Stdio::null());
     command
 }
@@ -43,18 +45,30 @@ pub struct Ended {
 impl Ended {
     /// Runs a command to its end, which must come in time.
     pub fn of(command: &mut Command) -> Self {
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = child.expect("notty runs");
         let stdout = read_all(child.stdout.take().expect("piped"));
         let stderr = read_all(child.stderr.take().expect("piped"));
         // Both streams end with the process.
-        let ended = stdout.recv_timeout(RUN).and_then(|out| Ok((out, stderr.recv_timeout(RUN)?)));
+        let ended = stdout
+            .recv_timeout(RUN)
+            .and_then(|out| Ok((out, stderr.recv_timeout(RUN)?)));
         let Ok((stdout, stderr)) = ended else {
             child.kill().expect("the process is there");
-            panic!("not ended within {RUN:?}: {command:?}: {:?}", stderr.recv_timeout(RUN));
+            panic!(
+                "not ended within {RUN:?}: {command:?}: {:?}",
+                stderr.recv_timeout(RUN)
+            );
         };
         let status = child.wait().expect("it ends");
-        Self { code: status.code(), stdout, stderr }
+        Self {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
     }
 
     /// The one line that it wrote to stderr when it failed with a status.
@@ -79,28 +93,53 @@ impl Process {
 
     /// Starts a command; where it comes to listen is told later, if ever.
     pub fn launch(command: &mut Command) -> (Self, mpsc::Receiver<String>) {
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = child.expect("notty starts");
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (found, address) = mpsc::channel();
         let readers = vec![
-            listen(child.stdout.take().expect("piped"), lines.clone(), found.clone()),
+            listen(
+                child.stdout.take().expect("piped"),
+                lines.clone(),
+                found.clone(),
+            ),
             listen(child.stderr.take().expect("piped"), lines.clone(), found),
         ];
-        (Self { child, lines, readers }, address)
+        (
+            Self {
+                child,
+                lines,
+                readers,
+            },
+            address,
+        )
     }
 
     /// Starts a command that need not say anything.
     pub fn start_silently(command: &mut Command) -> Self {
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = child.expect("notty starts");
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (found, _) = mpsc::channel();
         let readers = vec![
-            listen(child.stdout.take().expect("piped"), lines.clone(), found.clone()),
+            listen(
+                child.stdout.take().expect("piped"),
+                lines.clone(),
+                found.clone(),
+            ),
             listen(child.stderr.take().expect("piped"), lines.clone(), found),
         ];
-        Self { child, lines, readers }
+        Self {
+            child,
+            lines,
+            readers,
+        }
     }
 
     /// All lines so far.
@@ -143,7 +182,10 @@ impl Process {
         })
         .await;
         eventually("its streams end", START, async || {
-            self.readers.iter().all(JoinHandle::is_finished).then_some(())
+            self.readers
+                .iter()
+                .all(JoinHandle::is_finished)
+                .then_some(())
         })
         .await;
         status
@@ -163,7 +205,9 @@ fn read_all(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
-        stream.read_to_string(&mut text).expect("notty writes UTF-8");
+        stream
+            .read_to_string(&mut text)
+            .expect("notty writes UTF-8");
         // Whoever waited may have given up.
         let _ = sender.send(text);
     });

@@ -52,13 +52,19 @@ impl Recorder {
                 tokio::spawn(pass(near, to.clone(), recorded));
             }
         });
-        Self { address, connections }
+        Self {
+            address,
+            connections,
+        }
     }
 
     /// What passed so far, by connection.
     pub fn recorded(&self) -> Vec<Recorded> {
         let connections = self.connections.lock().expect("no panic");
-        connections.iter().map(|one| one.lock().expect("no panic").clone()).collect()
+        connections
+            .iter()
+            .map(|one| one.lock().expect("no panic").clone())
+            .collect()
     }
 }
 
@@ -72,7 +78,11 @@ async fn pass(near: TcpStream, to: String, recorded: Arc<Mutex<Recorded>>) {
     let up = async {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from_near.read(&mut bytes).await {
-            recorded.lock().expect("no panic").up.extend_from_slice(&bytes[..count]);
+            recorded
+                .lock()
+                .expect("no panic")
+                .up
+                .extend_from_slice(&bytes[..count]);
             if to_far.write_all(&bytes[..count]).await.is_err() {
                 return;
             }
@@ -82,7 +92,11 @@ async fn pass(near: TcpStream, to: String, recorded: Arc<Mutex<Recorded>>) {
     let down = async {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from_far.read(&mut bytes).await {
-            recorded.lock().expect("no panic").down.extend_from_slice(&bytes[..count]);
+            recorded
+                .lock()
+                .expect("no panic")
+                .down
+                .extend_from_slice(&bytes[..count]);
             if to_near.write_all(&bytes[..count]).await.is_err() {
                 return;
             }
@@ -111,7 +125,9 @@ pub async fn tls(peer: &str) -> io::Result<TlsStream<TcpStream>> {
         .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
         .with_no_client_auth();
     let name = ServerName::try_from("anybody").expect("a name");
-    TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(peer).await?).await
+    TlsConnector::from(Arc::new(config))
+        .connect(name, TcpStream::connect(peer).await?)
+        .await
 }
 
 /// The same as [`say`], inside TLS.

@@ -39,7 +39,15 @@ impl Marks {
         let slots = files.open(&path).map_err(Error::file(&path))?;
         let bytes = slots.read_all().map_err(Error::file(&path))?;
         let (writes, committed) = newest_slot(&bytes).unwrap_or_default();
-        Ok(Self { files, dir: dir.to_owned(), slots, writes, vote, purged, committed })
+        Ok(Self {
+            files,
+            dir: dir.to_owned(),
+            slots,
+            writes,
+            vote,
+            purged,
+            committed,
+        })
     }
 
     pub(crate) fn save_vote(&mut self, vote: Vote) -> Result<(), Error> {
@@ -53,7 +61,10 @@ impl Marks {
 
     /// Takes it that a node which led by its vote leads no more: its next term is a new one.
     pub(crate) fn forget_leading(&mut self, node: NodeId) {
-        let mine = self.vote.as_mut().filter(|vote| vote.leader_id().voted_for() == Some(node));
+        let mine = self
+            .vote
+            .as_mut()
+            .filter(|vote| vote.leader_id().voted_for() == Some(node));
         if let Some(vote) = mine {
             vote.committed = false;
         }
@@ -82,7 +93,9 @@ impl Marks {
 
 /// A torn slot does not check out; the other one then holds the write before.
 fn newest_slot(bytes: &[u8]) -> Option<(u64, Option<LogId>)> {
-    let slots = bytes.chunks(SLOT_BYTES).filter_map(unseal::<(u64, Option<LogId>)>);
+    let slots = bytes
+        .chunks(SLOT_BYTES)
+        .filter_map(unseal::<(u64, Option<LogId>)>);
     slots.max_by_key(|(writes, _)| *writes)
 }
 
@@ -101,7 +114,9 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let len = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
     let crc = u32::from_be_bytes(bytes.get(4..8)?.try_into().ok()?);
     let payload = bytes.get(8..8 + len)?;
-    (crc32fast::hash(payload) == crc).then(|| codec::decode(payload).ok()).flatten()
+    (crc32fast::hash(payload) == crc)
+        .then(|| codec::decode(payload).ok())
+        .flatten()
 }
 
 pub(crate) fn save<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
@@ -128,13 +143,18 @@ pub(crate) fn load<T: DeserializeOwned>(
     }
     let file = files.open(path).map_err(Error::file(path))?;
     let bytes = file.read_all().map_err(Error::file(path))?;
-    let len =
-        bytes.get(..4).map_or(0, |len| u32::from_be_bytes(len.try_into().unwrap_or_default()));
+    let len = bytes.get(..4).map_or(0, |len| {
+        u32::from_be_bytes(len.try_into().unwrap_or_default())
+    });
     match unseal(&bytes) {
         Some(value) if bytes.len() == len as usize + 8 => Ok(Some(value)),
         _ => {
             let what = "its checksum does not match".to_owned();
-            Err(Error::Damage { path: path.to_owned(), at: 0, what })
+            Err(Error::Damage {
+                path: path.to_owned(),
+                at: 0,
+                what,
+            })
         }
     }
 }

@@ -67,7 +67,11 @@ impl LogOptions {
     /// because it goes as a whole.
     pub fn compacting(compact_bytes: u64) -> Self {
         let segment_bytes = SEGMENT_BYTES.min(compact_bytes);
-        Self { segment_bytes, compact_bytes, ..Self::default() }
+        Self {
+            segment_bytes,
+            compact_bytes,
+            ..Self::default()
+        }
     }
 }
 
@@ -145,7 +149,10 @@ impl Log {
 
     fn read_segments(&mut self) -> Result<(), Error> {
         let names = self.files.list(&self.dir).map_err(Error::file(&self.dir))?;
-        let names: Vec<_> = names.into_iter().filter(|name| name.ends_with(".log")).collect();
+        let names: Vec<_> = names
+            .into_iter()
+            .filter(|name| name.ends_with(".log"))
+            .collect();
         let mut last_place: Option<Place> = None;
         for (n, name) in names.iter().enumerate() {
             let path = self.dir.join(name);
@@ -170,8 +177,16 @@ impl Log {
             None => 0..=self.marks.purged.map_or(0, |purged| purged.index + 1),
         };
         if !wanted.contains(&segment.first) {
-            let what = format!("entries from {} to {} are missing", wanted.end(), segment.first);
-            return Err(Error::Damage { path: segment.path, at: 0, what });
+            let what = format!(
+                "entries from {} to {} are missing",
+                wanted.end(),
+                segment.first
+            );
+            return Err(Error::Damage {
+                path: segment.path,
+                at: 0,
+                what,
+            });
         }
         self.appended_bytes += segment.bytes;
         self.last = last.or(self.last);
@@ -181,14 +196,24 @@ impl Log {
 
     /// Entries that a mark says were there must be there.
     fn check_marks(&mut self) -> Result<(), Error> {
-        if self.last.is_none_or(|last| Some(last.index) < self.marks.purged.map(|p| p.index)) {
+        if self
+            .last
+            .is_none_or(|last| Some(last.index) < self.marks.purged.map(|p| p.index))
+        {
             self.last = self.marks.purged;
         }
         if self.marks.vote.is_none() && self.last.is_some_and(|last| last.index > 0) {
             let path = self.dir.join("vote");
-            return Err(Error::Damage { path, at: 0, what: "the vote is missing".into() });
+            return Err(Error::Damage {
+                path,
+                at: 0,
+                what: "the vote is missing".into(),
+            });
         }
-        self.refuse_below(self.marks.committed.map(|committed| committed.index), "committed mark")
+        self.refuse_below(
+            self.marks.committed.map(|committed| committed.index),
+            "committed mark",
+        )
     }
 
     fn refuse_below(&self, index: Option<u64>, whose: &str) -> Result<(), Error> {
@@ -199,9 +224,16 @@ impl Log {
         let end = self.segments.back();
         let path = self.torn.as_ref().map(|torn| torn.path.clone());
         let path = path.or_else(|| end.map(|segment| segment.path.clone()));
-        let at = self.torn.as_ref().map_or(end.map_or(0, |end| end.bytes), |torn| torn.at);
+        let at = self
+            .torn
+            .as_ref()
+            .map_or(end.map_or(0, |end| end.bytes), |torn| torn.at);
         let what = format!("the log ends below the {whose}, entry {index}: it was damaged");
-        Err(Error::Damage { path: path.unwrap_or_else(|| self.dir.clone()), at, what })
+        Err(Error::Damage {
+            path: path.unwrap_or_else(|| self.dir.clone()),
+            at,
+            what,
+        })
     }
 
     /// Cuts a torn write, if there is one above the state's position, makes sure that the last write
@@ -225,14 +257,22 @@ impl Log {
         }
         // A crash came between the mark of a purge and its end.
         self.drop_purged()?;
-        self.files.sync_dir(&self.dir).map_err(Error::file(&self.dir))
+        self.files
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))
     }
 
     fn cut(&self, torn: &Torn) -> Result<(), Error> {
         if torn.whole_file {
-            return self.files.remove(&torn.path).map_err(Error::file(&torn.path));
+            return self
+                .files
+                .remove(&torn.path)
+                .map_err(Error::file(&torn.path));
         }
-        let file = self.files.open(&torn.path).map_err(Error::file(&torn.path))?;
+        let file = self
+            .files
+            .open(&torn.path)
+            .map_err(Error::file(&torn.path))?;
         file.cut(torn.at).map_err(Error::file(&torn.path))?;
         file.sync().map_err(Error::file(&torn.path))
     }
@@ -240,7 +280,11 @@ impl Log {
     /// Ends a write that lost a part of its records, so that what follows can be told from it.
     fn mark_cut(&mut self) -> Result<(), Error> {
         let mut bytes = Vec::new();
-        let place = Place { write: self.next_write, part: 0, parts: 1 };
+        let place = Place {
+            write: self.next_write,
+            part: 0,
+            parts: 1,
+        };
         record::put(&mut bytes, place, &[]);
         self.next_write += 1;
         let Some(segment) = self.segments.back_mut() else {
@@ -302,16 +346,27 @@ impl Log {
             return Ok(None);
         };
         self.purge_at_last()?;
-        if self.segments.back().is_none_or(|tail| tail.bytes >= self.options.segment_bytes) {
+        if self
+            .segments
+            .back()
+            .is_none_or(|tail| tail.bytes >= self.options.segment_bytes)
+        {
             let segment = Segment::create(&*self.files, &self.dir, first.log_id.index)?;
             self.segments.push_back(segment);
         }
-        let tail = self.segments.back_mut().expect("a segment was just made sure of");
+        let tail = self
+            .segments
+            .back_mut()
+            .expect("a segment was just made sure of");
         let (mut bytes, mut lens) = (Vec::with_capacity(4096), Vec::with_capacity(entries.len()));
         let parts = entries.len() as u16;
         for (part, entry) in (0..).zip(&entries) {
             let start = bytes.len();
-            let place = Place { write: self.next_write, part, parts };
+            let place = Place {
+                write: self.next_write,
+                part,
+                parts,
+            };
             record::put(&mut bytes, place, &codec::encode(entry));
             lens.push(bytes.len() - start);
         }
@@ -339,7 +394,11 @@ impl Log {
     pub fn read(&self, range: impl RangeBounds<u64>) -> Result<Vec<LogEntry>, Error> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let purged_end = self.purged().map_or(0, |purged| purged.index + 1);
-        let first_kept = self.segments.front().map_or(0, |segment| segment.first).max(purged_end);
+        let first_kept = self
+            .segments
+            .front()
+            .map_or(0, |segment| segment.first)
+            .max(purged_end);
         let end_kept = self.segments.back().map_or(0, Segment::end);
         let from = match range.start_bound() {
             Included(index) => *index,
@@ -351,7 +410,9 @@ impl Log {
             Excluded(index) => *index,
             Unbounded => u64::MAX,
         };
-        (from.max(first_kept)..end.min(end_kept)).map(|index| self.entry(index)).collect()
+        (from.max(first_kept)..end.min(end_kept))
+            .map(|index| self.entry(index))
+            .collect()
     }
 
     /// The first entries of a range, until they have so many bytes; at least one.
@@ -373,7 +434,9 @@ impl Log {
 
     /// Bytes of the record of an entry; none if it is not there.
     fn entry_bytes(&self, index: u64) -> Option<usize> {
-        let at = self.segments.partition_point(|segment| segment.end() <= index);
+        let at = self
+            .segments
+            .partition_point(|segment| segment.end() <= index);
         let segment = self.segments.get(at)?;
         if self.purged().is_some_and(|purged| index <= purged.index) {
             return None;
@@ -382,13 +445,18 @@ impl Log {
     }
 
     fn entry(&self, index: u64) -> Result<LogEntry, Error> {
-        let cached_from = self.cache.front().map_or(u64::MAX, |(entry, _)| entry.log_id.index);
+        let cached_from = self
+            .cache
+            .front()
+            .map_or(u64::MAX, |(entry, _)| entry.log_id.index);
         if index >= cached_from
             && let Some((entry, _)) = self.cache.get((index - cached_from) as usize)
         {
             return Ok(entry.clone());
         }
-        let at = self.segments.partition_point(|segment| segment.end() <= index);
+        let at = self
+            .segments
+            .partition_point(|segment| segment.end() <= index);
         self.segments[at].entry(index)
     }
 
@@ -399,14 +467,22 @@ impl Log {
             && tail.first >= from
             && self.segments.len() > 1
         {
-            self.files.remove(&tail.path).map_err(Error::file(&tail.path))?;
+            self.files
+                .remove(&tail.path)
+                .map_err(Error::file(&tail.path))?;
             self.segments.pop_back();
         }
-        self.files.sync_dir(&self.dir).map_err(Error::file(&self.dir))?;
+        self.files
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))?;
         if let Some(tail) = self.segments.back_mut() {
             tail.truncate(from)?;
         }
-        while self.cache.back().is_some_and(|(entry, _)| entry.log_id.index >= from) {
+        while self
+            .cache
+            .back()
+            .is_some_and(|(entry, _)| entry.log_id.index >= from)
+        {
             let (_, len) = self.cache.pop_back().expect("it was just looked at");
             self.cached_bytes -= len;
         }
@@ -428,7 +504,9 @@ impl Log {
     }
 
     fn purge_at_last(&mut self) -> Result<(), Error> {
-        self.dropped_later.take().map_or(Ok(()), |upto| self.purge(upto))
+        self.dropped_later
+            .take()
+            .map_or(Ok(()), |upto| self.purge(upto))
     }
 
     /// Drops entries up to a position, as whole segments.
@@ -438,7 +516,11 @@ impl Log {
         if self.last.is_none_or(|last| last.index <= upto.index) {
             self.last = Some(upto);
         }
-        while self.cache.front().is_some_and(|(entry, _)| entry.log_id.index <= upto.index) {
+        while self
+            .cache
+            .front()
+            .is_some_and(|(entry, _)| entry.log_id.index <= upto.index)
+        {
             let (_, len) = self.cache.pop_front().expect("it was just looked at");
             self.cached_bytes -= len;
         }
@@ -454,12 +536,17 @@ impl Log {
             && segment.end() <= end
             && (self.segments.len() > 1 || segment.end() < end)
         {
-            self.files.remove(&segment.path).map_err(Error::file(&segment.path))?;
+            self.files
+                .remove(&segment.path)
+                .map_err(Error::file(&segment.path))?;
             self.segments.pop_front();
             dropped = true;
         }
         match dropped {
-            true => self.files.sync_dir(&self.dir).map_err(Error::file(&self.dir)),
+            true => self
+                .files
+                .sync_dir(&self.dir)
+                .map_err(Error::file(&self.dir)),
             false => Ok(()),
         }
     }

@@ -71,17 +71,28 @@ pub(crate) fn get(bytes: &[u8]) -> Option<Record<'_>> {
     }
     let record = bytes.get(..HEAD_BYTES + len)?;
     let crc = u32::from_be_bytes(head[4..8].try_into().ok()?);
-    (checksum(record) == crc).then_some(Record { place, payload: &record[HEAD_BYTES..] })
+    (checksum(record) == crc).then_some(Record {
+        place,
+        payload: &record[HEAD_BYTES..],
+    })
 }
 
 /// Whether bytes that do not check out can be a torn write: the one after `last`, or the rest of
 /// the one that `last` belongs to. They can not if a later write is found behind them.
 pub(crate) fn can_be_torn(last: Option<Place>, rest: &[u8]) -> bool {
-    let torn = last.map_or(1, |last| if last.is_last() { last.write + 1 } else { last.write });
+    let torn = last.map_or(1, |last| {
+        if last.is_last() {
+            last.write + 1
+        } else {
+            last.write
+        }
+    });
     let belongs = |place: Place| match last {
         // The log's first write of this file may have any number.
         None => place.part > 0,
         Some(_) => place.write == torn,
     };
-    (1..rest.len()).filter_map(|at| get(&rest[at..])).all(|record| belongs(record.place))
+    (1..rest.len())
+        .filter_map(|at| get(&rest[at..]))
+        .all(|record| belongs(record.place))
 }

@@ -65,13 +65,24 @@ pub(crate) fn read(
     let file = files.open(path).map_err(Error::file(path))?;
     let bytes = file.read_all().map_err(Error::file(path))?;
     let damage = |at: usize, what: &str| {
-        Err(Error::Damage { path: path.to_owned(), at: at as u64, what: what.to_owned() })
+        Err(Error::Damage {
+            path: path.to_owned(),
+            at: at as u64,
+            what: what.to_owned(),
+        })
     };
     let Some(first) = header(&bytes) else {
         // A file is made, its header synced, before anything is appended to it.
         if is_last && bytes.len() <= HEADER_BYTES {
-            let torn = Torn { path: path.to_owned(), at: 0, whole_file: true };
-            return Ok(Read { torn: Some(torn), ..Read::default() });
+            let torn = Torn {
+                path: path.to_owned(),
+                at: 0,
+                whole_file: true,
+            };
+            return Ok(Read {
+                torn: Some(torn),
+                ..Read::default()
+            });
         }
         return damage(0, "the header of the segment does not check out");
     };
@@ -82,15 +93,29 @@ pub(crate) fn read(
         let Some(record) = record::get(&bytes[at..]) else {
             let last = read.last_place.or(before);
             if !is_last || !record::can_be_torn(last, &bytes[at..]) {
-                return damage(at, "a record does not check out, and later writes follow it");
+                return damage(
+                    at,
+                    "a record does not check out, and later writes follow it",
+                );
             }
-            read.torn = Some(Torn { path: path.to_owned(), at: at as u64, whole_file: false });
+            read.torn = Some(Torn {
+                path: path.to_owned(),
+                at: at as u64,
+                whole_file: false,
+            });
             break;
         };
-        if read.last_place.or(before).is_some_and(|last| record.place.write < last.write) {
+        if read
+            .last_place
+            .or(before)
+            .is_some_and(|last| record.place.write < last.write)
+        {
             return damage(at, "a record is older than the one before it");
         }
-        if read.last_place.is_none_or(|last| last.write < record.place.write) {
+        if read
+            .last_place
+            .is_none_or(|last| last.write < record.place.write)
+        {
             read.last_write_at = Some(at as u64);
         }
         read.last_place = Some(record.place);
@@ -108,7 +133,13 @@ pub(crate) fn read(
         at += len;
     }
     let path = path.to_owned();
-    read.segment = Some(Segment { path, first, bytes: at as u64, file, entries });
+    read.segment = Some(Segment {
+        path,
+        first,
+        bytes: at as u64,
+        file,
+        entries,
+    });
     Ok(read)
 }
 
@@ -116,7 +147,9 @@ fn header(bytes: &[u8]) -> Option<u64> {
     let header = bytes.get(..HEADER_BYTES)?;
     let crc = u32::from_be_bytes(header[16..].try_into().ok()?);
     let valid = header.starts_with(MAGIC) && crc32fast::hash(&header[..16]) == crc;
-    valid.then(|| header[8..16].try_into().ok().map(u64::from_be_bytes)).flatten()
+    valid
+        .then(|| header[8..16].try_into().ok().map(u64::from_be_bytes))
+        .flatten()
 }
 
 impl Segment {
@@ -131,7 +164,13 @@ impl Segment {
         file.write_at(0, &header).map_err(Error::file(&path))?;
         file.sync().map_err(Error::file(&path))?;
         files.sync_dir(dir).map_err(Error::file(dir))?;
-        Ok(Self { path, first, bytes: HEADER_BYTES as u64, file, entries: Vec::new() })
+        Ok(Self {
+            path,
+            first,
+            bytes: HEADER_BYTES as u64,
+            file,
+            entries: Vec::new(),
+        })
     }
 
     /// The index after its last entry.
@@ -141,7 +180,9 @@ impl Segment {
 
     /// Writes bytes at its end.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_at(self.bytes, bytes).map_err(Error::file(&self.path))?;
+        self.file
+            .write_at(self.bytes, bytes)
+            .map_err(Error::file(&self.path))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -162,14 +203,21 @@ impl Segment {
     /// the disk, and after a sync that failed the system no longer counts them as unwritten.
     pub(crate) fn write_again(&self, from: u64) -> Result<(), Error> {
         let mut bytes = vec![0; (self.bytes - from) as usize];
-        self.file.read_at(from, &mut bytes).map_err(Error::file(&self.path))?;
-        self.file.write_at(from, &bytes).map_err(Error::file(&self.path))?;
+        self.file
+            .read_at(from, &mut bytes)
+            .map_err(Error::file(&self.path))?;
+        self.file
+            .write_at(from, &bytes)
+            .map_err(Error::file(&self.path))?;
         self.unsynced().sync()
     }
 
     /// Its file, to be synced.
     pub(crate) fn unsynced(&self) -> Unsynced {
-        Unsynced { file: self.file.clone(), path: self.path.clone() }
+        Unsynced {
+            file: self.file.clone(),
+            path: self.path.clone(),
+        }
     }
 
     /// Bytes of the record of one of its entries; none if it has no such entry.
@@ -182,10 +230,16 @@ impl Segment {
     pub(crate) fn entry(&self, index: u64) -> Result<LogEntry, Error> {
         let (at, len) = self.entries[(index - self.first) as usize];
         let mut bytes = vec![0; len as usize];
-        self.file.read_at(at, &mut bytes).map_err(Error::file(&self.path))?;
+        self.file
+            .read_at(at, &mut bytes)
+            .map_err(Error::file(&self.path))?;
         let entry = record::get(&bytes).and_then(|record| codec::decode(record.payload).ok());
         let what = "a record no longer checks out".to_owned();
-        entry.ok_or(Error::Damage { path: self.path.clone(), at, what })
+        entry.ok_or(Error::Damage {
+            path: self.path.clone(),
+            at,
+            what,
+        })
     }
 
     /// Drops the entry at an index and all after it.

@@ -11,7 +11,11 @@ use crate::files::MemoryFiles;
 const DIR: &str = "/log";
 
 fn open(files: &MemoryFiles, segment_bytes: u64) -> Result<Log, Error> {
-    let options = LogOptions { segment_bytes, cache_bytes: 200, ..LogOptions::default() };
+    let options = LogOptions {
+        segment_bytes,
+        cache_bytes: 200,
+        ..LogOptions::default()
+    };
     let mut log = Log::open(Arc::new(files.clone()), Path::new(DIR), options)?;
     log.settle(None)?;
     Ok(log)
@@ -24,13 +28,24 @@ fn id(index: u64) -> LogId {
 fn entry(index: u64) -> LogEntry {
     let mailing = MailingNumber(index as u32);
     let commands = vec![Command::new(Action::StartMailing { mailing })];
-    let entry = Entry { at: Timestamp::from_millis(index as i64), commands };
-    LogEntry { log_id: id(index), payload: EntryPayload::Normal(Arc::new(entry)) }
+    let entry = Entry {
+        at: Timestamp::from_millis(index as i64),
+        commands,
+    };
+    LogEntry {
+        log_id: id(index),
+        payload: EntryPayload::Normal(Arc::new(entry)),
+    }
 }
 
 fn append(log: &mut Log, indexes: std::ops::Range<u64>) {
-    let unsynced = log.append(indexes.map(entry).collect()).expect("is written");
-    unsynced.expect("something was written").sync().expect("is synced");
+    let unsynced = log
+        .append(indexes.map(entry).collect())
+        .expect("is written");
+    unsynced
+        .expect("something was written")
+        .sync()
+        .expect("is synced");
 }
 
 /// A log of several segments and writes of several entries, all but the last known committed.
@@ -39,7 +54,8 @@ fn filled(files: &MemoryFiles) -> Log {
     log.save_vote(Vote::new_committed(1, 1)).expect("is saved");
     for first in (0..24).step_by(3) {
         append(&mut log, first..first + 3);
-        log.save_committed(first.checked_sub(1).map(id)).expect("is noted");
+        log.save_committed(first.checked_sub(1).map(id))
+            .expect("is noted");
     }
     log
 }
@@ -65,7 +81,9 @@ fn what_was_not_synced_may_be_lost_in_any_part_and_is_cut() {
     for kept in 0..400 {
         let files = MemoryFiles::new();
         let mut log = filled(&files);
-        let _never_synced = log.append((24..28).map(entry).collect()).expect("is written");
+        let _never_synced = log
+            .append((24..28).map(entry).collect())
+            .expect("is written");
         files.crash(|unsynced| kept.min(unsynced));
         let mut log = open(&files, 300).expect("opens");
         let end = log.last().expect("has entries").index + 1;
@@ -93,7 +111,10 @@ fn what_a_process_left_unsynced_is_on_the_disk_once_the_log_is_open_again() {
         append(&mut log, 7..9);
         drop(log);
         files.crash(|_| 0);
-        check_holds(&open(&files, segment_bytes).expect("opens after the power came back"), 0..9);
+        check_holds(
+            &open(&files, segment_bytes).expect("opens after the power came back"),
+            0..9,
+        );
     }
 }
 
@@ -103,7 +124,11 @@ fn a_sync_that_fails_is_an_error() {
     let mut log = filled(&files);
     files.fail_syncs(true);
     let unsynced = log.append(vec![entry(24)]);
-    assert!(unsynced.and_then(|unsynced| unsynced.expect("written").sync()).is_err());
+    assert!(
+        unsynced
+            .and_then(|unsynced| unsynced.expect("written").sync())
+            .is_err()
+    );
     assert!(log.save_vote(Vote::new(2, 1)).is_err());
 }
 
@@ -132,7 +157,10 @@ fn purged_entries_are_gone_and_the_rest_is_there() {
         files.crash(|_| 0);
         let mut log = open(&files, 300).expect("opens");
         check_holds(&log, (upto + 1).min(24)..24);
-        assert_eq!((log.purged(), log.last()), (Some(id(upto)), Some(id(upto.max(23)))));
+        assert_eq!(
+            (log.purged(), log.last()),
+            (Some(id(upto)), Some(id(upto.max(23))))
+        );
         let next = upto.max(23) + 1;
         append(&mut log, next..next + 1);
         drop(log);
@@ -157,7 +185,10 @@ fn a_purge_that_a_crash_interrupted_is_ended_by_the_next_start() {
         check_holds(&log, (upto + 1).min(next)..next + 3);
         drop(log);
         files.crash(|_| 0);
-        check_holds(&open(&files, 1_000_000).expect("opens again"), upto + 1..next + 3);
+        check_holds(
+            &open(&files, 1_000_000).expect("opens again"),
+            upto + 1..next + 3,
+        );
     }
 }
 
@@ -168,7 +199,10 @@ fn what_is_purged_later_is_gone_at_once_for_readers_and_on_the_disk_with_the_nex
         let mut log = filled(&files);
         log.purge_later(id(upto));
         check_holds(&log, (upto + 1).min(24)..24);
-        assert_eq!((log.purged(), log.last()), (Some(id(upto)), Some(id(upto.max(23)))));
+        assert_eq!(
+            (log.purged(), log.last()),
+            (Some(id(upto)), Some(id(upto.max(23))))
+        );
         drop(log);
         files.crash(|_| 0);
         let mut log = open(&files, 300).expect("opens");
@@ -189,7 +223,9 @@ fn what_is_purged_later_is_gone_at_once_for_readers_and_on_the_disk_with_the_nex
 fn all_files(files: &MemoryFiles) -> Vec<(PathBuf, Vec<u8>)> {
     let names = files.list(Path::new(DIR)).expect("lists");
     let paths = names.into_iter().map(|name| Path::new(DIR).join(name));
-    paths.map(|path| (path.clone(), files.bytes(&path).expect("is there"))).collect()
+    paths
+        .map(|path| (path.clone(), files.bytes(&path).expect("is there")))
+        .collect()
 }
 
 /// What may come of damage: the log refuses, or holds a prefix in which only the last write is
@@ -200,7 +236,11 @@ fn check_damaged(files: &MemoryFiles, path: &Path, what: &str) -> bool {
         Err(other) => panic!("{what} of {}: {other}", path.display()),
         Ok(log) => {
             let end = log.last().map_or(0, |last| last.index + 1);
-            assert!((21..=24).contains(&end), "{what} of {}: ends at {end}", path.display());
+            assert!(
+                (21..=24).contains(&end),
+                "{what} of {}: ends at {end}",
+                path.display()
+            );
             check_holds(&log, 0..end);
             false
         }
@@ -260,7 +300,10 @@ fn no_byte_below_the_committed_mark_is_ever_cut() {
     for len in 0..bytes.len() {
         let files = copy(&whole);
         files.put(&path, bytes[..len].to_vec());
-        assert!(matches!(open(&files, 300), Err(Error::Damage { .. })), "cut at {len}");
+        assert!(
+            matches!(open(&files, 300), Err(Error::Damage { .. })),
+            "cut at {len}"
+        );
     }
 }
 
@@ -273,7 +316,11 @@ fn no_byte_below_the_states_position_is_ever_cut() {
         .rfind(|(p, _)| p.extension().is_some_and(|e| e == "log"))
         .expect("a segment");
     files.put(&path, bytes[..bytes.len() - 1].to_vec());
-    let options = LogOptions { segment_bytes: 300, cache_bytes: 200, ..LogOptions::default() };
+    let options = LogOptions {
+        segment_bytes: 300,
+        cache_bytes: 200,
+        ..LogOptions::default()
+    };
     let mut log = Log::open(Arc::new(files), Path::new(DIR), options).expect("opens");
     let error = log.settle(Some(id(23))).expect_err("refused");
     assert!(error.to_string().contains("state's position"), "{error}");

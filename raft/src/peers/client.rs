@@ -62,7 +62,11 @@ impl Routes {
     fn to(&self, member: &Peer) -> Vec<String> {
         let configured = self.0.get(&member.name).cloned();
         let listed = Some(member.peer.clone()).filter(|listed| Some(listed) != configured.as_ref());
-        configured.into_iter().chain(listed).filter(|address| !address.is_empty()).collect()
+        configured
+            .into_iter()
+            .chain(listed)
+            .filter(|address| !address.is_empty())
+            .collect()
     }
 }
 
@@ -70,7 +74,11 @@ impl Peers {
     /// Who this process is to them, and what it proves it with.
     pub(crate) fn new(transport: Arc<dyn Transport>, credentials: Credentials, me: Hello) -> Self {
         let pool = Arc::new(Pool::new(transport, credentials, me));
-        Self { pool, routes: Routes::default(), dismissed: watch::Sender::new(false) }
+        Self {
+            pool,
+            routes: Routes::default(),
+            dismissed: watch::Sender::new(false),
+        }
     }
 
     /// The same, knowing where nodes are configured to be.
@@ -118,7 +126,10 @@ impl Peers {
         let session = self.pool.open(address).await?;
         match member.map_or(Ok(()), |member| self.check(&session.peer, member)) {
             Ok(()) => Ok(session),
-            Err(what) => Err(CallError::NotSent { address: address.to_owned(), what }),
+            Err(what) => Err(CallError::NotSent {
+                address: address.to_owned(),
+                what,
+            }),
         }
     }
 
@@ -126,7 +137,10 @@ impl Peers {
     /// name, must get nothing that is meant for it.
     fn check(&self, there: &Hello, member: &Peer) -> Result<(), String> {
         if there.cluster != self.me().cluster {
-            return Err(format!("`{}` is there, which belongs to another cluster", there.name));
+            return Err(format!(
+                "`{}` is there, which belongs to another cluster",
+                there.name
+            ));
         }
         match there.disk == member.disk || is_planted(Planted::WipedNodeVotes) {
             true => Ok(()),
@@ -151,10 +165,14 @@ impl Peers {
         request: &Request,
         within: Duration,
     ) -> Result<Response, CallError> {
-        let tries = self.routes.to(member).into_iter().map(|address| async move {
-            let session = self.session(&address, Some(member)).await?;
-            Ok((session, address))
-        });
+        let tries = self
+            .routes
+            .to(member)
+            .into_iter()
+            .map(|address| async move {
+                let session = self.session(&address, Some(member)).await?;
+                Ok((session, address))
+            });
         let (session, address) = first(tries, member).await?;
         let answer = self.talk(session, &address, request, within).await?;
         if matches!(answer, Response::Dismissed) {
@@ -182,7 +200,10 @@ impl Peers {
         request: &Request,
         within: Duration,
     ) -> Result<Response, CallError> {
-        let lost = |what: String| CallError::Lost { address: address.to_owned(), what };
+        let lost = |what: String| CallError::Lost {
+            address: address.to_owned(),
+            what,
+        };
         let talking = async {
             session.send(request).await?;
             session.receive::<Response>().await
@@ -206,7 +227,10 @@ fn taken(answer: Response, address: &str) -> Result<Response, CallError> {
         Response::Dismissed => "this node was removed from the cluster".to_owned(),
         answer => return Ok(answer),
     };
-    Err(CallError::Refused { address: address.to_owned(), what })
+    Err(CallError::Refused {
+        address: address.to_owned(),
+        what,
+    })
 }
 
 /// The first try that succeeds. All are made at once: an address where nothing answers, not even a
@@ -218,7 +242,12 @@ async fn first<T>(
     let tries: Vec<_> = tries.map(Box::pin).collect();
     if tries.is_empty() {
         let what = "no address of it is known".to_owned();
-        return Err(CallError::NotSent { address: format!("`{}`", member.name), what });
+        return Err(CallError::NotSent {
+            address: format!("`{}`", member.name),
+            what,
+        });
     }
-    futures_util::future::select_ok(tries).await.map(|(found, _)| found)
+    futures_util::future::select_ok(tries)
+        .await
+        .map(|(found, _)| found)
 }

@@ -83,7 +83,11 @@ impl AsyncRead for Listened {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         let came = buf.filled().len() - before;
-        if self.place.as_ref().is_some_and(|place| place.has_spoken(came)) {
+        if self
+            .place
+            .as_ref()
+            .is_some_and(|place| place.has_spoken(came))
+        {
             self.place = None;
         }
         read
@@ -142,7 +146,11 @@ impl Handshakes {
     pub(super) fn enter(self: &Arc<Self>, from: &str) -> (Arc<Place>, Evicted) {
         let host = host_of(from);
         let mut taken = self.0.lock();
-        let of_host = taken.unproved.iter().filter(|other| other.host == host).count();
+        let of_host = taken
+            .unproved
+            .iter()
+            .filter(|other| other.host == host)
+            .count();
         if of_host >= PLACES_OF_HOST {
             taken.evict(&host);
         } else if taken.unproved.len() >= PLACES
@@ -153,15 +161,30 @@ impl Handshakes {
 
         taken.last += 1;
         let (number, (hold, evicted)) = (taken.last, oneshot::channel());
-        taken.unproved.push(Unproved { number, host, came_to: Step::Silent, _hold: hold });
-        (Arc::new(Place { handshakes: self.clone(), number }), Evicted(evicted))
+        taken.unproved.push(Unproved {
+            number,
+            host,
+            came_to: Step::Silent,
+            _hold: hold,
+        });
+        (
+            Arc::new(Place {
+                handshakes: self.clone(),
+                number,
+            }),
+            Evicted(evicted),
+        )
     }
 }
 
 impl Taken {
     /// Takes away a host's place that has come least far, the oldest of them.
     fn evict(&mut self, host: &str) {
-        let of_host = self.unproved.iter().enumerate().filter(|(_, other)| other.host == host);
+        let of_host = self
+            .unproved
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.host == host);
         if let Some((at, _)) = of_host.min_by_key(|(_, other)| other.came_to) {
             self.unproved.remove(at);
         }
@@ -174,7 +197,10 @@ impl Taken {
             *counts.entry(&other.host).or_default() += 1;
         }
         let rank = |(host, count): &(&str, usize)| (!self.proved.contains_key(*host), *count);
-        counts.into_iter().max_by_key(rank).map(|(host, _)| host.to_owned())
+        counts
+            .into_iter()
+            .max_by_key(rank)
+            .map(|(host, _)| host.to_owned())
     }
 }
 
@@ -182,14 +208,21 @@ impl Place {
     /// Its connection has come this far.
     pub(super) fn note(&self, step: Step) {
         let mut taken = self.handshakes.0.lock();
-        let mine = taken.unproved.iter_mut().find(|other| other.number == self.number);
+        let mine = taken
+            .unproved
+            .iter_mut()
+            .find(|other| other.number == self.number);
         if let Some(mine) = mine {
             mine.came_to = step;
         }
     }
 
     fn leave(&self) {
-        self.handshakes.0.lock().unproved.retain(|other| other.number != self.number);
+        self.handshakes
+            .0
+            .lock()
+            .unproved
+            .retain(|other| other.number != self.number);
     }
 
     /// Whether something has come, which is noted.
@@ -204,8 +237,17 @@ impl Place {
     pub(super) fn prove(&self, from: &str) -> Proved {
         let host = host_of(from);
         self.leave();
-        *self.handshakes.0.lock().proved.entry(host.clone()).or_default() += 1;
-        Proved { handshakes: self.handshakes.clone(), host }
+        *self
+            .handshakes
+            .0
+            .lock()
+            .proved
+            .entry(host.clone())
+            .or_default() += 1;
+        Proved {
+            handshakes: self.handshakes.clone(),
+            host,
+        }
     }
 }
 
@@ -235,7 +277,10 @@ pub(super) fn host_of(from: &str) -> String {
             Some(ip) => ip.to_string(),
             None => format!("{:x?}", &at.ip().segments()[..4]),
         },
-        Err(_) => from.rsplit_once(':').map_or(from, |(host, _)| host).to_owned(),
+        Err(_) => from
+            .rsplit_once(':')
+            .map_or(from, |(host, _)| host)
+            .to_owned(),
     }
 }
 
@@ -246,7 +291,10 @@ mod tests {
     type Entered = (Arc<Place>, Evicted);
 
     fn is_evicted((_, evicted): &mut Entered) -> bool {
-        !matches!(evicted.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+        !matches!(
+            evicted.0.try_recv(),
+            Err(oneshot::error::TryRecvError::Empty)
+        )
     }
 
     #[test]
@@ -257,10 +305,18 @@ mod tests {
         let mut other = handshakes.enter("10.0.0.2:1");
         let mut flood: Vec<_> = (0..1_100).map(|_| handshakes.enter("10.0.0.1:2")).collect();
         assert!(!is_evicted(&mut spoke) && !is_evicted(&mut other));
-        assert!(!is_evicted(flood.last_mut().expect("many")), "the newest is let in");
+        assert!(
+            !is_evicted(flood.last_mut().expect("many")),
+            "the newest is let in"
+        );
         let left: Vec<_> = flood.iter_mut().map(|one| !is_evicted(one)).collect();
         let newest = flood.len() - (PLACES_OF_HOST - 1);
-        assert!(left.iter().enumerate().all(|(at, left)| *left == (at >= newest)), "{left:?}");
+        assert!(
+            left.iter()
+                .enumerate()
+                .all(|(at, left)| *left == (at >= newest)),
+            "{left:?}"
+        );
     }
 
     #[test]

@@ -37,9 +37,19 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(transport: Arc<dyn Transport>, credentials: Credentials, me: Hello) -> Self {
-        let credentials = if transport.is_closed() { Credentials::none() } else { credentials };
+        let credentials = if transport.is_closed() {
+            Credentials::none()
+        } else {
+            credentials
+        };
         let (me, idle, refusals) = (Mutex::new(me), Mutex::default(), Refusals::default());
-        Self { transport, credentials, me, idle, refusals }
+        Self {
+            transport,
+            credentials,
+            me,
+            idle,
+            refusals,
+        }
     }
 
     /// Who this process says it is.
@@ -80,11 +90,16 @@ impl Pool {
             Session::open(channel, &self.credentials, me).await
         };
         let late = || Err(io::ErrorKind::TimedOut.into());
-        let opened = tokio::time::timeout(OPEN, opening).await.unwrap_or_else(|_| late());
+        let opened = tokio::time::timeout(OPEN, opening)
+            .await
+            .unwrap_or_else(|_| late());
         opened.map_err(|error| {
             let error = tls::explained(&error);
             self.refusals.tell_opened(address, &error);
-            CallError::NotSent { address: address.to_owned(), what: error.to_string() }
+            CallError::NotSent {
+                address: address.to_owned(),
+                what: error.to_string(),
+            }
         })
     }
 

@@ -71,7 +71,12 @@ impl Credentials {
     /// A secret that all nodes know.
     pub fn by_secret(secret: &[u8]) -> Self {
         let (tls, cluster) = (Some(Tls::of_nobody()), Some(Password::new(secret)));
-        Self { tls, cluster, postmen: None, own: Grade::Cluster }
+        Self {
+            tls,
+            cluster,
+            postmen: None,
+            own: Grade::Cluster,
+        }
     }
 
     /// Certificates, which are read and checked here, and a secret besides, if there is one. `host`
@@ -82,12 +87,22 @@ impl Credentials {
         secret: Option<&[u8]>,
     ) -> Result<Self, TlsError> {
         let (tls, cluster) = (Some(Tls::of_files(files, host)?), secret.map(Password::new));
-        Ok(Self { tls, cluster, postmen: None, own: Grade::Cluster })
+        Ok(Self {
+            tls,
+            cluster,
+            postmen: None,
+            own: Grade::Cluster,
+        })
     }
 
     /// Nothing is proved, and nothing is encrypted: for networks that are closed.
     pub(crate) fn none() -> Self {
-        Self { tls: None, cluster: None, postmen: None, own: Grade::Cluster }
+        Self {
+            tls: None,
+            cluster: None,
+            postmen: None,
+            own: Grade::Cluster,
+        }
     }
 
     /// The same; postmen by themselves may prove this secret instead.
@@ -112,7 +127,10 @@ impl Credentials {
     pub(super) async fn connect(&self, stream: Box<dyn Io>, address: &str) -> io::Result<Channel> {
         match &self.tls {
             Some(tls) => tls.connect(stream, address).await,
-            None => Ok(Channel { stream, binding: [0; 32] }),
+            None => Ok(Channel {
+                stream,
+                binding: [0; 32],
+            }),
         }
     }
 
@@ -120,7 +138,10 @@ impl Credentials {
     pub(super) async fn accept(&self, stream: Box<dyn Io>) -> io::Result<Channel> {
         match &self.tls {
             Some(tls) => tls.accept(stream).await,
-            None => Ok(Channel { stream, binding: [0; 32] }),
+            None => Ok(Channel {
+                stream,
+                binding: [0; 32],
+            }),
         }
     }
 
@@ -155,7 +176,12 @@ pub(super) struct Exchange {
 impl Exchange {
     fn begin(password: Option<&Password>, grade: Grade, end: End) -> Self {
         let Some(password) = password else {
-            return Self { state: None, grade, end, message: Vec::new() };
+            return Self {
+                state: None,
+                grade,
+                end,
+                message: Vec::new(),
+            };
         };
         let name = |end: &str| Identity::new(format!("notty {} {end}", grade.key()).as_bytes());
         let (client, server) = (name("client"), name("server"));
@@ -163,12 +189,19 @@ impl Exchange {
             End::Client => Spake2::start_a_with_rng(password, &client, &server, Chance),
             End::Server => Spake2::start_b_with_rng(password, &client, &server, Chance),
         };
-        Self { state: Some(state), grade, end, message }
+        Self {
+            state: Some(state),
+            grade,
+            end,
+            message,
+        }
     }
 
     /// The key that comes of both messages.
     pub(super) fn finish(self, theirs: &[u8]) -> io::Result<ProofKey> {
-        let Self { state, grade, end, .. } = self;
+        let Self {
+            state, grade, end, ..
+        } = self;
         let key = match (state, theirs.is_empty()) {
             (None, true) => Vec::new(),
             (Some(state), false) => match state.finish(theirs) {
@@ -177,7 +210,9 @@ impl Exchange {
             },
             (None, false) | (Some(_), true) => return Err(unproved(grade, end)),
         };
-        Ok(ProofKey(Hmac::new_from_slice(&key).expect("HMAC takes keys of any length")))
+        Ok(ProofKey(
+            Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
+        ))
     }
 }
 

@@ -65,7 +65,9 @@ mod tests {
         let refusals = Refusals::default();
         assert!(refusals.is_news("a".to_owned()));
         assert!(!refusals.is_news("a".to_owned()));
-        let told = (0..LINES * 3).filter(|n| refusals.is_news(format!("line {n}"))).count();
+        let told = (0..LINES * 3)
+            .filter(|n| refusals.is_news(format!("line {n}")))
+            .count();
         assert_eq!(told, LINES - 1);
         assert!(refusals.0.lock().len() <= LINES + 1);
     }

@@ -113,9 +113,14 @@ struct Counted<'s> {
 impl Sessions {
     fn count(&self, peer: &Hello) -> io::Result<Counted<'_>> {
         let is_postman = peer.disk.is_empty();
-        let counted = Counted { sessions: self, is_postman };
+        let counted = Counted {
+            sessions: self,
+            is_postman,
+        };
         let all = self.all.fetch_add(1, Ordering::Relaxed);
-        let of_postmen = self.of_postmen.fetch_add(usize::from(is_postman), Ordering::Relaxed);
+        let of_postmen = self
+            .of_postmen
+            .fetch_add(usize::from(is_postman), Ordering::Relaxed);
         if all >= SESSIONS || (is_postman && of_postmen >= SESSIONS_OF_POSTMEN) {
             return Err(refused(format!(
                 "there are {all} peer sessions already, {of_postmen} of them of postmen"
@@ -128,7 +133,9 @@ impl Sessions {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.sessions.all.fetch_sub(1, Ordering::Relaxed);
-        self.sessions.of_postmen.fetch_sub(usize::from(self.is_postman), Ordering::Relaxed);
+        self.sessions
+            .of_postmen
+            .fetch_sub(usize::from(self.is_postman), Ordering::Relaxed);
     }
 }
 
@@ -142,7 +149,10 @@ pub(super) async fn serve_one(
 ) -> io::Result<()> {
     let credentials = peers.credentials();
     let me = peers.me();
-    let stream = Box::new(Listened { stream, place: Some(place.clone()) });
+    let stream = Box::new(Listened {
+        stream,
+        place: Some(place.clone()),
+    });
     let proving = async {
         let channel = credentials.accept(stream).await?;
         place.note(Step::Encrypted);
@@ -167,7 +177,9 @@ async fn converse(mut session: Session, handler: &dyn Handler) -> io::Result<()>
         let response = match handler.admit(&session.peer, session.grade).await {
             Ok(who) => handler.handle(who, request, &mut session).await,
             Err(why) => {
-                session.send_in_time(&Response::Refused(why.clone())).await?;
+                session
+                    .send_in_time(&Response::Refused(why.clone()))
+                    .await?;
                 return Err(refused(why));
             }
         };
@@ -184,9 +196,13 @@ mod tests {
         let sessions = Sessions::default();
         let postman = Hello::new("p", "c", None, "");
         let node = Hello::new("b", "c", Some(2), "disk");
-        let taken: Vec<_> = (0..SESSIONS).map_while(|_| sessions.count(&postman).ok()).collect();
+        let taken: Vec<_> = (0..SESSIONS)
+            .map_while(|_| sessions.count(&postman).ok())
+            .collect();
         assert_eq!(taken.len(), SESSIONS_OF_POSTMEN);
-        let of_nodes: Vec<_> = (0..SESSIONS).map_while(|_| sessions.count(&node).ok()).collect();
+        let of_nodes: Vec<_> = (0..SESSIONS)
+            .map_while(|_| sessions.count(&node).ok())
+            .collect();
         assert_eq!(of_nodes.len(), SESSIONS - SESSIONS_OF_POSTMEN);
         // Whoever goes makes room.
         drop(taken);

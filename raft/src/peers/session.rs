@@ -75,13 +75,20 @@ pub(crate) struct Session {
 impl Hello {
     pub(crate) fn new(name: &str, cluster: &str, node: Option<NodeId>, disk: &str) -> Self {
         let (name, cluster, disk) = (name.to_owned(), cluster.to_owned(), disk.to_owned());
-        Self { name, cluster, node, disk }
+        Self {
+            name,
+            cluster,
+            node,
+            disk,
+        }
     }
 }
 
 async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let late = || Err(io::ErrorKind::TimedOut.into());
-    tokio::time::timeout(time, work).await.unwrap_or_else(|_| late())
+    tokio::time::timeout(time, work)
+        .await
+        .unwrap_or_else(|_| late())
 }
 
 impl Session {
@@ -91,12 +98,22 @@ impl Session {
         credentials: &Credentials,
         me: &Hello,
     ) -> io::Result<Self> {
-        let Channel { mut stream, binding } = channel;
+        let Channel {
+            mut stream,
+            binding,
+        } = channel;
         let grade = credentials.own();
         let exchange = credentials.begin(grade, End::Client)?;
 
-        let mine = codec::encode(&Opening { grade, message: exchange.message.clone() });
-        put(&mut stream, &[MAGIC, &(mine.len() as u32).to_be_bytes(), &mine]).await?;
+        let mine = codec::encode(&Opening {
+            grade,
+            message: exchange.message.clone(),
+        });
+        put(
+            &mut stream,
+            &[MAGIC, &(mine.len() as u32).to_be_bytes(), &mine],
+        )
+        .await?;
         let theirs = take_opening(&mut stream).await?;
         let opening: Opening = codec::decode(&theirs).map_err(io::Error::other)?;
         let key = match exchange.finish(&opening.message) {
@@ -108,14 +125,22 @@ impl Session {
             }
         };
 
-        let said = Transcript { binding: &binding, client: &mine, server: &theirs };
+        let said = Transcript {
+            binding: &binding,
+            client: &mine,
+            server: &theirs,
+        };
         put(&mut stream, &[&key.proof(End::Client, &said)]).await?;
         if !take_proof(&mut stream, &key, End::Server, &said).await? {
             return Err(unproved(grade, End::Client));
         }
         let peer = take_hello(&mut stream).await?;
         put_hello(&mut stream, me, &[]).await?;
-        Ok(Self { stream, peer, grade })
+        Ok(Self {
+            stream,
+            peer,
+            grade,
+        })
     }
 
     /// Takes a session in, as its server.
@@ -124,7 +149,10 @@ impl Session {
         credentials: &Credentials,
         me: &Hello,
     ) -> io::Result<Self> {
-        let Channel { mut stream, binding } = channel;
+        let Channel {
+            mut stream,
+            binding,
+        } = channel;
         let theirs = match take_opening(&mut stream).await {
             Ok(theirs) => theirs,
             Err(error) => return Err(turn_away(stream, error).await),
@@ -132,19 +160,36 @@ impl Session {
         let Opening { grade, message } = codec::decode(&theirs).map_err(io::Error::other)?;
         let exchange = credentials.begin(grade, End::Server);
         // Without a secret of this grade the answer is empty, so that the other end can tell why.
-        let answer = exchange.as_ref().map_or(Vec::new(), |exchange| exchange.message.clone());
-        let mine = codec::encode(&Opening { grade, message: answer });
-        put(&mut stream, &[MAGIC, &(mine.len() as u32).to_be_bytes(), &mine]).await?;
+        let answer = exchange
+            .as_ref()
+            .map_or(Vec::new(), |exchange| exchange.message.clone());
+        let mine = codec::encode(&Opening {
+            grade,
+            message: answer,
+        });
+        put(
+            &mut stream,
+            &[MAGIC, &(mine.len() as u32).to_be_bytes(), &mine],
+        )
+        .await?;
         let key = exchange?.finish(&message)?;
 
-        let said = Transcript { binding: &binding, client: &theirs, server: &mine };
+        let said = Transcript {
+            binding: &binding,
+            client: &theirs,
+            server: &mine,
+        };
         if !take_proof(&mut stream, &key, End::Client, &said).await? {
             let _ = put(&mut stream, &[&[0; PROOF_BYTES]]).await;
             return Err(unproved(grade, End::Server));
         }
         put_hello(&mut stream, me, &key.proof(End::Server, &said)).await?;
         let peer = take_hello(&mut stream).await?;
-        Ok(Self { stream, peer, grade })
+        Ok(Self {
+            stream,
+            peer,
+            grade,
+        })
     }
 
     /// Sends one value as a frame.
@@ -226,7 +271,11 @@ async fn put(stream: &mut Box<dyn Io>, parts: &[&[u8]]) -> io::Result<()> {
 /// Sends who this is, behind something else.
 async fn put_hello(stream: &mut Box<dyn Io>, me: &Hello, before: &[u8]) -> io::Result<()> {
     let hello = codec::encode(me);
-    put(stream, &[before, &(hello.len() as u32).to_be_bytes(), &hello]).await
+    put(
+        stream,
+        &[before, &(hello.len() as u32).to_be_bytes(), &hello],
+    )
+    .await
 }
 
 /// Takes who the other end is. What it says of itself comes into lines of the log.
@@ -237,7 +286,9 @@ async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Hello> {
     if is_plain(&hello.name) && is_plain(&hello.cluster) && is_plain(&hello.disk) {
         return Ok(hello);
     }
-    Err(refused("its name, cluster or disk is too long, or no plain text"))
+    Err(refused(
+        "its name, cluster or disk is too long, or no plain text",
+    ))
 }
 
 /// Takes a proof of the other end; false if it proves nothing.
@@ -322,14 +373,19 @@ mod tests {
 
     /// An end that was let in where it must not be may wait for the other for ever.
     async fn in_time<T>(meeting: impl Future<Output = T>) -> T {
-        tokio::time::timeout(FRAME_TIME, meeting).await.expect("both ends come to their end")
+        tokio::time::timeout(FRAME_TIME, meeting)
+            .await
+            .expect("both ends come to their end")
     }
 
     #[tokio::test]
     async fn both_ends_know_each_other_and_frames_arrive() {
         let (client, server) = meet(by("secret"), by("secret")).await;
         let (mut client, mut server) = (client.expect("opened"), server.expect("taken in"));
-        assert_eq!((client.peer.name.as_str(), server.peer.node), ("two", Some(1)));
+        assert_eq!(
+            (client.peer.name.as_str(), server.peer.node),
+            ("two", Some(1))
+        );
         assert!(client.is_idle().await);
         client.send(&"hello".to_owned()).await.expect("sent");
         assert_eq!(server.receive::<String>().await.expect("received"), "hello");
@@ -349,7 +405,11 @@ mod tests {
     #[tokio::test]
     async fn the_postmens_secret_makes_a_postman_and_nothing_else() {
         let nodes = || by("secret").with_postman_secret(b"for postmen");
-        let postman = |secret: &str| by("none").with_postman_secret(secret.as_bytes()).of_postman();
+        let postman = |secret: &str| {
+            by("none")
+                .with_postman_secret(secret.as_bytes())
+                .of_postman()
+        };
         let (client, server) = meet(postman("for postmen"), nodes()).await;
         assert_eq!(client.expect("opened").grade, Grade::Postmen);
         assert_eq!(server.expect("taken in").grade, Grade::Postmen);
@@ -369,19 +429,36 @@ mod tests {
     /// it with must not let it pass.
     #[tokio::test]
     async fn a_proof_of_no_secret_passes_under_no_grade() {
-        for server in [by("secret"), by("secret").with_postman_secret(b"for postmen")] {
+        for server in [
+            by("secret"),
+            by("secret").with_postman_secret(b"for postmen"),
+        ] {
             for grade in [Grade::Cluster, Grade::Postmen] {
                 let (mut near, far) = tokio::io::duplex(64 * 1024);
-                let channel = Channel { stream: Box::new(far), binding: [0; 32] };
-                let mine = codec::encode(&Opening { grade, message: Vec::new() });
+                let channel = Channel {
+                    stream: Box::new(far),
+                    binding: [0; 32],
+                };
+                let mine = codec::encode(&Opening {
+                    grade,
+                    message: Vec::new(),
+                });
                 let nothing = Credentials::none().begin(Grade::Cluster, End::Client);
-                let key = nothing.and_then(|exchange| exchange.finish(&[])).expect("a key");
+                let key = nothing
+                    .and_then(|exchange| exchange.finish(&[]))
+                    .expect("a key");
                 let posing = async {
                     let len = (mine.len() as u32).to_be_bytes();
-                    near.write_all(&[MAGIC, &len[..], &mine].concat()).await.expect("sent");
+                    near.write_all(&[MAGIC, &len[..], &mine].concat())
+                        .await
+                        .expect("sent");
                     let mut stream: Box<dyn Io> = Box::new(near);
                     let theirs = take_opening(&mut stream).await.expect("an opening");
-                    let said = Transcript { binding: &[0; 32], client: &mine, server: &theirs };
+                    let said = Transcript {
+                        binding: &[0; 32],
+                        client: &mine,
+                        server: &theirs,
+                    };
                     let _ = put(&mut stream, &[&key.proof(End::Client, &said)]).await;
                     let _ = put_hello(&mut stream, &Hello::default(), &[]).await;
                 };
@@ -399,8 +476,10 @@ mod tests {
     async fn a_proof_counts_in_its_own_tls_session_only() {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let (client, server) = (by("secret"), by("secret"));
-        let channel =
-            |stream, binding| Channel { stream: Box::new(stream) as Box<dyn Io>, binding };
+        let channel = |stream, binding| Channel {
+            stream: Box::new(stream) as Box<dyn Io>,
+            binding,
+        };
         let hello = Hello::default();
         let (client, server) = tokio::join!(
             Session::open(channel(near, [1; 32]), &client, &hello),
@@ -417,12 +496,21 @@ mod tests {
         let (client, server) = (by("wrong"), by("secret"));
         let me = Hello::new("a-name-to-be-found", "a-cluster", Some(2), "a-disk");
         let probing = async {
-            let mut stream = client.connect(Box::new(near), "h:1").await.expect("TLS").stream;
+            let mut stream = client
+                .connect(Box::new(near), "h:1")
+                .await
+                .expect("TLS")
+                .stream;
             let exchange = client.begin(Grade::Cluster, End::Client).expect("begun");
-            let opening = Opening { grade: Grade::Cluster, message: exchange.message };
+            let opening = Opening {
+                grade: Grade::Cluster,
+                message: exchange.message,
+            };
             let mine = codec::encode(&opening);
             let len = (mine.len() as u32).to_be_bytes();
-            put(&mut stream, &[MAGIC, &len, &mine, &[7; PROOF_BYTES]]).await.expect("sent");
+            put(&mut stream, &[MAGIC, &len, &mine, &[7; PROOF_BYTES]])
+                .await
+                .expect("sent");
             let mut said = Vec::new();
             let _ = stream.read_to_end(&mut said).await;
             said
@@ -433,8 +521,15 @@ mod tests {
         };
         let (said, accepted) = in_time(async { tokio::join!(probing, accepting) }).await;
         assert!(accepted.is_err());
-        assert!(said.starts_with(MAGIC) && said.ends_with(&[0; PROOF_BYTES]), "{said:?}");
-        assert!(!said.windows(4).any(|part| part == b"name" || part == b"disk"));
+        assert!(
+            said.starts_with(MAGIC) && said.ends_with(&[0; PROOF_BYTES]),
+            "{said:?}"
+        );
+        assert!(
+            !said
+                .windows(4)
+                .any(|part| part == b"name" || part == b"disk")
+        );
     }
 
     /// What each end says when one of them has another magic.
@@ -447,10 +542,16 @@ mod tests {
             let mut answer = vec![0; MAGIC.len()];
             far.read_exact(&mut answer).await.map(|_| answer)
         };
-        let channel = Channel { stream: Box::new(near), binding: [0; 32] };
+        let channel = Channel {
+            stream: Box::new(near),
+            binding: [0; 32],
+        };
         let accepting = Session::accept(channel, &credentials, &hello);
         let (accepted, answer) = tokio::join!(accepting, taken);
-        (accepted.err().expect("refused").to_string(), answer.expect("an answer"))
+        (
+            accepted.err().expect("refused").to_string(),
+            answer.expect("an answer"),
+        )
     }
 
     #[tokio::test]
@@ -460,7 +561,10 @@ mod tests {
         assert_eq!(answer, MAGIC, "the other end can tell, too");
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         far.write_all(b"nottypr\x09").await.expect("sent");
-        let channel = Channel { stream: Box::new(near), binding: [0; 32] };
+        let channel = Channel {
+            stream: Box::new(near),
+            binding: [0; 32],
+        };
         let opened = Session::open(channel, &by("secret"), &Hello::default()).await;
         let client_says = opened.err().expect("refused").to_string();
         assert!(client_says.contains("version 9"), "{client_says}");
@@ -469,6 +573,9 @@ mod tests {
     #[tokio::test]
     async fn who_speaks_something_else_is_told_what() {
         let (says, _) = told(b"GET / HTTP/1.1").await;
-        assert!(says.contains("does not speak notty's peer protocol"), "{says}");
+        assert!(
+            says.contains("does not speak notty's peer protocol"),
+            "{says}"
+        );
     }
 }

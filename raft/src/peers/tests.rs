@@ -96,21 +96,37 @@ fn serve(stream: DuplexStream, answer: usize) -> JoinHandle<io::Result<()>> {
         let (peers, handler, sessions) =
             (peers(Arc::default()), Anyone(answer), Sessions::default());
         let place = Arc::<Handshakes>::default().enter("h:1");
-        serve_one(Box::new(stream), "h:1", place, &sessions, (&peers, &handler)).await
+        serve_one(
+            Box::new(stream),
+            "h:1",
+            place,
+            &sessions,
+            (&peers, &handler),
+        )
+        .await
     })
 }
 
 /// How a session ended, and after how long.
 async fn ended(serving: JoinHandle<io::Result<()>>, since: Instant) -> (io::ErrorKind, Duration) {
-    let ended = tokio::time::timeout(LONG, serving).await.expect("it ends by itself");
-    let error = ended.expect("no panic").expect_err("a session never ends well");
+    let ended = tokio::time::timeout(LONG, serving)
+        .await
+        .expect("it ends by itself");
+    let error = ended
+        .expect("no panic")
+        .expect_err("a session never ends well");
     (error.kind(), since.elapsed())
 }
 
 async fn opened(near: DuplexStream) -> Session {
     let credentials = credentials();
-    let channel = credentials.connect(Box::new(near), "h:1").await.expect("TLS");
-    Session::open(channel, &credentials, &hello("client")).await.expect("opened")
+    let channel = credentials
+        .connect(Box::new(near), "h:1")
+        .await
+        .expect("TLS");
+    Session::open(channel, &credentials, &hello("client"))
+        .await
+        .expect("opened")
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,10 +139,17 @@ async fn a_peer_that_does_not_prove_itself_is_let_go_of() {
         assert_eq!(kind, io::ErrorKind::TimedOut);
         assert!(after <= Duration::from_secs(4), "{after:?}");
     }
-    for said in [&b""[..], b"nottypr", b"nottypr\x02\0\0\0\x40half an opening"] {
+    for said in [
+        &b""[..],
+        b"nottypr",
+        b"nottypr\x02\0\0\0\x40half an opening",
+    ] {
         let (near, far) = duplex(64 * 1024);
         let serving = serve(far, 0);
-        let mut channel = credentials().connect(Box::new(near), "h:1").await.expect("TLS");
+        let mut channel = credentials()
+            .connect(Box::new(near), "h:1")
+            .await
+            .expect("TLS");
         channel.stream.write_all(said).await.expect("sent");
         channel.stream.flush().await.expect("sent");
         let (kind, after) = ended(serving, Instant::now()).await;
@@ -136,11 +159,21 @@ async fn a_peer_that_does_not_prove_itself_is_let_go_of() {
     // An opening that is too long is not waited for.
     let (near, far) = duplex(64 * 1024);
     let serving = serve(far, 0);
-    let mut channel = credentials().connect(Box::new(near), "h:1").await.expect("TLS");
-    channel.stream.write_all(b"nottypr\x02\xff\xff\xff\xff").await.expect("sent");
+    let mut channel = credentials()
+        .connect(Box::new(near), "h:1")
+        .await
+        .expect("TLS");
+    channel
+        .stream
+        .write_all(b"nottypr\x02\xff\xff\xff\xff")
+        .await
+        .expect("sent");
     channel.stream.flush().await.expect("sent");
     drop(channel);
-    assert_eq!(ended(serving, Instant::now()).await.0, io::ErrorKind::PermissionDenied);
+    assert_eq!(
+        ended(serving, Instant::now()).await.0,
+        io::ErrorKind::PermissionDenied
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,13 +183,20 @@ async fn a_proved_peer_that_falls_silent_is_let_go_of() {
     let _session = opened(near).await;
     let (kind, after) = ended(serving, Instant::now()).await;
     assert_eq!(kind, io::ErrorKind::TimedOut);
-    assert!(after >= Duration::from_secs(45), "idle clients keep theirs: {after:?}");
+    assert!(
+        after >= Duration::from_secs(45),
+        "idle clients keep theirs: {after:?}"
+    );
 
     // In the middle of a frame it is waited for less.
     let (near, far) = duplex(64 * 1024);
     let serving = serve(far, 0);
     let mut session = opened(near).await;
-    session.stream().write_all(&[0, 0, 1, 0, 7, 7]).await.expect("sent");
+    session
+        .stream()
+        .write_all(&[0, 0, 1, 0, 7, 7])
+        .await
+        .expect("sent");
     session.stream().flush().await.expect("sent");
     let (kind, after) = ended(serving, Instant::now()).await;
     assert_eq!(kind, io::ErrorKind::TimedOut);
@@ -168,10 +208,17 @@ async fn a_frame_beyond_the_bound_ends_the_session_unread() {
     let (near, far) = duplex(64 * 1024);
     let serving = serve(far, 0);
     let mut session = opened(near).await;
-    session.stream().write_all(&u32::MAX.to_be_bytes()).await.expect("sent");
+    session
+        .stream()
+        .write_all(&u32::MAX.to_be_bytes())
+        .await
+        .expect("sent");
     session.stream().flush().await.expect("sent");
     let (kind, after) = ended(serving, Instant::now()).await;
-    assert_eq!((kind, after), (io::ErrorKind::PermissionDenied, Duration::ZERO));
+    assert_eq!(
+        (kind, after),
+        (io::ErrorKind::PermissionDenied, Duration::ZERO)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,11 +234,21 @@ async fn a_peer_that_does_not_take_its_answer_is_let_go_of() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_to_a_silent_peer_ends_in_time() {
-    let here = Arc::new(Here { silent: true, ..Here::default() });
+    let here = Arc::new(Here {
+        silent: true,
+        ..Here::default()
+    });
     let began = Instant::now();
     let answer = peers(here).call("peer", &Request::Identify, LONG).await;
-    assert!(matches!(answer, Err(CallError::NotSent { .. })), "{answer:?}");
-    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(
+        matches!(answer, Err(CallError::NotSent { .. })),
+        "{answer:?}"
+    );
+    assert!(
+        began.elapsed() <= Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,18 +257,27 @@ async fn an_idle_session_is_used_again_but_not_once_its_peer_may_close_it() {
     let peers = peers(here.clone());
     let streams = || here.streams.load(Ordering::Relaxed);
     for _ in 0..3 {
-        peers.call("peer", &Request::Identify, LONG).await.expect("an answer");
+        peers
+            .call("peer", &Request::Identify, LONG)
+            .await
+            .expect("an answer");
     }
     assert_eq!(streams(), 1);
     tokio::time::sleep(Duration::from_secs(40)).await;
-    peers.call("peer", &Request::Identify, LONG).await.expect("an answer");
+    peers
+        .call("peer", &Request::Identify, LONG)
+        .await
+        .expect("an answer");
     assert_eq!(streams(), 2);
 }
 
 /// As openraft does: each call is given up long before a session is open.
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_call_was_given_up_serves_the_next() {
-    let here = Arc::new(Here { slow: Duration::from_millis(400), ..Here::default() });
+    let here = Arc::new(Here {
+        slow: Duration::from_millis(400),
+        ..Here::default()
+    });
     let peers = peers(here.clone());
     let patience = Duration::from_millis(150);
     let mut calls = 0;
@@ -224,7 +290,9 @@ async fn a_session_whose_call_was_given_up_serves_the_next() {
             }
         }
     };
-    tokio::time::timeout(LONG, answered).await.expect("some call finds it open");
+    tokio::time::timeout(LONG, answered)
+        .await
+        .expect("some call finds it open");
     assert!(calls > 1 && calls < 8, "{calls}");
     // Who became somebody else leaves what it was opening before.
     let call = peers.call("another", &Request::Identify, LONG);
@@ -232,6 +300,13 @@ async fn a_session_whose_call_was_given_up_serves_the_next() {
     peers.become_somebody(hello("another name"));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = here.streams.load(Ordering::Relaxed);
-    peers.call("another", &Request::Identify, LONG).await.expect("an answer");
-    assert_eq!(here.streams.load(Ordering::Relaxed), before + 1, "a session of its own");
+    peers
+        .call("another", &Request::Identify, LONG)
+        .await
+        .expect("an answer");
+    assert_eq!(
+        here.streams.load(Ordering::Relaxed),
+        before + 1,
+        "a session of its own"
+    );
 }

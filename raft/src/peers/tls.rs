@@ -101,17 +101,25 @@ impl Tls {
         let servers = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
         let servers = servers.map_err(|error| fault("ca", error.to_string()))?;
         let wrong = |error: rustls::Error| {
-            fault("cert", format!("{}: {}", files.cert.display(), own_fault(&error)))
+            fault(
+                "cert",
+                format!("{}: {}", files.cert.display(), own_fault(&error)),
+            )
         };
         let now = UnixTime::now();
-        clients.verify_client_cert(&chain[0], &chain[1..], now).map_err(wrong)?;
+        clients
+            .verify_client_cert(&chain[0], &chain[1..], now)
+            .map_err(wrong)?;
         if let Some(host) = host {
             let name = server_name(host).map_err(|error| fault("cert", error.to_string()))?;
             let verified = servers.verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
             verified.map_err(wrong)?;
         }
         let fits = |error: rustls::Error| {
-            fault("key", format!("{}: does not fit cert: {error}", files.key.display()))
+            fault(
+                "key",
+                format!("{}: does not fit cert: {error}", files.key.display()),
+            )
         };
         let client = client_builder(&provider)
             .with_webpki_verifier(servers)
@@ -137,14 +145,22 @@ impl Tls {
         client.enable_sni = false;
         let server = server_builder(&provider).with_no_client_auth();
         let server = server.with_single_cert(vec![made.cert.der().clone()], key);
-        Self::of(client, server.expect("the key was made for the certificate"), false)
+        Self::of(
+            client,
+            server.expect("the key was made for the certificate"),
+            false,
+        )
     }
 
     fn of(mut client: ClientConfig, mut server: ServerConfig, names_hosts: bool) -> Self {
         client.resumption = Resumption::disabled();
         server.send_tls13_tickets = 0;
         let (connector, acceptor) = (Arc::new(client).into(), Arc::new(server).into());
-        Self { connector, acceptor, names_hosts }
+        Self {
+            connector,
+            acceptor,
+            names_hosts,
+        }
     }
 
     /// Encrypts a stream to the peer at an address.
@@ -152,17 +168,29 @@ impl Tls {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let name = server_name(if self.names_hosts { host } else { NOBODY })?;
         let stream = self.connector.connect(name, stream).await?;
-        let binding = stream.get_ref().1.export_keying_material([0; 32], BINDING_LABEL, None);
+        let binding = stream
+            .get_ref()
+            .1
+            .export_keying_material([0; 32], BINDING_LABEL, None);
         let binding = binding.map_err(io::Error::other)?;
-        Ok(Channel { stream: Box::new(stream), binding })
+        Ok(Channel {
+            stream: Box::new(stream),
+            binding,
+        })
     }
 
     /// Encrypts a stream that a peer has opened.
     pub(super) async fn accept(&self, stream: Box<dyn Io>) -> io::Result<Channel> {
         let stream = self.acceptor.accept(stream).await?;
-        let binding = stream.get_ref().1.export_keying_material([0; 32], BINDING_LABEL, None);
+        let binding = stream
+            .get_ref()
+            .1
+            .export_keying_material([0; 32], BINDING_LABEL, None);
         let binding = binding.map_err(io::Error::other)?;
-        Ok(Channel { stream: Box::new(stream), binding })
+        Ok(Channel {
+            stream: Box::new(stream),
+            binding,
+        })
     }
 }
 
@@ -170,14 +198,18 @@ fn client_builder(
     provider: &Arc<CryptoProvider>,
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     let builder = ClientConfig::builder_with_provider(provider.clone());
-    builder.with_protocol_versions(&[&TLS13]).expect("ring speaks TLS 1.3")
+    builder
+        .with_protocol_versions(&[&TLS13])
+        .expect("ring speaks TLS 1.3")
 }
 
 fn server_builder(
     provider: &Arc<CryptoProvider>,
 ) -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
     let builder = ServerConfig::builder_with_provider(provider.clone());
-    builder.with_protocol_versions(&[&TLS13]).expect("ring speaks TLS 1.3")
+    builder
+        .with_protocol_versions(&[&TLS13])
+        .expect("ring speaks TLS 1.3")
 }
 
 /// Accepts any certificate: what it is worth is proved inside the session.
@@ -202,7 +234,9 @@ impl ServerCertVerifier for Anybody {
         _cert: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("peers speak TLS 1.3 only".to_owned()))
+        Err(rustls::Error::General(
+            "peers speak TLS 1.3 only".to_owned(),
+        ))
     }
 
     fn verify_tls13_signature(
@@ -222,7 +256,10 @@ impl ServerCertVerifier for Anybody {
 
 fn server_name(host: &str) -> io::Result<ServerName<'static>> {
     // An IPv6 address stands in brackets before a port, but not in a certificate.
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let bare = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
     let wrong = |_| {
         let what = format!("`{host}` is no host name or address that a certificate can be for");
         io::Error::new(io::ErrorKind::InvalidInput, what)
@@ -240,15 +277,25 @@ fn unread(path: &Path, wanted: &str, error: &pem::Error) -> String {
 }
 
 fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let fault = |error: pem::Error| TlsError { file, what: unread(path, "certificate", &error) };
+    let fault = |error: pem::Error| TlsError {
+        file,
+        what: unread(path, "certificate", &error),
+    };
     let found = CertificateDer::pem_file_iter(path).map_err(fault)?;
     let found: Vec<_> = found.collect::<Result<_, _>>().map_err(fault)?;
-    if found.is_empty() { Err(fault(pem::Error::NoItemsFound)) } else { Ok(found) }
+    if found.is_empty() {
+        Err(fault(pem::Error::NoItemsFound))
+    } else {
+        Ok(found)
+    }
 }
 
 /// Whether a certificate is of another authority; it may have the same name.
 fn is_foreign(error: &CertificateError) -> bool {
-    matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature)
+    matches!(
+        error,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature
+    )
 }
 
 /// What is wrong with this node's own certificate.
@@ -264,7 +311,9 @@ fn own_fault(error: &rustls::Error) -> String {
 
 /// The same error, in the words of whoever runs the nodes, if it is one of TLS.
 pub(super) fn explained(error: &io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(inner) = inner else {
         return io::Error::new(error.kind(), error.to_string());
     };

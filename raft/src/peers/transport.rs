@@ -91,8 +91,15 @@ mod tests {
     /// there at once, and none is turned away to try again a second later.
     #[tokio::test]
     async fn hundreds_who_come_at_once_need_not_come_again() {
-        let listener = TcpTransport.listen("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.address().expect("it has one").parse().expect("it is one");
+        let listener = TcpTransport
+            .listen("127.0.0.1:0")
+            .await
+            .expect("a port is free");
+        let address = listener
+            .address()
+            .expect("it has one")
+            .parse()
+            .expect("it is one");
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
         let all: Result<Vec<_>, _> = (0..400).map(connect).collect();
         assert_eq!(all.expect("each is connected").len(), 400);

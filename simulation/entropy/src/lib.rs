@@ -29,7 +29,9 @@ fn fill_seeded(bytes: &mut [u8]) -> bool {
 }
 
 fn fill_from_system(bytes: &mut [u8]) -> bool {
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(bytes)).is_ok()
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(bytes))
+        .is_ok()
 }
 
 /// Takes the place of the C library's function of this name.
@@ -45,7 +47,11 @@ pub unsafe extern "C" fn getrandom(bytes: *mut u8, len: usize, _flags: u32) -> i
     }
     // SAFETY: the caller vouches for it, as it must for the function of the C library.
     let bytes = unsafe { std::slice::from_raw_parts_mut(bytes, len) };
-    if fill_seeded(bytes) || fill_from_system(bytes) { len as isize } else { -1 }
+    if fill_seeded(bytes) || fill_from_system(bytes) {
+        len as isize
+    } else {
+        -1
+    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,10 @@ impl Choices<'_> {
         commands.retain(|command| applied(self.state, self.model, *command) != *self.state);
         let idle = (0..LEADERS).filter(|leader| self.state.leaders[*leader].is_none());
         for leader in idle {
-            let propose = |command: &Command| Action::Propose { leader, command: *command };
+            let propose = |command: &Command| Action::Propose {
+                leader,
+                command: *command,
+            };
             self.actions.extend(commands.iter().map(propose));
         }
     }
@@ -153,20 +156,25 @@ impl Choices<'_> {
             let Some(proposal) = self.state.leaders[leader] else {
                 continue;
             };
-            self.actions.extend([Action::Commit { leader }, Action::Lose { leader }]);
+            self.actions
+                .extend([Action::Commit { leader }, Action::Lose { leader }]);
             let Command::Grant { among, .. } = proposal else {
                 continue;
             };
             if self.state.stray.is_none() && !self.model.rules.hold(CommittedFirst) {
                 let given = (0..MESSAGES).filter(|message| among & 1 << message != 0);
-                self.actions.extend(given.map(|message| Action::AnswerEarly { leader, message }));
+                self.actions
+                    .extend(given.map(|message| Action::AnswerEarly { leader, message }));
             }
         }
     }
 
     fn postman(&mut self, index: usize) {
         let postman = self.state.postmen[index];
-        let start = Start { postman: index as u8, run: postman.run };
+        let start = Start {
+            postman: index as u8,
+            run: postman.run,
+        };
         let registered = self.state.cluster.registered[index] & 1 << postman.run != 0;
         if postman.phase == Phase::Starting && registered {
             self.actions.push(Action::HearEpoch { postman: index });
@@ -179,10 +187,14 @@ impl Choices<'_> {
         };
         if self.state.granted().any(|granted| awaited(&granted)) {
             self.actions.push(Action::HearGrant { postman: index });
-            let open = self.state.granted().filter(awaited).any(|(message, attempt, _)| {
-                let message = &self.state.cluster.messages[message];
-                message.attempt == attempt && message.status == Status::Sending
-            });
+            let open = self
+                .state
+                .granted()
+                .filter(awaited)
+                .any(|(message, attempt, _)| {
+                    let message = &self.state.cluster.messages[message];
+                    message.attempt == attempt && message.status == Status::Sending
+                });
             if !open {
                 self.actions.push(Action::HearClosed { postman: index });
             }
@@ -194,7 +206,13 @@ impl Choices<'_> {
         let Some(holder) = token.holder else {
             return;
         };
-        let mut step = |step| self.actions.push(Action::Step { message, attempt, step });
+        let mut step = |step| {
+            self.actions.push(Action::Step {
+                message,
+                attempt,
+                step,
+            })
+        };
         if token.request == Request::OnItsWay {
             step(Step::Take);
             step(Step::Refuse);
@@ -237,7 +255,11 @@ impl Choices<'_> {
 
 /// What a postman says that has waited long enough for an answer.
 fn unsure(bounds: &Bounds) -> SendResult {
-    if bounds.idempotent { SendResult::UnsureRepeatable } else { SendResult::Unsure }
+    if bounds.idempotent {
+        SendResult::UnsureRepeatable
+    } else {
+        SendResult::Unsure
+    }
 }
 
 /// What a leader may propose: whatever was ever said to one, and whatever its clock may bring.
@@ -256,8 +278,14 @@ fn proposable(state: &State, model: &TokenModel, commands: &mut Vec<Command>) {
     for (index, attempt, token) in state.granted() {
         let message = index as u8;
         commands.push(Command::Expire { message, attempt });
-        let said = SendResult::ALL.into_iter().filter(|result| token.said & result.bit() != 0);
-        commands.extend(said.map(|result| Command::Report { message, attempt, result }));
+        let said = SendResult::ALL
+            .into_iter()
+            .filter(|result| token.said & result.bit() != 0);
+        commands.extend(said.map(|result| Command::Report {
+            message,
+            attempt,
+            result,
+        }));
     }
     for closing in model.bounds.closings {
         match closing {
@@ -281,7 +309,11 @@ fn are_ready(state: &State, among: u8) -> bool {
 
 fn applied(state: &State, model: &TokenModel, command: Command) -> State {
     let mut next = *state;
-    Apply { state: &mut next, rules: model.rules }.run(command);
+    Apply {
+        state: &mut next,
+        rules: model.rules,
+    }
+    .run(command);
     next
 }
 
@@ -298,13 +330,20 @@ pub(crate) fn next(state: &State, model: &TokenModel, action: Action) -> State {
         Action::Lose { leader } => next.leaders[leader] = None,
         Action::Apply(command) => next = applied(&next, model, command),
         Action::AnswerEarly { message, .. } | Action::HearAgain { message } => {
-            next.stray = Some(Stray { message: message as u8, arrived: false });
+            next.stray = Some(Stray {
+                message: message as u8,
+                arrived: false,
+            });
         }
         Action::HearGrant { postman } => next.hear(postman, Stage::Held),
         Action::HearClosed { postman } => next.hear(postman, Stage::Passed),
         Action::HearEpoch { postman } => next.postmen[postman].phase = Phase::Running,
         Action::Crash { postman } => next.crash(postman, model.rules),
-        Action::Step { message, attempt, step } => {
+        Action::Step {
+            message,
+            attempt,
+            step,
+        } => {
             let taken = next.taken(message) > 0;
             let token = &mut next.tokens[message][usize::from(attempt) - 1];
             token.step(step, taken && model.bounds.idempotent);
@@ -321,7 +360,10 @@ pub(crate) fn next(state: &State, model: &TokenModel, action: Action) -> State {
 
 impl State {
     fn hear(&mut self, postman: usize, stage: Stage) {
-        let start = Start { postman: postman as u8, run: self.postmen[postman].run };
+        let start = Start {
+            postman: postman as u8,
+            run: self.postmen[postman].run,
+        };
         for token in self.tokens.as_flattened_mut() {
             if token.holder == Some(start) && token.stage == Stage::Awaited {
                 token.stage = stage;
@@ -331,7 +373,10 @@ impl State {
 
     /// What the process knew is gone; what it wrote to its journal stays.
     fn crash(&mut self, postman: usize, rules: Rules) {
-        let start = Start { postman: postman as u8, run: self.postmen[postman].run };
+        let start = Start {
+            postman: postman as u8,
+            run: self.postmen[postman].run,
+        };
         for token in self.tokens.as_flattened_mut() {
             if token.holder == Some(start) {
                 token.lose(rules);
@@ -349,16 +394,30 @@ impl Token {
         match step {
             Step::Note => self.stage = Stage::Noted,
             Step::Write => (self.stage, self.request) = (Stage::Written, Request::OnItsWay),
-            Step::Take => self.request = if known { Request::Known } else { Request::Taken },
+            Step::Take => {
+                self.request = if known {
+                    Request::Known
+                } else {
+                    Request::Taken
+                }
+            }
             Step::Refuse => self.request = Request::Refused,
             Step::Say(result) => {
                 self.said |= result.bit();
                 let unsure = matches!(result, SendResult::Unsure | SendResult::UnsureRepeatable);
-                self.stage = if unsure { Stage::GaveUp } else { Stage::Settled };
+                self.stage = if unsure {
+                    Stage::GaveUp
+                } else {
+                    Stage::Settled
+                };
             }
             Step::Recover => {
                 let unbegun = self.stage == Stage::LostUnbegun;
-                let result = if unbegun { SendResult::HandedBack } else { SendResult::Unsure };
+                let result = if unbegun {
+                    SendResult::HandedBack
+                } else {
+                    SendResult::Unsure
+                };
                 self.said |= result.bit();
                 self.stage = Stage::Settled;
             }
@@ -369,7 +428,11 @@ impl Token {
     /// since is in no journal either; a next run that believes it all the same hands back what was begun.
     fn lose(&mut self, rules: Rules) {
         let shows = rules.hold(NotedFirst) && rules.hold(WholeOrNothing);
-        let begun = if shows { Stage::LostBegun } else { Stage::LostUnbegun };
+        let begun = if shows {
+            Stage::LostBegun
+        } else {
+            Stage::LostUnbegun
+        };
         let proven = SendResult::HandedBack.bit() | SendResult::Unsure.bit();
         self.stage = match self.stage {
             Stage::Awaited | Stage::Held | Stage::Passed => Stage::LostUnbegun,

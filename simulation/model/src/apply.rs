@@ -31,7 +31,11 @@ impl Apply<'_> {
         match command {
             Command::Register(start) => self.register(start),
             Command::Grant { to, among } => self.grant(to, among),
-            Command::Report { message, attempt, result } => {
+            Command::Report {
+                message,
+                attempt,
+                result,
+            } => {
                 self.report(usize::from(message), attempt, result);
             }
             Command::Expire { message, attempt } => self.expire(usize::from(message), attempt),
@@ -109,9 +113,17 @@ impl Apply<'_> {
         granted.attempt += 1;
         (granted.reported, granted.lapsed) = (None, false);
         self.state.cluster.set(index, Status::Sending);
-        let stage = if self.state.is_at_work(to) { Stage::Awaited } else { Stage::LostUnbegun };
+        let stage = if self.state.is_at_work(to) {
+            Stage::Awaited
+        } else {
+            Stage::LostUnbegun
+        };
         let token = &mut self.state.tokens[index][usize::from(message.attempt)];
-        *token = Token { holder: Some(to), stage, ..Token::NONE };
+        *token = Token {
+            holder: Some(to),
+            stage,
+            ..Token::NONE
+        };
     }
 
     /// Rule 3.
@@ -122,7 +134,11 @@ impl Apply<'_> {
         }
         message.lapsed = true;
         let resends = !self.rules.hold(ExpiryNeverResends);
-        let status = if resends { Status::Created } else { Status::Unconfirmed };
+        let status = if resends {
+            Status::Created
+        } else {
+            Status::Unconfirmed
+        };
         self.state.cluster.set(index, status);
     }
 

@@ -54,13 +54,27 @@ impl Bounds {
     /// The state in which every history begins.
     pub(crate) fn first_state(&self) -> State {
         let [one, other] = self.attempts;
-        assert!(usize::from(one.max(other)) <= ATTEMPTS, "a state has no room for more attempts");
-        let status = if self.numbered > 0 { Status::Absent } else { Status::Created };
+        assert!(
+            usize::from(one.max(other)) <= ATTEMPTS,
+            "a state has no room for more attempts"
+        );
+        let status = if self.numbered > 0 {
+            Status::Absent
+        } else {
+            Status::Created
+        };
         let mut counts = [0; Status::COUNT];
         counts[status as usize] = MESSAGES as u8;
         let start = |postman| Start { postman, run: 0 };
-        let newest = [Some(start(0)), if self.one_name { None } else { Some(start(1)) }];
-        let second = if self.one_name { Phase::Starting } else { Phase::Running };
+        let newest = [
+            Some(start(0)),
+            if self.one_name { None } else { Some(start(1)) },
+        ];
+        let second = if self.one_name {
+            Phase::Starting
+        } else {
+            Phase::Running
+        };
         State {
             cluster: Cluster {
                 messages: self.attempts.map(|attempts| Message::new(status, attempts)),
@@ -73,8 +87,16 @@ impl Bounds {
                 seen: Seen::default(),
             },
             postmen: [
-                Postman { run: 0, crashes_left: self.crashes[0], phase: Phase::Running },
-                Postman { run: 0, crashes_left: self.crashes[1], phase: second },
+                Postman {
+                    run: 0,
+                    crashes_left: self.crashes[0],
+                    phase: Phase::Running,
+                },
+                Postman {
+                    run: 0,
+                    crashes_left: self.crashes[1],
+                    phase: second,
+                },
             ],
             tokens: [[Token::NONE; ATTEMPTS]; MESSAGES],
             leaders: [None; LEADERS],

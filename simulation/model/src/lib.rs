@@ -105,7 +105,12 @@ impl Model for TokenModel {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        actions::Choices { state, model: self, actions }.gather();
+        actions::Choices {
+            state,
+            model: self,
+            actions,
+        }
+        .gather();
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {

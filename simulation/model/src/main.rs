@@ -14,5 +14,9 @@ fn main() -> io::Result<ExitCode> {
         writeln!(io::stdout(), "{outcome}")?;
         good &= outcome.violated.is_empty() && outcome.unreached.is_empty();
     }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

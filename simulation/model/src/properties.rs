@@ -48,7 +48,9 @@ pub(crate) fn all(model: &TokenModel) -> Vec<Property<TokenModel>> {
 fn safety() -> Vec<Property<TokenModel>> {
     type P = Property<TokenModel>;
     vec![
-        P::always(TAKEN_ONCE, |_, state| (0..MESSAGES).all(|message| state.taken(message) <= 1)),
+        P::always(TAKEN_ONCE, |_, state| {
+            (0..MESSAGES).all(|message| state.taken(message) <= 1)
+        }),
         P::always(UNDER_A_TOKEN, |_, state| state.stray.is_none()),
         P::always(TAKEN_IS_KNOWN, |_, state| {
             (0..MESSAGES).all(|message| state.taken(message) == 0 || is_known(state, message))
@@ -56,7 +58,9 @@ fn safety() -> Vec<Property<TokenModel>> {
         P::always(DONE_IS_TAKEN, |_, state| {
             (0..MESSAGES).all(|m| status(state, m) != Status::Done || state.taken(m) > 0)
         }),
-        P::always(GRANTED_WHEN_READY, |_, state| !state.cluster.seen.granted_unready),
+        P::always(GRANTED_WHEN_READY, |_, state| {
+            !state.cluster.seen.granted_unready
+        }),
         P::always(ONE_TOKEN, one_token),
         P::always(HEARD_OF, |_, state| {
             let passed = |token: &Token| token.stage == Stage::Passed;
@@ -64,7 +68,9 @@ fn safety() -> Vec<Property<TokenModel>> {
                 passed(token) && is_sending(state, message, attempt)
             })
         }),
-        P::always(CLOSED_GETS_NOTHING, |_, state| !state.cluster.seen.granted_to_closed),
+        P::always(CLOSED_GETS_NOTHING, |_, state| {
+            !state.cluster.seen.granted_to_closed
+        }),
         P::always(REPEAT_CLOSES_NOBODY, |_, state| {
             let has_newest = |postman: usize| {
                 let name = state.cluster.name_of(postman as u8);
@@ -75,15 +81,23 @@ fn safety() -> Vec<Property<TokenModel>> {
         P::always(OVER_IS_SETTLED, |_, state| {
             let over = state.cluster.over.is_some();
             let waits = |m: &crate::state::Message| m.status.is_ready();
-            !state.cluster.messages.iter().any(|m| waits(m) && (over || m.customer_deleted))
+            !state
+                .cluster
+                .messages
+                .iter()
+                .any(|m| waits(m) && (over || m.customer_deleted))
         }),
         P::always(DONE_STANDS, |_, state| {
             let stands = |m: &crate::state::Message| !m.first_said_done || m.status == Status::Done;
             state.cluster.messages.iter().all(stands)
         }),
-        P::always(DONE_ENDS_IT, |_, state| !state.cluster.seen.granted_after_done),
+        P::always(DONE_ENDS_IT, |_, state| {
+            !state.cluster.seen.granted_after_done
+        }),
         P::always(SUMS, sums),
-        P::always(RUN_ONCE, |model, state| model.bounds.numbered == 0 || made(state) <= 1),
+        P::always(RUN_ONCE, |model, state| {
+            model.bounds.numbered == 0 || made(state) <= 1
+        }),
         P::always(REACHED_ONCE, |model, state| {
             let taken: usize = (0..MESSAGES).map(|message| state.taken(message)).sum();
             model.bounds.numbered == 0 || taken <= 1
@@ -122,7 +136,11 @@ fn one_token(model: &TokenModel, state: &State) -> bool {
 
 fn sums(_: &TokenModel, state: &State) -> bool {
     let mut counts = [0; Status::COUNT];
-    state.cluster.messages.iter().for_each(|message| counts[message.status as usize] += 1);
+    state
+        .cluster
+        .messages
+        .iter()
+        .for_each(|message| counts[message.status as usize] += 1);
     counts == state.cluster.counts
 }
 
@@ -137,13 +155,16 @@ fn reachable(model: &TokenModel) -> Vec<Property<TokenModel>> {
     let bounds = &model.bounds;
     let mut properties = vec![
         P::sometimes("done", |_, state| any(state, |m| m.status == Status::Done)),
-        P::sometimes("unconfirmed", |_, state| any(state, |m| m.status == Status::Unconfirmed)),
+        P::sometimes("unconfirmed", |_, state| {
+            any(state, |m| m.status == Status::Unconfirmed)
+        }),
         P::sometimes("a late report repairs what was unconfirmed", |_, state| {
             any(state, |m| m.status == Status::Done && m.lapsed)
         }),
-        P::sometimes("a late report brings back what was unconfirmed", |_, state| {
-            any(state, |m| m.status.is_ready() && m.lapsed)
-        }),
+        P::sometimes(
+            "a late report brings back what was unconfirmed",
+            |_, state| any(state, |m| m.status.is_ready() && m.lapsed),
+        ),
         P::sometimes("done at the second attempt", |_, state| {
             any(state, |m| m.status == Status::Done && m.attempt > 1)
         }),
@@ -173,18 +194,23 @@ fn reachable(model: &TokenModel) -> Vec<Property<TokenModel>> {
         ));
     }
     if bounds.one_name {
-        properties.push(P::sometimes("a closed postman still reports", |_, state| {
-            let closed = |token: &Token| token.holder != state.cluster.newest[0];
-            state.granted().any(|(message, _, token)| {
-                closed(token)
-                    && state.cluster.newest[0].is_some_and(|start| start.postman == 1)
-                    && status(state, message) == Status::Done
-            })
-        }));
+        properties.push(P::sometimes(
+            "a closed postman still reports",
+            |_, state| {
+                let closed = |token: &Token| token.holder != state.cluster.newest[0];
+                state.granted().any(|(message, _, token)| {
+                    closed(token)
+                        && state.cluster.newest[0].is_some_and(|start| start.postman == 1)
+                        && status(state, message) == Status::Done
+                })
+            },
+        ));
     }
     if bounds.idempotent {
         properties.push(P::sometimes("the gateway knows a repeat", |_, state| {
-            state.granted().any(|(_, _, token)| token.request == Request::Known)
+            state
+                .granted()
+                .any(|(_, _, token)| token.request == Request::Known)
         }));
     }
     if !bounds.closings.is_empty() {

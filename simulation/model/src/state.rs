@@ -335,24 +335,37 @@ impl Message {
 
 impl Token {
     /// One that was not granted.
-    pub const NONE: Self =
-        Self { holder: None, stage: Stage::None, request: Request::None, said: 0 };
+    pub const NONE: Self = Self {
+        holder: None,
+        stage: Stage::None,
+        request: Request::None,
+        said: 0,
+    };
 }
 
 impl Cluster {
     /// Where the name of a postman is kept.
     pub fn name_of(&self, postman: u8) -> usize {
-        if self.one_name { 0 } else { usize::from(postman) }
+        if self.one_name {
+            0
+        } else {
+            usize::from(postman)
+        }
     }
 }
 
 impl State {
     /// Every message and attempt (from 1) that was granted, with its token.
     pub fn granted(&self) -> impl Iterator<Item = (usize, u8, &Token)> {
-        self.tokens.iter().enumerate().flat_map(|(message, tokens)| {
-            let attempts = (1..).zip(tokens).filter(|(_, token)| token.holder.is_some());
-            attempts.map(move |(attempt, token)| (message, attempt, token))
-        })
+        self.tokens
+            .iter()
+            .enumerate()
+            .flat_map(|(message, tokens)| {
+                let attempts = (1..)
+                    .zip(tokens)
+                    .filter(|(_, token)| token.holder.is_some());
+                attempts.map(move |(attempt, token)| (message, attempt, token))
+            })
     }
 
     /// Whether a start of a postman is a process at work.

@@ -7,7 +7,12 @@ use crate::state::{Command, State};
 impl Representative for State {
     fn representative(&self) -> Self {
         let other = self.with_messages_swapped();
-        let all = [*self, other, self.with_postmen_swapped(), other.with_postmen_swapped()];
+        let all = [
+            *self,
+            other,
+            self.with_postmen_swapped(),
+            other.with_postmen_swapped(),
+        ];
         let all = all.map(|mut state| {
             state.leaders.sort_unstable();
             state

@@ -35,13 +35,23 @@ pub struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, states, steps, seconds, .. } = self;
+        let Self {
+            name,
+            states,
+            steps,
+            seconds,
+            ..
+        } = self;
         write!(f, "{name}: {states} states, {steps} steps, {seconds:.1} s")?;
         for (property, history) in &self.violated {
             write!(f, "\n  violated: {property}")?;
-            history.iter().try_for_each(|action| write!(f, "\n    {action:?}"))?;
+            history
+                .iter()
+                .try_for_each(|action| write!(f, "\n    {action:?}"))?;
         }
-        self.unreached.iter().try_for_each(|property| write!(f, "\n  never reached: {property}"))
+        self.unreached
+            .iter()
+            .try_for_each(|property| write!(f, "\n  never reached: {property}"))
     }
 }
 
@@ -49,7 +59,10 @@ impl World {
     /// Goes through all of it, under all rules.
     pub fn go_through(&self) -> Outcome {
         let began = Instant::now();
-        let model = TokenModel { rules: Rules::ALL, bounds: self.bounds.clone() };
+        let model = TokenModel {
+            rules: Rules::ALL,
+            bounds: self.bounds.clone(),
+        };
         let checker = model.checker().threads(2).symmetry().spawn_dfs().join();
         let found = checker.discoveries();
         let reached = |name: &str| found.contains_key(name);
@@ -61,7 +74,9 @@ impl World {
             let class = checker.discovery_classification(name);
             matches!(class, DiscoveryClassification::Counterexample)
         });
-        let violated = violated.map(|(name, path)| (name, path.into_actions())).collect();
+        let violated = violated
+            .map(|(name, path)| (name, path.into_actions()))
+            .collect();
         Outcome {
             name: self.name,
             states: checker.unique_state_count(),
@@ -74,7 +89,10 @@ impl World {
 
     /// A short history that violates a property under some rules, if there is one.
     pub fn violate(&self, rules: Rules, property: &'static str) -> Option<Vec<Action>> {
-        let model = TokenModel { rules, bounds: self.bounds.clone() };
+        let model = TokenModel {
+            rules,
+            bounds: self.bounds.clone(),
+        };
         let wanted = HasDiscoveries::AllOf([property].into());
         let checker = model.checker().finish_when(wanted).spawn_bfs().join();
         let path = checker.discovery(property)?;
@@ -88,66 +106,138 @@ impl World {
 
 /// Two postmen of different names.
 pub fn two_postmen() -> World {
-    World { name: "two postmen", bounds: Bounds::default() }
+    World {
+        name: "two postmen",
+        bounds: Bounds::default(),
+    }
 }
 
 /// What an old report can do needs a third attempt.
 pub fn three_attempts() -> World {
-    World { name: "three attempts", bounds: Bounds { attempts: [3, 1], ..Bounds::default() } }
+    World {
+        name: "three attempts",
+        bounds: Bounds {
+            attempts: [3, 1],
+            ..Bounds::default()
+        },
+    }
 }
 
 /// A deposed leader acts beside the new one.
 pub fn two_leaders() -> World {
-    let bounds = Bounds { attempts: [2, 1], leaders: true, ..Bounds::default() };
-    World { name: "two leaders", bounds }
+    let bounds = Bounds {
+        attempts: [2, 1],
+        leaders: true,
+        ..Bounds::default()
+    };
+    World {
+        name: "two leaders",
+        bounds,
+    }
 }
 
 /// The mailing is cancelled or ends, and customers are deleted.
 pub fn closing() -> World {
     let closings = &[Closing::Cancel, Closing::End, Closing::Delete];
-    let bounds = Bounds { attempts: [2, 1], closings, ..Bounds::default() };
-    World { name: "closing", bounds }
+    let bounds = Bounds {
+        attempts: [2, 1],
+        closings,
+        ..Bounds::default()
+    };
+    World {
+        name: "closing",
+        bounds,
+    }
 }
 
 /// A gateway that takes nothing twice.
 pub fn idempotent() -> World {
-    World { name: "idempotent gateway", bounds: Bounds { idempotent: true, ..Bounds::default() } }
+    World {
+        name: "idempotent gateway",
+        bounds: Bounds {
+            idempotent: true,
+            ..Bounds::default()
+        },
+    }
 }
 
 /// The same, and the mailing ends.
 pub fn idempotent_closing() -> World {
     let closings = &[Closing::End];
-    let bounds = Bounds { attempts: [2, 1], idempotent: true, closings, ..Bounds::default() };
-    World { name: "idempotent gateway, and the mailing ends", bounds }
+    let bounds = Bounds {
+        attempts: [2, 1],
+        idempotent: true,
+        closings,
+        ..Bounds::default()
+    };
+    World {
+        name: "idempotent gateway, and the mailing ends",
+        bounds,
+    }
 }
 
 /// A postman crashes at any step and starts again, with its journal or without.
 pub fn crash() -> World {
-    let bounds = Bounds { attempts: [2, 1], crashes: [1, 0], ..Bounds::default() };
-    World { name: "a postman crashes", bounds }
+    let bounds = Bounds {
+        attempts: [2, 1],
+        crashes: [1, 0],
+        ..Bounds::default()
+    };
+    World {
+        name: "a postman crashes",
+        bounds,
+    }
 }
 
 /// A second postman of the same name starts while the first works.
 pub fn one_name() -> World {
-    World { name: "one name", bounds: Bounds { one_name: true, ..Bounds::default() } }
+    World {
+        name: "one name",
+        bounds: Bounds {
+            one_name: true,
+            ..Bounds::default()
+        },
+    }
 }
 
 /// The same, and the first crashes and starts again.
 pub fn one_name_crash() -> World {
-    let bounds = Bounds { attempts: [2, 1], one_name: true, crashes: [1, 0], ..Bounds::default() };
-    World { name: "one name, and one of them crashes", bounds }
+    let bounds = Bounds {
+        attempts: [2, 1],
+        one_name: true,
+        crashes: [1, 0],
+        ..Bounds::default()
+    };
+    World {
+        name: "one name, and one of them crashes",
+        bounds,
+    }
 }
 
 /// A proposer repeats a command whose answer it did not get, and both postmen crash.
 pub fn repeats() -> World {
-    let bounds = Bounds { numbered: 2, crashes: [1, 1], ..Bounds::default() };
-    World { name: "repeated commands", bounds }
+    let bounds = Bounds {
+        numbered: 2,
+        crashes: [1, 1],
+        ..Bounds::default()
+    };
+    World {
+        name: "repeated commands",
+        bounds,
+    }
 }
 
 /// The same through two leaders.
 pub fn repeats_leaders() -> World {
-    let bounds = Bounds { numbered: 2, leaders: true, ..Bounds::default() };
-    World { name: "repeated commands through two leaders", bounds }
+    let bounds = Bounds {
+        numbered: 2,
+        leaders: true,
+        ..Bounds::default()
+    };
+    World {
+        name: "repeated commands through two leaders",
+        bounds,
+    }
 }
 
 /// What the tests go through.
@@ -173,18 +263,54 @@ pub fn large() -> Vec<World> {
     let world = |name, bounds| World { name, bounds };
     let default = Bounds::default;
     vec![
-        world("two leaders, two attempts each", Bounds { leaders: true, ..default() }),
+        world(
+            "two leaders, two attempts each",
+            Bounds {
+                leaders: true,
+                ..default()
+            },
+        ),
         world(
             "two leaders, a crash, and the mailing is cancelled",
-            Bounds { attempts: [2, 1], leaders: true, crashes: [1, 0], closings, ..default() },
+            Bounds {
+                attempts: [2, 1],
+                leaders: true,
+                crashes: [1, 0],
+                closings,
+                ..default()
+            },
         ),
         world(
             "two leaders and an idempotent gateway",
-            Bounds { attempts: [2, 1], leaders: true, idempotent: true, ..default() },
+            Bounds {
+                attempts: [2, 1],
+                leaders: true,
+                idempotent: true,
+                ..default()
+            },
         ),
-        world("three attempts each", Bounds { attempts: [3; 2], ..default() }),
-        world("both postmen crash", Bounds { crashes: [1; 2], ..default() }),
-        world("one name, both crash", Bounds { one_name: true, crashes: [1; 2], ..default() }),
+        world(
+            "three attempts each",
+            Bounds {
+                attempts: [3; 2],
+                ..default()
+            },
+        ),
+        world(
+            "both postmen crash",
+            Bounds {
+                crashes: [1; 2],
+                ..default()
+            },
+        ),
+        world(
+            "one name, both crash",
+            Bounds {
+                one_name: true,
+                crashes: [1; 2],
+                ..default()
+            },
+        ),
         world(
             "idempotent gateway, crash and end",
             Bounds {

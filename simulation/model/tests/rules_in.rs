@@ -8,8 +8,14 @@ use notty_model::worlds::{self, World};
 fn holds(world: World) {
     let outcome = world.go_through();
     writeln!(std::io::stdout(), "{outcome}").expect("a line of output");
-    assert!(outcome.violated.is_empty() && outcome.unreached.is_empty(), "{outcome}");
-    assert!(outcome.states > 1_000, "a world this small shows nothing: {outcome}");
+    assert!(
+        outcome.violated.is_empty() && outcome.unreached.is_empty(),
+        "{outcome}"
+    );
+    assert!(
+        outcome.states > 1_000,
+        "a world this small shows nothing: {outcome}"
+    );
 }
 
 /// One test a world, so that one can be run alone.

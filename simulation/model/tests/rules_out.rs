@@ -23,26 +23,82 @@ struct Case {
 }
 
 const fn case(clause: Clause, world: fn() -> World, violates: &'static [&'static str]) -> Case {
-    Case { clause, world, violates }
+    Case {
+        clause,
+        world,
+        violates,
+    }
 }
 
 const CASES: [Case; 18] = [
-    case(Clause::CommittedFirst, worlds::two_leaders, &[UNDER_A_TOKEN, TAKEN_ONCE]),
-    case(Clause::ApplyPicks, worlds::two_leaders, &[GRANTED_WHEN_READY, ONE_TOKEN, TAKEN_ONCE]),
+    case(
+        Clause::CommittedFirst,
+        worlds::two_leaders,
+        &[UNDER_A_TOKEN, TAKEN_ONCE],
+    ),
+    case(
+        Clause::ApplyPicks,
+        worlds::two_leaders,
+        &[GRANTED_WHEN_READY, ONE_TOKEN, TAKEN_ONCE],
+    ),
     case(Clause::SameLeaseAgain, worlds::two_postmen, &[HEARD_OF]),
-    case(Clause::OneAnswer, worlds::two_postmen, &[UNDER_A_TOKEN, TAKEN_ONCE]),
-    case(Clause::NewerClosesOlder, worlds::one_name, &[CLOSED_GETS_NOTHING]),
-    case(Clause::SameNonceSameEpoch, worlds::one_name, &[REPEAT_CLOSES_NOBODY]),
-    case(Clause::ExpiryNeverResends, worlds::two_postmen, &[ONE_TOKEN, TAKEN_ONCE]),
-    case(Clause::ThreeWaysBack, worlds::two_postmen, &[ONE_TOKEN, TAKEN_ONCE]),
+    case(
+        Clause::OneAnswer,
+        worlds::two_postmen,
+        &[UNDER_A_TOKEN, TAKEN_ONCE],
+    ),
+    case(
+        Clause::NewerClosesOlder,
+        worlds::one_name,
+        &[CLOSED_GETS_NOTHING],
+    ),
+    case(
+        Clause::SameNonceSameEpoch,
+        worlds::one_name,
+        &[REPEAT_CLOSES_NOBODY],
+    ),
+    case(
+        Clause::ExpiryNeverResends,
+        worlds::two_postmen,
+        &[ONE_TOKEN, TAKEN_ONCE],
+    ),
+    case(
+        Clause::ThreeWaysBack,
+        worlds::two_postmen,
+        &[ONE_TOKEN, TAKEN_ONCE],
+    ),
     case(Clause::SettledByNow, worlds::closing, &[OVER_IS_SETTLED]),
-    case(Clause::DoubtIsKept, worlds::idempotent_closing, &[TAKEN_IS_KNOWN]),
-    case(Clause::FirstReportWins, worlds::idempotent, &[DONE_STANDS, DONE_ENDS_IT]),
-    case(Clause::OldAttemptsAreOver, worlds::three_attempts, &[ONE_TOKEN, TAKEN_ONCE]),
+    case(
+        Clause::DoubtIsKept,
+        worlds::idempotent_closing,
+        &[TAKEN_IS_KNOWN],
+    ),
+    case(
+        Clause::FirstReportWins,
+        worlds::idempotent,
+        &[DONE_STANDS, DONE_ENDS_IT],
+    ),
+    case(
+        Clause::OldAttemptsAreOver,
+        worlds::three_attempts,
+        &[ONE_TOKEN, TAKEN_ONCE],
+    ),
     case(Clause::DoneAfterAll, worlds::idempotent, &[DONE_ENDS_IT]),
-    case(Clause::RepliesAreKept, worlds::repeats, &[RUN_ONCE, REACHED_ONCE]),
-    case(Clause::OldRepeatsAreRefused, worlds::repeats, &[RUN_ONCE, REACHED_ONCE]),
-    case(Clause::RepeatedUnderOneId, worlds::repeats, &[RUN_ONCE, REACHED_ONCE]),
+    case(
+        Clause::RepliesAreKept,
+        worlds::repeats,
+        &[RUN_ONCE, REACHED_ONCE],
+    ),
+    case(
+        Clause::OldRepeatsAreRefused,
+        worlds::repeats,
+        &[RUN_ONCE, REACHED_ONCE],
+    ),
+    case(
+        Clause::RepeatedUnderOneId,
+        worlds::repeats,
+        &[RUN_ONCE, REACHED_ONCE],
+    ),
     case(Clause::NotedFirst, worlds::crash, &[TAKEN_ONCE]),
     case(Clause::WholeOrNothing, worlds::crash, &[TAKEN_ONCE]),
 ];

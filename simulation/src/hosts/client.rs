@@ -59,14 +59,21 @@ impl Client {
     /// One of the plan's; counts itself in `done` when it has ended.
     pub fn new(number: usize, stage: Arc<Stage>, done: Arc<Mutex<usize>>) -> Arc<Self> {
         let rng = StdRng::seed_from_u64(stage.plan.seed ^ (0x636c_0000 + number as u64));
-        Arc::new(Self { number, stage, rng: Mutex::new(rng), done })
+        Arc::new(Self {
+            number,
+            stage,
+            rng: Mutex::new(rng),
+            done,
+        })
     }
 
     /// Works until it is quiet, then looks at all it wrote.
     pub async fn run(self: Arc<Self>) -> turmoil::Result {
         self.import().await;
         let plan = &self.stage.plan;
-        let mine = (0..).zip(&plan.mailings).filter(|(n, _)| n % plan.clients == self.number);
+        let mine = (0..)
+            .zip(&plan.mailings)
+            .filter(|(n, _)| n % plan.clients == self.number);
         let keep =
             |(_, mailing): (usize, &MailingPlan)| tokio::spawn(self.clone().keep(mailing.clone()));
         let kept: Vec<_> = mine.map(keep).collect();
@@ -100,13 +107,19 @@ impl Client {
     /// Asks any node.
     async fn ask(&self, what: &Ask) -> Result<Got, Lost> {
         let machine = self.draw(0..self.stage.plan.nodes as u64) as usize;
-        let floor = self.stage.ask(|facts| facts.served.get(&machine).copied().unwrap_or_default());
+        let floor = self
+            .stage
+            .ask(|facts| facts.served.get(&machine).copied().unwrap_or_default());
         let answer = ask(&format!("notty-{machine}"), TOKEN, what).await;
         let reads = |got: &Got| got.status.is_success() && what.method == Method::GET;
         if let Ok(got) = &answer
             && let Some(index) = got.index.filter(|_| reads(got))
         {
-            self.stage.tell(&Event::Told(Told::Position { machine, index, floor }));
+            self.stage.tell(&Event::Told(Told::Position {
+                machine,
+                index,
+                floor,
+            }));
         }
         if answer == Err(Lost::Unanswered) {
             self.stage.count("lost reply to a client", 1);
@@ -128,7 +141,11 @@ impl Client {
     }
 
     fn told(&self, key: &str, value: Option<&str>, outcome: Outcome) {
-        self.stage.tell(&Event::Told(Told::Write { key, value, outcome }));
+        self.stage.tell(&Event::Told(Told::Write {
+            key,
+            value,
+            outcome,
+        }));
     }
 
     /// The customers that everything begins with; each client brings its share.
@@ -143,15 +160,21 @@ impl Client {
                 rows.push_str(&format!("i{n},Somebody,+7916{n:07},МТС,{tag}\n"));
             }
             let body = Some(("text/csv", rows));
-            let what =
-                Ask { method: Method::POST, path: "/customers/import".into(), body, key: None };
+            let what = Ask {
+                method: Method::POST,
+                path: "/customers/import".into(),
+                body,
+                key: None,
+            };
             let answer = self.insist(&what).await;
             if answer.is_some_and(|got| got.status.is_success()) {
                 let first = self.number as u32 * 100_000 + from;
                 let count = ROWS.min(share - from);
-                self.stage.tell(&Event::Told(Told::Imported { first, count }));
+                self.stage
+                    .tell(&Event::Told(Told::Imported { first, count }));
             } else {
-                self.stage.remark(&format!("client {} gives up an import", self.number));
+                self.stage
+                    .remark(&format!("client {} gives up an import", self.number));
             }
         }
     }
@@ -161,7 +184,9 @@ impl Client {
         self.until(mailing.at_ms).await;
         let id = &mailing.id;
         let key = format!("mailing/{id}");
-        let created = self.post("/mailings", Some(self.mailing(&mailing, mailing.end_ms))).await;
+        let created = self
+            .post("/mailings", Some(self.mailing(&mailing, mailing.end_ms)))
+            .await;
         self.tell_created(&key, "kept", created);
         match mailing.fate {
             Fate::Kept => {}
@@ -172,7 +197,8 @@ impl Client {
             }
             Fate::Deleted(at) => {
                 self.until(at).await;
-                self.change(Method::DELETE, &format!("/mailings/{id}"), None, &key, None).await;
+                self.change(Method::DELETE, &format!("/mailings/{id}"), None, &key, None)
+                    .await;
             }
             Fate::Paused(from, to) => {
                 self.until(from).await;
@@ -184,7 +210,8 @@ impl Client {
                 self.until(at).await;
                 let body = Some(("application/json", self.mailing(&mailing, end)));
                 let path = format!("/mailings/{id}");
-                self.change(Method::PUT, &path, body, &key, Some("kept")).await;
+                self.change(Method::PUT, &path, body, &key, Some("kept"))
+                    .await;
             }
         }
     }
@@ -214,9 +241,18 @@ impl Client {
 
     /// A POST that is repeated under its key until it is clear what came of it.
     async fn post(self: &Arc<Self>, path: &str, body: Option<String>) -> Option<Got> {
-        let key = Some(format!("{}-{}", self.number, self.rng.lock().random::<u64>()));
+        let key = Some(format!(
+            "{}-{}",
+            self.number,
+            self.rng.lock().random::<u64>()
+        ));
         let body = body.map(|body| ("application/json", body));
-        let what = Ask { method: Method::POST, path: path.into(), body, key };
+        let what = Ask {
+            method: Method::POST,
+            path: path.into(),
+            body,
+            key,
+        };
         let first = self.insist(&what).await?;
         // Some ask once more, as clients do that lost the answer on their side.
         match self.draw(0..6) {
@@ -238,7 +274,10 @@ impl Client {
     async fn repeat(&self, what: &Ask, first: &Got) {
         if let Some(again) = self.insist(what).await {
             let same = (again.status, &again.body) == (first.status, &first.body);
-            self.stage.tell(&Event::Told(Told::Repeated { what: &what.path, same }));
+            self.stage.tell(&Event::Told(Told::Repeated {
+                what: &what.path,
+                same,
+            }));
         }
     }
 
@@ -260,7 +299,12 @@ impl Client {
         key: &str,
         value: Option<&str>,
     ) {
-        let what = Ask { method, path: path.into(), body, key: None };
+        let what = Ask {
+            method,
+            path: path.into(),
+            body,
+            key: None,
+        };
         let outcome = match judge(self.ask(&what).await) {
             Tried::Not => Outcome::Refused,
             Tried::Unknown => Outcome::Unknown,
@@ -288,7 +332,8 @@ impl Client {
             }
             3 | 4 => {
                 let body = Some(("application/json", body.to_string()));
-                self.change(Method::PUT, &path, body, &key, Some(&tag)).await;
+                self.change(Method::PUT, &path, body, &key, Some(&tag))
+                    .await;
             }
             5 => self.change(Method::DELETE, &path, None, &key, None).await,
             6 | 7 => self.read(&path, &key).await,
@@ -297,26 +342,38 @@ impl Client {
                 // An imported customer goes; nobody writes it again.
                 let n = self.number as u64 * 100_000 + self.draw(0..100);
                 let path = format!("/customers/i{n}");
-                self.change(Method::DELETE, &path, None, &format!("gone/i{n}"), None).await;
+                self.change(Method::DELETE, &path, None, &format!("gone/i{n}"), None)
+                    .await;
             }
         }
     }
 
     fn tag(&self) -> String {
         let mut rng = self.rng.lock();
-        let kind = ["a-new", "b-new"].choose(&mut *rng).expect("it is not empty");
+        let kind = ["a-new", "b-new"]
+            .choose(&mut *rng)
+            .expect("it is not empty");
         format!("{kind}-{}", rng.random_range(0..1_000_000))
     }
 
     /// Reads what the leader knows.
     async fn read(&self, path: &str, key: &str) {
         let path = format!("{path}?consistency=linearizable");
-        let what = Ask { method: Method::GET, path, body: None, key: None };
+        let what = Ask {
+            method: Method::GET,
+            path,
+            body: None,
+            key: None,
+        };
         let Ok(got) = self.ask(&what).await else {
             return;
         };
         let body: serde_json::Value = serde_json::from_str(&got.body).unwrap_or_default();
-        let field = if key.starts_with("mailing/") { "status" } else { "tag" };
+        let field = if key.starts_with("mailing/") {
+            "status"
+        } else {
+            "tag"
+        };
         let value = match got.status {
             StatusCode::OK => body[field].as_str(),
             StatusCode::NOT_FOUND => None,
@@ -327,7 +384,12 @@ impl Client {
 
     /// Reads what any node knows.
     async fn peek(&self, path: &str) {
-        let what = Ask { method: Method::GET, path: path.into(), body: None, key: None };
+        let what = Ask {
+            method: Method::GET,
+            path: path.into(),
+            body: None,
+            key: None,
+        };
         let _ = self.ask(&what).await;
     }
 
@@ -336,13 +398,17 @@ impl Client {
         tokio::time::sleep(Duration::from_secs(8)).await;
         for n in 0..OWN {
             let id = format!("c{}-{n}", self.number);
-            self.read(&format!("/customers/{id}"), &format!("customer/{id}")).await;
+            self.read(&format!("/customers/{id}"), &format!("customer/{id}"))
+                .await;
         }
         let plan = &self.stage.plan;
-        let mine = (0..).zip(&plan.mailings).filter(|(n, _)| n % plan.clients == self.number);
+        let mine = (0..)
+            .zip(&plan.mailings)
+            .filter(|(n, _)| n % plan.clients == self.number);
         for (_, mailing) in mine {
             let id = &mailing.id;
-            self.read(&format!("/mailings/{id}"), &format!("mailing/{id}")).await;
+            self.read(&format!("/mailings/{id}"), &format!("mailing/{id}"))
+                .await;
         }
     }
 }

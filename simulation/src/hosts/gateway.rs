@@ -36,8 +36,15 @@ impl SimGateway {
     /// Well, for now.
     pub fn new(stage: Arc<Stage>) -> Arc<Self> {
         let rng = StdRng::seed_from_u64(stage.plan.seed ^ 0x6761_7465);
-        let state = State { rng, mix: stage.plan.gateway, taken: BTreeSet::new() };
-        Arc::new(Self { stage, state: Mutex::new(state) })
+        let state = State {
+            rng,
+            mix: stage.plan.gateway,
+            taken: BTreeSet::new(),
+        };
+        Arc::new(Self {
+            stage,
+            state: Mutex::new(state),
+        })
     }
 
     /// From now on it behaves like this.
@@ -66,16 +73,25 @@ impl SimGateway {
     async fn serve(self: Arc<Self>, stream: TcpStream) {
         let service = service_fn(|request| self.clone().answer(request));
         // A reset is the end of the connection; which kind does not matter here.
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        let _ = http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
     }
 
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> io::Result<Response<Full<Bytes>>> {
-        let id = request.uri().path().strip_prefix("/v1/send/").and_then(|id| id.parse().ok());
+        let id = request
+            .uri()
+            .path()
+            .strip_prefix("/v1/send/")
+            .and_then(|id| id.parse().ok());
         let id: u64 = id.ok_or(io::ErrorKind::InvalidData)?;
-        let account = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let account = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         let account = account.unwrap_or_default().to_owned();
         let whole = request.into_body().collect().await;
         whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -95,8 +111,9 @@ impl SimGateway {
             Mood::Refuses => (400, r#"{"code": 1, "message": "no such phone"}"#),
         };
         self.stage.tell(&Event::Answered { id, status });
-        let response =
-            Response::builder().status(status).body(Full::new(Bytes::from_static(body.as_bytes())));
+        let response = Response::builder()
+            .status(status)
+            .body(Full::new(Bytes::from_static(body.as_bytes())));
         Ok(response.expect("all of its parts are valid"))
     }
 
@@ -119,7 +136,12 @@ impl SimGateway {
         let pause = Duration::from_millis(state.rng.random_range(least..=most));
         drop(state);
         let how = format!("{mood:?}");
-        self.stage.tell(&Event::Received { id, taken, dropped, how: &how });
+        self.stage.tell(&Event::Received {
+            id,
+            taken,
+            dropped,
+            how: &how,
+        });
         (mood, pause)
     }
 }

@@ -50,9 +50,14 @@ pub enum Lost {
 pub async fn ask(host: &str, token: &str, ask: &Ask) -> Result<Got, Lost> {
     let connecting = async {
         let stream = TcpStream::connect((host, 8080)).await.ok()?;
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()
+        hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .ok()
     };
-    let connected = tokio::time::timeout(CONNECT, connecting).await.ok().flatten();
+    let connected = tokio::time::timeout(CONNECT, connecting)
+        .await
+        .ok()
+        .flatten();
     let (mut sender, connection) = connected.ok_or(Lost::NotSent)?;
     let driver = tokio::spawn(connection);
     let answered = tokio::time::timeout(ANSWER, async {
@@ -66,15 +71,22 @@ pub async fn ask(host: &str, token: &str, ask: &Ask) -> Result<Got, Lost> {
 
 fn request(host: &str, token: &str, ask: &Ask) -> Request<Full<Bytes>> {
     let mut request = Request::builder().method(ask.method.clone()).uri(&ask.path);
-    request = request.header("host", host).header("authorization", format!("Bearer {token}"));
+    request = request
+        .header("host", host)
+        .header("authorization", format!("Bearer {token}"));
     if let Some((kind, _)) = &ask.body {
         request = request.header("content-type", *kind);
     }
     if let Some(key) = &ask.key {
         request = request.header("idempotency-key", key);
     }
-    let body = ask.body.as_ref().map_or_else(Bytes::new, |(_, body)| body.clone().into());
-    request.body(Full::new(body)).expect("all of its parts are valid")
+    let body = ask
+        .body
+        .as_ref()
+        .map_or_else(Bytes::new, |(_, body)| body.clone().into());
+    request
+        .body(Full::new(body))
+        .expect("all of its parts are valid")
 }
 
 async fn got(response: hyper::Response<Incoming>) -> Option<Got> {
@@ -82,5 +94,9 @@ async fn got(response: hyper::Response<Incoming>) -> Option<Got> {
     let index = response.headers().get("notty-index");
     let index = index.and_then(|value| value.to_str().ok()?.parse().ok());
     let body = response.into_body().collect().await.ok()?.to_bytes();
-    Some(Got { status, index, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(Got {
+        status,
+        index,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
 }

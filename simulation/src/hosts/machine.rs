@@ -62,14 +62,21 @@ impl Machine {
         let death = Arc::new(Mutex::new(None));
         let (dying, told) = (death.clone(), stage.clone());
         let disk = SimDisk::new(Arc::new(move |fault| {
-            told.tell(&Event::DiskFailed { machine: number, fault });
+            told.tell(&Event::DiskFailed {
+                machine: number,
+                fault,
+            });
             if fault == DiskFault::Power {
                 let why = "in the middle of an operation of its disk".to_owned();
                 dying.lock().get_or_insert(Death { why, power: true });
             }
         }));
         let shm = PathBuf::from("/dev/shm");
-        let dir = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }?;
+        let dir = if shm.is_dir() {
+            tempfile::tempdir_in(shm)
+        } else {
+            tempfile::tempdir()
+        }?;
         Ok(Arc::new(Self {
             number,
             name: stage.plan.host(number),
@@ -94,7 +101,11 @@ impl Machine {
     /// How its state is kept.
     pub fn store_options(&self) -> StoreOptions {
         let memory = (!self.stage.plan.sled).then(|| self.memory.clone());
-        StoreOptions { cache_bytes: 4 * 1024 * 1024, flush_bytes: 64 * 1024, memory }
+        StoreOptions {
+            cache_bytes: 4 * 1024 * 1024,
+            flush_bytes: 64 * 1024,
+            memory,
+        }
     }
 
     /// The wall clock.
@@ -184,6 +195,9 @@ impl Machine {
 
     /// Has the process do something by itself; false if none runs.
     pub fn order(&self, order: Order) -> bool {
-        self.orders.lock().as_ref().is_some_and(|orders| orders.send(order).is_ok())
+        self.orders
+            .lock()
+            .as_ref()
+            .is_some_and(|orders| orders.send(order).is_ok())
     }
 }

@@ -37,22 +37,44 @@ impl Onlooker for Watcher {
         planted::set_wall(self.0.wall().as_millis());
         if !self.0.is_dead() {
             // Judges see what was written, not what is left of it.
-            let AppliedEntry { index, entry, outcomes, hash, ref view } = *applied;
+            let AppliedEntry {
+                index,
+                entry,
+                outcomes,
+                hash,
+                ref view,
+            } = *applied;
             let view = view.past_damage();
-            let applied = &AppliedEntry { index, entry, outcomes, hash, view };
-            self.0.stage.tell(&Event::Applied { machine: self.0.number, applied });
+            let applied = &AppliedEntry {
+                index,
+                entry,
+                outcomes,
+                hash,
+                view,
+            };
+            self.0.stage.tell(&Event::Applied {
+                machine: self.0.number,
+                applied,
+            });
         }
     }
 
     fn installed(&self, index: u64, hash: u64, _view: &View) {
         if !self.0.is_dead() {
-            self.0.stage.tell(&Event::Installed { machine: self.0.number, index, hash });
+            self.0.stage.tell(&Event::Installed {
+                machine: self.0.number,
+                index,
+                hash,
+            });
         }
     }
 
     fn voted(&self, term: u64) {
         if !self.0.is_dead() {
-            self.0.stage.tell(&Event::Voted { machine: self.0.number, term });
+            self.0.stage.tell(&Event::Voted {
+                machine: self.0.number,
+                term,
+            });
         }
     }
 }
@@ -86,7 +108,9 @@ pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
     let (orders, mut inbox) = mpsc::unbounded_channel();
     machine.runs(server.node());
     machine.obeys(orders);
-    machine.stage.tell(&Event::Started { machine: machine.number });
+    machine.stage.tell(&Event::Started {
+        machine: machine.number,
+    });
     tokio::spawn(follow(machine.clone(), server.node().leadership()));
     let node = server.node().clone();
     let end = loop {
@@ -109,18 +133,34 @@ pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
 
 /// The same messages, handed back.
 fn contradicted(report: Report) -> Report {
-    let runs = report.results.into_iter().flat_map(|(_, runs)| runs).collect();
-    Report { results: vec![(SendResult::HandedBack, runs)], ..report }
+    let runs = report
+        .results
+        .into_iter()
+        .flat_map(|(_, runs)| runs)
+        .collect();
+    Report {
+        results: vec![(SendResult::HandedBack, runs)],
+        ..report
+    }
 }
 
 async fn obey(machine: Arc<Machine>, node: Arc<Node>, order: Order) {
     let done = match order {
-        Order::Transfer => node.transfer_leader(None).await.map_err(|error| error.to_string()),
-        Order::Snapshot => node.snapshot().await.map(|()| "done".into()).map_err(|e| e.to_string()),
+        Order::Transfer => node
+            .transfer_leader(None)
+            .await
+            .map_err(|error| error.to_string()),
+        Order::Snapshot => node
+            .snapshot()
+            .await
+            .map(|()| "done".into())
+            .map_err(|e| e.to_string()),
         Order::Contradict => match machine.stage.ask(|facts| facts.last_done.clone()) {
             Some(report) => {
                 let reported = node.act(Action::Report(contradicted(report))).await;
-                reported.map(|applied| format!("{:?}", applied.reply)).map_err(|e| e.to_string())
+                reported
+                    .map(|applied| format!("{:?}", applied.reply))
+                    .map_err(|e| e.to_string())
             }
             None => Ok("there is no report".to_owned()),
         },
@@ -130,13 +170,18 @@ async fn obey(machine: Arc<Machine>, node: Arc<Node>, order: Order) {
         }
         Order::Stop => return,
     };
-    machine.stage.remark(&format!("node {}: {order:?}: {done:?}", machine.number));
+    machine
+        .stage
+        .remark(&format!("node {}: {order:?}: {done:?}", machine.number));
 }
 
 async fn follow(machine: Arc<Machine>, mut leads: watch::Receiver<Option<Leadership>>) {
     loop {
         if let Some(Leadership { term }) = *leads.borrow_and_update() {
-            machine.stage.tell(&Event::Leads { machine: machine.number, term });
+            machine.stage.tell(&Event::Leads {
+                machine: machine.number,
+                term,
+            });
         }
         if leads.changed().await.is_err() {
             return;

@@ -34,7 +34,12 @@ impl Operator {
     /// One with nothing to do.
     pub fn new(stage: Arc<Stage>) -> Self {
         let (tasks, inbox) = mpsc::unbounded_channel();
-        Self { stage, open: Arc::default(), tasks, inbox: Arc::new(Mutex::new(Some(inbox))) }
+        Self {
+            stage,
+            open: Arc::default(),
+            tasks,
+            inbox: Arc::new(Mutex::new(Some(inbox))),
+        }
     }
 
     /// Gives it one more thing to do.
@@ -74,9 +79,19 @@ impl Operator {
                 let (peer, api) = (format!("{name}:7080"), format!("http://{name}:8080"));
                 let body = serde_json::json!({ "peer": peer, "api": api }).to_string();
                 let body = Some(("application/json", body));
-                Ask { method: Method::PUT, path, body, key: None }
+                Ask {
+                    method: Method::PUT,
+                    path,
+                    body,
+                    key: None,
+                }
             }
-            Task::Remove(_) => Ask { method: Method::DELETE, path, body: None, key: None },
+            Task::Remove(_) => Ask {
+                method: Method::DELETE,
+                path,
+                body: None,
+                key: None,
+            },
         };
         let asked = plan.host(rng.random_range(0..plan.nodes + plan.spares));
         let Ok(got) = ask(&asked, TOKEN, &what).await else {
@@ -86,7 +101,8 @@ impl Operator {
         let done = got.status.is_success() || was_out;
         let status = got.status.as_u16();
         let why = if done { "" } else { got.body.as_str() };
-        self.stage.remark(&format!("operator: {task:?} by {asked}: {status} {why}"));
+        self.stage
+            .remark(&format!("operator: {task:?} by {asked}: {status} {why}"));
         done
     }
 }

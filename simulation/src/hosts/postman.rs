@@ -16,7 +16,9 @@ pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
     let (stop, stopped) = watch::channel(false);
     let (orders, mut inbox) = mpsc::unbounded_channel();
     machine.obeys(orders);
-    machine.stage.tell(&Event::Started { machine: machine.number });
+    machine.stage.tell(&Event::Started {
+        machine: machine.number,
+    });
     let sending = standalone::run(&config, surroundings(&machine), stopped);
     tokio::pin!(sending);
     let ended = loop {
@@ -27,7 +29,10 @@ pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
             },
         }
     };
-    let why = ended.map_or_else(|error| format!("it ends: {error:#}"), |()| "it stops".to_owned());
+    let why = ended.map_or_else(
+        |error| format!("it ends: {error:#}"),
+        |()| "it stops".to_owned(),
+    );
     machine.die(&why, false);
     std::future::pending().await
 }

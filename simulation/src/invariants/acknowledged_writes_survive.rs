@@ -30,7 +30,11 @@ impl Invariant for AcknowledgedWritesSurvive {
 
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, _now: Duration) -> Judgement {
         match event {
-            Event::Told(Told::Write { key, value, outcome }) => {
+            Event::Told(Told::Write {
+                key,
+                value,
+                outcome,
+            }) => {
                 let register = self.registers.entry((*key).to_owned()).or_default();
                 let value = value.map(str::to_owned);
                 match outcome {

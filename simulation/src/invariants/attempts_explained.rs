@@ -44,7 +44,11 @@ impl AttemptsExplained {
             Fault::Leave { node } => Some((*node, Duration::MAX)),
             _ => None,
         });
-        Self { machines, in_flight: plan.concurrency, forgot: leaving.collect() }
+        Self {
+            machines,
+            in_flight: plan.concurrency,
+            forgot: leaving.collect(),
+        }
     }
 
     /// Whether a grant's postman cannot know any more that it never began.
@@ -81,7 +85,11 @@ impl Invariant for AttemptsExplained {
     }
 
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, now: Duration) -> Judgement {
-        if let Event::Died { machine, power: true, .. }
+        if let Event::Died {
+            machine,
+            power: true,
+            ..
+        }
         | Event::Wiped { machine }
         | Event::OldDisk { machine }
         | Event::JournalDamaged { machine } = event
@@ -104,7 +112,9 @@ impl Invariant for AttemptsExplained {
                 continue;
             }
             let Some(grant) = message.grants.iter().find(is_doubtful) else {
-                return Err(format!("message {id} is unconfirmed without a doubt: {message:?}"));
+                return Err(format!(
+                    "message {id} is unconfirmed without a doubt: {message:?}"
+                ));
             };
             if self.has_forgotten(grant, facts) {
                 continue;

@@ -140,10 +140,20 @@ impl Facts {
                 return self.voted.insert(*machine, *term) != Some(*term);
             }
             Event::Begun { machine, id, .. } => {
-                self.messages.entry(*id).or_default().begun.push((now, *machine));
+                self.messages
+                    .entry(*id)
+                    .or_default()
+                    .begun
+                    .push((now, *machine));
             }
-            Event::Received { id, taken, dropped, .. } => {
-                let receipt = Receipt { taken: *taken, dropped: *dropped, answered: None };
+            Event::Received {
+                id, taken, dropped, ..
+            } => {
+                let receipt = Receipt {
+                    taken: *taken,
+                    dropped: *dropped,
+                    answered: None,
+                };
                 self.messages.entry(*id).or_default().received.push(receipt);
             }
             Event::Answered { id, status } => {
@@ -219,13 +229,17 @@ impl Facts {
                 self.with_mailing(id, |mailing| mailing.paused = None);
             }
             (Action::CancelMailing { id } | Action::DeleteMailing { id }, _) => {
-                self.with_mailing(id, |mailing| mailing.stopped = mailing.stopped.or(Some(now)));
+                self.with_mailing(id, |mailing| {
+                    mailing.stopped = mailing.stopped.or(Some(now))
+                });
             }
             (Action::RegisterPostman { name, .. }, Reply::Registered { epoch }) => {
                 let known = self.postmen.iter();
                 let older = known.filter(|(e, (n, _))| *n == name.as_str() && *e != epoch);
                 self.replaced.extend(older.map(|(epoch, _)| *epoch));
-                self.postmen.entry(*epoch).or_insert((name.as_str().to_owned(), now));
+                self.postmen
+                    .entry(*epoch)
+                    .or_insert((name.as_str().to_owned(), now));
             }
             (Action::Grant(grant), Reply::Granted { mailing, runs, .. }) => {
                 self.granted(grant.lease, *mailing, runs, applied, now);
@@ -257,11 +271,20 @@ impl Facts {
         let spec = record.spec.clone();
         self.numbers.insert(id.clone(), number.0);
         let before = self.mailings.get(&number.0);
-        let ended_before = before.filter(|before| before.end != spec.end).map(|b| (now, b.end));
+        let ended_before = before
+            .filter(|before| before.end != spec.end)
+            .map(|b| (now, b.end));
         let ended_before = ended_before.or(before.and_then(|before| before.ended_before));
         let (stopped, paused) = before.map_or((None, None), |b| (b.stopped, b.paused));
         let (start, end, window) = (spec.start, spec.end, spec.send_window);
-        let fact = MailingFact { start, end, ended_before, window, stopped, paused };
+        let fact = MailingFact {
+            start,
+            end,
+            ended_before,
+            window,
+            stopped,
+            paused,
+        };
         self.mailings.insert(number.0, fact);
     }
 
@@ -285,11 +308,21 @@ impl Facts {
             let message = self.messages.entry(leased.id.as_u64()).or_default();
             message.phone = leased.phone.digits();
             // The same lease, asked for again.
-            if message.grants.iter().any(|grant| grant.attempt == leased.attempt) {
+            if message
+                .grants
+                .iter()
+                .any(|grant| grant.attempt == leased.attempt)
+            {
                 continue;
             }
             let (attempt, at) = (leased.attempt, now);
-            let grant = GrantFact { attempt, lease, at, reported: None, lapsed: false };
+            let grant = GrantFact {
+                attempt,
+                lease,
+                at,
+                reported: None,
+                lapsed: false,
+            };
             message.grants.push(grant);
         }
     }
@@ -298,14 +331,22 @@ impl Facts {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
-        if let Some(grant) = message.grants.iter_mut().find(|grant| grant.attempt == attempt) {
+        if let Some(grant) = message
+            .grants
+            .iter_mut()
+            .find(|grant| grant.attempt == attempt)
+        {
             grant.reported.get_or_insert(result);
         }
     }
 
     fn lapsed(&mut self, lease: LeaseId) {
         for message in self.messages.values_mut() {
-            for grant in message.grants.iter_mut().filter(|grant| grant.lease == lease) {
+            for grant in message
+                .grants
+                .iter_mut()
+                .filter(|grant| grant.lease == lease)
+            {
                 grant.lapsed = grant.reported.is_none();
             }
         }
@@ -319,10 +360,14 @@ impl Facts {
     /// Adds what is known in figures.
     pub fn count(&self, counts: &mut BTreeMap<&'static str, u64>) {
         let messages = self.messages.values();
-        let requests = messages.clone().map(|message| message.received.len() as u64).sum();
+        let requests = messages
+            .clone()
+            .map(|message| message.received.len() as u64)
+            .sum();
         let receipts = messages.clone().flat_map(|message| &message.received);
-        let lost =
-            receipts.filter(|receipt| receipt.taken && receipt.answered != Some(200)).count();
+        let lost = receipts
+            .filter(|receipt| receipt.taken && receipt.answered != Some(200))
+            .count();
         counts.insert("request to the gateway", requests);
         counts.insert("lost reply", lost as u64);
         counts.insert("message leased", self.messages.len() as u64);
@@ -337,6 +382,7 @@ fn tokens(
     runs: &[notty_storage::model::Run],
 ) -> impl Iterator<Item = (u64, u16)> + '_ {
     runs.iter().flat_map(move |run| {
-        run.positions().map(move |position| (MessageId { mailing, position }.as_u64(), run.attempt))
+        run.positions()
+            .map(move |position| (MessageId { mailing, position }.as_u64(), run.attempt))
     })
 }

@@ -34,12 +34,24 @@ impl Invariant for GatewayAndStateAgree {
             let notty_storage::Action::Report(report) = &command.action else {
                 continue;
             };
-            let done = report.results.iter().filter(|(result, _)| *result == SendResult::Done);
-            for position in done.flat_map(|(_, runs)| runs).flat_map(|run| run.positions()) {
-                let id = MessageId { mailing: report.mailing, position }.as_u64();
+            let done = report
+                .results
+                .iter()
+                .filter(|(result, _)| *result == SendResult::Done);
+            for position in done
+                .flat_map(|(_, runs)| runs)
+                .flat_map(|run| run.positions())
+            {
+                let id = MessageId {
+                    mailing: report.mailing,
+                    position,
+                }
+                .as_u64();
                 let message = facts.messages.get(&id);
                 let taken = message.is_some_and(|m| m.received.iter().any(|receipt| receipt.taken));
-                ensure(taken, || format!("message {id} is reported done, but was never taken"))?;
+                ensure(taken, || {
+                    format!("message {id} is reported done, but was never taken")
+                })?;
             }
         }
         Ok(())
@@ -63,9 +75,15 @@ impl Invariant for GatewayAndStateAgree {
                 _ => !taken,
             };
             let last = message.grants.last().and_then(|grant| grant.reported);
-            ensure(last != Some(SendResult::Done) || found.status == Status::Done, || {
-                format!("message {id} was reported done, and is {}", found.status.name())
-            })?;
+            ensure(
+                last != Some(SendResult::Done) || found.status == Status::Done,
+                || {
+                    format!(
+                        "message {id} was reported done, and is {}",
+                        found.status.name()
+                    )
+                },
+            )?;
             let idempotent = self.idempotent;
             ensure(agrees, || {
                 format!(

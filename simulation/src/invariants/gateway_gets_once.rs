@@ -30,12 +30,20 @@ impl Invariant for GatewayGetsOnce {
         let Some((_, before)) = facts.messages[id].received.split_last() else {
             return Ok(());
         };
-        let taken = facts.messages[id].received.iter().filter(|receipt| receipt.taken).count();
-        ensure(taken <= 1, || format!("the gateway took message {id} {taken} times"))?;
+        let taken = facts.messages[id]
+            .received
+            .iter()
+            .filter(|receipt| receipt.taken)
+            .count();
+        ensure(taken <= 1, || {
+            format!("the gateway took message {id} {taken} times")
+        })?;
         // What it refused itself may be tried again: it says that it did not take it.
         let refused =
             |status: u16| !(200..300).contains(&status) && ![400, 502, 504].contains(&status);
-        let all_refused = before.iter().all(|receipt| receipt.answered.is_some_and(refused));
+        let all_refused = before
+            .iter()
+            .all(|receipt| receipt.answered.is_some_and(refused));
         ensure(self.idempotent || all_refused, || {
             format!("the gateway got message {id} again, after {before:?}")
         })

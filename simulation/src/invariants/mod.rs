@@ -51,11 +51,15 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
             takers: BTreeMap::new(),
         }),
         Box::new(no_send_without_lease::NoSendWithoutLease {
-            postmen: (0..plan.machines()).map(|machine| plan.postman(machine)).collect(),
+            postmen: (0..plan.machines())
+                .map(|machine| plan.postman(machine))
+                .collect(),
         }),
         Box::new(no_send_outside_window::NoSendOutsideWindow::new(plan)),
         Box::new(no_send_after_the_end_of_its_reason::NoSendAfterTheEndOfItsReason),
-        Box::new(gateway_and_state_agree::GatewayAndStateAgree { idempotent: plan.idempotent }),
+        Box::new(gateway_and_state_agree::GatewayAndStateAgree {
+            idempotent: plan.idempotent,
+        }),
         Box::new(nobody_is_forgotten::NobodyIsForgotten::new(plan)),
         Box::new(stats_add_up::StatsAddUp::new(plan.seed)),
         Box::new(replicas_agree::ReplicasAgree::default()),

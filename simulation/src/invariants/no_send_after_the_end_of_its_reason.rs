@@ -24,9 +24,18 @@ impl Invariant for NoSendAfterTheEndOfItsReason {
         let mailing = facts.mailing_of(*id);
         let phone = facts.messages[id].phone;
         let reasons = [
-            ("its mailing was stopped", mailing.and_then(|mailing| mailing.stopped)),
-            ("its mailing was paused", mailing.and_then(|mailing| mailing.paused)),
-            ("its customer was deleted", facts.deleted.get(&phone).copied()),
+            (
+                "its mailing was stopped",
+                mailing.and_then(|mailing| mailing.stopped),
+            ),
+            (
+                "its mailing was paused",
+                mailing.and_then(|mailing| mailing.paused),
+            ),
+            (
+                "its customer was deleted",
+                facts.deleted.get(&phone).copied(),
+            ),
         ];
         for (reason, since) in reasons {
             let Some(since) = since else {
@@ -34,7 +43,10 @@ impl Invariant for NoSendAfterTheEndOfItsReason {
             };
             let late = now.saturating_sub(since);
             ensure(late <= UNKNOWN, || {
-                format!("message {id} was begun {} ms after {reason}", late.as_millis())
+                format!(
+                    "message {id} was begun {} ms after {reason}",
+                    late.as_millis()
+                )
             })?;
         }
         Ok(())

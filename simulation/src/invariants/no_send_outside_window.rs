@@ -24,8 +24,15 @@ impl NoSendOutsideWindow {
     pub(super) fn new(plan: &Plan) -> Self {
         // A jump is noticed by a look within a quarter of a second or so; what it sees may be that old.
         let apart = plan.clocks_apart_ms();
-        let unnoticed = if apart == 0 { 0 } else { apart.min(2 * APART_MS) };
-        Self { base_ms: plan.base_ms, apart_ms: unnoticed }
+        let unnoticed = if apart == 0 {
+            0
+        } else {
+            apart.min(2 * APART_MS)
+        };
+        Self {
+            base_ms: plan.base_ms,
+            apart_ms: unnoticed,
+        }
     }
 }
 
@@ -43,7 +50,9 @@ impl Invariant for NoSendOutsideWindow {
         };
         let at = self.base_ms + now.as_millis() as i64;
         let early = mailing.start.as_millis() - at;
-        ensure(early <= self.apart_ms, || format!("message {id} was begun {early} ms too early"))?;
+        ensure(early <= self.apart_ms, || {
+            format!("message {id} was begun {early} ms too early")
+        })?;
         // An end that was moved is known after a while.
         let known = mailing
             .ended_before
@@ -58,10 +67,15 @@ impl Invariant for NoSendOutsideWindow {
         };
         // All customers of the simulation live by UTC.
         let open = |at: i64| {
-            let minute = Timestamp::from_millis(at).as_millis().rem_euclid(86_400_000) / 60_000;
+            let minute = Timestamp::from_millis(at)
+                .as_millis()
+                .rem_euclid(86_400_000)
+                / 60_000;
             window.contains(minute as u16)
         };
         let near = open(at) || open(at - self.apart_ms) || open(at + self.apart_ms);
-        ensure(near, || format!("message {id} was begun outside its window"))
+        ensure(near, || {
+            format!("message {id} was begun outside its window")
+        })
     }
 }

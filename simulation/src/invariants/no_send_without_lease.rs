@@ -26,7 +26,11 @@ impl Invariant for NoSendWithoutLease {
         ensure(begun <= granted, || {
             format!("message {id} was begun {begun} times under {granted} grants")
         })?;
-        let epoch = message.grants.last().map(|grant| grant.lease.epoch).unwrap_or_default();
+        let epoch = message
+            .grants
+            .last()
+            .map(|grant| grant.lease.epoch)
+            .unwrap_or_default();
         let holder = facts.postmen.get(&epoch).map_or("nobody", |(name, _)| name);
         ensure(holder == self.postmen[*machine], || {
             format!("message {id} was begun by node {machine}, but is leased to {holder}")

@@ -42,12 +42,22 @@ struct Lasting {
 impl NobodyIsForgotten {
     pub(super) fn new(plan: &Plan) -> Self {
         let lasts = |end_ms, fate| end_ms > plan.quiet_ms && fate == Fate::Kept;
-        let lasting = plan.mailings.iter().filter(|mailing| lasts(mailing.end_ms, mailing.fate));
+        let lasting = plan
+            .mailings
+            .iter()
+            .filter(|mailing| lasts(mailing.end_ms, mailing.fate));
         let lasting = lasting.filter_map(|mailing| {
             let (id, tag_filter) = (MailingId::parse(&mailing.id).ok()?, mailing.tag_filter);
-            Some(Lasting { id, tag_filter, end_ms: mailing.end_ms })
+            Some(Lasting {
+                id,
+                tag_filter,
+                end_ms: mailing.end_ms,
+            })
         });
-        Self { lasting: lasting.collect(), imported: BTreeMap::new() }
+        Self {
+            lasting: lasting.collect(),
+            imported: BTreeMap::new(),
+        }
     }
 }
 
@@ -59,10 +69,13 @@ impl Invariant for NobodyIsForgotten {
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, now: Duration) -> Judgement {
         match event {
             Event::Told(Told::Imported { first, count }) => {
-                self.imported.extend((*first..first + count).map(|number| (number, now)));
+                self.imported
+                    .extend((*first..first + count).map(|number| (number, now)));
             }
             Event::Told(Told::Write { key, outcome, .. }) if *outcome != Outcome::Refused => {
-                let number = key.strip_prefix("gone/i").and_then(|number| number.parse().ok());
+                let number = key
+                    .strip_prefix("gone/i")
+                    .and_then(|number| number.parse().ok());
                 number.and_then(|number: u32| self.imported.remove(&number));
             }
             _ => {}
@@ -74,7 +87,12 @@ impl Invariant for NobodyIsForgotten {
         let reader = end.view.read();
         let text = |error: notty_storage::Error| error.to_string();
         let census = common::take(&reader).map_err(text)?;
-        for Lasting { id, tag_filter, end_ms } in &self.lasting {
+        for Lasting {
+            id,
+            tag_filter,
+            end_ms,
+        } in &self.lasting
+        {
             let Some(number) = query::mailings::number_of(&reader, id).map_err(text)? else {
                 continue;
             };

@@ -24,7 +24,11 @@ impl Invariant for NothingGoesBack {
                 Ok(())
             }
             Event::Voted { machine, term } => rise(&mut self.terms, *machine, *term, "term"),
-            Event::Told(Told::Position { machine, index, floor }) => {
+            Event::Told(Told::Position {
+                machine,
+                index,
+                floor,
+            }) => {
                 // Another disk may have come between the question and its answer.
                 let served = facts.served.get(machine).copied().unwrap_or_default();
                 let floor = (*floor).min(served);
@@ -39,5 +43,7 @@ impl Invariant for NothingGoesBack {
 
 fn rise(known: &mut BTreeMap<usize, u64>, machine: usize, now: u64, what: &str) -> Judgement {
     let before = known.insert(machine, now).unwrap_or_default();
-    ensure(before <= now, || format!("node {machine}'s {what} went back from {before} to {now}"))
+    ensure(before <= now, || {
+        format!("node {machine}'s {what} went back from {before} to {now}")
+    })
 }

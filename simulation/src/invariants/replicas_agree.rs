@@ -20,7 +20,11 @@ impl Invariant for ReplicasAgree {
     fn judge(&mut self, event: &Event<'_>, _facts: &Facts, _now: Duration) -> Judgement {
         let (machine, index, hash) = match event {
             Event::Applied { machine, applied } => (*machine, applied.index, applied.hash),
-            Event::Installed { machine, index, hash } => (*machine, *index, *hash),
+            Event::Installed {
+                machine,
+                index,
+                hash,
+            } => (*machine, *index, *hash),
             _ => return Ok(()),
         };
         let (first, by) = *self.first.entry(index).or_insert((hash, machine));

@@ -32,7 +32,10 @@ pub(super) struct StatsAddUp {
 
 impl StatsAddUp {
     pub(super) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), past: common::Past::new(8) }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            past: common::Past::new(8),
+        }
     }
 }
 
@@ -61,7 +64,9 @@ impl Invariant for StatsAddUp {
             return Ok(());
         }
         let looked = common::check(&reader, &mut self.past);
-        looked.map(drop).map_err(|what| format!("at {}: {what}", applied.index))
+        looked
+            .map(drop)
+            .map_err(|what| format!("at {}: {what}", applied.index))
     }
 
     fn conclude(&mut self, end: &Final<'_>, _facts: &Facts) -> Judgement {

@@ -19,7 +19,10 @@ pub(super) struct TimeIsTheTrueTime {
 
 impl TimeIsTheTrueTime {
     pub(super) fn new(plan: &Plan) -> Self {
-        Self { base_ms: plan.base_ms, ahead_ms: plan.believed_ahead_ms() }
+        Self {
+            base_ms: plan.base_ms,
+            ahead_ms: plan.believed_ahead_ms(),
+        }
     }
 }
 
@@ -35,7 +38,10 @@ impl Invariant for TimeIsTheTrueTime {
         let at = query::time::at(&applied.view.read()).map_err(|error| error.to_string())?;
         let ahead = at.as_millis() - (self.base_ms + now.as_millis() as i64);
         ensure(ahead <= self.ahead_ms, || {
-            format!("entry {} is {ahead} ms ahead of the true time", applied.index)
+            format!(
+                "entry {} is {ahead} ms ahead of the true time",
+                applied.index
+            )
         })
     }
 }

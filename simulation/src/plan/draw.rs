@@ -42,7 +42,10 @@ pub(super) fn plan(seed: u64) -> Plan {
         mailings: Vec::new(),
         skews_ms: skews(rng, nodes),
         latency_ms: (0, rng.random_range(1..=30)),
-        gateway: GatewayMix { shares: usual(rng), latency_ms: (1, 1) },
+        gateway: GatewayMix {
+            shares: usual(rng),
+            latency_ms: (1, 1),
+        },
         faults: Vec::new(),
         quiet_ms,
     };
@@ -67,7 +70,9 @@ fn log(rng: &mut StdRng) -> LogOptions {
 /// Most clocks are right, some a little off.
 fn skews(rng: &mut StdRng, nodes: usize) -> Vec<i64> {
     let off = rng.random_ratio(1, 3);
-    (0..nodes).map(|_| if off { rng.random_range(-700..=700) } else { 0 }).collect()
+    (0..nodes)
+        .map(|_| if off { rng.random_range(-700..=700) } else { 0 })
+        .collect()
 }
 
 /// A gateway on a usual day does a little of everything.
@@ -120,8 +125,18 @@ fn mailing(rng: &mut StdRng, n: usize, quiet_ms: u64) -> MailingPlan {
         true => (539, 720),
         false => (480, 539),
     });
-    let tag_filter = *["%", "%", "a%", "%new"].choose(rng).expect("it is not empty");
-    MailingPlan { id: format!("m{n}"), at_ms, start_ms, end_ms, tag_filter, window, fate }
+    let tag_filter = *["%", "%", "a%", "%new"]
+        .choose(rng)
+        .expect("it is not empty");
+    MailingPlan {
+        id: format!("m{n}"),
+        at_ms,
+        start_ms,
+        end_ms,
+        tag_filter,
+        window,
+        fate,
+    }
 }
 
 /// How much of each kind of fault this seed has.
@@ -137,8 +152,14 @@ fn faults(rng: &mut StdRng, plan: &Plan) -> Vec<(u64, Fault)> {
     // Whoever leads goes down once in each: that is the least that a bad day has.
     let fall = rng.random_range(10_000..plan.quiet_ms - 5_000);
     let down_ms = rng.random_range(2_500..6_000);
-    faults
-        .push((fall, Fault::Kill { target: Target::Leader, power: rng.random_bool(0.5), down_ms }));
+    faults.push((
+        fall,
+        Fault::Kill {
+            target: Target::Leader,
+            power: rng.random_bool(0.5),
+            down_ms,
+        },
+    ));
     while at < plan.quiet_ms {
         if let Some(fault) = Fault::draw(rng, plan, &appetite) {
             faults.push((at, fault));
@@ -167,8 +188,18 @@ fn fall_at_starts(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>)
     for mailing in &plan.mailings {
         let (at, latency_ms) = (mailing.start_ms, rng.random_range(80..200));
         let down_ms = rng.random_range(100..4_000);
-        let fall = Fault::Kill { target: Target::Leader, power: rng.random(), down_ms };
-        faults.push((at.saturating_sub(500), Fault::Slow { latency_ms, ms: 4_000 }));
+        let fall = Fault::Kill {
+            target: Target::Leader,
+            power: rng.random(),
+            down_ms,
+        };
+        faults.push((
+            at.saturating_sub(500),
+            Fault::Slow {
+                latency_ms,
+                ms: 4_000,
+            },
+        ));
         faults.push((at + rng.random_range(50..600), fall));
     }
 }
@@ -189,7 +220,14 @@ fn deafen_at_fates(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>
         faults.push((at.saturating_sub(400), Fault::Gateway { mix, ms: 900 }));
         for node in (0..plan.nodes).filter(|node| *node != deaf) {
             let from = Target::Node(node);
-            faults.push((at.saturating_sub(100), Fault::OneWay { from, to: deaf, ms: 5_000 }));
+            faults.push((
+                at.saturating_sub(100),
+                Fault::OneWay {
+                    from,
+                    to: deaf,
+                    ms: 5_000,
+                },
+            ));
         }
     }
 }
@@ -201,7 +239,10 @@ fn lose_disk(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
     match rng.random_range(0..16) {
         0 | 1 => faults.push((at, Fault::Wipe { target })),
         2 => {
-            faults.push((rng.random_range(FIRST_FAULT_MS..at), Fault::CopyDisk { target }));
+            faults.push((
+                rng.random_range(FIRST_FAULT_MS..at),
+                Fault::CopyDisk { target },
+            ));
             faults.push((at, Fault::OldDisk { target }));
         }
         _ => {}
@@ -218,7 +259,15 @@ fn damage_journals(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>
         let damage = *JOURNAL_DAMAGES.choose(rng).expect("it is not empty");
         let (place, down_ms) = (rng.random(), rng.random_range(100..4_000));
         let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
-        faults.push((at, Fault::DamageJournal { target, damage, place, down_ms }));
+        faults.push((
+            at,
+            Fault::DamageJournal {
+                target,
+                damage,
+                place,
+                down_ms,
+            },
+        ));
     }
 }
 
@@ -240,15 +289,25 @@ fn lose_answers(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
     if !rng.random_ratio(1, 4) {
         return;
     }
-    let mood = *[Mood::TakesAndResets, Mood::TakesAndHangs, Mood::TakesAndSays502]
-        .choose(rng)
-        .expect("it is not empty");
+    let mood = *[
+        Mood::TakesAndResets,
+        Mood::TakesAndHangs,
+        Mood::TakesAndSays502,
+    ]
+    .choose(rng)
+    .expect("it is not empty");
     let mix = GatewayMix {
         latency_ms: plan.gateway.latency_ms,
         ..GatewayMix::only(mood, rng.random_range(300..950))
     };
     let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
-    faults.push((at, Fault::Gateway { mix, ms: rng.random_range(5_000..20_000) }));
+    faults.push((
+        at,
+        Fault::Gateway {
+            mix,
+            ms: rng.random_range(5_000..20_000),
+        },
+    ));
 }
 
 /// Where there is a spare node, it is taken in, and perhaps another one out after that; of five
@@ -270,7 +329,11 @@ fn spoil_states(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
         let at = rng.random_range(FIRST_FAULT_MS..plan.quiet_ms);
         let leads = rng.random_ratio(1, 3);
         let node = rng.random_range(0..plan.nodes);
-        let target = if leads { Target::Leader } else { Target::Node(node) };
+        let target = if leads {
+            Target::Leader
+        } else {
+            Target::Node(node)
+        };
         let per_mille = rng.random_range(0..=1_000);
         let fault = match rng.random_ratio(1, 3) {
             true => Fault::HangFlush { target },
@@ -295,7 +358,9 @@ fn jump_clocks(rng: &mut StdRng, plan: &Plan, faults: &mut Vec<(u64, Fault)>) {
             _ => None,
         };
         let (minute, year) = (60_000, 365 * 86_400_000);
-        let far = *[7 * minute, 60 * minute, year, 40 * year].choose(rng).expect("not empty");
+        let far = *[7 * minute, 60 * minute, year, 40 * year]
+            .choose(rng)
+            .expect("not empty");
         let ms = if rng.random_ratio(1, 3) { -far } else { far };
         let for_ms = rng.random_range(300..8_000);
         faults.push((

@@ -80,12 +80,18 @@ impl GatewayMix {
     /// One that does one thing now and then, and answers quickly.
     pub fn only(mood: Mood, per_mille: u32) -> Self {
         let shares = MOODS.map(|other| if other == mood { per_mille } else { 0 });
-        Self { shares, latency_ms: (1, 1) }
+        Self {
+            shares,
+            latency_ms: (1, 1),
+        }
     }
 
     /// How often a mood comes, of a thousand.
     pub fn of(&self, mood: Mood) -> u32 {
-        MOODS.iter().position(|other| *other == mood).map_or(0, |at| self.shares[at])
+        MOODS
+            .iter()
+            .position(|other| *other == mood)
+            .map_or(0, |at| self.shares[at])
     }
 
     /// Draws a mood. Connections that are closed before the request are no answer to it.

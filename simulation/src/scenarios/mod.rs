@@ -30,7 +30,10 @@ pub const SCENARIOS: &[&[Scenario]] = &[rules::SCENARIOS, found::SCENARIOS];
 
 /// The one of a name.
 pub fn named(name: &str) -> Option<&'static Scenario> {
-    SCENARIOS.iter().flat_map(|some| *some).find(|scenario| scenario.name == name)
+    SCENARIOS
+        .iter()
+        .flat_map(|some| *some)
+        .find(|scenario| scenario.name == name)
 }
 
 /// 2026-03-02, 08:58 UTC.
@@ -65,7 +68,10 @@ fn calm(seed: u64) -> Plan {
         mailings: vec![mailing("m0", 3_000, 30_000)],
         skews_ms: vec![0; 3],
         latency_ms: (0, 5),
-        gateway: GatewayMix { shares: [0; 12], latency_ms: (200, 900) },
+        gateway: GatewayMix {
+            shares: [0; 12],
+            latency_ms: (200, 900),
+        },
         faults: Vec::new(),
         quiet_ms: 25_000,
     }
@@ -86,5 +92,9 @@ fn mailing(id: &str, from_ms: u64, end_ms: u64) -> MailingPlan {
 
 /// A process is killed; with power, its machine too.
 fn kill(target: Target, power: bool, down_ms: u64) -> Fault {
-    Fault::Kill { target, power, down_ms }
+    Fault::Kill {
+        target,
+        power,
+        down_ms,
+    }
 }

@@ -35,7 +35,10 @@ impl World {
 
     fn note(&self, fault: &Fault, on: Option<usize>) {
         let on = on.map_or_else(String::new, |number| format!(" on node {number}"));
-        self.stage.tell(&Event::Fault { kind: fault.kind(), what: &format!("{fault:?}{on}") });
+        self.stage.tell(&Event::Fault {
+            kind: fault.kind(),
+            what: &format!("{fault:?}{on}"),
+        });
     }
 
     /// Strikes.
@@ -70,11 +73,18 @@ impl World {
                     self.after(ms, Deed::Release { one, other });
                 }
             }
-            Fault::Jump { target: None, ms, for_ms } => {
+            Fault::Jump {
+                target: None,
+                ms,
+                for_ms,
+            } => {
                 self.note(&fault, None);
                 self.jump_all(ms, for_ms);
             }
-            Fault::Jump { target: Some(target), .. } => self.strike_one(&fault, target),
+            Fault::Jump {
+                target: Some(target),
+                ..
+            } => self.strike_one(&fault, target),
             Fault::Transfer | Fault::Contradict => self.strike_one(&fault, Target::Leader),
             Fault::Join { node } => {
                 self.note(&fault, None);
@@ -133,8 +143,14 @@ impl World {
                 machine.disk.arm(operations, DiskFault::Power);
             }
             Fault::KillAtSend { steps, .. } => machine.die_at_step(steps),
-            Fault::Disk { operations, syncs, .. } => {
-                let fault = if syncs { DiskFault::Syncs } else { DiskFault::Writes };
+            Fault::Disk {
+                operations, syncs, ..
+            } => {
+                let fault = if syncs {
+                    DiskFault::Syncs
+                } else {
+                    DiskFault::Writes
+                };
                 machine.disk.arm(operations, fault);
             }
             Fault::Flush { .. } => machine.memory.set_flushes(Flushes::Fail),
@@ -154,24 +170,43 @@ impl World {
             }
             Fault::CutGateway { answers, ms, .. } => {
                 self.cut(GATEWAY, number);
-                self.after(ms, Deed::Repair { from: GATEWAY, to: number });
+                self.after(
+                    ms,
+                    Deed::Repair {
+                        from: GATEWAY,
+                        to: number,
+                    },
+                );
                 if !answers {
                     self.cut(number, GATEWAY);
-                    self.after(ms, Deed::Repair { from: number, to: GATEWAY });
+                    self.after(
+                        ms,
+                        Deed::Repair {
+                            from: number,
+                            to: GATEWAY,
+                        },
+                    );
                 }
             }
             Fault::CutClients { answers, ms, .. } => {
                 for client in self.clients() {
-                    self.sim.partition_oneway(machine.name.as_str(), client.as_str());
+                    self.sim
+                        .partition_oneway(machine.name.as_str(), client.as_str());
                     if !answers {
-                        self.sim.partition_oneway(client.as_str(), machine.name.as_str());
+                        self.sim
+                            .partition_oneway(client.as_str(), machine.name.as_str());
                     }
                 }
                 self.after(ms, Deed::LetClients(number));
             }
             Fault::Wipe { .. } => self.wipe(&machine),
             Fault::CopyDisk { .. } => self.copy_disk(&machine),
-            Fault::DamageJournal { damage, place, down_ms, .. } => {
+            Fault::DamageJournal {
+                damage,
+                place,
+                down_ms,
+                ..
+            } => {
                 self.damage_journal(&machine, damage, place, down_ms);
             }
             Fault::NewAccount { down_ms, .. } => {
@@ -192,7 +227,9 @@ impl World {
     fn long_outage(&mut self, machine: &Machine, down_ms: u64) {
         self.kill(machine, "away for long", false, down_ms);
         for number in (0..self.machines.len()).filter(|other| *other != machine.number) {
-            let fault = Fault::Snapshot { target: Target::Node(number) };
+            let fault = Fault::Snapshot {
+                target: Target::Node(number),
+            };
             self.after(down_ms * 9 / 10, Deed::Strike(fault));
         }
     }
@@ -211,8 +248,20 @@ impl World {
             for other in others {
                 self.cut(one, other);
                 self.cut(other, one);
-                self.after(ms, Deed::Repair { from: one, to: other });
-                self.after(ms, Deed::Repair { from: other, to: one });
+                self.after(
+                    ms,
+                    Deed::Repair {
+                        from: one,
+                        to: other,
+                    },
+                );
+                self.after(
+                    ms,
+                    Deed::Repair {
+                        from: other,
+                        to: one,
+                    },
+                );
             }
         }
     }
@@ -222,7 +271,11 @@ impl World {
         machine.die(why, true);
         machine.take_death();
         machine.runs_no_more();
-        self.stage.tell(&Event::Died { machine: machine.number, why, power: true });
+        self.stage.tell(&Event::Died {
+            machine: machine.number,
+            why,
+            power: true,
+        });
         self.sim.crash(machine.name.as_str());
         machine.take_death();
     }
@@ -233,9 +286,12 @@ impl World {
         machine.memory.wipe();
         machine.clock.reboot();
         if let Err(error) = fs::remove_dir_all(machine.data_dir()) {
-            self.stage.violate("simulation", format!("a disk cannot be emptied: {error}"));
+            self.stage
+                .violate("simulation", format!("a disk cannot be emptied: {error}"));
         }
-        self.stage.tell(&Event::Wiped { machine: machine.number });
+        self.stage.tell(&Event::Wiped {
+            machine: machine.number,
+        });
         self.after(1_000, Deed::Start(machine.number));
         self.operator.give(Task::Remove(machine.number));
         self.operator.give(Task::Add(machine.number));
@@ -253,13 +309,22 @@ impl World {
         machine.die(why, false);
         machine.take_death();
         machine.runs_no_more();
-        self.stage.tell(&Event::Died { machine: machine.number, why, power: false });
+        self.stage.tell(&Event::Died {
+            machine: machine.number,
+            why,
+            power: false,
+        });
         self.take_down(machine, false);
         let journal = machine.data_dir().join("journal");
         if let Err(error) = damage_one_file(&journal, damage, place) {
-            self.stage.violate("simulation", format!("a journal cannot be damaged: {error}"));
+            self.stage.violate(
+                "simulation",
+                format!("a journal cannot be damaged: {error}"),
+            );
         }
-        self.stage.tell(&Event::JournalDamaged { machine: machine.number });
+        self.stage.tell(&Event::JournalDamaged {
+            machine: machine.number,
+        });
         self.after(down_ms, Deed::Start(machine.number));
     }
 
@@ -268,11 +333,16 @@ impl World {
             .and_then(|files| copy(&machine.data_dir(), files.path()).map(|()| files));
         match files {
             Ok(files) => {
-                let kept =
-                    DiskCopy { log: machine.disk.copy(), memory: machine.memory.copy(), files };
+                let kept = DiskCopy {
+                    log: machine.disk.copy(),
+                    memory: machine.memory.copy(),
+                    files,
+                };
                 self.copies.insert(machine.number, kept);
             }
-            Err(error) => self.stage.violate("simulation", format!("no copy of a disk: {error}")),
+            Err(error) => self
+                .stage
+                .violate("simulation", format!("no copy of a disk: {error}")),
         }
     }
 
@@ -293,9 +363,12 @@ impl World {
         let data = machine.data_dir();
         let put = fs::remove_dir_all(&data).and_then(|()| copy(kept.files.path(), &data));
         if let Err(error) = put {
-            self.stage.violate("simulation", format!("a disk cannot be put back: {error}"));
+            self.stage
+                .violate("simulation", format!("a disk cannot be put back: {error}"));
         }
-        self.stage.tell(&Event::OldDisk { machine: machine.number });
+        self.stage.tell(&Event::OldDisk {
+            machine: machine.number,
+        });
         self.after(1_000, Deed::Start(machine.number));
     }
 }
@@ -350,7 +423,9 @@ pub(super) fn put_state_back(machine: &Machine, kept: &TempDir) {
     let place = machine.data_dir().join("state");
     let put = fs::remove_dir_all(&place).and_then(|()| copy(kept.path(), &place));
     if let Err(error) = put {
-        machine.stage.violate("simulation", format!("the state's files: {error}"));
+        machine
+            .stage
+            .violate("simulation", format!("the state's files: {error}"));
     }
 }
 

@@ -41,18 +41,28 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         .map_err(|(key, what)| anyhow!("{key}: {what}"))?;
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(args.concurrency);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(args.concurrency);
     let mut running = Vec::new();
     for thread in 0..threads {
         let slots = args.concurrency / threads + usize::from(thread < args.concurrency % threads);
         let (gateway, next, count) = (gateway.clone(), next.clone(), args.count);
-        running.push(std::thread::spawn(move || send(slots, &gateway, &next, count)));
+        running.push(std::thread::spawn(move || {
+            send(slots, &gateway, &next, count)
+        }));
     }
     let mut taken = 0;
     for thread in running {
-        taken += thread.join().map_err(|_| anyhow!("a thread of the bare client panicked"))??;
+        taken += thread
+            .join()
+            .map_err(|_| anyhow!("a thread of the bare client panicked"))??;
     }
-    ensure!(taken == args.count, "{taken} of {} messages were taken", args.count);
+    ensure!(
+        taken == args.count,
+        "{taken} of {} messages were taken",
+        args.count
+    );
     let cost = Cost::of(std::process::id());
     out::line(&json!({ "cpu_micros": cost.cpu_micros }).to_string());
     Ok(())
@@ -65,7 +75,9 @@ fn send(
     next: &Arc<AtomicU64>,
     count: u64,
 ) -> anyhow::Result<u64> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let local = tokio::task::LocalSet::new();
     let slots = (0..slots).map(|_| {
         let (gateway, next) = (gateway.clone(), next.clone());

@@ -33,7 +33,10 @@ pub(super) struct ChurnArgs {
 }
 
 pub(super) async fn measure(args: &ChurnArgs) -> anyhow::Result<Record> {
-    let settings = vec![("customers", json!(args.customers)), ("mailings", json!(args.mailings))];
+    let settings = vec![
+        ("customers", json!(args.customers)),
+        ("mailings", json!(args.mailings)),
+    ];
     let mut record = Record::new("churn", settings);
     let mut stage = Stage::office_with(1, KEEP_NONE).await?;
     stage.import(args.customers).await?;
@@ -45,7 +48,10 @@ pub(super) async fn measure(args: &ChurnArgs) -> anyhow::Result<Record> {
         stage.await_caught_up(&id).await?;
         await_gone(&stage, &id).await?;
         let disk = disk_bytes(stage.leads().home()) as f64 / 1e6;
-        out::note(&format!("{n} of {}: {disk:.1} MB on the disk", args.mailings));
+        out::note(&format!(
+            "{n} of {}: {disk:.1} MB on the disk",
+            args.mailings
+        ));
         disk_mb.push(disk);
     }
     let most = |disk_mb: &[f64]| disk_mb.iter().copied().fold(0.0, f64::max);
@@ -61,8 +67,14 @@ pub(super) async fn measure(args: &ChurnArgs) -> anyhow::Result<Record> {
 async fn await_gone(stage: &Stage, id: &str) -> anyhow::Result<()> {
     let began = Instant::now();
     loop {
-        let messages = stage.client().get(&format!("/messages?mailing={id}&limit=1")).await?;
-        let left = messages.get("items").and_then(Value::as_array).map_or(1, Vec::len);
+        let messages = stage
+            .client()
+            .get(&format!("/messages?mailing={id}&limit=1"))
+            .await?;
+        let left = messages
+            .get("items")
+            .and_then(Value::as_array)
+            .map_or(1, Vec::len);
         if left == 0 {
             return Ok(());
         }

@@ -61,7 +61,9 @@ pub(super) async fn measure(args: &DispatchArgs) -> anyhow::Result<Record> {
         let bare = bare(args, &mut record).await?;
         let rate = notty(args, &mut record).await?;
         record.add("ratio", rate / bare);
-        out::note(&format!("round {n}: bare client {bare:.0}/s, notty {rate:.0}/s"));
+        out::note(&format!(
+            "round {n}: bare client {bare:.0}/s, notty {rate:.0}/s"
+        ));
         rounds.push(record);
     }
     Ok(Record::median(&rounds))
@@ -72,16 +74,31 @@ async fn bare(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> {
     let url = format!("http://{}/v1/send", gateway.address());
     let (count, concurrency) = (args.messages().to_string(), args.concurrency.to_string());
     let bare = std::process::Command::new(std::env::current_exe()?)
-        .args(["bench", "bare", "--url", &url, "--count", &count, "--concurrency", &concurrency])
+        .args([
+            "bench",
+            "bare",
+            "--url",
+            &url,
+            "--count",
+            &count,
+            "--concurrency",
+            &concurrency,
+        ])
         .output()
         .context("the bare client could not be started")?;
     let told: Value = serde_json::from_slice(&bare.stdout).context("the bare client failed")?;
     let (messages, rate) = gateway.rate().await?;
-    anyhow::ensure!(messages == args.messages(), "the bare client sent {messages}");
+    anyhow::ensure!(
+        messages == args.messages(),
+        "the bare client sent {messages}"
+    );
     let cpu = told.get("cpu_micros").and_then(Value::as_u64).unwrap_or(0);
     record.add("bare_rate", rate);
     record.add("bare_cpu_micros", cpu as f64 / messages as f64);
-    record.add("bare_gateway_cpu_micros", gateway.cpu_micros() as f64 / messages as f64);
+    record.add(
+        "bare_gateway_cpu_micros",
+        gateway.cpu_micros() as f64 / messages as f64,
+    );
     Ok(rate)
 }
 
@@ -91,7 +108,11 @@ async fn notty(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> 
     let senders = if args.one_sends { 1 } else { count_nodes };
     let each = args.concurrency.div_ceil(senders);
     let plan = Plan::new(count_nodes, gateway.address(), each);
-    let mut stage = Stage::start(&Plan { one_sends: args.one_sends, ..plan }).await?;
+    let mut stage = Stage::start(&Plan {
+        one_sends: args.one_sends,
+        ..plan
+    })
+    .await?;
     stage.import(args.customers).await?;
     stage.begin();
     let before = gateway.cpu_micros();
@@ -100,7 +121,10 @@ async fn notty(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> 
     let stats = stage.client().get("/stats").await?;
     let (messages, rate) = gateway.rate().await?;
     let wanted = args.messages();
-    anyhow::ensure!(messages == count(&stats, "done"), "{messages} at the gateway, state: {stats}");
+    anyhow::ensure!(
+        messages == count(&stats, "done"),
+        "{messages} at the gateway, state: {stats}"
+    );
     anyhow::ensure!(messages == wanted, "{messages} of {wanted} sent");
     record.add("rate", rate);
     let spent = gateway.cpu_micros() - before;

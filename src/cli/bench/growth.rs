@@ -46,7 +46,10 @@ const COLUMNS: [(&str, &str); 7] = [
 pub(super) async fn run(args: &GrowthArgs) -> anyhow::Result<()> {
     let json = args.rounds.output.json;
     if !json {
-        let headings: String = COLUMNS.iter().map(|(name, _)| format!(" {name:>10}")).collect();
+        let headings: String = COLUMNS
+            .iter()
+            .map(|(name, _)| format!(" {name:>10}"))
+            .collect();
         out::line(&format!("{:>10} {:>9}{headings}", "customers", "mailings"));
     }
     let mut dear = Vec::new();
@@ -55,17 +58,25 @@ pub(super) async fn run(args: &GrowthArgs) -> anyhow::Result<()> {
             continue;
         }
         let record = measure(customers, mailings, args.rounds.rounds).await?;
-        dear.push((customers * mailings, record.figure("cpu_ratio").unwrap_or(0.0)));
+        dear.push((
+            customers * mailings,
+            record.figure("cpu_ratio").unwrap_or(0.0),
+        ));
         if json {
             record.print(true);
             continue;
         }
-        let figures = COLUMNS.iter().filter_map(|(_, figure)| record.figure(figure));
+        let figures = COLUMNS
+            .iter()
+            .filter_map(|(_, figure)| record.figure(figure));
         let figures: String = figures.map(|it| format!(" {:>10}", number(it))).collect();
         let customers = out::number(customers);
         out::line(&format!("{customers:>10} {mailings:>9}{figures}"));
     }
-    let (least, most) = (dear.iter().min_by_key(|it| it.0), dear.iter().max_by_key(|it| it.0));
+    let (least, most) = (
+        dear.iter().min_by_key(|it| it.0),
+        dear.iter().max_by_key(|it| it.0),
+    );
     if let (false, Some((_, small)), Some((_, large))) = (json, least, most) {
         let rise = (large / small - 1.0) * 100.0;
         out::line(&format!(
@@ -76,9 +87,15 @@ pub(super) async fn run(args: &GrowthArgs) -> anyhow::Result<()> {
 }
 
 async fn measure(customers: u64, mailings: u64, rounds: u32) -> anyhow::Result<Record> {
-    let settings = vec![("customers", json!(customers)), ("mailings", json!(mailings))];
+    let settings = vec![
+        ("customers", json!(customers)),
+        ("mailings", json!(mailings)),
+    ];
     let mut record = Record::new("growth", settings);
-    let rounds = Rounds { rounds, output: Output { json: true } };
+    let rounds = Rounds {
+        rounds,
+        output: Output { json: true },
+    };
     let dispatch = DispatchArgs {
         customers,
         mailings,
@@ -89,8 +106,17 @@ async fn measure(customers: u64, mailings: u64, rounds: u32) -> anyhow::Result<R
         rounds,
     };
     let sent = dispatch::measure(&dispatch).await?;
-    let office = PostOfficeArgs { customers, mailings, nodes: 1, rounds };
-    let import = ImportArgs { customers, nodes: 1, rounds };
+    let office = PostOfficeArgs {
+        customers,
+        mailings,
+        nodes: 1,
+        rounds,
+    };
+    let import = ImportArgs {
+        customers,
+        nodes: 1,
+        rounds,
+    };
     let cpu = |name| sent.figure(name).unwrap_or(0.0);
     record.add("cpu_ratio", cpu("node_cpu_micros") / cpu("bare_cpu_micros"));
     record.merge(sent);

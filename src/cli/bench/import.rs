@@ -19,7 +19,10 @@ pub(super) struct ImportArgs {
 pub(super) async fn measure(args: &ImportArgs) -> anyhow::Result<Record> {
     let mut rounds = Vec::new();
     for _ in 0..args.rounds.rounds {
-        let settings = vec![("customers", json!(args.customers)), ("nodes", json!(args.nodes))];
+        let settings = vec![
+            ("customers", json!(args.customers)),
+            ("nodes", json!(args.nodes)),
+        ];
         let mut record = Record::new("import", settings);
         let nodes = usize::from(args.nodes);
         let mut stage = Stage::start(&Plan::new(nodes, "127.0.0.1:9", 1)).await?;

@@ -55,7 +55,9 @@ pub(super) async fn measure(args: &LatencyArgs) -> anyhow::Result<Record> {
         let mut record = Record::new("latency", settings);
 
         let gateway = Practice::new(String::new(), Behaviour::default());
-        let address = gateway.spawn(TcpListener::bind("127.0.0.1:0")?)?.to_string();
+        let address = gateway
+            .spawn(TcpListener::bind("127.0.0.1:0")?)?
+            .to_string();
         let mut stage = Stage::start(&Plan::new(usize::from(args.nodes), &address, 256)).await?;
         let mut probe = Probe::new(&stage, gateway, round).await?;
 
@@ -89,7 +91,12 @@ impl Probe {
         let mut wire = Wire::connect(stage.address()).await?;
         let customer = json!({ "id": "probe", "phone": format!("+{PROBE_PHONE}") });
         wire.post("/customers", customer.to_string()).await?;
-        Ok(Self { gateway, wire, round, sent: 0 })
+        Ok(Self {
+            gateway,
+            wire,
+            round,
+            sent: 0,
+        })
     }
 
     /// Sends one message.
@@ -135,7 +142,12 @@ async fn idle(
 /// Adds the share of a core that each node takes while nothing is to be done.
 async fn cost_of_idling(stage: &mut Stage, record: &mut Record) {
     let costs = |stage: &Stage| -> Vec<u64> {
-        stage.nodes.nodes.iter().map(|node| node.cost().cpu_micros).collect()
+        stage
+            .nodes
+            .nodes
+            .iter()
+            .map(|node| node.cost().cpu_micros)
+            .collect()
     };
     let before = costs(stage);
     tokio::time::sleep(IDLE).await;
@@ -170,7 +182,10 @@ async fn loaded(
         arrived_ms.push(arrived);
     }
 
-    anyhow::ensure!(!arrived_ms.is_empty(), "the big mailing was over too soon: more --customers");
+    anyhow::ensure!(
+        !arrived_ms.is_empty(),
+        "the big mailing was over too soon: more --customers"
+    );
     record.add("loaded_probes", arrived_ms.len() as f64);
     record.add_times("loaded", &mut arrived_ms);
     record.add("loaded_p90_ms", percentile(&mut arrived_ms, 90));

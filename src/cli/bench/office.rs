@@ -49,7 +49,11 @@ pub(super) fn run(args: &OfficeArgs) -> anyhow::Result<()> {
     telemetry::init_quiet();
     let mut config = Config::load(Some(&args.config))?;
     config.postman.enabled = false;
-    let name = config.cluster.as_ref().map_or("alone", |cluster| &cluster.name).to_owned();
+    let name = config
+        .cluster
+        .as_ref()
+        .map_or("alone", |cluster| &cluster.name)
+        .to_owned();
     process::block_on(async {
         let server = Server::start(&config, Surroundings::real()).await?;
         let mut running = tokio::task::JoinSet::new();
@@ -90,7 +94,10 @@ pub(super) async fn measure(args: &PostOfficeArgs) -> anyhow::Result<Record> {
         let messages = args.customers * args.mailings;
         let rate = messages as f64 / began.elapsed().as_secs_f64();
         let stats = stage.client().get("/stats").await?;
-        anyhow::ensure!(count(&stats, "done") == messages, "not all are done: {stats}");
+        anyhow::ensure!(
+            count(&stats, "done") == messages,
+            "not all are done: {stats}"
+        );
         record.add("rate", rate);
         stage.add_costs(&mut record, messages);
         out::note(&format!("round {n}: {rate:.0} messages/s"));

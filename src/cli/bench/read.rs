@@ -38,7 +38,10 @@ pub(super) async fn measure(args: &ReadArgs) -> anyhow::Result<Record> {
 }
 
 async fn round(args: &ReadArgs) -> anyhow::Result<Record> {
-    let settings = vec![("customers", json!(args.customers)), ("nodes", json!(args.nodes))];
+    let settings = vec![
+        ("customers", json!(args.customers)),
+        ("nodes", json!(args.nodes)),
+    ];
     let mut record = Record::new("read", settings);
     let gateway = Taker::start(0)?;
     let nodes = usize::from(args.nodes);
@@ -46,12 +49,20 @@ async fn round(args: &ReadArgs) -> anyhow::Result<Record> {
     let mut stage = Stage::start(&plan).await?;
     stage.import(args.customers).await?;
     let paths: [(&str, &dyn Fn(u64) -> String); 5] = [
-        ("customer", &|n| format!("/customers/customer-{:07}", scattered(n, args.customers))),
+        ("customer", &|n| {
+            format!("/customers/customer-{:07}", scattered(n, args.customers))
+        }),
         // Those that are there from the first second on.
-        ("message", &|n| format!("/messages/{}", (1 << 32) + scattered(n, 1_000) - 1)),
+        ("message", &|n| {
+            format!("/messages/{}", (1 << 32) + scattered(n, 1_000) - 1)
+        }),
         ("customers", &|_| "/customers?limit=100".to_owned()),
-        ("customers_by_tag", &|_| "/customers?limit=100&tag=clients.omsk.%25".to_owned()),
-        ("messages", &|_| "/messages?mailing=bench&status=done&limit=100".to_owned()),
+        ("customers_by_tag", &|_| {
+            "/customers?limit=100&tag=clients.omsk.%25".to_owned()
+        }),
+        ("messages", &|_| {
+            "/messages?mailing=bench&status=done&limit=100".to_owned()
+        }),
     ];
     stage.begin();
     stage.mail("bench", "%", 3_600).await?;

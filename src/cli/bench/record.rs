@@ -15,7 +15,11 @@ pub(super) struct Record {
 impl Record {
     /// Of a benchmark with its settings; nothing is found yet.
     pub(super) fn new(bench: &'static str, settings: Vec<(&'static str, Value)>) -> Self {
-        Self { bench, settings, figures: Vec::new() }
+        Self {
+            bench,
+            settings,
+            figures: Vec::new(),
+        }
     }
 
     /// Adds a figure; its name ends with its unit.
@@ -36,7 +40,10 @@ impl Record {
 
     /// Adds all figures of another, each under a name that begins so.
     pub(super) fn join(&mut self, begins: &str, other: Self) {
-        let renamed = other.figures.into_iter().map(|(name, it)| (format!("{begins}_{name}"), it));
+        let renamed = other
+            .figures
+            .into_iter()
+            .map(|(name, it)| (format!("{begins}_{name}"), it));
         self.figures.extend(renamed);
     }
 
@@ -50,7 +57,10 @@ impl Record {
     pub(super) fn median(rounds: &[Self]) -> Self {
         let mut median = rounds[0].clone();
         for (name, figure) in &mut median.figures {
-            let mut all: Vec<_> = rounds.iter().filter_map(|round| round.figure(name)).collect();
+            let mut all: Vec<_> = rounds
+                .iter()
+                .filter_map(|round| round.figure(name))
+                .collect();
             *figure = percentile(&mut all, 50);
         }
         median
@@ -72,7 +82,10 @@ impl Record {
         record.insert("bench".to_owned(), json!(self.bench));
         let settings = self.settings.iter();
         record.extend(settings.map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let figures = self.figures.iter().map(|(name, figure)| (name.clone(), json!(figure)));
+        let figures = self
+            .figures
+            .iter()
+            .map(|(name, figure)| (name.clone(), json!(figure)));
         record.extend(figures);
         record
     }

@@ -29,7 +29,10 @@ pub(super) struct SizeArgs {
 }
 
 pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
-    let settings = vec![("customers", json!(args.customers)), ("mailings", json!(args.mailings))];
+    let settings = vec![
+        ("customers", json!(args.customers)),
+        ("mailings", json!(args.mailings)),
+    ];
     let mut record = Record::new("size", settings);
     let mut stage = Stage::office(1).await?;
     stage.import(args.customers).await?;
@@ -39,12 +42,18 @@ pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
         stage.mail(&id, "%", 36_000).await?;
         stage.await_caught_up(&id).await?;
         let memory = stage.leads().cost().memory_bytes as f64 / 1e6;
-        out::note(&format!("{n} of {}: {memory:.0} MB of memory", args.mailings));
+        out::note(&format!(
+            "{n} of {}: {memory:.0} MB of memory",
+            args.mailings
+        ));
     }
     tokio::time::sleep(REST).await;
     let messages = args.customers * args.mailings;
     let stats = stage.client().get("/stats").await?;
-    anyhow::ensure!(count(&stats, "done") == messages, "{messages} were to be done: {stats}");
+    anyhow::ensure!(
+        count(&stats, "done") == messages,
+        "{messages} were to be done: {stats}"
+    );
     record.add("messages", messages as f64);
     record.add("memory_mb", stage.leads().cost().memory_bytes as f64 / 1e6);
     stage.add_costs(&mut record, messages);
@@ -56,6 +65,9 @@ pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
     stage.mail("bench-last", "%", 36_000).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     kill_and_start(&mut stage, &mut record).await?;
-    record.add("restarted_memory_mb", stage.leads().cost().memory_bytes as f64 / 1e6);
+    record.add(
+        "restarted_memory_mb",
+        stage.leads().cost().memory_bytes as f64 / 1e6,
+    );
     Ok(record)
 }

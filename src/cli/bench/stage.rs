@@ -26,7 +26,13 @@ pub(super) struct Taker(Own);
 impl Taker {
     pub(super) fn start(latency_ms: u64) -> anyhow::Result<Self> {
         let latency = latency_ms.to_string();
-        let args = ["gateway", "--listen", "127.0.0.1:0", "--latency-ms", &latency];
+        let args = [
+            "gateway",
+            "--listen",
+            "127.0.0.1:0",
+            "--latency-ms",
+            &latency,
+        ];
         Ok(Self(Own::start(&args, &[], false)?))
     }
 
@@ -40,10 +46,18 @@ impl Taker {
 
     /// Messages that it took, and its rate from the first to the last; a duplicate is an error.
     pub(super) async fn rate(&self) -> anyhow::Result<(u64, f64)> {
-        let tally = Client::new(&format!("http://{}", self.address()))?.get("/stats").await?;
-        anyhow::ensure!(count(&tally, "duplicates") == 0, "the gateway saw duplicates: {tally}");
+        let tally = Client::new(&format!("http://{}", self.address()))?
+            .get("/stats")
+            .await?;
+        anyhow::ensure!(
+            count(&tally, "duplicates") == 0,
+            "the gateway saw duplicates: {tally}"
+        );
         let messages = count(&tally, "messages");
-        Ok((messages, messages as f64 / (count(&tally, "span_ms").max(1) as f64 / 1e3)))
+        Ok((
+            messages,
+            messages as f64 / (count(&tally, "span_ms").max(1) as f64 / 1e3),
+        ))
     }
 }
 
@@ -69,7 +83,12 @@ impl Stage {
             nodes.nodes[last].start()?;
             nodes.nodes[last].client.await_ready(AT_MOST).await?;
         }
-        Ok(Self { nodes, leader, before: Vec::new(), _dir: dir })
+        Ok(Self {
+            nodes,
+            leader,
+            before: Vec::new(),
+            _dir: dir,
+        })
     }
 
     /// Nodes whose messages are taken by stand-ins: nothing is sent.
@@ -79,7 +98,11 @@ impl Stage {
 
     /// The same, with more of the configuration.
     pub(super) async fn office_with(count: usize, more: &'static str) -> anyhow::Result<Self> {
-        let plan = Plan { command: OFFICE, more, ..Plan::new(count, "127.0.0.1:9", 1) };
+        let plan = Plan {
+            command: OFFICE,
+            more,
+            ..Plan::new(count, "127.0.0.1:9", 1)
+        };
         Self::start(&plan).await
     }
 
@@ -101,15 +124,23 @@ impl Stage {
     pub(super) async fn import(&self, customers: u64) -> anyhow::Result<f64> {
         let began = Instant::now();
         let rows = sample::stream(customers);
-        let told = self.client().upload("/customers/import", "text/csv", rows).await?;
+        let told = self
+            .client()
+            .upload("/customers/import", "text/csv", rows)
+            .await?;
         let written = count(&told, "created") + count(&told, "updated");
-        anyhow::ensure!(written == customers, "{customers} rows were sent up: {told}");
+        anyhow::ensure!(
+            written == customers,
+            "{customers} rows were sent up: {told}"
+        );
         Ok(customers as f64 / began.elapsed().as_secs_f64())
     }
 
     /// Creates a mailing from now on, to all whose phone matches.
     pub(super) async fn mail(&self, id: &str, phones: &str, seconds: i64) -> anyhow::Result<()> {
-        self.client().post("/mailings", &Self::mailing(id, phones, seconds)?).await?;
+        self.client()
+            .post("/mailings", &Self::mailing(id, phones, seconds)?)
+            .await?;
         Ok(())
     }
 
@@ -117,8 +148,10 @@ impl Stage {
     pub(super) fn mailing(id: &str, phones: &str, seconds: i64) -> anyhow::Result<Value> {
         let now = jiff::Timestamp::now();
         let end = now.checked_add(jiff::Span::new().seconds(seconds))?;
-        Ok(json!({ "id": id, "text": "Hello from the benchmark!", "phone_filter": phones,
-            "start": now.to_string(), "end": end.to_string() }))
+        Ok(
+            json!({ "id": id, "text": "Hello from the benchmark!", "phone_filter": phones,
+            "start": now.to_string(), "end": end.to_string() }),
+        )
     }
 
     /// Creates so many mailings to all customers, from now on.

@@ -29,7 +29,10 @@ pub(super) struct StatsArgs {
 }
 
 pub(super) async fn measure(args: &StatsArgs) -> anyhow::Result<Record> {
-    let settings = vec![("messages", json!(args.messages)), ("mailings", json!(args.mailings))];
+    let settings = vec![
+        ("messages", json!(args.messages)),
+        ("mailings", json!(args.mailings)),
+    ];
     let mut record = Record::new("stats", settings);
     for messages in &args.messages {
         let mut turn = Record::new("stats", Vec::new());
@@ -38,7 +41,10 @@ pub(super) async fn measure(args: &StatsArgs) -> anyhow::Result<Record> {
         stage.mail("bench", "%", 36_000).await?;
         stage.await_caught_up("bench").await?;
         let stats = stage.client().get("/stats").await?;
-        anyhow::ensure!(count(&stats, "done") == *messages, "{messages} were to be done: {stats}");
+        anyhow::ensure!(
+            count(&stats, "done") == *messages,
+            "{messages} were to be done: {stats}"
+        );
         ask_all(&stage, "bench", &mut turn).await?;
         record.join(&format!("messages_{messages}"), turn);
     }
@@ -65,7 +71,10 @@ async fn send_many(stage: &Stage, mailings: u64) -> anyhow::Result<()> {
     loop {
         let path = "/mailings?status=finished&limit=1000";
         let finished = stage.client().get(path).await?;
-        let finished = finished.get("items").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+        let finished = finished
+            .get("items")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len) as u64;
         if finished >= (mailings - open).min(1_000) {
             return Ok(());
         }
@@ -84,11 +93,23 @@ pub(super) async fn ask_all(
     let paths = [
         ("overall", "/stats".to_owned(), QUESTIONS),
         ("mailing", format!("/stats/mailings/{mailing}"), QUESTIONS),
-        ("customer", "/stats/customers/customer-0000500".to_owned(), QUESTIONS),
+        (
+            "customer",
+            "/stats/customers/customer-0000500".to_owned(),
+            QUESTIONS,
+        ),
         ("by_tag", "/stats?tag=clients.omsk.%25".to_owned(), FILTERED),
         ("by_operator", "/stats?operator=t2".to_owned(), FILTERED),
-        ("by_day", format!("/stats?from={today}&to=2036-01-01"), FILTERED),
-        ("by_all", format!("/stats?tag=%25.best&operator=t2&from={today}"), FILTERED),
+        (
+            "by_day",
+            format!("/stats?from={today}&to=2036-01-01"),
+            FILTERED,
+        ),
+        (
+            "by_all",
+            format!("/stats?tag=%25.best&operator=t2&from={today}"),
+            FILTERED,
+        ),
     ];
     for (name, path, times) in paths {
         let mut took_ms = ask(&mut wire, times, |_| path.clone()).await?;

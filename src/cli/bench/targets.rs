@@ -56,14 +56,21 @@ impl Target {
 fn show(record: &Record, what: &str, figure: &str, target: Target) {
     if let Some(found) = record.figure(figure) {
         let met = if target.is_met(found) { "" } else { "  MISSED" };
-        out::line(&format!("{what:<52} {:>18} {:>12}{met}", target.text(), number(found)));
+        out::line(&format!(
+            "{what:<52} {:>18} {:>12}{met}",
+            target.text(),
+            number(found)
+        ));
     }
 }
 
 pub(super) async fn run(args: &AllArgs) -> anyhow::Result<()> {
     let json = args.rounds.output.json;
     if !json {
-        out::line(&format!("{:<52} {:>18} {:>12}", "what", "target", "measured"));
+        out::line(&format!(
+            "{:<52} {:>18} {:>12}",
+            "what", "target", "measured"
+        ));
     }
     let done = |record: Record, lines: &[(&str, &str, Target)]| {
         if json {
@@ -93,50 +100,109 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         rounds,
     };
     let lines = [
-        ("one node: of the bare client's rate", "ratio", AtLeast(0.75)),
+        (
+            "one node: of the bare client's rate",
+            "ratio",
+            AtLeast(0.75),
+        ),
         ("one node: messages/s", "rate", AtLeast(33_000.0)),
     ];
     done(dispatch::measure(&usual).await?, &lines);
-    let slow = DispatchArgs { latency_ms: 50, concurrency: 1_000, ..usual.clone() };
-    let line = ("one node, gateway of 50 ms, 1,000 in flight", "rate", AtLeast(19_000.0));
+    let slow = DispatchArgs {
+        latency_ms: 50,
+        concurrency: 1_000,
+        ..usual.clone()
+    };
+    let line = (
+        "one node, gateway of 50 ms, 1,000 in flight",
+        "rate",
+        AtLeast(19_000.0),
+    );
     done(dispatch::measure(&slow).await?, &[line]);
-    let three = DispatchArgs { nodes: 3, ..usual.clone() };
+    let three = DispatchArgs {
+        nodes: 3,
+        ..usual.clone()
+    };
     let line = ("three nodes: messages/s", "rate", AtLeast(16_667.0));
     done(dispatch::measure(&three).await?, &[line]);
-    let one_sends = DispatchArgs { nodes: 3, one_sends: true, ..usual };
+    let one_sends = DispatchArgs {
+        nodes: 3,
+        one_sends: true,
+        ..usual
+    };
     let lines = [
-        ("the same, one follower sends: CPU µs, leader", "leader_cpu_micros", AtMost(5.0)),
-        ("and of the follower that does not send", "follower_1_cpu_micros", AtMost(5.0)),
+        (
+            "the same, one follower sends: CPU µs, leader",
+            "leader_cpu_micros",
+            AtMost(5.0),
+        ),
+        (
+            "and of the follower that does not send",
+            "follower_1_cpu_micros",
+            AtMost(5.0),
+        ),
     ];
     done(dispatch::measure(&one_sends).await?, &lines);
     for (nodes, what, least) in [
         (1, "post office alone, one node: messages/s", 500_000.0),
         (3, "post office alone, three nodes: messages/s", 150_000.0),
     ] {
-        let office = PostOfficeArgs { customers: args.customers, mailings: 1, nodes, rounds };
-        done(office::measure(&office).await?, &[(what, "rate", AtLeast(least))]);
+        let office = PostOfficeArgs {
+            customers: args.customers,
+            mailings: 1,
+            nodes,
+            rounds,
+        };
+        done(
+            office::measure(&office).await?,
+            &[(what, "rate", AtLeast(least))],
+        );
     }
     waiting(args, done).await
 }
 
 /// The latency of one message: on idle nodes, and beside a mailing to all.
 async fn waiting(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
-    let one =
-        LatencyArgs { mailings: 100, customers: args.customers, nodes: 1, rounds: args.rounds };
+    let one = LatencyArgs {
+        mailings: 100,
+        customers: args.customers,
+        nodes: 1,
+        rounds: args.rounds,
+    };
     let lines = [
-        ("one node, idle: created to gateway, p50, ms", "arrived_p50_ms", AtMost(8.0)),
+        (
+            "one node, idle: created to gateway, p50, ms",
+            "arrived_p50_ms",
+            AtMost(8.0),
+        ),
         ("the same: p99, ms", "arrived_p99_ms", AtMost(30.0)),
-        ("beside a mailing to all: p90, ms", "loaded_p90_ms", AtMost(250.0)),
+        (
+            "beside a mailing to all: p90, ms",
+            "loaded_p90_ms",
+            AtMost(250.0),
+        ),
         ("an idle node: % of a core", "idle_cpu_percent", AtMost(2.0)),
     ];
     done(latency::measure(&one).await?, &lines);
 
     let three = LatencyArgs { nodes: 3, ..one };
     let lines = [
-        ("three nodes, idle: created to gateway, p50, ms", "arrived_p50_ms", AtMost(20.0)),
+        (
+            "three nodes, idle: created to gateway, p50, ms",
+            "arrived_p50_ms",
+            AtMost(20.0),
+        ),
         ("the same: p99, ms", "arrived_p99_ms", AtMost(60.0)),
-        ("beside a mailing to all: p90, ms", "loaded_p90_ms", AtMost(250.0)),
-        ("three idle nodes: % of a core of each", "idle_cpu_percent", AtMost(3.0)),
+        (
+            "beside a mailing to all: p90, ms",
+            "loaded_p90_ms",
+            AtMost(250.0),
+        ),
+        (
+            "three idle nodes: % of a core of each",
+            "idle_cpu_percent",
+            AtMost(3.0),
+        ),
     ];
     done(latency::measure(&three).await?, &lines);
     Ok(())
@@ -144,26 +210,69 @@ async fn waiting(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
 
 async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let (customers, rounds) = (args.customers, args.rounds);
-    let output = Output { json: rounds.output.json };
-    let import = ImportArgs { customers, nodes: 1, rounds };
-    let line = ("import over HTTP: rows/s", "rows_per_second", AtLeast(100_000.0));
+    let output = Output {
+        json: rounds.output.json,
+    };
+    let import = ImportArgs {
+        customers,
+        nodes: 1,
+        rounds,
+    };
+    let line = (
+        "import over HTTP: rows/s",
+        "rows_per_second",
+        AtLeast(100_000.0),
+    );
     done(import::measure(&import).await?, &[line]);
-    let write = WriteArgs { clients: vec![64], seconds: 5, nodes: 1, rounds };
+    let write = WriteArgs {
+        clients: vec![64],
+        seconds: 5,
+        nodes: 1,
+        rounds,
+    };
     let lines = [
-        ("single creates, 64 clients: writes/s", "clients_64_rate", AtLeast(10_000.0)),
+        (
+            "single creates, 64 clients: writes/s",
+            "clients_64_rate",
+            AtLeast(10_000.0),
+        ),
         ("the same: p99, ms", "clients_64_p99_ms", AtMost(20.0)),
     ];
     done(write::measure(&write).await?, &lines);
-    let read = ReadArgs { customers, nodes: 1, rounds };
+    let read = ReadArgs {
+        customers,
+        nodes: 1,
+        rounds,
+    };
     let lines = [
-        ("customer by id while sending: p99, ms", "customer_p99_ms", AtMost(2.0)),
-        ("message by id while sending: p99, ms", "message_p99_ms", AtMost(2.0)),
+        (
+            "customer by id while sending: p99, ms",
+            "customer_p99_ms",
+            AtMost(2.0),
+        ),
+        (
+            "message by id while sending: p99, ms",
+            "message_p99_ms",
+            AtMost(2.0),
+        ),
     ];
     done(read::measure(&read).await?, &lines);
-    let stats = StatsArgs { messages: vec![1_000], mailings: vec![1_000], output };
+    let stats = StatsArgs {
+        messages: vec![1_000],
+        mailings: vec![1_000],
+        output,
+    };
     let lines = [
-        ("stats, 1,000 messages: p99, ms", "messages_1000_overall_p99_ms", AtMost(1.0)),
-        ("stats by mailing, 1,000: p99, ms", "messages_1000_mailing_p99_ms", AtMost(1.0)),
+        (
+            "stats, 1,000 messages: p99, ms",
+            "messages_1000_overall_p99_ms",
+            AtMost(1.0),
+        ),
+        (
+            "stats by mailing, 1,000: p99, ms",
+            "messages_1000_mailing_p99_ms",
+            AtMost(1.0),
+        ),
         (
             "stats by customer, 1,000 mailings: p99, ms",
             "mailings_1000_customer_p99_ms",
@@ -171,23 +280,51 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ),
     ];
     done(stats::measure(&stats).await?, &lines);
-    let size = SizeArgs { customers, mailings: args.mailings, output };
+    let size = SizeArgs {
+        customers,
+        mailings: args.mailings,
+        output,
+    };
     let lines = [
-        ("all messages: stats, p99, ms", "overall_p99_ms", AtMost(1.0)),
+        (
+            "all messages: stats, p99, ms",
+            "overall_p99_ms",
+            AtMost(1.0),
+        ),
         ("stats by mailing: p99, ms", "mailing_p99_ms", AtMost(1.0)),
         ("stats by tag: p99, ms", "by_tag_p99_ms", AtMost(200.0)),
-        ("stats by operator: p99, ms", "by_operator_p99_ms", AtMost(200.0)),
+        (
+            "stats by operator: p99, ms",
+            "by_operator_p99_ms",
+            AtMost(200.0),
+        ),
         ("stats by days: p99, ms", "by_day_p99_ms", AtMost(200.0)),
         ("memory, MB", "memory_mb", AtMost(500.0)),
         ("disk, MB", "disk_mb", AtMost(1_000.0)),
-        ("killed at full rate, ready again: s", "ready_seconds", AtMost(3.0)),
+        (
+            "killed at full rate, ready again: s",
+            "ready_seconds",
+            AtMost(3.0),
+        ),
     ];
     done(size::measure(&size).await?, &lines);
     let filter = FilterArgs { customers, rounds };
-    let line = ("filter that matches 0.1 %: s", "expanded_seconds", AtMost(1.0));
+    let line = (
+        "filter that matches 0.1 %: s",
+        "expanded_seconds",
+        AtMost(1.0),
+    );
     done(filter::measure(&filter).await?, &[line]);
-    let churn = ChurnArgs { customers: customers / 10, mailings: 30, output };
-    let line = ("30 mailings that none keeps: disk, growth", "growth", AtMost(1.2));
+    let churn = ChurnArgs {
+        customers: customers / 10,
+        mailings: 30,
+        output,
+    };
+    let line = (
+        "30 mailings that none keeps: disk, growth",
+        "growth",
+        AtMost(1.2),
+    );
     done(churn::measure(&churn).await?, &[line]);
     Ok(())
 }

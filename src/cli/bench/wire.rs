@@ -20,12 +20,17 @@ pub(super) struct Wire {
 impl Wire {
     /// Connects to an address.
     pub(super) async fn connect(address: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await.with_context(|| address.to_owned())?;
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| address.to_owned())?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the sender; what it says then was said to the sender already.
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, host: address.to_owned() })
+        Ok(Self {
+            sender,
+            host: address.to_owned(),
+        })
     }
 
     /// Gets a path; milliseconds until the whole answer was there.
@@ -51,7 +56,11 @@ impl Wire {
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         let took = began.elapsed().as_secs_f64() * 1e3;
-        ensure!(status.is_success(), "{path}: {status}: {}", String::from_utf8_lossy(&body));
+        ensure!(
+            status.is_success(),
+            "{path}: {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
         Ok(took)
     }
 }

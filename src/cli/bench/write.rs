@@ -28,7 +28,10 @@ pub(super) struct WriteArgs {
 pub(super) async fn measure(args: &WriteArgs) -> anyhow::Result<Record> {
     let mut rounds = Vec::new();
     for _ in 0..args.rounds.rounds {
-        let settings = vec![("seconds", json!(args.seconds)), ("nodes", json!(args.nodes))];
+        let settings = vec![
+            ("seconds", json!(args.seconds)),
+            ("nodes", json!(args.nodes)),
+        ];
         let mut record = Record::new("write", settings);
         let plan = Plan::new(usize::from(args.nodes), "127.0.0.1:9", 1);
         let mut stage = Stage::start(&plan).await?;
@@ -40,7 +43,12 @@ pub(super) async fn measure(args: &WriteArgs) -> anyhow::Result<Record> {
             record.add_times(&format!("clients_{clients}"), &mut took_ms);
             let mut costs = Record::new("write", Vec::new());
             stage.add_costs(&mut costs, took_ms.len() as u64);
-            let names = ["node_cpu_micros", "leader_cpu_micros", "peak_memory_mb", "disk_mb"];
+            let names = [
+                "node_cpu_micros",
+                "leader_cpu_micros",
+                "peak_memory_mb",
+                "disk_mb",
+            ];
             for name in names {
                 let figure = costs.figure(name);
                 figure.inspect(|figure| record.add(format!("clients_{clients}_{name}"), *figure));

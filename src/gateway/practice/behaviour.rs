@@ -89,7 +89,11 @@ impl Behaviour {
         } else if within(self.hang_per_mille) {
             Act::Hang
         } else if within(self.reset_per_mille) {
-            if (draw / 1000).is_multiple_of(2) { Act::ResetBefore } else { Act::ResetAfter }
+            if (draw / 1000).is_multiple_of(2) {
+                Act::ResetBefore
+            } else {
+                Act::ResetAfter
+            }
         } else {
             Act::Take
         }
@@ -110,12 +114,19 @@ impl Behaviour {
 }
 
 fn refusal(status: u16, body: &str) -> Act {
-    Act::Answer { status, body: body.to_owned(), headers: Vec::new(), breaks_off: false }
+    Act::Answer {
+        status,
+        body: body.to_owned(),
+        headers: Vec::new(),
+        breaks_off: false,
+    }
 }
 
 /// A number that looks random but is the same for the same message and try (splitmix64).
 fn draw(id: u64, tries: u8) -> u32 {
-    let mut x = id.wrapping_add(u64::from(tries) << 56).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut x = id
+        .wrapping_add(u64::from(tries) << 56)
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (x ^ (x >> 31)) as u32
@@ -127,9 +138,14 @@ mod tests {
 
     #[test]
     fn shares_come_out_about_right_and_the_same_each_time() {
-        let mut behaviour = Behaviour { fail_per_mille: 100, ..Behaviour::default() };
+        let mut behaviour = Behaviour {
+            fail_per_mille: 100,
+            ..Behaviour::default()
+        };
         let count = |behaviour: &mut Behaviour| {
-            (0..10_000).filter(|id| behaviour.next_act(*id, 0) != Act::Take).count()
+            (0..10_000)
+                .filter(|id| behaviour.next_act(*id, 0) != Act::Take)
+                .count()
         };
         let failed = count(&mut behaviour);
         assert!((900..1100).contains(&failed), "{failed}");
@@ -139,7 +155,11 @@ mod tests {
     #[test]
     fn acts_come_in_order_and_end() {
         let acts = vec![Act::Hang, Act::Close];
-        let mut behaviour = Behaviour { acts, times: Some(3), ..Behaviour::default() };
+        let mut behaviour = Behaviour {
+            acts,
+            times: Some(3),
+            ..Behaviour::default()
+        };
         let got: Vec<_> = (0..4).map(|id| behaviour.next_act(id, 0)).collect();
         assert_eq!(got, [Act::Hang, Act::Close, Act::Close, Act::Take]);
     }

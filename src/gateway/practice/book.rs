@@ -89,12 +89,21 @@ impl Book {
             self.tally.duplicates += u64::from(was_taken);
             self.tally.messages += u64::from(takes && !was_taken);
         }
-        *if takes { &mut self.tally.taken } else { &mut self.tally.refused } += 1;
+        *if takes {
+            &mut self.tally.taken
+        } else {
+            &mut self.tally.refused
+        } += 1;
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }
         let text = text.to_owned();
-        self.latest.push_back(Received { id: id.to_string(), phone, text, taken: takes });
+        self.latest.push_back(Received {
+            id: id.to_string(),
+            phone,
+            text,
+            taken: takes,
+        });
     }
 
     /// Tells the moment of the next message to a phone.
@@ -130,7 +139,10 @@ impl Book {
     pub(super) fn taken_ids(&self) -> Vec<u64> {
         let mut ids = Vec::new();
         for (page, marks) in &self.pages {
-            let taken = marks.iter().zip(page * PAGE..).filter(|(mark, _)| **mark & TAKEN != 0);
+            let taken = marks
+                .iter()
+                .zip(page * PAGE..)
+                .filter(|(mark, _)| **mark & TAKEN != 0);
             ids.extend(taken.map(|(_, id)| id));
         }
         ids.sort_unstable();
@@ -146,7 +158,12 @@ mod tests {
     fn a_message_is_a_duplicate_only_after_it_was_taken() {
         let mut book = Book::default();
         let (body, headers) = (String::new(), Vec::new());
-        let refuse = Act::Answer { status: 503, body, headers, breaks_off: false };
+        let refuse = Act::Answer {
+            status: 503,
+            body,
+            headers,
+            breaks_off: false,
+        };
         for act in [&refuse, &refuse, &Act::Take] {
             book.note(1 << 32, 7, "x", act);
         }

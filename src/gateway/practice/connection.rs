@@ -59,7 +59,13 @@ pub(super) async fn serve(practice: Arc<Practice>, mut stream: TcpStream) -> io:
                 return Ok(());
             }
         }
-        let go_on = respond(&practice, &mut stream, &head, &buffer[head.head_bytes..total]).await?;
+        let go_on = respond(
+            &practice,
+            &mut stream,
+            &head,
+            &buffer[head.head_bytes..total],
+        )
+        .await?;
         if !go_on {
             return Ok(());
         }
@@ -77,7 +83,9 @@ fn parse(buffer: &[u8], token: &str) -> io::Result<Option<Head>> {
     let (mut body_bytes, mut authorized) = (0, token.is_empty());
     for header in request.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
-            let value = std::str::from_utf8(header.value).ok().and_then(|text| text.parse().ok());
+            let value = std::str::from_utf8(header.value)
+                .ok()
+                .and_then(|text| text.parse().ok());
             body_bytes = value.ok_or_else(|| io::Error::other("a bad content-length"))?;
         } else if header.name.eq_ignore_ascii_case("authorization") {
             let given = header.value.strip_prefix(b"Bearer ");
@@ -86,7 +94,13 @@ fn parse(buffer: &[u8], token: &str) -> io::Result<Option<Head>> {
     }
     let method = request.method.unwrap_or_default().to_owned();
     let path = request.path.unwrap_or_default().to_owned();
-    Ok(Some(Head { method, path, authorized, head_bytes, body_bytes }))
+    Ok(Some(Head {
+        method,
+        path,
+        authorized,
+        head_bytes,
+        body_bytes,
+    }))
 }
 
 /// Answers one request; false if the connection ends with it.
@@ -167,14 +181,25 @@ async fn receive(
 async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
     match act {
         Act::Take => stream.write_all(OK).await.map(|()| true),
-        Act::Answer { status, body, breaks_off: true, .. } => {
+        Act::Answer {
+            status,
+            body,
+            breaks_off: true,
+            ..
+        } => {
             let length = body.len() + 100;
             let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
-            stream.write_all(format!("{head}{body}").as_bytes()).await.map(|()| false)
+            stream
+                .write_all(format!("{head}{body}").as_bytes())
+                .await
+                .map(|()| false)
         }
-        Act::Answer { status, body, headers, .. } => {
-            answer(stream, status, &headers, &body).await.map(|()| true)
-        }
+        Act::Answer {
+            status,
+            body,
+            headers,
+            ..
+        } => answer(stream, status, &headers, &body).await.map(|()| true),
         Act::Hang => {
             // Until the client gives up.
             let mut rest = [0; 1024];
@@ -188,7 +213,9 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
         }
         Act::Close => Ok(false),
         Act::Garbage => {
-            stream.write_all(b"\x16\x03\x01 this is not HTTP\r\n\r\n").await?;
+            stream
+                .write_all(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
+                .await?;
             Ok(false)
         }
         Act::Oversized => {
@@ -198,7 +225,9 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
             Ok(false)
         }
         Act::Broken => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":")
+                .await?;
             Ok(false)
         }
     }
@@ -206,7 +235,13 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
 
 async fn answer_json(stream: &mut TcpStream, value: &impl serde::Serialize) -> io::Result<()> {
     let body = serde_json::to_string(value).map_err(io::Error::other)?;
-    answer(stream, 200, &["content-type: application/json".to_owned()], &body).await
+    answer(
+        stream,
+        200,
+        &["content-type: application/json".to_owned()],
+        &body,
+    )
+    .await
 }
 
 async fn answer(
@@ -215,7 +250,9 @@ async fn answer(
     headers: &[String],
     body: &str,
 ) -> io::Result<()> {
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+    let reason = http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|s| s.canonical_reason());
     let mut text = format!("HTTP/1.1 {status} {}\r\n", reason.unwrap_or("Status"));
     for header in headers {
         text.push_str(header);
@@ -257,5 +294,7 @@ fn page(practice: &Practice) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

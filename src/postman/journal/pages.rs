@@ -69,7 +69,8 @@ impl Pages {
         self.buffer.clear();
         let end = Record::bare(Kind::End);
         for (record, place) in records.iter().chain([&end]).zip(self.count..) {
-            self.buffer.extend_from_slice(&record.bytes(&self.seal, place));
+            self.buffer
+                .extend_from_slice(&record.bytes(&self.seal, place));
         }
         let offset = HEADER as u64 + self.count * RECORD as u64;
         self.file.write_all_at(&self.buffer, offset)?;
@@ -86,7 +87,14 @@ impl Pages {
         let over: Vec<_> = self.full.extract_if(.., is_over).collect();
         let page = self.header.page + 1;
         let oldest = self.full.first().map_or(page, |(page, _)| *page);
-        let (file, header) = create(&self.dir, Header { page, oldest, ..self.header })?;
+        let (file, header) = create(
+            &self.dir,
+            Header {
+                page,
+                oldest,
+                ..self.header
+            },
+        )?;
 
         // Only now may anything be written to the new one: who finds this mark asks for that file.
         self.append(&[Record::bare(Kind::Followed)])?;
@@ -105,7 +113,10 @@ fn create(dir: &Path, header: Header) -> io::Result<(File, Header)> {
     let made = path.with_extension("new");
     let create = || {
         let file = File::create(&made)?;
-        let header = Header { file: FileId::of(&file.metadata()?), ..header };
+        let header = Header {
+            file: FileId::of(&file.metadata()?),
+            ..header
+        };
         if header.stream == 0 {
             file.try_lock()?;
         }

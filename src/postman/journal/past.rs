@@ -81,9 +81,20 @@ impl Remains {
             Kind::End | Kind::Followed => {}
             Kind::Leased => {
                 self.newest = self.newest.max(token.n);
-                let lease = LeaseId { epoch: self.run.epoch, n: token.n };
-                let empty = Left { lease, mailing: token.mailing, runs: Vec::new() };
-                let run = Run { first: token.position, len: record.len, attempt: token.attempt };
+                let lease = LeaseId {
+                    epoch: self.run.epoch,
+                    n: token.n,
+                };
+                let empty = Left {
+                    lease,
+                    mailing: token.mailing,
+                    runs: Vec::new(),
+                };
+                let run = Run {
+                    first: token.position,
+                    len: record.len,
+                    attempt: token.attempt,
+                };
                 self.leased.entry(token.n).or_insert(empty).runs.push(run);
             }
             Kind::Closed => {
@@ -91,7 +102,10 @@ impl Remains {
                 self.leased.remove(&token.n);
             }
             Kind::Begun | Kind::Settled if token.n > self.newest && !believes_damage() => {
-                return Err(format!("it speaks of lease {}, which no file notes", token.n));
+                return Err(format!(
+                    "it speaks of lease {}, which no file notes",
+                    token.n
+                ));
             }
             Kind::Begun => {
                 self.fates.entry(token).or_insert(Fate::Begun);
@@ -148,16 +162,32 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
     if let Some(damage) = unreadable.filter(|_| !believes_damage()) {
         return Ok(Past::Damaged(damage));
     }
-    let Some(run) = found.values().map(|found| found.header.run).max_by_key(|run| run.epoch) else {
+    let Some(run) = found
+        .values()
+        .map(|found| found.header.run)
+        .max_by_key(|run| run.epoch)
+    else {
         return Ok(Past::Nothing);
     };
 
     // One that was killed while it began anew may have left files of the run before it.
     found.retain(|_, found| found.header.run == run);
-    let reading = Reading { dir, found, pause_ms };
-    let remains = Remains { run, leased: BTreeMap::new(), newest: 0, fates: HashMap::new() };
-    let read =
-        if believes_damage() { Ok(reading.what_reads(remains)) } else { reading.all(remains) };
+    let reading = Reading {
+        dir,
+        found,
+        pause_ms,
+    };
+    let remains = Remains {
+        run,
+        leased: BTreeMap::new(),
+        newest: 0,
+        fates: HashMap::new(),
+    };
+    let read = if believes_damage() {
+        Ok(reading.what_reads(remains))
+    } else {
+        reading.all(remains)
+    };
     Ok(read.map_or_else(Past::Damaged, Past::Whole))
 }
 
@@ -171,7 +201,10 @@ struct Reading<'d> {
 
 impl Reading<'_> {
     fn damage(&self, (stream, page): (u64, u64), what: &str) -> Damage {
-        Damage { file: path(self.dir, stream, page), what: what.to_owned() }
+        Damage {
+            file: path(self.dir, stream, page),
+            what: what.to_owned(),
+        }
     }
 
     /// The number and the header of a stream's newest file.
@@ -182,11 +215,16 @@ impl Reading<'_> {
     }
 
     fn page(&self, place: (u64, u64)) -> Result<Page, Damage> {
-        let found = self.found.get(&place).ok_or_else(|| self.damage(place, "it is missing"))?;
+        let found = self
+            .found
+            .get(&place)
+            .ok_or_else(|| self.damage(place, "it is missing"))?;
         let page = Page::parse(&found.bytes, found.id);
         let page = page.map_err(|what| self.damage(place, &what))?;
         let is_in_place = (page.header.stream, page.header.page) == place;
-        is_in_place.then_some(page).ok_or_else(|| self.damage(place, "another has its name"))
+        is_in_place
+            .then_some(page)
+            .ok_or_else(|| self.damage(place, "another has its name"))
     }
 
     /// Everything, or the damage that was found.

@@ -38,7 +38,11 @@ impl FileId {
     pub(super) fn of(file: &Metadata) -> Self {
         let since = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let born = file.created().map_or(0, |at| since(at).as_nanos() as u64);
-        Self { device: file.dev(), inode: file.ino(), born }
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            born,
+        }
     }
 }
 
@@ -63,7 +67,15 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn bytes(&self) -> [u8; HEADER] {
-        let Self { boot, run, stream, senders, page, oldest, file } = *self;
+        let Self {
+            boot,
+            run,
+            stream,
+            senders,
+            page,
+            oldest,
+            file,
+        } = *self;
         let repeat_ms = run.repeat_ms.unwrap_or(NEVER);
         let streams = stream << 32 | senders;
         let fields: [u64; FIELDS] = [
@@ -97,17 +109,36 @@ impl Header {
         let (fields, _) = bytes.as_chunks::<8>();
         let fields: [u64; FIELDS] =
             std::array::from_fn(|n| fields.get(n).map_or(0, |field| u64::from_be_bytes(*field)));
-        let [magic, boot, epoch, gateway, repeat_ms, streams, page, oldest, ..] = fields;
+        let [
+            magic,
+            boot,
+            epoch,
+            gateway,
+            repeat_ms,
+            streams,
+            page,
+            oldest,
+            ..,
+        ] = fields;
         let [.., device, inode, born, nonce] = fields;
         let repeat_ms = (repeat_ms != NEVER).then_some(repeat_ms);
         let header = Self {
             boot,
-            run: RunTerms { epoch: Epoch(epoch), nonce, gateway, repeat_ms },
+            run: RunTerms {
+                epoch: Epoch(epoch),
+                nonce,
+                gateway,
+                repeat_ms,
+            },
             stream: streams >> 32,
             senders: streams & u64::from(u32::MAX),
             page,
             oldest,
-            file: FileId { device, inode, born },
+            file: FileId {
+                device,
+                inode,
+                born,
+            },
         };
         (magic == MAGIC).then_some(header)
     }
@@ -162,8 +193,18 @@ pub(super) struct Record {
 impl Record {
     /// One that says no more than its kind.
     pub(super) fn bare(kind: Kind) -> Self {
-        let token = Token { n: 0, mailing: MailingNumber(0), position: 0, attempt: 0 };
-        Self { kind, code: 0, len: 0, token }
+        let token = Token {
+            n: 0,
+            mailing: MailingNumber(0),
+            position: 0,
+            attempt: 0,
+        };
+        Self {
+            kind,
+            code: 0,
+            len: 0,
+            token,
+        }
     }
 
     pub(super) fn bytes(self, seal: &Seal, place: u64) -> [u8; RECORD] {
@@ -201,7 +242,12 @@ impl Record {
             position: four(12),
             attempt: two(2),
         };
-        Some(Self { kind, code: bytes[1], len: two(4), token })
+        Some(Self {
+            kind,
+            code: bytes[1],
+            len: two(4),
+            token,
+        })
     }
 }
 
@@ -219,7 +265,10 @@ pub(super) fn result(code: u8, pause_ms: u64, run: &RunTerms) -> Option<SendResu
         4 => SendResult::NotSent { pause_ms },
         5 => SendResult::HandedBack,
         6 => SendResult::Unsure,
-        7 => SendResult::UnsureRepeatable { pause_ms, repeat_ms: run.repeat_ms? },
+        7 => SendResult::UnsureRepeatable {
+            pause_ms,
+            repeat_ms: run.repeat_ms?,
+        },
         _ => return None,
     })
 }
@@ -245,7 +294,7 @@ impl Page {
         let header = Self::header(bytes)?;
         if header.file != file {
             return Err(
-                "it is a copy, or came from another disk; the original may be at work".into()
+                "it is a copy, or came from another disk; the original may be at work".into(),
             );
         }
         let (mut records, why) = Self::records(&header, &bytes[HEADER..]);
@@ -259,7 +308,11 @@ impl Page {
         let marks = |record: &Record| matches!(record.kind, Kind::End | Kind::Followed);
         match records.iter().position(marks) {
             Some(at) => Err(format!("record {at} is an end, and others follow it")),
-            None => Ok(Self { header, records, is_followed }),
+            None => Ok(Self {
+                header,
+                records,
+                is_followed,
+            }),
         }
     }
 

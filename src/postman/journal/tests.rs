@@ -10,15 +10,29 @@ const MAILING: MailingNumber = MailingNumber(3);
 const PAUSE_MS: u64 = 1_000;
 
 fn run(epoch: u64) -> RunTerms {
-    RunTerms { epoch: Epoch(epoch), nonce: epoch, gateway: 5, repeat_ms: Some(70) }
+    RunTerms {
+        epoch: Epoch(epoch),
+        nonce: epoch,
+        gateway: 5,
+        repeat_ms: Some(70),
+    }
 }
 
 fn token(n: u64, position: u32) -> Token {
-    Token { n, mailing: MAILING, position, attempt: 2 }
+    Token {
+        n,
+        mailing: MAILING,
+        position,
+        attempt: 2,
+    }
 }
 
 fn runs(first: u32) -> [Run; 1] {
-    [Run { first, len: 4, attempt: 2 }]
+    [Run {
+        first,
+        len: 4,
+        attempt: 2,
+    }]
 }
 
 fn open(dir: &Path) -> Journal {
@@ -77,19 +91,31 @@ fn the_next_run_knows_what_was_begun_and_what_came_of_it() {
         sender.begun(token(1, 0)).expect("is noted");
         sender.settled(token(1, 0), SendResult::Done);
         sender.begun(token(1, 1)).expect("is noted");
-        let repeatable = SendResult::UnsureRepeatable { pause_ms: 1, repeat_ms: 70 };
+        let repeatable = SendResult::UnsureRepeatable {
+            pause_ms: 1,
+            repeat_ms: 70,
+        };
         sender.settled(token(1, 3), repeatable);
         sender.flush().expect("is written");
     }
     let remains = whole(dir.path());
     assert_eq!(remains.run, run(9));
-    let leases: Vec<_> = remains.leases().map(|left| (left.lease.n, left.runs.len())).collect();
+    let leases: Vec<_> = remains
+        .leases()
+        .map(|left| (left.lease.n, left.runs.len()))
+        .collect();
     assert_eq!(leases, [(1, 1)]);
-    assert_eq!(remains.fate(&token(1, 0)), Some(Fate::Settled(SendResult::Done)));
+    assert_eq!(
+        remains.fate(&token(1, 0)),
+        Some(Fate::Settled(SendResult::Done))
+    );
     assert_eq!(remains.fate(&token(1, 1)), Some(Fate::Begun));
     assert_eq!(remains.fate(&token(1, 2)), None);
     // As the run that had the doubt would have reported it, whatever holds now.
-    let repeatable = SendResult::UnsureRepeatable { pause_ms: PAUSE_MS, repeat_ms: 70 };
+    let repeatable = SendResult::UnsureRepeatable {
+        pause_ms: PAUSE_MS,
+        repeat_ms: 70,
+    };
     assert_eq!(remains.fate(&token(1, 3)), Some(Fate::Settled(repeatable)));
 }
 
@@ -97,7 +123,11 @@ fn the_next_run_knows_what_was_begun_and_what_came_of_it() {
 fn a_journal_of_another_boot_or_cluster_says_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(open(dir.path()).begin(run(1), 2).expect("begins"));
-    let past = |boot, cluster| reopen(dir.path(), boot, cluster).past(PAUSE_MS).expect("reads");
+    let past = |boot, cluster| {
+        reopen(dir.path(), boot, cluster)
+            .past(PAUSE_MS)
+            .expect("reads")
+    };
     assert!(matches!(past(2, "c"), Past::Nothing));
     assert!(matches!(past(1, "restored"), Past::Nothing));
     assert!(matches!(past(1, "c"), Past::Whole(_)));
@@ -125,7 +155,10 @@ fn a_journal_serves_one_postman_whatever_is_deleted_or_moved() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut journal = open(dir.path());
     let refused = |dir: &Path| {
-        let error = Journal::open(dir, 1, "c").err().expect("is refused").to_string();
+        let error = Journal::open(dir, 1, "c")
+            .err()
+            .expect("is refused")
+            .to_string();
         assert!(error.contains("in use"), "{error}");
     };
     refused(dir.path());
@@ -153,7 +186,10 @@ fn a_journal_that_was_moved_is_whole_and_a_copy_is_not() {
         fs::copy(&path, dirs[2].join(path.file_name().expect("a name"))).expect("copied");
     }
     let said = damaged(&dirs[2]);
-    assert!(said.contains("three/a-postman") && said.contains("a copy"), "{said}");
+    assert!(
+        said.contains("three/a-postman") && said.contains("a copy"),
+        "{said}"
+    );
 }
 
 /// A run with several files in each stream, and every token that it has begun.
@@ -171,9 +207,17 @@ impl History {
         let mut journal = open(dir.path());
         journal.page_bytes = 300;
         let senders = journal.begin(run(4), 2).expect("begins");
-        let mut history = Self { dir, journal, senders, begun: BTreeSet::new() };
+        let mut history = Self {
+            dir,
+            journal,
+            senders,
+            begun: BTreeSet::new(),
+        };
         for n in 1..=9_u64 {
-            history.journal.leased(n, MAILING, &runs(n as u32 * 10)).expect("is noted");
+            history
+                .journal
+                .leased(n, MAILING, &runs(n as u32 * 10))
+                .expect("is noted");
             after(&history);
             for at in 0..3 {
                 let token = token(n, n as u32 * 10 + at);
@@ -196,7 +240,10 @@ impl History {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        past::files(self.dir.path()).expect("lists").into_values().collect()
+        past::files(self.dir.path())
+            .expect("lists")
+            .into_values()
+            .collect()
     }
 
     fn read(&self) -> Past {
@@ -210,7 +257,10 @@ impl History {
         };
         let back = |token: &&Token| {
             remains.is_whole(token.n)
-                && matches!(remains.fate(token), None | Some(Fate::Settled(SendResult::HandedBack)))
+                && matches!(
+                    remains.fate(token),
+                    None | Some(Fate::Settled(SendResult::HandedBack))
+                )
         };
         self.begun.iter().filter(back).copied().collect()
     }
@@ -225,7 +275,11 @@ impl History {
                 let name = path.file_name();
                 assert_eq!(self.handed_back(), [], "{name:?}, {} bytes", damaged.len());
                 let is_damaged = matches!(self.read(), Past::Damaged(_));
-                assert!(is_damaged || damaged == bytes, "{name:?}, {} bytes", damaged.len());
+                assert!(
+                    is_damaged || damaged == bytes,
+                    "{name:?}, {} bytes",
+                    damaged.len()
+                );
             }
             fs::write(&path, &bytes).expect("written");
         }
@@ -238,10 +292,18 @@ fn a_process_may_be_killed_between_any_two_writes() {
     let mut times = 0;
     let history = History::play(|history| {
         times += 1;
-        assert!(matches!(history.read(), Past::Whole(_)), "{:?}", history.read());
+        assert!(
+            matches!(history.read(), Past::Whole(_)),
+            "{:?}",
+            history.read()
+        );
         assert_eq!(history.handed_back(), []);
     });
-    assert!(times > 40 && history.files().len() > 6, "{times}, {:?}", history.files());
+    assert!(
+        times > 40 && history.files().len() > 6,
+        "{times}, {:?}",
+        history.files()
+    );
 }
 
 #[test]
@@ -249,14 +311,24 @@ fn a_file_that_was_made_and_not_used_yet_is_no_damage() {
     let history = History::play(|_| {});
     for stream in 0..=2 {
         let files = past::files(history.dir.path()).expect("lists");
-        let ((_, page), last) = files.range((stream, 0)..(stream + 1, 0)).next_back().expect("one");
+        let ((_, page), last) = files
+            .range((stream, 0)..(stream + 1, 0))
+            .next_back()
+            .expect("one");
         let bytes = fs::read(last).expect("reads");
         let header = Page::header(&bytes).expect("a header");
         // As turning makes it, up to the moment in which it is named.
         let leases = history.journal.leases.clone();
-        let next = Header { page: page + 1, ..header };
+        let next = Header {
+            page: page + 1,
+            ..header
+        };
         drop(Pages::new(history.dir.path(), next, leases, 300).expect("made"));
-        assert!(matches!(history.read(), Past::Whole(_)), "{:?}", history.read());
+        assert!(
+            matches!(history.read(), Past::Whole(_)),
+            "{:?}",
+            history.read()
+        );
         assert_eq!(history.handed_back(), []);
     }
 }
@@ -325,13 +397,20 @@ fn no_deleted_or_exchanged_file_makes_a_begun_message_one_that_was_never_begun()
     let files = history.files();
     let aside = history.dir.path().join("aside");
     for which in 1..1_u32 << files.len().min(9) {
-        let gone = || files.iter().enumerate().filter(move |(at, _)| which & (1 << at) != 0);
+        let gone = || {
+            files
+                .iter()
+                .enumerate()
+                .filter(move |(at, _)| which & (1 << at) != 0)
+        };
         let kept = gone().map(|(_, path)| (path, path.with_extension("kept")));
         let kept: Vec<_> = kept.collect();
-        kept.iter().for_each(|(path, aside)| fs::rename(path, aside).expect("moved"));
+        kept.iter()
+            .for_each(|(path, aside)| fs::rename(path, aside).expect("moved"));
         assert_eq!(history.handed_back(), [], "{which:b}");
         assert!(!matches!(history.read(), Past::Whole(_)), "{which:b}");
-        kept.iter().for_each(|(path, aside)| fs::rename(aside, path).expect("moved"));
+        kept.iter()
+            .for_each(|(path, aside)| fs::rename(aside, path).expect("moved"));
     }
     for one in &files {
         for other in files.iter().filter(|other| *other != one) {
@@ -342,7 +421,10 @@ fn no_deleted_or_exchanged_file_makes_a_begun_message_one_that_was_never_begun()
             };
             exchange();
             assert_eq!(history.handed_back(), [], "{one:?} and {other:?}");
-            assert!(matches!(history.read(), Past::Damaged(_)), "{one:?} and {other:?}");
+            assert!(
+                matches!(history.read(), Past::Damaged(_)),
+                "{one:?} and {other:?}"
+            );
             exchange();
         }
     }
@@ -377,5 +459,8 @@ fn a_run_that_was_killed_while_it_began_is_not_taken_for_the_one_before() {
     // Its own file goes first.
     fs::remove_file(pages::path(dir.path(), 0, 0)).expect("removed");
     let said = damaged(dir.path());
-    assert!(said.contains("a-postman-00000000.journal: it is missing"), "{said}");
+    assert!(
+        said.contains("a-postman-00000000.journal: it is missing"),
+        "{said}"
+    );
 }

@@ -59,7 +59,9 @@ impl BatchEdit {
             let key = MembersKey(mailing, self.number);
             self.members = Some(changes.need(&key, "members of a batch")?);
         }
-        self.members.as_ref().ok_or(Error::Contradiction { what: "members of a batch" })
+        self.members.as_ref().ok_or(Error::Contradiction {
+            what: "members of a batch",
+        })
     }
 
     /// Moves one message to a status, at a steady time.
@@ -115,7 +117,11 @@ impl BatchEdit {
     /// `unconfirmed` if the gateway may have it.
     pub(super) fn give_up(&mut self, index: usize, to: Status, steady: Timestamp) {
         let doubtful = self.columns.doubt(index).is_some();
-        self.set(index, if doubtful { Status::Unconfirmed } else { to }, steady);
+        self.set(
+            index,
+            if doubtful { Status::Unconfirmed } else { to },
+            steady,
+        );
     }
 }
 
@@ -130,22 +136,36 @@ pub(super) struct MailingEdit {
 impl MailingEdit {
     pub(super) fn open(changes: &Changes<'_>, number: MailingNumber) -> Result<Self, Error> {
         let progress = (*changes.need_progress(number)?).clone();
-        Ok(Self { number, before: progress.counts, progress, heads: None })
+        Ok(Self {
+            number,
+            before: progress.counts,
+            progress,
+            heads: None,
+        })
     }
 
     /// The heads of a block.
     pub(super) fn heads(&mut self, changes: &mut Changes<'_>, block: u32) -> Result<&Heads, Error> {
         self.load_heads(changes, block)?;
         let loaded = self.heads.as_ref().map(|(_, heads)| heads);
-        loaded.ok_or(Error::Contradiction { what: "heads of a block" })
+        loaded.ok_or(Error::Contradiction {
+            what: "heads of a block",
+        })
     }
 
     fn load_heads(&mut self, changes: &mut Changes<'_>, block: u32) -> Result<(), Error> {
-        if self.heads.as_ref().is_some_and(|(loaded, _)| *loaded == block) {
+        if self
+            .heads
+            .as_ref()
+            .is_some_and(|(loaded, _)| *loaded == block)
+        {
             return Ok(());
         }
         self.store_heads(changes);
-        self.heads = Some((block, changes.get_or_default(&HeadsKey(self.number, block))?));
+        self.heads = Some((
+            block,
+            changes.get_or_default(&HeadsKey(self.number, block))?,
+        ));
         Ok(())
     }
 
@@ -167,11 +187,24 @@ impl MailingEdit {
             return Ok(None);
         }
         let heads = self.heads(changes, number / HEADS_PER_BLOCK)?;
-        let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize).cloned();
-        let head = head.ok_or(Error::Contradiction { what: "head of a batch" })?;
+        let head = heads
+            .heads
+            .get((number % HEADS_PER_BLOCK) as usize)
+            .cloned();
+        let head = head.ok_or(Error::Contradiction {
+            what: "head of a batch",
+        })?;
         let columns = changes.need(&ColumnsKey(self.number, number), "columns of a batch")?;
         let (members, moves, touched, narrowed) = (None, Vec::new(), false, false);
-        Ok(Some(BatchEdit { number, head, columns, members, moves, touched, narrowed }))
+        Ok(Some(BatchEdit {
+            number,
+            head,
+            columns,
+            members,
+            moves,
+            touched,
+            narrowed,
+        }))
     }
 
     /// Adds a batch of new messages, all in one status.
@@ -204,14 +237,24 @@ impl MailingEdit {
         changes.put(&MembersKey(self.number, number), &members);
         let columns = Columns::new(members.len(), status);
         let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
-        let edit = BatchEdit { number, head, columns, members, moves, touched, narrowed };
+        let edit = BatchEdit {
+            number,
+            head,
+            columns,
+            members,
+            moves,
+            touched,
+            narrowed,
+        };
         self.close_with(changes, edit, true)
     }
 
     /// Notes how far the sweep came with a block of heads that is full.
     fn note_reach(&self, changes: &mut Changes<'_>, block: u32) -> Result<(), Error> {
         let key = ReachesKey(self.number, block / REACHES_PER_BLOCK);
-        changes.update(&key, |reaches: &mut Reaches| reaches.reached.push(self.progress.reached))
+        changes.update(&key, |reaches: &mut Reaches| {
+            reaches.reached.push(self.progress.reached)
+        })
     }
 
     fn index_late(&self, changes: &mut Changes<'_>, members: &Members, batch: u32) {
@@ -236,12 +279,22 @@ impl MailingEdit {
         new: bool,
     ) -> Result<(), Error> {
         if !edit.touched {
-            return if edit.narrowed { self.put_head(changes, edit) } else { Ok(()) };
+            return if edit.narrowed {
+                self.put_head(changes, edit)
+            } else {
+                Ok(())
+            };
         }
         for step in &edit.moves {
             self.progress.counts.shift(step.from, step.to, 1);
         }
-        edit.head.due = edit.columns.due.iter().map(|(_, due)| *due).min().unwrap_or(NEVER);
+        edit.head.due = edit
+            .columns
+            .due
+            .iter()
+            .map(|(_, due)| *due)
+            .min()
+            .unwrap_or(NEVER);
         if edit.head.counted {
             self.recount_facets(changes, &mut edit)?;
         } else if is_through(&edit.head) {
@@ -271,11 +324,16 @@ impl MailingEdit {
     /// Counts a batch whose messages are final, but for a few.
     fn count_facets(&self, changes: &mut Changes<'_>, edit: &mut BatchEdit) -> Result<(), Error> {
         edit.members(changes, self.number)?;
-        let Some(members) = &edit.members else { return Ok(()) };
+        let Some(members) = &edit.members else {
+            return Ok(());
+        };
         let mut counts: BTreeMap<(u32, u32), Counts> = BTreeMap::new();
         for index in 0..members.len() {
             let facet = (members.tags[index], members.operators[index]);
-            counts.entry(facet).or_default().add(edit.columns.status(index), 1);
+            counts
+                .entry(facet)
+                .or_default()
+                .add(edit.columns.status(index), 1);
         }
         let day = edit.head.created_at.day() as u32;
         update_facets(changes, day, counts, |all, new| all.merge(&new))?;
@@ -286,7 +344,9 @@ impl MailingEdit {
     /// Moves messages of a batch that was counted before.
     fn recount_facets(&self, changes: &mut Changes<'_>, edit: &mut BatchEdit) -> Result<(), Error> {
         edit.members(changes, self.number)?;
-        let Some(members) = &edit.members else { return Ok(()) };
+        let Some(members) = &edit.members else {
+            return Ok(());
+        };
         let day = edit.head.created_at.day() as u32;
         let mut steps: BTreeMap<(u32, u32), Vec<Move>> = BTreeMap::new();
         for step in &edit.moves {
@@ -294,7 +354,9 @@ impl MailingEdit {
             steps.entry(facet).or_default().push(*step);
         }
         update_facets(changes, day, steps, |all, steps| {
-            steps.iter().for_each(|step| all.shift(step.from, step.to, 1));
+            steps
+                .iter()
+                .for_each(|step| all.shift(step.from, step.to, 1));
         })
     }
 
@@ -305,7 +367,9 @@ impl MailingEdit {
         edit: &mut BatchEdit,
     ) -> Result<(), Error> {
         edit.members(changes, self.number)?;
-        let Some(members) = &edit.members else { return Ok(()) };
+        let Some(members) = &edit.members else {
+            return Ok(());
+        };
         for step in &edit.moves {
             let customer = members.customer(step.index);
             let key = CustomerTotalsKey(customer / CUSTOMERS_PER_BLOCK);
@@ -340,7 +404,10 @@ fn new_head(
     let mut customers = members.customers();
     let first = customers.next().unwrap_or_default();
     let last = customers.last().unwrap_or(first);
-    let zones = members.zones.iter().fold(0, |bits, zone| bits | Head::zone_bit(*zone));
+    let zones = members
+        .zones
+        .iter()
+        .fold(0, |bits, zone| bits | Head::zone_bit(*zone));
     Head {
         counts,
         due: NEVER,
@@ -362,15 +429,32 @@ fn is_through(head: &Head) -> bool {
 }
 
 fn summary(number: u32, heads: &Heads) -> Block {
-    let sum = |status| heads.heads.iter().map(|head| head.counts.of(status)).sum::<u64>() as u32;
+    let sum = |status| {
+        heads
+            .heads
+            .iter()
+            .map(|head| head.counts.of(status))
+            .sum::<u64>() as u32
+    };
     Block {
         number,
         created: sum(Status::Created),
         failed: sum(Status::Failed),
         sending: sum(Status::Sending),
-        due: heads.heads.iter().map(|head| head.due).min().unwrap_or(NEVER),
-        created_zones: heads.heads.iter().fold(0, |bits, head| bits | head.created_zones),
-        failed_zones: heads.heads.iter().fold(0, |bits, head| bits | head.failed_zones),
+        due: heads
+            .heads
+            .iter()
+            .map(|head| head.due)
+            .min()
+            .unwrap_or(NEVER),
+        created_zones: heads
+            .heads
+            .iter()
+            .fold(0, |bits, head| bits | head.created_zones),
+        failed_zones: heads
+            .heads
+            .iter()
+            .fold(0, |bits, head| bits | head.failed_zones),
     }
 }
 
@@ -383,7 +467,10 @@ fn update_facets<T>(
     let mut records: BTreeMap<(u32, u32), BTreeMap<(u32, u32), T>> = BTreeMap::new();
     for ((tag, operator), value) in values {
         let record = (tag / 16, operator / 16);
-        records.entry(record).or_default().insert((tag, operator), value);
+        records
+            .entry(record)
+            .or_default()
+            .insert((tag, operator), value);
     }
     for ((tags, operators), values) in records {
         let mut new = Vec::new();

@@ -74,8 +74,12 @@ impl Touched {
     }
 
     fn write(self, changes: &mut Changes<'_>) {
-        self.places.iter().for_each(|(block, places)| changes.put(&ChangesKey(*block), places));
-        self.last.iter().for_each(|(block, last)| changes.put(&ChangeNumbersKey(*block), last));
+        self.places
+            .iter()
+            .for_each(|(block, places)| changes.put(&ChangesKey(*block), places));
+        self.last
+            .iter()
+            .for_each(|(block, last)| changes.put(&ChangeNumbersKey(*block), last));
     }
 }
 
@@ -104,17 +108,24 @@ pub(super) fn note(changes: &mut Changes<'_>, customers: &[u32]) -> Result<(), E
 }
 
 fn any_running(changes: &Changes<'_>) -> bool {
-    changes.open_mailings().iter().any(|mailing| mailing.record.is_running())
+    changes
+        .open_mailings()
+        .iter()
+        .any(|mailing| mailing.record.is_running())
 }
 
 /// Changes that mailings which have ended must still look at: a newer change of the same customer
 /// comes after their end, so that it does not stand for these.
 fn needed_at_ends(changes: &Changes<'_>) -> Vec<Range<u64>> {
     let open = changes.open_mailings().into_iter();
-    let needed = open.filter_map(|OpenMailing { record, progress, .. }| {
-        let (_, bounds) = record.ended?;
-        Some(progress.cursor.change..bounds.change)
-    });
+    let needed = open.filter_map(
+        |OpenMailing {
+             record, progress, ..
+         }| {
+            let (_, bounds) = record.ended?;
+            Some(progress.cursor.change..bounds.change)
+        },
+    );
     needed.filter(|range| !range.is_empty()).collect()
 }
 
@@ -136,7 +147,10 @@ pub(super) fn trim_more(changes: &mut Changes<'_>, blocks: u32) -> Applied {
     let removed = trim_blocks(changes, blocks)?;
     match removed {
         0 => Err(Rejection::NothingToDo.into()),
-        batches => Ok(Reply::Swept { batches, more: batches == blocks }),
+        batches => Ok(Reply::Swept {
+            batches,
+            more: batches == blocks,
+        }),
     }
 }
 
@@ -159,7 +173,11 @@ fn trim_blocks(changes: &mut Changes<'_>, most: u32) -> Result<u32, Error> {
 /// Changes below this were looked at by every mailing that still looks.
 fn passed_by_all<'m>(open: impl Iterator<Item = &'m OpenMailing>, all: u64) -> u64 {
     let looking = open.filter(|mailing| looks_at_changes(mailing));
-    looking.map(|mailing| mailing.progress.cursor.change).min().unwrap_or(all).min(all)
+    looking
+        .map(|mailing| mailing.progress.cursor.change)
+        .min()
+        .unwrap_or(all)
+        .min(all)
 }
 
 fn looks_at_changes(mailing: &OpenMailing) -> bool {
@@ -171,8 +189,13 @@ fn looks_at_changes(mailing: &OpenMailing) -> bool {
 fn remove(changes: &mut Changes<'_>, block: u64) -> Result<(), Error> {
     let gone = block * CHANGES_PER_BLOCK..(block + 1) * CHANGES_PER_BLOCK;
     let places: ChangeBlock = changes.get_or_default(&ChangesKey(block))?;
-    let customers = places.customers.into_iter().filter_map(|place| place.checked_sub(1));
-    let blocks: BTreeSet<u32> = customers.map(|customer| customer / CUSTOMERS_PER_BLOCK).collect();
+    let customers = places
+        .customers
+        .into_iter()
+        .filter_map(|place| place.checked_sub(1));
+    let blocks: BTreeSet<u32> = customers
+        .map(|customer| customer / CUSTOMERS_PER_BLOCK)
+        .collect();
     for block in blocks {
         changes.update(&ChangeNumbersKey(block), |last: &mut ChangeNumbers| {
             last.numbers.retain(|(_, number)| !gone.contains(number));

@@ -36,8 +36,17 @@ struct Block {
 impl Block {
     /// The words of a customer.
     fn words(&self, index: usize) -> Words {
-        let CustomerColumns { zones, tags, operators, .. } = &self.columns;
-        Words { zone: zones[index], tag: tags[index], operator: operators[index] }
+        let CustomerColumns {
+            zones,
+            tags,
+            operators,
+            ..
+        } = &self.columns;
+        Words {
+            zone: zones[index],
+            tag: tags[index],
+            operator: operators[index],
+        }
     }
 }
 
@@ -68,16 +77,19 @@ impl Blocks {
 
     fn find(&mut self, changes: &Changes<'_>, id: &CustomerId) -> Result<Option<Seq>, Error> {
         let mut fault = None;
-        let found =
-            changes.find_id(id_hash(id.as_str()), |seq| match self.get(changes, Seq(seq)) {
-                Ok((block, index)) => {
-                    block.texts.ids.get(index).is_some_and(|found| found == id.as_str())
-                }
+        let found = changes.find_id(id_hash(id.as_str()), |seq| {
+            match self.get(changes, Seq(seq)) {
+                Ok((block, index)) => block
+                    .texts
+                    .ids
+                    .get(index)
+                    .is_some_and(|found| found == id.as_str()),
                 Err(error) => {
                     fault = Some(error);
                     true
                 }
-            });
+            }
+        });
         fault.map_or(Ok(found), Err)
     }
 
@@ -124,14 +136,21 @@ impl Dictionary {
         // Zone 0 stands for none, so it is taken before any zone is.
         changes.word_number(WordKind::Zone, "", "");
         let zone = |changes: &mut Changes<'_>, text: &String| {
-            changes.word_number(WordKind::Zone, text, text).try_into().unwrap_or(u16::MAX)
+            changes
+                .word_number(WordKind::Zone, text, text)
+                .try_into()
+                .unwrap_or(u16::MAX)
         };
         let word = |changes: &mut Changes<'_>, kind, (text, folded): &(String, String)| {
             changes.word_number(kind, text, folded)
         };
         Self {
             zones: put.zones.iter().map(|text| zone(changes, text)).collect(),
-            tags: put.tags.iter().map(|pair| word(changes, WordKind::Tag, pair)).collect(),
+            tags: put
+                .tags
+                .iter()
+                .map(|pair| word(changes, WordKind::Tag, pair))
+                .collect(),
             operators: put
                 .operators
                 .iter()
@@ -147,7 +166,11 @@ impl Dictionary {
         };
         let tag = *self.tags.get(usize::from(row.tag))?;
         let operator = *self.operators.get(usize::from(row.operator))?;
-        Some(Words { zone, tag, operator })
+        Some(Words {
+            zone,
+            tag,
+            operator,
+        })
     }
 }
 
@@ -171,9 +194,11 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Applied {
     let mut changed = Vec::new();
     let (mut created, mut updated, mut rejected) = (0, 0, Vec::new());
     for (row, index) in put.rows.iter().zip(0..) {
-        let words = dictionary.words(row).ok_or_else(|| Rejection::OutOfBounds {
-            what: "a row refers to a word that the command does not carry".to_owned(),
-        })?;
+        let words = dictionary
+            .words(row)
+            .ok_or_else(|| Rejection::OutOfBounds {
+                what: "a row refers to a word that the command does not carry".to_owned(),
+            })?;
         match put_row(changes, &mut blocks, &mut numbers, put.mode, row, words)? {
             Ok(Written::Created) => created += 1,
             Ok(Written::Revived(seq)) => {
@@ -196,7 +221,11 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Applied {
     changelog::note(changes, &changed)?;
     match put.rows.as_slice() {
         [row] if single => Ok(Reply::Customer(Box::new(written(put, row)))),
-        _ => Ok(Reply::Customers { created, updated, rejected }),
+        _ => Ok(Reply::Customers {
+            created,
+            updated,
+            rejected,
+        }),
     }
 }
 
@@ -247,7 +276,11 @@ fn put_row(
         disuse_words(changes, before);
         blocks.use_words(words);
     }
-    Ok(Ok(if changed { Written::Changed(seq) } else { Written::Same }))
+    Ok(Ok(if changed {
+        Written::Changed(seq)
+    } else {
+        Written::Same
+    }))
 }
 
 fn append(
@@ -305,9 +338,12 @@ fn written(put: &PutCustomers, row: &CustomerRow) -> Customer {
 }
 
 fn mark_deleted(changes: &mut Changes<'_>, seq: Seq, deleted: bool) -> Result<(), Error> {
-    changes.update(&DeletedKey(seq.0 / DELETED_PER_BLOCK), |block: &mut DeletedBlock| {
-        block.set(seq.0 % DELETED_PER_BLOCK, deleted);
-    })
+    changes.update(
+        &DeletedKey(seq.0 / DELETED_PER_BLOCK),
+        |block: &mut DeletedBlock| {
+            block.set(seq.0 % DELETED_PER_BLOCK, deleted);
+        },
+    )
 }
 
 fn is_unswept(changes: &Changes<'_>, seq: Seq) -> Result<bool, Error> {
@@ -317,7 +353,9 @@ fn is_unswept(changes: &Changes<'_>, seq: Seq) -> Result<bool, Error> {
 
 pub(super) fn delete(changes: &mut Changes<'_>, id: &CustomerId) -> Applied {
     let mut blocks = Blocks::default();
-    let seq = blocks.find(changes, id)?.ok_or(Rejection::CustomerNotFound)?;
+    let seq = blocks
+        .find(changes, id)?
+        .ok_or(Rejection::CustomerNotFound)?;
     let (block, index) = blocks.get(changes, seq)?;
     if !block.columns.is_present(index) {
         return Err(Rejection::CustomerNotFound.into());
@@ -361,7 +399,10 @@ pub(super) fn sweep_deleted(changes: &mut Changes<'_>, batches: u32) -> Applied 
         }
     }
     changes.put(&UnsweptKey, &unswept);
-    Ok(Reply::Swept { batches: given - budget, more: !unswept.is_empty() })
+    Ok(Reply::Swept {
+        batches: given - budget,
+        more: !unswept.is_empty(),
+    })
 }
 
 /// Cancels what waits for a deleted customer in the open mailings from a number on; gives the
@@ -372,7 +413,10 @@ fn cancel_messages(
     from: u32,
     budget: &mut u32,
 ) -> Result<Option<u32>, Error> {
-    let open = changes.open_mailings().into_iter().map(|mailing| mailing.number);
+    let open = changes
+        .open_mailings()
+        .into_iter()
+        .map(|mailing| mailing.number);
     for mailing in open.filter(|mailing| mailing.0 >= from) {
         if *budget == 0 {
             return Ok(Some(mailing.0));
@@ -403,7 +447,11 @@ fn cancel_message(
     } else {
         let record = mailings::by_number(changes, mailing);
         let expired = record.is_ok_and(|record| record.ended.is_some());
-        let to = if expired { Status::Expired } else { Status::Cancelled };
+        let to = if expired {
+            Status::Expired
+        } else {
+            Status::Cancelled
+        };
         batch.give_up(index, to, changes.steady());
     }
     edit.close(changes, batch)?;

@@ -57,7 +57,11 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
     if report.lease.epoch.0 <= numbers.closed_epochs {
         // Of a life before a restore: what it is about was given up, or was sent under other ids.
         let repeated = tokens(report).count() as u32;
-        return Ok(Reply::Reported { accepted: 0, repeated, conflicts: Vec::new() });
+        return Ok(Reply::Reported {
+            accepted: 0,
+            repeated,
+            conflicts: Vec::new(),
+        });
     }
     let record = mailings::by_number(changes, report.mailing)?;
     let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
@@ -69,12 +73,21 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
         Some((found, lease)) => count_down(changes, found, lease, tally.from_sending)?,
         None => leases::drop_unheard(changes, |lease| lease == report.lease)?,
     }
-    let Tally { accepted, repeated, conflicts, .. } = tally;
+    let Tally {
+        accepted,
+        repeated,
+        conflicts,
+        ..
+    } = tally;
     if !conflicts.is_empty() {
         let count = conflicts.len() as u64;
         changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
     }
-    Ok(Reply::Reported { accepted, repeated, conflicts })
+    Ok(Reply::Reported {
+        accepted,
+        repeated,
+        conflicts,
+    })
 }
 
 /// Takes the report of each token, batch by batch.
@@ -99,7 +112,13 @@ fn take_all(
         let customer_deleted = is_deleted(changes, &mut deleted, batch, report.mailing, index)?;
         let (set, gateway) = (*changes.setting(), report.gateway);
         let steady = changes.steady();
-        let now = Now { steady, set: &set, gateway, record, customer_deleted };
+        let now = Now {
+            steady,
+            set: &set,
+            gateway,
+            record,
+            customer_deleted,
+        };
         match take(batch, index, attempt, result, &now) {
             Taken::First { was_sending } => {
                 if batch.columns.status(index).is_ready() {
@@ -110,7 +129,9 @@ fn take_all(
             }
             Taken::Again => tally.repeated += 1,
             Taken::Conflict => {
-                tally.conflicts.push(edit.progress.id(report.mailing, position));
+                tally
+                    .conflicts
+                    .push(edit.progress.id(report.mailing, position));
             }
         }
     }
@@ -160,7 +181,8 @@ fn check_bounds(report: &Report) -> Result<(), Rejection> {
 fn tokens(report: &Report) -> impl Iterator<Item = (SendResult, u32, u16)> + '_ {
     report.results.iter().flat_map(|(result, runs)| {
         runs.iter().flat_map(move |run| {
-            run.positions().map(move |position| (*result, position, run.attempt))
+            run.positions()
+                .map(move |position| (*result, position, run.attempt))
         })
     })
 }
@@ -221,8 +243,9 @@ fn count_down(
     reported: u32,
 ) -> Result<(), Error> {
     let left = lease.open.checked_sub(reported);
-    lease.open =
-        left.ok_or(Error::Contradiction { what: "a lease reported beyond its messages" })?;
+    lease.open = left.ok_or(Error::Contradiction {
+        what: "a lease reported beyond its messages",
+    })?;
     if lease.open == 0 {
         return leases::close(changes, lease.id);
     }
@@ -276,7 +299,10 @@ fn take(
 /// Whether nobody has said yet what became of the last attempt.
 fn is_unreported(batch: &BatchEdit, index: usize) -> bool {
     batch.columns.reported[index] == 0
-        && matches!(batch.columns.status(index), Status::Sending | Status::Unconfirmed)
+        && matches!(
+            batch.columns.status(index),
+            Status::Sending | Status::Unconfirmed
+        )
 }
 
 /// A report of an attempt before the present one. That attempt was reported as a way back, or
@@ -311,7 +337,12 @@ fn was_taken_after_all(batch: &mut BatchEdit, index: usize, result: SendResult, 
 
 fn never_again(batch: &mut BatchEdit, index: usize, now: &Now<'_>) {
     let (index, since) = (index as u16, now.steady);
-    batch.doubt(Doubt { index, repeat_until: None, since, gateway: now.gateway });
+    batch.doubt(Doubt {
+        index,
+        repeat_until: None,
+        since,
+        gateway: now.gateway,
+    });
 }
 
 /// Settles the first report of a token by how things are now.
@@ -331,12 +362,20 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
         SendResult::NotTaken { pause_ms } | SendResult::NotSent { pause_ms } => {
             give_back(batch, index, Some(pause_ms), now);
         }
-        SendResult::UnsureRepeatable { pause_ms, repeat_ms } => {
+        SendResult::UnsureRepeatable {
+            pause_ms,
+            repeat_ms,
+        } => {
             let until = granted_at.plus_millis(repeat_ms.min(i64::MAX as u64) as i64);
             // How much time has passed since is known only where nobody has set it.
             let repeat_until = (!now.set.came_after(granted_at)).then_some(until);
             let (index16, gateway) = (index as u16, now.gateway);
-            batch.doubt(Doubt { index: index16, since: granted_at, repeat_until, gateway });
+            batch.doubt(Doubt {
+                index: index16,
+                since: granted_at,
+                repeat_until,
+                gateway,
+            });
             give_back(batch, index, Some(pause_ms), now);
         }
     }
@@ -369,7 +408,9 @@ fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &N
     }
     let pause_ms = pause_ms.unwrap_or_default().min(RETRY_PAUSE_MS);
     batch.set(index, Status::Failed, now.steady);
-    batch.columns.set_due(index, now.steady.plus_millis(pause_ms as i64));
+    batch
+        .columns
+        .set_due(index, now.steady.plus_millis(pause_ms as i64));
 }
 
 #[cfg(test)]
@@ -389,7 +430,10 @@ mod tests {
             (SendResult::NotTaken { pause_ms: n }, runs)
         };
         Report {
-            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            lease: LeaseId {
+                epoch: Epoch(1),
+                n: 1,
+            },
             mailing: MailingNumber(1),
             gateway: 0,
             results: (0..results).map(group).collect(),

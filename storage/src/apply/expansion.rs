@@ -135,7 +135,10 @@ pub(super) fn expand(
     }
     let mut edit = MailingEdit::open(changes, number)?;
     if edit.progress.cursor != cursor {
-        return Err(Rejection::CursorMoved { cursor: edit.progress.cursor }.into());
+        return Err(Rejection::CursorMoved {
+            cursor: edit.progress.cursor,
+        }
+        .into());
     }
     if edit.progress.is_exhausted() {
         return Err(Rejection::Exhausted.into());
@@ -143,12 +146,19 @@ pub(super) fn expand(
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
     let bounds = match record.ended {
         Some((_, bounds)) => bounds,
-        None => Cursor { customer: numbers.customers, change: numbers.changes },
+        None => Cursor {
+            customer: numbers.customers,
+            change: numbers.changes,
+        },
     };
     let scan = scan.clamp(1, ENTRY_CUSTOMERS);
     let limit = usize::from(limit).clamp(1, EXPAND_MESSAGES);
     let mut audience = Audience::new(&record.spec);
-    let status = if record.ended.is_some() { Status::Expired } else { Status::Created };
+    let status = if record.ended.is_some() {
+        Status::Expired
+    } else {
+        Status::Created
+    };
     let (messages, next) = if cursor.customer < bounds.customer {
         let end = bounds.customer.min(cursor.customer.saturating_add(scan));
         in_order(changes, &mut audience, &mut edit, end, limit, status)?
@@ -171,7 +181,10 @@ pub(super) fn expand(
     if next.change / CHANGES_PER_BLOCK > cursor.change / CHANGES_PER_BLOCK {
         changelog::trim(changes)?;
     }
-    Ok(Reply::Expanded { cursor: next, messages })
+    Ok(Reply::Expanded {
+        cursor: next,
+        messages,
+    })
 }
 
 /// Looks at the next customers in the order of their numbers, up to `end`, and makes batches of
@@ -256,7 +269,9 @@ fn in_changes(
         window_end = end;
     }
     let mut gathered = Gathered::default();
-    found.into_iter().for_each(|(customer, row)| gathered.push(customer, row));
+    found
+        .into_iter()
+        .for_each(|(customer, row)| gathered.push(customer, row));
     Ok((gathered.members, Cursor { change, ..cursor }))
 }
 

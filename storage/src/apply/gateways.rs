@@ -23,10 +23,18 @@ pub(super) fn declare(
     repeat_ms: Option<u64>,
 ) -> Applied {
     let mut postmen = changes.get_or_default(&PostmenKey)?;
-    let Some(postman) = postmen.postmen.iter_mut().find(|postman| postman.epoch == by) else {
+    let Some(postman) = postmen
+        .postmen
+        .iter_mut()
+        .find(|postman| postman.epoch == by)
+    else {
         return Err(leases::why_unknown(changes, &postmen.postmen, by)?.into());
     };
-    postman.gateway = Some(DeclaredGateway { by, gateway, repeat_ms });
+    postman.gateway = Some(DeclaredGateway {
+        by,
+        gateway,
+        repeat_ms,
+    });
     changes.put(&PostmenKey, &postmen);
     Ok(Reply::Done)
 }
@@ -56,7 +64,10 @@ pub(super) struct Gateways {
 impl Gateways {
     pub(super) fn of(postmen: &[Postman], grant: &Grant, set: TimeSetting) -> Self {
         let asks = |postman: &&Postman| postman.epoch == grant.lease.epoch;
-        let own = postmen.iter().find(asks).and_then(|postman| postman.gateway);
+        let own = postmen
+            .iter()
+            .find(asks)
+            .and_then(|postman| postman.gateway);
         // One that has not declared anything yet repeats nothing.
         let own = own.filter(|own| own.by == grant.lease.epoch && own.gateway == grant.gateway);
         let others = postmen.iter().filter(|postman| !asks(postman));
@@ -83,11 +94,17 @@ impl Gateways {
         }
         if doubt.gateway != self.asked_for {
             let waits = self.others.contains(&doubt.gateway);
-            return if waits { Allowed::Elsewhere { until } } else { Allowed::Never };
+            return if waits {
+                Allowed::Elsewhere { until }
+            } else {
+                Allowed::Never
+            };
         }
         // The time may have been shortened since; lengthening it does not help, because nobody knows
         // from when on the gateway has remembered for longer.
-        let repeat_ms = self.own.map(|(_, repeat_ms)| repeat_ms.min(i64::MAX as u64) as i64);
+        let repeat_ms = self
+            .own
+            .map(|(_, repeat_ms)| repeat_ms.min(i64::MAX as u64) as i64);
         match repeat_ms {
             Some(repeat_ms) if at <= doubt.since.plus_millis(repeat_ms) => Allowed::Now,
             _ => Allowed::Never,
@@ -105,17 +122,31 @@ mod tests {
 
     fn postman(epoch: u64, gateway: Option<DeclaredGateway>) -> Postman {
         let name = PostmanName::parse(&format!("p{epoch}")).expect("a name");
-        Postman { name, epoch: Epoch(epoch), nonce: 1, last: 0, before: Vec::new(), gateway }
+        Postman {
+            name,
+            epoch: Epoch(epoch),
+            nonce: 1,
+            last: 0,
+            before: Vec::new(),
+            gateway,
+        }
     }
 
     fn declared(by: u64, gateway: u64, repeat_ms: Option<u64>) -> Option<DeclaredGateway> {
-        Some(DeclaredGateway { by: Epoch(by), gateway, repeat_ms })
+        Some(DeclaredGateway {
+            by: Epoch(by),
+            gateway,
+            repeat_ms,
+        })
     }
 
     /// The permission of postman 1, which asks for `HERE`, about a message that was first in doubt at 1,000 ms, until 4,000.
     fn allowed(postmen: &[Postman], gateway: u64, at_ms: i64) -> Allowed {
         let grant = Grant {
-            lease: LeaseId { epoch: Epoch(1), n: 1 },
+            lease: LeaseId {
+                epoch: Epoch(1),
+                n: 1,
+            },
             mailing: MailingNumber(1),
             limit: 1,
             batches: 1,
@@ -127,7 +158,12 @@ mod tests {
         };
         let at = Timestamp::from_millis;
         let repeat_until = Some(at(4_000));
-        let doubt = Doubt { index: 0, since: at(1_000), repeat_until, gateway };
+        let doubt = Doubt {
+            index: 0,
+            since: at(1_000),
+            repeat_until,
+            gateway,
+        };
         Gateways::of(postmen, &grant, TimeSetting::default()).allow(&doubt, at(at_ms))
     }
 
@@ -136,8 +172,15 @@ mod tests {
         let postmen = [postman(1, declared(1, HERE, Some(3_000)))];
         assert_eq!(allowed(&postmen, HERE, 4_000), Allowed::Now);
         assert_eq!(allowed(&postmen, HERE, 4_001), Allowed::Never);
-        for undeclared in [None, declared(1, HERE, None), declared(1, THERE, Some(3_000))] {
-            assert_eq!(allowed(&[postman(1, undeclared)], HERE, 2_000), Allowed::Never);
+        for undeclared in [
+            None,
+            declared(1, HERE, None),
+            declared(1, THERE, Some(3_000)),
+        ] {
+            assert_eq!(
+                allowed(&[postman(1, undeclared)], HERE, 2_000),
+                Allowed::Never
+            );
         }
         // Declared by the start before, of which this one may differ.
         let postmen = [postman(1, declared(0, HERE, Some(3_000)))];
@@ -156,7 +199,9 @@ mod tests {
     #[test]
     fn a_doubt_waits_for_another_postman_only_if_one_may_repeat_it() {
         let here = || postman(1, declared(1, HERE, Some(3_000)));
-        let elsewhere = Allowed::Elsewhere { until: Timestamp::from_millis(4_000) };
+        let elsewhere = Allowed::Elsewhere {
+            until: Timestamp::from_millis(4_000),
+        };
         let there = |repeat_ms| [here(), postman(2, declared(2, THERE, repeat_ms))];
         assert_eq!(allowed(&there(Some(1)), THERE, 2_000), elsewhere);
         assert_eq!(allowed(&there(None), THERE, 2_000), Allowed::Never);

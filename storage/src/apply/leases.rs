@@ -59,16 +59,26 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         numbers.epoch += 1;
         Epoch(numbers.epoch)
     })?;
-    postmen.push(Postman { name: name.clone(), epoch, nonce, last: 0, before, gateway });
-    drop_unheard(changes, |lease| !record.postmen.iter().any(|p| p.has_had(lease.epoch)))?;
+    postmen.push(Postman {
+        name: name.clone(),
+        epoch,
+        nonce,
+        last: 0,
+        before,
+        gateway,
+    });
+    drop_unheard(changes, |lease| {
+        !record.postmen.iter().any(|p| p.has_had(lease.epoch))
+    })?;
     changes.put(&PostmenKey, &record);
     Ok(Reply::Registered { epoch })
 }
 
 /// The epoch of a postman's start, this one or an earlier one.
 fn epoch_of(postman: &Postman, nonce: u64) -> Option<Epoch> {
-    let mut starts =
-        [(postman.nonce, postman.epoch)].into_iter().chain(postman.before.iter().copied());
+    let mut starts = [(postman.nonce, postman.epoch)]
+        .into_iter()
+        .chain(postman.before.iter().copied());
     starts.find(|(n, _)| *n == nonce).map(|(_, epoch)| epoch)
 }
 
@@ -89,7 +99,11 @@ pub(super) fn why_unknown(
 
 pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     let mut postmen = changes.get_or_default(&PostmenKey)?;
-    let Some(at) = postmen.postmen.iter().position(|p| p.epoch == grant.lease.epoch) else {
+    let Some(at) = postmen
+        .postmen
+        .iter()
+        .position(|p| p.epoch == grant.lease.epoch)
+    else {
         return Err(why_unknown(changes, &postmen.postmen, grant.lease.epoch)?.into());
     };
     let mut open = changes.get_or_default(&OpenLeasesKey)?;
@@ -128,7 +142,12 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     let slot = open.free_slot(&changes.get_or_default(&UnheardLeasesKey)?);
     changes.put(&LeaseKey(slot), &lease);
     let (id, mailing, expires_at) = (lease.id, lease.mailing, lease.expires_at);
-    open.insert(ListedLease { id, slot, mailing, expires_at });
+    open.insert(ListedLease {
+        id,
+        slot,
+        mailing,
+        expires_at,
+    });
     changes.put(&OpenLeasesKey, &open);
     Ok(granted(lease))
 }
@@ -145,7 +164,11 @@ fn new_lease(at: Timestamp, grant: &Grant, runs: Vec<Run>) -> Lease {
 }
 
 fn granted(lease: Lease) -> Reply {
-    Reply::Granted { mailing: lease.mailing, expires_at: lease.expires_at, runs: lease.runs }
+    Reply::Granted {
+        mailing: lease.mailing,
+        expires_at: lease.expires_at,
+        runs: lease.runs,
+    }
 }
 
 /// A new lease follows the last one; a lower number that is not open is closed for good.
@@ -156,7 +179,10 @@ fn check_number(postman: &Postman, open: &LeaseList, lease: LeaseId) -> Result<(
     if lease.n != postman.last + 1 {
         return Err(Rejection::LeaseGap { last: postman.last });
     }
-    let of_postman = open.leases.iter().filter(|other| other.id.epoch == lease.epoch);
+    let of_postman = open
+        .leases
+        .iter()
+        .filter(|other| other.id.epoch == lease.epoch);
     if of_postman.count() >= POSTMAN_LEASES {
         return Err(Rejection::TooManyLeases);
     }
@@ -194,7 +220,11 @@ impl Picked {
             Some(run) if run.attempt == attempt && run.end() == u64::from(position) => {
                 run.len += 1;
             }
-            _ => self.runs.push(Run { first: position, len: 1, attempt }),
+            _ => self.runs.push(Run {
+                first: position,
+                len: 1,
+                attempt,
+            }),
         }
     }
 }
@@ -230,7 +260,11 @@ fn search<'g>(
     gateways: &'g Gateways,
 ) -> Result<(Search<'g>, Option<u32>), Error> {
     let at = changes.steady();
-    let first = edit.progress.open.first().map_or(0, |block| block.number * HEADS_PER_BLOCK);
+    let first = edit
+        .progress
+        .open
+        .first()
+        .map_or(0, |block| block.number * HEADS_PER_BLOCK);
     let all = first..edit.progress.batches;
     let within = |batch: u32| batch.clamp(all.start, all.end);
     let mut search = Search::new(changes, grant, gateways)?;
@@ -239,7 +273,10 @@ fn search<'g>(
         let stopped = search.through(changes, edit, within(from)..all.end)?;
         return Ok((search, stopped));
     }
-    let skip = edit.progress.skip.filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
+    let skip = edit
+        .progress
+        .skip
+        .filter(|(_, since)| at.since(*since) < GRANT_SKIP_MS);
     let from = skip.map_or(all.start, |(batch, _)| within(batch));
     for batches in [from..all.end, all.start..from] {
         if let Some(stopped) = search.through(changes, edit, batches)? {
@@ -277,7 +314,10 @@ pub(crate) fn prospect(changes: &mut Changes<'_>, grant: &Grant) -> Result<Prosp
     changes.drop_command();
     Ok(match search.first {
         Some(batch) => Prospect::Something { batch },
-        None => Prospect::Nothing { stopped, until: search.until },
+        None => Prospect::Nothing {
+            stopped,
+            until: search.until,
+        },
     })
 }
 
@@ -302,7 +342,17 @@ impl<'g> Search<'g> {
         let (deleted, picked) = (Deleted::load(changes)?, Picked::default());
         let (first, until) = (None, NEVER);
         let (fruitful, barren) = (0, 0);
-        Ok(Self { grant, gateways, zones, deleted, picked, fruitful, barren, first, until })
+        Ok(Self {
+            grant,
+            gateways,
+            zones,
+            deleted,
+            picked,
+            fruitful,
+            barren,
+            first,
+            until,
+        })
     }
 
     fn is_over(&self) -> bool {
@@ -318,8 +368,10 @@ impl<'g> Search<'g> {
         edit: &mut MailingEdit,
         batches: Range<u32>,
     ) -> Result<Option<u32>, Error> {
-        let (mut next, end) =
-            (batches.start / HEADS_PER_BLOCK, batches.end.div_ceil(HEADS_PER_BLOCK));
+        let (mut next, end) = (
+            batches.start / HEADS_PER_BLOCK,
+            batches.end.div_ceil(HEADS_PER_BLOCK),
+        );
         while let Some(summary) = edit.progress.open_from(next).filter(|b| b.number < end) {
             let block = summary.number;
             next = block + 1;
@@ -361,7 +413,11 @@ impl<'g> Search<'g> {
     ) -> Result<Vec<u32>, Error> {
         let at = changes.steady();
         let mut ready = Vec::new();
-        let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
+        let heads = edit
+            .heads(changes, block)?
+            .heads
+            .iter()
+            .zip(block * HEADS_PER_BLOCK..);
         for (head, batch) in heads {
             if head.is_ready(at, self.zones) {
                 ready.push(batch);
@@ -382,7 +438,10 @@ impl<'g> Search<'g> {
         let needs_members = self.grant.zones.is_some() || self.deleted.any;
         let who: Vec<(u32, u16)> = if needs_members {
             let members = batch.members(changes, mailing)?;
-            members.customers().zip(members.zones.iter().copied()).collect()
+            members
+                .customers()
+                .zip(members.zones.iter().copied())
+                .collect()
         } else {
             vec![(0, 0); batch.columns.statuses.len()]
         };
@@ -411,7 +470,10 @@ impl<'g> Search<'g> {
     }
 
     fn is_open(&self, zone: u16) -> bool {
-        self.grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|open| open.0 == zone))
+        self.grant
+            .zones
+            .as_ref()
+            .is_none_or(|zones| zones.iter().any(|open| open.0 == zone))
     }
 
     /// Takes a message if it is due, unless a gateway may have it already.
@@ -458,7 +520,10 @@ pub(super) struct Deleted {
 impl Deleted {
     pub(super) fn load(changes: &Changes<'_>) -> Result<Self, Error> {
         let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-        Ok(Self { any: numbers.deleted > 0, blocks: BTreeMap::new() })
+        Ok(Self {
+            any: numbers.deleted > 0,
+            blocks: BTreeMap::new(),
+        })
     }
 
     pub(super) fn any(&self) -> bool {
@@ -492,7 +557,11 @@ pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
         if granted && batch.columns.status(index) == Status::Sending {
             batch.columns.add_lapsed(index, lease.granted_at);
             let requeued = is_planted(Planted::RequeueOnExpiry);
-            let status = if requeued { Status::Created } else { Status::Unconfirmed };
+            let status = if requeued {
+                Status::Created
+            } else {
+                Status::Unconfirmed
+            };
             batch.set(index, status, at);
         }
     })?;
@@ -515,14 +584,22 @@ fn keep_unheard(
     };
     let messages: u32 = lease.runs.iter().map(|run| u32::from(run.len)).sum();
     // It asks for one after the other: who was granted a later one has heard of this one.
-    let last = LeaseId { epoch: postman.epoch, n: postman.last };
+    let last = LeaseId {
+        epoch: postman.epoch,
+        n: postman.last,
+    };
     let asked_since = postman.last > 0 && listed.id < last;
     if lease.open < messages || asked_since {
         return Ok(());
     }
     let mut unheard = changes.get_or_default(&UnheardLeasesKey)?;
     let of_postman = |lease: &ListedLease| postman.has_had(lease.id.epoch);
-    if unheard.leases.iter().filter(|lease| of_postman(lease)).all(|lease| lease.id < listed.id) {
+    if unheard
+        .leases
+        .iter()
+        .filter(|lease| of_postman(lease))
+        .all(|lease| lease.id < listed.id)
+    {
         unheard.leases.retain(|lease| !of_postman(lease));
         unheard.insert(listed);
         changes.put(&UnheardLeasesKey, &unheard);
@@ -603,13 +680,24 @@ mod tests {
         };
         let name = PostmanName::parse("p").expect("a name");
         let last = POSTMAN_LEASES as u64;
-        let postman =
-            Postman { name, epoch: Epoch(1), nonce: 1, last, before: Vec::new(), gateway: None };
-        let mut open = LeaseList { leases: (1..=POSTMAN_LEASES).map(lease).collect() };
+        let postman = Postman {
+            name,
+            epoch: Epoch(1),
+            nonce: 1,
+            last,
+            before: Vec::new(),
+            gateway: None,
+        };
+        let mut open = LeaseList {
+            leases: (1..=POSTMAN_LEASES).map(lease).collect(),
+        };
         let full = Err(Rejection::TooManyLeases);
         assert_eq!(check_number(&postman, &open, id(last + 1)), full);
         open.leases.pop();
         assert_eq!(check_number(&postman, &open, id(last + 1)), Ok(()));
-        assert_eq!(check_number(&postman, &open, id(last)), Err(Rejection::LeaseClosed));
+        assert_eq!(
+            check_number(&postman, &open, id(last)),
+            Err(Rejection::LeaseClosed)
+        );
     }
 }

@@ -26,8 +26,13 @@ fn find<S: Source>(
         return Ok(None);
     };
     let record = source.mailing(number)?;
-    let record = record.ok_or(Error::Contradiction { what: "a mailing that its id points to" })?;
-    Ok(record.deleted_at.is_none().then(|| (number, (*record).clone())))
+    let record = record.ok_or(Error::Contradiction {
+        what: "a mailing that its id points to",
+    })?;
+    Ok(record
+        .deleted_at
+        .is_none()
+        .then(|| (number, (*record).clone())))
 }
 
 fn need(
@@ -47,7 +52,10 @@ pub(crate) fn present<S: Source>(
     let numbers: Numbers = source.get_or_default(&NumbersKey)?;
     let bounds = match record.ended {
         Some((_, bounds)) => bounds,
-        None => Cursor { customer: numbers.customers, change: numbers.changes },
+        None => Cursor {
+            customer: numbers.customers,
+            change: numbers.changes,
+        },
     };
     let looked =
         progress.cursor.customer >= bounds.customer && progress.cursor.change >= bounds.change;
@@ -108,13 +116,19 @@ pub(super) fn update(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
     }
     let now = changes.at();
     let over = record.is_over() || record.settled_at.is_some();
-    let only_desc = MailingSpec { desc: record.spec.desc.clone(), ..spec.clone() } == record.spec;
+    let only_desc = MailingSpec {
+        desc: record.spec.desc.clone(),
+        ..spec.clone()
+    } == record.spec;
     if (over || record.spec.end <= now) && !only_desc {
         return Err(over_rejection(&record));
     }
     let started = record.started_at.is_some() || record.spec.start <= now;
     if started && let Some(field) = frozen_field(&record.spec, spec) {
-        return Err(Rejection::MailingStarted { field: field.to_owned() }.into());
+        return Err(Rejection::MailingStarted {
+            field: field.to_owned(),
+        }
+        .into());
     }
     if spec.end <= now && !only_desc {
         return Err(Rejection::EndPassed.into());
@@ -130,15 +144,28 @@ fn frozen_field(old: &MailingSpec, new: &MailingSpec) -> Option<&'static str> {
         ("text", old.text != new.text),
         ("start", old.start != new.start),
         ("tag_filter", old.tag_filter != new.tag_filter),
-        ("operator_filter", old.operator_filter != new.operator_filter),
+        (
+            "operator_filter",
+            old.operator_filter != new.operator_filter,
+        ),
         ("phone_filter", old.phone_filter != new.phone_filter),
     ];
-    fields.into_iter().find(|(_, differs)| *differs).map(|(field, _)| field)
+    fields
+        .into_iter()
+        .find(|(_, differs)| *differs)
+        .map(|(field, _)| field)
 }
 
 fn over_rejection(record: &MailingRecord) -> super::Halt {
-    let status = if record.cancelled_at.is_some() { "cancelled" } else { "finished" };
-    Rejection::MailingOver { status: status.to_owned() }.into()
+    let status = if record.cancelled_at.is_some() {
+        "cancelled"
+    } else {
+        "finished"
+    };
+    Rejection::MailingOver {
+        status: status.to_owned(),
+    }
+    .into()
 }
 
 pub(super) fn pause(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
@@ -262,7 +289,10 @@ pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
     // Whom the life before a restore reached is not known: then nobody more is listed as expired.
     let bounds = match record.held {
         true => changes.need_progress(number)?.cursor,
-        false => Cursor { customer: numbers.customers, change: numbers.changes },
+        false => Cursor {
+            customer: numbers.customers,
+            change: numbers.changes,
+        },
     };
     record.ended = Some((now, bounds));
     changes.put_mailing(number, record);
@@ -288,16 +318,23 @@ pub(super) fn settle(
         return Ok(());
     }
     let record = changes.mailing(number)?;
-    let record = record.ok_or(Error::Contradiction { what: "a mailing being edited" })?;
+    let record = record.ok_or(Error::Contradiction {
+        what: "a mailing being edited",
+    })?;
     if record.settled_at.is_some() || !record.is_over() {
         return Ok(());
     }
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
-    let looked = record.ended.is_some_and(|(_, bounds)| progress.has_passed(&bounds));
+    let looked = record
+        .ended
+        .is_some_and(|(_, bounds)| progress.has_passed(&bounds));
     if !stopped && !looked {
         return Ok(());
     }
-    let record = MailingRecord { settled_at: Some(changes.steady()), ..(*record).clone() };
+    let record = MailingRecord {
+        settled_at: Some(changes.steady()),
+        ..(*record).clone()
+    };
     changes.put_mailing(number, record);
     changes.put_stage(number, Stage::Settled, Timestamp::default())?;
     changelog::trim(changes)

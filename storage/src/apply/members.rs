@@ -34,7 +34,13 @@ pub(super) struct Finder<'p> {
 
 impl<'p> Finder<'p> {
     pub(super) fn new(mailing: MailingNumber, progress: &'p Progress) -> Self {
-        Self { mailing, progress, reaches: None, heads: None, customers: None }
+        Self {
+            mailing,
+            progress,
+            reaches: None,
+            heads: None,
+            customers: None,
+        }
     }
 
     pub(super) fn find<S: Source>(
@@ -52,7 +58,10 @@ impl<'p> Finder<'p> {
             return Ok(None);
         };
         let customers = self.customers(source, batch)?;
-        Ok(customers.binary_search(&customer).ok().map(|index| (batch, index)))
+        Ok(customers
+            .binary_search(&customer)
+            .ok()
+            .map(|index| (batch, index)))
     }
 
     /// The one batch in customer order whose range holds a customer.
@@ -100,7 +109,11 @@ impl<'p> Finder<'p> {
 
     /// How far the sweep came with each of some blocks of heads.
     fn reaches<S: Source>(&mut self, source: &S, number: u32) -> Result<&[u32], Error> {
-        if self.reaches.as_ref().is_none_or(|(kept, _)| *kept != number) {
+        if self
+            .reaches
+            .as_ref()
+            .is_none_or(|(kept, _)| *kept != number)
+        {
             let reaches = source.get_or_default(&ReachesKey(self.mailing, number))?;
             self.reaches = Some((number, reaches.reached));
         }
@@ -109,11 +122,18 @@ impl<'p> Finder<'p> {
 
     /// The customers of a batch, in rising order.
     fn customers<S: Source>(&mut self, source: &S, batch: u32) -> Result<&[u32], Error> {
-        if self.customers.as_ref().is_none_or(|(kept, _)| *kept != batch) {
+        if self
+            .customers
+            .as_ref()
+            .is_none_or(|(kept, _)| *kept != batch)
+        {
             let key = MembersKey(self.mailing, batch);
             let customers = source.read_part(&key, "members of a batch", Members::customers_in)?;
             self.customers = Some((batch, customers));
         }
-        Ok(self.customers.as_ref().map_or(&[], |(_, customers)| customers))
+        Ok(self
+            .customers
+            .as_ref()
+            .map_or(&[], |(_, customers)| customers))
     }
 }

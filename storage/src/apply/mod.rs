@@ -61,7 +61,10 @@ pub(crate) fn entry(
     changes: &mut Changes<'_>,
     commands: &[Command],
 ) -> Result<Vec<Outcome>, Error> {
-    commands.iter().map(|command| origin::run(changes, command)).collect()
+    commands
+        .iter()
+        .map(|command| origin::run(changes, command))
+        .collect()
 }
 
 /// Runs one action and keeps or drops its changes.
@@ -87,20 +90,26 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::CreateMailing { id, spec } => mailings::create(changes, id, spec),
         Action::UpdateMailing { id, spec } => mailings::update(changes, id, spec),
         Action::PauseMailing { id } => mailings::pause(changes, id),
-        Action::ResumeMailing { id, accept_duplicates } => {
-            mailings::resume(changes, id, *accept_duplicates)
-        }
+        Action::ResumeMailing {
+            id,
+            accept_duplicates,
+        } => mailings::resume(changes, id, *accept_duplicates),
         Action::CancelMailing { id } => mailings::cancel(changes, id),
         Action::DeleteMailing { id } => mailings::delete(changes, id),
         Action::StartMailing { mailing } => mailings::start(changes, *mailing),
         Action::EndMailing { mailing } => mailings::end(changes, *mailing),
-        Action::Expand { mailing, cursor, scan, limit } => {
-            expansion::expand(changes, *mailing, *cursor, *scan, *limit)
-        }
+        Action::Expand {
+            mailing,
+            cursor,
+            scan,
+            limit,
+        } => expansion::expand(changes, *mailing, *cursor, *scan, *limit),
         Action::SweepMailing { mailing, batches } => sweeps::sweep(changes, *mailing, *batches),
-        Action::FoldMailing { mailing, batches, blocks } => {
-            sweeps::fold(changes, *mailing, *batches, *blocks)
-        }
+        Action::FoldMailing {
+            mailing,
+            batches,
+            blocks,
+        } => sweeps::fold(changes, *mailing, *batches, *blocks),
         Action::PurgeMailing { mailing, batches } => sweeps::purge(changes, *mailing, *batches),
         Action::RegisterPostman { name, nonce } => leases::register(changes, name, *nonce),
         Action::Grant(grant) => leases::grant(changes, grant),
@@ -113,8 +122,10 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
         Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
         Action::SetTime { to } => time::set(changes, *to),
-        Action::DeclareGateway { postman, gateway, repeat_ms } => {
-            gateways::declare(changes, *postman, *gateway, *repeat_ms)
-        }
+        Action::DeclareGateway {
+            postman,
+            gateway,
+            repeat_ms,
+        } => gateways::declare(changes, *postman, *gateway, *repeat_ms),
     }
 }

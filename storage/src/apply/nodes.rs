@@ -29,7 +29,15 @@ pub(super) fn admit(changes: &mut Changes<'_>, name: &str, disk: &str, above: u6
     }
     nodes.last = nodes.last.max(above) + 1;
     let node = nodes.last;
-    note(&mut nodes, NodeRecord { node, name: name.into(), disk: disk.into(), dismissed: false })?;
+    note(
+        &mut nodes,
+        NodeRecord {
+            node,
+            name: name.into(),
+            disk: disk.into(),
+            dismissed: false,
+        },
+    )?;
     changes.put(&NodesKey, &nodes);
     Ok(Reply::Admitted { node })
 }
@@ -44,7 +52,15 @@ pub(super) fn dismiss(changes: &mut Changes<'_>, node: u64, name: &str, disk: &s
         Some(record) => record.dismissed = true,
         None => {
             let (name, disk) = (name.to_owned(), disk.to_owned());
-            note(&mut nodes, NodeRecord { node, name, disk, dismissed: true })?;
+            note(
+                &mut nodes,
+                NodeRecord {
+                    node,
+                    name,
+                    disk,
+                    dismissed: true,
+                },
+            )?;
         }
     }
     changes.put(&NodesKey, &nodes);
@@ -65,7 +81,9 @@ fn note(nodes: &mut Nodes, record: NodeRecord) -> Result<(), Rejection> {
     if nodes.nodes.len() >= NODES {
         let oldest = nodes.nodes.iter().position(|record| record.dismissed);
         let Some(oldest) = oldest else {
-            return Err(Rejection::OutOfBounds { what: format!("{NODES} nodes are admitted") });
+            return Err(Rejection::OutOfBounds {
+                what: format!("{NODES} nodes are admitted"),
+            });
         };
         nodes.nodes.remove(oldest);
     }

@@ -22,10 +22,16 @@ const EXPIRED_KEYS_AT_ONCE: usize = 8;
 pub(super) fn run(changes: &mut Changes<'_>, command: &Command) -> Result<Outcome, Error> {
     match command.origin {
         Origin::Itself => run_action(changes, &command.action),
-        Origin::Client { key, request, caller } => {
-            by_client(changes, command, key, request, caller)
-        }
-        Origin::Node { node, incarnation, n } => by_node(changes, command, node, incarnation, n),
+        Origin::Client {
+            key,
+            request,
+            caller,
+        } => by_client(changes, command, key, request, caller),
+        Origin::Node {
+            node,
+            incarnation,
+            n,
+        } => by_node(changes, command, node, incarnation, n),
     }
 }
 
@@ -38,7 +44,11 @@ fn by_client(
 ) -> Result<Outcome, Error> {
     if let Some(kept) = kept_for_client(changes, &key)? {
         let same = kept.request == request;
-        return Ok(if same { kept.outcome } else { Err(Rejection::KeyReused) });
+        return Ok(if same {
+            kept.outcome
+        } else {
+            Err(Rejection::KeyReused)
+        });
     }
     let Some(n) = next_client_key(changes, caller)? else {
         // To stop sending must not depend on how many keys were used before.
@@ -53,7 +63,13 @@ fn by_client(
     }
     let slot = (n % CLIENT_KEYS) as u32;
     let at = changes.steady();
-    let kept = ClientReply { key, request, caller, at, outcome: outcome.clone() };
+    let kept = ClientReply {
+        key,
+        request,
+        caller,
+        at,
+        outcome: outcome.clone(),
+    };
     changes.put(&ClientReplyKey(slot), &kept);
     changes.add_client_key(key, slot);
     changes.update(&CallerRepliesKey(caller), |replies| *replies += 1)?;
@@ -117,7 +133,11 @@ fn free_expired(changes: &mut Changes<'_>, numbers: &mut Numbers) -> Result<bool
 fn forget_reply(changes: &mut Changes<'_>, caller: u64) -> Result<(), Error> {
     let key = CallerRepliesKey(caller);
     match changes.need(&key, "the number of kept replies to a caller")? {
-        0 => return Err(Error::Contradiction { what: "a kept reply to a caller that has none" }),
+        0 => {
+            return Err(Error::Contradiction {
+                what: "a kept reply to a caller that has none",
+            });
+        }
         1 => changes.remove(&key),
         replies => changes.put(&key, &(replies - 1)),
     }
@@ -156,7 +176,14 @@ fn by_node(
             proposer.at = at;
         }
     })?;
-    changes.put(&key, &NodeReply { incarnation, n, outcome: outcome.clone() });
+    changes.put(
+        &key,
+        &NodeReply {
+            incarnation,
+            n,
+            outcome: outcome.clone(),
+        },
+    );
     changes.keep();
     Ok(outcome)
 }
@@ -183,7 +210,13 @@ pub(super) fn register(changes: &mut Changes<'_>, node: u64, incarnation: u64) -
     {
         proposers.remove(oldest);
     }
-    proposers.push(Proposer { node, incarnation, last: 0, at: changes.steady(), before });
+    proposers.push(Proposer {
+        node,
+        incarnation,
+        last: 0,
+        at: changes.steady(),
+        before,
+    });
     proposers.sort_by_key(|p| p.node);
     changes.put(&ProposersKey, &record);
     Ok(Reply::Done)

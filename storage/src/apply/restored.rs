@@ -57,8 +57,11 @@ pub(crate) fn close_mailing(
 /// the life before may have reached them.
 fn hold(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
     let open = changes.open_mailing(number);
-    let OpenMailing { record, progress, .. } =
-        open.ok_or(Error::Contradiction { what: "an open mailing" })?;
+    let OpenMailing {
+        record, progress, ..
+    } = open.ok_or(Error::Contradiction {
+        what: "an open mailing",
+    })?;
     let mut record = (*record).clone();
     if let Some((_, bounds)) = &mut record.ended {
         *bounds = progress.cursor;
@@ -87,5 +90,9 @@ pub(crate) fn close_life(changes: &mut Changes<'_>, draw: Draw) -> Result<(), Er
     }
     changes.put(&ProposersKey, &Proposers::default());
     let has_room = changes.update(&NumbersKey, |numbers| numbers.begin_anew(draw))?;
-    if has_room { Ok(()) } else { Err(Error::NoNumbersLeft) }
+    if has_room {
+        Ok(())
+    } else {
+        Err(Error::NoNumbersLeft)
+    }
 }

@@ -32,7 +32,11 @@ pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u
         return Err(Rejection::NotNow.into());
     }
     let cancelled = record.cancelled_at.is_some() || record.deleted_at.is_some();
-    let to = if cancelled { Status::Cancelled } else { Status::Expired };
+    let to = if cancelled {
+        Status::Cancelled
+    } else {
+        Status::Expired
+    };
     let mut edit = MailingEdit::open(changes, number)?;
     let most = batches.clamp(1, ENTRY_BATCHES) as usize;
     let waiting = find_batches(changes, &mut edit, most, |counts| {
@@ -43,7 +47,10 @@ pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u
     }
     let more = edit.progress.counts.of(Status::Created) + edit.progress.counts.of(Status::Failed);
     edit.save(changes)?;
-    Ok(Reply::Swept { batches: waiting.len() as u32, more: more > 0 })
+    Ok(Reply::Swept {
+        batches: waiting.len() as u32,
+        more: more > 0,
+    })
 }
 
 /// The first batches whose counts are as wanted, among those with messages that are not final.
@@ -55,10 +62,23 @@ pub(super) fn find_batches(
 ) -> Result<Vec<u32>, Error> {
     let mut found = Vec::new();
     // Each holds a batch with such messages, if not one that is wanted.
-    let blocks: Vec<u32> = edit.progress.open.iter().map(|block| block.number).collect();
+    let blocks: Vec<u32> = edit
+        .progress
+        .open
+        .iter()
+        .map(|block| block.number)
+        .collect();
     for block in blocks {
-        let heads = edit.heads(changes, block)?.heads.iter().zip(block * HEADS_PER_BLOCK..);
-        found.extend(heads.filter(|(head, _)| wanted(&head.counts)).map(|(_, batch)| batch));
+        let heads = edit
+            .heads(changes, block)?
+            .heads
+            .iter()
+            .zip(block * HEADS_PER_BLOCK..);
+        found.extend(
+            heads
+                .filter(|(head, _)| wanted(&head.counts))
+                .map(|(_, batch)| batch),
+        );
         if found.len() >= most {
             break;
         }
@@ -97,7 +117,12 @@ pub(super) fn fold(
     let mut progress = (*changes.need_progress(number)?).clone();
     let from = progress.folded;
     let most = progress.batches.min(from + batches.clamp(1, ENTRY_BATCHES));
-    let to = fold_batches(changes, number, from..most, blocks.clamp(1, FOLD_BLOCKS) as usize)?;
+    let to = fold_batches(
+        changes,
+        number,
+        from..most,
+        blocks.clamp(1, FOLD_BLOCKS) as usize,
+    )?;
     progress.folded = to;
     let more = to < progress.batches;
     changes.put_progress(number, progress);
@@ -105,7 +130,10 @@ pub(super) fn fold(
         let record = mailings::by_number(changes, number)?;
         changes.put_stage(number, Stage::Folded, record.kept_since())?;
     }
-    Ok(Reply::Swept { batches: to - from, more })
+    Ok(Reply::Swept {
+        batches: to - from,
+        more,
+    })
 }
 
 /// Folds batches until too many blocks of customers would be touched, one batch at least; the
@@ -119,7 +147,11 @@ fn fold_batches(
     let mut touched = BTreeSet::new();
     for batch in batches.clone() {
         let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
-        touched.extend(members.customers().map(|customer| customer / CUSTOMERS_PER_BLOCK));
+        touched.extend(
+            members
+                .customers()
+                .map(|customer| customer / CUSTOMERS_PER_BLOCK),
+        );
         if touched.len() > most && batch > batches.start {
             return Ok(batch);
         }
@@ -139,7 +171,10 @@ fn fold_batch(
     for (index, customer) in members.customers().enumerate() {
         let offset = (customer % CUSTOMERS_PER_BLOCK) as u8;
         let message = (offset, columns.status(index));
-        blocks.entry(customer / CUSTOMERS_PER_BLOCK).or_default().push(message);
+        blocks
+            .entry(customer / CUSTOMERS_PER_BLOCK)
+            .or_default()
+            .push(message);
     }
     for (block, messages) in blocks {
         changes.update(&CustomerTotalsKey(block), |totals: &mut CustomerTotals| {
@@ -169,14 +204,21 @@ pub(super) fn purge(changes: &mut Changes<'_>, number: MailingNumber, batches: u
     if !more {
         forget(changes, number)?;
     }
-    Ok(Reply::Swept { batches: to - from, more })
+    Ok(Reply::Swept {
+        batches: to - from,
+        more,
+    })
 }
 
 fn purge_batch(changes: &mut Changes<'_>, number: MailingNumber, batch: u32) -> Result<(), Error> {
     let members: Members = changes.need(&MembersKey(number, batch), "members of a batch")?;
     let key = HeadsKey(number, batch / HEADS_PER_BLOCK);
     let heads = changes.need(&key, "heads of a batch that is not purged")?;
-    if heads.heads.get((batch % HEADS_PER_BLOCK) as usize).is_some_and(|head| head.late) {
+    if heads
+        .heads
+        .get((batch % HEADS_PER_BLOCK) as usize)
+        .is_some_and(|head| head.late)
+    {
         for customer in members.customers() {
             changes.remove(&LateKey(number, customer));
         }

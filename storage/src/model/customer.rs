@@ -74,10 +74,18 @@ mod tests {
 
     #[test]
     fn a_phone_is_a_plus_and_ten_to_fifteen_digits() {
-        assert_eq!(Phone::parse("+79161112233").expect("valid").digits(), 79161112233);
-        for bad in
-            ["", "79161112233", "+7916", "+7 9161112233", "+7(916)1112233", "+7916111223344556"]
-        {
+        assert_eq!(
+            Phone::parse("+79161112233").expect("valid").digits(),
+            79161112233
+        );
+        for bad in [
+            "",
+            "79161112233",
+            "+7916",
+            "+7 9161112233",
+            "+7(916)1112233",
+            "+7916111223344556",
+        ] {
             assert_eq!(Phone::parse(bad).expect_err(bad).code, "invalid_phone");
         }
     }

@@ -22,7 +22,10 @@ pub struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { pattern: "%".to_owned(), folded: "%".to_owned() }
+        Self {
+            pattern: "%".to_owned(),
+            folded: "%".to_owned(),
+        }
     }
 }
 
@@ -35,7 +38,10 @@ impl Filter {
             return Err(Invalid::new("invalid_filter", detail));
         }
         if pattern.chars().any(char::is_control) {
-            return Err(Invalid::new("invalid_filter", "a filter has no control characters"));
+            return Err(Invalid::new(
+                "invalid_filter",
+                "a filter has no control characters",
+            ));
         }
         let trailing = pattern.chars().rev().take_while(|c| *c == '\\').count();
         if trailing % 2 == 1 {
@@ -43,7 +49,10 @@ impl Filter {
                 "a filter does not end in a single `\\`: it escapes the character after it";
             return Err(Invalid::new("invalid_filter", detail));
         }
-        Ok(Self { pattern: pattern.to_owned(), folded: fold(pattern) })
+        Ok(Self {
+            pattern: pattern.to_owned(),
+            folded: fold(pattern),
+        })
     }
 
     /// The pattern as it was written.
@@ -167,7 +176,9 @@ impl Matcher {
     fn fill(&mut self, filled: &mut [u64], char: char) -> bool {
         self.steps += self.words as u64;
         let known = self.chars.binary_search(&char);
-        let bits = known.ok().map(|at| &self.bits[at * self.words..(at + 1) * self.words]);
+        let bits = known
+            .ok()
+            .map(|at| &self.bits[at * self.words..(at + 1) * self.words]);
         let (mut carry, mut left) = (0, 0);
         for (word, filled) in filled.iter_mut().enumerate() {
             let fits = self.any[word] | bits.map_or(0, |bits| bits[word]);
@@ -215,7 +226,9 @@ mod tests {
     use crate::limits::WORD_CHARS;
 
     fn like(text: &str, pattern: &str) -> bool {
-        Filter::parse(pattern).expect("a valid pattern").matches(&fold(text))
+        Filter::parse(pattern)
+            .expect("a valid pattern")
+            .matches(&fold(text))
     }
 
     #[test]
@@ -249,7 +262,10 @@ mod tests {
             ("clients.moscow", "moscow%"),
             ("ж", "__"),
         ] {
-            assert!(!like(text, pattern), "{text:?} should not match {pattern:?}");
+            assert!(
+                !like(text, pattern),
+                "{text:?} should not match {pattern:?}"
+            );
         }
     }
 
@@ -305,7 +321,10 @@ mod tests {
             assert_eq!(like(&text, &pattern), expected, "{text:?} {pattern:?}");
             matched += u32::from(expected);
         }
-        assert!((300..19_700).contains(&matched), "{matched} of 20,000 matched");
+        assert!(
+            (300..19_700).contains(&matched),
+            "{matched} of 20,000 matched"
+        );
     }
 
     #[test]
@@ -318,7 +337,10 @@ mod tests {
             assert!(!like(&text, &"_".repeat(len + 1)), "{len}");
             assert!(!like(&text[1..], &text), "{len}");
             let all_but_one = format!("{}%", &text[..len - 1]);
-            assert!(like(&text, &all_but_one) && !like("ba", &all_but_one), "{len}");
+            assert!(
+                like(&text, &all_but_one) && !like("ba", &all_but_one),
+                "{len}"
+            );
         }
     }
 
@@ -342,15 +364,24 @@ mod tests {
             let mut matcher = Matcher::new(&filter);
             assert!(!matcher.matches(&text), "{pattern}");
             let steps = matcher.steps();
-            assert!(steps <= 4 * WORD_CHARS as u64, "{steps} steps for {pattern}");
+            assert!(
+                steps <= 4 * WORD_CHARS as u64,
+                "{steps} steps for {pattern}"
+            );
             worst = worst.max(like_by_going_back(&text, &pattern).1);
         }
-        assert!(worst > 2_000, "going back compares {worst} characters: nothing hard was tried");
+        assert!(
+            worst > 2_000,
+            "going back compares {worst} characters: nothing hard was tried"
+        );
     }
 
     #[test]
     fn a_pattern_that_ends_in_an_escape_is_refused() {
-        assert_eq!(Filter::parse("abc\\").expect_err("refused").code, "invalid_filter");
+        assert_eq!(
+            Filter::parse("abc\\").expect_err("refused").code,
+            "invalid_filter"
+        );
         assert!(Filter::parse("abc\\\\").is_ok());
     }
 }

@@ -13,6 +13,9 @@ pub struct Invalid {
 impl Invalid {
     /// Makes one.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self {
+            code,
+            detail: detail.into(),
+        }
     }
 }

@@ -18,7 +18,10 @@ impl MessageId {
     pub fn from_u64(id: u64) -> Option<Self> {
         let mailing = MailingNumber(u32::try_from(id >> 32).ok()?);
         let valid = mailing.0 != 0 && mailing.0 <= i32::MAX as u32;
-        valid.then_some(Self { mailing, position: id as u32 })
+        valid.then_some(Self {
+            mailing,
+            position: id as u32,
+        })
     }
 
     /// The 63-bit form, which the gateway gets.
@@ -120,7 +123,11 @@ impl Counts {
 
     /// Messages that are not final.
     pub fn open(&self) -> u64 {
-        STATUSES.into_iter().filter(|s| !s.is_final()).map(|s| self.of(s)).sum()
+        STATUSES
+            .into_iter()
+            .filter(|s| !s.is_final())
+            .map(|s| self.of(s))
+            .sum()
     }
 
     /// Adds `n` messages of a status.
@@ -236,7 +243,10 @@ mod tests {
 
     #[test]
     fn a_message_id_is_its_mailing_and_its_position() {
-        let id = MessageId { mailing: MailingNumber(1), position: 7 };
+        let id = MessageId {
+            mailing: MailingNumber(1),
+            position: 7,
+        };
         assert_eq!(id.as_u64(), (1 << 32) | 7);
         assert_eq!(MessageId::from_u64(id.as_u64()), Some(id));
         assert_eq!(MessageId::from_u64(u64::MAX), None);

@@ -5,7 +5,10 @@ use crate::limits::{DESC_CHARS, NAME_CHARS, TEXT_CHARS, WORD_CHARS};
 
 fn parse_line(what: &str, text: &str, most: usize) -> Result<String, Invalid> {
     if text.chars().count() > most {
-        return Err(Invalid::new("too_long", format!("{what} has at most {most} characters")));
+        return Err(Invalid::new(
+            "too_long",
+            format!("{what} has at most {most} characters"),
+        ));
     }
     if text.chars().any(char::is_control) {
         let detail = format!("{what} has no control characters, tabs or line ends");
@@ -60,7 +63,10 @@ impl MailingText {
     /// `empty_text`, `too_long` or `control_character` where it does not fit.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() || text.trim().is_empty() {
-            return Err(Invalid::new("empty_text", "a text has at least one visible character"));
+            return Err(Invalid::new(
+                "empty_text",
+                "a text has at least one visible character",
+            ));
         }
         if text.chars().count() > TEXT_CHARS {
             let detail = format!("a text has at most {TEXT_CHARS} characters");

@@ -54,7 +54,10 @@ impl SendWindow {
         if from_minute == to_minute {
             return Err(invalid());
         }
-        Ok(Self { from_minute, to_minute })
+        Ok(Self {
+            from_minute,
+            to_minute,
+        })
     }
 
     /// Whether a minute of the day (0 to 1,439) lies inside.
@@ -68,7 +71,8 @@ impl SendWindow {
 
     /// Minutes of an even clock from a minute of the day until the window ends; none outside.
     pub fn minutes_left(&self, minute: u16) -> Option<u16> {
-        self.contains(minute).then(|| (self.to_minute + DAY - minute) % DAY)
+        self.contains(minute)
+            .then(|| (self.to_minute + DAY - minute) % DAY)
     }
 
     /// The first minute inside, as `HH:MM`.
@@ -107,14 +111,22 @@ mod tests {
     fn a_window_may_cross_midnight() {
         let night = SendWindow::parse("22:00", "06:00").expect("valid");
         assert!(night.contains(23 * 60) && night.contains(0) && !night.contains(6 * 60));
-        assert_eq!((night.from(), night.to()), ("22:00".to_owned(), "06:00".to_owned()));
+        assert_eq!(
+            (night.from(), night.to()),
+            ("22:00".to_owned(), "06:00".to_owned())
+        );
         let left = [22 * 60, 0, 6 * 60 - 1, 6 * 60].map(|minute| night.minutes_left(minute));
         assert_eq!(left, [Some(8 * 60), Some(6 * 60), Some(1), None]);
     }
 
     #[test]
     fn a_window_that_makes_no_sense_is_refused() {
-        for (from, to) in [("9:00", "21:00"), ("09:00", "24:00"), ("09:00", "09:00"), ("", "1")] {
+        for (from, to) in [
+            ("9:00", "21:00"),
+            ("09:00", "24:00"),
+            ("09:00", "09:00"),
+            ("", "1"),
+        ] {
             assert!(SendWindow::parse(from, to).is_err(), "{from} {to}");
         }
     }

@@ -83,7 +83,9 @@ pub fn id_of<S: Source>(source: &S, seq: Seq) -> Result<CustomerId, Error> {
 
 fn stored_id(id: Option<&String>) -> Result<CustomerId, Error> {
     let id = id.and_then(|id| CustomerId::parse(id).ok());
-    id.ok_or(Error::Contradiction { what: "a customer without an id" })
+    id.ok_or(Error::Contradiction {
+        what: "a customer without an id",
+    })
 }
 
 fn present<S: Source>(
@@ -94,7 +96,9 @@ fn present<S: Source>(
 ) -> Result<Customer, Error> {
     let word = |kind, number| {
         let word = source.word(kind, number).map(|word| word.text.clone());
-        word.ok_or(Error::Contradiction { what: "a word of a dictionary" })
+        word.ok_or(Error::Contradiction {
+            what: "a word of a dictionary",
+        })
     };
     let zone = columns.zones[index];
     Ok(Customer {
@@ -103,7 +107,9 @@ fn present<S: Source>(
         phone: Phone::from_digits(columns.phones[index]),
         operator: word(WordKind::Operator, columns.operators[index])?,
         tag: word(WordKind::Tag, columns.tags[index])?,
-        timezone: (zone != 0).then(|| word(WordKind::Zone, zone.into())).transpose()?,
+        timezone: (zone != 0)
+            .then(|| word(WordKind::Zone, zone.into()))
+            .transpose()?,
     })
 }
 
@@ -134,7 +140,9 @@ pub fn list<S: Source>(
             if texts.is_none() {
                 texts = source.get(&CustomerTextsKey(number))?;
             }
-            let texts = texts.as_ref().ok_or(Error::Contradiction { what: "texts of a block" })?;
+            let texts = texts.as_ref().ok_or(Error::Contradiction {
+                what: "texts of a block",
+            })?;
             items.push(present(source, &columns, texts, index)?);
         }
     }

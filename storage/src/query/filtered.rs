@@ -62,12 +62,21 @@ impl FilteredCount {
     pub fn begin<S: Source>(source: &S, filter: StatsFilter) -> Self {
         let open = source.index().mailings.all_open();
         let started = open.filter(|mailing| {
-            mailing.record.started_at.is_some_and(|at| at.day() <= filter.to_day)
+            mailing
+                .record
+                .started_at
+                .is_some_and(|at| at.day() <= filter.to_day)
         });
         let mailings = started.cloned().collect();
         let facets = Some(FacetsKey(filter.from_day.max(0) as u32, 0, 0).bytes());
         let chosen = Chosen::new(filter);
-        Self { chosen, facets, mailings, block: 0, counts: Counts::default() }
+        Self {
+            chosen,
+            facets,
+            mailings,
+            block: 0,
+            counts: Counts::default(),
+        }
     }
 
     /// What was counted so far.
@@ -116,7 +125,11 @@ impl FilteredCount {
                 return Ok(());
             };
             let number = mailing.number;
-            match mailing.progress.open_from(self.block).map(|block| block.number) {
+            match mailing
+                .progress
+                .open_from(self.block)
+                .map(|block| block.number)
+            {
                 Some(block) => {
                     self.count_block(source, number, block)?;
                     self.block = block + 1;
@@ -187,14 +200,28 @@ struct Chosen {
 impl Chosen {
     fn new(filter: StatsFilter) -> Self {
         let (tag, operator) = (Matcher::new(&filter.tag), Matcher::new(&filter.operator));
-        Self { filter, tag, operator, tags: Vec::new(), operators: Vec::new() }
+        Self {
+            filter,
+            tag,
+            operator,
+            tags: Vec::new(),
+            operators: Vec::new(),
+        }
     }
 
     fn contains<S: Source>(&mut self, source: &S, tag: u32, operator: u32) -> bool {
         let matches = |filter: &mut Matcher, kind, number| {
-            source.word(kind, number).is_some_and(|word| filter.matches(&word.folded))
+            source
+                .word(kind, number)
+                .is_some_and(|word| filter.matches(&word.folded))
         };
-        let Self { tag: by_tag, operator: by_operator, tags, operators, .. } = self;
+        let Self {
+            tag: by_tag,
+            operator: by_operator,
+            tags,
+            operators,
+            ..
+        } = self;
         (by_tag.is_any() || remembered(tags, tag, || matches(by_tag, WordKind::Tag, tag)))
             && (by_operator.is_any()
                 || remembered(operators, operator, || {

@@ -101,13 +101,18 @@ pub fn of_deleted<S: Source>(
 
 /// What a mailing says.
 pub fn text<S: Source>(source: &S, mailing: MailingNumber) -> Result<Option<String>, Error> {
-    Ok(source.mailing(mailing)?.map(|record| record.spec.text.clone()))
+    Ok(source
+        .mailing(mailing)?
+        .map(|record| record.spec.text.clone()))
 }
 
 /// Leases that have run out at a steady time.
 pub fn expired<S: Source>(source: &S, at: Timestamp) -> Result<Vec<LeaseId>, Error> {
     let open = source.get_or_default(&OpenLeasesKey)?;
-    let expired = open.leases.into_iter().filter(|lease| lease.expires_at <= at);
+    let expired = open
+        .leases
+        .into_iter()
+        .filter(|lease| lease.expires_at <= at);
     Ok(expired.map(|lease| lease.id).collect())
 }
 
@@ -129,14 +134,21 @@ pub fn get<S: Source>(source: &S, id: LeaseId) -> Result<Option<Lease>, Error> {
 pub fn left<S: Source>(source: &S, epoch: Epoch) -> Result<Vec<Lease>, Error> {
     let open = source.get_or_default(&OpenLeasesKey)?.leases;
     let unheard = source.get_or_default(&UnheardLeasesKey)?.leases;
-    let listed = open.into_iter().chain(unheard).filter(|listed| listed.id.epoch == epoch);
-    listed.map(|listed| source.need(&LeaseKey(listed.slot), "a listed lease")).collect()
+    let listed = open
+        .into_iter()
+        .chain(unheard)
+        .filter(|listed| listed.id.epoch == epoch);
+    listed
+        .map(|listed| source.need(&LeaseKey(listed.slot), "a listed lease"))
+        .collect()
 }
 
 /// Whether a postman was granted a lease that has been closed since.
 pub fn is_closed<S: Source>(source: &S, id: LeaseId) -> Result<bool, Error> {
     let postmen = source.get_or_default(&PostmenKey)?.postmen;
-    let granted = postmen.iter().any(|p| p.epoch == id.epoch && id.n <= p.last);
+    let granted = postmen
+        .iter()
+        .any(|p| p.epoch == id.epoch && id.n <= p.last);
     Ok(granted && source.get_or_default(&OpenLeasesKey)?.find(id).is_none())
 }
 

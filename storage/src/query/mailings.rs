@@ -41,7 +41,9 @@ pub(crate) fn visible<S: Source>(
     source: &S,
     number: MailingNumber,
 ) -> Result<Option<Arc<MailingRecord>>, Error> {
-    Ok(source.mailing(number)?.filter(|record| record.deleted_at.is_none()))
+    Ok(source
+        .mailing(number)?
+        .filter(|record| record.deleted_at.is_none()))
 }
 
 /// A page of the mailings, in the order of their creation, from a number on.

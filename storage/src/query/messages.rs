@@ -44,13 +44,24 @@ impl<'a> Batch<'a> {
         number: u32,
     ) -> Result<Option<Self>, Error> {
         let heads: Heads = source.get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
-        let head = heads.heads.into_iter().nth((number % HEADS_PER_BLOCK) as usize);
+        let head = heads
+            .heads
+            .into_iter()
+            .nth((number % HEADS_PER_BLOCK) as usize);
         let members = source.get(&MembersKey(mailing, number))?;
         let columns = source.get(&ColumnsKey(mailing, number))?;
         let (Some(head), Some(members), Some(columns)) = (head, members, columns) else {
             return Ok(None);
         };
-        Ok(Some(Self { mailing, record, progress, number, head, members, columns }))
+        Ok(Some(Self {
+            mailing,
+            record,
+            progress,
+            number,
+            head,
+            members,
+            columns,
+        }))
     }
 
     fn id(&self, index: usize) -> MessageId {
@@ -78,7 +89,9 @@ impl<'a> Batch<'a> {
 
 /// A message by its id, while its mailing is there to be seen and keeps its messages.
 pub fn get<S: Source>(source: &S, id: MessageId) -> Result<Option<Message>, Error> {
-    let mailing = source.get(&RenumberedKey(id.mailing))?.unwrap_or(id.mailing);
+    let mailing = source
+        .get(&RenumberedKey(id.mailing))?
+        .unwrap_or(id.mailing);
     let Some(record) = mailings::visible(source, mailing)? else {
         return Ok(None);
     };
@@ -110,8 +123,15 @@ pub fn list<S: Source>(
     if let Some(only) = filter.mailing {
         (first, last) = (only.0, only.0);
     }
-    let mut listing =
-        Listing { source, filter, limit, from, items: Vec::new(), budget: SCAN, next: None };
+    let mut listing = Listing {
+        source,
+        filter,
+        limit,
+        from,
+        items: Vec::new(),
+        budget: SCAN,
+        next: None,
+    };
     let mut number = numbers.mailing_from(first.max((from >> 32) as u32));
     while number <= last {
         let mailing = MailingNumber(number);
@@ -128,7 +148,10 @@ pub fn list<S: Source>(
         }
         number = numbers.mailing_from(number + 1);
     }
-    Ok(Page { items: listing.items, next: listing.next })
+    Ok(Page {
+        items: listing.items,
+        next: listing.next,
+    })
 }
 
 /// A page being gathered.
@@ -175,7 +198,9 @@ impl<S: Source> Listing<'_, S> {
         progress: &Progress,
     ) -> Result<(), Error> {
         let from = MessageId::from_u64(self.from).filter(|id| id.mailing == mailing);
-        let first = from.map_or(0, |id| address(id.position).0).max(progress.purged);
+        let first = from
+            .map_or(0, |id| address(id.position).0)
+            .max(progress.purged);
         if let Some(status) = self.filter.status
             && progress.counts.of(status) == 0
         {
@@ -202,8 +227,9 @@ impl<S: Source> Listing<'_, S> {
         number: u32,
     ) -> Result<(), Error> {
         if let Some(status) = self.filter.status {
-            let heads: Heads =
-                self.source.get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
+            let heads: Heads = self
+                .source
+                .get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
             let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize);
             if head.is_none_or(|head| head.counts.of(status) == 0) {
                 return Ok(());
@@ -224,7 +250,10 @@ impl<S: Source> Listing<'_, S> {
     /// Takes one message if it is asked for; ends the page where it is full.
     fn take(&mut self, batch: &Batch<'_>, index: usize) -> Result<(), Error> {
         let place = place(batch.mailing, position(batch.number, index));
-        let wanted = self.filter.status.is_none_or(|s| batch.columns.status(index) == s);
+        let wanted = self
+            .filter
+            .status
+            .is_none_or(|s| batch.columns.status(index) == s);
         if place < self.from || !wanted {
             return Ok(());
         }

@@ -51,7 +51,11 @@ impl CustomerCount {
         let known = &source.index().mailings;
         let open = known.all_open().map(|mailing| mailing.number);
         let mailings = open.chain(known.settled()).collect();
-        Ok(Self { customer, mailings, counts })
+        Ok(Self {
+            customer,
+            mailings,
+            counts,
+        })
     }
 
     /// What was counted so far.

@@ -73,7 +73,11 @@ pub fn ready<S: Source>(
             ready += u64::from(summary.created) + u64::from(due);
         } else {
             let heads: Heads = source.get_or_default(&HeadsKey(mailing.number, summary.number))?;
-            ready += heads.heads.iter().map(|head| head.ready(at, bits)).sum::<u64>();
+            ready += heads
+                .heads
+                .iter()
+                .map(|head| head.ready(at, bits))
+                .sum::<u64>();
         }
         if ready >= enough {
             break;
@@ -85,14 +89,19 @@ pub fn ready<S: Source>(
 /// The earliest steady time at which a failed message of a mailing is due.
 pub fn next_due(mailing: &OpenMailing) -> Option<Timestamp> {
     let blocks = mailing.progress.open.iter();
-    blocks.filter(|block| block.failed > 0).map(|block| block.due).min()
+    blocks
+        .filter(|block| block.failed > 0)
+        .map(|block| block.due)
+        .min()
 }
 
 /// All time zones that customers have, by number; the first stands for none.
 pub fn zones<S: Source>(source: &S) -> Vec<String> {
     let words = source.index().words(WordKind::Zone);
     let numbers = 0..words.len();
-    numbers.filter_map(|number| words.get(number).map(|word| word.text.clone())).collect()
+    numbers
+        .filter_map(|number| words.get(number).map(|word| word.text.clone()))
+        .collect()
 }
 
 /// The highest key of the dictionary of zones; a cheap sign of whether it grew.

@@ -52,7 +52,11 @@ impl Head {
     /// Messages that a grant at the steady time `at` may find here, about: where those of several zones wait
     /// together, each zone counts for as much. At least one where there is one.
     pub fn ready(&self, at: Timestamp, zones: u64) -> u64 {
-        let failed = if self.due <= at { self.counts.of(Status::Failed) } else { 0 };
+        let failed = if self.due <= at {
+            self.counts.of(Status::Failed)
+        } else {
+            0
+        };
         share(self.counts.of(Status::Created), self.created_zones, zones)
             + share(failed, self.failed_zones, zones)
     }
@@ -64,7 +68,9 @@ impl Head {
 
     /// The bits of the zones that a grant is for; none: all of them.
     pub fn zone_bits(zones: Option<&[ZoneNumber]>) -> u64 {
-        zones.map_or(u64::MAX, |zones| zones.iter().fold(0, |bits, z| bits | Self::zone_bit(z.0)))
+        zones.map_or(u64::MAX, |zones| {
+            zones.iter().fold(0, |bits, z| bits | Self::zone_bit(z.0))
+        })
     }
 }
 
@@ -142,7 +148,11 @@ impl Members {
             columns.pass()?;
         }
         let (tags, operators) = (columns.numbers()?, columns.numbers()?);
-        Ok(tags.into_iter().zip(operators).map(|(tag, op)| (tag as u32, op as u32)).collect())
+        Ok(tags
+            .into_iter()
+            .zip(operators)
+            .map(|(tag, op)| (tag as u32, op as u32))
+            .collect())
     }
 
     /// The customer at an index.
@@ -205,7 +215,9 @@ impl Columns {
     pub fn statuses_in(bytes: &[u8]) -> Result<Vec<Status>, Error> {
         let statuses = codec::Columns::of(bytes)?.bytes()?.iter();
         let known = statuses.map(|status| Status::from_u8(*status));
-        known.collect::<Option<_>>().ok_or(Error::Contradiction { what: "a status" })
+        known
+            .collect::<Option<_>>()
+            .ok_or(Error::Contradiction { what: "a status" })
     }
 
     /// The status of one message.
@@ -238,7 +250,10 @@ impl Columns {
 
     /// Remembers when a message was granted whose lease runs out unreported.
     pub fn add_lapsed(&mut self, index: usize, granted_at: Timestamp) {
-        match self.lapsed.binary_search_by_key(&(index as u16), |(i, _)| *i) {
+        match self
+            .lapsed
+            .binary_search_by_key(&(index as u16), |(i, _)| *i)
+        {
             Ok(at) => self.lapsed[at].1 = granted_at,
             Err(at) => self.lapsed.insert(at, (index as u16, granted_at)),
         }
@@ -252,7 +267,8 @@ impl Columns {
     /// Notes that a message's customer was deleted while it was under way; false if it was known.
     pub fn forsake(&mut self, index: usize) -> bool {
         let at = self.forsaken.binary_search(&(index as u16));
-        at.map_err(|at| self.forsaken.insert(at, index as u16)).is_err()
+        at.map_err(|at| self.forsaken.insert(at, index as u16))
+            .is_err()
     }
 
     /// Whether a message's customer was deleted while it was under way.
@@ -268,7 +284,10 @@ impl Columns {
 
     /// Counts one handing back.
     pub fn add_handed_back(&mut self, index: usize) {
-        match self.handed_back.binary_search_by_key(&(index as u16), |(i, _)| *i) {
+        match self
+            .handed_back
+            .binary_search_by_key(&(index as u16), |(i, _)| *i)
+        {
             Ok(at) => self.handed_back[at].1 = self.handed_back[at].1.saturating_add(1),
             Err(at) => self.handed_back.insert(at, (index as u16, 1)),
         }
@@ -277,7 +296,10 @@ impl Columns {
     /// The doubt about a message, if there is one.
     pub fn doubt(&self, index: usize) -> Option<&Doubt> {
         let key = index as u16;
-        self.doubts.binary_search_by_key(&key, |doubt| doubt.index).ok().map(|at| &self.doubts[at])
+        self.doubts
+            .binary_search_by_key(&key, |doubt| doubt.index)
+            .ok()
+            .map(|at| &self.doubts[at])
     }
 
     /// Adds a doubt. An older one stays as it is, but for one that forbids repeating, or is about another
@@ -296,7 +318,9 @@ impl Columns {
 }
 
 fn find<T>(column: &[(u16, T)], index: usize) -> Option<usize> {
-    column.binary_search_by_key(&(index as u16), |(i, _)| *i).ok()
+    column
+        .binary_search_by_key(&(index as u16), |(i, _)| *i)
+        .ok()
 }
 
 #[cfg(test)]
@@ -308,13 +332,31 @@ mod tests {
         let mut members = Members::default();
         let mut last = None;
         for n in 0..1_000 {
-            members.push(last, n * n, (79_160_000_000 + u64::from(n), n as u16, n * 300, n % 7));
+            members.push(
+                last,
+                n * n,
+                (79_160_000_000 + u64::from(n), n as u16, n * 300, n % 7),
+            );
             last = Some(n * n);
         }
         let bytes = codec::encode(&members);
-        assert!(Members::customers_in(&bytes).expect("reads").into_iter().eq(members.customers()));
-        let words = members.tags.iter().copied().zip(members.operators.iter().copied());
-        assert!(Members::words_in(&bytes).expect("reads").into_iter().eq(words));
+        assert!(
+            Members::customers_in(&bytes)
+                .expect("reads")
+                .into_iter()
+                .eq(members.customers())
+        );
+        let words = members
+            .tags
+            .iter()
+            .copied()
+            .zip(members.operators.iter().copied());
+        assert!(
+            Members::words_in(&bytes)
+                .expect("reads")
+                .into_iter()
+                .eq(words)
+        );
         let mut columns = Columns::new(3, Status::Created);
         columns.statuses[1] = Status::Done as u8;
         let statuses = Columns::statuses_in(&codec::encode(&columns)).expect("reads");
@@ -323,7 +365,10 @@ mod tests {
 
     /// A head with messages created in the zones 1 and 2, and failed in zone 3.
     fn head(created: u64, failed: u64) -> Head {
-        let mut head = Head { due: Timestamp::from_millis(10), ..Head::default() };
+        let mut head = Head {
+            due: Timestamp::from_millis(10),
+            ..Head::default()
+        };
         head.counts.add(Status::Created, created);
         head.counts.add(Status::Failed, failed);
         (head.created_zones, head.failed_zones) = (0b0110, 0b1000);

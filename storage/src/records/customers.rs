@@ -51,7 +51,11 @@ pub struct DeletedBlock {
 impl DeletedBlock {
     /// Whether the customer with this offset is deleted.
     pub fn contains(&self, offset: u32) -> bool {
-        let word = self.bits.get(offset as usize / 64).copied().unwrap_or_default();
+        let word = self
+            .bits
+            .get(offset as usize / 64)
+            .copied()
+            .unwrap_or_default();
         word >> (offset % 64) & 1 == 1
     }
 

@@ -86,7 +86,10 @@ pub struct LeaseList {
 impl LeaseList {
     /// The lease with this id.
     pub fn find(&self, id: LeaseId) -> Option<&ListedLease> {
-        self.leases.binary_search_by_key(&id, |lease| lease.id).ok().map(|at| &self.leases[at])
+        self.leases
+            .binary_search_by_key(&id, |lease| lease.id)
+            .ok()
+            .map(|at| &self.leases[at])
     }
 
     /// Puts a lease in its place.
@@ -100,7 +103,10 @@ impl LeaseList {
         let all = self.leases.iter().chain(&other.leases);
         let mut taken: Vec<u32> = all.map(|lease| lease.slot).collect();
         taken.sort_unstable();
-        let gap = taken.iter().zip(0u32..).find(|(slot, index)| **slot != *index);
+        let gap = taken
+            .iter()
+            .zip(0u32..)
+            .find(|(slot, index)| **slot != *index);
         gap.map_or(taken.len() as u32, |(_, index)| index)
     }
 }

@@ -153,7 +153,10 @@ pub const fn position(batch: u32, index: usize) -> u32 {
 
 /// The batch of a position, and the index there.
 pub const fn address(position: u32) -> (u32, usize) {
-    (position >> BATCH_STRIDE_BITS, (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize)
+    (
+        position >> BATCH_STRIDE_BITS,
+        (position & ((1 << BATCH_STRIDE_BITS) - 1)) as usize,
+    )
 }
 
 impl Progress {
@@ -167,7 +170,10 @@ impl Progress {
         let (batch, _) = address(position);
         let earlier = self.renumbered.partition_point(|(from, _)| *from <= batch);
         let renumbered = self.renumbered[..earlier].last();
-        MessageId { mailing: renumbered.map_or(mailing, |(_, number)| *number), position }
+        MessageId {
+            mailing: renumbered.map_or(mailing, |(_, number)| *number),
+            position,
+        }
     }
 
     /// Whether all below some bounds was looked at, or nothing more can be.
@@ -178,7 +184,11 @@ impl Progress {
 
     /// Takes the summary of a block as it is now.
     pub fn summarise(&mut self, block: Block) {
-        match (self.open.binary_search_by_key(&block.number, |open| open.number), block.is_open()) {
+        match (
+            self.open
+                .binary_search_by_key(&block.number, |open| open.number),
+            block.is_open(),
+        ) {
             (Ok(at), true) => self.open[at] = block,
             (Ok(at), false) => drop(self.open.remove(at)),
             (Err(at), true) => self.open.insert(at, block),
@@ -188,7 +198,8 @@ impl Progress {
 
     /// The first open block from a number on.
     pub fn open_from(&self, number: u32) -> Option<&Block> {
-        self.open.get(self.open.partition_point(|open| open.number < number))
+        self.open
+            .get(self.open.partition_point(|open| open.number < number))
     }
 }
 
@@ -229,7 +240,11 @@ mod tests {
     fn batches_expanded_after_a_restore_have_ids_of_another_number() {
         let of = MailingNumber;
         let renumbered = vec![(3, of(70)), (3, of(80)), (7, of(90))];
-        let progress = Progress { batches: 9, renumbered, ..Progress::default() };
+        let progress = Progress {
+            batches: 9,
+            renumbered,
+            ..Progress::default()
+        };
         let number = |batch| progress.id(of(1), position(batch, 5)).mailing.0;
         let numbers: Vec<_> = (0..9).map(number).collect();
         assert_eq!(numbers, [1, 1, 1, 80, 80, 80, 80, 90, 90]);

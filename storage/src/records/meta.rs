@@ -106,9 +106,15 @@ pub struct Numbers {
 impl Numbers {
     /// The number itself, or the first after those that a restore passed over.
     pub fn mailing_from(&self, number: u32) -> u32 {
-        self.passed_over.iter().fold(number, |number, (first, last)| {
-            if (*first..=*last).contains(&number) { last + 1 } else { number }
-        })
+        self.passed_over
+            .iter()
+            .fold(number, |number, (first, last)| {
+                if (*first..=*last).contains(&number) {
+                    last + 1
+                } else {
+                    number
+                }
+            })
     }
 
     /// The next mailing's number; none once all were given.
@@ -205,16 +211,26 @@ mod tests {
 
     fn anew(numbers: &Numbers, mailings: u64) -> Numbers {
         let mut anew = numbers.clone();
-        assert!(anew.begin_anew(Draw { mailings, epochs: mailings }));
+        assert!(anew.begin_anew(Draw {
+            mailings,
+            epochs: mailings
+        }));
         anew
     }
 
     #[test]
     fn restores_of_one_backup_are_spread_over_a_sixteenth_of_what_is_left() {
-        let before = Numbers { mailings: 3, epoch: 9, ..Numbers::default() };
+        let before = Numbers {
+            mailings: 3,
+            epoch: 9,
+            ..Numbers::default()
+        };
         let (lowest, highest) = (anew(&before, 0), anew(&before, u64::MAX));
         assert_eq!(lowest.mailings, 3 + RESTORED_MAILINGS);
-        assert_eq!(highest.mailings - lowest.mailings, (MAILING_NUMBERS - 3) / 16 - 1);
+        assert_eq!(
+            highest.mailings - lowest.mailings,
+            (MAILING_NUMBERS - 3) / 16 - 1
+        );
         assert_eq!(lowest.closed_epochs, 9 + RESTORED_EPOCHS);
         assert_eq!(highest.epoch - lowest.epoch, (1 << 48) - 1);
         assert_eq!(highest.mailing_from(4), highest.mailings + 1);
@@ -224,7 +240,10 @@ mod tests {
     #[test]
     fn seventy_restores_in_a_row_find_room_and_the_first_that_does_not_is_refused() {
         let mut numbers = Numbers::default();
-        let highest = Draw { mailings: u64::MAX, epochs: u64::MAX };
+        let highest = Draw {
+            mailings: u64::MAX,
+            epochs: u64::MAX,
+        };
         let mut restores = 0;
         while numbers.begin_anew(highest) {
             restores += 1;
@@ -233,7 +252,10 @@ mod tests {
         let refused = numbers.clone();
         assert!(!numbers.begin_anew(Draw::default()));
         assert_eq!(numbers, refused, "a refusal changes nothing");
-        assert!(numbers.next_mailing().is_some(), "mailings can still be created");
+        assert!(
+            numbers.next_mailing().is_some(),
+            "mailings can still be created"
+        );
         numbers.mailings = MAILING_NUMBERS;
         assert_eq!(numbers.next_mailing(), None);
     }

@@ -39,16 +39,28 @@ pub struct Facets {
 impl Facets {
     /// Whether one pair is counted.
     pub fn contains(&self, tag: u32, operator: u32) -> bool {
-        self.facets.binary_search_by_key(&(tag, operator), |f| (f.tag, f.operator)).is_ok()
+        self.facets
+            .binary_search_by_key(&(tag, operator), |f| (f.tag, f.operator))
+            .is_ok()
     }
 
     /// The counts of one pair, made where it is new.
     pub fn counts_mut(&mut self, tag: u32, operator: u32) -> &mut Counts {
         let key = (tag, operator);
-        let at = match self.facets.binary_search_by_key(&key, |f| (f.tag, f.operator)) {
+        let at = match self
+            .facets
+            .binary_search_by_key(&key, |f| (f.tag, f.operator))
+        {
             Ok(at) => at,
             Err(at) => {
-                self.facets.insert(at, Facet { tag, operator, counts: Counts::default() });
+                self.facets.insert(
+                    at,
+                    Facet {
+                        tag,
+                        operator,
+                        counts: Counts::default(),
+                    },
+                );
                 at
             }
         };

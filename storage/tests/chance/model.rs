@@ -94,7 +94,11 @@ impl Model {
         let last = self.leases.last_key_value().map(|(id, _)| id.epoch);
         self.over = self.over.max(last.unwrap_or_default());
         for (mailing, seen) in before.all() {
-            let final_now = if seen.status.is_final() { seen.status } else { Status::Unconfirmed };
+            let final_now = if seen.status.is_final() {
+                seen.status
+            } else {
+                Status::Unconfirmed
+            };
             self.settled.insert((mailing, seen.position), final_now);
         }
         self.check(after)
@@ -123,12 +127,18 @@ impl Model {
     ) -> Checked {
         if let Some((mailing, known)) = self.leases.get(&grant.lease) {
             let open = each(known).any(|(at, attempt)| before.is_sending(*mailing, at, attempt));
-            ensure(open, || format!("closed lease {} was granted again", grant.lease))?;
-            return ensure(known == runs, || format!("lease {} gave other messages", grant.lease));
+            ensure(open, || {
+                format!("closed lease {} was granted again", grant.lease)
+            })?;
+            return ensure(known == runs, || {
+                format!("lease {} gave other messages", grant.lease)
+            });
         }
         let record = &before.mailings[&grant.mailing].record;
         let may = record.is_running() && !record.paused && now.at < record.spec.end;
-        ensure(may, || format!("mailing {} grants while it must not", grant.mailing))?;
+        ensure(may, || {
+            format!("mailing {} grants while it must not", grant.mailing)
+        })?;
         for (position, attempt) in each(runs) {
             let message = (grant.mailing, position);
             let seen = before.find(grant.mailing, position);
@@ -136,21 +146,35 @@ impl Model {
             self.may_be_sent(before, now.steady, grant, seen)?;
             let tokens = self.tokens.entry(message).or_default();
             let last = tokens.last_key_value().map_or(0, |(attempt, _)| *attempt);
-            ensure(attempt == last + 1, || format!("{message:?} goes from {last} to {attempt}"))?;
-            tokens.insert(attempt, Token { granted_at: now.steady, first: None });
+            ensure(attempt == last + 1, || {
+                format!("{message:?} goes from {last} to {attempt}")
+            })?;
+            tokens.insert(
+                attempt,
+                Token {
+                    granted_at: now.steady,
+                    first: None,
+                },
+            );
         }
-        self.leases.insert(grant.lease, (grant.mailing, runs.to_vec()));
+        self.leases
+            .insert(grant.lease, (grant.mailing, runs.to_vec()));
         Ok(())
     }
 
     fn may_be_sent(&self, before: &Census, at: Timestamp, grant: &Grant, seen: &Seen) -> Checked {
         let message = (grant.mailing, seen.position);
         let due = seen.due.is_none_or(|due| due <= at);
-        ensure(seen.status.is_ready() && due, || format!("{message:?} is not ready: {seen:?}"))?;
+        ensure(seen.status.is_ready() && due, || {
+            format!("{message:?} is not ready: {seen:?}")
+        })?;
         ensure(!before.deleted.contains(&seen.customer), || {
             format!("{message:?} goes to a deleted customer")
         })?;
-        let open = grant.zones.as_ref().is_none_or(|zones| zones.iter().any(|z| z.0 == seen.zone));
+        let open = grant
+            .zones
+            .as_ref()
+            .is_none_or(|zones| zones.iter().any(|z| z.0 == seen.zone));
         ensure(open, || format!("{message:?} is in a closed zone"))?;
         if let Some(doubt) = self.doubts.get(&message) {
             let declared = self.declared.get(&grant.lease.epoch);
@@ -166,7 +190,9 @@ impl Model {
         }
         for (attempt, token) in self.tokens.get(&message).into_iter().flatten() {
             let back = token.first.is_some_and(is_way_back);
-            ensure(back, || format!("{message:?} is granted beside {attempt}: {token:?}"))?;
+            ensure(back, || {
+                format!("{message:?} is granted beside {attempt}: {token:?}")
+            })?;
         }
         Ok(())
     }
@@ -180,23 +206,37 @@ impl Model {
         report: &Report,
         outcome: &Result<Reply, Rejection>,
     ) -> Checked {
-        let own = self.leases.get(&report.lease).filter(|(mailing, _)| *mailing == report.mailing);
+        let own = self
+            .leases
+            .get(&report.lease)
+            .filter(|(mailing, _)| *mailing == report.mailing);
         let known = own.is_some();
-        let own = own.map(|(_, runs)| each(runs).collect::<Vec<_>>()).unwrap_or_default();
+        let own = own
+            .map(|(_, runs)| each(runs).collect::<Vec<_>>())
+            .unwrap_or_default();
         let tokens = report.results.iter().flat_map(|(result, runs)| {
             each(runs).map(move |(position, attempt)| (position, attempt, *result))
         });
         let tokens: Vec<_> = tokens.collect();
-        let fits = known && tokens.iter().all(|(at, attempt, _)| own.contains(&(*at, *attempt)));
+        let fits = known
+            && tokens
+                .iter()
+                .all(|(at, attempt, _)| own.contains(&(*at, *attempt)));
         if self.is_over(report.lease) {
             let ignored = matches!(
                 outcome,
                 Ok(Reply::Reported { accepted: 0, conflicts, .. }) if conflicts.is_empty()
             );
-            return ensure(ignored, || format!("a life that is over was heard: {outcome:?}"));
+            return ensure(ignored, || {
+                format!("a life that is over was heard: {outcome:?}")
+            });
         }
         let (accepted, conflicts) = match outcome {
-            Ok(Reply::Reported { accepted, conflicts, .. }) => (*accepted, conflicts.len()),
+            Ok(Reply::Reported {
+                accepted,
+                conflicts,
+                ..
+            }) => (*accepted, conflicts.len()),
             Err(_) if !fits || !before.mailings.contains_key(&report.mailing) => return Ok(()),
             other => return Err(format!("a fitting report was answered {other:?}")),
         };
@@ -215,7 +255,9 @@ impl Model {
                 Said::PerhapsOtherwise => others.end += 1,
             }
         }
-        ensure(accepted == first, || format!("{accepted} accepted, not {first}"))?;
+        ensure(accepted == first, || {
+            format!("{accepted} accepted, not {first}")
+        })?;
         ensure((others.start..=others.end).contains(&conflicts), || {
             format!("{conflicts} conflicts, not {others:?}")
         })
@@ -231,10 +273,14 @@ impl Model {
         result: SendResult,
     ) -> Said {
         let message = (report.mailing, position);
-        let Some(seen) = before.find(report.mailing, position) else { return Said::Again };
+        let Some(seen) = before.find(report.mailing, position) else {
+            return Said::Again;
+        };
         let tokens = self.tokens.entry(message).or_default();
         let last = tokens.last_key_value().map(|(attempt, _)| *attempt);
-        let Some(token) = tokens.get_mut(&attempt) else { return Said::Otherwise };
+        let Some(token) = tokens.get_mut(&attempt) else {
+            return Said::Otherwise;
+        };
         let Some(first) = token.first else {
             token.first = Some(result);
             let granted_at = token.granted_at;
@@ -246,10 +292,21 @@ impl Model {
         }
         if result == SendResult::Done {
             let (gateway, since) = (report.gateway, now.steady);
-            self.doubts.insert(message, Doubt { gateway, since, until: None });
+            self.doubts.insert(
+                message,
+                Doubt {
+                    gateway,
+                    since,
+                    until: None,
+                },
+            );
         }
         let forgotten = last != Some(attempt) && is_way_back(result);
-        if forgotten { Said::PerhapsOtherwise } else { Said::Otherwise }
+        if forgotten {
+            Said::PerhapsOtherwise
+        } else {
+            Said::Otherwise
+        }
     }
 
     fn doubt(
@@ -262,12 +319,17 @@ impl Model {
         let known = self.set.is_none_or(|set| granted_at > set);
         let (until, since) = match result {
             SendResult::Unsure => (None, steady),
-            SendResult::UnsureRepeatable { repeat_ms, .. } => {
-                (known.then(|| granted_at.plus_millis(repeat_ms as i64)), granted_at)
-            }
+            SendResult::UnsureRepeatable { repeat_ms, .. } => (
+                known.then(|| granted_at.plus_millis(repeat_ms as i64)),
+                granted_at,
+            ),
             _ => return,
         };
-        let new = Doubt { gateway, since, until };
+        let new = Doubt {
+            gateway,
+            since,
+            until,
+        };
         let doubt = self.doubts.entry(message).or_insert(new);
         if until.is_none() || doubt.gateway != gateway {
             doubt.until = None;
@@ -309,15 +371,19 @@ impl Model {
     pub(crate) fn check(&mut self, after: &Census) -> Checked {
         for (mailing, seen) in after.all() {
             let message = (mailing, seen.position);
-            let position = *self.customers.entry((mailing, seen.customer)).or_insert(seen.position);
+            let position = *self
+                .customers
+                .entry((mailing, seen.customer))
+                .or_insert(seen.position);
             ensure(position == seen.position, || {
                 format!("customer {} has two messages of {mailing}", seen.customer)
             })?;
             self.fits_tokens(after, message, seen)?;
             if let Some(before) = self.statuses.insert(message, seen.status) {
-                ensure(before == seen.status || can_become(before, seen.status), || {
-                    format!("{message:?} went from {before:?} to {:?}", seen.status)
-                })?;
+                ensure(
+                    before == seen.status || can_become(before, seen.status),
+                    || format!("{message:?} went from {before:?} to {:?}", seen.status),
+                )?;
             }
         }
         Ok(())
@@ -327,7 +393,10 @@ impl Model {
         use Status::{Cancelled, Created, Done, Expired, Failed, Invalid, Sending, Unconfirmed};
         if let Some(settled) = self.settled.get(&message) {
             return ensure(seen.status == *settled, || {
-                format!("{message:?} of a life before is {:?}, not {settled:?}", seen.status)
+                format!(
+                    "{message:?} of a life before is {:?}, not {settled:?}",
+                    seen.status
+                )
             });
         }
         let last = self.tokens.get(&message).and_then(BTreeMap::last_key_value);
@@ -350,11 +419,14 @@ impl Model {
             let back = |token: &&Token| token.first != Some(SendResult::HandedBack);
             tokens.values().filter(back).count()
         });
-        ensure(tries == usize::from(seen.tries), || format!("{message:?} had {tries}: {seen:?}"))?;
+        ensure(tries == usize::from(seen.tries), || {
+            format!("{message:?} had {tries}: {seen:?}")
+        })?;
         let record = &after.mailings[&message.0].record;
-        ensure(record.settled_at.is_none() || seen.status.is_final(), || {
-            format!("{message:?} is {:?} in a settled mailing", seen.status)
-        })
+        ensure(
+            record.settled_at.is_none() || seen.status.is_final(),
+            || format!("{message:?} is {:?} in a settled mailing", seen.status),
+        )
     }
 }
 
@@ -372,7 +444,10 @@ enum Said {
 
 /// Whether a result lets the message be sent again.
 fn is_way_back(result: SendResult) -> bool {
-    !matches!(result, SendResult::Done | SendResult::Invalid | SendResult::Unsure)
+    !matches!(
+        result,
+        SendResult::Done | SendResult::Invalid | SendResult::Unsure
+    )
 }
 
 /// The table of statuses.

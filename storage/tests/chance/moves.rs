@@ -41,7 +41,11 @@ pub(crate) struct Table<'a> {
 
 impl Table<'_> {
     fn has_room(&self) -> bool {
-        let open = self.census.mailings.values().filter(|m| m.record.settled_at.is_none());
+        let open = self
+            .census
+            .mailings
+            .values()
+            .filter(|m| m.record.settled_at.is_none());
         open.count() < MAILINGS
     }
 }
@@ -51,12 +55,20 @@ pub(crate) fn next(dice: &mut Dice, table: &Table<'_>) -> Action {
     match dice.below(100) {
         0..6 => put(dice),
         6..8 => Action::DeleteCustomer { id: customer(dice) },
-        8..9 if dice.below(2) == 0 => Action::TrimChanges { blocks: dice.below(5) as u32 },
-        8..9 => Action::SweepDeleted { batches: dice.below(5) as u32 },
+        8..9 if dice.below(2) == 0 => Action::TrimChanges {
+            blocks: dice.below(5) as u32,
+        },
+        8..9 => Action::SweepDeleted {
+            batches: dice.below(5) as u32,
+        },
         9..14 if table.has_room() => create(dice, table.at, table.census.mailings.len()),
         9..17 => about_mailing(dice, table),
-        17..18 => Action::StartMailing { mailing: open_mailing(dice, table) },
-        18..19 => Action::EndMailing { mailing: open_mailing(dice, table) },
+        17..18 => Action::StartMailing {
+            mailing: open_mailing(dice, table),
+        },
+        18..19 => Action::EndMailing {
+            mailing: open_mailing(dice, table),
+        },
         19..30 => office(dice, table),
         30..37 => expand(dice, table),
         37..39 => over(dice, table),
@@ -74,7 +86,11 @@ fn declare(dice: &mut Dice, table: &Table<'_>) -> Action {
     let (postman, _) = dice.pick(table.postmen).copied().unwrap_or_default();
     let gateway = 1 + dice.below(8) / 7;
     let repeat_ms = (!dice.one_in(6)).then(|| dice.below(600));
-    Action::DeclareGateway { postman, gateway, repeat_ms }
+    Action::DeclareGateway {
+        postman,
+        gateway,
+        repeat_ms,
+    }
 }
 
 /// What a game begins with: customers, two mailings, postmen.
@@ -84,7 +100,11 @@ pub(crate) fn first(dice: &mut Dice) -> Vec<Action> {
     first.extend((0..3).map(|known| create(dice, at, known)));
     first.extend(postmen(dice));
     let repeat_ms = Some(300);
-    let declare = |by| Action::DeclareGateway { postman: Epoch(by), gateway: 1, repeat_ms };
+    let declare = |by| Action::DeclareGateway {
+        postman: Epoch(by),
+        gateway: 1,
+        repeat_ms,
+    };
     first.extend((1..=POSTMEN).map(declare));
     first
 }
@@ -111,10 +131,21 @@ pub(crate) fn put(dice: &mut Dice) -> Action {
         zone: dice.pick(&[None, Some(0), Some(1)]).copied().flatten(),
     });
     let rows = rows.collect();
-    let modes = [PutMode::Create, PutMode::Update, PutMode::Upsert, PutMode::Upsert];
+    let modes = [
+        PutMode::Create,
+        PutMode::Update,
+        PutMode::Upsert,
+        PutMode::Upsert,
+    ];
     let mode = dice.pick(&modes).copied().unwrap_or(PutMode::Upsert);
     let zones = ZONES.map(str::to_owned).to_vec();
-    Action::PutCustomers(PutCustomers { mode, tags: words(), operators: words(), zones, rows })
+    Action::PutCustomers(PutCustomers {
+        mode,
+        tags: words(),
+        operators: words(),
+        zones,
+        rows,
+    })
 }
 
 fn customer(dice: &mut Dice) -> CustomerId {
@@ -124,7 +155,11 @@ fn customer(dice: &mut Dice) -> CustomerId {
 /// The id of a mailing, mostly one that is not settled.
 fn mailing_id(dice: &mut Dice, table: &Table<'_>) -> MailingId {
     let number = open_mailing(dice, table);
-    let known = table.census.mailings.get(&number).map(|mailing| mailing.record.id.clone());
+    let known = table
+        .census
+        .mailings
+        .get(&number)
+        .map(|mailing| mailing.record.id.clone());
     known.unwrap_or_else(|| MailingId::parse("nobody").expect("an id"))
 }
 
@@ -135,12 +170,21 @@ fn office(dice: &mut Dice, table: &Table<'_>) -> Action {
         let (mailing, record) = (*number, &known.record);
         let batches = 1 + dice.below(6) as u32;
         if record.settled_at.is_some() {
-            sensible.push(Action::FoldMailing { mailing, batches, blocks: 1 });
+            sensible.push(Action::FoldMailing {
+                mailing,
+                batches,
+                blocks: 1,
+            });
             sensible.push(Action::PurgeMailing { mailing, batches });
         } else if record.is_over() {
             sensible.push(Action::SweepMailing { mailing, batches });
             let cursor = known.progress.cursor;
-            sensible.push(Action::Expand { mailing, cursor, scan: 30, limit: 9 });
+            sensible.push(Action::Expand {
+                mailing,
+                cursor,
+                scan: 30,
+                limit: 9,
+            });
         } else if record.spec.end <= table.at {
             sensible.push(Action::EndMailing { mailing });
         } else if record.started_at.is_none() && record.spec.start <= table.at {
@@ -170,7 +214,10 @@ fn mailing(
 ) -> MailingNumber {
     let any = dice.one_in(8);
     let all = table.census.mailings.iter();
-    let chosen: Vec<_> = all.filter(|(_, m)| any || mostly(&m.record)).map(|(n, _)| *n).collect();
+    let chosen: Vec<_> = all
+        .filter(|(_, m)| any || mostly(&m.record))
+        .map(|(n, _)| *n)
+        .collect();
     dice.pick(&chosen).copied().unwrap_or(MailingNumber(1))
 }
 
@@ -178,7 +225,10 @@ fn create(dice: &mut Dice, at: Timestamp, known: usize) -> Action {
     let id = known as u64 + 1 - dice.below(10) / 9;
     let id = MailingId::parse(&format!("m-{id}")).expect("an id");
     let start = at.plus_millis(dice.below(30) as i64);
-    let tag = dice.pick(&["%", "%", "%", "%", "x", "y"]).copied().unwrap_or("%");
+    let tag = dice
+        .pick(&["%", "%", "%", "%", "x", "y"])
+        .copied()
+        .unwrap_or("%");
     let spec = MailingSpec {
         desc: String::new(),
         text: "Hi".to_owned(),
@@ -196,27 +246,48 @@ fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
     let id = mailing_id(dice, table);
     match dice.below(12) {
         0..2 => Action::PauseMailing { id },
-        2..9 => Action::ResumeMailing { id, accept_duplicates: dice.one_in(2) },
+        2..9 => Action::ResumeMailing {
+            id,
+            accept_duplicates: dice.one_in(2),
+        },
         9 => Action::CancelMailing { id },
         10 => Action::DeleteMailing { id },
         _ => {
-            let records = table.census.mailings.values().map(|mailing| &mailing.record);
+            let records = table
+                .census
+                .mailings
+                .values()
+                .map(|mailing| &mailing.record);
             let Some(old) = records.rev().find(|record| record.id == id) else {
                 return Action::PauseMailing { id };
             };
             let end = old.spec.end.plus_millis(dice.below(200) as i64 - 100);
-            Action::UpdateMailing { id, spec: MailingSpec { end, ..old.spec.clone() } }
+            Action::UpdateMailing {
+                id,
+                spec: MailingSpec {
+                    end,
+                    ..old.spec.clone()
+                },
+            }
         }
     }
 }
 
 fn expand(dice: &mut Dice, table: &Table<'_>) -> Action {
-    let mailing =
-        if dice.one_in(4) { open_mailing(dice, table) } else { running_mailing(dice, table) };
+    let mailing = if dice.one_in(4) {
+        open_mailing(dice, table)
+    } else {
+        running_mailing(dice, table)
+    };
     let known = table.census.mailings.get(&mailing);
     let mut cursor = known.map_or_else(Cursor::default, |known| known.progress.cursor);
     cursor.customer += u32::from(dice.one_in(30));
-    Action::Expand { mailing, cursor, scan: dice.below(30) as u32, limit: 1 + dice.below(6) as u16 }
+    Action::Expand {
+        mailing,
+        cursor,
+        scan: dice.below(30) as u32,
+        limit: 1 + dice.below(6) as u16,
+    }
 }
 
 /// What follows the end of a mailing.
@@ -226,14 +297,21 @@ fn over(dice: &mut Dice, table: &Table<'_>) -> Action {
     let batches = dice.below(6) as u32;
     match dice.below(6) {
         0..3 => Action::SweepMailing { mailing, batches },
-        3..5 => Action::FoldMailing { mailing, batches, blocks: batches },
+        3..5 => Action::FoldMailing {
+            mailing,
+            batches,
+            blocks: batches,
+        },
         _ => Action::PurgeMailing { mailing, batches },
     }
 }
 
 fn register(dice: &mut Dice) -> Action {
     let name = PostmanName::parse(&format!("p-{}", dice.below(POSTMEN))).expect("a name");
-    Action::RegisterPostman { name, nonce: 1 + dice.below(4) / 3 * dice.below(9) }
+    Action::RegisterPostman {
+        name,
+        nonce: 1 + dice.below(4) / 3 * dice.below(9),
+    }
 }
 
 fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
@@ -262,10 +340,17 @@ fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
 
 fn report(dice: &mut Dice, table: &Table<'_>) -> Report {
     let known: Vec<_> = table.model.leases.iter().collect();
-    let open: Vec<_> =
-        known.iter().filter(|(id, _)| table.open.iter().any(|(o, _)| o == *id)).copied().collect();
+    let open: Vec<_> = known
+        .iter()
+        .filter(|(id, _)| table.open.iter().any(|(o, _)| o == *id))
+        .copied()
+        .collect();
     let recent = &known[known.len().saturating_sub(8)..];
-    let from = if dice.one_in(4) || open.is_empty() { recent } else { &open };
+    let from = if dice.one_in(4) || open.is_empty() {
+        recent
+    } else {
+        &open
+    };
     let none = (LeaseId::default(), (MailingNumber(1), Vec::new()));
     let (lease, (mailing, runs)) = dice.pick(from).copied().unwrap_or((&none.0, &none.1));
     let mut results = Vec::new();
@@ -275,7 +360,14 @@ fn report(dice: &mut Dice, table: &Table<'_>) -> Report {
         }
         let wrong = dice.one_in(60);
         let attempt = if wrong { dice.below(4) as u16 } else { attempt };
-        results.push((result(dice), vec![Run { first: position, len: 1, attempt }]));
+        results.push((
+            result(dice),
+            vec![Run {
+                first: position,
+                len: 1,
+                attempt,
+            }],
+        ));
     }
     let stranger = dice.one_in(40);
     // Nobody holds messages of two lives.
@@ -284,7 +376,12 @@ fn report(dice: &mut Dice, table: &Table<'_>) -> Report {
     let strangers: Vec<_> = strangers.collect();
     let stranger = dice.pick(&strangers).copied().filter(|_| stranger);
     let lease = stranger.unwrap_or(*lease);
-    Report { lease, mailing: *mailing, gateway: 1 + dice.below(8) / 7, results }
+    Report {
+        lease,
+        mailing: *mailing,
+        gateway: 1 + dice.below(8) / 7,
+        results,
+    }
 }
 
 fn result(dice: &mut Dice) -> SendResult {
@@ -296,13 +393,24 @@ fn result(dice: &mut Dice) -> SendResult {
         11..14 => SendResult::NotSent { pause_ms },
         14..17 => SendResult::HandedBack,
         17 => SendResult::Unsure,
-        _ => SendResult::UnsureRepeatable { pause_ms, repeat_ms: dice.below(400) },
+        _ => SendResult::UnsureRepeatable {
+            pause_ms,
+            repeat_ms: dice.below(400),
+        },
     }
 }
 
 fn expire(dice: &mut Dice, table: &Table<'_>) -> Action {
-    let over = table.open.iter().find(|(_, expires_at)| *expires_at <= table.steady);
+    let over = table
+        .open
+        .iter()
+        .find(|(_, expires_at)| *expires_at <= table.steady);
     let any = dice.pick(table.open).or(over).map(|(lease, _)| *lease);
-    let lease = over.map(|(lease, _)| *lease).filter(|_| !dice.one_in(5)).or(any);
-    Action::ExpireLease { lease: lease.unwrap_or_default() }
+    let lease = over
+        .map(|(lease, _)| *lease)
+        .filter(|_| !dice.one_in(5))
+        .or(any);
+    Action::ExpireLease {
+        lease: lease.unwrap_or_default(),
+    }
 }

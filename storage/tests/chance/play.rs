@@ -49,7 +49,8 @@ pub(crate) fn play(seed: u64, moves: u32) -> Checked {
     if !seed.is_multiple_of(REPLAYED) {
         return Ok(());
     }
-    game.replay().map_err(|fault| format!("seed {seed}, in the end: {fault}"))
+    game.replay()
+        .map_err(|fault| format!("seed {seed}, in the end: {fault}"))
 }
 
 impl Game {
@@ -100,7 +101,14 @@ impl Game {
         let open: Vec<(LeaseId, Timestamp)> = open.iter().map(|l| (l.id, l.expires_at)).collect();
         let (census, model) = (&self.census, &self.model);
         let (at, steady) = (self.at, self.steady());
-        let table = Table { census, model, postmen: &postmen, open: &open, at, steady };
+        let table = Table {
+            census,
+            model,
+            postmen: &postmen,
+            open: &open,
+            at,
+            steady,
+        };
         let action = moves::next(&mut self.dice, &table);
         self.act(action)
     }
@@ -126,7 +134,9 @@ impl Game {
     /// been so until the time that was foreseen.
     fn as_foreseen(&self, grant: &Grant, prospect: Prospect, outcome: &Outcome) -> Checked {
         let foreseen = |holds| {
-            ensure(holds, || format!("{prospect:?} was foreseen, {outcome:?} came: {grant:?}"))
+            ensure(holds, || {
+                format!("{prospect:?} was foreseen, {outcome:?} came: {grant:?}")
+            })
         };
         match (outcome, prospect) {
             (Ok(Reply::Granted { .. }), prospect) => {
@@ -137,7 +147,13 @@ impl Game {
             (Ok(Reply::NothingYet), Prospect::Nothing { stopped, .. }) => {
                 foreseen(stopped.is_some() && grant.from.is_none())
             }
-            (Err(Rejection::NothingToDo), Prospect::Nothing { stopped: None, until }) => {
+            (
+                Err(Rejection::NothingToDo),
+                Prospect::Nothing {
+                    stopped: None,
+                    until,
+                },
+            ) => {
                 let last = until.plus_millis(self.shift_ms - 1).max(self.at);
                 let still = self.prospect(grant, last);
                 ensure(matches!(still, Some(Prospect::Nothing { .. })), || {
@@ -153,7 +169,10 @@ impl Game {
     }
 
     fn now(&self) -> Now {
-        Now { at: self.at, steady: self.steady() }
+        Now {
+            at: self.at,
+            steady: self.steady(),
+        }
     }
 
     /// The time without what it was set by.
@@ -171,14 +190,21 @@ impl Game {
         self.shift_ms += to.since(self.at);
         self.at = to;
         self.model.time_was_set(steady);
-        ensure(self.steady() == steady, || "the steady time went elsewhere".to_owned())
+        ensure(self.steady() == steady, || {
+            "the steady time went elsewhere".to_owned()
+        })
     }
 
     fn apply(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, String> {
-        let entry = Entry { at: self.at, commands };
+        let entry = Entry {
+            at: self.at,
+            commands,
+        };
         self.entries.push(entry.clone());
         let marker = (self.entries.len() as u64).to_be_bytes();
-        self.store.apply(&entry, &marker).map_err(|error| error.to_string())
+        self.store
+            .apply(&entry, &marker)
+            .map_err(|error| error.to_string())
     }
 
     /// Compares what a command did with what the model allows.
@@ -189,11 +215,19 @@ impl Game {
             (Action::Grant(grant), Ok(Reply::Granted { runs, .. })) => {
                 self.model.granted(&self.census, self.now(), grant, runs)?;
             }
-            (Action::DeclareGateway { postman, gateway, repeat_ms }, Ok(_)) => {
+            (
+                Action::DeclareGateway {
+                    postman,
+                    gateway,
+                    repeat_ms,
+                },
+                Ok(_),
+            ) => {
                 self.model.declared.insert(*postman, (*gateway, *repeat_ms));
             }
             (Action::Report(report), outcome) => {
-                self.model.reported(&self.census, &after, self.now(), report, outcome)?;
+                self.model
+                    .reported(&self.census, &after, self.now(), report, outcome)?;
             }
             (Action::DeleteCustomer { .. }, Ok(_)) => self.model.deleted(&self.census, &after),
             _ => {}
@@ -207,12 +241,18 @@ impl Game {
     fn twice(&mut self) -> Checked {
         let key = u128::from(self.dice.next()).to_be_bytes();
         let command = Command::new(moves::put(&mut self.dice));
-        let command = command.by(Origin::Client { key, request: key, caller: key[15].into() });
+        let command = command.by(Origin::Client {
+            key,
+            request: key,
+            caller: key[15].into(),
+        });
         let customers = self.census.customers;
         let outcomes = self.apply(vec![command.clone(), command.clone()])?;
         let again = self.apply(vec![command.clone()])?;
         let kept = outcomes[0] == outcomes[1] && outcomes[0] == again[0];
-        ensure(kept, || format!("a repeat was answered otherwise: {outcomes:?} {again:?}"))?;
+        ensure(kept, || {
+            format!("a repeat was answered otherwise: {outcomes:?} {again:?}")
+        })?;
         self.watch(&command.action, &outcomes[0])?;
         let created = match &outcomes[0] {
             Ok(Reply::Customers { created, .. }) => *created,
@@ -220,7 +260,9 @@ impl Game {
             _ => 0,
         };
         let new = self.census.customers - customers;
-        ensure(new <= created, || format!("{new} customers are new, {created} were told"))
+        ensure(new <= created, || {
+            format!("{new} customers are new, {created} were told")
+        })
     }
 
     /// Goes on with a state that was written to a file meanwhile, and read from it.
@@ -242,12 +284,23 @@ impl Game {
 
     /// The state begins a new life: what there was before never changes again.
     fn restore(&mut self) -> Checked {
-        let draw = Draw { mailings: self.dice.next(), epochs: self.dice.next() };
+        let draw = Draw {
+            mailings: self.dice.next(),
+            epochs: self.dice.next(),
+        };
         // The machine that restores may have another time than the state.
-        let ago = if self.dice.one_in(2) { self.dice.below(2_000) as i64 } else { 0 };
+        let ago = if self.dice.one_in(2) {
+            self.dice.below(2_000) as i64
+        } else {
+            0
+        };
         let at = Timestamp::from_millis((self.at.as_millis() - ago).max(1));
         self.restores.push((self.entries.len(), draw, at));
-        let beginning = Beginning { marker: b"anew", draw, at };
+        let beginning = Beginning {
+            marker: b"anew",
+            draw,
+            at,
+        };
         begin_anew(&mut self.store, beginning).map_err(|error| error.to_string())?;
         let steady = self.steady();
         self.shift_ms += at.since(self.at);
@@ -269,18 +322,32 @@ impl Game {
         let path = self.dir.path().join("again");
         let mut again = Store::open(&path, StoreOptions::default()).map_err(|e| e.to_string())?;
         for (entry, number) in self.entries.iter().zip(1u64..) {
-            for (_, draw, at) in self.restores.iter().filter(|(n, ..)| *n as u64 + 1 == number) {
-                let beginning = Beginning { marker: b"anew", draw: *draw, at: *at };
+            for (_, draw, at) in self
+                .restores
+                .iter()
+                .filter(|(n, ..)| *n as u64 + 1 == number)
+            {
+                let beginning = Beginning {
+                    marker: b"anew",
+                    draw: *draw,
+                    at: *at,
+                };
                 begin_anew(&mut again, beginning).map_err(|e| e.to_string())?;
             }
-            again.apply(entry, &number.to_be_bytes()).map_err(|e| e.to_string())?;
+            again
+                .apply(entry, &number.to_be_bytes())
+                .map_err(|e| e.to_string())?;
         }
         self.same_as(&again)
     }
 
     fn same_as(&self, other: &Store) -> Checked {
-        ensure(self.store.hash() == other.hash(), || "the hashes differ".to_owned())?;
-        ensure(self.store.marker() == other.marker(), || "the positions differ".to_owned())?;
+        ensure(self.store.hash() == other.hash(), || {
+            "the hashes differ".to_owned()
+        })?;
+        ensure(self.store.marker() == other.marker(), || {
+            "the positions differ".to_owned()
+        })?;
         let (mine, theirs) = (self.store.view(), other.view());
         let answers = |store: &notty_storage::View| -> Result<String, Error> {
             let reader = store.read();
@@ -294,6 +361,8 @@ impl Game {
         };
         let mine = answers(&mine).map_err(|e| e.to_string())?;
         let theirs = answers(&theirs).map_err(|e| e.to_string())?;
-        ensure(mine == theirs, || format!("the answers differ:\n{mine}\n{theirs}"))
+        ensure(mine == theirs, || {
+            format!("the answers differ:\n{mine}\n{theirs}")
+        })
     }
 }

@@ -63,7 +63,9 @@ impl Census {
     /// The message at a position.
     pub(crate) fn find(&self, mailing: MailingNumber, position: u32) -> Option<&Seen> {
         let messages = &self.mailings.get(&mailing)?.messages;
-        let at = messages.binary_search_by_key(&position, |seen| seen.position).ok()?;
+        let at = messages
+            .binary_search_by_key(&position, |seen| seen.position)
+            .ok()?;
         messages.get(at)
     }
 
@@ -123,7 +125,12 @@ fn mailing(
     record: MailingRecord,
 ) -> Result<Mailing, Error> {
     let progress: Progress = reader.need(&ProgressKey(number), "progress of a mailing")?;
-    let mut found = Mailing { record, progress, heads: Vec::new(), messages: Vec::new() };
+    let mut found = Mailing {
+        record,
+        progress,
+        heads: Vec::new(),
+        messages: Vec::new(),
+    };
     for block in 0..found.progress.batches.div_ceil(HEADS_PER_BLOCK) {
         let heads: Heads = reader.get_or_default(&HeadsKey(number, block))?;
         let heads = heads.heads.into_iter();

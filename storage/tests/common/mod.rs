@@ -34,7 +34,11 @@ pub(crate) struct Past {
 impl Past {
     /// Adds up the facets and the customers' counts, which is slow, in every so many checks.
     pub(crate) fn new(every: u32) -> Self {
-        Self { counts: BTreeMap::new(), checks: 0, every }
+        Self {
+            counts: BTreeMap::new(),
+            checks: 0,
+            every,
+        }
     }
 
     /// Remembers the counts of a state that is not checked, in case a mailing is gone in the next.
@@ -57,7 +61,10 @@ impl Past {
         let mut sum = Counts::default();
         self.counts.values().for_each(|counts| sum.merge(counts));
         let overall = query::stats::overall(reader).map_err(|e| e.to_string())?;
-        let moved: u64 = STATUSES.into_iter().map(|s| overall.of(s).abs_diff(sum.of(s))).sum();
+        let moved: u64 = STATUSES
+            .into_iter()
+            .map(|s| overall.of(s).abs_diff(sum.of(s)))
+            .sum();
         let Some(counts) = self.counts.get_mut(&mailing) else {
             return Ok(());
         };
@@ -105,11 +112,15 @@ fn check_client_replies(reader: &Reader<'_>) -> Checked {
     let mut found: BTreeMap<u64, u64> = BTreeMap::new();
     for n in living {
         let key = ClientReplyKey((n % CLIENT_KEYS) as u32);
-        let kept = reader.need(&key, "a kept reply to a client").map_err(text)?;
+        let kept = reader
+            .need(&key, "a kept reply to a client")
+            .map_err(text)?;
         *found.entry(kept.caller).or_default() += 1;
     }
     for (caller, found) in found {
-        let said = reader.get_or_default(&CallerRepliesKey(caller)).map_err(text)?;
+        let said = reader
+            .get_or_default(&CallerRepliesKey(caller))
+            .map_err(text)?;
         ensure(said == found, || {
             format!("{found} replies to caller {caller} are kept, its count says {said}")
         })?;
@@ -125,7 +136,10 @@ fn check_mailings(census: &Census) -> Checked {
         for seen in &mailing.messages {
             counts.add(seen.status, 1);
             ensure(members.insert(seen.customer), || {
-                format!("customer {} has two messages of mailing {number}", seen.customer)
+                format!(
+                    "customer {} has two messages of mailing {number}",
+                    seen.customer
+                )
             })?;
         }
         let kept = &mailing.progress.counts;
@@ -133,7 +147,10 @@ fn check_mailings(census: &Census) -> Checked {
         for status in STATUSES {
             let (found, said) = (counts.of(status), kept.of(status));
             ensure(if whole { found == said } else { found <= said }, || {
-                format!("mailing {number} has {found} {}, its counts say {said}", status.name())
+                format!(
+                    "mailing {number} has {found} {}, its counts say {said}",
+                    status.name()
+                )
             })?;
         }
         for (batch, head) in &mailing.heads {
@@ -149,19 +166,33 @@ fn check_head(census: &Census, mailing: MailingNumber, batch: u32, head: &Head) 
     let census::Mailing { messages, .. } = &census.mailings[&mailing];
     let mut counts = Counts::default();
     let mut due = i64::MAX;
-    for seen in messages.iter().filter(|seen| address(seen.position).0 == batch) {
+    for seen in messages
+        .iter()
+        .filter(|seen| address(seen.position).0 == batch)
+    {
         counts.add(seen.status, 1);
         due = due.min(seen.due.map_or(i64::MAX, Timestamp::as_millis));
-        let zones = if seen.due.is_some() { head.failed_zones } else { head.created_zones };
+        let zones = if seen.due.is_some() {
+            head.failed_zones
+        } else {
+            head.created_zones
+        };
         let marked = zones & Head::zone_bit(seen.zone) != 0;
         let waits = seen.status.is_ready() && !census.deleted.contains(&seen.customer);
-        ensure(marked || !waits, || format!("{name} lacks the mark of zone {}", seen.zone))?;
-        ensure(seen.due.is_some() == (seen.status == Status::Failed), || {
-            format!("{name}: only what failed is due: {seen:?}")
+        ensure(marked || !waits, || {
+            format!("{name} lacks the mark of zone {}", seen.zone)
         })?;
+        ensure(
+            seen.due.is_some() == (seen.status == Status::Failed),
+            || format!("{name}: only what failed is due: {seen:?}"),
+        )?;
     }
-    ensure(counts == head.counts, || format!("{name} counts wrong: {counts:?}"))?;
-    ensure(due == head.due.as_millis(), || format!("{name} is due at {due}, not {:?}", head.due))
+    ensure(counts == head.counts, || {
+        format!("{name} counts wrong: {counts:?}")
+    })?;
+    ensure(due == head.due.as_millis(), || {
+        format!("{name} is due at {due}, not {:?}", head.due)
+    })
 }
 
 /// Blocks of heads add up, and those with open messages are summarised.
@@ -169,8 +200,16 @@ fn check_blocks(number: MailingNumber, mailing: &census::Mailing) -> Checked {
     let progress = &mailing.progress;
     for index in 0..progress.batches.div_ceil(HEADS_PER_BLOCK) {
         let due = Timestamp::from_millis(i64::MAX);
-        let mut sum = Block { number: index, due, ..Block::default() };
-        for (_, head) in mailing.heads.iter().filter(|(b, _)| *b / HEADS_PER_BLOCK == index) {
+        let mut sum = Block {
+            number: index,
+            due,
+            ..Block::default()
+        };
+        for (_, head) in mailing
+            .heads
+            .iter()
+            .filter(|(b, _)| *b / HEADS_PER_BLOCK == index)
+        {
             sum.created += head.counts.of(Status::Created) as u32;
             sum.failed += head.counts.of(Status::Failed) as u32;
             sum.sending += head.counts.of(Status::Sending) as u32;
@@ -196,7 +235,9 @@ fn check_totals(reader: &Reader<'_>, census: &Census, past: &mut Past) -> Checke
     let mut sum = Counts::default();
     past.counts.values().for_each(|counts| sum.merge(counts));
     let overall = query::stats::overall(reader).map_err(|e| e.to_string())?;
-    ensure(overall == sum, || format!("totals are {overall:?}, mailings add up to {sum:?}"))?;
+    ensure(overall == sum, || {
+        format!("totals are {overall:?}, mailings add up to {sum:?}")
+    })?;
     past.checks += 1;
     if !past.checks.is_multiple_of(past.every) {
         return Ok(());
@@ -213,22 +254,29 @@ fn check_parts(reader: &Reader<'_>, census: &Census, sum: &Counts) -> Checked {
         to_day: i32::MAX,
     };
     let filtered = query::filtered::filtered(reader, &every).map_err(|e| e.to_string())?;
-    ensure(filtered == *sum, || format!("facets add up to {filtered:?}, not {sum:?}"))?;
+    ensure(filtered == *sum, || {
+        format!("facets add up to {filtered:?}, not {sum:?}")
+    })?;
     let mut of_customers = Counts::default();
     for seq in 0..census.customers {
         let counts = query::stats::of_customer(reader, Seq(seq)).map_err(|e| e.to_string())?;
         of_customers.merge(&counts);
     }
-    ensure(of_customers == *sum, || format!("customers add up to {of_customers:?}, not {sum:?}"))
+    ensure(of_customers == *sum, || {
+        format!("customers add up to {of_customers:?}, not {sum:?}")
+    })
 }
 
 /// What is `sending` is exactly what open leases hold.
 fn check_leases(reader: &Reader<'_>, census: &Census) -> Checked {
     let mut held = BTreeSet::new();
     for open in query::leases::open(reader).map_err(|e| e.to_string())? {
-        let lease =
-            reader.need(&LeaseKey(open.slot), "an open lease").map_err(|e| e.to_string())?;
-        ensure(lease.id == open.id, || format!("lease {} lies in another's slot", open.id))?;
+        let lease = reader
+            .need(&LeaseKey(open.slot), "an open lease")
+            .map_err(|e| e.to_string())?;
+        ensure(lease.id == open.id, || {
+            format!("lease {} lies in another's slot", open.id)
+        })?;
         let mut count = 0;
         for run in &lease.runs {
             for position in run.first..run.first + u32::from(run.len) {
@@ -240,17 +288,32 @@ fn check_leases(reader: &Reader<'_>, census: &Census) -> Checked {
             }
         }
         ensure(count == lease.open && count > 0, || {
-            format!("lease {} says {} open messages, has {count}", lease.id, lease.open)
+            format!(
+                "lease {} says {} open messages, has {count}",
+                lease.id, lease.open
+            )
         })?;
     }
-    let unheard = reader.get_or_default(&UnheardLeasesKey).map_err(|e| e.to_string())?;
+    let unheard = reader
+        .get_or_default(&UnheardLeasesKey)
+        .map_err(|e| e.to_string())?;
     for kept in &unheard.leases {
-        let lease = reader.need(&LeaseKey(kept.slot), "a kept lease").map_err(|e| e.to_string())?;
-        ensure(lease.id == kept.id, || format!("lease {} lost its slot", kept.id))?;
+        let lease = reader
+            .need(&LeaseKey(kept.slot), "a kept lease")
+            .map_err(|e| e.to_string())?;
+        ensure(lease.id == kept.id, || {
+            format!("lease {} lost its slot", kept.id)
+        })?;
     }
-    let sending = census.all().filter(|(_, seen)| seen.status == Status::Sending).count();
+    let sending = census
+        .all()
+        .filter(|(_, seen)| seen.status == Status::Sending)
+        .count();
     ensure(sending == held.len(), || {
-        format!("{sending} messages are sending, open leases hold {}", held.len())
+        format!(
+            "{sending} messages are sending, open leases hold {}",
+            held.len()
+        )
     })
 }
 
@@ -262,7 +325,12 @@ fn check_stages(reader: &Reader<'_>, census: &Census) -> Checked {
         let same = mailing.is_some_and(|mailing| {
             mailing.record == *open.record && mailing.progress == *open.progress
         });
-        ensure(same, || format!("memory has mailing {} otherwise than its record", open.number))?;
+        ensure(same, || {
+            format!(
+                "memory has mailing {} otherwise than its record",
+                open.number
+            )
+        })?;
     }
     for (number, mailing) in &census.mailings {
         ensure(mailing.record.paused || !mailing.record.held, || {
@@ -273,7 +341,10 @@ fn check_stages(reader: &Reader<'_>, census: &Census) -> Checked {
         let stage = stages.get((number.0 % STAGES_PER_BLOCK) as usize).copied();
         let stage = stage.unwrap_or_default();
         ensure(stage == memory.stage(*number), || {
-            format!("mailing {number} is {stage:?}, memory says {:?}", memory.stage(*number))
+            format!(
+                "mailing {number} is {stage:?}, memory says {:?}",
+                memory.stage(*number)
+            )
         })?;
         let open = mailing.record.settled_at.is_none();
         ensure(open == (stage == Stage::Open), || {
@@ -281,7 +352,9 @@ fn check_stages(reader: &Reader<'_>, census: &Census) -> Checked {
         })?;
         let left = mailing.progress.purged < mailing.progress.batches
             || mailing.record.deleted_at.is_some();
-        ensure(!left || stage != Stage::Done, || format!("mailing {number} is forgotten"))?;
+        ensure(!left || stage != Stage::Done, || {
+            format!("mailing {number} is forgotten")
+        })?;
         ensure(open || mailing.progress.counts.open() == 0, || {
             format!("mailing {number} is settled with open messages")
         })?;
@@ -294,7 +367,10 @@ fn check_customers(reader: &Reader<'_>, census: &Census) -> Checked {
     let count = query::customers::count(reader).map_err(|e| e.to_string())?;
     let deleted = census.deleted.len() as u64;
     ensure(count + deleted == u64::from(census.customers), || {
-        format!("{count} customers and {deleted} deleted of {}", census.customers)
+        format!(
+            "{count} customers and {deleted} deleted of {}",
+            census.customers
+        )
     })
 }
 
@@ -314,5 +390,7 @@ fn check_renumbered(reader: &Reader<'_>, census: &Census) -> Checked {
         goes_on
     });
     scanned.map_err(|e| e.to_string())?;
-    ensure(kept == expected, || format!("numbers of ids are {kept:?}, not {expected:?}"))
+    ensure(kept == expected, || {
+        format!("numbers of ids are {kept:?}, not {expected:?}")
+    })
 }

@@ -26,7 +26,9 @@ pub(super) fn check(reader: &Reader<'_>, census: &Census) -> Checked {
     }
 
     let counted = counted(reader)?;
-    ensure(counted == uses, || format!("words are used {uses:?}, counted are {counted:?}"))?;
+    ensure(counted == uses, || {
+        format!("words are used {uses:?}, counted are {counted:?}")
+    })?;
     check_words(reader, &uses)
 }
 
@@ -68,7 +70,11 @@ fn counted(reader: &Reader<'_>) -> Result<Uses, String> {
         })?;
         let (kind, number) = kind_and_number(&key)?;
         let numbers = number * WORDS_PER_BLOCK..;
-        let used = block.uses.into_iter().zip(numbers).filter(|(uses, _)| *uses > 0);
+        let used = block
+            .uses
+            .into_iter()
+            .zip(numbers)
+            .filter(|(uses, _)| *uses > 0);
         counted.extend(used.map(|(uses, number)| ((kind, number), uses)));
     }
     Ok(counted)
@@ -81,7 +87,9 @@ fn check_words(reader: &Reader<'_>, uses: &Uses) -> Checked {
     for (key, word) in all::<WordKey>(reader, WordKey::TAG)? {
         records.insert(kind_and_number(&key)?, word);
     }
-    let kept = records.keys().filter(|(kind, _)| WordKind::COUNTED.contains(kind));
+    let kept = records
+        .keys()
+        .filter(|(kind, _)| WordKind::COUNTED.contains(kind));
     ensure(kept.eq(uses.keys()), || {
         format!("words are kept of {:?}, used are {uses:?}", records.keys())
     })?;
@@ -91,7 +99,10 @@ fn check_words(reader: &Reader<'_>, uses: &Uses) -> Checked {
         let last = records.keys().rfind(|(of, _)| *of == kind);
         let len = last.map_or(0, |(_, number)| number + 1);
         ensure(memory.len() == len, || {
-            format!("memory has {} numbers of {kind:?}, records {len}", memory.len())
+            format!(
+                "memory has {} numbers of {kind:?}, records {len}",
+                memory.len()
+            )
         })?;
         let mut free = None;
         for number in 0..len {
@@ -102,23 +113,34 @@ fn check_words(reader: &Reader<'_>, uses: &Uses) -> Checked {
             })?;
             if let Some(word) = record {
                 let found = memory.find(&word.text);
-                ensure(found == Some(number), || format!("{word:?} is found at {found:?}"))?;
+                ensure(found == Some(number), || {
+                    format!("{word:?} is found at {found:?}")
+                })?;
             } else {
                 free = memory.free_above(free);
-                ensure(free == Some(number), || format!("free is {free:?}, not {number}"))?;
+                ensure(free == Some(number), || {
+                    format!("free is {free:?}, not {number}")
+                })?;
             }
         }
-        ensure(memory.free_above(free).is_none(), || format!("too many of {kind:?} are free"))?;
+        ensure(memory.free_above(free).is_none(), || {
+            format!("too many of {kind:?} are free")
+        })?;
     }
     Ok(())
 }
 
 /// Kind and number of a key's last five bytes.
 fn kind_and_number(key: &[u8]) -> Result<(WordKind, u32), String> {
-    let [_, kind, number @ ..] = key else { return Err(format!("{key:?} is too short")) };
-    let kind = WordKind::ALL.into_iter().find(|known| *known as u8 == *kind);
+    let [_, kind, number @ ..] = key else {
+        return Err(format!("{key:?} is too short"));
+    };
+    let kind = WordKind::ALL
+        .into_iter()
+        .find(|known| *known as u8 == *kind);
     let number = number.try_into().map(u32::from_be_bytes).ok();
-    kind.zip(number).ok_or_else(|| format!("{key:?} names no word"))
+    kind.zip(number)
+        .ok_or_else(|| format!("{key:?} names no word"))
 }
 
 /// All records of a kind of keys, whose first byte is the tag.

@@ -42,16 +42,27 @@ impl World {
     pub(crate) fn open(dir: &Path) -> Self {
         let store = Store::open(dir, StoreOptions::default()).expect("a state opens");
         let at = Timestamp::from_millis(DAY_MS);
-        let mut world = Self { store, at, entries: 0, leases: 0, measured: false };
+        let mut world = Self {
+            store,
+            at,
+            entries: 0,
+            leases: 0,
+            measured: false,
+        };
         let name = PostmanName::parse("p").expect("a name");
-        world.act(Action::RegisterPostman { name, nonce: 1 }).expect("a postman registers");
+        world
+            .act(Action::RegisterPostman { name, nonce: 1 })
+            .expect("a postman registers");
         world
     }
 
     /// Applies one command as an entry of its own, and flushes as a node does.
     pub(crate) fn act(&mut self, action: Action) -> Outcome {
         self.entries += 1;
-        let entry = Entry { at: self.at, commands: vec![action.into()] };
+        let entry = Entry {
+            at: self.at,
+            commands: vec![action.into()],
+        };
         let outcome = self.store.apply(&entry, &self.entries.to_be_bytes());
         if !self.measured {
             self.flush_if_due();
@@ -82,7 +93,8 @@ impl World {
         let all: Vec<u32> = numbers.collect();
         for numbers in all.chunks(CUSTOMER_ROWS) {
             let put = customers(numbers, tags);
-            self.act(Action::PutCustomers(put)).expect("customers are written");
+            self.act(Action::PutCustomers(put))
+                .expect("customers are written");
         }
     }
 
@@ -100,19 +112,33 @@ impl World {
             send_window: None,
         };
         let id = MailingId::parse(&format!("m-{number}")).expect("an id");
-        let created = self.act(Action::CreateMailing { id, spec }).expect("a mailing is created");
-        let Reply::Mailing(mailing) = created else { panic!("another reply: {created:?}") };
+        let created = self
+            .act(Action::CreateMailing { id, spec })
+            .expect("a mailing is created");
+        let Reply::Mailing(mailing) = created else {
+            panic!("another reply: {created:?}")
+        };
         let mailing = mailing.number;
-        self.act(Action::StartMailing { mailing }).expect("a mailing starts");
+        self.act(Action::StartMailing { mailing })
+            .expect("a mailing starts");
         mailing
     }
 
     /// Looks at the next customers; messages made, none once all were looked at.
     pub(crate) fn expand(&mut self, mailing: MailingNumber) -> Option<u64> {
-        let progress = self.store.view().read().get_or_default(&ProgressKey(mailing));
+        let progress = self
+            .store
+            .view()
+            .read()
+            .get_or_default(&ProgressKey(mailing));
         let cursor = progress.expect("a state that reads").cursor;
         let (scan, limit) = (ENTRY_CUSTOMERS, BATCH_MESSAGES as u16);
-        match self.act(Action::Expand { mailing, cursor, scan, limit }) {
+        match self.act(Action::Expand {
+            mailing,
+            cursor,
+            scan,
+            limit,
+        }) {
             Ok(Reply::Expanded { messages, .. }) => Some(messages.into()),
             _ => None,
         }
@@ -120,7 +146,10 @@ impl World {
 
     /// Grants a lease.
     pub(crate) fn grant(&mut self, mailing: MailingNumber) -> Option<(LeaseId, Vec<Run>)> {
-        let lease = LeaseId { epoch: Epoch(1), n: self.leases + 1 };
+        let lease = LeaseId {
+            epoch: Epoch(1),
+            n: self.leases + 1,
+        };
         let grant = Grant {
             lease,
             mailing,
@@ -148,7 +177,12 @@ impl World {
         mailing: MailingNumber,
         results: Vec<(SendResult, Vec<Run>)>,
     ) {
-        let report = Report { lease, mailing, gateway: 1, results };
+        let report = Report {
+            lease,
+            mailing,
+            gateway: 1,
+            results,
+        };
         self.act(Action::Report(report)).expect("a report is taken");
     }
 
@@ -162,7 +196,11 @@ impl World {
             let mut results = Vec::new();
             if stuck && let Some(first) = runs.first_mut() {
                 let pause_ms = DAY_MS as u64;
-                let failed = Run { first: first.first, len: 1, attempt: first.attempt };
+                let failed = Run {
+                    first: first.first,
+                    len: 1,
+                    attempt: first.attempt,
+                };
                 results.push((SendResult::NotTaken { pause_ms }, vec![failed]));
                 (first.first, first.len) = (first.first + 1, first.len - 1);
             }
@@ -190,11 +228,19 @@ impl World {
     /// Cancels a mailing, and folds what it held into its customers' totals.
     pub(crate) fn finish(&mut self, mailing: MailingNumber, number: u32) {
         let id = MailingId::parse(&format!("m-{number}")).expect("an id");
-        self.act(Action::CancelMailing { id }).expect("a mailing is cancelled");
+        self.act(Action::CancelMailing { id })
+            .expect("a mailing is cancelled");
         let batches = ENTRY_BATCHES / 2;
         while self.act(Action::SweepMailing { mailing, batches }).is_ok() {}
         let blocks = FOLD_BLOCKS;
-        while self.act(Action::FoldMailing { mailing, batches, blocks }).is_ok() {}
+        while self
+            .act(Action::FoldMailing {
+                mailing,
+                batches,
+                blocks,
+            })
+            .is_ok()
+        {}
     }
 
     /// Drops the messages of a folded mailing.
@@ -211,13 +257,23 @@ fn customers(numbers: &[u32], tags: u32) -> PutCustomers {
         id: CustomerId::parse(&format!("customer-{n:07}")).expect("an id"),
         name: format!("Name {n}"),
         phone: Phone::from_digits(79_160_000_000 + u64::from(*n)),
-        tag: if n % 1_000 == 7 { 0 } else { (n % tags % 999 + 1) as u16 },
+        tag: if n % 1_000 == 7 {
+            0
+        } else {
+            (n % tags % 999 + 1) as u16
+        },
         operator: (n / tags % 10) as u16,
         zone: None,
     };
     // A command carries its own words: about as many tags as it has rows, at most.
     let base = numbers[0] % tags / 999 * 999;
-    let tag = |n: u32| word(if n == 0 { "rare".into() } else { format!("tag-{}", base + n) });
+    let tag = |n: u32| {
+        word(if n == 0 {
+            "rare".into()
+        } else {
+            format!("tag-{}", base + n)
+        })
+    };
     PutCustomers {
         mode: PutMode::Upsert,
         tags: (0..=tags.min(999)).map(tag).collect(),

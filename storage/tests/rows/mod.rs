@@ -19,7 +19,16 @@ pub(crate) fn entry(round: u64) -> Entry {
     let word = || vec![(String::new(), String::new())];
     let rows = (0..1_000).map(row).collect();
     let (tags, operators, zones) = (word(), word(), Vec::new());
-    let put = PutCustomers { mode: PutMode::Create, tags, operators, zones, rows };
+    let put = PutCustomers {
+        mode: PutMode::Create,
+        tags,
+        operators,
+        zones,
+        rows,
+    };
     let commands = vec![Action::PutCustomers(put).into()];
-    Entry { at: Timestamp::from_millis(1), commands }
+    Entry {
+        at: Timestamp::from_millis(1),
+        commands,
+    }
 }

@@ -35,7 +35,9 @@ fn put_customers(line: &Line) -> Parsed<Action> {
     };
     let ids = names(line.word(0)?)?;
     let zones = line.key("zone").map_or(Ok(Vec::new()), names)?;
-    let first = Phone::parse(line.word(1)?).map_err(|e| e.to_string())?.digits();
+    let first = Phone::parse(line.word(1)?)
+        .map_err(|e| e.to_string())?
+        .digits();
     let row = |(at, (id, digits)): (usize, (&String, u64))| {
         Ok(CustomerRow {
             id: CustomerId::parse(id).map_err(|e| e.to_string())?,
@@ -46,14 +48,27 @@ fn put_customers(line: &Line) -> Parsed<Action> {
             zone: (!zones.is_empty()).then(|| (at % zones.len()) as u16),
         })
     };
-    let rows = ids.iter().zip(first..).enumerate().map(row).collect::<Parsed<_>>()?;
+    let rows = ids
+        .iter()
+        .zip(first..)
+        .enumerate()
+        .map(row)
+        .collect::<Parsed<_>>()?;
     let (tags, operators) = (folded("tag"), folded("operator"));
-    Ok(Action::PutCustomers(PutCustomers { mode, tags, operators, zones, rows }))
+    Ok(Action::PutCustomers(PutCustomers {
+        mode,
+        tags,
+        operators,
+        zones,
+        rows,
+    }))
 }
 
 /// The spec of a mailing: what the keys say over what it was.
 fn spec(line: &Line, old: MailingSpec) -> Parsed<MailingSpec> {
-    line.only(&["text", "start", "end", "tag", "operator", "phone", "window", "desc"])?;
+    line.only(&[
+        "text", "start", "end", "tag", "operator", "phone", "window", "desc",
+    ])?;
     let filter = |key, old: Filter| match line.key(key) {
         Some(pattern) => Filter::parse(pattern).map_err(|e| e.to_string()),
         None => Ok(old),
@@ -97,7 +112,10 @@ fn result(name: &str, line: &Line) -> Parsed<SendResult> {
         "not-sent" => SendResult::NotSent { pause_ms },
         "handed-back" => SendResult::HandedBack,
         "unsure" => SendResult::Unsure,
-        "repeatable" => SendResult::UnsureRepeatable { pause_ms, repeat_ms },
+        "repeatable" => SendResult::UnsureRepeatable {
+            pause_ms,
+            repeat_ms,
+        },
         other => return Err(format!("{other} is no result")),
     })
 }
@@ -123,7 +141,11 @@ fn of_the_cluster(line: &Line) -> Parsed<Action> {
             to: Timestamp::from_millis(line.word(0)?.parse().map_err(|_| "set-time milliseconds")?),
         },
         "declare" => Action::DeclareGateway {
-            postman: Epoch(line.word(0)?.parse().map_err(|_| "declare EPOCH".to_owned())?),
+            postman: Epoch(
+                line.word(0)?
+                    .parse()
+                    .map_err(|_| "declare EPOCH".to_owned())?,
+            ),
             gateway: line.number("gateway", 1)? as u64,
             repeat_ms: match line.key("repeat") {
                 Some(_) => Some(line.number("repeat", 0)? as u64),
@@ -151,7 +173,10 @@ impl World {
             },
             "trim" => Action::TrimChanges { blocks: batches },
             "sweep-deleted" => Action::SweepDeleted { batches },
-            "mailing" => Action::CreateMailing { id: id()?, spec: spec(line, new_spec())? },
+            "mailing" => Action::CreateMailing {
+                id: id()?,
+                spec: spec(line, new_spec())?,
+            },
             "change" => Action::UpdateMailing {
                 id: id()?,
                 spec: spec(line, self.old_spec(line.word(0)?)?)?,
@@ -167,19 +192,31 @@ impl World {
             },
             "cancel" => Action::CancelMailing { id: id()? },
             "drop" => Action::DeleteMailing { id: id()? },
-            "start" => Action::StartMailing { mailing: mailing()? },
-            "end" => Action::EndMailing { mailing: mailing()? },
+            "start" => Action::StartMailing {
+                mailing: mailing()?,
+            },
+            "end" => Action::EndMailing {
+                mailing: mailing()?,
+            },
             "expand" => self.expand(line, mailing()?)?,
-            "sweep" => Action::SweepMailing { mailing: mailing()?, batches },
+            "sweep" => Action::SweepMailing {
+                mailing: mailing()?,
+                batches,
+            },
             "fold" => Action::FoldMailing {
                 mailing: mailing()?,
                 batches,
                 blocks: line.number("blocks", 1_000)? as u32,
             },
-            "purge" => Action::PurgeMailing { mailing: mailing()?, batches },
+            "purge" => Action::PurgeMailing {
+                mailing: mailing()?,
+                batches,
+            },
             "grant" => Action::Grant(self.grant(line)?),
             "report" => Action::Report(self.report(line)?),
-            "run-out" => Action::ExpireLease { lease: line.lease()? },
+            "run-out" => Action::ExpireLease {
+                lease: line.lease()?,
+            },
             _ => of_the_cluster(line)?,
         })
     }
@@ -187,15 +224,25 @@ impl World {
     /// The number of a mailing by the name that the script gave it, or as `#number`.
     fn mailing(&self, name: &str) -> Parsed<MailingNumber> {
         if let Some(number) = name.strip_prefix('#') {
-            return Ok(MailingNumber(number.parse().map_err(|_| format!("{name} is no number"))?));
+            return Ok(MailingNumber(
+                number.parse().map_err(|_| format!("{name} is no number"))?,
+            ));
         }
-        self.mailings.get(name).copied().ok_or_else(|| format!("no mailing was named {name}"))
+        self.mailings
+            .get(name)
+            .copied()
+            .ok_or_else(|| format!("no mailing was named {name}"))
     }
 
     fn old_spec(&self, name: &str) -> Parsed<MailingSpec> {
-        let Some(number) = self.mailings.get(name) else { return Ok(new_spec()) };
+        let Some(number) = self.mailings.get(name) else {
+            return Ok(new_spec());
+        };
         let census = self.census()?;
-        Ok(census.mailings.get(number).map_or_else(new_spec, |found| found.record.spec.clone()))
+        Ok(census
+            .mailings
+            .get(number)
+            .map_or_else(new_spec, |found| found.record.spec.clone()))
     }
 
     /// `expand m scan=10 limit=5 cursor=0:0`; the cursor is where the mailing stands.
@@ -214,7 +261,12 @@ impl World {
                 .get(&mailing)
                 .map_or_else(Cursor::default, |m| m.progress.cursor),
         };
-        Ok(Action::Expand { mailing, cursor, scan, limit })
+        Ok(Action::Expand {
+            mailing,
+            cursor,
+            scan,
+            limit,
+        })
     }
 
     /// `grant lease=1:1 mailing=m limit=5 batches=50 barren=50 zones=Europe/Moscow,none ttl=30000 gateway=1 from=0`.
@@ -222,7 +274,9 @@ impl World {
         line.only(&[
             "lease", "mailing", "limit", "batches", "barren", "zones", "ttl", "gateway", "from",
         ])?;
-        let zones = line.key("zones").map(|zones| zones.split(',').map(|name| self.zone(name)));
+        let zones = line
+            .key("zones")
+            .map(|zones| zones.split(',').map(|name| self.zone(name)));
         Ok(Grant {
             lease: line.lease()?,
             mailing: self.mailing(line.key("mailing").ok_or("mailing= is missing")?)?,
@@ -232,7 +286,11 @@ impl World {
             zones: zones.map(|zones| zones.collect()).transpose()?,
             ttl_ms: line.number("ttl", 30_000)? as u64,
             gateway: line.number("gateway", 1)? as u64,
-            from: line.key("from").map(|_| line.number("from", 0)).transpose()?.map(|n| n as u32),
+            from: line
+                .key("from")
+                .map(|_| line.number("from", 0))
+                .transpose()?
+                .map(|n| n as u32),
         })
     }
 
@@ -241,9 +299,14 @@ impl World {
         let view = self.view();
         let reader = view.read();
         let count = query::work::zone_count(&reader);
-        let named =
-            |number: &u32| reader.word(WordKind::Zone, *number).is_some_and(|w| w.text == name);
-        let found = (0..count).find(named).ok_or_else(|| format!("nobody has the zone {name}"))?;
+        let named = |number: &u32| {
+            reader
+                .word(WordKind::Zone, *number)
+                .is_some_and(|w| w.text == name)
+        };
+        let found = (0..count)
+            .find(named)
+            .ok_or_else(|| format!("nobody has the zone {name}"))?;
         Ok(ZoneNumber(found as u16))
     }
 
@@ -255,14 +318,28 @@ impl World {
         let granted = self.granted.get(&lease);
         let mailing = match line.key("mailing") {
             Some(name) => self.mailing(name)?,
-            None => granted.ok_or("a lease that was not granted needs mailing=")?.0,
+            None => {
+                granted
+                    .ok_or("a lease that was not granted needs mailing=")?
+                    .0
+            }
         };
         let mut results = Vec::new();
         for pair in line.words.chunks(2) {
-            let [name, whose] = pair else { return Err("a result, then whose".to_owned()) };
-            results.push((result(name, line)?, self.tokens(line, lease, mailing, whose)?));
+            let [name, whose] = pair else {
+                return Err("a result, then whose".to_owned());
+            };
+            results.push((
+                result(name, line)?,
+                self.tokens(line, lease, mailing, whose)?,
+            ));
         }
-        Ok(Report { lease, mailing, gateway: line.number("gateway", 1)? as u64, results })
+        Ok(Report {
+            lease,
+            mailing,
+            gateway: line.number("gateway", 1)? as u64,
+            results,
+        })
     }
 
     fn tokens(
@@ -292,7 +369,11 @@ impl World {
                 (None, None) => return Err(format!("{name} was not granted: attempt= is missing")),
                 _ => line.number("attempt", known.unwrap_or_default())? as u16,
             };
-            tokens.push(Run { first, len: 1, attempt });
+            tokens.push(Run {
+                first,
+                len: 1,
+                attempt,
+            });
         }
         tokens.sort_unstable();
         Ok(tokens)

@@ -15,7 +15,11 @@ pub(crate) struct Line {
 impl Line {
     /// Parses a line.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut line = Self { name: String::new(), words: Vec::new(), keyed: Vec::new() };
+        let mut line = Self {
+            name: String::new(),
+            words: Vec::new(),
+            keyed: Vec::new(),
+        };
         for token in tokens(text)? {
             match token.split_once('=') {
                 Some((key, value)) => line.keyed.push((key.to_owned(), value.to_owned())),
@@ -34,20 +38,29 @@ impl Line {
 
     /// The value of a key.
     pub(crate) fn key(&self, key: &str) -> Option<&str> {
-        self.keyed.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+        self.keyed
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value of a key as a number, or another number.
     pub(crate) fn number(&self, key: &str, otherwise: i64) -> Result<i64, String> {
         match self.key(key) {
             None => Ok(otherwise),
-            Some(text) => text.parse().map_err(|_| format!("{key}={text} is no number")),
+            Some(text) => text
+                .parse()
+                .map_err(|_| format!("{key}={text} is no number")),
         }
     }
 
     /// The keys, to find one that a command does not know.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), String> {
-        match self.keyed.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+        match self
+            .keyed
+            .iter()
+            .find(|(key, _)| !known.contains(&key.as_str()))
+        {
             Some((key, _)) => Err(format!("{} knows no {key}=", self.name)),
             None => Ok(()),
         }
@@ -58,7 +71,10 @@ impl Line {
         let text = self.key("lease").ok_or("lease=epoch:n is missing")?;
         let (epoch, n) = text.split_once(':').ok_or("a lease is epoch:n")?;
         let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
-        Ok(LeaseId { epoch: Epoch(number(epoch)?), n: number(n)? })
+        Ok(LeaseId {
+            epoch: Epoch(number(epoch)?),
+            n: number(n)?,
+        })
     }
 }
 
@@ -96,9 +112,10 @@ pub(crate) fn names(list: &str) -> Result<Vec<String>, String> {
 
 fn range(first: &str, last: &str) -> Result<Vec<String>, String> {
     let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
-    if let (Ok(from), Some(Ok(to))) =
-        (first[stem.len()..].parse::<u32>(), last.strip_prefix(stem).map(str::parse::<u32>))
-    {
+    if let (Ok(from), Some(Ok(to))) = (
+        first[stem.len()..].parse::<u32>(),
+        last.strip_prefix(stem).map(str::parse::<u32>),
+    ) {
         return Ok((from..=to).map(|n| format!("{stem}{n}")).collect());
     }
     match (first.as_bytes(), last.as_bytes()) {

@@ -62,16 +62,33 @@ pub(crate) fn run_file(path: &Path) -> Result<(), String> {
 
 /// The lines that differ, with what stands before them.
 fn diff(expected: &str, found: &str) -> String {
-    let (expected, found) =
-        (expected.lines().collect::<Vec<_>>(), found.lines().collect::<Vec<_>>());
-    let same = expected.iter().zip(&found).take_while(|(a, b)| a == b).count();
+    let (expected, found) = (
+        expected.lines().collect::<Vec<_>>(),
+        found.lines().collect::<Vec<_>>(),
+    );
+    let same = expected
+        .iter()
+        .zip(&found)
+        .take_while(|(a, b)| a == b)
+        .count();
     let rest = (expected.len().min(found.len())) - same;
-    let tail = expected.iter().rev().zip(found.iter().rev()).take(rest).take_while(|(a, b)| a == b);
+    let tail = expected
+        .iter()
+        .rev()
+        .zip(found.iter().rev())
+        .take(rest)
+        .take_while(|(a, b)| a == b);
     let tail = tail.count();
     let mut text = String::new();
     let mut add = |mark: char, line: &str| text.push_str(&format!("  {mark} {line}\n"));
-    expected[same.saturating_sub(6)..same].iter().for_each(|line| add(' ', line));
-    expected[same..expected.len() - tail].iter().for_each(|line| add('-', line));
-    found[same..found.len() - tail].iter().for_each(|line| add('+', line));
+    expected[same.saturating_sub(6)..same]
+        .iter()
+        .for_each(|line| add(' ', line));
+    expected[same..expected.len() - tail]
+        .iter()
+        .for_each(|line| add('-', line));
+    found[same..found.len() - tail]
+        .iter()
+        .for_each(|line| add('+', line));
     text
 }

@@ -13,7 +13,10 @@ pub(crate) fn outcome(reader: &Reader<'_>, outcome: &Outcome) -> Vec<String> {
     match outcome {
         Ok(reply) => self::reply(reader, reply),
         Err(Rejection::CursorMoved { cursor }) => {
-            vec![format!("refused: cursor_moved to {}:{}", cursor.customer, cursor.change)]
+            vec![format!(
+                "refused: cursor_moved to {}:{}",
+                cursor.customer, cursor.change
+            )]
         }
         Err(rejection) => vec![format!("refused: {} ({rejection})", rejection.code())],
     }
@@ -22,7 +25,11 @@ pub(crate) fn outcome(reader: &Reader<'_>, outcome: &Outcome) -> Vec<String> {
 fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
     let line = match reply {
         Reply::Done => "done".to_owned(),
-        Reply::Customers { created, updated, rejected } => {
+        Reply::Customers {
+            created,
+            updated,
+            rejected,
+        } => {
             let rejected = rejected.iter();
             let rejected = rejected.map(|(row, why)| format!("row {row}: {}", why.code()));
             let first = format!("{created} created, {updated} updated");
@@ -31,19 +38,39 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
         Reply::Customer(customer) => self::customer(customer),
         Reply::Mailing(mailing) => self::mailing(mailing),
         Reply::Expanded { cursor, messages } => {
-            format!("{messages} messages, now at {}:{}", cursor.customer, cursor.change)
+            format!(
+                "{messages} messages, now at {}:{}",
+                cursor.customer, cursor.change
+            )
         }
         Reply::Swept { batches, more } => {
-            format!("{batches} batches{}", if *more { ", more to do" } else { "" })
+            format!(
+                "{batches} batches{}",
+                if *more { ", more to do" } else { "" }
+            )
         }
         Reply::Registered { epoch } => format!("epoch {}", epoch.0),
-        Reply::Granted { mailing, expires_at, runs } => {
-            format!("granted until {}:{}", expires_at.as_millis(), tokens(reader, *mailing, runs))
+        Reply::Granted {
+            mailing,
+            expires_at,
+            runs,
+        } => {
+            format!(
+                "granted until {}:{}",
+                expires_at.as_millis(),
+                tokens(reader, *mailing, runs)
+            )
         }
         Reply::Admitted { node } => format!("node {node}"),
         Reply::NothingYet => "nothing yet".to_owned(),
-        Reply::Reported { accepted, repeated, conflicts } => {
-            let ids = conflicts.iter().map(|id| whose(reader, id.mailing, id.position));
+        Reply::Reported {
+            accepted,
+            repeated,
+            conflicts,
+        } => {
+            let ids = conflicts
+                .iter()
+                .map(|id| whose(reader, id.mailing, id.position));
             let mut line = format!("{accepted} accepted, {repeated} repeated");
             ids.for_each(|id| line.push_str(&format!(", conflict {id}")));
             line
@@ -54,7 +81,14 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
 
 /// A customer.
 pub(crate) fn customer(customer: &Customer) -> String {
-    let Customer { id, phone, tag, operator, timezone, name } = customer;
+    let Customer {
+        id,
+        phone,
+        tag,
+        operator,
+        timezone,
+        name,
+    } = customer;
     let zone = timezone.as_deref().unwrap_or("none");
     format!("customer {id} {phone} name={name:?} tag={tag:?} operator={operator:?} zone={zone}")
 }
@@ -62,14 +96,25 @@ pub(crate) fn customer(customer: &Customer) -> String {
 /// A mailing.
 pub(crate) fn mailing(mailing: &Mailing) -> String {
     let caught_up = if mailing.caught_up { ", caught up" } else { "" };
-    format!("mailing {} ({}): {}{caught_up}", mailing.id, mailing.number, mailing.status.name())
+    format!(
+        "mailing {} ({}): {}{caught_up}",
+        mailing.id,
+        mailing.number,
+        mailing.status.name()
+    )
 }
 
 /// Counts that are not zero.
 pub(crate) fn counts(counts: &Counts) -> String {
     let shown = STATUSES.into_iter().filter(|status| counts.of(*status) > 0);
-    let shown: Vec<_> = shown.map(|s| format!("{} {}", s.name(), counts.of(s))).collect();
-    if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") }
+    let shown: Vec<_> = shown
+        .map(|s| format!("{} {}", s.name(), counts.of(s)))
+        .collect();
+    if shown.is_empty() {
+        "nothing".to_owned()
+    } else {
+        shown.join(", ")
+    }
 }
 
 /// Tokens as customer and attempt; long runs by their ends.
@@ -79,13 +124,22 @@ pub(crate) fn tokens(reader: &Reader<'_>, mailing: MailingNumber, runs: &[Run]) 
         let name = |position| whose(reader, mailing, position);
         let last = run.first + u32::from(run.len) - 1;
         if run.len > 8 {
-            text.push_str(&format!(" {}..{}#{}", name(run.first), name(last), run.attempt));
+            text.push_str(&format!(
+                " {}..{}#{}",
+                name(run.first),
+                name(last),
+                run.attempt
+            ));
         } else {
             let each = (run.first..=last).map(|at| format!(" {}#{}", name(at), run.attempt));
             text.extend(each);
         }
     }
-    if text.is_empty() { " nothing".to_owned() } else { text }
+    if text.is_empty() {
+        " nothing".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The customer of a message.

@@ -57,7 +57,10 @@ impl World {
 
     /// Does what a line says, then checks the whole state.
     pub(crate) fn execute(&mut self, text: &str) -> Said {
-        let said = match text.strip_prefix("repeat ").and_then(|rest| rest.split_once(' ')) {
+        let said = match text
+            .strip_prefix("repeat ")
+            .and_then(|rest| rest.split_once(' '))
+        {
             Some((times, rest)) => {
                 let times: u32 = times.parse().map_err(|_| "repeat N command")?;
                 let mut said = Vec::new();
@@ -106,7 +109,10 @@ impl World {
 
     fn entry(&mut self, commands: Vec<Command>) -> Said {
         self.entries += 1;
-        let entry = Entry { at: self.at, commands };
+        let entry = Entry {
+            at: self.at,
+            commands,
+        };
         let applied = self.store.apply(&entry, &self.entries.to_be_bytes());
         let outcomes = applied.map_err(|error| format!("apply: {error}"))?;
         let view = self.store.view();
@@ -133,12 +139,24 @@ impl World {
                 let (key, request) = key.split_once('/').ok_or("client key/request:")?;
                 let (request, caller) = request.split_once('/').unwrap_or((request, ""));
                 let (key, request) = (hash(key), hash(request));
-                return Ok(Some(Origin::Client { key, request, caller: caller_number(caller) }));
+                return Ok(Some(Origin::Client {
+                    key,
+                    request,
+                    caller: caller_number(caller),
+                }));
             }
-            let Some(numbers) = text.strip_prefix("node ") else { return Ok(None) };
-            let numbers = numbers.split('.').map(|n| n.parse().map_err(|_| "node a.b.c:"));
+            let Some(numbers) = text.strip_prefix("node ") else {
+                return Ok(None);
+            };
+            let numbers = numbers
+                .split('.')
+                .map(|n| n.parse().map_err(|_| "node a.b.c:"));
             match numbers.collect::<Result<Vec<u64>, _>>()?[..] {
-                [node, incarnation, n] => Ok(Some(Origin::Node { node, incarnation, n })),
+                [node, incarnation, n] => Ok(Some(Origin::Node {
+                    node,
+                    incarnation,
+                    n,
+                })),
                 _ => Err("node number.incarnation.n:".to_owned()),
             }
         };
@@ -161,7 +179,11 @@ impl World {
             self.entry(vec![Action::ExpireLease { lease }.into()])?;
             said.push(format!("lease {lease} has run out"));
         }
-        Ok(if said.is_empty() { vec!["no lease has run out".to_owned()] } else { said })
+        Ok(if said.is_empty() {
+            vec!["no lease has run out".to_owned()]
+        } else {
+            said
+        })
     }
 
     /// Uses many different keys of one client.
@@ -174,17 +196,28 @@ impl World {
             let command = |n: &u64| {
                 let key = hash(&format!("{}-{n}", self.entries));
                 let action = self.action(&Line::parse("resume nobody")?)?;
-                Ok(Command::new(action).by(Origin::Client { key, request: key, caller }))
+                Ok(Command::new(action).by(Origin::Client {
+                    key,
+                    request: key,
+                    caller,
+                }))
             };
-            let commands = numbers.iter().map(command).collect::<Result<Vec<_>, String>>()?;
+            let commands = numbers
+                .iter()
+                .map(command)
+                .collect::<Result<Vec<_>, String>>()?;
             last = self.entry(commands)?;
         }
         Ok(last.pop().into_iter().collect())
     }
 
     fn cost(&self, text: &str) -> Said {
-        let Cost { customers, batches, .. } = self.command(text)?.cost();
-        Ok(vec![format!("at most {customers} customers, {batches} batches")])
+        let Cost {
+            customers, batches, ..
+        } = self.command(text)?.cost();
+        Ok(vec![format!(
+            "at most {customers} customers, {batches} batches"
+        )])
     }
 
     fn reopen(&mut self) -> Said {
@@ -209,7 +242,10 @@ impl World {
                 let summary = self.store.end_export(export).map_err(text)?;
                 let marker = read_snapshot_marker(&path).map_err(text)?;
                 let there = summary.marker == marker && summary.hash == self.store.hash();
-                return Ok(vec![format!("exported: {}", if there { "here" } else { "elsewhere" })]);
+                return Ok(vec![format!(
+                    "exported: {}",
+                    if there { "here" } else { "elsewhere" }
+                )]);
             }
             _ => return Err("export begin, copy or end".to_owned()),
         }
@@ -241,9 +277,19 @@ impl World {
         self.entries += 1;
         let percent = line.number("draw", 0)? as u64;
         let drawn = u64::MAX / 100 * percent;
-        let draw = Draw { mailings: drawn, epochs: drawn };
+        let draw = Draw {
+            mailings: drawn,
+            epochs: drawn,
+        };
         let marker = self.entries.to_be_bytes();
-        match begin_anew(&mut self.store, Beginning { marker: &marker, draw, at: self.at }) {
+        match begin_anew(
+            &mut self.store,
+            Beginning {
+                marker: &marker,
+                draw,
+                at: self.at,
+            },
+        ) {
             Ok(()) => Ok(Vec::new()),
             Err(error) => Ok(vec![format!("refused: {error}")]),
         }
@@ -253,8 +299,15 @@ impl World {
     fn ids(&self, mailing: &str) -> Said {
         let view = self.store.view();
         let reader = view.read();
-        let mailing = self.mailings.get(mailing).copied().ok_or("no mailing was named so")?;
-        let filter = MessageFilter { mailing: Some(mailing), ..MessageFilter::default() };
+        let mailing = self
+            .mailings
+            .get(mailing)
+            .copied()
+            .ok_or("no mailing was named so")?;
+        let filter = MessageFilter {
+            mailing: Some(mailing),
+            ..MessageFilter::default()
+        };
         let (mut said, mut from) = (Vec::new(), Some(0));
         while let Some(next) = from {
             let page = query::messages::list(&reader, &filter, next, 1).map_err(text)?;
@@ -276,7 +329,10 @@ impl World {
         let path = self.dir.path().join("snapshot");
         let mut bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
         let from_end = line.words.get(1).and_then(|n| n.parse().ok()).unwrap_or(1);
-        let at = bytes.len().checked_sub(from_end).ok_or("the file is shorter")?;
+        let at = bytes
+            .len()
+            .checked_sub(from_end)
+            .ok_or("the file is shorter")?;
         match line.word(0)? {
             "cut" => bytes.truncate(at),
             "flip" => bytes[at] ^= 1,
@@ -296,7 +352,9 @@ impl World {
             "customer" => {
                 let id = CustomerId::parse(line.word(0)?).map_err(|e| e.to_string())?;
                 let found = query::customers::get(&reader, &id).map_err(text)?;
-                vec![found.map_or("no such customer".to_owned(), |found| show::customer(&found))]
+                vec![found.map_or("no such customer".to_owned(), |found| {
+                    show::customer(&found)
+                })]
             }
             "stats" => vec![self.stats(line)?],
             "hash" => vec![format!("{:016x}", self.store.hash())],
@@ -344,7 +402,10 @@ impl World {
         let view = self.store.view();
         let reader = view.read();
         let words = reader.index().words(kind);
-        let uses = reader.get_or_default(&WordUsesKey(kind, 0)).map_err(text)?.uses;
+        let uses = reader
+            .get_or_default(&WordUsesKey(kind, 0))
+            .map_err(text)?
+            .uses;
         let word = |(number, uses): (u32, &u64)| {
             let word = words.get(number)?;
             Some(format!("{number} {:?}, uses: {uses}", word.text))
@@ -359,12 +420,18 @@ impl World {
         let census = common::take(&reader).map_err(text)?;
         let number = self.mailings.get(of).copied();
         let customer = CustomerId::parse(of).map_err(|e| e.to_string())?;
-        let customer = reader.find_customer(&customer).map_err(text)?.map(|seq| seq.0);
+        let customer = reader
+            .find_customer(&customer)
+            .map_err(text)?
+            .map(|seq| seq.0);
         let mut said = Vec::new();
         for (mailing, seen) in census.all() {
             let (whose, attempt) = (show::whose(&reader, mailing, seen.position), seen.attempt);
             let (status, tries) = (seen.status.name(), seen.tries);
-            let due = seen.due.map(|due| format!(" due {}", due.as_millis())).unwrap_or_default();
+            let due = seen
+                .due
+                .map(|due| format!(" due {}", due.as_millis()))
+                .unwrap_or_default();
             let line = format!("{status} attempt {attempt}, tries {tries}{due}");
             if number == Some(mailing) {
                 said.push(format!("{whose} {line}"));
@@ -372,7 +439,11 @@ impl World {
                 said.push(format!("mailing {mailing}: {line}"));
             }
         }
-        Ok(if said.is_empty() { vec!["no messages".to_owned()] } else { said })
+        Ok(if said.is_empty() {
+            vec!["no messages".to_owned()]
+        } else {
+            said
+        })
     }
 
     fn stats(&self, line: &Line) -> Result<String, String> {
@@ -422,10 +493,17 @@ impl World {
         let view = self.store.view();
         let reader = view.read();
         let census = self.census()?;
-        let messages = &census.mailings.get(&mailing).ok_or("no such mailing")?.messages;
-        let found =
-            messages.iter().find(|seen| show::whose(&reader, mailing, seen.position) == customer);
-        Ok(found.ok_or_else(|| format!("{customer} has no message"))?.position)
+        let messages = &census
+            .mailings
+            .get(&mailing)
+            .ok_or("no such mailing")?
+            .messages;
+        let found = messages
+            .iter()
+            .find(|seen| show::whose(&reader, mailing, seen.position) == customer);
+        Ok(found
+            .ok_or_else(|| format!("{customer} has no message"))?
+            .position)
     }
 }
 
@@ -436,13 +514,20 @@ fn open(dir: &TempDir, place: u32) -> Store {
 }
 
 fn same(before: u64, after: u64) -> &'static str {
-    if before == after { "the same state" } else { "another state" }
+    if before == after {
+        "the same state"
+    } else {
+        "another state"
+    }
 }
 
 /// Names stand for hashes: their bytes, cut or filled to sixteen.
 fn hash(name: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
-    bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    bytes
+        .iter_mut()
+        .zip(name.bytes())
+        .for_each(|(to, from)| *to = from);
     bytes
 }
 

@@ -49,13 +49,17 @@ async fn create(world: &World, dice: &mut Dice, number: u32) -> bool {
         return true;
     };
     world.ledger.lock().wake_person(number);
-    let key = dice.chance(500).then(|| format!("{}-{}-{}", world.seed, number, person.version));
+    let key = dice
+        .chance(500)
+        .then(|| format!("{}-{}-{}", world.seed, number, person.version));
     let subject = Subject::Customer(number, Some(person.version));
 
     // Under a key a repeat is safe, whatever became of the first.
     for _ in 0..if key.is_some() { 60 } else { 1 } {
         let client = world.fleet.any(dice);
-        let mut request = client.request(Method::POST, "/customers").json(&person.body());
+        let mut request = client
+            .request(Method::POST, "/customers")
+            .json(&person.body());
         if let Some(key) = &key {
             request = request.header("Idempotency-Key", key);
         }
@@ -83,7 +87,10 @@ async fn replace(world: &World, dice: &mut Dice, number: u32) -> bool {
     };
     let subject = Subject::Customer(number, Some(person.version));
     let path = format!("/customers/{}", person.id());
-    match world.write(dice, Method::PUT, &path, Some(&person.body())).await {
+    match world
+        .write(dice, Method::PUT, &path, Some(&person.body()))
+        .await
+    {
         Outcome::Acked { index, body } => {
             assert_eq!(body, person.body(), "a replaced customer");
             world.ledger.lock().ack(subject, index);
@@ -99,7 +106,15 @@ async fn replace(world: &World, dice: &mut Dice, number: u32) -> bool {
 
 async fn delete(world: &World, dice: &mut Dice, number: u32) -> bool {
     let subject = Subject::Customer(number, None);
-    match world.write(dice, Method::DELETE, &format!("/customers/c-{number}"), None).await {
+    match world
+        .write(
+            dice,
+            Method::DELETE,
+            &format!("/customers/c-{number}"),
+            None,
+        )
+        .await
+    {
         Outcome::Acked { index, .. } => world.ledger.lock().ack(subject, index),
         Outcome::Refused { status, body, .. } => {
             panic!("deleting customer {number}, who is there: {status} {body}")
@@ -116,7 +131,11 @@ async fn look(world: &World, dice: &mut Dice, number: u32, standing: Standing) -
     match (answer, standing) {
         (None, _) => return false,
         (Some(Outcome::Acked { body, .. }), Some(version)) => {
-            assert_eq!(body, Person { number, version }.body(), "a customer that is read");
+            assert_eq!(
+                body,
+                Person { number, version }.body(),
+                "a customer that is read"
+            );
         }
         (Some(Outcome::Refused { status: 404, .. }), None) => {}
         (Some(other), standing) => panic!("customer {number} is {standing:?}, read is {other:?}"),

@@ -54,7 +54,10 @@ pub async fn fill(world: &World, dice: &mut Dice) {
     while first < world.people {
         let to = world.people.min(first + 10 * ROWS as u32);
         let file = file(world, dice, first..to, 0);
-        assert!(upload(world, dice, &file).await, "the first import is answered");
+        assert!(
+            upload(world, dice, &file).await,
+            "the first import is answered"
+        );
         first = to;
     }
 }
@@ -63,10 +66,18 @@ pub async fn fill(world: &World, dice: &mut Dice) {
 fn file(world: &World, dice: &mut Dice, numbers: std::ops::Range<u32>, wrong: u32) -> File {
     let csv = dice.chance(500);
     let (mut text, kind) = match csv {
-        true => ("id,name,phone,operator,tag,timezone\n".to_owned(), "text/csv"),
+        true => (
+            "id,name,phone,operator,tag,timezone\n".to_owned(),
+            "text/csv",
+        ),
         false => (String::new(), "application/x-ndjson"),
     };
-    let mut file = File { text: String::new(), kind, right: Vec::new(), wrong: BTreeMap::new() };
+    let mut file = File {
+        text: String::new(),
+        kind,
+        right: Vec::new(),
+        wrong: BTreeMap::new(),
+    };
     let mut line = u64::from(csv);
     let mut ledger = world.ledger.lock();
     for number in numbers {
@@ -83,7 +94,11 @@ fn file(world: &World, dice: &mut Dice, numbers: std::ops::Range<u32>, wrong: u3
         }
         let person = ledger.next_version(number);
         ledger.wake_person(number);
-        text += &if csv { person.row() } else { format!("{}\n", person.body()) };
+        text += &if csv {
+            person.row()
+        } else {
+            format!("{}\n", person.body())
+        };
         file.right.push((line, person));
     }
     drop(ledger);
@@ -95,7 +110,10 @@ fn wrong_row(dice: &mut Dice, csv: bool, number: u32) -> (String, &'static str) 
         if csv {
             format!("{id},wrong,{phone},,,{zone}\n")
         } else {
-            format!("{}\n", json!({ "id": id, "phone": phone, "timezone": zone }))
+            format!(
+                "{}\n",
+                json!({ "id": id, "phone": phone, "timezone": zone })
+            )
         }
     };
     let id = format!("c-{number}");
@@ -111,7 +129,12 @@ fn wrong_row(dice: &mut Dice, csv: bool, number: u32) -> (String, &'static str) 
 /// Uploads a file in pieces. False: nobody answered.
 async fn upload(world: &World, dice: &mut Dice, file: &File) -> bool {
     let client = world.fleet.any(dice);
-    let bytes: Vec<_> = file.text.as_bytes().chunks(16 * 1024).map(<[u8]>::to_vec).collect();
+    let bytes: Vec<_> = file
+        .text
+        .as_bytes()
+        .chunks(16 * 1024)
+        .map(<[u8]>::to_vec)
+        .collect();
     let pieces = bytes.into_iter().map(Ok::<_, std::io::Error>);
     let request = client.request(Method::POST, "/customers/import");
     let request = request.header("content-type", file.kind);
@@ -146,9 +169,17 @@ fn acked(world: &World, file: &File, index: u64, body: &Value) {
         let code = error["code"].as_str().expect("a code");
         rejected.insert(error["line"].as_u64().expect("a line"), code);
     }
-    assert_eq!(rejected.len() as u64, count("rejected"), "one error a rejected row: {body}");
+    assert_eq!(
+        rejected.len() as u64,
+        count("rejected"),
+        "one error a rejected row: {body}"
+    );
     for (line, code) in &file.wrong {
-        assert_eq!(rejected.remove(line), Some(*code), "line {line} of an import");
+        assert_eq!(
+            rejected.remove(line),
+            Some(*code),
+            "line {line} of an import"
+        );
     }
     let mut ledger = world.ledger.lock();
     for (line, person) in &file.right {

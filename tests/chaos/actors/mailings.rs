@@ -25,7 +25,11 @@ pub async fn run(world: Arc<World>, mut dice: Dice, rest: u32, of: u32, slots: u
     while world.goes_on() {
         let newest = slots / of;
         // Mostly the newest ones, so that there is always one to be created.
-        let among = if dice.chance(500) { newest.saturating_sub(4)..newest } else { 0..newest };
+        let among = if dice.chance(500) {
+            newest.saturating_sub(4)..newest
+        } else {
+            0..newest
+        };
         let slot = dice.draw(u64::from(among.start)..u64::from(among.end)) as u32 * of + rest;
         let mailed = world.ledger.lock().mailed(slot);
         let answered = match mailed {
@@ -48,7 +52,9 @@ fn now_ms() -> i64 {
 
 /// A time as the API takes it.
 fn time(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).expect("a time of these days").to_string()
+    jiff::Timestamp::from_millisecond(ms)
+        .expect("a time of these days")
+        .to_string()
 }
 
 /// A mailing as the API takes it.
@@ -73,7 +79,10 @@ pub fn body(slot: u32, mailed: &Mailed) -> Value {
 /// Hours of the day that begin so many minutes from now, in UTC.
 fn hours(from: i64, to: i64) -> Hours {
     let minute = |after: i64| (now_ms() / 60_000 + after).rem_euclid(1_440);
-    Hours { from: minute(from), to: minute(to) }
+    Hours {
+        from: minute(from),
+        to: minute(to),
+    }
 }
 
 /// Hours in which nobody gets anything now, everybody does, or those in Moscow do.
@@ -119,13 +128,26 @@ async fn create(world: &World, dice: &mut Dice, slot: u32) -> bool {
     };
     world.ledger.lock().allow(&mailed);
     let wanted = Some(mailed.clone());
-    write(world, dice, (slot, wanted), Method::POST, "/mailings", Some(body(slot, &mailed))).await
+    write(
+        world,
+        dice,
+        (slot, wanted),
+        Method::POST,
+        "/mailings",
+        Some(body(slot, &mailed)),
+    )
+    .await
 }
 
 /// Something with a mailing that is there.
 async fn act(world: &World, dice: &mut Dice, slot: u32, mailed: Mailed) -> bool {
     let path = format!("/mailings/m-{slot}");
-    let changed = |mark| Some(Mailed { mark, ..mailed.clone() });
+    let changed = |mark| {
+        Some(Mailed {
+            mark,
+            ..mailed.clone()
+        })
+    };
     let post = |what: &str| (Method::POST, format!("{path}/{what}"));
     let choice = dice.draw(0..100);
     match choice {
@@ -140,7 +162,15 @@ async fn act(world: &World, dice: &mut Dice, slot: u32, mailed: Mailed) -> bool 
         8..40 => resume(world, dice, slot, mailed).await,
         40..42 => {
             let (method, path) = post("cancel");
-            write(world, dice, (slot, changed(Mark::Cancelled)), method, &path, None).await
+            write(
+                world,
+                dice,
+                (slot, changed(Mark::Cancelled)),
+                method,
+                &path,
+                None,
+            )
+            .await
         }
         42..56 => replace(world, dice, slot, mailed).await,
         56..60 if mailed.mark == Mark::Cancelled || dice.chance(250) => {
@@ -166,18 +196,33 @@ async fn resume(world: &World, dice: &mut Dice, slot: u32, mailed: Mailed) -> bo
     }
     let wanted = match mailed.mark {
         Mark::Cancelled => mailed.clone(),
-        _ => Mailed { mark: Mark::Open, held: false, ..mailed.clone() },
+        _ => Mailed {
+            mark: Mark::Open,
+            held: false,
+            ..mailed.clone()
+        },
     };
     let accept = mailed.held.then(|| json!({ "accept_duplicates": true }));
     if wanted.mark == Mark::Open {
         world.ledger.lock().wake_mailing(&wanted, mailed.held);
     }
-    write(world, dice, (slot, Some(wanted)), Method::POST, &path, accept).await
+    write(
+        world,
+        dice,
+        (slot, Some(wanted)),
+        Method::POST,
+        &path,
+        accept,
+    )
+    .await
 }
 
 /// Changes the end, the hours, or the description.
 async fn replace(world: &World, dice: &mut Dice, slot: u32, mailed: Mailed) -> bool {
-    let mut wanted = Mailed { desc: mailed.desc + 1, ..mailed };
+    let mut wanted = Mailed {
+        desc: mailed.desc + 1,
+        ..mailed
+    };
     let over = wanted.mark == Mark::Cancelled || wanted.end_ms <= now_ms() + NEARLY_OVER_MS;
     if !over {
         match dice.draw(0..3) {
@@ -190,7 +235,15 @@ async fn replace(world: &World, dice: &mut Dice, slot: u32, mailed: Mailed) -> b
 
     let path = format!("/mailings/m-{slot}");
     let body = body(slot, &wanted);
-    write(world, dice, (slot, Some(wanted)), Method::PUT, &path, Some(body)).await
+    write(
+        world,
+        dice,
+        (slot, Some(wanted)),
+        Method::PUT,
+        &path,
+        Some(body),
+    )
+    .await
 }
 
 /// One write; a POST may be repeated under its key until it is known what came of it.
@@ -221,7 +274,10 @@ async fn write(
                 if let Some(wanted) = &wanted {
                     check(slot, wanted, &body);
                 }
-                world.ledger.lock().ack(Subject::Mailing(slot, wanted), index);
+                world
+                    .ledger
+                    .lock()
+                    .ack(Subject::Mailing(slot, wanted), index);
                 return true;
             }
             Outcome::Refused { status, code, body } => {
@@ -229,7 +285,10 @@ async fn write(
                 let mut both = before.iter().chain(&wanted);
                 let over = both.any(is_nearly_over);
                 let by_right = over && (status == 409 || code == "end_passed");
-                assert!(by_right, "{method} {path} of {before:?} to {wanted:?}: {status} {body}");
+                assert!(
+                    by_right,
+                    "{method} {path} of {before:?} to {wanted:?}: {status} {body}"
+                );
                 return true;
             }
             Outcome::Not if !repeatable => return false,
@@ -272,7 +331,13 @@ pub fn differs(slot: u32, mailed: &Mailed, read: &Value) -> Result<(), String> {
         // The post office starts it soon after its start, and no sooner than there is one.
         Mark::Open => ["active", "scheduled"].contains(&status),
     };
-    if fits { Ok(()) } else { Err(format!("m-{slot} is {status}, and must be {mailed:?}: {read}")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "m-{slot} is {status}, and must be {mailed:?}: {read}"
+        ))
+    }
 }
 
 async fn look(world: &World, dice: &mut Dice, slot: u32, mailed: &Mailed) -> bool {

@@ -8,14 +8,32 @@ use super::super::{dice::Dice, gateway::Behaviour, world::World};
 pub async fn run(world: Arc<World>, mut dice: Dice) {
     while world.goes_on() {
         let latency_ms = dice.weigh(&[(4, 0), (3, 5), (1, 40)]);
-        let good = Behaviour { latency_ms, ..Behaviour::default() };
+        let good = Behaviour {
+            latency_ms,
+            ..Behaviour::default()
+        };
         let mood = match dice.draw(0..12) {
-            0 => Behaviour { refused: 200, ..good },
-            1 => Behaviour { invalid: 30, ..good },
+            0 => Behaviour {
+                refused: 200,
+                ..good
+            },
+            1 => Behaviour {
+                invalid: 30,
+                ..good
+            },
             2 => Behaviour { unsure: 30, ..good },
             3 => Behaviour { hangs: 5, ..good },
-            4 => Behaviour { refused: 50, invalid: 5, unsure: 10, hangs: 2, ..good },
-            5 => Behaviour { latency_ms: 300, ..good },
+            4 => Behaviour {
+                refused: 50,
+                invalid: 5,
+                unsure: 10,
+                hangs: 2,
+                ..good
+            },
+            5 => Behaviour {
+                latency_ms: 300,
+                ..good
+            },
             _ => good,
         };
         world.gateway.behave(mood);

@@ -18,18 +18,32 @@ use super::{
     pause,
 };
 
-pub const STATUSES: [&str; 8] =
-    ["created", "sending", "done", "failed", "invalid", "expired", "cancelled", "unconfirmed"];
+pub const STATUSES: [&str; 8] = [
+    "created",
+    "sending",
+    "done",
+    "failed",
+    "invalid",
+    "expired",
+    "cancelled",
+    "unconfirmed",
+];
 
 /// A query with its values encoded.
 pub fn with(path: &str, params: &[(&str, &str)]) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish();
     format!("{path}?{query}")
 }
 
 /// The counts of some stats, in the order of the statuses.
 pub fn counts(stats: &Value) -> [u64; 8] {
-    STATUSES.map(|status| stats[status].as_u64().unwrap_or_else(|| panic!("counts: {stats}")))
+    STATUSES.map(|status| {
+        stats[status]
+            .as_u64()
+            .unwrap_or_else(|| panic!("counts: {stats}"))
+    })
 }
 
 /// Reads until the round ends; whatever is answered must fit what was asked.
@@ -66,7 +80,10 @@ async fn people(world: &World, dice: &mut Dice) -> bool {
         return false;
     };
     for item in items {
-        assert!(like(&filter, item[field].as_str().expect("a word")), "{path}: {item}");
+        assert!(
+            like(&filter, item[field].as_str().expect("a word")),
+            "{path}: {item}"
+        );
     }
     true
 }
@@ -74,7 +91,10 @@ async fn people(world: &World, dice: &mut Dice) -> bool {
 async fn messages(world: &World, dice: &mut Dice) -> bool {
     let status = dice.pick(&STATUSES);
     let slot = format!("m-{}", dice.draw(0..12));
-    let path = with("/messages", &[("status", status), ("mailing", &slot), ("limit", "50")]);
+    let path = with(
+        "/messages",
+        &[("status", status), ("mailing", &slot), ("limit", "50")],
+    );
     let Some(items) = items(world, dice, &path).await else {
         return false;
     };
@@ -92,7 +112,10 @@ async fn stats(world: &World, dice: &mut Dice) -> bool {
         0 => "/stats".to_owned(),
         1 => with("/stats", &[("tag", &tag)]),
         2 => with("/stats", &[("operator", &operator), ("tag", &tag)]),
-        _ => format!("/customers/c-{}/stats", dice.draw(0..u64::from(world.people))),
+        _ => format!(
+            "/customers/c-{}/stats",
+            dice.draw(0..u64::from(world.people))
+        ),
     };
     match world.read(dice, &path).await {
         None => return false,
@@ -119,15 +142,22 @@ pub async fn back_up(world: Arc<World>, mut dice: Dice) {
 
 async fn take(world: &World, dice: &mut Dice) {
     let client = world.fleet.any(dice);
-    let request = client.request(Method::GET, "/backup").timeout(Duration::from_secs(40));
+    let request = client
+        .request(Method::GET, "/backup")
+        .timeout(Duration::from_secs(40));
     let Ok(mut response) = request.send().await else {
         return;
     };
     if response.status() != 200 {
         return;
     }
-    let index = response.headers().get("notty-index").and_then(|index| index.to_str().ok());
-    let index = index.and_then(|index| index.parse().ok()).expect("a backup has a position");
+    let index = response
+        .headers()
+        .get("notty-index")
+        .and_then(|index| index.to_str().ok());
+    let index = index
+        .and_then(|index| index.parse().ok())
+        .expect("a backup has a position");
     let mut bytes = Vec::new();
     loop {
         match response.chunk().await {
@@ -138,7 +168,10 @@ async fn take(world: &World, dice: &mut Dice) {
         }
     }
     let mut fresh = world.fresh_backups.lock();
-    let file = world.fleet.dir().join(format!("backup-{}-{index}-{}", world.steps(), fresh.len()));
+    let file = world
+        .fleet
+        .dir()
+        .join(format!("backup-{}-{index}-{}", world.steps(), fresh.len()));
     std::fs::write(&file, bytes).expect("written");
     fresh.push((file, index));
 }

@@ -71,12 +71,17 @@ fn serial_of(sent: &str) -> Option<u32> {
 
 impl Book {
     pub(super) fn new(idempotent: bool) -> Self {
-        Self { idempotent, ..Self::default() }
+        Self {
+            idempotent,
+            ..Self::default()
+        }
     }
 
     /// How many requests of a message came before.
     pub(super) fn tries(&self, id: u64) -> u64 {
-        self.records.get(&id).map_or(0, |record| u64::from(record.requests))
+        self.records
+            .get(&id)
+            .map_or(0, |record| u64::from(record.requests))
     }
 
     /// Notes a request and what is done with it; what is wrong with it is kept.
@@ -85,14 +90,23 @@ impl Book {
         let (person, serial) = (Person::of_phone(arrival.phone), serial_of(arrival.text));
         let (Some(person), Some(serial)) = (person, serial) else {
             let Arrival { id, phone, text } = arrival;
-            return self.wrong(format!("message {id} to {phone} says what nobody wrote: {text}"));
+            return self.wrong(format!(
+                "message {id} to {phone} says what nobody wrote: {text}"
+            ));
         };
         self.judge_time(arrival.id, person, serial, rules);
         self.judge_repeat(arrival.id, person, serial, rules);
 
         let generation = self.generation;
-        let new =
-            Record { serial, person, generation, requests: 0, fate, taken: None, confirmed: false };
+        let new = Record {
+            serial,
+            person,
+            generation,
+            requests: 0,
+            fate,
+            taken: None,
+            confirmed: false,
+        };
         let record = self.records.entry(arrival.id).or_insert(new);
         record.requests += 1;
         record.fate = fate;
@@ -102,7 +116,8 @@ impl Book {
             self.taken += 1;
         }
         if fate.takes() {
-            self.reached.insert((serial, person.number), (arrival.id, generation));
+            self.reached
+                .insert((serial, person.number), (arrival.id, generation));
         }
     }
 
@@ -117,7 +132,9 @@ impl Book {
                      mailing {serial} in generation {generation}"
                 ));
             } else if !same {
-                self.wrong(format!("message {id} was {before:?}, now {person:?} of {serial}"));
+                self.wrong(format!(
+                    "message {id} was {before:?}, now {person:?} of {serial}"
+                ));
             } else if self.idempotent {
                 // Also after a 400, which a node that was killed may never have read.
                 self.repeats += u64::from(!before.fate.allows_another());
@@ -162,7 +179,9 @@ impl Book {
         if let Some((start, end)) = rules.spans.get(&serial).copied()
             && (wall < start || (wall > end + grace && !thawed))
         {
-            self.wrong(format!("message {id} of mailing {serial} came outside its time"));
+            self.wrong(format!(
+                "message {id} of mailing {serial} came outside its time"
+            ));
         }
         if let Some(hours) = rules.hours.get(&serial)
             && !hours.is_empty()
@@ -170,7 +189,9 @@ impl Book {
             && !open_anywhere(hours, wall)
             && !open_anywhere(hours, wall - grace)
         {
-            self.wrong(format!("message {id} of mailing {serial} came outside its hours"));
+            self.wrong(format!(
+                "message {id} of mailing {serial} came outside its hours"
+            ));
         }
     }
 
@@ -200,7 +221,10 @@ impl Book {
 
     /// The taken messages of this life of the cluster.
     pub fn taken_now(&self) -> Vec<(u64, Record)> {
-        let now = self.records.iter().filter(|(_, record)| record.generation == self.generation);
+        let now = self
+            .records
+            .iter()
+            .filter(|(_, record)| record.generation == self.generation);
         now.filter(|(_, record)| record.taken.is_some())
             .map(|(id, record)| (*id, *record))
             .collect()

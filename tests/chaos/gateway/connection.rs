@@ -59,7 +59,10 @@ fn parse(buffer: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let httparse::Status::Complete(head) = parsed else {
         return Ok(None);
     };
-    let length = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
+    let length = request
+        .headers
+        .iter()
+        .find(|h| h.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
     let length: usize = length.ok_or_else(|| io::Error::other("no content-length"))?;
     Ok(Some((head, head + length)))
@@ -67,7 +70,11 @@ fn parse(buffer: &[u8]) -> io::Result<Option<(usize, usize)>> {
 
 /// Draws what becomes of a message, and has it noted.
 fn take(shared: &Shared, body: &Body) -> (Fate, u64) {
-    let arrival = Arrival { id: body.id, phone: body.phone, text: &body.text };
+    let arrival = Arrival {
+        id: body.id,
+        phone: body.phone,
+        text: &body.text,
+    };
     // Always in this order.
     let ledger = shared.ledger.lock();
     let mut book = shared.book.lock();
@@ -90,7 +97,10 @@ async fn perform(stream: &mut TcpStream, fate: Fate) -> io::Result<bool> {
         Fate::BadGateway => (answer(502, "bad gateway"), true),
         Fate::OtherCode => (answer(200, r#"{"code":7,"message":"?"}"#), true),
         Fate::Garbage => ("\x16\x03\x01 this is not HTTP\r\n\r\n".to_owned(), false),
-        Fate::Broken => ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(), false),
+        Fate::Broken => (
+            "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(),
+            false,
+        ),
         Fate::Close => (String::new(), false),
         Fate::Hang => {
             // Until the client gives up.

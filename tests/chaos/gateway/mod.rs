@@ -55,7 +55,11 @@ impl Gateway {
             reading: watch::Sender::new(true),
             answering: watch::Sender::new(true),
         });
-        let gateway = Self { address, shared, life: Mutex::new(None) };
+        let gateway = Self {
+            address,
+            shared,
+            life: Mutex::new(None),
+        };
         gateway.revive();
         gateway
     }

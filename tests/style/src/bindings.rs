@@ -22,7 +22,10 @@ pub struct Bindings {
 
 /// Counts the bindings of a file's production code.
 pub fn count(file: &SourceFile) -> Bindings {
-    let mut counter = Counter { file, bindings: Bindings::default() };
+    let mut counter = Counter {
+        file,
+        bindings: Bindings::default(),
+    };
     counter.visit_file(&file.syntax);
     counter.bindings
 }
@@ -42,7 +45,10 @@ impl<'ast> Visit<'ast> for Counter<'_> {
     }
 
     fn visit_block(&mut self, block: &'ast Block) {
-        if !self.file.is_test(block.brace_token.span.open().start().line) {
+        if !self
+            .file
+            .is_test(block.brace_token.span.open().start().line)
+        {
             self.bindings.again += bound_again(block);
         }
         visit::visit_block(self, block);
@@ -52,7 +58,10 @@ impl<'ast> Visit<'ast> for Counter<'_> {
 /// True for a `let` that writes several bindings as one.
 fn is_tuple(local: &Local) -> bool {
     let value = local.init.as_ref().map(|init| init.expr.as_ref());
-    matches!((without_type(&local.pat), value), (Pat::Tuple(_), Some(Expr::Tuple(_))))
+    matches!(
+        (without_type(&local.pat), value),
+        (Pat::Tuple(_), Some(Expr::Tuple(_)))
+    )
 }
 
 /// Plain names of a block that are bound again; each time counts.
@@ -66,7 +75,12 @@ fn bound_again(block: &Block) -> usize {
     };
 
     let mut seen = BTreeSet::new();
-    block.stmts.iter().filter_map(name).filter(|name| !seen.insert(name.clone())).count()
+    block
+        .stmts
+        .iter()
+        .filter_map(name)
+        .filter(|name| !seen.insert(name.clone()))
+        .count()
 }
 
 fn without_type(pattern: &Pat) -> &Pat {
@@ -88,6 +102,12 @@ mod tests {
             "#[cfg(test)]\nfn t() {\n    let (a, b) = (1, 2);\n    let c = 1;\n    let c = 2;\n}\n",
         );
         let file = SourceFile::parse("a.rs", text).expect("code");
-        assert_eq!(count(&file), Bindings { tuples: 1, again: 2 });
+        assert_eq!(
+            count(&file),
+            Bindings {
+                tuples: 1,
+                again: 2
+            }
+        );
     }
 }

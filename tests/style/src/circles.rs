@@ -57,11 +57,16 @@ pub fn edges(workspace: &Workspace, root: &SourceFile) -> Vec<Edge> {
     let mut found: BTreeMap<(String, String), Edge> = BTreeMap::new();
 
     for (number, module) in of_crate.modules.iter().enumerate() {
-        let mut names = Names { file: module.file, found: Vec::new() };
+        let mut names = Names {
+            file: module.file,
+            found: Vec::new(),
+        };
         module.items.iter().for_each(|item| names.visit_item(item));
         for (line, path) in names.found {
             if let Some(edge) = edge(&of_crate, number, line, &path) {
-                found.entry((edge.from.clone(), edge.to.clone())).or_insert(edge);
+                found
+                    .entry((edge.from.clone(), edge.to.clone()))
+                    .or_insert(edge);
             }
         }
     }
@@ -89,8 +94,10 @@ pub fn circles(edges: &[Edge]) -> Vec<Circle> {
 /// Largest sets of files in which each reaches every other.
 fn components(edges: &[&Edge]) -> Vec<Circle> {
     let files: BTreeSet<&str> = edges.iter().map(|edge| edge.from.as_str()).collect();
-    let reached: BTreeMap<&str, BTreeSet<&str>> =
-        files.iter().map(|file| (*file, reached(edges, file))).collect();
+    let reached: BTreeMap<&str, BTreeSet<&str>> = files
+        .iter()
+        .map(|file| (*file, reached(edges, file)))
+        .collect();
 
     let mut circles = Vec::new();
     let mut placed: BTreeSet<&str> = BTreeSet::new();
@@ -114,7 +121,11 @@ fn circle(edges: &[&Edge], members: &BTreeSet<&str>) -> Circle {
         |edge: &&&Edge| members.contains(edge.from.as_str()) && members.contains(edge.to.as_str());
     Circle {
         files: members.iter().map(|file| (*file).to_owned()).collect(),
-        edges: edges.iter().filter(is_inside).map(|edge| (*edge).clone()).collect(),
+        edges: edges
+            .iter()
+            .filter(is_inside)
+            .map(|edge| (*edge).clone())
+            .collect(),
     }
 }
 
@@ -170,13 +181,21 @@ impl<'ast> Visit<'ast> for Names<'_> {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let line = item.use_token.span.start().line;
         if !self.file.is_test(line) {
-            self.found.extend(leaves(&item.tree).into_iter().map(|(_, path)| (line, path)));
+            self.found
+                .extend(leaves(&item.tree).into_iter().map(|(_, path)| (line, path)));
         }
     }
 
     fn visit_path(&mut self, path: &'ast Path) {
-        let names: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
-        let line = path.segments.first().map_or(0, |part| part.ident.span().start().line);
+        let names: Vec<String> = path
+            .segments
+            .iter()
+            .map(|part| part.ident.to_string())
+            .collect();
+        let line = path
+            .segments
+            .first()
+            .map_or(0, |part| part.ident.span().start().line);
         // A single name was imported, or is at home here.
         if names.len() > 1 && !self.file.is_test(line) {
             self.found.push((line, names));
@@ -204,7 +223,10 @@ mod tests {
             ("src/lib.rs", "mod a;\nmod b;\nmod c;\n"),
             ("src/a.rs", "use crate::b::B;\npub struct A;\n"),
             ("src/b.rs", "pub struct B;\nfn f() { super::c::g() }\n"),
-            ("src/c.rs", "use crate::{a::{self}};\npub fn g() { a::A; }\n"),
+            (
+                "src/c.rs",
+                "use crate::{a::{self}};\npub fn g() { a::A; }\n",
+            ),
         ]);
         assert_eq!(circles, [["src/a.rs", "src/b.rs", "src/c.rs"]]);
     }
@@ -213,8 +235,14 @@ mod tests {
     fn a_parent_may_compose_children_that_use_it() {
         let circles = found(&[
             ("src/lib.rs", "mod a;\npub use a::A;\npub struct L;\n"),
-            ("src/a/mod.rs", "mod b;\nuse crate::L;\nuse b::B;\npub struct A(B, L);\n"),
-            ("src/a/b.rs", "use super::A;\nuse crate::L;\npub struct B;\n"),
+            (
+                "src/a/mod.rs",
+                "mod b;\nuse crate::L;\nuse b::B;\npub struct A(B, L);\n",
+            ),
+            (
+                "src/a/b.rs",
+                "use super::A;\nuse crate::L;\npub struct B;\n",
+            ),
         ]);
         assert!(circles.is_empty(), "{circles:?}");
     }
@@ -231,7 +259,10 @@ mod tests {
 
         let up = found(&[
             ("src/lib.rs", "mod a;\nmod c;\n"),
-            ("src/a/mod.rs", "pub mod b;\nuse crate::c::C;\npub struct A;\n"),
+            (
+                "src/a/mod.rs",
+                "pub mod b;\nuse crate::c::C;\npub struct A;\n",
+            ),
             ("src/a/b.rs", "use super::A;\npub fn g() {}\n"),
             ("src/c.rs", "pub struct C;\nfn h() { crate::a::b::g() }\n"),
         ]);
@@ -241,7 +272,10 @@ mod tests {
     #[test]
     fn a_name_is_followed_to_the_file_that_defines_it() {
         let circles = found(&[
-            ("src/lib.rs", "mod a;\nmod b;\npub use a::*;\npub use b::B as Renamed;\n"),
+            (
+                "src/lib.rs",
+                "mod a;\nmod b;\npub use a::*;\npub use b::B as Renamed;\n",
+            ),
             ("src/a.rs", "use crate::Renamed;\npub struct A;\n"),
             ("src/b.rs", "use crate::A;\npub struct B;\n"),
         ]);
@@ -253,7 +287,10 @@ mod tests {
         let circles = found(&[
             ("src/lib.rs", "mod a;\nmod b;\n"),
             ("src/a.rs", "use crate::b::B;\npub struct A;\n"),
-            ("src/b.rs", "pub struct B;\n#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n"),
+            (
+                "src/b.rs",
+                "pub struct B;\n#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n",
+            ),
         ]);
         assert!(circles.is_empty(), "{circles:?}");
     }

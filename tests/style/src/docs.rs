@@ -3,8 +3,9 @@
 use crate::{SourceFile, tokens::DocLine};
 
 /// Words that make a question, or half a sentence, out of what should be a statement.
-const QUESTIONS: [&str; 10] =
-    ["What", "Who", "Whose", "Whom", "Which", "When", "Where", "Why", "How", "Whether"];
+const QUESTIONS: [&str; 10] = [
+    "What", "Who", "Whose", "Whom", "Which", "When", "Where", "Why", "How", "Whether",
+];
 
 /// Fewest words that can add something to a name.
 const WORDS: usize = 4;
@@ -24,7 +25,10 @@ impl DocComment {
 
     /// True if it has too few words to add something to a name.
     pub fn is_short(&self) -> bool {
-        let words = self.lines.iter().flat_map(|line| line.text.split_whitespace());
+        let words = self
+            .lines
+            .iter()
+            .flat_map(|line| line.text.split_whitespace());
         words.take(WORDS).count() < WORDS
     }
 
@@ -37,7 +41,11 @@ impl DocComment {
 /// True if a line begins with a question word.
 pub fn is_question(line: &DocLine) -> bool {
     let is_letter = |letter: char| letter.is_alphanumeric() || letter == '\'';
-    let first = line.text.split(|letter| !is_letter(letter)).next().unwrap_or_default();
+    let first = line
+        .text
+        .split(|letter| !is_letter(letter))
+        .next()
+        .unwrap_or_default();
     QUESTIONS.contains(&first)
 }
 
@@ -47,7 +55,9 @@ pub fn comments(file: &SourceFile) -> Vec<DocComment> {
     for line in file.docs() {
         match comments.last_mut().filter(|comment| is_next(comment, line)) {
             Some(comment) => comment.lines.push(line.clone()),
-            None => comments.push(DocComment { lines: vec![line.clone()] }),
+            None => comments.push(DocComment {
+                lines: vec![line.clone()],
+            }),
         }
     }
     comments
@@ -71,11 +81,18 @@ mod tests {
         );
         let file = SourceFile::parse("a.rs", text).expect("code");
         let found = comments(&file);
-        let judged: Vec<(usize, bool, bool)> =
-            found.iter().map(|doc| (doc.line(), doc.is_short(), doc.is_question())).collect();
+        let judged: Vec<(usize, bool, bool)> = found
+            .iter()
+            .map(|doc| (doc.line(), doc.is_short(), doc.is_question()))
+            .collect();
         assert_eq!(
             judged,
-            [(1, false, false), (4, true, true), (6, false, false), (9, false, true)]
+            [
+                (1, false, false),
+                (4, true, true),
+                (6, false, false),
+                (9, false, true)
+            ]
         );
     }
 }

@@ -10,13 +10,17 @@ use crate::rules::Breach;
 ///
 /// An entry is the subject of a breach, or a room that holds it.
 pub fn complaints(breaches: &[Breach], list: &[&str]) -> Vec<String> {
-    let unlisted = breaches.iter().filter(|breach| !list.iter().any(|entry| covers(entry, breach)));
+    let unlisted = breaches
+        .iter()
+        .filter(|breach| !list.iter().any(|entry| covers(entry, breach)));
     let mut complaints: Vec<String> = unlisted.map(|breach| breach.message.clone()).collect();
 
     let mut seen = BTreeSet::new();
     for entry in list {
         if !breaches.iter().any(|breach| covers(entry, breach)) {
-            complaints.push(format!("`{entry}` keeps the rule now: take it off the list"));
+            complaints.push(format!(
+                "`{entry}` keeps the rule now: take it off the list"
+            ));
         } else if !seen.insert(entry) {
             complaints.push(format!("`{entry}` is on the list twice"));
         }
@@ -35,7 +39,10 @@ mod tests {
     use super::*;
 
     fn breach(subject: &str) -> Breach {
-        Breach { subject: subject.to_owned(), message: format!("{subject}: broken") }
+        Breach {
+            subject: subject.to_owned(),
+            message: format!("{subject}: broken"),
+        }
     }
 
     #[test]

@@ -66,16 +66,26 @@ impl Spread {
     /// Finds the sizes; `percent` says which one `high` is.
     pub fn of(mut sizes: Vec<usize>, percent: usize) -> Self {
         sizes.sort_unstable();
-        let Some(max) = sizes.last().copied() else { return Self::default() };
+        let Some(max) = sizes.last().copied() else {
+            return Self::default();
+        };
         let at = |percent: usize| sizes[(sizes.len() * percent).div_ceil(100).max(1) - 1];
-        Self { median: at(50), high: at(percent), max }
+        Self {
+            median: at(50),
+            high: at(percent),
+            max,
+        }
     }
 }
 
 impl Share {
     /// The part divided by the whole; 0 of nothing.
     pub fn ratio(self) -> f64 {
-        if self.whole == 0 { 0.0 } else { self.part as f64 / self.whole as f64 }
+        if self.whole == 0 {
+            0.0
+        } else {
+            self.part as f64 / self.whole as f64
+        }
     }
 
     fn add(&mut self, part: usize, whole: usize) {
@@ -116,7 +126,10 @@ impl Figures {
         let outer: Vec<&DocLine> = file.docs().filter(|line| !line.inner).collect();
         let questions = outer.iter().filter(|line| docs::is_question(line)).count();
         self.questions.add(questions, outer.len());
-        self.short_docs += docs::comments(file).iter().filter(|doc| doc.is_short()).count();
+        self.short_docs += docs::comments(file)
+            .iter()
+            .filter(|doc| doc.is_short())
+            .count();
 
         let bindings = bindings::count(file);
         self.tuples += bindings.tuples;
@@ -125,10 +138,15 @@ impl Figures {
 
     fn add_functions(&mut self, functions: &[Function]) {
         self.function_lines = Spread::of(functions.iter().map(Function::length).collect(), 90);
-        self.function_tokens =
-            Spread::of(functions.iter().map(|function| function.tokens).collect(), 99);
+        self.function_tokens = Spread::of(
+            functions.iter().map(|function| function.tokens).collect(),
+            99,
+        );
 
-        for function in functions.iter().filter(|function| function.length() >= LONG) {
+        for function in functions
+            .iter()
+            .filter(|function| function.length() >= LONG)
+        {
             let lines = function.length();
             self.tokens_a_line.add(function.tokens, lines);
             self.blank.add(function.blank, lines);
@@ -144,9 +162,23 @@ mod tests {
     #[test]
     fn percentiles_are_sizes_that_occur() {
         assert_eq!(Spread::of(vec![], 90), Spread::default());
-        assert_eq!(Spread::of(vec![3, 1, 2], 90), Spread { median: 2, high: 3, max: 3 });
+        assert_eq!(
+            Spread::of(vec![3, 1, 2], 90),
+            Spread {
+                median: 2,
+                high: 3,
+                max: 3
+            }
+        );
         let hundred = (1..=100).rev().collect();
-        assert_eq!(Spread::of(hundred, 99), Spread { median: 50, high: 99, max: 100 });
+        assert_eq!(
+            Spread::of(hundred, 99),
+            Spread {
+                median: 50,
+                high: 99,
+                max: 100
+            }
+        );
     }
 
     #[test]
@@ -160,10 +192,23 @@ mod tests {
         let files = [file("a.rs", &long), file("b.rs", short)];
         let figures = Figures::of(&files);
 
-        assert_eq!(figures.function_lines, Spread { median: 4, high: 16, max: 16 });
+        assert_eq!(
+            figures.function_lines,
+            Spread {
+                median: 4,
+                high: 16,
+                max: 16
+            }
+        );
         assert_eq!(figures.blank, Share { part: 1, whole: 16 });
         assert_eq!(figures.inner_comments, Share { part: 1, whole: 16 });
-        assert_eq!(figures.tokens_a_line, Share { part: 2 + 12 * 4, whole: 16 });
+        assert_eq!(
+            figures.tokens_a_line,
+            Share {
+                part: 2 + 12 * 4,
+                whole: 16
+            }
+        );
         assert_eq!(figures.questions, Share { part: 1, whole: 2 });
         assert_eq!(figures.short_docs, 2);
     }

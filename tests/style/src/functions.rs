@@ -35,7 +35,10 @@ impl Function {
 
 /// Functions of a file, those of tests included.
 pub fn all(file: &SourceFile) -> Vec<Function> {
-    let mut finder = FunctionFinder { file, found: Vec::new() };
+    let mut finder = FunctionFinder {
+        file,
+        found: Vec::new(),
+    };
     finder.visit_file(&file.syntax);
     finder.found
 }
@@ -103,7 +106,13 @@ mod tests {
         let shape = |function: &Function| (function.name.clone(), function.length());
         let shapes: Vec<(String, usize)> = found.iter().map(shape).collect();
         let expected = [("a", 6), ("c", 1), ("f", 2), ("h", 1)];
-        assert_eq!(shapes, expected.map(|(name, lines)| (name.to_owned(), lines)));
-        assert_eq!((found[0].blank, found[0].comments, found[0].tokens), (1, 1, 13));
+        assert_eq!(
+            shapes,
+            expected.map(|(name, lines)| (name.to_owned(), lines))
+        );
+        assert_eq!(
+            (found[0].blank, found[0].comments, found[0].tokens),
+            (1, 1, 13)
+        );
     }
 }

@@ -32,10 +32,17 @@ struct Options {
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut options = Self { room: None, root: here };
+        let mut options = Self {
+            room: None,
+            root: here,
+        };
 
         while let Some(option) = arguments.next() {
-            let mut value = || arguments.next().with_context(|| format!("{option} needs a value"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .with_context(|| format!("{option} needs a value"))
+            };
             match option.as_str() {
                 "--room" => options.room = Some(value()?.trim_end_matches('/').to_owned()),
                 "--root" => options.root = PathBuf::from(value()?),
@@ -58,7 +65,10 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let mut arguments = env::args().skip(1).peekable();
-    if arguments.peek().is_some_and(|argument| argument == "--help") {
+    if arguments
+        .peek()
+        .is_some_and(|argument| argument == "--help")
+    {
         return write!(io::stdout(), "{USAGE}").context("the usage cannot be printed");
     }
 
@@ -66,7 +76,11 @@ fn run() -> anyhow::Result<()> {
     let workspace = Workspace::read(&root)?;
     if let Some(room) = &room {
         let rooms = workspace.rooms();
-        ensure!(rooms.contains(&room.as_str()), "no room {room}; there are {}", rooms.join(", "));
+        ensure!(
+            rooms.contains(&room.as_str()),
+            "no room {room}; there are {}",
+            rooms.join(", ")
+        );
     }
 
     let table = table(&workspace, room.as_deref());

@@ -53,8 +53,15 @@ enum PathEnd {
 impl<'a> Crate<'a> {
     /// Finds the modules of the crate whose root is a file of the workspace.
     pub(crate) fn of(workspace: &'a Workspace, root: &'a SourceFile) -> Self {
-        let mut of_crate = Self { modules: Vec::new() };
-        of_crate.add(workspace, (root, &root.syntax.items), None, directory(&root.path));
+        let mut of_crate = Self {
+            modules: Vec::new(),
+        };
+        of_crate.add(
+            workspace,
+            (root, &root.syntax.items),
+            None,
+            directory(&root.path),
+        );
         of_crate
     }
 
@@ -81,7 +88,9 @@ impl<'a> Crate<'a> {
 
     /// Parent of a module, its parent, and so on to the root.
     fn parents(&self, number: ModuleNumber) -> impl Iterator<Item = ModuleNumber> {
-        iter::successors(self.modules[number].parent, |above| self.modules[*above].parent)
+        iter::successors(self.modules[number].parent, |above| {
+            self.modules[*above].parent
+        })
     }
 
     /// Adds a module and all below it. `dir` is where the files of its children stand.
@@ -123,13 +132,14 @@ impl<'a> Crate<'a> {
             name => self.name(from, name, imports)?,
         };
 
-        rest.iter().try_fold(start, |end, name| match (end, name.as_str()) {
-            (PathEnd::At(number), "self") => Some(PathEnd::At(number)),
-            (PathEnd::At(number), "super") => self.modules[number].parent.map(PathEnd::At),
-            (PathEnd::At(number), name) => self.name(number, name, imports),
-            // Parts of an item: a variant, a method.
-            (PathEnd::In(number), _) => Some(PathEnd::In(number)),
-        })
+        rest.iter()
+            .try_fold(start, |end, name| match (end, name.as_str()) {
+                (PathEnd::At(number), "self") => Some(PathEnd::At(number)),
+                (PathEnd::At(number), "super") => self.modules[number].parent.map(PathEnd::At),
+                (PathEnd::At(number), name) => self.name(number, name, imports),
+                // Parts of an item: a variant, a method.
+                (PathEnd::In(number), _) => Some(PathEnd::In(number)),
+            })
     }
 
     /// The end of a single name in a module.
@@ -147,10 +157,13 @@ impl<'a> Crate<'a> {
         }
 
         // A name that came with many others: their module knows it.
-        module.globs.iter().find_map(|path| match self.follow(number, path, imports)? {
-            PathEnd::At(target) if target != number => self.name(target, name, imports),
-            _ => None,
-        })
+        module
+            .globs
+            .iter()
+            .find_map(|path| match self.follow(number, path, imports)? {
+                PathEnd::At(target) if target != number => self.name(target, name, imports),
+                _ => None,
+            })
     }
 }
 
@@ -158,7 +171,10 @@ impl<'a> Module<'a> {
     fn new(file: &'a SourceFile, items: &'a [Item], parent: Option<ModuleNumber>) -> Self {
         let mut module = Self {
             file,
-            items: items.iter().filter(|item| !is_for_tests(file, item)).collect(),
+            items: items
+                .iter()
+                .filter(|item| !is_for_tests(file, item))
+                .collect(),
             parent,
             children: BTreeMap::new(),
             defined: BTreeSet::new(),
@@ -194,7 +210,9 @@ fn is_for_tests(file: &SourceFile, item: &Item) -> bool {
 
 /// The file of a module whose own modules stand in a directory.
 fn file_of_module<'a>(workspace: &'a Workspace, dir: &str) -> Option<&'a SourceFile> {
-    workspace.file(&format!("{dir}.rs")).or_else(|| workspace.file(&format!("{dir}/mod.rs")))
+    workspace
+        .file(&format!("{dir}.rs"))
+        .or_else(|| workspace.file(&format!("{dir}/mod.rs")))
 }
 
 /// The name that an item gives to its module.
@@ -218,7 +236,10 @@ pub(crate) fn leaves(tree: &UseTree) -> Vec<(Option<String>, Vec<String>)> {
     match tree {
         UseTree::Path(part) => {
             let first = part.ident.to_string();
-            leaves(&part.tree).into_iter().map(|leaf| prefixed(&first, leaf)).collect()
+            leaves(&part.tree)
+                .into_iter()
+                .map(|leaf| prefixed(&first, leaf))
+                .collect()
         }
         UseTree::Name(name) => vec![(Some(name.ident.to_string()), vec![name.ident.to_string()])],
         UseTree::Rename(name) => {
@@ -238,6 +259,12 @@ fn prefixed(
     if path.last().is_some_and(|last| last == "self") {
         path.pop();
     }
-    let name = name.map(|name| if name == "self" { first.to_owned() } else { name });
+    let name = name.map(|name| {
+        if name == "self" {
+            first.to_owned()
+        } else {
+            name
+        }
+    });
     (name, path)
 }

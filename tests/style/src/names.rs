@@ -51,7 +51,11 @@ pub fn shared(workspace: &Workspace) -> BTreeMap<String, Vec<TypeName>> {
 }
 
 fn survey(file: &SourceFile) -> Survey<'_> {
-    let mut survey = Survey { file, types: Vec::new(), documented: Documented::default() };
+    let mut survey = Survey {
+        file,
+        types: Vec::new(),
+        documented: Documented::default(),
+    };
     survey.visit_file(&file.syntax);
     survey
 }
@@ -72,7 +76,11 @@ impl Survey<'_> {
             return;
         }
         let line = name.span().start().line;
-        self.types.push(TypeName { name: name.to_string(), path: self.file.path.clone(), line });
+        self.types.push(TypeName {
+            name: name.to_string(),
+            path: self.file.path.clone(),
+            line,
+        });
     }
 
     fn public(&mut self, visibility: &Visibility, attributes: &[Attribute], name: &Ident) {
@@ -80,7 +88,10 @@ impl Survey<'_> {
             return;
         }
         self.documented.public += 1;
-        if attributes.iter().any(|attribute| attribute.path().is_ident("doc")) {
+        if attributes
+            .iter()
+            .any(|attribute| attribute.path().is_ident("doc"))
+        {
             self.documented.documented += 1;
         }
     }
@@ -140,6 +151,12 @@ mod tests {
         let file = SourceFile::parse("a.rs", text).expect("code");
         let names: Vec<String> = types(&file).into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["A", "D", "E", "I"]);
-        assert_eq!(documented(&file), Documented { documented: 2, public: 3 });
+        assert_eq!(
+            documented(&file),
+            Documented {
+                documented: 2,
+                public: 3
+            }
+        );
     }
 }

@@ -13,9 +13,6 @@ use crate::{
 /// Lines from which on a function has paragraphs.
 pub const PARAGRAPH_LINES: usize = 25;
 
-/// Lines of one function, at most.
-pub const FUNCTION_LINES: usize = 70;
-
 /// Something that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
@@ -28,11 +25,18 @@ pub struct Breach {
 impl Breach {
     fn at(file: &SourceFile, line: usize, fault: &str) -> Self {
         let message = format!("{}:{line}: {fault}", file.path);
-        Self { subject: file.path.clone(), message }
+        Self {
+            subject: file.path.clone(),
+            message,
+        }
     }
 
     fn of_function(file: &SourceFile, function: &Function, fault: &str) -> Self {
-        let fault = format!("`{}` has {} lines {fault}", function.name, function.length());
+        let fault = format!(
+            "`{}` has {} lines {fault}",
+            function.name,
+            function.length()
+        );
         Self::at(file, *function.lines.start(), &fault)
     }
 }
@@ -40,9 +44,15 @@ impl Breach {
 /// Doc comments that say no more than the name: fewer than four words.
 pub fn short_docs(workspace: &Workspace) -> Vec<Breach> {
     let found = |file| {
-        let comments = docs::comments(file).into_iter().filter(|comment| comment.is_short());
+        let comments = docs::comments(file)
+            .into_iter()
+            .filter(|comment| comment.is_short());
         comments.map(move |comment| {
-            Breach::at(file, comment.line(), "a doc comment of fewer than four words")
+            Breach::at(
+                file,
+                comment.line(),
+                "a doc comment of fewer than four words",
+            )
         })
     };
     workspace.files().flat_map(found).collect()
@@ -51,9 +61,15 @@ pub fn short_docs(workspace: &Workspace) -> Vec<Breach> {
 /// Doc comments that begin with a question word.
 pub fn question_docs(workspace: &Workspace) -> Vec<Breach> {
     let found = |file| {
-        let comments = docs::comments(file).into_iter().filter(|comment| comment.is_question());
+        let comments = docs::comments(file)
+            .into_iter()
+            .filter(|comment| comment.is_question());
         comments.map(move |comment| {
-            Breach::at(file, comment.line(), "a doc comment begins with a question word")
+            Breach::at(
+                file,
+                comment.line(),
+                "a doc comment begins with a question word",
+            )
         })
     };
     workspace.files().flat_map(found).collect()
@@ -69,20 +85,22 @@ pub fn functions_without_paragraphs(workspace: &Workspace) -> Vec<Breach> {
     workspace.files().flat_map(found).collect()
 }
 
-/// Functions of more than 70 lines in one file; those of tests too.
-pub fn functions_too_long(file: &SourceFile) -> Vec<Breach> {
-    let found = functions::all(file);
-    let long = found.iter().filter(|function| function.length() > FUNCTION_LINES);
-    long.map(|function| Breach::of_function(file, function, "and 70 is the limit")).collect()
-}
-
 /// Names that more than one type bears.
 pub fn shared_names(workspace: &Workspace) -> Vec<Breach> {
     let breach = |(name, types): (String, Vec<names::TypeName>)| {
-        let places: Vec<String> =
-            types.iter().map(|found| format!("{}:{}", found.path, found.line)).collect();
-        let message = format!("`{name}` names {} types: {}", types.len(), places.join(", "));
-        Breach { subject: name, message }
+        let places: Vec<String> = types
+            .iter()
+            .map(|found| format!("{}:{}", found.path, found.line))
+            .collect();
+        let message = format!(
+            "`{name}` names {} types: {}",
+            types.len(),
+            places.join(", ")
+        );
+        Breach {
+            subject: name,
+            message,
+        }
     };
     names::shared(workspace).into_iter().map(breach).collect()
 }
@@ -91,13 +109,22 @@ pub fn shared_names(workspace: &Workspace) -> Vec<Breach> {
 pub fn files_in_circles(workspace: &Workspace, root: &str) -> Vec<Breach> {
     let Some(root) = workspace.file(root) else {
         let message = format!("{root} is not there: it was the root of a crate");
-        return vec![Breach { subject: root.to_owned(), message }];
+        return vec![Breach {
+            subject: root.to_owned(),
+            message,
+        }];
     };
 
     let circles = circles::circles(&circles::edges(workspace, root));
-    let edges: BTreeSet<Edge> = circles.into_iter().flat_map(|circle| circle.edges).collect();
+    let edges: BTreeSet<Edge> = circles
+        .into_iter()
+        .flat_map(|circle| circle.edges)
+        .collect();
     let breach = |edge: Edge| Breach {
-        message: format!("{}:{}: `{}` closes a circle of files", edge.from, edge.line, edge.name),
+        message: format!(
+            "{}:{}: `{}` closes a circle of files",
+            edge.from, edge.line, edge.name
+        ),
         subject: edge.from,
     };
     edges.into_iter().map(breach).collect()
@@ -109,18 +136,28 @@ mod tests {
 
     /// A workspace of one crate with two files.
     fn workspace(first: &str, second: &str) -> Workspace {
-        let files = [("src/lib.rs", "mod a;\nmod b;\n"), ("src/a.rs", first), ("src/b.rs", second)];
+        let files = [
+            ("src/lib.rs", "mod a;\nmod b;\n"),
+            ("src/a.rs", first),
+            ("src/b.rs", second),
+        ];
         let parse = |(path, text)| SourceFile::parse(path, text).expect("code");
         Workspace::of(files.map(parse).into())
     }
 
     fn messages(breaches: &[Breach]) -> Vec<&str> {
-        breaches.iter().map(|breach| breach.message.as_str()).collect()
+        breaches
+            .iter()
+            .map(|breach| breach.message.as_str())
+            .collect()
     }
 
     /// A function of so many lines, of which the second one is given.
     fn function(lines: usize, second: &str) -> String {
-        format!("fn f() {{\n{second}\n{}}}\n", "    g();\n".repeat(lines - 3))
+        format!(
+            "fn f() {{\n{second}\n{}}}\n",
+            "    g();\n".repeat(lines - 3)
+        )
     }
 
     #[test]
@@ -129,7 +166,10 @@ mod tests {
             "/// The first one.\nstruct A;\n",
             "/// One of four words.\nfn b() {}\n",
         ));
-        assert_eq!(messages(&found), ["src/a.rs:1: a doc comment of fewer than four words"]);
+        assert_eq!(
+            messages(&found),
+            ["src/a.rs:1: a doc comment of fewer than four words"]
+        );
     }
 
     #[test]
@@ -138,36 +178,45 @@ mod tests {
             "//! Whether it works.\n",
             "/// The way how\n/// How it works.\nfn b() {}\n",
         ));
-        assert_eq!(messages(&found), ["src/a.rs:1: a doc comment begins with a question word"]);
+        assert_eq!(
+            messages(&found),
+            ["src/a.rs:1: a doc comment begins with a question word"]
+        );
     }
 
     #[test]
     fn a_long_function_without_a_paragraph_is_found() {
-        let first = format!("{}\n{}", function(25, "    // No blank line."), function(26, ""));
+        let first = format!(
+            "{}\n{}",
+            function(25, "    // No blank line."),
+            function(26, "")
+        );
         let found =
             functions_without_paragraphs(&workspace(&first, &function(26, "    // Dense.")));
-        assert_eq!(messages(&found), ["src/b.rs:1: `f` has 26 lines and no paragraph"]);
-    }
-
-    #[test]
-    fn a_function_of_more_than_seventy_lines_is_found_in_tests_too() {
-        let text =
-            format!("{}#[cfg(test)]\nmod tests {{\n{}}}\n", function(70, ""), function(71, ""));
-        let file = SourceFile::parse("src/a.rs", &text).expect("code");
-        let found = functions_too_long(&file);
-        assert_eq!(messages(&found), ["src/a.rs:73: `f` has 71 lines and 70 is the limit"]);
+        assert_eq!(
+            messages(&found),
+            ["src/b.rs:1: `f` has 26 lines and no paragraph"]
+        );
     }
 
     #[test]
     fn a_name_of_two_types_is_found() {
-        let found = shared_names(&workspace("struct A;\nstruct B;\n", "struct C;\ntype A = C;\n"));
-        assert_eq!(messages(&found), ["`A` names 2 types: src/a.rs:1, src/b.rs:2"]);
+        let found = shared_names(&workspace(
+            "struct A;\nstruct B;\n",
+            "struct C;\ntype A = C;\n",
+        ));
+        assert_eq!(
+            messages(&found),
+            ["`A` names 2 types: src/a.rs:1, src/b.rs:2"]
+        );
     }
 
     #[test]
     fn files_that_need_each_other_are_found() {
-        let workspace =
-            workspace("use crate::b::B;\npub struct A;\n", "use super::a::A;\npub struct B;\n");
+        let workspace = workspace(
+            "use crate::b::B;\npub struct A;\n",
+            "use super::a::A;\npub struct B;\n",
+        );
         let found = files_in_circles(&workspace, "src/lib.rs");
         let expected = [
             "src/a.rs:1: `crate::b::B` closes a circle of files",

@@ -70,7 +70,9 @@ impl SourceFile {
 
     /// Production lines of one kind, among some lines.
     pub fn count(&self, lines: RangeInclusive<usize>, kind: LineKind) -> usize {
-        lines.filter(|line| !self.is_test(*line) && self.kinds.get(line - 1) == Some(&kind)).count()
+        lines
+            .filter(|line| !self.is_test(*line) && self.kinds.get(line - 1) == Some(&kind))
+            .count()
     }
 
     /// All lines, those of tests included.
@@ -103,7 +105,11 @@ fn kinds(text: &str, walk: &TokenWalk) -> Vec<LineKind> {
             LineKind::Code
         } else if line.trim().is_empty() {
             LineKind::Blank
-        } else if walk.docs.binary_search_by_key(&(index + 1), |doc| doc.line).is_ok() {
+        } else if walk
+            .docs
+            .binary_search_by_key(&(index + 1), |doc| doc.line)
+            .is_ok()
+        {
             LineKind::Doc
         } else {
             LineKind::Comment

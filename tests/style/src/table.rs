@@ -57,7 +57,10 @@ pub fn table(workspace: &Workspace, room: Option<&str>) -> String {
 
     for name in workspace.rooms() {
         if room.is_none_or(|room| room == name) {
-            let files = workspace.files().filter(|file| file.room() == name).collect();
+            let files = workspace
+                .files()
+                .filter(|file| file.room() == name)
+                .collect();
             rows.push(row(name, files, &shared));
         }
     }
@@ -74,16 +77,30 @@ fn row(
     shared: &BTreeMap<String, Vec<TypeName>>,
 ) -> [String; COLUMNS] {
     let is_here = |found: &TypeName| files.iter().any(|file| file.path == found.path);
-    let shared = shared.values().filter(|types| types.iter().any(is_here)).count();
+    let shared = shared
+        .values()
+        .filter(|types| types.iter().any(is_here))
+        .count();
     let figures = Figures::of(files);
-    let Figures { file_lines, function_lines, function_tokens, .. } = figures;
+    let Figures {
+        file_lines,
+        function_lines,
+        function_tokens,
+        ..
+    } = figures;
 
     [
         name.to_owned(),
         figures.files.to_string(),
         format!("{} / {}", file_lines.median, file_lines.max),
-        format!("{} / {} / {}", function_lines.median, function_lines.high, function_lines.max),
-        format!("{} / {} / {}", function_tokens.median, function_tokens.high, function_tokens.max),
+        format!(
+            "{} / {} / {}",
+            function_lines.median, function_lines.high, function_lines.max
+        ),
+        format!(
+            "{} / {} / {}",
+            function_tokens.median, function_tokens.high, function_tokens.max
+        ),
         unless_empty(figures.tokens_a_line, |ratio| format!("{ratio:.1}")),
         percent(figures.blank),
         percent(figures.inner_comments),
@@ -103,7 +120,11 @@ fn percent(share: Share) -> String {
 
 /// Writes a ratio; a dash where there is nothing to share.
 fn unless_empty(share: Share, write: impl Fn(f64) -> String) -> String {
-    if share.whole == 0 { "–".to_owned() } else { write(share.ratio()) }
+    if share.whole == 0 {
+        "–".to_owned()
+    } else {
+        write(share.ratio())
+    }
 }
 
 /// Markdown, each column as wide as its widest cell.
@@ -118,7 +139,11 @@ fn aligned(rows: &[[String; COLUMNS]]) -> String {
         text.push_str("|\n");
 
         if index == 0 {
-            text.extend(widths.iter().map(|width| format!("|{}", "-".repeat(width + 2))));
+            text.extend(
+                widths
+                    .iter()
+                    .map(|width| format!("|{}", "-".repeat(width + 2))),
+            );
             text.push_str("|\n");
         }
     }
@@ -131,20 +156,29 @@ mod tests {
 
     #[test]
     fn every_room_has_a_line_and_all_have_one() {
-        let files =
-            [("a/src/lib.rs", "/// A type.\npub struct A;\n"), ("b/src/b.rs", "enum A {}\n")];
+        let files = [
+            ("a/src/lib.rs", "/// A type.\npub struct A;\n"),
+            ("b/src/b.rs", "enum A {}\n"),
+        ];
         let parsed = files.map(|(path, text)| SourceFile::parse(path, text).expect("code"));
         let workspace = Workspace::of(parsed.into());
 
         let all = table(&workspace, None);
-        let heads: Vec<&str> =
-            all.lines().filter_map(|line| line.split('|').nth(1).map(str::trim)).collect();
+        let heads: Vec<&str> = all
+            .lines()
+            .filter_map(|line| line.split('|').nth(1).map(str::trim))
+            .collect();
         assert_eq!(heads[0], "room");
         assert_eq!(heads[2..], ["a/src", "b/src", "all"]);
 
         let one = table(&workspace, Some("a/src"));
-        let last: Vec<&str> =
-            one.lines().last().unwrap_or_default().split('|').map(str::trim).collect();
+        let last: Vec<&str> = one
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .split('|')
+            .map(str::trim)
+            .collect();
         assert_eq!(last[1..4], ["a/src", "1", "2 / 2"]);
         assert_eq!(last[13], "1", "{one}");
     }

@@ -117,9 +117,11 @@ impl<'a> Attribute<'a> {
         let inner = is_mark(next, '!');
         let brackets = if inner { rest.split_off_first()? } else { next };
         match brackets {
-            TokenTree::Group(content) if content.delimiter() == Delimiter::Bracket => {
-                Some(Self { inner, content, rest })
-            }
+            TokenTree::Group(content) if content.delimiter() == Delimiter::Bracket => Some(Self {
+                inner,
+                content,
+                rest,
+            }),
             _ => None,
         }
     }
@@ -127,8 +129,11 @@ impl<'a> Attribute<'a> {
     /// The text of `doc = "…"`.
     fn documentation(&self) -> Option<String> {
         let trees: Vec<TokenTree> = self.content.stream().into_iter().collect();
-        let [TokenTree::Ident(name), TokenTree::Punct(_), TokenTree::Literal(literal)] =
-            trees.as_slice()
+        let [
+            TokenTree::Ident(name),
+            TokenTree::Punct(_),
+            TokenTree::Literal(literal),
+        ] = trees.as_slice()
         else {
             return None;
         };
@@ -140,7 +145,12 @@ impl<'a> Attribute<'a> {
     }
 
     fn is_for_tests(&self) -> bool {
-        let text: String = self.content.stream().to_string().split_whitespace().collect();
+        let text: String = self
+            .content
+            .stream()
+            .to_string()
+            .split_whitespace()
+            .collect();
         text == "cfg(test)"
     }
 

@@ -43,7 +43,9 @@ impl Workspace {
         };
 
         let production = files.into_iter().filter(|file| !is_test(&file.path));
-        Self { files: production.map(|file| (file.path.clone(), file)).collect() }
+        Self {
+            files: production.map(|file| (file.path.clone(), file)).collect(),
+        }
     }
 
     /// All files, in the order of their paths.
@@ -71,7 +73,11 @@ pub fn find(dir: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with('.') || FOREIGN.contains(&name.as_str()) {
             continue;
         }
@@ -89,7 +95,11 @@ pub fn find(dir: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
 pub fn sources(root: &Path, dir: &Path) -> anyhow::Result<Vec<SourceFile>> {
     let parse = |path: PathBuf| {
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let name = path
+            .strip_prefix(root)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
         SourceFile::parse(&name, &text)
     };
     find(dir, ".rs")?.into_iter().map(parse).collect()
@@ -103,8 +113,14 @@ fn inside_package(path: &str) -> &str {
 /// Directory of the modules that a file declares.
 pub(crate) fn directory(path: &str) -> &str {
     let stem = path.trim_end_matches(".rs");
-    let is_head = ["mod", "lib", "main"].iter().any(|name| stem.ends_with(&format!("/{name}")));
-    if is_head { stem.rsplit_once('/').map_or("", |(directory, _)| directory) } else { stem }
+    let is_head = ["mod", "lib", "main"]
+        .iter()
+        .any(|name| stem.ends_with(&format!("/{name}")));
+    if is_head {
+        stem.rsplit_once('/').map_or("", |(directory, _)| directory)
+    } else {
+        stem
+    }
 }
 
 /// Modules with files of their own that a file declares for tests only: their paths without an
@@ -136,7 +152,10 @@ mod tests {
             ("a/src/lib.rs", "#[cfg(test)]\nmod memory;\nmod b;\n"),
             ("a/src/memory.rs", ""),
             ("a/src/memory/inner.rs", ""),
-            ("a/src/b/mod.rs", "#[cfg(test)]\nmod c;\n#[cfg(test)]\nmod tests;\n"),
+            (
+                "a/src/b/mod.rs",
+                "#[cfg(test)]\nmod c;\n#[cfg(test)]\nmod tests;\n",
+            ),
             ("a/src/b/c.rs", ""),
             ("a/src/b/tests.rs", ""),
             ("a/src/b/d.rs", ""),
