@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use notty_raft::SystemClock;
-pub use notty_raft::{backup::Backup, restore::Restored};
+pub use notty_raft::backup::{file::Backup, restore::Restored};
 
 /// Reads a backup whole; an error says what is wrong with it.
 pub fn check(file: &Path) -> anyhow::Result<Backup> {
@@ -12,7 +12,7 @@ pub fn check(file: &Path) -> anyhow::Result<Backup> {
 
 /// Makes an empty directory the first node of a new cluster, with a backup as its state.
 pub fn restore(backup: &Backup, data_dir: &Path) -> anyhow::Result<Restored> {
-    Ok(notty_raft::restore::restore(
+    Ok(notty_raft::backup::restore::restore(
         backup,
         data_dir,
         &SystemClock,

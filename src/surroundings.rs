@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use notty_raft::{
     Clock, Fatal, Onlooker, SystemClock, TcpTransport, Transport,
-    files::{Files, RealFiles},
+    disk::files::{Files, RealFiles},
     log::LogOptions,
 };
 use notty_storage::StoreOptions;

@@ -12,71 +12,43 @@
 //! - Any fault of the disk ends the process ([`Fatal`]): what it acknowledged is on the disk, and
 //!   what it would say next cannot be trusted.
 //!
-//! To read this crate: [`files`] and [`log`] keep the log; [`data_dir`] says whose it is;
-//! `state_machine` applies entries and keeps snapshots; `watchdog` and `lag` look for a disk that
-//! stands still; `proposal` gathers commands into entries;
-//! [`node`] puts it together; [`backup`] and [`restore`] carry a state out and into a new cluster.
+//! To read this crate, room by room: [`disk`] is the seam for files and the data directory; [`log`]
+//! and [`state`] keep what a node has agreed to; [`peers`] carries calls between nodes; [`time`]
+//! judges the clocks; `front` answers peers; [`node`] proposes, reads and leads; `cluster` forms
+//! the cluster and changes its members; `open` puts it all together; [`backup`] carries a state out
+//! and into a new cluster.
 
-mod acquaintance;
 pub mod backup;
-mod changes;
-pub mod clock;
-mod clocks;
-mod compaction;
-pub mod data_dir;
-mod disk;
+mod cluster;
+pub mod disk;
 pub mod error;
-pub mod files;
-mod forming;
 mod front;
-#[cfg(test)]
-mod installs;
-#[cfg(test)]
-mod intruders;
-mod lag;
-mod leadership;
 pub mod log;
-mod log_store;
-mod members;
-mod network;
 pub mod node;
-mod onlooker;
-mod peer_client;
+mod open;
 pub mod peers;
 #[cfg(test)]
 #[path = "../../tests/support/ports.rs"]
 mod ports;
-mod proposal;
-pub mod restore;
 mod runtime;
-mod snapshots;
-#[cfg(test)]
-mod standing;
-mod state_machine;
-#[cfg(test)]
-mod suite;
-mod take_in;
-#[cfg(test)]
-mod taken_in;
-mod trust;
+pub mod state;
+pub mod time;
 mod types;
-mod upkeep;
-mod watchdog;
 
-pub use changes::{Change, ChangeError, Changed};
-pub use clock::{Clock, SystemClock};
+pub use cluster::changes::{Change, ChangeError, Changed};
+pub use cluster::members::{Sight, TransferError};
 pub use error::{Error, ProposeError};
-pub use front::{Caller, Service};
-pub use leadership::Leadership;
-pub use members::{Sight, TransferError};
+pub use front::answers::{Caller, Service};
+pub use node::leadership::Leadership;
+pub use node::proposal::Applied;
 pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus, NotReady};
-pub use onlooker::{AppliedEntry, Onlooker};
-pub use peer_client::PeerClient;
+pub use peers::peer_client::PeerClient;
 pub use peers::{
     CallError, Credentials, Io, Listener, TcpTransport, TlsError, TlsFiles, Transport,
 };
-pub use proposal::Applied;
-pub use trust::{ClockDoubt, JUMP_MS, OFF_MS};
+pub use state::onlooker::{AppliedEntry, Onlooker};
+pub use time::clock::{Clock, SystemClock};
+pub use time::trust::{ClockDoubt, JUMP_MS, OFF_MS};
 pub use types::Peer;
 
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 //!
 //! openraft draws its election timeouts from a generator that asks the kernel itself. This one asks
 //! through the C library as everything else does, so that one seed decides it all.
+//!
+//! Work that waits for the disk runs beside the tasks of this runtime, or inline in a simulation.
 
 use std::{future::Future, time::Duration};
 
@@ -95,4 +97,21 @@ impl AsyncRuntime for Runtime {
     fn oneshot<T: OptionalSend>() -> (Self::OneshotSender<T>, Self::OneshotReceiver<T>) {
         TokioRuntime::oneshot()
     }
+}
+
+/// Runs work that waits for the disk: beside the runtime's other tasks where it has more than one
+/// thread, inline where it has one (as in a simulation).
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    if has_threads() {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
+}
+
+/// Whether work may go to another thread; in a simulation all is done on one.
+pub(crate) fn has_threads() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    matches!(flavor, Ok(RuntimeFlavor::MultiThread))
 }

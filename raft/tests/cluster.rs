@@ -186,7 +186,7 @@ async fn open_node(
         peer,
         store: StoreOptions::default(),
         log: Default::default(),
-        files: Arc::new(notty_raft::files::RealFiles),
+        files: Arc::new(notty_raft::disk::files::RealFiles),
         onlooker: None,
         clock: Arc::new(clock),
         fatal: Arc::new(|line| panic!("{line}")),

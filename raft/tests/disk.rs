@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_raft::{Error, Node, NodeOptions, Peer, SystemClock, files::RealFiles};
+use notty_raft::{Error, Node, NodeOptions, Peer, SystemClock, disk::files::RealFiles};
 use notty_storage::{
     Action, Flushes, MemoryStates, Scan, StoreOptions, View, model::PostmanName, query,
 };

@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use notty_raft::{Error, Node, NodeOptions, Peer, ProposeError, SystemClock, files::RealFiles};
+use notty_raft::{
+    Error, Node, NodeOptions, Peer, ProposeError, SystemClock, disk::files::RealFiles,
+};
 use notty_storage::{
     Action, Rejection, StoreOptions,
     command::Report,

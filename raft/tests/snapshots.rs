@@ -111,7 +111,7 @@ async fn a_snapshot_in_progress_adds_little_to_applying() -> Result {
         },
         store: StoreOptions::default(),
         log: Default::default(),
-        files: Arc::new(notty_raft::files::RealFiles),
+        files: Arc::new(notty_raft::disk::files::RealFiles),
         onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use notty_raft::files::{File, Files};
+use notty_raft::disk::files::{File, Files};
 use parking_lot::Mutex;
 use rand::{Rng, rngs::StdRng};
 

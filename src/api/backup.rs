@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use notty_raft::backup::Copy;
+use notty_raft::backup::file::Copy;
 use tokio::{
     io::AsyncReadExt,
     sync::{Semaphore, mpsc},

@@ -12,8 +12,8 @@ use notty_storage::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    disk::files::{File, Files, replace},
     error::Error,
-    files::{File, Files, replace},
     types::{LogId, NodeId, Vote},
 };
 

@@ -11,6 +11,7 @@
 //! are cut only if they can be the last write, which nobody was told about, and lie above the
 //! committed mark and the state's position; any other damage refuses to start and says where.
 
+pub(crate) mod log_store;
 pub(crate) mod marks;
 pub(crate) mod record;
 mod segment;
@@ -32,8 +33,8 @@ use self::{
     segment::{Segment, Torn},
 };
 use crate::{
+    disk::files::{File, Files},
     error::Error,
-    files::{File, Files},
     types::{LogEntry, LogId, NodeId, Vote},
 };
 

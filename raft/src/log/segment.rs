@@ -12,8 +12,8 @@ use super::{
     record::{self, HEAD_BYTES, Place},
 };
 use crate::{
+    disk::files::{File, Files},
     error::Error,
-    files::{File, Files},
     types::{LogEntry, LogId},
 };
 

@@ -8,6 +8,8 @@
 
 pub(crate) mod client;
 mod handshakes;
+pub(crate) mod network;
+pub(crate) mod peer_client;
 mod pool;
 pub(crate) mod proof;
 pub(crate) mod protocol;

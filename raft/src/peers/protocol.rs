@@ -7,9 +7,9 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, V
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    changes::{Change, ChangeError, Changed},
+    cluster::changes::{Change, ChangeError, Changed},
     error::ProposeError,
-    proposal::Applied,
+    node::proposal::Applied,
     types::{NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
 };
 

@@ -1,0 +1,3 @@
+//! Tests of how the members of a cluster change.
+
+mod taken_in;

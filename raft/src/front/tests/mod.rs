@@ -1,0 +1,3 @@
+//! Tests of what a peer may ask.
+
+pub(crate) mod intruders;

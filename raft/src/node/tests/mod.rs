@@ -1,0 +1,3 @@
+//! Tests of a node within its cluster.
+
+mod standing;

@@ -1,0 +1,188 @@
+//! Calls to the nodes of a cluster from a process that is none of them: a postman by itself.
+//!
+//! It speaks the nodes' own protocol, proves itself as they do, and says that it is no node. Before
+//! it may ask for anything it says which cluster it means, so that it never tells one cluster what
+//! belongs to another. Which node to call, and what to do when one does not answer, is for the
+//! caller to say.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    cluster::forming::identify,
+    peers::{
+        CallError, Credentials, Transport,
+        client::Peers,
+        protocol::{Request, Response},
+        session::Hello,
+    },
+};
+
+/// A client of a cluster's nodes that is not a member.
+pub struct PeerClient {
+    peers: Peers,
+    name: String,
+}
+
+impl PeerClient {
+    /// Under a name, with what proves it to the nodes.
+    pub fn new(name: &str, credentials: Credentials, transport: Arc<dyn Transport>) -> Self {
+        let hello = Hello::new(name, "", None, "");
+        let peers = Peers::new(transport, credentials.of_postman(), hello);
+        Self {
+            peers,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Which cluster the node at an address belongs to; none while it belongs to none.
+    pub async fn cluster_of(&self, address: &str) -> Result<Option<String>, CallError> {
+        Ok(identify(&self.peers, address).await?.cluster)
+    }
+
+    /// From now on it speaks to nodes of this cluster only.
+    pub fn belong_to(&self, cluster: &str) {
+        self.peers
+            .become_somebody(Hello::new(&self.name, cluster, None, ""));
+    }
+
+    /// Calls the service of the node at an address; its answer must come within a time.
+    pub async fn call(
+        &self,
+        address: &str,
+        request: Vec<u8>,
+        within: Duration,
+    ) -> Result<Vec<u8>, CallError> {
+        match self
+            .peers
+            .call(address, &Request::Service(request), within)
+            .await?
+        {
+            Response::Service(answer) => Ok(answer),
+            _ => Err(CallError::Lost {
+                address: address.to_owned(),
+                what: "an answer to something else".to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+    use notty_storage::{
+        Action, Command, StoreOptions,
+        model::{CustomerId, PostmanName},
+    };
+
+    use super::*;
+    use crate::{
+        Caller, ClusterOptions, Node, NodeOptions, Peer, Service, SystemClock, TcpTransport,
+    };
+
+    const SECRET: &[u8] = b"a secret of this test";
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Says who called.
+    struct Who;
+
+    impl Service for Who {
+        fn call(&self, caller: Caller, _request: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
+            Box::pin(async move { format!("{caller:?}").into_bytes() })
+        }
+    }
+
+    async fn alone(dir: &std::path::Path) -> (Arc<Node>, String) {
+        let address = crate::ports::free_addresses(1).remove(0);
+        let me = Peer {
+            name: "node".into(),
+            peer: address.clone(),
+            ..Peer::default()
+        };
+        let options = NodeOptions {
+            cluster: Some(ClusterOptions {
+                listen: address.clone(),
+                credentials: Credentials::by_secret(SECRET),
+                expect: 1,
+                nodes: vec![me.clone()],
+                transport: Arc::new(TcpTransport),
+            }),
+            peer: me,
+            store: StoreOptions::default(),
+            log: Default::default(),
+            files: Arc::new(crate::disk::files::RealFiles),
+            onlooker: None,
+            clock: Arc::new(SystemClock),
+            fatal: Arc::new(|line| panic!("{line}")),
+        };
+        let node = Node::open(dir, options).await.expect("opens");
+        assert!(
+            tokio::time::timeout(SOON, node.ready())
+                .await
+                .expect("ready")
+        );
+        (node, address)
+    }
+
+    fn client(name: &str) -> PeerClient {
+        PeerClient::new(name, Credentials::by_secret(SECRET), Arc::new(TcpTransport))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_postman_gets_the_service_and_nothing_that_members_get() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (node, address) = alone(dir.path()).await;
+        let service: Arc<dyn Service> = Arc::new(Who);
+        node.open_service(&service);
+        let postman = client("p");
+        let early = postman.call(&address, Vec::new(), SOON).await;
+        assert!(
+            matches!(early, Err(CallError::Refused { .. })),
+            "which cluster? {early:?}"
+        );
+        let cluster = postman
+            .cluster_of(&address)
+            .await
+            .expect("an answer")
+            .expect("formed");
+        postman.belong_to(&cluster);
+        let answer = postman
+            .call(&address, Vec::new(), SOON)
+            .await
+            .expect("an answer");
+        assert_eq!(answer, br#"Postman("p")"#);
+
+        let name = PostmanName::parse("p").expect("a name");
+        let register = Action::RegisterPostman { name, nonce: 1 };
+        let delete = Action::DeleteCustomer {
+            id: CustomerId::parse("c").expect("an id"),
+        };
+        let forbidden = [
+            Request::Propose(Command::new(register)),
+            Request::Propose(Command::new(delete)),
+            Request::ReadIndex,
+            Request::Elect,
+        ];
+        for request in forbidden {
+            let answer = postman.peers.call(&address, &request, SOON).await;
+            assert!(
+                matches!(answer, Err(CallError::Refused { .. })),
+                "{request:?}: {answer:?}"
+            );
+        }
+        node.stop().await.expect("stops");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_postman_of_another_cluster_gets_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (node, address) = alone(dir.path()).await;
+        let service: Arc<dyn Service> = Arc::new(Who);
+        node.open_service(&service);
+        let postman = client("p");
+        postman.belong_to("another");
+        let answer = postman.call(&address, Vec::new(), SOON).await;
+        let told = answer.expect_err("refused").to_string();
+        assert!(told.contains("another cluster"), "{told}");
+        node.stop().await.expect("stops");
+    }
+}

@@ -1,0 +1,153 @@
+//! The directory of the state: generations of sled's files, and the marks beside them.
+//!
+//! A state is never repaired in place. A new one is built beside it, and one file names the generation
+//! that counts. The marks `CLOSED` and `SUSPECT` decide at the next start whether the state is used or
+//! rebuilt.
+
+use std::path::{Path, PathBuf};
+
+use notty_storage::planted::{Planted, is_planted};
+
+use crate::{
+    disk::files::{Files, RealFiles, replace},
+    error::Error,
+};
+
+/// The reason why a state cannot be used as it lies on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// The process before ended without closing it. sled does not always survive that: a record that
+    /// another has taken the place of makes it read for ever, or may go unnoticed.
+    #[error("the process before ended without closing it")]
+    NotClosed,
+    /// It does not check out.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+/// The directory of the state: generations of sled's files, and which one counts.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDir {
+    dir: PathBuf,
+}
+
+impl StateDir {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        let this = Self {
+            dir: dir.to_owned(),
+        };
+        for name in RealFiles.list(dir).map_err(Error::file(dir))? {
+            // Left by a crash while it was being built, or already replaced.
+            if name.starts_with("state-") && this.current()? != this.dir.join(&name) {
+                this.remove(&this.dir.join(name))?;
+            }
+        }
+        Ok(this)
+    }
+
+    /// Where the state that counts lies.
+    pub(crate) fn current(&self) -> Result<PathBuf, Error> {
+        let path = self.dir.join("CURRENT");
+        match std::fs::read_to_string(&path) {
+            Ok(name) => Ok(self.dir.join(name.trim())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(self.dir.join("state-0"))
+            }
+            Err(source) => Err(Error::File { path, source }),
+        }
+    }
+
+    /// A new, empty place.
+    pub(crate) fn fresh(&self) -> PathBuf {
+        self.dir
+            .join(format!("state-{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// Makes a place the one that counts.
+    pub(crate) fn switch_to(&self, place: &Path) -> Result<(), Error> {
+        let name = place
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let path = self.dir.join("CURRENT");
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))?;
+        replace(&RealFiles, &path, name.as_bytes()).map_err(Error::file(&path))
+    }
+
+    /// Makes a new state the one that counts. A present one that was damaged is set aside, for
+    /// someone to look at; the one before it is dropped. The mark of suspicion goes last: until then
+    /// a crash has the state rebuilt once more.
+    pub(crate) fn replace_by(&self, place: &Path, why: &Unusable) -> Result<(), Error> {
+        let (old, aside) = (self.current()?, self.dir.join("set-aside"));
+        self.switch_to(place)?;
+        if old.exists() && old != place {
+            match why {
+                Unusable::NotClosed => self.remove(&old)?,
+                Unusable::Damaged(_) => {
+                    self.remove(&aside)?;
+                    std::fs::rename(&old, &aside).map_err(Error::file(&old))?;
+                }
+            }
+        }
+        let suspect = self.dir.join("SUSPECT");
+        RealFiles.remove(&suspect).map_err(Error::file(&suspect))?;
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))
+    }
+
+    pub(crate) fn remove(&self, place: &Path) -> Result<(), Error> {
+        match std::fs::remove_dir_all(place) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(Error::file(place)),
+        }
+    }
+
+    /// Notes that the state is closed: nothing writes to it any more, and all of it is on the disk.
+    pub(crate) fn mark_closed(&self) -> Result<(), Error> {
+        let path = self.closed();
+        replace(&RealFiles, &path, b"").map_err(Error::file(&path))
+    }
+
+    /// True if the process before closed the state, or there is none. It counts as open from now on.
+    pub(crate) fn take_closed(&self) -> Result<bool, Error> {
+        let path = self.closed();
+        let was_closed = path.exists() || !self.current()?.exists();
+        RealFiles.remove(&path).map_err(Error::file(&path))?;
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))?;
+        Ok(was_closed)
+    }
+
+    fn closed(&self) -> PathBuf {
+        self.dir.join("CLOSED")
+    }
+
+    /// Why the state was marked suspect, if it was.
+    pub(crate) fn suspicion(&self) -> Option<String> {
+        let path = self.dir.join("SUSPECT");
+        // A mark that cannot be read is one.
+        path.exists().then(|| {
+            std::fs::read_to_string(path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        })
+    }
+
+    /// Marks the state: the next start rebuilds it.
+    pub(crate) fn mark_suspect(&self, why: &str) {
+        if is_planted(Planted::DamageUnmarked) {
+            return;
+        }
+        let path = self.dir.join("SUSPECT");
+        if let Err(error) = replace(&RealFiles, &path, format!("{why}\n").as_bytes()) {
+            tracing::error!(file = %path.display(), %error, "the state could not be marked suspect");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the state machine and the snapshots, over real files.
+
+mod installs;
+mod suite;
