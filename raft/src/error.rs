@@ -1,12 +1,9 @@
-//! What can go wrong here: a fault of this node's disk, and what a proposal may come to.
+//! Faults of this node: of its disk, its data directory, its port, or its consensus.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
-
-use notty_storage::Rejection;
-use serde::{Deserialize, Serialize};
 
 /// A fault of this node. It stops, or does not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,29 +79,4 @@ impl Error {
         let path = path.to_owned();
         move |source| Error::File { path, source }
     }
-}
-
-/// What a proposal may come to, other than being executed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum ProposeError {
-    /// The state machine refused it, at a position of the log: nothing was changed.
-    #[error("{rejection}")]
-    Rejected {
-        /// Why.
-        rejection: Rejection,
-        /// The position that the refusal stands at.
-        index: u64,
-    },
-    /// There is no leader to propose to: it was not executed and will not be.
-    #[error("the cluster has no leader at the moment")]
-    NoLeader,
-    /// It may have been executed, or may yet be. Repeat it only under the same origin.
-    #[error("whether it was executed is not known")]
-    Unknown,
-    /// Too many proposals wait already: it was not executed and will not be.
-    #[error("too many writes wait already")]
-    Overloaded,
-    /// The node is shutting down: it was not executed and will not be.
-    #[error("the node is stopping")]
-    Stopped,
 }
