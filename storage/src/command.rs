@@ -50,15 +50,6 @@ pub enum Origin {
         /// Hash of the token's name: each caller has a share of the keys that are remembered.
         caller: u64,
     },
-    /// A node's own count of what it proposed.
-    Node {
-        /// The node.
-        node: u64,
-        /// The random number of its present life.
-        incarnation: u64,
-        /// Rising with each command.
-        n: u64,
-    },
 }
 
 /// What a command may touch at most; the proposer adds these up to fill an entry.
@@ -195,13 +186,6 @@ pub enum Action {
     TrimChanges {
         /// Records of them, at most.
         blocks: u32,
-    },
-    /// A node starts to propose commands.
-    RegisterProposer {
-        /// The node.
-        node: u64,
-        /// The random number of its present life.
-        incarnation: u64,
     },
     /// The leader: a node with an empty disk is to be taken in, and needs a number.
     AdmitNode {
@@ -462,9 +446,6 @@ pub enum Rejection {
          or without a key"
     )]
     TooManyKeys,
-    /// The repeat is older than what is remembered; whether it was executed is not known.
-    #[error("too old a repeat: whether it was executed is no longer known")]
-    Forgotten,
     /// The command breaks a bound.
     #[error("out of bounds: {what}")]
     OutOfBounds {
@@ -627,7 +608,6 @@ impl Rejection {
             Rejection::TooManyLeases => "too_many_leases",
             Rejection::KeyReused => "idempotency_key_reused",
             Rejection::TooManyKeys => "too_many_keys",
-            Rejection::Forgotten => "forgotten",
             Rejection::OutOfBounds { .. } => "out_of_bounds",
             Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
             Rejection::NodeDismissed => "node_removed",

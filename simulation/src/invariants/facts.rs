@@ -191,7 +191,7 @@ impl Facts {
             };
             let repeats = match command.origin {
                 Origin::Client { key, .. } => !self.keys.insert(key),
-                _ => false,
+                Origin::Itself => false,
             };
             if !repeats {
                 self.executed(&command.action, reply, applied, now);

@@ -116,9 +116,6 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Applied {
         Action::Report(report) => deliveries::report(changes, report),
         Action::ExpireLease { lease } => leases::expire(changes, *lease),
         Action::TrimChanges { blocks } => changelog::trim_more(changes, *blocks),
-        Action::RegisterProposer { node, incarnation } => {
-            origin::register(changes, *node, *incarnation)
-        }
         Action::AdmitNode { name, disk, above } => nodes::admit(changes, name, disk, *above),
         Action::DismissNode { node, name, disk } => nodes::dismiss(changes, *node, name, disk),
         Action::SetTime { to } => time::set(changes, *to),

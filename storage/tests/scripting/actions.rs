@@ -152,10 +152,6 @@ fn of_the_cluster(line: &Line) -> Parsed<Action> {
                 None => None,
             },
         },
-        "proposer" => Action::RegisterProposer {
-            node: line.number("node", 1)? as u64,
-            incarnation: line.number("incarnation", 0)? as u64,
-        },
         other => return Err(format!("{other} is no command")),
     })
 }

@@ -132,40 +132,23 @@ impl World {
         Ok(said)
     }
 
-    /// `client key/request: command`, `client key/request/caller: command`, `node 1.7.3: command`, or a command by itself.
+    /// `client key/request: command`, `client key/request/caller: command`, or a command by itself.
     fn command(&self, text: &str) -> Result<Command, String> {
-        let origin = |text: &str| -> Result<Option<Origin>, String> {
-            if let Some(key) = text.strip_prefix("client ") {
-                let (key, request) = key.split_once('/').ok_or("client key/request:")?;
-                let (request, caller) = request.split_once('/').unwrap_or((request, ""));
-                let (key, request) = (hash(key), hash(request));
-                return Ok(Some(Origin::Client {
-                    key,
-                    request,
-                    caller: caller_number(caller),
-                }));
-            }
-            let Some(numbers) = text.strip_prefix("node ") else {
-                return Ok(None);
-            };
-            let numbers = numbers
-                .split('.')
-                .map(|n| n.parse().map_err(|_| "node a.b.c:"));
-            match numbers.collect::<Result<Vec<u64>, _>>()?[..] {
-                [node, incarnation, n] => Ok(Some(Origin::Node {
-                    node,
-                    incarnation,
-                    n,
-                })),
-                _ => Err("node number.incarnation.n:".to_owned()),
-            }
+        let Some((origin, rest)) = text
+            .strip_prefix("client ")
+            .and_then(|text| text.split_once(": "))
+        else {
+            return Ok(Command::new(self.action(&Line::parse(text)?)?));
         };
-        if let Some((before, rest)) = text.split_once(": ")
-            && let Some(origin) = origin(before)?
-        {
-            return Ok(Command::new(self.action(&Line::parse(rest)?)?).by(origin));
-        }
-        Ok(Command::new(self.action(&Line::parse(text)?)?))
+
+        let (key, request) = origin.split_once('/').ok_or("client key/request:")?;
+        let (request, caller) = request.split_once('/').unwrap_or((request, ""));
+        let origin = Origin::Client {
+            key: hash(key),
+            request: hash(request),
+            caller: caller_number(caller),
+        };
+        Ok(Command::new(self.action(&Line::parse(rest)?)?).by(origin))
     }
 
     /// Expires every lease whose time is over, as the post office does.
