@@ -7,7 +7,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use notty_storage::{Action, Reply, query, records::Nodes};
+use notty_storage::{
+    command::{AdmitNode, DismissNode},
+    query,
+    records::Nodes,
+};
 use openraft::{
     ChangeMembers,
     error::{ChangeMembershipError, ClientWriteError, RaftError},
@@ -374,16 +378,8 @@ impl Node {
             .max()
             .unwrap_or(0);
         let (name, disk) = (peer.name.clone(), peer.disk.clone());
-        match self
-            .act_as_leader(Action::AdmitNode { name, disk, above })
-            .await?
-            .reply
-        {
-            Reply::Admitted { node } => Ok(node),
-            other => Err(ChangeError::Refused(format!(
-                "an unexpected reply: {other:?}"
-            ))),
-        }
+        let admitted = self.act_as_leader(AdmitNode { name, disk, above }).await?;
+        Ok(admitted.reply.node)
     }
 
     /// Takes a node out; a leader hands over first.
@@ -411,7 +407,7 @@ impl Node {
             .call_member(&member, &Request::Retire, RETIRE)
             .await;
         let disk = member.disk.clone();
-        self.act_as_leader(Action::DismissNode {
+        self.act_as_leader(DismissNode {
             node,
             name: name.clone(),
             disk,

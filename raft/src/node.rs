@@ -11,7 +11,8 @@ use std::{
 };
 
 use notty_storage::{
-    Action, Command, ExportSummary, Rejection, StoreOptions, Timestamp, View, codec, limits,
+    Action, Command, ExportSummary, Intent, Rejection, StoreOptions, Timestamp, View, codec,
+    command::SetTime, limits,
 };
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
@@ -405,11 +406,16 @@ impl Node {
     }
 
     /// Has a command executed, here or by the leader; returns once it is applied here.
-    pub async fn propose(&self, command: impl Into<Command>) -> Result<Applied, ProposeError> {
-        match self.leader_elsewhere() {
-            None => self.propose_here(command.into()).await,
-            Some(leader) => self.pass_on(&leader, command.into()).await,
-        }
+    pub async fn propose<A: Intent>(
+        &self,
+        command: Command<A>,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        let command = command.erase();
+        let applied = match self.leader_elsewhere() {
+            None => self.propose_here(command).await,
+            Some(leader) => self.pass_on(&leader, command).await,
+        };
+        applied?.typed::<A>()
     }
 
     /// Passes a command on to the leader, once: whether a lost answer was executed is not known.
@@ -441,7 +447,7 @@ impl Node {
 
     /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
-        let Action::SetTime { to } = command.action else {
+        let Action::SetTime(SetTime { to }) = command.action else {
             return self.enqueue(command).await;
         };
         // What is stamped behind the entry must not undo it.
@@ -487,8 +493,12 @@ impl Node {
 
     /// Has an action executed as the leader, or not at all: what only the leader decides must not be
     /// passed on by a node that was the leader a moment ago.
-    pub async fn act_as_leader(&self, action: Action) -> Result<Applied, ProposeError> {
-        self.propose_here(Command::new(action)).await
+    pub async fn act_as_leader<A: Intent>(
+        &self,
+        action: A,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        let command = Command::new(action).erase();
+        self.propose_here(command).await?.typed::<A>()
     }
 
     /// Asks the leader's service, which is another node's.
@@ -512,7 +522,7 @@ impl Node {
     }
 
     /// Has an action executed that needs nothing to be recognised by.
-    pub async fn act(&self, action: Action) -> Result<Applied, ProposeError> {
+    pub async fn act<A: Intent>(&self, action: A) -> Result<Applied<A::Reply>, ProposeError> {
         self.propose(Command::new(action)).await
     }
 

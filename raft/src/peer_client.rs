@@ -71,6 +71,7 @@ mod tests {
     use futures_util::future::BoxFuture;
     use notty_storage::{
         Action, Command, StoreOptions,
+        command::{DeleteCustomer, RegisterPostman},
         model::{CustomerId, PostmanName},
     };
 
@@ -152,10 +153,10 @@ mod tests {
         assert_eq!(answer, br#"Postman("p")"#);
 
         let name = PostmanName::parse("p").expect("a name");
-        let register = Action::RegisterPostman { name, nonce: 1 };
-        let delete = Action::DeleteCustomer {
+        let register = Action::RegisterPostman(RegisterPostman { name, nonce: 1 });
+        let delete = Action::DeleteCustomer(DeleteCustomer {
             id: CustomerId::parse("c").expect("an id"),
-        };
+        });
         let forbidden = [
             Request::Propose(Command::new(register)),
             Request::Propose(Command::new(delete)),

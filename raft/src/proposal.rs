@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use notty_storage::{Command, Cost, Entry, Outcome, Reply, limits};
+use notty_storage::{Command, Cost, Entry, Intent, Outcome, Reply, command::FromReply, limits};
 use openraft::{RaftMetrics, error::ClientWriteError, raft::ClientWriteResponse};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -30,11 +30,31 @@ pub(crate) const WAITING_COMMANDS: usize = 8_192;
 
 /// A command that was executed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Applied {
+pub struct Applied<R = Reply> {
     /// The position of its entry in the log.
     pub index: u64,
-    /// What it was answered.
-    pub reply: Reply,
+    /// The reply to it.
+    pub reply: R,
+}
+
+impl Applied {
+    /// With the reply in the type that belongs to the action.
+    ///
+    /// Apply returns no other type, so another one comes from a leader that runs other code. What it
+    /// executed is then not known.
+    pub(crate) fn typed<A: Intent>(self) -> Result<Applied<A::Reply>, ProposeError> {
+        let index = self.index;
+        match A::Reply::from_reply(self.reply) {
+            Some(reply) => Ok(Applied { index, reply }),
+            None => {
+                tracing::error!(
+                    log.index = index,
+                    "the leader's reply to a command is of another type: do all nodes run one version?"
+                );
+                Err(ProposeError::Unknown)
+            }
+        }
+    }
 }
 
 type Answer = Result<Applied, ProposeError>;
@@ -174,7 +194,7 @@ fn tell_all(answers: Vec<oneshot::Sender<Answer>>, error: &ProposeError) {
 mod tests {
     use notty_storage::{
         Action,
-        command::Report,
+        command::{Expand, Report, SweepMailing},
         model::{Epoch, LeaseId, MailingNumber, Run, SendResult},
         records::Cursor,
     };
@@ -183,19 +203,19 @@ mod tests {
 
     /// A command that scans customers; `mark` tells it from others.
     fn scan(mark: u32, scan: u32) -> Action {
-        Action::Expand {
+        Action::Expand(Expand {
             mailing: MailingNumber(mark),
             cursor: Cursor::default(),
             scan,
             limit: 1,
-        }
+        })
     }
 
     fn sweep(mark: u32, batches: u32) -> Action {
-        Action::SweepMailing {
+        Action::SweepMailing(SweepMailing {
             mailing: MailingNumber(mark),
             batches,
-        }
+        })
     }
 
     /// A command of about so many bytes.
@@ -227,8 +247,8 @@ mod tests {
 
     fn mark(command: &Command) -> u32 {
         match &command.action {
-            Action::Expand { mailing, .. }
-            | Action::SweepMailing { mailing, .. }
+            Action::Expand(Expand { mailing, .. })
+            | Action::SweepMailing(SweepMailing { mailing, .. })
             | Action::Report(Report { mailing, .. }) => mailing.0,
             other => panic!("{other:?} is not of these tests"),
         }

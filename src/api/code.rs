@@ -308,10 +308,6 @@ codes! {
         "the node cannot read its state",
         "this node could not read its state; its log says why"
     }
-    UnexpectedReply = "unexpected_reply", INTERNAL_SERVER_ERROR {
-        "the write was answered in a way that no node should",
-        "the write was answered otherwise than by a mailing"
-    }
     NoLeader = "no_leader", SERVICE_UNAVAILABLE {
         "the cluster has no leader at the moment, and a write or `consistency=linearizable` needs \
          one",

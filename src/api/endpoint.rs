@@ -276,7 +276,7 @@ impl Endpoint {
         codes.extend(self.codes_of_body());
 
         if self.effect == Effect::KeyedWrite {
-            codes.extend([Code::InvalidKey, Code::UnexpectedReply]);
+            codes.push(Code::InvalidKey);
         }
         if self.is_keyed(method) {
             codes.extend([Code::IdempotencyKeyReused, Code::TooManyKeys]);

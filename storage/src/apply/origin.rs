@@ -3,7 +3,7 @@
 //! Replies to clients are kept up to a number. A caller gets a new key only while it has fewer than
 //! are free: one by itself has at most half of all, and there is always room for one more caller.
 
-use super::run as run_action;
+use super::action;
 use crate::{
     changes::Changes,
     command::{Action, Command, Origin, Outcome, Rejection},
@@ -21,7 +21,7 @@ const EXPIRED_KEYS_AT_ONCE: usize = 8;
 /// Runs a command, or answers a repeat of it.
 pub(super) fn run(changes: &mut Changes<'_>, command: &Command) -> Result<Outcome, Error> {
     match command.origin {
-        Origin::Itself => run_action(changes, &command.action),
+        Origin::Itself => action::run(changes, &command.action),
         Origin::Client {
             key,
             request,
@@ -48,11 +48,11 @@ fn by_client(
     let Some(n) = next_client_key(changes, caller)? else {
         // To stop sending must not depend on how many keys were used before.
         return match is_repeatable(&command.action) {
-            true => run_action(changes, &command.action),
+            true => action::run(changes, &command.action),
             false => Ok(Err(Rejection::TooManyKeys)),
         };
     };
-    let outcome = run_action(changes, &command.action)?;
+    let outcome = action::run(changes, &command.action)?;
     if outcome == Err(Rejection::CustomerBusy) {
         return Ok(outcome);
     }
@@ -78,7 +78,7 @@ fn by_client(
 fn is_repeatable(action: &Action) -> bool {
     matches!(
         action,
-        Action::PauseMailing { .. } | Action::ResumeMailing { .. } | Action::CancelMailing { .. }
+        Action::PauseMailing(_) | Action::ResumeMailing(_) | Action::CancelMailing(_)
     )
 }
 

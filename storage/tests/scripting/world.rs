@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use notty_storage::{
     Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
     Timestamp, View, begin_anew,
-    command::Cost,
+    command::{Cost, ExpireLease, GrantedLease},
     import_snapshot,
     keys::{NumbersKey, WordUsesKey},
     model::{CustomerId, Epoch, Filter, LeaseId, MailingNumber, MessageId, Run},
@@ -120,7 +120,10 @@ impl World {
         for (outcome, command) in outcomes.iter().zip(&entry.commands) {
             said.extend(show::outcome(&view.read(), outcome));
             match (outcome, &command.action) {
-                (Ok(Reply::Granted { mailing, runs, .. }), Action::Grant(grant)) => {
+                (
+                    Ok(Reply::Granted(Some(GrantedLease { mailing, runs, .. }))),
+                    Action::Grant(grant),
+                ) => {
                     self.granted.insert(grant.lease, (*mailing, runs.clone()));
                 }
                 (Ok(Reply::Mailing(mailing)), _) => {
@@ -159,7 +162,7 @@ impl World {
         let over = query::leases::expired(&view.read(), steady).map_err(text)?;
         let mut said = Vec::new();
         for lease in over {
-            self.entry(vec![Action::ExpireLease { lease }.into()])?;
+            self.entry(vec![Action::ExpireLease(ExpireLease { lease }).into()])?;
             said.push(format!("lease {lease} has run out"));
         }
         Ok(if said.is_empty() {
