@@ -5,7 +5,10 @@ use std::{hint::black_box, path::Path};
 use criterion::{BatchSize, Criterion, criterion_group};
 use notty_storage::{
     Action, Entry, Source, Store, StoreOptions, Timestamp,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        CreateMailing, CustomerRow, Expand, Grant, GrantedLease, PutCustomers, PutMode,
+        RegisterPostman, Report, StartMailing,
+    },
     keys::ProgressKey,
     limits,
     model::{
@@ -38,7 +41,7 @@ impl State {
             state.apply(customers(from));
         }
         let name = PostmanName::parse("postman").expect("a name");
-        state.apply(Action::RegisterPostman { name, nonce: 1 });
+        state.apply(Action::RegisterPostman(RegisterPostman { name, nonce: 1 }));
         state
     }
 
@@ -61,13 +64,13 @@ impl State {
     fn mailing(&mut self, phones: &str) {
         self.mailing = MailingNumber(self.mailing.0 + 1);
         let id = MailingId::parse(&format!("m-{}", self.mailing.0)).expect("an id");
-        self.apply(Action::CreateMailing {
+        self.apply(Action::CreateMailing(CreateMailing {
             id,
             spec: spec(phones),
-        });
-        self.apply(Action::StartMailing {
+        }));
+        self.apply(Action::StartMailing(StartMailing {
             mailing: self.mailing,
-        });
+        }));
     }
 
     fn expand(&mut self) -> notty_storage::Reply {
@@ -78,12 +81,12 @@ impl State {
             .read()
             .get_or_default(&key)
             .expect("a state that reads");
-        self.apply(Action::Expand {
+        self.apply(Action::Expand(Expand {
             mailing: self.mailing,
             cursor: progress.cursor,
             scan: limits::ENTRY_CUSTOMERS,
             limit: limits::BATCH_MESSAGES as u16,
-        })
+        }))
     }
 
     fn grant(&mut self) -> Vec<Run> {
@@ -103,7 +106,7 @@ impl State {
             from: None,
         }));
         match reply {
-            notty_storage::Reply::Granted { runs, .. } => runs,
+            notty_storage::Reply::Granted(Some(GrantedLease { runs, .. })) => runs,
             other => panic!("no lease: {other:?}"),
         }
     }

@@ -468,7 +468,8 @@ fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use notty_storage::{
-        Action, limits,
+        command::RegisterPostman,
+        limits,
         model::{Epoch, PostmanName, Status},
         query,
     };
@@ -552,7 +553,7 @@ mod tests {
         let before = until(|| own_epoch(&server)).await;
         let register = |n: usize| {
             let name = PostmanName::parse(&format!("another-{n}")).expect("a name");
-            server.node.act(Action::RegisterPostman { name, nonce: 1 })
+            server.node.act(RegisterPostman { name, nonce: 1 })
         };
         let others = futures_util::future::join_all((0..limits::POSTMEN).map(register)).await;
         assert!(others.iter().all(Result::is_ok));

@@ -3,16 +3,35 @@
 //! It travels between nodes as it is, so that a command that was passed on to the leader has the
 //! outcome that the leader gave it.
 
-use notty_storage::{Rejection, Reply};
+use notty_storage::{Intent, Rejection, Reply, command::FromReply};
 use serde::{Deserialize, Serialize};
 
 /// A command that was executed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Applied {
+pub struct Applied<R = Reply> {
     /// The position of its entry in the log.
     pub index: u64,
-    /// What it was answered.
-    pub reply: Reply,
+    /// The reply to it.
+    pub reply: R,
+}
+
+impl Applied {
+    /// Gives the reply the type that belongs to the action.
+    ///
+    /// Apply returns no other type, so another one comes from a leader that runs other code.
+    pub(crate) fn typed<A: Intent>(self) -> Result<Applied<A::Reply>, ProposeError> {
+        let index = self.index;
+        match A::Reply::from_reply(self.reply) {
+            Some(reply) => Ok(Applied { index, reply }),
+            None => {
+                tracing::error!(
+                    log.index = index,
+                    "the leader's reply to a command is of another type: do all nodes run one version?"
+                );
+                Err(ProposeError::UnexpectedReply)
+            }
+        }
+    }
 }
 
 /// What a proposal may come to, other than being executed.
@@ -32,6 +51,11 @@ pub enum ProposeError {
     /// It may have been executed, or may yet be. Repeat it only under the same origin.
     #[error("whether it was executed is not known")]
     Unknown,
+    /// It was executed, but the leader's reply is of another type: the leader runs other code.
+    #[error(
+        "the leader's reply is of another type than the command's: do all nodes run one version?"
+    )]
+    UnexpectedReply,
     /// Too many proposals wait already: it was not executed and will not be.
     #[error("too many writes wait already")]
     Overloaded,

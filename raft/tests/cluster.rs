@@ -18,7 +18,12 @@ use notty_raft::{
     Change, ChangeError, Clock, ClusterOptions, Credentials, Node, NodeOptions, Peer, ProposeError,
     SystemClock,
 };
-use notty_storage::{Action, Command, StoreOptions, Timestamp, model::PostmanName, query};
+use notty_storage::{
+    Command, StoreOptions, Timestamp,
+    command::{RegisterPostman, SetTime},
+    model::PostmanName,
+    query,
+};
 use ports::free_addresses;
 use tempfile::TempDir;
 
@@ -196,9 +201,9 @@ async fn open_node(
     Ok(node)
 }
 
-fn register(name: &str, nonce: u64) -> Action {
+fn register(name: &str, nonce: u64) -> RegisterPostman {
     let name = PostmanName::parse(name).expect("a valid name");
-    Action::RegisterPostman { name, nonce }
+    RegisterPostman { name, nonce }
 }
 
 /// So many entries, one after the other.
@@ -543,7 +548,7 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
         let name = PostmanName::parse("p")?;
         let _ = trio
             .node(leader)
-            .act(Action::RegisterPostman { name, nonce: 1 })
+            .act(RegisterPostman { name, nonce: 1 })
             .await;
         assert!(time()?.since(SystemClock.wall()) < 1_000, "{:?}", time()?);
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -564,9 +569,7 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
     // An admin says that they are right. It comes to all by the log.
     ahead(YEAR);
     let to = SystemClock.wall().plus_millis(YEAR);
-    trio.node((leader + 1) % 3)
-        .act(Action::SetTime { to })
-        .await?;
+    trio.node((leader + 1) % 3).act(SetTime { to }).await?;
     let at = trio.hears_the_time((leader + 2) % 3).await?;
     assert!(at.since(SystemClock.wall()) > YEAR - 60_000);
     ready(&trio).await?;
@@ -574,7 +577,7 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
     // And that they are not: time goes back, in one entry.
     ahead(0);
     let to = SystemClock.wall();
-    trio.node(leader).act(Action::SetTime { to }).await?;
+    trio.node(leader).act(SetTime { to }).await?;
     let at = trio.hears_the_time(leader).await?;
     assert!(at.since(SystemClock.wall()).abs() < 5_000);
     ready(&trio).await

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use notty_raft::{Error, Node, NodeOptions, Peer, SystemClock, disk::files::RealFiles};
 use notty_storage::{
-    Action, Flushes, MemoryStates, Scan, StoreOptions, View, model::PostmanName, query,
+    Flushes, MemoryStates, Scan, StoreOptions, View, command::RegisterPostman, model::PostmanName,
+    query,
 };
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -88,9 +89,9 @@ impl Frail {
     }
 }
 
-fn register(name: &str) -> Action {
+fn register(name: &str) -> RegisterPostman {
     let name = PostmanName::parse(name).expect("a name");
-    Action::RegisterPostman { name, nonce: 7 }
+    RegisterPostman { name, nonce: 7 }
 }
 
 async fn fill(node: &Node, from: usize) -> Result {

@@ -7,7 +7,7 @@ use notty_raft::{
 };
 use notty_storage::{
     Action, Rejection, StoreOptions,
-    command::Report,
+    command::{DeleteCustomer, RegisterPostman, Report},
     limits,
     model::{CustomerId, Epoch, LeaseId, MailingNumber, PostmanName, SendResult},
     query,
@@ -57,9 +57,9 @@ async fn stopped(node: Arc<Node>) -> Result {
     Ok(node.stop().await?)
 }
 
-fn register(name: &str) -> Action {
+fn register(name: &str) -> RegisterPostman {
     let name = PostmanName::parse(name).expect("a valid name");
-    Action::RegisterPostman { name, nonce: 7 }
+    RegisterPostman { name, nonce: 7 }
 }
 
 fn postmen(node: &Node) -> Vec<String> {
@@ -89,7 +89,7 @@ async fn a_refusal_is_told_with_its_position() -> Result {
     let dir = tempfile::tempdir()?;
     let node = open(dir.path()).await?;
     let id = CustomerId::parse("nobody")?;
-    let refused = node.act(Action::DeleteCustomer { id }).await;
+    let refused = node.act(DeleteCustomer { id }).await;
     let rejection = Rejection::CustomerNotFound;
     assert!(matches!(refused, Err(ProposeError::Rejected { rejection: r, .. }) if r == rejection));
     Ok(())

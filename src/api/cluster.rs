@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use notty_raft::{Change, Sight};
-use notty_storage::{Action, Timestamp, model::PostmanName, query};
+use notty_storage::{Timestamp, command::SetTime, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -367,7 +367,7 @@ async fn set_time(
     let time = fields.finish((time.is_some() || !had).then_some(time))?;
 
     let to = time.unwrap_or_else(|| api.clock.wall());
-    let applied = api.write(key.bind(Action::SetTime { to }, &bytes)).await?;
+    let applied = api.write(key.bind(SetTime { to }, &bytes)).await?;
     let doubt = api.node.look_at_clock();
     let time = api.ask(|reader| query::time::at(reader))?;
     let body = TimeBody {

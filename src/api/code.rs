@@ -309,8 +309,8 @@ codes! {
         "this node could not read its state; its log says why"
     }
     UnexpectedReply = "unexpected_reply", INTERNAL_SERVER_ERROR {
-        "the write was answered in a way that no node should",
-        "the write was answered otherwise than by a mailing"
+        "the write was executed, but the leader's reply to it cannot be read: it runs another version",
+        "the leader's reply is of another type than the command's: do all nodes run one version?"
     }
     NoLeader = "no_leader", SERVICE_UNAVAILABLE {
         "the cluster has no leader at the moment, and a write or `consistency=linearizable` needs \
@@ -404,10 +404,6 @@ codes! {
         "the postman has too many leases open",
         "the postman has too many leases open"
     }
-    Forgotten = "forgotten", CONFLICT {
-        "the repeat is older than what is remembered",
-        "too old a repeat: whether it was executed is no longer known"
-    }
     OutOfBounds = "out_of_bounds", BAD_REQUEST {
         "the command breaks a bound",
         "out of bounds: 256 rows"
@@ -485,7 +481,6 @@ impl From<&Rejection> for Code {
             Rejection::TooManyLeases => Self::TooManyLeases,
             Rejection::KeyReused => Self::IdempotencyKeyReused,
             Rejection::TooManyKeys => Self::TooManyKeys,
-            Rejection::Forgotten => Self::Forgotten,
             Rejection::OutOfBounds { .. } => Self::OutOfBounds,
             Rejection::DuplicatesNotAccepted => Self::DuplicatesNotAccepted,
             Rejection::NodeDismissed => Self::NodeRemoved,
@@ -514,7 +509,7 @@ impl From<&ChangeError> for Code {
 
 /// Codes of replies to commands that no request proposes.
 #[cfg(test)]
-pub(super) const OF_NO_ROUTE: [Code; 12] = [
+pub(super) const OF_NO_ROUTE: [Code; 11] = [
     Code::NotNow,
     Code::CursorMoved,
     Code::NothingToDo,
@@ -524,7 +519,6 @@ pub(super) const OF_NO_ROUTE: [Code; 12] = [
     Code::LeaseClosed,
     Code::LeaseGap,
     Code::TooManyLeases,
-    Code::Forgotten,
     Code::OutOfBounds,
     Code::NodeRemoved,
 ];
@@ -599,7 +593,6 @@ mod tests {
             Rejection::TooManyLeases,
             Rejection::KeyReused,
             Rejection::TooManyKeys,
-            Rejection::Forgotten,
             Rejection::OutOfBounds { what: text() },
             Rejection::DuplicatesNotAccepted,
             Rejection::NodeDismissed,

@@ -5,9 +5,10 @@ use axum::{
     http::{Method, StatusCode},
     response::Response,
 };
+use notty_raft::{Applied, ProposeError};
 use notty_storage::{
-    Action, Command, Error, Rejection, Reply,
-    command::{CustomerRow, PutCustomers, PutMode},
+    Command, Error, Rejection,
+    command::{DeleteCustomer, PutCustomer, PutMode},
     model::{Customer, CustomerId, Filter, Name, Phone, Seq, Word, ZoneName, fold},
     query::{self, customers::CustomerFilter},
 };
@@ -171,8 +172,8 @@ fn known_zone(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// A command that writes one customer.
-fn put_one(customer: CheckedCustomer, mode: PutMode) -> Action {
+/// The action that writes one customer.
+fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
     let CheckedCustomer {
         id,
         name,
@@ -181,42 +182,40 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> Action {
         tag,
         zone,
     } = customer;
-    Action::PutCustomers(PutCustomers {
+    PutCustomer {
         mode,
-        tags: vec![(tag.clone(), fold(&tag))],
-        operators: vec![(operator.clone(), fold(&operator))],
-        zones: zone.iter().cloned().collect(),
-        rows: vec![CustomerRow {
+        folded_tag: fold(&tag),
+        folded_operator: fold(&operator),
+        customer: Customer {
             id,
             name,
             phone,
-            tag: 0,
-            operator: 0,
-            zone: zone.map(|_| 0),
-        }],
-    })
+            operator,
+            tag,
+            timezone: zone,
+        },
+    }
 }
 
 /// Writes one customer; one whose deletion is still being swept is waited for.
-async fn write_one(api: &Api, command: Command) -> Result<(Customer, u64), ApiError> {
-    for attempt in 0.. {
+async fn write_one(
+    api: &Api,
+    command: Command<PutCustomer>,
+) -> Result<Applied<Box<Customer>>, ApiError> {
+    let mut attempt = 0;
+    loop {
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
-        match proposed.unwrap_or(Err(notty_raft::ProposeError::Unknown)) {
-            Err(notty_raft::ProposeError::Rejected {
+        match proposed.unwrap_or(Err(ProposeError::Unknown)) {
+            Err(ProposeError::Rejected {
                 rejection: Rejection::CustomerBusy,
                 ..
             }) if attempt < BUSY_TRIES => {
+                attempt += 1;
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
-            Err(error) => return Err(error.into()),
-            Ok(applied) => match applied.reply {
-                Reply::Customer(customer) => return Ok((*customer, applied.index)),
-                _ => break,
-            },
+            written => return Ok(written?),
         }
     }
-    let detail = "the write was answered otherwise than by a customer";
-    Err(ApiError::new(Code::UnexpectedReply, detail))
 }
 
 pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
@@ -225,7 +224,6 @@ pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
 }
 
 pub(super) fn routes() -> Vec<Endpoint> {
-    let unexpected = "the write was answered otherwise than by a customer";
     vec![
         endpoint!(create, Role::Operator, Effect::KeyedWrite)
             .takes(Takes::Json)
@@ -240,11 +238,6 @@ pub(super) fn routes() -> Vec<Endpoint> {
                 Code::CustomerExists,
                 Code::CustomerBusy,
             ])
-            .says(
-                Code::UnexpectedReply,
-                Code::UnexpectedReply.meaning(),
-                unexpected,
-            )
             .alias(Method::POST, "/customer"),
         endpoint!(list, Role::Reader, Effect::Reads)
             .paged()
@@ -266,11 +259,6 @@ pub(super) fn routes() -> Vec<Endpoint> {
                 Code::Missing,
                 Code::WrongType,
             ])
-            .says(
-                Code::UnexpectedReply,
-                Code::UnexpectedReply.meaning(),
-                unexpected,
-            )
             .alias(Method::POST, "/customer/{id}")
             .word_as_id(IMPORT_PATH),
         endpoint!(remove, Role::Operator, Effect::Writes)
@@ -298,10 +286,15 @@ async fn create(
     let customer = check(&mut fields, &IdFrom::Body);
     let customer = fields.finish(customer)?;
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
-    let (customer, index) = write_one(&api, command).await?;
+    let written = write_one(&api, command).await?;
+    let customer = *written.reply;
     let path = format!("/customers/{}", customer.id);
     Ok(with_location(
-        reply(StatusCode::CREATED, index, &CustomerBody::from(customer)),
+        reply(
+            StatusCode::CREATED,
+            written.index,
+            &CustomerBody::from(customer),
+        ),
         &path,
     ))
 }
@@ -396,8 +389,9 @@ async fn replace(
     let customer = check(&mut fields, &IdFrom::Path(&id));
     let customer = fields.finish(customer)?;
     let command = key.bind(put_one(customer, PutMode::Update), &bytes);
-    let (customer, index) = write_one(&api, command).await?;
-    Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
+    let written = write_one(&api, command).await?;
+    let customer = CustomerBody::from(*written.reply);
+    Ok(reply(StatusCode::OK, written.index, &customer))
 }
 
 /// Delete a customer
@@ -409,9 +403,7 @@ async fn replace(
 async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
     params.finish()?;
     let id = parse_id(&id)?;
-    let applied = api
-        .write(Command::new(Action::DeleteCustomer { id }))
-        .await?;
+    let applied = api.write(Command::new(DeleteCustomer { id })).await?;
     let response: Response = done(applied.index);
     Ok(response)
 }

@@ -196,6 +196,7 @@ impl From<ProposeError> for ApiError {
         match &error {
             ProposeError::Rejected { rejection, index } => Self::rejected(rejection, *index),
             ProposeError::NoLeader => unavailable(Code::NoLeader),
+            ProposeError::UnexpectedReply => Self::new(Code::UnexpectedReply, error.to_string()),
             ProposeError::Overloaded => unavailable(Code::Overloaded),
             ProposeError::Stopped => unavailable(Code::Stopping),
             ProposeError::Unknown => {

@@ -18,8 +18,8 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
 use http_body_util::BodyExt;
 use notty_raft::ProposeError;
 use notty_storage::{
-    Action, Command, Rejection, Reply,
-    command::{CustomerRow, PutCustomers, PutMode},
+    Command, Rejection,
+    command::{CustomerRow, CustomersWritten, PutCustomers, PutMode},
     limits,
     model::{CustomerId, fold},
 };
@@ -196,7 +196,7 @@ impl Put {
     /// all that are proposed later, unless there is no room for it; then it is given back.
     async fn propose(self, api: Api) -> Proposed {
         // Writing the same rows again is harmless, so a repeat needs no key.
-        let command = Command::new(Action::PutCustomers(self.put.clone()));
+        let command = Command::new(self.put.clone());
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command)).await;
         let applied = match proposed.unwrap_or(Err(ProposeError::Unknown)) {
             Err(ProposeError::Overloaded) => return Err(self),
@@ -218,21 +218,17 @@ impl Put {
             Err(error) => return Ok(Err(error.into())),
             Ok(applied) => applied,
         };
-        let index = applied.index;
-        let (created, updated, rejected) = match applied.reply {
-            Reply::Customers {
-                created,
-                updated,
-                rejected,
-            } => (created, updated, rejected),
-            _ => (0, 0, Vec::new()),
-        };
+        let CustomersWritten {
+            created,
+            updated,
+            rejected,
+        } = applied.reply;
         Ok(Ok(Written {
             put: self,
             created,
             updated,
             rejected,
-            index,
+            index: applied.index,
         }))
     }
 

@@ -7,7 +7,10 @@ use axum::{
     http::{Method, StatusCode},
 };
 use notty_storage::{
-    Action, Command, Reply, Timestamp,
+    Command, Intent, Timestamp,
+    command::{
+        CancelMailing, CreateMailing, DeleteMailing, PauseMailing, ResumeMailing, UpdateMailing,
+    },
     model::{
         Desc, Filter, Mailing, MailingId, MailingNumber, MailingSpec, MailingStatus, MailingText,
         SendWindow, Seq,
@@ -344,18 +347,6 @@ fn parse_id(id: &str) -> Result<MailingId, ApiError> {
     MailingId::parse(id).map_err(|_| ApiError::not_found("mailing"))
 }
 
-/// Has a command on a mailing executed; the mailing as it is then.
-async fn write(api: &Api, command: Command) -> Result<(Mailing, u64), ApiError> {
-    let applied = api.write(command).await?;
-    match applied.reply {
-        Reply::Mailing(mailing) => Ok((*mailing, applied.index)),
-        _ => {
-            let detail = "the write was answered otherwise than by a mailing";
-            Err(ApiError::new(Code::UnexpectedReply, detail))
-        }
-    }
-}
-
 /// Faults that the fields of a mailing can have, in a create, a replace and a preview.
 const FIELD_FAULTS: &[Code] = &[
     Code::EmptyText,
@@ -469,12 +460,18 @@ async fn create(
     let id = fields.parse("id", Some(id), MailingId::parse);
     let spec = check(&mut fields, &api, true);
     let (id, spec) = fields.finish(id.zip(spec))?;
-    let (mailing, index) =
-        write(&api, key.bind(Action::CreateMailing { id, spec }, &bytes)).await?;
+    let created = api
+        .write(key.bind(CreateMailing { id, spec }, &bytes))
+        .await?;
+    let mailing = *created.reply;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
     let path = format!("/mailings/{}", mailing.id);
     Ok(with_location(
-        reply(StatusCode::CREATED, index, &MailingBody::from(mailing)),
+        reply(
+            StatusCode::CREATED,
+            created.index,
+            &MailingBody::from(mailing),
+        ),
         &path,
     ))
 }
@@ -539,10 +536,16 @@ async fn replace(
     }
     let spec = check(&mut fields, &api, true);
     let spec = fields.finish(spec)?;
-    let (mailing, index) =
-        write(&api, key.bind(Action::UpdateMailing { id, spec }, &bytes)).await?;
+    let updated = api
+        .write(key.bind(UpdateMailing { id, spec }, &bytes))
+        .await?;
+    let mailing = *updated.reply;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was changed", mailing.id);
-    Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
+    Ok(reply(
+        StatusCode::OK,
+        updated.index,
+        &MailingBody::from(mailing),
+    ))
 }
 
 /// Delete a mailing
@@ -555,7 +558,7 @@ async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> A
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api
-        .write(Command::new(Action::DeleteMailing { id: id.clone() }))
+        .write(Command::new(DeleteMailing { id: id.clone() }))
         .await?;
     tracing::info!(mailing.id = %id, "mailing {id} was deleted");
     Ok(done(applied.index))
@@ -575,10 +578,7 @@ async fn pause(
     body: OptionalJsonBody,
 ) -> Answer {
     params.finish()?;
-    act(&api, &id, &key, body, "paused", |id| Action::PauseMailing {
-        id,
-    })
-    .await
+    act(&api, &id, &key, body, "paused", |id| PauseMailing { id }).await
 }
 
 /// Resume a mailing
@@ -599,7 +599,7 @@ async fn resume(
     params.finish()?;
     let accept = body.0.fields.optional_bool("accept_duplicates");
     let accept_duplicates = accept.unwrap_or(false);
-    let resume = |id| Action::ResumeMailing {
+    let resume = |id| ResumeMailing {
         id,
         accept_duplicates,
     };
@@ -620,27 +620,32 @@ async fn cancel(
     body: OptionalJsonBody,
 ) -> Answer {
     params.finish()?;
-    act(&api, &id, &key, body, "cancelled", |id| {
-        Action::CancelMailing { id }
+    act(&api, &id, &key, body, "cancelled", |id| CancelMailing {
+        id,
     })
     .await
 }
 
 /// Does one thing to a mailing.
-async fn act(
+async fn act<A: Intent<Reply = Box<Mailing>>>(
     api: &Api,
     id: &str,
     key: &IdempotencyKey,
     body: OptionalJsonBody,
     what: &str,
-    action: impl FnOnce(MailingId) -> Action,
+    action: impl FnOnce(MailingId) -> A,
 ) -> Answer {
     let OptionalJsonBody(JsonBody { fields, bytes }) = body;
     fields.finish(Some(()))?;
     let id = parse_id(id)?;
-    let (mailing, index) = write(api, key.bind(action(id), &bytes)).await?;
+    let applied = api.write(key.bind(action(id), &bytes)).await?;
+    let mailing = *applied.reply;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was {what}", mailing.id);
-    Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
+    Ok(reply(
+        StatusCode::OK,
+        applied.index,
+        &MailingBody::from(mailing),
+    ))
 }
 
 /// Preview a mailing

@@ -38,7 +38,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use notty_raft::{Applied, Clock, Node, ProposeError};
-use notty_storage::{Action, Command, Error, Origin, Reader, query};
+use notty_storage::{Command, Error, Intent, Origin, Reader, query};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
@@ -148,7 +148,7 @@ impl ApiParts {
     }
 
     /// Has a command executed; an outcome that does not come in time is unknown.
-    async fn write(&self, command: Command) -> Result<Applied, ApiError> {
+    async fn write<A: Intent>(&self, command: Command<A>) -> Result<Applied<A::Reply>, ApiError> {
         let proposed = tokio::time::timeout(WRITE_TIME, self.node.propose(command)).await;
         Ok(proposed.unwrap_or(Err(ProposeError::Unknown))?)
     }
@@ -217,7 +217,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 impl IdempotencyKey {
     /// The command with its origin: the key, bound to the caller, the route and the body. Only a
     /// POST can be repeated by key: the other methods can be repeated as they are.
-    fn bind(&self, action: Action, body: &[u8]) -> Command {
+    fn bind<A>(&self, action: A, body: &[u8]) -> Command<A> {
         let command = Command::new(action);
         let Some(key) = self
             .key

@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use notty_raft::{AppliedChanges, Caller, Node, ProposeError, Service};
 use notty_storage::{
-    Action, Error, Reader, Rejection, Reply, Timestamp, codec,
-    command::Report,
+    Error, Reader, Rejection, Timestamp, codec,
+    command::{DeclareGateway, RegisterPostman, Report},
     limits,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, Run},
     query,
@@ -297,19 +297,14 @@ fn desk_error(error: ProposeError) -> DeskError {
 impl Desk for NodeDesk {
     fn register(&self, name: PostmanName, nonce: u64) -> Answer<'_, Epoch> {
         Box::pin(async move {
-            let action = Action::RegisterPostman { name, nonce };
-            match self.node.act(action).await.map_err(desk_error)?.reply {
-                Reply::Registered { epoch } => Ok(epoch),
-                other => Err(DeskError::Refused(format!(
-                    "an unexpected reply: {other:?}"
-                ))),
-            }
+            let registered = self.node.act(RegisterPostman { name, nonce }).await;
+            Ok(registered.map_err(desk_error)?.reply)
         })
     }
 
     fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
         Box::pin(async move {
-            let action = Action::DeclareGateway {
+            let action = DeclareGateway {
                 postman,
                 gateway,
                 repeat_ms,
@@ -343,16 +338,8 @@ impl Desk for NodeDesk {
 
     fn report(&self, report: Report) -> Answer<'_, usize> {
         Box::pin(async move {
-            match self
-                .node
-                .act(Action::Report(report))
-                .await
-                .map_err(desk_error)?
-                .reply
-            {
-                Reply::Reported { conflicts, .. } => Ok(conflicts.len()),
-                _ => Ok(0),
-            }
+            let reported = self.node.act(report).await.map_err(desk_error)?;
+            Ok(reported.reply.conflicts.len())
         })
     }
 

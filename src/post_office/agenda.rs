@@ -3,7 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use notty_storage::{
-    Action, Error, Reader, Source, Timestamp, limits,
+    Action, Error, Reader, Source, Timestamp,
+    command::{
+        EndMailing, Expand, ExpireLease, FoldMailing, PurgeMailing, StartMailing, SweepDeleted,
+        SweepMailing, TrimChanges,
+    },
+    limits,
     model::{MailingNumber, Status},
     query::{
         self,
@@ -61,7 +66,7 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
     for lease in query::leases::open(reader)? {
         let expires_at = setting.time(lease.expires_at);
         if expires_at <= now {
-            actions.push(Action::ExpireLease { lease: lease.id });
+            actions.push(Action::ExpireLease(ExpireLease { lease: lease.id }));
         } else {
             next = next.min(expires_at);
         }
@@ -78,14 +83,14 @@ pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Resu
         actions.extend(sweep(mailing));
     }
     if work::has_unswept(reader)? {
-        actions.push(Action::SweepDeleted {
+        actions.push(Action::SweepDeleted(SweepDeleted {
             batches: SWEEP_BATCHES,
-        });
+        }));
     }
     if work::has_passed_changes(reader)? {
-        actions.push(Action::TrimChanges {
+        actions.push(Action::TrimChanges(TrimChanges {
             blocks: limits::TRIM_BLOCKS,
-        });
+        }));
     }
     tidy(
         reader,
@@ -105,9 +110,9 @@ pub fn due(mailing: &OpenMailing, now: Timestamp) -> Option<Action> {
     if record.is_over() {
         None
     } else if record.spec.end <= now {
-        Some(Action::EndMailing { mailing: *number })
+        Some(Action::EndMailing(EndMailing { mailing: *number }))
     } else if record.started_at.is_none() && record.spec.start <= now {
-        Some(Action::StartMailing { mailing: *number })
+        Some(Action::StartMailing(StartMailing { mailing: *number }))
     } else {
         None
     }
@@ -194,22 +199,22 @@ fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
     let limit = wanted
         .min(most)
         .next_multiple_of(limits::BATCH_MESSAGES as u64);
-    Action::Expand {
+    Action::Expand(Expand {
         mailing: mailing.number,
         cursor: mailing.progress.cursor,
         scan: SCAN,
         limit: limit as u16,
-    }
+    })
 }
 
 /// Settles what waits in a mailing that is over.
 fn sweep(mailing: &OpenMailing) -> Option<Action> {
     let counts = &mailing.progress.counts;
     let waiting = counts.of(Status::Created) + counts.of(Status::Failed);
-    let sweep = Action::SweepMailing {
+    let sweep = Action::SweepMailing(SweepMailing {
         mailing: mailing.number,
         batches: SWEEP_BATCHES,
-    };
+    });
     (mailing.record.is_over() && waiting > 0).then_some(sweep)
 }
 
@@ -224,11 +229,11 @@ fn tidy<S: Source>(
     // One at a time: tidying must not crowd out sending.
     if let Some(mailing) = work::next_settled(source) {
         let (batches, blocks) = (SWEEP_BATCHES, limits::FOLD_BLOCKS);
-        actions.push(Action::FoldMailing {
+        actions.push(Action::FoldMailing(FoldMailing {
             mailing,
             batches,
             blocks,
-        });
+        }));
     }
     if let Some((since, mailing)) = work::oldest_folded(source) {
         // Those of a deleted mailing are not kept at all.
@@ -238,10 +243,10 @@ fn tidy<S: Source>(
             setting.time(since).plus_millis(retention_ms)
         };
         if until <= now {
-            actions.push(Action::PurgeMailing {
+            actions.push(Action::PurgeMailing(PurgeMailing {
                 mailing,
                 batches: SWEEP_BATCHES,
-            });
+            }));
         } else {
             *next = (*next).min(until);
         }
@@ -313,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_wanted_is_expanded_in_whole_batches_and_never_beyond_a_command() {
         let limit = |wanted| match expansion(&running(0, None), wanted) {
-            Action::Expand { limit, .. } => usize::from(limit),
+            Action::Expand(Expand { limit, .. }) => usize::from(limit),
             other => panic!("{other:?} expands nothing"),
         };
         assert_eq!(limit(1), limits::BATCH_MESSAGES);

@@ -19,8 +19,8 @@ use std::{
 
 use notty_raft::{Clock, Node, ProposeError};
 use notty_storage::{
-    Action, Rejection, Reply, Source, Timestamp,
-    command::Grant,
+    Action, Rejection, Source, Timestamp,
+    command::{EndMailing, Expand, Grant, GrantedLease, StartMailing},
     limits,
     model::{LeaseId, MailingNumber, Run},
     query,
@@ -217,7 +217,7 @@ impl PostOffice {
         let agenda = self.node.checked(agenda::draw_up(&reader, now, &policy))?;
         // One batch for each grant in vain: otherwise a closed window expands a mailing whole.
         for action in &agenda.actions {
-            if let Action::Expand { mailing, .. } = action {
+            if let Action::Expand(Expand { mailing, .. }) = action {
                 desk.barren.remove(mailing);
             }
         }
@@ -296,7 +296,9 @@ impl PostOffice {
                     desk.looks.in_vain(candidate.wanted);
                 }
                 // What may have been granted is spent.
-                Err(ProposeError::Unknown) => return Err(ProposeError::Unknown),
+                Err(error @ (ProposeError::Unknown | ProposeError::UnexpectedReply)) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     self.desk.lock().budget.give_back(limit);
                     return Err(error);
@@ -393,12 +395,12 @@ impl PostOffice {
             from,
             ..self.grant(ask, candidate, limit)
         };
-        let answer = self.node.act_as_leader(Action::Grant(grant)).await;
+        let answer = self.node.act_as_leader(grant).await;
         self.wake.notify_one();
         let (mailing, runs, index) = match answer {
             Ok(applied) => match applied.reply {
-                Reply::Granted { mailing, runs, .. } => (mailing, runs, applied.index),
-                _ => return Ok(None),
+                Some(GrantedLease { mailing, runs, .. }) => (mailing, runs, applied.index),
+                None => return Ok(None),
             },
             Err(ProposeError::Rejected {
                 rejection: Rejection::NothingToDo | Rejection::NotNow,
@@ -532,8 +534,8 @@ fn unreadable(error: notty_storage::Error) -> ProposeError {
 /// What an operator would put in a diary.
 fn diary_line(action: &Action) -> Option<(MailingNumber, &'static str)> {
     match action {
-        Action::StartMailing { mailing } => Some((*mailing, "has started")),
-        Action::EndMailing { mailing } => Some((*mailing, "has ended")),
+        Action::StartMailing(StartMailing { mailing }) => Some((*mailing, "has started")),
+        Action::EndMailing(EndMailing { mailing }) => Some((*mailing, "has ended")),
         _ => None,
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use notty_raft::{NodeOptions, Peer, SystemClock};
 use notty_storage::{
     StoreOptions,
-    command::{CustomerRow, PutCustomers, PutMode, Report},
+    command::{
+        CreateMailing, CustomerRow, DeclareGateway, PutCustomers, PutMode, RegisterPostman, Report,
+    },
     model::{
         CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName, SendResult,
         SendWindow,
@@ -111,10 +113,10 @@ fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
         phone_filter: all(),
         send_window,
     };
-    Action::CreateMailing {
+    Action::CreateMailing(CreateMailing {
         id: MailingId::parse(id).expect("an id"),
         spec,
-    }
+    })
 }
 
 /// A postman that has registered.
@@ -124,14 +126,8 @@ async fn postman(office: &PostOffice) -> Epoch {
 
 async fn named_postman(office: &PostOffice, name: &str) -> Epoch {
     let name = PostmanName::parse(name).expect("a name");
-    let registered = office
-        .node
-        .act(Action::RegisterPostman { name, nonce: 1 })
-        .await;
-    match registered.map(|registered| registered.reply) {
-        Ok(Reply::Registered { epoch }) => epoch,
-        other => panic!("not registered: {other:?}"),
-    }
+    let registered = office.node.act(RegisterPostman { name, nonce: 1 }).await;
+    registered.expect("registered").reply
 }
 
 /// Asks until there is something.
@@ -325,11 +321,11 @@ async fn messages_in_doubt_at_another_gateway_write_no_entries_for_asks_in_vain(
     };
     let other = named_postman(&office, "other").await;
     for (postman, gateway) in [(lease.epoch, 1), (other, 2)] {
-        let declared = Action::DeclareGateway {
+        let declared = Action::DeclareGateway(DeclareGateway {
             postman,
             gateway,
             repeat_ms: Some(1_000_000_000),
-        };
+        });
         node.act(declared).await.expect("declared");
     }
     let ask = |lease, gateway| Ask {

@@ -33,8 +33,6 @@
 //! | 32 | slot | [`Lease`] |
 //! | 33 | – | [`LeaseList`]: run out before their postmen may have heard of them |
 //! | 40 | slot | [`ClientReply`] |
-//! | 41 | – | [`Proposers`] |
-//! | 42 | node, slot | [`NodeReply`] |
 //! | 43 | hash of a caller | number of kept replies to it |
 //! | 50 | block of 128 customers | [`CustomerTotals`] |
 //! | 51 | UTC day, 16 tags, 16 operators | [`Facets`] |
@@ -46,8 +44,8 @@ use crate::{
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
         CustomerTotals, DeletedBlock, Facets, Heads, Lease, LeaseList, MailingRecord, Members,
-        Meta, NodeReply, Nodes, Numbers, Postmen, Progress, Proposers, Reaches, Stages, Totals,
-        WordKind, WordRecord, WordUses,
+        Meta, Nodes, Numbers, Postmen, Progress, Reaches, Stages, Totals, WordKind, WordRecord,
+        WordUses,
     },
 };
 
@@ -162,10 +160,6 @@ keys! {
     33 UnheardLeasesKey -> LeaseList;
     /// A kept reply to a client.
     40 ClientReplyKey(slot: u32 => slot.to_be_bytes()) -> ClientReply;
-    /// All proposers.
-    41 ProposersKey -> Proposers;
-    /// A kept reply to a node.
-    42 NodeReplyKey(node: u64 => node.to_be_bytes(), slot: u32 => slot.to_be_bytes()) -> NodeReply;
     /// Replies to one caller that are kept.
     43 CallerRepliesKey(caller: u64 => caller.to_be_bytes()) -> u64;
     /// Messages of settled mailings by customer.

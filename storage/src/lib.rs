@@ -36,7 +36,7 @@ pub mod source;
 pub mod store;
 mod tree;
 
-pub use command::{Action, Command, Cost, Entry, Origin, Outcome, Rejection, Reply};
+pub use command::{Action, Command, Cost, Entry, Intent, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
 pub use memory::{Flushes, MemoryStates};
 pub use model::Timestamp;

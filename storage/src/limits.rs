@@ -123,11 +123,5 @@ pub const RETRY_PAUSE_MS: u64 = 86_400_000;
 pub const CLIENT_KEYS: u64 = 100_000;
 /// How long a client's key is remembered, in milliseconds (24 hours).
 pub const CLIENT_KEY_MS: i64 = 86_400_000;
-/// Replies to one node's proposals that are kept, so that a repeat is answered, not executed.
-pub const PROPOSER_WINDOW: u64 = 1_024;
-/// Earlier lives of a node that are remembered, so that none comes back by a late repeat.
-pub const PROPOSER_LIVES: usize = 8;
 /// Nodes admitted and dismissed that are remembered; of the dismissed the oldest go first.
 pub const NODES: usize = 256;
-/// Nodes whose proposals are remembered.
-pub const PROPOSERS: usize = 256;

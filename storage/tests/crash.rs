@@ -12,7 +12,10 @@ use std::{
 
 use notty_storage::{
     Action, Command, Entry, Source, Store, StoreOptions, Timestamp,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        CreateMailing, CustomerRow, DeleteCustomer, Expand, Grant, PutCustomers, PutMode,
+        RegisterPostman, Report, StartMailing,
+    },
     keys::{LeaseKey, ProgressKey},
     model::{
         CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
@@ -34,14 +37,14 @@ const MAILING: MailingNumber = MailingNumber(1);
 fn entry(store: &Store, number: u64) -> Entry {
     let action = match number {
         1 => create(),
-        2 => Action::StartMailing { mailing: MAILING },
+        2 => Action::StartMailing(StartMailing { mailing: MAILING }),
         3 => register(),
         _ => match number % 5 {
             0 => customers(number),
             1 => expand(store),
             2 => grant(store),
             3 => report(store),
-            _ => Action::DeleteCustomer { id: id(number - 4) },
+            _ => Action::DeleteCustomer(DeleteCustomer { id: id(number - 4) }),
         },
     };
     Entry {
@@ -65,17 +68,17 @@ fn create() -> Action {
         phone_filter: Filter::default(),
         send_window: None,
     };
-    Action::CreateMailing {
+    Action::CreateMailing(CreateMailing {
         id: MailingId::parse("m").expect("an id"),
         spec,
-    }
+    })
 }
 
 fn register() -> Action {
-    Action::RegisterPostman {
+    Action::RegisterPostman(RegisterPostman {
         name: PostmanName::parse("p").expect("a name"),
         nonce: 1,
-    }
+    })
 }
 
 fn customers(number: u64) -> Action {
@@ -103,12 +106,12 @@ fn customers(number: u64) -> Action {
 fn expand(store: &Store) -> Action {
     let progress = store.view().read().get_or_default(&ProgressKey(MAILING));
     let cursor = progress.expect("a state that reads").cursor;
-    Action::Expand {
+    Action::Expand(Expand {
         mailing: MAILING,
         cursor,
         scan: 100,
         limit: 15,
-    }
+    })
 }
 
 fn grant(store: &Store) -> Action {

@@ -5,7 +5,11 @@ mod common;
 use common::Past;
 use notty_storage::{
     Action, Entry, Outcome, Store, StoreOptions, Timestamp,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        CreateMailing, CustomerRow, EndMailing, Expand, ExpireLease, FoldMailing, Grant,
+        PurgeMailing, PutCustomers, PutMode, RegisterPostman, Report, StartMailing, SweepDeleted,
+        SweepMailing, TrimChanges,
+    },
     model::{
         CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
         PostmanName, Run, SendResult, ZoneNumber,
@@ -57,15 +61,15 @@ impl World {
         let (mailing, cursor) = (MailingNumber(1), Cursor::default());
         let first = [
             Action::PutCustomers(customers()),
-            Action::CreateMailing { id, spec: spec() },
-            Action::StartMailing { mailing },
-            Action::Expand {
+            Action::CreateMailing(CreateMailing { id, spec: spec() }),
+            Action::StartMailing(StartMailing { mailing }),
+            Action::Expand(Expand {
                 mailing,
                 cursor,
                 scan: 10,
                 limit: 10,
-            },
-            Action::RegisterPostman { name, nonce: 1 },
+            }),
+            Action::RegisterPostman(RegisterPostman { name, nonce: 1 }),
             Action::Grant(Grant {
                 limit: 3,
                 ..grant(1)
@@ -229,7 +233,7 @@ fn no_grant_is_too_large() {
             lease: id,
             ..grant(1)
         }));
-        let _ = world.act(Action::ExpireLease { lease: id });
+        let _ = world.act(Action::ExpireLease(ExpireLease { lease: id }));
     }
 }
 
@@ -244,27 +248,27 @@ fn no_step_of_the_post_office_is_too_long() {
                 for (customer, change) in [(4, 0), (u32::MAX, u64::MAX), (4, u64::MAX)] {
                     let cursor = Cursor { customer, change };
                     let limit = number as u16;
-                    let _ = world.act(Action::Expand {
+                    let _ = world.act(Action::Expand(Expand {
                         mailing,
                         cursor,
                         scan: batches,
                         limit,
-                    });
+                    }));
                 }
-                let _ = world.act(Action::SweepMailing { mailing, batches });
-                let _ = world.act(Action::FoldMailing {
+                let _ = world.act(Action::SweepMailing(SweepMailing { mailing, batches }));
+                let _ = world.act(Action::FoldMailing(FoldMailing {
                     mailing,
                     batches,
                     blocks: batches,
-                });
-                let _ = world.act(Action::PurgeMailing { mailing, batches });
+                }));
+                let _ = world.act(Action::PurgeMailing(PurgeMailing { mailing, batches }));
             }
-            let _ = world.act(Action::SweepDeleted { batches });
-            let _ = world.act(Action::TrimChanges { blocks: batches });
-            let _ = world.act(Action::ExpireLease { lease: lease(1) });
+            let _ = world.act(Action::SweepDeleted(SweepDeleted { batches }));
+            let _ = world.act(Action::TrimChanges(TrimChanges { blocks: batches }));
+            let _ = world.act(Action::ExpireLease(ExpireLease { lease: lease(1) }));
         }
-        let _ = world.act(Action::EndMailing {
+        let _ = world.act(Action::EndMailing(EndMailing {
             mailing: MailingNumber(1),
-        });
+        }));
     }
 }

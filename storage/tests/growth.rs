@@ -7,7 +7,7 @@ use std::{cell::Cell, sync::Arc};
 
 use notty_storage::{
     Action, Error, Reader, Scan, Source, codec,
-    command::{CustomerRow, PutCustomers, PutMode},
+    command::{CustomerRow, DeleteCustomer, PutCustomers, PutMode, TrimChanges},
     index::{Index, OpenMailing},
     keys::{WordKey, WordUsesKey},
     model::{Counts, CustomerId, Filter, MailingNumber, Phone, Seq, Status},
@@ -235,7 +235,7 @@ fn changes_that_were_passed_do_not_pile_up() {
         for _ in 0..5 {
             if left(&world).expect("reads") {
                 world
-                    .act(Action::TrimChanges { blocks })
+                    .act(Action::TrimChanges(TrimChanges { blocks }))
                     .expect("passed changes are dropped");
             }
         }
@@ -354,7 +354,7 @@ fn fifty_thousand_tags_that_came_and_went_leave_nothing() {
     for n in 0..1_000 {
         let id = CustomerId::parse(&format!("customer-{n}")).expect("an id");
         world
-            .act(Action::DeleteCustomer { id })
+            .act(Action::DeleteCustomer(DeleteCustomer { id }))
             .expect("a customer is deleted");
     }
     let (none, room_after) = words(&world);

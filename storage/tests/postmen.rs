@@ -2,7 +2,10 @@
 
 use notty_storage::{
     Action, Command, Entry, Outcome, Rejection, Reply, Store, StoreOptions, Timestamp,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        CreateMailing, CustomerRow, Expand, Grant, GrantedLease, PutCustomers, PutMode,
+        RegisterPostman, Report, StartMailing,
+    },
     limits,
     model::{
         CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
@@ -33,14 +36,14 @@ impl World {
         let cursor = Cursor::default();
         let begun = world.act(vec![
             Action::PutCustomers(customers()),
-            Action::CreateMailing { id, spec: spec() },
-            Action::StartMailing { mailing: MAILING },
-            Action::Expand {
+            Action::CreateMailing(CreateMailing { id, spec: spec() }),
+            Action::StartMailing(StartMailing { mailing: MAILING }),
+            Action::Expand(Expand {
                 mailing: MAILING,
                 cursor,
                 scan: 10,
                 limit: 10,
-            },
+            }),
         ]);
         assert!(begun.iter().all(Result::is_ok), "{begun:?}");
         world
@@ -61,12 +64,14 @@ impl World {
     /// Postmen of ever other names register.
     fn register(&mut self, names: &str, count: usize) -> Epoch {
         let name = |n| PostmanName::parse(&format!("{names}-{n}")).expect("a name");
-        let register = |n| Action::RegisterPostman {
-            name: name(n),
-            nonce: 1,
+        let register = |n| {
+            Action::RegisterPostman(RegisterPostman {
+                name: name(n),
+                nonce: 1,
+            })
         };
         match self.act((0..count).map(register).collect()).pop() {
-            Some(Ok(Reply::Registered { epoch })) => epoch,
+            Some(Ok(Reply::Registered(epoch))) => epoch,
             other => panic!("{other:?}"),
         }
     }
@@ -85,7 +90,9 @@ impl World {
             gateway: 1,
             from: None,
         };
-        let Reply::Granted { runs, .. } = self.act(vec![Action::Grant(grant)]).remove(0)? else {
+        let Reply::Granted(Some(GrantedLease { runs, .. })) =
+            self.act(vec![Action::Grant(grant)]).remove(0)?
+        else {
             panic!("nothing is granted");
         };
         let results = vec![(SendResult::Done, runs)];

@@ -102,7 +102,9 @@ impl From<ProposeError> for ChangeError {
         match error {
             ProposeError::Rejected { rejection, .. } => Self::Refused(rejection.to_string()),
             ProposeError::NoLeader | ProposeError::Stopped => Self::NoLeader,
-            ProposeError::Unknown | ProposeError::Overloaded => Self::Unknown,
+            ProposeError::Unknown | ProposeError::UnexpectedReply | ProposeError::Overloaded => {
+                Self::Unknown
+            }
         }
     }
 }

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use notty_storage::{Action, Reply, query, records::Nodes};
+use notty_storage::{
+    command::{AdmitNode, DismissNode},
+    query,
+    records::Nodes,
+};
 use openraft::{
     ChangeMembers,
     error::{ChangeMembershipError, ClientWriteError, RaftError},
@@ -77,22 +81,18 @@ impl MemberList {
     /// Gives a disk that is to be taken in its number, or returns the one that it has.
     pub(crate) async fn admit(&self, peer: &Peer) -> Result<NodeId, ChangeError> {
         let members = self.consensus.members();
-        let admit = Action::AdmitNode {
+        let admit = AdmitNode {
             name: peer.name.clone(),
             disk: peer.disk.clone(),
             above: members.last_key_value().map_or(0, |(node, _)| *node),
         };
-        match self.proposals.act_as_leader(admit).await?.reply {
-            Reply::Admitted { node } => Ok(node),
-            other => Err(ChangeError::Refused(format!(
-                "an unexpected reply: {other:?}"
-            ))),
-        }
+        let admitted = self.proposals.act_as_leader(admit).await?;
+        Ok(admitted.reply.node)
     }
 
     /// Notes in the state that a disk belongs to the cluster no more, for good.
     pub(crate) async fn dismiss(&self, node: NodeId, member: &Peer) -> Result<(), ChangeError> {
-        let dismiss = Action::DismissNode {
+        let dismiss = DismissNode {
             node,
             name: member.name.clone(),
             disk: member.disk.clone(),

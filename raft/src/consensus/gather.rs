@@ -164,7 +164,7 @@ fn tell_all(answers: Vec<oneshot::Sender<Answer>>, error: &ProposeError) {
 mod tests {
     use notty_storage::{
         Action,
-        command::Report,
+        command::{Expand, Report, SweepMailing},
         model::{Epoch, LeaseId, MailingNumber, Run, SendResult},
         records::Cursor,
     };
@@ -173,19 +173,19 @@ mod tests {
 
     /// A command that scans customers; `mark` tells it from others.
     fn scan(mark: u32, scan: u32) -> Action {
-        Action::Expand {
+        Action::Expand(Expand {
             mailing: MailingNumber(mark),
             cursor: Cursor::default(),
             scan,
             limit: 1,
-        }
+        })
     }
 
     fn sweep(mark: u32, batches: u32) -> Action {
-        Action::SweepMailing {
+        Action::SweepMailing(SweepMailing {
             mailing: MailingNumber(mark),
             batches,
-        }
+        })
     }
 
     /// A command of about so many bytes.
@@ -217,8 +217,8 @@ mod tests {
 
     fn mark(command: &Command) -> u32 {
         match &command.action {
-            Action::Expand { mailing, .. }
-            | Action::SweepMailing { mailing, .. }
+            Action::Expand(Expand { mailing, .. })
+            | Action::SweepMailing(SweepMailing { mailing, .. })
             | Action::Report(Report { mailing, .. }) => mailing.0,
             other => panic!("{other:?} is not of these tests"),
         }

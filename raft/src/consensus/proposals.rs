@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_storage::{Action, Command, Rejection, codec, limits};
+use notty_storage::{Action, Command, Intent, Rejection, codec, command::SetTime, limits};
 use parking_lot::Mutex;
 use tokio::{
     sync::{
@@ -60,11 +60,16 @@ impl Proposals {
     }
 
     /// Has a command executed, here or by the leader; returns once it is applied here.
-    pub(crate) async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
-        match self.consensus.leader_elsewhere() {
+    pub(crate) async fn propose<A: Intent>(
+        &self,
+        command: Command<A>,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        let command = command.erase();
+        let applied = match self.consensus.leader_elsewhere() {
             None => self.propose_here(command).await,
             Some(leader) => self.pass_on(&leader, command).await,
-        }
+        };
+        applied?.typed::<A>()
     }
 
     async fn pass_on(
@@ -92,7 +97,7 @@ impl Proposals {
 
     /// Has a command executed as the leader, or not at all.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
-        let Action::SetTime { to } = command.action else {
+        let Action::SetTime(SetTime { to }) = command.action else {
             return self.enqueue(command).await;
         };
 
@@ -111,8 +116,12 @@ impl Proposals {
     }
 
     /// Has an action executed as the leader, or not at all.
-    pub(crate) async fn act_as_leader(&self, action: Action) -> Result<Applied, ProposeError> {
-        self.propose_here(Command::new(action)).await
+    pub(crate) async fn act_as_leader<A: Intent>(
+        &self,
+        action: A,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        let command = Command::new(action).erase();
+        self.propose_here(command).await?.typed::<A>()
     }
 
     async fn enqueue(&self, command: Command) -> Result<Applied, ProposeError> {

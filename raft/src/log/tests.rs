@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use notty_storage::{Action, Command, Entry, Timestamp, model::MailingNumber};
+use notty_storage::{
+    Action, Command, Entry, Timestamp, command::StartMailing, model::MailingNumber,
+};
 use openraft::{CommittedLeaderId, EntryPayload};
 
 use super::*;
@@ -27,7 +29,7 @@ fn id(index: u64) -> LogId {
 
 fn entry(index: u64) -> LogEntry {
     let mailing = MailingNumber(index as u32);
-    let commands = vec![Command::new(Action::StartMailing { mailing })];
+    let commands = vec![Command::new(Action::StartMailing(StartMailing { mailing }))];
     let entry = Entry {
         at: Timestamp::from_millis(index as i64),
         commands,

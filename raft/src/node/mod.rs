@@ -23,7 +23,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::{Action, Command, ExportSummary, Timestamp, View, records};
+use notty_storage::{Command, ExportSummary, Intent, Timestamp, View, records};
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -237,18 +237,24 @@ impl Node {
     // Commands.
 
     /// Has a command executed, here or by the leader; returns once it is applied here.
-    pub async fn propose(&self, command: impl Into<Command>) -> Result<Applied, ProposeError> {
-        self.proposals.propose(command.into()).await
+    pub async fn propose<A: Intent>(
+        &self,
+        command: Command<A>,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        self.proposals.propose(command).await
     }
 
     /// Has an action executed that needs nothing to be recognised by.
-    pub async fn act(&self, action: Action) -> Result<Applied, ProposeError> {
+    pub async fn act<A: Intent>(&self, action: A) -> Result<Applied<A::Reply>, ProposeError> {
         self.propose(Command::new(action)).await
     }
 
     /// Has an action executed as the leader, or not at all: what only the leader decides must not be
     /// passed on by a node that was the leader a moment ago.
-    pub async fn act_as_leader(&self, action: Action) -> Result<Applied, ProposeError> {
+    pub async fn act_as_leader<A: Intent>(
+        &self,
+        action: A,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
         self.proposals.act_as_leader(action).await
     }
 

@@ -62,6 +62,7 @@ mod tests {
     use futures_util::future::BoxFuture;
     use notty_storage::{
         Action, Command, StoreOptions,
+        command::{DeleteCustomer, RegisterPostman},
         model::{CustomerId, PostmanName},
     };
 
@@ -144,10 +145,10 @@ mod tests {
         assert_eq!(answer, br#"Postman("p")"#);
 
         let name = PostmanName::parse("p").expect("a name");
-        let register = Action::RegisterPostman { name, nonce: 1 };
-        let delete = Action::DeleteCustomer {
+        let register = Action::RegisterPostman(RegisterPostman { name, nonce: 1 });
+        let delete = Action::DeleteCustomer(DeleteCustomer {
             id: CustomerId::parse("c").expect("an id"),
-        };
+        });
         let is_refused = |answer: Option<CallError>| {
             assert!(
                 matches!(answer, Some(CallError::Refused { .. })),

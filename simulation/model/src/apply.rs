@@ -8,8 +8,8 @@ use crate::{
     rules::{
         Clause::{
             ApplyPicks, DoneAfterAll, DoubtIsKept, ExpiryNeverResends, FirstReportWins,
-            NewerClosesOlder, OldAttemptsAreOver, OldRepeatsAreRefused, RepeatedUnderOneId,
-            RepliesAreKept, SameLeaseAgain, SameNonceSameEpoch, SettledByNow, ThreeWaysBack,
+            NewerClosesOlder, OldAttemptsAreOver, RepeatedUnderOneId, RepliesAreKept,
+            SameLeaseAgain, SameNonceSameEpoch, SettledByNow, ThreeWaysBack,
         },
         Rules,
     },
@@ -236,16 +236,14 @@ impl Apply<'_> {
         self.state.cluster.sweep(index);
     }
 
-    /// Rule 6, with a window of one reply.
+    /// Rule 6. A key of the model lives for ever.
     fn numbered(&mut self, n: u8) {
-        let last = self.state.cluster.last_number;
-        if n == last && self.rules.hold(RepliesAreKept) {
+        let is_kept = self.state.cluster.executed & (1 << n) != 0;
+        if is_kept && self.rules.hold(RepliesAreKept) {
             return;
         }
-        if n < last && self.rules.hold(OldRepeatsAreRefused) {
-            return;
-        }
-        self.state.cluster.last_number = last.max(n);
+
+        self.state.cluster.executed |= 1 << n;
         // Without the clause, number 2 is what the proposer wanted under number 1.
         if n == 1 || !self.rules.hold(RepeatedUnderOneId) {
             self.state.cluster.create_message();

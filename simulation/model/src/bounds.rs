@@ -83,7 +83,7 @@ impl Bounds {
                 registered: [1, u8::from(!self.one_name)],
                 one_name: self.one_name,
                 newest,
-                last_number: 0,
+                executed: 0,
                 seen: Seen::default(),
             },
             postmen: [

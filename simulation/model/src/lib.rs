@@ -36,7 +36,7 @@
 //! - **Rule 5.** The first report of a token stands. Reports of old attempts touch nothing, but one
 //!   that says `done` keeps the message from being sent again.
 //! - **Rule 6.** A command without an answer may have been executed. It is repeated under the same
-//!   number, and executed at most once, because its reply is kept, or it is refused.
+//!   number, and executed at most once, because its reply is kept.
 //! - **Rule 9.** A postman's next run hands back what its journal shows was never begun, and says
 //!   that it is unsure of the rest.
 //!

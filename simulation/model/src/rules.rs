@@ -35,8 +35,6 @@ pub enum Clause {
     DoneAfterAll,
     /// Rule 6: the reply to a command is kept, and a repeat gets it.
     RepliesAreKept,
-    /// Rule 6: a repeat older than the kept replies is refused.
-    OldRepeatsAreRefused,
     /// Rule 6: what was not answered is repeated with the same id only.
     RepeatedUnderOneId,
     /// Rule 9: a token is in the journal before the first byte of its request.
@@ -47,7 +45,7 @@ pub enum Clause {
 
 impl Clause {
     /// All of them, by rule.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::CommittedFirst,
         Self::ApplyPicks,
         Self::SameLeaseAgain,
@@ -62,7 +60,6 @@ impl Clause {
         Self::OldAttemptsAreOver,
         Self::DoneAfterAll,
         Self::RepliesAreKept,
-        Self::OldRepeatsAreRefused,
         Self::RepeatedUnderOneId,
         Self::NotedFirst,
         Self::WholeOrNothing,
@@ -76,7 +73,7 @@ impl Clause {
             Self::ExpiryNeverResends => 3,
             Self::ThreeWaysBack | Self::SettledByNow | Self::DoubtIsKept => 4,
             Self::FirstReportWins | Self::OldAttemptsAreOver | Self::DoneAfterAll => 5,
-            Self::RepliesAreKept | Self::OldRepeatsAreRefused | Self::RepeatedUnderOneId => 6,
+            Self::RepliesAreKept | Self::RepeatedUnderOneId => 6,
             Self::NotedFirst | Self::WholeOrNothing => 9,
         }
     }

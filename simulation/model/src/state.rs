@@ -47,8 +47,8 @@ pub struct Cluster {
     pub one_name: bool,
     /// The start that holds the newest epoch of each name; with one name, only the first is used.
     pub newest: [Option<Start>; POSTMEN],
-    /// The highest number of the proposer's that was executed: the one whose reply is kept.
-    pub last_number: u8,
+    /// The numbers of the proposer's that were executed, as bits: their replies are kept.
+    pub executed: u8,
     /// What was seen that must never be.
     pub seen: Seen,
 }
@@ -309,7 +309,7 @@ pub enum Command {
         message: u8,
     },
     /// The proposer's command of this number. Number 1 makes a mailing of one message, number 2
-    /// changes something else. The proposer is a node with its count, or a client with its keys.
+    /// changes something else. The proposer is a client, the number is its key.
     Numbered {
         /// Its number.
         n: u8,

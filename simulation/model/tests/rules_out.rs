@@ -30,7 +30,7 @@ const fn case(clause: Clause, world: fn() -> World, violates: &'static [&'static
     }
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 17] = [
     case(
         Clause::CommittedFirst,
         worlds::two_leaders,
@@ -86,11 +86,6 @@ const CASES: [Case; 18] = [
     case(Clause::DoneAfterAll, worlds::idempotent, &[DONE_ENDS_IT]),
     case(
         Clause::RepliesAreKept,
-        worlds::repeats,
-        &[RUN_ONCE, REACHED_ONCE],
-    ),
-    case(
-        Clause::OldRepeatsAreRefused,
         worlds::repeats,
         &[RUN_ONCE, REACHED_ONCE],
     ),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use notty_storage::{
     Action, Reply,
+    command::Reported,
     model::{Epoch, SendResult},
 };
 
@@ -39,7 +40,7 @@ impl Invariant for DoubtIsBounded {
         }
         let commands = applied.entry.iter().flat_map(|entry| &entry.commands);
         for (command, outcome) in commands.zip(applied.outcomes) {
-            let (Action::Report(report), Ok(Reply::Reported { accepted: 1.., .. })) =
+            let (Action::Report(report), Ok(Reply::Reported(Reported { accepted: 1.., .. }))) =
                 (&command.action, outcome)
             else {
                 continue;

@@ -8,8 +8,14 @@ use std::{
 use notty_raft::AppliedEntry;
 use notty_storage::{
     Action, Origin, Reply, Timestamp,
-    command::Report,
-    model::{Epoch, LeaseId, MailingId, MailingNumber, MessageId, SendResult, SendWindow},
+    command::{
+        CancelMailing, CreateMailing, DeleteCustomer, DeleteMailing, ExpireLease, GrantedLease,
+        PauseMailing, RegisterPostman, Report, ResumeMailing, UpdateMailing,
+    },
+    model::{
+        CustomerId, Epoch, LeaseId, MailingId, MailingNumber, MessageId, Phone, SendResult,
+        SendWindow,
+    },
     query,
 };
 
@@ -191,7 +197,7 @@ impl Facts {
             };
             let repeats = match command.origin {
                 Origin::Client { key, .. } => !self.keys.insert(key),
-                _ => false,
+                Origin::Itself => false,
             };
             if !repeats {
                 self.executed(&command.action, reply, applied, now);
@@ -209,31 +215,40 @@ impl Facts {
         match (action, reply) {
             (Action::PutCustomers(put), _) => {
                 for row in &put.rows {
-                    let digits = row.phone.digits();
-                    self.phones.insert(row.id.as_str().to_owned(), digits);
-                    self.deleted.remove(&digits);
+                    self.customer_written(&row.id, row.phone);
                 }
             }
-            (Action::DeleteCustomer { id }, _) => {
+            (Action::PutCustomer(put), _) => {
+                self.customer_written(&put.customer.id, put.customer.phone);
+            }
+            (Action::DeleteCustomer(DeleteCustomer { id }), _) => {
                 if let Some(digits) = self.phones.get(id.as_str()) {
                     self.deleted.entry(*digits).or_insert(now);
                 }
             }
-            (Action::CreateMailing { id, .. } | Action::UpdateMailing { id, .. }, _) => {
+            (
+                Action::CreateMailing(CreateMailing { id, .. })
+                | Action::UpdateMailing(UpdateMailing { id, .. }),
+                _,
+            ) => {
                 self.mailing_written(id, applied, now);
             }
-            (Action::PauseMailing { id }, _) => {
+            (Action::PauseMailing(PauseMailing { id }), _) => {
                 self.with_mailing(id, |mailing| mailing.paused = mailing.paused.or(Some(now)));
             }
-            (Action::ResumeMailing { id, .. }, _) => {
+            (Action::ResumeMailing(ResumeMailing { id, .. }), _) => {
                 self.with_mailing(id, |mailing| mailing.paused = None);
             }
-            (Action::CancelMailing { id } | Action::DeleteMailing { id }, _) => {
+            (
+                Action::CancelMailing(CancelMailing { id })
+                | Action::DeleteMailing(DeleteMailing { id }),
+                _,
+            ) => {
                 self.with_mailing(id, |mailing| {
                     mailing.stopped = mailing.stopped.or(Some(now))
                 });
             }
-            (Action::RegisterPostman { name, .. }, Reply::Registered { epoch }) => {
+            (Action::RegisterPostman(RegisterPostman { name, .. }), Reply::Registered(epoch)) => {
                 let known = self.postmen.iter();
                 let older = known.filter(|(e, (n, _))| *n == name.as_str() && *e != epoch);
                 self.replaced.extend(older.map(|(epoch, _)| *epoch));
@@ -241,10 +256,10 @@ impl Facts {
                     .entry(*epoch)
                     .or_insert((name.as_str().to_owned(), now));
             }
-            (Action::Grant(grant), Reply::Granted { mailing, runs, .. }) => {
+            (Action::Grant(grant), Reply::Granted(Some(GrantedLease { mailing, runs, .. }))) => {
                 self.granted(grant.lease, *mailing, runs, applied, now);
             }
-            (Action::Report(report), Reply::Reported { .. }) => {
+            (Action::Report(report), Reply::Reported(_)) => {
                 let done = |(result, _): &(SendResult, _)| *result == SendResult::Done;
                 if report.results.iter().all(done) {
                     self.last_done = Some(report.clone());
@@ -255,9 +270,15 @@ impl Facts {
                     }
                 }
             }
-            (Action::ExpireLease { lease }, _) => self.lapsed(*lease),
+            (Action::ExpireLease(ExpireLease { lease }), _) => self.lapsed(*lease),
             _ => {}
         }
+    }
+
+    fn customer_written(&mut self, id: &CustomerId, phone: Phone) {
+        let digits = phone.digits();
+        self.phones.insert(id.as_str().to_owned(), digits);
+        self.deleted.remove(&digits);
     }
 
     fn mailing_written(&mut self, id: &MailingId, applied: &AppliedEntry<'_>, now: Duration) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use notty_raft::AppliedEntry;
 use notty_storage::{
-    command::{Action, Reply},
+    command::{Action, PurgeMailing, Reply, SweptBatches},
     model::MailingNumber,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -86,7 +86,10 @@ fn reported_and_dropped(applied: &AppliedEntry<'_>) -> Vec<(MailingNumber, u64)>
                 let messages: u64 = runs.map(|run| u64::from(run.len)).sum();
                 reported.push((report.mailing, messages));
             }
-            (Action::PurgeMailing { mailing, .. }, Ok(Reply::Swept { more: false, .. })) => {
+            (
+                Action::PurgeMailing(PurgeMailing { mailing, .. }),
+                Ok(Reply::Swept(SweptBatches { more: false, .. })),
+            ) => {
                 let of_it = reported.iter().filter(|(reported, _)| reported == mailing);
                 let messages: u64 = of_it.map(|(_, messages)| messages).sum();
                 gone.extend((messages > 0).then_some((*mailing, messages)));

@@ -9,10 +9,10 @@ use std::{
     ops::Range,
 };
 
-use super::Applied;
+use super::ruled::Ruled;
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply},
+    command::{Rejection, SweptBatches, TrimChanges},
     error::Error,
     index::OpenMailing,
     keys::{ChangeNumbersKey, ChangesKey, NumbersKey},
@@ -142,12 +142,12 @@ pub(super) fn trim(changes: &mut Changes<'_>) -> Result<(), Error> {
 }
 
 /// The post office has passed blocks removed.
-pub(super) fn trim_more(changes: &mut Changes<'_>, blocks: u32) -> Applied {
-    let blocks = blocks.clamp(1, TRIM_BLOCKS);
+pub(super) fn trim_more(changes: &mut Changes<'_>, trim: &TrimChanges) -> Ruled<SweptBatches> {
+    let blocks = trim.blocks.clamp(1, TRIM_BLOCKS);
     let removed = trim_blocks(changes, blocks)?;
     match removed {
         0 => Err(Rejection::NothingToDo.into()),
-        batches => Ok(Reply::Swept {
+        batches => Ok(SweptBatches {
             batches,
             more: batches == blocks,
         }),

@@ -1,128 +1,30 @@
 //! Customers: writing them row by row, deleting them, and what that does to their messages.
 
-use std::collections::BTreeMap;
-
-use super::{Applied, batches::MailingEdit, changelog, mailings, members::find_member};
+use super::{
+    batches::MailingEdit,
+    changelog,
+    customer_blocks::{CustomerBlock, CustomerBlocks, CustomerWords},
+    mailings,
+    members::find_member,
+    ruled::Ruled,
+};
 use crate::{
     changes::Changes,
-    command::{CustomerRow, PutCustomers, PutMode, Rejection, Reply},
+    command::{
+        CustomerRow, CustomersWritten, DeleteCustomer, PutCustomer, PutCustomers, PutMode,
+        Rejection, SweepDeleted, SweptBatches,
+    },
     error::Error,
     index::id_hash,
-    keys::{
-        CustomerColumnsKey, CustomerHashesKey, CustomerTextsKey, DeletedKey, NumbersKey, UnsweptKey,
-    },
-    limits::{
-        CUSTOMER_ROWS, CUSTOMERS_PER_BLOCK, DELETED_PER_BLOCK, ENTRY_BATCHES, SWEEP_MAILINGS,
-    },
+    keys::{DeletedKey, NumbersKey, UnsweptKey},
+    limits::{CUSTOMER_ROWS, DELETED_PER_BLOCK, ENTRY_BATCHES, SWEEP_MAILINGS},
     model::{Customer, CustomerId, MailingNumber, Phone, Seq, Status},
-    records::{CustomerColumns, CustomerTexts, DeletedBlock, Numbers, WordKind},
+    records::{DeletedBlock, Numbers, WordKind},
     source::Source,
 };
 
 /// Deleted customers that may wait for their sweep at once.
 const UNSWEPT: usize = 1_000;
-
-/// A block of customers at hand.
-#[derive(Default)]
-struct Block {
-    columns: CustomerColumns,
-    texts: CustomerTexts,
-    hashes: Vec<u64>,
-    grown: bool,
-    columns_changed: bool,
-    texts_changed: bool,
-}
-
-impl Block {
-    /// The words of a customer.
-    fn words(&self, index: usize) -> Words {
-        let CustomerColumns {
-            zones,
-            tags,
-            operators,
-            ..
-        } = &self.columns;
-        Words {
-            zone: zones[index],
-            tag: tags[index],
-            operator: operators[index],
-        }
-    }
-}
-
-/// The blocks that one command touches, read once and written once.
-#[derive(Default)]
-struct Blocks {
-    blocks: BTreeMap<u32, Block>,
-    /// A tag and an operator for each row that began to use them: counted at the end, all at once.
-    tags: Vec<u32>,
-    operators: Vec<u32>,
-}
-
-impl Blocks {
-    fn get(&mut self, changes: &Changes<'_>, seq: Seq) -> Result<(&mut Block, usize), Error> {
-        let number = seq.0 / CUSTOMERS_PER_BLOCK;
-        let index = (seq.0 % CUSTOMERS_PER_BLOCK) as usize;
-        let block = match self.blocks.entry(number) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Block {
-                columns: changes.get_or_default(&CustomerColumnsKey(number))?,
-                texts: changes.get_or_default(&CustomerTextsKey(number))?,
-                hashes: changes.get_or_default(&CustomerHashesKey(number))?,
-                ..Block::default()
-            }),
-        };
-        Ok((block, index))
-    }
-
-    fn find(&mut self, changes: &Changes<'_>, id: &CustomerId) -> Result<Option<Seq>, Error> {
-        let mut fault = None;
-        let found = changes.find_id(id_hash(id.as_str()), |seq| {
-            match self.get(changes, Seq(seq)) {
-                Ok((block, index)) => block
-                    .texts
-                    .ids
-                    .get(index)
-                    .is_some_and(|found| found == id.as_str()),
-                Err(error) => {
-                    fault = Some(error);
-                    true
-                }
-            }
-        });
-        fault.map_or(Ok(found), Err)
-    }
-
-    /// Notes that a customer uses some words from now on.
-    fn use_words(&mut self, words: Words) {
-        self.tags.push(words.tag);
-        self.operators.push(words.operator);
-    }
-
-    fn write(self, changes: &mut Changes<'_>) {
-        changes.use_words(WordKind::Tag, &self.tags, 1);
-        changes.use_words(WordKind::Operator, &self.operators, 1);
-        for (number, block) in self.blocks {
-            if block.grown {
-                changes.put(&CustomerHashesKey(number), &block.hashes);
-            }
-            if block.grown || block.columns_changed {
-                changes.put(&CustomerColumnsKey(number), &block.columns);
-            }
-            if block.grown || block.texts_changed {
-                changes.put(&CustomerTextsKey(number), &block.texts);
-            }
-        }
-    }
-}
-
-/// The numbers of a row's words in the state's dictionaries.
-#[derive(Clone, Copy)]
-struct Words {
-    zone: u16,
-    tag: u32,
-    operator: u32,
-}
 
 /// Looks up each word of a command once.
 struct Dictionary {
@@ -135,17 +37,15 @@ impl Dictionary {
     fn new(changes: &mut Changes<'_>, put: &PutCustomers) -> Self {
         // Zone 0 stands for none, so it is taken before any zone is.
         changes.word_number(WordKind::Zone, "", "");
-        let zone = |changes: &mut Changes<'_>, text: &String| {
-            changes
-                .word_number(WordKind::Zone, text, text)
-                .try_into()
-                .unwrap_or(u16::MAX)
-        };
         let word = |changes: &mut Changes<'_>, kind, (text, folded): &(String, String)| {
             changes.word_number(kind, text, folded)
         };
         Self {
-            zones: put.zones.iter().map(|text| zone(changes, text)).collect(),
+            zones: put
+                .zones
+                .iter()
+                .map(|text| zone_number(changes, text))
+                .collect(),
             tags: put
                 .tags
                 .iter()
@@ -159,14 +59,14 @@ impl Dictionary {
         }
     }
 
-    fn words(&self, row: &CustomerRow) -> Option<Words> {
+    fn words(&self, row: &CustomerRow) -> Option<CustomerWords> {
         let zone = match row.zone {
             None => 0,
             Some(zone) => *self.zones.get(usize::from(zone))?,
         };
         let tag = *self.tags.get(usize::from(row.tag))?;
         let operator = *self.operators.get(usize::from(row.operator))?;
-        Some(Words {
+        Some(CustomerWords {
             zone,
             tag,
             operator,
@@ -182,68 +82,143 @@ enum Written {
     Same,
 }
 
-pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Applied {
+/// Texts and phone of a row, without its words.
+#[derive(Clone, Copy)]
+struct RowTexts<'a> {
+    id: &'a CustomerId,
+    name: &'a str,
+    phone: Phone,
+}
+
+/// The rows of one command while they are written.
+struct Rows {
+    mode: PutMode,
+    blocks: CustomerBlocks,
+    numbers: Numbers,
+    /// Customers whose change mailings must notice.
+    changed: Vec<u32>,
+}
+
+impl Rows {
+    fn new(changes: &Changes<'_>, mode: PutMode) -> Result<Self, Error> {
+        Ok(Self {
+            mode,
+            blocks: CustomerBlocks::default(),
+            numbers: changes.get_or_default(&NumbersKey)?,
+            changed: Vec::new(),
+        })
+    }
+
+    fn put(
+        &mut self,
+        changes: &mut Changes<'_>,
+        row: RowTexts<'_>,
+        words: CustomerWords,
+    ) -> Result<Result<Written, Rejection>, Error> {
+        let put = put_row(
+            changes,
+            &mut self.blocks,
+            &mut self.numbers,
+            self.mode,
+            row,
+            words,
+        )?;
+        if let Ok(Written::Revived(seq) | Written::Changed(seq)) = put {
+            self.changed.push(seq.0);
+        }
+        Ok(put)
+    }
+
+    fn write(self, changes: &mut Changes<'_>) -> Result<(), Error> {
+        self.blocks.write(changes);
+        changes.put(&NumbersKey, &self.numbers);
+        changelog::note(changes, &self.changed)
+    }
+}
+
+/// Writes many customers; a row that is refused holds up none but itself.
+pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<CustomersWritten> {
     if put.rows.is_empty() || put.rows.len() > CUSTOMER_ROWS {
         let what = format!("1 to {CUSTOMER_ROWS} customers at once");
         return Err(Rejection::OutOfBounds { what }.into());
     }
-    let single = put.mode != PutMode::Upsert && put.rows.len() == 1;
+
     let dictionary = Dictionary::new(changes, put);
-    let mut numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-    let mut blocks = Blocks::default();
-    let mut changed = Vec::new();
-    let (mut created, mut updated, mut rejected) = (0, 0, Vec::new());
+    let mut rows = Rows::new(changes, put.mode)?;
+    let mut written = CustomersWritten {
+        created: 0,
+        updated: 0,
+        rejected: Vec::new(),
+    };
     for (row, index) in put.rows.iter().zip(0..) {
         let words = dictionary
             .words(row)
             .ok_or_else(|| Rejection::OutOfBounds {
                 what: "a row refers to a word that the command does not carry".to_owned(),
             })?;
-        match put_row(changes, &mut blocks, &mut numbers, put.mode, row, words)? {
-            Ok(Written::Created) => created += 1,
-            Ok(Written::Revived(seq)) => {
-                created += 1;
-                changed.push(seq.0);
-            }
-            Ok(Written::Changed(seq)) => {
-                updated += 1;
-                changed.push(seq.0);
-            }
-            Ok(Written::Same) => updated += 1,
-            Err(rejection) if single || rejection == Rejection::CustomerBusy => {
-                return Err(rejection.into());
-            }
-            Err(rejection) => rejected.push((index, rejection)),
+        let texts = RowTexts {
+            id: &row.id,
+            name: &row.name,
+            phone: row.phone,
+        };
+
+        match rows.put(changes, texts, words)? {
+            Ok(Written::Created | Written::Revived(_)) => written.created += 1,
+            Ok(Written::Changed(_) | Written::Same) => written.updated += 1,
+            // It can be written later, and then all of the command in its order.
+            Err(Rejection::CustomerBusy) => return Err(Rejection::CustomerBusy.into()),
+            Err(rejection) => written.rejected.push((index, rejection)),
         }
     }
-    blocks.write(changes);
-    changes.put(&NumbersKey, &numbers);
-    changelog::note(changes, &changed)?;
-    match put.rows.as_slice() {
-        [row] if single => Ok(Reply::Customer(Box::new(written(put, row)))),
-        _ => Ok(Reply::Customers {
-            created,
-            updated,
-            rejected,
-        }),
-    }
+    rows.write(changes)?;
+    Ok(written)
+}
+
+/// Writes one customer.
+pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box<Customer>> {
+    let customer = &put.customer;
+    // Zone 0 stands for none, so it is taken before any zone is.
+    changes.word_number(WordKind::Zone, "", "");
+    let words = CustomerWords {
+        zone: customer
+            .timezone
+            .as_ref()
+            .map_or(0, |zone| zone_number(changes, zone)),
+        tag: changes.word_number(WordKind::Tag, &customer.tag, &put.folded_tag),
+        operator: changes.word_number(WordKind::Operator, &customer.operator, &put.folded_operator),
+    };
+
+    let mut rows = Rows::new(changes, put.mode)?;
+    let texts = RowTexts {
+        id: &customer.id,
+        name: &customer.name,
+        phone: customer.phone,
+    };
+    rows.put(changes, texts, words)??;
+    rows.write(changes)?;
+    Ok(Box::new(customer.clone()))
+}
+
+fn zone_number(changes: &mut Changes<'_>, zone: &str) -> u16 {
+    let number = changes.word_number(WordKind::Zone, zone, zone);
+    number.try_into().unwrap_or(u16::MAX)
 }
 
 /// Counts that a customer no longer uses some words.
-fn disuse_words(changes: &mut Changes<'_>, words: Words) {
+fn disuse_words(changes: &mut Changes<'_>, words: CustomerWords) {
     changes.use_word(WordKind::Tag, words.tag, -1);
     changes.use_word(WordKind::Operator, words.operator, -1);
 }
 
 fn put_row(
     changes: &mut Changes<'_>,
-    blocks: &mut Blocks,
+    blocks: &mut CustomerBlocks,
     numbers: &mut Numbers,
     mode: PutMode,
-    row: &CustomerRow,
-    words: Words,
+    row: RowTexts<'_>,
+    words: CustomerWords,
 ) -> Result<Result<Written, Rejection>, Error> {
-    let Some(seq) = blocks.find(changes, &row.id)? else {
+    let Some(seq) = blocks.find(changes, row.id)? else {
         if mode == PutMode::Update {
             return Ok(Err(Rejection::CustomerNotFound));
         }
@@ -285,10 +260,10 @@ fn put_row(
 
 fn append(
     changes: &mut Changes<'_>,
-    blocks: &mut Blocks,
+    blocks: &mut CustomerBlocks,
     seq: Seq,
-    row: &CustomerRow,
-    words: Words,
+    row: RowTexts<'_>,
+    words: CustomerWords,
 ) -> Result<(), Error> {
     let hash = id_hash(row.id.as_str());
     let (block, _) = blocks.get(changes, seq)?;
@@ -298,16 +273,21 @@ fn append(
     block.columns.operators.push(words.operator);
     block.columns.phones.push(row.phone.digits());
     block.texts.ids.push(row.id.as_str().to_owned());
-    block.texts.names.push(row.name.clone());
+    block.texts.names.push(row.name.to_owned());
     block.hashes.push(hash);
     changes.add_id(hash, seq);
     Ok(())
 }
 
 /// Writes a row over a customer; whether anything that filters or sending look at changed.
-fn overwrite(block: &mut Block, index: usize, row: &CustomerRow, words: Words) -> bool {
+fn overwrite(
+    block: &mut CustomerBlock,
+    index: usize,
+    row: RowTexts<'_>,
+    words: CustomerWords,
+) -> bool {
     if block.texts.names[index] != row.name {
-        block.texts.names[index].clone_from(&row.name);
+        row.name.clone_into(&mut block.texts.names[index]);
         block.texts_changed = true;
     }
     let columns = &mut block.columns;
@@ -325,18 +305,6 @@ fn overwrite(block: &mut Block, index: usize, row: &CustomerRow, words: Words) -
     changed
 }
 
-fn written(put: &PutCustomers, row: &CustomerRow) -> Customer {
-    let word = |words: &[(String, String)], index: u16| words[usize::from(index)].0.clone();
-    Customer {
-        id: row.id.clone(),
-        name: row.name.clone(),
-        phone: row.phone,
-        operator: word(&put.operators, row.operator),
-        tag: word(&put.tags, row.tag),
-        timezone: row.zone.map(|zone| put.zones[usize::from(zone)].clone()),
-    }
-}
-
 fn mark_deleted(changes: &mut Changes<'_>, seq: Seq, deleted: bool) -> Result<(), Error> {
     changes.update(
         &DeletedKey(seq.0 / DELETED_PER_BLOCK),
@@ -351,10 +319,10 @@ fn is_unswept(changes: &Changes<'_>, seq: Seq) -> Result<bool, Error> {
     Ok(unswept.iter().any(|(customer, _)| *customer == seq.0))
 }
 
-pub(super) fn delete(changes: &mut Changes<'_>, id: &CustomerId) -> Applied {
-    let mut blocks = Blocks::default();
+pub(super) fn delete(changes: &mut Changes<'_>, delete: &DeleteCustomer) -> Ruled<()> {
+    let mut blocks = CustomerBlocks::default();
     let seq = blocks
-        .find(changes, id)?
+        .find(changes, &delete.id)?
         .ok_or(Rejection::CustomerNotFound)?;
     let (block, index) = blocks.get(changes, seq)?;
     if !block.columns.is_present(index) {
@@ -380,15 +348,18 @@ pub(super) fn delete(changes: &mut Changes<'_>, id: &CustomerId) -> Applied {
         unswept.push((seq.0, next));
         changes.put(&UnsweptKey, &unswept);
     }
-    Ok(Reply::Done)
+    Ok(())
 }
 
-pub(super) fn sweep_deleted(changes: &mut Changes<'_>, batches: u32) -> Applied {
+pub(super) fn sweep_deleted(
+    changes: &mut Changes<'_>,
+    sweep: &SweepDeleted,
+) -> Ruled<SweptBatches> {
     let mut unswept = changes.get_or_default(&UnsweptKey)?;
     if unswept.is_empty() {
         return Err(Rejection::NothingToDo.into());
     }
-    let given = batches.min(ENTRY_BATCHES);
+    let given = sweep.batches.min(ENTRY_BATCHES);
     let mut budget = given;
     while budget > 0
         && let Some((customer, from)) = unswept.first().copied()
@@ -399,7 +370,7 @@ pub(super) fn sweep_deleted(changes: &mut Changes<'_>, batches: u32) -> Applied 
         }
     }
     changes.put(&UnsweptKey, &unswept);
-    Ok(Reply::Swept {
+    Ok(SweptBatches {
         batches: given - budget,
         more: !unswept.is_empty(),
     })

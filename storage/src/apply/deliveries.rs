@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Applied, Halt,
     batches::{BatchEdit, MailingEdit},
     leases::{self, Deleted},
     mailings,
+    ruled::{Halt, Ruled},
 };
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply, Report},
+    command::{Rejection, Report, Reported},
     error::Error,
     keys::{LeaseKey, NumbersKey, OpenLeasesKey},
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
@@ -51,13 +51,13 @@ struct Tally {
     conflicts: Vec<MessageId>,
 }
 
-pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
+pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Ruled<Reported> {
     check_bounds(report)?;
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
     if report.lease.epoch.0 <= numbers.closed_epochs {
         // Of a life before a restore: what it is about was given up, or was sent under other ids.
         let repeated = tokens(report).count() as u32;
-        return Ok(Reply::Reported {
+        return Ok(Reported {
             accepted: 0,
             repeated,
             conflicts: Vec::new(),
@@ -83,7 +83,7 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Applied {
         let count = conflicts.len() as u64;
         changes.update(&NumbersKey, |numbers| numbers.conflicts += count)?;
     }
-    Ok(Reply::Reported {
+    Ok(Reported {
         accepted,
         repeated,
         conflicts,

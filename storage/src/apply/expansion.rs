@@ -7,17 +7,17 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    Applied, batches::MailingEdit, changelog, customers::phone_text, mailings, members::Finder,
+    batches::MailingEdit, changelog, customers::phone_text, mailings, members::Finder, ruled::Ruled,
 };
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply},
+    command::{Expand, Expanded, Rejection},
     error::Error,
     keys::{ChangesKey, CustomerColumnsKey, NumbersKey},
     limits::{
         BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, EXPAND_MESSAGES,
     },
-    model::{MailingNumber, MailingSpec, Matcher, Status},
+    model::{MailingSpec, Matcher, Status},
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
     source::Source,
 };
@@ -120,13 +120,13 @@ impl Gathered {
     }
 }
 
-pub(super) fn expand(
-    changes: &mut Changes<'_>,
-    number: MailingNumber,
-    cursor: Cursor,
-    scan: u32,
-    limit: u16,
-) -> Applied {
+pub(super) fn expand(changes: &mut Changes<'_>, expand: &Expand) -> Ruled<Expanded> {
+    let Expand {
+        mailing: number,
+        cursor,
+        scan,
+        limit,
+    } = *expand;
     let record = mailings::by_number(changes, number)?;
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
     let waits = record.paused && record.ended.is_none();
@@ -181,7 +181,7 @@ pub(super) fn expand(
     if next.change / CHANGES_PER_BLOCK > cursor.change / CHANGES_PER_BLOCK {
         changelog::trim(changes)?;
     }
-    Ok(Reply::Expanded {
+    Ok(Expanded {
         cursor: next,
         messages,
     })

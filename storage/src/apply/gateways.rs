@@ -4,24 +4,24 @@
 //! it started: the same gateway and account must have it in doubt, take repeats now, and still remember
 //! the id. What was true when the doubt arose says nothing of that: the configuration may have changed.
 
-use super::{Applied, leases};
+use super::{leases, ruled::Ruled};
 use crate::{
     changes::Changes,
-    command::{Grant, Reply},
+    command::{DeclareGateway, Grant},
     keys::PostmenKey,
-    model::{Epoch, Timestamp},
+    model::Timestamp,
     planted::{Planted, is_planted},
     records::{DeclaredGateway, Doubt, Postman, TimeSetting},
     source::Source,
 };
 
 /// A postman says where it sends. The same again changes nothing.
-pub(super) fn declare(
-    changes: &mut Changes<'_>,
-    by: Epoch,
-    gateway: u64,
-    repeat_ms: Option<u64>,
-) -> Applied {
+pub(super) fn declare(changes: &mut Changes<'_>, declare: &DeclareGateway) -> Ruled<()> {
+    let DeclareGateway {
+        postman: by,
+        gateway,
+        repeat_ms,
+    } = *declare;
     let mut postmen = changes.get_or_default(&PostmenKey)?;
     let Some(postman) = postmen
         .postmen
@@ -36,7 +36,7 @@ pub(super) fn declare(
         repeat_ms,
     });
     changes.put(&PostmenKey, &postmen);
-    Ok(Reply::Done)
+    Ok(())
 }
 
 /// Permission for a message that a gateway may have already.
@@ -115,7 +115,7 @@ impl Gateways {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LeaseId, MailingNumber, PostmanName};
+    use crate::model::{Epoch, LeaseId, MailingNumber, PostmanName};
 
     const HERE: u64 = 5;
     const THERE: u64 = 6;

@@ -9,21 +9,21 @@ use std::{
 };
 
 use super::{
-    Applied,
     batches::{BatchEdit, MailingEdit, NEVER},
     gateways::{Allowed, Gateways},
     mailings,
+    ruled::Ruled,
 };
 use crate::{
     changes::Changes,
-    command::{Grant, Rejection, Reply},
+    command::{ExpireLease, Grant, GrantedLease, RegisterPostman, Rejection},
     error::Error,
     keys::{DeletedKey, LeaseKey, NumbersKey, OpenLeasesKey, PostmenKey, UnheardLeasesKey},
     limits::{
         DELETED_PER_BLOCK, GRANT_BARREN_BATCHES, GRANT_SKIP_MS, HEADS_PER_BLOCK, LEASE_BATCHES,
         LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
-    model::{Epoch, LeaseId, MailingNumber, PostmanName, Run, Status, Timestamp},
+    model::{Epoch, LeaseId, MailingNumber, Run, Status, Timestamp},
     planted::{Planted, is_planted},
     records::{
         DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman,
@@ -33,14 +33,16 @@ use crate::{
 };
 
 /// A postman starts: the same nonce gives the same epoch, another closes the older postman.
-pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64) -> Applied {
+pub(super) fn register(changes: &mut Changes<'_>, register: &RegisterPostman) -> Ruled<Epoch> {
+    let RegisterPostman { name, nonce } = register;
+    let nonce = *nonce;
     let mut record = changes.get_or_default(&PostmenKey)?;
     let postmen = &mut record.postmen;
     let known = postmen.iter().position(|postman| postman.name == *name);
     let (mut before, mut gateway) = (Vec::new(), None);
     if let Some(at) = known {
         if let Some(epoch) = epoch_of(&postmen[at], nonce) {
-            return Ok(Reply::Registered { epoch });
+            return Ok(epoch);
         }
         let older = postmen.remove(at);
         // Until this start declares its own: a message in doubt may be waiting for it.
@@ -71,7 +73,7 @@ pub(super) fn register(changes: &mut Changes<'_>, name: &PostmanName, nonce: u64
         !record.postmen.iter().any(|p| p.has_had(lease.epoch))
     })?;
     changes.put(&PostmenKey, &record);
-    Ok(Reply::Registered { epoch })
+    Ok(epoch)
 }
 
 /// The epoch of a postman's start, this one or an earlier one.
@@ -97,7 +99,7 @@ pub(super) fn why_unknown(
     }
 }
 
-pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
+pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Ruled<Option<GrantedLease>> {
     let mut postmen = changes.get_or_default(&PostmenKey)?;
     let Some(at) = postmen
         .postmen
@@ -109,7 +111,7 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     let mut open = changes.get_or_default(&OpenLeasesKey)?;
     if let Some(same) = open.find(grant.lease) {
         let lease = changes.need(&LeaseKey(same.slot), "an open lease")?;
-        return Ok(granted(lease));
+        return Ok(Some(granted(lease)));
     }
     check_number(&postmen.postmen[at], &open, grant.lease)?;
     let record = mailings::by_number(changes, grant.mailing)?;
@@ -126,7 +128,7 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
     edit.save(changes)?;
     if picked.runs.is_empty() {
         // There is no lease, so its number stays free: a lease has one id and an id one lease.
-        return Ok(Reply::NothingYet);
+        return Ok(None);
     }
     // At the end of the list: who has nothing to do for longest is forgotten first.
     let mut postman = postmen.postmen.remove(at);
@@ -149,7 +151,7 @@ pub(super) fn grant(changes: &mut Changes<'_>, grant: &Grant) -> Applied {
         expires_at,
     });
     changes.put(&OpenLeasesKey, &open);
-    Ok(granted(lease))
+    Ok(Some(granted(lease)))
 }
 
 fn new_lease(at: Timestamp, grant: &Grant, runs: Vec<Run>) -> Lease {
@@ -163,8 +165,8 @@ fn new_lease(at: Timestamp, grant: &Grant, runs: Vec<Run>) -> Lease {
     }
 }
 
-fn granted(lease: Lease) -> Reply {
-    Reply::Granted {
+fn granted(lease: Lease) -> GrantedLease {
+    GrantedLease {
         mailing: lease.mailing,
         expires_at: lease.expires_at,
         runs: lease.runs,
@@ -543,7 +545,8 @@ impl Deleted {
 }
 
 /// A lease has run out: what was not reported may have been sent, and is never sent again.
-pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
+pub(super) fn expire(changes: &mut Changes<'_>, expire: &ExpireLease) -> Ruled<()> {
+    let id = expire.lease;
     let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
     let found = *open.find(id).ok_or(Rejection::LeaseClosed)?;
     if changes.steady() < found.expires_at {
@@ -568,7 +571,7 @@ pub(super) fn expire(changes: &mut Changes<'_>, id: LeaseId) -> Applied {
     edit.save(changes)?;
     close(changes, id)?;
     keep_unheard(changes, found, &lease)?;
-    Ok(Reply::Done)
+    Ok(())
 }
 
 /// A lease may run out before its answer comes, and then nobody knows what it held. So what a
@@ -668,6 +671,7 @@ pub(super) fn verdict_when_over(record: &MailingRecord) -> Option<Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PostmanName;
 
     #[test]
     fn open_leases_of_one_postman_have_an_end() {

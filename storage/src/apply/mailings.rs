@@ -5,10 +5,17 @@
 
 use std::sync::Arc;
 
-use super::{Applied, batches::MailingEdit, changelog};
+use super::{
+    batches::MailingEdit,
+    changelog,
+    ruled::{Halt, Ruled},
+};
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply},
+    command::{
+        CancelMailing, CreateMailing, DeleteMailing, EndMailing, PauseMailing, Rejection,
+        ResumeMailing, StartMailing, UpdateMailing,
+    },
     error::Error,
     keys::{MailingIdKey, NumbersKey, RenumberedKey},
     limits::OPEN_MAILINGS,
@@ -35,10 +42,7 @@ fn find<S: Source>(
         .then(|| (number, (*record).clone())))
 }
 
-fn need(
-    changes: &Changes<'_>,
-    id: &MailingId,
-) -> Result<(MailingNumber, MailingRecord), super::Halt> {
+fn need(changes: &Changes<'_>, id: &MailingId) -> Result<(MailingNumber, MailingRecord), Halt> {
     Ok(find(changes, id)?.ok_or(Rejection::MailingNotFound)?)
 }
 
@@ -70,11 +74,16 @@ pub(crate) fn present<S: Source>(
     })
 }
 
-fn reply(changes: &Changes<'_>, number: MailingNumber, record: MailingRecord) -> Applied {
-    Ok(Reply::Mailing(Box::new(present(changes, number, record)?)))
+fn reply(
+    changes: &Changes<'_>,
+    number: MailingNumber,
+    record: MailingRecord,
+) -> Ruled<Box<Mailing>> {
+    Ok(Box::new(present(changes, number, record)?))
 }
 
-pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSpec) -> Applied {
+pub(super) fn create(changes: &mut Changes<'_>, create: &CreateMailing) -> Ruled<Box<Mailing>> {
+    let CreateMailing { id, spec } = create;
     if find(changes, id)?.is_some() {
         return Err(Rejection::MailingExists.into());
     }
@@ -104,12 +113,13 @@ pub(super) fn create(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSp
     reply(changes, number, record)
 }
 
-fn next_number(changes: &mut Changes<'_>) -> Result<MailingNumber, super::Halt> {
+fn next_number(changes: &mut Changes<'_>) -> Result<MailingNumber, Halt> {
     let next = changes.update(&NumbersKey, Numbers::next_mailing)?;
     Ok(next.ok_or(Rejection::NoNumbersLeft)?)
 }
 
-pub(super) fn update(changes: &mut Changes<'_>, id: &MailingId, spec: &MailingSpec) -> Applied {
+pub(super) fn update(changes: &mut Changes<'_>, update: &UpdateMailing) -> Ruled<Box<Mailing>> {
+    let UpdateMailing { id, spec } = update;
     let (number, mut record) = need(changes, id)?;
     if *spec == record.spec {
         return reply(changes, number, record);
@@ -156,7 +166,7 @@ fn frozen_field(old: &MailingSpec, new: &MailingSpec) -> Option<&'static str> {
         .map(|(field, _)| field)
 }
 
-fn over_rejection(record: &MailingRecord) -> super::Halt {
+fn over_rejection(record: &MailingRecord) -> Halt {
     let status = if record.cancelled_at.is_some() {
         "cancelled"
     } else {
@@ -168,8 +178,8 @@ fn over_rejection(record: &MailingRecord) -> super::Halt {
     .into()
 }
 
-pub(super) fn pause(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
-    let (number, record) = need_sending(changes, id)?;
+pub(super) fn pause(changes: &mut Changes<'_>, pause: &PauseMailing) -> Ruled<Box<Mailing>> {
+    let (number, record) = need_sending(changes, &pause.id)?;
     set_paused(changes, number, record, true)
 }
 
@@ -177,14 +187,10 @@ pub(super) fn pause(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
 /// own: what the life before sent after the backup is not known, nor what another restore of the
 /// same backup sends. So its next messages have the next mailing's number in their ids, which the
 /// restore has drawn at random; positions alone would leave too little room for that.
-pub(super) fn resume(
-    changes: &mut Changes<'_>,
-    id: &MailingId,
-    accept_duplicates: bool,
-) -> Applied {
-    let (number, mut record) = need_sending(changes, id)?;
+pub(super) fn resume(changes: &mut Changes<'_>, resume: &ResumeMailing) -> Ruled<Box<Mailing>> {
+    let (number, mut record) = need_sending(changes, &resume.id)?;
     if record.held {
-        if !accept_duplicates {
+        if !resume.accept_duplicates {
             return Err(Rejection::DuplicatesNotAccepted.into());
         }
         record.held = false;
@@ -201,7 +207,7 @@ pub(super) fn resume(
 fn need_sending(
     changes: &Changes<'_>,
     id: &MailingId,
-) -> Result<(MailingNumber, MailingRecord), super::Halt> {
+) -> Result<(MailingNumber, MailingRecord), Halt> {
     let (number, record) = need(changes, id)?;
     if record.is_over() || record.settled_at.is_some() {
         return Err(over_rejection(&record));
@@ -214,7 +220,7 @@ fn set_paused(
     number: MailingNumber,
     mut record: MailingRecord,
     paused: bool,
-) -> Applied {
+) -> Ruled<Box<Mailing>> {
     if record.paused != paused {
         record.paused = paused;
         changes.put_mailing(number, record.clone());
@@ -222,8 +228,8 @@ fn set_paused(
     reply(changes, number, record)
 }
 
-pub(super) fn cancel(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
-    let (number, mut record) = need(changes, id)?;
+pub(super) fn cancel(changes: &mut Changes<'_>, cancel: &CancelMailing) -> Ruled<Box<Mailing>> {
+    let (number, mut record) = need(changes, &cancel.id)?;
     if record.cancelled_at.is_some() {
         return reply(changes, number, record);
     }
@@ -238,8 +244,8 @@ pub(super) fn cancel(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
     reply(changes, number, (*record).clone())
 }
 
-pub(super) fn delete(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
-    let (number, mut record) = need(changes, id)?;
+pub(super) fn delete(changes: &mut Changes<'_>, delete: &DeleteMailing) -> Ruled<()> {
+    let (number, mut record) = need(changes, &delete.id)?;
     record.deleted_at = Some(changes.at());
     let (settled, since) = (record.settled_at.is_some(), record.kept_since());
     changes.put_mailing(number, record);
@@ -250,11 +256,12 @@ pub(super) fn delete(changes: &mut Changes<'_>, id: &MailingId) -> Applied {
         // Its messages go, and then itself; it may have been done with.
         changes.put_stage(number, Stage::Folded, since)?;
     }
-    changes.remove(&MailingIdKey(id.clone()));
-    Ok(Reply::Done)
+    changes.remove(&MailingIdKey(delete.id.clone()));
+    Ok(())
 }
 
-pub(super) fn start(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
+pub(super) fn start(changes: &mut Changes<'_>, start: &StartMailing) -> Ruled<()> {
+    let number = start.mailing;
     let mut record = (*by_number(changes, number)?).clone();
     let now = changes.at();
     if record.started_at.is_some() || record.is_over() || now < record.spec.start {
@@ -263,7 +270,7 @@ pub(super) fn start(changes: &mut Changes<'_>, number: MailingNumber) -> Applied
     record.started_at = Some(now);
     changes.put_mailing(number, record);
     begin_with_changes(changes, number)?;
-    Ok(Reply::Done)
+    Ok(())
 }
 
 /// A mailing that starts looks at the changes from now on: what was before, it sees as it is.
@@ -275,7 +282,8 @@ fn begin_with_changes(changes: &mut Changes<'_>, number: MailingNumber) -> Resul
     Ok(())
 }
 
-pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
+pub(super) fn end(changes: &mut Changes<'_>, end: &EndMailing) -> Ruled<()> {
+    let number = end.mailing;
     let mut record = (*by_number(changes, number)?).clone();
     let now = changes.at();
     if record.is_over() || now < record.spec.end {
@@ -297,14 +305,14 @@ pub(super) fn end(changes: &mut Changes<'_>, number: MailingNumber) -> Applied {
     record.ended = Some((now, bounds));
     changes.put_mailing(number, record);
     MailingEdit::open(changes, number)?.save(changes)?;
-    Ok(Reply::Done)
+    Ok(())
 }
 
 /// A mailing by its number, deleted or not.
 pub(super) fn by_number(
     changes: &Changes<'_>,
     number: MailingNumber,
-) -> Result<Arc<MailingRecord>, super::Halt> {
+) -> Result<Arc<MailingRecord>, Halt> {
     Ok(changes.mailing(number)?.ok_or(Rejection::MailingNotFound)?)
 }
 

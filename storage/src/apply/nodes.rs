@@ -4,10 +4,10 @@
 //! keeps what must outlive a member: that a number is never given twice, and that a disk that was
 //! let go never comes back.
 
-use super::Applied;
+use super::ruled::Ruled;
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply},
+    command::{AdmitNode, Admitted, DismissNode, Rejection},
     keys::NodesKey,
     limits::{ID_CHARS, NODES},
     records::{NodeRecord, Nodes},
@@ -16,18 +16,19 @@ use crate::{
 
 /// Gives a disk its number; the same disk gets the same one again. Of one name, only the newest disk
 /// stays admitted.
-pub(super) fn admit(changes: &mut Changes<'_>, name: &str, disk: &str, above: u64) -> Applied {
+pub(super) fn admit(changes: &mut Changes<'_>, admit: &AdmitNode) -> Ruled<Admitted> {
+    let AdmitNode { name, disk, above } = admit;
     check(name, disk)?;
     let mut nodes = changes.get_or_default(&NodesKey)?;
     match nodes.of_disk(disk) {
         Some(record) if record.dismissed => return Err(Rejection::NodeDismissed.into()),
-        Some(record) => return Ok(Reply::Admitted { node: record.node }),
+        Some(record) => return Ok(Admitted { node: record.node }),
         None => {}
     }
-    for record in nodes.nodes.iter_mut().filter(|record| record.name == name) {
+    for record in nodes.nodes.iter_mut().filter(|record| record.name == *name) {
         record.dismissed = true;
     }
-    nodes.last = nodes.last.max(above) + 1;
+    nodes.last = nodes.last.max(*above) + 1;
     let node = nodes.last;
     note(
         &mut nodes,
@@ -39,16 +40,18 @@ pub(super) fn admit(changes: &mut Changes<'_>, name: &str, disk: &str, above: u6
         },
     )?;
     changes.put(&NodesKey, &nodes);
-    Ok(Reply::Admitted { node })
+    Ok(Admitted { node })
 }
 
 /// Lets a disk go, for good.
-pub(super) fn dismiss(changes: &mut Changes<'_>, node: u64, name: &str, disk: &str) -> Applied {
+pub(super) fn dismiss(changes: &mut Changes<'_>, dismiss: &DismissNode) -> Ruled<()> {
+    let DismissNode { node, name, disk } = dismiss;
+    let node = *node;
     check(name, disk)?;
     let mut nodes = changes.get_or_default(&NodesKey)?;
     // A member from the beginning has no record: its number counts from now on.
     nodes.last = nodes.last.max(node);
-    match nodes.nodes.iter_mut().find(|record| record.disk == disk) {
+    match nodes.nodes.iter_mut().find(|record| record.disk == *disk) {
         Some(record) => record.dismissed = true,
         None => {
             let (name, disk) = (name.to_owned(), disk.to_owned());
@@ -64,7 +67,7 @@ pub(super) fn dismiss(changes: &mut Changes<'_>, node: u64, name: &str, disk: &s
         }
     }
     changes.put(&NodesKey, &nodes);
-    Ok(Reply::Done)
+    Ok(())
 }
 
 fn check(name: &str, disk: &str) -> Result<(), Rejection> {

@@ -3,14 +3,14 @@
 //! Replies to clients are kept up to a number. A caller gets a new key only while it has fewer than
 //! are free: one by itself has at most half of all, and there is always room for one more caller.
 
-use super::{Applied, run as run_action};
+use super::action;
 use crate::{
     changes::Changes,
-    command::{Action, Command, Origin, Outcome, Rejection, Reply},
+    command::{Action, Command, Origin, Outcome, Rejection},
     error::Error,
-    keys::{CallerRepliesKey, ClientReplyKey, NodeReplyKey, NumbersKey, ProposersKey},
-    limits::{CLIENT_KEY_MS, CLIENT_KEYS, PROPOSER_LIVES, PROPOSER_WINDOW, PROPOSERS},
-    records::{ClientReply, NodeReply, Numbers, Proposer},
+    keys::{CallerRepliesKey, ClientReplyKey, NumbersKey},
+    limits::{CLIENT_KEY_MS, CLIENT_KEYS},
+    records::{ClientReply, Numbers},
     source::Source,
 };
 
@@ -21,17 +21,12 @@ const EXPIRED_KEYS_AT_ONCE: usize = 8;
 /// Runs a command, or answers a repeat of it.
 pub(super) fn run(changes: &mut Changes<'_>, command: &Command) -> Result<Outcome, Error> {
     match command.origin {
-        Origin::Itself => run_action(changes, &command.action),
+        Origin::Itself => action::run(changes, &command.action),
         Origin::Client {
             key,
             request,
             caller,
         } => by_client(changes, command, key, request, caller),
-        Origin::Node {
-            node,
-            incarnation,
-            n,
-        } => by_node(changes, command, node, incarnation, n),
     }
 }
 
@@ -53,11 +48,11 @@ fn by_client(
     let Some(n) = next_client_key(changes, caller)? else {
         // To stop sending must not depend on how many keys were used before.
         return match is_repeatable(&command.action) {
-            true => run_action(changes, &command.action),
+            true => action::run(changes, &command.action),
             false => Ok(Err(Rejection::TooManyKeys)),
         };
     };
-    let outcome = run_action(changes, &command.action)?;
+    let outcome = action::run(changes, &command.action)?;
     if outcome == Err(Rejection::CustomerBusy) {
         return Ok(outcome);
     }
@@ -83,7 +78,7 @@ fn by_client(
 fn is_repeatable(action: &Action) -> bool {
     matches!(
         action,
-        Action::PauseMailing { .. } | Action::ResumeMailing { .. } | Action::CancelMailing { .. }
+        Action::PauseMailing(_) | Action::ResumeMailing(_) | Action::CancelMailing(_)
     )
 }
 
@@ -142,82 +137,4 @@ fn forget_reply(changes: &mut Changes<'_>, caller: u64) -> Result<(), Error> {
         replies => changes.put(&key, &(replies - 1)),
     }
     Ok(())
-}
-
-fn by_node(
-    changes: &mut Changes<'_>,
-    command: &Command,
-    node: u64,
-    incarnation: u64,
-    n: u64,
-) -> Result<Outcome, Error> {
-    let proposers = changes.get_or_default(&ProposersKey)?;
-    let found = proposers.proposers.iter().find(|p| p.node == node);
-    let Some(proposer) = found.filter(|p| p.incarnation == incarnation) else {
-        return Ok(Err(Rejection::Forgotten));
-    };
-    if proposer.last >= PROPOSER_WINDOW && n <= proposer.last - PROPOSER_WINDOW {
-        return Ok(Err(Rejection::Forgotten));
-    }
-    let key = NodeReplyKey(node, (n % PROPOSER_WINDOW) as u32);
-    if let Some(kept) = changes.get(&key)?
-        && kept.incarnation == incarnation
-        && kept.n == n
-    {
-        return Ok(kept.outcome);
-    }
-    let outcome = run_action(changes, &command.action)?;
-    let at = changes.steady();
-    // Read again: the command itself may have registered a proposer.
-    changes.update(&ProposersKey, |record| {
-        let mut proposers = record.proposers.iter_mut();
-        if let Some(proposer) = proposers.find(|p| p.node == node && p.incarnation == incarnation) {
-            proposer.last = proposer.last.max(n);
-            proposer.at = at;
-        }
-    })?;
-    changes.put(
-        &key,
-        &NodeReply {
-            incarnation,
-            n,
-            outcome: outcome.clone(),
-        },
-    );
-    changes.keep();
-    Ok(outcome)
-}
-
-/// A node starts to propose: its earlier life is forgotten, and refused from now on.
-pub(super) fn register(changes: &mut Changes<'_>, node: u64, incarnation: u64) -> Applied {
-    let mut record = changes.get_or_default(&ProposersKey)?;
-    let proposers = &mut record.proposers;
-    let mut before = Vec::new();
-    if let Some(at) = proposers.iter().position(|p| p.node == node) {
-        if proposers[at].incarnation == incarnation {
-            return Ok(Reply::Done);
-        }
-        if proposers[at].before.contains(&incarnation) {
-            return Err(Rejection::Forgotten.into());
-        }
-        let older = proposers.remove(at);
-        before.push(older.incarnation);
-        before.extend(older.before);
-        before.truncate(PROPOSER_LIVES);
-    }
-    if proposers.len() >= PROPOSERS
-        && let Some(oldest) = (0..proposers.len()).min_by_key(|at| proposers[*at].at)
-    {
-        proposers.remove(oldest);
-    }
-    proposers.push(Proposer {
-        node,
-        incarnation,
-        last: 0,
-        at: changes.steady(),
-        before,
-    });
-    proposers.sort_by_key(|p| p.node);
-    changes.put(&ProposersKey, &record);
-    Ok(Reply::Done)
 }

@@ -10,10 +10,10 @@ use crate::{
     changes::Changes,
     error::Error,
     index::OpenMailing,
-    keys::{NodeReplyKey, NumbersKey, OpenLeasesKey, PostmenKey, ProposersKey, UnheardLeasesKey},
-    limits::{ENTRY_BATCHES, PROPOSER_WINDOW},
+    keys::{NumbersKey, OpenLeasesKey, PostmenKey, UnheardLeasesKey},
+    limits::ENTRY_BATCHES,
     model::{MailingNumber, Status, Timestamp},
-    records::{Draw, LeaseList, Postmen, Proposers},
+    records::{Draw, LeaseList, Postmen},
     source::Source,
 };
 
@@ -79,16 +79,6 @@ pub(crate) fn close_life(changes: &mut Changes<'_>, draw: Draw) -> Result<(), Er
     changes.put(&OpenLeasesKey, &LeaseList::default());
     changes.put(&UnheardLeasesKey, &LeaseList::default());
     changes.put(&PostmenKey, &Postmen::default());
-    let proposers: Proposers = changes.get_or_default(&ProposersKey)?;
-    for proposer in &proposers.proposers {
-        for slot in 0..PROPOSER_WINDOW as u32 {
-            let key = NodeReplyKey(proposer.node, slot);
-            if changes.get(&key)?.is_some() {
-                changes.remove(&key);
-            }
-        }
-    }
-    changes.put(&ProposersKey, &Proposers::default());
     let has_room = changes.update(&NumbersKey, |numbers| numbers.begin_anew(draw))?;
     if has_room {
         Ok(())

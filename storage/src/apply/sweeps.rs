@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{
-    Applied,
     batches::{MailingEdit, totals_of, use_words},
     mailings,
+    ruled::Ruled,
 };
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply},
+    command::{FoldMailing, PurgeMailing, Rejection, SweepMailing, SweptBatches},
     error::Error,
     keys::{
         ColumnsKey, CustomerTotalsKey, HeadsKey, LateKey, MailingKey, MembersKey, ProgressKey,
@@ -26,7 +26,11 @@ use crate::{
 };
 
 /// Settles what waits in a mailing that is over.
-pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
+pub(super) fn sweep(changes: &mut Changes<'_>, sweep: &SweepMailing) -> Ruled<SweptBatches> {
+    let SweepMailing {
+        mailing: number,
+        batches,
+    } = *sweep;
     let record = mailings::by_number(changes, number)?;
     if !record.is_over() || record.settled_at.is_some() {
         return Err(Rejection::NotNow.into());
@@ -47,7 +51,7 @@ pub(super) fn sweep(changes: &mut Changes<'_>, number: MailingNumber, batches: u
     }
     let more = edit.progress.counts.of(Status::Created) + edit.progress.counts.of(Status::Failed);
     edit.save(changes)?;
-    Ok(Reply::Swept {
+    Ok(SweptBatches {
         batches: waiting.len() as u32,
         more: more > 0,
     })
@@ -105,12 +109,12 @@ fn sweep_batch(
 }
 
 /// Adds messages of a settled mailing to their customers' totals.
-pub(super) fn fold(
-    changes: &mut Changes<'_>,
-    number: MailingNumber,
-    batches: u32,
-    blocks: u32,
-) -> Applied {
+pub(super) fn fold(changes: &mut Changes<'_>, fold: &FoldMailing) -> Ruled<SweptBatches> {
+    let FoldMailing {
+        mailing: number,
+        batches,
+        blocks,
+    } = *fold;
     if changes.stage(number) != Stage::Settled {
         return Err(Rejection::NotNow.into());
     }
@@ -130,7 +134,7 @@ pub(super) fn fold(
         let record = mailings::by_number(changes, number)?;
         changes.put_stage(number, Stage::Folded, record.kept_since())?;
     }
-    Ok(Reply::Swept {
+    Ok(SweptBatches {
         batches: to - from,
         more,
     })
@@ -187,7 +191,11 @@ fn fold_batch(
 }
 
 /// Drops messages of a folded mailing; a deleted mailing goes whole.
-pub(super) fn purge(changes: &mut Changes<'_>, number: MailingNumber, batches: u32) -> Applied {
+pub(super) fn purge(changes: &mut Changes<'_>, purge: &PurgeMailing) -> Ruled<SweptBatches> {
+    let PurgeMailing {
+        mailing: number,
+        batches,
+    } = *purge;
     if changes.stage(number) != Stage::Folded {
         return Err(Rejection::NotNow.into());
     }
@@ -204,7 +212,7 @@ pub(super) fn purge(changes: &mut Changes<'_>, number: MailingNumber, batches: u
     if !more {
         forget(changes, number)?;
     }
-    Ok(Reply::Swept {
+    Ok(SweptBatches {
         batches: to - from,
         more,
     })

@@ -6,22 +6,23 @@
 //! time has really passed is not known: what a gateway got before is not repeated there any more
 //! ([`crate::records::TimeSetting::came_after`]).
 
-use super::Applied;
+use super::ruled::Ruled;
 use crate::{
     changes::Changes,
-    command::{Rejection, Reply},
+    command::{Rejection, SetTime},
     model::Timestamp,
 };
 
 /// The last millisecond that the time may be set to: the end of the year 9999.
 const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
-/// Sets the time.
-pub(super) fn set(changes: &mut Changes<'_>, to: Timestamp) -> Applied {
+/// Sets the time to one within bounds.
+pub(super) fn set(changes: &mut Changes<'_>, set: &SetTime) -> Ruled<()> {
+    let to = set.to;
     if to <= Timestamp::default() || to > LAST {
         let what = "the time is set to one after 1970 and before 10000".to_owned();
         return Err(Rejection::OutOfBounds { what }.into());
     }
     changes.set_time(to);
-    Ok(Reply::Done)
+    Ok(())
 }

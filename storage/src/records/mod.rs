@@ -20,5 +20,5 @@ pub use mailings::{
 };
 pub use meta::{Draw, Meta, Numbers, TimeSetting, WordKind, WordRecord, WordUses};
 pub use nodes::{NodeRecord, Nodes};
-pub use replies::{ClientReply, NodeReply, Proposer, Proposers};
+pub use replies::ClientReply;
 pub use totals::{CustomerTotals, Facet, Facets, Totals};

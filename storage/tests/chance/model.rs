@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use notty_storage::{
     Rejection, Reply, Timestamp,
-    command::{Grant, Report},
+    command::{Grant, Report, Reported},
     model::{Epoch, LeaseId, MailingNumber, Run, SendResult, Status},
     records::MailingRecord,
 };
@@ -225,18 +225,18 @@ impl Model {
         if self.is_over(report.lease) {
             let ignored = matches!(
                 outcome,
-                Ok(Reply::Reported { accepted: 0, conflicts, .. }) if conflicts.is_empty()
+                Ok(Reply::Reported(Reported { accepted: 0, conflicts, .. })) if conflicts.is_empty()
             );
             return ensure(ignored, || {
                 format!("a life that is over was heard: {outcome:?}")
             });
         }
         let (accepted, conflicts) = match outcome {
-            Ok(Reply::Reported {
+            Ok(Reply::Reported(Reported {
                 accepted,
                 conflicts,
                 ..
-            }) => (*accepted, conflicts.len()),
+            })) => (*accepted, conflicts.len()),
             Err(_) if !fits || !before.mailings.contains_key(&report.mailing) => return Ok(()),
             other => return Err(format!("a fitting report was answered {other:?}")),
         };

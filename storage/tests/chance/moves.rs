@@ -2,9 +2,14 @@
 
 use notty_storage::{
     Action, Timestamp,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer, DeleteMailing,
+        EndMailing, Expand, ExpireLease, FoldMailing, Grant, PauseMailing, PurgeMailing,
+        PutCustomer, PutCustomers, PutMode, RegisterPostman, Report, ResumeMailing, StartMailing,
+        SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
+    },
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
+        Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
         PostmanName, Run, SendResult, ZoneNumber,
     },
     records::{Cursor, MailingRecord},
@@ -54,21 +59,21 @@ impl Table<'_> {
 pub(crate) fn next(dice: &mut Dice, table: &Table<'_>) -> Action {
     match dice.below(100) {
         0..6 => put(dice),
-        6..8 => Action::DeleteCustomer { id: customer(dice) },
-        8..9 if dice.below(2) == 0 => Action::TrimChanges {
+        6..8 => Action::DeleteCustomer(DeleteCustomer { id: customer(dice) }),
+        8..9 if dice.below(2) == 0 => Action::TrimChanges(TrimChanges {
             blocks: dice.below(5) as u32,
-        },
-        8..9 => Action::SweepDeleted {
+        }),
+        8..9 => Action::SweepDeleted(SweepDeleted {
             batches: dice.below(5) as u32,
-        },
+        }),
         9..14 if table.has_room() => create(dice, table.at, table.census.mailings.len()),
         9..17 => about_mailing(dice, table),
-        17..18 => Action::StartMailing {
+        17..18 => Action::StartMailing(StartMailing {
             mailing: open_mailing(dice, table),
-        },
-        18..19 => Action::EndMailing {
+        }),
+        18..19 => Action::EndMailing(EndMailing {
             mailing: open_mailing(dice, table),
-        },
+        }),
         19..30 => office(dice, table),
         30..37 => expand(dice, table),
         37..39 => over(dice, table),
@@ -86,11 +91,11 @@ fn declare(dice: &mut Dice, table: &Table<'_>) -> Action {
     let (postman, _) = dice.pick(table.postmen).copied().unwrap_or_default();
     let gateway = 1 + dice.below(8) / 7;
     let repeat_ms = (!dice.one_in(6)).then(|| dice.below(600));
-    Action::DeclareGateway {
+    Action::DeclareGateway(DeclareGateway {
         postman,
         gateway,
         repeat_ms,
-    }
+    })
 }
 
 /// What a game begins with: customers, two mailings, postmen.
@@ -100,10 +105,12 @@ pub(crate) fn first(dice: &mut Dice) -> Vec<Action> {
     first.extend((0..3).map(|known| create(dice, at, known)));
     first.extend(postmen(dice));
     let repeat_ms = Some(300);
-    let declare = |by| Action::DeclareGateway {
-        postman: Epoch(by),
-        gateway: 1,
-        repeat_ms,
+    let declare = |by| {
+        Action::DeclareGateway(DeclareGateway {
+            postman: Epoch(by),
+            gateway: 1,
+            repeat_ms,
+        })
     };
     first.extend((1..=POSTMEN).map(declare));
     first
@@ -139,12 +146,36 @@ pub(crate) fn put(dice: &mut Dice) -> Action {
     ];
     let mode = dice.pick(&modes).copied().unwrap_or(PutMode::Upsert);
     let zones = ZONES.map(str::to_owned).to_vec();
-    Action::PutCustomers(PutCustomers {
+    let put = PutCustomers {
         mode,
         tags: words(),
         operators: words(),
         zones,
         rows,
+    };
+    match put.rows.as_slice() {
+        [row] if mode != PutMode::Upsert => put_one(&put, row),
+        _ => put.into(),
+    }
+}
+
+/// The only row of a command, written by itself.
+fn put_one(put: &PutCustomers, row: &CustomerRow) -> Action {
+    let (tag, folded_tag) = put.tags[usize::from(row.tag)].clone();
+    let (operator, folded_operator) = put.operators[usize::from(row.operator)].clone();
+    let customer = Customer {
+        id: row.id.clone(),
+        name: row.name.clone(),
+        phone: row.phone,
+        operator,
+        tag,
+        timezone: row.zone.map(|zone| put.zones[usize::from(zone)].clone()),
+    };
+    Action::PutCustomer(PutCustomer {
+        mode: put.mode,
+        customer,
+        folded_tag,
+        folded_operator,
     })
 }
 
@@ -170,25 +201,25 @@ fn office(dice: &mut Dice, table: &Table<'_>) -> Action {
         let (mailing, record) = (*number, &known.record);
         let batches = 1 + dice.below(6) as u32;
         if record.settled_at.is_some() {
-            sensible.push(Action::FoldMailing {
+            sensible.push(Action::FoldMailing(FoldMailing {
                 mailing,
                 batches,
                 blocks: 1,
-            });
-            sensible.push(Action::PurgeMailing { mailing, batches });
+            }));
+            sensible.push(Action::PurgeMailing(PurgeMailing { mailing, batches }));
         } else if record.is_over() {
-            sensible.push(Action::SweepMailing { mailing, batches });
+            sensible.push(Action::SweepMailing(SweepMailing { mailing, batches }));
             let cursor = known.progress.cursor;
-            sensible.push(Action::Expand {
+            sensible.push(Action::Expand(Expand {
                 mailing,
                 cursor,
                 scan: 30,
                 limit: 9,
-            });
+            }));
         } else if record.spec.end <= table.at {
-            sensible.push(Action::EndMailing { mailing });
+            sensible.push(Action::EndMailing(EndMailing { mailing }));
         } else if record.started_at.is_none() && record.spec.start <= table.at {
-            sensible.push(Action::StartMailing { mailing });
+            sensible.push(Action::StartMailing(StartMailing { mailing }));
         }
     }
     let found = dice.pick(&sensible).cloned();
@@ -239,19 +270,19 @@ fn create(dice: &mut Dice, at: Timestamp, known: usize) -> Action {
         phone_filter: Filter::default(),
         send_window: None,
     };
-    Action::CreateMailing { id, spec }
+    Action::CreateMailing(CreateMailing { id, spec })
 }
 
 fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
     let id = mailing_id(dice, table);
     match dice.below(12) {
-        0..2 => Action::PauseMailing { id },
-        2..9 => Action::ResumeMailing {
+        0..2 => Action::PauseMailing(PauseMailing { id }),
+        2..9 => Action::ResumeMailing(ResumeMailing {
             id,
             accept_duplicates: dice.one_in(2),
-        },
-        9 => Action::CancelMailing { id },
-        10 => Action::DeleteMailing { id },
+        }),
+        9 => Action::CancelMailing(CancelMailing { id }),
+        10 => Action::DeleteMailing(DeleteMailing { id }),
         _ => {
             let records = table
                 .census
@@ -259,16 +290,16 @@ fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
                 .values()
                 .map(|mailing| &mailing.record);
             let Some(old) = records.rev().find(|record| record.id == id) else {
-                return Action::PauseMailing { id };
+                return Action::PauseMailing(PauseMailing { id });
             };
             let end = old.spec.end.plus_millis(dice.below(200) as i64 - 100);
-            Action::UpdateMailing {
+            Action::UpdateMailing(UpdateMailing {
                 id,
                 spec: MailingSpec {
                     end,
                     ..old.spec.clone()
                 },
-            }
+            })
         }
     }
 }
@@ -282,12 +313,12 @@ fn expand(dice: &mut Dice, table: &Table<'_>) -> Action {
     let known = table.census.mailings.get(&mailing);
     let mut cursor = known.map_or_else(Cursor::default, |known| known.progress.cursor);
     cursor.customer += u32::from(dice.one_in(30));
-    Action::Expand {
+    Action::Expand(Expand {
         mailing,
         cursor,
         scan: dice.below(30) as u32,
         limit: 1 + dice.below(6) as u16,
-    }
+    })
 }
 
 /// What follows the end of a mailing.
@@ -296,22 +327,22 @@ fn over(dice: &mut Dice, table: &Table<'_>) -> Action {
     let mailing = dice.pick(&all).copied().unwrap_or(MailingNumber(1));
     let batches = dice.below(6) as u32;
     match dice.below(6) {
-        0..3 => Action::SweepMailing { mailing, batches },
-        3..5 => Action::FoldMailing {
+        0..3 => Action::SweepMailing(SweepMailing { mailing, batches }),
+        3..5 => Action::FoldMailing(FoldMailing {
             mailing,
             batches,
             blocks: batches,
-        },
-        _ => Action::PurgeMailing { mailing, batches },
+        }),
+        _ => Action::PurgeMailing(PurgeMailing { mailing, batches }),
     }
 }
 
 fn register(dice: &mut Dice) -> Action {
     let name = PostmanName::parse(&format!("p-{}", dice.below(POSTMEN))).expect("a name");
-    Action::RegisterPostman {
+    Action::RegisterPostman(RegisterPostman {
         name,
         nonce: 1 + dice.below(4) / 3 * dice.below(9),
-    }
+    })
 }
 
 fn grant(dice: &mut Dice, table: &Table<'_>) -> Grant {
@@ -410,7 +441,7 @@ fn expire(dice: &mut Dice, table: &Table<'_>) -> Action {
         .map(|(lease, _)| *lease)
         .filter(|_| !dice.one_in(5))
         .or(any);
-    Action::ExpireLease {
+    Action::ExpireLease(ExpireLease {
         lease: lease.unwrap_or_default(),
-    }
+    })
 }

@@ -3,7 +3,7 @@
 use notty_storage::{
     Action, Beginning, Command, Entry, Error, Origin, Outcome, Rejection, Reply, Store,
     StoreOptions, Timestamp, begin_anew,
-    command::Grant,
+    command::{CustomersWritten, DeclareGateway, Grant, GrantedLease, SetTime},
     import_snapshot,
     model::LeaseId,
     query::{self, leases::Prospect},
@@ -139,12 +139,12 @@ impl Game {
             })
         };
         match (outcome, prospect) {
-            (Ok(Reply::Granted { .. }), prospect) => {
+            (Ok(Reply::Granted(Some(_))), prospect) => {
                 // A repeat gives the same lease, whatever there is now.
                 let again = self.model.leases.contains_key(&grant.lease);
                 foreseen(again || matches!(prospect, Prospect::Something { .. }))
             }
-            (Ok(Reply::NothingYet), Prospect::Nothing { stopped, .. }) => {
+            (Ok(Reply::Granted(None)), Prospect::Nothing { stopped, .. }) => {
                 foreseen(stopped.is_some() && grant.from.is_none())
             }
             (
@@ -186,7 +186,7 @@ impl Game {
         let to = (self.at.as_millis() + self.dice.below(2 * far) as i64 - far as i64).max(1);
         let to = Timestamp::from_millis(to);
         let steady = self.steady();
-        self.act(Action::SetTime { to })?;
+        self.act(Action::SetTime(SetTime { to }))?;
         self.shift_ms += to.since(self.at);
         self.at = to;
         self.model.time_was_set(steady);
@@ -212,15 +212,15 @@ impl Game {
         let view = self.store.view();
         let after = common::check(&view.read(), &mut self.past)?;
         match (action, outcome) {
-            (Action::Grant(grant), Ok(Reply::Granted { runs, .. })) => {
+            (Action::Grant(grant), Ok(Reply::Granted(Some(GrantedLease { runs, .. })))) => {
                 self.model.granted(&self.census, self.now(), grant, runs)?;
             }
             (
-                Action::DeclareGateway {
+                Action::DeclareGateway(DeclareGateway {
                     postman,
                     gateway,
                     repeat_ms,
-                },
+                }),
                 Ok(_),
             ) => {
                 self.model.declared.insert(*postman, (*gateway, *repeat_ms));
@@ -229,7 +229,7 @@ impl Game {
                 self.model
                     .reported(&self.census, &after, self.now(), report, outcome)?;
             }
-            (Action::DeleteCustomer { .. }, Ok(_)) => self.model.deleted(&self.census, &after),
+            (Action::DeleteCustomer(_), Ok(_)) => self.model.deleted(&self.census, &after),
             _ => {}
         }
         self.model.check(&after)?;
@@ -255,7 +255,7 @@ impl Game {
         })?;
         self.watch(&command.action, &outcomes[0])?;
         let created = match &outcomes[0] {
-            Ok(Reply::Customers { created, .. }) => *created,
+            Ok(Reply::Customers(CustomersWritten { created, .. })) => *created,
             Ok(Reply::Customer(_)) => 1,
             _ => 0,
         };

@@ -5,7 +5,11 @@ use std::path::Path;
 
 use notty_storage::{
     Action, Entry, Outcome, Reply, Source, Store, StoreOptions, Timestamp,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        CancelMailing, CreateMailing, CustomerRow, Expand, Expanded, FoldMailing, Grant,
+        GrantedLease, PurgeMailing, PutCustomers, PutMode, RegisterPostman, Report, StartMailing,
+        SweepMailing,
+    },
     keys::ProgressKey,
     limits::{BATCH_MESSAGES, CUSTOMER_ROWS, ENTRY_BATCHES, ENTRY_CUSTOMERS, FOLD_BLOCKS},
     model::{
@@ -51,7 +55,7 @@ impl World {
         };
         let name = PostmanName::parse("p").expect("a name");
         world
-            .act(Action::RegisterPostman { name, nonce: 1 })
+            .act(Action::RegisterPostman(RegisterPostman { name, nonce: 1 }))
             .expect("a postman registers");
         world
     }
@@ -113,13 +117,13 @@ impl World {
         };
         let id = MailingId::parse(&format!("m-{number}")).expect("an id");
         let created = self
-            .act(Action::CreateMailing { id, spec })
+            .act(Action::CreateMailing(CreateMailing { id, spec }))
             .expect("a mailing is created");
         let Reply::Mailing(mailing) = created else {
             panic!("another reply: {created:?}")
         };
         let mailing = mailing.number;
-        self.act(Action::StartMailing { mailing })
+        self.act(Action::StartMailing(StartMailing { mailing }))
             .expect("a mailing starts");
         mailing
     }
@@ -133,13 +137,13 @@ impl World {
             .get_or_default(&ProgressKey(mailing));
         let cursor = progress.expect("a state that reads").cursor;
         let (scan, limit) = (ENTRY_CUSTOMERS, BATCH_MESSAGES as u16);
-        match self.act(Action::Expand {
+        match self.act(Action::Expand(Expand {
             mailing,
             cursor,
             scan,
             limit,
-        }) {
-            Ok(Reply::Expanded { messages, .. }) => Some(messages.into()),
+        })) {
+            Ok(Reply::Expanded(Expanded { messages, .. })) => Some(messages.into()),
             _ => None,
         }
     }
@@ -162,7 +166,7 @@ impl World {
             from: None,
         };
         match self.act(Action::Grant(grant)) {
-            Ok(Reply::Granted { runs, .. }) => {
+            Ok(Reply::Granted(Some(GrantedLease { runs, .. }))) => {
                 self.leases += 1;
                 Some((lease, runs))
             }
@@ -228,17 +232,20 @@ impl World {
     /// Cancels a mailing, and folds what it held into its customers' totals.
     pub(crate) fn finish(&mut self, mailing: MailingNumber, number: u32) {
         let id = MailingId::parse(&format!("m-{number}")).expect("an id");
-        self.act(Action::CancelMailing { id })
+        self.act(Action::CancelMailing(CancelMailing { id }))
             .expect("a mailing is cancelled");
         let batches = ENTRY_BATCHES / 2;
-        while self.act(Action::SweepMailing { mailing, batches }).is_ok() {}
+        while self
+            .act(Action::SweepMailing(SweepMailing { mailing, batches }))
+            .is_ok()
+        {}
         let blocks = FOLD_BLOCKS;
         while self
-            .act(Action::FoldMailing {
+            .act(Action::FoldMailing(FoldMailing {
                 mailing,
                 batches,
                 blocks,
-            })
+            }))
             .is_ok()
         {}
     }
@@ -246,7 +253,10 @@ impl World {
     /// Drops the messages of a folded mailing.
     pub(crate) fn purge(&mut self, mailing: MailingNumber) {
         let batches = ENTRY_BATCHES / 2;
-        while self.act(Action::PurgeMailing { mailing, batches }).is_ok() {}
+        while self
+            .act(Action::PurgeMailing(PurgeMailing { mailing, batches }))
+            .is_ok()
+        {}
     }
 }
 

@@ -2,10 +2,16 @@
 
 use notty_storage::{
     Action, Source,
-    command::{CustomerRow, Grant, PutCustomers, PutMode, Report},
+    command::{
+        AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
+        DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant,
+        PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RegisterPostman, Report,
+        ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges,
+        UpdateMailing,
+    },
     limits::BATCH_STRIDE_BITS,
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
+        Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
         PostmanName, Run, SendResult, SendWindow, Timestamp, ZoneNumber, fold,
     },
     query,
@@ -55,13 +61,37 @@ fn put_customers(line: &Line) -> Parsed<Action> {
         .map(row)
         .collect::<Parsed<_>>()?;
     let (tags, operators) = (folded("tag"), folded("operator"));
-    Ok(Action::PutCustomers(PutCustomers {
+    let put = PutCustomers {
         mode,
         tags,
         operators,
         zones,
         rows,
-    }))
+    };
+    Ok(match put.rows.as_slice() {
+        [row] if mode != PutMode::Upsert => put_one(&put, row),
+        _ => put.into(),
+    })
+}
+
+/// The only row of a line, written by itself.
+fn put_one(put: &PutCustomers, row: &CustomerRow) -> Action {
+    let (tag, folded_tag) = put.tags[0].clone();
+    let (operator, folded_operator) = put.operators[0].clone();
+    let customer = Customer {
+        id: row.id.clone(),
+        name: row.name.clone(),
+        phone: row.phone,
+        operator,
+        tag,
+        timezone: put.zones.first().cloned(),
+    };
+    Action::PutCustomer(PutCustomer {
+        mode: put.mode,
+        customer,
+        folded_tag,
+        folded_operator,
+    })
 }
 
 /// The spec of a mailing: what the keys say over what it was.
@@ -123,24 +153,24 @@ fn result(name: &str, line: &Line) -> Parsed<SendResult> {
 /// A command about nodes, postmen or the time.
 fn of_the_cluster(line: &Line) -> Parsed<Action> {
     Ok(match line.name.as_str() {
-        "register" => Action::RegisterPostman {
+        "register" => Action::RegisterPostman(RegisterPostman {
             name: PostmanName::parse(line.word(0)?).map_err(|e| e.to_string())?,
             nonce: line.number("nonce", 0)? as u64,
-        },
-        "admit" => Action::AdmitNode {
+        }),
+        "admit" => Action::AdmitNode(AdmitNode {
             name: line.word(0)?.to_owned(),
             disk: line.word(1)?.to_owned(),
             above: line.number("above", 0)? as u64,
-        },
-        "dismiss" => Action::DismissNode {
+        }),
+        "dismiss" => Action::DismissNode(DismissNode {
             node: line.number("node", 1)? as u64,
             name: line.word(0)?.to_owned(),
             disk: line.word(1)?.to_owned(),
-        },
-        "set-time" => Action::SetTime {
+        }),
+        "set-time" => Action::SetTime(SetTime {
             to: Timestamp::from_millis(line.word(0)?.parse().map_err(|_| "set-time milliseconds")?),
-        },
-        "declare" => Action::DeclareGateway {
+        }),
+        "declare" => Action::DeclareGateway(DeclareGateway {
             postman: Epoch(
                 line.word(0)?
                     .parse()
@@ -151,11 +181,7 @@ fn of_the_cluster(line: &Line) -> Parsed<Action> {
                 Some(_) => Some(line.number("repeat", 0)? as u64),
                 None => None,
             },
-        },
-        "proposer" => Action::RegisterProposer {
-            node: line.number("node", 1)? as u64,
-            incarnation: line.number("incarnation", 0)? as u64,
-        },
+        }),
         other => return Err(format!("{other} is no command")),
     })
 }
@@ -168,55 +194,55 @@ impl World {
         let mailing = || self.mailing(line.word(0)?);
         Ok(match line.name.as_str() {
             "customers" => put_customers(line)?,
-            "delete" => Action::DeleteCustomer {
+            "delete" => Action::DeleteCustomer(DeleteCustomer {
                 id: CustomerId::parse(line.word(0)?).map_err(|e| e.to_string())?,
-            },
-            "trim" => Action::TrimChanges { blocks: batches },
-            "sweep-deleted" => Action::SweepDeleted { batches },
-            "mailing" => Action::CreateMailing {
+            }),
+            "trim" => Action::TrimChanges(TrimChanges { blocks: batches }),
+            "sweep-deleted" => Action::SweepDeleted(SweepDeleted { batches }),
+            "mailing" => Action::CreateMailing(CreateMailing {
                 id: id()?,
                 spec: spec(line, new_spec())?,
-            },
-            "change" => Action::UpdateMailing {
+            }),
+            "change" => Action::UpdateMailing(UpdateMailing {
                 id: id()?,
                 spec: spec(line, self.old_spec(line.word(0)?)?)?,
-            },
-            "pause" => Action::PauseMailing { id: id()? },
-            "resume" => Action::ResumeMailing {
+            }),
+            "pause" => Action::PauseMailing(PauseMailing { id: id()? }),
+            "resume" => Action::ResumeMailing(ResumeMailing {
                 id: id()?,
                 accept_duplicates: match line.words.get(1).map(String::as_str) {
                     None => false,
                     Some("accepting") => true,
                     Some(other) => return Err(format!("resume m accepting, not {other}")),
                 },
-            },
-            "cancel" => Action::CancelMailing { id: id()? },
-            "drop" => Action::DeleteMailing { id: id()? },
-            "start" => Action::StartMailing {
+            }),
+            "cancel" => Action::CancelMailing(CancelMailing { id: id()? }),
+            "drop" => Action::DeleteMailing(DeleteMailing { id: id()? }),
+            "start" => Action::StartMailing(StartMailing {
                 mailing: mailing()?,
-            },
-            "end" => Action::EndMailing {
+            }),
+            "end" => Action::EndMailing(EndMailing {
                 mailing: mailing()?,
-            },
+            }),
             "expand" => self.expand(line, mailing()?)?,
-            "sweep" => Action::SweepMailing {
+            "sweep" => Action::SweepMailing(SweepMailing {
                 mailing: mailing()?,
                 batches,
-            },
-            "fold" => Action::FoldMailing {
+            }),
+            "fold" => Action::FoldMailing(FoldMailing {
                 mailing: mailing()?,
                 batches,
                 blocks: line.number("blocks", 1_000)? as u32,
-            },
-            "purge" => Action::PurgeMailing {
+            }),
+            "purge" => Action::PurgeMailing(PurgeMailing {
                 mailing: mailing()?,
                 batches,
-            },
+            }),
             "grant" => Action::Grant(self.grant(line)?),
             "report" => Action::Report(self.report(line)?),
-            "run-out" => Action::ExpireLease {
+            "run-out" => Action::ExpireLease(ExpireLease {
                 lease: line.lease()?,
-            },
+            }),
             _ => of_the_cluster(line)?,
         })
     }
@@ -261,12 +287,12 @@ impl World {
                 .get(&mailing)
                 .map_or_else(Cursor::default, |m| m.progress.cursor),
         };
-        Ok(Action::Expand {
+        Ok(Action::Expand(Expand {
             mailing,
             cursor,
             scan,
             limit,
-        })
+        }))
     }
 
     /// `grant lease=1:1 mailing=m limit=5 batches=50 barren=50 zones=Europe/Moscow,none ttl=30000 gateway=1 from=0`.

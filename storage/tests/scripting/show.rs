@@ -2,6 +2,7 @@
 
 use notty_storage::{
     Outcome, Reader, Rejection, Reply, Source,
+    command::{Admitted, CustomersWritten, Expanded, GrantedLease, Reported, SweptBatches},
     keys::MembersKey,
     model::{Counts, Customer, Mailing, MailingNumber, Run, STATUSES, Seq},
     query,
@@ -24,12 +25,12 @@ pub(crate) fn outcome(reader: &Reader<'_>, outcome: &Outcome) -> Vec<String> {
 
 fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
     let line = match reply {
-        Reply::Done => "done".to_owned(),
-        Reply::Customers {
+        Reply::Done(()) => "done".to_owned(),
+        Reply::Customers(CustomersWritten {
             created,
             updated,
             rejected,
-        } => {
+        }) => {
             let rejected = rejected.iter();
             let rejected = rejected.map(|(row, why)| format!("row {row}: {}", why.code()));
             let first = format!("{created} created, {updated} updated");
@@ -37,37 +38,37 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
         }
         Reply::Customer(customer) => self::customer(customer),
         Reply::Mailing(mailing) => self::mailing(mailing),
-        Reply::Expanded { cursor, messages } => {
+        Reply::Expanded(Expanded { cursor, messages }) => {
             format!(
                 "{messages} messages, now at {}:{}",
                 cursor.customer, cursor.change
             )
         }
-        Reply::Swept { batches, more } => {
+        Reply::Swept(SweptBatches { batches, more }) => {
             format!(
                 "{batches} batches{}",
                 if *more { ", more to do" } else { "" }
             )
         }
-        Reply::Registered { epoch } => format!("epoch {}", epoch.0),
-        Reply::Granted {
+        Reply::Registered(epoch) => format!("epoch {}", epoch.0),
+        Reply::Granted(Some(GrantedLease {
             mailing,
             expires_at,
             runs,
-        } => {
+        })) => {
             format!(
                 "granted until {}:{}",
                 expires_at.as_millis(),
                 tokens(reader, *mailing, runs)
             )
         }
-        Reply::Admitted { node } => format!("node {node}"),
-        Reply::NothingYet => "nothing yet".to_owned(),
-        Reply::Reported {
+        Reply::Admitted(Admitted { node }) => format!("node {node}"),
+        Reply::Granted(None) => "nothing yet".to_owned(),
+        Reply::Reported(Reported {
             accepted,
             repeated,
             conflicts,
-        } => {
+        }) => {
             let ids = conflicts
                 .iter()
                 .map(|id| whose(reader, id.mailing, id.position));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use notty_storage::{
     Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
     Timestamp, View, begin_anew,
-    command::Cost,
+    command::{Cost, ExpireLease, GrantedLease},
     import_snapshot,
     keys::{NumbersKey, WordUsesKey},
     model::{CustomerId, Epoch, Filter, LeaseId, MailingNumber, MessageId, Run},
@@ -120,7 +120,10 @@ impl World {
         for (outcome, command) in outcomes.iter().zip(&entry.commands) {
             said.extend(show::outcome(&view.read(), outcome));
             match (outcome, &command.action) {
-                (Ok(Reply::Granted { mailing, runs, .. }), Action::Grant(grant)) => {
+                (
+                    Ok(Reply::Granted(Some(GrantedLease { mailing, runs, .. }))),
+                    Action::Grant(grant),
+                ) => {
                     self.granted.insert(grant.lease, (*mailing, runs.clone()));
                 }
                 (Ok(Reply::Mailing(mailing)), _) => {
@@ -132,40 +135,23 @@ impl World {
         Ok(said)
     }
 
-    /// `client key/request: command`, `client key/request/caller: command`, `node 1.7.3: command`, or a command by itself.
+    /// `client key/request: command`, `client key/request/caller: command`, or a command by itself.
     fn command(&self, text: &str) -> Result<Command, String> {
-        let origin = |text: &str| -> Result<Option<Origin>, String> {
-            if let Some(key) = text.strip_prefix("client ") {
-                let (key, request) = key.split_once('/').ok_or("client key/request:")?;
-                let (request, caller) = request.split_once('/').unwrap_or((request, ""));
-                let (key, request) = (hash(key), hash(request));
-                return Ok(Some(Origin::Client {
-                    key,
-                    request,
-                    caller: caller_number(caller),
-                }));
-            }
-            let Some(numbers) = text.strip_prefix("node ") else {
-                return Ok(None);
-            };
-            let numbers = numbers
-                .split('.')
-                .map(|n| n.parse().map_err(|_| "node a.b.c:"));
-            match numbers.collect::<Result<Vec<u64>, _>>()?[..] {
-                [node, incarnation, n] => Ok(Some(Origin::Node {
-                    node,
-                    incarnation,
-                    n,
-                })),
-                _ => Err("node number.incarnation.n:".to_owned()),
-            }
+        let Some((origin, rest)) = text
+            .strip_prefix("client ")
+            .and_then(|text| text.split_once(": "))
+        else {
+            return Ok(Command::new(self.action(&Line::parse(text)?)?));
         };
-        if let Some((before, rest)) = text.split_once(": ")
-            && let Some(origin) = origin(before)?
-        {
-            return Ok(Command::new(self.action(&Line::parse(rest)?)?).by(origin));
-        }
-        Ok(Command::new(self.action(&Line::parse(text)?)?))
+
+        let (key, request) = origin.split_once('/').ok_or("client key/request:")?;
+        let (request, caller) = request.split_once('/').unwrap_or((request, ""));
+        let origin = Origin::Client {
+            key: hash(key),
+            request: hash(request),
+            caller: caller_number(caller),
+        };
+        Ok(Command::new(self.action(&Line::parse(rest)?)?).by(origin))
     }
 
     /// Expires every lease whose time is over, as the post office does.
@@ -176,7 +162,7 @@ impl World {
         let over = query::leases::expired(&view.read(), steady).map_err(text)?;
         let mut said = Vec::new();
         for lease in over {
-            self.entry(vec![Action::ExpireLease { lease }.into()])?;
+            self.entry(vec![Action::ExpireLease(ExpireLease { lease }).into()])?;
             said.push(format!("lease {lease} has run out"));
         }
         Ok(if said.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use notty_storage::{Action, Reply, StoreOptions};
+use notty_storage::{StoreOptions, command::AdmitNode};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
@@ -112,14 +112,14 @@ async fn no_number_is_given_twice() {
     // Admitted, and not among the members yet.
     let (name, disk) = ("c".to_owned(), "disk-c".to_owned());
     let admitted = a
-        .act(Action::AdmitNode {
+        .act(AdmitNode {
             name,
             disk,
             above: 1,
         })
         .await
         .expect("admitted");
-    assert_eq!(admitted.reply, Reply::Admitted { node: 2 });
+    assert_eq!(admitted.reply.node, 2);
     let b = b();
     let opening = tokio::spawn({
         let (dir, a, b) = (dir.path().to_owned(), a.me().peer.clone(), b.clone());
@@ -151,7 +151,7 @@ async fn who_dies_half_way_is_not_waited_for_and_other_changes_have_their_turn()
     let why = stepped.expect_err("it has learnt nothing");
     assert!(why.contains("`b` has not learnt everything yet"), "{why}");
     let (name, disk) = ("c".to_owned(), "disk-c".to_owned());
-    let written = a.act(Action::AdmitNode {
+    let written = a.act(AdmitNode {
         name,
         disk,
         above: 1,

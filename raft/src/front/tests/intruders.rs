@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use notty_storage::{Action, Command, Reply, StoreOptions, model::CustomerId};
+use notty_storage::{
+    Action, Command, StoreOptions,
+    command::{AdmitNode, DeleteCustomer, DismissNode},
+    model::CustomerId,
+};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
 use crate::{
@@ -96,13 +100,13 @@ impl Lone {
     /// The same for one that was admitted, as number 2.
     async fn admitted(&self, disk: &str) -> Peers {
         let (name, admitted) = ("b".to_owned(), disk.to_owned());
-        let admit = Action::AdmitNode {
+        let admit = AdmitNode {
             name,
             disk: admitted,
             above: 1,
         };
         let admitted = self.node.act(admit).await.expect("it is written").reply;
-        assert_eq!(admitted, Reply::Admitted { node: 2 });
+        assert_eq!(admitted.node, 2);
         self.peers_of(2, disk)
     }
 
@@ -133,7 +137,7 @@ impl Lone {
         let vote = Vote::new(9, node);
         self.refuses(peers, AskStatus).await;
         self.refuses(peers, AskReadPoint).await;
-        let delete = Command::new(Action::DeleteCustomer { id });
+        let delete = Command::new(Action::DeleteCustomer(DeleteCustomer { id }));
         self.refuses(peers, ProposeCommand(delete)).await;
 
         self.refuses(peers, RequestVote(VoteRequest::new(vote, None)))
@@ -289,7 +293,7 @@ async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
         .await
         .expect("it is admitted");
     let (name, disk) = ("b".to_owned(), "disk-b".to_owned());
-    let dismiss = Action::DismissNode {
+    let dismiss = DismissNode {
         node: 2,
         name,
         disk,

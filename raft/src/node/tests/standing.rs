@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use notty_storage::{Action, StoreOptions, model::PostmanName};
+use notty_storage::{StoreOptions, command::RegisterPostman, model::PostmanName};
 use tokio::time::timeout;
 
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 /// Far longer than anything here needs, and shorter than what the watchdog waits for.
 const SOON: Duration = Duration::from_secs(25);
 
-fn register(name: &str) -> Action {
-    Action::RegisterPostman {
+fn register(name: &str) -> RegisterPostman {
+    RegisterPostman {
         name: PostmanName::parse(name).expect("a name"),
         nonce: 7,
     }

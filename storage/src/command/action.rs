@@ -1,0 +1,355 @@
+//! Every possible write, as a type of its own that knows the type of its reply.
+//!
+//! The table below is the one place that ties a write to its reply. `apply` is checked against it by
+//! the compiler, and so is everyone who proposes: a reply of another type cannot be written.
+
+use serde::{Deserialize, Serialize};
+
+use super::reply::{
+    Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported, SweptBatches,
+};
+use crate::{
+    model::{
+        Customer, CustomerId, Epoch, LeaseId, Mailing, MailingId, MailingNumber, MailingSpec,
+        Phone, PostmanName, Run, SendResult, Timestamp, ZoneNumber,
+    },
+    records::Cursor,
+};
+
+/// A write that knows the type of its reply.
+pub trait Intent: Into<Action> {
+    /// The reply to it, once it was executed.
+    type Reply: FromReply;
+}
+
+/// An action of any kind has a reply of any kind.
+impl Intent for Action {
+    type Reply = Reply;
+}
+
+/// Declares all actions, each with its reply. The order is part of the format of the log.
+macro_rules! actions {
+    ($($action:ident -> $reply:ty;)*) => {
+        /// Every possible write.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum Action {
+            $(#[doc = concat!("See [`", stringify!($action), "`].")] $action($action),)*
+        }
+
+        $(
+            impl From<$action> for Action {
+                fn from(action: $action) -> Self {
+                    Self::$action(action)
+                }
+            }
+
+            impl Intent for $action {
+                type Reply = $reply;
+            }
+        )*
+    };
+}
+
+actions! {
+    PutCustomers -> CustomersWritten;
+    PutCustomer -> Box<Customer>;
+    DeleteCustomer -> ();
+    SweepDeleted -> SweptBatches;
+    CreateMailing -> Box<Mailing>;
+    UpdateMailing -> Box<Mailing>;
+    PauseMailing -> Box<Mailing>;
+    ResumeMailing -> Box<Mailing>;
+    CancelMailing -> Box<Mailing>;
+    DeleteMailing -> ();
+    StartMailing -> ();
+    EndMailing -> ();
+    Expand -> Expanded;
+    SweepMailing -> SweptBatches;
+    FoldMailing -> SweptBatches;
+    PurgeMailing -> SweptBatches;
+    RegisterPostman -> Epoch;
+    Grant -> Option<GrantedLease>;
+    Report -> Reported;
+    ExpireLease -> ();
+    TrimChanges -> SweptBatches;
+    AdmitNode -> Admitted;
+    DismissNode -> ();
+    SetTime -> ();
+    DeclareGateway -> ();
+}
+
+/// Erases a customer; its messages that wait are cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteCustomer {
+    /// The customer's id.
+    pub id: CustomerId,
+}
+
+/// Cancels messages of deleted customers that their deletion had no room for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepDeleted {
+    /// Batches to touch, at most.
+    pub batches: u32,
+}
+
+/// Creates a mailing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateMailing {
+    /// The id that it gets.
+    pub id: MailingId,
+    /// The owner's decisions.
+    pub spec: MailingSpec,
+}
+
+/// Changes a mailing: all of it before its start, afterwards some of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateMailing {
+    /// The mailing's id.
+    pub id: MailingId,
+    /// The whole of what its owner decided.
+    pub spec: MailingSpec,
+}
+
+/// Makes a mailing wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseMailing {
+    /// The mailing's id.
+    pub id: MailingId,
+}
+
+/// Lets a paused mailing go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeMailing {
+    /// The mailing's id.
+    pub id: MailingId,
+    /// True if its owner accepts duplicates after a restore.
+    pub accept_duplicates: bool,
+}
+
+/// Stops a mailing for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelMailing {
+    /// The mailing's id.
+    pub id: MailingId,
+}
+
+/// Hides a mailing at once; what it holds goes bit by bit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteMailing {
+    /// The mailing's id.
+    pub id: MailingId,
+}
+
+/// The post office: a mailing's start has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartMailing {
+    /// The mailing's number.
+    pub mailing: MailingNumber,
+}
+
+/// The post office: a mailing's end has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndMailing {
+    /// The mailing's number.
+    pub mailing: MailingNumber,
+}
+
+/// The post office: the next batch of a mailing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expand {
+    /// The mailing's number.
+    pub mailing: MailingNumber,
+    /// The mailing's cursor as the proposer knows it; refused if it differs.
+    pub cursor: Cursor,
+    /// Customers to look at, at most.
+    pub scan: u32,
+    /// Messages to make, at most: of several batches if they are in the order of customers.
+    pub limit: u16,
+}
+
+/// The post office: settles messages of a mailing that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepMailing {
+    /// The mailing's number.
+    pub mailing: MailingNumber,
+    /// Batches to touch, at most.
+    pub batches: u32,
+}
+
+/// The post office: adds a settled mailing's messages to their customers' totals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldMailing {
+    /// The mailing's number.
+    pub mailing: MailingNumber,
+    /// Batches to touch, at most.
+    pub batches: u32,
+    /// Blocks of customers to touch, at most, but for those of one batch.
+    pub blocks: u32,
+}
+
+/// The post office: drops messages of a folded mailing whose retention is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeMailing {
+    /// The mailing's number.
+    pub mailing: MailingNumber,
+    /// Batches to touch, at most.
+    pub batches: u32,
+}
+
+/// A postman starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterPostman {
+    /// The postman's name.
+    pub name: PostmanName,
+    /// A random number of this start.
+    pub nonce: u64,
+}
+
+/// The post office: a lease has run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpireLease {
+    /// The lease's id.
+    pub lease: LeaseId,
+}
+
+/// The post office: drops changes of customers that every mailing has passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrimChanges {
+    /// Records of them, at most.
+    pub blocks: u32,
+}
+
+/// The leader: a node with an empty disk is to be taken in, and needs a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdmitNode {
+    /// The node's name.
+    pub name: String,
+    /// The node's disk: a repeat for the same disk gives the same number.
+    pub disk: String,
+    /// The highest number among the members, as the leader knows them.
+    pub above: u64,
+}
+
+/// The leader: a node is to be taken out, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DismissNode {
+    /// The node's number.
+    pub node: u64,
+    /// The node's name.
+    pub name: String,
+    /// The node's disk.
+    pub disk: String,
+}
+
+/// An admin: the time is this, whatever earlier entries carried. The one exception to time never
+/// going back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetTime {
+    /// The time from this entry on.
+    pub to: Timestamp,
+}
+
+/// A postman says where it sends, and whether a message in doubt may go there again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclareGateway {
+    /// The postman's start.
+    pub postman: Epoch,
+    /// Hash of the gateway and the account.
+    pub gateway: u64,
+    /// For how many milliseconds after the first doubtful try the gateway may get a message again;
+    /// none: never.
+    pub repeat_ms: Option<u64>,
+}
+
+/// The ids that a write of customers takes: new ones, known ones, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PutMode {
+    /// New ids only: an id that exists is refused.
+    Create,
+    /// Known ids only: a new id is refused.
+    Update,
+    /// New ids are created, known ids are updated.
+    Upsert,
+}
+
+/// Customers to write. Words stand once in tables; rows refer to them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PutCustomers {
+    /// The ids that it takes.
+    pub mode: PutMode,
+    /// Tags, as written and folded.
+    pub tags: Vec<(String, String)>,
+    /// Operators, as written and folded.
+    pub operators: Vec<(String, String)>,
+    /// IANA names of time zones.
+    pub zones: Vec<String>,
+    /// One a customer, at most 1,000.
+    pub rows: Vec<CustomerRow>,
+}
+
+/// One customer to write by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PutCustomer {
+    /// The ids that it takes.
+    pub mode: PutMode,
+    /// The customer as it will be.
+    pub customer: Customer,
+    /// Its tag with the case folded.
+    pub folded_tag: String,
+    /// Its operator with the case folded.
+    pub folded_operator: String,
+}
+
+/// One of many customers to write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomerRow {
+    /// The customer's id.
+    pub id: CustomerId,
+    /// The customer's name.
+    pub name: String,
+    /// The customer's phone.
+    pub phone: Phone,
+    /// Index of its tag in the command's table.
+    pub tag: u16,
+    /// Index of its operator in the command's table.
+    pub operator: u16,
+    /// Index of its time zone in the command's table.
+    pub zone: Option<u16>,
+}
+
+/// A postman's ask, completed by the post office.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The lease's id.
+    pub lease: LeaseId,
+    /// The mailing whose messages are asked for.
+    pub mailing: MailingNumber,
+    /// Messages, at most.
+    pub limit: u16,
+    /// Batches to take them from, at most.
+    pub batches: u8,
+    /// Batches that may be opened in vain, at most.
+    pub barren: u8,
+    /// Zones in which the mailing's window is open now; none: every zone.
+    pub zones: Option<Vec<ZoneNumber>>,
+    /// How long the lease lasts, in milliseconds.
+    pub ttl_ms: u64,
+    /// Hash of the gateway that the postman sends to: a message in doubt goes to no other.
+    pub gateway: u64,
+    /// The batch to begin at, where the leader has looked already; none: where the mailing says.
+    pub from: Option<u32>,
+}
+
+/// A postman's results for messages of one lease. May be partial, may be repeated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The lease's id.
+    pub lease: LeaseId,
+    /// The lease's mailing.
+    pub mailing: MailingNumber,
+    /// Hash of the gateway that they were sent to.
+    pub gateway: u64,
+    /// Positions and attempts with the same result, in rising order, at most as many as a lease
+    /// has.
+    pub results: Vec<(SendResult, Vec<Run>)>,
+}

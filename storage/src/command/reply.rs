@@ -1,0 +1,134 @@
+//! Replies to commands: one type for each kind, and the enum that the log carries.
+//!
+//! The table below declares the enum and both ways between it and the types. It knows nothing of
+//! commands: `action.rs` says which command has which reply.
+
+use serde::{Deserialize, Serialize};
+
+use super::rejection::Rejection;
+use crate::{
+    model::{Customer, Epoch, Mailing, MailingNumber, MessageId, Run, Timestamp},
+    records::Cursor,
+};
+
+/// A reply in its own type.
+pub trait FromReply: Into<Reply> {
+    /// Takes it out of the enum; `None` if that holds a reply of another type.
+    fn from_reply(reply: Reply) -> Option<Self>;
+}
+
+impl FromReply for Reply {
+    fn from_reply(reply: Reply) -> Option<Self> {
+        Some(reply)
+    }
+}
+
+/// Declares all replies with their types. The order is part of the format of the log.
+macro_rules! replies {
+    ($($(#[$doc:meta])* $reply:ident($own:ty);)*) => {
+        /// The reply to a command that was executed.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum Reply {
+            $($(#[$doc])* $reply($own),)*
+        }
+
+        $(
+            impl From<$own> for Reply {
+                fn from(own: $own) -> Self {
+                    Self::$reply(own)
+                }
+            }
+
+            impl FromReply for $own {
+                fn from_reply(reply: Reply) -> Option<Self> {
+                    match reply {
+                        Reply::$reply(own) => Some(own),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+    };
+}
+
+replies! {
+    /// Nothing to add.
+    Done(());
+    /// Customers were written.
+    Customers(CustomersWritten);
+    /// One customer was written; as it is now.
+    Customer(Box<Customer>);
+    /// A mailing was written; as it is now.
+    Mailing(Box<Mailing>);
+    /// A mailing looked at customers.
+    Expanded(Expanded);
+    /// Batches were swept, folded or purged.
+    Swept(SweptBatches);
+    /// A postman may get leases under this epoch.
+    Registered(Epoch);
+    /// A lease. `None`: there is none, but what was learnt while looking is kept, and the next ask
+    /// goes on from there. The lease's number is not used up.
+    Granted(Option<GrantedLease>);
+    /// A report was taken.
+    Reported(Reported);
+    /// A node was admitted.
+    Admitted(Admitted);
+}
+
+/// The reply to a write of many customers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomersWritten {
+    /// New ones.
+    pub created: u32,
+    /// Changed ones, or written again as they were.
+    pub updated: u32,
+    /// Rows refused, by index.
+    pub rejected: Vec<(u32, Rejection)>,
+}
+
+/// The reply to an expansion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expanded {
+    /// The mailing's cursor after it.
+    pub cursor: Cursor,
+    /// Messages made.
+    pub messages: u32,
+}
+
+/// The reply to a sweep, a fold or a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweptBatches {
+    /// Batches that were touched.
+    pub batches: u32,
+    /// Whether some are left.
+    pub more: bool,
+}
+
+/// The reply to a grant that found messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantedLease {
+    /// The mailing whose messages they are.
+    pub mailing: MailingNumber,
+    /// The steady time at which it runs out.
+    pub expires_at: Timestamp,
+    /// The messages with their attempts.
+    pub runs: Vec<Run>,
+}
+
+/// The reply to a report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// Tokens reported for the first time.
+    pub accepted: u32,
+    /// Tokens reported before with the same result.
+    pub repeated: u32,
+    /// Tokens that were reported otherwise before.
+    pub conflicts: Vec<MessageId>,
+}
+
+/// The reply to the admission of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The number that the node was given.
+    pub node: u64,
+}
