@@ -57,6 +57,11 @@ pub enum Caller {
 pub trait Service: Send + Sync + 'static {
     /// Answers one call; what a postman may ask is for the service to say.
     fn call(&self, caller: Caller, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>>;
+
+    /// True if a call may be dropped half way once its caller has gone: it changes nothing.
+    fn may_be_dropped(&self, _request: &[u8]) -> bool {
+        false
+    }
 }
 
 /// The front of a node.
@@ -333,6 +338,12 @@ impl Front {
             },
             Request::Service(bytes) => {
                 match (self.service.get().and_then(Weak::upgrade), caller(who)) {
+                    (Some(service), Some(caller)) if service.may_be_dropped(&bytes) => {
+                        tokio::select! {
+                            answer = service.call(caller, bytes) => Response::Service(answer),
+                            () = session.gone() => Response::Refused("the caller has gone".to_owned()),
+                        }
+                    }
                     (Some(service), Some(caller)) => {
                         Response::Service(service.call(caller, bytes).await)
                     }
