@@ -19,7 +19,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::gateway::Answer;
+use crate::gateway::GatewayOutcome;
 
 /// One label: what kind of thing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,13 +110,13 @@ impl Default for SendingMetrics {
 
 impl SendingMetrics {
     /// Counts one answer of the gateway, and how long it took.
-    pub fn answered(&self, answer: Answer, took: Duration) {
+    pub fn answered(&self, answer: GatewayOutcome, took: Duration) {
         self.answers
             .get_or_create(&Answered {
                 answer: answer.name(),
             })
             .inc();
-        if answer != Answer::NotSent {
+        if answer != GatewayOutcome::NotSent {
             self.latency.observe(took.as_secs_f64());
             self.waited.inc_by(took.as_micros() as u64);
             self.waits.inc();

@@ -14,11 +14,13 @@ use crate::{
     api::{self, ApiParts, Pace, Routes, Tokens},
     config::{ClusterConfig, Config, ConfigError, PeerConfig, PeerTlsConfig, Secret},
     desk::NodeDesk,
-    gateway::Gateway,
+    gateway::{Gateway, HttpGateway},
     metrics::Metrics,
     moderation::Moderation,
     post_office::{PostOffice, PostOfficeOptions},
-    postman::{Postman, PostmanError, PostmanOptions, PostmanParts, retry::RetryPolicy},
+    postman::{
+        OutletOptions, Postman, PostmanError, PostmanOptions, PostmanParts, retry::RetryPolicy,
+    },
     surroundings::Surroundings,
 };
 
@@ -233,8 +235,8 @@ fn by_certificates(
 pub(crate) fn gateway(
     config: &Config,
     surroundings: &Surroundings,
-) -> Result<Gateway, ConfigError> {
-    Gateway::new(config.gateway.options(), surroundings.connector.clone())
+) -> Result<HttpGateway, ConfigError> {
+    HttpGateway::new(config.gateway.options(), surroundings.connector.clone())
         .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
 }
 
@@ -285,7 +287,7 @@ async fn until_told(
 /// what it has. That a newer one has its name is in order: there is one that sends.
 async fn post(
     options: PostmanOptions,
-    parts: PostmanParts,
+    parts: PostmanParts<impl Gateway>,
     node: Arc<Node>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
@@ -425,21 +427,27 @@ pub(crate) fn postman_options(
         name: PostmanName::parse(name).expect("the configuration was checked"),
         journal_dir,
         cluster: cluster.to_owned(),
-        concurrency: gateway.concurrency,
         threads: threads.min(gateway.concurrency),
         lease_size: config.lease.size,
-        gateway: gateway_identity,
+        outlet: outlet_options(config, gateway_identity),
+    }
+}
+
+/// The settings of the gateway, for a postman.
+fn outlet_options(config: &Config, identity: u64) -> OutletOptions {
+    let gateway = &config.gateway;
+    // Half of the gateway's memory: the last repeat must arrive while it still remembers.
+    let repeat_ms = gateway.idempotent_hours * 3_600_000 / 2;
+    OutletOptions {
+        identity,
+        concurrency: gateway.concurrency,
         retry: RetryPolicy {
             initial_ms: config.retry.initial_ms,
             max_ms: config.retry.max_ms,
-            repeat_ms: gateway
-                .idempotent
-                .then_some(gateway.idempotent_hours * 3_600_000 / 2),
+            repeat_ms: gateway.idempotent.then_some(repeat_ms),
         },
-        send_time: (
-            Duration::from_millis(gateway.connect_timeout_ms),
-            Duration::from_millis(gateway.timeout_ms),
-        ),
+        connect_time: Duration::from_millis(gateway.connect_timeout_ms),
+        answer_time: Duration::from_millis(gateway.timeout_ms),
     }
 }
 

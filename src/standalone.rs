@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::{
     config::{Config, ConfigError},
     desk::{RemoteDesk, RemoteDeskOptions},
+    gateway::Gateway,
     metrics::SendingMetrics,
     postman::{Postman, PostmanParts},
     server,

@@ -109,7 +109,7 @@ impl Connector for SimNet {
             net.machine.sending_step("connect");
             net.machine.hang_if_dead().await;
             let stream = TcpStream::connect((host.as_str(), port)).await?;
-            Ok(net.stream(stream, Far::Gateway) as Box<dyn notty::gateway::Io>)
+            Ok(net.stream(stream, Far::Gateway) as Box<dyn notty::gateway::ByteStream>)
         })
     }
 }

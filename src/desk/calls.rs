@@ -1,4 +1,4 @@
-//! What desks say to each other over the peer protocol.
+//! Calls between desks over the peer protocol.
 
 use notty_storage::{
     command::Report,
@@ -8,48 +8,57 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     post_office::Ask,
-    postman::desk::{DeskError, Held},
+    postman::desk::{DeskError, HeldLease},
 };
 
-/// A call of a node's service.
+/// A call of a node's service. New calls come last: a call's number is its place here.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Call {
     /// From another node's desk, to the leader's post office.
     Grant(Ask),
-    /// From a postman by itself; so are all that follow.
+    /// From a standalone postman; so are all that follow.
     Register {
-        /// Its name.
+        /// The name of the postman.
         name: PostmanName,
         /// A random number of this start.
         nonce: u64,
     },
-    /// For messages to send.
+    /// An ask for messages to send.
     Ask {
-        /// Under this lease.
+        /// The id of the lease.
         lease: LeaseId,
-        /// At most so many.
+        /// The number of messages, at most.
         room: u16,
         /// Hash of the gateway that it sends to.
         gateway: u64,
-        /// Whether the same was asked before, and no answer came.
+        /// True if the same was asked before, and no answer came.
         again: bool,
     },
-    /// What became of messages.
+    /// The results of messages.
     Report(Report),
-    /// How what is held stands.
-    Look(Vec<Held>),
-    /// Which leases of a start may be held, or not have been heard of.
+    /// A look at leases that are held.
+    Look(Vec<HeldLease>),
+    /// A search for leases of a start that may be held, or not have been heard of.
     Left(Epoch),
-    /// Where a start sends.
+    /// The declaration of a start's gateway.
     Declare {
-        /// The start.
+        /// The epoch of the start.
         postman: Epoch,
         /// Hash of the gateway and the account.
         gateway: u64,
-        /// For how many milliseconds after the first doubtful try it may get a message again.
+        /// Milliseconds after the first doubtful try in which it may get a message again.
         repeat_ms: Option<u64>,
+    },
+    /// A wait for messages to send; the node holds it.
+    Wait {
+        /// The epoch of the postman.
+        postman: Epoch,
+        /// Hash of the gateway that it sends to.
+        gateway: u64,
+        /// The position of the state that an earlier wait returned.
+        seen: Option<u64>,
     },
 }
 
-/// What a postman's call is answered.
-pub(super) type Answered<T> = Result<T, DeskError>;
+/// The answer to a postman's call.
+pub(super) type CallResult<T> = Result<T, DeskError>;

@@ -1,4 +1,4 @@
-//! The desk of a postman by itself: calls become calls of a cluster's nodes.
+//! The desk of a standalone postman: calls become calls of a cluster's nodes.
 //!
 //! Any node answers; the postman stays with one as long as that one does, so that postmen spread over
 //! the nodes, and goes on to the next when it is dead, hangs, or has no leader. A call is made once:
@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_raft::{AppliedChanges, Credentials, PeerClient, Transport};
+use notty_raft::{Credentials, PeerClient, Transport};
 use notty_storage::{
     codec,
     command::Report,
@@ -16,49 +16,49 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::calls::{Answered, Call};
-use crate::postman::desk::{Answer, Desk, DeskError, Held, Left, Look, Parcel};
+use super::calls::{Call, CallResult};
+use crate::postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel};
 
-/// How long a look may take: a hanging node must be left before the postman's view is too old.
+/// Longest time for a look: a hanging node must be left before the postman's view is too old.
 const LOOK: Duration = Duration::from_millis(700);
-/// How long any other call may take.
+/// Longest time for any other call.
 const CALL: Duration = Duration::from_secs(6);
-/// How long calls under way may still take once their node was left.
+/// Longest time that calls under way may still take once their node was left.
 const GRACE: Duration = Duration::from_secs(2);
-/// Between two rounds of the nodes in search of the cluster.
+/// Time between two rounds of the nodes in search of the cluster.
 const ROUND: Duration = Duration::from_millis(500);
 
-/// How a cluster is reached.
+/// The settings of a standalone postman's desk.
 pub struct RemoteDeskOptions {
-    /// The postman's name.
+    /// The name of the postman.
     pub name: PostmanName,
-    /// What proves it to them.
+    /// Its proof to the nodes.
     pub credentials: Credentials,
     /// Peer addresses of its nodes, at least one.
     pub peers: Vec<String>,
-    /// The streams to them.
+    /// Makes streams to the nodes.
     pub transport: Arc<dyn Transport>,
 }
 
-/// The desk of a postman by itself.
+/// The desk of a standalone postman.
 pub struct RemoteDesk {
     client: PeerClient,
     peers: Vec<String>,
     /// The peer that is asked now, as a count of changes.
     current: watch::Sender<usize>,
-    /// What was last told of the peers.
-    told: Mutex<Told>,
+    /// The last log line about the peers.
+    told: Mutex<LastNotice>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+enum LastNotice {
     Nothing,
-    Answered,
+    CallResult,
     Failed,
 }
 
 impl RemoteDesk {
-    /// Waits until one of the nodes says which cluster it belongs to; its id.
+    /// Waits until one of the nodes answers with its cluster. Returns the cluster's id.
     pub async fn find(options: RemoteDeskOptions) -> (Arc<Self>, String) {
         let RemoteDeskOptions {
             name,
@@ -69,58 +69,45 @@ impl RemoteDesk {
         let client = PeerClient::new(name.as_str(), credentials, transport);
         // Postmen begin at different nodes.
         let first = codec::hash(name.as_str().as_bytes()) as usize % peers.len();
-        let mut told = String::new();
-        let (at, cluster) = 'found: loop {
-            for n in first..first + peers.len() {
-                let address = &peers[n % peers.len()];
-                let why = match client.cluster_of(address).await {
-                    Ok(Some(cluster)) => break 'found (n, cluster),
-                    Ok(None) => format!("{address} belongs to no cluster yet"),
-                    Err(error) => error.to_string(),
-                };
-                tracing::debug!(why, "no cluster at this peer");
-                if n == first && why != told {
-                    tracing::info!("no cluster is found yet: {why}");
-                    told = why;
-                }
-            }
-            tokio::time::sleep(ROUND).await;
-        };
+        let (at, cluster) = find_cluster(&client, &peers, first).await;
+
         client.belong_to(&cluster);
-        let current = watch::Sender::new(at);
-        let told = Mutex::new(Told::Nothing);
-        (
-            Arc::new(Self {
-                client,
-                peers,
-                current,
-                told,
-            }),
-            cluster,
-        )
+        let desk = Self {
+            client,
+            peers,
+            current: watch::Sender::new(at),
+            told: Mutex::new(LastNotice::Nothing),
+        };
+        (Arc::new(desk), cluster)
     }
 
     fn address(&self, at: usize) -> &str {
         &self.peers[at % self.peers.len()]
     }
 
-    /// Calls the node that is asked now.
-    async fn call<T: DeserializeOwned>(&self, call: Call, within: Duration) -> Answered<T> {
+    /// Calls the node that is asked now. Once that is left, the call may take `grace` more.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        within: Duration,
+        grace: Duration,
+    ) -> CallResult<T> {
         let at = *self.current.borrow();
         let address = self.address(at);
         let calling = self.client.call(address, codec::encode(&call), within);
-        let answer = tokio::select! {
-            answer = tokio::time::timeout(within, calling) => match answer {
-                Ok(answer) => answer.map_err(|error| error.to_string()),
+        let answered = tokio::select! {
+            answered = tokio::time::timeout(within, calling) => match answered {
+                Ok(answered) => answered.map_err(|error| error.to_string()),
                 Err(_) => Err(format!("{address} did not answer in time")),
             },
-            () = self.left(at) => Err(format!("{address} did not answer, and was left")),
+            () = self.left(at, grace) => Err(format!("{address} did not answer, and was left")),
         };
-        let answer = answer.and_then(|bytes| {
-            let answer = codec::decode::<Answered<T>>(&bytes);
+
+        let decoded = answered.and_then(|bytes| {
+            let answer = codec::decode::<CallResult<T>>(&bytes);
             answer.map_err(|_| format!("{address} gave an answer of another version of notty"))
         });
-        match answer {
+        match decoded {
             Ok(answer) => {
                 self.tell_answered(at);
                 answer
@@ -132,10 +119,15 @@ impl RemoteDesk {
         }
     }
 
-    /// Calls for what any node that can reach its leader knows; one that cannot is left.
-    async fn question<T: DeserializeOwned>(&self, call: Call, within: Duration) -> Answered<T> {
+    /// Makes a call that any node can answer while it can reach its leader; one that cannot is left.
+    async fn question<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        within: Duration,
+        grace: Duration,
+    ) -> CallResult<T> {
         let at = *self.current.borrow();
-        let answer = self.call(call, within).await;
+        let answer = self.call(call, within, grace).await;
         if let Err(DeskError::Unavailable(why)) = &answer {
             self.leave(at, why);
         }
@@ -153,44 +145,65 @@ impl RemoteDesk {
             return;
         }
         let mut told = self.told.lock();
-        if *told != Told::Failed {
+        if *told != LastNotice::Failed {
             tracing::info!("{} is left: {why}", self.address(at));
-            *told = Told::Failed;
+            *told = LastNotice::Failed;
         }
     }
 
     fn tell_answered(&self, at: usize) {
         let at = at % self.peers.len();
         let mut told = self.told.lock();
-        if *told == Told::Failed {
+        if *told == LastNotice::Failed {
             tracing::info!("the node at {} is asked now", self.peers[at]);
         }
-        *told = Told::Answered;
+        *told = LastNotice::CallResult;
     }
 
-    /// Ends a while after a node was left.
-    async fn left(&self, at: usize) {
+    /// Returns some time after a node was left.
+    async fn left(&self, at: usize, grace: Duration) {
         let mut current = self.current.subscribe();
         // The sender lives as long as this desk.
         let _ = current.wait_for(|current| *current != at).await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(grace).await;
+    }
+}
+
+/// Asks the nodes in turns, from one on, for their cluster. Returns the place of the one that answered.
+async fn find_cluster(client: &PeerClient, peers: &[String], first: usize) -> (usize, String) {
+    let mut told = String::new();
+    loop {
+        for n in first..first + peers.len() {
+            let address = &peers[n % peers.len()];
+            let why = match client.cluster_of(address).await {
+                Ok(Some(cluster)) => return (n, cluster),
+                Ok(None) => format!("{address} belongs to no cluster yet"),
+                Err(error) => error.to_string(),
+            };
+            tracing::debug!(why, "no cluster at this peer");
+
+            // One line a reason, and of the first node alone: it may be down for hours.
+            if n == first && why != told {
+                tracing::info!("no cluster is found yet: {why}");
+                told = why;
+            }
+        }
+        tokio::time::sleep(ROUND).await;
     }
 }
 
 impl Desk for RemoteDesk {
-    fn register(&self, name: PostmanName, nonce: u64) -> Answer<'_, Epoch> {
-        Box::pin(self.question(Call::Register { name, nonce }, CALL))
+    fn register(&self, name: PostmanName, nonce: u64) -> DeskAnswer<'_, Epoch> {
+        Box::pin(self.question(Call::Register { name, nonce }, CALL, GRACE))
     }
 
-    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
-        Box::pin(self.question(
-            Call::Declare {
-                postman,
-                gateway,
-                repeat_ms,
-            },
-            CALL,
-        ))
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> DeskAnswer<'_, ()> {
+        let call = Call::Declare {
+            postman,
+            gateway,
+            repeat_ms,
+        };
+        Box::pin(self.question(call, CALL, GRACE))
     }
 
     fn ask(
@@ -199,31 +212,35 @@ impl Desk for RemoteDesk {
         room: u16,
         gateway: u64,
         again: bool,
-    ) -> Answer<'_, Option<Parcel>> {
-        Box::pin(self.call(
-            Call::Ask {
-                lease,
-                room,
-                gateway,
-                again,
-            },
-            CALL,
-        ))
+    ) -> DeskAnswer<'_, Option<Parcel>> {
+        let call = Call::Ask {
+            lease,
+            room,
+            gateway,
+            again,
+        };
+        Box::pin(self.call(call, CALL, GRACE))
     }
 
-    fn report(&self, report: Report) -> Answer<'_, usize> {
-        Box::pin(self.call(Call::Report(report), CALL))
+    fn report(&self, report: Report) -> DeskAnswer<'_, usize> {
+        Box::pin(self.call(Call::Report(report), CALL, GRACE))
     }
 
-    fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
-        Box::pin(self.question(Call::Look(held), LOOK))
+    fn look(&self, held: Vec<HeldLease>) -> DeskAnswer<'_, ClusterLook> {
+        Box::pin(self.question(Call::Look(held), LOOK, GRACE))
     }
 
-    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
-        Box::pin(self.question(Call::Left(epoch), CALL))
+    fn left(&self, epoch: Epoch) -> DeskAnswer<'_, Vec<Left>> {
+        Box::pin(self.question(Call::Left(epoch), CALL, GRACE))
     }
 
-    fn changes(&self) -> Option<AppliedChanges> {
-        None
+    fn wait(&self, postman: Epoch, gateway: u64, seen: Option<u64>) -> DeskAnswer<'_, u64> {
+        let call = Call::Wait {
+            postman,
+            gateway,
+            seen,
+        };
+        // Nothing is lost with a node that is left: the next ask goes to another.
+        Box::pin(self.question(call, CALL, Duration::ZERO))
     }
 }

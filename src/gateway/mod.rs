@@ -1,17 +1,17 @@
-//! The outside: how a message goes to the SMS gateway, and what its answer means.
+//! The outside: the way of a message to an SMS gateway, and the meaning of its answer.
 //!
-//! At most once needs a sender that knows whether it wrote. So there is one request at a time on a
-//! connection, HTTP/1.1, no redirects, no proxies, no retries: [`Slot`] is one connection, and a
-//! flag under its HTTP layer is set by the first byte of a request. "Not sent" is said only while
-//! that flag is unset and the connection is gone. [`answer`] holds what each answer means;
-//! [`practice`] is a gateway to try things with.
+//! A postman knows a gateway by two traits alone: [`Gateway`] and [`Courier`]. It hands over an
+//! [`Envelope`] and gets a [`GatewayOutcome`]; connections, requests and answers are the gateway's own.
+//! [`http`] is the gateway of this service, and [`practice`] is one to try things with. A gateway that
+//! answers many messages on one connection fits the same traits: a test holds that.
 
-pub mod answer;
-mod connect;
-mod flagged;
+pub mod courier;
+pub mod http;
+pub mod outcome;
 pub mod practice;
-mod slot;
+#[cfg(test)]
+mod tests;
 
-pub use answer::Answer;
-pub use connect::{Connecting, Connector, Io, TcpConnector};
-pub use slot::{Envelope, Gateway, GatewayOptions, Slot};
+pub use courier::{Courier, Envelope, Gateway, Handover};
+pub use http::{ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, TcpConnector};
+pub use outcome::GatewayOutcome;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub use behaviour::{Act, Behaviour};
-pub use book::{Book, Received, Tally};
+pub use book::{PracticeBook, PracticeTally, ReceivedMessage};
 
 /// Connections that may wait to be accepted: more than a postman opens at once. Of those beyond, each
 /// is tried again a second later, with a message waiting for it.
@@ -24,13 +24,13 @@ const BACKLOG: i32 = 4_096;
 pub struct Practice {
     token: String,
     behaviour: Mutex<Behaviour>,
-    book: Mutex<Book>,
+    book: Mutex<PracticeBook>,
 }
 
 impl Practice {
     /// One that asks for a token, unless it is empty.
     pub fn new(token: String, behaviour: Behaviour) -> Arc<Self> {
-        let (behaviour, book) = (Mutex::new(behaviour), Mutex::new(Book::default()));
+        let (behaviour, book) = (Mutex::new(behaviour), Mutex::new(PracticeBook::default()));
         Arc::new(Self {
             token,
             behaviour,
@@ -39,7 +39,7 @@ impl Practice {
     }
 
     /// What it received so far.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> PracticeTally {
         self.book.lock().tally()
     }
 

@@ -129,19 +129,69 @@ impl Budget {
         if self.rate == 0 {
             return wanted;
         }
-        let most = (f64::from(self.rate) / 10.0).max(1.0);
-        let elapsed = now.saturating_sub(self.filled_at).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * f64::from(self.rate)).min(most);
+        self.tokens = self.tokens_at(now);
         self.filled_at = now;
         let taken = wanted.min(self.tokens as u16);
         self.tokens -= f64::from(taken);
         taken
     }
 
+    /// Messages that it holds, at most.
+    fn most(&self) -> f64 {
+        (f64::from(self.rate) / 10.0).max(1.0)
+    }
+
+    fn tokens_at(&self, now: Duration) -> f64 {
+        let elapsed = now.saturating_sub(self.filled_at).as_secs_f64();
+        (self.tokens + elapsed * f64::from(self.rate)).min(self.most())
+    }
+
+    fn is_full(&self, now: Duration) -> bool {
+        self.tokens_at(now) >= self.most()
+    }
+
     /// Gives back what was not used.
     pub fn give_back(&mut self, unused: u16) {
         if self.rate != 0 {
             self.tokens += f64::from(unused);
+        }
+    }
+}
+
+/// The budgets of all gateways that messages were granted for lately, by their identity.
+#[derive(Debug)]
+pub struct Budgets {
+    rate: u32,
+    of: HashMap<u64, Budget>,
+}
+
+impl Budgets {
+    /// Budgets of so many messages a second each; 0: no limit.
+    pub fn new(rate: u32) -> Self {
+        Self {
+            rate,
+            of: HashMap::new(),
+        }
+    }
+
+    /// Takes as many messages of a gateway's budget as there are, at most `wanted`.
+    pub fn take(&mut self, gateway: u64, wanted: u16, now: Duration) -> u16 {
+        if self.rate == 0 {
+            return wanted;
+        }
+        // One that is full again is as good as a new one: only gateways at work are kept.
+        self.of.retain(|_, budget| !budget.is_full(now));
+        let budget = self
+            .of
+            .entry(gateway)
+            .or_insert_with(|| Budget::new(self.rate));
+        budget.take(wanted, now)
+    }
+
+    /// Gives back what was not used.
+    pub fn give_back(&mut self, gateway: u64, unused: u16) {
+        if let Some(budget) = self.of.get_mut(&gateway) {
+            budget.give_back(unused);
         }
     }
 }
@@ -215,6 +265,21 @@ mod tests {
             granted += u32::from(budget.take(1_000, Duration::from_millis(60_000 + ms)));
         }
         assert!((190..=211).contains(&granted), "{granted}");
+    }
+
+    #[test]
+    fn each_gateway_has_a_budget_of_its_own_and_one_at_rest_is_forgotten() {
+        let at = |ms: u64| Duration::from_millis(60_000 + ms);
+        let mut budgets = Budgets::new(100);
+        assert_eq!(budgets.take(1, 1_000, at(0)), 10);
+        assert_eq!(budgets.take(2, 1_000, at(0)), 10);
+        assert_eq!(budgets.take(1, 1_000, at(50)), 5);
+        budgets.give_back(1, 5);
+        assert_eq!(budgets.take(1, 1_000, at(50)), 5);
+        assert_eq!(budgets.take(1, 1_000, at(100)), 5);
+        // The second one has filled up again.
+        assert_eq!(budgets.of.len(), 1);
+        assert_eq!(budgets.take(2, 1_000, at(100)), 10);
     }
 
     #[test]

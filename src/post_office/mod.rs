@@ -22,14 +22,14 @@ use notty_storage::{
     Action, Rejection, Source, Timestamp,
     command::{EndMailing, Expand, Grant, GrantedLease, StartMailing},
     limits,
-    model::{LeaseId, MailingNumber, Run},
+    model::{Epoch, LeaseId, MailingNumber, Run},
     query,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use self::{agenda::Agenda, grants::Budget, looks::Looks};
+use self::{agenda::Agenda, grants::Budgets, looks::Looks};
 use crate::zones::Zones;
 
 /// Between two looks at the state while nothing changes.
@@ -49,7 +49,7 @@ pub struct PostOfficeOptions {
     pub lease_size: u16,
     /// How long a lease lasts, in milliseconds.
     pub lease_ttl_ms: u64,
-    /// Messages a second over the whole cluster; 0: no limit.
+    /// Messages a second to one gateway, over the whole cluster; 0: no limit.
     pub rate_limit: u32,
     /// For how long messages of finished mailings are kept, in milliseconds.
     pub retention_ms: i64,
@@ -92,14 +92,15 @@ pub struct PostOffice {
     node: Arc<Node>,
     clock: Arc<dyn Clock>,
     options: PostOfficeOptions,
-    desk: Mutex<Desk>,
+    desk: Mutex<LeaderMemory>,
     wake: Notify,
 }
 
-/// What a leader remembers between asks; lost with its leadership, and not needed for safety.
-struct Desk {
+/// The memory of a leader between asks; lost with its leadership, and not needed for safety.
+struct LeaderMemory {
     zones: Zones,
-    budget: Budget,
+    /// Limits of messages a second, one for each gateway.
+    budgets: Budgets,
     /// When each mailing was last served, as a rising number.
     served: HashMap<MailingNumber, u64>,
     turn: u64,
@@ -113,7 +114,7 @@ struct Desk {
     pace: grants::Pace,
 }
 
-impl Desk {
+impl LeaderMemory {
     /// A mailing has its turn; how far the grant looks.
     fn serve(&mut self, mailing: MailingNumber) -> (u8, u8) {
         self.turn += 1;
@@ -125,9 +126,9 @@ impl Desk {
 impl PostOffice {
     /// The post office of a node.
     pub fn new(node: Arc<Node>, clock: Arc<dyn Clock>, options: PostOfficeOptions) -> Arc<Self> {
-        let desk = Desk {
+        let desk = LeaderMemory {
             zones: Zones::new(&options.timezone),
-            budget: Budget::new(options.rate_limit),
+            budgets: Budgets::new(options.rate_limit),
             served: HashMap::new(),
             turn: 0,
             barren: BTreeSet::new(),
@@ -265,7 +266,7 @@ impl PostOffice {
         self.check_room(ask.lease)?;
         let candidates = self
             .node
-            .checked(self.candidates(&ask, wall))
+            .checked(self.candidates(ask.gateway, ask.room, wall))
             .map_err(unreadable)?;
         for candidate in candidates {
             let Some(reach) = self.look_ahead(&ask, &candidate, wall)? else {
@@ -276,7 +277,7 @@ impl PostOffice {
                 .room
                 .min(self.options.lease_size)
                 .min(limits::LEASE_MESSAGES);
-            let limit = self.desk.lock().budget.take(limit, now);
+            let limit = self.desk.lock().budgets.take(ask.gateway, limit, now);
             if limit == 0 {
                 return Ok(None);
             }
@@ -291,7 +292,7 @@ impl PostOffice {
                 Ok(Some(granted)) => return Ok(Some(granted)),
                 Ok(None) => {
                     let mut desk = self.desk.lock();
-                    desk.budget.give_back(limit);
+                    desk.budgets.give_back(ask.gateway, limit);
                     desk.barren.insert(candidate.mailing);
                     desk.looks.in_vain(candidate.wanted);
                 }
@@ -300,12 +301,27 @@ impl PostOffice {
                     return Err(error);
                 }
                 Err(error) => {
-                    self.desk.lock().budget.give_back(limit);
+                    self.desk.lock().budgets.give_back(ask.gateway, limit);
                     return Err(error);
                 }
             }
         }
         Ok(None)
+    }
+
+    /// True if an ask of a postman may find something, or would find that it is not known any more, as
+    /// far as this node's state shows. Also asked of nodes that do not lead.
+    pub fn is_worth_asking(
+        &self,
+        postman: Epoch,
+        gateway: u64,
+    ) -> Result<bool, notty_storage::Error> {
+        let postmen = query::leases::postmen(&self.node.view().read())?;
+        if !postmen.iter().any(|known| known.epoch == postman) {
+            return Ok(true);
+        }
+        let candidates = self.candidates(gateway, 1, self.clock.wall())?;
+        Ok(!candidates.is_empty())
     }
 
     /// Refuses here what the state would refuse in an entry, for every ask of a postman whose
@@ -430,7 +446,7 @@ impl PostOffice {
         if count == limit {
             desk.looks.forget(mailing, gateway);
         }
-        desk.budget.give_back(limit.saturating_sub(count));
+        desk.budgets.give_back(gateway, limit.saturating_sub(count));
         desk.pace.note(count, self.tick());
     }
 
@@ -483,14 +499,15 @@ impl PostOffice {
 
     fn candidates(
         &self,
-        ask: &Ask,
+        gateway: u64,
+        room: u16,
         now: Timestamp,
     ) -> Result<Vec<grants::Candidate>, notty_storage::Error> {
         let view = self.node.view();
         let reader = view.read();
         let mut desk = self.desk.lock();
         desk.zones.refresh(&reader);
-        let Desk {
+        let LeaderMemory {
             zones,
             served,
             barren,
@@ -516,9 +533,9 @@ impl PostOffice {
             zones,
             served,
             looks,
-            gateway: ask.gateway,
+            gateway,
         };
-        grants::candidates(&reader, now, ask.room, &policy)
+        grants::candidates(&reader, now, room, &policy)
     }
 }
 

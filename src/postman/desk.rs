@@ -1,11 +1,10 @@
-//! What a postman asks of the cluster: the seam that the composition root plugs.
+//! The seam between a postman and the cluster, plugged by the composition root.
 //!
 //! A postman knows neither node nor post office. Every call may be lost, repeated or answered
 //! late; none is retried here under another id.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use notty_raft::AppliedChanges;
 use notty_storage::{
     Timestamp,
     command::Report,
@@ -14,10 +13,10 @@ use notty_storage::{
 };
 use serde::{Deserialize, Serialize};
 
-/// An answer being waited for.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>> + Send + 'a>>;
+/// An answer that is awaited.
+pub type DeskAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>> + Send + 'a>>;
 
-/// Why there is no answer.
+/// The reason for the lack of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DeskError {
     /// Not now; ask again later, under the same id.
@@ -37,44 +36,44 @@ pub enum DeskError {
     Forgotten,
 }
 
-/// A lease with all that sending needs.
+/// A lease, with all that sending needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parcel {
-    /// The lease.
+    /// Id of the lease.
     pub lease: LeaseId,
-    /// Its mailing.
+    /// Number of its mailing.
     pub mailing: MailingNumber,
-    /// How long it lasts from when it was asked for.
+    /// Its duration, from the first ask for it.
     pub ttl: Duration,
-    /// What the mailing says.
+    /// The text of the mailing.
     pub text: Arc<str>,
-    /// Which messages, as the state knows them.
+    /// Its messages, as the state knows them.
     pub runs: Vec<Run>,
     /// The messages one by one.
     pub messages: Vec<LeasedMessage>,
-    /// Until when what may be sent.
+    /// The limits of sending as they stood at the grant.
     pub terms: Terms,
 }
 
-/// Until when a mailing's messages may be sent.
+/// The limits within which a mailing's messages may be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Whether the mailing may send at all: not paused, cancelled, deleted or over.
+    /// True if the mailing may send at all: not paused, cancelled, deleted or over.
     pub open: bool,
-    /// When the mailing ends.
+    /// The end of the mailing.
     pub ends_at: Timestamp,
-    /// Its daily window.
+    /// The daily window of the mailing.
     pub window: Option<SendWindow>,
-    /// When the window closes, by zone number; in zones that are not here it is closed.
+    /// The end of today's window by zone number; in zones that are not here it is closed.
     pub closes: Vec<(u16, Timestamp)>,
 }
 
-/// What a look at the cluster shows of leases that a postman holds.
+/// A look at the cluster: the present terms of leases that a postman holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Look {
-    /// The leader's clock when it looked.
+pub struct ClusterLook {
+    /// The leader's clock at the time of the look.
     pub leader_clock: Timestamp,
-    /// Each lease's terms now.
+    /// The present terms of each lease.
     pub terms: Vec<(LeaseId, Terms)>,
     /// Positions of messages whose customers were deleted.
     pub dropped: Vec<(LeaseId, Vec<u32>)>,
@@ -82,33 +81,33 @@ pub struct Look {
 
 /// A lease that a postman holds, as it looks after it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Held {
-    /// The lease.
+pub struct HeldLease {
+    /// Id of the lease.
     pub lease: LeaseId,
-    /// Its mailing.
+    /// Number of its mailing.
     pub mailing: MailingNumber,
-    /// Its messages.
+    /// Messages of the lease.
     pub runs: Arc<[Run]>,
 }
 
 /// A lease that an earlier run of a postman left open, or that ran out before its answer came.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Left {
-    /// The lease.
+    /// Id of the lease.
     pub lease: LeaseId,
-    /// Its mailing.
+    /// Number of its mailing.
     pub mailing: MailingNumber,
-    /// Its messages.
+    /// Messages of the lease.
     pub runs: Vec<Run>,
 }
 
-/// Where a postman asks.
+/// The place where a postman asks.
 pub trait Desk: Send + Sync + 'static {
     /// Registers a postman; the same nonce gives the same epoch.
-    fn register(&self, name: PostmanName, nonce: u64) -> Answer<'_, Epoch>;
-    /// Declares where a postman's start sends, and for how many milliseconds after the first doubtful
+    fn register(&self, name: PostmanName, nonce: u64) -> DeskAnswer<'_, Epoch>;
+    /// Declares the gateway of a postman's start, and for how many milliseconds after the first doubtful
     /// try a message may go there again.
-    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()>;
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> DeskAnswer<'_, ()>;
     /// Asks for messages to send, under a lease's id; `again`: the same was asked before, and no
     /// answer came.
     fn ask(
@@ -117,15 +116,18 @@ pub trait Desk: Send + Sync + 'static {
         room: u16,
         gateway: u64,
         again: bool,
-    ) -> Answer<'_, Option<Parcel>>;
-    /// Says what became of messages; the conflicts that it met.
-    fn report(&self, report: Report) -> Answer<'_, usize>;
+    ) -> DeskAnswer<'_, Option<Parcel>>;
+    /// Reports results. Returns how many contradicted an earlier report.
+    fn report(&self, report: Report) -> DeskAnswer<'_, usize>;
     /// Looks at what is held, no older than the call.
-    fn look(&self, held: Vec<Held>) -> Answer<'_, Look>;
+    fn look(&self, held: Vec<HeldLease>) -> DeskAnswer<'_, ClusterLook>;
     /// Leases of a postman's start that are open, and the last one if it ran out with nothing reported
     /// of it.
-    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>>;
-    /// Changes of the state that this desk sees, after which an ask may find more than before; none
-    /// where the state is elsewhere.
-    fn changes(&self) -> Option<AppliedChanges>;
+    fn left(&self, epoch: Epoch) -> DeskAnswer<'_, Vec<Left>>;
+    /// Waits until an ask may find something, or for some seconds. Returns the position of the state that
+    /// promises it. `seen` is the position that was returned last: a state that promised something then,
+    /// and has not changed since, is no reason to return at once.
+    ///
+    /// Only a hint: no rule depends on when, or whether, it returns.
+    fn wait(&self, postman: Epoch, gateway: u64, seen: Option<u64>) -> DeskAnswer<'_, u64>;
 }

@@ -34,7 +34,7 @@ use notty_storage::model::{Epoch, MailingNumber, Run, SendResult};
 
 use self::{
     pages::Pages,
-    record::{FileId, Header, Kind, Record, at, code},
+    record::{FileId, JournalRecord, PageHeader, RecordKind, at, code},
 };
 
 pub use past::{Damage, Past, Remains};
@@ -44,7 +44,7 @@ const FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// One message under one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token {
+pub struct SendToken {
     /// The lease's number.
     pub n: u64,
     /// The mailing.
@@ -70,7 +70,7 @@ pub struct RunTerms {
 
 /// The end of a token, as far as a later run must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum TokenFate {
     /// Its request may have been on its way.
     Begun,
     /// It has a result.
@@ -153,7 +153,7 @@ impl Journal {
 
     fn pages(&self, run: RunTerms, stream: u64, senders: u64) -> io::Result<Pages> {
         let (boot, file) = (self.boot, FileId::default());
-        let header = Header {
+        let header = PageHeader {
             boot,
             run,
             stream,
@@ -169,14 +169,14 @@ impl Journal {
     pub fn leased(&mut self, n: u64, mailing: MailingNumber, runs: &[Run]) -> io::Result<()> {
         self.leases.newest.store(n, Ordering::Relaxed);
         let record = |run: &Run| {
-            let token = Token {
+            let token = SendToken {
                 n,
                 mailing,
                 position: run.first,
                 attempt: run.attempt,
             };
-            Record {
-                kind: Kind::Leased,
+            JournalRecord {
+                kind: RecordKind::Leased,
                 code: 0,
                 len: run.len,
                 token,
@@ -192,14 +192,14 @@ impl Journal {
         self.leases
             .oldest_open
             .store(oldest_open, Ordering::Relaxed);
-        let token = Token {
+        let token = SendToken {
             n,
             mailing: MailingNumber(0),
             position: 0,
             attempt: 0,
         };
-        let record = Record {
-            kind: Kind::Closed,
+        let record = JournalRecord {
+            kind: RecordKind::Closed,
             code: 0,
             len: 0,
             token,
@@ -212,14 +212,14 @@ impl Journal {
 /// the sender has nothing to do: one write a message instead of two.
 pub struct SenderJournal {
     pages: Pages,
-    unwritten: Vec<Record>,
+    unwritten: Vec<JournalRecord>,
 }
 
 impl SenderJournal {
     /// Notes that a message's request may be on its way. Comes before its first byte.
-    pub fn begun(&mut self, token: Token) -> io::Result<()> {
-        self.unwritten.push(Record {
-            kind: Kind::Begun,
+    pub fn begun(&mut self, token: SendToken) -> io::Result<()> {
+        self.unwritten.push(JournalRecord {
+            kind: RecordKind::Begun,
             code: 0,
             len: 0,
             token,
@@ -229,9 +229,9 @@ impl SenderJournal {
 
     /// Notes a message's result; it is written with the next token begun, or by
     /// [`SenderJournal::flush`].
-    pub fn settled(&mut self, token: Token, result: SendResult) {
-        self.unwritten.push(Record {
-            kind: Kind::Settled,
+    pub fn settled(&mut self, token: SendToken, result: SendResult) {
+        self.unwritten.push(JournalRecord {
+            kind: RecordKind::Settled,
             code: code(result),
             len: 0,
             token,

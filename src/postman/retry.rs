@@ -7,7 +7,7 @@ use notty_storage::{
     planted::{Planted, is_planted},
 };
 
-use crate::gateway::Answer;
+use crate::gateway::GatewayOutcome;
 
 /// Parts of a pause that it may be longer by, in hundredths: messages that failed together do not
 /// all come back together, and still share a few pauses, so that a report stays small.
@@ -27,25 +27,25 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// What an answer means, after a number of tries before.
-    pub fn result(&self, answer: Answer, tries: u16) -> SendResult {
+    pub fn result(&self, outcome: GatewayOutcome, tries: u16) -> SendResult {
         let pause_ms = |at_least: Duration| {
             let at_least = (at_least.as_millis() as u64).min(self.max_ms);
             self.pause_ms(tries, rand::random_range(0..JITTER.len()))
                 .max(at_least)
         };
-        match answer {
-            Answer::Done => SendResult::Done,
-            Answer::Invalid => SendResult::Invalid,
-            Answer::NotTaken { retry_after, .. } => SendResult::NotTaken {
+        match outcome {
+            GatewayOutcome::Done => SendResult::Done,
+            GatewayOutcome::Invalid => SendResult::Invalid,
+            GatewayOutcome::NotTaken { retry_after, .. } => SendResult::NotTaken {
                 pause_ms: pause_ms(retry_after.unwrap_or_default()),
             },
-            Answer::NotSent => SendResult::NotSent {
+            GatewayOutcome::NotSent => SendResult::NotSent {
                 pause_ms: pause_ms(Duration::ZERO),
             },
-            Answer::Unsure if is_planted(Planted::UnsureIsNotSent) => SendResult::NotSent {
+            GatewayOutcome::Unsure if is_planted(Planted::UnsureIsNotSent) => SendResult::NotSent {
                 pause_ms: pause_ms(Duration::ZERO),
             },
-            Answer::Unsure => match self.repeat_ms {
+            GatewayOutcome::Unsure => match self.repeat_ms {
                 None => SendResult::Unsure,
                 Some(repeat_ms) => {
                     let pause_ms = pause_ms(Duration::ZERO);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_gateways_wish_is_heeded_within_the_longest_pause() {
-        let wish = |seconds| Answer::NotTaken {
+        let wish = |seconds| GatewayOutcome::NotTaken {
             status: 429,
             retry_after: Some(Duration::from_secs(seconds)),
         };
@@ -97,12 +97,12 @@ mod tests {
 
     #[test]
     fn unsure_is_repeated_only_at_an_idempotent_gateway() {
-        assert_eq!(POLICY.result(Answer::Unsure, 0), SendResult::Unsure);
+        assert_eq!(POLICY.result(GatewayOutcome::Unsure, 0), SendResult::Unsure);
         let idempotent = RetryPolicy {
             repeat_ms: Some(5),
             ..POLICY
         };
-        let result = idempotent.result(Answer::Unsure, 0);
+        let result = idempotent.result(GatewayOutcome::Unsure, 0);
         assert!(matches!(
             result,
             SendResult::UnsureRepeatable { repeat_ms: 5, .. }

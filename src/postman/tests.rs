@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use notty_raft::{AppliedChanges, Clock, SystemClock};
+use notty_raft::{Clock, SystemClock};
 use notty_storage::{
     Timestamp,
     command::Report,
@@ -19,17 +19,17 @@ use notty_storage::{
     query::leases::LeasedMessage,
 };
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
-    Postman, PostmanError, PostmanOptions, PostmanParts,
-    delivery::VIEW_AGE,
-    desk::{Answer, Desk, DeskError, Held, Left, Look, Parcel, Terms},
-    journal::{Journal, RunTerms, Token},
+    OutletOptions, Postman, PostmanError, PostmanOptions, PostmanParts,
+    desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, Terms},
+    journal::{Journal, RunTerms, SendToken},
     retry::RetryPolicy,
+    terms::VIEW_AGE,
 };
 use crate::{
-    gateway::{Gateway, GatewayOptions, TcpConnector},
+    gateway::{GatewayOptions, HttpGateway, TcpConnector},
     metrics::SendingMetrics,
 };
 
@@ -53,6 +53,10 @@ struct Odd {
     shows: AtomicBool,
     /// The gateway of each report.
     gateways: Mutex<Vec<(Epoch, u64)>>,
+    /// The position that each wait for something to ask for came with.
+    waits: Mutex<Vec<Option<u64>>>,
+    /// Ends a wait.
+    wake: Notify,
     /// Declarations, in their order.
     declared: Mutex<Vec<(Epoch, u64, Option<u64>)>>,
 }
@@ -98,7 +102,7 @@ fn parcel(lease: LeaseId) -> Parcel {
 }
 
 impl Desk for Odd {
-    fn register(&self, name: PostmanName, _nonce: u64) -> Answer<'_, Epoch> {
+    fn register(&self, name: PostmanName, _nonce: u64) -> DeskAnswer<'_, Epoch> {
         let refused = DeskError::Refused(format!("{} is not liked here", name.as_str()));
         let answer = if self.refuses {
             Err(refused)
@@ -108,7 +112,7 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> Answer<'_, ()> {
+    fn declare(&self, postman: Epoch, gateway: u64, repeat_ms: Option<u64>) -> DeskAnswer<'_, ()> {
         let mut declared = self.declared.lock();
         declared.push((postman, gateway, repeat_ms));
         let lost = Err(DeskError::Unavailable("the answer was lost".to_owned()));
@@ -116,7 +120,7 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> Answer<'_, Option<Parcel>> {
+    fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> DeskAnswer<'_, Option<Parcel>> {
         let asked = self.asks.fetch_add(1, Ordering::Relaxed);
         self.said.lock().push(format!("asks for {}", lease.n));
         if self.runs_out && asked < 2 {
@@ -133,7 +137,7 @@ impl Desk for Odd {
         })
     }
 
-    fn report(&self, report: Report) -> Answer<'_, usize> {
+    fn report(&self, report: Report) -> DeskAnswer<'_, usize> {
         self.reports.fetch_add(1, Ordering::Relaxed);
         self.gateways
             .lock()
@@ -144,13 +148,13 @@ impl Desk for Odd {
         Box::pin(async { Ok(0) })
     }
 
-    fn look(&self, held: Vec<Held>) -> Answer<'_, Look> {
+    fn look(&self, held: Vec<HeldLease>) -> DeskAnswer<'_, ClusterLook> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let wall = SystemClock.wall().as_millis() + self.apart_ms.load(Ordering::Relaxed);
         self.held.fetch_add(held.len(), Ordering::Relaxed);
-        let mut look = Look {
+        let mut look = ClusterLook {
             leader_clock: Timestamp::from_millis(wall),
-            ..Look::default()
+            ..ClusterLook::default()
         };
         if self.shows.load(Ordering::Relaxed) {
             look.terms = held.iter().map(|held| (held.lease, open_terms())).collect();
@@ -158,7 +162,7 @@ impl Desk for Odd {
         Box::pin(async { Ok(look) })
     }
 
-    fn left(&self, epoch: Epoch) -> Answer<'_, Vec<Left>> {
+    fn left(&self, epoch: Epoch) -> DeskAnswer<'_, Vec<Left>> {
         let lease = LeaseId { epoch, n: 1 };
         let Parcel { mailing, runs, .. } = parcel(lease);
         let mut said = self.said.lock();
@@ -174,8 +178,12 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn changes(&self) -> Option<AppliedChanges> {
-        None
+    fn wait(&self, _: Epoch, _: u64, seen: Option<u64>) -> DeskAnswer<'_, u64> {
+        self.waits.lock().push(seen);
+        Box::pin(async {
+            self.wake.notified().await;
+            Ok(7)
+        })
     }
 }
 
@@ -196,16 +204,19 @@ async fn run_in(
         name: PostmanName::parse("p").expect("a name"),
         journal_dir: dir.to_owned(),
         cluster: "c".to_owned(),
-        concurrency: 1,
         threads: 1,
         lease_size: 10,
-        gateway: 1,
-        retry: RetryPolicy {
-            initial_ms: 1,
-            max_ms: 1,
-            repeat_ms: None,
+        outlet: OutletOptions {
+            identity: 1,
+            concurrency: 1,
+            retry: RetryPolicy {
+                initial_ms: 1,
+                max_ms: 1,
+                repeat_ms: None,
+            },
+            connect_time: time,
+            answer_time: time,
         },
-        send_time: (time, time),
     };
     let gateway = GatewayOptions {
         url: "http://127.0.0.1:9/".to_owned(),
@@ -214,7 +225,7 @@ async fn run_in(
         timeout: time,
         unsure_statuses: Vec::new(),
     };
-    let gateway = Gateway::new(gateway, Arc::new(TcpConnector));
+    let gateway = HttpGateway::new(gateway, Arc::new(TcpConnector));
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway.map_err(|(key, _)| key).expect("a gateway")),
@@ -330,7 +341,7 @@ async fn what_the_run_before_left_in_doubt_is_reported_of_the_gateway_that_run_s
         journal
             .leased(1, MAILING, &parcel(lease).runs)
             .expect("is noted");
-        let token = Token {
+        let token = SendToken {
             n: 1,
             mailing: MAILING,
             position: 0,
@@ -369,4 +380,23 @@ async fn what_the_run_before_left_in_doubt_is_reported_of_the_gateway_that_run_s
         *desk.declared.lock(),
         [(Epoch(1), 1, None), (Epoch(1), 1, None)]
     );
+}
+
+#[tokio::test]
+async fn a_postman_that_found_nothing_asks_again_when_its_desk_wakes_it_and_not_before() {
+    let desk = Arc::new(Odd::default());
+    let (stop, stopped) = watch::channel(false);
+    let postman = tokio::spawn(run(desk.clone(), stopped));
+    until(|| desk.waits.lock().len() == 1).await;
+    // Looks come four times a second: it is at work, and asks for nothing.
+    let looks = desk.looks.load(Ordering::Relaxed);
+    until(|| desk.looks.load(Ordering::Relaxed) > looks + 3).await;
+    assert_eq!(desk.asks.load(Ordering::Relaxed), 1);
+
+    desk.wake.notify_one();
+    until(|| desk.waits.lock().len() == 2).await;
+    assert_eq!(desk.asks.load(Ordering::Relaxed), 2);
+    assert_eq!(*desk.waits.lock(), [None, Some(7)]);
+    stop.send_replace(true);
+    postman.await.expect("no panic").expect("it ends well");
 }

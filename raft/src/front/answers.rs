@@ -244,9 +244,17 @@ impl Answer<AskReadPoint> for Front {
 impl Answer<CallService> for Front {
     async fn answer(&self, call: CallService, asker: &mut Asker<'_>) -> Result<Vec<u8>, Denial> {
         let service = self.node()?.service();
-        match (service, Caller::of(&asker.who)) {
-            (Some(service), Some(caller)) => Ok(service.call(caller, call.0).await),
-            _ => Err(Denial::refused("it is not ready yet")),
+        let (Some(service), Some(caller)) = (service, Caller::of(&asker.who)) else {
+            return Err(Denial::refused("it is not ready yet"));
+        };
+        if !service.may_be_dropped(&call.0) {
+            return Ok(service.call(caller, call.0).await);
+        }
+
+        // A call that the service holds must not outlive its caller.
+        tokio::select! {
+            reply = service.call(caller, call.0) => Ok(reply),
+            () = asker.session.gone() => Err(Denial::refused("the caller has gone")),
         }
     }
 }

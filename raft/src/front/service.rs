@@ -28,4 +28,9 @@ impl Caller {
 pub trait Service: Send + Sync + 'static {
     /// Answers one call; the service itself decides what a postman may ask.
     fn call(&self, caller: Caller, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>>;
+
+    /// True if a call may be dropped half way once its caller has gone: it changes nothing.
+    fn may_be_dropped(&self, _request: &[u8]) -> bool {
+        false
+    }
 }

@@ -66,6 +66,8 @@ mod tests {
         model::{CustomerId, PostmanName},
     };
 
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::{
         Caller, ClusterOptions, Node, NodeOptions, Peer, Service, SystemClock, TcpTransport,
@@ -176,6 +178,57 @@ mod tests {
         let answer = postman.call(&address, Vec::new(), SOON).await;
         let told = answer.expect_err("refused").to_string();
         assert!(told.contains("another cluster"), "{told}");
+        node.stop().await.expect("stops");
+    }
+
+    /// Holds every call for ever, and counts those that were dropped.
+    #[derive(Default)]
+    struct Holds {
+        begun: Notify,
+        dropped: Arc<Notify>,
+    }
+
+    /// Notifies when it is dropped.
+    struct Dropped(Arc<Notify>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+
+    impl Service for Holds {
+        fn call(&self, _: Caller, _: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
+            let dropped = Dropped(self.dropped.clone());
+            Box::pin(async move {
+                let _held = dropped;
+                self.begun.notify_one();
+                std::future::pending().await
+            })
+        }
+
+        fn may_be_dropped(&self, request: &[u8]) -> bool {
+            request == b"hold"
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_that_is_held_ends_when_its_caller_goes() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (node, address) = alone(dir.path()).await;
+        let holds = Arc::new(Holds::default());
+        let service: Arc<dyn Service> = holds.clone();
+        node.open_service(&service);
+        let postman = client("p");
+        let cluster = postman.cluster_of(&address).await.expect("an answer");
+        postman.belong_to(&cluster.expect("formed"));
+
+        let request = b"hold".to_vec();
+        let call = tokio::spawn(async move { postman.call(&address, request, SOON).await });
+        let soon = |waits| tokio::time::timeout(SOON, waits);
+        soon(holds.begun.notified()).await.expect("it is held");
+        call.abort();
+        soon(holds.dropped.notified()).await.expect("it ends");
         node.stop().await.expect("stops");
     }
 }

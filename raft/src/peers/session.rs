@@ -260,6 +260,14 @@ impl Session {
         Ok(payload)
     }
 
+    /// Returns once the other end has closed the session. Between a request and its answer it has nothing
+    /// to send: whatever comes then ends the session too.
+    pub(crate) async fn gone(&mut self) {
+        let mut byte = [0];
+        // An error is an end like any other.
+        let _ = self.stream.read(&mut byte).await;
+    }
+
     /// The stream below, to say on it what no session says.
     #[cfg(test)]
     pub(super) fn stream(&mut self) -> &mut Box<dyn Io> {

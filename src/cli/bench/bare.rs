@@ -14,7 +14,9 @@ use notty_storage::model::{MessageId, Phone};
 use serde_json::json;
 
 use super::super::{out, process::Cost};
-use crate::gateway::{Answer, Envelope, Gateway, GatewayOptions, Slot, TcpConnector};
+use crate::gateway::{
+    Courier, Envelope, Gateway, GatewayOptions, GatewayOutcome, Handover, HttpGateway, TcpConnector,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BareArgs {
@@ -37,7 +39,7 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         timeout: Duration::from_secs(10),
         unsure_statuses: Vec::new(),
     };
-    let gateway = Gateway::new(options, Arc::new(TcpConnector))
+    let gateway = HttpGateway::new(options, Arc::new(TcpConnector))
         .map_err(|(key, what)| anyhow!("{key}: {what}"))?;
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));
@@ -71,7 +73,7 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
 /// Sends on so many slots until all is sent; how many were taken.
 fn send(
     slots: usize,
-    gateway: &Arc<Gateway>,
+    gateway: &Arc<HttpGateway>,
     next: &Arc<AtomicU64>,
     count: u64,
 ) -> anyhow::Result<u64> {
@@ -82,9 +84,9 @@ fn send(
     let slots = (0..slots).map(|_| {
         let (gateway, next) = (gateway.clone(), next.clone());
         local.spawn_local(async move {
-            let (mut slot, mut taken) = (Slot::new(), 0);
-            let text = Envelope::quote("Hello from the benchmark!");
+            let mut courier = gateway.courier();
             let phone = Phone::parse("+70000000001").expect("this is a phone number");
+            let mut taken = 0;
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= count {
@@ -93,10 +95,16 @@ fn send(
                 let Some(id) = MessageId::from_u64((1 << 32) + n) else {
                     return taken;
                 };
-                let envelope = Envelope::new(id, phone, &text);
-                let sent = slot.ensure_connected(&gateway).await
-                    && slot.send(&gateway, &envelope).await == Answer::Done;
-                taken += u64::from(sent);
+                let envelope = Envelope {
+                    id,
+                    phone,
+                    text: "Hello from the benchmark!",
+                };
+                let outcome = match courier.prepare().await {
+                    Some(handover) => handover.send(envelope).await,
+                    None => GatewayOutcome::NotSent,
+                };
+                taken += u64::from(outcome == GatewayOutcome::Done);
             }
         })
     });

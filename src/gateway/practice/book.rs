@@ -21,7 +21,7 @@ const TAKEN: u8 = 0x80;
 
 /// Totals. `requests` is the sum of the answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+pub struct PracticeTally {
     /// Requests for messages that arrived whole.
     pub requests: u64,
     /// Of them, those whose message was taken.
@@ -38,7 +38,7 @@ pub struct Tally {
 
 /// One message as it was received.
 #[derive(Clone, Debug, Serialize)]
-pub struct Received {
+pub struct ReceivedMessage {
     /// Its id, as a string.
     pub id: String,
     /// Where it was to go.
@@ -51,16 +51,16 @@ pub struct Received {
 
 /// What was received.
 #[derive(Default)]
-pub struct Book {
+pub struct PracticeBook {
     pages: HashMap<u64, Box<[u8]>>,
-    tally: Tally,
-    latest: VecDeque<Received>,
+    tally: PracticeTally,
+    latest: VecDeque<ReceivedMessage>,
     first: Option<Instant>,
     /// Those who wait for a message to a phone.
     awaited: HashMap<u64, oneshot::Sender<Instant>>,
 }
 
-impl Book {
+impl PracticeBook {
     /// How many requests for a message came before.
     pub(super) fn tries(&self, id: u64) -> u8 {
         let page = self.pages.get(&(id / PAGE));
@@ -98,7 +98,7 @@ impl Book {
             self.latest.pop_front();
         }
         let text = text.to_owned();
-        self.latest.push_back(Received {
+        self.latest.push_back(ReceivedMessage {
             id: id.to_string(),
             phone,
             text,
@@ -126,12 +126,12 @@ impl Book {
     }
 
     /// Totals.
-    pub(super) fn tally(&self) -> Tally {
+    pub(super) fn tally(&self) -> PracticeTally {
         self.tally
     }
 
     /// The latest messages, newest first.
-    pub(super) fn latest(&self) -> Vec<Received> {
+    pub(super) fn latest(&self) -> Vec<ReceivedMessage> {
         self.latest.iter().rev().cloned().collect()
     }
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_message_is_a_duplicate_only_after_it_was_taken() {
-        let mut book = Book::default();
+        let mut book = PracticeBook::default();
         let (body, headers) = (String::new(), Vec::new());
         let refuse = Act::Answer {
             status: 503,

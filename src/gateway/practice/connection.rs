@@ -23,14 +23,14 @@ const OK: &[u8] =
 
 /// What a message's request says.
 #[derive(Deserialize)]
-struct Body {
+struct SmsBody {
     id: u64,
     phone: u64,
     text: String,
 }
 
 /// The head of a request.
-struct Head {
+struct RequestHead {
     method: String,
     path: String,
     authorized: bool,
@@ -73,7 +73,7 @@ pub(super) async fn serve(practice: Arc<Practice>, mut stream: TcpStream) -> io:
     }
 }
 
-fn parse(buffer: &[u8], token: &str) -> io::Result<Option<Head>> {
+fn parse(buffer: &[u8], token: &str) -> io::Result<Option<RequestHead>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
     let parsed = request.parse(buffer).map_err(io::Error::other)?;
@@ -94,7 +94,7 @@ fn parse(buffer: &[u8], token: &str) -> io::Result<Option<Head>> {
     }
     let method = request.method.unwrap_or_default().to_owned();
     let path = request.path.unwrap_or_default().to_owned();
-    Ok(Some(Head {
+    Ok(Some(RequestHead {
         method,
         path,
         authorized,
@@ -107,7 +107,7 @@ fn parse(buffer: &[u8], token: &str) -> io::Result<Option<Head>> {
 async fn respond(
     practice: &Practice,
     stream: &mut TcpStream,
-    head: &Head,
+    head: &RequestHead,
     body: &[u8],
 ) -> io::Result<bool> {
     let path = head.path.split('?').next().unwrap_or_default();
@@ -149,7 +149,7 @@ async fn respond(
 async fn receive(
     practice: &Practice,
     stream: &mut TcpStream,
-    head: &Head,
+    head: &RequestHead,
     id: &str,
     body: &[u8],
 ) -> io::Result<bool> {
@@ -158,7 +158,7 @@ async fn receive(
             .await
             .map(|()| true);
     }
-    let body = match (id.parse::<u64>(), serde_json::from_slice::<Body>(body)) {
+    let body = match (id.parse::<u64>(), serde_json::from_slice::<SmsBody>(body)) {
         (Ok(id), Ok(body)) if body.id == id => body,
         _ => {
             let text = r#"{"code":400,"message":"the body does not fit the path"}"#;

@@ -15,13 +15,13 @@ use std::{
 
 use super::{
     Leases,
-    record::{FileId, HEADER, Header, Kind, RECORD, Record, Seal, at},
+    record::{FileId, HEADER, JournalRecord, PageHeader, RECORD, RecordKind, Seal, at},
 };
 
 /// A stream of the journal.
 pub(super) struct Pages {
     dir: PathBuf,
-    header: Header,
+    header: PageHeader,
     leases: Arc<Leases>,
     /// Bytes after which a file is followed by a new one.
     page_bytes: u64,
@@ -39,7 +39,7 @@ impl Pages {
     /// Begins a stream.
     pub(super) fn new(
         dir: &Path,
-        header: Header,
+        header: PageHeader,
         leases: Arc<Leases>,
         page_bytes: u64,
     ) -> io::Result<Self> {
@@ -58,16 +58,16 @@ impl Pages {
     }
 
     /// Appends records, in one write.
-    pub(super) fn write(&mut self, records: &[Record]) -> io::Result<()> {
+    pub(super) fn write(&mut self, records: &[JournalRecord]) -> io::Result<()> {
         if self.count * RECORD as u64 >= self.page_bytes {
             self.turn()?;
         }
         self.append(records)
     }
 
-    fn append(&mut self, records: &[Record]) -> io::Result<()> {
+    fn append(&mut self, records: &[JournalRecord]) -> io::Result<()> {
         self.buffer.clear();
-        let end = Record::bare(Kind::End);
+        let end = JournalRecord::bare(RecordKind::End);
         for (record, place) in records.iter().chain([&end]).zip(self.count..) {
             self.buffer
                 .extend_from_slice(&record.bytes(&self.seal, place));
@@ -89,7 +89,7 @@ impl Pages {
         let oldest = self.full.first().map_or(page, |(page, _)| *page);
         let (file, header) = create(
             &self.dir,
-            Header {
+            PageHeader {
                 page,
                 oldest,
                 ..self.header
@@ -97,7 +97,7 @@ impl Pages {
         )?;
 
         // Only now may anything be written to the new one: who finds this mark asks for that file.
-        self.append(&[Record::bare(Kind::Followed)])?;
+        self.append(&[JournalRecord::bare(RecordKind::Followed)])?;
         (self.file, self.seal, self.header, self.count) = (file, header.seal(), header, 0);
         for (page, _) in over {
             let old = path(&self.dir, self.header.stream, page);
@@ -108,12 +108,12 @@ impl Pages {
 }
 
 /// Makes a file with a header; the postman's own is locked for as long as it is open.
-fn create(dir: &Path, header: Header) -> io::Result<(File, Header)> {
+fn create(dir: &Path, header: PageHeader) -> io::Result<(File, PageHeader)> {
     let path = path(dir, header.stream, header.page);
     let made = path.with_extension("new");
     let create = || {
         let file = File::create(&made)?;
-        let header = Header {
+        let header = PageHeader {
             file: FileId::of(&file.metadata()?),
             ..header
         };
@@ -121,7 +121,7 @@ fn create(dir: &Path, header: Header) -> io::Result<(File, Header)> {
             file.try_lock()?;
         }
         file.write_all_at(&header.bytes(), 0)?;
-        let end = Record::bare(Kind::End).bytes(&header.seal(), 0);
+        let end = JournalRecord::bare(RecordKind::End).bytes(&header.seal(), 0);
         file.write_all_at(&end, HEADER as u64)?;
         fs::rename(&made, &path)?;
         Ok((file, header))

@@ -16,9 +16,9 @@ use notty_storage::{
 };
 
 use super::{
-    Fate, RunTerms, Token,
+    RunTerms, SendToken, TokenFate,
     pages::{named, path},
-    record::{FileId, HEADER, Header, Kind, Page, Record, at, result},
+    record::{FileId, HEADER, JournalPage, JournalRecord, PageHeader, RecordKind, at, result},
 };
 use crate::postman::desk::Left;
 
@@ -54,7 +54,7 @@ pub struct Remains {
     pub run: RunTerms,
     leased: BTreeMap<u64, Left>,
     newest: u64,
-    fates: HashMap<Token, Fate>,
+    fates: HashMap<SendToken, TokenFate>,
 }
 
 impl Remains {
@@ -70,16 +70,16 @@ impl Remains {
     }
 
     /// The fate of a token; none: it was never begun, if its lease is whole here.
-    pub fn fate(&self, token: &Token) -> Option<Fate> {
+    pub fn fate(&self, token: &SendToken) -> Option<TokenFate> {
         self.fates.get(token).copied()
     }
 
     /// Takes in a record; an error says why it cannot be one of this run's.
-    fn take(&mut self, record: &Record, pause_ms: u64) -> Result<(), String> {
+    fn take(&mut self, record: &JournalRecord, pause_ms: u64) -> Result<(), String> {
         let token = record.token;
         match record.kind {
-            Kind::End | Kind::Followed => {}
-            Kind::Leased => {
+            RecordKind::End | RecordKind::Followed => {}
+            RecordKind::Leased => {
                 self.newest = self.newest.max(token.n);
                 let lease = LeaseId {
                     epoch: self.run.epoch,
@@ -97,23 +97,25 @@ impl Remains {
                 };
                 self.leased.entry(token.n).or_insert(empty).runs.push(run);
             }
-            Kind::Closed => {
+            RecordKind::Closed => {
                 self.newest = self.newest.max(token.n);
                 self.leased.remove(&token.n);
             }
-            Kind::Begun | Kind::Settled if token.n > self.newest && !believes_damage() => {
+            RecordKind::Begun | RecordKind::Settled
+                if token.n > self.newest && !believes_damage() =>
+            {
                 return Err(format!(
                     "it speaks of lease {}, which no file notes",
                     token.n
                 ));
             }
-            Kind::Begun => {
-                self.fates.entry(token).or_insert(Fate::Begun);
+            RecordKind::Begun => {
+                self.fates.entry(token).or_insert(TokenFate::Begun);
             }
-            Kind::Settled => {
+            RecordKind::Settled => {
                 let result = result(record.code, pause_ms, &self.run);
                 let result = result.ok_or_else(|| format!("it has a result {}", record.code))?;
-                self.fates.insert(token, Fate::Settled(result));
+                self.fates.insert(token, TokenFate::Settled(result));
             }
         }
         Ok(())
@@ -138,10 +140,10 @@ pub(super) fn files(dir: &Path) -> io::Result<BTreeMap<(u64, u64), PathBuf>> {
 }
 
 /// A file as it was found.
-struct Found {
+struct FoundFile {
     bytes: Vec<u8>,
     id: FileId,
-    header: Header,
+    header: PageHeader,
 }
 
 /// Reads what the run before left; `boot` is that of the machine and the cluster.
@@ -151,9 +153,9 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
     for (place, path) in files(dir)? {
         let bytes = fs::read(&path).map_err(at(&path))?;
         let id = FileId::of(&fs::metadata(&path).map_err(at(&path))?);
-        match Page::header(&bytes) {
+        match JournalPage::header(&bytes) {
             Ok(header) if header.boot == boot => {
-                found.insert(place, Found { bytes, id, header });
+                found.insert(place, FoundFile { bytes, id, header });
             }
             Ok(_) => {}
             Err(what) => unreadable = Some(Damage { file: path, what }),
@@ -172,7 +174,7 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
 
     // One that was killed while it began anew may have left files of the run before it.
     found.retain(|_, found| found.header.run == run);
-    let reading = Reading {
+    let reading = RunFiles {
         dir,
         found,
         pause_ms,
@@ -192,14 +194,14 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
 }
 
 /// The files of one run.
-struct Reading<'d> {
+struct RunFiles<'d> {
     dir: &'d Path,
     /// By stream and number.
-    found: BTreeMap<(u64, u64), Found>,
+    found: BTreeMap<(u64, u64), FoundFile>,
     pause_ms: u64,
 }
 
-impl Reading<'_> {
+impl RunFiles<'_> {
     fn damage(&self, (stream, page): (u64, u64), what: &str) -> Damage {
         Damage {
             file: path(self.dir, stream, page),
@@ -208,18 +210,18 @@ impl Reading<'_> {
     }
 
     /// The number and the header of a stream's newest file.
-    fn newest(&self, stream: u64) -> Result<(u64, &Header), Damage> {
+    fn newest(&self, stream: u64) -> Result<(u64, &PageHeader), Damage> {
         let newest = self.found.range((stream, 0)..(stream + 1, 0)).next_back();
         let newest = newest.map(|((_, number), found)| (*number, &found.header));
         newest.ok_or_else(|| self.damage((stream, 0), "it is missing"))
     }
 
-    fn page(&self, place: (u64, u64)) -> Result<Page, Damage> {
+    fn page(&self, place: (u64, u64)) -> Result<JournalPage, Damage> {
         let found = self
             .found
             .get(&place)
             .ok_or_else(|| self.damage(place, "it is missing"))?;
-        let page = Page::parse(&found.bytes, found.id);
+        let page = JournalPage::parse(&found.bytes, found.id);
         let page = page.map_err(|what| self.damage(place, &what))?;
         let is_in_place = (page.header.stream, page.header.page) == place;
         is_in_place
@@ -263,7 +265,7 @@ impl Reading<'_> {
     /// Whatever reads, as if the rest had never been written.
     fn what_reads(&self, mut remains: Remains) -> Remains {
         for found in self.found.values() {
-            let (records, _) = Page::records(&found.header, &found.bytes[HEADER..]);
+            let (records, _) = JournalPage::records(&found.header, &found.bytes[HEADER..]);
             for record in &records {
                 let _ = remains.take(record, self.pause_ms);
             }

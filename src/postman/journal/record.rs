@@ -12,7 +12,7 @@ use std::{
 
 use notty_storage::model::{Epoch, MailingNumber, SendResult};
 
-use super::{RunTerms, Token};
+use super::{RunTerms, SendToken};
 
 /// Bytes of a record.
 pub(super) const RECORD: usize = 28;
@@ -48,7 +48,7 @@ impl FileId {
 
 /// The run that a file belongs to, and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct PageHeader {
     /// A hash of the machine's boot and the cluster.
     pub(super) boot: u64,
     /// The run.
@@ -65,7 +65,7 @@ pub(super) struct Header {
     pub(super) file: FileId,
 }
 
-impl Header {
+impl PageHeader {
     pub(super) fn bytes(&self) -> [u8; HEADER] {
         let Self {
             boot,
@@ -167,7 +167,7 @@ impl Seal {
 
 /// The meaning of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     /// A run of messages was leased.
     Leased = 2,
     /// A lease is closed: every report was acknowledged.
@@ -183,17 +183,17 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) kind: Kind,
+pub(super) struct JournalRecord {
+    pub(super) kind: RecordKind,
     pub(super) code: u8,
     pub(super) len: u16,
-    pub(super) token: Token,
+    pub(super) token: SendToken,
 }
 
-impl Record {
+impl JournalRecord {
     /// One that says no more than its kind.
-    pub(super) fn bare(kind: Kind) -> Self {
-        let token = Token {
+    pub(super) fn bare(kind: RecordKind) -> Self {
+        let token = SendToken {
             n: 0,
             mailing: MailingNumber(0),
             position: 0,
@@ -226,17 +226,17 @@ impl Record {
             return None;
         }
         let kind = match bytes[0] {
-            2 => Kind::Leased,
-            3 => Kind::Closed,
-            4 => Kind::Begun,
-            5 => Kind::Settled,
-            6 => Kind::End,
-            7 => Kind::Followed,
+            2 => RecordKind::Leased,
+            3 => RecordKind::Closed,
+            4 => RecordKind::Begun,
+            5 => RecordKind::Settled,
+            6 => RecordKind::End,
+            7 => RecordKind::Followed,
             _ => return None,
         };
         let two = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
         let four = |at: usize| u32::from(two(at)) << 16 | u32::from(two(at + 2));
-        let token = Token {
+        let token = SendToken {
             n: u64::from(four(16)) << 32 | u64::from(four(20)),
             mailing: MailingNumber(four(8)),
             position: four(12),
@@ -274,17 +274,17 @@ pub(super) fn result(code: u8, pause_ms: u64, run: &RunTerms) -> Option<SendResu
 }
 
 /// A file as it was read.
-pub(super) struct Page {
-    pub(super) header: Header,
-    pub(super) records: Vec<Record>,
+pub(super) struct JournalPage {
+    pub(super) header: PageHeader,
+    pub(super) records: Vec<JournalRecord>,
     /// True if the stream goes on in another.
     pub(super) is_followed: bool,
 }
 
-impl Page {
+impl JournalPage {
     /// Reads the header alone.
-    pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
-        let header = bytes.first_chunk::<HEADER>().and_then(Header::parse);
+    pub(super) fn header(bytes: &[u8]) -> Result<PageHeader, String> {
+        let header = bytes.first_chunk::<HEADER>().and_then(PageHeader::parse);
         header.ok_or_else(|| "its header is damaged, or of another version of notty".to_owned())
     }
 
@@ -301,11 +301,17 @@ impl Page {
         if let Some(why) = why {
             return Err(why);
         }
-        if records.pop().is_none_or(|last| last.kind != Kind::End) {
+        if records
+            .pop()
+            .is_none_or(|last| last.kind != RecordKind::End)
+        {
             return Err("its end is missing".to_owned());
         }
-        let is_followed = records.pop_if(|last| last.kind == Kind::Followed).is_some();
-        let marks = |record: &Record| matches!(record.kind, Kind::End | Kind::Followed);
+        let is_followed = records
+            .pop_if(|last| last.kind == RecordKind::Followed)
+            .is_some();
+        let marks =
+            |record: &JournalRecord| matches!(record.kind, RecordKind::End | RecordKind::Followed);
         match records.iter().position(marks) {
             Some(at) => Err(format!("record {at} is an end, and others follow it")),
             None => Ok(Self {
@@ -317,12 +323,15 @@ impl Page {
     }
 
     /// The records up to the first that does not check out, and why that does not.
-    pub(super) fn records(header: &Header, bytes: &[u8]) -> (Vec<Record>, Option<String>) {
+    pub(super) fn records(
+        header: &PageHeader,
+        bytes: &[u8],
+    ) -> (Vec<JournalRecord>, Option<String>) {
         let seal = header.seal();
         let (chunks, rest) = bytes.as_chunks::<RECORD>();
         let mut records = Vec::with_capacity(chunks.len());
         for (chunk, place) in chunks.iter().zip(0..) {
-            match Record::parse(chunk, &seal, place) {
+            match JournalRecord::parse(chunk, &seal, place) {
                 Some(record) => records.push(record),
                 None => return (records, Some(format!("record {place} does not check out"))),
             }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{record::Page, *};
+use super::{record::JournalPage, *};
 
 const MAILING: MailingNumber = MailingNumber(3);
 const PAUSE_MS: u64 = 1_000;
@@ -18,8 +18,8 @@ fn run(epoch: u64) -> RunTerms {
     }
 }
 
-fn token(n: u64, position: u32) -> Token {
-    Token {
+fn token(n: u64, position: u32) -> SendToken {
+    SendToken {
         n,
         mailing: MAILING,
         position,
@@ -107,16 +107,19 @@ fn the_next_run_knows_what_was_begun_and_what_came_of_it() {
     assert_eq!(leases, [(1, 1)]);
     assert_eq!(
         remains.fate(&token(1, 0)),
-        Some(Fate::Settled(SendResult::Done))
+        Some(TokenFate::Settled(SendResult::Done))
     );
-    assert_eq!(remains.fate(&token(1, 1)), Some(Fate::Begun));
+    assert_eq!(remains.fate(&token(1, 1)), Some(TokenFate::Begun));
     assert_eq!(remains.fate(&token(1, 2)), None);
     // As the run that had the doubt would have reported it, whatever holds now.
     let repeatable = SendResult::UnsureRepeatable {
         pause_ms: PAUSE_MS,
         repeat_ms: 70,
     };
-    assert_eq!(remains.fate(&token(1, 3)), Some(Fate::Settled(repeatable)));
+    assert_eq!(
+        remains.fate(&token(1, 3)),
+        Some(TokenFate::Settled(repeatable))
+    );
 }
 
 #[test]
@@ -197,7 +200,7 @@ struct History {
     dir: TempDir,
     journal: Journal,
     senders: Vec<SenderJournal>,
-    begun: BTreeSet<Token>,
+    begun: BTreeSet<SendToken>,
 }
 
 impl History {
@@ -251,15 +254,15 @@ impl History {
     }
 
     /// Begun messages that the next run would hand back.
-    fn handed_back(&self) -> Vec<Token> {
+    fn handed_back(&self) -> Vec<SendToken> {
         let Past::Whole(remains) = self.read() else {
             return Vec::new();
         };
-        let back = |token: &&Token| {
+        let back = |token: &&SendToken| {
             remains.is_whole(token.n)
                 && matches!(
                     remains.fate(token),
-                    None | Some(Fate::Settled(SendResult::HandedBack))
+                    None | Some(TokenFate::Settled(SendResult::HandedBack))
                 )
         };
         self.begun.iter().filter(back).copied().collect()
@@ -316,10 +319,10 @@ fn a_file_that_was_made_and_not_used_yet_is_no_damage() {
             .next_back()
             .expect("one");
         let bytes = fs::read(last).expect("reads");
-        let header = Page::header(&bytes).expect("a header");
+        let header = JournalPage::header(&bytes).expect("a header");
         // As turning makes it, up to the moment in which it is named.
         let leases = history.journal.leases.clone();
-        let next = Header {
+        let next = PageHeader {
             page: page + 1,
             ..header
         };

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connect::Io;
+use super::connect::ByteStream;
 
 /// Set by the first byte written after it was cleared.
 #[derive(Clone, Debug, Default)]
@@ -30,12 +30,12 @@ impl Flag {
 
 /// The stream under the HTTP layer; above TLS, so that a handshake is no request.
 pub(super) struct Flagged {
-    stream: Box<dyn Io>,
+    stream: Box<dyn ByteStream>,
     flag: Flag,
 }
 
 impl Flagged {
-    pub(super) fn new(stream: Box<dyn Io>, flag: Flag) -> Self {
+    pub(super) fn new(stream: Box<dyn ByteStream>, flag: Flag) -> Self {
         Self { stream, flag }
     }
 

@@ -9,20 +9,20 @@ use tokio::{
 };
 
 /// A stream of bytes both ways.
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 
-/// A connection being made.
-pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
+/// A connection that is being made.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>> + Send>>;
 
-/// Makes connections.
+/// Makes connections to gateways.
 pub trait Connector: Send + Sync + 'static {
     /// Connects to a host and port.
     fn connect(&self, host: &str, port: u16) -> Connecting;
 }
 
-/// Connections over this machine's network; no proxy.
+/// Connections over this machine's network, without a proxy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpConnector;
 
@@ -36,19 +36,19 @@ impl Connector for TcpConnector {
         Box::pin(async move {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Io>)
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
 }
 
-/// How TLS is spoken: with the machine's certificate authorities, verified.
-pub(super) struct Tls {
+/// TLS with the gateway, whose certificate must come from one of this machine's authorities.
+pub(super) struct GatewayTls {
     connector: tokio_rustls::TlsConnector,
     name: ServerName<'static>,
 }
 
-impl Tls {
-    /// For a host; certificate authorities come from the system, or from `SSL_CERT_FILE`.
+impl GatewayTls {
+    /// TLS with a host; certificate authorities come from the system, or from `SSL_CERT_FILE`.
     pub(super) fn new(host: &str) -> Result<Self, String> {
         let mut roots = rustls::RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
@@ -77,7 +77,10 @@ impl Tls {
         })
     }
 
-    pub(super) async fn wrap(&self, stream: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
+    pub(super) async fn wrap(
+        &self,
+        stream: Box<dyn ByteStream>,
+    ) -> io::Result<Box<dyn ByteStream>> {
         let stream = self.connector.connect(self.name.clone(), stream).await?;
         Ok(Box::new(stream))
     }

@@ -1,84 +1,53 @@
-//! What the gateway's answer means for a message.
+//! The meaning of the gateway's HTTP answer for a message.
 //!
 //! | answer | message |
 //! |---|---|
-//! | 2xx, JSON with `code` 0 or without `code` | [`Answer::Done`] |
-//! | 400 | [`Answer::Invalid`] |
-//! | a status declared unsure; 2xx with anything else; 1xx, which is no answer | [`Answer::Unsure`] |
-//! | any other status, redirects included | [`Answer::NotTaken`] |
+//! | 2xx, JSON with `code` 0 or without `code` | [`GatewayOutcome::Done`] |
+//! | 400 | [`GatewayOutcome::Invalid`] |
+//! | a status declared unsure; 2xx with anything else; 1xx, which is no answer | [`GatewayOutcome::Unsure`] |
+//! | any other status, redirects included | [`GatewayOutcome::NotTaken`] |
 
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
-/// What became of one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The gateway took the message.
-    Done,
-    /// The gateway refused it for good.
-    Invalid,
-    /// The gateway answered that it did not take it.
-    NotTaken {
-        /// The status of its answer.
-        status: u16,
-        /// How long it asked to wait, if it did.
-        retry_after: Option<Duration>,
-    },
-    /// Not a byte of the request was written, and none will be.
-    NotSent,
-    /// It may have been taken.
-    Unsure,
-}
+use super::super::GatewayOutcome;
 
-impl Answer {
-    /// Its name in metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Answer::Done => "done",
-            Answer::Invalid => "invalid",
-            Answer::NotTaken { .. } => "not_taken",
-            Answer::NotSent => "not_sent",
-            Answer::Unsure => "unsure",
-        }
-    }
-}
-
-/// What a status says by itself; none where the body decides.
+/// The meaning of a status by itself; `None` where the body decides.
 pub(super) fn by_status(
     status: StatusCode,
     headers: &HeaderMap,
     unsure_statuses: &[u16],
-) -> Option<Answer> {
+) -> Option<GatewayOutcome> {
     if unsure_statuses.contains(&status.as_u16()) || status.is_informational() {
-        Some(Answer::Unsure)
+        Some(GatewayOutcome::Unsure)
     } else if status.is_success() {
         None
     } else if status == StatusCode::BAD_REQUEST {
-        Some(Answer::Invalid)
+        Some(GatewayOutcome::Invalid)
     } else {
         let status = status.as_u16();
-        Some(Answer::NotTaken {
+        Some(GatewayOutcome::NotTaken {
             status,
             retry_after: retry_after(headers),
         })
     }
 }
 
-/// What the body of a 2xx answer says.
-pub(super) fn by_body(body: &[u8]) -> Answer {
+/// The meaning of the body of a 2xx answer.
+pub(super) fn by_body(body: &[u8]) -> GatewayOutcome {
     match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(serde_json::Value::Object(object)) => match object.get("code") {
-            None => Answer::Done,
-            Some(code) if code.as_f64() == Some(0.0) => Answer::Done,
-            Some(_) => Answer::Unsure,
+            None => GatewayOutcome::Done,
+            Some(code) if code.as_f64() == Some(0.0) => GatewayOutcome::Done,
+            Some(_) => GatewayOutcome::Unsure,
         },
-        Ok(_) => Answer::Done,
-        Err(_) => Answer::Unsure,
+        Ok(_) => GatewayOutcome::Done,
+        Err(_) => GatewayOutcome::Unsure,
     }
 }
 
-/// `Retry-After`, in seconds or as a date.
+/// The pause of `Retry-After`, which is given in seconds or as a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
@@ -93,7 +62,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn status(code: u16) -> Option<Answer> {
+    fn status(code: u16) -> Option<GatewayOutcome> {
         let code = StatusCode::from_u16(code).expect("a status");
         by_status(code, &HeaderMap::new(), &[502, 504])
     }
@@ -102,13 +71,13 @@ mod tests {
     fn a_status_means_what_the_table_says() {
         assert_eq!(status(200), None);
         assert_eq!(status(204), None);
-        assert_eq!(status(400), Some(Answer::Invalid));
+        assert_eq!(status(400), Some(GatewayOutcome::Invalid));
         // The last one is no answer to a request that asked for no other protocol.
         for unsure in [502, 504, 101] {
-            assert_eq!(status(unsure), Some(Answer::Unsure));
+            assert_eq!(status(unsure), Some(GatewayOutcome::Unsure));
         }
         for not_taken in [301, 307, 401, 404, 409, 413, 429, 500, 503] {
-            let wanted = Answer::NotTaken {
+            let wanted = GatewayOutcome::NotTaken {
                 status: not_taken,
                 retry_after: None,
             };
@@ -125,7 +94,7 @@ mod tests {
             r#"{"code":0.0}"#,
             "true",
         ] {
-            assert_eq!(by_body(done.as_bytes()), Answer::Done, "{done}");
+            assert_eq!(by_body(done.as_bytes()), GatewayOutcome::Done, "{done}");
         }
         for unsure in [
             r#"{"code":1}"#,
@@ -135,7 +104,11 @@ mod tests {
             "OK",
             "{\"co",
         ] {
-            assert_eq!(by_body(unsure.as_bytes()), Answer::Unsure, "{unsure}");
+            assert_eq!(
+                by_body(unsure.as_bytes()),
+                GatewayOutcome::Unsure,
+                "{unsure}"
+            );
         }
     }
 

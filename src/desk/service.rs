@@ -1,0 +1,149 @@
+//! Calls that reach a node's desk from elsewhere: from other nodes' desks, and from standalone postmen.
+//!
+//! A standalone postman may make the calls below and no others: the commands that they become are made
+//! here. It may speak of its own leases only, and no call is longer than a lease can make it.
+
+use futures_util::future::BoxFuture;
+use notty_raft::{Caller, ProposeError, Service};
+use notty_storage::{
+    codec,
+    command::Report,
+    limits,
+    model::{Epoch, PostmanName, Run},
+    query,
+};
+
+use super::{
+    calls::{Call, CallResult},
+    node::{Asked, NodeDesk},
+};
+use crate::postman::desk::{Desk, DeskError, HeldLease};
+
+/// True if one lease can have these messages. Every run counts: also one of nothing takes room.
+fn fit_a_lease<'r>(runs: impl Iterator<Item = &'r Run>) -> bool {
+    runs.map(|run| usize::from(run.len).max(1)).sum::<usize>() <= limits::LEASE_MESSAGES.into()
+}
+
+/// True if a postman can hold so much.
+fn is_within_bounds(held: &[HeldLease]) -> bool {
+    held.len() <= limits::POSTMAN_LEASES && held.iter().all(|held| fit_a_lease(held.runs.iter()))
+}
+
+/// True if one lease can have these results.
+fn can_be_of_a_lease(report: &Report) -> bool {
+    report.results.len() <= limits::LEASE_MESSAGES.into()
+        && fit_a_lease(report.results.iter().flat_map(|(_, runs)| runs))
+}
+
+/// The answer to a call that a postman may not make, or that is not understood.
+fn not_for_postmen() -> Vec<u8> {
+    let why = "this node does not understand the call; run the same version of notty on both";
+    codec::encode(&CallResult::<()>::Err(DeskError::Refused(why.to_owned())))
+}
+
+impl Service for NodeDesk {
+    fn call(&self, caller: Caller, request: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
+        Box::pin(async move {
+            let call = codec::decode::<Call>(&request);
+            match (caller, call) {
+                (Caller::Node, Ok(Call::Grant(ask))) => {
+                    let asked: Asked = self.post_office.ask(ask).await;
+                    codec::encode(&asked)
+                }
+                (Caller::Node, _) => codec::encode(&Asked::Err(ProposeError::Unknown)),
+                (Caller::Postman(name), Ok(call)) => self.answer(&name, call).await,
+                (Caller::Postman(_), Err(_)) => not_for_postmen(),
+            }
+        })
+    }
+
+    /// Nobody misses the answer to a wait.
+    fn may_be_dropped(&self, request: &[u8]) -> bool {
+        matches!(codec::decode::<Call>(request), Ok(Call::Wait { .. }))
+    }
+}
+
+impl NodeDesk {
+    /// Answers a call of a standalone postman.
+    async fn answer(&self, caller: &str, call: Call) -> Vec<u8> {
+        if let Err(why) = self.may_speak_of(caller, &call) {
+            return codec::encode(&CallResult::<()>::Err(why));
+        }
+
+        match call {
+            Call::Register { name, nonce } => {
+                let registered = match self.may_register(caller, &name) {
+                    Ok(()) => self.register(name, nonce).await,
+                    Err(why) => Err(DeskError::Refused(why)),
+                };
+                codec::encode(&registered)
+            }
+            Call::Ask {
+                lease,
+                room,
+                gateway,
+                again,
+            } => codec::encode(&self.ask(lease, room, gateway, again).await),
+            Call::Report(report) if can_be_of_a_lease(&report) => {
+                codec::encode(&self.report(report).await)
+            }
+            Call::Look(held) if is_within_bounds(&held) => codec::encode(&self.look(held).await),
+            Call::Left(epoch) => codec::encode(&self.left(epoch).await),
+            Call::Declare {
+                postman,
+                gateway,
+                repeat_ms,
+            } => codec::encode(&self.declare(postman, gateway, repeat_ms).await),
+            Call::Wait {
+                postman,
+                gateway,
+                seen,
+            } => codec::encode(&self.wait(postman, gateway, seen).await),
+            // A call of a node, or one that no lease could make so long.
+            Call::Grant(_) | Call::Report(_) | Call::Look(_) => not_for_postmen(),
+        }
+    }
+
+    /// Refuses a call about leases of another: a postman must not report on, or take, what a node's
+    /// postman or another one holds. Epochs that the state here does not know yet, or no more, are for
+    /// the state machine to judge.
+    fn may_speak_of(&self, caller: &str, call: &Call) -> Result<(), DeskError> {
+        let epochs: Vec<Epoch> = match call {
+            Call::Ask { lease, .. } => vec![lease.epoch],
+            Call::Report(report) => vec![report.lease.epoch],
+            Call::Look(held) => held.iter().map(|held| held.lease.epoch).collect(),
+            Call::Left(epoch) => vec![*epoch],
+            Call::Declare { postman, .. } | Call::Wait { postman, .. } => vec![*postman],
+            Call::Register { .. } | Call::Grant(_) => return Ok(()),
+        };
+
+        let postmen = self.read(|reader| query::leases::postmen(reader))?;
+        let mut others = postmen
+            .iter()
+            .filter(|postman| postman.name.as_str() != caller);
+        match others.find(|other| epochs.iter().any(|epoch| other.has_had(*epoch))) {
+            Some(other) => Err(DeskError::Refused(format!(
+                "`{caller}` speaks of a lease of the postman `{}`",
+                other.name.as_str()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a name that a standalone postman may not have: a node's own postman would end by it.
+    fn may_register(&self, caller: &str, name: &PostmanName) -> Result<(), String> {
+        if name.as_str() != caller {
+            return Err(format!("`{caller}` cannot register as `{}`", name.as_str()));
+        }
+        PostmanName::parse(caller).map_err(|invalid| invalid.detail)?;
+
+        let members = self.node.status().members;
+        if members.iter().any(|member| member.peer.name == caller) {
+            return Err(format!(
+                "`{caller}` is a node of the cluster, and its own postman has that name: set \
+                 postman.name to another"
+            ));
+        }
+        Ok(())
+    }
+}

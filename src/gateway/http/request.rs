@@ -1,0 +1,97 @@
+//! Requests to the gateway: one message as an HTTP request.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName},
+};
+use http_body_util::Full;
+
+use super::{super::Envelope, address::GatewayUrl};
+
+/// Room for all of a body but its text.
+const BODY_BYTES: usize = 64;
+
+/// Builds requests; whatever all of them share is kept ready.
+pub(super) struct RequestMaker {
+    path: String,
+    host: HeaderValue,
+    authorization: Option<HeaderValue>,
+}
+
+impl RequestMaker {
+    /// Requests to a URL, with a token unless it is empty.
+    pub(super) fn new(url: &GatewayUrl, token: &str) -> Result<Self, String> {
+        let bearer = |token| {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| "it cannot stand in a header".to_owned())?;
+            value.set_sensitive(true);
+            Ok::<_, String>(value)
+        };
+        let authorization = (!token.is_empty()).then(|| bearer(token)).transpose()?;
+
+        Ok(Self {
+            path: url.path.clone(),
+            host: url.host_header.clone(),
+            authorization,
+        })
+    }
+
+    /// The request of one message.
+    pub(super) fn request(&self, envelope: &Envelope<'_>) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body(envelope)));
+        *request.method_mut() = Method::POST;
+        let path = format!("{}/{}", self.path, envelope.id);
+        *request.uri_mut() = path
+            .parse()
+            .expect("a path of a URL and a number is a path");
+
+        let headers = request.headers_mut();
+        headers.reserve(4);
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        // The gateway may know a repeat by it.
+        let key = HeaderValue::from(envelope.id.as_u64());
+        headers.insert(HeaderName::from_static("idempotency-key"), key);
+        request
+    }
+}
+
+/// The body of a message's request.
+fn body(envelope: &Envelope<'_>) -> Bytes {
+    let Envelope { id, phone, text } = envelope;
+    // Quotes and escapes are few: nearly every text fits without growing.
+    let mut body = String::with_capacity(text.len() + BODY_BYTES);
+    let digits = phone.digits();
+    write!(body, r#"{{"id":{id},"phone":{digits},"text":"#).expect("writing to memory cannot fail");
+
+    let mut bytes = body.into_bytes();
+    serde_json::to_writer(&mut bytes, text).expect("writing to memory cannot fail");
+    bytes.push(b'}');
+    Bytes::from(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use notty_storage::model::{MessageId, Phone};
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_json_whatever_the_text() {
+        let text = "He said \"no\"\n\\ \u{1F600} Скидка";
+        let id = MessageId::from_u64((1 << 32) + 7).expect("an id");
+        let phone = Phone::parse("+79161112233").expect("a phone number");
+        let bytes = body(&Envelope { id, phone, text });
+        let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+
+        assert_eq!(value["id"], (1u64 << 32) + 7);
+        assert_eq!(value["phone"], 79_161_112_233_u64);
+        assert_eq!(value["text"], text);
+    }
+}

@@ -1,0 +1,205 @@
+//! One gateway, as the postman sees it: the messages that wait for it, and how much of it is trusted.
+//!
+//! Breaker, pauses and requests in flight belong to a gateway and an account, not to the postman: the
+//! trouble of one gateway says nothing of another, and a message in doubt belongs to one. So they lie
+//! here, under the gateway's identity. The limit of messages a second belongs to a gateway too; the
+//! post office keeps it under the same identity, because it holds for all postmen together.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::{
+    breaker::{Breaker, Pass, Signal, Stand},
+    queue::JobQueue,
+    retry::RetryPolicy,
+    terms::{Job, MARGIN},
+};
+use crate::gateway::GatewayOutcome;
+
+/// Time between two log lines about a gateway that refuses messages.
+const COMPLAIN: Duration = Duration::from_secs(60);
+
+/// The settings of one gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct OutletOptions {
+    /// Hash of the gateway and the account there, so that a message in doubt goes to no other.
+    pub identity: u64,
+    /// Requests in flight, at most.
+    pub concurrency: usize,
+    /// Pauses between tries, and the meaning of an unsure outcome.
+    pub retry: RetryPolicy,
+    /// Longest time for connecting.
+    pub connect_time: Duration,
+    /// Longest time for an answer.
+    pub answer_time: Duration,
+}
+
+/// One gateway at work. What changes with each message is kept apart, each on a cache line of its own:
+/// the threads would else wait for each other's writes to its neighbours.
+pub(super) struct Outlet {
+    pub(super) options: OutletOptions,
+    pub(super) breaker: CachePadded<Mutex<Breaker>>,
+    queue: CachePadded<Mutex<JobQueue<Job>>>,
+    /// As many permits as messages wait in the queue.
+    pub(super) ready: CachePadded<Semaphore>,
+    /// As many permits as requests may be in flight, those in use included: see [`Breaker::slots`].
+    pub(super) free: CachePadded<Semaphore>,
+    /// Number of permits of `free`, in use or not. Changed under the breaker's lock.
+    permits: AtomicUsize,
+    pub(super) in_flight: CachePadded<AtomicUsize>,
+    /// Time of the last log line about refused messages, in milliseconds; 0 before the first.
+    complained_at: AtomicU64,
+    /// True if the last trouble was that the gateway could not be connected to.
+    is_unreachable: AtomicBool,
+}
+
+impl Outlet {
+    /// An outlet with nothing to send.
+    pub(super) fn new(options: OutletOptions) -> Arc<Self> {
+        let breaker = Breaker::new(options.concurrency);
+        Arc::new(Self {
+            options,
+            permits: AtomicUsize::new(breaker.slots()),
+            free: CachePadded::new(Semaphore::new(breaker.slots())),
+            breaker: CachePadded::new(Mutex::new(breaker)),
+            queue: CachePadded::default(),
+            ready: CachePadded::new(Semaphore::new(0)),
+            in_flight: CachePadded::default(),
+            complained_at: AtomicU64::new(0),
+            is_unreachable: AtomicBool::new(false),
+        })
+    }
+
+    /// Longest time that a message takes from its first check to its outcome.
+    pub(super) fn send_time(&self) -> Duration {
+        self.options.connect_time + self.options.answer_time
+    }
+
+    /// The length that a lease must have for a single message to be begun.
+    pub(super) fn least_lease(&self) -> Duration {
+        self.send_time() + MARGIN
+    }
+
+    /// Puts messages of one lease where the slots find them.
+    pub(super) fn enqueue(&self, jobs: Vec<Job>) {
+        let count = jobs.len();
+        self.queue.lock().push(jobs);
+        self.ready.add_permits(count);
+    }
+
+    /// Takes the next message; `None` if another slot, or a handing back, was quicker.
+    pub(super) fn next_job(&self) -> Option<Job> {
+        self.queue.lock().pop()
+    }
+
+    /// Takes out all messages that wait for a slot.
+    pub(super) fn take_waiting(&self) -> Vec<Job> {
+        let jobs: Vec<_> = self.queue.lock().take_all().collect();
+        self.ready.forget_permits(jobs.len());
+        jobs
+    }
+
+    /// Counts the messages that wait for a slot.
+    fn waiting(&self) -> usize {
+        self.queue.lock().len()
+    }
+
+    /// True if messages wait that will not be begun soon, because the breaker is open.
+    pub(super) fn is_held_up(&self, now: Duration) -> bool {
+        self.waiting() > 0 && self.breaker.lock().holds_up(now)
+    }
+
+    /// Ends the slots that wait.
+    pub(super) fn close(&self) {
+        self.ready.close();
+        self.free.close();
+    }
+
+    /// Lets another request be in flight instead of one that ended, or was not begun.
+    pub(super) fn release(&self) {
+        let breaker = self.breaker.lock();
+        self.free.add_permits(1);
+        let wanted = breaker.slots();
+        let held = self.permits.load(Ordering::Relaxed);
+
+        let permits = if held < wanted {
+            self.free.add_permits(wanted - held);
+            wanted
+        } else {
+            // Those in use are taken away when they come back.
+            held - self.free.forget_permits(held - wanted)
+        };
+        self.permits.store(permits, Ordering::Relaxed);
+    }
+
+    /// Notes the outcome of a request; true if the breaker's stand changed.
+    pub(super) fn note(&self, pass: Pass, outcome: GatewayOutcome, now: Duration) -> bool {
+        let signal = match outcome {
+            GatewayOutcome::Unsure => Signal::InDoubt,
+            GatewayOutcome::NotSent => Signal::Unsent,
+            GatewayOutcome::Done | GatewayOutcome::Invalid | GatewayOutcome::NotTaken { .. } => {
+                Signal::Clear
+            }
+        };
+        if signal != Signal::Clear {
+            let is_unreachable = signal == Signal::Unsent;
+            self.is_unreachable.store(is_unreachable, Ordering::Relaxed);
+        }
+        if let GatewayOutcome::NotTaken { status, .. } = outcome {
+            self.complain(status, now);
+        }
+        self.breaker.lock().note(pass, signal, now)
+    }
+
+    /// Logs from time to time that the gateway refuses messages, and how: a wrong token must not stay
+    /// unseen behind retries.
+    fn complain(&self, status: u16, now: Duration) {
+        let now = now.as_millis() as u64;
+        let last = self.complained_at.load(Ordering::Relaxed);
+        let is_due = last == 0 || now >= last + COMPLAIN.as_millis() as u64;
+
+        // Of several threads, one logs.
+        if is_due && self.complained_at.swap(now, Ordering::Relaxed) == last {
+            tracing::warn!(
+                http.status = status,
+                "the gateway answers {status} and does not take messages: they are tried again"
+            );
+        }
+    }
+
+    /// The breaker's stand as a figure: 0 closed, 1 open, 2 probing, also between two probes.
+    pub(super) fn stand_figure(&self, now: Duration) -> i64 {
+        match self.breaker.lock().stand() {
+            Stand::Closed => 0,
+            Stand::Open { until } if until > now => 1,
+            Stand::Open { .. } | Stand::Probing => 2,
+        }
+    }
+
+    /// Logs that the breaker has closed (0) or opened.
+    pub(super) fn tell_stand(&self, figure: i64) {
+        if figure == 0 {
+            tracing::info!("the gateway answers again: sending goes on");
+        } else if self.is_unreachable.load(Ordering::Relaxed) {
+            tracing::warn!(
+                "the gateway cannot be connected to: sending waits, one message at a time probes; \
+                 look at gateway.url, and whether it runs"
+            );
+        } else {
+            tracing::warn!(
+                "the gateway takes requests, and gives no answer in time, or none that is clear, to \
+                 too many of them: sending waits, one message at a time probes, until ten in a row \
+                 go well"
+            );
+        }
+    }
+}

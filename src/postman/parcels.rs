@@ -1,0 +1,150 @@
+//! Leases that come, or fail to: the answers to a postman's asks.
+
+use std::time::Duration;
+
+use notty_storage::query::leases::LeasedMessage;
+
+use super::{
+    Postman, PostmanError,
+    asking::AGAIN,
+    desk::{DeskError, Left, Parcel, Terms},
+    floor::Settled,
+    leases::LeaseInHand,
+    reports::tokens,
+    terms::{Job, LeaseTerms, SharedLease, VIEW_AGE},
+};
+
+/// Time before an ask after a lease that is too short for a single message.
+const SHORT: Duration = Duration::from_secs(10);
+
+impl Postman {
+    /// Takes in the answer to an ask; the lease runs from the first ask under its number.
+    pub(super) fn take_parcel(
+        &mut self,
+        asked_at: Duration,
+        answer: Result<Option<Parcel>, DeskError>,
+        now: Duration,
+    ) -> Result<(), PostmanError> {
+        match answer {
+            Ok(Some(parcel)) => {
+                self.asking.go_on(now);
+                self.accept(asked_at, parcel, now)?;
+            }
+            Ok(None) => {
+                if self.asking.found_nothing(now) {
+                    let gateway = self.outlet.options.identity;
+                    self.calls.wait(gateway, self.asking.seen());
+                }
+            }
+            Err(DeskError::Unavailable(why)) => {
+                tracing::debug!(why, "the postman's ask was not answered");
+                self.asking.unanswered(now);
+            }
+            Err(DeskError::Closed) => {
+                self.asking.trace();
+                self.calls.trace(Duration::ZERO);
+            }
+            Err(DeskError::Refused(why)) => {
+                tracing::warn!(why, lease.n = self.asking.next_n(), "a lease was refused");
+                self.asking.refused(now);
+            }
+            Err(DeskError::Replaced) => return Err(PostmanError::Replaced),
+            Err(DeskError::Forgotten) => return Err(PostmanError::Forgotten),
+        }
+        Ok(())
+    }
+
+    /// Begins the messages of a lease, or keeps them back until a look.
+    fn accept(
+        &mut self,
+        asked_at: Duration,
+        parcel: Parcel,
+        now: Duration,
+    ) -> Result<(), PostmanError> {
+        let n = parcel.lease.n;
+        self.journal.leased(n, parcel.mailing, &parcel.runs)?;
+        let shared = SharedLease::new(
+            parcel.lease,
+            parcel.mailing,
+            parcel.text,
+            asked_at + parcel.ttl,
+            LeaseTerms::new(asked_at, parcel.terms),
+        );
+        let job = |message: &LeasedMessage| Job {
+            lease: shared.clone(),
+            id: message.id,
+            phone: message.phone,
+            attempt: message.attempt,
+            tries: message.tries,
+            zone: message.zone.0,
+            repeat_until: message.repeat_until,
+        };
+        let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
+
+        let lease = LeaseInHand::new(
+            shared.clone(),
+            self.outlet.clone(),
+            parcel.runs,
+            jobs.len(),
+            now,
+        );
+        let lease = self.leases.add(n, lease);
+        lease.keep_back(jobs);
+        if now.saturating_sub(asked_at) <= VIEW_AGE / 2 {
+            lease.release();
+        } else {
+            // The answer took long: the mailing may have been paused or cancelled meanwhile.
+            self.looking.hurry(now);
+        }
+        self.check_length(parcel.ttl, now);
+        Ok(())
+    }
+
+    /// Complains of leases in which no message can be begun.
+    fn check_length(&mut self, ttl: Duration, now: Duration) {
+        let needs = self.outlet.least_lease();
+        if ttl <= needs {
+            tracing::error!(
+                lease.ms = ttl.as_millis() as u64,
+                "the leases of the cluster are too short for this postman's gateway timeouts \
+                 ({} ms): it sends nothing; raise lease.ttl_ms on the nodes",
+                needs.as_millis()
+            );
+            self.asking.rest(now + SHORT);
+        }
+    }
+
+    /// Hands back the messages of a lease that ran out before its answer came: none was begun.
+    pub(super) fn take_missed(
+        &mut self,
+        answer: Result<Vec<Left>, DeskError>,
+        now: Duration,
+    ) -> Result<(), PostmanError> {
+        let Ok(left) = answer else {
+            self.calls.trace(AGAIN);
+            return Ok(());
+        };
+        let n = self.asking.next_n();
+        self.asking.go_on(now + AGAIN);
+        let Some(missed) = left.into_iter().find(|left| left.lease.n == n) else {
+            tracing::warn!(lease.n = n, "a lease ran out before it was used");
+            return Ok(());
+        };
+
+        self.journal.leased(n, missed.mailing, &missed.runs)?;
+        let back: Vec<_> = tokens(n, missed.mailing, &missed.runs)
+            .map(Settled::handed_back)
+            .collect();
+        tracing::warn!(
+            lease.n = n,
+            count = back.len(),
+            "a lease ran out before its answer came: its messages are handed back unsent"
+        );
+
+        let terms = LeaseTerms::new(now, Terms::default());
+        let shared = SharedLease::new(missed.lease, missed.mailing, "".into(), now, terms);
+        let lease = LeaseInHand::new(shared, self.outlet.clone(), missed.runs, 0, now);
+        self.leases.add(n, lease.settled_with(back));
+        Ok(())
+    }
+}
