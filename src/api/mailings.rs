@@ -19,12 +19,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey,
+    Api, ApiError, ApiParts, ApiResult, IdempotencyKey,
     code::Code,
     customers::CustomerBody,
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::Wrong,
+    error::InvalidValue,
     input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply, with_location,
 };
@@ -251,11 +251,11 @@ pub(super) fn time_text(at: Timestamp) -> String {
     }
 }
 
-pub(super) fn parse_time(text: &str) -> Result<Timestamp, Wrong> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, InvalidValue> {
     let detail = "a time with its offset is needed (RFC 3339), like 2026-11-23T10:00:00Z, and not \
                   after 9999-12-30T22:00:00Z";
-    let time =
-        jiff::Timestamp::from_str(text).map_err(|_| Wrong::new(Code::InvalidTime, detail))?;
+    let time = jiff::Timestamp::from_str(text)
+        .map_err(|_| InvalidValue::new(Code::InvalidTime, detail))?;
     Ok(Timestamp::from_millis(time.as_millisecond()))
 }
 
@@ -461,7 +461,7 @@ async fn create(
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let given = fields.optional_text("id");
@@ -485,10 +485,10 @@ async fn create(
         ("status" = Option<String>, Query, description = "Only those with this status"),
     ),
     responses((status = 200, body = MailingPage)))]
-async fn list(State(api): State<Api>, mut params: Params) -> Answer {
+async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let status = params.parse("status", |text| {
         let detail = "scheduled, active, paused, finished or cancelled is needed";
-        MailingStatus::from_name(text).ok_or_else(|| Wrong::new(Code::InvalidStatus, detail))
+        MailingStatus::from_name(text).ok_or_else(|| InvalidValue::new(Code::InvalidStatus, detail))
     });
     let limit = params.limit();
     let after = params.after();
@@ -505,7 +505,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
 #[utoipa::path(get, path = "/mailings/{id}", tag = "mailings", operation_id = "getMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = MailingBody)))]
-async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.node.applied_index();
@@ -528,7 +528,7 @@ async fn replace(
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let id = parse_id(&id)?;
@@ -551,7 +551,7 @@ async fn replace(
 #[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings", operation_id = "deleteMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 204, description = "Deleted")))]
-async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api
@@ -573,7 +573,7 @@ async fn pause(
     key: IdempotencyKey,
     params: Params,
     body: OptionalJsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
     act(&api, &id, &key, body, "paused", |id| Action::PauseMailing {
         id,
@@ -595,7 +595,7 @@ async fn resume(
     key: IdempotencyKey,
     params: Params,
     mut body: OptionalJsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
     let accept = body.0.fields.optional_bool("accept_duplicates");
     let accept_duplicates = accept.unwrap_or(false);
@@ -618,7 +618,7 @@ async fn cancel(
     key: IdempotencyKey,
     params: Params,
     body: OptionalJsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
     act(&api, &id, &key, body, "cancelled", |id| {
         Action::CancelMailing { id }
@@ -634,7 +634,7 @@ async fn act(
     body: OptionalJsonBody,
     what: &str,
     action: impl FnOnce(MailingId) -> Action,
-) -> Answer {
+) -> ApiResult {
     let OptionalJsonBody(JsonBody { fields, bytes }) = body;
     fields.finish(Some(()))?;
     let id = parse_id(id)?;
@@ -650,7 +650,7 @@ async fn act(
 #[utoipa::path(post, path = "/mailings/preview", tag = "mailings", operation_id = "previewMailing",
     request_body = PreviewInput,
     responses((status = 200, body = PreviewBody)))]
-async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answer {
+async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> ApiResult {
     let JsonBody { mut fields, .. } = body;
     params.finish()?;
     let id = fields.optional_text("id");
@@ -704,8 +704,8 @@ fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<(u64, Vec<Custome
 fn rate(api: &Api) -> (f64, &'static str) {
     let measured = api.metrics.sending.mean_latency();
     let latency = measured.unwrap_or(ASSUMED_LATENCY).max(0.000_1);
-    let rate = api.pace.concurrency as f64 / latency;
-    let limit = f64::from(api.pace.rate_limit);
+    let rate = api.capacity.concurrency as f64 / latency;
+    let limit = f64::from(api.capacity.rate_limit);
     if limit > 0.0 && limit < rate {
         (limit, "rate_limit")
     } else {
