@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use notty_raft::{NodeOptions, Peer, SystemClock};
 use notty_storage::{
-    StoreOptions,
+    Rejection, Reply, StoreOptions,
     command::{CustomerRow, PutCustomers, PutMode, Report},
+    limits,
     model::{
-        CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName, SendResult,
+        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingSpec, Phone, PostmanName, SendResult,
         SendWindow,
     },
 };
