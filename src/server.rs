@@ -11,7 +11,7 @@ use notty_storage::model::PostmanName;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    api::{self, ApiParts, Pace, Routes, Tokens},
+    api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
     config::{ClusterConfig, Config, ConfigError, PeerConfig, PeerTlsConfig, Secret},
     desk::NodeDesk,
     gateway::{Gateway, HttpGateway},
@@ -62,7 +62,7 @@ impl Server {
             .context("api.listen")?;
         let (stop_work, work_stopped) = watch::channel(false);
         // Alive from now on, whatever the node still waits for.
-        let routes = Routes::default();
+        let routes = ServedRoutes::default();
         let serve = api::serve(
             surroundings.connections,
             listener,
@@ -121,7 +121,7 @@ impl Server {
             tokens: Tokens::new(config.api.tokens.clone()),
             moderation,
             metrics,
-            pace: Pace {
+            capacity: SendingCapacity {
                 rate_limit: config.gateway.rate_limit,
                 concurrency: config.gateway.concurrency,
             },

@@ -1,4 +1,7 @@
-//! The cluster: who belongs to it, and changes of that. Any node can be asked.
+//! The cluster: its nodes, changes of its membership, its leader and its time. Any node can be asked.
+//!
+//! A change is made by the leader. The node that was asked waits until it sees the change itself, so
+//! that the next request to it does not get an answer from before.
 
 use std::time::Duration;
 
@@ -8,99 +11,99 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use notty_raft::{Change, Sight};
+use notty_raft::{Change, ChangeError, Sight};
 use notty_storage::{Timestamp, command::SetTime, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, IdempotencyKey,
+    Api, ApiError, ApiResult, IdempotencyKey,
     code::Code,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::Fault,
+    error::FieldFault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
     mailings::{parse_time, time_text},
     reply,
 };
 use crate::config::Role;
 
-/// Said of a change of the cluster whose outcome is not known.
+/// Detail of an answer about a change whose outcome is unknown.
 const CHANGE_UNKNOWN: &str = "whether it was done is not known; ask again, a repeat is harmless";
-/// How long the node that was asked may take to see what the leader has done.
-const SEEN: Duration = Duration::from_secs(3);
-/// Between two looks whether it does.
-const LOOK: Duration = Duration::from_millis(20);
+/// Time for the node that was asked to see what the leader has done.
+const SEEN_TIME: Duration = Duration::from_secs(3);
+/// Pause between two looks at what this node sees.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
-/// The cluster.
+/// The cluster as the node that was asked sees it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ClusterBody {
-    /// The leader's name; null while there is none.
+    /// Name of the leader; null while there is none.
     #[schema(example = "notty-0")]
     leader: Option<String>,
-    /// The term.
+    /// Term of the log: it rises with each election.
     #[schema(example = 3)]
     term: u64,
-    /// Its nodes.
+    /// All nodes of the cluster.
     nodes: Vec<NodeBody>,
 }
 
-/// A node of the cluster.
+/// One node of the cluster.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NodeBody {
-    /// Its name.
+    /// Name of the node.
     #[schema(example = "notty-0")]
     name: String,
-    /// Where its peers reach it; empty on a node by itself.
+    /// Address for its peers; empty on a node by itself.
     #[schema(example = "127.0.0.1:7080")]
     peer: String,
-    /// Where clients reach it.
+    /// URL for its clients.
     #[schema(example = "http://127.0.0.1:8080")]
     api: String,
-    /// `leader`, `voter` or `learner`.
+    /// Its role: `leader`, `voter` or `learner`.
     #[schema(example = "leader")]
     role: String,
-    /// Whether this node reaches it.
+    /// True if the node that was asked reaches it.
     #[schema(example = true)]
     reachable: bool,
-    /// The last position of its log, as far as this node knows.
+    /// Last position of its log, as far as the node that was asked knows.
     #[schema(example = 1234)]
     last_index: u64,
-    /// The position that its state reflects, as far as this node knows.
+    /// Position that its state reflects, as far as the node that was asked knows.
     #[schema(example = 1234)]
     applied_index: u64,
 }
 
-/// Where a node to be taken in is.
+/// Addresses of a node that is to be added.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
     reason = "describes the body, which is parsed field by field"
 )]
 pub(super) struct NodeInput {
-    /// Where its peers reach it: host and port.
+    /// Address for its peers: host and port.
     #[schema(example = "10.0.0.4:7080")]
     peer: String,
-    /// Where clients reach it.
+    /// URL for its clients.
     #[schema(example = "http://10.0.0.4:8080")]
     api: String,
 }
 
-/// Who is to lead.
+/// The node that is to lead.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
     reason = "describes the body, which is parsed field by field"
 )]
 pub(super) struct LeaderInput {
-    /// Its name; absent: the node that has most, other than the present leader.
+    /// Name of the node; absent: the node with the most advanced log, other than the present leader.
     #[schema(example = "notty-1")]
     name: Option<String>,
 }
 
-/// Who leads now.
+/// The node that leads now.
 #[derive(Serialize, ToSchema)]
 pub(super) struct LeaderBody {
-    /// Its name.
+    /// Name of the leader.
     #[schema(example = "notty-1")]
     leader: String,
 }
@@ -125,28 +128,28 @@ impl From<Sight> for NodeBody {
     }
 }
 
-/// What time it is.
+/// The time that the cluster is to have.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
     reason = "describes the body, which is parsed field by field"
 )]
 pub(super) struct TimeInput {
-    /// The time; absent: what the clock of the node that is asked says.
+    /// The time; absent: that of the clock of the node that is asked.
     #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
     time: Option<String>,
 }
 
-/// The time of the cluster.
+/// The time of the cluster, once it was set.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TimeBody {
-    /// What entries carry from now on.
+    /// Time of the cluster: entries of the log carry it from now on.
     #[schema(format = DateTime, example = "2026-03-02T09:00:00Z")]
     time: String,
-    /// The clock of the node that was asked.
+    /// Time by the clock of the node that was asked.
     #[schema(format = DateTime, example = "2026-03-02T09:00:00.012Z")]
     clock: String,
-    /// Why that clock is still in doubt, so that time stands still; null where it is not.
+    /// The reason why that clock is still in doubt, so that time stands still; null if it is not.
     #[schema(example = "the clock is in doubt: it was set back by 10 min")]
     doubt: Option<String>,
 }
@@ -154,47 +157,8 @@ pub(super) struct TimeBody {
 pub(super) fn routes() -> Vec<Endpoint> {
     vec![
         endpoint!(cluster, Role::Reader, Effect::ReadsNode),
-        endpoint!(add, Role::Admin, Effect::ChangesCluster)
-            .takes(Takes::Json)
-            .codes(&[
-                Code::InvalidAddress,
-                Code::InvalidUrl,
-                Code::InvalidName,
-                Code::Missing,
-                Code::WrongType,
-                Code::NodeExists,
-                Code::NodeUnreachable,
-                Code::NodeNotEmpty,
-                Code::Refused,
-                Code::ChangeUnderWay,
-            ])
-            .says(
-                Code::NotFound,
-                "the name in the path is not UTF-8",
-                "no thing is there with this id",
-            )
-            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
-        endpoint!(remove, Role::Admin, Effect::ChangesCluster)
-            .codes(&[
-                Code::NoMajority,
-                Code::LastVoter,
-                Code::NotTransferred,
-                Code::NodeExists,
-                Code::Refused,
-                Code::ChangeUnderWay,
-            ])
-            .says(
-                Code::NotFound,
-                "no node of the cluster has this name",
-                "no node of the cluster is called `notty-3`",
-            )
-            .says(
-                Code::NodeExists,
-                "the leader goes by a name now that another node has",
-                "`notty-1` is a node of the cluster already, with another disk or at another \
-                 address; if its disk is lost, remove it first: notty cluster remove notty-1",
-            )
-            .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN),
+        route_of_add(),
+        route_of_remove(),
         endpoint!(transfer_leader, Role::Admin, Effect::ChangesCluster)
             .takes(Takes::OptionalJson)
             .codes(&[Code::WrongType, Code::Missing, Code::NotTransferred])
@@ -209,32 +173,74 @@ pub(super) fn routes() -> Vec<Endpoint> {
     ]
 }
 
-/// The cluster
+fn route_of_add() -> Endpoint {
+    endpoint!(add, Role::Admin, Effect::ChangesCluster)
+        .takes(Takes::Json)
+        .codes(&[
+            Code::InvalidAddress,
+            Code::InvalidUrl,
+            Code::InvalidName,
+            Code::Missing,
+            Code::WrongType,
+            Code::NodeExists,
+            Code::NodeUnreachable,
+            Code::NodeNotEmpty,
+            Code::Refused,
+            Code::ChangeUnderWay,
+        ])
+        .says(
+            Code::NotFound,
+            "the name in the path is not UTF-8",
+            "no thing is there with this id",
+        )
+        .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN)
+}
+
+fn route_of_remove() -> Endpoint {
+    endpoint!(remove, Role::Admin, Effect::ChangesCluster)
+        .codes(&[
+            Code::NoMajority,
+            Code::LastVoter,
+            Code::NotTransferred,
+            Code::NodeExists,
+            Code::Refused,
+            Code::ChangeUnderWay,
+        ])
+        .says(
+            Code::NotFound,
+            "no node of the cluster has this name",
+            "no node of the cluster is called `notty-3`",
+        )
+        .says(
+            Code::NodeExists,
+            "the leader goes by a name now that another node has",
+            "`notty-1` is a node of the cluster already, with another disk or at another \
+             address; if its disk is lost, remove it first: notty cluster remove notty-1",
+        )
+        .says(Code::OutcomeUnknown, CHANGE_UNKNOWN, CHANGE_UNKNOWN)
+}
+
+/// Read the cluster and its nodes
 #[utoipa::path(get, path = "/cluster", tag = "node", operation_id = "getCluster",
     responses((status = 200, body = ClusterBody)))]
-async fn cluster(State(api): State<Api>, params: Params) -> Answer {
+async fn cluster(State(api): State<Api>, params: Params) -> ApiResult {
     params.finish()?;
     let status = api.node.status();
-    let nodes = api
-        .node
-        .survey()
-        .await
-        .into_iter()
-        .map(NodeBody::from)
-        .collect();
+    let sights = api.node.survey().await;
     let body = ClusterBody {
         leader: status.leader.clone(),
         term: status.term,
-        nodes,
+        nodes: sights.into_iter().map(NodeBody::from).collect(),
     };
     Ok(Json(body).into_response())
 }
 
-/// Take a node into the cluster
+/// Add a node to the cluster
 ///
-/// It must run, with the cluster's secret, under this name, and with an empty data directory. It
-/// comes as a learner and votes once it has caught up: if that takes longer than ten seconds the
-/// answer says `learner`, and it goes on by itself. For the role `admin`. A repeat is harmless.
+/// The node must run, with the cluster's secret, under this name, and with an empty data directory. It
+/// is added as a learner, and becomes a voter once it has caught up. If that takes longer than ten
+/// seconds, the answer has the role `learner`, and the rest happens without a further request. For the
+/// role `admin`. A repeat is harmless.
 #[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node", operation_id = "addNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     request_body = NodeInput,
@@ -244,74 +250,95 @@ async fn add(
     PathId(name): PathId,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
-    let JsonBody { mut fields, .. } = body;
-    let name = fields.parse("name", Some(name), PostmanName::parse);
-    let (peer, client) = (fields.text("peer"), fields.text("api"));
-    if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
-        fields.fault(
-            "peer",
-            Code::InvalidAddress,
-            "a host and a port, like 10.0.0.4:7080",
-        );
-    }
-    let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-    if client.as_ref().is_some_and(|url| !is_url(url)) {
-        fields.fault("api", Code::InvalidUrl, "a URL, like http://10.0.0.4:8080");
-    }
-    let asked = fields.finish(name.zip(peer).zip(client))?;
-    let ((name, peer), client) = asked;
-    let name = name.as_str().to_owned();
-    let change = Change::Add {
-        name: name.clone(),
-        peer,
-        api: client,
-    };
-    api.node.change(change).await?;
-    let looking = async {
-        loop {
-            let seen = api.node.survey().await.into_iter();
-            if let Some(node) = seen.map(NodeBody::from).find(|node| node.name == name) {
-                return node;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    match tokio::time::timeout(SEEN, looking).await {
+    let change = parse_node(name, body)?;
+    let name = change.name.clone();
+    api.node.change(Change::from(change)).await?;
+
+    match tokio::time::timeout(SEEN_TIME, sight_of(&api, &name)).await {
         Ok(node) => Ok(Json(node).into_response()),
-        Err(_) => Err(notty_raft::ChangeError::Unknown.into()),
+        Err(_) => Err(ChangeError::Unknown.into()),
     }
 }
 
-/// Take a node out of the cluster
+/// A node that is to be added, as the request gives it.
+struct NewNode {
+    name: String,
+    peer: String,
+    api: String,
+}
+
+impl From<NewNode> for Change {
+    fn from(node: NewNode) -> Self {
+        Self::Add {
+            name: node.name,
+            peer: node.peer,
+            api: node.api,
+        }
+    }
+}
+
+fn parse_node(name: String, body: JsonBody) -> Result<NewNode, ApiError> {
+    let JsonBody { mut fields, .. } = body;
+    let name = fields.parse("name", Some(name), PostmanName::parse);
+    let peer = fields.text("peer");
+    let api = fields.text("api");
+
+    if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
+        let detail = "a host and a port, like 10.0.0.4:7080";
+        fields.fault("peer", Code::InvalidAddress, detail);
+    }
+    if api.as_ref().is_some_and(|url| !is_http_url(url)) {
+        fields.fault("api", Code::InvalidUrl, "a URL, like http://10.0.0.4:8080");
+    }
+
+    let node = name.zip(peer).zip(api).map(|((name, peer), api)| NewNode {
+        name: name.as_str().to_owned(),
+        peer,
+        api,
+    });
+    fields.finish(node)
+}
+
+fn is_http_url(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
+}
+
+/// Waits until this node sees a node of the cluster, and returns what it sees.
+async fn sight_of(api: &Api, name: &str) -> NodeBody {
+    loop {
+        let sights = api.node.survey().await.into_iter();
+        let node = sights.map(NodeBody::from).find(|node| node.name == name);
+        if let Some(node) = node {
+            return node;
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+/// Remove a node from the cluster
 ///
-/// For good: its disk never comes back. It hands back what it has to send, and a leader hands over
-/// first; a node that does not answer is taken out all the same, and what it had under lease becomes
-/// `unconfirmed`. For the role `admin`. A repeat is harmless.
+/// For good: a node with this disk can never join again. It hands back the messages that it has not
+/// sent, and a leader first hands over its leadership. A node that does not answer is removed all the
+/// same; the messages that it has under lease become `unconfirmed`. For the role `admin`. A repeat is
+/// harmless.
 #[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node", operation_id = "removeNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     responses((status = 204)))]
-async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> Answer {
+async fn remove(State(api): State<Api>, PathId(name): PathId, params: Params) -> ApiResult {
     params.finish()?;
-    api.node
-        .change(Change::Remove { name: name.clone() })
-        .await?;
-    await_seen(|| {
-        api.node
-            .status()
-            .members
-            .iter()
-            .all(|member| member.peer.name != name)
-    })
-    .await;
+    let change = Change::Remove { name: name.clone() };
+    api.node.change(change).await?;
+
+    await_seen(|| !has_member(&api, &name)).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Hand leadership over
+/// Hand over leadership
 ///
-/// To a node by name, or to the one that has most. Writes wait meanwhile, for about two seconds. For
-/// the role `admin`. A repeat with a name is harmless.
+/// To the node of a name, or to the one with the most advanced log. Writes wait meanwhile, for about two
+/// seconds. For the role `admin`. A repeat with a name is harmless.
 #[utoipa::path(put, path = "/cluster/leader", tag = "node", operation_id = "transferLeadership",
     request_body(content = Option<LeaderInput>),
     responses((status = 200, body = LeaderBody)))]
@@ -322,15 +349,13 @@ async fn transfer_leader(
 ) -> Result<Response, ApiError> {
     params.finish()?;
     let OptionalJsonBody(JsonBody { mut fields, .. }) = body;
-    let to = fields.optional_text("name");
-    if to.as_ref().is_some_and(String::is_empty) {
-        return Err(ApiError::invalid(vec![Fault::new(
-            "name",
-            Code::Missing,
-            "a node's name",
-        )]));
+    let name = fields.optional_text("name");
+    if name.as_ref().is_some_and(String::is_empty) {
+        let fault = FieldFault::new("name", Code::Missing, "a node's name");
+        return Err(ApiError::invalid(vec![fault]));
     }
-    let to = fields.finish(Some(to))?;
+    let to = fields.finish(Some(name))?;
+
     let leader = api.node.change(Change::Transfer { to }).await?.name;
     await_seen(|| api.node.status().leader.as_ref() == Some(&leader)).await;
     Ok(Json(LeaderBody { leader }).into_response())
@@ -338,11 +363,11 @@ async fn transfer_leader(
 
 /// Set the cluster's time
 ///
-/// Back or forward, after a clock that was wrong, in one entry. It is what a node needs whose clock is
-/// right and in doubt all the same: see `GET /readyz`. Leases, pauses before another try, keys of repeats
-/// and retention last as long as before; what a gateway may have is not repeated there any more. A clock
-/// that differs from this time by more than five minutes is in doubt until it agrees. For the role
-/// `admin`. A repeat is harmless.
+/// Back or forward, after a clock was wrong, in one entry of the log. A node needs this if its clock is
+/// right and is in doubt all the same: see `GET /readyz`. Leases, pauses before another try, keys of
+/// repeats and retention last as long as before. A message that the gateway may have is not repeated
+/// there any more. A clock that differs from this time by more than five minutes is in doubt until it
+/// agrees. For the role `admin`. A repeat is harmless.
 #[utoipa::path(post, path = "/cluster/time", tag = "node", operation_id = "setClusterTime",
     request_body(content = Option<TimeInput>),
     responses((status = 200, body = TimeBody)))]
@@ -355,19 +380,16 @@ async fn set_time(
     params.finish()?;
     let OptionalJsonBody(JsonBody { mut fields, bytes }) = body;
     let text = fields.optional_text("time");
-    let had = text.is_some();
     let time = fields.parse("time", text, parse_time);
     if time.is_some_and(|time| time <= Timestamp::default()) {
-        fields.fault(
-            "time",
-            Code::InvalidTime,
-            "a time after 1970, like 2026-03-02T09:00:00Z",
-        );
+        let detail = "a time after 1970, like 2026-03-02T09:00:00Z";
+        fields.fault("time", Code::InvalidTime, detail);
     }
-    let time = fields.finish((time.is_some() || !had).then_some(time))?;
+    let time = fields.finish(Some(time))?;
 
     let to = time.unwrap_or_else(|| api.clock.wall());
     let applied = api.write(key.bind(SetTime { to }, &bytes)).await?;
+
     let doubt = api.node.look_at_clock();
     let time = api.ask(|reader| query::time::at(reader))?;
     let body = TimeBody {
@@ -378,14 +400,20 @@ async fn set_time(
     Ok(reply(StatusCode::OK, applied.index, &body))
 }
 
-/// Waits until this node sees what the leader did; who asks it next should not be told otherwise.
-async fn await_seen(seen: impl Fn() -> bool) {
+fn has_member(api: &Api, name: &str) -> bool {
+    let status = api.node.status();
+    status.members.iter().any(|member| member.peer.name == name)
+}
+
+/// Waits until this node sees what the leader did: the next answer from here should not contradict
+/// it. Gives up after a while, because the change itself is made.
+async fn await_seen(is_seen: impl Fn() -> bool) {
     let looking = async {
-        while !seen() {
-            tokio::time::sleep(LOOK).await;
+        while !is_seen() {
+            tokio::time::sleep(LOOK_PAUSE).await;
         }
     };
-    let _ = tokio::time::timeout(SEEN, looking).await;
+    let _ = tokio::time::timeout(SEEN_TIME, looking).await;
 }
 
 fn is_host_and_port(address: &str) -> bool {

@@ -1,20 +1,23 @@
-//! The stable codes of the API's refusals: each with its status, its meaning and an example.
+//! The stable codes of the API's errors, each with its status, its meaning and an example.
 //!
-//! A code is declared here once. A handler refuses with a code and a detail, so that the same code
-//! never has two statuses; the OpenAPI document takes meaning and example from the same place.
-//! The codes that a route can give are declared with the route.
+//! A code is declared here once. A handler rejects with a code and a detail, so that one code never
+//! has two statuses; the OpenAPI document takes meaning and example from the same place. The codes
+//! that a route can give are declared with the route; [`of_errors`] finds the codes of errors that
+//! the node and the state return.
+
+mod of_errors;
+#[cfg(test)]
+mod tests;
 
 use axum::http::StatusCode;
-use notty_raft::ChangeError;
-use notty_storage::{Rejection, model::Invalid};
 use serde::{Serialize, Serializer};
 
-/// Everything that is known of a code.
+/// The declared facts about a code.
 #[derive(Debug)]
 struct CodeFacts {
     name: &'static str,
     status: StatusCode,
-    /// The field that an example finds fault with; `None` where the problem is not about fields.
+    /// The field that the example is about; `None` if the error is not about fields.
     field: Option<&'static str>,
     meaning: &'static str,
     /// The detail of an example.
@@ -28,7 +31,7 @@ macro_rules! codes {
     ($($code:ident = $name:literal, $status:ident $(at $field:literal)? {
         $meaning:literal, $detail:literal
     })*) => {
-        /// The stable name of a refusal's reason.
+        /// The stable name of an error's reason.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
             $(#[doc = $meaning] $code,)*
@@ -147,7 +150,7 @@ codes! {
         "a host and a port, like 10.0.0.4:7080"
     }
     InvalidUrl = "invalid_url", BAD_REQUEST at "api" {
-        "the URL is not one",
+        "the URL is not one of HTTP or HTTPS",
         "a URL, like http://10.0.0.4:8080"
     }
 
@@ -181,7 +184,7 @@ codes! {
         "the last day lies before the first"
     }
     InvalidKey = "invalid_key", BAD_REQUEST at "Idempotency-Key" {
-        "`Idempotency-Key` is empty, too long or not visible characters",
+        "`Idempotency-Key` is empty, too long, or has invisible characters",
         "an Idempotency-Key has 1 to 255 visible characters"
     }
     InvalidIndex = "invalid_index", BAD_REQUEST at "Notty-Min-Index" {
@@ -200,12 +203,12 @@ codes! {
          NOTTY_TOKEN"
     }
     Forbidden = "forbidden", FORBIDDEN {
-        "the token's role may not do this",
+        "the token's role does not allow this",
         "the role of token `wall` does not allow this"
     }
     ForbiddenOrigin = "forbidden_origin", FORBIDDEN {
         "no tokens are configured, and the request names another host than this machine, or was \
-         sent by a web page from elsewhere",
+         sent by a web page of another origin",
         "without api.tokens this API answers to 127.0.0.1, [::1] and localhost only, and the \
          request's Host is another; use one of these, or configure api.tokens"
     }
@@ -220,7 +223,7 @@ codes! {
         "there is no such route; /docs lists all of them"
     }
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED {
-        "the route has no such method; `Allow` says which it has",
+        "the route has no such method; the header `Allow` lists those it has",
         "this route has no such method; /docs lists all of them"
     }
     CustomerExists = "customer_exists", CONFLICT {
@@ -254,7 +257,7 @@ codes! {
          those that it knows no message of, resume it with accept_duplicates: true"
     }
     NodeExists = "node_exists", CONFLICT {
-        "the name is that of another node, or was when that one was taken in",
+        "the name is that of another node, or was when that node was added",
         "`notty-3` is a node of the cluster already, with another disk or at another address; if \
          its disk is lost, remove it first: notty cluster remove notty-3"
     }
@@ -268,7 +271,7 @@ codes! {
          taken in: stop it, empty its data directory, start it again"
     }
     LastVoter = "last_voter", CONFLICT {
-        "the node is the last one that votes",
+        "the node is the last voter",
         "`notty-3` is the last node that votes: without it there is no cluster"
     }
     NoMajority = "no_majority", CONFLICT {
@@ -277,7 +280,7 @@ codes! {
          majority. Bring `notty-2` back, or remove it first"
     }
     NotTransferred = "not_transferred", CONFLICT {
-        "there is nobody to hand over to, or it was not elected",
+        "there is no node to hand over to, or it was not elected in time",
         "leadership was not handed over: `notty-1` was not elected in time"
     }
     Refused = "refused", CONFLICT {
@@ -299,7 +302,7 @@ codes! {
         "this route takes application/json"
     }
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY {
-        "the `Idempotency-Key` came with another request before",
+        "the `Idempotency-Key` was used with another request before",
         "the Idempotency-Key was used with another request"
     }
 
@@ -309,8 +312,8 @@ codes! {
         "this node could not read its state; its log says why"
     }
     UnexpectedReply = "unexpected_reply", INTERNAL_SERVER_ERROR {
-        "the write was executed, but the leader's reply to it cannot be read: it runs another version",
-        "the leader's reply is of another type than the command's: do all nodes run one version?"
+        "the write was answered in a way that no node should",
+        "the write was answered otherwise than by a mailing"
     }
     NoLeader = "no_leader", SERVICE_UNAVAILABLE {
         "the cluster has no leader at the moment, and a write or `consistency=linearizable` needs \
@@ -330,7 +333,7 @@ codes! {
         "the node still applies what it knew before it was started"
     }
     TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE {
-        "all connections to the node's API are taken and at work; health checks are answered",
+        "all connections to the node's API are in use; health checks are still answered",
         "this node has as many connections to its API as it may have; close those that are not \
          needed, or try again"
     }
@@ -344,7 +347,7 @@ codes! {
     }
     TooManyKeys = "too_many_keys", SERVICE_UNAVAILABLE {
         "the caller's share of the 100,000 `Idempotency-Key`s that are remembered for 24 hours is \
-         used up: half of what others leave; pause, resume and cancel are done all the same",
+         used up: half of what others leave; pause, resume and cancel are executed all the same",
         "too many Idempotency-Keys of this caller's last 24 hours are remembered; try again later, \
          or without a key"
     }
@@ -357,7 +360,7 @@ codes! {
         "as many backups as may be are being made; try again"
     }
     BackupFailed = "backup_failed", SERVICE_UNAVAILABLE {
-        "the copy could not be made, mostly for want of room on the disk",
+        "the copy could not be made, most often because the disk has too little room",
         "the node could not make the copy, which needs as much room on its disk as the state \
          takes; its log says why"
     }
@@ -404,6 +407,10 @@ codes! {
         "the postman has too many leases open",
         "the postman has too many leases open"
     }
+    Forgotten = "forgotten", CONFLICT {
+        "the repeat is older than what is remembered",
+        "too old a repeat: whether it was executed is no longer known"
+    }
     OutOfBounds = "out_of_bounds", BAD_REQUEST {
         "the command breaks a bound",
         "out of bounds: 256 rows"
@@ -416,7 +423,7 @@ codes! {
 }
 
 impl Code {
-    /// The name that programs see.
+    /// The name that clients see.
     pub fn name(self) -> &'static str {
         self.facts().name
     }
@@ -426,22 +433,23 @@ impl Code {
         self.facts().status
     }
 
-    /// The reason for this code, where a route declares none of its own.
+    /// The meaning, unless a route declares one of its own.
     pub(super) fn meaning(self) -> &'static str {
         self.facts().meaning
     }
 
-    /// The detail of an example.
+    /// The detail of the example.
     pub(super) fn detail(self) -> &'static str {
         self.facts().detail
     }
 
-    /// The field that an example finds fault with; `None` where the problem is not about fields.
+    /// The field that the example is about; `None` if the error is not about fields.
     pub(super) fn field(self) -> Option<&'static str> {
         self.facts().field
     }
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    /// Finds a code by the name that clients see.
+    fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }
 }
@@ -452,64 +460,9 @@ impl Serialize for Code {
     }
 }
 
-impl From<&Invalid> for Code {
-    fn from(invalid: &Invalid) -> Self {
-        Self::named(invalid.code)
-            .expect("storage has no code that is unknown here: a test compares")
-    }
-}
-
-impl From<&Rejection> for Code {
-    fn from(rejection: &Rejection) -> Self {
-        match rejection {
-            Rejection::CustomerExists => Self::CustomerExists,
-            Rejection::CustomerNotFound | Rejection::MailingNotFound => Self::NotFound,
-            Rejection::CustomerBusy => Self::CustomerBusy,
-            Rejection::MailingExists => Self::MailingExists,
-            Rejection::MailingStarted { .. } => Self::MailingStarted,
-            Rejection::MailingOver { .. } => Self::MailingOver,
-            Rejection::EndPassed => Self::EndPassed,
-            Rejection::TooManyMailings => Self::TooManyMailings,
-            Rejection::NotNow => Self::NotNow,
-            Rejection::CursorMoved { .. } => Self::CursorMoved,
-            Rejection::NothingToDo => Self::NothingToDo,
-            Rejection::Exhausted => Self::Exhausted,
-            Rejection::PostmanClosed => Self::PostmanClosed,
-            Rejection::PostmanForgotten => Self::PostmanForgotten,
-            Rejection::LeaseClosed => Self::LeaseClosed,
-            Rejection::LeaseGap { .. } => Self::LeaseGap,
-            Rejection::TooManyLeases => Self::TooManyLeases,
-            Rejection::KeyReused => Self::IdempotencyKeyReused,
-            Rejection::TooManyKeys => Self::TooManyKeys,
-            Rejection::OutOfBounds { .. } => Self::OutOfBounds,
-            Rejection::DuplicatesNotAccepted => Self::DuplicatesNotAccepted,
-            Rejection::NodeDismissed => Self::NodeRemoved,
-            Rejection::NoNumbersLeft => Self::NoNumbersLeft,
-        }
-    }
-}
-
-impl From<&ChangeError> for Code {
-    fn from(error: &ChangeError) -> Self {
-        match error {
-            ChangeError::NoLeader | ChangeError::HandedOver => Self::NoLeader,
-            ChangeError::Busy => Self::ChangeUnderWay,
-            ChangeError::Unknown => Self::OutcomeUnknown,
-            ChangeError::NotFound(_) => Self::NotFound,
-            ChangeError::Exists(_) | ChangeError::FormerName { .. } => Self::NodeExists,
-            ChangeError::Unreachable(_) => Self::NodeUnreachable,
-            ChangeError::NotEmpty(_) => Self::NodeNotEmpty,
-            ChangeError::LastVoter(_) => Self::LastVoter,
-            ChangeError::Majority(_) => Self::NoMajority,
-            ChangeError::NotTransferred(_) => Self::NotTransferred,
-            ChangeError::Refused(_) => Self::Refused,
-        }
-    }
-}
-
-/// Codes of replies to commands that no request proposes.
+/// Codes of rejections of commands that no request proposes.
 #[cfg(test)]
-pub(super) const OF_NO_ROUTE: [Code; 11] = [
+pub(super) const OF_NO_ROUTE: [Code; 12] = [
     Code::NotNow,
     Code::CursorMoved,
     Code::NothingToDo,
@@ -519,6 +472,7 @@ pub(super) const OF_NO_ROUTE: [Code; 11] = [
     Code::LeaseClosed,
     Code::LeaseGap,
     Code::TooManyLeases,
+    Code::Forgotten,
     Code::OutOfBounds,
     Code::NodeRemoved,
 ];
@@ -533,76 +487,5 @@ impl Code {
     /// A code that must be there.
     pub(super) fn known(name: &str) -> Self {
         Self::named(name).unwrap_or_else(|| panic!("there is no code `{name}`"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{collections::BTreeSet, fs, path::Path};
-
-    use super::*;
-
-    #[test]
-    fn no_two_codes_have_one_name() {
-        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
-        assert_eq!(names.len(), Code::ALL.len());
-    }
-
-    #[test]
-    fn every_code_of_a_domain_value_is_known() {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("storage/src/model");
-        let mut found = 0;
-        for file in fs::read_dir(model).expect("a directory") {
-            let text = fs::read_to_string(file.expect("a file").path()).expect("text");
-            for made in text.split("Invalid::new(").skip(1) {
-                let code = made.split('"').nth(1).expect("a code in quotes");
-                assert_eq!(
-                    Code::known(code).status(),
-                    StatusCode::BAD_REQUEST,
-                    "{code}"
-                );
-                found += 1;
-            }
-        }
-        assert!(
-            found >= 10,
-            "only {found} codes were found: the search is old"
-        );
-    }
-
-    #[test]
-    fn a_rejection_has_one_name_here_and_in_storage() {
-        let text = || String::from("x");
-        for rejection in [
-            Rejection::CustomerExists,
-            Rejection::CustomerNotFound,
-            Rejection::CustomerBusy,
-            Rejection::MailingExists,
-            Rejection::MailingNotFound,
-            Rejection::MailingStarted { field: text() },
-            Rejection::MailingOver { status: text() },
-            Rejection::EndPassed,
-            Rejection::TooManyMailings,
-            Rejection::NotNow,
-            Rejection::NothingToDo,
-            Rejection::Exhausted,
-            Rejection::PostmanClosed,
-            Rejection::PostmanForgotten,
-            Rejection::LeaseClosed,
-            Rejection::LeaseGap { last: 7 },
-            Rejection::TooManyLeases,
-            Rejection::KeyReused,
-            Rejection::TooManyKeys,
-            Rejection::OutOfBounds { what: text() },
-            Rejection::DuplicatesNotAccepted,
-            Rejection::NodeDismissed,
-            Rejection::NoNumbersLeft,
-        ] {
-            assert_eq!(
-                Code::from(&rejection).name(),
-                rejection.code(),
-                "{rejection:?}"
-            );
-        }
     }
 }

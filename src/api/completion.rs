@@ -1,8 +1,7 @@
-//! The parts of the OpenAPI document that all routes have alike: the errors of their kind, the
-//! position that a request may ask for, the words that a field can hold, the names of the first
-//! Notty.
+//! The parts of the OpenAPI document that routes share: errors of their kind, shared parameters, the
+//! header with the position, the words that a field can hold, and the aliases of the first Notty.
 //!
-//! Each route declares its own; this file adds the rest, so that no route can forget it.
+//! Each route declares only its own parts; this file adds the rest, so that no route can forget it.
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
@@ -22,7 +21,7 @@ use super::{
 /// The tag of the aliases.
 pub(super) const FIRST_NOTTY: &str = "first Notty";
 
-/// Fields that hold one of a few words, by their schemas.
+/// Fields that hold one of a few words: schema, field, words.
 const WORDS: [(&str, &str, &[&str]); 5] = [
     ("MailingBody", "status", MAILING_STATUSES),
     ("MessageBody", "status", MESSAGE_STATUSES),
@@ -35,12 +34,13 @@ const WORDS: [(&str, &str, &[&str]); 5] = [
     ("SmsBody", "encoding", &["GSM-7", "UCS-2"]),
 ];
 
-/// A route's operation, whole.
+/// The complete operation of a route.
 pub(super) fn operation(endpoint: &Endpoint) -> Operation {
     as_asked(endpoint, &endpoint.method)
 }
 
-/// The same under its name in the first Notty.
+/// The complete operation of a route under its name in the first Notty: deprecated, and with an id
+/// of its own, because no two operations may share one.
 pub(super) fn alias(endpoint: &Endpoint, alias: &Alias) -> Operation {
     let mut operation = as_asked(endpoint, &alias.method);
     let id = operation.operation_id.unwrap_or_default();
@@ -62,21 +62,22 @@ fn words_of(path: &str) -> String {
     words.map(capital).collect()
 }
 
-/// A route's operation by one of its methods.
+/// The operation of a route when it is asked by a method.
 fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
     let mut operation = endpoint.operation.clone();
+
     let shared = shared_names(endpoint, method).into_iter().map(reference);
-    operation.parameters.get_or_insert_default().extend(shared);
-    operation.parameters = operation
-        .parameters
-        .filter(|parameters| !parameters.is_empty());
+    let mut parameters = operation.parameters.take().unwrap_or_default();
+    parameters.extend(shared);
+    operation.parameters = Some(parameters).filter(|parameters| !parameters.is_empty());
+
     add_words(&mut operation, endpoint);
     problems::describe(&mut operation, endpoint, method);
     add_position(&mut operation);
     operation
 }
 
-/// Completes what the routes share.
+/// Completes the components that routes refer to.
 pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
     for name in SHARED {
@@ -123,7 +124,7 @@ fn set_words(schema: &mut RefOr<Schema>, words: &[&str]) {
     }
 }
 
-/// The parameters that many routes have, in the order of the document.
+/// The names of parameters that many routes have, in the order of the document.
 const SHARED: [&str; 5] = [LIMIT, AFTER, KEY, MIN_INDEX, CONSISTENCY];
 
 const LIMIT: &str = "limit";
@@ -132,7 +133,7 @@ const KEY: &str = "Idempotency-Key";
 const MIN_INDEX: &str = "Notty-Min-Index";
 const CONSISTENCY: &str = "consistency";
 
-/// Those that a route has when it is asked by a method.
+/// The shared parameters of a route when it is asked by a method.
 fn shared_names(endpoint: &Endpoint, method: &Method) -> Vec<&'static str> {
     let mut names = Vec::new();
     if endpoint.is_paged {
@@ -151,76 +152,56 @@ fn reference(name: &str) -> RefOr<Parameter> {
     RefOr::Ref(Ref::new(format!("#/components/parameters/{name}")))
 }
 
-/// A shared parameter. None has an example: the page would fill it in, and nobody means the
-/// second page, or a position, before there is one.
+/// A shared parameter. None has an example: the page would fill it in, and nobody wants the second
+/// page, or waits for a position, in a first try.
 fn shared(name: &str) -> Parameter {
-    let integer = || ObjectBuilder::new().schema_type(Type::Integer);
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let (place, description, schema) = match name {
-        LIMIT => {
-            let schema = integer()
-                .minimum(Some(1))
-                .maximum(Some(1_000))
-                .default(Some(json!(100)));
-            (
-                ParameterIn::Query,
-                "How many items the page has at most; absent: 100",
-                schema,
-            )
-        }
-        AFTER => (
-            ParameterIn::Query,
-            "`next` of the page before; absent: the first page",
-            text(),
-        ),
-        KEY => {
-            let schema = text().min_length(Some(1)).max_length(Some(255));
-            (
-                ParameterIn::Header,
-                "Makes a repeat safe for 24 hours",
-                schema,
-            )
-        }
-        MIN_INDEX => {
-            let schema = integer().format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
-            (
-                ParameterIn::Header,
-                "Wait until the node has applied this position",
-                schema,
-            )
-        }
-        _ => {
-            let schema = text().enum_values(Some(["linearizable"]));
-            (
-                ParameterIn::Query,
-                "`linearizable`: ask the leader first",
-                schema,
-            )
-        }
+    let place = match name {
+        LIMIT | AFTER | CONSISTENCY => ParameterIn::Query,
+        _ => ParameterIn::Header,
+    };
+    let description = match name {
+        LIMIT => "How many items the page has at most; absent: 100",
+        AFTER => "`next` of the page before; absent: the first page",
+        KEY => "Makes a repeat safe for 24 hours",
+        MIN_INDEX => "Wait until the node has applied this position",
+        _ => "`linearizable`: ask the leader first",
     };
 
     ParameterBuilder::new()
         .name(name)
         .parameter_in(place)
         .description(Some(description))
-        .schema(Some(schema))
+        .schema(Some(shared_schema(name)))
         .build()
 }
 
-/// Says of every answer which position it reflects.
+/// The values that a shared parameter can have.
+fn shared_schema(name: &str) -> ObjectBuilder {
+    let integer = ObjectBuilder::new().schema_type(Type::Integer);
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    match name {
+        LIMIT => integer
+            .minimum(Some(1))
+            .maximum(Some(1_000))
+            .default(Some(json!(100))),
+        AFTER => text,
+        KEY => text.min_length(Some(1)).max_length(Some(255)),
+        MIN_INDEX => integer.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
+        _ => text.enum_values(Some(["linearizable"])),
+    }
+}
+
+/// Adds the header with the position to every answer.
 fn add_position(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else {
             continue;
         };
+        // OpenAPI wants a description of every answer; the name of the status is one.
         if response.description.is_empty() {
-            let status = status
-                .parse()
-                .ok()
-                .and_then(|status| StatusCode::from_u16(status).ok());
-            let reason = status.and_then(|status| status.canonical_reason());
-            response.description = reason.unwrap_or_default().to_owned();
+            response.description = name_of_status(status).to_owned();
         }
+
         let schema = ObjectBuilder::new()
             .schema_type(Type::Integer)
             .examples([1234]);
@@ -230,6 +211,13 @@ fn add_position(operation: &mut Operation) {
             .headers
             .insert("Notty-Index".to_owned(), RefOr::T(header));
     }
+}
+
+fn name_of_status(status: &str) -> &'static str {
+    let parsed = status.parse::<StatusCode>().ok();
+    parsed
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

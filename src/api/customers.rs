@@ -16,11 +16,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey, WRITE_TIME,
+    Api, ApiError, ApiParts, ApiResult, IdempotencyKey, WRITE_TIME,
     code::Code,
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::Wrong,
+    error::InvalidValue,
     input::{Fields, JsonBody, Params, PathId},
     reply, with_location,
 };
@@ -161,13 +161,13 @@ pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<Checked
 }
 
 /// A time zone that the database knows, in its own spelling.
-fn known_zone(text: &str) -> Result<String, Wrong> {
+fn known_zone(text: &str) -> Result<String, InvalidValue> {
     let name = ZoneName::parse(text)?;
     match jiff::tz::TimeZone::get(name.as_str()) {
         Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
         Err(_) => {
             let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
-            Err(Wrong::new(Code::InvalidTimezone, detail))
+            Err(InvalidValue::new(Code::InvalidTimezone, detail))
         }
     }
 }
@@ -280,7 +280,7 @@ async fn create(
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let customer = check(&mut fields, &IdFrom::Body);
@@ -311,7 +311,7 @@ async fn create(
             description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`"),
     ),
     responses((status = 200, body = CustomerPage)))]
-async fn list(State(api): State<Api>, mut params: Params) -> Answer {
+async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let any = Filter::default;
     let filter = CustomerFilter {
         tag: params.parse("tag", Filter::parse).unwrap_or_else(any),
@@ -360,7 +360,7 @@ fn gather(
 #[utoipa::path(get, path = "/customers/{id}", tag = "customers", operation_id = "getCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = CustomerBody)))]
-async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.node.applied_index();
@@ -382,7 +382,7 @@ async fn replace(
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let id = parse_id(&id)?;
@@ -400,7 +400,7 @@ async fn replace(
 #[utoipa::path(delete, path = "/customers/{id}", tag = "customers", operation_id = "deleteCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 204, description = "Deleted")))]
-async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api.write(Command::new(DeleteCustomer { id })).await?;

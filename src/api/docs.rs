@@ -1,7 +1,7 @@
-//! The API's own description: the OpenAPI document, and a page to read and try it.
+//! The API's own documentation: the head of the OpenAPI document, and a page to read and try it.
 //!
-//! The page works without the network: Scalar's script (`@scalar/api-reference` 1.72.1, MIT) is
-//! part of the binary, packed.
+//! The page works without internet access: Scalar's script (`@scalar/api-reference` 1.72.1, MIT) is
+//! part of the binary, compressed. The routes in the document come from the table.
 
 use axum::{
     http::{HeaderValue, header},
@@ -20,14 +20,14 @@ use utoipa_scalar::Scalar;
 
 use super::{
     Api, completion,
-    error::{Fault, Problem},
+    error::{FieldFault, ProblemBody},
     table::RouteTable,
 };
 
-/// Scalar's script, packed by gzip.
+/// Scalar's script, compressed with gzip.
 const SCRIPT: &[u8] = include_bytes!("scalar.js.gz");
 
-/// The page: no fonts, proxies or reports from elsewhere.
+/// The page. Its settings keep it from loading fonts and from reporting to other servers.
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
 <head>
@@ -43,37 +43,40 @@ const PAGE: &str = r#"<!doctype html>
 </html>
 "#;
 
-/// What stands above the routes.
+/// The head of the document: everything but routes and their bodies.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "notty", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         description = "Sends SMS mailings: every customer that a mailing's filters match gets its \
             text between its start and its end, at most once.\n\nJSON in and out, UTF-8, times in \
-            RFC 3339. Unknown fields and parameters are refused. Errors are RFC 9457 problems with \
-            a stable `code`; a request that does not pass validation is told all its faults at \
-            once in `errors`. An unknown route gives 404 `unknown_route`, a method that a route \
-            does not have 405 `method_not_allowed`; an answer of 503 says in `Retry-After` when \
-            to try again. A head of more than 32 KB gives 431 without a body, and ends the \
+            RFC 3339. Unknown fields and parameters are rejected. Errors are RFC 9457 problems with \
+            a stable `code`; if a request does not pass validation, `errors` lists all of its \
+            faults. An unknown route gives 404 `unknown_route`, a method that a route does not \
+            have 405 `method_not_allowed`; an answer with status 503 has `Retry-After`. A \
+            request head of more than 32 KB gives 431 without a body, and ends the \
             connection.\n\nEvery answer carries `Notty-Index`, the log position it reflects. \
             A request with `Notty-Min-Index: N` waits until the node has applied N, and \
             `?consistency=linearizable` asks the leader first. Routes that need no token ignore \
             both."),
     servers((url = "/", description = "The node that serves this document")),
-    components(schemas(Fault, Problem)),
+    components(schemas(FieldFault, ProblemBody)),
     tags(
-        (name = "customers", description = "Who may get messages"),
-        (name = "mailings", description = "What is said to whom, and when"),
-        (name = "messages", description = "What became of each"),
+        (name = "customers", description = "People who can get messages"),
+        (name = "mailings", description = "A text for all customers that its filters match, between start and end"),
+        (name = "messages", description = "One text to one customer, with its status"),
         (name = "stats", description = "Counts by status; every message is in exactly one"),
         (name = "node", description = "The node and its cluster"),
-        (name = completion::FIRST_NOTTY, description = "The routes that the first Notty had, for \
+        (name = completion::FIRST_NOTTY, description = "The routes of the first Notty, for \
             programs that were written for it"),
     ),
 )]
-struct Head;
+struct DocumentHead;
 
+/// The document without any route.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
-    let mut document = Head::openapi();
+    let mut document = DocumentHead::openapi();
+
+    // Every route needs the token, unless it declares otherwise.
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", bearer);
@@ -82,12 +85,13 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The OpenAPI document.
+/// Builds the OpenAPI document of all routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     RouteTable::new().document()
 }
 
-/// The document and the page: open to everyone, and no part of the document themselves.
+/// The routes of the document and the page. They are open to everyone, and are not listed in the
+/// document.
 pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, MethodRouter<Api>)> {
     let json = Bytes::from(
         document
@@ -95,10 +99,12 @@ pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, M
             .expect("a document of our own has a JSON form"),
     );
     let page = Scalar::new(document.clone()).custom_html(PAGE).to_html();
+
     let show = move || async move { Html(page.clone()) };
     let document = move || async move {
         ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
     };
+
     vec![
         ("/", get(|| async { Redirect::to("/docs") })),
         ("/openapi.json", get(document)),
@@ -111,12 +117,13 @@ pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, M
 async fn script() -> Response {
     let mut response = Bytes::from_static(SCRIPT).into_response();
     let headers = response.headers_mut();
-    let value = HeaderValue::from_static;
-    headers.insert(
-        header::CONTENT_TYPE,
-        value("text/javascript; charset=utf-8"),
-    );
-    headers.insert(header::CONTENT_ENCODING, value("gzip"));
-    headers.insert(header::CACHE_CONTROL, value("public, max-age=86400"));
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CONTENT_ENCODING, "gzip"),
+        // The script changes with the binary only.
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }

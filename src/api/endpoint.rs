@@ -1,9 +1,11 @@
-//! A route as its resource declares it: handler, who may ask, what it takes and does, the errors
-//! that it can give, and its names in the API of the first Notty.
+//! A route as its resource declares it: handler, role, body, effect, errors, and its names in the API
+//! of the first Notty.
 //!
-//! Method and path stand in the handler's `#[utoipa::path]` and are read from there. Everything
-//! else about a route is a value of its [`Endpoint`]; guard, aliases and document take it from the
-//! [table](super::table) and deduce nothing from names.
+//! Method and path are read from the handler's `#[utoipa::path]`. Everything else about a route is a
+//! value of its [`Endpoint`]: guard, aliases and document take it from the [table](super::table) and
+//! deduce nothing from names. The errors of each kind of route are in [`all_codes`].
+//!
+//! [`all_codes`]: Endpoint::all_codes
 
 use axum::{
     http::Method,
@@ -19,7 +21,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::{Api, code::Code};
 use crate::config::Role;
 
-/// Declares the route of a handler: who may ask, and what it does.
+/// Declares the route of a handler, with its access and its effect.
 macro_rules! endpoint {
     ($handler:ident, $access:expr, $effect:expr) => {
         $crate::api::endpoint::Endpoint::of(
@@ -35,8 +37,8 @@ pub(super) use endpoint;
 /// The callers that a route serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Everyone. Such a route answers at once, and the same to all: it ignores `consistency` and
-    /// `Notty-Min-Index`.
+    /// Everyone. Such a route answers at once, and the same to all: it does not wait for the
+    /// position of `consistency` or `Notty-Min-Index`.
     Open,
     /// Tokens of this role or a higher one.
     Needs(Role),
@@ -48,10 +50,10 @@ impl From<Role> for Access {
     }
 }
 
-/// The thing that a route does, as far as others must know.
+/// The effect of a route, from which its errors and shared parameters follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Reports the node's health; answered also under foreign names and on reserved places.
+    /// Reports the node's health. Answered also under foreign host names and on reserved places.
     Health,
     /// Reads something other than the state.
     ReadsNode,
@@ -59,7 +61,7 @@ pub(super) enum Effect {
     Reads,
     /// Writes to the state.
     Writes,
-    /// Writes to the state, and as a POST once for each `Idempotency-Key`.
+    /// Writes to the state; a POST is executed once for each `Idempotency-Key`.
     KeyedWrite,
     /// Changes the cluster itself.
     ChangesCluster,
@@ -76,7 +78,7 @@ pub(super) enum Takes {
     OptionalJson,
 }
 
-/// The words of one route about a code, where they differ from the code's own.
+/// The words of one route about a code, in its documentation. They may differ from the code's own.
 #[derive(Clone, Debug)]
 pub(super) struct Saying {
     pub(super) code: Code,
@@ -88,12 +90,11 @@ pub(super) struct Saying {
 impl Saying {
     /// The code's own words.
     pub(super) fn of(code: Code) -> Self {
-        let (meaning, field) = (code.meaning(), code.field());
         Self {
             code,
-            meaning,
+            meaning: code.meaning(),
             detail: code.detail().to_owned(),
-            field,
+            field: code.field(),
         }
     }
 }
@@ -116,7 +117,7 @@ pub(super) struct Endpoint {
     pub(super) takes: Takes,
     /// Parameters that hold one of a few words.
     pub(super) words: Vec<(&'static str, &'static [&'static str])>,
-    /// In the document, deprecated.
+    /// Names of the first Notty; deprecated in the document.
     pub(super) aliases: Vec<Alias>,
     /// Paths without `{id}`, whose last word can be an id too; not in the document.
     pub(super) words_as_ids: Vec<&'static str>,
@@ -159,19 +160,20 @@ impl Endpoint {
         }
     }
 
-    /// The codes that this route gives beside those of all routes of its kind. The first one of a
-    /// status is its example; those of fields come first that can be wrong in one request.
+    /// Declares codes that other routes of the kind do not have. The first one of each status is its
+    /// example, together with the second one where a body is needed: these two should be faults that
+    /// one request can have.
     pub(super) fn codes(mut self, own: &[Code]) -> Self {
         self.own.extend(own);
         self
     }
 
-    /// Takes a body of this kind.
+    /// Declares the kind of body that the route takes.
     pub(super) fn takes(self, takes: Takes) -> Self {
         Self { takes, ..self }
     }
 
-    /// Looks up a thing by the id in its path.
+    /// Declares that the route looks up a thing by the id in its path.
     pub(super) fn finds(self, thing: &str) -> Self {
         let saying = Saying {
             detail: format!("no {thing} is there with this id"),
@@ -180,7 +182,7 @@ impl Endpoint {
         self.with(saying)
     }
 
-    /// Gives a code for a reason of its own, with an example of its own.
+    /// Declares the route's own meaning of a code, and its own example.
     pub(super) fn says(self, code: Code, meaning: &'static str, detail: &str) -> Self {
         self.with(Saying {
             meaning,
@@ -189,8 +191,8 @@ impl Endpoint {
         })
     }
 
-    /// Finds fault with this field in the example of a code; in words of its own, if any were
-    /// declared before.
+    /// Declares the field that the example of a code is about. Words of the route that were declared
+    /// before are kept.
     pub(super) fn blames(mut self, code: Code, field: &'static str) -> Self {
         let saying = Saying {
             field: Some(field),
@@ -200,7 +202,7 @@ impl Endpoint {
         self.with(saying)
     }
 
-    /// Answers with a page of a list: takes `limit` and `after`.
+    /// Declares that the answer is a page of a list: the route takes `limit` and `after`.
     pub(super) fn paged(self) -> Self {
         Self {
             is_paged: true,
@@ -208,13 +210,13 @@ impl Endpoint {
         }
     }
 
-    /// A parameter takes one of these words.
+    /// Declares the words that a parameter can hold.
     pub(super) fn words(mut self, parameter: &'static str, words: &'static [&'static str]) -> Self {
         self.words.push((parameter, words));
         self
     }
 
-    /// Ignores query parameters that it does not know.
+    /// Declares that unknown query parameters are ignored, not rejected.
     pub(super) fn ignores_parameters(self) -> Self {
         Self {
             ignores_parameters: true,
@@ -222,13 +224,14 @@ impl Endpoint {
         }
     }
 
-    /// The first Notty had the route by this name.
+    /// Declares a name that the route has in the API of the first Notty.
     pub(super) fn alias(mut self, method: Method, path: &'static str) -> Self {
         self.aliases.push(Alias { method, path });
         self
     }
 
-    /// The last word of a path is an id as well, where another method has the word for itself.
+    /// Declares that the last word of a path is an id too, although another method has a route there:
+    /// `GET /mailings/preview` reads the mailing `preview`.
     pub(super) fn word_as_id(mut self, path: &'static str) -> Self {
         self.words_as_ids.push(path);
         self
@@ -259,44 +262,35 @@ impl Endpoint {
         (self.handler)(filter.expect("a route has a method of HTTP"))
     }
 
-    /// The words about a code.
+    /// The words about a code: the route's own, or else the code's.
     pub(super) fn saying(&self, code: Code) -> Saying {
         let own = self.sayings.iter().find(|saying| saying.code == code);
         own.cloned().unwrap_or_else(|| Saying::of(code))
     }
 
-    /// True if a POST of it is executed once for each key.
+    /// True if the route, asked by this method, is executed once for each `Idempotency-Key`.
     pub(super) fn is_keyed(&self, method: &Method) -> bool {
         self.effect == Effect::KeyedWrite && *method == Method::POST
     }
 
-    /// All codes that it can give when it is asked by a method, its own first.
+    /// All codes that the route can give when it is asked by a method, its own first. The order is
+    /// that of the document: the first code of a status is its example.
     pub(super) fn all_codes(&self, method: &Method) -> Vec<Code> {
-        let mut codes = self.own.to_vec();
+        let mut codes = self.own.clone();
         codes.extend(self.codes_of_body());
-
-        if self.effect == Effect::KeyedWrite {
-            codes.extend([Code::InvalidKey, Code::UnexpectedReply]);
-        }
-        if self.is_keyed(method) {
-            codes.extend([Code::IdempotencyKeyReused, Code::TooManyKeys]);
-        }
-        // A route that says what it does not find looks for it.
-        if self
-            .sayings
-            .iter()
-            .any(|saying| saying.code == Code::NotFound)
-            && !codes.contains(&Code::NotFound)
-        {
+        codes.extend(self.codes_of_keys(method));
+        // A route with words about something missing looks for it.
+        if self.has_words_about(Code::NotFound) && !codes.contains(&Code::NotFound) {
             codes.push(Code::NotFound);
         }
 
         match self.effect {
+            // Answered before any of the checks that the codes below come from.
             Effect::Health => return codes,
             Effect::ReadsNode => {}
             Effect::Reads => codes.push(Code::StorageFault),
             Effect::Writes | Effect::KeyedWrite | Effect::ChangesCluster => {
-                // The likeliest of its status.
+                // The likeliest of its status, and so its example.
                 codes.insert(0, Code::NoLeader);
                 codes.extend([Code::Forbidden, Code::OutcomeUnknown]);
                 if self.effect != Effect::ChangesCluster {
@@ -305,6 +299,21 @@ impl Endpoint {
             }
         }
         codes.extend(self.codes_of_all(&codes));
+        codes
+    }
+
+    fn has_words_about(&self, code: Code) -> bool {
+        self.sayings.iter().any(|saying| saying.code == code)
+    }
+
+    fn codes_of_keys(&self, method: &Method) -> Vec<Code> {
+        let mut codes = Vec::new();
+        if self.effect == Effect::KeyedWrite {
+            codes.extend([Code::InvalidKey, Code::UnexpectedReply]);
+        }
+        if self.is_keyed(method) {
+            codes.extend([Code::IdempotencyKeyReused, Code::TooManyKeys]);
+        }
         codes
     }
 

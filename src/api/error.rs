@@ -1,4 +1,7 @@
-//! What the API says when it refuses: RFC 9457 problems with a stable code.
+//! The errors of the API: RFC 9457 problems, each with a stable code.
+//!
+//! The codes, with their statuses and meanings, are in [`code`](super::code); this file makes
+//! responses of them, and of the errors that the node and the state return.
 
 use axum::{
     Json,
@@ -12,24 +15,25 @@ use utoipa::ToSchema;
 
 use super::code::Code;
 
-/// The position of the log that an answer reflects.
+/// Header with the position of the log that an answer reflects.
 pub(super) const NOTTY_INDEX: HeaderName = HeaderName::from_static("notty-index");
 
-/// What is wrong with one field.
+/// One fault of a request: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Fault {
-    /// The field; empty where it is the whole body.
+#[schema(as = Fault)]
+pub struct FieldFault {
+    /// Name of the field; empty if the fault is that of the whole body.
     #[schema(example = "phone")]
     pub field: String,
-    /// The stable name of what is wrong.
+    /// Stable name of the fault, for programs.
     #[schema(value_type = String, example = "invalid_phone")]
     pub code: Code,
-    /// What is wrong and what would be right.
+    /// The fault and its remedy in words, for people.
     #[schema(example = "a phone number is `+` and 10 to 15 digits, like +79161112233")]
     pub detail: String,
 }
 
-impl Fault {
+impl FieldFault {
     pub(super) fn new(field: &str, code: Code, detail: impl Into<String>) -> Self {
         Self {
             field: field.to_owned(),
@@ -38,19 +42,19 @@ impl Fault {
         }
     }
 
-    pub(super) fn of(field: &str, wrong: Wrong) -> Self {
+    pub(super) fn of(field: &str, wrong: InvalidValue) -> Self {
         Self::new(field, wrong.code, wrong.detail)
     }
 }
 
-/// Why a value was refused, before it is known of which field.
+/// The reason why a value was refused, before its field is known.
 #[derive(Clone, Debug)]
-pub(super) struct Wrong {
+pub(super) struct InvalidValue {
     code: Code,
     detail: String,
 }
 
-impl Wrong {
+impl InvalidValue {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -59,7 +63,7 @@ impl Wrong {
     }
 }
 
-impl From<Invalid> for Wrong {
+impl From<Invalid> for InvalidValue {
     fn from(invalid: Invalid) -> Self {
         Self {
             code: Code::from(&invalid),
@@ -68,32 +72,33 @@ impl From<Invalid> for Wrong {
     }
 }
 
-/// A problem as RFC 9457 has it.
+/// An error as RFC 9457 defines it ("problem details").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Problem {
-    /// Always `about:blank`: the code says more.
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Always `about:blank`: `code` names the error.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     pub kind: String,
-    /// The name of the status.
+    /// Name of the HTTP status.
     #[schema(example = "Bad Request")]
     pub title: String,
-    /// The status.
+    /// The HTTP status code.
     #[schema(example = 400)]
     pub status: u16,
-    /// The stable name of what is wrong.
+    /// Stable name of the fault, for programs.
     #[schema(value_type = String, example = "invalid_phone")]
     pub code: Code,
-    /// What is wrong and what would be right.
+    /// The fault and its remedy in words, for people.
     #[schema(example = "a phone number is `+` and 10 to 15 digits, like +79161112233")]
     pub detail: String,
-    /// All faults of a request that did not pass validation.
+    /// All faults of a request that did not pass validation; absent for other errors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<Fault>,
+    pub errors: Vec<FieldFault>,
 }
 
-impl Problem {
-    pub(super) fn of(code: Code, detail: String, errors: Vec<Fault>) -> Self {
+impl ProblemBody {
+    pub(super) fn of(code: Code, detail: String, errors: Vec<FieldFault>) -> Self {
         let status = code.status();
         Self {
             kind: "about:blank".to_owned(),
@@ -106,15 +111,18 @@ impl Problem {
     }
 }
 
-/// A refusal.
+/// An error response that is not sent yet.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     code: Code,
     detail: String,
-    errors: Vec<Fault>,
+    errors: Vec<FieldFault>,
+    /// Seconds after which the client may try again.
     retry_after: Option<u32>,
+    /// Position of the entry that was rejected.
     index: Option<u64>,
-    more: Option<(HeaderName, HeaderValue)>,
+    /// One more header of the response.
+    extra_header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl ApiError {
@@ -126,15 +134,16 @@ impl ApiError {
             errors: Vec::new(),
             retry_after: None,
             index: None,
-            more: None,
+            extra_header: None,
         }
     }
 
-    /// All faults of a request; at least one.
-    pub(super) fn invalid(errors: Vec<Fault>) -> Self {
+    /// Rejects a request for all of its faults, of which there must be at least one.
+    pub(super) fn invalid(errors: Vec<FieldFault>) -> Self {
         let first = errors.first().cloned();
-        // Nobody refuses a request without a fault; if somebody did, this would be the least wrong.
-        let first = first.unwrap_or_else(|| Fault::new("", Code::InvalidJson, "invalid"));
+        // No caller passes an empty list. If one did, this answer would be the least wrong one.
+        let first = first.unwrap_or_else(|| FieldFault::new("", Code::InvalidJson, "invalid"));
+
         let detail = match errors.len() {
             0 | 1 if first.field.is_empty() => first.detail,
             0 | 1 => format!("{}: {}", first.field, first.detail),
@@ -155,7 +164,7 @@ impl ApiError {
 
     pub(super) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self {
-            more: Some((name, value)),
+            extra_header: Some((name, value)),
             ..self
         }
     }
@@ -172,15 +181,16 @@ impl ApiError {
         let mut error = Self::new(code, rejection.to_string());
         error.index = Some(index);
 
+        // Found by the state alone, and still the fault of a field.
         if *rejection == Rejection::EndPassed {
             error
                 .errors
-                .push(Fault::new("end", code, rejection.to_string()));
+                .push(FieldFault::new("end", code, rejection.to_string()));
         }
         error.retried_if_unavailable()
     }
 
-    /// Unavailable is a matter of a moment: says when to try again.
+    /// Adds `Retry-After` to an error with the status 503, which is a matter of a moment.
     fn retried_if_unavailable(self) -> Self {
         if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
             self.retry_after(1)
@@ -216,7 +226,7 @@ impl From<ChangeError> for ApiError {
 
 impl From<notty_storage::Error> for ApiError {
     fn from(error: notty_storage::Error) -> Self {
-        tracing::error!(%error, "a question could not be answered");
+        tracing::error!(%error, "a request failed because the state could not be read");
         let detail = "this node could not read its state; its log says why";
         Self::new(Code::StorageFault, detail)
     }
@@ -225,7 +235,7 @@ impl From<notty_storage::Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let problem = Problem::of(self.code, self.detail, self.errors);
+        let problem = ProblemBody::of(self.code, self.detail, self.errors);
         let mut response = (status, Json(problem)).into_response();
 
         let headers = response.headers_mut();
@@ -238,7 +248,7 @@ impl IntoResponse for ApiError {
         if let Some(index) = self.index {
             headers.insert(NOTTY_INDEX, index.into());
         }
-        if let Some((name, value)) = self.more {
+        if let Some((name, value)) = self.extra_header {
             headers.insert(name, value);
         }
         response

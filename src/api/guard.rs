@@ -1,5 +1,8 @@
-//! The checks of every request before its handler: its token or its origin, and the position it
-//! waits for.
+//! The checks of every request before its handler: its token or its origin, and the position of the
+//! log that it waits for. Every request is counted here too, also one that is rejected.
+//!
+//! Roles are declared with the routes and come from the [table](super::table); the rules for an API
+//! without tokens are in [`origin`].
 
 use std::{
     sync::Arc,
@@ -19,7 +22,7 @@ use super::{
     Api,
     code::Code,
     endpoint::Access,
-    error::{ApiError, Fault, NOTTY_INDEX},
+    error::{ApiError, FieldFault, NOTTY_INDEX},
     input::drain,
     origin,
     table::{Admission, Admissions},
@@ -27,16 +30,17 @@ use super::{
 use crate::config::TokenConfig;
 
 /// The longest wait for the position that a request asks for.
-const WAIT: Duration = Duration::from_secs(5);
-/// For how long a leader is looked for that is sure to lead, and between two looks.
-const SURE: Duration = Duration::from_secs(1);
-const AGAIN: Duration = Duration::from_millis(50);
+const POSITION_TIME: Duration = Duration::from_secs(5);
+/// Time in which a linearizable read finds a leader whose majority answers.
+const LINEARIZE_TIME: Duration = Duration::from_secs(1);
+/// Pause between two tries of a linearizable read.
+const LINEARIZE_PAUSE: Duration = Duration::from_millis(50);
 
 /// The tokens of the API; without any, everyone on this machine may use it.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens(Vec<TokenConfig>);
 
-/// The guard before all routes.
+/// The guard in front of all routes.
 pub(super) struct Guard {
     pub(super) api: Api,
     pub(super) admissions: Admissions,
@@ -44,7 +48,7 @@ pub(super) struct Guard {
 
 /// The name of the token that a request carries; empty without tokens.
 #[derive(Clone, Debug)]
-pub(super) struct Caller(pub(super) String);
+pub(super) struct CallerName(pub(super) String);
 
 impl Tokens {
     /// The tokens of the configuration.
@@ -52,19 +56,28 @@ impl Tokens {
         Self(tokens)
     }
 
-    /// The owner of a token. Compares in constant time, all tokens each time.
+    /// Finds the configured token that a caller gave.
     fn find(&self, given: &str) -> Option<&TokenConfig> {
-        let same = |token: &&TokenConfig| {
-            bool::from(token.token.expose().as_bytes().ct_eq(given.as_bytes()))
-        };
-        self.0.iter().fold(
-            None,
-            |found, token| if same(&token) { Some(token) } else { found },
-        )
+        let mut found = None;
+        // Goes through all of them every time: an early end would reveal by its time which token was
+        // nearly right.
+        for token in &self.0 {
+            if is_same_token(token, given) {
+                found = Some(token);
+            }
+        }
+        found
     }
 }
 
-fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Caller, ApiError> {
+fn is_same_token(token: &TokenConfig, given: &str) -> bool {
+    let expected = token.token.expose().as_bytes();
+    bool::from(expected.ct_eq(given.as_bytes()))
+}
+
+/// Checks that a caller may use a route, and returns the caller's name.
+fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<CallerName, ApiError> {
+    let nameless = CallerName(String::new());
     if api.tokens.0.is_empty() {
         origin::check(
             request.method(),
@@ -72,76 +85,94 @@ fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Calle
             request.headers(),
             admission,
         )?;
-        return Ok(Caller(String::new()));
+        return Ok(nameless);
     }
     let Access::Needs(role) = admission.access else {
-        return Ok(Caller(String::new()));
+        return Ok(nameless);
     };
 
-    let given = request.headers().get(header::AUTHORIZATION);
-    let given = given.and_then(|value| value.to_str().ok()?.split_once(' '));
-    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let Some(token) = given.and_then(|(_, given)| api.tokens.find(given.trim())) else {
-        let detail = if given.is_some() {
-            "this token is not one of those that are configured ([api] tokens)"
-        } else {
-            "a token is needed: Authorization: Bearer {token}; the command line takes it from \
-             NOTTY_TOKEN"
-        };
-        let error = ApiError::new(Code::Unauthorized, detail);
-        let scheme = HeaderValue::from_static("Bearer");
-        return Err(error.with_header(header::WWW_AUTHENTICATE, scheme));
+    let given = bearer_token(request.headers());
+    let Some(token) = given.and_then(|given| api.tokens.find(given)) else {
+        return Err(unauthorized(given.is_some()));
     };
     if token.role < role {
         let detail = format!("the role of token `{}` does not allow this", token.name);
         return Err(ApiError::new(Code::Forbidden, detail));
     }
-    Ok(Caller(token.name.clone()))
+    Ok(CallerName(token.name.clone()))
 }
 
-/// Waits until the state reflects what the request asks for.
+/// The token in `Authorization: Bearer {token}`.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    is_bearer.then(|| token.trim())
+}
+
+fn unauthorized(has_token: bool) -> ApiError {
+    let detail = if has_token {
+        "this token is not one of those that are configured ([api] tokens)"
+    } else {
+        "a token is needed: Authorization: Bearer {token}; the command line takes it from \
+         NOTTY_TOKEN"
+    };
+    let error = ApiError::new(Code::Unauthorized, detail);
+    error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+/// Waits until the state here reflects what the request asks for.
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
     if !api.node.has_caught_up() {
         let detail = "the node still applies what it knew before it was started";
         return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
     }
+
     if let Some(value) = headers.get("notty-min-index") {
-        let index = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.trim().parse::<u64>().ok());
-        let Some(index) = index else {
-            let detail = "the Notty-Index of an answer is needed";
-            let fault = Fault::new("Notty-Min-Index", Code::InvalidIndex, detail);
-            return Err(ApiError::invalid(vec![fault]));
-        };
-        if !api.node.wait_applied(index, WAIT).await {
+        let index = parse_index(value)?;
+        if !api.node.wait_applied(index, POSITION_TIME).await {
             let detail = format!("this node has not applied position {index} yet");
             return Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1));
         }
     }
+
     let query = uri.query().unwrap_or_default();
-    for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(n, _)| n == "consistency") {
-        match &*value {
-            "linearizable" => linearize(api).await?,
-            _ => {
-                let detail = "the only consistency that can be asked for is `linearizable`";
-                let fault = Fault::new("consistency", Code::InvalidConsistency, detail);
-                return Err(ApiError::invalid(vec![fault]));
-            }
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name == "consistency" {
+            check_consistency(&value)?;
+            linearize(api).await?;
         }
     }
     Ok(())
 }
 
-/// Waits until the state here reflects all that was acknowledged. A leader that could not make sure
-/// of a majority in time, as on a busy machine, or has just gone is asked again for a while.
+fn parse_index(value: &HeaderValue) -> Result<u64, ApiError> {
+    let text = value.to_str().unwrap_or_default();
+    text.trim().parse().map_err(|_| {
+        let detail = "the Notty-Index of an answer is needed";
+        let fault = FieldFault::new("Notty-Min-Index", Code::InvalidIndex, detail);
+        ApiError::invalid(vec![fault])
+    })
+}
+
+fn check_consistency(value: &str) -> Result<(), ApiError> {
+    if value == "linearizable" {
+        return Ok(());
+    }
+    let detail = "the only consistency that can be asked for is `linearizable`";
+    let fault = FieldFault::new("consistency", Code::InvalidConsistency, detail);
+    Err(ApiError::invalid(vec![fault]))
+}
+
+/// Waits until the state here reflects all that was acknowledged. Tries again for a while if there is
+/// no leader: on a busy machine one may need more time to hear from a majority, or a new one is being
+/// elected.
 async fn linearize(api: &Api) -> Result<(), ProposeError> {
-    let until = tokio::time::Instant::now() + SURE;
+    let until = tokio::time::Instant::now() + LINEARIZE_TIME;
     loop {
         match api.node.linearize().await {
             Err(ProposeError::NoLeader) if tokio::time::Instant::now() < until => {
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(LINEARIZE_PAUSE).await;
             }
             answer => return answer,
         }
@@ -165,7 +196,7 @@ pub(super) async fn check(
     let route = matched.unwrap_or("unknown").to_owned();
 
     let checked = match authorize(api, &request, admission) {
-        // Nobody without a token has the node wait, or ask the leader.
+        // A caller without a token must not be able to have the node wait, or ask the leader.
         Ok(caller) if admission.is_open() => Ok(caller),
         Ok(caller) => {
             let headers = request.headers().clone();
@@ -174,7 +205,7 @@ pub(super) async fn check(
         }
         Err(error) => Err(error),
     };
-    // Taken before the state is read: the answer reflects at least this.
+    // Read before the handler reads the state: the answer reflects at least this position.
     let index = api.node.applied_index();
     let mut response = match checked {
         Ok(caller) => {
@@ -186,6 +217,7 @@ pub(super) async fn check(
             error.into_response()
         }
     };
+
     response
         .headers_mut()
         .entry(NOTTY_INDEX)
@@ -194,7 +226,7 @@ pub(super) async fn check(
     let status = response.status();
     api.metrics
         .requested(&method, &route, status.as_u16(), began.elapsed());
-    // That a node is not ready yet is what its probes ask; it is said every time they do.
+    // Probes ask for readiness all the time: a node that is not ready would fill the log.
     if status.is_server_error() && route != "/readyz" {
         tracing::warn!(
             method,

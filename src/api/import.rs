@@ -28,11 +28,11 @@ use tokio::task::JoinHandle;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError,
+    Api, ApiError, ApiResult,
     code::Code,
     customers::{CheckedCustomer, IdFrom, check},
     endpoint::{Effect, Endpoint, endpoint},
-    error::Fault,
+    error::FieldFault,
     input::{Fields, Params, content_type, drain},
     reply,
 };
@@ -346,7 +346,7 @@ impl Import {
     async fn take(&mut self, row: Result<Row, RowError>) -> Result<(), ApiError> {
         match row {
             Err(RowError::Fatal { line, detail, .. }) => {
-                let fault = Fault::new(&format!("line {line}"), Code::InvalidHeader, detail);
+                let fault = FieldFault::new(&format!("line {line}"), Code::InvalidHeader, detail);
                 return Err(ApiError::invalid(vec![fault]));
             }
             Err(RowError::Row { line, code, detail }) => self.reject(line, code, detail),
@@ -524,7 +524,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
     responses((status = 200, body = ImportBody)))]
-async fn import(State(api): State<Api>, params: Params, request: Request) -> Answer {
+async fn import(State(api): State<Api>, params: Params, request: Request) -> ApiResult {
     params.finish()?;
     let mut rows: Box<dyn Rows> = match content_type(request.headers()).as_str() {
         "text/csv" => Box::new(CsvRows::new(&IMPORT_COLUMNS)),

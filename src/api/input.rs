@@ -1,5 +1,8 @@
-//! What comes in: JSON bodies and query parameters, checked field by field, so that a request is
-//! told all of its faults at once.
+//! Request input: JSON bodies and query parameters, checked field by field, so that one answer lists
+//! all faults of a request.
+//!
+//! The shapes of bodies are declared with their routes; this file only knows how a field is taken
+//! out, and what is wrong if it is missing, unknown or of another type.
 
 use std::time::Duration;
 
@@ -14,23 +17,27 @@ use serde_json::{Map, Value};
 
 use super::{
     code::Code,
-    error::{ApiError, Fault, Wrong},
+    error::{ApiError, FieldFault, InvalidValue},
 };
 
-/// Bytes of a JSON body, at most.
+/// The largest JSON body, in bytes.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
-/// Bytes of a refused body that are read all the same, at most, and for how long: a client that
-/// still sends when the connection closes would never see why.
-const DRAIN: (usize, Duration) = (16 * 1024 * 1024, Duration::from_secs(2));
-/// How long a JSON body may take to come.
+/// Time for a JSON body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Items of a page, unless asked otherwise, and at most.
-const PAGE: (usize, usize) = (100, 1_000);
+/// Bytes of a refused body that are still read, at most. If the connection closed while the client
+/// still sends, the client would be reset and never see the answer.
+const DRAIN_BYTES: usize = 16 * 1024 * 1024;
+/// Time for reading a refused body.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// Items of a page, unless the request asks for another number.
+const PAGE_ITEMS: usize = 100;
+/// The most items that a page can have.
+const MAX_PAGE_ITEMS: usize = 1_000;
 
 /// The fields of a JSON object or the columns of a row, taken out one by one.
 pub(super) struct Fields {
     values: Map<String, Value>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldFault>,
 }
 
 impl Fields {
@@ -41,17 +48,17 @@ impl Fields {
         }
     }
 
-    /// Notes a fault.
+    /// Notes a fault of a field.
     pub(super) fn fault(&mut self, field: &str, code: Code, detail: impl Into<String>) {
-        self.faults.push(Fault::new(field, code, detail));
+        self.faults.push(FieldFault::new(field, code, detail));
     }
 
-    /// A value, none if it is absent or null.
+    /// Takes a value; `None` if it is absent or null.
     pub(super) fn take(&mut self, field: &str) -> Option<Value> {
         self.values.remove(field).filter(|value| !value.is_null())
     }
 
-    /// A text, none if it is absent.
+    /// Takes a text; `None` if it is absent, and also, with a fault, if it is of another type.
     pub(super) fn optional_text(&mut self, field: &str) -> Option<String> {
         match self.take(field)? {
             Value::String(text) => Some(text),
@@ -62,20 +69,21 @@ impl Fields {
         }
     }
 
-    /// A text that must be there.
+    /// Takes a text that must be there.
     pub(super) fn text(&mut self, field: &str) -> Option<String> {
-        let had = self.values.get(field).is_some_and(|value| !value.is_null());
+        let is_present = self.values.get(field).is_some_and(|value| !value.is_null());
         let text = self.optional_text(field);
-        if !had {
+        // A value of another type has its fault already.
+        if !is_present {
             self.fault(field, Code::Missing, "this field is needed");
         }
         text
     }
 
-    /// A truth, none if it is absent.
+    /// Takes a boolean; `None` if it is absent, and also, with a fault, if it is of another type.
     pub(super) fn optional_bool(&mut self, field: &str) -> Option<bool> {
         match self.take(field)? {
-            Value::Bool(truth) => Some(truth),
+            Value::Bool(value) => Some(value),
             _ => {
                 self.fault(field, Code::WrongType, "true or false is needed");
                 None
@@ -83,8 +91,9 @@ impl Fields {
         }
     }
 
-    /// Parses a text, noting the fault.
-    pub(super) fn parse<T, E: Into<Wrong>>(
+    /// Parses the text of a field and notes the fault if that fails. `None` stays `None`: a missing
+    /// field was noted where it was taken.
+    pub(super) fn parse<T, E: Into<InvalidValue>>(
         &mut self,
         field: &str,
         text: Option<String>,
@@ -93,21 +102,21 @@ impl Fields {
         match parse(&text?) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.faults.push(Fault::of(field, wrong.into()));
+                self.faults.push(FieldFault::of(field, wrong.into()));
                 None
             }
         }
     }
 
-    /// Leaves a read-only field out of account.
+    /// Drops a read-only field: a client may send back what it has read.
     pub(super) fn ignore(&mut self, field: &str) {
         self.values.remove(field);
     }
 
-    /// All faults; what was not asked for is unknown.
-    pub(super) fn faults(mut self) -> Vec<Fault> {
+    /// All faults. Fields that were not taken are unknown, which is a fault too.
+    pub(super) fn faults(mut self) -> Vec<FieldFault> {
         for field in self.values.keys() {
-            self.faults.push(Fault::new(
+            self.faults.push(FieldFault::new(
                 field,
                 Code::UnknownField,
                 "there is no such field",
@@ -116,7 +125,7 @@ impl Fields {
         self.faults
     }
 
-    /// The value built of the fields, or all faults.
+    /// The value that was built of the fields; all faults if there are any.
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
         let faults = self.faults();
         match value {
@@ -126,9 +135,10 @@ impl Fields {
     }
 }
 
-/// A JSON object as the body, within its limits, and the bytes it came in.
+/// A JSON object as the body of a request.
 pub(super) struct JsonBody {
     pub(super) fields: Fields,
+    /// The body as it was sent, which an `Idempotency-Key` is bound to.
     pub(super) bytes: Bytes,
 }
 
@@ -139,11 +149,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         let headers = request.headers().clone();
         let bytes = read_body(request).await?;
         if bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
-            return Err(ApiError::invalid(vec![Fault::new(
-                "",
-                Code::EmptyBody,
-                "a JSON body is needed",
-            )]));
+            return Err(body_fault(Code::EmptyBody, "a JSON body is needed"));
         }
         require_json(&headers)?;
         let fields = parse_object(&bytes)?;
@@ -181,7 +187,7 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(Code::UnsupportedMediaType, detail))
 }
 
-/// A number as it is written everywhere: digits alone, no zero before others.
+/// Parses a number in its only form: digits, no sign, no leading zero. So that one id has one path.
 pub(super) fn number(text: &str) -> Option<u64> {
     text.parse()
         .ok()
@@ -201,49 +207,31 @@ pub(super) fn content_type(headers: &HeaderMap) -> String {
     kind.trim().to_ascii_lowercase()
 }
 
+/// Parses a body that must be one JSON object.
 pub(super) fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(values)) => Ok(Fields::new(values)),
-        Ok(_) => Err(ApiError::invalid(vec![Fault::new(
-            "",
-            Code::InvalidJson,
-            "an object is needed",
-        )])),
-        Err(error) => Err(ApiError::invalid(vec![Fault::new(
-            "",
-            Code::InvalidJson,
-            error.to_string(),
-        )])),
+        Ok(_) => Err(body_fault(Code::InvalidJson, "an object is needed")),
+        Err(error) => Err(body_fault(Code::InvalidJson, error.to_string())),
     }
 }
 
+/// A fault of the body as a whole.
+fn body_fault(code: Code, detail: impl Into<String>) -> ApiError {
+    ApiError::invalid(vec![FieldFault::new("", code, detail)])
+}
+
 async fn read_body(request: Request) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let detail = format!("a body of this route has at most {BODY_BYTES} bytes");
-        ApiError::new(Code::BodyTooLarge, detail)
-    };
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let declared = content_length(request.headers());
     let mut body = request.into_body();
-    if length.is_some_and(|length| length > BODY_BYTES) {
+    // Refused by its declared length, before any of it is read.
+    if declared.is_some_and(|length| length > BODY_BYTES) {
         drain(body).await;
-        return Err(too_large());
+        return Err(body_too_large());
     }
-    let mut bytes = BytesMut::new();
-    let reading = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| ApiError::new(Code::BrokenBody, "the body broke off"))?;
-            if let Ok(data) = frame.into_data() {
-                if bytes.len() + data.len() > BODY_BYTES {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&data);
-            }
-        }
-        Ok(())
-    };
-    match tokio::time::timeout(BODY_TIME, reading).await {
-        Ok(Ok(())) => Ok(bytes.freeze()),
+
+    match tokio::time::timeout(BODY_TIME, collect(&mut body)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             drain(body).await;
             Err(error)
@@ -255,10 +243,37 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Reads on, within bounds, what nobody wants to know, so that the client hears the answer.
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    let value = headers.get(header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
+}
+
+fn body_too_large() -> ApiError {
+    let detail = format!("a body of this route has at most {BODY_BYTES} bytes");
+    ApiError::new(Code::BodyTooLarge, detail)
+}
+
+/// Reads a body to its end. A body without a declared length is bounded here.
+async fn collect(body: &mut Body) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::new(Code::BrokenBody, "the body broke off"))?;
+        // Trailers are no data.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > BODY_BYTES {
+            return Err(body_too_large());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads and drops the rest of a body that is refused, within bounds, so that the client sees the
+/// answer.
 pub(super) async fn drain(mut body: Body) {
-    let (bytes, time) = DRAIN;
-    let mut left = bytes;
+    let mut left = DRAIN_BYTES;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, Bytes::len);
@@ -268,11 +283,11 @@ pub(super) async fn drain(mut body: Body) {
             }
         }
     };
-    // However it ended: the answer is sent now.
-    let _ = tokio::time::timeout(time, reading).await;
+    // The answer is sent now, even if the client still sends.
+    let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
 }
 
-/// The id in a path; one that is not UTF-8 cannot be there.
+/// The id in a path. One that is not UTF-8 is answered with 404, because no id looks like that.
 pub(super) struct PathId(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
@@ -282,7 +297,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
         if let Ok(Path(id)) = Path::from_request_parts(parts, state).await {
             return Ok(Self(id));
         }
-        // The last word of a route can be an id too: /customers/import.
+
+        // The last word of a route can be an id too: GET /customers/import reads that customer.
         let route = parts
             .extensions
             .get::<MatchedPath>()
@@ -294,10 +310,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// Query parameters, taken out one by one; none may be left over.
+/// Query parameters, taken out one by one. Those that are left over are faults.
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldFault>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
@@ -307,17 +323,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let query = parts.uri.query().unwrap_or_default();
         let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
             .into_owned()
-            // Taken by the router itself.
+            // The guard has checked this one already.
             .filter(|(name, _)| name != "consistency")
             .collect();
-        // What stands in for bytes that are no UTF-8.
+
+        // The parser puts this character in the place of bytes that are not UTF-8.
         let broken = pairs
             .iter()
             .find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
         if let Some((name, _)) = broken {
-            let fault = Fault::new(name, Code::InvalidUtf8, "the parameter is not UTF-8");
+            let fault = FieldFault::new(name, Code::InvalidUtf8, "the parameter is not UTF-8");
             return Err(ApiError::invalid(vec![fault]));
         }
+
         Ok(Self {
             pairs,
             faults: Vec::new(),
@@ -326,15 +344,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// A parameter, none if it is absent.
+    /// Takes a parameter; `None` if it is absent.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.pairs.iter().position(|(other, _)| other == name)?;
         let (_, value) = self.pairs.remove(at);
         Some(value)
     }
 
-    /// A parameter that must parse.
-    pub(super) fn parse<T, E: Into<Wrong>>(
+    /// Takes a parameter and parses it. Notes the fault if that fails.
+    pub(super) fn parse<T, E: Into<InvalidValue>>(
         &mut self,
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
@@ -342,41 +360,32 @@ impl Params {
         match parse(&self.take(name)?) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.faults.push(Fault::of(name, wrong.into()));
+                self.faults.push(FieldFault::of(name, wrong.into()));
                 None
             }
         }
     }
 
-    /// How many items a page has.
+    /// Takes the number of items that a page can have.
     pub(super) fn limit(&mut self) -> usize {
-        let limit = self.parse("limit", |text| {
-            let limit = number(text).map(|n| n as usize);
-            let limit = limit.filter(|limit| (1..=PAGE.1).contains(limit));
-            limit.ok_or_else(|| {
-                Wrong::new(
-                    Code::InvalidLimit,
-                    format!("a number from 1 to {} is needed", PAGE.1),
-                )
-            })
-        });
-        limit.unwrap_or(PAGE.0)
+        self.parse("limit", parse_limit).unwrap_or(PAGE_ITEMS)
     }
 
-    /// Where a page begins: what `next` of the page before said.
+    /// Takes the position where a page begins: `next` of the page before.
     pub(super) fn after(&mut self) -> Option<u64> {
         self.parse("after", |text| {
             let detail = "the `next` of the page before is needed";
-            number(text).ok_or_else(|| Wrong::new(Code::InvalidAfter, detail))
+            number(text).ok_or_else(|| InvalidValue::new(Code::InvalidAfter, detail))
         })
     }
 
-    /// All faults, if there are any; what was not asked for is unknown.
+    /// Rejects the request if it has faults. Parameters that were not taken are unknown, which is a
+    /// fault too.
     pub(super) fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.pairs) {
             let detail = "there is no such parameter, or it is given twice";
             self.faults
-                .push(Fault::new(&name, Code::UnknownParameter, detail));
+                .push(FieldFault::new(&name, Code::UnknownParameter, detail));
         }
         if self.faults.is_empty() {
             Ok(())
@@ -384,4 +393,13 @@ impl Params {
             Err(ApiError::invalid(self.faults))
         }
     }
+}
+
+fn parse_limit(text: &str) -> Result<usize, InvalidValue> {
+    let limit = number(text).map(|limit| limit as usize);
+    let limit = limit.filter(|limit| (1..=MAX_PAGE_ITEMS).contains(limit));
+    limit.ok_or_else(|| {
+        let detail = format!("a number from 1 to {MAX_PAGE_ITEMS} is needed");
+        InvalidValue::new(Code::InvalidLimit, detail)
+    })
 }

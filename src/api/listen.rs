@@ -1,10 +1,10 @@
-//! Connections to the API: taken in up to a bound, served, and let end when the node stops.
+//! Connections to the API: accepted up to a bound, served, and ended gracefully when the node stops.
 //!
-//! Who gets a place is decided in [`places`](super::places), what a connection is doing in
-//! [`activity`](super::activity). HTTP itself is hyper's, with a time for each request's head and a
-//! bound on its size.
+//! [`places`](super::places) decides which connections stay, [`watched`](super::watched) observes
+//! what their clients do. HTTP itself is hyper's, with a time limit for the head of each request and
+//! a bound on its size.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,33 +28,35 @@ use tower_service::Service as _;
 
 use super::{
     ApiError, Code,
-    activity::{Answered, HEAD_BYTES, Source, Upload, WatchedStream},
+    activity::ClientAddress,
     input::drain,
     node,
-    places::{Place, Places},
+    places::{ConnectionPlace, Places},
     table,
+    watched::{HEAD_BYTES, WatchedRequest, WatchedResponse, WatchedStream},
 };
 
-/// How long a connection may take to send a request's head.
+/// Time for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// Bytes of a connection's buffers, at most: a head that is refused, and parts of bodies.
+/// The largest buffers of a connection, in bytes: a head that is refused, and parts of bodies.
 const BUFFER_BYTES: usize = 2 * HEAD_BYTES;
-/// How long stopping waits for requests under way.
+/// Time that requests in progress get to end when the node stops.
 const STOP_TIME: Duration = Duration::from_secs(5);
-/// Connections at once, at most. Far more than the programs of one service need.
+/// The most connections at the same time: far more than the programs of one service need.
 pub const CONNECTIONS: usize = 1_024;
-/// Connections beyond the bound that end just now: those who were evicted for another.
+/// Connections beyond the bound that may be closing: those that were evicted for another.
 const LEAVING: usize = 16;
-/// Pause after a connection could not be accepted: without files, the next one cannot be either.
+/// Pause after a failed accept: without file descriptors, the next one would fail too.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Time between two log lines about the same trouble with connections.
+/// The shortest time between two log lines about the same trouble with connections.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
 
-/// The routes that are served; while the node waits for its cluster, they say so.
+/// The router that is served. Until the node is open, a provisional one answers health checks, and
+/// everything else with 503.
 #[derive(Clone)]
-pub struct Routes(Arc<RwLock<Router>>);
+pub struct ServedRoutes(Arc<RwLock<Router>>);
 
-impl Default for Routes {
+impl Default for ServedRoutes {
     fn default() -> Self {
         let alive = routing::get(|| async { node::ok() });
         let router = Router::new().route("/healthz", alive).fallback(|| async {
@@ -65,8 +67,8 @@ impl Default for Routes {
     }
 }
 
-impl Routes {
-    /// From now on these are served.
+impl ServedRoutes {
+    /// Replaces the router, for open connections too.
     pub fn set(&self, router: Router) {
         *self.0.write() = router;
     }
@@ -80,12 +82,12 @@ impl Routes {
     }
 }
 
-/// Serves so many connections at once until told to stop; then lets requests under way end, for a
-/// while.
+/// Serves up to so many connections at the same time until it is stopped. Requests in progress then
+/// get some time to end.
 pub async fn serve(
     connections: usize,
     mut listener: Box<dyn Listener>,
-    routes: Routes,
+    routes: ServedRoutes,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut front = FrontDoor::new(connections, routes);
@@ -94,29 +96,19 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        match accepted {
-            Ok((stream, from)) => {
-                tokio::select! {
-                    () = front.let_in(stream, from) => {}
-                    _ = stop.wait_for(|stop| *stop) => break,
-                }
-            }
-            Err(error) => {
-                // Too many open files, most likely: one that is idle gives its own back.
-                front.places.evict_one();
-                if front.accept_log.is_due() {
-                    tracing::warn!(%error, "a connection to the API could not be accepted");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
+        // Taking a connection in may wait for evicted ones to close: a stop ends that wait too.
+        tokio::select! {
+            () = front.take(accepted) => {}
+            _ = stop.wait_for(|stop| *stop) => break,
         }
     }
+
     drop(listener);
-    // The time is for requests on their way, and nothing follows that would need more.
+    // Requests that take longer are cut off: nothing that follows needs them.
     let _ = tokio::time::timeout(STOP_TIME, front.graceful.shutdown()).await;
 }
 
-/// A log line that may be due often is logged now and then.
+/// Limits a log line that may be due often to one in each period.
 #[derive(Default)]
 struct SparseLog(Option<Instant>);
 
@@ -131,19 +123,19 @@ impl SparseLog {
     }
 }
 
-/// Lets connections in and starts serving them.
+/// Accepts connections and starts serving them.
 struct FrontDoor {
     places: Arc<Places>,
-    /// Connections that are open, evicted ones that still close among them.
+    /// A permit for each open connection, also for evicted ones that have not closed yet.
     open: Arc<Semaphore>,
-    routes: Routes,
+    routes: ServedRoutes,
     graceful: GracefulShutdown,
     accept_log: SparseLog,
     full_log: SparseLog,
 }
 
 impl FrontDoor {
-    fn new(connections: usize, routes: Routes) -> Self {
+    fn new(connections: usize, routes: ServedRoutes) -> Self {
         Self {
             places: Places::new(connections),
             open: Arc::new(Semaphore::new(connections + LEAVING)),
@@ -154,15 +146,34 @@ impl FrontDoor {
         }
     }
 
+    /// Serves a connection that was accepted. If accepting failed, frees a file and pauses.
+    async fn take(&mut self, accepted: io::Result<(Box<dyn Io>, String)>) {
+        match accepted {
+            Ok((stream, from)) => self.let_in(stream, from).await,
+            Err(error) => self.recover(&error).await,
+        }
+    }
+
+    /// Most likely the process has no file descriptor left: an idle connection gives its own back.
+    async fn recover(&mut self, error: &io::Error) {
+        self.places.evict_one();
+        if self.accept_log.is_due() {
+            tracing::warn!(%error, "a connection to the API could not be accepted");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
     async fn let_in(&mut self, stream: Box<dyn Io>, from: String) {
-        let place = self.places.admit(Source::of(&from));
+        let place = self.places.admit(ClientAddress::of(&from));
         if place.is_reserved() && self.full_log.is_due() {
             tracing::warn!(
-                "all connections to the API are taken and at work; until one ends, further ones \
-                 get health checks and 503 only"
+                "all connections to the API are in use; until one ends, further ones get health \
+                 checks and 503 only"
             );
         }
-        // Those who were evicted close soon; this waits for one of them where many were.
+
+        // Evicted connections still hold their files until they have closed, which is soon. If many
+        // were evicted at once, this waits for one of them.
         let Ok(file) = self.open.clone().acquire_owned().await else {
             return;
         };
@@ -173,16 +184,18 @@ impl FrontDoor {
         &self,
         stream: Box<dyn Io>,
         from: String,
-        place: Place,
+        place: ConnectionPlace,
         file: OwnedSemaphorePermit,
     ) {
         let activity = place.activity.clone();
         let place = Arc::new(place);
         let routes = self.routes.clone();
+
         let service = service_fn(move |request| answer(routes.clone(), place.clone(), request));
         let stream = WatchedStream::new(stream, activity.clone());
-        let connection = http().serve_connection(TokioIo::new(stream), service);
-        let connection = self.graceful.watch(connection);
+        let served = http().serve_connection(TokioIo::new(stream), service);
+        let connection = self.graceful.watch(served);
+
         tokio::spawn(async move {
             tokio::select! {
                 ended = connection => {
@@ -194,12 +207,13 @@ impl FrontDoor {
                     tracing::debug!(%from, "a connection to the API made room for another");
                 }
             }
+            // The connection is closed, and with it its file.
             drop(file);
         });
     }
 }
 
-/// HTTP with its bounds.
+/// HTTP/1 with a time limit and size limits.
 fn http() -> http1::Builder {
     let mut server = http1::Builder::new();
     server
@@ -212,29 +226,30 @@ fn http() -> http1::Builder {
 
 /// Answers one request of a connection.
 async fn answer(
-    routes: Routes,
-    place: Arc<Place>,
+    routes: ServedRoutes,
+    place: Arc<ConnectionPlace>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let activity = place.activity.clone();
-    // Notes the end also where no answer comes of it.
-    let mut ending = Answered::new(Body::empty(), activity.clone());
+    // Made before anything can fail: when it is dropped, it notes the end of the answer, also if
+    // there never is one.
+    let mut ending = WatchedResponse::new(Body::empty(), activity.clone());
     let may_begin = activity.begin();
     let is_reserved = place.is_reserved();
 
-    let request = request.map(|body| Body::new(Upload::new(body, activity)));
+    let request = request.map(|body| Body::new(WatchedRequest::new(body, activity)));
     let mut response = if may_begin && (!is_reserved || table::is_health(request.uri().path())) {
         routes.answer(request).await
     } else {
         drain(request.into_body()).await;
         too_many().into_response()
     };
-    if is_reserved {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
 
+    // A client must not stay on a reserved place: the next health check needs it.
+    if is_reserved {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     Ok(response.map(|body| {
         ending.set(body);
         Body::new(ending)
@@ -248,105 +263,4 @@ fn too_many() -> ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, TcpStream},
-        sync::Notify,
-    };
-
-    use super::*;
-
-    /// A connection that sends a request; what is answered, to the end of its head.
-    struct Client(TcpStream);
-
-    impl Client {
-        async fn connect(address: std::net::SocketAddr) -> Self {
-            Self(TcpStream::connect(address).await.expect("connected"))
-        }
-
-        async fn send(&mut self, path: &str) {
-            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-            self.0.write_all(request.as_bytes()).await.expect("written");
-        }
-
-        async fn head(&mut self) -> String {
-            let mut answer = [0; 4_096];
-            let read = self.0.read(&mut answer).await.unwrap_or_default();
-            String::from_utf8_lossy(&answer[..read]).into_owned()
-        }
-
-        async fn ask(&mut self, path: &str) -> String {
-            self.send(path).await;
-            self.head().await
-        }
-    }
-
-    /// Serves few connections: `/` at once, `/slow` once it is told to.
-    async fn served(
-        connections: usize,
-    ) -> (std::net::SocketAddr, Arc<Notify>, watch::Sender<bool>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let address = listener.local_addr().expect("an address");
-        let slow = Arc::new(Notify::new());
-        let waiting = slow.clone();
-        let routes = Routes::default();
-        let router = Router::new()
-            .route("/", get(|| async {}))
-            .route("/healthz", get(|| async {}))
-            .route(
-                "/slow",
-                get(move || async move { waiting.notified().await }),
-            );
-        routes.set(router);
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(connections, Box::new(listener), routes, stopped));
-        (address, slow, stop)
-    }
-
-    #[tokio::test]
-    async fn an_idle_connection_makes_room_and_one_at_work_does_not() {
-        let (address, slow, _stop) = served(2).await;
-        let mut first = Client::connect(address).await;
-        assert!(first.ask("/").await.starts_with("HTTP/1.1 200"));
-        let mut second = Client::connect(address).await;
-        assert!(second.ask("/").await.starts_with("HTTP/1.1 200"));
-        assert_eq!(first.head().await, "", "it was idle longest");
-
-        // The only open place is at work now.
-        second.send("/slow").await;
-        let mut third = Client::connect(address).await;
-        let refused = loop {
-            // Until the second request has come, the second connection is idle.
-            let answer = third.ask("/").await;
-            if !answer.starts_with("HTTP/1.1 200") {
-                break answer;
-            }
-        };
-        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
-        assert!(refused.contains("retry-after: 1") && refused.contains("connection: close"));
-        let mut health = Client::connect(address).await;
-        assert!(health.ask("/healthz").await.starts_with("HTTP/1.1 200"));
-        slow.notify_one();
-        assert!(second.head().await.starts_with("HTTP/1.1 200"));
-    }
-
-    #[tokio::test]
-    async fn a_head_that_is_too_large_is_431_and_the_client_sees_it() {
-        let (address, _, _stop) = served(8).await;
-        for bytes in [HEAD_BYTES, 400 * 1024] {
-            let mut client = Client::connect(address).await;
-            let head = format!(
-                "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}",
-                "x".repeat(bytes)
-            );
-            client.0.write_all(head.as_bytes()).await.expect("written");
-            let answer = client.head().await;
-            assert!(answer.starts_with("HTTP/1.1 431"), "{bytes}: {answer}");
-        }
-        let mut client = Client::connect(address).await;
-        let path = format!("/?{}", "x".repeat(HEAD_BYTES - 200));
-        assert!(client.ask(&path).await.starts_with("HTTP/1.1 200"));
-    }
-}
+mod tests;

@@ -22,12 +22,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, ApiParts, IdempotencyKey,
+    Api, ApiError, ApiParts, ApiResult, IdempotencyKey,
     code::Code,
     customers::CustomerBody,
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::Wrong,
+    error::InvalidValue,
     input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply, with_location,
 };
@@ -254,11 +254,11 @@ pub(super) fn time_text(at: Timestamp) -> String {
     }
 }
 
-pub(super) fn parse_time(text: &str) -> Result<Timestamp, Wrong> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, InvalidValue> {
     let detail = "a time with its offset is needed (RFC 3339), like 2026-11-23T10:00:00Z, and not \
                   after 9999-12-30T22:00:00Z";
-    let time =
-        jiff::Timestamp::from_str(text).map_err(|_| Wrong::new(Code::InvalidTime, detail))?;
+    let time = jiff::Timestamp::from_str(text)
+        .map_err(|_| InvalidValue::new(Code::InvalidTime, detail))?;
     Ok(Timestamp::from_millis(time.as_millisecond()))
 }
 
@@ -345,6 +345,15 @@ fn check(fields: &mut Fields, api: &Api, needs_times: bool) -> Option<MailingSpe
 fn parse_id(id: &str) -> Result<MailingId, ApiError> {
     // What cannot be an id is not there.
     MailingId::parse(id).map_err(|_| ApiError::not_found("mailing"))
+}
+
+/// Has a command on a mailing executed. Returns the mailing as it is then.
+async fn write<A: Intent<Reply = Box<Mailing>>>(
+    api: &Api,
+    command: Command<A>,
+) -> Result<(Mailing, u64), ApiError> {
+    let applied = api.write(command).await?;
+    Ok((*applied.reply, applied.index))
 }
 
 /// Faults that the fields of a mailing can have, in a create, a replace and a preview.
@@ -452,7 +461,7 @@ async fn create(
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let given = fields.optional_text("id");
@@ -460,18 +469,11 @@ async fn create(
     let id = fields.parse("id", Some(id), MailingId::parse);
     let spec = check(&mut fields, &api, true);
     let (id, spec) = fields.finish(id.zip(spec))?;
-    let created = api
-        .write(key.bind(CreateMailing { id, spec }, &bytes))
-        .await?;
-    let mailing = *created.reply;
+    let (mailing, index) = write(&api, key.bind(CreateMailing { id, spec }, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
     let path = format!("/mailings/{}", mailing.id);
     Ok(with_location(
-        reply(
-            StatusCode::CREATED,
-            created.index,
-            &MailingBody::from(mailing),
-        ),
+        reply(StatusCode::CREATED, index, &MailingBody::from(mailing)),
         &path,
     ))
 }
@@ -482,10 +484,10 @@ async fn create(
         ("status" = Option<String>, Query, description = "Only those with this status"),
     ),
     responses((status = 200, body = MailingPage)))]
-async fn list(State(api): State<Api>, mut params: Params) -> Answer {
+async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let status = params.parse("status", |text| {
         let detail = "scheduled, active, paused, finished or cancelled is needed";
-        MailingStatus::from_name(text).ok_or_else(|| Wrong::new(Code::InvalidStatus, detail))
+        MailingStatus::from_name(text).ok_or_else(|| InvalidValue::new(Code::InvalidStatus, detail))
     });
     let limit = params.limit();
     let after = params.after();
@@ -502,7 +504,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
 #[utoipa::path(get, path = "/mailings/{id}", tag = "mailings", operation_id = "getMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = MailingBody)))]
-async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.node.applied_index();
@@ -525,7 +527,7 @@ async fn replace(
     key: IdempotencyKey,
     params: Params,
     body: JsonBody,
-) -> Answer {
+) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let id = parse_id(&id)?;
@@ -536,16 +538,9 @@ async fn replace(
     }
     let spec = check(&mut fields, &api, true);
     let spec = fields.finish(spec)?;
-    let updated = api
-        .write(key.bind(UpdateMailing { id, spec }, &bytes))
-        .await?;
-    let mailing = *updated.reply;
+    let (mailing, index) = write(&api, key.bind(UpdateMailing { id, spec }, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was changed", mailing.id);
-    Ok(reply(
-        StatusCode::OK,
-        updated.index,
-        &MailingBody::from(mailing),
-    ))
+    Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
 }
 
 /// Delete a mailing
@@ -554,7 +549,7 @@ async fn replace(
 #[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings", operation_id = "deleteMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 204, description = "Deleted")))]
-async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api
@@ -576,7 +571,7 @@ async fn pause(
     key: IdempotencyKey,
     params: Params,
     body: OptionalJsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
     act(&api, &id, &key, body, "paused", |id| PauseMailing { id }).await
 }
@@ -595,7 +590,7 @@ async fn resume(
     key: IdempotencyKey,
     params: Params,
     mut body: OptionalJsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
     let accept = body.0.fields.optional_bool("accept_duplicates");
     let accept_duplicates = accept.unwrap_or(false);
@@ -618,7 +613,7 @@ async fn cancel(
     key: IdempotencyKey,
     params: Params,
     body: OptionalJsonBody,
-) -> Answer {
+) -> ApiResult {
     params.finish()?;
     act(&api, &id, &key, body, "cancelled", |id| CancelMailing {
         id,
@@ -634,18 +629,13 @@ async fn act<A: Intent<Reply = Box<Mailing>>>(
     body: OptionalJsonBody,
     what: &str,
     action: impl FnOnce(MailingId) -> A,
-) -> Answer {
+) -> ApiResult {
     let OptionalJsonBody(JsonBody { fields, bytes }) = body;
     fields.finish(Some(()))?;
     let id = parse_id(id)?;
-    let applied = api.write(key.bind(action(id), &bytes)).await?;
-    let mailing = *applied.reply;
+    let (mailing, index) = write(api, key.bind(action(id), &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was {what}", mailing.id);
-    Ok(reply(
-        StatusCode::OK,
-        applied.index,
-        &MailingBody::from(mailing),
-    ))
+    Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
 }
 
 /// Preview a mailing
@@ -655,7 +645,7 @@ async fn act<A: Intent<Reply = Box<Mailing>>>(
 #[utoipa::path(post, path = "/mailings/preview", tag = "mailings", operation_id = "previewMailing",
     request_body = PreviewInput,
     responses((status = 200, body = PreviewBody)))]
-async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> Answer {
+async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> ApiResult {
     let JsonBody { mut fields, .. } = body;
     params.finish()?;
     let id = fields.optional_text("id");
@@ -709,8 +699,8 @@ fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<(u64, Vec<Custome
 fn rate(api: &Api) -> (f64, &'static str) {
     let measured = api.metrics.sending.mean_latency();
     let latency = measured.unwrap_or(ASSUMED_LATENCY).max(0.000_1);
-    let rate = api.pace.concurrency as f64 / latency;
-    let limit = f64::from(api.pace.rate_limit);
+    let rate = api.capacity.concurrency as f64 / latency;
+    let limit = f64::from(api.capacity.rate_limit);
     if limit > 0.0 && limit < rate {
         (limit, "rate_limit")
     } else {

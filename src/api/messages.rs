@@ -1,29 +1,31 @@
-//! Messages: one, a list.
+//! Messages: read one, list many.
+//!
+//! Messages are never written through the API: they follow from mailings, customers and reports.
 
 use axum::{
     extract::State,
     http::{Method, StatusCode},
 };
 use notty_storage::{
-    model::{CustomerId, MailingId, Message, MessageId, Status},
+    model::{CustomerId, MailingId, MailingNumber, Message, MessageId, Seq, Status},
     query::{self, messages::MessageFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError, ApiParts,
+    Api, ApiError, ApiParts, ApiResult,
     code::Code,
     customers,
     endpoint::{Effect, Endpoint, endpoint},
-    error::Wrong,
+    error::InvalidValue,
     input::{Params, PathId, number},
     mailings::time_text,
     reply,
 };
 use crate::config::Role;
 
-/// The statuses of a message.
+/// The statuses that a message can have.
 pub(super) const MESSAGE_STATUSES: &[&str] = &[
     "created",
     "sending",
@@ -34,41 +36,41 @@ pub(super) const MESSAGE_STATUSES: &[&str] = &[
     "cancelled",
     "unconfirmed",
 ];
-/// Parts of a list that one answer looks at, at most.
+/// The most parts of the messages that are searched for one page.
 const PARTS: usize = 50;
 
-/// A message.
+/// One mailing's text to one customer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct MessageBody {
     /// A 63-bit number, the same that the gateway gets.
     #[schema(example = "4294967296")]
     id: String,
-    /// Its mailing.
+    /// Id of the mailing.
     #[schema(example = "spring-sale")]
     mailing_id: String,
-    /// Its customer.
+    /// Id of the customer.
     #[schema(example = "customer-0000001")]
     customer_id: String,
-    /// The phone that it was expanded with.
+    /// The customer's phone when the message was created.
     #[schema(example = "+79161112233")]
     phone: String,
-    /// What it says.
+    /// The text of the mailing.
     #[schema(example = "Скидка 20 % на всё до воскресенья!")]
     text: String,
-    /// What has become of it: `created`, `sending`, `done`, `failed`, `invalid`, `expired`,
+    /// Status: `created`, `sending`, `done`, `failed`, `invalid`, `expired`,
     /// `cancelled` or `unconfirmed`.
     #[schema(example = "done")]
     status: String,
-    /// Tries, without what was handed back untried.
+    /// Number of tries; one that was handed back before anything was sent does not count.
     #[schema(example = 1)]
     attempts: u16,
-    /// When it was expanded.
+    /// Time of its creation.
     #[schema(format = DateTime, example = "2026-11-23T10:00:00.123Z")]
     created_at: String,
-    /// When its status last changed.
+    /// Time of the last change of its status.
     #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     updated_at: String,
-    /// When the gateway's taking it was recorded; only if it is `done`.
+    /// Time at which it was recorded that the gateway took it; only if it is `done`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     sent_at: Option<String>,
@@ -94,9 +96,9 @@ impl From<Message> for MessageBody {
 /// A page of messages.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MessagePage {
-    /// In the order of their mailings, and of their making in each.
+    /// Ordered by mailing, and in each mailing by creation.
     items: Vec<MessageBody>,
-    /// What `after` takes for the page that follows; null at the end.
+    /// Value of `after` for the page that follows; null at the end.
     #[schema(example = "4294967396")]
     next: Option<String>,
 }
@@ -124,23 +126,25 @@ pub(super) fn routes() -> Vec<Endpoint> {
     ]
 }
 
-/// Read a message
+/// Read a message by its id
 #[utoipa::path(get, path = "/messages/{id}", tag = "messages", operation_id = "getMessage",
     params(("id" = String, Path, description = "The message's id", example = "4294967296")),
     responses((status = 200, body = MessageBody)))]
-async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
-    let id = number(&id).and_then(MessageId::from_u64);
-    let id = id.ok_or_else(|| ApiError::not_found("message"))?;
+    let missing = || ApiError::not_found("message");
+    let number = number(&id).and_then(MessageId::from_u64);
+    let id = number.ok_or_else(missing)?;
+
     let index = api.node.applied_index();
-    let message = api.ask(|reader| query::messages::get(reader, id))?;
-    let message = message.ok_or_else(|| ApiError::not_found("message"))?;
+    let found = api.ask(|reader| query::messages::get(reader, id))?;
+    let message = found.ok_or_else(missing)?;
     Ok(reply(StatusCode::OK, index, &MessageBody::from(message)))
 }
 
 /// List messages
 ///
-/// A page may hold fewer than asked for and still have a next.
+/// A page can have fewer items than `limit` although more follow: `next` is null at the end only.
 #[utoipa::path(get, path = "/messages", tag = "messages", operation_id = "listMessages",
     params(
         ("mailing" = Option<String>, Query, description = "Only those of the mailing with this id"),
@@ -149,31 +153,20 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Ans
         ("status" = Option<String>, Query, description = "Only those with this status"),
     ),
     responses((status = 200, body = MessagePage)))]
-async fn list(State(api): State<Api>, mut params: Params) -> Answer {
+async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let mailing = params.parse("mailing", MailingId::parse);
     let customer = params.parse("customer", CustomerId::parse);
-    let status = params.parse("status", |text| {
-        let detail = "created, sending, done, failed, invalid, expired, cancelled or unconfirmed \
-                      is needed";
-        Status::from_name(text).ok_or_else(|| Wrong::new(Code::InvalidStatus, detail))
-    });
+    let status = params.parse("status", parse_status);
     let limit = params.limit();
     let after = params.after();
     params.finish()?;
+
     let index = api.node.applied_index();
-    let mut filter = MessageFilter {
-        mailing: None,
-        customer: None,
+    let filter = MessageFilter {
+        mailing: mailing.map(|id| mailing_number(&api, &id)).transpose()?,
+        customer: customer.map(|id| customer_number(&api, &id)).transpose()?,
         status,
     };
-    if let Some(id) = mailing {
-        let number = api.ask(|reader| query::mailings::number_of(reader, &id))?;
-        filter.mailing = Some(number.ok_or_else(|| ApiError::not_found("mailing"))?);
-    }
-    if let Some(id) = customer {
-        let number = api.ask(|reader| customers::number(reader, &id))?;
-        filter.customer = Some(number.ok_or_else(|| ApiError::not_found("customer"))?);
-    }
     let from = after.unwrap_or(0);
     let page = api
         .aside(move |api| gather(api, &filter, from, limit))
@@ -181,24 +174,44 @@ async fn list(State(api): State<Api>, mut params: Params) -> Answer {
     Ok(reply(StatusCode::OK, index, &page))
 }
 
-/// A page of messages, part by part.
+fn parse_status(text: &str) -> Result<Status, InvalidValue> {
+    let detail = "created, sending, done, failed, invalid, expired, cancelled or unconfirmed \
+                  is needed";
+    Status::from_name(text).ok_or_else(|| InvalidValue::new(Code::InvalidStatus, detail))
+}
+
+fn mailing_number(api: &ApiParts, id: &MailingId) -> Result<MailingNumber, ApiError> {
+    let number = api.ask(|reader| query::mailings::number_of(reader, id))?;
+    number.ok_or_else(|| ApiError::not_found("mailing"))
+}
+
+fn customer_number(api: &ApiParts, id: &CustomerId) -> Result<Seq, ApiError> {
+    let number = api.ask(|reader| customers::number(reader, id))?;
+    number.ok_or_else(|| ApiError::not_found("customer"))
+}
+
+/// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
+/// and a `next`, when it has searched as much as one answer may.
 fn gather(
     api: &ApiParts,
     filter: &MessageFilter,
     mut from: u64,
     limit: usize,
 ) -> Result<MessagePage, ApiError> {
-    let (mut items, mut next) = (Vec::new(), None);
+    let mut items = Vec::new();
+    let mut next = None;
     for _ in 0..PARTS {
         let wanted = limit - items.len();
         let page = api.ask(|reader| query::messages::list(reader, filter, from, wanted))?;
         items.extend(page.items.into_iter().map(MessageBody::from));
         next = page.next;
+
         match page.next {
             Some(id) if items.len() < limit => from = id,
             _ => break,
         }
     }
+
     Ok(MessagePage {
         items,
         next: next.map(|id| id.to_string()),

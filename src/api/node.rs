@@ -1,4 +1,6 @@
-//! The node itself: alive, ready, its metrics.
+//! The node itself: health, readiness, metrics.
+//!
+//! The health checks are for probes of Kubernetes and load balancers, and need no token.
 
 use axum::{
     Json,
@@ -11,17 +13,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError,
+    Api, ApiError, ApiResult,
     code::Code,
     endpoint::{Access, Effect, Endpoint, endpoint},
 };
 use crate::config::Role;
 use crate::metrics::StateFigures;
 
-/// That the node is well.
+/// Answer of a health check that succeeded.
 #[derive(Serialize, ToSchema)]
 pub(super) struct HealthBody {
-    /// Always `ok`.
+    /// Always the word `ok`.
     #[schema(example = "ok")]
     status: String,
 }
@@ -37,6 +39,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
     ]
 }
 
+/// The answer of a health check that succeeded.
 pub(super) fn ok() -> Response {
     Json(HealthBody {
         status: "ok".to_owned(),
@@ -46,7 +49,7 @@ pub(super) fn ok() -> Response {
 
 /// Alive
 ///
-/// Says nothing about the cluster. Needs no token.
+/// 200 as long as the process answers at all; the state of the cluster does not matter. Needs no token.
 #[utoipa::path(get, path = "/healthz", tag = "node", operation_id = "getHealth", security(()),
     responses((status = 200, body = HealthBody)))]
 async fn healthz() -> Response {
@@ -60,22 +63,22 @@ async fn healthz() -> Response {
 /// reasons. Needs no token.
 #[utoipa::path(get, path = "/readyz", tag = "node", operation_id = "getReadiness", security(()),
     responses((status = 200, body = HealthBody)))]
-async fn readyz(State(api): State<Api>) -> Answer {
+async fn readyz(State(api): State<Api>) -> ApiResult {
     let reasons = api.node.unready_reasons().await;
     if reasons.is_empty() {
         return Ok(ok());
     }
-    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-    let detail = reasons.join("; ");
-    Err(ApiError::new(Code::NotReady, detail).retry_after(1))
+
+    let texts: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    Err(ApiError::new(Code::NotReady, texts.join("; ")).retry_after(1))
 }
 
 /// Metrics
 ///
-/// In Prometheus form; each one says what it is.
+/// In Prometheus form, each with a description.
 #[utoipa::path(get, path = "/metrics", tag = "node", operation_id = "getMetrics",
     responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(api): State<Api>) -> Answer {
+async fn metrics(State(api): State<Api>) -> ApiResult {
     let figures = api.ask(|reader| {
         Ok(StateFigures {
             counts: query::stats::overall(reader)?,

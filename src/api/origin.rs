@@ -1,12 +1,13 @@
-//! What keeps web pages away from an open API.
+//! The protection of an open API against web pages.
 //!
 //! Without tokens everyone who reaches the API may use it. It listens on loopback only, but a web
-//! page that the operator visits runs on the same machine: it can send a POST by itself, and by a
-//! name that first leads to it and then to 127.0.0.1 it can read what it likes (DNS rebinding).
-//! A browser says where a request is meant to go and where it comes from: both are checked here.
-//! That a page cannot read an answer does not make a read harmless: a backup or a long count costs
-//! the node as much. So reads from elsewhere are refused too, but for the few routes that are open to
-//! everyone. With tokens this is not needed: no page has one.
+//! page that the operator visits runs on the same machine. The page can send a POST, and through a
+//! host name that resolves first to its own server and then to 127.0.0.1 it can also read answers
+//! (DNS rebinding). Browsers send the host and the origin of each request: both are checked here.
+//!
+//! Reads from other origins are rejected as well. The page could not see the answer, but a backup or
+//! a long count costs the node as much. Only the few routes that are open to everyone are exempt.
+//! With tokens none of this is needed, because no page has a token.
 
 use std::net::IpAddr;
 
@@ -14,45 +15,32 @@ use axum::http::{HeaderMap, Method, Uri, header};
 
 use super::{code::Code, error::ApiError, table::Admission};
 
-/// What an open API refuses: requests under a name that is not this machine's, and those that a page
-/// from elsewhere sends, unless everyone may see the answer and it costs nothing.
+/// Rejects requests to a host name that is not this machine's, and requests that a web page of
+/// another origin sends, unless the route is open to everyone.
 pub(super) fn check(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     admission: Admission,
 ) -> Result<(), ApiError> {
-    // It reveals nothing, and is asked by machines under any name.
+    // A health check reveals nothing, and probes use any host name.
     if admission.is_health {
         return Ok(());
     }
-    let named = headers
-        .get_all(header::HOST)
-        .iter()
-        .map(|host| host.to_str().unwrap_or_default());
-    let hosts: Vec<_> = named
-        .chain(uri.authority().map(|authority| authority.as_str()))
-        .collect();
+
+    let hosts = hosts(uri, headers);
     if !hosts.iter().copied().all(is_loopback) {
         return Err(refused(
             "without api.tokens this API answers to 127.0.0.1, [::1] and localhost only, and the \
              request's Host is another; use one of these, or configure api.tokens",
         ));
     }
-    if matches!(*method, Method::GET | Method::HEAD) && admission.is_open() {
+
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if is_read && admission.is_open() {
         return Ok(());
     }
-    let origin = headers
-        .get(header::ORIGIN)
-        .map(|origin| origin.to_str().unwrap_or_default());
-    let own = |origin: &str| {
-        let authority = origin.strip_prefix("http://");
-        authority.is_some_and(|from| hosts.iter().any(|host| from.eq_ignore_ascii_case(host)))
-    };
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
-    // A page from another port of this machine is of the same site, and not of the API.
-    let from_elsewhere = matches!(site, Some(b"cross-site" | b"same-site"));
-    if from_elsewhere || origin.is_some_and(|origin| !own(origin)) {
+    if is_cross_site(headers) || has_other_origin(headers, &hosts) {
         return Err(refused(
             "the request was sent by a web page from elsewhere (its Origin or Sec-Fetch-Site says \
              so), and without api.tokens this API takes none from there",
@@ -61,20 +49,50 @@ pub(super) fn check(
     Ok(())
 }
 
+/// All host names that a request gives. A value that is not ASCII counts as an empty name, which is
+/// not this machine's.
+fn hosts<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Vec<&'a str> {
+    let named = headers
+        .get_all(header::HOST)
+        .iter()
+        .map(|host| host.to_str().unwrap_or_default());
+    named
+        .chain(uri.authority().map(|authority| authority.as_str()))
+        .collect()
+}
+
+/// True if the browser marks a request as one of another origin. `same-site` counts too: a page on
+/// another port of this machine is of the same site, but it is not the API's.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    matches!(site, Some(b"cross-site" | b"same-site"))
+}
+
+/// True if a request has an `Origin`, and that is none of the hosts it was sent to.
+fn has_other_origin(headers: &HeaderMap, hosts: &[&str]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return false;
+    };
+    let authority = origin.to_str().unwrap_or_default().strip_prefix("http://");
+    !authority.is_some_and(|from| hosts.iter().any(|host| from.eq_ignore_ascii_case(host)))
+}
+
 fn refused(detail: &str) -> ApiError {
     ApiError::new(Code::ForbiddenOrigin, detail)
 }
 
-/// Whether a host, with its port or without, can be this machine alone.
+/// True if a host name, with or without a port, can only be this machine.
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
+    // Of IPv6 the brackets are part of the name.
     let address = name
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(name);
+
     name.eq_ignore_ascii_case("localhost")
         || address
             .parse::<IpAddr>()

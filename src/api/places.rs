@@ -1,89 +1,93 @@
-//! Who may be connected to the API: a bound on connections, and who goes when it is reached.
+//! The bound on connections to the API, and the choice of the connection that makes room for another.
 //!
-//! Most places are for everyone. A newcomer for whom none is left gets that of the connection that
-//! its client has neglected longest: first those without a request, then those whose client takes
-//! or sends nothing; of the address that has the most before others. Where nobody can be evicted it
-//! gets one of a few reserved places, on which only health checks are answered: a node that is busy
-//! must not look dead. One address never has all places.
+//! Most places are open to all clients. If no open place is left, a new connection gets the place of
+//! the one that its client has neglected longest: first connections without a request, then those
+//! whose client takes or sends nothing; connections of the address that has the most go before
+//! others. If no connection can be evicted, the new one gets one of a few reserved places, on which
+//! only health checks are answered: a node that is busy must not look dead. One address never has
+//! all places.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::activity::{Activity, Source, Waits};
+use super::activity::{Activity, ClientAddress, Waits};
 
-/// Which part of all places is reserved for health checks, and how many at most.
+/// One place in so many is reserved for health checks.
 const RESERVED_PART: usize = 8;
+/// The most places that are reserved for health checks.
 const RESERVED_MOST: usize = 64;
-/// Which part of the other places is for others than the address that has the most.
+/// One open place in so many is kept for other addresses than the one that has the most.
 const OTHERS_PART: usize = 8;
 
-/// Places by number.
+/// Numbers of places, by kind.
 #[derive(Clone, Copy, Debug)]
-struct Bounds {
+struct PlaceLimits {
     open: usize,
     reserved: usize,
-    /// Open places for one address.
+    /// The most open places that one address may have.
     share: usize,
 }
 
-/// All connections and where they sit.
+/// All connections, each in its place.
 #[derive(Debug)]
 pub(super) struct Places {
-    bounds: Bounds,
+    limits: PlaceLimits,
     table: Mutex<Table>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     last: u64,
-    /// By number: in the order in which they came.
+    /// By the number of the connection: in the order in which they came.
     open: BTreeMap<u64, Arc<Activity>>,
     reserved: BTreeMap<u64, Arc<Activity>>,
 }
 
-/// The place of one connection; given back when it is dropped.
+/// The place of one connection, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     places: Arc<Places>,
     number: u64,
-    /// What the connection does.
+    /// The activity of the connection.
     pub(super) activity: Arc<Activity>,
 }
 
 impl Places {
-    /// So many in all, at least two.
+    /// Divides a number of connections into places; at least one is open and one is reserved.
     pub(super) fn new(connections: usize) -> Arc<Self> {
         let reserved = (connections / RESERVED_PART).clamp(1, RESERVED_MOST);
         let open = connections.saturating_sub(reserved).max(1);
-        let share = open - open / OTHERS_PART;
-        let bounds = Bounds {
+        let limits = PlaceLimits {
             open,
             reserved,
-            share,
+            share: open - open / OTHERS_PART,
         };
+
         Arc::new(Self {
-            bounds,
+            limits,
             table: Mutex::default(),
         })
     }
 
-    /// A place for a new connection. Where it is a reserved one and all of those are taken, the
-    /// longest neglected of them is evicted.
-    pub(super) fn admit(self: &Arc<Self>, source: Source) -> Place {
+    /// Gives a new connection its place. If only a reserved one is left and all of those are taken,
+    /// the longest neglected of them is evicted.
+    pub(super) fn admit(self: &Arc<Self>, source: ClientAddress) -> ConnectionPlace {
         let activity = Activity::new(source);
         let mut table = self.table.lock();
         table.last += 1;
         let number = table.last;
-        if table.make_room(&self.bounds, source) {
+
+        if table.make_room(&self.limits, source) {
             table.open.insert(number, activity.clone());
         } else {
-            if table.reserved.len() >= self.bounds.reserved {
+            if table.reserved.len() >= self.limits.reserved {
                 evict(&mut table.reserved, |_| true);
             }
             table.reserved.insert(number, activity.clone());
         }
-        Place {
+
+        ConnectionPlace {
             places: self.clone(),
             number,
             activity,
@@ -97,22 +101,25 @@ impl Places {
 }
 
 impl Table {
-    /// Whether there is an open place for an address, perhaps that of another connection.
-    fn make_room(&mut self, bounds: &Bounds, source: Source) -> bool {
-        let has_share = self.open.len() < bounds.share || self.count(source) < bounds.share;
+    /// Finds an open place for an address, if need be by evicting another connection. Returns false
+    /// if there is none.
+    fn make_room(&mut self, limits: &PlaceLimits, source: ClientAddress) -> bool {
+        let has_share = self.open.len() < limits.share || self.count(source) < limits.share;
         if !has_share {
+            // The address takes from itself, so that it cannot push out others.
             return evict(&mut self.open, |activity| activity.source == source);
         }
-        if self.open.len() < bounds.open {
+        if self.open.len() < limits.open {
             return true;
         }
+
         let most = self.most();
         evict(&mut self.open, |activity| Some(activity.source) == most)
             || evict(&mut self.open, |_| true)
     }
 
-    /// Open places that an address has.
-    fn count(&self, source: Source) -> usize {
+    /// Number of open places that an address has.
+    fn count(&self, source: ClientAddress) -> usize {
         self.open
             .values()
             .filter(|activity| activity.source == source)
@@ -120,8 +127,8 @@ impl Table {
     }
 
     /// The address that has the most open places.
-    fn most(&self) -> Option<Source> {
-        let mut counts: BTreeMap<Source, usize> = BTreeMap::new();
+    fn most(&self) -> Option<ClientAddress> {
+        let mut counts: BTreeMap<ClientAddress, usize> = BTreeMap::new();
         for activity in self.open.values() {
             *counts.entry(activity.source).or_default() += 1;
         }
@@ -132,11 +139,15 @@ impl Table {
     }
 }
 
-/// Evicts the connection that was neglected longest among some; false if there is none.
-fn evict(among: &mut BTreeMap<u64, Arc<Activity>>, some: impl Fn(&Activity) -> bool) -> bool {
-    // A connection may begin to be served while others are looked at: then the next one goes.
+/// Evicts the connection that was neglected longest, among those that a condition selects. Returns
+/// false if there is none.
+fn evict(
+    among: &mut BTreeMap<u64, Arc<Activity>>,
+    is_candidate: impl Fn(&Activity) -> bool,
+) -> bool {
+    // A connection may get a request while others are compared: then the next one goes.
     loop {
-        let candidates = among.iter().filter(|(_, activity)| some(activity));
+        let candidates = among.iter().filter(|(_, activity)| is_candidate(activity));
         let waiting =
             candidates.filter_map(|(number, activity)| Some((activity.waits()?, *number)));
         let Some((waits, number)) = waiting.min() else {
@@ -158,17 +169,18 @@ fn evict_as_seen(among: &mut BTreeMap<u64, Arc<Activity>>, number: u64, seen: Wa
     evicted
 }
 
-impl Place {
-    /// Whether only health checks are answered here. A connection on a reserved place moves to an
-    /// open one that has become free.
+impl ConnectionPlace {
+    /// True if only health checks are answered here. A connection on a reserved place moves to an
+    /// open one as soon as there is room.
     pub(super) fn is_reserved(&self) -> bool {
         let mut table = self.places.table.lock();
         if !table.reserved.contains_key(&self.number) {
             return false;
         }
-        if !table.make_room(&self.places.bounds, self.activity.source) {
+        if !table.make_room(&self.places.limits, self.activity.source) {
             return true;
         }
+
         let activity = table.reserved.remove(&self.number);
         table
             .open
@@ -177,7 +189,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut table = self.places.table.lock();
         table.open.remove(&self.number);
@@ -186,105 +198,4 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use axum::body::Body;
-
-    use super::*;
-    use crate::api::activity::Answered;
-
-    fn source(n: usize) -> Source {
-        Source::of(&format!("192.0.2.{n}:80"))
-    }
-
-    /// Places that are all taken by connections of some sources, each a moment after the other, and
-    /// at work for the node.
-    async fn taken(
-        connections: usize,
-        sources: impl Fn(usize) -> usize,
-    ) -> (Arc<Places>, Vec<Place>) {
-        let places = Places::new(connections);
-        let mut all = Vec::new();
-        for n in 0..places.bounds.open {
-            let place = places.admit(source(sources(n)));
-            assert!(place.activity.begin() && !place.is_reserved(), "{n}");
-            all.push(place);
-            tokio::time::advance(Duration::from_millis(1)).await;
-        }
-        (places, all)
-    }
-
-    fn is_evicted(place: &Place) -> bool {
-        !place.activity.begin()
-    }
-
-    /// Its answer has ended.
-    fn idle(place: &Place) {
-        drop(Answered::new(Body::empty(), place.activity.clone()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_connection_that_is_idle_longest_makes_room() {
-        let (places, all) = taken(64, |n| n % 2).await;
-        for n in [5, 3, 9] {
-            idle(&all[n]);
-            tokio::time::advance(Duration::from_secs(1)).await;
-        }
-        let mut kept = Vec::new();
-        for n in [5, 3, 9] {
-            let new = places.admit(source(9));
-            assert!(new.activity.begin() && !new.is_reserved());
-            assert!(is_evicted(&all[n]), "{n}");
-            kept.push(new);
-        }
-        assert!(places.admit(source(9)).is_reserved(), "nobody else is idle");
-        assert_eq!(all.iter().filter(|place| is_evicted(place)).count(), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reserved_place_becomes_an_open_one_when_there_is_room() {
-        let (places, mut all) = taken(64, |n| n % 2).await;
-        let new = places.admit(source(9));
-        assert!(new.activity.begin() && new.is_reserved());
-        drop(all.pop());
-        assert!(!new.is_reserved());
-        assert!(places.admit(source(9)).is_reserved());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn reserved_places_never_run_out() {
-        let (places, _all) = taken(64, |n| n % 2).await;
-        let waiting: Vec<_> = (0..8).map(|_| places.admit(source(9))).collect();
-        let health = places.admit(source(8));
-        assert!(health.activity.begin() && health.is_reserved());
-        assert!(is_evicted(&waiting[0]) && !is_evicted(&waiting[1]));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_address_gets_its_share_and_no_more() {
-        let places = Places::new(64);
-        let mut all = Vec::new();
-        for _ in 0..64 {
-            let place = places.admit(source(1));
-            assert!(place.activity.begin());
-            all.push(place);
-        }
-        let open = all.iter().filter(|place| !place.is_reserved()).count();
-        assert_eq!(open, places.bounds.share);
-        let other = places.admit(source(2));
-        assert!(!other.is_reserved() && other.activity.begin());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_address_with_the_most_connections_makes_room_first() {
-        // One of source 2, which is idle longest, and many of source 1.
-        let (places, all) = taken(64, |n| if n == 0 { 2 } else { 1 + 2 * (n % 8 / 7) }).await;
-        for place in &all {
-            idle(place);
-            tokio::time::advance(Duration::from_millis(1)).await;
-        }
-        let new = places.admit(source(3));
-        assert!(!new.is_reserved() && !is_evicted(&all[0]) && is_evicted(&all[1]));
-    }
-}
+mod tests;

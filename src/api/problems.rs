@@ -1,5 +1,7 @@
-//! The errors in the OpenAPI document: each code of a route with its meaning, by status, and an
-//! example that looks like an answer.
+//! The errors in the OpenAPI document: for each status of a route, its codes with their meanings, and
+//! an example that looks like a real answer.
+//!
+//! The codes of a route come from its [`Endpoint`]; nothing about a route is decided here.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +11,7 @@ use utoipa::openapi::{Components, Content, Ref, RefOr, Response, path::Operation
 use super::{
     code::Code,
     endpoint::{Endpoint, Saying, Takes},
-    error::{Fault, Problem},
+    error::{FieldFault, ProblemBody},
 };
 
 /// Errors that belong to no route of the document.
@@ -21,7 +23,7 @@ const NO_ROUTE: [(&str, Code); 2] = [
 /// The media type of a problem.
 const PROBLEM: &str = "application/problem+json";
 
-/// Puts every error that a route can give in its operation.
+/// Adds every error that a route can give to its operation.
 pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &Method) {
     let mut by_status: BTreeMap<u16, Vec<Saying>> = BTreeMap::new();
     for code in endpoint.all_codes(method) {
@@ -31,7 +33,7 @@ pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &
             .push(endpoint.saying(code));
     }
 
-    // A body that must be there can have two faults; parameters mostly have one.
+    // Where a body is needed, the example shows that several faults come at once.
     let most_faults = if endpoint.takes == Takes::Json { 2 } else { 1 };
     for (status, sayings) in by_status {
         let response = RefOr::T(response(&sayings, most_faults));
@@ -42,7 +44,7 @@ pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &
     }
 }
 
-/// Puts the errors in that come where there is no route.
+/// Adds the errors of requests that match no route.
 pub(super) fn add_of_no_route(components: &mut Components) {
     for (name, code) in NO_ROUTE {
         let response = RefOr::T(response(&[Saying::of(code)], 1));
@@ -50,7 +52,7 @@ pub(super) fn add_of_no_route(components: &mut Components) {
     }
 }
 
-/// The response of one status; at least one code.
+/// Builds the response of one status, for at least one code.
 fn response(sayings: &[Saying], most_faults: usize) -> Response {
     let mut response = Response::new(description(sayings));
     let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
@@ -61,7 +63,7 @@ fn response(sayings: &[Saying], most_faults: usize) -> Response {
     response
 }
 
-/// The codes of one status in words.
+/// The codes of one status with their meanings, as Markdown.
 fn description(sayings: &[Saying]) -> String {
     let lines = sayings
         .iter()
@@ -75,13 +77,13 @@ fn description(sayings: &[Saying]) -> String {
     }
 }
 
-/// A problem as it is answered, of the first code.
-fn example(sayings: &[Saying], most_faults: usize) -> Problem {
+/// An example of an answer with the first code.
+fn example(sayings: &[Saying], most_faults: usize) -> ProblemBody {
     let first = &sayings[0];
     let faults = sayings.iter().take(most_faults);
     let faults = faults.filter_map(|said| Some((said.field?, said)));
     let errors: Vec<_> = faults
-        .map(|(field, said)| Fault::new(field, said.code, said.detail.clone()))
+        .map(|(field, said)| FieldFault::new(field, said.code, said.detail.clone()))
         .collect();
 
     let detail = match (first.field, errors.len()) {
@@ -91,7 +93,7 @@ fn example(sayings: &[Saying], most_faults: usize) -> Problem {
             format!("{n} fields are wrong, the first: {field}: {}", first.detail)
         }
     };
-    Problem::of(first.code, detail, errors)
+    ProblemBody::of(first.code, detail, errors)
 }
 
 #[cfg(test)]
@@ -184,7 +186,7 @@ mod tests {
             let text = |value: &Value| value.as_str().expect("a text").to_owned();
             let faults = example["errors"].as_array().cloned().unwrap_or_default();
             let faults = faults.iter().map(|fault| {
-                Fault::new(
+                FieldFault::new(
                     &text(&fault["field"]),
                     Code::known(&text(&fault["code"])),
                     text(&fault["detail"]),

@@ -1,4 +1,7 @@
-//! Stats: counts by status, of everything, of a mailing, of a customer, by tag, operator and day.
+//! Stats: counts of messages by status, of all, of a mailing, of a customer, by tag, operator and day.
+//!
+//! Counts that the state keeps are read at once. Those of a customer and those with a filter are
+//! counted when they are asked for, in parts, on a thread of their own.
 
 use axum::{
     extract::State,
@@ -17,11 +20,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Answer, Api, ApiError,
+    Api, ApiError, ApiResult,
     code::Code,
     customers::{self, parse_id},
     endpoint::{Effect, Endpoint, endpoint},
-    error::{Fault, Wrong},
+    error::{FieldFault, InvalidValue},
     input::{Params, PathId},
     reply,
 };
@@ -30,28 +33,28 @@ use crate::config::Role;
 /// One count for each status; every message is in exactly one.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(super) struct StatsBody {
-    /// Waiting for their turn.
+    /// Waiting to be sent.
     #[schema(example = 0)]
     created: u64,
-    /// Leased to a postman.
+    /// Granted to a postman under a lease.
     #[schema(example = 256)]
     sending: u64,
-    /// Taken by the gateway.
+    /// Taken by the gateway; final.
     #[schema(example = 9700)]
     done: u64,
-    /// Certainly not taken; will be tried again.
+    /// Certainly not taken by the gateway; will be tried again.
     #[schema(example = 3)]
     failed: u64,
-    /// Refused by the gateway for good.
+    /// Refused by the gateway for good; final.
     #[schema(example = 40)]
     invalid: u64,
-    /// Their mailing ended first.
+    /// Not sent, because the mailing ended first; final.
     #[schema(example = 0)]
     expired: u64,
-    /// Mailing cancelled or deleted, or customer deleted, before they were sent.
+    /// Not sent, because the mailing was cancelled or deleted, or the customer deleted; final.
     #[schema(example = 0)]
     cancelled: u64,
-    /// May have been taken: never sent again.
+    /// The gateway may have it: never sent again; final.
     #[schema(example = 1)]
     unconfirmed: u64,
 }
@@ -93,70 +96,80 @@ pub(super) fn routes() -> Vec<Endpoint> {
     ]
 }
 
-/// Days since 1970-01-01 of a date.
-fn parse_day(text: &str) -> Result<i32, Wrong> {
-    let wrong = || Wrong::new(Code::InvalidDate, "a date is needed, like 2026-11-23");
-    let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
-    let epoch = jiff::civil::date(1970, 1, 1);
-    let days = date.since(epoch).map_err(|_| wrong())?.get_days();
-    // What is parsed must be a plain date and nothing more.
-    if date.to_string() == text {
-        Ok(days)
-    } else {
-        Err(wrong())
+/// Parses a date into days since 1970-01-01.
+fn parse_day(text: &str) -> Result<i32, InvalidValue> {
+    let days = days_since_1970(text);
+    days.ok_or_else(|| InvalidValue::new(Code::InvalidDate, "a date is needed, like 2026-11-23"))
+}
+
+fn days_since_1970(text: &str) -> Option<i32> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    // The parser also takes other forms, and a time of day after the date.
+    if date.to_string() != text {
+        return None;
     }
+    let epoch = jiff::civil::date(1970, 1, 1);
+    Some(date.since(epoch).ok()?.get_days())
+}
+
+/// The filter of a request; `None` if the request has no filter. Rejects a period that ends before
+/// it begins.
+fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
+    let tag = params.parse("tag", Filter::parse);
+    let operator = params.parse("operator", Filter::parse);
+    let from_day = params.parse("from", parse_day);
+    let to_day = params.parse("to", parse_day);
+    params.finish()?;
+
+    if let (Some(from), Some(to)) = (from_day, to_day)
+        && to < from
+    {
+        let detail = "the last day lies before the first";
+        let fault = FieldFault::new("to", Code::ToBeforeFrom, detail);
+        return Err(ApiError::invalid(vec![fault]));
+    }
+
+    let has_filter = tag.is_some() || operator.is_some() || from_day.is_some() || to_day.is_some();
+    Ok(has_filter.then(|| StatsFilter {
+        tag: tag.unwrap_or_default(),
+        operator: operator.unwrap_or_default(),
+        from_day: from_day.unwrap_or(0),
+        to_day: to_day.unwrap_or(i32::MAX),
+    }))
 }
 
 /// Stats of everything
 ///
-/// Filters are SQL `ILIKE` patterns over tag and operator as they were at expansion, and UTC days
-/// of the messages' creation, both inclusive.
+/// `tag` and `operator` are SQL `ILIKE` patterns. They are matched with the customer's tag and
+/// operator as they were when the message was created. `from` and `to` are UTC days of the messages'
+/// creation, both inclusive.
 #[utoipa::path(get, path = "/stats", tag = "stats", operation_id = "getStats",
     params(
         ("tag" = Option<String>, Query,
-            description = "Only to customers with such tags: an SQL `ILIKE` pattern"),
+            description = "Only to customers whose tag matches: an SQL `ILIKE` pattern"),
         ("operator" = Option<String>, Query,
-            description = "Only to customers of such operators: an SQL `ILIKE` pattern"),
+            description = "Only to customers whose operator matches: an SQL `ILIKE` pattern"),
         ("from" = Option<String>, Query, format = Date,
             description = "Only those created on this UTC day or later"),
         ("to" = Option<String>, Query, format = Date,
             description = "Only those created on this UTC day or earlier; not before `from`"),
     ),
     responses((status = 200, body = StatsBody)))]
-async fn overall(State(api): State<Api>, mut params: Params) -> Answer {
-    let tag = params.parse("tag", Filter::parse);
-    let operator = params.parse("operator", Filter::parse);
-    let from_day = params.parse("from", parse_day);
-    let to_day = params.parse("to", parse_day);
-    params.finish()?;
-    if let (Some(from), Some(to)) = (from_day, to_day)
-        && to < from
-    {
-        let fault = Fault::new(
-            "to",
-            Code::ToBeforeFrom,
-            "the last day lies before the first",
-        );
-        return Err(ApiError::invalid(vec![fault]));
-    }
+async fn overall(State(api): State<Api>, params: Params) -> ApiResult {
+    let filter = stats_filter(params)?;
     let index = api.node.applied_index();
-    let filtered = tag.is_some() || operator.is_some() || from_day.is_some() || to_day.is_some();
-    let counts = if filtered {
-        let filter = StatsFilter {
-            tag: tag.unwrap_or_default(),
-            operator: operator.unwrap_or_default(),
-            from_day: from_day.unwrap_or(0),
-            to_day: to_day.unwrap_or(i32::MAX),
-        };
-        let begin = move |reader: &Reader<'_>| Ok(FilteredCount::begin(reader, filter.clone()));
-        api.aside(move |api| api.count(begin)).await?.counts()
-    } else {
-        api.ask(|reader| query::stats::overall(reader))?
+    let counts = match filter {
+        Some(filter) => {
+            let begin = move |reader: &Reader<'_>| Ok(FilteredCount::begin(reader, filter.clone()));
+            api.aside(move |api| api.count(begin)).await?.counts()
+        }
+        // Without a filter the state has the counts ready.
+        None => api.ask(|reader| query::stats::overall(reader))?,
     };
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 
-async fn mailing_counts(api: &Api, id: &str) -> Answer {
+async fn mailing_counts(api: &Api, id: &str) -> ApiResult {
     let id = MailingId::parse(id).map_err(|_| ApiError::not_found("mailing"))?;
     let index = api.node.applied_index();
     let counts = api.ask(|reader| match query::mailings::number_of(reader, &id)? {
@@ -167,7 +180,7 @@ async fn mailing_counts(api: &Api, id: &str) -> Answer {
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 
-async fn customer_counts(api: &Api, id: &str) -> Answer {
+async fn customer_counts(api: &Api, id: &str) -> ApiResult {
     let id = parse_id(id)?;
     let index = api.node.applied_index();
     let number = api.ask(|reader| customers::number(reader, &id))?;
@@ -181,7 +194,7 @@ async fn customer_counts(api: &Api, id: &str) -> Answer {
 #[utoipa::path(get, path = "/stats/mailings/{id}", tag = "stats", operation_id = "getStatsOfMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = StatsBody)))]
-async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     mailing_counts(&api, &id).await
 }
@@ -190,7 +203,7 @@ async fn of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) 
 #[utoipa::path(get, path = "/stats/customers/{id}", tag = "stats", operation_id = "getStatsOfCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = StatsBody)))]
-async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     customer_counts(&api, &id).await
 }
@@ -199,7 +212,7 @@ async fn of_customer(State(api): State<Api>, PathId(id): PathId, params: Params)
 #[utoipa::path(get, path = "/mailings/{id}/stats", tag = "mailings", operation_id = "getMailingStats",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = StatsBody)))]
-async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     mailing_counts(&api, &id).await
 }
@@ -208,7 +221,11 @@ async fn stats_of_mailing(State(api): State<Api>, PathId(id): PathId, params: Pa
 #[utoipa::path(get, path = "/customers/{id}/stats", tag = "customers", operation_id = "getCustomerStats",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = StatsBody)))]
-async fn stats_of_customer(State(api): State<Api>, PathId(id): PathId, params: Params) -> Answer {
+async fn stats_of_customer(
+    State(api): State<Api>,
+    PathId(id): PathId,
+    params: Params,
+) -> ApiResult {
     params.finish()?;
     customer_counts(&api, &id).await
 }

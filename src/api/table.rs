@@ -1,8 +1,8 @@
 //! The table of all routes, and everything that is composed from it: the router with its aliases,
-//! the OpenAPI document, and the guard's question who may ask a route.
+//! the OpenAPI document, and the roles that the guard checks.
 //!
-//! A resource declares its routes beside their handlers. Nothing else in the API names a route, so
-//! that a route that is added here is guarded, documented and served, or is not there at all.
+//! A resource declares its routes beside their handlers. Nothing else in the API names a route. So
+//! a route that is in the table is guarded, documented and served, and any other does not exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,18 +27,18 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Nothing is there that could be read or changed.
+    /// No route was matched: there is nothing to read or to change.
     const NOWHERE: Self = Self {
         access: Access::Needs(Role::Reader),
         is_health: false,
     };
-    /// The pages of the documentation.
+    /// A page of the documentation.
     const PAGE: Self = Self {
         access: Access::Open,
         is_health: false,
     };
 
-    /// True if the route answers everyone, and at once.
+    /// True if the route answers everyone without a token, and at once.
     pub(super) fn is_open(self) -> bool {
         self.access == Access::Open
     }
@@ -56,7 +56,7 @@ impl Admissions {
             .push((method, admission));
     }
 
-    /// The admission of the route that was matched, if there is one. HEAD asks as GET.
+    /// Finds the admission of the route that was matched. HEAD counts as GET.
     pub(super) fn find(&self, method: &Method, path: Option<&str>) -> Admission {
         let method = if method == Method::HEAD {
             &Method::GET
@@ -68,7 +68,7 @@ impl Admissions {
         };
 
         let found = all.iter().find(|(of, _)| of == method);
-        // A path that is open to everyone tells everyone which methods it has.
+        // On an open path everyone may see that a method does not exist.
         let found = found.or_else(|| all.iter().find(|(_, admission)| admission.is_open()));
         found.map_or(Admission::NOWHERE, |(_, admission)| *admission)
     }
@@ -78,7 +78,7 @@ impl Admissions {
 pub(super) struct RouteTable(Vec<Endpoint>);
 
 impl RouteTable {
-    /// The routes of all resources.
+    /// Gathers the routes of all resources.
     pub(super) fn new() -> Self {
         let resources = [
             customers::routes(),
@@ -120,7 +120,7 @@ impl RouteTable {
         document
     }
 
-    /// The router of all routes and of the documentation's pages, and who may ask what.
+    /// Builds the router of all routes and of the documentation's pages, with their admissions.
     pub(super) fn compose(&self) -> (Router<Api>, Admissions) {
         let mut router = Router::new();
         let mut admissions = Admissions::default();
@@ -146,8 +146,8 @@ impl RouteTable {
     }
 }
 
-/// True if a path is a health check's. Connections ask before any routing: on a reserved place
-/// nothing else is answered, and the routes may not be there yet.
+/// True if a path is that of a health check. Connections ask before any routing: on a reserved place
+/// nothing else is answered, and while the node starts there is no route yet.
 pub(super) fn is_health(path: &str) -> bool {
     static PATHS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let all = RouteTable::new().0.into_iter();
@@ -157,7 +157,7 @@ pub(super) fn is_health(path: &str) -> bool {
     PATHS.contains(path)
 }
 
-/// Puts an operation in its place of a path.
+/// Adds an operation to its path.
 fn put(item: &mut PathItem, method: &Method, operation: Operation) {
     let place = match *method {
         Method::POST => &mut item.post,

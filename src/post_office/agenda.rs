@@ -1,9 +1,12 @@
-//! What is due: pure decisions over the state and the time.
+//! The agenda: pure decisions about what is due, from the state and the time.
+//!
+//! Everything here only proposes. Apply checks each action again, because the state may have changed
+//! until it is executed.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use notty_storage::{
-    Action, Error, Reader, Source, Timestamp,
+    Action, Error, Reader, Timestamp,
     command::{
         EndMailing, Expand, ExpireLease, FoldMailing, PurgeMailing, StartMailing, SweepDeleted,
         SweepMailing, TrimChanges,
@@ -19,92 +22,207 @@ use notty_storage::{
 
 use crate::zones::Zones;
 
-/// Customers that one expansion looks at, at most: an entry's budget.
+/// The most customers that one expansion looks at: the budget of an entry.
 const SCAN: u32 = limits::ENTRY_CUSTOMERS;
-/// Batches that one sweep touches, at most: half of an entry's budget, so that grants and reports
+/// The most batches that one sweep touches: half the budget of an entry, so that grants and reports
 /// find room beside it.
 const SWEEP_BATCHES: u32 = limits::ENTRY_BATCHES / 2;
-/// Customers and changes that are looked at once there are so many.
+/// New customers and changes that are enough for a look at them without waiting for more.
 const GATHERED: u64 = limits::BATCH_MESSAGES as u64;
-/// How long fewer wait for more after a mailing had caught up, in milliseconds; not so long that
-/// they would miss its end.
+/// Time for which fewer wait for more, after a mailing had caught up, in milliseconds.
 const GATHER_MS: i64 = 1_000;
-/// Actions of one look, at most; the rest comes with the next.
+/// The most actions of one look; the rest follows with the next one.
 const ACTIONS: usize = 64;
+/// The longest time until the next look, in milliseconds, if nothing is due by the clock.
+const HOUR_MS: i64 = 3_600_000;
 
-/// What the decisions go by.
-pub struct Policy<'a> {
+/// The knowledge by which it is decided what is due.
+pub struct AgendaPolicy<'a> {
     /// Messages to have ready in each mailing.
     pub ahead: u64,
-    /// Mailings whose last grant found nothing: whatever seems ready in them is not.
+    /// Mailings whose last grant found nothing: messages that seem ready in them cannot be sent.
     pub barren: &'a BTreeSet<MailingNumber>,
-    /// For how long messages of finished mailings are kept, in milliseconds.
+    /// Time for which messages of finished mailings are kept, in milliseconds.
     pub retention_ms: i64,
-    /// The time zones.
+    /// The time zones of the state.
     pub zones: &'a Zones,
 }
 
-/// What to propose now, and how long nothing more will be due by itself.
+/// The actions to propose now, and the time until more is due.
 #[derive(Debug)]
 pub struct Agenda {
-    /// In the order of importance.
+    /// Actions in the order of importance.
     pub actions: Vec<Action>,
-    /// Until something is due by the clock.
+    /// Time until something is due by the clock.
     pub wait: Duration,
 }
 
-/// Decides what is due.
-pub fn draw_up(reader: &Reader<'_>, now: Timestamp, policy: &Policy<'_>) -> Result<Agenda, Error> {
-    let mut actions = Vec::new();
-    let mut next = now.plus_millis(3_600_000);
-    let setting = query::time::setting(reader)?;
-    let numbers = work::numbers(reader)?;
-    for mailing in work::open_mailings(reader) {
-        next = next.min(next_moment(mailing, now, &setting));
-        actions.extend(due(mailing, now));
-    }
-    for lease in query::leases::open(reader)? {
-        let expires_at = setting.time(lease.expires_at);
-        if expires_at <= now {
-            actions.push(Action::ExpireLease(ExpireLease { lease: lease.id }));
-        } else {
-            next = next.min(expires_at);
-        }
-    }
-    for mailing in work::open_mailings(reader) {
-        match expansion_due(mailing, &numbers, &setting) {
-            Some(due) if due > now => next = next.min(due),
-            Some(_) => {
-                let wanted = wanted(reader, mailing, (now, &setting), policy)?;
-                actions.extend((wanted > 0).then(|| expansion(mailing, wanted)));
-            }
-            None => {}
-        }
-        actions.extend(sweep(mailing));
-    }
-    if work::has_unswept(reader)? {
-        actions.push(Action::SweepDeleted(SweepDeleted {
-            batches: SWEEP_BATCHES,
-        }));
-    }
-    if work::has_passed_changes(reader)? {
-        actions.push(Action::TrimChanges(TrimChanges {
-            blocks: limits::TRIM_BLOCKS,
-        }));
-    }
-    tidy(
-        reader,
-        (now, &setting),
-        policy.retention_ms,
-        &mut actions,
-        &mut next,
-    );
-    actions.truncate(ACTIONS);
-    let wait = Duration::from_millis(next.since(now).max(1) as u64);
-    Ok(Agenda { actions, wait })
+/// An agenda in the making.
+struct Draft<'a> {
+    reader: &'a Reader<'a>,
+    now: Timestamp,
+    /// Translates times of records, which a set clock does not change, into times of day.
+    setting: TimeSetting,
+    policy: &'a AgendaPolicy<'a>,
+    actions: Vec<Action>,
+    /// The earliest time at which something is due that is not due now.
+    next: Timestamp,
 }
 
-/// A mailing whose start or end has come.
+/// Decides what is due. The order of the calls is the order of importance: actions beyond the limit
+/// are left for the next look.
+pub fn draw_up(
+    reader: &Reader<'_>,
+    now: Timestamp,
+    policy: &AgendaPolicy<'_>,
+) -> Result<Agenda, Error> {
+    let mut draft = Draft {
+        reader,
+        now,
+        setting: query::time::setting(reader)?,
+        policy,
+        actions: Vec::new(),
+        next: now.plus_millis(HOUR_MS),
+    };
+
+    draft.start_and_end();
+    draft.expire_leases()?;
+    draft.expand_and_sweep()?;
+    draft.clean_up_customers()?;
+    draft.fold();
+    draft.purge();
+
+    draft.actions.truncate(ACTIONS);
+    let wait_ms = draft.next.since(now).max(1) as u64;
+    Ok(Agenda {
+        actions: draft.actions,
+        wait: Duration::from_millis(wait_ms),
+    })
+}
+
+impl Draft<'_> {
+    fn start_and_end(&mut self) {
+        for mailing in work::open_mailings(self.reader) {
+            let moment = next_moment(mailing, self.now, &self.setting);
+            self.next = self.next.min(moment);
+            self.actions.extend(due(mailing, self.now));
+        }
+    }
+
+    fn expire_leases(&mut self) -> Result<(), Error> {
+        for lease in query::leases::open(self.reader)? {
+            let expires_at = self.setting.time(lease.expires_at);
+            if expires_at <= self.now {
+                self.actions
+                    .push(Action::ExpireLease(ExpireLease { lease: lease.id }));
+            } else {
+                self.next = self.next.min(expires_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn expand_and_sweep(&mut self) -> Result<(), Error> {
+        let numbers = work::numbers(self.reader)?;
+        for mailing in work::open_mailings(self.reader) {
+            if let Some(due) = expansion_due(mailing, &numbers, &self.setting) {
+                self.expand(mailing, due)?;
+            }
+            self.actions.extend(sweep(mailing));
+        }
+        Ok(())
+    }
+
+    fn expand(&mut self, mailing: &OpenMailing, due: Timestamp) -> Result<(), Error> {
+        if due > self.now {
+            self.next = self.next.min(due);
+            return Ok(());
+        }
+        let wanted = self.wanted(mailing)?;
+        if wanted > 0 {
+            self.actions.push(expansion(mailing, wanted));
+        }
+        Ok(())
+    }
+
+    /// Cancels messages of deleted customers, and drops changes that all mailings have passed.
+    fn clean_up_customers(&mut self) -> Result<(), Error> {
+        if work::has_unswept(self.reader)? {
+            self.actions.push(Action::SweepDeleted(SweepDeleted {
+                batches: SWEEP_BATCHES,
+            }));
+        }
+        if work::has_passed_changes(self.reader)? {
+            self.actions.push(Action::TrimChanges(TrimChanges {
+                blocks: limits::TRIM_BLOCKS,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Folds a settled mailing. One at a time, because tidying must not crowd out sending.
+    fn fold(&mut self) {
+        if let Some(mailing) = work::next_settled(self.reader) {
+            self.actions.push(Action::FoldMailing(FoldMailing {
+                mailing,
+                batches: SWEEP_BATCHES,
+                blocks: limits::FOLD_BLOCKS,
+            }));
+        }
+    }
+
+    /// Purges the mailing that was folded longest ago, if its retention has ended.
+    fn purge(&mut self) {
+        let Some((since, mailing)) = work::oldest_folded(self.reader) else {
+            return;
+        };
+
+        // A deleted mailing is listed under the beginning of time: its messages are not kept.
+        let until = if since == Timestamp::default() {
+            since
+        } else {
+            let time = self.setting.time(since);
+            time.plus_millis(self.policy.retention_ms)
+        };
+        if until <= self.now {
+            self.actions.push(Action::PurgeMailing(PurgeMailing {
+                mailing,
+                batches: SWEEP_BATCHES,
+            }));
+        } else {
+            self.next = self.next.min(until);
+        }
+    }
+
+    /// Number of messages that a mailing lacks, which is due to look at customers.
+    fn wanted(&self, mailing: &OpenMailing) -> Result<u64, Error> {
+        let record = &mailing.record;
+        if record.ended.is_some() {
+            // The list of those who were not reached must be complete.
+            return Ok(u64::MAX);
+        }
+        if record.paused || record.spec.end <= self.now {
+            return Ok(0);
+        }
+
+        let window = record.spec.send_window.as_ref();
+        let zones = window.map(|window| self.policy.zones.open(window, self.now));
+        // Where it is night everywhere nothing counts as ready, and the mailing would be expanded whole.
+        if zones.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(0);
+        }
+        if self.policy.barren.contains(&mailing.number) {
+            return Ok(1);
+        }
+
+        let steady = self.setting.steady(self.now);
+        let ahead = self.policy.ahead;
+        let ready = work::ready(self.reader, mailing, zones.as_deref(), steady, ahead)?;
+        Ok(ahead.saturating_sub(ready))
+    }
+}
+
+/// Starts or ends a mailing whose time has come.
 pub fn due(mailing: &OpenMailing, now: Timestamp) -> Option<Action> {
     let OpenMailing { number, record, .. } = mailing;
     if record.is_over() {
@@ -118,18 +236,17 @@ pub fn due(mailing: &OpenMailing, now: Timestamp) -> Option<Action> {
     }
 }
 
-/// When something next happens to a mailing by the clock.
+/// Time at which something next happens to a mailing by the clock.
 fn next_moment(mailing: &OpenMailing, now: Timestamp, setting: &TimeSetting) -> Timestamp {
     let spec = &mailing.record.spec;
-    let due = work::next_due(mailing).map(|due| setting.time(due));
-    let due = due.filter(|due| *due > now);
-    let moments = [Some(spec.start), Some(spec.end), due];
+    let retry = work::next_due(mailing).map(|due| setting.time(due));
+    let moments = [Some(spec.start), Some(spec.end), retry];
     let later = moments.into_iter().flatten().filter(|moment| *moment > now);
-    later.min().unwrap_or(now.plus_millis(3_600_000))
+    later.min().unwrap_or(now.plus_millis(HOUR_MS))
 }
 
-/// When the customers and changes that a mailing has not looked at are due to be looked at. A few
-/// that came after it had caught up wait for more, so that they do not make a batch each.
+/// Time at which a mailing is due to look at new customers and changes; `None` if there are none. A
+/// few that came after it had caught up wait for more, so that they do not make a batch each.
 fn expansion_due(
     mailing: &OpenMailing,
     numbers: &Numbers,
@@ -138,67 +255,38 @@ fn expansion_due(
     let OpenMailing {
         record, progress, ..
     } = mailing;
-    let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
     let all = Cursor {
         customer: numbers.customers,
         change: numbers.changes,
     };
+    // Customers who came after the end are none of the mailing's.
     let bounds = record.ended.map_or(all, |(_, bounds)| bounds);
-    if record.started_at.is_none() || stopped || progress.has_passed(&bounds) {
+    let is_stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
+    if record.started_at.is_none() || is_stopped || progress.has_passed(&bounds) {
         return None;
     }
-    let cursor = progress.cursor;
-    let left = u64::from(bounds.customer.saturating_sub(cursor.customer))
-        + bounds.change.saturating_sub(cursor.change);
+
     match progress.caught_up_at {
-        Some(at) if record.ended.is_none() && left < GATHERED => {
-            let at = setting.time(at);
-            Some(
-                at.plus_millis(GATHER_MS)
-                    .min(record.spec.end.plus_millis(-GATHER_MS)),
-            )
+        Some(at) if record.ended.is_none() && left(&progress.cursor, &bounds) < GATHERED => {
+            let gathered = setting.time(at).plus_millis(GATHER_MS);
+            // Not so long that they would miss the end of the mailing.
+            Some(gathered.min(record.spec.end.plus_millis(-GATHER_MS)))
         }
         _ => Some(Timestamp::default()),
     }
 }
 
-/// How many messages a mailing that is due to look at customers lacks.
-fn wanted(
-    reader: &Reader<'_>,
-    mailing: &OpenMailing,
-    (now, setting): (Timestamp, &TimeSetting),
-    policy: &Policy<'_>,
-) -> Result<u64, Error> {
-    let record = &mailing.record;
-    if record.ended.is_some() {
-        return Ok(u64::MAX);
-    }
-    if record.paused || record.spec.end <= now {
-        return Ok(0);
-    }
-    let zones = record
-        .spec
-        .send_window
-        .as_ref()
-        .map(|window| policy.zones.open(window, now));
-    // Where it is night everywhere nothing counts as ready, and the mailing would be expanded whole.
-    if zones.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(0);
-    }
-    if policy.barren.contains(&mailing.number) {
-        return Ok(1);
-    }
-    let steady = setting.steady(now);
-    let ready = work::ready(reader, mailing, zones.as_deref(), steady, policy.ahead)?;
-    Ok(policy.ahead.saturating_sub(ready))
+/// Number of customers and changes between a mailing's cursor and its bounds.
+fn left(cursor: &Cursor, bounds: &Cursor) -> u64 {
+    let customers = bounds.customer.saturating_sub(cursor.customer);
+    let changes = bounds.change.saturating_sub(cursor.change);
+    u64::from(customers) + changes
 }
 
-/// Expands so many messages in whole batches, as far as one command may.
+/// Expands a mailing by a number of messages, rounded up to whole batches, as far as one command may.
 fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
-    let most = limits::EXPAND_MESSAGES as u64;
-    let limit = wanted
-        .min(most)
-        .next_multiple_of(limits::BATCH_MESSAGES as u64);
+    let bounded = wanted.min(limits::EXPAND_MESSAGES as u64);
+    let limit = bounded.next_multiple_of(limits::BATCH_MESSAGES as u64);
     Action::Expand(Expand {
         mailing: mailing.number,
         cursor: mailing.progress.cursor,
@@ -207,7 +295,7 @@ fn expansion(mailing: &OpenMailing, wanted: u64) -> Action {
     })
 }
 
-/// Settles what waits in a mailing that is over.
+/// Settles the messages that wait in a mailing that is over.
 fn sweep(mailing: &OpenMailing) -> Option<Action> {
     let counts = &mailing.progress.counts;
     let waiting = counts.of(Status::Created) + counts.of(Status::Failed);
@@ -216,41 +304,6 @@ fn sweep(mailing: &OpenMailing) -> Option<Action> {
         batches: SWEEP_BATCHES,
     });
     (mailing.record.is_over() && waiting > 0).then_some(sweep)
-}
-
-/// Folds settled mailings, and drops what retention lets go.
-fn tidy<S: Source>(
-    source: &S,
-    (now, setting): (Timestamp, &TimeSetting),
-    retention_ms: i64,
-    actions: &mut Vec<Action>,
-    next: &mut Timestamp,
-) {
-    // One at a time: tidying must not crowd out sending.
-    if let Some(mailing) = work::next_settled(source) {
-        let (batches, blocks) = (SWEEP_BATCHES, limits::FOLD_BLOCKS);
-        actions.push(Action::FoldMailing(FoldMailing {
-            mailing,
-            batches,
-            blocks,
-        }));
-    }
-    if let Some((since, mailing)) = work::oldest_folded(source) {
-        // Those of a deleted mailing are not kept at all.
-        let until = if since == Timestamp::default() {
-            since
-        } else {
-            setting.time(since).plus_millis(retention_ms)
-        };
-        if until <= now {
-            actions.push(Action::PurgeMailing(PurgeMailing {
-                mailing,
-                batches: SWEEP_BATCHES,
-            }));
-        } else {
-            *next = (*next).min(until);
-        }
-    }
 }
 
 #[cfg(test)]

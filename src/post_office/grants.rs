@@ -1,299 +1,374 @@
-//! Who gets the next lease, and how large it may be.
+//! Granting: a postman's ask becomes a grant, if a mailing has something to send.
+//!
+//! The post office chooses the mailing and the limit; apply itself picks the messages. A grant that
+//! would find nothing is not proposed, because every node would write and sync it.
 
-use std::{collections::HashMap, time::Duration};
-
+use notty_raft::ProposeError;
 use notty_storage::{
-    Reader, Timestamp, limits,
-    model::{MailingNumber, Run, ZoneNumber},
-    query::{
-        self,
-        work::{self, OpenMailing},
-    },
+    Reader, Rejection, Source, Timestamp,
+    command::{Grant, GrantedLease},
+    limits,
+    model::{Epoch, LeaseId, MailingNumber, Run},
+    query::{self, leases::Prospect},
+    records::DeclaredGateway,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PostOffice,
+    candidates::{self, Candidate, CandidatePolicy, Reach},
 };
 
-use super::looks::{Looks, Wanted};
-use crate::zones::Zones;
+/// Parts of a mailing that are looked through for one ask; the next ask goes on there. A part opens
+/// as many batches as a grant may, which takes some milliseconds.
+const LOOKS: usize = 4;
 
-/// A mailing that has something to send now.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// Which.
-    pub mailing: MailingNumber,
-    /// The zones in which it may send; none: all.
-    pub zones: Option<Vec<ZoneNumber>>,
-    /// Messages that seem ready, counted up to what is asked for; some may not be.
-    pub ready: u64,
-    /// The mailing as it stood.
-    pub wanted: Wanted,
-}
-
-/// What candidates are chosen by.
-pub struct Policy<'a> {
-    /// The time zones.
-    pub zones: &'a Zones,
-    /// When each mailing was last served, as a rising number.
-    pub served: &'a HashMap<MailingNumber, u64>,
-    /// What is known of grants in vain.
-    pub looks: &'a Looks,
+/// A postman's request for a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The lease's id, one above that of the postman's last lease.
+    pub lease: LeaseId,
+    /// Messages that the postman has room for: its slots, and half a second of sending besides.
+    pub room: u16,
     /// Hash of the gateway that the postman sends to.
     pub gateway: u64,
+    /// True if the postman has asked for this lease before and got no answer.
+    pub again: bool,
 }
 
-/// Batches that a grant nearly always does with: what is ready lies together.
-const FEW: u8 = 4;
-
-/// How far a grant looks: batches to take messages from, and batches to open in vain.
-///
-/// A grant that may touch many batches fills an entry of the log by itself. So it may only where few
-/// did not do.
-pub fn reach(is_scattered: bool) -> (u8, u8) {
-    match is_scattered {
-        true => (limits::LEASE_BATCHES, limits::GRANT_BARREN_BATCHES),
-        false => (FEW, FEW),
-    }
+/// A lease that was granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// Id of the lease.
+    pub lease: LeaseId,
+    /// Number of the mailing that the messages belong to.
+    pub mailing: MailingNumber,
+    /// The messages that were granted.
+    pub runs: Vec<Run>,
+    /// Position of the grant in the log.
+    pub index: u64,
+    /// Length of the lease, in milliseconds.
+    pub ttl_ms: u64,
+    /// Time by the leader's clock.
+    pub at: Timestamp,
 }
 
-/// Whether the messages of a mailing lie so far apart that the next grant should look far again: it
-/// gave less than it should have, or that of more than a few batches.
-pub fn is_scattered(runs: &[Run], wanted: u64) -> bool {
-    let batch = |run: &Run| run.first >> limits::BATCH_STRIDE_BITS;
-    let batches = runs.chunk_by(|one, next| batch(one) == batch(next)).count();
-    let granted: u64 = runs.iter().map(|run| u64::from(run.len)).sum();
-    granted < wanted || batches > usize::from(FEW)
+/// Result of looking for what a grant would find.
+enum LookAhead {
+    /// A grant is worth proposing. It begins at this batch; `None` leaves that to the mailing.
+    Grant { from: Option<u32> },
+    /// A grant would find nothing, or it is not known yet.
+    Nothing,
 }
 
-/// Mailings tried for one ask, at most.
-const CANDIDATES: usize = 8;
-
-/// Mailings with something to send; the one that was served longest ago comes first, so that none
-/// waits for another to end.
-pub fn candidates(
-    reader: &Reader<'_>,
-    now: Timestamp,
-    room: u16,
-    policy: &Policy<'_>,
-) -> Result<Vec<Candidate>, notty_storage::Error> {
-    let steady = query::time::setting(reader)?.steady(now);
-    let runs = |mailing: &&OpenMailing| {
-        let record = &mailing.record;
-        record.is_running() && !record.paused && now < record.spec.end
-    };
-    let mut running: Vec<_> = work::open_mailings(reader).filter(runs).collect();
-    running.sort_by_key(|mailing| policy.served.get(&mailing.number).copied().unwrap_or(0));
-    let mut found = Vec::new();
-    for mailing in running {
-        let window = mailing.record.spec.send_window.as_ref();
-        let zones = window.map(|window| policy.zones.open(window, now));
-        let enough = u64::from(room.max(1));
-        let ready = work::ready(reader, mailing, zones.as_deref(), steady, enough)?;
-        if ready == 0 {
-            continue;
+impl PostOffice {
+    /// Grants a lease, if there is something to send. The mailing that waited longest comes first.
+    pub async fn ask(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
+        if ask.again
+            && let Some(granted) = self.granted_before(ask.lease).await?
+        {
+            return Ok(Some(granted));
         }
-        let wanted = Wanted::new(mailing, policy.gateway, zones.as_deref());
-        if !policy.looks.is_in_vain(&wanted, steady) {
-            found.push(Candidate {
-                mailing: mailing.number,
-                zones,
-                ready,
-                wanted,
-            });
+
+        // A clock that is not agreed on would open the wrong zones.
+        let wall = self.node.agreed_wall().await;
+        if wall == Timestamp::default() {
+            return Ok(None);
         }
-        if found.len() == CANDIDATES {
-            break;
-        }
-    }
-    Ok(found)
-}
+        self.check_room(ask.lease)?;
 
-/// Messages that may be granted: a bucket that fills at the configured rate. It holds a tenth of a
-/// second's worth, so that no second sees much more than the rate.
-#[derive(Debug)]
-pub struct Budget {
-    rate: u32,
-    tokens: f64,
-    filled_at: Duration,
-}
-
-impl Budget {
-    /// For messages a second; 0: no limit.
-    pub fn new(rate: u32) -> Self {
-        Self {
-            rate,
-            tokens: 0.0,
-            filled_at: Duration::ZERO,
-        }
-    }
-
-    /// Takes as many as there are, at most `wanted`.
-    pub fn take(&mut self, wanted: u16, now: Duration) -> u16 {
-        if self.rate == 0 {
-            return wanted;
-        }
-        self.tokens = self.tokens_at(now);
-        self.filled_at = now;
-        let taken = wanted.min(self.tokens as u16);
-        self.tokens -= f64::from(taken);
-        taken
-    }
-
-    /// Messages that it holds, at most.
-    fn most(&self) -> f64 {
-        (f64::from(self.rate) / 10.0).max(1.0)
-    }
-
-    fn tokens_at(&self, now: Duration) -> f64 {
-        let elapsed = now.saturating_sub(self.filled_at).as_secs_f64();
-        (self.tokens + elapsed * f64::from(self.rate)).min(self.most())
-    }
-
-    fn is_full(&self, now: Duration) -> bool {
-        self.tokens_at(now) >= self.most()
-    }
-
-    /// Gives back what was not used.
-    pub fn give_back(&mut self, unused: u16) {
-        if self.rate != 0 {
-            self.tokens += f64::from(unused);
-        }
-    }
-}
-
-/// The budgets of all gateways that messages were granted for lately, by their identity.
-#[derive(Debug)]
-pub struct Budgets {
-    rate: u32,
-    of: HashMap<u64, Budget>,
-}
-
-impl Budgets {
-    /// Budgets of so many messages a second each; 0: no limit.
-    pub fn new(rate: u32) -> Self {
-        Self {
-            rate,
-            of: HashMap::new(),
-        }
-    }
-
-    /// Takes as many messages of a gateway's budget as there are, at most `wanted`.
-    pub fn take(&mut self, gateway: u64, wanted: u16, now: Duration) -> u16 {
-        if self.rate == 0 {
-            return wanted;
-        }
-        // One that is full again is as good as a new one: only gateways at work are kept.
-        self.of.retain(|_, budget| !budget.is_full(now));
-        let budget = self
-            .of
-            .entry(gateway)
-            .or_insert_with(|| Budget::new(self.rate));
-        budget.take(wanted, now)
-    }
-
-    /// Gives back what was not used.
-    pub fn give_back(&mut self, gateway: u64, unused: u16) {
-        if let Some(budget) = self.of.get_mut(&gateway) {
-            budget.give_back(unused);
-        }
-    }
-}
-
-/// Messages granted in the present and the last second: how far ahead to expand follows from it.
-#[derive(Debug, Default)]
-pub struct Pace {
-    second: i64,
-    now: u64,
-    before: u64,
-}
-
-impl Pace {
-    /// Counts messages granted.
-    pub fn note(&mut self, count: u16, at: Timestamp) {
-        self.turn(at);
-        self.now += u64::from(count);
-    }
-
-    /// Messages to have ready: those of half a second, and at least four leases.
-    pub fn ahead(&mut self, lease_size: u16, at: Timestamp) -> u64 {
-        self.turn(at);
-        (self.now.max(self.before) / 2).max(u64::from(lease_size) * 4)
-    }
-
-    fn turn(&mut self, at: Timestamp) {
-        let second = at.as_millis().div_euclid(1_000);
-        if second != self.second {
-            self.before = if second == self.second + 1 {
-                self.now
-            } else {
-                0
+        let candidates = self.read(self.candidates(ask.gateway, ask.room, wall))?;
+        for candidate in candidates {
+            let LookAhead::Grant { from } = self.look_ahead(&ask, &candidate, wall)? else {
+                continue;
             };
-            (self.second, self.now) = (second, 0);
+            let limit = self.take_budget(&ask);
+            if limit == 0 {
+                return Ok(None);
+            }
+            if let Some(granted) = self.spend(&ask, candidate, limit, from).await? {
+                return Ok(Some(granted));
+            }
+        }
+        Ok(None)
+    }
+
+    /// True if an ask of a postman may find something, or would find that it is not known any more, as
+    /// far as this node's state shows. Also asked of nodes that do not lead.
+    pub fn is_worth_asking(
+        &self,
+        postman: Epoch,
+        gateway: u64,
+    ) -> Result<bool, notty_storage::Error> {
+        let postmen = query::leases::postmen(&self.node.view().read())?;
+        if !postmen.iter().any(|known| known.epoch == postman) {
+            return Ok(true);
+        }
+        let candidates = self.candidates(gateway, 1, self.clock.wall())?;
+        Ok(!candidates.is_empty())
+    }
+
+    /// Rejects here what the state would reject in an entry. A postman whose requests hang asks again
+    /// and again, and each time would cost an entry.
+    fn check_room(&self, lease: LeaseId) -> Result<(), ProposeError> {
+        let index = self.node.applied_index();
+        let view = self.node.view();
+        if self.read(query::leases::has_too_many(&view.read(), lease))? {
+            return Err(rejected(Rejection::TooManyLeases, index));
+        }
+        Ok(())
+    }
+
+    fn candidates(
+        &self,
+        gateway: u64,
+        room: u16,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, notty_storage::Error> {
+        let view = self.node.view();
+        let reader = view.read();
+        let mut memory = self.memory.lock();
+        memory.zones.refresh(&reader);
+        memory.retain(|mailing| reader.open_mailing(*mailing).is_some());
+        memory.looks.refresh(declared_gateways(&reader)?);
+
+        let policy = CandidatePolicy {
+            now,
+            room,
+            zones: &memory.zones,
+            served: &memory.served,
+            looks: &memory.looks,
+            gateway,
+        };
+        candidates::candidates(&reader, &policy)
+    }
+
+    /// Looks for what a grant would find, if the last one for this mailing found nothing.
+    fn look_ahead(
+        &self,
+        ask: &Ask,
+        candidate: &Candidate,
+        now: Timestamp,
+    ) -> Result<LookAhead, ProposeError> {
+        let wanted = &candidate.wanted;
+        for _ in 0..LOOKS {
+            let Some(from) = self.memory.lock().looks.next(wanted) else {
+                return Ok(LookAhead::Grant { from: None });
+            };
+            let prospect = self.prospect(ask, candidate, from, now)?;
+
+            let mut memory = self.memory.lock();
+            let is_in_vain = memory.looks.note(wanted, prospect);
+            if let Prospect::Something { batch } = prospect {
+                return Ok(LookAhead::Grant { from: Some(batch) });
+            }
+            if is_in_vain {
+                // One more batch of the mailing may have messages that can be sent.
+                memory.barren.insert(candidate.mailing);
+                drop(memory);
+                self.wake.notify_one();
+                return Ok(LookAhead::Nothing);
+            }
+        }
+
+        // Other mailings have their turn before this look goes on.
+        self.memory.lock().serve(candidate.mailing);
+        Ok(LookAhead::Nothing)
+    }
+
+    /// Looks through one part of a mailing, by the rules of a grant.
+    fn prospect(
+        &self,
+        ask: &Ask,
+        candidate: &Candidate,
+        from: u32,
+        now: Timestamp,
+    ) -> Result<Prospect, ProposeError> {
+        let grant = Grant {
+            from: Some(from),
+            ..self.grant(ask, candidate, 1)
+        };
+
+        let view = self.node.view();
+        self.read(query::leases::prospect(&view.read(), &grant, now))
+    }
+
+    /// Takes messages from the budget; 0 if the rate is used up.
+    fn take_budget(&self, ask: &Ask) -> u16 {
+        let wanted = ask
+            .room
+            .min(self.options.lease_size)
+            .min(limits::LEASE_MESSAGES);
+        let now = self.clock.boot();
+        self.memory.lock().budgets.take(ask.gateway, wanted, now)
+    }
+
+    /// Grants messages of one mailing, up to a limit that was taken from the budget. Gives back the
+    /// limit if nothing was granted.
+    async fn spend(
+        &self,
+        ask: &Ask,
+        candidate: Candidate,
+        limit: u16,
+        from: Option<u32>,
+    ) -> Result<Option<Granted>, ProposeError> {
+        let granted = match self.serve(ask, &candidate, limit, from).await {
+            // A few batches held nothing; more of them may. This is tried once: the mailing is noted
+            // as scattered now.
+            Ok(None) if self.memory.lock().scattered.insert(candidate.mailing) => {
+                self.serve(ask, &candidate, limit, from).await
+            }
+            other => other,
+        };
+
+        match &granted {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let mut memory = self.memory.lock();
+                memory.budgets.give_back(ask.gateway, limit);
+                memory.barren.insert(candidate.mailing);
+                memory.looks.in_vain(candidate.wanted);
+            }
+            // The messages may have been granted: the limit counts as spent.
+            Err(ProposeError::Unknown | ProposeError::UnexpectedReply) => {}
+            Err(_) => self.memory.lock().budgets.give_back(ask.gateway, limit),
+        }
+        granted
+    }
+
+    /// The grant that an ask becomes, which may look as far as any grant.
+    fn grant(&self, ask: &Ask, candidate: &Candidate, limit: u16) -> Grant {
+        Grant {
+            lease: ask.lease,
+            mailing: candidate.mailing,
+            limit,
+            batches: limits::LEASE_BATCHES,
+            barren: limits::GRANT_BARREN_BATCHES,
+            zones: candidate.zones.clone(),
+            ttl_ms: self.options.lease_ttl_ms,
+            gateway: ask.gateway,
+            from: None,
+        }
+    }
+
+    /// Proposes a grant of one mailing; `None` if there is nothing to grant.
+    async fn serve(
+        &self,
+        ask: &Ask,
+        candidate: &Candidate,
+        limit: u16,
+        from: Option<u32>,
+    ) -> Result<Option<Granted>, ProposeError> {
+        let Reach { batches, barren } = self.memory.lock().serve(candidate.mailing);
+        let grant = Grant {
+            batches,
+            barren,
+            from,
+            ..self.grant(ask, candidate, limit)
+        };
+
+        let answer = self.node.act_as_leader(grant).await;
+        // Messages were taken, or none are left: either way there may be something to expand.
+        self.wake.notify_one();
+
+        let (mailing, runs, index) = match answer {
+            Ok(applied) => match applied.reply {
+                Some(GrantedLease { mailing, runs, .. }) => (mailing, runs, applied.index),
+                None => return Ok(None),
+            },
+            Err(error) if finds_nothing(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+
+        self.note_granted(ask, candidate, limit, &runs);
+        Ok(Some(self.granted(ask.lease, mailing, runs, index).await))
+    }
+
+    /// Remembers the outcome of a grant that had a limit.
+    fn note_granted(&self, ask: &Ask, candidate: &Candidate, limit: u16, runs: &[Run]) {
+        let mailing = candidate.mailing;
+        let mut memory = self.memory.lock();
+        memory.barren.remove(&mailing);
+        if candidates::is_scattered(runs, candidate.ready.min(limit.into())) {
+            memory.scattered.insert(mailing);
+        } else {
+            memory.scattered.remove(&mailing);
+        }
+
+        // After a full grant, the next one is proposed without a look.
+        let count: u16 = runs.iter().map(|run| run.len).sum();
+        if count == limit {
+            memory.looks.forget(mailing, ask.gateway);
+        }
+        memory
+            .budgets
+            .give_back(ask.gateway, limit.saturating_sub(count));
+        memory.recent.note(count, self.tick());
+    }
+
+    /// Finds a lease that was granted, perhaps by an earlier leader, and whose answer was lost.
+    /// Rejects the ask if the lease has run out since.
+    async fn granted_before(&self, id: LeaseId) -> Result<Option<Granted>, ProposeError> {
+        self.node.linearize().await?;
+        let index = self.node.applied_index();
+        let lease = query::leases::get(&self.node.view().read(), id);
+        if let Some(lease) = self.read(lease)? {
+            let granted = self.granted(id, lease.mailing, lease.runs, index).await;
+            return Ok(Some(granted));
+        }
+
+        let is_closed = query::leases::is_closed(&self.node.view().read(), id);
+        if self.read(is_closed)? {
+            return Err(rejected(Rejection::LeaseClosed, index));
+        }
+        Ok(None)
+    }
+
+    /// The result of reading the state, as an answer to a postman.
+    fn read<T>(&self, result: Result<T, notty_storage::Error>) -> Result<T, ProposeError> {
+        self.node.checked(result).map_err(unreadable)
+    }
+
+    async fn granted(
+        &self,
+        lease: LeaseId,
+        mailing: MailingNumber,
+        runs: Vec<Run>,
+        index: u64,
+    ) -> Granted {
+        Granted {
+            lease,
+            mailing,
+            runs,
+            index,
+            ttl_ms: self.options.lease_ttl_ms,
+            at: self.node.agreed_wall().await,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The gateways that the registered postmen send to.
+fn declared_gateways(reader: &Reader<'_>) -> Result<Vec<DeclaredGateway>, notty_storage::Error> {
+    let postmen = query::leases::postmen(reader)?;
+    let declared = postmen.iter().filter_map(|postman| postman.gateway);
+    Ok(declared.collect())
+}
 
-    fn runs(of: &[(u32, u16)]) -> Vec<Run> {
-        let run = |(batch, len): &(u32, u16)| Run {
-            first: *batch << limits::BATCH_STRIDE_BITS,
-            len: *len,
-            attempt: 1,
-        };
-        of.iter().map(run).collect()
-    }
+/// True if apply rejected a grant because it found nothing that can be sent now.
+fn finds_nothing(error: &ProposeError) -> bool {
+    let ProposeError::Rejected { rejection, .. } = error else {
+        return false;
+    };
+    matches!(rejection, Rejection::NothingToDo | Rejection::NotNow)
+}
 
-    #[test]
-    fn messages_that_lie_together_are_not_looked_for_far_away() {
-        assert!(!is_scattered(&runs(&[(0, 400), (1, 600)]), 1_000));
-        assert!(!is_scattered(
-            &runs(&[(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]),
-            5
-        ));
-        assert!(is_scattered(&runs(&[(0, 400), (1, 599)]), 1_000));
-        assert!(is_scattered(
-            &runs(&[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]),
-            5
-        ));
-    }
+/// A rejection without an entry, as of the position that the state reflects.
+fn rejected(rejection: Rejection, index: u64) -> ProposeError {
+    ProposeError::Rejected { rejection, index }
+}
 
-    #[test]
-    fn a_budget_grants_no_more_than_the_rate() {
-        let mut budget = Budget::new(100);
-        let mut granted = 0;
-        for ms in (0..2_000).step_by(7) {
-            granted += u32::from(budget.take(1_000, Duration::from_millis(60_000 + ms)));
-        }
-        assert!((190..=211).contains(&granted), "{granted}");
-    }
-
-    #[test]
-    fn each_gateway_has_a_budget_of_its_own_and_one_at_rest_is_forgotten() {
-        let at = |ms: u64| Duration::from_millis(60_000 + ms);
-        let mut budgets = Budgets::new(100);
-        assert_eq!(budgets.take(1, 1_000, at(0)), 10);
-        assert_eq!(budgets.take(2, 1_000, at(0)), 10);
-        assert_eq!(budgets.take(1, 1_000, at(50)), 5);
-        budgets.give_back(1, 5);
-        assert_eq!(budgets.take(1, 1_000, at(50)), 5);
-        assert_eq!(budgets.take(1, 1_000, at(100)), 5);
-        // The second one has filled up again.
-        assert_eq!(budgets.of.len(), 1);
-        assert_eq!(budgets.take(2, 1_000, at(100)), 10);
-    }
-
-    #[test]
-    fn no_rate_is_no_limit() {
-        assert_eq!(Budget::new(0).take(1_000, Duration::ZERO), 1_000);
-    }
-
-    #[test]
-    fn expansion_keeps_ahead_of_the_pace() {
-        let mut pace = Pace::default();
-        for n in 0..40 {
-            pace.note(1_000, Timestamp::from_millis(5_000 + n * 20));
-        }
-        assert_eq!(pace.ahead(1_000, Timestamp::from_millis(6_000)), 20_000);
-        assert_eq!(pace.ahead(1_000, Timestamp::from_millis(9_000)), 4_000);
-    }
+/// The answer if the state could not be read. Nothing was proposed, so the postman may ask again.
+fn unreadable(error: notty_storage::Error) -> ProposeError {
+    tracing::error!(%error, "the post office could not read the state");
+    ProposeError::NoLeader
 }

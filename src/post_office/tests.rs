@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use notty_raft::{NodeOptions, Peer, SystemClock};
 use notty_storage::{
-    StoreOptions,
+    Rejection, StoreOptions,
     command::{
         CreateMailing, CustomerRow, DeclareGateway, PutCustomers, PutMode, RegisterPostman, Report,
     },
+    limits,
     model::{
-        CustomerId, Epoch, Filter, MailingId, MailingSpec, Phone, PostmanName, SendResult,
+        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingSpec, Phone, PostmanName, SendResult,
         SendWindow,
     },
 };

@@ -1,0 +1,118 @@
+//! The things that all handlers share, and the ways in which handlers read and write the state.
+//!
+//! Reads that look at little run in place. Reads that look at much run on a thread of their own, a
+//! few at a time, and release the state between their parts, so that entries never wait for long.
+
+use std::{sync::Arc, time::Duration};
+
+use notty_raft::{Applied, Clock, Node, ProposeError};
+use notty_storage::{Command, Error, Intent, Reader, query};
+use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
+
+use super::{ApiError, Code, Tokens};
+use crate::{metrics::Metrics, moderation::Moderation};
+
+/// Time for a write, after which its outcome counts as unknown.
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// Long reads at the same time, in the whole process. The log writes on threads of the same pool,
+/// and its writes must never queue behind lists.
+static SCANS: Semaphore = Semaphore::const_new(16);
+
+/// The parts of the service that handlers work with.
+pub struct ApiParts {
+    /// The node whose state is read, and which proposes commands.
+    pub node: Arc<Node>,
+    /// The clocks of this machine.
+    pub clock: Arc<dyn Clock>,
+    /// Tokens of callers; without any, the API is open on this machine.
+    pub tokens: Tokens,
+    /// The check for explicit language; `None` if it is switched off.
+    pub moderation: Option<Moderation>,
+    /// Counters of requests, and of the postman of this node.
+    pub metrics: Arc<Metrics>,
+    /// Limits of sending, for the duration that a preview estimates.
+    pub capacity: SendingCapacity,
+}
+
+/// The configured limits of sending, from which a preview estimates its duration.
+#[derive(Clone, Copy, Debug)]
+pub struct SendingCapacity {
+    /// Messages a second over the whole cluster; 0 means no limit.
+    pub rate_limit: u32,
+    /// Requests to the gateway that one postman has in flight.
+    pub concurrency: usize,
+}
+
+/// The parts as every handler gets them.
+pub(crate) type Api = Arc<ApiParts>;
+
+impl ApiParts {
+    /// Asks the state something that takes little time.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, ApiError> {
+        let view = self.node.view();
+        let answer = self.node.checked(question(&view.read()))?;
+        Ok(answer)
+    }
+
+    /// Counts something large in parts, between which entries are applied. All parts read the state
+    /// of one position, which a pin keeps.
+    pub(super) fn count<C: query::Parts>(
+        &self,
+        begin: impl Fn(&Reader<'_>) -> Result<C, Error>,
+    ) -> Result<C, ApiError> {
+        let view = self.node.view();
+        let (pin, count) = view.pin(&begin);
+        let mut count = self.node.checked(count)?;
+        while let Some(reader) = pin.read() {
+            if !self.node.checked(count.part(&reader))? {
+                return Ok(count);
+            }
+        }
+
+        // The pin was lost: more changed meanwhile than it may keep. Counted again under one reader,
+        // the count is right, and entries wait for it this once.
+        let reader = view.read();
+        let mut recount = self.node.checked(begin(&reader))?;
+        while self.node.checked(recount.part(&reader))? {}
+        Ok(recount)
+    }
+
+    /// Runs a read that looks at much on a thread that nobody else waits for. The work should
+    /// release its reader soon and often, so that entries never wait for long.
+    pub(super) async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = SCANS.acquire().await;
+        let api = self.clone();
+
+        // A simulation runs everything on one thread, so that a seed repeats exactly.
+        if tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return work(&api);
+        }
+
+        let worked = tokio::task::spawn_blocking(move || {
+            // Held until the work has ended, even if the client has gone and nobody waits for it.
+            let _permit = permit;
+            work(&api)
+        });
+        worked.await.unwrap_or_else(|_| {
+            let detail = "the work on this answer ended early; the node's log says why";
+            Err(ApiError::new(Code::StorageFault, detail))
+        })
+    }
+
+    /// Proposes a command and waits until it is applied. If that takes too long, the outcome is
+    /// unknown: the command may still be executed later.
+    pub(super) async fn write<A: Intent>(
+        &self,
+        command: Command<A>,
+    ) -> Result<Applied<A::Reply>, ApiError> {
+        let proposed = tokio::time::timeout(WRITE_TIME, self.node.propose(command)).await;
+        Ok(proposed.unwrap_or(Err(ProposeError::Unknown))?)
+    }
+}

@@ -1,0 +1,37 @@
+//! Successful responses: a body, or none, with the position of the log that it reflects.
+//!
+//! Errors are built in [`error`](super::error).
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::error::{ApiError, NOTTY_INDEX};
+
+/// The result of every handler.
+pub(super) type ApiResult = Result<Response, ApiError>;
+
+/// A response with a JSON body, and the position that the body reflects.
+pub(super) fn reply<T: Serialize>(status: StatusCode, index: u64, body: &T) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().insert(NOTTY_INDEX, index.into());
+    response
+}
+
+/// A response without a body, after a write at a position.
+pub(super) fn done(index: u64) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(NOTTY_INDEX, index.into());
+    response
+}
+
+/// Adds the path of a resource that was just created.
+pub(super) fn with_location(mut response: Response, path: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}

@@ -1,0 +1,118 @@
+//! The checks of `[cluster]`: its secrets, its nodes, and this node among them.
+
+use std::net::SocketAddr;
+
+use notty_storage::model::PostmanName;
+
+use super::{ClusterConfig, ConfigError, PeerConfig, Secret, check::check_host_and_port};
+
+/// The shortest secret, in characters. Anybody who can connect can try one at a time.
+const SECRET_CHARS: usize = 16;
+/// The beginning of the text that the examples have in the place of a secret.
+const PLACEHOLDER: &str = "replace-me";
+
+/// Checks the section as a node needs it.
+pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+    check_node_secrets(cluster)?;
+    let listen = &cluster.listen;
+    if listen.parse::<SocketAddr>().is_err() {
+        let fault = format!("`{listen}` is no address and port, like 0.0.0.0:7080");
+        return Err(ConfigError::at("cluster.listen", fault));
+    }
+    for n in 0..cluster.nodes.len() {
+        check_node(&cluster.nodes, n)?;
+    }
+
+    let name = &cluster.name;
+    if !cluster.nodes.iter().any(|node| node.name == *name) {
+        let fault = format!("no [[cluster.nodes]] is called `{name}`");
+        return Err(ConfigError::at("cluster.name", fault));
+    }
+    let expect = cluster.expect as usize;
+    let nodes = cluster.nodes.len();
+    if !(1..=nodes).contains(&expect) {
+        let fault =
+            format!("{expect} is not between 1 and the number of [[cluster.nodes]], {nodes}");
+        return Err(ConfigError::at("cluster.expect", fault));
+    }
+    Ok(())
+}
+
+fn check_node(nodes: &[PeerConfig], n: usize) -> Result<(), ConfigError> {
+    let node = &nodes[n];
+    let key = format!("cluster.nodes[{n}].name");
+    // The node's own postman has its name too, so that it must be a valid one for both.
+    PostmanName::parse(&node.name).map_err(|invalid| ConfigError::at(&key, invalid.detail))?;
+    if nodes[..n].iter().any(|other| other.name == node.name) {
+        return Err(ConfigError::at(
+            &key,
+            format!("`{}` is there twice", node.name),
+        ));
+    }
+    check_host_and_port(&format!("cluster.nodes[{n}].peer"), &node.peer)
+}
+
+/// Checks the secrets of a node, which needs one or certificates.
+fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+    check_secrets(cluster)?;
+    if !cluster.secret.is_empty() {
+        return Ok(());
+    }
+
+    let fault = if cluster.tls.is_none() {
+        "it is needed where there is no cluster.tls"
+    } else if !cluster.postman_secret.is_empty() {
+        "it is needed besides cluster.postman_secret: by certificates alone a postman could do \
+         what nodes do"
+    } else {
+        return Ok(());
+    };
+    Err(missing_secret("cluster.secret", fault))
+}
+
+/// Checks the secrets of a postman by itself, which needs either of the two, or certificates.
+pub(super) fn check_postman_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+    check_secrets(cluster)?;
+    let has_secret = !cluster.secret.is_empty() || !cluster.postman_secret.is_empty();
+    if has_secret || cluster.tls.is_some() {
+        return Ok(());
+    }
+    let fault = "it, or cluster.postman_secret, is needed where there is no cluster.tls: the same as \
+                 on the nodes";
+    Err(ConfigError::at("cluster.secret", fault))
+}
+
+/// Checks the secrets that are there.
+fn check_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+    let secret = &cluster.secret;
+    let of_postmen = &cluster.postman_secret;
+    check_strength("cluster.secret", secret)?;
+    check_strength("cluster.postman_secret", of_postmen)?;
+
+    // With the same secret, a postman could do all that a node does.
+    if !of_postmen.is_empty() && secret == of_postmen {
+        let fault = "it is cluster.secret, which opens everything; make another by `openssl rand \
+                     -hex 32`";
+        return Err(ConfigError::at("cluster.postman_secret", fault));
+    }
+    Ok(())
+}
+
+/// Rejects a secret that can be guessed. An empty one is none, which is checked elsewhere.
+fn check_strength(key: &str, secret: &Secret) -> Result<(), ConfigError> {
+    let chars = secret.expose().chars().count();
+    let fault = if secret.expose().starts_with(PLACEHOLDER) {
+        format!("it begins with `{PLACEHOLDER}`, as in the examples, and everybody knows that one")
+    } else if (1..SECRET_CHARS).contains(&chars) {
+        format!("it has {chars} characters, and a secret has at least {SECRET_CHARS}")
+    } else {
+        return Ok(());
+    };
+    Err(missing_secret(key, &fault))
+}
+
+/// A fault that ends with the way to make a secret.
+fn missing_secret(key: &str, fault: &str) -> ConfigError {
+    let remedy = "make one by `openssl rand -hex 32`, the same for all nodes";
+    ConfigError::at(key, format!("{fault}; {remedy}"))
+}
