@@ -1,7 +1,7 @@
-//! The configuration: a mirror of `config.toml.example`, its defaults, and what may stand in it.
+//! The configuration: the keys of `config.toml.example`, their defaults, and the checks of their values.
 //!
-//! Every key is optional. A key may be overridden by an environment variable, `NOTTY_` and its
-//! path in capitals with `__` between levels. What is wrong is said with the key's path.
+//! Every key is optional. An environment variable overrides a key: `NOTTY_`, then the key's path in
+//! capitals with `__` between levels. An error names the key's path, or the file and the line.
 
 use std::{fmt, net::SocketAddr, path::Path, path::PathBuf, time::Duration};
 
@@ -13,24 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::GatewayOptions;
 
-/// The file that is read when none is named, if it is there.
+/// The file that is read by default, if it exists.
 pub const DEFAULT_FILE: &str = "config.toml";
 
-/// What a lease must have beyond the time of one request, for waiting its turn and reporting, in
-/// milliseconds.
+/// Milliseconds of a lease beyond the time limits of one request: for waiting and for reporting.
 const LEASE_SPARE_MS: u64 = 2_000;
 
-/// Characters of a secret of the cluster, at least. Whoever connects can try one at a time.
+/// Least characters of a cluster's secret. Each connection of a stranger can try one guess.
 const SECRET_CHARS: usize = 16;
-/// Begins what the examples have in the place of a secret.
+/// Prefix of the secrets in the example files, which everybody knows.
 const PLACEHOLDER: &str = "replace-me";
 
-/// What is wrong with a configuration, in one line.
+/// A fault of the configuration, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
-/// A text that must not be shown.
+/// A text that never appears in logs or errors.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -429,7 +428,7 @@ impl Config {
             || jiff::tz::TimeZone::get(&self.node.timezone).is_err()
         {
             let what = format!(
-                "`{}` is no IANA time zone, like Europe/Moscow",
+                "`{}` is not an IANA time zone, like Europe/Moscow",
                 self.node.timezone
             );
             return fault("node.timezone", what);
@@ -437,7 +436,7 @@ impl Config {
         if self.node.data_dir.as_os_str().is_empty() {
             return fault(
                 "node.data_dir",
-                "a directory is needed, like `data`".to_owned(),
+                "must name a directory, like `data`".to_owned(),
             );
         }
         within("node.compact_log_mb", self.node.compact_log_mb, 1..=65_536)?;
@@ -458,31 +457,33 @@ impl Config {
     pub fn check_postman(&self) -> Result<(), ConfigError> {
         let fault = |key: &str, what: &str| Err(ConfigError(format!("{key}: {what}")));
         if self.postman.peers.is_empty() {
-            let what = "a postman by itself needs peer addresses of its cluster's nodes, like \
-                        [\"10.0.0.1:7080\"]; a node without [cluster] has none: give it a [cluster] \
-                        of itself alone, with expect = 1";
+            let what = "`notty postman` needs peer addresses of its cluster's nodes, like \
+                        [\"10.0.0.1:7080\"]; a node without a [cluster] section has no peer address: \
+                        give it one that names only itself, with expect = 1";
             return fault("postman.peers", what);
         }
         for (n, peer) in self.postman.peers.iter().enumerate() {
             if !is_host_and_port(peer) {
-                let what = format!("`{peer}` is no host and port, like 10.0.0.1:7080");
+                let what = format!("`{peer}` is not a host and port, like 10.0.0.1:7080");
                 return fault(&format!("postman.peers[{n}]"), &what);
             }
         }
         let name = &self.postman.name;
         if name.is_empty() {
-            let what = "a postman by itself needs a name that no other postman and no node has; in a \
-                        container its host name is one (NOTTY_POSTMAN__NAME)";
+            let what = "`notty postman` needs a name that no other postman and no node has; in a \
+                        container use the host name (NOTTY_POSTMAN__NAME)";
             return fault("postman.name", what);
         }
         let Some(cluster) = &self.cluster else {
             return fault(
                 "cluster.secret",
-                "the secret of the cluster's nodes is needed, or cluster.tls",
+                "set cluster.postman_secret or cluster.secret to the value of the nodes, or set \
+                 cluster.tls",
             );
         };
         if cluster.nodes.iter().any(|node| node.name == *name) {
-            let what = format!("`{name}` is a node, whose own postman has that name already");
+            let what =
+                format!("`{name}` is the name of a node, and of the postman on it; use another");
             return fault("postman.name", &what);
         }
         Self::check_secrets(cluster)?;
@@ -490,8 +491,8 @@ impl Config {
             .iter()
             .any(|secret| !secret.expose().is_empty());
         if !has_secret && cluster.tls.is_none() {
-            let what = "it, or cluster.postman_secret, is needed where there is no cluster.tls: the \
-                        same as on the nodes";
+            let what =
+                "set this or cluster.postman_secret to the value of the nodes, or set cluster.tls";
             return fault("cluster.secret", what);
         }
         self.check_sending()
@@ -524,7 +525,7 @@ impl Config {
         {
             return fault(
                 "gateway.unsure_statuses",
-                format!("{status} is no HTTP status"),
+                format!("{status} is not an HTTP status, which has three digits"),
             );
         }
         within(
@@ -540,8 +541,8 @@ impl Config {
         let needed = self.gateway.connect_timeout_ms + self.gateway.timeout_ms + LEASE_SPARE_MS;
         if self.lease.ttl_ms < needed {
             let what = format!(
-                "{} is too short for gateway.connect_timeout_ms + gateway.timeout_ms and 2 s to \
-                 spare: at least {needed} is needed",
+                "{} is too short: it must be at least gateway.connect_timeout_ms + \
+                 gateway.timeout_ms + 2000, which is {needed}",
                 self.lease.ttl_ms
             );
             return fault("lease.ttl_ms", what);
@@ -569,15 +570,15 @@ impl Config {
         let chars = secret.expose().chars().count();
         let what = if secret.expose().starts_with(PLACEHOLDER) {
             format!(
-                "it begins with `{PLACEHOLDER}`, as in the examples, and everybody knows that one"
+                "it begins with `{PLACEHOLDER}`, so it is from an example that everybody can read"
             )
         } else if (1..SECRET_CHARS).contains(&chars) {
-            format!("it has {chars} characters, and a secret has at least {SECRET_CHARS}")
+            format!("it has {chars} characters, but must have at least {SECRET_CHARS}")
         } else {
             return Ok(());
         };
         Err(ConfigError(format!(
-            "{key}: {what}; make one by `openssl rand -hex 32`, the same for all nodes"
+            "{key}: {what}; create one with `openssl rand -hex 32`, the same for all nodes"
         )))
     }
 
@@ -587,7 +588,7 @@ impl Config {
         Self::check_secret("cluster.secret", secret)?;
         Self::check_secret("cluster.postman_secret", postmen)?;
         if !postmen.expose().is_empty() && secret == postmen {
-            let what = "it is cluster.secret, which opens everything; make another by \
+            let what = "it is the same as cluster.secret, which allows everything; create another with \
                         `openssl rand -hex 32`";
             return Err(ConfigError(format!("cluster.postman_secret: {what}")));
         }
@@ -601,14 +602,14 @@ impl Config {
             return Ok(());
         }
         let what = if cluster.tls.is_none() {
-            "it is needed where there is no cluster.tls"
+            "it is required without cluster.tls"
         } else if !cluster.postman_secret.expose().is_empty() {
-            "it is needed besides cluster.postman_secret: by certificates alone a postman could \
-             do what nodes do"
+            "it is required with cluster.postman_secret: certificates alone do not tell a postman from \
+             a node"
         } else {
             return Ok(());
         };
-        let make = "make one by `openssl rand -hex 32`, the same for all nodes";
+        let make = "create one with `openssl rand -hex 32`, the same for all nodes";
         Err(ConfigError(format!("cluster.secret: {what}; {make}")))
     }
 
@@ -617,7 +618,7 @@ impl Config {
         Self::check_node_secrets(cluster)?;
         if cluster.listen.parse::<SocketAddr>().is_err() {
             let what = format!(
-                "`{}` is no address and port, like 0.0.0.0:7080",
+                "`{}` is not an IP address and port, like 0.0.0.0:7080",
                 cluster.listen
             );
             return fault("listen", what);
@@ -632,21 +633,24 @@ impl Config {
             {
                 return fault(
                     &format!("nodes[{n}].name"),
-                    format!("`{}` is there twice", node.name),
+                    format!("two nodes have the name `{}`", node.name),
                 );
             }
             if !is_host_and_port(&node.peer) {
-                let what = format!("`{}` is no host and port, like 10.0.0.1:7080", node.peer);
+                let what = format!("`{}` is not a host and port, like 10.0.0.1:7080", node.peer);
                 return fault(&format!("nodes[{n}].peer"), what);
             }
         }
         if !cluster.nodes.iter().any(|node| node.name == cluster.name) {
-            let what = format!("no [[cluster.nodes]] is called `{}`", cluster.name);
+            let what = format!(
+                "no [[cluster.nodes]] has the name `{}`; add this node",
+                cluster.name
+            );
             return fault("name", what);
         }
         if cluster.expect == 0 || cluster.expect as usize > cluster.nodes.len() {
             let what = format!(
-                "{} is not between 1 and the number of [[cluster.nodes]], {}",
+                "{} is not between 1 and {}, the number of [[cluster.nodes]]",
                 cluster.expect,
                 cluster.nodes.len()
             );
@@ -667,7 +671,8 @@ impl Config {
         let (api, peers): (SocketAddr, SocketAddr) = (self.api_address()?, peers);
         let anywhere = api.ip().is_unspecified() || peers.ip().is_unspecified();
         if peers.port() != 0 && peers.port() == api.port() && (anywhere || peers.ip() == api.ip()) {
-            let what = format!("{peers} is taken by api.listen, {api}; peers need their own port");
+            let what =
+                format!("{peers} conflicts with api.listen, {api}; use another port for peers");
             return Err(ConfigError(format!("cluster.listen: {what}")));
         }
         Ok(())
@@ -677,19 +682,19 @@ impl Config {
         let listen = &self.api.listen;
         let address: SocketAddr = listen.parse().map_err(|_| {
             ConfigError(format!(
-                "api.listen: `{listen}` is no address and port, like 127.0.0.1:8080"
+                "api.listen: `{listen}` is not an IP address and port, like 127.0.0.1:8080"
             ))
         })?;
         if self.api.tokens.is_empty() && !address.ip().is_loopback() {
             return Err(ConfigError(format!(
-                "api.listen: {listen} is reachable from outside, and the API has no token; set \
+                "api.listen: {listen} can be reached from other machines, but the API has no token; set \
                  api.tokens, or listen on 127.0.0.1"
             )));
         }
         for (n, token) in self.api.tokens.iter().enumerate() {
             if token.token.expose().len() < 8 {
                 return Err(ConfigError(format!(
-                    "api.tokens[{n}].token: a token has at least 8 characters"
+                    "api.tokens[{n}].token: a token must have at least 8 characters"
                 )));
             }
             if self.api.tokens[..n]
@@ -697,7 +702,7 @@ impl Config {
                 .any(|other| other.token == token.token)
             {
                 return Err(ConfigError(format!(
-                    "api.tokens[{n}].token: is there twice"
+                    "api.tokens[{n}].token: an earlier entry has the same token; each needs its own"
                 )));
             }
         }
@@ -706,7 +711,12 @@ impl Config {
 
     /// Where the API listens.
     pub fn api_address(&self) -> Result<SocketAddr, ConfigError> {
-        let wrong = |_| ConfigError(format!("api.listen: `{}` is no address", self.api.listen));
+        let wrong = |_| {
+            ConfigError(format!(
+                "api.listen: `{}` is not an address",
+                self.api.listen
+            ))
+        };
         self.api.listen.parse().map_err(wrong)
     }
 }
@@ -778,7 +788,7 @@ fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<
     let unknown = || {
         let key = path.join(".");
         ConfigError(format!(
-            "environment variable {variable}: there is no key `{key}`"
+            "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
         ))
     };
     let mut known = &toml::Value::Table(known_keys());
@@ -796,25 +806,25 @@ fn override_key(table: &mut toml::Table, variable: &str, value: &str) -> Result<
     };
     let wrong = |what: &str| {
         ConfigError(format!(
-            "environment variable {variable}: `{shown}` is no {what}"
+            "environment variable {variable}: `{shown}` is not {what}"
         ))
     };
     let value = match known {
         toml::Value::String(_) => toml::Value::String(value.to_owned()),
         toml::Value::Integer(_) => {
-            toml::Value::Integer(value.parse().map_err(|_| wrong("whole number"))?)
+            toml::Value::Integer(value.parse().map_err(|_| wrong("a whole number"))?)
         }
-        toml::Value::Float(_) => toml::Value::Float(value.parse().map_err(|_| wrong("number"))?),
+        toml::Value::Float(_) => toml::Value::Float(value.parse().map_err(|_| wrong("a number"))?),
         toml::Value::Boolean(_) => {
             toml::Value::Boolean(value.parse().map_err(|_| wrong("`true` or `false`"))?)
         }
         _ => {
             let line = format!("value = {value}");
-            let parsed: toml::Table = toml::from_str(&line).map_err(|_| wrong("TOML value"))?;
+            let parsed: toml::Table = toml::from_str(&line).map_err(|_| wrong("a TOML value"))?;
             parsed
                 .get("value")
                 .cloned()
-                .ok_or_else(|| wrong("TOML value"))?
+                .ok_or_else(|| wrong("a TOML value"))?
         }
     };
     let (last, levels) = path.split_last().ok_or_else(unknown)?;
@@ -872,15 +882,15 @@ mod tests {
             ),
             (
                 "[api]\nlisten = \"0.0.0.0:1\"",
-                "api.listen: 0.0.0.0:1 is reachable from outside",
+                "api.listen: 0.0.0.0:1 can be reached from other machines",
             ),
             (
                 "[api]\nlisten = \"here\"",
-                "api.listen: `here` is no address",
+                "api.listen: `here` is not an IP address",
             ),
             (
                 "[node]\ntimezone = \"Mars/Base\"",
-                "node.timezone: `Mars/Base` is no IANA",
+                "node.timezone: `Mars/Base` is not an IANA",
             ),
             ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is too short"),
             (
@@ -925,7 +935,7 @@ mod tests {
         let long = "secret = \"sixteen letters.\"\n";
         let cluster = |more: &str| load(&format!("[cluster]\n{node}{more}{list}"), &[]);
         for (more, wanted) in [
-            ("", "cluster.secret: it is needed"),
+            ("", "cluster.secret: it is required"),
             (
                 "secret = \"fifteen letters\"\n",
                 "cluster.secret: it has 15 characters",
@@ -948,11 +958,11 @@ mod tests {
             ),
             (
                 &format!("{long}postman_secret = \"sixteen letters.\"\n"),
-                "cluster.postman_secret: it is cluster.secret",
+                "cluster.postman_secret: it is the same as cluster.secret",
             ),
             (
                 &format!("postman_secret = \"another sixteen.\"\n{tls}"),
-                "cluster.secret: it is needed besides cluster.postman_secret",
+                "cluster.secret: it is required with cluster.postman_secret",
             ),
         ] {
             let error = cluster(more).expect_err(more);
@@ -980,23 +990,23 @@ mod tests {
             (
                 "name = \"p\"\n",
                 "",
-                "postman.name: a postman by itself needs a name",
+                "postman.name: `notty postman` needs a name",
             ),
             (
                 "peers = [\"h:1\"]",
                 "",
-                "postman.peers: a postman by itself needs peer addresses",
+                "postman.peers: `notty postman` needs peer addresses",
             ),
-            ("h:1", "h", "postman.peers[0]: `h` is no host and port"),
+            ("h:1", "h", "postman.peers[0]: `h` is not a host and port"),
             (
                 "[cluster]\nsecret = \"sixteen letters.\"\n",
                 "",
-                "cluster.secret: the secret of",
+                "cluster.secret: set cluster.postman_secret",
             ),
             (
                 "sixteen letters.",
                 "",
-                "cluster.secret: it, or cluster.postman_secret, is needed",
+                "cluster.secret: set this or cluster.postman_secret",
             ),
             (
                 "sixteen letters.",
@@ -1006,7 +1016,7 @@ mod tests {
             (
                 "letters.\"\n",
                 &format!("letters.\"\n{node}"),
-                "postman.name: `p` is a node",
+                "postman.name: `p` is the name of a node",
             ),
         ] {
             let text = whole.replace(from, to);

@@ -53,7 +53,10 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     if args.what == What::Customers && args.mailing.is_some() {
-        return Err(crate::config::ConfigError("--mailing: only messages have a mailing".to_owned()).into());
+        return Err(crate::config::ConfigError(
+            "--mailing: only messages have a mailing".to_owned(),
+        )
+        .into());
     }
     runtime()?.block_on(export(args))
 }

@@ -59,7 +59,8 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         args.hang_per_mille,
     ];
     if shares.iter().sum::<u32>() + args.reset_per_mille > 1_000 {
-        let what = "the --…-per-mille options are shares of all requests: their sum must be at most 1000";
+        let what =
+            "the --…-per-mille options are shares of all requests: their sum must be at most 1000";
         return Err(ConfigError(what.to_owned()).into());
     }
     let addresses = args.listen.to_socket_addrs();
