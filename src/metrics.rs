@@ -204,7 +204,7 @@ impl Metrics {
         registry.register("customers", "Customers that exist", self.customers.clone());
         registry.register(
             "mailings_open",
-            "Mailings not settled",
+            "Mailings that have not ended, or have messages without a final status",
             self.mailings_open.clone(),
         );
         registry.register(
@@ -216,11 +216,11 @@ impl Metrics {
                        other status), not_sent (nothing was written), unsure (it may have been \
                        taken); their rate is the sending rate";
         registry.register("gateway_answers", answers, sending.answers.clone());
-        let latency = "From the first byte of a request to the whole answer of the gateway";
+        let latency = "Time from the first byte of a request to the complete answer of the gateway";
         registry.register_with_unit("gateway", latency, Unit::Seconds, sending.latency.clone());
-        let held = "Messages that this postman has under lease and not yet reported";
+        let held = "Messages that this postman holds under lease and has not reported yet";
         registry.register("postman_messages_held", held, sending.held.clone());
-        let in_flight = "Requests to the gateway on their way from this postman";
+        let in_flight = "Requests to the gateway in flight from this postman";
         registry.register(
             "postman_requests_in_flight",
             in_flight,
@@ -231,10 +231,10 @@ impl Metrics {
             "Leases that this postman holds",
             sending.leases.clone(),
         );
-        let breaker = "The breaker: 0 closed, 1 open, 2 probing";
+        let breaker = "The breaker for the gateway: 0 closed, 1 open, 2 probing";
         registry.register("postman_breaker", breaker, sending.breaker.clone());
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "The notty that runs", Info::new(version));
+        registry.register("build", "Version of this notty", Info::new(version));
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, sending.conflicts.clone());
         registry.register(
@@ -242,10 +242,10 @@ impl Metrics {
             "Requests to the API",
             self.requests.clone(),
         );
-        let seconds = "From a request's head to its answer's";
+        let seconds = "Time from the head of a request to the head of its answer";
         let family = self.request_seconds.clone();
         registry.register_with_unit("http_request", seconds, Unit::Seconds, family);
-        registry.register("raft_term", "The term of the log", self.term.clone());
+        registry.register("raft_term", "Current raft term", self.term.clone());
         registry.register(
             "raft_leader",
             "1 if this node leads",
@@ -256,10 +256,10 @@ impl Metrics {
             "Last position in the log",
             self.last_index.clone(),
         );
-        let applied = "Position that the state reflects";
+        let applied = "Last position applied to the state";
         registry.register("raft_applied_index", applied, self.applied_index.clone());
-        let doubt = "1 while this node does not believe its clock: time stands still meanwhile, and \
-                     /readyz says why";
+        let doubt = "1 while this node does not believe its clock: time stands still, and /readyz has \
+                     the reason";
         registry.register("clock_in_doubt", doubt, self.clock_in_doubt.clone());
         let snapshot = "Position of the last snapshot";
         registry.register("raft_snapshot_index", snapshot, self.snapshot_index.clone());
@@ -271,11 +271,11 @@ impl Metrics {
         let apply = "Time spent applying entries since the start";
         let gauge = self.apply_seconds.clone();
         registry.register_with_unit("raft_apply", apply, Unit::Seconds, gauge);
-        let rounds = "How long applying took each time, for the entries that came together; waiting \
-                      for a snapshot in progress is part of it";
+        let rounds = "Duration of applying the entries that came together, including waits for a \
+                      snapshot in progress";
         let histogram = self.apply_rounds.clone();
         registry.register_with_unit("raft_apply_round", rounds, Unit::Seconds, histogram);
-        let dropped = "Log lines dropped because nobody read stderr";
+        let dropped = "Log lines dropped because the reader of stderr was too slow";
         registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
     }
 

@@ -157,8 +157,8 @@ impl CsvRows {
             return wrong("row_too_long", too_long());
         }
         if memchr::memchr_iter(b'"', bytes).count() % 2 == 1 {
-            let detail = "a quote is opened and not closed on this line; a cell holds no line end, \
-                          and a quote in it is written twice, with the whole cell in quotes";
+            let detail = "a quoted cell does not end on this line; a cell cannot hold a line break, and \
+                          a quote in it is written twice, with the whole cell in quotes";
             return wrong("unclosed_quote", detail.to_owned());
         }
         self.reader.reset();
@@ -199,7 +199,7 @@ impl CsvRows {
         };
         if cells.len() != columns.len() {
             let (found, wanted) = (cells.len(), columns.len());
-            let detail = format!("the row has {found} cells, the header has {wanted}");
+            let detail = format!("the row has {found} cells, but the header has {wanted}");
             return Err(RowError::Row {
                 line,
                 code: "wrong_cell_count",
@@ -235,12 +235,12 @@ impl CsvRows {
                 )));
             }
             if columns[..n].contains(column) {
-                return Err(fatal(format!("column `{column}` is there twice")));
+                return Err(fatal(format!("the column `{column}` appears twice")));
             }
         }
         match columns.iter().any(|column| column == "phone") {
             true => Ok(columns),
-            false => Err(fatal("the column `phone` is needed".to_owned())),
+            false => Err(fatal("the column `phone` is missing".to_owned())),
         }
     }
 
@@ -330,7 +330,7 @@ impl NdjsonRows {
                 line: number,
                 values,
             }),
-            Ok(_) => wrong("invalid_json", "an object is needed".to_owned()),
+            Ok(_) => wrong("invalid_json", "a line must hold a JSON object".to_owned()),
             // The line is said already.
             Err(error) => wrong(
                 "invalid_json",

@@ -54,7 +54,7 @@ impl Server {
         let address = config.api_address()?;
         let listener = surroundings.transport.listen(&address.to_string()).await;
         let listener =
-            listener.with_context(|| format!("api.listen: {address} cannot be listened on"))?;
+            listener.with_context(|| format!("api.listen: cannot listen on {address}"))?;
         let address = listener
             .address()
             .context("api.listen")?
@@ -159,9 +159,9 @@ impl Server {
         // While the others go on under another leader, this node's own work ends.
         let handing_over = async {
             match self.node.transfer_leader(None).await {
-                Ok(name) => tracing::info!("`{name}` leads now"),
+                Ok(name) => tracing::info!("leadership was transferred to `{name}`"),
                 Err(TransferError::NotLeader | TransferError::Alone) => {}
-                Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
+                Err(error) => tracing::warn!("leadership was not transferred: {error}"),
             }
         };
         self.stop_work.send_replace(true);
@@ -171,7 +171,10 @@ impl Server {
             };
             let ended = tokio::time::timeout(POSTMAN_STOP, postman).await;
             if ended.is_err() {
-                tracing::warn!("the postman did not end in time; its leases will run out");
+                tracing::warn!(
+                    "the postman did not stop within {} s; its leases will expire",
+                    POSTMAN_STOP.as_secs()
+                );
             }
         };
         tokio::join!(handing_over, ending);
@@ -181,7 +184,7 @@ impl Server {
         self.node
             .stop()
             .await
-            .context("the node could not close cleanly")
+            .context("the node did not close cleanly")
     }
 }
 
@@ -255,11 +258,9 @@ fn watched(
         let told = is_told(&stop);
         match ended {
             Ok(()) => {}
-            Err(reason) if told => tracing::error!("{what} did not end in order: {reason}"),
+            Err(reason) if told => tracing::error!("{what} failed during the stop: {reason}"),
             Err(reason) => {
-                fatal(&format!(
-                    "{what} ended although nothing told it to: {reason}"
-                ));
+                fatal(&format!("{what} ended unexpectedly: {reason}"));
             }
         }
     })
@@ -314,12 +315,12 @@ async fn post(
             Ok(()) if *may_work.borrow() => return Err("it returned".to_owned()),
             Ok(()) => {}
             Err(error @ PostmanError::Replaced) => {
-                tracing::error!("{error}; this node sends nothing more until it is started again");
+                tracing::error!("{error}; this node sends nothing until it is restarted");
                 return Ok(());
             }
             Err(PostmanError::Forgotten) => {
                 tracing::info!(
-                    "the postman was forgotten, because it had nothing to do for long: it registers anew"
+                    "the registration of this postman expired while it was idle; it registers again"
                 );
             }
             Err(error) => return Err(error.to_string()),

@@ -25,7 +25,7 @@ pub async fn run(
     config.check_postman()?;
     let gateway = server::gateway(config, &surroundings)?;
     let credentials = server::credentials(config)?
-        .ok_or_else(|| ConfigError("cluster.secret: it is needed".to_owned()))?;
+        .ok_or_else(|| ConfigError("cluster.secret: it is required".to_owned()))?;
     let name = PostmanName::parse(&config.postman.name)
         .map_err(|invalid| ConfigError(format!("postman.name: {}", invalid.detail)))?;
     let options = RemoteDeskOptions {

@@ -91,8 +91,7 @@ fn log_panics() {
 fn log_gap(dropped: u64) {
     tracing::warn!(
         lines = dropped,
-        "the log has a gap: {dropped} lines were dropped because nobody read them; whoever reads \
-         stderr must keep up"
+        "the log has a gap: {dropped} lines were dropped, because the reader of stderr was too slow"
     );
 }
 
@@ -125,6 +124,6 @@ fn start(format: LogFormat, filter: &str) {
     };
     if let Err(error) = started {
         // Only in a process that started logging before: its lines go on.
-        tracing::debug!(%error, "logging had been started");
+        tracing::debug!(%error, "logging was already initialized");
     }
 }

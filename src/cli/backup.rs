@@ -1,6 +1,7 @@
 //! `notty backup`: a consistent copy of a running node, in one file.
 //!
-//! Written beside the file that it is to be, checked whole, synced, and only then given its name.
+//! The copy is written to a temporary file in the same directory, synced, checked, and renamed only then:
+//! a file with the requested name is always a complete backup.
 
 use std::{
     ffi::OsString,
@@ -19,9 +20,9 @@ use crate::backup::{self, Backup};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BackupArgs {
-    /// Where to write it
+    /// The file to write
     file: PathBuf,
-    /// Replace the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -34,7 +35,7 @@ pub(super) fn run(args: &BackupArgs) -> anyhow::Result<()> {
     let aside = aside(&args.file);
     let saved = runtime()?.block_on(save_unless_stopped(&client, args, &aside));
     if saved.is_err() {
-        // It may not have been made.
+        // The file may not exist yet.
         let _ = fs::remove_file(&aside);
     }
     let saved = saved?;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &BackupArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a backup holds, in words.
+/// A line about the contents of a backup.
 pub(super) fn figures(backup: &Backup) -> String {
     let count = |n: u64, one: &str| match n {
         1 => format!("1 {one}"),
@@ -63,14 +64,14 @@ fn refuse_existing(args: &BackupArgs) -> anyhow::Result<()> {
     let there = fs::symlink_metadata(&args.file).is_ok();
     if there && (!args.force || args.file.is_dir()) {
         bail!(
-            "{}: it is there already; choose another file, or --force",
+            "{}: the file exists; choose another name, or use --force",
             args.file.display()
         );
     }
     Ok(())
 }
 
-/// In the same directory, so that giving it its name is one step.
+/// The temporary file, in the same directory, so that the rename is atomic.
 fn aside(file: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(file.file_name().unwrap_or_default());
@@ -95,7 +96,7 @@ async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Resul
     receive(client, args, aside).await?;
     let checked = aside.to_owned();
     let backup = tokio::task::spawn_blocking(move || backup::check(&checked)).await?;
-    let backup = backup.context("what was received is no whole backup; try again")?;
+    let backup = backup.context("the received backup is incomplete or damaged; try again")?;
     refuse_existing(args)?;
     let name = || args.file.display().to_string();
     fs::rename(aside, &args.file).with_context(name)?;
@@ -109,13 +110,13 @@ async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Resul
 
 async fn receive(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Result<()> {
     let name = || format!("{}: cannot be written", args.file.display());
-    // Made before anything is asked for: a directory that is not there costs the node nothing.
+    // Created before the request, so that a missing directory costs the node no work.
     let mut file = tokio::fs::File::create(aside).await.with_context(name)?;
     let response = client.download("/backup").await?;
     let bar = bar(response.content_length());
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.context("the node broke off; try again")?;
+        let piece = piece.context("the connection to the node ended early; try again")?;
         bar.inc(piece.len() as u64);
         file.write_all(&piece).await.with_context(name)?;
     }

@@ -28,34 +28,34 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// From the first to the last message at the gateway, in turns with the bare client
+    /// Rate from the first to the last message at the gateway, compared with the bare client
     ///
-    /// Nodes and practice gateway are processes of their own. The bare client is the same gateway
-    /// client with nothing behind it: what it reaches is the most that there is to reach here.
+    /// Nodes and practice gateway are processes of their own. The bare client is notty's gateway client
+    /// with nothing behind it; its rate is the upper bound on this machine. Both run in turns.
     Dispatch(dispatch::DispatchArgs),
-    /// Expand, grant and report, with log and state, but with nothing sent
+    /// Rate of expanding, granting and reporting, with log and state, but without sending
     PostOffice(office::PostOfficeArgs),
-    /// Rows over HTTP, and whether memory grows with the file
+    /// Rate of an import over HTTP, and its memory
     Import(import::ImportArgs),
-    /// From the request to the gateway, on idle nodes and while a big mailing is sent
+    /// Time from creating a mailing to its message at the gateway, on idle and on busy nodes
     Latency(latency::LatencyArgs),
-    /// Single creates by several clients at once
+    /// Rate and latency of single creates by several clients at once
     Write(write::WriteArgs),
-    /// Reads by id and lists, while sending at full rate
+    /// Latency of reads by id and of lists, while sending at full rate
     Read(read::ReadArgs),
-    /// How long stats take with few messages and with many, with few mailings and with many
+    /// Latency of statistics, with few and many messages and mailings
     Stats(stats::StatsArgs),
-    /// How long a mailing takes that reaches one customer in a thousand
+    /// Duration of a mailing whose filters match one customer in a thousand
     Filter(filter::FilterArgs),
-    /// Killed at full rate: the time until it is ready again
+    /// Time until a node is ready again after a kill at full rate
     Restart(restart::RestartArgs),
-    /// Memory, disk, stats and restart of a node that holds a lot
+    /// Memory, disk, statistics and restart of a node with many customers and messages
     Size(size::SizeArgs),
-    /// Mailing after mailing with a retention that keeps none: whether the disk grows
+    /// Growth of the disk over many mailings, of which none is kept
     Churn(churn::ChurnArgs),
-    /// The same work with little in the node and with a lot
+    /// The same work with little data in the node and with much
     Growth(growth::GrowthArgs),
-    /// All of it, beside the targets
+    /// All benchmarks, compared with their targets
     All(targets::AllArgs),
     /// The bare client by itself
     #[command(hide = true)]
@@ -65,7 +65,7 @@ enum What {
     Office(office::OfficeArgs),
 }
 
-/// How the result is printed.
+/// Form of the printed result.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Output {
     /// Print one JSON record instead of the table
@@ -73,17 +73,17 @@ struct Output {
     json: bool,
 }
 
-/// How often it is done.
+/// Number of repetitions, and the form of the result.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Rounds {
-    /// Turns; the medians count
+    /// Number of rounds; the result is the median of each figure
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
     #[command(flatten)]
     output: Output,
 }
 
-/// How many nodes there may be.
+/// Parses a number of nodes: 1 or 3.
 fn nodes() -> impl clap::builder::TypedValueParser<Value = u8> {
     use clap::builder::TypedValueParser;
     clap::builder::PossibleValuesParser::new(["1", "3"]).map(|text| if text == "1" { 1 } else { 3 })

@@ -42,7 +42,7 @@ impl Client {
     /// For an API; the token comes from `NOTTY_TOKEN`.
     pub(super) fn new(api: &str) -> anyhow::Result<Self> {
         if !api.starts_with("http://") && !api.starts_with("https://") {
-            let what = format!("--api: `{api}` is no URL; put http:// or https:// before it");
+            let what = format!("--api: `{api}` is not a URL; put http:// or https:// before it");
             return Err(ConfigError(what).into());
         }
         let http = reqwest::Client::builder()
@@ -73,7 +73,7 @@ impl Client {
         let response = request.send().await.map_err(|error| {
             let cause = innermost(&error);
             anyhow!(
-                "{} cannot be reached ({cause}); is notty running there? See --api",
+                "{} cannot be reached ({cause}); start the node, or correct --api",
                 self.api
             )
         })?;
@@ -155,7 +155,7 @@ async fn json(response: Response) -> anyhow::Result<Value> {
     response
         .json()
         .await
-        .context("the answer is not the JSON that notty gives")
+        .context("the answer is not JSON: is --api the API of a notty node?")
 }
 
 /// That the API refused, and what it said.
@@ -188,7 +188,10 @@ async fn refusal(response: Response) -> Refusal {
             )
         }
         Ok(problem) => format!("{}: {}", problem.code, problem.detail),
-        Err(_) => format!("the API answered {status}, which is no answer of notty; see --api"),
+        Err(_) => format!(
+            "the API answered {status} without the problem that notty returns; is --api the API of a \
+             notty node?"
+        ),
     };
     Refusal { status, said }
 }

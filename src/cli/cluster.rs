@@ -1,4 +1,4 @@
-//! `notty cluster`: looks at the cluster and changes it.
+//! `notty cluster`: shows the cluster and changes it, through the API of any node.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     out, runtime,
 };
 
-/// Between two looks at a node that catches up.
+/// Pause between two checks of a node that catches up.
 const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
@@ -22,28 +22,28 @@ pub(super) struct ClusterArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
-    /// Show who leads, and how each node stands as the node that is asked sees it
+    /// Show the leader, and the role and progress of each node as the asked node sees them
     Status(StatusArgs),
-    /// Take a node in: it must run, with an empty data directory
+    /// Add a node, which must already run, with an empty data directory
     ///
-    /// It is started first, with [cluster] in its configuration; it then waits to be taken in. It
-    /// comes as a learner, and votes once it has caught up; the command waits for that. A repeat is
-    /// harmless.
+    /// Start the node first, with a [cluster] section in its configuration; it then waits. It joins as
+    /// a learner and becomes a voter when it has caught up; the command waits for that. Repeating the
+    /// command is harmless.
     Add(AddArgs),
-    /// Take a node out, for good
+    /// Remove a node for good
     ///
-    /// A node that answers hands back what it has to send, and a leader hands over first. A node
-    /// whose disk is lost is taken out in the same way, and can then be added with an empty data
-    /// directory. Refused where too few nodes would be left that can be reached. A repeat is
+    /// A running node hands back its unsent messages first, and a leader hands over leadership. Remove a
+    /// node with a lost disk in the same way; then it can be added with an empty data directory. The
+    /// command is refused if no majority of the remaining voters can be reached. Repeating the command is
     /// harmless.
     Remove(RemoveArgs),
-    /// Hand leadership over, to a node or to the one that has most
+    /// Transfer leadership to another node
     TransferLeader(TransferArgs),
-    /// Set the time that entries carry, back or forward, after a clock that was wrong
+    /// Set the cluster's time, back or forward, after a clock was wrong
     ///
-    /// Put the clocks right first. While a node does not believe its clock, nothing starts, ends,
-    /// expires or is sent; this is the second opinion that it waits for where neither NTP nor most of
-    /// the other nodes can give one. For the role admin. A repeat is harmless.
+    /// Set the clocks right first. While a node does not believe its clock, nothing starts, ends,
+    /// expires or is sent. This command confirms the time where neither NTP nor most of the other nodes
+    /// can. The token needs the role admin. Repeating the command is harmless.
     SetTime(SetTimeArgs),
 }
 
@@ -51,10 +51,10 @@ enum ClusterCommand {
 struct AddArgs {
     /// The node's name, as in its configuration
     name: String,
-    /// Where its peers reach it: host and port
+    /// The node's address for its peers: host and port
     #[arg(long, value_name = "ADDR")]
     peer: String,
-    /// Where clients reach it
+    /// URL of the node's API for clients
     #[arg(long, value_name = "URL")]
     api_url: String,
     #[command(flatten)]
@@ -71,7 +71,7 @@ struct RemoveArgs {
 
 #[derive(Debug, clap::Args)]
 struct TransferArgs {
-    /// The node that is to lead
+    /// The new leader; default: the node with the most entries
     name: Option<String>,
     #[command(flatten)]
     ask: StatusArgs,
@@ -79,7 +79,7 @@ struct TransferArgs {
 
 #[derive(Debug, clap::Args)]
 struct SetTimeArgs {
-    /// The time, like 2026-03-02T09:00:00Z; without it, what the clock of the node says
+    /// The time, like 2026-03-02T09:00:00Z; default: the clock of the asked node
     time: Option<String>,
     #[command(flatten)]
     ask: StatusArgs,
@@ -87,7 +87,7 @@ struct SetTimeArgs {
 
 #[derive(Debug, clap::Args)]
 struct StatusArgs {
-    /// One JSON object, as the API gives it
+    /// Print the JSON object that the API returned
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -104,13 +104,13 @@ pub(super) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
     }
 }
 
-/// One JSON object for programs, or a line for people.
-fn tell(args: &StatusArgs, told: &Value, line: &str) {
-    out::line(&if args.json {
-        told.to_string()
+/// Prints an answer: the JSON object with `--json`, otherwise the line.
+fn print(args: &StatusArgs, answer: &Value, line: &str) {
+    if args.json {
+        out::line(&answer.to_string());
     } else {
-        line.to_owned()
-    });
+        out::line(line);
+    }
 }
 
 fn path_of(name: &str) -> String {
@@ -126,7 +126,7 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
     let learns = |node: &Value| node.get("role").and_then(Value::as_str) == Some("learner");
     if learns(&node) && !args.ask.json {
         out::note(&format!(
-            "{name} is taken in and catches up; it votes once it has"
+            "{name} is a learner and catches up; it becomes a voter then"
         ));
     }
     while learns(&node) {
@@ -141,12 +141,12 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
         node = nodes
             .into_iter()
             .find(named)
-            .with_context(|| format!("{name} was removed"))?;
+            .with_context(|| format!("{name} was removed from the cluster while it caught up"))?;
     }
-    tell(
+    print(
         &args.ask,
         &node,
-        &format!("{name} is a node of the cluster and votes"),
+        &format!("{name} is a voter of the cluster"),
     );
     Ok(())
 }
@@ -154,8 +154,8 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
 async fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
     let (client, name) = (Client::new(&args.ask.api.api)?, &args.name);
     client.delete(&path_of(name)).await?;
-    let line = format!("{name} is no node of the cluster any more; its data directory can go");
-    tell(&args.ask, &json!({ "removed": name }), &line);
+    let line = format!("{name} was removed from the cluster; its data directory can be deleted");
+    print(&args.ask, &json!({ "removed": name }), &line);
     Ok(())
 }
 
@@ -170,7 +170,7 @@ async fn transfer_leader(args: &TransferArgs) -> anyhow::Result<()> {
         .get("leader")
         .and_then(Value::as_str)
         .unwrap_or("nobody");
-    tell(&args.ask, &told, &format!("{leader} leads"));
+    print(&args.ask, &told, &format!("{leader} leads"));
     Ok(())
 }
 
@@ -183,7 +183,7 @@ async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
     let told = client.post("/cluster/time", &body).await?;
     let text = |field: &str| told.get(field).and_then(Value::as_str);
     let time = text("time").unwrap_or("unknown");
-    tell(&args.ask, &told, &format!("the cluster's time is {time}"));
+    print(&args.ask, &told, &format!("the cluster's time is {time}"));
     if let Some(doubt) = text("doubt").filter(|_| !args.ask.json) {
         out::note(doubt);
     }

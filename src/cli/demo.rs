@@ -1,4 +1,4 @@
-//! `notty demo`: the whole thing in one command.
+//! `notty demo`: gateway, nodes, customers and one mailing in one command, with the balance at the end.
 
 use std::time::{Duration, Instant};
 
@@ -32,31 +32,31 @@ const CUSTOMERS: u64 = 9_999_999;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// Sample customers
+    /// Number of sample customers
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     customers: u64,
-    /// Nodes, 1 or 3
+    /// Number of nodes, 1 or 3
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     nodes: u8,
-    /// Kill the leader in the middle (with --nodes 3)
+    /// Kill the leader in the middle of the mailing (needs --nodes 3)
     #[arg(long)]
     kill_leader: bool,
-    /// End after the balance, instead of serving until Ctrl-C
+    /// Exit after the balance, instead of serving until Ctrl-C
     #[arg(long)]
     exit: bool,
 }
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     if args.nodes == 2 {
-        let what = "--nodes: 1 or 3: two nodes survive no more than one does";
+        let what = "--nodes: use 1 or 3; two nodes survive no more failures than one";
         return Err(ConfigError(what.to_owned()).into());
     }
     if args.kill_leader && args.nodes != 3 {
-        let what = "--kill-leader: this needs --nodes 3: somebody must be left to go on";
+        let what = "--kill-leader: use it with --nodes 3, so that other nodes can take over";
         return Err(ConfigError(what.to_owned()).into());
     }
     if args.customers == 0 || args.customers > CUSTOMERS {
-        return Err(ConfigError(format!("--customers: 1 to {CUSTOMERS} are possible")).into());
+        return Err(ConfigError(format!("--customers: use a number from 1 to {CUSTOMERS}")).into());
     }
     // The bar shares the terminal: only what goes wrong is logged.
     telemetry::init_quiet();
@@ -152,7 +152,7 @@ async fn show_three(
     let agree = nodes.agree(&path, Duration::from_secs(10)).await;
     balanced &= agree;
     out::line(if agree {
-        "nodes      all three say the same"
+        "nodes      all three agree"
     } else {
         "nodes      DIFFER"
     });
@@ -173,7 +173,7 @@ async fn kill_in_the_middle(
     let name = nodes.nodes[leader].name.clone();
     nodes.nodes[leader].kill();
     let killed = Instant::now();
-    out::note(&format!("{name} led and is dead (kill -9)"));
+    out::note(&format!("{name}, the leader, was killed (kill -9)"));
     let next = nodes.leader_but(leader).await?;
     let seconds = killed.elapsed().as_secs_f64();
     out::note(&format!(
@@ -251,7 +251,7 @@ fn mailing() -> anyhow::Result<Value> {
     }))
 }
 
-/// The balance: what the state says, what the gateway says, and whether both agree.
+/// Prints the counts of the state and of the gateway. Returns whether they agree.
 fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64) -> bool {
     let tally = practice.tally();
     for status in STATUSES {
@@ -279,8 +279,8 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
     let (done, doubt) = (count(stats, "done"), count(stats, "unconfirmed"));
     if doubt > 0 {
         out::line(
-            "           unconfirmed: on their way when the leader was killed; the gateway may have \
-             them, so they are never sent again",
+            "           unconfirmed: in flight when the leader was killed; the gateway may have them, \
+             so they are never sent again",
         );
     }
     let taken = (done..=done + doubt).contains(&tally.messages);

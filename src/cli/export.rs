@@ -1,4 +1,4 @@
-//! `notty export`: streams customers or messages out, page by page.
+//! `notty export`: writes customers or messages to stdout, page by page.
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{ApiArgs, client::Client, import::FileFormat, runtime};
 use crate::formula;
 
-/// Items of one page.
+/// Items requested in one page.
 const PAGE: usize = 1_000;
 const CUSTOMER: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
 const MESSAGE: [&str; 10] = [
@@ -28,23 +28,23 @@ const MESSAGE: [&str; 10] = [
     "sent_at",
 ];
 
-/// What to stream out.
+/// The items that can be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// All customers, in a form that import takes
+    /// All customers, in the form that `notty import` reads
     Customers,
-    /// Messages, with what became of each
+    /// Messages with their status
     Messages,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
-    /// What to stream out
+    /// The items to export
     what: What,
-    /// Messages of this mailing alone
+    /// Only messages of this mailing
     #[arg(long, value_name = "ID")]
     mailing: Option<String>,
-    /// How to write it
+    /// Format of the output
     #[arg(long, value_enum, default_value = "csv")]
     format: FileFormat,
     #[command(flatten)]
@@ -53,7 +53,10 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     if args.what == What::Customers && args.mailing.is_some() {
-        return Err(crate::config::ConfigError("--mailing goes with messages".to_owned()).into());
+        return Err(crate::config::ConfigError(
+            "--mailing: only messages have a mailing".to_owned(),
+        )
+        .into());
     }
     runtime()?.block_on(export(args))
 }
@@ -80,7 +83,7 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
         let items = page
             .get("items")
             .and_then(Value::as_array)
-            .context("a page has items")?;
+            .context("the answer has no `items`: is --api the API of a notty node?")?;
         let mut text = String::new();
         if std::mem::take(&mut first) && args.format == FileFormat::Csv {
             text.push_str(&fields.join(","));
@@ -95,14 +98,14 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
         match output.write_all(text.as_bytes()) {
             // The reader has gone away: nothing is left to do.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.context("stdout")?,
+            written => written.context("stdout cannot be written")?,
         }
         next = page.get("next").and_then(Value::as_str).map(str::to_owned);
         if next.is_none() {
             break;
         }
     }
-    output.flush().context("stdout")
+    output.flush().context("stdout cannot be written")
 }
 
 fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
@@ -128,7 +131,7 @@ fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
     text.push('\n');
 }
 
-/// Writes a cell, in quotes where it needs them.
+/// Writes a cell, quoted if it holds a comma, a quote or a line break.
 fn put_cell(text: &mut String, cell: &str) {
     if cell.contains([',', '"', '\n', '\r']) {
         text.push('"');

@@ -1,4 +1,4 @@
-//! `notty import`: streams a file of customers in.
+//! `notty import`: streams a file of customers to a node, or checks it here (`--dry-run`).
 
 use std::{io::IsTerminal, path::PathBuf};
 
@@ -19,28 +19,28 @@ use crate::{
     rows::{CsvRows, NdjsonRows, RowError, Rows},
 };
 
-/// Bytes read at once.
+/// Bytes read from the file at once.
 const PIECE: usize = 256 * 1024;
 
-/// How a file is written.
+/// Format of a file of customers or messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FileFormat {
-    /// A header row, then one row each
+    /// A header row, then one row for each item
     Csv,
-    /// One JSON object a line
+    /// One JSON object on each line
     Ndjson,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// The file; `-` reads stdin
+    /// The file to import; `-` reads stdin
     file: PathBuf,
-    /// How it is written; default: by its name, otherwise csv
+    /// Format of the file; default: ndjson for names in .ndjson or .jsonl, otherwise csv
     #[arg(long, value_enum)]
     format: Option<FileFormat>,
     #[command(flatten)]
     api: ApiArgs,
-    /// Check the rows and write nothing; the exit status is 1 if a row would be rejected
+    /// Check the rows without a node and write nothing; exit status 1 if a row is invalid
     #[arg(long)]
     dry_run: bool,
 }
@@ -71,7 +71,7 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
 
 type Reader = Box<dyn tokio::io::AsyncRead + Send + Unpin>;
 
-/// The file and its length; none for stdin.
+/// Opens the file. Returns its length too, unless it is stdin or a pipe.
 async fn open(args: &ImportArgs) -> anyhow::Result<(Reader, Option<u64>)> {
     if args.file.as_os_str() == "-" {
         return Ok((Box::new(tokio::io::stdin()), None));
@@ -152,7 +152,7 @@ fn show(answer: &Value) {
     }
 }
 
-/// Reads and checks every row here, without a node.
+/// Checks every row in this process, without a node.
 async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
     let (mut reader, length) = open(args).await?;
     let bar = bar(length);
@@ -197,7 +197,7 @@ async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     let said = format!(
-        "{} rows are right, {} would be rejected; nothing was written",
+        "{} rows are valid, {} would be rejected; nothing was written",
         out::number(right),
         out::number(wrong)
     );

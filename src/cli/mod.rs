@@ -1,5 +1,7 @@
-//! What a person types. Errors are one clear line on stderr; status 0 only on success, 2 for a
-//! usage or configuration error.
+//! The command line: one file for each command, and their shared arguments.
+//!
+//! An error is one line on stderr. The exit status is 0 only on success, and 2 after a usage or
+//! configuration error. The commands talk to a node over its HTTP API, like any other client.
 
 mod backup;
 mod bench;
@@ -27,7 +29,7 @@ use crate::{
     telemetry::LogFormat,
 };
 
-/// Sends SMS mailings, each message at most once, from one binary that keeps everything itself.
+/// Sends SMS mailings, each message at most once, from one binary that stores everything itself.
 #[derive(Debug, Parser)]
 #[command(name = "notty", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -39,76 +41,77 @@ pub struct Cli {
 enum Command {
     /// Run a node
     ///
-    /// No file is needed: a single node keeps its data in ./data and serves its API on
-    /// 127.0.0.1:8080. Its page is /docs there.
+    /// No configuration file is needed: a single node keeps its data in ./data and serves its API on
+    /// http://127.0.0.1:8080, with its documentation at /docs.
     Serve(serve::ServeArgs),
-    /// Run a sender without storage: it takes leases from a cluster and sends
+    /// Run a sender without storage: it leases messages from a cluster and sends them
     ///
-    /// It needs `postman.name`, unlike any other, `postman.peers`, the cluster's secret or
-    /// certificates, and a directory for its journal that outlives it (`postman.journal_dir`).
+    /// Its configuration needs `postman.name` (no other sender or node may have the same),
+    /// `postman.peers`, the cluster's secret or certificates, and `postman.journal_dir`, a local
+    /// directory that outlives the process.
     Postman(postman::PostmanArgs),
-    /// Show the whole thing: gateway, node, customers, one mailing, and the balance at the end
+    /// Demonstrate notty: a gateway, a node, customers, one mailing, and the balance at the end
     ///
-    /// With its data in a fresh temporary directory; with --nodes 3 each node is a process of its own.
+    /// The data is kept in a new temporary directory. With --nodes 3, each node is a process of its own.
     Demo(demo::DemoArgs),
-    /// Run the practice gateway by itself
+    /// Run the practice gateway, which sends no SMS
     ///
-    /// It accepts POST /v1/send/{id}, counts by message id, reports duplicates, shows what it
-    /// received at GET / and GET /messages, and misbehaves on demand.
+    /// It accepts POST /v1/send/{id}, counts requests by message id, reports duplicates, and shows the
+    /// messages it received at GET / and GET /messages. The options below make it misbehave.
     Gateway(process::GatewayArgs),
-    /// Stream customers in, from CSV or NDJSON
+    /// Import customers from a CSV or NDJSON file
     ///
-    /// The first row of CSV names the columns: id, name, phone, operator, tag, timezone. Rows that
-    /// are wrong are left out and told with their lines; the exit status is 0 all the same, because
-    /// the others were written. To have a file refused as a whole, look first with --dry-run: its
-    /// exit status is 1 if a row is wrong.
+    /// The first row of a CSV file names the columns: id, name, phone, operator, tag, timezone. Invalid
+    /// rows are left out and listed with their line numbers. The exit status is 0 even then, because the
+    /// other rows were written. To check a file first, use --dry-run: its exit status is 1 if a row is
+    /// invalid.
     Import(import::ImportArgs),
-    /// Stream customers or messages out, as CSV or NDJSON
+    /// Export customers or messages as CSV or NDJSON to stdout
     Export(export::ExportArgs),
     /// Write a consistent copy of a running node to a file
     ///
-    /// While everything goes on. The file is whole and checked, or it is not there. Any node may be
-    /// asked; the token must be an admin's.
+    /// The node keeps working meanwhile. The file is complete and checked, or it is not written at all.
+    /// Any node of a cluster can make a backup; the token needs the role admin.
     Backup(backup::BackupArgs),
-    /// Make a data directory of a new cluster from a backup
+    /// Create the data directory of a new cluster from a backup
     ///
-    /// Nothing of it is sent by itself: messages that were not final become unconfirmed, unfinished
-    /// mailings are paused until they are resumed with accept_duplicates. The old cluster must not
-    /// run any more.
+    /// The new cluster sends nothing by itself: messages that were not final become unconfirmed, and
+    /// unfinished mailings are paused until they are resumed with accept_duplicates. Stop the old
+    /// cluster first, and never start it again.
     Restore(restore::RestoreArgs),
     /// Follow a mailing until it is caught up or ends
     Watch(watch::WatchArgs),
-    /// Look at the cluster, and change it
+    /// Show the cluster, and change its nodes, its leader or its time
     Cluster(cluster::ClusterArgs),
-    /// Say whether a node can serve: status 0 if it can, 1 if not
+    /// Check that a node can serve: exit status 0 if it can, 1 if not
     ///
-    /// For health checks of containers, where there is nothing else to ask with.
+    /// For health checks of containers that hold no other program.
     Healthcheck(ApiArgs),
-    /// Say whether a configuration file is right, and where it is not
+    /// Check a configuration file, and print the first error with its place
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
-    /// Measure
+    /// Measure speed, memory and disk on this machine
     Bench(bench::BenchArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct CheckConfigArgs {
-    /// The file
+    /// The file to check
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     config: PathBuf,
 }
 
-/// Where a running notty is, for the commands that talk to one.
+/// The API of a node, for commands that are its clients.
 #[derive(Clone, Debug, clap::Args)]
 struct ApiArgs {
-    /// The API of a node; its token is taken from NOTTY_TOKEN
+    /// URL of a node's API; the token is read from NOTTY_TOKEN
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     api: String,
 }
 
-/// What was typed; the exit status if there is nothing to run: help was asked for, or what was
-/// typed is wrong, which is one line like every other error.
+/// Parses the command line. Help and version are printed here and end the process; a usage error is
+/// one line, like every other error, and returns its exit status.
 pub fn parse() -> Result<Cli, ExitCode> {
     use clap::error::ErrorKind::{
         DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion,
@@ -125,7 +128,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// Runs a command; the process's exit status.
+/// Runs a command and returns the exit status of the process.
 pub fn run(cli: Cli) -> ExitCode {
     // Only once in a process, and nobody else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -165,7 +168,11 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
 
 async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
     let ready = client::Client::new(&args.api)?.is_ready().await;
-    anyhow::ensure!(ready, "{} is not ready, or not there; see --api", args.api);
+    anyhow::ensure!(
+        ready,
+        "{}: the node is not ready, or does not answer; check --api",
+        args.api
+    );
     out::line(&format!("{}: ready", args.api));
     Ok(())
 }
@@ -177,15 +184,15 @@ fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How logs look, for commands that run a node.
+/// The format of the log, for commands that run a node or a postman.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct LogArgs {
-    /// Lines for people, or one JSON object a line
+    /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
 }
 
-/// A runtime for commands that talk to a node.
+/// A tokio runtime with several threads.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! `notty postman`: a sender without storage, until it is told to stop.
+//! `notty postman`: runs a sender without storage until a signal stops it.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ const OWN_FILES: usize = 256;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PostmanArgs {
-    /// The configuration; default: config.toml if it is there
+    /// The configuration file; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -56,15 +56,19 @@ async fn send(config: &Config) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping: requests on their way end, the rest is handed back");
+    tracing::info!("stopping: requests in flight end, unsent messages are handed back");
     stop.send_replace(true);
     tokio::select! {
         ended = tokio::time::timeout(STOP, &mut sending) => match ended {
             Ok(ended) => ended?,
             // Its leases run out by themselves.
-            Err(_) => tracing::warn!("not all could be reported in time; the next start goes on"),
+            Err(_) => tracing::warn!(
+                "the stop took longer than {} s and was cut short; the next start reports the rest from \
+                 the journal",
+                STOP.as_secs()
+            ),
         },
-        _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
+        _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
     tracing::info!("stopped");
     Ok(())
@@ -72,7 +76,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
 
 fn surroundings() -> Surroundings {
     let fatal = |line: &str| {
-        let end = "the postman ends: its next start reports what its journal holds";
+        let end = "the postman ends; its next start reports the results in its journal";
         telemetry::end_process(&[line, end])
     };
     Surroundings {

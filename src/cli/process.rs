@@ -21,25 +21,25 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct GatewayArgs {
-    /// Where it listens
+    /// Listen address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     listen: String,
-    /// The token that it asks for; empty: none
-    #[arg(long, value_name = "T", default_value = "")]
+    /// The token that requests must carry; empty: none
+    #[arg(long, value_name = "TOKEN", default_value = "")]
     token: String,
-    /// Wait so long before each answer
+    /// Delay before each answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 0)]
     latency_ms: u64,
-    /// Of a thousand requests, so many are answered 503
+    /// Answer 503 to this many of a thousand requests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     fail_per_mille: u32,
-    /// Of a thousand requests, so many are answered 400
+    /// Answer 400 to this many of a thousand requests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     invalid_per_mille: u32,
-    /// Of a thousand requests, so many are taken and never answered
+    /// Take this many of a thousand messages and never answer
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     hang_per_mille: u32,
-    /// Of a thousand requests, so many end in a reset, half of them after the message was taken
+    /// Reset the connection of this many of a thousand requests, half of them after taking the message
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     reset_per_mille: u32,
 }
@@ -59,14 +59,15 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         args.hang_per_mille,
     ];
     if shares.iter().sum::<u32>() + args.reset_per_mille > 1_000 {
-        let what = "the --…-per-mille are shares of all requests: together at most 1000";
+        let what =
+            "the --…-per-mille options are shares of all requests: their sum must be at most 1000";
         return Err(ConfigError(what.to_owned()).into());
     }
     let addresses = args.listen.to_socket_addrs();
     let addresses: Vec<_> = addresses
         .map_err(|error| {
             let what = format!(
-                "--listen: `{}` is no address with a port: {error}",
+                "--listen: `{}` is not an address with a port, like 127.0.0.1:9090: {error}",
                 args.listen
             );
             ConfigError(what)
@@ -82,10 +83,10 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         let mut stop = Stop::listen()?;
         let listener = TcpListener::bind(&*addresses)
             .await
-            .with_context(|| format!("--listen: {} cannot be listened on", args.listen))?;
+            .with_context(|| format!("--listen: cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         out::line(&format!(
-            "practice gateway on http://{address}/v1/send, to look at: http://{address}/"
+            "practice gateway on http://{address}/v1/send, its page on http://{address}/"
         ));
         tokio::select! {
             served = practice.serve(listener) => Ok(served?),
@@ -146,8 +147,8 @@ pub(super) fn warn_of_few_files(limit: usize, needs: &[(&str, usize)], consequen
             .map(|(what, count)| format!("{what} {count}"))
             .collect();
         tracing::warn!(
-            "the process may open {limit} files, and up to {needed} may be needed ({}){consequence}; \
-             raise its limit (ulimit -n, LimitNOFILE)",
+            "the process may open {limit} files, but up to {needed} may be needed ({}){consequence}; \
+             raise the limit (ulimit -n, LimitNOFILE)",
             parts.join(", "),
         );
     }

@@ -1,4 +1,4 @@
-//! `notty restore`: a data directory of a new cluster from a backup.
+//! `notty restore`: creates the data directory of a new cluster from a backup.
 
 use std::{io::IsTerminal, path::PathBuf};
 
@@ -7,9 +7,9 @@ use crate::backup;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RestoreArgs {
-    /// The backup
+    /// The backup file
     file: PathBuf,
-    /// The directory to make; it must be empty, or not there
+    /// The data directory to create; it must be empty or not exist
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
 }
@@ -22,7 +22,7 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
     };
     say("checking the backup");
     let backup = backup::check(&args.file)?;
-    say("restoring it");
+    say("restoring the backup");
     let restored = backup::restore(&backup, &args.data_dir)?;
     out::line(&format!(
         "{}: restored into {}: {}",
@@ -31,23 +31,23 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
         figures(&backup)
     ));
     out::line(&format!(
-        "messages that were not final and are unconfirmed now: {}",
+        "messages that were not final, and are unconfirmed now: {}",
         out::number(restored.unconfirmed)
     ));
     out::line(&format!(
-        "mailings that wait until they are resumed with accept_duplicates: {}",
+        "mailings that are paused until they are resumed with accept_duplicates: {}",
         out::number(restored.held)
     ));
     let time = jiff::Timestamp::from_millisecond(restored.at.as_millis());
     out::line(&format!(
-        "its time: {}",
+        "time of the backup: {}",
         time.map_or("unknown".to_owned(), |time| time.to_string())
     ));
     if restored.not_believed_ms > 0 {
         out::note(&format!(
-            "this machine's clock is {} days ahead of the backup, and its kernel does not say that NTP \
-             keeps it right: time stands still until somebody agrees with it. If it is right, start the \
-             node and run: notty cluster set-time",
+            "this machine's clock is {} days ahead of the backup, and the kernel does not confirm it by \
+             NTP, so the node will not believe it: time stands still and nothing is sent. If the clock is \
+             right, start the node and run: notty cluster set-time",
             restored.not_believed_ms / 86_400_000
         ));
     }

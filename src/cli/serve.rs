@@ -1,4 +1,4 @@
-//! `notty serve`: a node, until it is told to stop.
+//! `notty serve`: runs a node until a signal stops it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -25,20 +25,19 @@ const PEER_FILES: usize = 128;
 /// Connections to the API that there must be, however few files the process may open.
 const FEW_CONNECTIONS: usize = 16;
 
-/// What a node says that is a member no more.
-const REMOVED: &str = "this node was removed from the cluster and takes no part any more; to have it \
-                       taken in again, empty its data directory, start it, and run `notty cluster \
-                       add` for it";
+/// Logged by a node that is not a member any more; also its error message.
+const REMOVED: &str = "this node was removed from the cluster; to add it again, empty its data directory, \
+                       start it, and run `notty cluster add` for it";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
-    /// The configuration; default: config.toml if it is there
+    /// The configuration file; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where everything is kept
+    /// The data directory; overrides node.data_dir
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where the API listens
+    /// Listen address of the API; overrides api.listen
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     #[command(flatten)]
@@ -120,7 +119,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
         ..Surroundings::real()
     };
     let Some(server) = start(&config, surroundings, &mut terminate, &mut interrupt).await? else {
-        tracing::info!("stopped during the start; the next one goes on from what is on the disk");
+        tracing::info!("stopped during the start; the next start continues from the disk");
         return Ok(());
     };
     stop_on_damage(&server);
@@ -140,15 +139,19 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     if removed {
         tracing::warn!("{REMOVED}");
     }
-    tracing::info!("stopping: requests on their way end, the rest is handed back");
+    tracing::info!("stopping: requests in flight end, unsent messages are handed back");
     let stopping = tokio::time::timeout(STOP, server.stop());
     tokio::select! {
         stopped = stopping => match stopped {
             Ok(stopped) => stopped?,
             // All that was acknowledged is on the disk, and leases run out by themselves.
-            Err(_) => tracing::warn!("not all could be closed in time; the next start goes on"),
+            Err(_) => tracing::warn!(
+                "the stop took longer than {} s and was cut short; nothing acknowledged is lost, and \
+                 the next start recovers",
+                STOP.as_secs()
+            ),
         },
-        _ = interrupt.recv() => anyhow::bail!("stopped at once by a second Ctrl-C"),
+        _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
     tracing::info!("stopped");
     // A node that ended because it was removed did what was asked of it; one that was started
@@ -168,7 +171,7 @@ fn stop_on_damage(server: &Server) {
         if place.is_some_and(|file| file.contains("/sled-")) {
             node.mark_suspect();
             telemetry::end_process(&[
-                "a panic inside the state: the node ends, the next start rebuilds it",
+                "a panic inside the state's database: the node ends, and the next start rebuilds the state",
             ]);
         }
     }));

@@ -37,7 +37,7 @@ pub(super) const STATUSES: [&str; 8] = [
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WatchArgs {
-    /// The mailing's id
+    /// Id of the mailing
     mailing: String,
     #[command(flatten)]
     api: ApiArgs,
@@ -136,12 +136,12 @@ impl Look {
             "paused" => format!("paused until it is resumed: {counts}"),
             "active" if rate < 1.0 && self.has_window => {
                 format!(
-                    "active, nothing is sent at the moment (its send window may be shut): {counts}"
+                    "active, nothing is sent at the moment (the send window may be closed): {counts}"
                 )
             }
             "active" if rate < 1.0 => {
                 format!(
-                    "active, nothing is sent at the moment (the log of the node tells why): {counts}"
+                    "active, nothing is sent at the moment (see the log of the nodes): {counts}"
                 )
             }
             status => {

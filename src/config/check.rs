@@ -43,7 +43,7 @@ impl Config {
     pub fn check_node(&self) -> Result<(), ConfigError> {
         check_timezone(&self.node.timezone)?;
         if self.node.data_dir.as_os_str().is_empty() {
-            let fault = "a directory is needed, like `data`";
+            let fault = "must name a directory, like `data`";
             return Err(ConfigError::at("node.data_dir", fault));
         }
         within("node.compact_log_mb", self.node.compact_log_mb, 1..=65_536)?;
@@ -67,17 +67,19 @@ impl Config {
         self.check_peers()?;
         let name = &self.postman.name;
         if name.is_empty() {
-            let fault = "a postman by itself needs a name that no other postman and no node has; in \
-                         a container its host name is one (NOTTY_POSTMAN__NAME)";
+            let fault = "`notty postman` needs a name that no other postman and no node has; in a \
+                         container use the host name (NOTTY_POSTMAN__NAME)";
             return Err(ConfigError::at("postman.name", fault));
         }
 
         let Some(cluster) = &self.cluster else {
-            let fault = "the secret of the cluster's nodes is needed, or cluster.tls";
+            let fault = "set cluster.postman_secret or cluster.secret to the value of the nodes, or set \
+                         cluster.tls";
             return Err(ConfigError::at("cluster.secret", fault));
         };
         if cluster.nodes.iter().any(|node| node.name == *name) {
-            let fault = format!("`{name}` is a node, whose own postman has that name already");
+            let fault =
+                format!("`{name}` is the name of a node, and of the postman on it; use another");
             return Err(ConfigError::at("postman.name", fault));
         }
         check_cluster::check_postman_secrets(cluster)?;
@@ -87,9 +89,9 @@ impl Config {
     fn check_peers(&self) -> Result<(), ConfigError> {
         let peers = &self.postman.peers;
         if peers.is_empty() {
-            let fault = "a postman by itself needs peer addresses of its cluster's nodes, like \
-                         [\"10.0.0.1:7080\"]; a node without [cluster] has none: give it a [cluster] \
-                         of itself alone, with expect = 1";
+            let fault = "`notty postman` needs peer addresses of its cluster's nodes, like \
+                         [\"10.0.0.1:7080\"]; a node without a [cluster] section has no peer address: \
+                         give it one that names only itself, with expect = 1";
             return Err(ConfigError::at("postman.peers", fault));
         }
         for (n, peer) in peers.iter().enumerate() {
@@ -124,7 +126,7 @@ impl Config {
 
         let is_status = |status: &u16| (100..600).contains(status);
         if let Some(wrong) = gateway.unsure_statuses.iter().find(|s| !is_status(s)) {
-            let fault = format!("{wrong} is no HTTP status");
+            let fault = format!("{wrong} is not an HTTP status, which has three digits");
             return Err(ConfigError::at("gateway.unsure_statuses", fault));
         }
         Ok(())
@@ -141,8 +143,8 @@ impl Config {
         let needed = request_ms + LEASE_SPARE_MS;
         if ttl_ms < needed {
             let fault = format!(
-                "{ttl_ms} is too short for gateway.connect_timeout_ms + gateway.timeout_ms and 2 s \
-                 to spare: at least {needed} is needed"
+                "{ttl_ms} is too short: it must be at least gateway.connect_timeout_ms + \
+                 gateway.timeout_ms + 2000, which is {needed}"
             );
             return Err(ConfigError::at("lease.ttl_ms", fault));
         }
@@ -168,7 +170,8 @@ impl Config {
         let shares_address = is_anywhere || peers.ip() == api.ip();
         // With port 0 the system chooses a free one.
         if peers.port() != 0 && peers.port() == api.port() && shares_address {
-            let fault = format!("{peers} is taken by api.listen, {api}; peers need their own port");
+            let fault =
+                format!("{peers} conflicts with api.listen, {api}; use another port for peers");
             return Err(ConfigError::at("cluster.listen", fault));
         }
         Ok(())
@@ -177,13 +180,13 @@ impl Config {
     fn check_api(&self) -> Result<(), ConfigError> {
         let listen = &self.api.listen;
         let address: SocketAddr = listen.parse().map_err(|_| {
-            let fault = format!("`{listen}` is no address and port, like 127.0.0.1:8080");
+            let fault = format!("`{listen}` is not an IP address and port, like 127.0.0.1:8080");
             ConfigError::at("api.listen", fault)
         })?;
         if self.api.tokens.is_empty() && !address.ip().is_loopback() {
             let fault = format!(
-                "{listen} is reachable from outside, and the API has no token; set api.tokens, or \
-                 listen on 127.0.0.1"
+                "{listen} can be reached from other machines, but the API has no token; set \
+                 api.tokens, or listen on 127.0.0.1"
             );
             return Err(ConfigError::at("api.listen", fault));
         }
@@ -195,11 +198,14 @@ fn check_tokens(tokens: &[TokenConfig]) -> Result<(), ConfigError> {
     for (n, token) in tokens.iter().enumerate() {
         let key = format!("api.tokens[{n}].token");
         if token.token.expose().len() < TOKEN_BYTES {
-            let fault = format!("a token has at least {TOKEN_BYTES} characters");
+            let fault = format!("a token must have at least {TOKEN_BYTES} characters");
             return Err(ConfigError::at(&key, fault));
         }
         if tokens[..n].iter().any(|other| other.token == token.token) {
-            return Err(ConfigError::at(&key, "is there twice"));
+            return Err(ConfigError::at(
+                &key,
+                "an earlier entry has the same token; each needs its own",
+            ));
         }
     }
     Ok(())
@@ -210,7 +216,7 @@ fn check_timezone(name: &str) -> Result<(), ConfigError> {
     if ZoneName::parse(name).is_ok() && TimeZone::get(name).is_ok() {
         return Ok(());
     }
-    let fault = format!("`{name}` is no IANA time zone, like Europe/Moscow");
+    let fault = format!("`{name}` is not an IANA time zone, like Europe/Moscow");
     Err(ConfigError::at("node.timezone", fault))
 }
 
@@ -220,7 +226,7 @@ pub(super) fn check_host_and_port(key: &str, address: &str) -> Result<(), Config
     if parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
         return Ok(());
     }
-    let fault = format!("`{address}` is no host and port, like 10.0.0.1:7080");
+    let fault = format!("`{address}` is not a host and port, like 10.0.0.1:7080");
     Err(ConfigError::at(key, fault))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     check_node_secrets(cluster)?;
     let listen = &cluster.listen;
     if listen.parse::<SocketAddr>().is_err() {
-        let fault = format!("`{listen}` is no address and port, like 0.0.0.0:7080");
+        let fault = format!("`{listen}` is not an IP address and port, like 0.0.0.0:7080");
         return Err(ConfigError::at("cluster.listen", fault));
     }
     for n in 0..cluster.nodes.len() {
@@ -25,14 +25,14 @@ pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
 
     let name = &cluster.name;
     if !cluster.nodes.iter().any(|node| node.name == *name) {
-        let fault = format!("no [[cluster.nodes]] is called `{name}`");
+        let fault = format!("no [[cluster.nodes]] has the name `{name}`; add this node");
         return Err(ConfigError::at("cluster.name", fault));
     }
     let expect = cluster.expect as usize;
     let nodes = cluster.nodes.len();
     if !(1..=nodes).contains(&expect) {
         let fault =
-            format!("{expect} is not between 1 and the number of [[cluster.nodes]], {nodes}");
+            format!("{expect} is not between 1 and {nodes}, the number of [[cluster.nodes]]");
         return Err(ConfigError::at("cluster.expect", fault));
     }
     Ok(())
@@ -46,7 +46,7 @@ fn check_node(nodes: &[PeerConfig], n: usize) -> Result<(), ConfigError> {
     if nodes[..n].iter().any(|other| other.name == node.name) {
         return Err(ConfigError::at(
             &key,
-            format!("`{}` is there twice", node.name),
+            format!("two nodes have the name `{}`", node.name),
         ));
     }
     check_host_and_port(&format!("cluster.nodes[{n}].peer"), &node.peer)
@@ -60,10 +60,10 @@ fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     }
 
     let fault = if cluster.tls.is_none() {
-        "it is needed where there is no cluster.tls"
+        "it is required without cluster.tls"
     } else if !cluster.postman_secret.is_empty() {
-        "it is needed besides cluster.postman_secret: by certificates alone a postman could do \
-         what nodes do"
+        "it is required with cluster.postman_secret: certificates alone do not tell a postman \
+         from a node"
     } else {
         return Ok(());
     };
@@ -77,8 +77,7 @@ pub(super) fn check_postman_secrets(cluster: &ClusterConfig) -> Result<(), Confi
     if has_secret || cluster.tls.is_some() {
         return Ok(());
     }
-    let fault = "it, or cluster.postman_secret, is needed where there is no cluster.tls: the same as \
-                 on the nodes";
+    let fault = "set this or cluster.postman_secret to the value of the nodes, or set cluster.tls";
     Err(ConfigError::at("cluster.secret", fault))
 }
 
@@ -91,8 +90,8 @@ fn check_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
 
     // With the same secret, a postman could do all that a node does.
     if !of_postmen.is_empty() && secret == of_postmen {
-        let fault = "it is cluster.secret, which opens everything; make another by `openssl rand \
-                     -hex 32`";
+        let fault = "it is the same as cluster.secret, which allows everything; create another with \
+                     `openssl rand -hex 32`";
         return Err(ConfigError::at("cluster.postman_secret", fault));
     }
     Ok(())
@@ -102,9 +101,9 @@ fn check_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
 fn check_strength(key: &str, secret: &Secret) -> Result<(), ConfigError> {
     let chars = secret.expose().chars().count();
     let fault = if secret.expose().starts_with(PLACEHOLDER) {
-        format!("it begins with `{PLACEHOLDER}`, as in the examples, and everybody knows that one")
+        format!("it begins with `{PLACEHOLDER}`, so it is from an example that everybody can read")
     } else if (1..SECRET_CHARS).contains(&chars) {
-        format!("it has {chars} characters, and a secret has at least {SECRET_CHARS}")
+        format!("it has {chars} characters, but must have at least {SECRET_CHARS}")
     } else {
         return Ok(());
     };
@@ -113,6 +112,6 @@ fn check_strength(key: &str, secret: &Secret) -> Result<(), ConfigError> {
 
 /// A fault that ends with the way to make a secret.
 fn missing_secret(key: &str, fault: &str) -> ConfigError {
-    let remedy = "make one by `openssl rand -hex 32`, the same for all nodes";
+    let remedy = "create one with `openssl rand -hex 32`, the same for all nodes";
     ConfigError::at(key, format!("{fault}; {remedy}"))
 }

@@ -22,7 +22,7 @@ pub(super) fn override_key(
     let unknown = || {
         let key = path.join(".");
         ConfigError(format!(
-            "environment variable {variable}: there is no key `{key}`"
+            "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
         ))
     };
 
@@ -70,11 +70,11 @@ fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
     match default {
         Value::String(_) => Ok(Value::String(text.to_owned())),
         Value::Integer(_) => {
-            let number = text.parse().map_err(|_| "whole number")?;
+            let number = text.parse().map_err(|_| "a whole number")?;
             Ok(Value::Integer(number))
         }
         Value::Float(_) => {
-            let number = text.parse().map_err(|_| "number")?;
+            let number = text.parse().map_err(|_| "a number")?;
             Ok(Value::Float(number))
         }
         Value::Boolean(_) => {
@@ -82,7 +82,7 @@ fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
             Ok(Value::Boolean(truth))
         }
         // Lists are written as in the file.
-        _ => parse_toml(text).ok_or("TOML value"),
+        _ => parse_toml(text).ok_or("a TOML value"),
     }
 }
 
@@ -95,7 +95,7 @@ fn parse_toml(text: &str) -> Option<Value> {
 fn wrong_value(variable: &str, value: &str, expected: &str) -> ConfigError {
     let shown = if variable == TOKENS { "…" } else { value };
     ConfigError(format!(
-        "environment variable {variable}: `{shown}` is no {expected}"
+        "environment variable {variable}: `{shown}` is not {expected}"
     ))
 }
 

@@ -101,7 +101,7 @@ impl Config {
         let listen = &self.api.listen;
         listen
             .parse()
-            .map_err(|_| ConfigError::at("api.listen", format!("`{listen}` is no address")))
+            .map_err(|_| ConfigError::at("api.listen", format!("`{listen}` is not an address")))
     }
 }
 

@@ -43,15 +43,15 @@ fn a_bad_value_is_named_by_its_path() {
         ),
         (
             "[api]\nlisten = \"0.0.0.0:1\"",
-            "api.listen: 0.0.0.0:1 is reachable from outside",
+            "api.listen: 0.0.0.0:1 can be reached from other machines",
         ),
         (
             "[api]\nlisten = \"here\"",
-            "api.listen: `here` is no address",
+            "api.listen: `here` is not an IP address",
         ),
         (
             "[node]\ntimezone = \"Mars/Base\"",
-            "node.timezone: `Mars/Base` is no IANA",
+            "node.timezone: `Mars/Base` is not an IANA",
         ),
         ("[lease]\nttl_ms = 5000", "lease.ttl_ms: 5000 is too short"),
         (
@@ -96,7 +96,7 @@ fn a_secret_is_long_or_there_are_certificates() {
     let long = "secret = \"sixteen letters.\"\n";
     let cluster = |more: &str| load(&format!("[cluster]\n{node}{more}{list}"), &[]);
     for (more, wanted) in [
-        ("", "cluster.secret: it is needed"),
+        ("", "cluster.secret: it is required"),
         (
             "secret = \"fifteen letters\"\n",
             "cluster.secret: it has 15 characters",
@@ -119,11 +119,11 @@ fn a_secret_is_long_or_there_are_certificates() {
         ),
         (
             &format!("{long}postman_secret = \"sixteen letters.\"\n"),
-            "cluster.postman_secret: it is cluster.secret",
+            "cluster.postman_secret: it is the same as cluster.secret",
         ),
         (
             &format!("postman_secret = \"another sixteen.\"\n{tls}"),
-            "cluster.secret: it is needed besides cluster.postman_secret",
+            "cluster.secret: it is required with cluster.postman_secret",
         ),
     ] {
         let error = cluster(more).expect_err(more);
@@ -151,23 +151,23 @@ fn a_postman_by_itself_needs_a_name_peers_and_the_secret() {
         (
             "name = \"p\"\n",
             "",
-            "postman.name: a postman by itself needs a name",
+            "postman.name: `notty postman` needs a name",
         ),
         (
             "peers = [\"h:1\"]",
             "",
-            "postman.peers: a postman by itself needs peer addresses",
+            "postman.peers: `notty postman` needs peer addresses",
         ),
-        ("h:1", "h", "postman.peers[0]: `h` is no host and port"),
+        ("h:1", "h", "postman.peers[0]: `h` is not a host and port"),
         (
             "[cluster]\nsecret = \"sixteen letters.\"\n",
             "",
-            "cluster.secret: the secret of",
+            "cluster.secret: set cluster.postman_secret",
         ),
         (
             "sixteen letters.",
             "",
-            "cluster.secret: it, or cluster.postman_secret, is needed",
+            "cluster.secret: set this or cluster.postman_secret",
         ),
         (
             "sixteen letters.",
@@ -177,7 +177,7 @@ fn a_postman_by_itself_needs_a_name_peers_and_the_secret() {
         (
             "letters.\"\n",
             &format!("letters.\"\n{node}"),
-            "postman.name: `p` is a node",
+            "postman.name: `p` is the name of a node",
         ),
     ] {
         let text = whole.replace(from, to);
@@ -236,7 +236,7 @@ fn an_unknown_or_bad_variable_is_named() {
     let error = load("", &[("NOTTY_GATEWAY__SPEED", "1")]).expect_err("refused");
     assert!(error.contains("NOTTY_GATEWAY__SPEED"), "{error}");
     let error = load("", &[("NOTTY_LEASE__SIZE", "many")]).expect_err("refused");
-    assert!(error.contains("`many` is no whole number"), "{error}");
+    assert!(error.contains("`many` is not a whole number"), "{error}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ async fn a_dry_run_checks_every_row_and_writes_nothing() {
     let said = at(&node, &["import", arg(&path), "--dry-run"]);
     let end = said.one_line(1);
     assert!(
-        end.contains("2 rows are right, 2 would be rejected"),
+        end.contains("2 rows are valid, 2 would be rejected"),
         "{end}"
     );
     let lines = &said.stdout;
@@ -76,7 +76,7 @@ async fn a_dry_run_checks_every_row_and_writes_nothing() {
     let said = printed(run(&["import", arg(&right), "--dry-run"]));
     assert_eq!(
         said,
-        "1 rows are right, 0 would be rejected; nothing was written\n"
+        "1 rows are valid, 0 would be rejected; nothing was written\n"
     );
     let wrong = file(node.setup.dir(), "wrong.csv", "id,fone\na,1\n");
     let ended = run(&["import", arg(&wrong), "--dry-run"]);

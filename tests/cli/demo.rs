@@ -78,7 +78,7 @@ fn the_demo_of_three_nodes_goes_on_when_the_leader_is_killed() {
         "(leads)",
         "duplicates          0",
         "balance    right",
-        "all three say the same",
+        "all three agree",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }

@@ -151,7 +151,9 @@ async fn a_leader_that_is_stopped_hands_over_and_leaves_nothing_unconfirmed() {
         .await;
     println!("stopped in {:?}: {ended}", began.elapsed());
     assert_eq!(ended.code(), Some(0));
-    cluster.members[leader].says("leads now").await;
+    cluster.members[leader]
+        .says("leadership was transferred to")
+        .await;
     let next = cluster.leader_but(Some(leader)).await;
     assert_ne!(next, leader);
     cluster.members[leader].start();

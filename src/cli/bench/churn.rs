@@ -22,10 +22,10 @@ const KEEP_NONE: &str = "[retention]\nfinished_days = 0\n";
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ChurnArgs {
-    /// Customers
+    /// Number of customers
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(super) customers: u64,
-    /// Mailings, one after the other, each to all of them
+    /// Number of mailings, one after the other, each to all customers
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(4..=10_000))]
     pub(super) mailings: u64,
     #[command(flatten)]

@@ -13,22 +13,22 @@ use super::{
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DispatchArgs {
-    /// Customers
+    /// Number of customers
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub(super) customers: u64,
-    /// Mailings at once, each to all of them
+    /// Number of mailings at once, each to all customers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) mailings: u64,
-    /// What the gateway waits before each answer
+    /// Delay of the gateway before each answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) latency_ms: u64,
-    /// Requests in flight, over all nodes
+    /// Requests in flight, of all nodes together
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub(super) concurrency: usize,
-    /// Nodes, 1 or 3
+    /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
-    /// Only one node sends, a follower: what the others cost is bookkeeping
+    /// Let only one follower send, to measure the cost of the other nodes
     #[arg(long)]
     pub(super) one_sends: bool,
     #[command(flatten)]

@@ -24,7 +24,7 @@ const SIZES: [(u64, u64); 7] = [
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct GrowthArgs {
-    /// Messages of the largest size that is measured
+    /// Largest number of messages to measure
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     most: u64,
     #[command(flatten)]

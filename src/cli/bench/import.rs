@@ -6,10 +6,10 @@ use super::{super::nodes::Plan, Rounds, record::Record, stage::Stage};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// Rows
+    /// Number of rows
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Nodes, 1 or 3
+    /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]

@@ -30,13 +30,13 @@ const IDLE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct LatencyArgs {
-    /// Mailings that are measured on idle nodes
+    /// Number of mailings measured on idle nodes
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) mailings: u32,
-    /// Customers of the big mailing that is sent meanwhile; 0: measure on idle nodes alone
+    /// Customers of the big mailing that is sent meanwhile; 0: measure on idle nodes only
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Nodes, 1 or 3
+    /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]

@@ -24,13 +24,13 @@ const STAND_INS: usize = 4;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PostOfficeArgs {
-    /// Customers
+    /// Number of customers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Mailings at once, each to all of them
+    /// Number of mailings at once, each to all customers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) mailings: u64,
-    /// Nodes, 1 or 3
+    /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]

@@ -18,10 +18,10 @@ const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ReadArgs {
-    /// Customers, each of whom gets one message meanwhile
+    /// Number of customers; each gets one message meanwhile
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Nodes, 1 or 3
+    /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]

@@ -18,10 +18,10 @@ const REST: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SizeArgs {
-    /// Customers
+    /// Number of customers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Mailings, each to all of them
+    /// Number of mailings, each to all customers
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(super) mailings: u64,
     #[command(flatten)]

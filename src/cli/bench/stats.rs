@@ -18,10 +18,10 @@ const CREATED: u64 = 50;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct StatsArgs {
-    /// How many messages there are, one turn for each number
+    /// Numbers of messages to measure with
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000, 1_000_000])]
     pub(super) messages: Vec<u64>,
-    /// How many mailings a customer got, most of them finished; one turn for each number
+    /// Numbers of mailings of one customer to measure with, most of them finished
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000])]
     pub(super) mailings: Vec<u64>,
     #[command(flatten)]

@@ -18,10 +18,10 @@ use super::{
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct AllArgs {
-    /// Customers where a lot of them is the question; the targets are set for the default
+    /// Customers of the large benchmarks; the targets hold for the default
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     customers: u64,
-    /// Mailings to all of them
+    /// Mailings of the large benchmarks, each to all customers
     #[arg(long, value_name = "N", default_value_t = 10)]
     mailings: u64,
     #[command(flatten)]

@@ -12,13 +12,13 @@ use super::{super::nodes::Plan, Rounds, record::Record, stage::Stage, wire::Wire
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct WriteArgs {
-    /// Clients at once, one turn for each number
+    /// Numbers of clients at once to measure with
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     pub(super) clients: Vec<u64>,
-    /// Seconds of each turn
+    /// Seconds for each number of clients
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(super) seconds: u64,
-    /// Nodes, 1 or 3
+    /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]
