@@ -23,7 +23,7 @@ use crate::{
     types::{NodeId, Peer},
 };
 
-/// How long a peer may take to take an invitation.
+/// Time limit of a peer for writing an invitation down.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Between two looks at how far the new member has come.
 const LOOK: Duration = Duration::from_millis(100);

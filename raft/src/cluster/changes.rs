@@ -25,15 +25,15 @@ use crate::{
     types::Peer,
 };
 
-/// How long a change may take where it is passed on: a node that goes winds up its work first.
+/// Time limit of the leader for a change that is passed on: a node that goes winds up its work first.
 const CHANGE: Duration = Duration::from_secs(40);
-/// How long a member may take that is asked whether it leads.
+/// Time limit of a member for the answer that it does not lead.
 const ANSWER: Duration = Duration::from_secs(2);
 /// For how long a change is asked for again while there is no leader, or another one.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Between two such tries.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long an earlier change is waited for.
+/// Longest wait for an earlier change to end.
 const TURN: Duration = Duration::from_secs(5);
 
 /// Makes changes of the cluster, here as the leader or by the leader elsewhere.

@@ -1,5 +1,4 @@
-//! How a node comes to belong to a cluster: by forming it with the others, once, or by being
-//! taken in.
+//! A node comes to belong to a cluster: by forming it with the others, once, or by being taken in.
 //!
 //! A cluster is formed when all nodes that are expected answer and all are empty. The first of them
 //! by name founds it: it writes down the cluster's id and the numbers of all nodes, invites the
@@ -26,13 +25,13 @@ use crate::{
 
 /// Between two looks at the peers.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long a peer may take to answer.
+/// Time limit of a peer for its answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Nodes that are to form a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
-    /// This node.
+    /// This node, as it is configured.
     pub(crate) me: Peer,
     /// All nodes that are configured, this one among them.
     pub(crate) nodes: Vec<Peer>,

@@ -17,7 +17,7 @@ use crate::{
     types::{NodeId, Peer},
 };
 
-/// How long one change of the members may take to be agreed on.
+/// Longest wait for one change of the members to be agreed on.
 pub(super) const AGREE: Duration = Duration::from_secs(10);
 
 /// The list of members, and the numbers and disks that the state remembers.

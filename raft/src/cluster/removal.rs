@@ -21,9 +21,9 @@ use crate::{
     types::NodeId,
 };
 
-/// How long a node that goes may take to wind up its work.
+/// Time limit of a node that goes for winding up its work.
 const RETIRE: Duration = Duration::from_secs(20);
-/// How long a peer may take to answer otherwise.
+/// Time limit of a peer for any other answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Between two looks at how far the removal has come.
 const LOOK: Duration = Duration::from_millis(100);

@@ -29,16 +29,16 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two looks at the position of a learner.
 const LEVEL: Duration = Duration::from_millis(50);
-/// How long a peer may take to answer.
+/// Time limit of a peer for its answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long one look waits for a node to have learnt everything, and for the members to agree: other
-/// changes wait meanwhile. What was begun goes on until the next.
+/// Longest wait for a node to have learnt everything, and for the members to agree: other changes wait
+/// meanwhile. A step that was begun goes on in openraft until the next look.
 const STEP: Duration = Duration::from_secs(5);
 
 type MembersByNumber = BTreeMap<NodeId, Peer>;
 
 /// A node that is there.
-struct Candidate {
+struct Newcomer {
     peer: Peer,
     /// The number that it was taken in with, if it was.
     number: Option<NodeId>,
@@ -174,11 +174,11 @@ impl TakeIn {
     /// The nodes that are to be taken in, by their numbers, and this node.
     async fn number(
         &self,
-        there: Vec<Candidate>,
+        there: Vec<Newcomer>,
         changes: &MemberChanges,
     ) -> Result<MembersByNumber, String> {
         let mut members = BTreeMap::from([(self.me.node, self.me.peer.clone())]);
-        for Candidate { peer, number } in there {
+        for Newcomer { peer, number } in there {
             let number = match number {
                 Some(number) => number,
                 None => {
@@ -192,7 +192,7 @@ impl TakeIn {
     }
 
     /// All nodes that are expected but this one, if all of them are there and may be taken in.
-    async fn find_all(&self, known: &MembersByNumber) -> Result<Vec<Candidate>, String> {
+    async fn find_all(&self, known: &MembersByNumber) -> Result<Vec<Newcomer>, String> {
         let mut others: Vec<_> = self.expected.iter().collect();
         others.retain(|peer| peer.name != self.me.peer.name);
         others.sort_by_key(|peer| &peer.name);
@@ -203,7 +203,7 @@ impl TakeIn {
                 let found = there.len() + 1;
                 format!("{found} of {} nodes are there: {error}", self.count)
             })?;
-            there.push(self.candidate(peer, standing, known)?);
+            there.push(self.newcomer(peer, standing, known)?);
         }
 
         if there.len() + 1 < self.count {
@@ -214,12 +214,12 @@ impl TakeIn {
     }
 
     /// Checks that the node that answers may be taken in as the configured peer.
-    fn candidate(
+    fn newcomer(
         &self,
         peer: &Peer,
         standing: Standing,
         known: &MembersByNumber,
-    ) -> Result<Candidate, String> {
+    ) -> Result<Newcomer, String> {
         let name = &peer.name;
         if standing.name != *name {
             let address = &peer.peer;
@@ -242,7 +242,7 @@ impl TakeIn {
                  under its number again"
             ));
         }
-        Ok(Candidate {
+        Ok(Newcomer {
             peer: Peer {
                 disk: standing.disk,
                 ..peer.clone()

@@ -7,7 +7,7 @@ use crate::types::{NodeId, Raft};
 /// A term in which this node leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leadership {
-    /// The term.
+    /// The term of the election that this node won.
     pub term: u64,
 }
 

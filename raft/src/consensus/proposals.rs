@@ -29,10 +29,10 @@ use crate::{
     time::clocks::{Stamp, state_time},
 };
 
-/// How long a command that is passed on to the leader may take, and then how long its entry may take
-/// to be applied here.
+/// Time limit of the leader for a command that is passed on, and then of this node for applying its
+/// entry.
 const PASS_ON: Duration = Duration::from_secs(10);
-/// How long stopping waits for what was proposed.
+/// Longest wait of a node that stops for what was proposed.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// The way of a command into the log.

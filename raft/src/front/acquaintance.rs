@@ -23,7 +23,7 @@ use crate::{
     types::{NodeId, Peer},
 };
 
-/// How long a member may take to answer whether it knows a node.
+/// Time limit of a member for the answer whether it knows a node.
 const ANSWER: Duration = Duration::from_millis(800);
 /// For how long the word of a member counts: by then the log should say the same.
 const KEPT: Duration = Duration::from_secs(10);

@@ -9,10 +9,10 @@ use crate::{
     peers::{call::Denial, protocol::Invitation, session::Hello},
 };
 
-/// How long writing down an invitation may take: less than the inviting node waits for the answer.
+/// Time limit of this node for writing an invitation down: less than the inviting node waits.
 const KEEP: Duration = Duration::from_millis(1_500);
 
-/// Invitations that arrived.
+/// The invitations that have arrived.
 pub(crate) struct Invitations(watch::Sender<Option<Invitation>>);
 
 impl Default for Invitations {

@@ -15,7 +15,7 @@ use crate::{
     types::{Snapshot, Vote},
 };
 
-/// How long the next piece of a snapshot may take to come.
+/// Time limit of the leader for the next piece of a snapshot.
 const CHUNK_TIME: Duration = Duration::from_secs(20);
 
 /// Receives the snapshot of a call from the same session, and installs it.

@@ -64,7 +64,7 @@ use crate::{
     types::{NodeId, Peer, Raft},
 };
 
-/// A running node.
+/// A running node of a cluster.
 pub struct Node {
     me: Arc<Myself>,
     own: Arc<OwnIdentity>,
@@ -229,7 +229,7 @@ impl Node {
         blocking(|| self.state.close()).map_err(|error| Error::Raft(error.to_string()))
     }
 
-    /// Whose the data directory is, as it is now.
+    /// The identity that the data directory holds now.
     pub fn identity(&self) -> Identity {
         self.own.current()
     }
@@ -382,7 +382,7 @@ impl Node {
         self.surveyor.survey().await
     }
 
-    /// Whether work (sending) may be taken on here, and changes of that.
+    /// True while work (sending) may be taken on here, and changes of that.
     pub fn may_work(&self) -> watch::Receiver<bool> {
         self.duty.may_work()
     }
