@@ -138,44 +138,52 @@ async fn look_round(
     expected: &Expected,
     identity: &Identity,
 ) -> Result<Founders, String> {
+    let count = expected.count;
     let mut found = vec![Peer {
         disk: identity.disk.clone(),
         ..expected.me.clone()
     }];
     for peer in expected.others() {
-        let there = identify(peers, &peer.peer).await.map_err(|error| {
-            let count = expected.count;
-            format!("{} of {count} nodes are there: {error}", found.len())
-        })?;
-        if there.name != peer.name {
-            return Err(format!(
-                "{} is `{}`, not `{}`",
-                peer.peer, there.name, peer.name
-            ));
-        }
-
-        // A founder that died on the way finds the cluster that it began itself.
-        let is_elsewhere = there
-            .cluster
-            .is_some_and(|cluster| cluster != identity.cluster);
-        if is_elsewhere {
-            return Err(waits_to_be_added(&expected.me.name, &peer.name));
-        }
-        found.push(Peer {
-            disk: there.disk,
-            ..peer.clone()
-        });
+        let answer = identify(peers, &peer.peer).await;
+        let there = answer
+            .map_err(|error| format!("{} of {count} nodes are there: {error}", found.len()))?;
+        found.push(founder(peer, there, expected, identity)?);
     }
 
-    if found.len() < expected.count {
-        return Err(format!(
-            "{} of {} nodes are configured",
-            found.len(),
-            expected.count
-        ));
+    if found.len() < count {
+        return Err(format!("{} of {count} nodes are configured", found.len()));
     }
+    // All nodes count by name, so that a founder that begins again gives the same numbers.
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((1..).zip(found).collect())
+}
+
+/// Checks that the node that answers may form a cluster as the configured peer.
+fn founder(
+    peer: &Peer,
+    there: Standing,
+    expected: &Expected,
+    identity: &Identity,
+) -> Result<Peer, String> {
+    if there.name != peer.name {
+        let address = &peer.peer;
+        return Err(format!(
+            "{address} is `{}`, not `{}`",
+            there.name, peer.name
+        ));
+    }
+
+    // A founder that died on the way finds the cluster that it began itself.
+    let is_elsewhere = there
+        .cluster
+        .is_some_and(|cluster| cluster != identity.cluster);
+    if is_elsewhere {
+        return Err(waits_to_be_added(&expected.me.name, &peer.name));
+    }
+    Ok(Peer {
+        disk: there.disk,
+        ..peer.clone()
+    })
 }
 
 /// The reason why an empty node does not join a cluster that a peer belongs to.
@@ -193,21 +201,13 @@ pub(crate) async fn identify(peers: &Peers, address: &str) -> Result<Standing, C
     peers.call(address, Identify, ANSWER).await
 }
 
-/// Invites all others; false if one could not be invited, which is tried again.
+/// Founds the cluster: invites all others. False if one could not be invited, which is tried again.
 async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<bool, Error> {
-    let mut identity = own.current();
-    let mut numbers = members.iter();
-    let mine = numbers.find(|(_, peer)| peer.disk == identity.disk);
-    let my_number = mine.map_or(0, |(node, _)| *node);
-    if identity.cluster.is_empty() {
-        // Written down first: whatever happens now, the next try invites to the same cluster.
-        identity.cluster = uuid::Uuid::new_v4().to_string();
-        identity.node = my_number;
-        identity.inviters = members.clone();
-        own.keep(identity.clone())?;
-    }
-
-    for (number, peer) in members.iter().filter(|(number, _)| **number != my_number) {
+    let identity = write_down(own, members)?;
+    for (number, peer) in members
+        .iter()
+        .filter(|(_, peer)| peer.disk != identity.disk)
+    {
         let invitation = Invitation {
             cluster: identity.cluster.clone(),
             node: *number,
@@ -224,4 +224,24 @@ async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<b
     let cluster = identity.cluster;
     tracing::info!(cluster.id = cluster, "a cluster of {count} nodes is formed");
     Ok(true)
+}
+
+/// Writes down a new cluster before anybody is invited to it: whatever happens then, the next try
+/// invites to the same cluster.
+fn write_down(own: &OwnIdentity, members: &Founders) -> Result<Identity, Error> {
+    let identity = own.current();
+    if !identity.cluster.is_empty() {
+        return Ok(identity);
+    }
+
+    let mut numbers = members.iter();
+    let mine = numbers.find(|(_, peer)| peer.disk == identity.disk);
+    let identity = Identity {
+        cluster: uuid::Uuid::new_v4().to_string(),
+        node: mine.map_or(0, |(node, _)| *node),
+        inviters: members.clone(),
+        ..identity
+    };
+    own.keep(identity.clone())?;
+    Ok(identity)
 }

@@ -77,13 +77,15 @@ pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak
         logged = why;
     }
 
-    let Some(own) = own.upgrade() else {
-        return;
-    };
+    if let Some(own) = own.upgrade() {
+        unmark(&own, take_in.count);
+    }
+}
+
+/// Removes the mark of a restored directory: its cluster has all its nodes.
+fn unmark(own: &OwnIdentity, count: usize) {
     match blocking(|| own.data_dir().settle_restored()) {
-        Ok(()) if take_in.count > 1 => {
-            tracing::info!("the restored cluster has its {} nodes", take_in.count);
-        }
+        Ok(()) if count > 1 => tracing::info!("the restored cluster has its {count} nodes"),
         Ok(()) => {}
         Err(error) => {
             tracing::error!(%error, "the mark of a restored directory could not be removed");
@@ -225,10 +227,7 @@ impl TakeIn {
             let address = &peer.peer;
             return Err(format!("{address} is `{}`, not `{name}`", standing.name));
         }
-        let is_elsewhere = standing
-            .cluster
-            .is_some_and(|cluster| cluster != self.me.cluster);
-        if is_elsewhere {
+        if self.is_elsewhere(&standing) {
             return Err(format!(
                 "`{name}` belongs to another cluster: this node takes in empty directories only; \
                  stop that one, and empty its data directory"
@@ -242,13 +241,19 @@ impl TakeIn {
                  under its number again"
             ));
         }
+        let disk = standing.disk;
         Ok(Newcomer {
             peer: Peer {
-                disk: standing.disk,
+                disk,
                 ..peer.clone()
             },
             number: known.map(|(number, _)| *number),
         })
+    }
+
+    fn is_elsewhere(&self, standing: &Standing) -> bool {
+        let cluster = standing.cluster.as_ref();
+        cluster.is_some_and(|cluster| *cluster != self.me.cluster)
     }
 
     /// Invites the others; a node that was invited already gets the same invitation again.

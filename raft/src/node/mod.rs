@@ -41,6 +41,7 @@ use crate::{
         member_list::MemberList,
         myself::Myself,
         survey::{Sight, Surveyor},
+        workbench::Workbench,
     },
     consensus::{
         handle::Consensus,
@@ -139,13 +140,14 @@ impl Node {
         });
         let list = MemberList::new(consensus.clone(), proposals.clone(), state.clone());
         let list = Arc::new(list);
-        let changes = MemberChanges::new(
-            me.clone(),
-            own.clone(),
-            peers.clone(),
-            list.clone(),
-            (consensus.clone(), handover.clone()),
-        );
+        let changes = MemberChanges::new(Workbench {
+            me: me.clone(),
+            own: own.clone(),
+            peers: peers.clone(),
+            consensus: consensus.clone(),
+            list: list.clone(),
+            handover: handover.clone(),
+        });
         let dismissal = Dismissal {
             me: me.clone(),
             own: own.clone(),
