@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 pub struct Applied {
     /// The position of its entry in the log.
     pub index: u64,
-    /// What it was answered.
+    /// The reply of the state, which depends on the command.
     pub reply: Reply,
 }
 
-/// What a proposal may come to, other than being executed.
+/// Any outcome of a proposal other than that it was executed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ProposeError {
     /// The state machine refused it, at a position of the log: nothing was changed.
     #[error("{rejection}")]
     Rejected {
-        /// Why.
+        /// The rule that the command breaks.
         rejection: Rejection,
         /// The position that the refusal stands at.
         index: u64,

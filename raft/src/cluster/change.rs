@@ -23,7 +23,7 @@ pub enum Change {
         /// The name of the member.
         name: String,
     },
-    /// Another node leads.
+    /// Leadership goes to another node.
     Transfer {
         /// The name of the next leader; `None` for the follower that has most.
         to: Option<String>,

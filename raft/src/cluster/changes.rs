@@ -47,7 +47,9 @@ pub(crate) struct MemberChanges {
 
 impl MemberChanges {
     pub(crate) fn new(workbench: Workbench) -> Self {
+        // Additions and removals wait for the same steps that upkeep makes.
         let completion = Arc::new(Completion::new(workbench.clone()));
+
         Self {
             addition: Addition {
                 workbench: workbench.clone(),
@@ -124,6 +126,7 @@ impl MemberChanges {
     async fn pass_on(&self, leader: &OtherLeader, change: Change) -> Result<Changed, ChangeError> {
         let is_transfer = matches!(change, Change::Transfer { .. });
         let call = MakeChange(change);
+
         let answer = if is_transfer {
             // That it leads no more is what was asked for.
             self.workbench
@@ -136,6 +139,7 @@ impl MemberChanges {
                 .call_leader(leader, call, CHANGE)
                 .await
         };
+
         answer.unwrap_or_else(|error| match error {
             CallError::Lost { .. } => Err(ChangeError::Unknown),
             CallError::NotSent { .. } | CallError::Refused { .. } => Err(ChangeError::NoLeader),
@@ -156,6 +160,8 @@ impl MemberChanges {
                     .call_member(member, MakeChange(change.clone()), ANSWER)
             })
             .collect();
+
+        // The first that leads, or knows of a reason, has the answer.
         while let Some(answer) = asked.next().await {
             match answer {
                 Ok(Err(ChangeError::NoLeader)) | Err(_) => {}

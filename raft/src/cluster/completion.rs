@@ -27,6 +27,8 @@ impl Completion {
             let nothing = ChangeMembers::AddVoterIds(BTreeSet::new());
             return self.0.list.change(nothing).await;
         }
+
+        // Before anything is added: a dismissed disk has no place among the members that are wanted.
         if let Some(node) = self.dismissed_member()? {
             return self.remove(node).await;
         }

@@ -64,13 +64,17 @@ pub(crate) async fn become_member(
     let mut invitations = invitations.subscribe();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    // The same reason is logged once, and not at every look.
     let mut logged = String::new();
     loop {
+        // An invitation counts before anything else: its sender has written the number down.
         let invited = invitations.borrow_and_update().clone();
         if let Some(invitation) = invited {
             own.keep(invited_identity(own.current(), invitation))?;
             return Ok(None);
         }
+
         let identity = own.current();
         if is_planted(Planted::WipedNodeVotes)
             && let Some(identity) = take_place(peers, expected, &identity).await
@@ -144,6 +148,7 @@ async fn look_round(
         ..expected.me.clone()
     }];
     for peer in expected.others() {
+        // One after the other: the first that is missing is the reason that is logged.
         let answer = identify(peers, &peer.peer).await;
         let there = answer
             .map_err(|error| format!("{} of {count} nodes are there: {error}", found.len()))?;
@@ -215,6 +220,7 @@ async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<b
         };
         let inviting = peers.call(&peer.peer, Invite(invitation), ANSWER);
         if let Err(error) = inviting.await {
+            // Those that were invited already wait: the next try invites them to the same cluster.
             tracing::warn!("`{}` could not be invited: {error}", peer.name);
             return Ok(false);
         }

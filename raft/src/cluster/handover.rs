@@ -133,6 +133,8 @@ impl Handover {
         if seen.is_empty() {
             return Err(TransferError::Alone);
         }
+
+        // A name that nobody has is another mistake than a node that cannot lead now.
         if let Some(name) = to {
             seen.retain(|sight| sight.member.peer.name == name);
             if seen.is_empty() {

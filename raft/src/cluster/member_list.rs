@@ -55,6 +55,8 @@ impl MemberList {
     ) -> Result<(), ChangeError> {
         let changing = self.consensus.raft().change_membership(changes, false);
         let changed = timeout(AGREE, changing).await;
+
+        // Without an answer in time it may be agreed on yet: a repeat finds out.
         match changed.map_err(|_| ChangeError::Unknown)? {
             Ok(_) => Ok(()),
             Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error))) => {

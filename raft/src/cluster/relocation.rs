@@ -18,15 +18,18 @@ impl Relocation {
         let Some((node, member)) = known else {
             return Err(ChangeError::NotFound(moved.name));
         };
+        // A repeat of what was made already.
         if *member == moved {
             return Ok(moved.name);
         }
+
         let is_taken = members
             .iter()
             .any(|(other, peer)| other != node && peer.name == moved.name);
         if is_taken {
             return Err(ChangeError::Exists(moved.name));
         }
+        // This node knows its own address; that of another is believed only once its disk answers there.
         if *node != self.workbench.me.node {
             self.check_address(&moved).await?;
         }

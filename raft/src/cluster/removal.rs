@@ -86,6 +86,8 @@ impl Removal {
 
         let asked = left.values().map(|peer| self.answers(peer));
         let answers = join_all(asked).await;
+
+        // More than half of those who would be left must be there now: the others may never come back.
         let there = answers.iter().filter(|is_there| **is_there).count();
         if 2 * there > left.len() {
             return Ok(());

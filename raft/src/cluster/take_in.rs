@@ -57,6 +57,7 @@ pub(crate) struct TakeIn {
 
 /// Runs until all are members, or the node is gone; then the directory is one like any other.
 pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak<OwnIdentity>) {
+    // The same reason is logged once, and not at every look.
     let mut logged = String::new();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -65,6 +66,8 @@ pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak
         let Some(changes) = changes.upgrade() else {
             return;
         };
+
+        // Other changes of the members have their turn between two steps.
         let turn = changes.turn().await;
         let stepped = take_in.step(&changes).await;
         drop(turn);
@@ -111,6 +114,7 @@ impl TakeIn {
         let members = self.number(there, changes).await?;
         self.invite(&members).await?;
 
+        // Learners first: a voter that knows nothing yet would count for a majority.
         let voters = consensus.voters();
         let learning = members
             .iter()
@@ -157,6 +161,7 @@ impl TakeIn {
             .map_err(|_| format!("`{}` is not taken in yet", peer.name))?
             .map_err(|error| format!("`{}`: {error}", peer.name))?;
 
+        // openraft answered once the node was a learner, whether or not it has learnt anything.
         let level = async {
             while !changes.consensus().level_learners().contains(&node) {
                 sleep(LEVEL).await;
@@ -181,6 +186,7 @@ impl TakeIn {
     ) -> Result<MembersByNumber, String> {
         let mut members = BTreeMap::from([(self.me.node, self.me.peer.clone())]);
         for Newcomer { peer, number } in there {
+            // A node that has its number from an earlier step keeps it.
             let number = match number {
                 Some(number) => number,
                 None => {
@@ -199,6 +205,7 @@ impl TakeIn {
         others.retain(|peer| peer.name != self.me.peer.name);
         others.sort_by_key(|peer| &peer.name);
 
+        // In the order of their names, in which they also get their numbers.
         let mut there = Vec::new();
         for peer in others {
             let standing = identify(&self.peers, &peer.peer).await.map_err(|error| {

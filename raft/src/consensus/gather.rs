@@ -84,8 +84,8 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
 
 /// The term that this node leads in, if it leads.
 fn leads_in(raft: &Raft) -> Option<u64> {
-    let metrics = raft.metrics();
-    let metrics = metrics.borrow();
+    let watched = raft.metrics();
+    let metrics = watched.borrow();
     (metrics.current_leader == Some(metrics.id)).then_some(metrics.current_term)
 }
 

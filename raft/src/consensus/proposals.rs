@@ -75,6 +75,7 @@ impl Proposals {
         let call = ProposeCommand(command);
         let answer = self.consensus.call_leader(leader, call, PASS_ON).await;
         let proposed = answer.map_err(unanswered)?;
+
         let index = match &proposed {
             Ok(Applied { index, .. }) | Err(ProposeError::Rejected { index, .. }) => *index,
             // It is the leader that stops, not this node.
@@ -119,6 +120,7 @@ impl Proposals {
         if self.consensus.is_handing_over() || !self.consensus.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
+
         let bytes = codec::encoded_len(&command);
         if bytes > limits::COMMAND_BYTES {
             let what = format!("a command has at most {} bytes", limits::COMMAND_BYTES);

@@ -40,6 +40,8 @@ impl Invitations {
                 "it takes no invitation from a node that is not among the members named",
             ));
         }
+
+        // The same invitation again is welcome: its answer may have been lost.
         let identity = own.borrow().clone();
         let is_same = identity.cluster == invitation.cluster && identity.node == invitation.node;
         if !identity.cluster.is_empty() && !is_same {
@@ -49,7 +51,9 @@ impl Invitations {
             ));
         }
 
-        let (cluster, node) = (invitation.cluster.clone(), invitation.node);
+        // `forming` writes it down, and shows that in the identity.
+        let cluster = invitation.cluster.clone();
+        let node = invitation.node;
         self.0.send_replace(Some(invitation));
         let kept = own.wait_for(|now| now.cluster == cluster && now.node == node);
         match tokio::time::timeout(KEEP, kept).await {

@@ -45,6 +45,7 @@ impl Lag {
             .map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
         self.looked = Some(now);
 
+        // A new wait begins with what is committed now: under load there is always something to apply.
         if applied >= self.mark {
             self.mark = committed;
             self.behind = Duration::ZERO;

@@ -156,6 +156,7 @@ impl Node {
             peers: peers.clone(),
         };
 
+        // Readiness, and the whole.
         let readiness = Readiness::new(
             consensus.clone(),
             reads.clone(),

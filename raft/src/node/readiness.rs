@@ -106,6 +106,7 @@ impl Readiness {
             reasons.push(NotReady::FarFromLeader);
         }
 
+        // The leader's time is as old as its answer took, at most.
         let took = self.clock.boot().saturating_sub(asked).as_millis() as i64;
         let clock = self.clock_reason(leader.map(|point| point.wall), took);
         reasons.extend(clock.map(NotReady::Clock));

@@ -70,8 +70,8 @@ pub(super) async fn begin(
     }
 
     let membership = {
-        let metrics = raft.metrics();
-        let metrics = metrics.borrow();
+        let watched = raft.metrics();
+        let metrics = watched.borrow();
         metrics.membership_config.membership().clone()
     };
     let count = membership.nodes().count();
