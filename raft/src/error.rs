@@ -11,43 +11,43 @@ pub enum Error {
     /// A file could not be read, written or synced.
     #[error("{}: {source}", path.display())]
     File {
-        /// The file or directory.
+        /// Path of the file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file does not check out.
     #[error("{} is damaged at byte {at}: {what}", path.display())]
     Damage {
-        /// The file.
+        /// Path of the damaged file.
         path: PathBuf,
-        /// Where, in bytes from its start.
+        /// Position of the damage, in bytes from the start.
         at: u64,
-        /// What is wrong.
+        /// The damage, as text for people.
         what: String,
     },
     /// The data directory is not one that this node may use.
     #[error("data directory {}: {what}", path.display())]
     DataDir {
-        /// The directory.
+        /// Path of the data directory.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The obstacle and its remedy, as text for people.
         what: String,
     },
     /// A backup cannot be used.
     #[error("{}: {what}", path.display())]
     Backup {
-        /// The file.
+        /// Path of the backup file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The obstacle and its remedy, as text for people.
         what: String,
     },
     /// The peer port cannot be listened on.
     #[error("cluster.listen: {address} cannot be listened on: {source}")]
     Listen {
-        /// The address.
+        /// The configured peer address.
         address: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The state could not be read or written.
@@ -69,8 +69,8 @@ impl Error {
         }
     }
 
-    /// Whether it says that the state itself does not check out, rather than the disk under it:
-    /// then it can be rebuilt.
+    /// True if the state itself does not check out, rather than the disk under it: then it can be
+    /// rebuilt.
     pub(crate) fn is_damaged_state(&self) -> bool {
         matches!(self, Error::State(error) if error.is_damage())
     }

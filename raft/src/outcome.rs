@@ -34,13 +34,13 @@ impl Applied {
     }
 }
 
-/// What a proposal may come to, other than being executed.
+/// Any outcome of a proposal other than that it was executed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ProposeError {
     /// The state machine refused it, at a position of the log: nothing was changed.
     #[error("{rejection}")]
     Rejected {
-        /// Why.
+        /// The rule that the command breaks.
         rejection: Rejection,
         /// The position that the refusal stands at.
         index: u64,

@@ -13,11 +13,11 @@ use rand::RngCore;
 
 type Of<T> = <TokioRuntime as AsyncRuntime>::OneshotReceiver<T>;
 
-/// tokio, with [`Chance`].
+/// The runtime of tokio, with random numbers of [`Chance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Runtime;
 
-/// The generator of this thread.
+/// The random number generator of this thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Chance;
 
@@ -109,7 +109,7 @@ pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Whether work may go to another thread; in a simulation all is done on one.
+/// True if work may go to another thread; in a simulation all is done on one.
 pub(crate) fn has_threads() -> bool {
     use tokio::runtime::{Handle, RuntimeFlavor};
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());

@@ -6,7 +6,7 @@ use notty_storage::Outcome;
 use serde::{Deserialize, Serialize};
 
 openraft::declare_raft_types!(
-    /// What notty agrees on: entries of commands, answered by their outcomes.
+    /// The content of agreement: entries of commands, answered by their outcomes.
     pub TypeConfig:
         D = Arc<notty_storage::Entry>,
         R = Vec<Outcome>,
@@ -19,11 +19,11 @@ openraft::declare_raft_types!(
 /// A node as the cluster knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Its name.
+    /// Its name, which is unique in the cluster.
     pub name: String,
-    /// Where its peers reach it; empty on a node by itself.
+    /// The address for peers; empty on a node by itself.
     pub peer: String,
-    /// Where clients reach it.
+    /// The address for clients.
     pub api: String,
     /// Its disk: a node that comes back with another must be added anew.
     pub disk: String,
@@ -32,7 +32,7 @@ pub struct Peer {
 /// A snapshot on this node's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotFile {
-    /// Its file.
+    /// Path of the file that holds it.
     pub path: PathBuf,
     /// Removes it again, if it was received.
     received: Option<Arc<Received>>,
@@ -72,15 +72,15 @@ pub(crate) type NodeId = u64;
 pub(crate) type LogId = openraft::LogId<NodeId>;
 /// An entry of the log.
 pub(crate) type LogEntry = openraft::Entry<TypeConfig>;
-/// A vote.
+/// A vote in an election of a term.
 pub(crate) type Vote = openraft::Vote<NodeId>;
 /// The members of the cluster and the entry that made them so.
 pub(crate) type Membership = openraft::StoredMembership<NodeId, Peer>;
-/// What a snapshot stands for.
+/// The position and the members that a snapshot stands for.
 pub(crate) type SnapshotMeta = openraft::SnapshotMeta<NodeId, Peer>;
 /// A snapshot and what it stands for.
 pub(crate) type Snapshot = openraft::Snapshot<TypeConfig>;
 /// A fault of this node's disk, as openraft passes it on.
 pub(crate) type StorageError = openraft::StorageError<NodeId>;
-/// The consensus itself.
+/// The consensus, as openraft runs it.
 pub(crate) type Raft = openraft::Raft<TypeConfig>;

@@ -41,6 +41,7 @@ use crate::{
         member_list::MemberList,
         myself::Myself,
         survey::{Sight, Surveyor},
+        workbench::Workbench,
     },
     consensus::{
         handle::Consensus,
@@ -64,7 +65,7 @@ use crate::{
     types::{NodeId, Peer, Raft},
 };
 
-/// A running node.
+/// A running node of a cluster.
 pub struct Node {
     me: Arc<Myself>,
     own: Arc<OwnIdentity>,
@@ -139,13 +140,14 @@ impl Node {
         });
         let list = MemberList::new(consensus.clone(), proposals.clone(), state.clone());
         let list = Arc::new(list);
-        let changes = MemberChanges::new(
-            me.clone(),
-            own.clone(),
-            peers.clone(),
-            list.clone(),
-            (consensus.clone(), handover.clone()),
-        );
+        let changes = MemberChanges::new(Workbench {
+            me: me.clone(),
+            own: own.clone(),
+            peers: peers.clone(),
+            consensus: consensus.clone(),
+            list: list.clone(),
+            handover: handover.clone(),
+        });
         let dismissal = Dismissal {
             me: me.clone(),
             own: own.clone(),
@@ -154,6 +156,7 @@ impl Node {
             peers: peers.clone(),
         };
 
+        // Readiness, and the whole.
         let readiness = Readiness::new(
             consensus.clone(),
             reads.clone(),
@@ -229,7 +232,7 @@ impl Node {
         blocking(|| self.state.close()).map_err(|error| Error::Raft(error.to_string()))
     }
 
-    /// Whose the data directory is, as it is now.
+    /// The identity that the data directory holds now.
     pub fn identity(&self) -> Identity {
         self.own.current()
     }
@@ -388,7 +391,7 @@ impl Node {
         self.surveyor.survey().await
     }
 
-    /// Whether work (sending) may be taken on here, and changes of that.
+    /// True while work (sending) may be taken on here, and changes of that.
     pub fn may_work(&self) -> watch::Receiver<bool> {
         self.duty.may_work()
     }

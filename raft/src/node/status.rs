@@ -39,9 +39,11 @@ pub struct NodeStatus {
 
 impl NodeStatus {
     pub(super) fn of(node: &Node) -> Self {
-        let metrics = node.consensus.raft().metrics();
-        let metrics = metrics.borrow();
+        let watched = node.consensus.raft().metrics();
+        let metrics = watched.borrow();
         let members = roster(&metrics);
+
+        // A leader that is cut off may have a successor that this node does not know.
         let leader = members
             .iter()
             .find(|member| member.leader && !is_cut_off(&metrics))
