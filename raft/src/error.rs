@@ -1,4 +1,7 @@
-//! What can go wrong here: a fault of this node's disk, and what a proposal may come to.
+//! Faults of this node, and the outcomes of a proposal that is not executed.
+//!
+//! The two types stand together because a caller has to tell them apart: an [`Error`] concerns this
+//! node alone and stops it, a [`ProposeError`] is an answer and the node goes on.
 
 use std::{
     io,
@@ -16,53 +19,53 @@ pub enum Error {
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file does not check out.
     #[error("{} is damaged at byte {at}: {what}", path.display())]
     Damage {
-        /// The file.
+        /// The damaged file or directory.
         path: PathBuf,
-        /// Where, in bytes from its start.
+        /// Offset of the damage, in bytes from the start of the file.
         at: u64,
-        /// What is wrong.
+        /// The fault, for a person.
         what: String,
     },
     /// The data directory is not one that this node may use.
     #[error("data directory {}: {what}", path.display())]
     DataDir {
-        /// The directory.
+        /// The data directory's path.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The fault and the way out of it, for a person.
         what: String,
     },
     /// A backup cannot be used.
     #[error("{}: {what}", path.display())]
     Backup {
-        /// The file.
+        /// The backup's file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The fault and the way out of it, for a person.
         what: String,
     },
-    /// The peer port cannot be listened on.
+    /// This node cannot listen on its peer port.
     #[error("cluster.listen: {address} cannot be listened on: {source}")]
     Listen {
-        /// The address.
+        /// The configured address.
         address: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The state could not be read or written.
     #[error(transparent)]
     State(#[from] notty_storage::Error),
-    /// The consensus stopped.
+    /// The consensus stopped on this node.
     #[error("raft stopped: {0}")]
     Raft(String),
 }
 
 impl Error {
-    /// The file that could not be read, written or synced, if that is what is wrong.
+    /// The file that could not be read, written or synced, if this is such a fault.
     pub(crate) fn file_at_fault(&self) -> Option<&Path> {
         match self {
             Error::File { path, .. } | Error::State(notty_storage::Error::File { path, .. }) => {
@@ -72,27 +75,53 @@ impl Error {
         }
     }
 
-    /// Whether it says that the state itself does not check out, rather than the disk under it:
-    /// then it can be rebuilt.
+    /// Whether the state itself is damaged, rather than the disk under it. Such a state can be
+    /// rebuilt from snapshot and log.
     pub(crate) fn is_damaged_state(&self) -> bool {
         matches!(self, Error::State(error) if error.is_damage())
     }
 
+    /// Turns an error of the operating system into one that names a file, for `map_err`.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
         let path = path.to_owned();
         move |source| Error::File { path, source }
     }
+
+    /// A file that does not check out at a byte.
+    pub(crate) fn damage(path: &Path, at: u64, what: impl Into<String>) -> Error {
+        Error::Damage {
+            path: path.to_owned(),
+            at,
+            what: what.into(),
+        }
+    }
+
+    /// A data directory that this node may not use.
+    pub(crate) fn data_dir(path: &Path, what: impl Into<String>) -> Error {
+        Error::DataDir {
+            path: path.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    /// A backup that cannot be used.
+    pub(crate) fn backup(path: &Path, what: impl Into<String>) -> Error {
+        Error::Backup {
+            path: path.to_owned(),
+            what: what.into(),
+        }
+    }
 }
 
-/// What a proposal may come to, other than being executed.
+/// The outcome of a proposal that was not executed, or not known to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ProposeError {
     /// The state machine refused it, at a position of the log: nothing was changed.
     #[error("{rejection}")]
     Rejected {
-        /// Why.
+        /// The reason for the refusal.
         rejection: Rejection,
-        /// The position that the refusal stands at.
+        /// The log position at which the refusal stands.
         index: u64,
     },
     /// There is no leader to propose to: it was not executed and will not be.

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     disk::data_dir::VERSION,
+    disk::sealed::{seal, unseal},
     error::Error,
-    log::marks::{seal, unseal},
     node::Node,
     state::snapshots::Position,
 };

@@ -1,8 +1,15 @@
 //! The disk of a node, below log and state: the seam for files, and the data directory.
 //!
 //! Reading order: [`files`] is the seam that a simulation replaces, so that unsynced bytes get lost;
-//! [`data_dir`] is the layout of the directory, its lock, and the identity that it holds. The content
-//! of the files belongs to the rooms `log` and `state`.
+//! `sealed` keeps small values under a checksum; [`data_dir`] is the layout of the directory, its
+//! lock, and the identity that it holds. The content of the files belongs to the rooms `log` and
+//! `state`.
 
 pub mod data_dir;
 pub mod files;
+#[cfg(test)]
+pub(crate) mod memory_files;
+mod restoring;
+pub(crate) mod sealed;
+#[cfg(test)]
+mod tests;

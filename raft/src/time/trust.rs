@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     disk::files::RealFiles,
-    log::marks::{load, save},
+    disk::sealed::{load, save},
     time::clock::Clock,
 };
 
