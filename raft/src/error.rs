@@ -1,15 +1,11 @@
-//! Faults of this node, and the outcomes of a proposal that is not executed.
+//! Faults of this node: of its disk, its data directory, its port, or its consensus.
 //!
-//! The two types stand together because a caller has to tell them apart: an [`Error`] concerns this
-//! node alone and stops it, a [`ProposeError`] is an answer and the node goes on.
+//! A fault stops the node. Outcomes of a proposal, after which the node goes on, are in `outcome`.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
-
-use notty_storage::Rejection;
-use serde::{Deserialize, Serialize};
 
 /// A fault of this node. It stops, or does not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,29 +107,4 @@ impl Error {
             what: what.into(),
         }
     }
-}
-
-/// The outcome of a proposal that was not executed, or not known to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum ProposeError {
-    /// The state machine refused it, at a position of the log: nothing was changed.
-    #[error("{rejection}")]
-    Rejected {
-        /// The reason for the refusal.
-        rejection: Rejection,
-        /// The log position at which the refusal stands.
-        index: u64,
-    },
-    /// There is no leader to propose to: it was not executed and will not be.
-    #[error("the cluster has no leader at the moment")]
-    NoLeader,
-    /// It may have been executed, or may yet be. Repeat it only under the same origin.
-    #[error("whether it was executed is not known")]
-    Unknown,
-    /// Too many proposals wait already: it was not executed and will not be.
-    #[error("too many writes wait already")]
-    Overloaded,
-    /// The node is shutting down: it was not executed and will not be.
-    #[error("the node is stopping")]
-    Stopped,
 }

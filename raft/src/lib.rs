@@ -20,12 +20,14 @@
 
 pub mod backup;
 mod cluster;
+mod consensus;
 pub mod disk;
 pub mod error;
 mod front;
 pub mod log;
 pub mod node;
 mod open;
+mod outcome;
 pub mod peers;
 #[cfg(test)]
 #[path = "../../tests/support/ports.rs"]
@@ -35,20 +37,26 @@ pub mod state;
 pub mod time;
 mod types;
 
-pub use cluster::changes::{Change, ChangeError, Changed};
-pub use cluster::members::{Sight, TransferError};
-pub use error::{Error, ProposeError};
-pub use front::answers::{Caller, Service};
-pub use node::leadership::Leadership;
-pub use node::proposal::Applied;
-pub use node::{AppliedChanges, ClusterOptions, Member, Node, NodeOptions, NodeStatus, NotReady};
-pub use peers::peer_client::PeerClient;
+pub use cluster::{
+    change::{Change, ChangeError, Changed},
+    handover::TransferError,
+    survey::Sight,
+};
+pub use consensus::{handle::Member, leadership::Leadership};
+pub use error::Error;
+pub use front::service::{Caller, Service};
+pub use node::{AppliedChanges, Node, readiness::NotReady, status::NodeStatus};
+pub use open::options::{ClusterOptions, NodeOptions};
+pub use outcome::{Applied, ProposeError};
 pub use peers::{
     CallError, Credentials, Io, Listener, TcpTransport, TlsError, TlsFiles, Transport,
+    peer_client::PeerClient,
 };
 pub use state::onlooker::{AppliedEntry, Onlooker};
-pub use time::clock::{Clock, SystemClock};
-pub use time::trust::{ClockDoubt, JUMP_MS, OFF_MS};
+pub use time::{
+    clock::{Clock, SystemClock},
+    trust::{ClockDoubt, JUMP_MS, OFF_MS},
+};
 pub use types::Peer;
 
 use std::sync::Arc;

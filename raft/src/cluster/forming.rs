@@ -2,22 +2,24 @@
 //! taken in.
 //!
 //! A cluster is formed when all nodes that are expected answer and all are empty. The first of them
-//! by name founds it: it writes down the cluster's id and who has which number, invites the others,
-//! and only then lets raft begin. It may die at any moment and does the same again. A node with an
-//! empty directory whose peers belong to a cluster already waits to be taken in: it must not vote
+//! by name founds it: it writes down the cluster's id and the numbers of all nodes, invites the
+//! others, and only then lets raft begin. It may die at any moment and does the same again. A node with
+//! an empty directory whose peers belong to a cluster already waits to be taken in: it must not vote
 //! under a number that it had before it lost its disk.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use notty_storage::planted::{Planted, is_planted};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    disk::data_dir::{DataDir, Identity},
+    disk::{data_dir::Identity, own_identity::OwnIdentity},
     error::Error,
-    front::answers::Front,
+    front::invitations::Invitations,
     peers::{
-        client::{CallError, Peers},
-        protocol::{Invitation, Request, Response, Standing},
+        call::CallError,
+        client::Peers,
+        protocol::{Identify, Invitation, Invite, Standing},
     },
     types::{NodeId, Peer},
 };
@@ -27,84 +29,73 @@ const LOOK: Duration = Duration::from_millis(300);
 /// How long a peer may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Who is to form a cluster.
+/// Nodes that are to form a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     /// This node.
     pub(crate) me: Peer,
     /// All nodes that are configured, this one among them.
     pub(crate) nodes: Vec<Peer>,
-    /// How many form the cluster.
+    /// The number of nodes that form the cluster.
     pub(crate) count: usize,
 }
 
-/// What a node became.
-pub(crate) struct Became {
-    pub(crate) identity: Identity,
-    /// The first members, if this node founded the cluster and raft must begin with them.
-    pub(crate) founders: Option<BTreeMap<NodeId, Peer>>,
+impl Expected {
+    /// True if this node is the one that founds the cluster: the first by name.
+    pub(crate) fn is_founder(&self) -> bool {
+        self.nodes.iter().map(|node| &node.name).min() == Some(&self.me.name)
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Peer> {
+        let others = self.nodes.iter();
+        others.filter(|peer| peer.name != self.me.name)
+    }
 }
+
+/// The first members, if this node founded the cluster and raft must begin with them.
+pub(crate) type Founders = BTreeMap<NodeId, Peer>;
 
 /// Waits until this node belongs to a cluster.
 pub(crate) async fn become_member(
-    data_dir: &DataDir,
-    front: &Arc<Front>,
-    peers: &Arc<Peers>,
+    own: &OwnIdentity,
+    invitations: &Invitations,
+    peers: &Peers,
     expected: &Expected,
-    mut identity: Identity,
-) -> Result<Became, Error> {
-    let mut invitations = front.invitations();
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = String::new();
+) -> Result<Option<Founders>, Error> {
+    let mut invitations = invitations.subscribe();
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut logged = String::new();
     loop {
         let invited = invitations.borrow_and_update().clone();
-        if let Some(Invitation {
-            cluster,
-            node,
-            members,
-        }) = invited
-        {
-            identity = Identity {
-                cluster,
-                node,
-                inviters: members,
-                ..identity
-            };
-            data_dir.keep(&identity)?;
-            front.identify(&identity);
-            return Ok(Became {
-                identity,
-                founders: None,
-            });
+        if let Some(invitation) = invited {
+            own.keep(invited_identity(own.current(), invitation))?;
+            return Ok(None);
         }
+        let identity = own.current();
         if is_planted(Planted::WipedNodeVotes)
             && let Some(identity) = take_place(peers, expected, &identity).await
         {
-            data_dir.keep(&identity)?;
-            front.identify(&identity);
-            return Ok(Became {
-                identity,
-                founders: None,
-            });
+            own.keep(identity)?;
+            return Ok(None);
         }
+
         match look_round(peers, expected, &identity).await {
-            Ok(members) if is_founder(expected) => {
-                let founded = found(data_dir, front, peers, &mut identity, &members).await?;
-                if founded {
-                    return Ok(Became {
-                        identity,
-                        founders: Some(members),
-                    });
+            Ok(members) if expected.is_founder() => {
+                if found(own, peers, &members).await? {
+                    return Ok(Some(members));
                 }
             }
+            // The founder invites this node.
             Ok(_) => {}
-            Err(why) if why != told => {
-                tracing::info!("not a member of a cluster yet: {why}");
-                told = why;
+            Err(why) => {
+                if why != logged {
+                    tracing::info!("not a member of a cluster yet: {why}");
+                }
+                logged = why;
             }
-            Err(_) => {}
         }
+
         tokio::select! {
             _ = ticks.tick() => {}
             _ = invitations.changed() => {}
@@ -112,21 +103,28 @@ pub(crate) async fn become_member(
     }
 }
 
+/// The identity that an invitation gives to this node.
+fn invited_identity(before: Identity, invitation: Invitation) -> Identity {
+    Identity {
+        cluster: invitation.cluster,
+        node: invitation.node,
+        inviters: invitation.members,
+        ..before
+    }
+}
+
 /// A fault on purpose: the place that this node had before it lost its disk.
 async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
     let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
     names.sort();
-    let node = names.iter().position(|name| **name == expected.me.name)? as NodeId + 1;
-    for peer in expected
-        .nodes
-        .iter()
-        .filter(|peer| peer.name != expected.me.name)
-    {
+    let place = names.iter().position(|name| **name == expected.me.name)?;
+
+    for peer in expected.others() {
         let standing = identify(peers, &peer.peer).await.ok();
         if let Some(cluster) = standing.and_then(|standing| standing.cluster) {
             return Some(Identity {
                 cluster,
-                node,
+                node: place as NodeId + 1,
                 ..identity.clone()
             });
         }
@@ -134,53 +132,42 @@ async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> 
     None
 }
 
-pub(crate) fn is_founder(expected: &Expected) -> bool {
-    expected.nodes.iter().map(|node| &node.name).min() == Some(&expected.me.name)
-}
-
-/// Who could form a cluster now, by the numbers that they would have; or why nobody can.
+/// Nodes that could form a cluster now, by the numbers that they would have; or the reason why none
+/// can be formed.
 async fn look_round(
     peers: &Peers,
     expected: &Expected,
     identity: &Identity,
-) -> Result<BTreeMap<NodeId, Peer>, String> {
+) -> Result<Founders, String> {
     let mut found = vec![Peer {
         disk: identity.disk.clone(),
         ..expected.me.clone()
     }];
-    for peer in expected
-        .nodes
-        .iter()
-        .filter(|peer| peer.name != expected.me.name)
-    {
-        let standing = identify(peers, &peer.peer).await.map_err(|error| {
-            format!(
-                "{} of {} nodes are there: {error}",
-                found.len(),
-                expected.count
-            )
+    for peer in expected.others() {
+        let there = identify(peers, &peer.peer).await.map_err(|error| {
+            let count = expected.count;
+            format!("{} of {count} nodes are there: {error}", found.len())
         })?;
-        if standing.name != peer.name {
-            let (there, wanted) = (&standing.name, &peer.name);
-            return Err(format!("{} is `{there}`, not `{wanted}`", peer.peer));
+        if there.name != peer.name {
+            return Err(format!(
+                "{} is `{}`, not `{}`",
+                peer.peer, there.name, peer.name
+            ));
         }
-        match standing.cluster {
-            Some(cluster) if cluster != identity.cluster => {
-                return Err(format!(
-                    "`{}` belongs to a cluster already, and this data directory is empty; waiting to \
-                     be taken in by `notty cluster add {me} …`, said to any of its nodes. If {me} was \
-                     a member, put its data back, or first `notty cluster remove {me}`: nobody takes \
-                     part under a name that had another disk",
-                    peer.name,
-                    me = expected.me.name
-                ));
-            }
-            _ => found.push(Peer {
-                disk: standing.disk,
-                ..peer.clone()
-            }),
+
+        // A founder that died on the way finds the cluster that it began itself.
+        let is_elsewhere = there
+            .cluster
+            .is_some_and(|cluster| cluster != identity.cluster);
+        if is_elsewhere {
+            return Err(waits_to_be_added(&expected.me.name, &peer.name));
         }
+        found.push(Peer {
+            disk: there.disk,
+            ..peer.clone()
+        });
     }
+
     if found.len() < expected.count {
         return Err(format!(
             "{} of {} nodes are configured",
@@ -192,52 +179,50 @@ async fn look_round(
     Ok((1..).zip(found).collect())
 }
 
+/// The reason why an empty node does not join a cluster that a peer belongs to.
+fn waits_to_be_added(me: &str, member: &str) -> String {
+    format!(
+        "`{member}` belongs to a cluster already, and this data directory is empty; waiting to be \
+         taken in by `notty cluster add {me} …`, run against any of its nodes. If {me} was a member, \
+         put its data back, or first `notty cluster remove {me}`: no node takes part under a name that \
+         had another disk"
+    )
+}
+
+/// Asks the node at an address who it is.
 pub(crate) async fn identify(peers: &Peers, address: &str) -> Result<Standing, CallError> {
-    match peers.call(address, &Request::Identify, ANSWER).await? {
-        Response::Standing(standing) => Ok(standing),
-        _ => Err(CallError::Refused {
-            address: address.to_owned(),
-            what: "it did not say who it is".to_owned(),
-        }),
-    }
+    peers.call(address, Identify, ANSWER).await
 }
 
 /// Invites all others; false if one could not be invited, which is tried again.
-async fn found(
-    data_dir: &DataDir,
-    front: &Front,
-    peers: &Peers,
-    identity: &mut Identity,
-    members: &BTreeMap<NodeId, Peer>,
-) -> Result<bool, Error> {
-    let mine = members.iter().find(|(_, peer)| peer.disk == identity.disk);
-    let node = mine.map_or(0, |(node, _)| *node);
+async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<bool, Error> {
+    let mut identity = own.current();
+    let mut numbers = members.iter();
+    let mine = numbers.find(|(_, peer)| peer.disk == identity.disk);
+    let my_number = mine.map_or(0, |(node, _)| *node);
     if identity.cluster.is_empty() {
         // Written down first: whatever happens now, the next try invites to the same cluster.
         identity.cluster = uuid::Uuid::new_v4().to_string();
-        identity.node = node;
+        identity.node = my_number;
         identity.inviters = members.clone();
-        data_dir.keep(identity)?;
-        front.identify(identity);
+        own.keep(identity.clone())?;
     }
-    for (number, peer) in members.iter().filter(|(number, _)| **number != node) {
+
+    for (number, peer) in members.iter().filter(|(number, _)| **number != my_number) {
         let invitation = Invitation {
             cluster: identity.cluster.clone(),
             node: *number,
             members: members.clone(),
         };
-        if let Err(error) = peers
-            .call(&peer.peer, &Request::Form(invitation), ANSWER)
-            .await
-        {
+        let inviting = peers.call(&peer.peer, Invite(invitation), ANSWER);
+        if let Err(error) = inviting.await {
             tracing::warn!("`{}` could not be invited: {error}", peer.name);
             return Ok(false);
         }
     }
-    tracing::info!(
-        cluster.id = identity.cluster,
-        "a cluster of {} nodes is formed",
-        members.len()
-    );
+
+    let count = members.len();
+    let cluster = identity.cluster;
+    tracing::info!(cluster.id = cluster, "a cluster of {count} nodes is formed");
     Ok(true)
 }

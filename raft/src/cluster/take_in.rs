@@ -2,8 +2,8 @@
 //!
 //! A restored directory is a cluster of one: it leads and serves at once. Where its configuration
 //! expects more, it waits until all of them are there, each with an empty directory, and gives them
-//! numbers as any node that is taken in gets one ([`crate::cluster::changes`]). First they learn everything, by snapshot; then
-//! they vote. A crash at any moment leaves a cluster that goes on with it.
+//! numbers as [`super::addition`] does. First they learn everything, by snapshot; then they vote, all
+//! together. A crash at any moment leaves a cluster that goes on with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,22 +12,22 @@ use std::{
 };
 
 use openraft::ChangeMembers;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::{
-    cluster::forming::identify,
-    node::Node,
+    cluster::{changes::MemberChanges, forming::identify, myself::Myself},
+    disk::own_identity::OwnIdentity,
     peers::{
         client::Peers,
-        protocol::{Invitation, Request, Response},
+        protocol::{Invitation, Invite, Standing},
     },
     runtime::blocking,
     types::{NodeId, Peer, Raft},
 };
 
-/// Between two looks.
+/// Between two looks at the other nodes.
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two looks at what a node has learnt.
+/// Between two looks at the position of a learner.
 const LEVEL: Duration = Duration::from_millis(50);
 /// How long a peer may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -35,136 +35,129 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// changes wait meanwhile. What was begun goes on until the next.
 const STEP: Duration = Duration::from_secs(5);
 
-type Members = BTreeMap<NodeId, Peer>;
+type MembersByNumber = BTreeMap<NodeId, Peer>;
 
 /// A node that is there.
-struct Found {
+struct Candidate {
     peer: Peer,
     /// The number that it was taken in with, if it was.
     number: Option<NodeId>,
 }
 
-/// Whom a restored node takes in.
+/// Nodes that a restored node takes in.
 pub(crate) struct TakeIn {
     pub(crate) raft: Raft,
     pub(crate) peers: Arc<Peers>,
-    /// Its number.
-    pub(crate) me: NodeId,
-    /// The node itself, as it is configured.
-    pub(crate) mine: Peer,
-    pub(crate) cluster: String,
+    pub(crate) me: Arc<Myself>,
     /// All nodes that are configured; none: it stays by itself.
     pub(crate) expected: Vec<Peer>,
-    /// How many form the cluster.
+    /// The number of nodes that form the cluster.
     pub(crate) count: usize,
 }
 
 /// Runs until all are members, or the node is gone; then the directory is one like any other.
-pub(crate) async fn run(take_in: TakeIn, node: Weak<Node>) {
-    let mut told = String::new();
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak<OwnIdentity>) {
+    let mut logged = String::new();
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Some(node) = node.upgrade() else {
+        let Some(changes) = changes.upgrade() else {
             return;
         };
-        let turn = node.changing.lock().await;
-        let stepped = take_in.step(&node).await;
+        let turn = changes.turn().await;
+        let stepped = take_in.step(&changes).await;
         drop(turn);
-        match stepped {
-            Ok(()) => break,
-            Err(why) if why != told => {
-                tracing::info!(
-                    "this restored node is not one of {} yet: {why}",
-                    take_in.count
-                );
-                told = why;
-            }
-            Err(_) => {}
+
+        let Err(why) = stepped else { break };
+        if why != logged {
+            let count = take_in.count;
+            tracing::info!("this restored node is not one of {count} yet: {why}");
         }
+        logged = why;
     }
-    let Some(node) = node.upgrade() else {
+
+    let Some(own) = own.upgrade() else {
         return;
     };
-    match blocking(|| node.data_dir.settle_restored()) {
+    match blocking(|| own.data_dir().settle_restored()) {
         Ok(()) if take_in.count > 1 => {
             tracing::info!("the restored cluster has its {} nodes", take_in.count);
         }
         Ok(()) => {}
-        Err(error) => tracing::error!(%error, "what marks the directory as restored stays"),
+        Err(error) => {
+            tracing::error!(%error, "the mark of a restored directory could not be removed");
+        }
     }
 }
 
 impl TakeIn {
-    /// Goes on from wherever it stands; why not, if it is not done then.
-    pub(crate) async fn step(&self, node: &Node) -> Result<(), String> {
-        let (leader, whole) = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow();
-            let config = metrics
-                .membership_config
-                .membership()
-                .get_joint_config()
-                .len();
-            (metrics.current_leader, config == 1)
-        };
-        if whole && self.are_members(&self.members()) {
+    /// Goes on from wherever it stands. The error is the reason why it is not done then.
+    pub(crate) async fn step(&self, changes: &MemberChanges) -> Result<(), String> {
+        let consensus = changes.consensus();
+        let voters = consensus.voters();
+        let is_whole = consensus.membership().get_joint_config().len() == 1;
+        if is_whole && self.has_all(&voters) {
             return Ok(());
         }
-        if leader != Some(self.me) {
+        if self.leader() != Some(self.me.node) {
             return Err("it does not lead".to_owned());
         }
-        self.introduce().await?;
-        let there = self.who_is_there().await?;
-        let members = self.number(there, node).await?;
+
+        self.introduce(&voters).await?;
+        let there = self.find_all(&consensus.members()).await?;
+        let members = self.number(there, changes).await?;
         self.invite(&members).await?;
-        let voting = self.members();
-        let learning = members.iter().filter(|(id, _)| !voting.contains_key(id));
-        for (id, peer) in learning {
-            self.teach(*id, peer, node).await?;
+
+        let voters = consensus.voters();
+        let learning = members
+            .iter()
+            .filter(|(node, _)| !voters.contains_key(node));
+        for (node, peer) in learning {
+            self.teach(*node, peer, changes).await?;
         }
         let voters: BTreeSet<_> = members.keys().copied().collect();
         self.agree_on(ChangeMembers::ReplaceAllVoters(voters)).await
     }
 
-    /// Those who vote.
-    fn members(&self) -> Members {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        let membership = metrics.membership_config.membership();
-        let voters: Vec<_> = membership.voter_ids().collect();
-        let nodes = membership.nodes().filter(|(id, _)| voters.contains(id));
-        nodes.map(|(id, peer)| (*id, peer.clone())).collect()
+    fn leader(&self) -> Option<NodeId> {
+        self.raft.metrics().borrow().current_leader
     }
 
-    fn are_members(&self, members: &Members) -> bool {
-        let named = |name: &str| members.values().any(|peer| peer.name == name);
-        members.get(&self.me) == Some(&self.mine)
-            && self.expected.iter().all(|peer| named(&peer.name))
-            && members.len() >= self.count
+    /// True if all that are expected vote, and this node under its configured addresses.
+    fn has_all(&self, voters: &MembersByNumber) -> bool {
+        let has_vote = |name: &str| voters.values().any(|peer| peer.name == name);
+        voters.get(&self.me.node) == Some(&self.me.peer)
+            && self.expected.iter().all(|peer| has_vote(&peer.name))
+            && voters.len() >= self.count
     }
 
-    /// Where it is reached and what it is called, its configuration says, which a restore does not
-    /// know.
-    async fn introduce(&self) -> Result<(), String> {
-        if self.members().get(&self.me) == Some(&self.mine) {
+    /// Puts this node's configured name and addresses into the members: a restore does not know them.
+    async fn introduce(&self, voters: &MembersByNumber) -> Result<(), String> {
+        if voters.get(&self.me.node) == Some(&self.me.peer) {
             return Ok(());
         }
-        let mine = BTreeMap::from([(self.me, self.mine.clone())]);
+        let mine = BTreeMap::from([(self.me.node, self.me.peer.clone())]);
         self.agree_on(ChangeMembers::SetNodes(mine)).await
     }
 
     /// Has a node learn everything. openraft itself would also wait for one that is dead, or not at
     /// all where there is little to learn; a node that is dead must not vote.
-    async fn teach(&self, id: NodeId, peer: &Peer, node: &Node) -> Result<(), String> {
-        let learning = timeout(STEP, self.raft.add_learner(id, peer.clone(), false)).await;
-        learning
+    async fn teach(
+        &self,
+        node: NodeId,
+        peer: &Peer,
+        changes: &MemberChanges,
+    ) -> Result<(), String> {
+        let adding = self.raft.add_learner(node, peer.clone(), false);
+        timeout(STEP, adding)
+            .await
             .map_err(|_| format!("`{}` is not taken in yet", peer.name))?
             .map_err(|error| format!("`{}`: {error}", peer.name))?;
+
         let level = async {
-            while !node.level_learners().contains(&id) {
-                tokio::time::sleep(LEVEL).await;
+            while !changes.consensus().level_learners().contains(&node) {
+                sleep(LEVEL).await;
             }
         };
         let learnt = timeout(STEP, level).await;
@@ -178,102 +171,97 @@ impl TakeIn {
         }
     }
 
-    /// Those who are to be taken in, by their numbers, and this node.
-    async fn number(&self, there: Vec<Found>, node: &Node) -> Result<Members, String> {
-        let mut members = BTreeMap::from([(self.me, self.mine.clone())]);
-        for Found { peer, number } in there {
+    /// The nodes that are to be taken in, by their numbers, and this node.
+    async fn number(
+        &self,
+        there: Vec<Candidate>,
+        changes: &MemberChanges,
+    ) -> Result<MembersByNumber, String> {
+        let mut members = BTreeMap::from([(self.me.node, self.me.peer.clone())]);
+        for Candidate { peer, number } in there {
             let number = match number {
                 Some(number) => number,
-                None => node
-                    .admit(&peer)
-                    .await
-                    .map_err(|e| format!("`{}`: {e}", peer.name))?,
+                None => {
+                    let admitted = changes.list().admit(&peer).await;
+                    admitted.map_err(|error| format!("`{}`: {error}", peer.name))?
+                }
             };
             members.insert(number, peer);
         }
         Ok(members)
     }
 
-    /// All who are expected but this node, if all of them are there and may be taken in.
-    async fn who_is_there(&self) -> Result<Vec<Found>, String> {
-        let known: Members = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow();
-            let nodes = metrics.membership_config.membership().nodes();
-            nodes.map(|(id, peer)| (*id, peer.clone())).collect()
-        };
-        let mut there = Vec::new();
+    /// All nodes that are expected but this one, if all of them are there and may be taken in.
+    async fn find_all(&self, known: &MembersByNumber) -> Result<Vec<Candidate>, String> {
         let mut others: Vec<_> = self.expected.iter().collect();
-        others.retain(|peer| peer.name != self.mine.name);
+        others.retain(|peer| peer.name != self.me.peer.name);
         others.sort_by_key(|peer| &peer.name);
+
+        let mut there = Vec::new();
         for peer in others {
             let standing = identify(&self.peers, &peer.peer).await.map_err(|error| {
-                format!(
-                    "{} of {} nodes are there: {error}",
-                    there.len() + 1,
-                    self.count
-                )
+                let found = there.len() + 1;
+                format!("{found} of {} nodes are there: {error}", self.count)
             })?;
-            let name = &peer.name;
-            if standing.name != *name {
-                return Err(format!(
-                    "{} is `{}`, not `{name}`",
-                    peer.peer, standing.name
-                ));
-            }
-            if standing
-                .cluster
-                .is_some_and(|cluster| cluster != self.cluster)
-            {
-                return Err(format!(
-                    "`{name}` belongs to another cluster: this node takes in empty directories only; \
-                     stop that one, and empty its data directory"
-                ));
-            }
-            let found = Peer {
-                disk: standing.disk,
-                ..peer.clone()
-            };
-            let number = match known.iter().find(|(_, known)| known.name == *name) {
-                Some((_, known)) if known.disk != found.disk => {
-                    return Err(format!(
-                        "`{name}` came back with another disk than it was taken in with: it must not \
-                         vote under its number again"
-                    ));
-                }
-                Some((number, _)) => Some(*number),
-                None => None,
-            };
-            there.push(Found {
-                peer: found,
-                number,
-            });
+            there.push(self.candidate(peer, standing, known)?);
         }
+
         if there.len() + 1 < self.count {
-            return Err(format!(
-                "{} of {} nodes are configured",
-                there.len() + 1,
-                self.count
-            ));
+            let found = there.len() + 1;
+            return Err(format!("{found} of {} nodes are configured", self.count));
         }
         Ok(there)
     }
 
-    /// Tells the others who they are; whoever was told already is told the same.
-    async fn invite(&self, members: &Members) -> Result<(), String> {
-        for (number, peer) in members.iter().filter(|(number, _)| **number != self.me) {
-            let (cluster, members) = (self.cluster.clone(), members.clone());
-            let invitation = Request::Form(Invitation {
-                cluster,
+    /// Checks that the node that answers may be taken in as the configured peer.
+    fn candidate(
+        &self,
+        peer: &Peer,
+        standing: Standing,
+        known: &MembersByNumber,
+    ) -> Result<Candidate, String> {
+        let name = &peer.name;
+        if standing.name != *name {
+            let address = &peer.peer;
+            return Err(format!("{address} is `{}`, not `{name}`", standing.name));
+        }
+        let is_elsewhere = standing
+            .cluster
+            .is_some_and(|cluster| cluster != self.me.cluster);
+        if is_elsewhere {
+            return Err(format!(
+                "`{name}` belongs to another cluster: this node takes in empty directories only; \
+                 stop that one, and empty its data directory"
+            ));
+        }
+
+        let known = known.iter().find(|(_, known)| known.name == *name);
+        if known.is_some_and(|(_, known)| known.disk != standing.disk) {
+            return Err(format!(
+                "`{name}` came back with another disk than it was taken in with: it must not vote \
+                 under its number again"
+            ));
+        }
+        Ok(Candidate {
+            peer: Peer {
+                disk: standing.disk,
+                ..peer.clone()
+            },
+            number: known.map(|(number, _)| *number),
+        })
+    }
+
+    /// Invites the others; a node that was invited already gets the same invitation again.
+    async fn invite(&self, members: &MembersByNumber) -> Result<(), String> {
+        for (number, peer) in members.iter().filter(|(node, _)| **node != self.me.node) {
+            let invitation = Invitation {
+                cluster: self.me.cluster.clone(),
                 node: *number,
-                members,
-            });
-            match self.peers.call(&peer.peer, &invitation, ANSWER).await {
-                Ok(Response::Welcome) => {}
-                Ok(Response::Refused(why)) => return Err(format!("`{}`: {why}", peer.name)),
-                Ok(_) => return Err(format!("`{}` did not say whether it comes", peer.name)),
-                Err(error) => return Err(format!("`{}`: {error}", peer.name)),
-            }
+                members: members.clone(),
+            };
+            let inviting = self.peers.call(&peer.peer, Invite(invitation), ANSWER);
+            let invited = inviting.await;
+            invited.map_err(|error| format!("`{}`: {error}", peer.name))?;
         }
         Ok(())
     }

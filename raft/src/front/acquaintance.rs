@@ -2,30 +2,28 @@
 //!
 //! A peer says its number and its disk, and anybody who knows the secret can say any. So both must
 //! be those of a member (by the log), or of a node that was admitted (by the state). While the log
-//! names no member yet, those count whom the invitation named. A node that lags may not know of the
-//! newest: it asks the members whom it knows, and believes one of them.
+//! names no member yet, the members that the invitation named count. A node that lags may not know
+//! of the newest: it asks the members that it knows, and believes one of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use notty_storage::query;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
+    front::responder::Responder,
     peers::{
         client::Peers,
-        protocol::{Request, Response, Word},
+        protocol::{Vouch, Word},
     },
-    state::state_machine::Shared,
-    types::{NodeId, Peer, Raft},
+    types::{NodeId, Peer},
 };
 
-/// How long a member may take to say whether it knows a node.
+/// How long a member may take to answer whether it knows a node.
 const ANSWER: Duration = Duration::from_millis(800);
 /// For how long the word of a member counts: by then the log should say the same.
 const KEPT: Duration = Duration::from_secs(10);
@@ -34,132 +32,95 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Words that are kept, at most.
 const WORDS: usize = 64;
 
-/// The nodes that this one knows.
-#[derive(Default)]
-pub(crate) struct Acquaintance {
-    raft: OnceLock<(Raft, Arc<Shared>)>,
-    /// What members said of nodes that are not known here, and when.
-    words: Mutex<HashMap<(NodeId, String), (Word, Instant)>>,
-}
+/// A number and a disk, as a peer claims them.
+pub(super) type Claim = Vouch;
 
-impl Acquaintance {
-    /// The log and the state say who is known, from now on.
-    pub(crate) fn open(&self, raft: Raft, shared: Arc<Shared>) {
-        let _ = self.raft.set((raft, shared));
+/// Looks a claim up in the members and the state of this node. `inviters` are the members that the
+/// invitation named; before the node runs, they alone count.
+pub(super) fn word(
+    node: Option<&dyn Responder>,
+    claim: &Claim,
+    inviters: &BTreeMap<NodeId, Peer>,
+) -> Word {
+    let is_of = |members: &BTreeMap<NodeId, Peer>| {
+        let member = members.get(&claim.node);
+        member.is_some_and(|member| member.disk == claim.disk)
+    };
+    let members = node.map_or(BTreeMap::new(), Responder::members);
+    // A member that is to be taken out is one until it is.
+    if is_of(&members) {
+        return Word::Known;
     }
 
-    /// Raft, once it runs.
-    pub(crate) fn raft(&self) -> Option<&(Raft, Arc<Shared>)> {
-        self.raft.get()
-    }
-
-    /// A member by its number.
-    pub(crate) fn member(&self, node: NodeId) -> Option<Peer> {
-        let metrics = self.raft.get()?.0.metrics();
-        let metrics = metrics.borrow();
-        metrics
-            .membership_config
-            .membership()
-            .get_node(&node)
-            .cloned()
-    }
-
-    /// The members; as long as the log names none, those who are given.
-    pub(crate) fn members_or(&self, invited_by: &BTreeMap<NodeId, Peer>) -> BTreeMap<NodeId, Peer> {
-        let of_log = self.raft.get().map_or(BTreeMap::new(), |(raft, _)| {
-            let metrics = raft.metrics();
-            let metrics = metrics.borrow();
-            let members = metrics.membership_config.membership().nodes();
-            members.map(|(node, peer)| (*node, peer.clone())).collect()
-        });
-        if of_log.is_empty() {
-            invited_by.clone()
-        } else {
-            of_log
+    if let Some(admitted) = node.and_then(Responder::admitted) {
+        if admitted.is_dismissed(&claim.disk) {
+            return Word::Dismissed;
         }
-    }
-
-    /// Looks up a number and a disk in the members and the state of this node.
-    pub(crate) fn word(
-        &self,
-        node: NodeId,
-        disk: &str,
-        invited_by: &BTreeMap<NodeId, Peer>,
-    ) -> Word {
-        // A member that is to be taken out is one until it is.
-        if self.member(node).is_some_and(|member| member.disk == disk) {
+        let record = admitted.of_disk(&claim.disk);
+        if record.is_some_and(|record| record.node == claim.node) {
             return Word::Known;
         }
-        let of_state = self.raft.get().and_then(|(_, shared)| {
-            let view = shared.view();
-            shared.checked(query::nodes::nodes(&view.read())).ok()
-        });
-        if let Some(nodes) = of_state {
-            if nodes.is_dismissed(disk) {
-                return Word::Dismissed;
-            }
-            if nodes
-                .of_disk(disk)
-                .is_some_and(|record| record.node == node)
-            {
-                return Word::Known;
-            }
-        }
-        let members = self.members_or(invited_by);
-        match members.get(&node).is_some_and(|member| member.disk == disk) {
-            true => Word::Known,
-            false => Word::Unknown,
-        }
     }
 
-    /// Asks members about a number and a disk that this node does not know.
-    pub(crate) async fn ask(
+    if members.is_empty() && is_of(inviters) {
+        Word::Known
+    } else {
+        Word::Unknown
+    }
+}
+
+/// Words of members about nodes that are not known here.
+#[derive(Default)]
+pub(super) struct Words {
+    kept: Mutex<HashMap<(NodeId, String), (Word, Instant)>>,
+}
+
+impl Words {
+    /// Asks members about a claim that this node cannot check by itself. The first that knows the
+    /// node, or dismissed it, is believed.
+    pub(super) async fn ask(
         &self,
         peers: &Peers,
         members: &BTreeMap<NodeId, Peer>,
-        (node, disk): (NodeId, &str),
+        claim: Claim,
     ) -> Word {
-        let key = (node, disk.to_owned());
-        if let Some(word) = self.kept(&key) {
+        if let Some(word) = self.get(&claim) {
             return word;
         }
-        let request = Request::Vouch {
-            node,
-            disk: disk.to_owned(),
-        };
-        let others = members
-            .values()
-            .filter(|member| member.disk != peers.me().disk);
+
+        let my_disk = peers.me().disk;
+        let others = members.values().filter(|member| member.disk != my_disk);
         let mut asked: FuturesUnordered<_> = others
-            .map(|member| peers.call_member(member, &request, ANSWER))
+            .map(|member| peers.call_member(member, claim.clone(), ANSWER))
             .collect();
         let mut word = Word::Unknown;
         while let Some(answer) = asked.next().await {
-            if let Ok(Response::Vouched(said)) = answer
+            if let Ok(said) = answer
                 && said != Word::Unknown
             {
                 word = said;
                 break;
             }
         }
-        self.keep(key, word);
+
+        self.keep(claim, word);
         word
     }
 
-    fn kept(&self, key: &(NodeId, String)) -> Option<Word> {
-        let words = self.words.lock();
-        let (word, since) = words.get(key)?;
+    fn get(&self, claim: &Claim) -> Option<Word> {
+        let kept = self.kept.lock();
+        let (word, since) = kept.get(&(claim.node, claim.disk.clone()))?;
         let time = if *word == Word::Unknown { AGAIN } else { KEPT };
         (since.elapsed() < time).then_some(*word)
     }
 
-    fn keep(&self, key: (NodeId, String), word: Word) {
-        let mut words = self.words.lock();
-        if words.len() >= WORDS {
-            words.retain(|_, (_, since)| since.elapsed() < AGAIN);
+    fn keep(&self, claim: Claim, word: Word) {
+        let mut kept = self.kept.lock();
+        if kept.len() >= WORDS {
+            kept.retain(|_, (_, since)| since.elapsed() < AGAIN);
         }
-        if words.len() < WORDS {
-            words.insert(key, (word, Instant::now()));
+        if kept.len() < WORDS {
+            kept.insert((claim.node, claim.disk), (word, Instant::now()));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{sync::Weak, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use crate::node::Node;
+use super::Node;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
@@ -89,7 +89,7 @@ pub(crate) async fn follow(node: Weak<Node>) {
         if still != keeps_still {
             keeps_still = still;
             // One that was retired stays away from elections all the same: it has no vote.
-            node.raft.runtime_config().elect(!still);
+            node.consensus.raft().runtime_config().elect(!still);
         }
         let due = tried.is_none_or(|tried| tried.elapsed() >= AGAIN);
         if still && due && node.leads_now() {
@@ -107,8 +107,8 @@ pub(crate) async fn follow(node: Weak<Node>) {
 impl Node {
     /// Takes in how the state keeps up; whether it stands still.
     fn note_lag(&self) -> bool {
-        let (committed, applied) = (self.committed_index(), self.applied_index());
-        let mut lag = self.lag.lock();
+        let (committed, applied) = (self.log.committed_index(), self.applied_index());
+        let mut lag = self.readiness.lag().lock();
         lag.note(Instant::now(), committed, applied);
         lag.stands_still()
     }

@@ -1,5 +1,214 @@
 //! Opening a node: its parts in the order in which each needs the ones before.
 //!
-//! `stores` opens log, snapshots and state, and rebuilds a state that cannot be used.
+//! First the directory and the identity in it; then the front, which answers peers before there is a
+//! node; then the cluster, which a node forms or waits for; then log and state; then raft; at last the
+//! node itself. Reading order: `options`; `stores` opens log and state, and rebuilds a state that
+//! cannot be used; `consensus` configures raft and lets it begin; this file does it all in order.
 
+mod consensus;
+pub(crate) mod options;
 pub(crate) mod stores;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{
+    cluster::{
+        forming::{self, Expected, Founders},
+        myself::Myself,
+        take_in::{self, TakeIn},
+    },
+    consensus::handle::Consensus,
+    disk::{
+        data_dir::{DataDir, Identity},
+        own_identity::OwnIdentity,
+    },
+    error::Error,
+    front::answers::Front,
+    log::{Log, log_store::LogStore},
+    node::{Node, NodeParts},
+    open::options::NodeOptions,
+    peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
+    runtime::blocking,
+    time::{clocks::state_time, trust::Trust},
+    types::Peer,
+};
+
+impl Node {
+    /// Opens the data directory, rebuilds what must be rebuilt, and starts. Without a cluster in
+    /// the options, an empty directory becomes a cluster of this one node; with one, it waits until
+    /// the cluster is formed or takes it in.
+    pub async fn open(dir: &Path, options: NodeOptions) -> Result<Arc<Self>, Error> {
+        let own = Arc::new(open_identity(dir, &options)?);
+
+        // Peers are answered from now on: the others cannot form a cluster without this node.
+        let front = Front::new(&options.peer.name, own.subscribe(), options.clock.clone());
+        let (peers, stop_peers) = open_peers(&own.current(), &front, &options).await?;
+        let founders = become_member(&own, &front, &peers, &options).await?;
+        let identity = own.current();
+        peers.become_somebody(hello(&identity, &options));
+
+        let (log, state) = blocking(|| stores::open(own.data_dir(), &options))?;
+        let log = LogStore::new(
+            log,
+            state.snapshots.clone(),
+            options.fatal.clone(),
+            options.onlooker.clone(),
+        );
+        let log = log.watched_by(state.watch.clone());
+        let kept_entries = options.log.kept_entries;
+        let raft = consensus::start(&identity, &log, &state, &peers, kept_entries).await?;
+
+        let clock_file = own.data_dir().clock();
+        let trust = Trust::open(options.clock.clone(), clock_file, state_time(&state));
+        let me = Arc::new(Myself::new(
+            &identity,
+            &options.peer,
+            options.cluster.is_some(),
+        ));
+        let (leads, leadership) = watch::channel(None);
+        let handle = Consensus::new(raft, me.node, peers.clone(), leadership);
+        let node = Self::new(NodeParts {
+            me: me.clone(),
+            own: own.clone(),
+            clock: options.clock.clone(),
+            trust,
+            state,
+            log,
+            peers: peers.clone(),
+            consensus: Arc::new(handle),
+            stop_peers,
+        });
+        // Before raft begins: the first vote needs the answers of the others, and theirs this one's.
+        front.open(&node);
+
+        let has_begun = founders.is_some() || options.cluster.is_none();
+        let raft = node.changes().consensus().raft().clone();
+        consensus::begin(&raft, &own, founders, options.cluster.is_some()).await?;
+        // A founder's log holds the first members by now: it need not wait for the others again.
+        if has_begun && !identity.formed {
+            own.keep(Identity {
+                formed: true,
+                ..identity
+            })?;
+        }
+
+        node.start(leads, options.log.compact_bytes);
+        if own.data_dir().is_restored() {
+            let (expected, count) = match &options.cluster {
+                Some(cluster) => (cluster.nodes.clone(), cluster.expect),
+                None => (Vec::new(), 1),
+            };
+            let take_in = TakeIn {
+                raft,
+                peers,
+                me,
+                expected,
+                count,
+            };
+            let changes = Arc::downgrade(node.changes());
+            tokio::spawn(take_in::run(take_in, changes, Arc::downgrade(&own)));
+        }
+        Ok(node)
+    }
+}
+
+/// Opens the directory and reads whose it is; an empty one gets an identity.
+fn open_identity(dir: &Path, options: &NodeOptions) -> Result<OwnIdentity, Error> {
+    let data_dir = DataDir::open(dir)?;
+    let identity = match (data_dir.identity()?, &options.cluster) {
+        (Some(identity), _) => identity,
+        (None, None) => data_dir.found()?,
+        (None, Some(_)) => data_dir.prepare()?,
+    };
+    let has_begun = has_begun(&data_dir, &identity, options)?;
+    let own = OwnIdentity::new(data_dir, identity);
+
+    // The process before died before it could write this down. A founder whose log holds the first
+    // members must not form the cluster once more, with disks that came later.
+    if has_begun {
+        own.keep(Identity {
+            formed: true,
+            ..own.current()
+        })?;
+    }
+    Ok(own)
+}
+
+/// True if the log has begun although the identity says otherwise.
+fn has_begun(
+    data_dir: &DataDir,
+    identity: &Identity,
+    options: &NodeOptions,
+) -> Result<bool, Error> {
+    if identity.formed || identity.cluster.is_empty() {
+        return Ok(false);
+    }
+    let log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
+    Ok(log.last().is_some())
+}
+
+/// The words in which this node introduces itself to its peers.
+fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
+    let node = Some(identity.node).filter(|node| *node > 0);
+    Hello::new(&options.peer.name, &identity.cluster, node, &identity.disk)
+}
+
+/// Starts to answer peers, if the node has any. They are answered until the sender that is returned
+/// sends true, or is dropped.
+async fn open_peers(
+    identity: &Identity,
+    front: &Arc<Front>,
+    options: &NodeOptions,
+) -> Result<(Arc<Peers>, watch::Sender<bool>), Error> {
+    let (stop_peers, peers_stopped) = watch::channel(false);
+    let me = hello(identity, options);
+    let Some(cluster) = &options.cluster else {
+        // It calls nobody, and nobody knows this secret.
+        let secret = Credentials::by_secret(uuid::Uuid::new_v4().as_bytes());
+        let nobody = Peers::new(Arc::new(TcpTransport), secret, me);
+        return Ok((Arc::new(nobody), stop_peers));
+    };
+
+    let peers = Peers::new(cluster.transport.clone(), cluster.credentials.clone(), me);
+    let peers = Arc::new(peers.knowing(&cluster.nodes));
+    let listener = cluster.transport.listen(&cluster.listen).await;
+    let listener = listener.map_err(|source| Error::Listen {
+        address: cluster.listen.clone(),
+        source,
+    })?;
+    let serving = server::serve(listener, peers.clone(), front.clone(), peers_stopped);
+    tokio::spawn(serving);
+    Ok((peers, stop_peers))
+}
+
+/// Waits until this node belongs to a cluster; returns the first members if raft must begin with them.
+async fn become_member(
+    own: &OwnIdentity,
+    front: &Front,
+    peers: &Peers,
+    options: &NodeOptions,
+) -> Result<Option<Founders>, Error> {
+    let identity = own.current();
+    let Some(cluster) = &options.cluster else {
+        let mine = Peer {
+            disk: identity.disk,
+            ..options.peer.clone()
+        };
+        return Ok((!identity.formed).then(|| BTreeMap::from([(identity.node, mine)])));
+    };
+
+    let expected = Expected {
+        me: options.peer.clone(),
+        nodes: cluster.nodes.clone(),
+        count: cluster.expect,
+    };
+    // A founder that died while it formed the cluster does it again. Number 1 is never given to a
+    // node that was taken in later.
+    let founds_again = !identity.formed && identity.node == 1 && expected.is_founder();
+    if !identity.cluster.is_empty() && !founds_again {
+        return Ok(None);
+    }
+    forming::become_member(own, front.invitations(), peers, &expected).await
+}

@@ -9,7 +9,7 @@ use crate::{
     disk::data_dir::DataDir,
     error::Error,
     log::Log,
-    node::NodeOptions,
+    open::options::NodeOptions,
     state::snapshots::{Position, Snapshots},
     state::watchdog::{self, Watch, Work},
     state::{

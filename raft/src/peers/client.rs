@@ -6,42 +6,14 @@ use notty_storage::planted::{Planted, is_planted};
 use tokio::sync::watch;
 
 use super::{
+    call::{CallError, Denial},
     pool::Pool,
     proof::Credentials,
-    protocol::{Request, Response},
+    protocol::PeerCall,
     session::{Hello, Session},
     transport::Transport,
 };
 use crate::types::Peer;
-
-/// Why a call has no answer.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum CallError {
-    /// Nothing of it was sent.
-    #[error("{address} cannot be reached: {what}")]
-    NotSent {
-        /// The peer's address.
-        address: String,
-        /// What happened.
-        what: String,
-    },
-    /// It may have been taken.
-    #[error("{address} did not answer: {what}")]
-    Lost {
-        /// The peer's address.
-        address: String,
-        /// What happened.
-        what: String,
-    },
-    /// The peer refused it.
-    #[error("{address} refused: {what}")]
-    Refused {
-        /// The peer's address.
-        address: String,
-        /// Why.
-        what: String,
-    },
-}
 
 /// The peers, as this node calls them.
 pub(crate) struct Peers {
@@ -159,12 +131,12 @@ impl Peers {
     }
 
     /// Calls a member, wherever it is; nothing is sent to anyone else.
-    pub(crate) async fn call_member(
+    pub(crate) async fn call_member<C: PeerCall>(
         &self,
         member: &Peer,
-        request: &Request,
+        call: C,
         within: Duration,
-    ) -> Result<Response, CallError> {
+    ) -> Result<C::Reply, CallError> {
         let tries = self
             .routes
             .to(member)
@@ -174,63 +146,53 @@ impl Peers {
                 Ok((session, address))
             });
         let (session, address) = first(tries, member).await?;
-        let answer = self.talk(session, &address, request, within).await?;
-        if matches!(answer, Response::Dismissed) {
+
+        let answer = self.talk(session, &address, call, within).await?;
+        if matches!(answer, Err(Denial::Dismissed)) {
             // Believed because a member says so: this session has shown its disk.
             self.note_dismissal();
         }
-        taken(answer, &address)
+        answer.map_err(|denial| CallError::denied(&address, denial))
     }
 
-    /// Calls whoever is at an address; the answer must come within a time.
-    pub(crate) async fn call(
+    /// Calls the peer at an address; the answer must come within a time.
+    pub(crate) async fn call<C: PeerCall>(
         &self,
         address: &str,
-        request: &Request,
+        call: C,
         within: Duration,
-    ) -> Result<Response, CallError> {
+    ) -> Result<C::Reply, CallError> {
         let session = self.session(address, None).await?;
-        taken(self.talk(session, address, request, within).await?, address)
+        let answer = self.talk(session, address, call, within).await?;
+        answer.map_err(|denial| CallError::denied(address, denial))
     }
 
-    async fn talk(
+    async fn talk<C: PeerCall>(
         &self,
         mut session: Session,
         address: &str,
-        request: &Request,
+        call: C,
         within: Duration,
-    ) -> Result<Response, CallError> {
+    ) -> Result<Result<C::Reply, Denial>, CallError> {
         let lost = |what: String| CallError::Lost {
             address: address.to_owned(),
             what,
         };
         let talking = async {
-            session.send(request).await?;
-            session.receive::<Response>().await
+            session.send(&call.into_any()).await?;
+            session.receive_answer::<C>().await
         };
         let answer = match tokio::time::timeout(within, talking).await {
             Ok(answer) => answer.map_err(|error| lost(error.to_string()))?,
             Err(_) => return Err(lost("no answer in time".to_owned())),
         };
+
         // The peer may end a session in which it has refused something.
-        if !matches!(answer, Response::Refused(_)) {
+        if !matches!(answer, Err(Denial::Refused(_))) {
             self.pool.keep(address, session);
         }
         Ok(answer)
     }
-}
-
-/// An answer, or why there is none.
-fn taken(answer: Response, address: &str) -> Result<Response, CallError> {
-    let what = match answer {
-        Response::Refused(what) => what,
-        Response::Dismissed => "this node was removed from the cluster".to_owned(),
-        answer => return Ok(answer),
-    };
-    Err(CallError::Refused {
-        address: address.to_owned(),
-        what,
-    })
 }
 
 /// The first try that succeeds. All are made at once: an address where nothing answers, not even a

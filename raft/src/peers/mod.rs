@@ -6,6 +6,7 @@
 //! idle are kept ([`pool`]). Connections that are not proved yet have few places of their own ([`handshakes`]).
 //! What is said is in [`protocol`].
 
+pub(crate) mod call;
 pub(crate) mod client;
 mod handshakes;
 pub(crate) mod network;
@@ -21,7 +22,7 @@ mod tests;
 mod tls;
 mod transport;
 
-pub use client::CallError;
+pub use call::CallError;
 pub use proof::Credentials;
 pub use tls::{TlsError, TlsFiles};
 pub use transport::{Io, Listener, TcpTransport, Transport};

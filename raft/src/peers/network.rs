@@ -15,8 +15,9 @@ use openraft::{
 
 use crate::{
     peers::{
-        client::{CallError, Peers},
-        protocol::{Request, Response},
+        call::CallError,
+        client::Peers,
+        protocol::{AppendEntries, InstallSnapshot, PeerCall, RequestVote},
     },
     runtime::blocking,
     types::{NodeId, Peer, Snapshot, TypeConfig, Vote},
@@ -70,29 +71,18 @@ fn rpc_error(error: CallError) -> RpcError {
     }
 }
 
-fn unexpected(address: &str) -> CallError {
-    let what = "an answer to something else".to_owned();
-    CallError::Refused {
-        address: address.to_owned(),
-        what,
-    }
-}
-
 impl RaftNetwork<TypeConfig> for Link {
     async fn append_entries(
         &mut self,
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RpcError> {
-        let request = Request::Append(request);
+        let call = AppendEntries(request);
         let answer = self
             .peers
-            .call_member(&self.member, &request, option.hard_ttl())
+            .call_member(&self.member, call, option.hard_ttl())
             .await;
-        match answer.map_err(rpc_error)? {
-            Response::Append(response) => Ok(response),
-            _ => Err(rpc_error(unexpected(&self.member.peer))),
-        }
+        answer.map_err(rpc_error)
     }
 
     async fn vote(
@@ -100,15 +90,12 @@ impl RaftNetwork<TypeConfig> for Link {
         request: VoteRequest<NodeId>,
         option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RpcError> {
-        let request = Request::Vote(request);
+        let call = RequestVote(request);
         let answer = self
             .peers
-            .call_member(&self.member, &request, option.hard_ttl())
+            .call_member(&self.member, call, option.hard_ttl())
             .await;
-        match answer.map_err(rpc_error)? {
-            Response::Vote(response) => Ok(response),
-            _ => Err(rpc_error(unexpected(&self.member.peer))),
-        }
+        answer.map_err(rpc_error)
     }
 
     async fn full_snapshot(
@@ -141,12 +128,12 @@ impl Link {
         let mut file = std::fs::File::open(&snapshot.snapshot.path).map_err(lost)?;
         let bytes = file.metadata().map_err(lost)?.len();
         let mut session = self.peers.open_to(&self.member).await?;
-        let request = Request::Snapshot {
+        let call = InstallSnapshot {
             vote,
             meta: snapshot.meta,
             bytes,
         };
-        session.send(&request).await.map_err(lost)?;
+        session.send(&call.into_any()).await.map_err(lost)?;
         let mut chunk = vec![0; CHUNK];
         loop {
             let read = blocking(|| file.read(&mut chunk)).map_err(lost)?;
@@ -157,15 +144,12 @@ impl Link {
             let late = || Err(std::io::ErrorKind::TimedOut.into());
             sending.await.unwrap_or_else(|_| late()).map_err(lost)?;
         }
-        let answer = tokio::time::timeout(INSTALL_TIME, session.receive::<Response>()).await;
+        let answering = session.receive_answer::<InstallSnapshot>();
         let late = || Err(std::io::ErrorKind::TimedOut.into());
-        match answer.unwrap_or_else(|_| late()).map_err(lost)? {
-            Response::Snapshot(vote) => Ok(vote),
-            Response::Refused(what) => Err(CallError::Refused {
-                address: self.member.peer.clone(),
-                what,
-            }),
-            _ => Err(unexpected(&self.member.peer)),
-        }
+        let answer = tokio::time::timeout(INSTALL_TIME, answering)
+            .await
+            .unwrap_or_else(|_| late())
+            .map_err(lost)?;
+        answer.map_err(|denial| CallError::denied(&self.member.peer, denial))
     }
 }

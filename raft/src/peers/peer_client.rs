@@ -7,15 +7,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    cluster::forming::identify,
-    peers::{
-        CallError, Credentials, Transport,
-        client::Peers,
-        protocol::{Request, Response},
-        session::Hello,
-    },
+use crate::peers::{
+    CallError, Credentials, Transport,
+    client::Peers,
+    protocol::{CallService, Identify},
+    session::Hello,
 };
+
+/// How long a node may take to say which cluster it belongs to.
+const IDENTIFY: Duration = Duration::from_secs(2);
 
 /// A client of a cluster's nodes that is not a member.
 pub struct PeerClient {
@@ -36,7 +36,8 @@ impl PeerClient {
 
     /// Which cluster the node at an address belongs to; none while it belongs to none.
     pub async fn cluster_of(&self, address: &str) -> Result<Option<String>, CallError> {
-        Ok(identify(&self.peers, address).await?.cluster)
+        let standing = self.peers.call(address, Identify, IDENTIFY).await?;
+        Ok(standing.cluster)
     }
 
     /// From now on it speaks to nodes of this cluster only.
@@ -52,17 +53,7 @@ impl PeerClient {
         request: Vec<u8>,
         within: Duration,
     ) -> Result<Vec<u8>, CallError> {
-        match self
-            .peers
-            .call(address, &Request::Service(request), within)
-            .await?
-        {
-            Response::Service(answer) => Ok(answer),
-            _ => Err(CallError::Lost {
-                address: address.to_owned(),
-                what: "an answer to something else".to_owned(),
-            }),
-        }
+        self.peers.call(address, CallService(request), within).await
     }
 }
 
@@ -77,6 +68,7 @@ mod tests {
     use super::*;
     use crate::{
         Caller, ClusterOptions, Node, NodeOptions, Peer, Service, SystemClock, TcpTransport,
+        peers::protocol::{AskReadPoint, ProposeCommand, StandForElection},
     };
 
     const SECRET: &[u8] = b"a secret of this test";
@@ -156,19 +148,19 @@ mod tests {
         let delete = Action::DeleteCustomer {
             id: CustomerId::parse("c").expect("an id"),
         };
-        let forbidden = [
-            Request::Propose(Command::new(register)),
-            Request::Propose(Command::new(delete)),
-            Request::ReadIndex,
-            Request::Elect,
-        ];
-        for request in forbidden {
-            let answer = postman.peers.call(&address, &request, SOON).await;
+        let is_refused = |answer: Option<CallError>| {
             assert!(
-                matches!(answer, Err(CallError::Refused { .. })),
-                "{request:?}: {answer:?}"
+                matches!(answer, Some(CallError::Refused { .. })),
+                "{answer:?}"
             );
+        };
+        let peers = &postman.peers;
+        for action in [register, delete] {
+            let call = ProposeCommand(Command::new(action));
+            is_refused(peers.call(&address, call, SOON).await.err());
         }
+        is_refused(peers.call(&address, AskReadPoint, SOON).await.err());
+        is_refused(peers.call(&address, StandForElection, SOON).await.err());
         node.stop().await.expect("stops");
     }
 

@@ -10,11 +10,10 @@ use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    client::CallError,
+    call::CallError,
     proof::Credentials,
     refusals::Refusals,
-    server,
-    session::{Hello, Session},
+    session::{self, Hello, Session},
     tls,
     transport::Transport,
 };
@@ -24,7 +23,7 @@ const OPEN: Duration = Duration::from_secs(2);
 /// Idle sessions kept for one peer.
 const IDLE: usize = 64;
 /// For how long an idle session is kept.
-const KEPT: Duration = Duration::from_secs(server::IDLE.as_secs() / 2);
+const KEPT: Duration = Duration::from_secs(session::IDLE.as_secs() / 2);
 
 /// Sessions with peers.
 pub(super) struct Pool {

@@ -1,64 +1,266 @@
-//! What nodes say to each other.
+//! The calls between nodes: what each asks, and what it is answered.
+//!
+//! A call is declared once: its type, its reply, the peers that may make it, and its place in
+//! [`AnyCall`]. The type of the reply follows from that of the call on both ends: a client decodes what
+//! the call declares and nothing else, and a server that gives another reply does not compile. Nodes of
+//! one cluster run the same version of this list.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use notty_storage::{Command, Timestamp};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::call::Callers;
 use crate::{
-    cluster::changes::{Change, ChangeError, Changed},
-    error::ProposeError,
-    node::proposal::Applied,
+    cluster::change::{Change, ChangeError, Changed},
+    outcome::{Applied, ProposeError},
     types::{NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
 };
 
-/// What a node asks of another.
+/// A call that a node answers.
+pub(crate) trait PeerCall: Debug + Send + 'static {
+    /// Content of a reply; a call that is denied has a [`Denial`](super::call::Denial) instead.
+    type Reply: Serialize + DeserializeOwned + Send + Sync;
+
+    /// Peers that may make this call.
+    const CALLERS: Callers;
+
+    /// The call as it travels.
+    fn into_any(self) -> AnyCall;
+
+    /// The node whose vote the call carries. Nobody else may make it.
+    fn voter(&self) -> Option<NodeId> {
+        None
+    }
+}
+
+/// A call of any type, as it travels.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Request {
-    /// Who are you, and do you belong to a cluster?
-    Identify,
-    /// You are one of the first nodes of a new cluster.
-    Form(Invitation),
-    /// You are taken into a cluster.
-    Join(Invitation),
-    /// openraft's: entries of the log.
-    Append(AppendEntriesRequest<TypeConfig>),
-    /// openraft's: a vote.
-    Vote(VoteRequest<NodeId>),
-    /// openraft's: a snapshot; its bytes follow in frames of their own.
-    Snapshot {
-        /// The leader's vote.
-        vote: Vote,
-        /// What it stands for.
-        meta: SnapshotMeta,
-        /// How many bytes follow.
-        bytes: u64,
-    },
-    /// Execute a command, as the leader.
-    Propose(Command),
-    /// As the leader: which position reflects all that was acknowledged so far?
-    ReadIndex,
-    /// How do you stand?
-    Status,
-    /// Stand for election: the leader hands over.
-    Elect,
-    /// For the service above, which alone knows what it means. The only call, but for `Identify`
-    /// and `Status`, that a postman by itself may make.
-    Service(Vec<u8>),
-    /// Change the cluster, as the leader.
-    Change(Change),
-    /// You are about to be taken out: take on no more work, and end what you have.
-    Retire,
-    /// You were taken out: ask the members.
-    Farewell,
-    /// Is this a node of the cluster? Asked of members by a node that does not know another yet.
-    Vouch {
-        /// The number that it claims.
-        node: NodeId,
-        /// The disk that it claims.
-        disk: String,
-    },
+pub(crate) enum AnyCall {
+    Identify(Identify),
+    Invite(Invite),
+    AppendEntries(AppendEntries),
+    RequestVote(RequestVote),
+    InstallSnapshot(InstallSnapshot),
+    ProposeCommand(ProposeCommand),
+    AskReadPoint(AskReadPoint),
+    AskStatus(AskStatus),
+    StandForElection(StandForElection),
+    CallService(CallService),
+    MakeChange(MakeChange),
+    Retire(Retire),
+    BidFarewell(BidFarewell),
+    Vouch(Vouch),
+}
+
+/// Asks a node who it is, and whether it belongs to a cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identify;
+
+impl PeerCall for Identify {
+    type Reply = Standing;
+    const CALLERS: Callers = Callers::Everybody;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::Identify(self)
+    }
+}
+
+/// Makes a node a member. It answers once it has written that down, because the members count on it
+/// from then on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Invite(pub(crate) Invitation);
+
+impl PeerCall for Invite {
+    type Reply = ();
+    const CALLERS: Callers = Callers::Founders;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::Invite(self)
+    }
+}
+
+/// openraft's: appends entries to the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AppendEntries(pub(crate) AppendEntriesRequest<TypeConfig>);
+
+impl PeerCall for AppendEntries {
+    type Reply = AppendEntriesResponse<NodeId>;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::AppendEntries(self)
+    }
+
+    fn voter(&self) -> Option<NodeId> {
+        self.0.vote.leader_id().voted_for()
+    }
+}
+
+/// openraft's: asks for a vote.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RequestVote(pub(crate) VoteRequest<NodeId>);
+
+impl PeerCall for RequestVote {
+    type Reply = VoteResponse<NodeId>;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::RequestVote(self)
+    }
+
+    fn voter(&self) -> Option<NodeId> {
+        self.0.vote.leader_id().voted_for()
+    }
+}
+
+/// openraft's: installs a snapshot, whose bytes follow in frames of their own. The reply is the vote of
+/// the node that installed it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InstallSnapshot {
+    /// The leader's vote.
+    pub(crate) vote: Vote,
+    /// The position and the members that the snapshot stands for.
+    pub(crate) meta: SnapshotMeta,
+    /// The number of bytes that follow.
+    pub(crate) bytes: u64,
+}
+
+impl PeerCall for InstallSnapshot {
+    type Reply = Vote;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::InstallSnapshot(self)
+    }
+
+    fn voter(&self) -> Option<NodeId> {
+        self.vote.leader_id().voted_for()
+    }
+}
+
+/// Has the leader execute a command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProposeCommand(pub(crate) Command);
+
+impl PeerCall for ProposeCommand {
+    type Reply = Result<Applied, ProposeError>;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::ProposeCommand(self)
+    }
+}
+
+/// Asks the leader for the position that reflects all that was acknowledged so far.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AskReadPoint;
+
+impl PeerCall for AskReadPoint {
+    type Reply = Result<ReadPoint, ProposeError>;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::AskReadPoint(self)
+    }
+}
+
+/// Asks a node for its positions and its clock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AskStatus;
+
+impl PeerCall for AskStatus {
+    type Reply = PeerStatus;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::AskStatus(self)
+    }
+}
+
+/// Has a node stand for election, because the leader hands over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StandForElection;
+
+impl PeerCall for StandForElection {
+    type Reply = ();
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::StandForElection(self)
+    }
+}
+
+/// Calls the service above, which alone knows the meaning of the bytes. Besides `Identify`, it is the
+/// only call that a postman by itself may make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CallService(pub(crate) Vec<u8>);
+
+impl PeerCall for CallService {
+    type Reply = Vec<u8>;
+    const CALLERS: Callers = Callers::NodesAndPostmen;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::CallService(self)
+    }
+}
+
+/// Has the leader change the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MakeChange(pub(crate) Change);
+
+impl PeerCall for MakeChange {
+    type Reply = Result<Changed, ChangeError>;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::MakeChange(self)
+    }
+}
+
+/// Has a node that is about to be taken out end its work; it answers once nothing is left to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Retire;
+
+impl PeerCall for Retire {
+    type Reply = ();
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::Retire(self)
+    }
+}
+
+/// Has a node ask the members whether it was taken out; it answers if they say so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BidFarewell;
+
+impl PeerCall for BidFarewell {
+    type Reply = ();
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::BidFarewell(self)
+    }
+}
+
+/// Asks a member whether it knows a node that the caller does not know yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Vouch {
+    /// The number that the node claims.
+    pub(crate) node: NodeId,
+    /// The disk that the node claims.
+    pub(crate) disk: String,
+}
+
+impl PeerCall for Vouch {
+    type Reply = Word;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::Vouch(self)
+    }
 }
 
 /// What a node knows of a number and a disk that somebody claims.
@@ -84,41 +286,6 @@ pub(crate) struct Invitation {
     pub(crate) members: BTreeMap<NodeId, Peer>,
 }
 
-/// What a node answers.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Response {
-    /// To `Identify`.
-    Standing(Standing),
-    /// To `Form` and `Join`: taken.
-    Welcome,
-    /// To `Append`.
-    Append(AppendEntriesResponse<NodeId>),
-    /// To `Vote`.
-    Vote(VoteResponse<NodeId>),
-    /// To `Snapshot`, with the node's vote.
-    Snapshot(Vote),
-    /// To `Propose`.
-    Proposed(Result<Applied, ProposeError>),
-    /// To `ReadIndex`: the position, and the leader's wall clock.
-    ReadIndex(Result<(u64, Timestamp), ProposeError>),
-    /// To `Status`.
-    Status(PeerStatus),
-    /// To `Elect`.
-    Stands,
-    /// To `Service`.
-    Service(Vec<u8>),
-    /// It cannot be done, or not now.
-    Refused(String),
-    /// To anything: you were taken out of this cluster, for good.
-    Dismissed,
-    /// To `Change`.
-    Changed(Result<Changed, ChangeError>),
-    /// To `Retire`: nothing is left to do. To `Farewell`: so it is.
-    Retired,
-    /// To `Vouch`.
-    Vouched(Word),
-}
-
 /// Who a node is, before anybody talks raft with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -128,6 +295,15 @@ pub(crate) struct Standing {
     pub(crate) disk: String,
     /// The cluster that it belongs to for good; none while it is empty.
     pub(crate) cluster: Option<String>,
+}
+
+/// A point in the log for a read, and the leader's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReadPoint {
+    /// A state that reflects this position reflects all that was acknowledged before the call.
+    pub(crate) index: u64,
+    /// The leader's wall clock when it answered; the beginning of time while that clock is in doubt.
+    pub(crate) wall: Timestamp,
 }
 
 /// How a node stands.

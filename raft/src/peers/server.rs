@@ -17,27 +17,25 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
+    call::Denial,
     client::Peers,
     handshakes::{Evicted, Handshakes, Listened, Place, Step},
     proof::{Grade, refused},
-    protocol::{Request, Response},
+    protocol::AnyCall,
     refusals::Refusals,
-    session::{Hello, Session},
+    session::{Hello, IDLE, Session},
     transport::{Io, Listener},
 };
 
 /// How long TLS and proving both ends may take.
 const ACCEPT: Duration = Duration::from_secs(3);
-/// How long a session may be without a request. Longer than clients keep one that is idle, so that
-/// none ends just when it is used.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// Sessions at once, at most, and those of postmen by themselves among them.
 const SESSIONS: usize = 1_024;
 const SESSIONS_OF_POSTMEN: usize = 768;
 
-/// An answer under way. A request that is followed by frames of its own reads them from the
-/// session.
-pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+/// An answer under way; it ends once the answer is sent. A call that is followed by frames of its own
+/// reads them from the session.
+pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
 /// A peer is being looked up.
 pub(crate) type Admitting<'a> = Pin<Box<dyn Future<Output = Result<Who, String>> + Send + 'a>>;
 
@@ -58,8 +56,8 @@ pub(crate) enum Who {
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Looks a peer up; why it may not speak at all.
     fn admit<'a>(&'a self, peer: &'a Hello, grade: Grade) -> Admitting<'a>;
-    /// Answers one request.
-    fn handle<'a>(&'a self, who: Who, request: Request, session: &'a mut Session) -> Handling<'a>;
+    /// Answers one call.
+    fn handle<'a>(&'a self, who: Who, call: AnyCall, session: &'a mut Session) -> Handling<'a>;
 }
 
 /// Serves peers until told to stop.
@@ -172,18 +170,16 @@ pub(super) async fn serve_one(
 /// Answers a session's requests until it ends.
 async fn converse(mut session: Session, handler: &dyn Handler) -> io::Result<()> {
     loop {
-        let request = session.receive_after::<Request>(IDLE).await?;
+        let call = session.receive_after::<AnyCall>(IDLE).await?;
         // Asked each time: who may speak changes with the members.
-        let response = match handler.admit(&session.peer, session.grade).await {
-            Ok(who) => handler.handle(who, request, &mut session).await,
+        match handler.admit(&session.peer, session.grade).await {
+            Ok(who) => handler.handle(who, call, &mut session).await?,
             Err(why) => {
-                session
-                    .send_in_time(&Response::Refused(why.clone()))
-                    .await?;
+                let denied = Err::<(), _>(Denial::Refused(why.clone()));
+                session.send_in_time(&denied).await?;
                 return Err(refused(why));
             }
-        };
-        session.send_in_time(&response).await?;
+        }
     }
 }
 

@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
+    call::Denial,
     proof::{Credentials, End, Grade, PROOF_BYTES, ProofKey, Transcript, refused, unproved},
+    protocol::PeerCall,
     tls::Channel,
     transport::Io,
 };
@@ -40,6 +42,9 @@ const FRAME_BYTES: usize = 8 * 1024 * 1024;
 const FRAME_TIME: Duration = Duration::from_secs(10);
 /// How long an end that is turned away may take to hear it.
 const TURN_AWAY: Duration = Duration::from_secs(1);
+/// How long a session may be without a request. Longer than clients keep one that is idle, so that
+/// none ends just when it is used.
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// Who speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +220,13 @@ impl Session {
     pub(crate) async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<T> {
         let bytes = self.receive_bytes().await?;
         codec::decode(&bytes).map_err(io::Error::other)
+    }
+
+    /// The answer to a call that was sent.
+    pub(super) async fn receive_answer<C: PeerCall>(
+        &mut self,
+    ) -> io::Result<Result<C::Reply, Denial>> {
+        self.receive().await
     }
 
     /// The next frame's value. It may take `idle` to begin, and then as long as a frame may.

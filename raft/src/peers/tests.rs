@@ -17,10 +17,11 @@ use tokio::{
 
 use super::{
     CallError, Credentials, Io, Listener, Transport,
+    call::Denial,
     client::Peers,
     handshakes::Handshakes,
     proof::Grade,
-    protocol::{Request, Response},
+    protocol::{AnyCall, CallService, PeerCall},
     server::{Admitting, Handler, Handling, Sessions, Who, serve_one},
     session::{Hello, Session},
     transport::Boxed,
@@ -37,6 +38,11 @@ fn hello(name: &str) -> Hello {
     Hello::new(name, "c", Some(1), "disk")
 }
 
+/// A call; its content does not matter here.
+fn any() -> CallService {
+    CallService(Vec::new())
+}
+
 /// Answers anyone, with so many bytes.
 struct Anyone(usize);
 
@@ -45,13 +51,11 @@ impl Handler for Anyone {
         Box::pin(async { Ok(Who::Node) })
     }
 
-    fn handle<'a>(
-        &'a self,
-        _who: Who,
-        _request: Request,
-        _session: &'a mut Session,
-    ) -> Handling<'a> {
-        Box::pin(async { Response::Service(vec![0; self.0]) })
+    fn handle<'a>(&'a self, _who: Who, _call: AnyCall, session: &'a mut Session) -> Handling<'a> {
+        Box::pin(async {
+            let answer = Ok::<_, Denial>(vec![0u8; self.0]);
+            session.send_in_time(&answer).await
+        })
     }
 }
 
@@ -226,7 +230,7 @@ async fn a_peer_that_does_not_take_its_answer_is_let_go_of() {
     let (near, far) = duplex(1_024);
     let serving = serve(far, 100_000);
     let mut session = opened(near).await;
-    session.send(&Request::Identify).await.expect("sent");
+    session.send(&any().into_any()).await.expect("sent");
     let (kind, after) = ended(serving, Instant::now()).await;
     assert_eq!(kind, io::ErrorKind::TimedOut);
     assert!(after <= Duration::from_secs(15), "{after:?}");
@@ -239,7 +243,7 @@ async fn a_call_to_a_silent_peer_ends_in_time() {
         ..Here::default()
     });
     let began = Instant::now();
-    let answer = peers(here).call("peer", &Request::Identify, LONG).await;
+    let answer = peers(here).call("peer", any(), LONG).await;
     assert!(
         matches!(answer, Err(CallError::NotSent { .. })),
         "{answer:?}"
@@ -257,17 +261,11 @@ async fn an_idle_session_is_used_again_but_not_once_its_peer_may_close_it() {
     let peers = peers(here.clone());
     let streams = || here.streams.load(Ordering::Relaxed);
     for _ in 0..3 {
-        peers
-            .call("peer", &Request::Identify, LONG)
-            .await
-            .expect("an answer");
+        peers.call("peer", any(), LONG).await.expect("an answer");
     }
     assert_eq!(streams(), 1);
     tokio::time::sleep(Duration::from_secs(40)).await;
-    peers
-        .call("peer", &Request::Identify, LONG)
-        .await
-        .expect("an answer");
+    peers.call("peer", any(), LONG).await.expect("an answer");
     assert_eq!(streams(), 2);
 }
 
@@ -284,7 +282,7 @@ async fn a_session_whose_call_was_given_up_serves_the_next() {
     let answered = async {
         loop {
             calls += 1;
-            let call = peers.call("peer", &Request::Identify, LONG);
+            let call = peers.call("peer", any(), LONG);
             if tokio::time::timeout(patience, call).await.is_ok() {
                 return;
             }
@@ -295,15 +293,12 @@ async fn a_session_whose_call_was_given_up_serves_the_next() {
         .expect("some call finds it open");
     assert!(calls > 1 && calls < 8, "{calls}");
     // Who became somebody else leaves what it was opening before.
-    let call = peers.call("another", &Request::Identify, LONG);
+    let call = peers.call("another", any(), LONG);
     assert!(tokio::time::timeout(patience, call).await.is_err());
     peers.become_somebody(hello("another name"));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = here.streams.load(Ordering::Relaxed);
-    peers
-        .call("another", &Request::Identify, LONG)
-        .await
-        .expect("an answer");
+    peers.call("another", any(), LONG).await.expect("an answer");
     assert_eq!(
         here.streams.load(Ordering::Relaxed),
         before + 1,

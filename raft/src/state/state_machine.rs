@@ -115,6 +115,18 @@ impl Shared {
         self.applied.subscribe()
     }
 
+    /// The position that the state reflects.
+    pub(crate) fn applied_index(&self) -> u64 {
+        self.applied.borrow().index().unwrap_or(0)
+    }
+
+    /// Waits until the state reflects a position; false if it does not in time.
+    pub(crate) async fn wait_applied(&self, index: u64, at_most: Duration) -> bool {
+        let mut applied = self.applied();
+        let reached = applied.wait_for(|position| position.index() >= Some(index));
+        matches!(tokio::time::timeout(at_most, reached).await, Ok(Ok(_)))
+    }
+
     pub(crate) fn hash(&self) -> u64 {
         self.store.lock().hash()
     }

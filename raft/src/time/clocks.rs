@@ -21,11 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    node::Node,
-    peers::{
-        client::Peers,
-        protocol::{Request, Response},
-    },
+    peers::{client::Peers, protocol::AskStatus},
     runtime::blocking,
     state::state_machine::Shared,
     time::clock::Clock,
@@ -44,9 +40,6 @@ pub(crate) const APART_MS: i64 = 2_000;
 /// How long a leader disagrees with most voters before it hands over: longer than NTP needs to step a
 /// clock, or a busy machine to answer.
 const DISAGREES: Duration = Duration::from_secs(5);
-/// Between two tries to hand over.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
-
 /// What a comparison found, and when.
 #[derive(Clone, Copy, Debug)]
 struct Verdict {
@@ -144,7 +137,7 @@ impl Stamp {
     }
 
     /// Whether this leader has disagreed with most voters for so long that another should lead.
-    fn should_hand_over(&self) -> bool {
+    pub(crate) fn should_hand_over(&self) -> bool {
         let since = *self.disagrees.lock();
         since.is_some_and(|since| self.clock.boot().saturating_sub(since) >= DISAGREES)
     }
@@ -260,41 +253,20 @@ pub(crate) fn state_time(shared: &Shared) -> StateTime {
     }
 }
 
-impl Node {
-    /// Hands leadership over where this leader's clock disagrees with most voters', to one that agrees
-    /// with them: otherwise nothing would be sent until somebody puts the clock right.
-    pub(crate) async fn hand_over_for_clock(&self, tried: &mut Option<tokio::time::Instant>) {
-        let again = tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN);
-        if !again || !self.stamp.should_hand_over() {
-            return;
-        }
-        *tried = Some(tokio::time::Instant::now());
-        let members = self.membership();
-        let voters = members.voter_ids().filter(|id| *id != self.identity.node);
-        let others: Vec<_> = voters
-            .filter_map(|id| members.get_node(&id).cloned())
-            .collect();
-        let offsets = others
-            .iter()
-            .map(|peer| offset(&self.peers, peer, &self.stamp));
-        let offsets = join_all(offsets).await;
-        let offsets: Vec<_> = offsets
-            .into_iter()
-            .map(|seen| seen.map(|(apart, _)| apart))
-            .collect();
-
-        let Some(heir) = heir(&offsets).map(|at| &others[at].name) else {
-            return tracing::warn!(
-                "no node's clock agrees with most voters': nobody else can lead"
-            );
-        };
-        match self.transfer_leader(Some(heir)).await {
-            Ok(leader) => tracing::warn!(
-                "this node's clock is more than 2 s from most voters': `{leader}` leads now; put the                  clock right (NTP)"
-            ),
-            Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
-        }
-    }
+/// Of the other voters, one whose clock agrees with most voters', and with most of them; `None` if no
+/// clock does.
+pub(crate) async fn find_heir<'p>(
+    peers: &Peers,
+    others: &'p [Peer],
+    stamp: &Stamp,
+) -> Option<&'p Peer> {
+    let asked = others.iter().map(|peer| offset(peers, peer, stamp));
+    let offsets: Vec<_> = join_all(asked)
+        .await
+        .into_iter()
+        .map(|seen| seen.map(|(apart, _)| apart))
+        .collect();
+    heir(&offsets).map(|at| &others[at])
 }
 
 /// Of the others, by how far their clocks are from this leader's: one whose clock agrees with those of
@@ -348,14 +320,10 @@ async fn reading(peers: &Peers, peer: &Peer, stamp: &Stamp) -> Option<i64> {
 /// By how much a peer's clock is ahead of this one's, and what asking took, in milliseconds.
 async fn offset(peers: &Peers, peer: &Peer, stamp: &Stamp) -> Option<(i64, i64)> {
     let before = stamp.clock.boot();
-    let answer = peers.call_member(peer, &Request::Status, ANSWER).await;
+    let status = peers.call_member(peer, AskStatus, ANSWER).await;
     let took = stamp.clock.boot().saturating_sub(before).as_millis() as i64;
-    match answer {
-        Ok(Response::Status(status)) if status.has_say => {
-            Some((status.wall.since(stamp.clock.wall()), took))
-        }
-        _ => None,
-    }
+    let status = status.ok().filter(|status| status.has_say)?;
+    Some((status.wall.since(stamp.clock.wall()), took))
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use tokio::{sync::watch, time::timeout};
 use crate::{
     ClusterOptions, Credentials, Node, NodeOptions, Peer, SystemClock, TcpTransport, Transport,
     cluster::take_in::{self, TakeIn},
-    disk::data_dir::{Identity, VERSION},
+    disk::{
+        data_dir::{DataDir, Identity, VERSION},
+        own_identity::OwnIdentity,
+    },
     front::answers::Front,
     front::tests::intruders::{SECRET, SOON, free_address, lone},
     peers::{client::Peers, server, session::Hello},
@@ -16,17 +19,12 @@ use crate::{
 
 /// What a node does that takes in another, `b`.
 fn take_in(node: &Node, b: &Peer) -> TakeIn {
-    let mine = Peer {
-        disk: node.identity.disk.clone(),
-        ..node.peer.clone()
-    };
+    let changes = node.changes();
     TakeIn {
-        raft: node.raft.clone(),
-        peers: node.peers.clone(),
-        me: node.identity.node,
-        mine,
-        cluster: node.identity.cluster.clone(),
-        expected: vec![node.peer.clone(), b.clone()],
+        raft: changes.consensus().raft().clone(),
+        peers: node.calls().clone(),
+        me: node.me().clone(),
+        expected: vec![node.me().peer.clone(), b.clone()],
         count: 2,
     }
 }
@@ -60,18 +58,19 @@ async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
 }
 
 /// A node that says who it is and takes an invitation, and then does nothing of what a member does.
-async fn pretend_to_be(b: &Peer) -> watch::Sender<bool> {
-    let disk = "disk-b".to_owned();
+async fn pretend_to_be(dir: &Path, b: &Peer) -> watch::Sender<bool> {
+    let data_dir = DataDir::open(&dir.join("pretended")).expect("a directory");
     let identity = Identity {
         version: VERSION,
         cluster: String::new(),
         node: 0,
-        disk,
+        disk: "disk-b".to_owned(),
         formed: false,
         inviters: Default::default(),
     };
-    let front = Front::new(&b.name, identity.clone(), Arc::new(SystemClock));
     let me = Hello::new(&b.name, "", None, &identity.disk);
+    let own = OwnIdentity::new(data_dir, identity);
+    let front = Front::new(&b.name, own.subscribe(), Arc::new(SystemClock));
     let peers = Arc::new(Peers::new(
         Arc::new(TcpTransport),
         Credentials::by_secret(SECRET),
@@ -85,20 +84,23 @@ async fn pretend_to_be(b: &Peer) -> watch::Sender<bool> {
         front.clone(),
         stopped,
     ));
-    let mut invitations = front.invitations();
+
+    let mut invitations = front.invitations().subscribe();
     tokio::spawn(async move {
         let invited = invitations.wait_for(Option::is_some).await;
         let Some(invitation) = invited.ok().and_then(|invited| invited.clone()) else {
             return;
         };
-        let (cluster, node, inviters) = (invitation.cluster, invitation.node, invitation.members);
+        let identity = own.current();
+        let (cluster, node) = (invitation.cluster, invitation.node);
         peers.become_somebody(Hello::new("b", &cluster, Some(node), &identity.disk));
-        front.identify(&Identity {
+        let invited = Identity {
             cluster,
             node,
-            inviters,
+            inviters: invitation.members,
             ..identity
-        });
+        };
+        own.keep(invited).expect("it is kept");
     });
     stop
 }
@@ -120,11 +122,11 @@ async fn no_number_is_given_twice() {
     assert_eq!(admitted.reply, Reply::Admitted { node: 2 });
     let b = b();
     let opening = tokio::spawn({
-        let (dir, a, b) = (dir.path().to_owned(), a.peer.clone(), b.clone());
+        let (dir, a, b) = (dir.path().to_owned(), a.me().peer.clone(), b.clone());
         async move { open_b(&dir, &a, &b).await }
     });
     let taking = async {
-        while take_in(&a, &b).step(&a).await.is_err() {
+        while take_in(&a, &b).step(a.changes()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -133,7 +135,7 @@ async fn no_number_is_given_twice() {
         .await
         .expect("in time")
         .expect("no panic");
-    assert_eq!(b.identity.node, 3);
+    assert_eq!(b.identity().node, 3);
     b.stop().await.expect("it stops");
 }
 
@@ -142,8 +144,8 @@ async fn who_dies_half_way_is_not_waited_for_and_other_changes_have_their_turn()
     let dir = tempfile::tempdir().expect("a directory");
     let a = lone(dir.path()).await.node;
     let b = b();
-    let _running = pretend_to_be(&b).await;
-    let stepped = timeout(SOON, take_in(&a, &b).step(&a))
+    let _running = pretend_to_be(dir.path(), &b).await;
+    let stepped = timeout(SOON, take_in(&a, &b).step(a.changes()))
         .await
         .expect("in time");
     let why = stepped.expect_err("it has learnt nothing");
@@ -158,15 +160,19 @@ async fn who_dies_half_way_is_not_waited_for_and_other_changes_have_their_turn()
         .await
         .expect("in time")
         .expect("b has no vote");
-    let running = tokio::spawn(take_in::run(take_in(&a, &b), Arc::downgrade(&a)));
+    let running = tokio::spawn(take_in::run(
+        take_in(&a, &b),
+        Arc::downgrade(a.changes()),
+        Arc::downgrade(a.own()),
+    ));
     // Long before the first look is over, and after others.
     tokio::time::sleep(Duration::from_secs(2)).await;
     for _ in 0..5 {
-        assert!(a.changing.try_lock().is_err(), "it has its turn");
+        assert!(!a.changes().is_idle(), "it has its turn");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     drop(
-        timeout(SOON, a.changing.lock())
+        timeout(SOON, a.changes().turn())
             .await
             .expect("others have theirs"),
     );

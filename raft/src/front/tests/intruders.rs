@@ -8,11 +8,16 @@ use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
 use crate::{
     ClusterOptions, Credentials, Node, NodeOptions, Peer, SystemClock, TcpTransport,
-    cluster::changes::Change,
+    cluster::change::Change,
     disk::data_dir::{DataDir, Identity},
     peers::{
-        client::{CallError, Peers},
-        protocol::{Invitation, Request, Response},
+        call::CallError,
+        client::Peers,
+        protocol::{
+            AppendEntries, AskReadPoint, AskStatus, BidFarewell, CallService, Identify,
+            InstallSnapshot, Invitation, Invite, MakeChange, PeerCall, ProposeCommand, RequestVote,
+            Retire, StandForElection, Vouch,
+        },
         session::Hello,
     },
     ports::free_addresses,
@@ -84,7 +89,7 @@ impl Lone {
     }
 
     fn peers_by(&self, credentials: Credentials, node: u64, disk: &str) -> Peers {
-        let me = Hello::new("b", &self.node.identity.cluster, Some(node), disk);
+        let me = Hello::new("b", &self.node.identity().cluster, Some(node), disk);
         Peers::new(Arc::new(TcpTransport), credentials, me)
     }
 
@@ -112,38 +117,54 @@ impl Lone {
         }
     }
 
-    /// Everything that only nodes may ask.
-    fn calls_of_nodes(&self, node: u64) -> Vec<Request> {
+    /// Makes a call that must be refused.
+    async fn refuses<C: PeerCall + Clone>(&self, peers: &Peers, call: C) {
+        let answer = peers.call(&self.address, call.clone(), SOON).await;
+        let error = answer.err();
+        assert!(
+            matches!(error, Some(CallError::Refused { .. })),
+            "{call:?}: {error:?}"
+        );
+    }
+
+    /// Makes every call that only nodes may make.
+    async fn refuses_calls_of_nodes(&self, peers: &Peers, node: u64) {
         let id = CustomerId::parse("c").expect("an id");
         let vote = Vote::new(9, node);
-        vec![
-            Request::Status,
-            Request::ReadIndex,
-            Request::Propose(Command::new(Action::DeleteCustomer { id })),
-            Request::Vote(VoteRequest::new(vote, None)),
-            Request::Append(AppendEntriesRequest {
-                vote,
-                prev_log_id: None,
-                entries: Vec::new(),
-                leader_commit: None,
-            }),
-            Request::Snapshot {
-                vote,
-                meta: SnapshotMeta::default(),
-                bytes: 0,
-            },
-            Request::Change(Change::Remove {
-                name: "a".to_owned(),
-            }),
-            Request::Vouch {
-                node: 1,
-                disk: self.node.identity.disk.clone(),
-            },
-            Request::Service(Vec::new()),
-            Request::Elect,
-            Request::Retire,
-            Request::Farewell,
-        ]
+        self.refuses(peers, AskStatus).await;
+        self.refuses(peers, AskReadPoint).await;
+        let delete = Command::new(Action::DeleteCustomer { id });
+        self.refuses(peers, ProposeCommand(delete)).await;
+
+        self.refuses(peers, RequestVote(VoteRequest::new(vote, None)))
+            .await;
+        let append = AppendEntriesRequest {
+            vote,
+            prev_log_id: None,
+            entries: Vec::new(),
+            leader_commit: None,
+        };
+        self.refuses(peers, AppendEntries(append)).await;
+        let snapshot = InstallSnapshot {
+            vote,
+            meta: SnapshotMeta::default(),
+            bytes: 0,
+        };
+        self.refuses(peers, snapshot).await;
+
+        let remove = Change::Remove {
+            name: "a".to_owned(),
+        };
+        self.refuses(peers, MakeChange(remove)).await;
+        let vouch = Vouch {
+            node: 1,
+            disk: self.node.identity().disk,
+        };
+        self.refuses(peers, vouch).await;
+        self.refuses(peers, CallService(Vec::new())).await;
+        self.refuses(peers, StandForElection).await;
+        self.refuses(peers, Retire).await;
+        self.refuses(peers, BidFarewell).await;
     }
 
     /// All of them are refused, and nothing comes of them.
@@ -156,19 +177,14 @@ impl Lone {
             )
         };
         let before = stands();
-        for request in self.calls_of_nodes(node) {
-            let answer = peers.call(&self.address, &request, SOON).await;
-            assert!(
-                matches!(answer, Err(CallError::Refused { .. })),
-                "{request:?}: {answer:?}"
-            );
-        }
+        self.refuses_calls_of_nodes(peers, node).await;
         assert_eq!(stands(), before);
-        assert!(
-            !*self.node.peers.dismissed().borrow(),
-            "it was not taken out"
-        );
+        assert!(!self.is_dismissed(), "it was not taken out");
         assert!(*self.node.may_work().borrow(), "it does not retire");
+    }
+
+    fn is_dismissed(&self) -> bool {
+        *self.node.calls().dismissed().borrow()
     }
 }
 
@@ -177,7 +193,7 @@ async fn a_number_and_a_disk_of_nobody_read_propose_and_end_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
     lone.admitted("disk-b").await;
-    let mine = lone.node.identity.disk.clone();
+    let mine = lone.node.identity().disk;
     for (node, disk) in [
         (77, "disk-x"),
         (2, "disk-x"),
@@ -189,9 +205,9 @@ async fn a_number_and_a_disk_of_nobody_read_propose_and_end_nothing() {
         lone.refuses_all_of(&lone.peers_of(node, disk), node).await;
     }
     // Nor does an invitation by somebody who is not among the members that it names.
-    let cluster = lone.node.identity.cluster.clone();
+    let cluster = lone.node.identity().cluster;
     let (node, members) = (1, BTreeMap::from([(1, lone.member(&mine))]));
-    let invitation = Request::Form(Invitation {
+    let invitation = Invite(Invitation {
         cluster,
         node,
         members,
@@ -202,11 +218,7 @@ async fn a_number_and_a_disk_of_nobody_read_propose_and_end_nothing() {
         Credentials::by_secret(SECRET),
         visitor,
     );
-    let answer = visitor.call(&lone.address, &invitation, SOON).await;
-    assert!(
-        matches!(answer, Err(CallError::Refused { .. })),
-        "{answer:?}"
-    );
+    lone.refuses(&visitor, invitation).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,11 +233,11 @@ async fn the_postmens_secret_opens_no_call_of_a_node() {
     // With a number and a disk that are right, and as what it is.
     lone.refuses_all_of(&lone.peers_by(credentials(), 2, "disk-b"), 2)
         .await;
-    let me = Hello::new("p", &lone.node.identity.cluster, None, "");
+    let me = Hello::new("p", &lone.node.identity().cluster, None, "");
     let postman = Peers::new(Arc::new(TcpTransport), credentials(), me);
     lone.refuses_all_of(&postman, 2).await;
-    let answer = postman.call(&lone.address, &Request::Identify, SOON).await;
-    assert!(matches!(answer, Ok(Response::Standing(_))), "{answer:?}");
+    let answer = postman.call(&lone.address, Identify, SOON).await;
+    assert!(answer.is_ok(), "{answer:?}");
 }
 
 /// Also of an admitted node: what counts is the state, and what members say where they are called.
@@ -234,12 +246,8 @@ async fn a_farewell_that_no_member_confirms_ends_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
     let peers = lone.admitted("disk-b").await;
-    let answer = peers.call(&lone.address, &Request::Farewell, SOON).await;
-    assert!(
-        matches!(answer, Err(CallError::Refused { .. })),
-        "{answer:?}"
-    );
-    assert!(!*lone.node.peers.dismissed().borrow());
+    lone.refuses(&peers, BidFarewell).await;
+    assert!(!lone.is_dismissed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,14 +255,12 @@ async fn nothing_goes_to_another_disk_at_a_members_address() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
     let peers = lone.admitted("disk-b").await;
-    let right = lone.member(&lone.node.identity.disk);
-    assert!(matches!(
-        peers.call_member(&right, &Request::Status, SOON).await,
-        Ok(Response::Status(_))
-    ));
+    let right = lone.member(&lone.node.identity().disk);
+    let answer = peers.call_member(&right, AskStatus, SOON).await;
+    assert!(answer.is_ok(), "{answer:?}");
     // Also where a session is kept that fits the address.
     let wrong = lone.member("the disk that was lost");
-    let refused = peers.call_member(&wrong, &Request::Status, SOON).await;
+    let refused = peers.call_member(&wrong, AskStatus, SOON).await;
     assert!(
         matches!(refused, Err(CallError::NotSent { .. })),
         "{refused:?}"
@@ -267,14 +273,10 @@ async fn a_vote_counts_only_from_who_it_is_of() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
     let peers = lone.admitted("disk-b").await;
-    let vote = |node| Request::Vote(VoteRequest::new(Vote::new(9, node), None));
-    let refused = peers.call(&lone.address, &vote(3), SOON).await;
-    assert!(
-        matches!(refused, Err(CallError::Refused { .. })),
-        "{refused:?}"
-    );
-    let answered = peers.call(&lone.address, &vote(2), SOON).await;
-    assert!(matches!(answered, Ok(Response::Vote(_))), "{answered:?}");
+    let vote = |node| RequestVote(VoteRequest::new(Vote::new(9, node), None));
+    lone.refuses(&peers, vote(3)).await;
+    let answered = peers.call(&lone.address, vote(2), SOON).await;
+    assert!(answered.is_ok(), "{answered:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,7 +285,7 @@ async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
     let lone = lone(dir.path()).await;
     let peers = lone.admitted("disk-b").await;
     peers
-        .call(&lone.address, &Request::Status, SOON)
+        .call(&lone.address, AskStatus, SOON)
         .await
         .expect("it is admitted");
     let (name, disk) = ("b".to_owned(), "disk-b".to_owned());
@@ -294,19 +296,14 @@ async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
     };
     lone.node.act(dismiss).await.expect("it is dismissed");
     assert!(!*peers.dismissed().borrow());
-    let vote = Request::Vote(VoteRequest::new(Vote::new(9, 2), None));
-    for request in [Request::Status, Request::ReadIndex, vote] {
-        // Who answers at an address may be anybody.
-        assert!(peers.call(&lone.address, &request, SOON).await.is_err());
-        assert!(!*peers.dismissed().borrow());
-    }
-    let member = lone.member(&lone.node.identity.disk);
-    assert!(
-        peers
-            .call_member(&member, &Request::Status, SOON)
-            .await
-            .is_err()
-    );
+    let vote = RequestVote(VoteRequest::new(Vote::new(9, 2), None));
+    lone.refuses(&peers, AskStatus).await;
+    lone.refuses(&peers, AskReadPoint).await;
+    lone.refuses(&peers, vote).await;
+    // Who answers at an address may be anybody.
+    assert!(!*peers.dismissed().borrow());
+    let member = lone.member(&lone.node.identity().disk);
+    assert!(peers.call_member(&member, AskStatus, SOON).await.is_err());
     assert!(*peers.dismissed().borrow(), "a member says so");
     assert!(lone.node.status().term < 9, "its vote did not count");
 }
@@ -315,7 +312,7 @@ async fn a_node_that_was_let_go_is_told_so_whatever_it_asks() {
 async fn a_founder_whose_log_has_begun_founds_nothing_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let lone = lone(dir.path()).await;
-    let before = lone.node.identity.clone();
+    let before = lone.node.identity();
     lone.node.stop().await.expect("it stops");
     drop(lone.node);
     // As it is where the process died before it had written down that its log had begun.
@@ -335,7 +332,7 @@ async fn a_founder_whose_log_has_begun_founds_nothing_again() {
     };
     let node = open(dir.path(), &lone.address, &[absent]).await;
     assert_eq!(
-        node.identity,
+        node.identity(),
         Identity {
             formed: true,
             ..before

@@ -6,16 +6,15 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use notty_storage::{Command, Cost, Entry, Outcome, Reply, limits};
+use notty_storage::{Command, Cost, Entry, Outcome, limits};
 use openraft::{RaftMetrics, error::ClientWriteError, raft::ClientWriteResponse};
-use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
 use crate::{
-    error::ProposeError,
+    outcome::{Applied, ProposeError},
     time::clocks::Stamp,
     types::{NodeId, Peer, Raft, TypeConfig},
 };
@@ -27,15 +26,6 @@ const ENTRIES_IN_FLIGHT: usize = 2;
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Commands that may wait for an entry before more are turned away.
 pub(crate) const WAITING_COMMANDS: usize = 8_192;
-
-/// A command that was executed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Applied {
-    /// The position of its entry in the log.
-    pub index: u64,
-    /// What it was answered.
-    pub reply: Reply,
-}
 
 type Answer = Result<Applied, ProposeError>;
 

@@ -1,0 +1,60 @@
+//! A member has other addresses, or another name, than the others know of.
+
+use std::sync::Arc;
+
+use crate::{
+    cluster::{change::ChangeError, forming::identify, member_list::MemberList, myself::Myself},
+    consensus::handle::Consensus,
+    peers::client::Peers,
+    types::Peer,
+};
+
+/// Changes where members are reached, as the leader.
+pub(crate) struct Relocation {
+    pub(super) me: Arc<Myself>,
+    pub(super) peers: Arc<Peers>,
+    pub(super) consensus: Arc<Consensus>,
+    pub(super) list: Arc<MemberList>,
+}
+
+impl Relocation {
+    /// Puts the member with this disk under its new name and addresses; returns the name.
+    pub(crate) async fn relocate(&self, moved: Peer) -> Result<String, ChangeError> {
+        let members = self.consensus.members();
+        let known = members.iter().find(|(_, member)| member.disk == moved.disk);
+        let Some((node, member)) = known else {
+            return Err(ChangeError::NotFound(moved.name));
+        };
+        if *member == moved {
+            return Ok(moved.name);
+        }
+        let is_taken = members
+            .iter()
+            .any(|(other, peer)| other != node && peer.name == moved.name);
+        if is_taken {
+            return Err(ChangeError::Exists(moved.name));
+        }
+        if *node != self.me.node {
+            self.check_address(&moved).await?;
+        }
+
+        let name = moved.name.clone();
+        let address = moved.peer.clone();
+        self.list.set(*node, moved).await?;
+        tracing::info!("`{name}` is at {address} from now on");
+        Ok(name)
+    }
+
+    /// Checks that the node at the new address has the member's disk.
+    async fn check_address(&self, moved: &Peer) -> Result<(), ChangeError> {
+        let standing = identify(&self.peers, &moved.peer).await;
+        let there = standing.map_err(|error| ChangeError::Unreachable(error.to_string()))?;
+        if there.disk == moved.disk {
+            return Ok(());
+        }
+        Err(ChangeError::Unreachable(format!(
+            "at {} is another disk, that of `{}`",
+            moved.peer, there.name
+        )))
+    }
+}

@@ -1,0 +1,77 @@
+//! The members of the cluster and their positions, as this node sees them now.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+
+use crate::{
+    cluster::myself::Myself,
+    consensus::handle::{Consensus, Member, roster},
+    peers::{
+        client::Peers,
+        protocol::{AskStatus, PeerStatus},
+    },
+    state::state_machine::Shared,
+    types::Peer,
+};
+
+/// How long a peer may take to answer with its position.
+const ANSWER: Duration = Duration::from_millis(500);
+
+/// A member as this node sees it now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The member, as the members' list has it.
+    pub member: Member,
+    /// False if it does not answer this node.
+    pub reachable: bool,
+    /// The last position of its log; 0 while it does not answer.
+    pub last_index: u64,
+    /// The position that its state reflects; 0 while it does not answer.
+    pub applied_index: u64,
+}
+
+/// Asks all members for their positions.
+pub(crate) struct Surveyor {
+    pub(crate) me: Arc<Myself>,
+    pub(crate) consensus: Arc<Consensus>,
+    pub(crate) state: Arc<Shared>,
+    pub(crate) peers: Arc<Peers>,
+}
+
+impl Surveyor {
+    /// All members, this node among them.
+    pub(crate) async fn survey(&self) -> Vec<Sight> {
+        let members = roster(&self.consensus.raft().metrics().borrow());
+        join_all(members.into_iter().map(|member| self.look(member))).await
+    }
+
+    async fn look(&self, member: Member) -> Sight {
+        let seen = if member.peer.disk == self.me.peer.disk {
+            Some(self.my_positions())
+        } else {
+            self.ask(&member.peer).await
+        };
+        let status = seen.unwrap_or_default();
+        Sight {
+            member,
+            reachable: seen.is_some(),
+            last_index: status.last_index,
+            applied_index: status.applied_index,
+        }
+    }
+
+    fn my_positions(&self) -> PeerStatus {
+        let last_index = self.consensus.raft().metrics().borrow().last_log_index;
+        PeerStatus {
+            last_index: last_index.unwrap_or(0),
+            applied_index: self.state.applied_index(),
+            ..PeerStatus::default()
+        }
+    }
+
+    async fn ask(&self, peer: &Peer) -> Option<PeerStatus> {
+        let asking = self.peers.call_member(peer, AskStatus, ANSWER);
+        asking.await.ok()
+    }
+}

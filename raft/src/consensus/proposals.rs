@@ -1,0 +1,174 @@
+//! Has commands executed: by this node as the leader, or by the leader elsewhere.
+//!
+//! A command goes to one leader, once. Whether a lost answer was executed is not known, and only its
+//! owner knows whether it may be repeated.
+
+use std::{sync::Arc, time::Duration};
+
+use notty_storage::{Action, Command, Rejection, codec, limits};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    task::JoinHandle,
+};
+
+use crate::{
+    consensus::{
+        gather::{self, WAITING_COMMANDS, Waiting},
+        handle::{Consensus, OtherLeader},
+    },
+    outcome::{Applied, ProposeError},
+    peers::{
+        call::CallError,
+        protocol::{CallService, ProposeCommand},
+    },
+    state::state_machine::Shared,
+    time::clocks::{Stamp, state_time},
+};
+
+/// How long a command that is passed on to the leader may take, and then how long its entry may take
+/// to be applied here.
+const PASS_ON: Duration = Duration::from_secs(10);
+/// How long stopping waits for what was proposed.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// The way of a command into the log.
+pub(crate) struct Proposals {
+    consensus: Arc<Consensus>,
+    state: Arc<Shared>,
+    stamp: Stamp,
+    /// Commands for the next entry; `None` once the node stops.
+    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
+    gatherer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Proposals {
+    /// Starts to gather commands into entries; it goes on until [`Proposals::close`].
+    pub(crate) fn start(consensus: Arc<Consensus>, state: Arc<Shared>, stamp: Stamp) -> Self {
+        let (queue, inbox) = mpsc::channel(WAITING_COMMANDS);
+        let gathering = gather::gather(consensus.raft().clone(), stamp.clone(), inbox);
+        Self {
+            consensus,
+            state,
+            stamp,
+            queue: Mutex::new(Some(queue)),
+            gatherer: Mutex::new(Some(tokio::spawn(gathering))),
+        }
+    }
+
+    /// Has a command executed, here or by the leader; returns once it is applied here.
+    pub(crate) async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
+        match self.consensus.leader_elsewhere() {
+            None => self.propose_here(command).await,
+            Some(leader) => self.pass_on(&leader, command).await,
+        }
+    }
+
+    async fn pass_on(
+        &self,
+        leader: &OtherLeader,
+        command: Command,
+    ) -> Result<Applied, ProposeError> {
+        let call = ProposeCommand(command);
+        let answer = self.consensus.call_leader(leader, call, PASS_ON).await;
+        let proposed = answer.map_err(unanswered)?;
+        let index = match &proposed {
+            Ok(Applied { index, .. }) | Err(ProposeError::Rejected { index, .. }) => *index,
+            // It is the leader that stops, not this node.
+            Err(ProposeError::Stopped) => return Err(ProposeError::NoLeader),
+            Err(_) => return proposed,
+        };
+
+        // A client that asks this node next must find what it was answered.
+        if self.state.wait_applied(index, PASS_ON).await {
+            proposed
+        } else {
+            Err(ProposeError::Unknown)
+        }
+    }
+
+    /// Has a command executed as the leader, or not at all.
+    pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
+        let Action::SetTime { to } = command.action else {
+            return self.enqueue(command).await;
+        };
+
+        // What is stamped behind the entry must not undo it.
+        let _held = self.stamp.hold();
+        let before = state_time(&self.state).sets;
+        let proposed = self.enqueue(command).await;
+
+        // A repeat that was only answered sets nothing.
+        if proposed.is_ok() && state_time(&self.state).sets > before {
+            self.stamp.set(to);
+            let ms = to.as_millis();
+            tracing::warn!("the time of the cluster was set to {ms} ms since 1970");
+        }
+        proposed
+    }
+
+    /// Has an action executed as the leader, or not at all.
+    pub(crate) async fn act_as_leader(&self, action: Action) -> Result<Applied, ProposeError> {
+        self.propose_here(Command::new(action)).await
+    }
+
+    async fn enqueue(&self, command: Command) -> Result<Applied, ProposeError> {
+        if self.consensus.is_handing_over() || !self.consensus.hears_majority() {
+            return Err(ProposeError::NoLeader);
+        }
+        let bytes = codec::encoded_len(&command);
+        if bytes > limits::COMMAND_BYTES {
+            let what = format!("a command has at most {} bytes", limits::COMMAND_BYTES);
+            return Err(ProposeError::Rejected {
+                rejection: Rejection::OutOfBounds { what },
+                index: self.state.applied_index(),
+            });
+        }
+
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            command,
+            bytes,
+            answer,
+        };
+        self.queue_up(waiting)?;
+        answered.await.unwrap_or(Err(ProposeError::Unknown))
+    }
+
+    fn queue_up(&self, waiting: Waiting) -> Result<(), ProposeError> {
+        let queue = self.queue.lock().clone().ok_or(ProposeError::Stopped)?;
+        queue.try_send(waiting).map_err(|error| match error {
+            TrySendError::Full(_) => ProposeError::Overloaded,
+            TrySendError::Closed(_) => ProposeError::Stopped,
+        })
+    }
+
+    /// Calls the service of the leader, which is another node.
+    pub(crate) async fn ask_leader(&self, request: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
+        let leader = self.consensus.leader_elsewhere();
+        let leader = leader.ok_or(ProposeError::NoLeader)?;
+        let call = CallService(request);
+        let answer = self.consensus.call_leader(&leader, call, PASS_ON).await;
+        answer.map_err(unanswered)
+    }
+
+    /// Takes no more commands, and lets those under way end.
+    pub(crate) async fn close(&self) {
+        self.queue.lock().take();
+        let gatherer = self.gatherer.lock().take();
+        if let Some(gatherer) = gatherer {
+            let _ = tokio::time::timeout(STOP_WAIT, gatherer).await;
+        }
+    }
+}
+
+/// The outcome of a command that was passed on and not answered.
+fn unanswered(error: CallError) -> ProposeError {
+    match error {
+        CallError::Lost { .. } => ProposeError::Unknown,
+        CallError::NotSent { .. } | CallError::Refused { .. } => ProposeError::NoLeader,
+    }
+}

@@ -1,0 +1,156 @@
+//! Admission: who a peer is, which calls it may make, and whose votes count.
+//!
+//! This is the one place that decides who takes part. A peer of a cluster must be of this one, under
+//! the number and with the disk of a member or of an admitted node: a node that lost its disk never
+//! votes again under its old number. A postman by itself is no member: it may call the service above,
+//! and nothing else. Each call declares its callers in [`crate::peers::protocol`].
+
+use std::sync::Arc;
+
+use notty_storage::planted::{Planted, is_planted};
+use tokio::sync::watch;
+
+use crate::{
+    disk::data_dir::Identity,
+    front::{
+        acquaintance::{self, Claim, Words},
+        responder::{NodePlace, Responder},
+    },
+    peers::{
+        call::{Callers, Denial},
+        proof::Grade,
+        protocol::{PeerCall, Word},
+        server::Who,
+        session::Hello,
+    },
+    types::NodeId,
+};
+
+/// Decides about peers, on every call anew: members change while sessions last.
+pub(super) struct Gatekeeper {
+    own: watch::Receiver<Identity>,
+    place: Arc<NodePlace>,
+    words: Words,
+}
+
+impl Gatekeeper {
+    pub(super) fn new(own: watch::Receiver<Identity>, place: Arc<NodePlace>) -> Self {
+        Self {
+            own,
+            place,
+            words: Words::default(),
+        }
+    }
+
+    /// Finds out who a peer is; the error is the reason why it may not speak at all.
+    pub(super) async fn admit(&self, peer: &Hello, grade: Grade) -> Result<Who, String> {
+        let is_postman = peer.node.is_none() && peer.disk.is_empty();
+        if grade == Grade::Postmen && !is_postman {
+            return Err(format!(
+                "`{}` speaks as a node and has proved cluster.postman_secret only, which is for \
+                 postmen by themselves: set cluster.secret",
+                peer.name
+            ));
+        }
+
+        // A node that belongs to nothing yet, on either side, looks around.
+        let cluster = self.own.borrow().cluster.clone();
+        if cluster.is_empty() || peer.cluster.is_empty() {
+            return Ok(Who::Visitor);
+        }
+        if peer.cluster != cluster {
+            return Err(format!(
+                "`{}` belongs to another cluster than this node",
+                peer.name
+            ));
+        }
+
+        match peer.node {
+            Some(node) => self.look_up_node(node, peer).await,
+            None if is_postman => Ok(Who::Postman(peer.name.clone())),
+            None => Ok(Who::Visitor),
+        }
+    }
+
+    /// Looks up a peer that claims to be a node of this cluster.
+    async fn look_up_node(&self, node: NodeId, peer: &Hello) -> Result<Who, String> {
+        if is_planted(Planted::WipedNodeVotes) {
+            return Ok(Who::Node);
+        }
+
+        let claim = Claim {
+            node,
+            disk: peer.disk.clone(),
+        };
+        let mut word = self.word(&claim);
+        if word == Word::Unknown
+            && let Some(here) = self.place.get()
+        {
+            let members = here.members();
+            if members.contains_key(&node) {
+                return Err(format!(
+                    "`{}` came back with another disk than it was taken in with: remove it and \
+                     add it anew",
+                    peer.name
+                ));
+            }
+            word = self.ask_members(&*here, claim).await;
+        }
+
+        match word {
+            Word::Known => Ok(Who::Node),
+            Word::Dismissed => Ok(Who::Dismissed),
+            Word::Unknown => Err(format!(
+                "`{}` says that it is node {node} of this cluster, and its number and disk are \
+                 those of no member and no admitted node",
+                peer.name
+            )),
+        }
+    }
+
+    /// Looks a claim up in what this node knows by itself.
+    pub(super) fn word(&self, claim: &Claim) -> Word {
+        let here = self.place.get();
+        let inviters = self.own.borrow().inviters.clone();
+        acquaintance::word(here.as_deref(), claim, &inviters)
+    }
+
+    async fn ask_members(&self, here: &dyn Responder, claim: Claim) -> Word {
+        let mut members = here.members();
+        if members.is_empty() {
+            members = self.own.borrow().inviters.clone();
+        }
+        self.words.ask(here.peers(), &members, claim).await
+    }
+}
+
+/// Permits a call, or returns the reason why this peer may not make it.
+pub(super) fn permit<C: PeerCall>(who: &Who, peer: &Hello, call: &C) -> Result<(), Denial> {
+    // A removed node learns of it in answer to whatever it asks.
+    if *who == Who::Dismissed {
+        return Err(Denial::Dismissed);
+    }
+    if !may_make(C::CALLERS, who, peer) {
+        return Err(Denial::refused(
+            "only members of its cluster may ask this of it",
+        ));
+    }
+
+    let voter = call.voter();
+    if voter.is_some() && voter != peer.node {
+        return Err(Denial::refused(
+            "vote rejected: it belongs to another node than the caller",
+        ));
+    }
+    Ok(())
+}
+
+fn may_make(callers: Callers, who: &Who, peer: &Hello) -> bool {
+    match callers {
+        Callers::Everybody => true,
+        Callers::Nodes => *who == Who::Node,
+        Callers::NodesAndPostmen => matches!(who, Who::Node | Who::Postman(_)),
+        // Nodes invite before they belong to the cluster themselves.
+        Callers::Founders => *who == Who::Node || (*who == Who::Visitor && !peer.disk.is_empty()),
+    }
+}

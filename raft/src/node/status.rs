@@ -1,0 +1,65 @@
+//! The status of a node, for people and programs that look at it.
+
+use std::sync::atomic::Ordering;
+
+use super::Node;
+use crate::{
+    consensus::handle::{Member, is_cut_off, roster},
+    time::trust::ClockDoubt,
+};
+
+/// Status of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The name of this node.
+    pub name: String,
+    /// The leader's name; `None` as well where the leader is cut off.
+    pub leader: Option<String>,
+    /// The term of the election that counts.
+    pub term: u64,
+    /// The last position in its log.
+    pub last_index: u64,
+    /// The position that its state reflects.
+    pub applied_index: u64,
+    /// The position of its last snapshot.
+    pub snapshot_index: u64,
+    /// The last position that its log holds no more.
+    pub purged_index: u64,
+    /// Bytes of its log.
+    pub log_bytes: u64,
+    /// Bytes appended to its log since it started.
+    pub appended_bytes: u64,
+    /// Microseconds spent applying since it started.
+    pub apply_micros: u64,
+    /// The members of the cluster.
+    pub members: Vec<Member>,
+    /// The reason for which this node does not believe its clock, if it does not.
+    pub clock_doubt: Option<ClockDoubt>,
+}
+
+impl NodeStatus {
+    pub(super) fn of(node: &Node) -> Self {
+        let metrics = node.consensus.raft().metrics();
+        let metrics = metrics.borrow();
+        let members = roster(&metrics);
+        let leader = members
+            .iter()
+            .find(|member| member.leader && !is_cut_off(&metrics))
+            .map(|member| member.peer.name.clone());
+
+        Self {
+            name: node.me.peer.name.clone(),
+            leader,
+            term: metrics.current_term,
+            last_index: metrics.last_log_index.unwrap_or(0),
+            applied_index: node.state.applied_index(),
+            snapshot_index: metrics.snapshot.map_or(0, |snapshot| snapshot.index),
+            purged_index: metrics.purged.map_or(0, |purged| purged.index),
+            log_bytes: node.log.bytes(),
+            appended_bytes: node.log.appended_bytes(),
+            apply_micros: node.state.apply_nanos.load(Ordering::Relaxed) / 1_000,
+            members,
+            clock_doubt: node.stamp.doubt(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Upkeep: what a node looks after by itself, every half second.
+//!
+//! A leader completes changes of the members, and hands over where its clock is wrong. Any other node
+//! looks whether it was dismissed, and makes its address known where it has moved.
+
+use std::{sync::Weak, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::Node;
+use crate::{cluster::change::Change, time::clocks::find_heir, types::Peer};
+
+/// Between two looks at everything.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two tries of a node to have its new address taken up.
+const ANNOUNCE: Duration = Duration::from_secs(2);
+/// Between two tries of a leader with a wrong clock to hand over.
+const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// Runs for as long as the node lives.
+pub(super) async fn run(node: Weak<Node>) {
+    let mut announced: Option<Instant> = None;
+    let mut handed_over: Option<Instant> = None;
+    loop {
+        sleep(LOOK).await;
+        let Some(node) = node.upgrade() else {
+            return;
+        };
+        node.duty.work_on_after_a_while(node.dismissal.is_known());
+        if node.leads_now() {
+            if is_due(handed_over, HAND_OVER) && node.stamp.should_hand_over() {
+                handed_over = Some(Instant::now());
+                hand_over_for_clock(&node).await;
+            }
+            if let Err(error) = node.changes.complete().await {
+                tracing::debug!("the next step of a change could not be made: {error}");
+            }
+            continue;
+        }
+
+        node.dismissal.look();
+        if is_due(announced, ANNOUNCE)
+            && let Some(moved) = node.me.moved(&node.consensus.members())
+        {
+            announced = Some(Instant::now());
+            if let Err(error) = node.change(Change::Move(moved)).await {
+                tracing::warn!("this node's new address is not taken up yet: {error}");
+            }
+        }
+    }
+}
+
+fn is_due(last: Option<Instant>, pause: Duration) -> bool {
+    last.is_none_or(|last| last.elapsed() >= pause)
+}
+
+/// Hands leadership over, because this leader's clock disagrees with most voters', to one that agrees
+/// with them: otherwise nothing would be sent until somebody puts the clock right.
+async fn hand_over_for_clock(node: &Node) {
+    let mut others = node.consensus.voters();
+    others.remove(&node.me.node);
+    let others: Vec<Peer> = others.into_values().collect();
+    let Some(heir) = find_heir(&node.peers, &others, &node.stamp).await else {
+        tracing::warn!("no node's clock agrees with most voters': nobody else can lead");
+        return;
+    };
+
+    match node.transfer_leader(Some(&heir.name)).await {
+        Ok(leader) => tracing::warn!(
+            "this node's clock is more than 2 s from most voters': `{leader}` leads now; put the \
+             clock right (NTP)"
+        ),
+        Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
+    }
+}
