@@ -71,7 +71,7 @@ impl Error {
         }
     }
 
-    /// Whether the state itself is damaged, rather than the disk under it. Such a state can be
+    /// True if the state itself is damaged, rather than the disk under it. Such a state can be
     /// rebuilt from snapshot and log.
     pub(crate) fn is_damaged_state(&self) -> bool {
         matches!(self, Error::State(error) if error.is_damage())

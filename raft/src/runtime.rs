@@ -109,7 +109,7 @@ pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Whether work may go to another thread; a simulation does everything on one.
+/// True if work may go to another thread; a simulation does everything on one.
 pub(crate) fn has_threads() -> bool {
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
     matches!(flavor, Ok(RuntimeFlavor::MultiThread))

@@ -26,7 +26,7 @@ use crate::{
         protocol::{CallService, ProposeCommand},
     },
     state::state_machine::Shared,
-    time::clocks::{Stamp, state_time},
+    time::{stamp::Stamp, state_time::state_time},
 };
 
 /// How long a command that is passed on to the leader may take, and then how long its entry may take

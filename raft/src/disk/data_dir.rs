@@ -50,7 +50,7 @@ pub struct Identity {
     pub node: NodeId,
     /// A random id of this very directory.
     pub disk: String,
-    /// Whether its log holds the first entries of the cluster: from then on an empty log is a loss.
+    /// True if its log holds the first entries of the cluster: from then on an empty log is a loss.
     pub formed: bool,
     /// The members that the cluster had when this node was invited: believed to be members as long
     /// as the log does not name any.

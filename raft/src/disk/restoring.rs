@@ -84,7 +84,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// Whether it was restored, and has not yet taken in the nodes that it expects.
+    /// True if it was restored, and has not yet taken in the nodes that it expects.
     pub(crate) fn is_restored(&self) -> bool {
         self.path().join(RESTORED).exists()
     }

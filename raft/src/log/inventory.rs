@@ -28,7 +28,7 @@ pub(super) struct FoundTail {
     pub(super) torn: Option<Torn>,
     /// Offset of the last write in the last segment.
     pub(super) last_write_at: Option<u64>,
-    /// Whether the last write lacks some of its records.
+    /// True if the last write lacks some of its records.
     pub(super) ends_in_part: bool,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct RecordPlace {
 }
 
 impl RecordPlace {
-    /// Whether it is the last record of its write.
+    /// True if it is the last record of its write.
     pub(crate) fn is_last(self) -> bool {
         self.part + 1 == self.parts
     }
@@ -99,7 +99,7 @@ pub(crate) fn get(bytes: &[u8]) -> Option<LogRecord<'_>> {
     })
 }
 
-/// Whether bytes that do not check out can be a torn write: the one after `last`, or the rest of
+/// True if bytes that do not check out can be a torn write: the one after `last`, or the rest of
 /// the one that `last` belongs to. They cannot if a later write is found behind them.
 pub(crate) fn can_be_torn(last: Option<RecordPlace>, rest: &[u8]) -> bool {
     let is_of_torn_write = |place: RecordPlace| match last {

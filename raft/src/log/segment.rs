@@ -60,7 +60,7 @@ pub(super) struct Torn {
     pub(super) path: PathBuf,
     /// Their offset in the file.
     pub(super) at: u64,
-    /// Whether the file has nothing before them.
+    /// True if the file has nothing before them.
     pub(super) whole_file: bool,
 }
 

@@ -31,7 +31,7 @@ use crate::{
     open::options::NodeOptions,
     peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
     runtime::blocking,
-    time::{clocks::state_time, trust::Trust},
+    time::{state_time::state_time, trust::Trust},
     types::Peer,
 };
 

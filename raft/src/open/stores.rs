@@ -10,8 +10,8 @@ use crate::{
     error::Error,
     log::Log,
     open::options::NodeOptions,
-    state::snapshots::{Position, Snapshots},
     state::watchdog::{self, Watch, Work},
+    state::{position::Position, snapshots::Snapshots},
     state::{
         state_dir::{StateDir, Unusable},
         state_machine::Shared,

@@ -15,7 +15,7 @@ use notty_storage::read_snapshot_marker;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use super::position::Position;
+use super::position::Position;
 use crate::{
     disk::{
         files::{Files, RealFiles},
@@ -72,7 +72,7 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Whether a fault is one of the files here: a snapshot could not be written.
+    /// True if a fault is one of the files here: a snapshot could not be written.
     pub(crate) fn is_fault(&self, error: &Error) -> bool {
         error
             .file_at_fault()

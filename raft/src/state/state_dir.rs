@@ -112,7 +112,7 @@ impl StateDir {
         replace(&RealFiles, &path, b"").map_err(Error::file(&path))
     }
 
-    /// Whether the process before closed the state, or there is none. It counts as open from now on.
+    /// True if the process before closed the state, or there is none. It counts as open from now on.
     pub(crate) fn take_closed(&self) -> Result<bool, Error> {
         let path = self.closed();
         let was_closed = path.exists() || !self.current()?.exists();

@@ -60,7 +60,7 @@ impl Work {
         }
     }
 
-    /// Whether sled may search its files for something that is not there.
+    /// True if sled may search its files for something that is not there.
     fn reads_the_state(self) -> bool {
         matches!(self, Work::Open | Work::Apply)
     }
@@ -199,7 +199,7 @@ pub(crate) fn watch(watch: &Arc<Watch>, state: StateDir, fatal: Fatal) {
     }
 }
 
-/// Whether this is the one thread of a simulation.
+/// True if this is the one thread of a simulation.
 fn is_simulated() -> bool {
     Handle::try_current().is_ok() && !has_threads()
 }

@@ -14,7 +14,7 @@ fn all_files(files: &MemoryFiles) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// What may come of damage: the log refuses, or holds a prefix in which only the last write is
+/// The possible results of damage: the log refuses, or holds a prefix in which only the last write is
 /// missing.
 fn check_damaged(files: &MemoryFiles, path: &Path, what: &str) -> bool {
     match open(files, 300) {
