@@ -1,4 +1,6 @@
 //! Faults of this node: of its disk, its data directory, its port, or its consensus.
+//!
+//! A fault stops the node. Outcomes of a proposal, after which the node goes on, are in `outcome`.
 
 use std::{
     io,
@@ -19,33 +21,33 @@ pub enum Error {
     /// A file does not check out.
     #[error("{} is damaged at byte {at}: {what}", path.display())]
     Damage {
-        /// Path of the damaged file.
+        /// The damaged file or directory.
         path: PathBuf,
-        /// Position of the damage, in bytes from the start.
+        /// Offset of the damage, in bytes from the start of the file.
         at: u64,
-        /// The damage, as text for people.
+        /// The fault, for a person.
         what: String,
     },
     /// The data directory is not one that this node may use.
     #[error("data directory {}: {what}", path.display())]
     DataDir {
-        /// Path of the data directory.
+        /// The data directory's path.
         path: PathBuf,
-        /// The obstacle and its remedy, as text for people.
+        /// The fault and the way out of it, for a person.
         what: String,
     },
     /// A backup cannot be used.
     #[error("{}: {what}", path.display())]
     Backup {
-        /// Path of the backup file.
+        /// The backup's file.
         path: PathBuf,
-        /// The obstacle and its remedy, as text for people.
+        /// The fault and the way out of it, for a person.
         what: String,
     },
-    /// The peer port cannot be listened on.
+    /// This node cannot listen on its peer port.
     #[error("cluster.listen: {address} cannot be listened on: {source}")]
     Listen {
-        /// The configured peer address.
+        /// The configured address.
         address: String,
         /// The error of the operating system.
         source: io::Error,
@@ -53,13 +55,13 @@ pub enum Error {
     /// The state could not be read or written.
     #[error(transparent)]
     State(#[from] notty_storage::Error),
-    /// The consensus stopped.
+    /// The consensus stopped on this node.
     #[error("raft stopped: {0}")]
     Raft(String),
 }
 
 impl Error {
-    /// The file that could not be read, written or synced, if that is what is wrong.
+    /// The file that could not be read, written or synced, if this is such a fault.
     pub(crate) fn file_at_fault(&self) -> Option<&Path> {
         match self {
             Error::File { path, .. } | Error::State(notty_storage::Error::File { path, .. }) => {
@@ -69,14 +71,40 @@ impl Error {
         }
     }
 
-    /// True if the state itself does not check out, rather than the disk under it: then it can be
-    /// rebuilt.
+    /// True if the state itself is damaged, rather than the disk under it. Such a state can be
+    /// rebuilt from snapshot and log.
     pub(crate) fn is_damaged_state(&self) -> bool {
         matches!(self, Error::State(error) if error.is_damage())
     }
 
+    /// Turns an error of the operating system into one that names a file, for `map_err`.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
         let path = path.to_owned();
         move |source| Error::File { path, source }
+    }
+
+    /// A file that does not check out at a byte.
+    pub(crate) fn damage(path: &Path, at: u64, what: impl Into<String>) -> Error {
+        Error::Damage {
+            path: path.to_owned(),
+            at,
+            what: what.into(),
+        }
+    }
+
+    /// A data directory that this node may not use.
+    pub(crate) fn data_dir(path: &Path, what: impl Into<String>) -> Error {
+        Error::DataDir {
+            path: path.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    /// A backup that cannot be used.
+    pub(crate) fn backup(path: &Path, what: impl Into<String>) -> Error {
+        Error::Backup {
+            path: path.to_owned(),
+            what: what.into(),
+        }
     }
 }

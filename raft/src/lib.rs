@@ -64,8 +64,9 @@ pub use peers::{
 };
 pub use state::onlooker::{AppliedEntry, Onlooker};
 pub use time::{
+    belief::{JUMP_MS, OFF_MS},
     clock::{Clock, SystemClock},
-    trust::{ClockDoubt, JUMP_MS, OFF_MS},
+    doubt::ClockDoubt,
 };
 pub use types::Peer;
 

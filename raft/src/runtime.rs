@@ -2,22 +2,22 @@
 //! seed.
 //!
 //! openraft draws its election timeouts from a generator that asks the kernel itself. This one asks
-//! through the C library as everything else does, so that one seed decides it all.
+//! through the C library as everything else does, so that one seed decides everything.
 //!
 //! Work that waits for the disk runs beside the tasks of this runtime, or inline in a simulation.
+//! All else is tokio's own, passed through.
 
 use std::{future::Future, time::Duration};
 
 use openraft::{AsyncRuntime, OptionalSend, TokioRuntime};
 use rand::RngCore;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-type Of<T> = <TokioRuntime as AsyncRuntime>::OneshotReceiver<T>;
-
-/// The runtime of tokio, with random numbers of [`Chance`].
+/// The runtime of tokio, with random numbers from [`Chance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Runtime;
 
-/// The random number generator of this thread.
+/// The random generator of the current thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Chance;
 
@@ -53,7 +53,7 @@ impl AsyncRuntime for Runtime {
         <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = Chance;
     type OneshotSender<T: OptionalSend> = <TokioRuntime as AsyncRuntime>::OneshotSender<T>;
-    type OneshotReceiver<T: OptionalSend> = Of<T>;
+    type OneshotReceiver<T: OptionalSend> = <TokioRuntime as AsyncRuntime>::OneshotReceiver<T>;
     type OneshotReceiverError = <TokioRuntime as AsyncRuntime>::OneshotReceiverError;
 
     fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
@@ -109,9 +109,8 @@ pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// True if work may go to another thread; in a simulation all is done on one.
+/// True if work may go to another thread; a simulation does everything on one.
 pub(crate) fn has_threads() -> bool {
-    use tokio::runtime::{Handle, RuntimeFlavor};
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
     matches!(flavor, Ok(RuntimeFlavor::MultiThread))
 }

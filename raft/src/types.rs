@@ -1,4 +1,7 @@
-//! The types that openraft is used with: the only file that spells them out.
+//! The types that openraft is used with, and short names for them.
+//!
+//! openraft's types are generic over all of these. This file spells them out once, so that no other
+//! file has to.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -6,7 +9,7 @@ use notty_storage::Outcome;
 use serde::{Deserialize, Serialize};
 
 openraft::declare_raft_types!(
-    /// The content of agreement: entries of commands, answered by their outcomes.
+    /// The types of notty's log: entries of commands, answered by their outcomes.
     pub TypeConfig:
         D = Arc<notty_storage::Entry>,
         R = Vec<Outcome>,
@@ -19,32 +22,32 @@ openraft::declare_raft_types!(
 /// A node as the cluster knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Its name, which is unique in the cluster.
+    /// The name that its configuration gives it.
     pub name: String,
-    /// The address for peers; empty on a node by itself.
+    /// Address for its peers; empty on a node by itself.
     pub peer: String,
-    /// The address for clients.
+    /// Address for clients of the API.
     pub api: String,
-    /// Its disk: a node that comes back with another must be added anew.
+    /// The id of its disk: a node that comes back with another must be added anew.
     pub disk: String,
 }
 
 /// A snapshot on this node's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotFile {
-    /// Path of the file that holds it.
+    /// Path of its file.
     pub path: PathBuf,
-    /// Removes it again, if it was received.
-    received: Option<Arc<Received>>,
+    /// Removes the file again, if it was received.
+    received: Option<Arc<ReceivedFile>>,
 }
 
-/// A file that was received. Unless it is kept, which moves it, nothing stays of it: whoever breaks
-/// off, it goes with the last who has it in hand.
+/// A received file, removed with the last handle on it. A snapshot that is kept was moved elsewhere
+/// before; one whose transfer or installation broke off leaves nothing behind.
 #[derive(Debug, PartialEq, Eq)]
-struct Received(PathBuf);
+struct ReceivedFile(PathBuf);
 
 impl SnapshotFile {
-    /// One that is kept.
+    /// A snapshot that stays on this disk.
     pub(crate) fn kept(path: PathBuf) -> Self {
         Self {
             path,
@@ -52,35 +55,37 @@ impl SnapshotFile {
         }
     }
 
-    /// One that is received into a file.
+    /// A snapshot that is being received into a file.
     pub(crate) fn received(path: PathBuf) -> Self {
-        let received = Some(Arc::new(Received(path.clone())));
-        Self { path, received }
+        Self {
+            received: Some(Arc::new(ReceivedFile(path.clone()))),
+            path,
+        }
     }
 }
 
-impl Drop for Received {
+impl Drop for ReceivedFile {
     fn drop(&mut self) {
-        // What stays all the same goes at the next start.
+        // A file that cannot be removed goes at the next start.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 /// A node's number in the cluster; never given twice.
 pub(crate) type NodeId = u64;
-/// A position in the log.
+/// A position in the log: term and index.
 pub(crate) type LogId = openraft::LogId<NodeId>;
-/// An entry of the log.
+/// An entry of the replicated log.
 pub(crate) type LogEntry = openraft::Entry<TypeConfig>;
-/// A vote in an election of a term.
+/// A vote that a node has given.
 pub(crate) type Vote = openraft::Vote<NodeId>;
 /// The members of the cluster and the entry that made them so.
 pub(crate) type Membership = openraft::StoredMembership<NodeId, Peer>;
-/// The position and the members that a snapshot stands for.
+/// Position, membership and name of a snapshot.
 pub(crate) type SnapshotMeta = openraft::SnapshotMeta<NodeId, Peer>;
-/// A snapshot and what it stands for.
+/// A snapshot with its position, membership and name.
 pub(crate) type Snapshot = openraft::Snapshot<TypeConfig>;
 /// A fault of this node's disk, as openraft passes it on.
 pub(crate) type StorageError = openraft::StorageError<NodeId>;
-/// The consensus, as openraft runs it.
+/// The consensus, run by openraft.
 pub(crate) type Raft = openraft::Raft<TypeConfig>;

@@ -1,8 +1,9 @@
-//! Backups: a copy of the state in one file, and what leads it.
+//! The file of a backup: a header, and a snapshot of the state.
 //!
 //! The file: magic, a sealed header (who wrote it, and how long the rest is), and a snapshot as
 //! `notty_storage::snapshot` writes it, whose footer is the end of the file. Every byte is under a
-//! checksum; a file that is cut, damaged or of another version is refused with what is wrong.
+//! checksum; a file that is cut, damaged or of another version is refused with the reason. Restoring
+//! it is the work of [`super::restore`].
 
 use std::{
     fs::File,
@@ -14,44 +15,66 @@ use notty_storage::{Contents, Timestamp, inspect_snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    disk::data_dir::VERSION,
+    disk::{
+        data_dir::VERSION,
+        sealed::{seal, sealed_bytes, unseal},
+    },
     error::Error,
-    log::marks::{seal, unseal},
     node::Node,
-    state::snapshots::Position,
+    state::position::Position,
 };
 
 /// Leads every backup; the last byte is the version of the framing.
 const MAGIC: &[u8; 8] = b"nottybk\x01";
-/// Bytes of a header, at most.
-const HEADER_BYTES: u64 = 64 * 1024;
+/// Bytes of a sealed header, at most.
+const HEADER_BYTES: u64 = 8 + 64 * 1024;
 
-/// Who wrote a backup, and how long it is.
+/// The origin of a backup, and its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
+struct BackupHeader {
     /// The version of the layout that the state has.
     layout: u32,
     /// The version of notty that wrote it.
     notty: String,
-    /// The cluster.
+    /// The id of the cluster.
     cluster: String,
-    /// The node that was asked.
+    /// The name of the node that wrote it.
     node: String,
-    /// When, by its clock.
+    /// The time at the start, by that node's clock.
     at: Timestamp,
     /// Bytes of the snapshot that follows.
     bytes: u64,
 }
 
+impl BackupHeader {
+    /// The beginning of a backup's file.
+    fn bytes(&self) -> Vec<u8> {
+        [MAGIC.as_slice(), &seal(self)].concat()
+    }
+
+    /// Refuses a layout that this notty does not read.
+    fn check_layout(&self, path: &Path) -> Result<(), Error> {
+        if self.layout == VERSION {
+            return Ok(());
+        }
+        let what = format!(
+            "was written by notty {} with layout version {}, this notty reads version {VERSION}: \
+             restore it with the notty that wrote it",
+            self.notty, self.layout
+        );
+        Err(Error::backup(path, what))
+    }
+}
+
 /// A copy of a running node's state, ready to be written anywhere.
 pub struct Copy {
-    /// What leads the file.
+    /// The beginning of the file.
     pub header: Vec<u8>,
-    /// What follows, from its start; it has no name on the disk.
+    /// The rest of the file, to be read from its start; it has no name on the disk.
     pub snapshot: File,
-    /// How long both are.
+    /// Bytes of both together.
     pub bytes: u64,
-    /// The position that it stands at.
+    /// The log position at which the state stands.
     pub index: u64,
 }
 
@@ -61,38 +84,40 @@ pub struct Backup {
     path: PathBuf,
     /// The version of notty that wrote it.
     pub notty: String,
-    /// The position that it stands at.
+    /// The log position at which its state stands.
     pub index: u64,
-    /// Its length.
+    /// The length of the file.
     pub bytes: u64,
-    /// Where its snapshot begins.
+    /// Offset of the snapshot in the file.
     pub(crate) from: u64,
-    /// What it holds.
+    /// A summary of the state in it.
     pub contents: Contents,
 }
 
 impl Node {
-    /// Copies the state while everything goes on. Waits for the disk: call it where that may be.
+    /// Copies the state while everything goes on. Waits for the disk: call it from a thread that may
+    /// wait.
     pub fn back_up(&self, notty: &str) -> Result<Copy, Error> {
         let (mut snapshot, summary) = self.copy_aside()?;
-        let header = Header {
+        let header = BackupHeader {
             layout: VERSION,
             notty: notty.to_owned(),
             cluster: self.identity().cluster.clone(),
             node: self.status().name,
             at: self.wall(),
             bytes: summary.bytes,
-        };
-        let header = [MAGIC.as_slice(), &seal(&header)].concat();
+        }
+        .bytes();
         let position = Position::from_marker(Some(&summary.marker))?;
+
+        // The export has left the file at its end.
         snapshot
             .seek(SeekFrom::Start(0))
             .map_err(Error::file(Path::new("the copy")))?;
-        let bytes = header.len() as u64 + summary.bytes;
         Ok(Copy {
+            bytes: header.len() as u64 + summary.bytes,
             header,
             snapshot,
-            bytes,
             index: position.index().unwrap_or(0),
         })
     }
@@ -101,73 +126,63 @@ impl Node {
 impl Backup {
     /// Reads a file whole, and refuses it if anything in it is not as it was written.
     pub fn check(path: &Path) -> Result<Self, Error> {
-        let refuse = |what: String| Error::Backup {
-            path: path.to_owned(),
-            what,
-        };
         let mut file = File::open(path).map_err(Error::file(path))?;
         let length = file.metadata().map_err(Error::file(path))?.len();
         let (header, from) = read_header(path, &mut file)?;
-        if header.layout != VERSION {
-            return Err(refuse(format!(
-                "was written by notty {} with layout version {}, this notty reads version \
-                 {VERSION}: restore it with the notty that wrote it",
-                header.notty, header.layout
-            )));
-        }
-        if length != from + header.bytes {
-            return Err(refuse(format!(
-                "has {length} bytes, and {} were written: {}",
-                from + header.bytes,
-                if length < from + header.bytes {
-                    "it was cut"
-                } else {
-                    "something was added"
-                }
-            )));
-        }
+
+        // Before the snapshot is read: another layout would look like damage.
+        header.check_layout(path)?;
+        check_length(path, length, from + header.bytes)?;
+
         let contents = inspect_snapshot(path, from).map_err(|error| damage(path, error))?;
         let position = Position::from_marker(Some(&contents.marker))?;
-        let index = position.index().unwrap_or(0);
-        let (path, notty) = (path.to_owned(), header.notty);
         Ok(Self {
-            path,
-            notty,
-            index,
+            path: path.to_owned(),
+            notty: header.notty,
+            index: position.index().unwrap_or(0),
             bytes: length,
             from,
             contents,
         })
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The header, and where what follows begins.
-fn read_header(path: &Path, file: &mut File) -> Result<(Header, u64), Error> {
-    let refuse = |what: &str| Error::Backup {
-        path: path.to_owned(),
-        what: what.to_owned(),
+fn check_length(path: &Path, found: u64, written: u64) -> Result<(), Error> {
+    let fault = match found.cmp(&written) {
+        std::cmp::Ordering::Less => "it was cut",
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Greater => "something was added",
     };
+    let what = format!("has {found} bytes, and {written} were written: {fault}");
+    Err(Error::backup(path, what))
+}
+
+/// Reads the header, and returns it with the offset of the snapshot behind it.
+fn read_header(path: &Path, file: &mut File) -> Result<(BackupHeader, u64), Error> {
     let mut start = Vec::new();
-    let read = file
-        .take(MAGIC.len() as u64 + 8 + HEADER_BYTES)
-        .read_to_end(&mut start);
-    read.map_err(Error::file(path))?;
+    file.take(MAGIC.len() as u64 + HEADER_BYTES)
+        .read_to_end(&mut start)
+        .map_err(Error::file(path))?;
+
     let Some(sealed) = start.strip_prefix(MAGIC.as_slice()) else {
-        return Err(match start.starts_with(&MAGIC[..MAGIC.len() - 1]) {
-            true => refuse("a backup in a form that this notty does not read: use a newer one"),
-            false => refuse("no backup of notty, or its beginning is damaged"),
-        });
+        // The name without the version: a newer notty wrote it.
+        let what = if start.starts_with(&MAGIC[..MAGIC.len() - 1]) {
+            "a backup in a form that this notty does not read: use a newer one"
+        } else {
+            "no backup of notty, or its beginning is damaged"
+        };
+        return Err(Error::backup(path, what));
     };
-    let header = unseal(sealed).ok_or_else(|| refuse("its header is damaged or cut"))?;
-    let len = sealed
-        .first_chunk()
-        .map_or(0, |len| u64::from(u32::from_be_bytes(*len)));
-    Ok((header, MAGIC.len() as u64 + 8 + len))
+
+    let header =
+        unseal(sealed).ok_or_else(|| Error::backup(path, "its header is damaged or cut"))?;
+    let from = MAGIC.len() + sealed_bytes(sealed).unwrap_or_default();
+    Ok((header, from as u64))
 }
 
 /// A fault that was found in the snapshot of a backup, as one of the backup.
@@ -178,10 +193,8 @@ pub(crate) fn damage(path: &Path, error: notty_storage::Error) -> Error {
         }
         error @ notty_storage::Error::NoNumbersLeft => format!("cannot be restored: {error}"),
         error if error.is_damage() => format!("is damaged ({error}): use another backup"),
+        // A fault of this machine's disk says nothing of the backup.
         error => return error.into(),
     };
-    Error::Backup {
-        path: path.to_owned(),
-        what,
-    }
+    Error::backup(path, what)
 }

@@ -1,10 +1,15 @@
-//! From a backup to a data directory of a new cluster, whose first node it is.
+//! From a backup to the data directory of a new cluster's first node.
 //!
-//! What the directory is to be is written first, under another name than its identity has; the rest
-//! is built beside that, and one rename ends it. Whoever stops in between leaves a directory that no
-//! node uses, and that the next restore clears. An identity that was renamed is whole.
+//! The identity of the directory is written first, under another name; the rest is built beside it,
+//! and one rename ends the restore. A restore that stops in between leaves a directory that no node
+//! uses, and that the next restore clears. A directory whose identity has its name is whole. The
+//! changes to the state itself (nothing is sent that may have been sent) are rules of `notty_storage`.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use notty_storage::{
     Beginning, Store, StoreOptions, Timestamp, model::Status, query, records::Draw,
@@ -15,34 +20,33 @@ use rand::RngCore;
 
 use crate::{
     backup::file::{Backup, damage},
-    disk::data_dir::DataDir,
-    disk::files::{Files, RealFiles},
+    disk::{
+        data_dir::DataDir,
+        files::{Files, RealFiles},
+    },
     error::Error,
     log::{Log, LogOptions},
-    state::snapshots::{Position, Snapshots},
-    state::state_dir::StateDir,
-    time::clock::Clock,
-    time::clocks::APART_MS,
-    time::trust::OFF_MS,
+    state::{position::Position, snapshots::Snapshots, state_dir::StateDir},
+    time::{belief::OFF_MS, clock::Clock, moment::APART_MS},
     types::{LogId, Membership, Peer, Vote},
 };
 
-/// The term that a restored log stands in, and the number of its one node.
+/// The term of a restored log, and the number of its one node.
 const FIRST: u64 = 1;
 
-/// What a restore made.
+/// The result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// The position that it stands at.
+    /// The log position at which the state stands.
     pub index: u64,
     /// Messages that were not final, and are in doubt now.
     pub unconfirmed: u64,
     /// Mailings that wait for their owners.
     pub held: u64,
-    /// The time that it begins with.
+    /// The time at which the state begins.
     pub at: Timestamp,
-    /// By how much this machine's clock is ahead of that, in milliseconds, where nobody else agrees with
-    /// the clock: 0 where it is believed.
+    /// Milliseconds by which this machine's clock is ahead of that time, if no other source agrees with
+    /// the clock; 0 if the clock is believed.
     pub not_believed_ms: i64,
 }
 
@@ -50,22 +54,18 @@ pub struct Restored {
 pub fn restore(backup: &Backup, dir: &Path, clock: &dyn Clock) -> Result<Restored, Error> {
     let data_dir = DataDir::open_for_restore(dir)?;
     let disk = data_dir.begin_restore()?;
+
     let built = build(backup, &data_dir, &disk, clock);
-    match built {
-        Ok(restored) => {
-            data_dir.end_restore()?;
-            Ok(restored)
-        }
-        Err(error) => {
-            // As it was: what is left would be in the way of nothing but another kind of use.
-            if let Err(error) = data_dir.clear_restore() {
-                tracing::warn!(%error, "what an interrupted restore left could not be removed");
-            }
-            Err(error)
-        }
+    if built.is_ok() {
+        data_dir.end_restore()?;
+    } else if let Err(error) = data_dir.clear_restore() {
+        // It is in nobody's way: the next restore clears it, and a node does not start in it.
+        tracing::warn!(%error, "what an interrupted restore left could not be removed");
     }
+    built
 }
 
+/// Builds state, snapshot and log in a directory that has no identity yet.
 fn build(
     backup: &Backup,
     data_dir: &DataDir,
@@ -75,7 +75,8 @@ fn build(
     let position = first_position(backup.index, disk);
     let state_dir = StateDir::open(&data_dir.state())?;
     let place = state_dir.current()?;
-    let (from, options) = ((backup.path(), backup.from), StoreOptions::default());
+
+    // Drawn and read here: the state itself takes neither chance nor clock.
     let wall = clock.wall();
     let at = beginning(backup.contents.at, wall, clock.disciplined());
     let marker = position.marker();
@@ -84,8 +85,10 @@ fn build(
         draw: draw(),
         at,
     };
-    let restored = restore_snapshot(from, &place, options, begins);
-    let mut store = restored.map_err(|error| damage(backup.path(), error))?;
+    let from = (backup.path(), backup.from);
+    let mut store = restore_snapshot(from, &place, StoreOptions::default(), begins)
+        .map_err(|error| damage(backup.path(), error))?;
+
     let restored = Restored {
         at,
         not_believed_ms: wall.since(at),
@@ -93,12 +96,14 @@ fn build(
     };
     write_snapshot(&mut store, data_dir, position.clone())?;
     write_log(data_dir, position.applied)?;
+
+    // Closed first, so that all of it is on the disk when the mark says so.
     drop(store);
     state_dir.mark_closed()?;
     Ok(restored)
 }
 
-/// By chance, so that another restore of the same backup gives its messages other ids.
+/// Random numbers, so that another restore of the same backup gives its messages other ids.
 fn draw() -> Draw {
     let mut random = rand::rng();
     Draw {
@@ -107,11 +112,12 @@ fn draw() -> Draw {
     }
 }
 
-/// The time that the restored state begins with: this machine's, whatever the backup's was. Where that
-/// is long after the backup, it is believed only if the kernel agrees; otherwise the state begins where
-/// the backup ended, and its node decides once it runs.
+/// The time at which the restored state begins: this machine's, whatever the backup's was. If it is
+/// long after the backup, it is believed only if the kernel agrees; otherwise the state begins at the
+/// end of the backup, and its node decides once it runs.
 fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>) -> Timestamp {
     let is_agreed = disciplined.is_some_and(|kernel| kernel.since(wall).abs() <= APART_MS);
+    // A backup of an empty state has no time to begin with.
     let is_empty = backup == Timestamp::default();
     if wall.since(backup) <= OFF_MS || is_agreed || is_empty {
         wall
@@ -120,27 +126,29 @@ fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>)
     }
 }
 
-/// Where the restored state stands: at the position of its backup, in a log and a term of its own,
-/// with itself as the only member.
+/// The position of the restored state: the index of its backup, in a log and a term of its own, with
+/// itself as the only member.
 fn first_position(index: u64, disk: &str) -> Position {
     let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
     let mine = Peer {
         disk: disk.to_owned(),
         ..Peer::default()
     };
-    let nodes = std::collections::BTreeMap::from([(FIRST, mine)]);
-    let voters = vec![std::collections::BTreeSet::from([FIRST])];
+    let nodes = BTreeMap::from([(FIRST, mine)]);
+    let voters = vec![BTreeSet::from([FIRST])];
+
     let members = openraft::Membership::new(voters, nodes);
-    let membership = Membership::new(Some(applied), members);
     Position {
         applied: Some(applied),
-        membership,
+        membership: Membership::new(Some(applied), members),
     }
 }
 
+/// Figures for the person who restores; the times are filled in by the caller.
 fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
     let view = store.view();
     let reader = view.read();
+    // The backup may have held messages in doubt already.
     let before = backup.contents.messages.of(Status::Unconfirmed);
     let after = query::stats::overall(&reader)?.of(Status::Unconfirmed);
     Ok(Restored {
@@ -152,7 +160,7 @@ fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
     })
 }
 
-/// The truth on the disk: the state can be lost and built from it.
+/// Writes the state as a snapshot, from which it can be rebuilt if it is lost.
 fn write_snapshot(store: &mut Store, data_dir: &DataDir, position: Position) -> Result<(), Error> {
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let name = uuid::Uuid::new_v4().simple().to_string();
@@ -164,10 +172,10 @@ fn write_snapshot(store: &mut Store, data_dir: &DataDir, position: Position) -> 
         .map(drop)
 }
 
-/// A log that holds nothing, and begins after the snapshot.
+/// Writes a log without entries that begins after the snapshot.
 fn write_log(data_dir: &DataDir, applied: Option<LogId>) -> Result<(), Error> {
     let dir = data_dir.log();
-    let mut log = Log::open(std::sync::Arc::new(RealFiles), &dir, LogOptions::default())?;
+    let mut log = Log::open(Arc::new(RealFiles), &dir, LogOptions::default())?;
     log.save_vote(Vote::new(FIRST, FIRST))?;
     if let Some(applied) = applied {
         log.purge(applied)?;

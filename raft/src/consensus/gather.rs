@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     outcome::{Applied, ProposeError},
-    time::clocks::Stamp,
+    time::stamp::Stamp,
     types::{NodeId, Peer, Raft, TypeConfig},
 };
 

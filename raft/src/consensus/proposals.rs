@@ -26,7 +26,7 @@ use crate::{
         protocol::{CallService, ProposeCommand},
     },
     state::state_machine::Shared,
-    time::clocks::{Stamp, state_time},
+    time::{stamp::Stamp, state_time::state_time},
 };
 
 /// Time limit of the leader for a command that is passed on, and then of this node for applying its

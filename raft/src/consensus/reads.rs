@@ -12,7 +12,7 @@ use crate::{
     outcome::ProposeError,
     peers::protocol::{AskReadPoint, ReadPoint},
     state::state_machine::Shared,
-    time::clocks::Stamp,
+    time::stamp::Stamp,
 };
 
 /// Time limit of the leader for naming the position that a read must reflect.

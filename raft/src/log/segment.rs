@@ -1,4 +1,6 @@
-//! One segment file of the log: a header and records, and where each entry lies in it.
+//! One segment file of the log: a header and records, and the place of each entry in it.
+//!
+//! A segment neither knows its neighbours nor decides when it ends: that is the work of `segments`.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,10 +9,7 @@ use std::{
 
 use notty_storage::codec;
 
-use super::{
-    Unsynced,
-    record::{self, HEAD_BYTES, Place},
-};
+use super::record::{self, LogRecord, RecordPlace};
 use crate::{
     disk::files::{File, Files},
     error::Error,
@@ -19,151 +18,220 @@ use crate::{
 
 /// Leads every segment; the last byte is the version of the format.
 const MAGIC: &[u8; 8] = b"nottylg\x01";
-/// Magic, first index, checksum.
+/// Bytes of the header: magic, first index, checksum.
 const HEADER_BYTES: usize = 20;
 
 /// A segment that checks out.
-pub(crate) struct Segment {
-    pub(crate) path: PathBuf,
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
     /// The index of its first entry.
-    pub(crate) first: u64,
+    pub(super) first: u64,
     /// Its length.
-    pub(crate) bytes: u64,
+    pub(super) bytes: u64,
     file: Arc<dyn File>,
-    /// Where each entry's record begins, and how long it is.
-    entries: Vec<(u64, u32)>,
+    /// The records of its entries, in order.
+    entries: Vec<EntrySpan>,
+}
+
+/// The bytes of one entry's record in a segment.
+#[derive(Clone, Copy)]
+struct EntrySpan {
+    at: u64,
+    bytes: u32,
+}
+
+/// A file whose last write must be synced before it counts.
+#[must_use = "an append counts once it is synced"]
+pub struct Unsynced {
+    file: Arc<dyn File>,
+    path: PathBuf,
+}
+
+impl Unsynced {
+    /// Makes the write survive a crash.
+    pub fn sync(self) -> Result<(), Error> {
+        self.file.sync().map_err(Error::file(&self.path))
+    }
 }
 
 /// Bytes at the end of the log that do not check out and can be a torn write.
 #[derive(Clone, Debug)]
-pub(crate) struct Torn {
-    pub(crate) path: PathBuf,
-    /// Where they begin.
-    pub(crate) at: u64,
-    /// Whether the file has nothing before them.
-    pub(crate) whole_file: bool,
+pub(super) struct Torn {
+    pub(super) path: PathBuf,
+    /// Their offset in the file.
+    pub(super) at: u64,
+    /// True if the file has nothing before them.
+    pub(super) whole_file: bool,
 }
 
-/// What was found in a file.
+/// The content of a segment file, as a start finds it.
 #[derive(Default)]
-pub(crate) struct Read {
-    pub(crate) segment: Option<Segment>,
-    pub(crate) torn: Option<Torn>,
-    pub(crate) last: Option<LogId>,
-    pub(crate) last_place: Option<Place>,
-    /// Where the last write begins.
-    pub(crate) last_write_at: Option<u64>,
+pub(super) struct ScannedSegment {
+    /// None if the file was created and nothing was written to it.
+    pub(super) segment: Option<Segment>,
+    pub(super) torn: Option<Torn>,
+    pub(super) last: Option<LogId>,
+    pub(super) last_place: Option<RecordPlace>,
+    /// Offset of the file's last write.
+    pub(super) last_write_at: Option<u64>,
 }
 
-/// Reads and checks a segment file. Only the log's last file may end in a torn write.
-pub(crate) fn read(
+/// Reads and checks a segment file, which follows a record of the file before it. Only the log's
+/// last file may end in a torn write.
+pub(super) fn scan(
     files: &dyn Files,
     path: &Path,
-    before: Option<Place>,
+    before: Option<RecordPlace>,
     is_last: bool,
-) -> Result<Read, Error> {
+) -> Result<ScannedSegment, Error> {
     let file = files.open(path).map_err(Error::file(path))?;
     let bytes = file.read_all().map_err(Error::file(path))?;
-    let damage = |at: usize, what: &str| {
-        Err(Error::Damage {
-            path: path.to_owned(),
-            at: at as u64,
-            what: what.to_owned(),
-        })
+    let torn_at = |at: usize, whole_file| Torn {
+        path: path.to_owned(),
+        at: at as u64,
+        whole_file,
     };
+
     let Some(first) = header(&bytes) else {
-        // A file is made, its header synced, before anything is appended to it.
+        // A file is created, and its header synced, before anything is appended to it. So a crash
+        // can leave less than a header only while the file holds nothing.
         if is_last && bytes.len() <= HEADER_BYTES {
-            let torn = Torn {
-                path: path.to_owned(),
-                at: 0,
-                whole_file: true,
-            };
-            return Ok(Read {
-                torn: Some(torn),
-                ..Read::default()
+            return Ok(ScannedSegment {
+                torn: Some(torn_at(0, true)),
+                ..ScannedSegment::default()
             });
         }
-        return damage(0, "the header of the segment does not check out");
+        let what = "the header of the segment does not check out";
+        return Err(Error::damage(path, 0, what));
     };
-    let mut read = Read::default();
-    let mut entries = Vec::new();
+
+    let mut records = Records::after(before, first);
+    let mut torn = None;
     let mut at = HEADER_BYTES;
     while at < bytes.len() {
         let Some(record) = record::get(&bytes[at..]) else {
-            let last = read.last_place.or(before);
-            if !is_last || !record::can_be_torn(last, &bytes[at..]) {
-                return damage(
-                    at,
-                    "a record does not check out, and later writes follow it",
-                );
+            // Later files and later writes prove that these bytes were once whole and synced.
+            if !is_last || !record::can_be_torn(records.last_of_all(), &bytes[at..]) {
+                let what = "a record does not check out, and later writes follow it";
+                return Err(Error::damage(path, at as u64, what));
             }
-            read.torn = Some(Torn {
-                path: path.to_owned(),
-                at: at as u64,
-                whole_file: false,
-            });
+            torn = Some(torn_at(at, false));
             break;
         };
-        if read
-            .last_place
-            .or(before)
-            .is_some_and(|last| record.place.write < last.write)
-        {
-            return damage(at, "a record is older than the one before it");
-        }
-        if read
-            .last_place
-            .is_none_or(|last| last.write < record.place.write)
-        {
-            read.last_write_at = Some(at as u64);
-        }
-        read.last_place = Some(record.place);
-        let len = HEAD_BYTES + record.payload.len();
-        if !record.payload.is_empty() {
-            let Ok(entry) = codec::decode::<LogEntry>(record.payload) else {
-                return damage(at, "an entry does not decode");
-            };
-            if entry.log_id.index != first + entries.len() as u64 {
-                return damage(at, "an entry does not follow the one before it");
-            }
-            read.last = Some(entry.log_id);
-            entries.push((at as u64, len as u32));
-        }
-        at += len;
+
+        let taken = records.take(at as u64, &record);
+        taken.map_err(|what| Error::damage(path, at as u64, what))?;
+        at += record.bytes();
     }
-    let path = path.to_owned();
-    read.segment = Some(Segment {
-        path,
-        first,
-        bytes: at as u64,
-        file,
-        entries,
-    });
-    Ok(read)
+
+    Ok(ScannedSegment {
+        segment: Some(Segment {
+            path: path.to_owned(),
+            first,
+            bytes: at as u64,
+            file,
+            entries: records.entries,
+        }),
+        torn,
+        last: records.last,
+        last_place: records.last_place,
+        last_write_at: records.last_write_at,
+    })
 }
 
+/// The records of a file while it is read.
+struct Records {
+    /// The last record of the files before this one.
+    before: Option<RecordPlace>,
+    /// The index of the file's first entry.
+    first: u64,
+    entries: Vec<EntrySpan>,
+    last: Option<LogId>,
+    last_place: Option<RecordPlace>,
+    last_write_at: Option<u64>,
+}
+
+impl Records {
+    fn after(before: Option<RecordPlace>, first: u64) -> Self {
+        Self {
+            before,
+            first,
+            entries: Vec::new(),
+            last: None,
+            last_place: None,
+            last_write_at: None,
+        }
+    }
+
+    /// The last record so far, of this file or the files before it.
+    fn last_of_all(&self) -> Option<RecordPlace> {
+        self.last_place.or(self.before)
+    }
+
+    /// Adds a record at an offset. `Err` says why it cannot follow the ones before it.
+    fn take(&mut self, at: u64, record: &LogRecord<'_>) -> Result<(), &'static str> {
+        let place = record.place;
+        if self
+            .last_of_all()
+            .is_some_and(|last| place.write < last.write)
+        {
+            return Err("a record is older than the one before it");
+        }
+
+        if self.last_place.is_none_or(|last| last.write < place.write) {
+            self.last_write_at = Some(at);
+        }
+        self.last_place = Some(place);
+
+        // A mark that ends a cut write holds no entry.
+        if record.payload.is_empty() {
+            return Ok(());
+        }
+
+        // A checksum that matches says nothing of an entry that another version wrote.
+        let entry: LogEntry =
+            codec::decode(record.payload).map_err(|_| "an entry does not decode")?;
+        if entry.log_id.index != self.first + self.entries.len() as u64 {
+            return Err("an entry does not follow the one before it");
+        }
+
+        self.last = Some(entry.log_id);
+        self.entries.push(EntrySpan {
+            at,
+            bytes: record.bytes() as u32,
+        });
+        Ok(())
+    }
+}
+
+/// The first index that a segment's header names, if the header checks out.
 fn header(bytes: &[u8]) -> Option<u64> {
     let header = bytes.get(..HEADER_BYTES)?;
     let crc = u32::from_be_bytes(header[16..].try_into().ok()?);
-    let valid = header.starts_with(MAGIC) && crc32fast::hash(&header[..16]) == crc;
-    valid
-        .then(|| header[8..16].try_into().ok().map(u64::from_be_bytes))
-        .flatten()
+    if !header.starts_with(MAGIC) || crc32fast::hash(&header[..16]) != crc {
+        return None;
+    }
+
+    let first = header[8..16].try_into().ok()?;
+    Some(u64::from_be_bytes(first))
 }
 
 impl Segment {
-    /// Makes an empty one that survives a crash.
-    pub(crate) fn create(files: &dyn Files, dir: &Path, first: u64) -> Result<Self, Error> {
+    /// Creates an empty segment that survives a crash.
+    pub(super) fn create(files: &dyn Files, dir: &Path, first: u64) -> Result<Self, Error> {
         let path = dir.join(format!("{first:020}.log"));
         let file = files.open(&path).map_err(Error::file(&path))?;
+
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&first.to_be_bytes());
         header.extend_from_slice(&crc32fast::hash(&header).to_be_bytes());
+
+        // The file may be what a crash left of an earlier try.
         file.cut(0).map_err(Error::file(&path))?;
         file.write_at(0, &header).map_err(Error::file(&path))?;
         file.sync().map_err(Error::file(&path))?;
         files.sync_dir(dir).map_err(Error::file(dir))?;
+
         Ok(Self {
             path,
             first,
@@ -174,12 +242,12 @@ impl Segment {
     }
 
     /// The index after its last entry.
-    pub(crate) fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
     /// Writes bytes at its end.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file
             .write_at(self.bytes, bytes)
             .map_err(Error::file(&self.path))?;
@@ -187,21 +255,25 @@ impl Segment {
         Ok(())
     }
 
-    /// Writes records of entries, whose lengths are given, at its end.
-    pub(crate) fn append(&mut self, bytes: &[u8], lens: &[usize]) -> Result<(), Error> {
+    /// Writes records of entries at its end; `lens` are their lengths.
+    pub(super) fn append(&mut self, records: &[u8], lens: &[usize]) -> Result<(), Error> {
         let mut at = self.bytes;
-        self.write(bytes)?;
+        self.write(records)?;
+
         for len in lens {
-            self.entries.push((at, *len as u32));
+            self.entries.push(EntrySpan {
+                at,
+                bytes: *len as u32,
+            });
             at += *len as u64;
         }
         Ok(())
     }
 
-    /// Writes what stands from an offset on once more and syncs it: a process may have died, or a
+    /// Writes the bytes from an offset on once more and syncs them. A process may have died, or a
     /// sync may have failed, after the bytes came to the system's memory and before they came to
-    /// the disk, and after a sync that failed the system no longer counts them as unwritten.
-    pub(crate) fn write_again(&self, from: u64) -> Result<(), Error> {
+    /// the disk, and after a failed sync the system no longer counts them as unwritten.
+    pub(super) fn write_again(&self, from: u64) -> Result<(), Error> {
         let mut bytes = vec![0; (self.bytes - from) as usize];
         self.file
             .read_at(from, &mut bytes)
@@ -213,45 +285,46 @@ impl Segment {
     }
 
     /// Its file, to be synced.
-    pub(crate) fn unsynced(&self) -> Unsynced {
+    pub(super) fn unsynced(&self) -> Unsynced {
         Unsynced {
             file: self.file.clone(),
             path: self.path.clone(),
         }
     }
 
-    /// Bytes of the record of one of its entries; none if it has no such entry.
-    pub(crate) fn entry_bytes(&self, index: u64) -> Option<usize> {
-        let place = self.entries.get(index.checked_sub(self.first)? as usize);
-        place.map(|(_, len)| *len as usize)
+    /// Bytes of the record of an entry; `None` if the segment has no such entry.
+    pub(super) fn entry_bytes(&self, index: u64) -> Option<usize> {
+        let nth = index.checked_sub(self.first)?;
+        let span = self.entries.get(nth as usize)?;
+        Some(span.bytes as usize)
     }
 
-    /// One of its entries.
-    pub(crate) fn entry(&self, index: u64) -> Result<LogEntry, Error> {
-        let (at, len) = self.entries[(index - self.first) as usize];
-        let mut bytes = vec![0; len as usize];
+    /// Reads one of its entries.
+    pub(super) fn entry(&self, index: u64) -> Result<LogEntry, Error> {
+        let span = self.entries[(index - self.first) as usize];
+        let mut bytes = vec![0; span.bytes as usize];
         self.file
-            .read_at(at, &mut bytes)
+            .read_at(span.at, &mut bytes)
             .map_err(Error::file(&self.path))?;
+
+        // It did check out at the start, or was written since.
         let entry = record::get(&bytes).and_then(|record| codec::decode(record.payload).ok());
-        let what = "a record no longer checks out".to_owned();
-        entry.ok_or(Error::Damage {
-            path: self.path.clone(),
-            at,
-            what,
-        })
+        entry.ok_or_else(|| Error::damage(&self.path, span.at, "a record no longer checks out"))
     }
 
     /// Drops the entry at an index and all after it.
-    pub(crate) fn truncate(&mut self, from: u64) -> Result<(), Error> {
+    pub(super) fn truncate(&mut self, from: u64) -> Result<(), Error> {
         let keep = from.saturating_sub(self.first) as usize;
-        let Some((at, _)) = self.entries.get(keep).copied() else {
+        let Some(first_dropped) = self.entries.get(keep).copied() else {
             return Ok(());
         };
-        self.file.cut(at).map_err(Error::file(&self.path))?;
+
+        self.file
+            .cut(first_dropped.at)
+            .map_err(Error::file(&self.path))?;
         self.file.sync().map_err(Error::file(&self.path))?;
         self.entries.truncate(keep);
-        self.bytes = at;
+        self.bytes = first_dropped.at;
         Ok(())
     }
 }

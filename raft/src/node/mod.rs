@@ -56,11 +56,10 @@ use crate::{
     outcome::{Applied, ProposeError},
     peers::{client::Peers, protocol::ReadPoint},
     runtime::blocking,
-    state::{compaction, snapshots::Position, state_machine::Shared},
+    state::{compaction, position::Position, state_machine::Shared},
     time::{
-        clock::Clock,
-        clocks::{self, Stamp, state_time},
-        trust::{ClockDoubt, Trust},
+        clock::Clock, comparison::compare, doubt::ClockDoubt, stamp::Stamp, state_time::state_time,
+        trust::Trust,
     },
     types::{NodeId, Peer, Raft},
 };
@@ -202,7 +201,7 @@ impl Node {
             self.state.clone(),
             compact_bytes,
         );
-        let comparing = clocks::compare(
+        let comparing = compare(
             raft,
             self.peers.clone(),
             self.state.clone(),

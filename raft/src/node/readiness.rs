@@ -15,10 +15,7 @@ use super::lag::Lag;
 use crate::{
     consensus::{handle::Consensus, reads::Reads},
     state::state_machine::Shared,
-    time::{
-        clock::Clock,
-        clocks::{APART_MS, Stamp},
-    },
+    time::{clock::Clock, moment::APART_MS, stamp::Stamp},
 };
 
 /// Entries by which a node may be behind its leader and still count as ready: a second or so of

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Node;
 use crate::{
     consensus::handle::{Member, is_cut_off, roster},
-    time::trust::ClockDoubt,
+    time::doubt::ClockDoubt,
 };
 
 /// Status of a node.

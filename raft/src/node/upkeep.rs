@@ -8,7 +8,7 @@ use std::{sync::Weak, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::Node;
-use crate::{cluster::change::Change, time::clocks::find_heir, types::Peer};
+use crate::{cluster::change::Change, time::heir::find_heir, types::Peer};
 
 /// Between two looks at everything.
 const LOOK: Duration = Duration::from_millis(500);

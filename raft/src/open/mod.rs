@@ -32,7 +32,7 @@ use crate::{
     peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
     runtime::blocking,
     state::state_machine::Shared,
-    time::{clocks::state_time, trust::Trust},
+    time::{state_time::state_time, trust::Trust},
     types::{Peer, Raft},
 };
 

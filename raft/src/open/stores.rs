@@ -14,7 +14,8 @@ use crate::{
     log::Log,
     open::options::NodeOptions,
     state::{
-        snapshots::{Position, Snapshots},
+        position::Position,
+        snapshots::Snapshots,
         state_dir::{StateDir, Unusable},
         state_machine::Shared,
         watchdog::{self, Watch, Work},

@@ -1,8 +1,8 @@
 //! Compaction: a snapshot whenever the log since the last one is long enough, so that the log does
 //! not grow for ever.
 //!
-//! The snapshot is written before openraft is told: to openraft a snapshot that cannot be written is
-//! the end of the node, where a disk that is full for a while needs no more than another try.
+//! The snapshot is written before openraft asks for it: to openraft a snapshot that cannot be written
+//! is the end of the node, although a disk that is full for a while needs no more than another try.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -11,38 +11,50 @@ use std::{
 
 use crate::{log::log_store::LogStore, state::state_machine::Shared, types::Raft};
 
-/// How long after a snapshot that could not be written the next is tried.
+/// Pause after a snapshot that could not be written.
 const COMPACT_AGAIN: Duration = Duration::from_secs(30);
-/// How often it is looked at whether to compact.
+/// Time between two checks of the log's length.
 const COMPACT_CHECK: Duration = Duration::from_secs(1);
 
-/// Has a snapshot written whenever the log since the last one is long enough.
+/// Writes a snapshot whenever the log since the last one is long enough, until the node stops.
 pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, compact_bytes: u64) {
     let mut metrics = raft.data_metrics();
-    // What was found at the start counts too: a node that is restarted often compacts all the same.
-    let (mut at, mut snapshot) = (0, metrics.borrow().snapshot);
+    let mut snapshot = metrics.borrow().snapshot;
+    // Bytes appended at the last snapshot. The log found at the start counts as appended after it: a
+    // node that is restarted often compacts all the same.
+    let mut at = 0;
+
     loop {
         tokio::time::sleep(COMPACT_CHECK).await;
         if metrics.has_changed().is_err() {
             return;
         }
-        let latest = metrics.borrow_and_update().snapshot;
+
         let appended = log.appended_bytes();
+        let latest = metrics.borrow_and_update().snapshot;
         if latest != snapshot {
-            (snapshot, at) = (latest, appended);
-        }
-        let due = compact_bytes.max(shared.snapshot_bytes.load(Ordering::Relaxed) / 2);
-        if appended - at >= due {
+            snapshot = latest;
             at = appended;
-            match shared.prepare_snapshot() {
-                Ok(true) if raft.trigger().snapshot().await.is_err() => return,
-                Ok(true) => {}
-                Ok(false) => {
-                    tokio::time::sleep(COMPACT_AGAIN).await;
-                    at = appended.saturating_sub(due);
+        }
+
+        // A big snapshot takes long to write: it is worth it only after as much log.
+        let due = compact_bytes.max(shared.snapshot_bytes.load(Ordering::Relaxed) / 2);
+        if appended - at < due {
+            continue;
+        }
+
+        at = appended;
+        match shared.prepare_snapshot() {
+            Ok(true) => {
+                if raft.trigger().snapshot().await.is_err() {
+                    return;
                 }
-                Err(_) => return,
             }
+            Ok(false) => {
+                tokio::time::sleep(COMPACT_AGAIN).await;
+                at = appended.saturating_sub(due);
+            }
+            Err(_) => return,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A state is never repaired in place. A new one is built beside it, and one file names the generation
 //! that counts. The marks `CLOSED` and `SUSPECT` decide at the next start whether the state is used or
-//! rebuilt.
+//! rebuilt; the rebuilding itself is the work of the room `open`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,15 +17,15 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
     /// The process before ended without closing it. sled does not always survive that: a record that
-    /// another has taken the place of makes it read for ever, or may go unnoticed.
+    /// was overwritten by another may go unnoticed, or make sled read for ever.
     #[error("the process before ended without closing it")]
     NotClosed,
-    /// It does not check out.
+    /// The state does not check out.
     #[error("{0}")]
     Damaged(String),
 }
 
-/// The directory of the state: generations of sled's files, and which one counts.
+/// Generations of sled's files, one of which counts.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir {
     dir: PathBuf,
@@ -37,8 +37,9 @@ impl StateDir {
         let this = Self {
             dir: dir.to_owned(),
         };
+
         for name in RealFiles.list(dir).map_err(Error::file(dir))? {
-            // Left by a crash while it was being built, or already replaced.
+            // A crash left it while it was being built, or after it was replaced.
             if name.starts_with("state-") && this.current()? != this.dir.join(&name) {
                 this.remove(&this.dir.join(name))?;
             }
@@ -46,7 +47,7 @@ impl StateDir {
         Ok(this)
     }
 
-    /// Where the state that counts lies.
+    /// The generation that counts.
     pub(crate) fn current(&self) -> Result<PathBuf, Error> {
         let path = self.dir.join("CURRENT");
         match std::fs::read_to_string(&path) {
@@ -58,32 +59,29 @@ impl StateDir {
         }
     }
 
-    /// A new, empty place.
+    /// Path of a new generation, which does not exist yet.
     pub(crate) fn fresh(&self) -> PathBuf {
         self.dir
             .join(format!("state-{}", uuid::Uuid::new_v4().simple()))
     }
 
-    /// Makes a place the one that counts.
+    /// Makes a generation the one that counts.
     pub(crate) fn switch_to(&self, place: &Path) -> Result<(), Error> {
-        let name = place
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
         let path = self.dir.join("CURRENT");
-        RealFiles
-            .sync_dir(&self.dir)
-            .map_err(Error::file(&self.dir))?;
+
+        // The generation must survive a crash before it is named.
+        self.sync()?;
         replace(&RealFiles, &path, name.as_bytes()).map_err(Error::file(&path))
     }
 
-    /// Makes a new state the one that counts. A present one that was damaged is set aside, for
-    /// someone to look at; the one before it is dropped. The mark of suspicion goes last: until then
-    /// a crash has the state rebuilt once more.
+    /// Makes a new state the one that counts. The present one is removed, or, if it was damaged, set
+    /// aside for a person to look at, in place of what was set aside before.
     pub(crate) fn replace_by(&self, place: &Path, why: &Unusable) -> Result<(), Error> {
-        let (old, aside) = (self.current()?, self.dir.join("set-aside"));
+        let old = self.current()?;
+        let aside = self.dir.join("set-aside");
         self.switch_to(place)?;
+
         if old.exists() && old != place {
             match why {
                 Unusable::NotClosed => self.remove(&old)?,
@@ -93,13 +91,14 @@ impl StateDir {
                 }
             }
         }
-        let suspect = self.dir.join("SUSPECT");
+
+        // The mark goes last: until then a crash has the state rebuilt once more.
+        let suspect = self.suspect();
         RealFiles.remove(&suspect).map_err(Error::file(&suspect))?;
-        RealFiles
-            .sync_dir(&self.dir)
-            .map_err(Error::file(&self.dir))
+        self.sync()
     }
 
+    /// Removes a generation, if it is there.
     pub(crate) fn remove(&self, place: &Path) -> Result<(), Error> {
         match std::fs::remove_dir_all(place) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -117,37 +116,47 @@ impl StateDir {
     pub(crate) fn take_closed(&self) -> Result<bool, Error> {
         let path = self.closed();
         let was_closed = path.exists() || !self.current()?.exists();
+
+        // Before the state is written to: a crash from now on finds no mark.
         RealFiles.remove(&path).map_err(Error::file(&path))?;
-        RealFiles
-            .sync_dir(&self.dir)
-            .map_err(Error::file(&self.dir))?;
+        self.sync()?;
         Ok(was_closed)
+    }
+
+    /// The reason for which the state was marked suspect, if it was.
+    pub(crate) fn suspicion(&self) -> Option<String> {
+        let path = self.suspect();
+        if !path.exists() {
+            return None;
+        }
+
+        // A mark that cannot be read is one.
+        let why = std::fs::read_to_string(path).unwrap_or_default();
+        Some(why.trim().to_owned())
+    }
+
+    /// Marks the state suspect, so that the next start rebuilds it.
+    pub(crate) fn mark_suspect(&self, why: &str) {
+        if is_planted(Planted::DamageUnmarked) {
+            return;
+        }
+        let path = self.suspect();
+        if let Err(error) = replace(&RealFiles, &path, format!("{why}\n").as_bytes()) {
+            tracing::error!(file = %path.display(), %error, "the state could not be marked suspect");
+        }
     }
 
     fn closed(&self) -> PathBuf {
         self.dir.join("CLOSED")
     }
 
-    /// Why the state was marked suspect, if it was.
-    pub(crate) fn suspicion(&self) -> Option<String> {
-        let path = self.dir.join("SUSPECT");
-        // A mark that cannot be read is one.
-        path.exists().then(|| {
-            std::fs::read_to_string(path)
-                .unwrap_or_default()
-                .trim()
-                .to_owned()
-        })
+    fn suspect(&self) -> PathBuf {
+        self.dir.join("SUSPECT")
     }
 
-    /// Marks the state: the next start rebuilds it.
-    pub(crate) fn mark_suspect(&self, why: &str) {
-        if is_planted(Planted::DamageUnmarked) {
-            return;
-        }
-        let path = self.dir.join("SUSPECT");
-        if let Err(error) = replace(&RealFiles, &path, format!("{why}\n").as_bytes()) {
-            tracing::error!(file = %path.display(), %error, "the state could not be marked suspect");
-        }
+    fn sync(&self) -> Result<(), Error> {
+        RealFiles
+            .sync_dir(&self.dir)
+            .map_err(Error::file(&self.dir))
     }
 }

@@ -28,7 +28,8 @@ use crate::{
     error::Error,
     runtime::{blocking, has_threads},
     state::onlooker::{AppliedEntry, Onlooker},
-    state::snapshots::{Kept, Position, Snapshots},
+    state::position::Position,
+    state::snapshots::{Kept, Snapshots},
     state::state_dir::StateDir,
     state::watchdog::{Watch, Work, Working},
     types::{

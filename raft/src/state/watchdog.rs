@@ -1,26 +1,26 @@
-//! What ends a process whose work on its disk stands still.
+//! Ends a process whose work on its disk stands still.
 //!
-//! A disk may take a write and never answer; sled may wait for ever, or look for ever, where its
+//! A disk may take a write and never answer; sled may wait for ever, or search for ever, where its
 //! files are wrong. Nobody else would notice: heartbeats go on. So each piece of work on the disk is
-//! put down while it lasts, and one that lasts for longer than it can is the end of the process. How
-//! long is counted in looks: a machine that slept, or a process that was stopped, is not to blame.
+//! registered while it lasts, and one that lasts longer than it can ends the process. Its age is
+//! counted from look to look: a machine that slept, or a process that was stopped, is not to blame.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, mpsc},
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{Fatal, runtime::has_threads, state::state_dir::StateDir};
 
-/// Between two looks.
+/// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// What counts between two looks, at most.
+/// Time that counts between two looks, at most.
 const STEP: Duration = Duration::from_secs(2);
-/// How long marking the state suspect may take, on a disk that may answer nothing.
+/// Time to mark the state suspect, on a disk that may never answer.
 const MARK: Duration = Duration::from_secs(2);
 
 /// Work that must come to its end.
@@ -32,16 +32,16 @@ pub(crate) enum Work {
     Apply,
     /// Building a state from a snapshot that came.
     Install,
-    /// Flushing the state.
+    /// Flushing the state to its disk.
     Flush,
     /// Reading, writing or syncing the log.
     Log,
 }
 
 impl Work {
-    /// How long it may stand: far longer than on a disk that is only slow. Entries that come at once
-    /// take milliseconds; a flush has up to 64 MB; a state is opened and built at the speed of its
-    /// disk.
+    /// Longest time that it may take, far longer than on a disk that is only slow. Entries that come
+    /// at once take milliseconds; a flush has up to 64 MB; a state is opened and built at the speed
+    /// of its disk.
     fn limit(self) -> Duration {
         match self {
             Work::Apply | Work::Log => Duration::from_secs(30),
@@ -60,13 +60,13 @@ impl Work {
         }
     }
 
-    /// Whether sled may look for something in its files that is not there.
+    /// True if sled may search its files for something that is not there.
     fn reads_the_state(self) -> bool {
         matches!(self, Work::Open | Work::Apply)
     }
 }
 
-/// What is being worked on.
+/// The register of work under way.
 #[derive(Default)]
 pub(crate) struct Watch {
     works: Mutex<Works>,
@@ -85,12 +85,13 @@ pub(crate) struct Working {
 }
 
 impl Watch {
-    /// Puts work down.
+    /// Registers work until the returned value is dropped.
     pub(crate) fn begin(self: &Arc<Self>, work: Work) -> Working {
         let mut works = self.works.lock();
         works.begun += 1;
         let number = works.begun;
         works.running.insert(number, work);
+
         Working {
             watch: self.clone(),
             number,
@@ -104,84 +105,114 @@ impl Drop for Working {
     }
 }
 
-/// For how long work stands, as far as it was looked at.
+/// The age of each piece of work, as far as it was looked at.
 #[derive(Default)]
 struct Watchdog {
     looked: Option<Instant>,
     stood: BTreeMap<u64, Duration>,
 }
 
+/// Work that has stood still for longer than its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standstill {
+    work: Work,
+    stood: Duration,
+}
+
 impl Watchdog {
-    /// Looks at what is under way; work that has stood for too long, and for how long.
-    fn look(&mut self, now: Instant, running: &BTreeMap<u64, Work>) -> Option<(Work, Duration)> {
-        let step = self
-            .looked
-            .map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
+    /// Looks at the work under way, and returns work that has stood for too long.
+    fn look(&mut self, now: Instant, running: &BTreeMap<u64, Work>) -> Option<Standstill> {
+        let step = match self.looked {
+            Some(looked) => (now - looked).min(STEP),
+            None => Duration::ZERO,
+        };
         self.looked = Some(now);
+
         self.stood.retain(|number, _| running.contains_key(number));
         for number in running.keys() {
             let stood = self.stood.entry(*number).and_modify(|stood| *stood += step);
             stood.or_default();
         }
-        let too_long = |(number, work): (&u64, &Work)| {
+
+        running.iter().find_map(|(number, work)| {
             let stood = self.stood[number];
-            (stood > work.limit()).then_some((*work, stood))
+            (stood > work.limit()).then_some(Standstill { work: *work, stood })
+        })
+    }
+}
+
+/// A watchdog with all that it needs to end the process.
+struct Lookout {
+    watch: Weak<Watch>,
+    watchdog: Watchdog,
+    state: StateDir,
+    fatal: Fatal,
+}
+
+impl Lookout {
+    /// Looks once. False if there is nothing more to look at: the work is over, or the process.
+    fn look(&mut self) -> bool {
+        let Some(watch) = self.watch.upgrade() else {
+            return false;
         };
-        running.iter().find_map(too_long)
+        let running = watch.works.lock().running.clone();
+
+        let standstill = self.watchdog.look(Instant::now(), &running);
+        if let Some(standstill) = standstill {
+            end(standstill, &self.state, &self.fatal);
+        }
+        standstill.is_none()
+    }
+
+    async fn run(mut self) {
+        while self.look() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
 /// Watches for as long as somebody works: on a thread of its own, because those of the runtime may
 /// all stand still, too; in a simulation, which has one thread, as a task.
 pub(crate) fn watch(watch: &Arc<Watch>, state: StateDir, fatal: Fatal) {
-    let (watch, mut watchdog) = (Arc::downgrade(watch), Watchdog::default());
-    let look = move || match Weak::upgrade(&watch) {
-        None => false,
-        Some(watch) => {
-            let running = watch.works.lock().running.clone();
-            match watchdog.look(Instant::now(), &running) {
-                None => true,
-                Some((work, stood)) => {
-                    end(work, stood, &state, &fatal);
-                    false
-                }
-            }
+    let mut lookout = Lookout {
+        watch: Arc::downgrade(watch),
+        watchdog: Watchdog::default(),
+        state,
+        fatal,
+    };
+    if is_simulated() {
+        tokio::spawn(lookout.run());
+        return;
+    }
+
+    let looking = move || {
+        while lookout.look() {
+            std::thread::sleep(LOOK);
         }
     };
-    let in_simulation = tokio::runtime::Handle::try_current().is_ok() && !has_threads();
-    match in_simulation {
-        true => drop(tokio::spawn(look_again_and_again(look))),
-        false => {
-            let mut look = look;
-            let looking = move || {
-                while look() {
-                    std::thread::sleep(LOOK);
-                }
-            };
-            let started = std::thread::Builder::new()
-                .name("notty-watchdog".into())
-                .spawn(looking);
-            started.map(drop).unwrap_or_else(|error| {
-                tracing::error!(%error, "nothing watches whether the disk stands still");
-            });
-        }
+    let started = std::thread::Builder::new()
+        .name("notty-watchdog".into())
+        .spawn(looking);
+    if let Err(error) = started {
+        // The node does its work all the same.
+        tracing::error!(%error, "nothing watches whether the disk stands still");
     }
 }
 
-async fn look_again_and_again(mut look: impl FnMut() -> bool) {
-    while look() {
-        tokio::time::sleep(LOOK).await;
-    }
+/// True if this is the one thread of a simulation.
+fn is_simulated() -> bool {
+    Handle::try_current().is_ok() && !has_threads()
 }
 
-fn end(work: Work, stood: Duration, state: &StateDir, fatal: &Fatal) {
-    let (name, seconds) = (work.name(), stood.as_secs());
-    let rebuilds = match work.reads_the_state() {
-        true => {
-            mark(state, &format!("{name} stood still"));
-            "; the next start rebuilds the state from snapshot and log"
-        }
-        false => "",
+fn end(standstill: Standstill, state: &StateDir, fatal: &Fatal) {
+    let name = standstill.work.name();
+    let seconds = standstill.stood.as_secs();
+
+    let rebuilds = if standstill.work.reads_the_state() {
+        mark(state, &format!("{name} stood still"));
+        "; the next start rebuilds the state from snapshot and log"
+    } else {
+        ""
     };
     fatal(&format!(
         "{name} has stood still for {seconds} s: look at the disk of the data directory{rebuilds}"
@@ -190,14 +221,17 @@ fn end(work: Work, stood: Duration, state: &StateDir, fatal: &Fatal) {
 
 /// Marks the state suspect, as long as the disk answers.
 fn mark(state: &StateDir, why: &str) {
-    if !has_threads() && tokio::runtime::Handle::try_current().is_ok() {
+    if is_simulated() {
         return state.mark_suspect(why);
     }
-    let (sender, marked) = std::sync::mpsc::channel();
-    let (state, why) = (state.clone(), why.to_owned());
+
+    // On another thread: this one must end the process even if the disk never answers.
+    let (sender, marked) = mpsc::channel();
+    let state = state.clone();
+    let why = why.to_owned();
     std::thread::spawn(move || {
         state.mark_suspect(&why);
-        // Whoever waited may have given up.
+        // The other end may have given up.
         let _ = sender.send(());
     });
     let _ = marked.recv_timeout(MARK);
@@ -207,8 +241,8 @@ fn mark(state: &StateDir, why: &str) {
 mod tests {
     use super::*;
 
-    /// Looks every second, from a moment on, at work that is under way; the second at which it has
-    /// stood for too long.
+    /// Looks every second, from a moment on, at work that is under way. Returns the second at which
+    /// it has stood for too long.
     fn looks(watchdog: &mut Watchdog, from: Instant, work: Work, seconds: u64) -> Option<u64> {
         let running = BTreeMap::from([(7, work)]);
         let at = |n: &u64| from + Duration::from_secs(*n);
@@ -216,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_stands_for_longer_than_its_limit_is_told_and_no_sooner() {
+    fn work_that_stands_for_longer_than_its_limit_ends_the_process_and_no_sooner() {
         for work in [
             Work::Open,
             Work::Apply,
@@ -225,13 +259,13 @@ mod tests {
             Work::Log,
         ] {
             let mut watchdog = Watchdog::default();
-            let told = looks(&mut watchdog, Instant::now(), work, 2_000);
-            assert_eq!(told, Some(work.limit().as_secs() + 1), "{work:?}");
+            let ended = looks(&mut watchdog, Instant::now(), work, 2_000);
+            assert_eq!(ended, Some(work.limit().as_secs() + 1), "{work:?}");
         }
     }
 
     #[test]
-    fn work_that_comes_to_its_end_is_never_told_however_much_there_is() {
+    fn work_that_comes_to_its_end_never_ends_it_however_much_there_is() {
         let (mut watchdog, from) = (Watchdog::default(), Instant::now());
         for n in 0..1_000 {
             let running = BTreeMap::from([(n, Work::Apply), (n + 1, Work::Log)]);

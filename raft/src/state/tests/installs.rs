@@ -21,7 +21,8 @@ use crate::{
     disk::files::{Files, RealFiles},
     log::log_store::LogStore,
     open::stores,
-    state::snapshots::{Kept, Position, Snapshots, check_received},
+    state::position::Position,
+    state::snapshots::{Kept, Snapshots, check_received},
     state::{state_dir::StateDir, state_machine::Shared},
     types::{LogEntry, LogId, Snapshot, SnapshotFile, Vote},
 };
