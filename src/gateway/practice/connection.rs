@@ -168,6 +168,8 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
             headers,
             breaks_off: false,
         } => answer(stream, status, &headers, &body).await?,
+
+        // After anything else the client cannot know where a further answer would begin.
         act => {
             break_off(stream, act).await?;
             return Ok(false);

@@ -8,6 +8,8 @@ const SHOWN: usize = 50;
 /// The page as HTML.
 pub(super) fn page(tally: &PracticeTally, latest: &[ReceivedMessage]) -> String {
     let rows: String = latest.iter().take(SHOWN).map(row).collect();
+
+    // In one file, and with nothing to load: it is looked at without a network, too.
     format!(
         "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2>\
          <title>Practice gateway</title>\

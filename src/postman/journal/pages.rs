@@ -45,6 +45,7 @@ impl Pages {
         page_bytes: u64,
     ) -> io::Result<Self> {
         let (file, header) = create(dir, header)?;
+
         Ok(Self {
             dir: dir.to_owned(),
             seal: header.seal(),
