@@ -94,6 +94,7 @@ impl NodeDesk {
         if self.node.leads_now() {
             return self.post_office.ask(ask).await;
         }
+
         let call = codec::encode(&Call::Grant(ask));
         let bytes = self.node.ask_leader(call).await?;
         let answer: Asked = codec::decode(&bytes).map_err(|_| ProposeError::Unknown)?;
@@ -116,6 +117,8 @@ impl NodeDesk {
             ..
         } = granted;
         let ttl = Duration::from_millis(ttl_ms);
+
+        // All of one state: its text, its messages and its terms belong together.
         self.read(|reader| {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
@@ -144,6 +147,7 @@ impl NodeDesk {
                 ..ClusterLook::default()
             };
 
+            // The state may be newer than the leader's clock, never older: the call waited for that.
             for held in held {
                 let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
@@ -198,14 +202,14 @@ impl Desk for NodeDesk {
         again: bool,
     ) -> DeskAnswer<'_, Option<Parcel>> {
         Box::pin(async move {
-            let asked = self
-                .leaders_post_office(Ask {
-                    lease,
-                    room,
-                    gateway,
-                    again,
-                })
-                .await;
+            let ask = Ask {
+                lease,
+                room,
+                gateway,
+                again,
+            };
+            let asked = self.leaders_post_office(ask).await;
+
             match asked.map_err(desk_error)? {
                 Some(granted) => self.parcel(granted).map(Some),
                 None => Ok(None),

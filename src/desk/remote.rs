@@ -103,6 +103,7 @@ impl RemoteDesk {
             () = self.left(at, grace) => Err(format!("{address} did not answer, and was left")),
         };
 
+        // An answer that does not decode is as good as none: another node may understand.
         let decoded = answered.and_then(|bytes| {
             let answer = codec::decode::<CallResult<T>>(&bytes);
             answer.map_err(|_| format!("{address} gave an answer of another version of notty"))
@@ -144,6 +145,8 @@ impl RemoteDesk {
         if !self.current.send_if_modified(next) {
             return;
         }
+
+        // One line a loss: while no node answers, they are left all the time.
         let mut told = self.told.lock();
         if *told != LastNotice::Failed {
             tracing::info!("{} is left: {why}", self.address(at));
@@ -219,6 +222,8 @@ impl Desk for RemoteDesk {
             gateway,
             again,
         };
+
+        // A leader at work may refuse for some time. Looks find out a node that has no leader.
         Box::pin(self.call(call, CALL, GRACE))
     }
 

@@ -117,6 +117,7 @@ impl NodeDesk {
             Call::Register { .. } | Call::Grant(_) => return Ok(()),
         };
 
+        // Earlier starts count too: their leases may still be open.
         let postmen = self.read(|reader| query::leases::postmen(reader))?;
         let mut others = postmen
             .iter()
@@ -137,6 +138,7 @@ impl NodeDesk {
         }
         PostmanName::parse(caller).map_err(|invalid| invalid.detail)?;
 
+        // Whoever knows the postmen's secret could end the postman of a node otherwise.
         let members = self.node.status().members;
         if members.iter().any(|member| member.peer.name == caller) {
             return Err(format!(

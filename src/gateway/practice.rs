@@ -7,8 +7,14 @@
 mod behaviour;
 mod book;
 mod connection;
+mod page;
+mod wire;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -19,8 +25,10 @@ pub use book::{PracticeBook, PracticeTally, ReceivedMessage};
 /// Connections that may wait to be accepted: more than a postman opens at once. Of those beyond, each
 /// is tried again a second later, with a message waiting for it.
 const BACKLOG: i32 = 4_096;
+/// Pause after a connection that could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 
-/// How the practice gateway behaves, and what it received.
+/// A practice gateway: its behaviour, and the messages that it received.
 pub struct Practice {
     token: String,
     behaviour: Mutex<Behaviour>,
@@ -28,17 +36,25 @@ pub struct Practice {
 }
 
 impl Practice {
-    /// One that asks for a token, unless it is empty.
+    /// A gateway that asks for a token, unless it is empty.
     pub fn new(token: String, behaviour: Behaviour) -> Arc<Self> {
-        let (behaviour, book) = (Mutex::new(behaviour), Mutex::new(PracticeBook::default()));
         Arc::new(Self {
             token,
-            behaviour,
-            book,
+            behaviour: Mutex::new(behaviour),
+            book: Mutex::new(PracticeBook::default()),
         })
     }
 
-    /// What it received so far.
+    /// Notes a message. Returns how to act on it, and the latency of that in milliseconds.
+    fn note(&self, id: u64, phone: u64, text: &str) -> (Act, u64) {
+        let mut book = self.book.lock();
+        let mut behaviour = self.behaviour.lock();
+        let act = behaviour.next_act(id, book.tries(id));
+        book.note(id, phone, text, &act);
+        (act, behaviour.latency_ms)
+    }
+
+    /// Totals of the messages received so far.
     pub fn tally(&self) -> PracticeTally {
         self.book.lock().tally()
     }
@@ -58,10 +74,11 @@ impl Practice {
                 // Too many open files, a connection reset before it was accepted: go on.
                 Err(error) => {
                     tracing::warn!(%error, "the practice gateway could not accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
             };
+
             let practice = self.clone();
             tokio::spawn(async move {
                 // A client that goes away is no fault of the gateway's.
@@ -78,15 +95,15 @@ impl Practice {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let serve = move || {
-            runtime.block_on(async move {
-                let listener = TcpListener::from_std(listener)?;
-                practice.serve(listener).await
-            })
+
+        // The listener belongs to the runtime that it is made in.
+        let serve = async move {
+            let listener = TcpListener::from_std(listener)?;
+            practice.serve(listener).await
         };
         std::thread::Builder::new()
             .name("practice-gateway".into())
-            .spawn(serve)?;
+            .spawn(move || runtime.block_on(serve))?;
         Ok(address)
     }
 }

@@ -47,14 +47,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// later ones still wait for theirs.
 const REMEMBERED: usize = 1_024;
 
-/// How it stands.
+/// The stand of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stand {
-    /// All is well.
+    /// Messages are begun freely.
     Closed,
     /// Nothing is begun before a time.
     Open {
-        /// When the next probe may be begun, since the machine started.
+        /// Time from which the next probe may be begun, since the machine started.
         until: Duration,
     },
     /// One message is on its way to see.
@@ -71,7 +71,7 @@ pub struct Pass {
 /// The result of a request, as far as the breaker must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// The gateway answered clearly, whatever it said.
+    /// The gateway gave a clear answer, good or bad.
     Clear,
     /// The gateway may have the message.
     InDoubt,
@@ -91,15 +91,15 @@ enum Known {
 #[derive(Debug)]
 pub struct Breaker {
     stand: Stand,
-    /// Slots of the postman.
+    /// Number of slots of the postman.
     slots: u32,
-    /// The next pass.
+    /// The serial of the next pass.
     next: u64,
     /// The first pass that counts: what began before it opened says nothing.
     since: u64,
     /// The latest pass that went well.
     well: Option<u64>,
-    /// Results of trouble in a row.
+    /// Count of troubled results in a row.
     trouble: u32,
     /// Results by pass, in a ring.
     known: Box<[Known; REMEMBERED]>,
@@ -117,8 +117,11 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Closed, for a postman with so many slots.
+    /// A closed breaker, for a postman with so many slots.
     pub fn new(slots: usize) -> Self {
+        let known = Box::new([Known::Nothing; REMEMBERED]);
+        let latest = VecDeque::with_capacity(LAST as usize);
+
         Self {
             stand: Stand::Closed,
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
@@ -126,8 +129,9 @@ impl Breaker {
             since: 0,
             well: None,
             trouble: 0,
-            known: Box::new([Known::Nothing; REMEMBERED]),
-            latest: VecDeque::with_capacity(LAST as usize),
+            known,
+            latest,
+            // A gateway that loses answers from the first message on must not cost many.
             credit: CREDIT,
             earned: 0,
             probe: 0,
@@ -136,7 +140,7 @@ impl Breaker {
         }
     }
 
-    /// How it stands.
+    /// The present stand of the breaker.
     pub fn stand(&self) -> Stand {
         self.stand
     }
@@ -147,7 +151,7 @@ impl Breaker {
         self.credit.clamp(1, self.slots.max(1)) as usize
     }
 
-    /// How many messages may be leased now: as many as wanted, one to probe with, or none.
+    /// Messages that may be leased now: as many as wanted, one to probe with, or none.
     pub fn room(&self, wanted: u16, now: Duration) -> u16 {
         match self.stand {
             Stand::Closed => wanted,
@@ -156,7 +160,7 @@ impl Breaker {
         }
     }
 
-    /// Whether what waits for a slot is to be handed back: nothing of it may be begun soon.
+    /// True if messages that wait for a slot are to be handed back: none may be begun soon.
     pub fn holds_up(&self, now: Duration) -> bool {
         match self.stand {
             Stand::Closed => false,
@@ -202,6 +206,7 @@ impl Breaker {
                 && serial == self.probe
                 && self.note_probe(signal, now);
         }
+
         // A slower one's place may have been taken by now.
         if self.next - serial <= REMEMBERED as u64 {
             self.set_known(serial, Known::Was(signal));
@@ -215,6 +220,7 @@ impl Breaker {
             self.note_clear(serial);
             return false;
         }
+
         // What began before the latest that went well is in no row with what comes now.
         let in_a_row = self.well.is_none_or(|well| well < serial);
         self.trouble += u32::from(in_a_row);
@@ -248,6 +254,7 @@ impl Breaker {
             return false;
         }
 
+        // Also in the order of beginning: losses show early or late, and what hangs is no sign of now.
         let oldest = self.since.max(self.next.saturating_sub(REMEMBERED as u64));
         let results = (oldest..self.next).rev().filter_map(|serial| {
             match self.known[(serial % REMEMBERED as u64) as usize] {
@@ -268,8 +275,11 @@ impl Breaker {
             return true;
         }
         self.stand = Stand::Closed;
-        (self.trouble, self.credit, self.earned) = (0, CREDIT_AGAIN, 0);
-        (self.since, self.well) = (self.next, None);
+        self.trouble = 0;
+        self.credit = CREDIT_AGAIN;
+        self.earned = 0;
+        self.since = self.next;
+        self.well = None;
         true
     }
 
@@ -278,12 +288,13 @@ impl Breaker {
             until: now + self.pause,
         };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        (self.since, self.probed) = (self.next, 0);
+        self.since = self.next;
+        self.probed = 0;
         self.latest.clear();
         true
     }
 
-    /// A message that never began: if it was the probe, another may be.
+    /// Takes back the pass of a message that never began: if it was the probe, another may be.
     pub fn lapsed(&mut self, pass: Pass, now: Duration) {
         if self.stand == Stand::Probing && pass.serial == self.probe {
             self.stand = Stand::Open { until: now };

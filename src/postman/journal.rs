@@ -1,4 +1,4 @@
-//! The journal: what a postman began and what came of it, for its next run to read.
+//! The journal: the messages that a postman began, and their results, for its next run to read.
 //!
 //! A token is noted before the first byte of its request, and its result when there is one. The
 //! process may die at any moment, but what it wrote stays with the system: no sync is needed,
@@ -9,11 +9,13 @@
 //! it got and closed), one by each of its senders. A file that has grown enough is followed by a new
 //! one, and goes once every lease that it can speak of is closed.
 //!
-//! The journal's gaps say as much as its records. So the next run believes it only if it proves
+//! The journal's gaps matter as much as its records. So the next run believes it only if it proves
 //! to be complete ([`past`]): every stream has its files, every file its end, every record its place,
 //! and each is the very file that the run wrote, no copy of it. The gateway and the account that the
 //! run sent to are in it too: a message in doubt belongs to them.
 
+mod header;
+mod page;
 mod pages;
 mod past;
 mod record;
@@ -33,8 +35,9 @@ use std::{
 use notty_storage::model::{Epoch, MailingNumber, Run, SendResult};
 
 use self::{
+    header::{FileId, PageHeader},
     pages::Pages,
-    record::{FileId, JournalRecord, PageHeader, RecordKind, at, code},
+    record::{JournalRecord, RecordKind},
 };
 
 pub use past::{Damage, Past, Remains};
@@ -45,17 +48,17 @@ const FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// One message under one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SendToken {
-    /// The lease's number.
+    /// The number of the lease.
     pub n: u64,
-    /// The mailing.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
     /// The position in the mailing.
     pub position: u32,
-    /// The attempt.
+    /// The attempt that the lease granted.
     pub attempt: u16,
 }
 
-/// One run of a postman, and what holds for all that it sends.
+/// One run of a postman, and the terms of all that it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunTerms {
     /// The epoch that it registered for.
@@ -64,7 +67,7 @@ pub struct RunTerms {
     pub nonce: u64,
     /// The gateway and account that it sends to.
     pub gateway: u64,
-    /// Milliseconds in which a message in doubt may go there again; none: never.
+    /// Milliseconds in which a message in doubt may go there again; `None` if never.
     pub repeat_ms: Option<u64>,
 }
 
@@ -89,7 +92,7 @@ pub struct Journal {
     locks: Vec<File>,
 }
 
-/// Which leases files may speak of.
+/// The leases that files may speak of, by number.
 #[derive(Debug, Default)]
 struct Leases {
     newest: AtomicU64,
@@ -104,6 +107,7 @@ impl Journal {
         fs::create_dir_all(dir).map_err(at(dir))?;
         let dir_lock = lock_dir(dir)?;
         let mut locks = Vec::new();
+
         // Who moves them elsewhere still finds them locked. The postman's own come first.
         for ((stream, _), path) in past::files(dir)? {
             if stream == 0 {
@@ -123,8 +127,8 @@ impl Journal {
         })
     }
 
-    /// Reads the remains of the run before; none if that was on another boot or machine. What is tried
-    /// again waits for so many milliseconds.
+    /// Reads the remains of the run before; none if that was on another boot or machine. Messages that
+    /// are tried again wait for so many milliseconds.
     pub fn past(&self, pause_ms: u64) -> io::Result<Past> {
         past::read(&self.dir, self.boot, pause_ms)
     }
@@ -136,31 +140,25 @@ impl Journal {
         for path in past::files(&self.dir)?.into_values() {
             fs::remove_file(&path).map_err(at(&path))?;
         }
-        let sender = |stream| {
-            let pages = self.pages(run, stream, senders as u64)?;
-            Ok(SenderJournal {
-                pages,
-                unwritten: Vec::new(),
-            })
-        };
-        let journals = (1..=senders as u64)
-            .map(sender)
+
+        let senders = senders as u64;
+        let journals = (1..=senders)
+            .map(|stream| Ok(SenderJournal::new(self.pages(run, stream, senders)?)))
             .collect::<io::Result<_>>()?;
-        self.own = Some(self.pages(run, 0, senders as u64)?);
+        self.own = Some(self.pages(run, 0, senders)?);
         self.locks.clear();
         Ok(journals)
     }
 
     fn pages(&self, run: RunTerms, stream: u64, senders: u64) -> io::Result<Pages> {
-        let (boot, file) = (self.boot, FileId::default());
         let header = PageHeader {
-            boot,
+            boot: self.boot,
             run,
             stream,
             senders,
             page: 0,
             oldest: 0,
-            file,
+            file: FileId::default(),
         };
         Pages::new(&self.dir, header, self.leases.clone(), self.page_bytes)
     }
@@ -168,22 +166,9 @@ impl Journal {
     /// Notes a lease, before any of its messages is begun.
     pub fn leased(&mut self, n: u64, mailing: MailingNumber, runs: &[Run]) -> io::Result<()> {
         self.leases.newest.store(n, Ordering::Relaxed);
-        let record = |run: &Run| {
-            let token = SendToken {
-                n,
-                mailing,
-                position: run.first,
-                attempt: run.attempt,
-            };
-            JournalRecord {
-                kind: RecordKind::Leased,
-                code: 0,
-                len: run.len,
-                token,
-            }
-        };
+        let record = |run| JournalRecord::leased(n, mailing, run);
         let records: Vec<_> = runs.iter().map(record).collect();
-        self.own.as_mut().map_or(Ok(()), |own| own.write(&records))
+        self.write(&records)
     }
 
     /// Notes that every report of a lease was acknowledged; `oldest_open` is the lowest number of
@@ -192,19 +177,11 @@ impl Journal {
         self.leases
             .oldest_open
             .store(oldest_open, Ordering::Relaxed);
-        let token = SendToken {
-            n,
-            mailing: MailingNumber(0),
-            position: 0,
-            attempt: 0,
-        };
-        let record = JournalRecord {
-            kind: RecordKind::Closed,
-            code: 0,
-            len: 0,
-            token,
-        };
-        self.own.as_mut().map_or(Ok(()), |own| own.write(&[record]))
+        self.write(&[JournalRecord::of_lease(RecordKind::Closed, n)])
+    }
+
+    fn write(&mut self, records: &[JournalRecord]) -> io::Result<()> {
+        self.own.as_mut().map_or(Ok(()), |own| own.write(records))
     }
 }
 
@@ -216,26 +193,24 @@ pub struct SenderJournal {
 }
 
 impl SenderJournal {
+    fn new(pages: Pages) -> Self {
+        Self {
+            pages,
+            unwritten: Vec::new(),
+        }
+    }
+
     /// Notes that a message's request may be on its way. Comes before its first byte.
     pub fn begun(&mut self, token: SendToken) -> io::Result<()> {
-        self.unwritten.push(JournalRecord {
-            kind: RecordKind::Begun,
-            code: 0,
-            len: 0,
-            token,
-        });
+        self.unwritten
+            .push(JournalRecord::of(RecordKind::Begun, token));
         self.flush()
     }
 
     /// Notes a message's result; it is written with the next token begun, or by
     /// [`SenderJournal::flush`].
     pub fn settled(&mut self, token: SendToken, result: SendResult) {
-        self.unwritten.push(JournalRecord {
-            kind: RecordKind::Settled,
-            code: code(result),
-            len: 0,
-            token,
-        });
+        self.unwritten.push(JournalRecord::settled(token, result));
     }
 
     /// Writes what was only noted. To be called before the sender waits for work or a connection.
@@ -276,6 +251,11 @@ fn in_use(dir: &Path) -> io::Error {
          directory",
         dir.display()
     ))
+}
+
+/// Names a file in an error.
+fn at(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A hash of a boot of a machine, and of the cluster.

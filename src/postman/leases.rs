@@ -52,12 +52,15 @@ impl LeaseInHand {
         unsettled: usize,
         now: Duration,
     ) -> Self {
+        // Every message of it will have a result.
+        let settled = HashSet::with_capacity(unsettled);
+
         Self {
             shared,
             outlet,
             runs: runs.into(),
             unsettled,
-            settled: HashSet::with_capacity(unsettled),
+            settled,
             results: Vec::new(),
             report: None,
             reported_at: now,
@@ -118,6 +121,7 @@ impl LeaseInHand {
     /// Settles as unsure all messages that have no result.
     fn give_up(&mut self) {
         let SharedLease { lease, mailing, .. } = *self.shared;
+        // Collected first: what is settled changes below.
         let left: Vec<_> = tokens(lease.n, mailing, &self.runs)
             .filter(|token| !self.settled.contains(&token.position))
             .collect();

@@ -152,7 +152,7 @@ impl Postman {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
 
-        // Only now: what the run before left is acknowledged, and its files may go.
+        // The journal of the run before may go only now: all that it held is acknowledged.
         let run = RunTerms {
             epoch,
             nonce,
@@ -216,6 +216,7 @@ impl Postman {
 
     /// One turn: collect results, report, look, ask.
     fn step(&mut self, now: Duration) -> Result<(), PostmanError> {
+        // Results first: what they make room for is asked for in the same turn.
         self.collect(now);
         self.report_due(now, false);
         self.close_done()?;
@@ -281,6 +282,7 @@ impl Postman {
             lease_size: self.lease_size,
             is_blind: is_old || !self.floor.clocks_agree(),
         };
+
         let room = asking::room(&load, &self.outlet.breaker.lock(), now);
         if let Some(room) = room {
             let ask = self.asking.begin(now);
@@ -319,6 +321,7 @@ impl Postman {
                 }
                 self.leases.acknowledge(n);
             }
+
             Err(why @ (DeskError::Refused(_) | DeskError::Closed)) => {
                 tracing::error!(lease.n = n, %why,
                     "a report was refused; its messages become unconfirmed when the lease ends");
@@ -343,8 +346,10 @@ impl Postman {
         let look = match answer {
             Ok(look) => look,
             Err(DeskError::Replaced) => return Err(PostmanError::Replaced),
+            // The view grows old, and nothing is begun under it: the next look is soon.
             Err(_) => return Ok(()),
         };
+
         let wall = self.floor.clock.wall();
         let check = compare_clocks(look.leader_clock, wall, now.saturating_sub(asked_at));
         if self.floor.note_clocks(check == ClockCheck::Agree) {

@@ -150,6 +150,7 @@ impl Outlet {
                 Signal::Clear
             }
         };
+
         if signal != Signal::Clear {
             let is_unreachable = signal == Signal::Unsent;
             self.is_unreachable.store(is_unreachable, Ordering::Relaxed);
@@ -189,7 +190,11 @@ impl Outlet {
     pub(super) fn tell_stand(&self, figure: i64) {
         if figure == 0 {
             tracing::info!("the gateway answers again: sending goes on");
-        } else if self.is_unreachable.load(Ordering::Relaxed) {
+            return;
+        }
+
+        // The operator looks in different places: at the network, or at the gateway.
+        if self.is_unreachable.load(Ordering::Relaxed) {
             tracing::warn!(
                 "the gateway cannot be connected to: sending waits, one message at a time probes; \
                  look at gateway.url, and whether it runs"

@@ -30,6 +30,8 @@ impl Postman {
                 self.asking.go_on(now);
                 self.accept(asked_at, parcel, now)?;
             }
+
+            // Not now: the same number is asked for again.
             Ok(None) => {
                 if self.asking.found_nothing(now) {
                     let gateway = self.outlet.options.identity;
@@ -40,13 +42,15 @@ impl Postman {
                 tracing::debug!(why, "the postman's ask was not answered");
                 self.asking.unanswered(now);
             }
-            Err(DeskError::Closed) => {
-                self.asking.trace();
-                self.calls.trace(Duration::ZERO);
-            }
             Err(DeskError::Refused(why)) => {
                 tracing::warn!(why, lease.n = self.asking.next_n(), "a lease was refused");
                 self.asking.refused(now);
+            }
+
+            // The lease has come and gone: its messages are known until the next one is asked for.
+            Err(DeskError::Closed) => {
+                self.asking.trace();
+                self.calls.trace(Duration::ZERO);
             }
             Err(DeskError::Replaced) => return Err(PostmanError::Replaced),
             Err(DeskError::Forgotten) => return Err(PostmanError::Forgotten),
@@ -62,6 +66,7 @@ impl Postman {
         now: Duration,
     ) -> Result<(), PostmanError> {
         let n = parcel.lease.n;
+        // Before any message is begun: a later run believes only what was noted.
         self.journal.leased(n, parcel.mailing, &parcel.runs)?;
         let shared = SharedLease::new(
             parcel.lease,
@@ -70,6 +75,7 @@ impl Postman {
             asked_at + parcel.ttl,
             LeaseTerms::new(asked_at, parcel.terms),
         );
+
         let job = |message: &LeasedMessage| Job {
             lease: shared.clone(),
             id: message.id,
@@ -88,6 +94,7 @@ impl Postman {
             jobs.len(),
             now,
         );
+
         let lease = self.leases.add(n, lease);
         lease.keep_back(jobs);
         if now.saturating_sub(asked_at) <= VIEW_AGE / 2 {
@@ -124,6 +131,7 @@ impl Postman {
             self.calls.trace(AGAIN);
             return Ok(());
         };
+
         let n = self.asking.next_n();
         self.asking.go_on(now + AGAIN);
         let Some(missed) = left.into_iter().find(|left| left.lease.n == n) else {

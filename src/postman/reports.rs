@@ -38,6 +38,7 @@ pub(super) fn recovered(left: &Left, remains: &Remains) -> Report {
         };
         Settled { token, result }
     });
+
     // Its doubts belong to the gateway that the run before sent to.
     report(
         left.lease,
@@ -53,15 +54,19 @@ pub(super) fn tokens(
     mailing: MailingNumber,
     runs: &[Run],
 ) -> impl Iterator<Item = SendToken> + '_ {
-    runs.iter().flat_map(move |run| {
+    let positions = |run: &Run| {
         let attempt = run.attempt;
-        run.positions().map(move |position| SendToken {
+        run.positions().map(move |position| (position, attempt))
+    };
+
+    runs.iter()
+        .flat_map(positions)
+        .map(move |(position, attempt)| SendToken {
             n,
             mailing,
             position,
             attempt,
         })
-    })
 }
 
 /// Groups results by kind, positions that follow each other as runs.

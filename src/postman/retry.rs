@@ -1,7 +1,5 @@
 //! Pauses before another try: they double, vary a little, and heed the gateway's wish.
 
-use std::time::Duration;
-
 use notty_storage::{
     model::SendResult,
     planted::{Planted, is_planted},
@@ -13,47 +11,47 @@ use crate::gateway::GatewayOutcome;
 /// all come back together, and still share a few pauses, so that a report stays small.
 const JITTER: [u64; 8] = [0, 4, 8, 12, 16, 20, 24, 28];
 
-/// How tries are spaced, and what an unsure answer is.
+/// Pauses between tries, and the meaning of an unsure outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// The first pause, in milliseconds.
+    /// The pause after the first try, in milliseconds.
     pub initial_ms: u64,
     /// The longest pause, in milliseconds.
     pub max_ms: u64,
     /// For how long after the first doubtful try an idempotent gateway may get the id again, in
-    /// milliseconds: half of its memory. None: it is not idempotent.
+    /// milliseconds: half of its memory. `None`: it is not idempotent.
     pub repeat_ms: Option<u64>,
 }
 
 impl RetryPolicy {
-    /// What an answer means, after a number of tries before.
+    /// The result of an outcome, after a number of tries before.
     pub fn result(&self, outcome: GatewayOutcome, tries: u16) -> SendResult {
-        let pause_ms = |at_least: Duration| {
-            let at_least = (at_least.as_millis() as u64).min(self.max_ms);
-            self.pause_ms(tries, rand::random_range(0..JITTER.len()))
-                .max(at_least)
-        };
+        // Drawn only where a pause is needed: nearly all messages are done.
+        let pause_ms = || self.pause_ms(tries, rand::random_range(0..JITTER.len()));
+
         match outcome {
             GatewayOutcome::Done => SendResult::Done,
             GatewayOutcome::Invalid => SendResult::Invalid,
-            GatewayOutcome::NotTaken { retry_after, .. } => SendResult::NotTaken {
-                pause_ms: pause_ms(retry_after.unwrap_or_default()),
-            },
+            GatewayOutcome::NotTaken { retry_after, .. } => {
+                let wish_ms = retry_after.unwrap_or_default().as_millis() as u64;
+                SendResult::NotTaken {
+                    pause_ms: pause_ms().max(wish_ms.min(self.max_ms)),
+                }
+            }
             GatewayOutcome::NotSent => SendResult::NotSent {
-                pause_ms: pause_ms(Duration::ZERO),
+                pause_ms: pause_ms(),
             },
+
+            // The gateway may have it: again only if it recognizes repeats.
             GatewayOutcome::Unsure if is_planted(Planted::UnsureIsNotSent) => SendResult::NotSent {
-                pause_ms: pause_ms(Duration::ZERO),
+                pause_ms: pause_ms(),
             },
             GatewayOutcome::Unsure => match self.repeat_ms {
                 None => SendResult::Unsure,
-                Some(repeat_ms) => {
-                    let pause_ms = pause_ms(Duration::ZERO);
-                    SendResult::UnsureRepeatable {
-                        pause_ms,
-                        repeat_ms,
-                    }
-                }
+                Some(repeat_ms) => SendResult::UnsureRepeatable {
+                    pause_ms: pause_ms(),
+                    repeat_ms,
+                },
             },
         }
     }
@@ -67,6 +65,8 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const POLICY: RetryPolicy = RetryPolicy {

@@ -128,6 +128,7 @@ impl Station {
         } = self;
         // Before the first byte: after a kill, what is not noted counts as never begun.
         thread.journal.lock().begun(job.token())?;
+
         outlet.in_flight.fetch_add(1, Ordering::Relaxed);
         let outcome = handover.send(envelope(job)).await;
         outlet.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -164,6 +165,7 @@ impl<C: Courier> Slot<C> {
                 self.station.outlet.release();
                 continue;
             };
+            // Whatever becomes of it, a message that was taken gets a result.
             let token = job.token();
             let delivered = self.deliver(&job).await;
 
@@ -198,6 +200,7 @@ impl<C: Courier> Slot<C> {
         if !floor.may_begin(job, looked_at, outlet.send_time()) {
             return Ok(SendResult::HandedBack);
         }
+        // A message that is not begun says nothing of the gateway: it needs no pass.
         let Some(pass) = outlet.breaker.lock().may_begin(looked_at) else {
             return Ok(SendResult::HandedBack);
         };
@@ -247,6 +250,7 @@ pub(super) fn hire<G: Gateway>(
     threads: usize,
 ) -> io::Result<()> {
     let slots = place.outlet.options.concurrency;
+    // A simulation has one thread, and decides the order of everything on it.
     if threads == 0 {
         hire_here(place, senders, slots);
         return Ok(());
@@ -269,6 +273,7 @@ fn hire_thread<G: Gateway>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+
     let run = move || {
         let thread = SendingThread::new(journal);
         let local = LocalSet::new();

@@ -49,7 +49,9 @@ async fn register(
 ) -> Result<Epoch, PostmanError> {
     loop {
         // The same nonce again is the same start: a lost answer costs nothing.
-        match desk.register(options.name.clone(), nonce).await {
+        let registered = desk.register(options.name.clone(), nonce).await;
+
+        match registered {
             Ok(epoch) => return Ok(epoch),
             Err(DeskError::Refused(why)) => return Err(PostmanError::Refused(why)),
             Err(error) => tracing::debug!(%error, "the postman could not register yet"),
@@ -65,6 +67,8 @@ async fn declare(
 ) -> Result<(), PostmanError> {
     let gateway = options.outlet.identity;
     let repeat_ms = options.outlet.retry.repeat_ms;
+
+    // Before the first ask: the state decides by it which messages in doubt this start may repeat.
     loop {
         match desk.declare(epoch, gateway, repeat_ms).await {
             Ok(()) => return Ok(()),

@@ -41,12 +41,14 @@ impl SharedLease {
         ends: Duration,
         terms: LeaseTerms,
     ) -> Arc<Self> {
+        let terms = ArcSwap::from_pointee(terms);
+
         Arc::new(Self {
             lease,
             mailing,
             text,
             ends,
-            terms: ArcSwap::from_pointee(terms),
+            terms,
         })
     }
 
@@ -108,6 +110,7 @@ impl LeaseTerms {
         if !open || wall >= *ends_at || is_too_late {
             return false;
         }
+        // Usually empty, which costs a comparison.
         if self.dropped.contains(&job.id.position) {
             return false;
         }

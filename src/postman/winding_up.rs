@@ -55,6 +55,7 @@ impl Postman {
             }
             event => self.take(event),
         };
+
         // One that was replaced or forgotten may still report.
         match taken {
             Err(PostmanError::Replaced | PostmanError::Forgotten) => Ok(()),

@@ -19,19 +19,21 @@ pub(super) fn by_status(
     headers: &HeaderMap,
     unsure_statuses: &[u16],
 ) -> Option<GatewayOutcome> {
+    // The configuration comes first: it may declare any status unsure, success included.
     if unsure_statuses.contains(&status.as_u16()) || status.is_informational() {
-        Some(GatewayOutcome::Unsure)
-    } else if status.is_success() {
-        None
-    } else if status == StatusCode::BAD_REQUEST {
-        Some(GatewayOutcome::Invalid)
-    } else {
-        let status = status.as_u16();
-        Some(GatewayOutcome::NotTaken {
-            status,
-            retry_after: retry_after(headers),
-        })
+        return Some(GatewayOutcome::Unsure);
     }
+    if status.is_success() {
+        return None;
+    }
+
+    Some(match status {
+        StatusCode::BAD_REQUEST => GatewayOutcome::Invalid,
+        _ => GatewayOutcome::NotTaken {
+            status: status.as_u16(),
+            retry_after: retry_after(headers),
+        },
+    })
 }
 
 /// The meaning of the body of a 2xx answer.

@@ -28,17 +28,34 @@ pub struct TcpConnector;
 
 impl Connector for TcpConnector {
     fn connect(&self, host: &str, port: u16) -> Connecting {
-        // An IPv6 address stands in brackets in a URL, but not in a socket address.
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = without_brackets(host);
         Box::pin(async move {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
+}
+
+/// A host without the brackets in which an IPv6 address stands in a URL.
+fn without_brackets(host: &str) -> String {
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned()
+}
+
+/// The certificate authorities of this machine.
+fn authorities() -> Result<rustls::RootCertStore, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    // Machines have a few that cannot be parsed: the others are enough.
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let what = "no certificate authorities were found on this machine; install \
+                    ca-certificates, or name a file of them in SSL_CERT_FILE";
+        return Err(what.to_owned());
+    }
+    Ok(roots)
 }
 
 /// TLS with the gateway, whose certificate must come from one of this machine's authorities.
@@ -50,26 +67,15 @@ pub(super) struct GatewayTls {
 impl GatewayTls {
     /// TLS with a host; certificate authorities come from the system, or from `SSL_CERT_FILE`.
     pub(super) fn new(host: &str) -> Result<Self, String> {
-        let mut roots = rustls::RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(
-                "no certificate authorities were found on this machine; install \
-                        ca-certificates, or name a file of them in SSL_CERT_FILE"
-                    .to_owned(),
-            );
-        }
+        let roots = authorities()?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+
+        let host = without_brackets(host);
         let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
         Ok(Self {
             connector: tokio_rustls::TlsConnector::from(Arc::new(config)),

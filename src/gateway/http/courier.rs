@@ -167,6 +167,7 @@ async fn drive<T>(
 async fn read_body(mut body: Incoming) -> Option<Bytes> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
+        // Trailers are no part of the answer.
         if let Ok(data) = frame.ok()?.into_data() {
             if bytes.len() + data.len() > ANSWER_BYTES {
                 return None;

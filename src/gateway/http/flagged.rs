@@ -1,4 +1,4 @@
-//! A stream that knows whether anything was written to it since it was last asked.
+//! A stream that notes when anything is written to it.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connect::ByteStream;
 
-/// Set by the first byte written after it was cleared.
+/// A flag that the first byte sets which is written after it was cleared.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flag(Arc<AtomicBool>);
 

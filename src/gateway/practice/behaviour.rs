@@ -1,25 +1,25 @@
-//! How the practice gateway answers: well, or badly on demand.
+//! The behaviour of the practice gateway: it answers well, or badly on demand.
 
 use serde::{Deserialize, Serialize};
 
-/// How it behaves. Shares are of a thousand requests, picked by message and try, so that a failed
+/// Settings of the behaviour. Shares are of a thousand requests, picked by message and try, so that a failed
 /// message may succeed later and a run can be repeated.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Behaviour {
     /// Waits so long before it answers, in milliseconds.
     pub latency_ms: u64,
-    /// Answers 503.
+    /// Share of requests answered with 503.
     pub fail_per_mille: u32,
-    /// Answers 400.
+    /// Share of requests answered with 400.
     pub invalid_per_mille: u32,
-    /// Takes the message and never answers.
+    /// Share of messages taken without ever an answer.
     pub hang_per_mille: u32,
-    /// Resets the connection, every second time after it took the message.
+    /// Share of connections reset, every second time after the message was taken.
     pub reset_per_mille: u32,
-    /// What to do with each of the next requests instead, in order; the last one stays.
+    /// Acts on each of the next requests instead, in order; the last one stays.
     pub acts: Vec<Act>,
-    /// How many requests the acts are for; none: all.
+    /// Number of requests that the acts are for; `None` for all.
     pub times: Option<u64>,
 }
 
@@ -31,15 +31,15 @@ pub enum Act {
     Take,
     /// Answers with a status, and takes the message if it is 2xx.
     Answer {
-        /// The status.
+        /// Status of the answer.
         status: u16,
-        /// The body.
+        /// Body of the answer.
         #[serde(default)]
         body: String,
         /// More headers, each `Name: value`.
         #[serde(default)]
         headers: Vec<String>,
-        /// Whether it announces a longer body than it sends, and hangs up.
+        /// True if it announces a longer body than it sends, and hangs up.
         #[serde(default)]
         breaks_off: bool,
     },
@@ -60,7 +60,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// Whether the message is taken, or may have been as far as anyone outside can tell.
+    /// True if the message is taken, or may have been as far as anyone outside can tell.
     pub(super) fn takes(&self) -> bool {
         match self {
             Act::Answer { status, .. } => (200..300).contains(status),
@@ -71,31 +71,34 @@ impl Act {
 }
 
 impl Behaviour {
-    /// What to do with a request; `tries` of the message came before.
+    /// The act for a request; `tries` of the message came before.
     pub(super) fn next_act(&mut self, id: u64, tries: u8) -> Act {
         if let Some(act) = self.scripted() {
             return act;
         }
-        let draw = draw(id, tries);
+        self.drawn(draw(id, tries))
+    }
+
+    /// The act that a draw falls upon, by the shares.
+    fn drawn(&self, draw: u32) -> Act {
         let mut bound = 0;
-        let mut within = |share: u32| {
+        let mut is_within = |share: u32| {
             bound += share;
             draw % 1000 < bound
         };
-        if within(self.fail_per_mille) {
+
+        if is_within(self.fail_per_mille) {
             refusal(503, r#"{"code":503,"message":"busy"}"#)
-        } else if within(self.invalid_per_mille) {
+        } else if is_within(self.invalid_per_mille) {
             refusal(400, r#"{"code":400,"message":"bad"}"#)
-        } else if within(self.hang_per_mille) {
+        } else if is_within(self.hang_per_mille) {
             Act::Hang
-        } else if within(self.reset_per_mille) {
-            if (draw / 1000).is_multiple_of(2) {
-                Act::ResetBefore
-            } else {
-                Act::ResetAfter
-            }
-        } else {
+        } else if !is_within(self.reset_per_mille) {
             Act::Take
+        } else if (draw / 1000).is_multiple_of(2) {
+            Act::ResetBefore
+        } else {
+            Act::ResetAfter
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the practice gateway received: counts by message, totals, the latest messages.
+//! The book of the practice gateway: counts by message, totals, the latest messages.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,13 +24,13 @@ const TAKEN: u8 = 0x80;
 pub struct PracticeTally {
     /// Requests for messages that arrived whole.
     pub requests: u64,
-    /// Of them, those whose message was taken.
+    /// Requests whose message was taken.
     pub taken: u64,
-    /// Of them, those that were refused or cut off before the message was taken.
+    /// Requests that were refused or cut off before the message was taken.
     pub refused: u64,
-    /// Of the taken ones, those whose message had been taken before: must be 0.
+    /// Requests taken whose message had been taken before: must be 0.
     pub duplicates: u64,
-    /// Different messages taken.
+    /// Different messages that were taken.
     pub messages: u64,
     /// Milliseconds between the first and the last request.
     pub span_ms: u64,
@@ -39,40 +39,67 @@ pub struct PracticeTally {
 /// One message as it was received.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReceivedMessage {
-    /// Its id, as a string.
+    /// Id of the message, as a string.
     pub id: String,
-    /// Where it was to go.
+    /// Phone of the customer.
     pub phone: u64,
-    /// What it says.
+    /// Text of the message.
     pub text: String,
-    /// Whether it was taken.
+    /// True if it was taken.
     pub taken: bool,
 }
 
-/// What was received.
+/// The messages that were received.
 #[derive(Default)]
 pub struct PracticeBook {
     pages: HashMap<u64, Box<[u8]>>,
     tally: PracticeTally,
     latest: VecDeque<ReceivedMessage>,
     first: Option<Instant>,
-    /// Those who wait for a message to a phone.
+    /// Waits for a message to a phone.
     awaited: HashMap<u64, oneshot::Sender<Instant>>,
 }
 
 impl PracticeBook {
-    /// How many requests for a message came before.
+    /// Number of requests for a message that came before.
     pub(super) fn tries(&self, id: u64) -> u8 {
         let page = self.pages.get(&(id / PAGE));
         page.map_or(0, |page| page[(id % PAGE) as usize] & !TAKEN)
     }
 
-    /// Notes a request and what is done with it.
+    /// Notes a request, and the act on it.
     pub(super) fn note(&mut self, id: u64, phone: u64, text: &str, act: &Act) {
         let now = Instant::now();
         let first = *self.first.get_or_insert(now);
         self.tally.span_ms = (now - first).as_millis() as u64;
         self.tally.requests += 1;
+        self.wake(phone, now);
+
+        let is_taken = act.takes();
+        if let Some(mark) = self.mark(id) {
+            let was_taken = *mark & TAKEN != 0;
+            let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
+            *mark = tries | if is_taken || was_taken { TAKEN } else { 0 };
+            self.tally.duplicates += u64::from(was_taken);
+            self.tally.messages += u64::from(is_taken && !was_taken);
+        }
+        self.tally.taken += u64::from(is_taken);
+        self.tally.refused += u64::from(!is_taken);
+
+        // Enough for a person to look at: a benchmark sends millions.
+        if self.latest.len() == LATEST {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(ReceivedMessage {
+            id: id.to_string(),
+            phone,
+            text: text.to_owned(),
+            taken: is_taken,
+        });
+    }
+
+    /// Ends the wait for a message to a phone, if there is one.
+    fn wake(&mut self, phone: u64, now: Instant) {
         // Nearly always nobody waits, and a benchmark's gateway should not hash each phone for that.
         if !self.awaited.is_empty()
             && let Some(waiting) = self.awaited.remove(&phone)
@@ -80,33 +107,9 @@ impl PracticeBook {
             // Nobody may wait any more.
             let _ = waiting.send(now);
         }
-
-        let takes = act.takes();
-        if let Some(mark) = self.mark(id) {
-            let was_taken = *mark & TAKEN != 0;
-            let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
-            *mark = tries | if takes || was_taken { TAKEN } else { 0 };
-            self.tally.duplicates += u64::from(was_taken);
-            self.tally.messages += u64::from(takes && !was_taken);
-        }
-        *if takes {
-            &mut self.tally.taken
-        } else {
-            &mut self.tally.refused
-        } += 1;
-        if self.latest.len() == LATEST {
-            self.latest.pop_front();
-        }
-        let text = text.to_owned();
-        self.latest.push_back(ReceivedMessage {
-            id: id.to_string(),
-            phone,
-            text,
-            taken: takes,
-        });
     }
 
-    /// Tells the moment of the next message to a phone.
+    /// Returns the moment of the next message to a phone, once it comes.
     pub(super) fn await_phone(&mut self, phone: u64) -> oneshot::Receiver<Instant> {
         let (sender, receiver) = oneshot::channel();
         self.awaited.insert(phone, sender);
@@ -125,7 +128,7 @@ impl PracticeBook {
         page.get_mut((id % PAGE) as usize)
     }
 
-    /// Totals.
+    /// Totals up to now.
     pub(super) fn tally(&self) -> PracticeTally {
         self.tally
     }

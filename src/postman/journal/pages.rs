@@ -14,11 +14,12 @@ use std::{
 };
 
 use super::{
-    Leases,
-    record::{FileId, HEADER, JournalRecord, PageHeader, RECORD, RecordKind, Seal, at},
+    Leases, at,
+    header::{FileId, HEADER, PageHeader, Seal},
+    record::{JournalRecord, RECORD, RecordKind},
 };
 
-/// A stream of the journal.
+/// One stream of the journal, open for writing.
 pub(super) struct Pages {
     dir: PathBuf,
     header: PageHeader,
@@ -36,7 +37,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Begins a stream.
+    /// Begins a stream with its first file.
     pub(super) fn new(
         dir: &Path,
         header: PageHeader,
@@ -44,6 +45,7 @@ impl Pages {
         page_bytes: u64,
     ) -> io::Result<Self> {
         let (file, header) = create(dir, header)?;
+
         Ok(Self {
             dir: dir.to_owned(),
             seal: header.seal(),
@@ -67,7 +69,7 @@ impl Pages {
 
     fn append(&mut self, records: &[JournalRecord]) -> io::Result<()> {
         self.buffer.clear();
-        let end = JournalRecord::bare(RecordKind::End);
+        let end = JournalRecord::of_file(RecordKind::End);
         for (record, place) in records.iter().chain([&end]).zip(self.count..) {
             self.buffer
                 .extend_from_slice(&record.bytes(&self.seal, place));
@@ -85,20 +87,22 @@ impl Pages {
         self.full.push((self.header.page, newest));
         let is_over = |(_, newest): &mut (u64, u64)| *newest < oldest_open;
         let over: Vec<_> = self.full.extract_if(.., is_over).collect();
-        let page = self.header.page + 1;
-        let oldest = self.full.first().map_or(page, |(page, _)| *page);
-        let (file, header) = create(
-            &self.dir,
-            PageHeader {
-                page,
-                oldest,
-                ..self.header
-            },
-        )?;
 
-        // Only now may anything be written to the new one: who finds this mark asks for that file.
-        self.append(&[JournalRecord::bare(RecordKind::Followed)])?;
-        (self.file, self.seal, self.header, self.count) = (file, header.seal(), header, 0);
+        let page = self.header.page + 1;
+        let next = PageHeader {
+            page,
+            oldest: self.full.first().map_or(page, |(page, _)| *page),
+            ..self.header
+        };
+        let (file, header) = create(&self.dir, next)?;
+        // Only now may anything be written to the new one: a reader that finds this mark asks for that
+        // file.
+        self.append(&[JournalRecord::of_file(RecordKind::Followed)])?;
+        self.file = file;
+        self.seal = header.seal();
+        self.header = header;
+        self.count = 0;
+
         for (page, _) in over {
             let old = path(&self.dir, self.header.stream, page);
             fs::remove_file(&old).map_err(at(&old))?;
@@ -110,26 +114,29 @@ impl Pages {
 /// Makes a file with a header; the postman's own is locked for as long as it is open.
 fn create(dir: &Path, header: PageHeader) -> io::Result<(File, PageHeader)> {
     let path = path(dir, header.stream, header.page);
-    let made = path.with_extension("new");
-    let create = || {
-        let file = File::create(&made)?;
-        let header = PageHeader {
-            file: FileId::of(&file.metadata()?),
-            ..header
-        };
-        if header.stream == 0 {
-            file.try_lock()?;
-        }
-        file.write_all_at(&header.bytes(), 0)?;
-        let end = JournalRecord::bare(RecordKind::End).bytes(&header.seal(), 0);
-        file.write_all_at(&end, HEADER as u64)?;
-        fs::rename(&made, &path)?;
-        Ok((file, header))
-    };
-    create().map_err(at(&path))
+    write_new(&path, header).map_err(at(&path))
 }
 
-/// Where a file lies. The postman's own come first in the order of names.
+fn write_new(path: &Path, header: PageHeader) -> io::Result<(File, PageHeader)> {
+    let made = path.with_extension("new");
+    let file = File::create(&made)?;
+    let header = PageHeader {
+        file: FileId::of(&file.metadata()?),
+        ..header
+    };
+    if header.stream == 0 {
+        file.try_lock()?;
+    }
+
+    // It gets its name when it is whole: a name without a header would be damage.
+    file.write_all_at(&header.bytes(), 0)?;
+    let end = JournalRecord::of_file(RecordKind::End).bytes(&header.seal(), 0);
+    file.write_all_at(&end, HEADER as u64)?;
+    fs::rename(&made, path)?;
+    Ok((file, header))
+}
+
+/// The path of a file. The postman's own come first in the order of names.
 pub(super) fn path(dir: &Path, stream: u64, page: u64) -> PathBuf {
     match stream.checked_sub(1) {
         None => dir.join(format!("a-postman-{page:08}.journal")),
@@ -137,7 +144,7 @@ pub(super) fn path(dir: &Path, stream: u64, page: u64) -> PathBuf {
     }
 }
 
-/// Which file has a name: its stream and its number there; none: it is none of the journal's.
+/// The stream of the file with this name, and its number there; `None` if it is not the journal's.
 pub(super) fn named(path: &Path) -> Option<(u64, u64)> {
     let name = path.file_name()?.to_str()?.strip_suffix(".journal")?;
     let (stream, page) = name.rsplit_once('-')?;

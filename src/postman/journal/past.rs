@@ -1,8 +1,8 @@
 //! Reading what the run before left in the journal, if all of it is there.
 //!
-//! That a message was never begun is said by what is *not* in the journal. So it is believed only of a
-//! run whose every file is there, whole, and the very file that the run wrote: anything else makes all
-//! of that run unsure.
+//! A message was never begun if it is *not* in the journal. So that is believed only of a run whose every
+//! file is there, whole, and the very file that the run wrote: anything else makes all of that run
+//! unsure.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,9 +16,11 @@ use notty_storage::{
 };
 
 use super::{
-    RunTerms, SendToken, TokenFate,
+    RunTerms, SendToken, TokenFate, at,
+    header::{FileId, HEADER, PageHeader},
+    page::JournalPage,
     pages::{named, path},
-    record::{FileId, HEADER, JournalPage, JournalRecord, PageHeader, RecordKind, at, result},
+    record::{JournalRecord, RecordKind, result},
 };
 use crate::postman::desk::Left;
 
@@ -33,7 +35,7 @@ pub enum Past {
     Whole(Remains),
 }
 
-/// Why a journal is not believed.
+/// The reason for not believing a journal.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the postman's journal is not whole: {}: {what}. Nothing of the run before is handed back: what it \
@@ -41,16 +43,16 @@ pub enum Past {
     file.display()
 )]
 pub struct Damage {
-    /// The file.
+    /// The file that does not check out.
     pub file: PathBuf,
-    /// The reason.
+    /// The fault that was found.
     pub what: String,
 }
 
 /// Leases and tokens of an earlier run on the same boot of the same machine.
 #[derive(Debug)]
 pub struct Remains {
-    /// The run.
+    /// The run that left them.
     pub run: RunTerms,
     leased: BTreeMap<u64, Left>,
     newest: u64,
@@ -64,43 +66,28 @@ impl Remains {
     }
 
     /// True if all that was begun under a lease is here: it was not closed, or came too late to be
-    /// noted and so was never begun. What is said of a closed one may be gone.
+    /// noted and so was never begun. Records of a closed one may be gone.
     pub fn is_whole(&self, n: u64) -> bool {
         self.leased.contains_key(&n) || n > self.newest
     }
 
-    /// The fate of a token; none: it was never begun, if its lease is whole here.
+    /// The fate of a token; `None` if it was never begun, provided that its lease is whole here.
     pub fn fate(&self, token: &SendToken) -> Option<TokenFate> {
         self.fates.get(token).copied()
     }
 
-    /// Takes in a record; an error says why it cannot be one of this run's.
+    /// Takes in a record. An error is the reason why it cannot be one of this run's.
     fn take(&mut self, record: &JournalRecord, pause_ms: u64) -> Result<(), String> {
         let token = record.token;
         match record.kind {
             RecordKind::End | RecordKind::Followed => {}
-            RecordKind::Leased => {
-                self.newest = self.newest.max(token.n);
-                let lease = LeaseId {
-                    epoch: self.run.epoch,
-                    n: token.n,
-                };
-                let empty = Left {
-                    lease,
-                    mailing: token.mailing,
-                    runs: Vec::new(),
-                };
-                let run = Run {
-                    first: token.position,
-                    len: record.len,
-                    attempt: token.attempt,
-                };
-                self.leased.entry(token.n).or_insert(empty).runs.push(run);
-            }
+            RecordKind::Leased => self.take_leased(record),
             RecordKind::Closed => {
                 self.newest = self.newest.max(token.n);
                 self.leased.remove(&token.n);
             }
+
+            // Its lease is noted first, always.
             RecordKind::Begun | RecordKind::Settled
                 if token.n > self.newest && !believes_damage() =>
             {
@@ -113,12 +100,32 @@ impl Remains {
                 self.fates.entry(token).or_insert(TokenFate::Begun);
             }
             RecordKind::Settled => {
-                let result = result(record.code, pause_ms, &self.run);
-                let result = result.ok_or_else(|| format!("it has a result {}", record.code))?;
+                let result = result(record.code, pause_ms, &self.run)
+                    .ok_or_else(|| format!("it has a result {}", record.code))?;
                 self.fates.insert(token, TokenFate::Settled(result));
             }
         }
         Ok(())
+    }
+
+    fn take_leased(&mut self, record: &JournalRecord) {
+        let token = record.token;
+        self.newest = self.newest.max(token.n);
+        let lease = LeaseId {
+            epoch: self.run.epoch,
+            n: token.n,
+        };
+        let left = self.leased.entry(token.n).or_insert(Left {
+            lease,
+            mailing: token.mailing,
+            runs: Vec::new(),
+        });
+
+        left.runs.push(Run {
+            first: token.position,
+            len: record.len,
+            attempt: token.attempt,
+        });
     }
 }
 
@@ -146,35 +153,23 @@ struct FoundFile {
     header: PageHeader,
 }
 
+/// Found files by stream and number.
+type FoundFiles = BTreeMap<(u64, u64), FoundFile>;
+
 /// Reads what the run before left; `boot` is that of the machine and the cluster.
 pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
-    let mut found = BTreeMap::new();
-    let mut unreadable = None;
-    for (place, path) in files(dir)? {
-        let bytes = fs::read(&path).map_err(at(&path))?;
-        let id = FileId::of(&fs::metadata(&path).map_err(at(&path))?);
-        match JournalPage::header(&bytes) {
-            Ok(header) if header.boot == boot => {
-                found.insert(place, FoundFile { bytes, id, header });
-            }
-            Ok(_) => {}
-            Err(what) => unreadable = Some(Damage { file: path, what }),
-        }
-    }
-    if let Some(damage) = unreadable.filter(|_| !believes_damage()) {
+    let (mut found, damage) = find(dir, boot)?;
+    if let Some(damage) = damage.filter(|_| !believes_damage()) {
         return Ok(Past::Damaged(damage));
     }
-    let Some(run) = found
-        .values()
-        .map(|found| found.header.run)
-        .max_by_key(|run| run.epoch)
-    else {
+    let runs = found.values().map(|found| found.header.run);
+    let Some(run) = runs.max_by_key(|run| run.epoch) else {
         return Ok(Past::Nothing);
     };
 
     // One that was killed while it began anew may have left files of the run before it.
     found.retain(|_, found| found.header.run == run);
-    let reading = RunFiles {
+    let files = RunFiles {
         dir,
         found,
         pause_ms,
@@ -186,18 +181,37 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
         fates: HashMap::new(),
     };
     let read = if believes_damage() {
-        Ok(reading.what_reads(remains))
+        Ok(files.what_reads(remains))
     } else {
-        reading.all(remains)
+        files.all(remains)
     };
     Ok(read.map_or_else(Past::Damaged, Past::Whole))
+}
+
+/// Finds the files of a boot, and the last of those whose headers cannot be read.
+fn find(dir: &Path, boot: u64) -> io::Result<(FoundFiles, Option<Damage>)> {
+    let mut found = BTreeMap::new();
+    let mut unreadable = None;
+    for (place, path) in files(dir)? {
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let id = FileId::of(&fs::metadata(&path).map_err(at(&path))?);
+
+        match JournalPage::header(&bytes) {
+            Ok(header) if header.boot == boot => {
+                found.insert(place, FoundFile { bytes, id, header });
+            }
+            // Of another boot or cluster: it proves nothing here.
+            Ok(_) => {}
+            Err(what) => unreadable = Some(Damage { file: path, what }),
+        }
+    }
+    Ok((found, unreadable))
 }
 
 /// The files of one run.
 struct RunFiles<'d> {
     dir: &'d Path,
-    /// By stream and number.
-    found: BTreeMap<(u64, u64), FoundFile>,
+    found: FoundFiles,
     pause_ms: u64,
 }
 
@@ -211,9 +225,11 @@ impl RunFiles<'_> {
 
     /// The number and the header of a stream's newest file.
     fn newest(&self, stream: u64) -> Result<(u64, &PageHeader), Damage> {
-        let newest = self.found.range((stream, 0)..(stream + 1, 0)).next_back();
-        let newest = newest.map(|((_, number), found)| (*number, &found.header));
-        newest.ok_or_else(|| self.damage((stream, 0), "it is missing"))
+        let of_stream = (stream, 0)..(stream + 1, 0);
+        let newest = self.found.range(of_stream).next_back();
+        newest
+            .map(|((_, number), found)| (*number, &found.header))
+            .ok_or_else(|| self.damage((stream, 0), "it is missing"))
     }
 
     fn page(&self, place: (u64, u64)) -> Result<JournalPage, Damage> {
@@ -221,40 +237,45 @@ impl RunFiles<'_> {
             .found
             .get(&place)
             .ok_or_else(|| self.damage(place, "it is missing"))?;
-        let page = JournalPage::parse(&found.bytes, found.id);
-        let page = page.map_err(|what| self.damage(place, &what))?;
-        let is_in_place = (page.header.stream, page.header.page) == place;
-        is_in_place
-            .then_some(page)
-            .ok_or_else(|| self.damage(place, "another has its name"))
+        let page =
+            JournalPage::parse(&found.bytes, found.id).map_err(|what| self.damage(place, &what))?;
+
+        if (page.header.stream, page.header.page) != place {
+            return Err(self.damage(place, "another has its name"));
+        }
+        Ok(page)
     }
 
     /// Everything, or the damage that was found.
     fn all(&self, mut remains: Remains) -> Result<Remains, Damage> {
         let (_, own) = self.newest(0)?;
+        // The postman's own stream comes first: it notes the leases that the others speak of.
         for stream in 0..=own.senders {
-            let (last, header) = self.newest(stream)?;
-            for number in header.oldest..=last {
-                let place = (stream, number);
-                let page = self.page(place)?;
-                for record in &page.records {
-                    let taken = remains.take(record, self.pause_ms);
-                    taken.map_err(|what| self.damage(place, &what))?;
-                }
-                match (page.is_followed, number == last) {
-                    (true, false) | (false, true) => {}
-                    (true, true) => {
-                        return Err(self.damage((stream, number + 1), "it is missing"));
-                    }
-                    // Its maker was killed before it used it.
-                    (false, false) if number + 1 == last && self.is_unused((stream, last))? => {
-                        break;
-                    }
-                    (false, false) => return Err(self.damage(place, "its end is missing")),
-                }
-            }
+            self.read_stream(stream, &mut remains)?;
         }
         Ok(remains)
+    }
+
+    fn read_stream(&self, stream: u64, remains: &mut Remains) -> Result<(), Damage> {
+        let (last, header) = self.newest(stream)?;
+        for number in header.oldest..=last {
+            let place = (stream, number);
+            let page = self.page(place)?;
+            for record in &page.records {
+                remains
+                    .take(record, self.pause_ms)
+                    .map_err(|what| self.damage(place, &what))?;
+            }
+
+            match (page.is_followed, number == last) {
+                (true, false) | (false, true) => {}
+                (true, true) => return Err(self.damage((stream, number + 1), "it is missing")),
+                // Its maker was killed before it used it.
+                (false, false) if number + 1 == last && self.is_unused((stream, last))? => break,
+                (false, false) => return Err(self.damage(place, "its end is missing")),
+            }
+        }
+        Ok(())
     }
 
     fn is_unused(&self, place: (u64, u64)) -> Result<bool, Damage> {
@@ -262,7 +283,7 @@ impl RunFiles<'_> {
         Ok(page.records.is_empty() && !page.is_followed)
     }
 
-    /// Whatever reads, as if the rest had never been written.
+    /// Whatever can be read, as if the rest had never been written.
     fn what_reads(&self, mut remains: Remains) -> Remains {
         for found in self.found.values() {
             let (records, _) = JournalPage::records(&found.header, &found.bytes[HEADER..]);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{record::JournalPage, *};
+use super::{page::JournalPage, *};
 
 const MAILING: MailingNumber = MailingNumber(3);
 const PAUSE_MS: u64 = 1_000;

@@ -1,0 +1,83 @@
+//! HTTP as the practice gateway speaks it: heads of requests, and answers.
+
+use std::io;
+
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+/// The head of a request.
+pub(super) struct RequestHead {
+    pub(super) method: String,
+    pub(super) path: String,
+    /// True if it came with the token.
+    pub(super) is_authorized: bool,
+    pub(super) head_bytes: usize,
+    pub(super) body_bytes: usize,
+}
+
+/// Reads a head; `None` while it is not whole.
+pub(super) fn parse_head(buffer: &[u8], token: &str) -> io::Result<Option<RequestHead>> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut request = httparse::Request::new(&mut headers);
+    let parsed = request.parse(buffer).map_err(io::Error::other)?;
+    let httparse::Status::Complete(head_bytes) = parsed else {
+        return Ok(None);
+    };
+
+    let mut head = RequestHead {
+        method: request.method.unwrap_or_default().to_owned(),
+        path: request.path.unwrap_or_default().to_owned(),
+        is_authorized: token.is_empty(),
+        head_bytes,
+        body_bytes: 0,
+    };
+    for header in request.headers.iter() {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            head.body_bytes = length(header.value)?;
+        } else if header.name.eq_ignore_ascii_case("authorization") {
+            let given = header.value.strip_prefix(b"Bearer ");
+            head.is_authorized |= given == Some(token.as_bytes());
+        }
+    }
+    Ok(Some(head))
+}
+
+fn length(value: &[u8]) -> io::Result<usize> {
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| io::Error::other("a bad content-length"))
+}
+
+/// Answers with a value as JSON.
+pub(super) async fn answer_json(
+    stream: &mut TcpStream,
+    value: &impl serde::Serialize,
+) -> io::Result<()> {
+    let body = serde_json::to_string(value).map_err(io::Error::other)?;
+    let headers = ["content-type: application/json".to_owned()];
+    answer(stream, 200, &headers, &body).await
+}
+
+/// Answers with a status, headers of the form `Name: value`, and a body.
+pub(super) async fn answer(
+    stream: &mut TcpStream,
+    status: u16,
+    headers: &[String],
+    body: &str,
+) -> io::Result<()> {
+    let code = http::StatusCode::from_u16(status).ok();
+    let reason = code.and_then(|code| code.canonical_reason());
+    let mut text = format!("HTTP/1.1 {status} {}\r\n", reason.unwrap_or("Status"));
+    for header in headers {
+        text.push_str(header);
+        text.push_str("\r\n");
+    }
+
+    // An answer without content must not announce a length.
+    if status != 204 {
+        text.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    stream.write_all(text.as_bytes()).await
+}
