@@ -1,11 +1,13 @@
-//! Backup files, as the command line needs them: checked, and restored into a data directory.
+//! Backup files for the command line: they are checked, and restored into a data directory.
+//!
+//! The command line may not name the raft crate; this is the part of it that it needs.
 
 use std::path::Path;
 
 use notty_raft::SystemClock;
 pub use notty_raft::backup::{file::Backup, restore::Restored};
 
-/// Reads a backup whole; an error says what is wrong with it.
+/// Reads a whole backup and checks it. The error names what is damaged.
 pub fn check(file: &Path) -> anyhow::Result<Backup> {
     Ok(Backup::check(file)?)
 }

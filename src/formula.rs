@@ -1,14 +1,14 @@
-//! Cells that a spreadsheet would take for a formula, and how they are made harmless.
+//! Cells that a spreadsheet would take for a formula, and the mark that makes them harmless.
 //!
-//! A customer's name is text of anybody's; `=HYPERLINK(…)` in it would run in the spreadsheet of
-//! whoever opens an export. Such a cell gets an apostrophe before it, which spreadsheets read as
-//! "this is text". An import takes the apostrophe off again, so that a file goes out and in
-//! unchanged: the rule for both ways looks at the first character after all leading apostrophes.
+//! Anybody may have chosen a customer's name; `=HYPERLINK(…)` in it would run in the spreadsheet of
+//! the person who opens an export. Such a cell gets an apostrophe in front, which spreadsheets read as
+//! "this is text". An import removes the apostrophe again, so that a file goes out and in unchanged:
+//! the rule for both ways looks at the first character after all leading apostrophes.
 
 use std::borrow::Cow;
 
-/// Characters that make a spreadsheet evaluate the cell that they begin, or, as white space, look
-/// at the next character for that. The wide forms count as the narrow ones in some languages.
+/// Characters at the beginning of a cell that make a spreadsheet evaluate it, or, as white space, look
+/// at the next character. The wide forms count as the narrow ones in some languages.
 const TRIGGERS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Marks a cell as text.
@@ -28,8 +28,8 @@ pub fn escape(cell: &str) -> Cow<'_, str> {
     }
 }
 
-/// The cell as it was before [`escape`]. Most cells are not marked, and stay where they are: an
-/// import has millions.
+/// The cell as it was before [`escape`]. Takes the text by value, because most of the millions of
+/// cells of an import are not marked and need no copy.
 pub fn unescape(mut cell: String) -> String {
     if cell.starts_with(MARK) && is_dangerous(&cell) {
         cell.remove(0);

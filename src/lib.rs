@@ -1,12 +1,11 @@
 //! notty sends SMS mailings: every customer that a mailing's filters match gets its text between
 //! its start and its end, at most once, through an HTTP gateway.
 //!
-//! A tour, in reading order: [`config`] says what can be set. [`server`] puts everything together.
-//! A request comes in by [`api`] and becomes a command, which the node (`notty-raft`) has agreed
-//! upon and applied to the state (`notty-storage`). On the leader the [`post_office`] decides what
-//! is due and who gets a lease; a [`postman`] asks for leases at a [`desk`] and sends through the
-//! [`gateway`], on a node or by itself ([`standalone`]). [`backup`] reads and restores backups, and
-//! [`cli`] is what a person types.
+//! A tour, in reading order: [`config`] has all keys. [`server`] puts everything together. A request
+//! comes in by [`api`] and becomes a command; the nodes (`notty-raft`) agree on it, and each applies
+//! it to its state (`notty-storage`). On the leader, the [`post_office`] decides what is due and grants
+//! leases. A [`postman`] asks for leases at a [`desk`] and sends through the [`gateway`], on a node or
+//! by itself ([`standalone`]). [`backup`] reads and restores backups, and [`cli`] has the commands.
 
 pub mod config;
 pub mod line_queue;

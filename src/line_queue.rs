@@ -1,9 +1,10 @@
 //! Lines for a stream that may block, written by a thread of their own.
 //!
-//! Whoever reads a process's stderr can stop reading: a full pipe then blocks each write to it, and
-//! with it whoever holds a lock, a runtime's thread or the process's end. So nobody writes there but
-//! one thread; all others put lines into a queue in memory and go on. The queue is bounded: what
-//! does not fit is dropped and counted. Waiting for the queue to empty always has a time limit.
+//! The reader of a process's stderr can stop reading. A full pipe then blocks each write to it, and
+//! with it a thread of the runtime, the holder of a lock, or the end of the process. So only one
+//! thread writes there; all others put lines into a queue in memory and go on. The queue is bounded:
+//! lines that do not fit are dropped and counted. Waiting until the queue is empty always has a time
+//! limit.
 
 use std::{
     io::{self, Write},
@@ -13,14 +14,14 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-/// Bytes that wait to be written, at most; as many again may be in the thread's hands.
+/// The most bytes that wait to be written; the thread may hold as many again.
 const QUEUE_BYTES: usize = 1024 * 1024;
 
 /// A queue of lines and the thread that writes them. Clones share both.
 #[derive(Clone)]
-pub struct LineQueue(Arc<Shared>);
+pub struct LineQueue(Arc<SharedLines>);
 
-struct Shared {
+struct SharedLines {
     lines: Mutex<Lines>,
     /// Notified when lines come, and when a batch of them has been written.
     changed: Condvar,
@@ -40,13 +41,14 @@ struct Lines {
 }
 
 impl LineQueue {
-    /// Starts the thread. `after_gap` is called on it once lines can be written again, with the
-    /// number of lines that were dropped meanwhile.
+    /// Starts the thread. Once lines can be written again after some were dropped, the thread calls
+    /// `after_gap` with their number.
     pub fn start(stream: impl Write + Send + 'static, after_gap: fn(u64)) -> io::Result<Self> {
-        let queue = Self(Arc::new(Shared {
+        let queue = Self(Arc::new(SharedLines {
             lines: Mutex::default(),
             changed: Condvar::new(),
         }));
+
         let writer = queue.clone();
         let run = move || writer.write_forever(stream, after_gap);
         std::thread::Builder::new()
@@ -63,12 +65,13 @@ impl LineQueue {
             lines.lost += 1;
             return;
         }
+
         lines.bytes.extend_from_slice(line);
         drop(lines);
         self.0.changed.notify_all();
     }
 
-    /// Lines dropped or lost since the start.
+    /// Number of lines dropped or lost since the start.
     pub fn lost(&self) -> u64 {
         self.0.lines.lock().lost
     }
@@ -96,7 +99,8 @@ impl LineQueue {
 
             let mut lines = self.0.lines.lock();
             lines.is_writing = false;
-            // The reader is gone, or the disk under a file is full: later lines may fare better.
+            // The reader is gone, or the disk under a file is full. Later lines may still get through,
+            // so the thread goes on.
             if written.is_err() {
                 let lost = batch.iter().filter(|byte| **byte == b'\n').count();
                 lines.lost += lost as u64;
@@ -110,7 +114,7 @@ impl LineQueue {
         }
     }
 
-    /// Waits for lines and takes all of them.
+    /// Waits for lines and takes all of them, with the number of those that were dropped before.
     fn next_batch(&self) -> (Vec<u8>, u64) {
         let mut lines = self.0.lines.lock();
         while lines.bytes.is_empty() {

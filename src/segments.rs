@@ -1,25 +1,26 @@
-//! How a text goes over the air: its encoding and the number of SMS it makes (GSM 03.38, 03.40).
+//! The encoding of a text in SMS, and the number of SMS that it makes (GSM 03.38, 03.40).
 //!
-//! A text in the GSM alphabet has 160 septets in one SMS, or 153 in each of several; any other
-//! text goes as UCS-2, 70 units or 67. A character of two units is never cut in two.
+//! A text in the GSM alphabet has 160 septets in one SMS, or 153 in each of several. Any other text is
+//! sent as UCS-2, with 70 units in one SMS, or 67 in each of several. A character of two units is
+//! never cut in two.
 
 /// Characters of one septet.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡\
     ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-/// Characters of two: an escape and another.
+/// Characters of two septets: an escape and another one.
 const EXTENDED: &str = "\u{c}^{}\\[~]|€";
 
-/// How the characters are encoded.
+/// The encoding of a text's characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// The GSM alphabet, 7 bits.
+    /// The GSM alphabet, of 7 bits.
     Gsm7,
-    /// 16 bits.
+    /// UTF-16 units of 16 bits.
     Ucs2,
 }
 
 impl Encoding {
-    /// Its name.
+    /// The name that the API shows.
     pub fn name(self) -> &'static str {
         match self {
             Encoding::Gsm7 => "GSM-7",
@@ -28,31 +29,33 @@ impl Encoding {
     }
 }
 
-/// What a text makes.
+/// The SMS that a text makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segments {
-    /// How it is encoded.
+    /// Encoding of all its characters.
     pub encoding: Encoding,
-    /// Septets or 16-bit units.
+    /// Length of the text in septets or 16-bit units.
     pub units: usize,
-    /// SMS.
+    /// Number of SMS.
     pub segments: usize,
-    /// Units that fit in one of them.
+    /// Units that fit in one SMS of this text.
     pub units_per_segment: usize,
 }
 
-/// Counts the segments of a text.
+/// Counts the SMS that a text makes.
 pub fn segments(text: &str) -> Segments {
+    // One character outside the GSM alphabet decides for the whole text.
     let gsm7: Option<Vec<usize>> = text.chars().map(septets).collect();
     match gsm7 {
-        Some(sizes) => count(Encoding::Gsm7, &sizes, (160, 153)),
+        Some(sizes) => count(Encoding::Gsm7, &sizes, GSM7_ROOM),
         None => {
-            let sizes: Vec<_> = text.chars().map(char::len_utf16).collect();
-            count(Encoding::Ucs2, &sizes, (70, 67))
+            let sizes: Vec<usize> = text.chars().map(char::len_utf16).collect();
+            count(Encoding::Ucs2, &sizes, UCS2_ROOM)
         }
     }
 }
 
+/// Septets that a character takes; `None` if the GSM alphabet does not have it.
 fn septets(c: char) -> Option<usize> {
     if BASIC.contains(c) {
         Some(1)
@@ -63,30 +66,55 @@ fn septets(c: char) -> Option<usize> {
     }
 }
 
-fn count(encoding: Encoding, sizes: &[usize], (alone, of_several): (usize, usize)) -> Segments {
+/// Units that fit in one SMS.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Of a text that is one SMS.
+    alone: usize,
+    /// Of a text that is several: a header takes some units of each.
+    of_several: usize,
+}
+
+const GSM7_ROOM: Room = Room {
+    alone: 160,
+    of_several: 153,
+};
+const UCS2_ROOM: Room = Room {
+    alone: 70,
+    of_several: 67,
+};
+
+fn count(encoding: Encoding, sizes: &[usize], room: Room) -> Segments {
     let units: usize = sizes.iter().sum();
-    if units <= alone {
-        return Segments {
-            encoding,
-            units,
-            segments: 1,
-            units_per_segment: alone,
-        };
+    let is_alone = units <= room.alone;
+    Segments {
+        encoding,
+        units,
+        segments: if is_alone {
+            1
+        } else {
+            fill(sizes, room.of_several)
+        },
+        units_per_segment: if is_alone {
+            room.alone
+        } else {
+            room.of_several
+        },
     }
-    let (mut segments, mut filled) = (1, 0);
+}
+
+/// Number of SMS that characters fill, none of which is cut in two.
+fn fill(sizes: &[usize], room: usize) -> usize {
+    let mut segments = 1;
+    let mut filled = 0;
     for size in sizes {
-        if filled + size > of_several {
+        if filled + size > room {
             segments += 1;
             filled = 0;
         }
         filled += size;
     }
-    Segments {
-        encoding,
-        units,
-        segments,
-        units_per_segment: of_several,
-    }
+    segments
 }
 
 #[cfg(test)]

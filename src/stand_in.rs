@@ -1,63 +1,72 @@
-//! A postman's stand-in: it takes leases and reports every message as done at once. Nothing is
-//! sent anywhere, so that what post office, log and state can do shows by itself.
+//! A stand-in for a postman: it takes leases and reports every message as done at once.
+//!
+//! Nothing is sent anywhere, so that a benchmark shows what post office, log and state can do.
 
 use std::{sync::Arc, time::Duration};
 
 use notty_storage::{
     command::Report,
     limits,
-    model::{LeaseId, PostmanName, SendResult},
+    model::{Epoch, LeaseId, PostmanName, SendResult},
 };
 use tokio::task::{JoinError, JoinSet};
 
 use crate::postman::desk::{Desk, DeskError, Parcel};
 
-/// Leases held at once: one is asked for while others are being reported.
+/// Leases at the same time: one is asked for while others are being reported.
 const LEASES: usize = 8;
-/// Before an ask is made again that found nothing.
+/// Pause after an ask that found nothing.
 const NOTHING: Duration = Duration::from_millis(2);
-/// Before a call is made again that was not answered.
+/// Pause before a call that was not answered is repeated.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Takes leases and reports them, until the desk refuses.
 pub async fn run(desk: Arc<dyn Desk>, name: PostmanName) -> Result<(), DeskError> {
-    let nonce = rand::random();
-    let epoch = loop {
-        match desk.register(name.clone(), nonce).await {
-            Err(DeskError::Unavailable(_)) => tokio::time::sleep(AGAIN).await,
-            registered => break registered?,
-        }
+    let mut lease = LeaseId {
+        epoch: register(&*desk, name).await?,
+        n: 1,
     };
-    let (mut n, mut again) = (1, false);
+    let mut is_repeat = false;
     let mut reports = JoinSet::new();
     loop {
-        match desk
-            .ask(LeaseId { epoch, n }, limits::LEASE_MESSAGES, 0, again)
-            .await
-        {
+        match desk.ask(lease, limits::LEASE_MESSAGES, 0, is_repeat).await {
             Ok(Some(parcel)) => {
                 reports.spawn(report(desk.clone(), parcel));
-                (n, again) = (n + 1, false);
+                lease.n += 1;
+                is_repeat = false;
             }
             Ok(None) => tokio::time::sleep(NOTHING).await,
+            // The lease may have been granted: it is asked for again under the same id.
             Err(DeskError::Unavailable(_)) => {
-                again = true;
+                is_repeat = true;
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error) => return Err(error),
         }
+
         while reports.len() >= LEASES {
-            settle(reports.join_next().await)?;
+            check_report(reports.join_next().await)?;
         }
-        while let Some(done) = reports.try_join_next() {
-            settle(Some(done))?;
+        while let Some(ended) = reports.try_join_next() {
+            check_report(Some(ended))?;
         }
     }
 }
 
-/// A report was acknowledged, or never will be.
-fn settle(done: Option<Result<Result<(), DeskError>, JoinError>>) -> Result<(), DeskError> {
-    match done {
+async fn register(desk: &dyn Desk, name: PostmanName) -> Result<Epoch, DeskError> {
+    // The same nonce gives the same epoch, so that a repeat is harmless.
+    let nonce = rand::random();
+    loop {
+        match desk.register(name.clone(), nonce).await {
+            Err(DeskError::Unavailable(_)) => tokio::time::sleep(AGAIN).await,
+            registered => return registered,
+        }
+    }
+}
+
+/// Fails if a report was refused, or ended without an answer.
+fn check_report(ended: Option<Result<Result<(), DeskError>, JoinError>>) -> Result<(), DeskError> {
+    match ended {
         Some(Ok(reported)) => reported,
         Some(Err(error)) => Err(DeskError::Refused(error.to_string())),
         None => Ok(()),
@@ -77,6 +86,7 @@ async fn report(desk: Arc<dyn Desk>, parcel: Parcel) -> Result<(), DeskError> {
         gateway: 0,
         results: vec![(SendResult::Done, runs)],
     };
+
     loop {
         match desk.report(report.clone()).await {
             Err(DeskError::Unavailable(_)) => tokio::time::sleep(AGAIN).await,

@@ -1,5 +1,5 @@
-//! A postman by itself, put together: no node, no storage but its journal; it leases from a cluster
-//! over the peer protocol, and sends.
+//! The composition root of a postman by itself. It has no node, and stores nothing but its journal: it
+//! leases from a cluster over the peer protocol, and sends.
 
 use std::sync::Arc;
 
@@ -12,34 +12,28 @@ use crate::{
     gateway::Gateway,
     metrics::SendingMetrics,
     postman::{Postman, PostmanParts},
-    server,
+    server::options,
     surroundings::Surroundings,
 };
 
-/// Works until told to stop.
+/// Sends until it is stopped.
 pub async fn run(
     config: &Config,
     surroundings: Surroundings,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     config.check_postman()?;
-    let gateway = server::gateway(config, &surroundings)?;
-    let credentials = server::credentials(config)?
-        .ok_or_else(|| ConfigError("cluster.secret: it is required".to_owned()))?;
-    let name = PostmanName::parse(&config.postman.name)
-        .map_err(|invalid| ConfigError(format!("postman.name: {}", invalid.detail)))?;
-    let options = RemoteDeskOptions {
-        name,
-        credentials,
-        peers: config.postman.peers.clone(),
-        transport: surroundings.transport.clone(),
-    };
+    let gateway = options::gateway(config, &surroundings)?;
+    let desk_options = desk_options(config, &surroundings)?;
+
+    // Waits for as long as no node of the cluster answers.
     let (desk, cluster) = tokio::select! {
-        found = RemoteDesk::find(options) => found,
+        found = RemoteDesk::find(desk_options) => found,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
+
     let identity = gateway.identity(&cluster);
-    let options = server::postman_options(config, &cluster, identity, surroundings.sender_threads);
+    let options = options::postman(config, &cluster, identity, surroundings.sender_threads);
     tracing::info!(
         cluster.id = cluster,
         "postman `{}` sends for the cluster of {}, journal in {}",
@@ -47,6 +41,7 @@ pub async fn run(
         config.postman.peers.join(", "),
         options.journal_dir.display()
     );
+
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway),
@@ -55,4 +50,20 @@ pub async fn run(
         fatal: surroundings.fatal,
     };
     Ok(Postman::run(options, parts, stop).await?)
+}
+
+fn desk_options(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<RemoteDeskOptions, ConfigError> {
+    let credentials = options::credentials(config)?
+        .ok_or_else(|| ConfigError("cluster.secret: it is required".to_owned()))?;
+    let name = PostmanName::parse(&config.postman.name)
+        .map_err(|invalid| ConfigError(format!("postman.name: {}", invalid.detail)))?;
+    Ok(RemoteDeskOptions {
+        name,
+        credentials,
+        peers: config.postman.peers.clone(),
+        transport: surroundings.transport.clone(),
+    })
 }

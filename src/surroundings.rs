@@ -1,5 +1,6 @@
-//! What the process takes from outside: clocks, connections, files, threads, and how it ends. Real
-//! ones here; a simulation brings its own.
+//! Everything that the process takes from outside: clocks, connections, files, threads, and its end.
+//!
+//! The real ones are made here; a simulation brings its own.
 
 use std::sync::Arc;
 
@@ -16,33 +17,33 @@ use crate::{
     telemetry,
 };
 
-/// What a server needs from outside.
+/// The things that a server needs from outside.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// The clocks.
+    /// Clocks of the machine.
     pub clock: Arc<dyn Clock>,
     /// Streams between nodes, and those of the API's clients.
     pub transport: Arc<dyn Transport>,
     /// Connections to the gateway.
     pub connector: Arc<dyn Connector>,
-    /// The files that the log lies in.
+    /// The files of the log.
     pub files: Arc<dyn Files>,
-    /// How the log is kept; none: as it is configured.
+    /// Options of the log; `None` means those of the configuration.
     pub log: Option<LogOptions>,
-    /// How the state is kept.
+    /// Options of the state's store.
     pub store: StoreOptions,
-    /// Threads that send; 0: none of their own.
+    /// Number of threads for sending; 0 means that sending has none of its own.
     pub sender_threads: usize,
-    /// Connections to the API at once, at most.
+    /// The most connections to the API at the same time.
     pub connections: usize,
-    /// Who looks on, if anybody does.
+    /// Observer of what the node does, for a simulation.
     pub onlooker: Option<Arc<dyn Onlooker>>,
-    /// Ends the process with a line.
+    /// Ends the process, with a last line in the log.
     pub fatal: Fatal,
 }
 
 impl Surroundings {
-    /// Those of this machine.
+    /// The real surroundings, of this machine.
     pub fn real() -> Self {
         Self {
             clock: Arc::new(SystemClock),

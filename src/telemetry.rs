@@ -1,7 +1,7 @@
-//! Logs: for people on a terminal, as JSON for machines. Lines go to stderr.
+//! Logs on stderr: lines for people on a terminal, or JSON for machines.
 //!
-//! Lines go through a queue ([`LineQueue`]): a stderr that nobody reads holds up nothing, and a
-//! process that must end says why for no longer than [`LAST_LINES`] takes.
+//! Lines go through a queue ([`LineQueue`]). So a stderr that nobody reads holds up nothing, and a
+//! process that must end waits for its last lines no longer than [`LAST_LINES`].
 //!
 //! A line about a mailing, customer or message carries its id; never a phone number, a text or a
 //! token.
@@ -13,20 +13,20 @@ use tracing_subscriber::EnvFilter;
 
 use crate::line_queue::LineQueue;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Plain lines for people.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// What is logged unless `RUST_LOG` says otherwise.
+/// The lines that are logged unless `RUST_LOG` selects others.
 const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info,openraft=error";
 
-/// What is logged where a progress bar has the terminal.
+/// The lines that are logged while a progress bar has the terminal.
 const QUIET_FILTER: &str = "error";
 
 /// Time for the last lines of a process to be written.
@@ -40,22 +40,22 @@ pub fn init(format: LogFormat) {
     start(format, DEFAULT_FILTER);
 }
 
-/// Starts logging of errors alone, unless `RUST_LOG` says otherwise; to be called once.
+/// Starts logging of errors alone, unless `RUST_LOG` selects more; to be called once.
 pub fn init_quiet() {
     start(LogFormat::Text, QUIET_FILTER);
 }
 
-/// The queue of stderr, once logging was started: other lines for stderr go through it, too.
+/// The queue of stderr, once logging was started. All other lines for stderr go through it too.
 pub fn stderr() -> Option<&'static LineQueue> {
     STDERR.get()
 }
 
-/// Log lines that were dropped because nobody read them.
+/// Number of log lines that were dropped because nobody read them.
 pub fn dropped_lines() -> u64 {
     STDERR.get().map_or(0, LineQueue::lost)
 }
 
-/// Logs why the process must end, and ends it, whoever reads its log.
+/// Logs the reason why the process must end, and ends it, even if nobody reads its log.
 pub fn end_process(lines: &[&str]) -> ! {
     if let Some(queue) = STDERR.get() {
         queue.begin_end();
@@ -91,29 +91,21 @@ fn log_panics() {
 fn log_gap(dropped: u64) {
     tracing::warn!(
         lines = dropped,
-        "the log has a gap: {dropped} lines were dropped, because the reader of stderr was too slow"
+        "the log has a gap: {dropped} lines were dropped, because the reader of stderr was too \
+         slow"
     );
 }
 
-fn start(format: LogFormat, filter: &str) {
+fn start(format: LogFormat, default_filter: &str) {
     let queue = match LineQueue::start(std::io::stderr(), log_gap) {
         Ok(queue) => STDERR.get_or_init(|| queue),
-        // No thread can be had: nothing else will work either, and says so.
+        // No thread can be had: nothing else will work either, and the rest reports it.
         Err(_) => return,
     };
     log_panics();
-    let wanted = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|wanted| !wanted.is_empty());
-    let wanted = wanted.unwrap_or_else(|| filter.to_owned());
-    // At `debug` the consensus alone writes hundreds of lines a second: only when it is named.
-    let wanted = match wanted.contains("openraft") {
-        true => wanted,
-        false => format!("{wanted},openraft=error"),
-    };
-    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(filter));
+
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(default_filter))
         .with_writer(|| queue.clone());
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -123,7 +115,26 @@ fn start(format: LogFormat, filter: &str) {
             .try_init(),
     };
     if let Err(error) = started {
-        // Only in a process that started logging before: its lines go on.
-        tracing::debug!(%error, "logging was already initialized");
+        // Logging was started before in this process, and goes on as it was.
+        tracing::debug!(%error, "logging had been started");
     }
+}
+
+/// The filter of `RUST_LOG`, or else the default.
+fn filter(default: &str) -> EnvFilter {
+    let variable = std::env::var("RUST_LOG").unwrap_or_default();
+    let wanted = if variable.is_empty() {
+        default.to_owned()
+    } else {
+        variable
+    };
+
+    // At `debug` the consensus library alone writes hundreds of lines a second: it is logged only if
+    // the filter names it.
+    let complete = if wanted.contains("openraft") {
+        wanted
+    } else {
+        format!("{wanted},openraft=error")
+    };
+    EnvFilter::try_new(complete).unwrap_or_else(|_| EnvFilter::new(default))
 }

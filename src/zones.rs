@@ -1,6 +1,7 @@
-//! Local time: which of the state's time zones are in a daily window, and until when.
+//! Local time: the time zones of the state in which a daily window is open, and the time it closes.
 //!
-//! Apply knows zones as numbers only; their clocks are read here, outside of it.
+//! Apply knows zones as numbers only. Their clocks are read here, outside of it, because time zone
+//! databases differ between machines.
 
 use jiff::{Timestamp as Instant, tz::TimeZone};
 use notty_storage::{
@@ -9,7 +10,7 @@ use notty_storage::{
     query,
 };
 
-/// Shifts of a clock within one window, at most: there are some a year.
+/// The most shifts of a clock within one window: real ones have a few a year.
 const SHIFTS: usize = 4;
 
 /// The time zones of the state, by number.
@@ -19,7 +20,7 @@ pub struct Zones {
 }
 
 impl Zones {
-    /// With the time zone of customers without one.
+    /// No zones yet but that of customers without one of their own.
     pub fn new(default: &str) -> Self {
         Self {
             default: time_zone(default).unwrap_or(TimeZone::UTC),
@@ -27,17 +28,25 @@ impl Zones {
         }
     }
 
-    /// Learns of zones that came since it was last asked.
+    /// Adds zones that the state has got since the last call.
     pub fn refresh<S: Source>(&mut self, source: &S) {
         if self.zones.len() == query::work::zone_count(source) as usize {
             return;
         }
+
         let names = query::work::zones(source);
-        let zone = |(number, name): (usize, &String)| match number {
-            0 => self.default.clone(),
-            _ => time_zone(name).unwrap_or_else(|| self.default.clone()),
-        };
-        self.zones = names.iter().enumerate().map(zone).collect();
+        self.zones = names
+            .iter()
+            .enumerate()
+            .map(|(number, name)| self.named(number, name))
+            .collect();
+    }
+
+    /// A zone of the state. Number 0 is that of customers without one; a name that this machine does
+    /// not know counts as that, too.
+    fn named(&self, number: usize, name: &str) -> TimeZone {
+        let known = if number == 0 { None } else { time_zone(name) };
+        known.unwrap_or_else(|| self.default.clone())
     }
 
     /// The zones in which a window is open.
@@ -49,19 +58,21 @@ impl Zones {
             .collect()
     }
 
-    /// When a window that is open in a zone closes; none if it is closed.
+    /// The time at which a window that is open in a zone closes; `None` if it is closed.
     pub fn closes(
         &self,
         window: &SendWindow,
         zone: ZoneNumber,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let mut at = Timestamp::from_millis(now.as_millis() - now.as_millis().rem_euclid(60_000));
+        let mut at = start_of_minute(now);
         let mut left = window.minutes_left(self.minute(zone, at))?;
+
+        // Minutes are counted up to the next shift of the clock, and anew from there.
         for _ in 0..SHIFTS {
             let closes = at.plus_millis(i64::from(left) * 60_000);
             match self.next_shift(zone, at) {
-                // From there on the clock shows another time: in the window or not.
+                // From there on the clock shows another time, in the window or outside.
                 Some(shift) if shift <= closes => at = shift,
                 _ => return Some(closes),
             }
@@ -77,21 +88,25 @@ impl Zones {
         self.zones.get(usize::from(zone.0)).unwrap_or(&self.default)
     }
 
-    /// When a zone's clock shifts next.
+    /// The time of the next shift of a zone's clock.
     fn next_shift(&self, zone: ZoneNumber, at: Timestamp) -> Option<Timestamp> {
-        let at = Instant::from_millisecond(at.as_millis()).ok()?;
-        let shift = self.zone(zone).following(at).next()?;
+        let from = Instant::from_millisecond(at.as_millis()).ok()?;
+        let shift = self.zone(zone).following(from).next()?;
         Some(Timestamp::from_millis(shift.timestamp().as_millisecond()))
     }
 
     /// Minutes since midnight in a zone.
     fn minute(&self, zone: ZoneNumber, now: Timestamp) -> u16 {
-        let zone = self.zone(zone);
-        let now = Instant::from_millisecond(now.as_millis()).unwrap_or(Instant::UNIX_EPOCH);
-        let offset = zone.to_offset(now).seconds();
-        let seconds = (now.as_second() + i64::from(offset)).rem_euclid(86_400);
+        let instant = Instant::from_millisecond(now.as_millis()).unwrap_or(Instant::UNIX_EPOCH);
+        let offset = self.zone(zone).to_offset(instant).seconds();
+        let seconds = (instant.as_second() + i64::from(offset)).rem_euclid(86_400);
         (seconds / 60) as u16
     }
+}
+
+fn start_of_minute(at: Timestamp) -> Timestamp {
+    let ms = at.as_millis();
+    Timestamp::from_millis(ms - ms.rem_euclid(60_000))
 }
 
 fn time_zone(name: &str) -> Option<TimeZone> {
@@ -117,6 +132,7 @@ mod tests {
         assert_eq!(closes.since(now), (10 * 60 + 30) * 60_000);
         assert_eq!(zones.closes(&window, ZoneNumber(1), now), None);
     }
+
     /// The same by walking minute by minute, as people look at a clock.
     fn walk(zones: &Zones, window: &SendWindow, now: Timestamp) -> Option<Timestamp> {
         let at = |minute: i64| now.plus_millis(minute * 60_000);

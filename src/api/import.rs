@@ -37,7 +37,7 @@ use super::{
     reply,
 };
 use crate::config::Role;
-use crate::rows::{CsvRows, NdjsonRows, Row, RowError, Rows};
+use crate::rows::{CsvRows, ImportRow, NdjsonRows, RowError, Rows};
 
 /// Errors told, at most.
 const ERRORS: usize = 1_000;
@@ -298,7 +298,7 @@ fn to_repeat(written: &[Written]) -> Vec<Vec<usize>> {
 }
 
 /// A row's customer, or the code of its first fault and all faults in words.
-fn check_row(row: Row) -> Result<CheckedCustomer, (String, String)> {
+fn check_row(row: ImportRow) -> Result<CheckedCustomer, (String, String)> {
     let mut fields = Fields::new(row.values);
     let checked = check(&mut fields, &IdFrom::Body);
     let faults = fields.faults();
@@ -318,7 +318,7 @@ fn check_row(row: Row) -> Result<CheckedCustomer, (String, String)> {
 
 /// Checks a row as the import does, and writes nothing: the code of its first fault and all faults
 /// in words.
-pub fn check_import_row(row: Row) -> Result<(), (String, String)> {
+pub fn check_import_row(row: ImportRow) -> Result<(), (String, String)> {
     check_row(row).map(drop)
 }
 
@@ -343,7 +343,7 @@ impl Import {
         }
     }
 
-    async fn take(&mut self, row: Result<Row, RowError>) -> Result<(), ApiError> {
+    async fn take(&mut self, row: Result<ImportRow, RowError>) -> Result<(), ApiError> {
         match row {
             Err(RowError::Fatal { line, detail, .. }) => {
                 let fault = FieldFault::new(&format!("line {line}"), Code::InvalidHeader, detail);
@@ -358,7 +358,7 @@ impl Import {
         Ok(())
     }
 
-    fn take_row(&mut self, row: Row) {
+    fn take_row(&mut self, row: ImportRow) {
         let line = row.line;
         match check_row(row) {
             Ok(customer) => self.batch.push(line, customer),

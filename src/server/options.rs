@@ -1,0 +1,238 @@
+//! The options of each part of a node, and of a postman by itself, from the configuration.
+//!
+//! A fault that the configuration's own checks cannot find is found here: a file that cannot be read,
+//! a certificate that does not fit, a URL that is none.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use notty_raft::{
+    ClusterOptions, Credentials, NodeOptions, Peer, TlsFiles, Transport, log::LogOptions,
+};
+use notty_storage::model::PostmanName;
+
+use crate::{
+    config::{ClusterConfig, Config, ConfigError, PeerConfig, PeerTlsConfig, Secret},
+    gateway::HttpGateway,
+    moderation::Moderation,
+    post_office::PostOfficeOptions,
+    postman::{OutletOptions, PostmanOptions, retry::RetryPolicy},
+    surroundings::Surroundings,
+};
+
+/// The name of a node by itself.
+pub(super) const ALONE: &str = "notty-0";
+
+/// The proofs of this process towards its peers: certificates if they are configured, and secrets.
+/// `None` if it has no peers.
+pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, ConfigError> {
+    let Some(cluster) = &config.cluster else {
+        return Ok(None);
+    };
+    let secret = secret_bytes(&cluster.secret);
+    let of_postmen = secret_bytes(&cluster.postman_secret);
+
+    let credentials = match &cluster.tls {
+        Some(tls) => by_certificates(cluster, tls, secret.as_deref())?,
+        // A postman by itself may know no other secret than that of postmen.
+        None => {
+            let known = secret.or_else(|| of_postmen.clone());
+            Credentials::by_secret(&known.unwrap_or_default())
+        }
+    };
+    Ok(Some(match of_postmen {
+        Some(of_postmen) => credentials.with_postman_secret(&of_postmen),
+        None => credentials,
+    }))
+}
+
+/// The bytes of a secret; `None` if it is empty.
+fn secret_bytes(secret: &Secret) -> Option<Vec<u8>> {
+    let bytes = secret.expose().as_bytes();
+    (!bytes.is_empty()).then(|| bytes.to_vec())
+}
+
+fn by_certificates(
+    cluster: &ClusterConfig,
+    tls: &PeerTlsConfig,
+    secret: Option<&[u8]>,
+) -> Result<Credentials, ConfigError> {
+    let files = TlsFiles {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+        ca: tls.ca.clone(),
+    };
+    // The certificate must be for the host under which the peers reach this node.
+    let me = cluster.nodes.iter().find(|node| node.name == cluster.name);
+    let host = me.and_then(|node| Some(node.peer.rsplit_once(':')?.0));
+    Credentials::by_certificates(&files, host, secret)
+        .map_err(|error| ConfigError(format!("cluster.tls.{error}")))
+}
+
+/// The client of the gateway.
+pub(crate) fn gateway(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<HttpGateway, ConfigError> {
+    HttpGateway::new(config.gateway.options(), surroundings.connector.clone())
+        .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
+}
+
+/// The check for explicit language; `None` if it is switched off.
+pub(super) fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigError> {
+    if !config.moderation.enabled {
+        return Ok(None);
+    }
+    let file = &config.moderation.words_file;
+    let text = if file.as_os_str().is_empty() {
+        String::new()
+    } else {
+        std::fs::read_to_string(file).map_err(|error| {
+            let file = file.display();
+            ConfigError(format!("moderation.words_file: {file}: {error}"))
+        })?
+    };
+    Ok(Some(Moderation::new(&words(&text))))
+}
+
+/// The words of a file: one a line, without comments.
+fn words(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The name of this node.
+fn node_name(config: &Config) -> &str {
+    config
+        .cluster
+        .as_ref()
+        .map_or(ALONE, |cluster| &cluster.name)
+}
+
+/// The options of the node, whose API listens on an address.
+pub(super) fn node(
+    config: &Config,
+    address: SocketAddr,
+    credentials: Option<Credentials>,
+    surroundings: &Surroundings,
+) -> NodeOptions {
+    let configured = config.cluster.as_ref().zip(credentials);
+    let cluster = configured.map(|(cluster, credentials)| {
+        cluster_options(cluster, credentials, surroundings.transport.clone())
+    });
+    let compacting = LogOptions::compacting(config.node.compact_bytes());
+
+    NodeOptions {
+        peer: peer(config, cluster.as_ref(), address),
+        cluster,
+        store: surroundings.store.clone(),
+        log: surroundings.log.unwrap_or(compacting),
+        files: surroundings.files.clone(),
+        onlooker: surroundings.onlooker.clone(),
+        clock: surroundings.clock.clone(),
+        fatal: surroundings.fatal.clone(),
+    }
+}
+
+/// This node's entry of the configured cluster. A node by itself has only a name and its API.
+fn peer(config: &Config, cluster: Option<&ClusterOptions>, address: SocketAddr) -> Peer {
+    let name = node_name(config);
+    let mut nodes = cluster.into_iter().flat_map(|cluster| &cluster.nodes);
+    let own = nodes.find(|peer| peer.name == name).cloned();
+    own.unwrap_or_else(|| Peer {
+        name: name.to_owned(),
+        api: format!("http://{address}"),
+        ..Peer::default()
+    })
+}
+
+fn cluster_options(
+    config: &ClusterConfig,
+    credentials: Credentials,
+    transport: Arc<dyn Transport>,
+) -> ClusterOptions {
+    ClusterOptions {
+        listen: config.listen.clone(),
+        credentials,
+        expect: config.expect as usize,
+        nodes: config.nodes.iter().map(configured_peer).collect(),
+        transport,
+    }
+}
+
+fn configured_peer(node: &PeerConfig) -> Peer {
+    Peer {
+        name: node.name.clone(),
+        peer: node.peer.clone(),
+        api: node.api.clone(),
+        // Known once the node has answered.
+        disk: String::new(),
+    }
+}
+
+/// The options of the post office.
+pub(super) fn post_office(config: &Config) -> PostOfficeOptions {
+    PostOfficeOptions {
+        lease_size: config.lease.size,
+        lease_ttl_ms: config.lease.ttl_ms,
+        rate_limit: config.gateway.rate_limit,
+        retention_ms: config.retention.finished_ms(),
+        timezone: config.node.timezone.clone(),
+    }
+}
+
+/// The options of a postman of a cluster, for the gateway of an identity.
+pub(crate) fn postman(
+    config: &Config,
+    cluster: &str,
+    gateway_identity: u64,
+    threads: usize,
+) -> PostmanOptions {
+    let gateway = &config.gateway;
+    let configured = &config.postman;
+    let name = if configured.name.is_empty() {
+        node_name(config)
+    } else {
+        &configured.name
+    };
+    let journal_dir = if configured.journal_dir.as_os_str().is_empty() {
+        config.node.data_dir.join("journal")
+    } else {
+        configured.journal_dir.clone()
+    };
+
+    PostmanOptions {
+        name: PostmanName::parse(name).expect("the configuration was checked"),
+        journal_dir,
+        cluster: cluster.to_owned(),
+        threads: threads.min(gateway.concurrency),
+        lease_size: config.lease.size,
+        outlet: outlet_options(config, gateway_identity),
+    }
+}
+
+/// The settings of one gateway, for a postman.
+fn outlet_options(config: &Config, identity: u64) -> OutletOptions {
+    let gateway = &config.gateway;
+    OutletOptions {
+        identity,
+        concurrency: gateway.concurrency,
+        retry: retry_policy(config),
+        connect_time: Duration::from_millis(gateway.connect_timeout_ms),
+        answer_time: Duration::from_millis(gateway.timeout_ms),
+    }
+}
+
+fn retry_policy(config: &Config) -> RetryPolicy {
+    let gateway = &config.gateway;
+    // Only half of the time for which the gateway remembers an id, so that no repeat comes close to
+    // its end.
+    let repeat_ms = gateway.idempotent_hours * 3_600_000 / 2;
+    RetryPolicy {
+        initial_ms: config.retry.initial_ms,
+        max_ms: config.retry.max_ms,
+        repeat_ms: gateway.idempotent.then_some(repeat_ms),
+    }
+}
