@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 
 use crate::{
     data_dir::{DataDir, Identity},
@@ -78,7 +78,7 @@ pub(crate) async fn become_member(
                 founders: None,
             });
         }
-        if is_planted(Planted::WipedNodeVotes)
+        if !rules::empty_disk_waits()
             && let Some(identity) = take_place(peers, expected, &identity).await
         {
             data_dir.keep(&identity)?;
@@ -112,7 +112,8 @@ pub(crate) async fn become_member(
     }
 }
 
-/// A fault on purpose: the place that this node had before it lost its disk.
+/// The place that this node had before it lost its disk. Only a simulation that leaves the rule out
+/// takes it.
 async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
     let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
     names.sort();

@@ -14,8 +14,7 @@ use std::{
 };
 
 use notty_storage::{
-    Export, ExportSummary, Flusher, Outcome, Store, StoreOptions, View, import_snapshot,
-    planted::{Planted, is_planted},
+    Export, ExportSummary, Flusher, Outcome, Store, StoreOptions, View, import_snapshot, rules,
 };
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, storage::RaftStateMachine,
@@ -165,7 +164,7 @@ impl StateDir {
 
     /// Marks the state: the next start rebuilds it.
     pub(crate) fn mark_suspect(&self, why: &str) {
-        if is_planted(Planted::DamageUnmarked) {
+        if !rules::damage_is_marked() {
             return;
         }
         let path = self.dir.join("SUSPECT");

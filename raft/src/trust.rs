@@ -12,10 +12,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use notty_storage::{
-    Timestamp,
-    planted::{Planted, is_planted},
-};
+use notty_storage::{Timestamp, rules};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -368,7 +365,7 @@ impl Trust {
             let mut belief = self.belief.lock();
             (belief.look(&reading, state), belief.anchor)
         };
-        let doubt = doubt.filter(|_| !is_planted(Planted::JumpBelieved));
+        let doubt = doubt.filter(|_| rules::contradicting_clock_is_doubted());
         self.keep(anchor);
         let before = std::mem::replace(&mut *self.doubt.lock(), doubt);
         match (before, doubt) {
@@ -389,13 +386,13 @@ impl Trust {
     /// Whether the wall clock is, at this very moment, where it should be.
     pub(crate) fn is_near(&self) -> bool {
         let reading = read_clocks(&*self.clock);
-        self.belief.lock().is_near(&reading) || is_planted(Planted::JumpBelieved)
+        rules::is_believed(self.belief.lock().is_near(&reading))
     }
 
     /// Whether what this clock says counts for others.
     pub(crate) fn has_say(&self) -> bool {
         let reading = read_clocks(&*self.clock);
-        self.belief.lock().has_say(&reading) || is_planted(Planted::JumpBelieved)
+        rules::is_believed(self.belief.lock().has_say(&reading))
     }
 
     /// Most other nodes have had the same time since a reading of the clocks.

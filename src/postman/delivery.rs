@@ -19,7 +19,7 @@ use notty_raft::Clock;
 use notty_storage::{
     Timestamp,
     model::{LeaseId, MailingNumber, MessageId, Phone, SendResult},
-    planted::{Planted, is_planted},
+    rules,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -377,8 +377,7 @@ impl Floor {
     fn may_begin(&self, job: &Job, now: Duration, needs: Duration) -> bool {
         !self.stopping.load(Ordering::Relaxed)
             && now + needs + MARGIN < job.terms.ends
-            && (self.view_age(now).max(job.terms.age(now)) <= VIEW_AGE
-                || is_planted(Planted::ViewUnchecked))
+            && rules::is_fresh(self.view_age(now).max(job.terms.age(now)), VIEW_AGE)
             && self.clocks_agree.load(Ordering::Relaxed)
             && job.terms.allow(job, self.clock.wall())
     }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use notty_storage::{
-    model::SendResult,
-    planted::{Planted, is_planted},
-};
+use notty_storage::{model::SendResult, rules};
 
 use crate::gateway::Answer;
 
@@ -42,19 +39,7 @@ impl RetryPolicy {
             Answer::NotSent => SendResult::NotSent {
                 pause_ms: pause_ms(Duration::ZERO),
             },
-            Answer::Unsure if is_planted(Planted::UnsureIsNotSent) => SendResult::NotSent {
-                pause_ms: pause_ms(Duration::ZERO),
-            },
-            Answer::Unsure => match self.repeat_ms {
-                None => SendResult::Unsure,
-                Some(repeat_ms) => {
-                    let pause_ms = pause_ms(Duration::ZERO);
-                    SendResult::UnsureRepeatable {
-                        pause_ms,
-                        repeat_ms,
-                    }
-                }
-            },
+            Answer::Unsure => rules::report_of_unsure(|| pause_ms(Duration::ZERO), self.repeat_ms),
         }
     }
 

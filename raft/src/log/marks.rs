@@ -5,10 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use notty_storage::{
-    codec,
-    planted::{Planted, is_planted},
-};
+use notty_storage::{codec, rules};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -51,9 +48,11 @@ impl Marks {
     }
 
     pub(crate) fn save_vote(&mut self, vote: Vote) -> Result<(), Error> {
-        match is_planted(Planted::VoteNotSynced) {
-            true => save_unsynced(&*self.files, &self.dir.join("vote"), &vote)?,
-            false => save(&*self.files, &self.dir.join("vote"), &vote)?,
+        let path = self.dir.join("vote");
+        if rules::votes_are_synced() {
+            save(&*self.files, &path, &vote)?;
+        } else {
+            save_unsynced(&*self.files, &path, &vote)?;
         }
         self.vote = Some(vote);
         Ok(())
@@ -123,7 +122,7 @@ pub(crate) fn save<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> R
     replace(files, path, &seal(value)).map_err(Error::file(path))
 }
 
-/// A fault on purpose: what is written so is lost with the power.
+/// Writes a value that is lost with the power: only a simulation that leaves the rule out does so.
 fn save_unsynced<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
     let bytes = seal(value);
     let write = |file: Arc<dyn File>| file.cut(0).and_then(|()| file.write_at(0, &bytes));

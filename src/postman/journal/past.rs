@@ -12,7 +12,7 @@ use std::{
 
 use notty_storage::{
     model::{LeaseId, Run},
-    planted::{Planted, is_planted},
+    rules,
 };
 
 use super::{
@@ -101,7 +101,9 @@ impl Remains {
                 self.newest = self.newest.max(token.n);
                 self.leased.remove(&token.n);
             }
-            Kind::Begun | Kind::Settled if token.n > self.newest && !believes_damage() => {
+            Kind::Begun | Kind::Settled
+                if token.n > self.newest && rules::damage_proves_nothing() =>
+            {
                 return Err(format!(
                     "it speaks of lease {}, which no file notes",
                     token.n
@@ -118,11 +120,6 @@ impl Remains {
         }
         Ok(())
     }
-}
-
-/// True if damage counts as nothing, on purpose.
-fn believes_damage() -> bool {
-    is_planted(Planted::DamageIsNeverBegun)
 }
 
 /// The files of a directory that are a journal's, by stream and number.
@@ -159,7 +156,7 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
             Err(what) => unreadable = Some(Damage { file: path, what }),
         }
     }
-    if let Some(damage) = unreadable.filter(|_| !believes_damage()) {
+    if let Some(damage) = unreadable.filter(|_| rules::damage_proves_nothing()) {
         return Ok(Past::Damaged(damage));
     }
     let Some(run) = found
@@ -183,10 +180,10 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
         newest: 0,
         fates: HashMap::new(),
     };
-    let read = if believes_damage() {
-        Ok(reading.what_reads(remains))
-    } else {
+    let read = if rules::damage_proves_nothing() {
         reading.all(remains)
+    } else {
+        Ok(reading.what_reads(remains))
     };
     Ok(read.map_or_else(Past::Damaged, Past::Whole))
 }
