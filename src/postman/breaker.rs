@@ -19,7 +19,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 
 /// Results in a row that open it.
 const TROUBLE: u32 = 20;
@@ -225,7 +225,7 @@ impl Breaker {
         let in_a_row = self.well.is_none_or(|well| well < serial);
         self.trouble += u32::from(in_a_row);
         let mut opens = self.trouble >= TROUBLE;
-        if signal == Signal::InDoubt && !is_planted(Planted::BreakerCountsRowsOnly) {
+        if signal == Signal::InDoubt && rules::doubts_count_as_shares() {
             self.credit = self.credit.saturating_sub(1);
             opens |= self.credit == 0 || self.has_share_in_doubt();
         }

@@ -1,9 +1,6 @@
 //! Pauses before another try: they double, vary a little, and heed the gateway's wish.
 
-use notty_storage::{
-    model::SendResult,
-    planted::{Planted, is_planted},
-};
+use notty_storage::{model::SendResult, rules};
 
 use crate::gateway::GatewayOutcome;
 
@@ -43,16 +40,7 @@ impl RetryPolicy {
             },
 
             // The gateway may have it: again only if it recognizes repeats.
-            GatewayOutcome::Unsure if is_planted(Planted::UnsureIsNotSent) => SendResult::NotSent {
-                pause_ms: pause_ms(),
-            },
-            GatewayOutcome::Unsure => match self.repeat_ms {
-                None => SendResult::Unsure,
-                Some(repeat_ms) => SendResult::UnsureRepeatable {
-                    pause_ms: pause_ms(),
-                    repeat_ms,
-                },
-            },
+            GatewayOutcome::Unsure => rules::report_of_unsure(|| pause_ms(), self.repeat_ms),
         }
     }
 

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use notty_storage::{
     Timestamp,
     model::{LeaseId, MailingNumber, MessageId, Phone},
-    planted::{Planted, is_planted},
+    rules,
 };
 
 use super::{desk::Terms, journal::SendToken};
@@ -163,7 +163,7 @@ pub(super) fn may_begin(job: &Job, at: &Circumstances) -> bool {
     let terms = job.lease.terms.load();
     !at.is_stopping
         && at.now + at.needs + MARGIN < job.lease.ends
-        && (at.view_age.max(terms.age(at.now)) <= VIEW_AGE || is_planted(Planted::ViewUnchecked))
+        && rules::is_fresh(at.view_age.max(terms.age(at.now)), VIEW_AGE)
         && at.clocks_agree
         && terms.allow(job, at.wall)
 }

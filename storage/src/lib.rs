@@ -30,6 +30,7 @@ pub mod planted;
 pub mod query;
 pub mod records;
 pub mod restore;
+pub mod rules;
 mod sled_files;
 pub mod snapshot;
 pub mod source;

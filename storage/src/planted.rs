@@ -1,10 +1,12 @@
 //! Faults on purpose, for the simulation to find: what is not found is not tested.
 //!
 //! Nothing of this is in the service as it is shipped: without the feature `planted-faults`, which
-//! the simulation alone asks for, no fault can be planted and every question is answered `false` by
-//! the compiler. With it, all faults are off until [`plant`] is called, which the simulation alone
-//! does. (`cargo build --workspace` builds the service with the feature too, and so with faults
-//! that nobody can switch on; `cargo build` and `cargo build -p notty` do not.)
+//! the simulation alone asks for, no fault can be planted and every condition of [`crate::rules`] is
+//! worked out by the compiler. That module alone asks for a fault.
+//!
+//! With the feature, all faults are off until `plant` is called, which the simulation alone does.
+//! (`cargo build --workspace` builds the service with the feature too, and so with faults that nobody
+//! can switch on; `cargo build` and `cargo build -p notty` do not.)
 
 /// A rule that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub const BY_SCENARIO: [Planted; 3] = [
     Planted::BreakerCountsRowsOnly,
 ];
 
-/// All of them.
+/// All faults, in the order of their numbers.
 pub const PLANTED: [Planted; 16] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
@@ -98,18 +100,18 @@ mod switch {
         NOW.store(planted as u8, Ordering::Relaxed);
     }
 
-    /// Whether a rule is left out.
-    pub fn is_planted(planted: Planted) -> bool {
+    /// True if a rule is left out.
+    pub(crate) fn is_planted(planted: Planted) -> bool {
         NOW.load(Ordering::Relaxed) == planted as u8
     }
 
-    /// What a clock reads that apply must not read, in milliseconds.
+    /// Sets the wall clock that apply must not read, in milliseconds.
     pub fn set_wall(ms: i64) {
         WALL_MS.store(ms, Ordering::Relaxed);
     }
 
-    /// The same.
-    pub fn wall() -> i64 {
+    /// The wall clock that apply must not read, in milliseconds.
+    pub(crate) fn wall() -> i64 {
         WALL_MS.load(Ordering::Relaxed)
     }
 }
@@ -120,15 +122,17 @@ mod switch {
 
     /// Nothing is planted in the service as it is shipped.
     #[inline(always)]
-    pub fn is_planted(_planted: Planted) -> bool {
+    pub(crate) fn is_planted(_planted: Planted) -> bool {
         false
     }
 
-    /// Nobody reads it.
+    /// Without the feature there is no such clock.
     #[inline(always)]
-    pub fn wall() -> i64 {
+    pub(crate) fn wall() -> i64 {
         0
     }
 }
 
-pub use switch::*;
+pub(crate) use switch::{is_planted, wall};
+#[cfg(feature = "planted-faults")]
+pub use switch::{plant, set_wall};

@@ -26,7 +26,6 @@ use crate::{
     error::Error,
     keys::{Key, MailingKey, MetaKey, NumbersKey, TotalsKey},
     model::{Counts, Timestamp},
-    planted::{Planted, is_planted},
     records::{MailingRecord, Meta, Numbers, Totals},
     source::Scan,
     store::{Store, StoreOptions, View},
@@ -427,9 +426,6 @@ pub(crate) fn import_snapshot_at(
     };
     if *store.reload()? != meta {
         return Err(frames.damage("the state built from it stands elsewhere"));
-    }
-    if is_planted(Planted::RepliesNotInSnapshot) {
-        store.forget_client_replies();
     }
     Ok(store)
 }

@@ -34,8 +34,8 @@ use crate::{
     memory::MemoryStates,
     model::{CustomerId, MailingNumber, Seq, Timestamp},
     pin::{Before, Pin},
-    planted::{self, Planted, is_planted},
     records::{Meta, Numbers, Stage, Stages, TimeSetting, WordKind, WordRecord},
+    rules,
     snapshot::{Capture, Export, ExportSummary},
     source::{Scan, Source},
     tree::{Tree, Trees},
@@ -126,10 +126,7 @@ impl Store {
 
     /// Applies an entry as one atomic batch together with its marker, and answers each command.
     pub fn apply(&mut self, entry: &Entry, marker: &[u8]) -> Result<Vec<Outcome>, Error> {
-        let at = match is_planted(Planted::ClockInApply) {
-            true => Timestamp::from_millis(planted::wall()),
-            false => entry.at.max(self.meta.at),
-        };
+        let at = rules::time_of_entry(entry.at.max(self.meta.at));
         let (outcomes, time, layer) = {
             let index = self.shared.index.read();
             let mut changes = Changes::new(&self.tree, &index, (at, self.meta.set));
@@ -309,15 +306,13 @@ impl Store {
     /// Reads anew what memory holds of the records, after [`Store::restore`].
     pub(crate) fn reload(&mut self) -> Result<&Meta, Error> {
         let view = self.view();
-        let index = build_index(&view.read())?;
+        let mut index = build_index(&view.read())?;
+        if !rules::kept_replies_come_with_snapshots() {
+            index.client_keys.clear();
+        }
         *self.shared.index.write() = index;
         self.meta = view.read().get_or_default(&MetaKey)?;
         Ok(&self.meta)
-    }
-
-    /// A fault on purpose: repeats are executed anew from now on.
-    pub(crate) fn forget_client_replies(&mut self) {
-        self.shared.index.write().client_keys.clear();
     }
 
     pub(crate) fn restore(&mut self, writes: &Writes) -> Result<(), Error> {

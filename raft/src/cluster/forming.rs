@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
@@ -76,7 +76,7 @@ pub(crate) async fn become_member(
         }
 
         let identity = own.current();
-        if is_planted(Planted::WipedNodeVotes)
+        if !rules::empty_disk_waits()
             && let Some(identity) = take_place(peers, expected, &identity).await
         {
             own.keep(identity)?;
@@ -116,7 +116,8 @@ fn invited_identity(before: Identity, invitation: Invitation) -> Identity {
     }
 }
 
-/// A fault on purpose: the place that this node had before it lost its disk.
+/// The place that this node had before it lost its disk. Only a simulation that leaves the rule out
+/// takes it.
 async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
     let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
     names.sort();

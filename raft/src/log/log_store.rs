@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 use openraft::{
     LogState, OptionalSend, RaftLogReader, StorageIOError,
     storage::{LogFlushed, RaftLogStorage},
@@ -173,7 +173,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // The sync happens outside the lock: reading, and so applying, goes on meanwhile.
         let synced = blocking(|| {
             let unsynced = self.log.lock().append(entries)?;
-            let unsynced = unsynced.filter(|_| !is_planted(Planted::AppendNotSynced));
+            let unsynced = unsynced.filter(|_| rules::appends_are_synced());
             unsynced.map_or(Ok(()), Unsynced::sync)
         });
         match synced {

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 use serde::Serialize;
 
 use crate::{
@@ -58,9 +58,11 @@ impl Marks {
     }
 
     pub(super) fn save_vote(&mut self, vote: Vote) -> Result<(), Error> {
-        match is_planted(Planted::VoteNotSynced) {
-            true => save_unsynced(&*self.files, &self.dir.join("vote"), &vote)?,
-            false => save(&*self.files, &self.dir.join("vote"), &vote)?,
+        let path = self.dir.join("vote");
+        if rules::votes_are_synced() {
+            save(&*self.files, &path, &vote)?;
+        } else {
+            save_unsynced(&*self.files, &path, &vote)?;
         }
         self.vote = Some(vote);
         Ok(())
@@ -107,7 +109,7 @@ fn newest_slot(bytes: &[u8]) -> Option<(u64, Option<LogId>)> {
         .max_by_key(|(writes, _)| *writes)
 }
 
-/// A planted fault: what is written this way is lost with the power.
+/// Writes a value that is lost with the power: only a simulation that leaves the rule out does so.
 fn save_unsynced<T: Serialize>(files: &dyn Files, path: &Path, value: &T) -> Result<(), Error> {
     let bytes = seal(value);
     let write = |file: Arc<dyn File>| file.cut(0).and_then(|()| file.write_at(0, &bytes));

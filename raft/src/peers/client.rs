@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 use tokio::sync::watch;
 
 use super::{
@@ -114,7 +114,7 @@ impl Peers {
                 there.name
             ));
         }
-        match there.disk == member.disk || is_planted(Planted::WipedNodeVotes) {
+        match rules::is_same_disk(&there.disk, &member.disk) {
             true => Ok(()),
             false => Err(format!(
                 "`{}` is there, with another disk than `{}` was taken in with",

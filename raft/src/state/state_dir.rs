@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use notty_storage::planted::{Planted, is_planted};
+use notty_storage::rules;
 
 use crate::{
     disk::files::{Files, RealFiles, replace},
@@ -137,7 +137,7 @@ impl StateDir {
 
     /// Marks the state suspect, so that the next start rebuilds it.
     pub(crate) fn mark_suspect(&self, why: &str) {
-        if is_planted(Planted::DamageUnmarked) {
+        if !rules::damage_is_marked() {
             return;
         }
         let path = self.suspect();

@@ -6,10 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use notty_storage::{
-    Timestamp,
-    planted::{Planted, is_planted},
-};
+use notty_storage::{Timestamp, rules};
 use parking_lot::Mutex;
 
 use super::{
@@ -61,7 +58,7 @@ impl Trust {
             let mut belief = self.belief.lock();
             (belief.look(&reading, state), belief.anchor)
         };
-        let doubt = doubt.filter(|_| !is_planted(Planted::JumpBelieved));
+        let doubt = doubt.filter(|_| rules::contradicting_clock_is_doubted());
         self.keep(anchor);
 
         let before = std::mem::replace(&mut *self.doubt.lock(), doubt);
@@ -84,13 +81,13 @@ impl Trust {
     /// True if the wall clock has, at this very moment, the expected time.
     pub(crate) fn is_near(&self) -> bool {
         let reading = ClockMoment::now(&*self.clock);
-        self.belief.lock().is_near(&reading) || is_planted(Planted::JumpBelieved)
+        rules::is_believed(self.belief.lock().is_near(&reading))
     }
 
     /// True if other nodes may count this clock.
     pub(crate) fn has_say(&self) -> bool {
         let reading = ClockMoment::now(&*self.clock);
-        self.belief.lock().has_say(&reading) || is_planted(Planted::JumpBelieved)
+        rules::is_believed(self.belief.lock().has_say(&reading))
     }
 
     /// Believes the clock, because most other nodes have had the same time since a moment.

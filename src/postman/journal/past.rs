@@ -12,7 +12,7 @@ use std::{
 
 use notty_storage::{
     model::{LeaseId, Run},
-    planted::{Planted, is_planted},
+    rules,
 };
 
 use super::{
@@ -89,7 +89,7 @@ impl Remains {
 
             // Its lease is noted first, always.
             RecordKind::Begun | RecordKind::Settled
-                if token.n > self.newest && !believes_damage() =>
+                if token.n > self.newest && rules::damage_proves_nothing() =>
             {
                 return Err(format!(
                     "it speaks of lease {}, which no file notes",
@@ -129,11 +129,6 @@ impl Remains {
     }
 }
 
-/// True if damage counts as nothing, on purpose.
-fn believes_damage() -> bool {
-    is_planted(Planted::DamageIsNeverBegun)
-}
-
 /// The files of a directory that are a journal's, by stream and number.
 pub(super) fn files(dir: &Path) -> io::Result<BTreeMap<(u64, u64), PathBuf>> {
     let mut files = BTreeMap::new();
@@ -159,7 +154,7 @@ type FoundFiles = BTreeMap<(u64, u64), FoundFile>;
 /// Reads what the run before left; `boot` is that of the machine and the cluster.
 pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
     let (mut found, damage) = find(dir, boot)?;
-    if let Some(damage) = damage.filter(|_| !believes_damage()) {
+    if let Some(damage) = damage.filter(|_| rules::damage_proves_nothing()) {
         return Ok(Past::Damaged(damage));
     }
     let runs = found.values().map(|found| found.header.run);
@@ -180,10 +175,10 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
         newest: 0,
         fates: HashMap::new(),
     };
-    let read = if believes_damage() {
-        Ok(files.what_reads(remains))
-    } else {
+    let read = if rules::damage_proves_nothing() {
         files.all(remains)
+    } else {
+        Ok(files.what_reads(remains))
     };
     Ok(read.map_or_else(Past::Damaged, Past::Whole))
 }

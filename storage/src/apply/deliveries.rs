@@ -3,7 +3,10 @@
 //! The ways back from `sending` are three, and each is a statement of the holder: nothing was
 //! written, the gateway did not take it, or the gateway is idempotent and may get it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     batches::{BatchEdit, MailingEdit},
@@ -18,8 +21,8 @@ use crate::{
     keys::{LeaseKey, NumbersKey, OpenLeasesKey},
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
-    planted::{Planted, is_planted},
     records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers, TimeSetting, address},
+    rules,
     source::Source,
 };
 
@@ -266,43 +269,38 @@ fn take(
     let Some(current) = batch.columns.attempts.get(index).copied() else {
         return Taken::Again;
     };
-    match attempt.cmp(&current) {
+    match rules::compare_attempts(attempt, current) {
         // No grant made such a token.
-        std::cmp::Ordering::Greater => Taken::Conflict,
+        Ordering::Greater => Taken::Conflict,
         _ if attempt == 0 => Taken::Conflict,
-        std::cmp::Ordering::Less if is_planted(Planted::OldReportAccepted) => {
-            let was_sending = batch.columns.status(index) == Status::Sending;
-            settle(batch, index, result, now);
-            Taken::First { was_sending }
-        }
-        std::cmp::Ordering::Less => take_old(batch, index, result, now),
-        std::cmp::Ordering::Equal if is_unreported(batch, index) => {
-            let was_sending = batch.columns.status(index) == Status::Sending;
-            settle(batch, index, result, now);
-            batch.columns.reported[index] = result.number();
-            Taken::First { was_sending }
-        }
-        std::cmp::Ordering::Equal if batch.columns.reported[index] == result.number() => {
-            Taken::Again
-        }
-        std::cmp::Ordering::Equal if is_planted(Planted::LaterReportWins) => {
-            settle(batch, index, result, now);
-            Taken::First { was_sending: false }
-        }
-        std::cmp::Ordering::Equal => {
-            was_taken_after_all(batch, index, result, now);
-            Taken::Conflict
-        }
+        Ordering::Less => take_old(batch, index, result, now),
+        Ordering::Equal => take_present(batch, index, result, now),
     }
 }
 
-/// Whether nobody has said yet what became of the last attempt.
-fn is_unreported(batch: &BatchEdit, index: usize) -> bool {
-    batch.columns.reported[index] == 0
-        && matches!(
-            batch.columns.status(index),
-            Status::Sending | Status::Unconfirmed
-        )
+/// Takes a report of the present attempt.
+fn take_present(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) -> Taken {
+    if batch.columns.reported[index] == result.number() {
+        return Taken::Again;
+    }
+    if rules::first_report_stands(is_reported(batch, index)) {
+        was_taken_after_all(batch, index, result, now);
+        return Taken::Conflict;
+    }
+
+    let was_sending = batch.columns.status(index) == Status::Sending;
+    settle(batch, index, result, now);
+    batch.columns.reported[index] = result.number();
+    Taken::First { was_sending }
+}
+
+/// True if the present attempt was reported, or was settled without a report.
+fn is_reported(batch: &BatchEdit, index: usize) -> bool {
+    let is_open = matches!(
+        batch.columns.status(index),
+        Status::Sending | Status::Unconfirmed
+    );
+    batch.columns.reported[index] != 0 || !is_open
 }
 
 /// A report of an attempt before the present one. That attempt was reported as a way back, or
@@ -330,7 +328,7 @@ fn was_taken_after_all(batch: &mut BatchEdit, index: usize, result: SendResult, 
     if batch.columns.status(index).is_ready() {
         never_again(batch, index, now);
         batch.set(index, Status::Unconfirmed, now.steady);
-    } else if is_unreported(batch, index) {
+    } else if !is_reported(batch, index) {
         never_again(batch, index, now);
     }
 }

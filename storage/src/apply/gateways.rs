@@ -10,8 +10,8 @@ use crate::{
     command::{DeclareGateway, Grant},
     keys::PostmenKey,
     model::Timestamp,
-    planted::{Planted, is_planted},
     records::{DeclaredGateway, Doubt, Postman, TimeSetting},
+    rules,
     source::Source,
 };
 
@@ -89,10 +89,7 @@ impl Gateways {
         if self.set.came_after(doubt.since) {
             return Allowed::Never;
         }
-        if is_planted(Planted::DoubtGoesAnywhere) {
-            return Allowed::Now;
-        }
-        if doubt.gateway != self.asked_for {
+        if !rules::is_gateway_of_doubt(self.asked_for, doubt.gateway) {
             let waits = self.others.contains(&doubt.gateway);
             return if waits {
                 Allowed::Elsewhere { until }

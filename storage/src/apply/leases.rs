@@ -24,11 +24,11 @@ use crate::{
         LEASE_MESSAGES, LEASE_TTL_MS, POSTMAN_LEASES, POSTMAN_STARTS, POSTMEN,
     },
     model::{Epoch, LeaseId, MailingNumber, Run, Status, Timestamp},
-    planted::{Planted, is_planted},
     records::{
         DeletedBlock, Head, Lease, LeaseList, ListedLease, MailingRecord, Numbers, Postman,
         address, position,
     },
+    rules,
     source::Source,
 };
 
@@ -450,8 +450,7 @@ impl<'g> Search<'g> {
         let (mut created_zones, mut failed_zones) = (0, 0);
         for (index, (customer, zone)) in who.into_iter().enumerate() {
             let status = batch.columns.status(index);
-            let is_ready = status.is_ready() || is_planted(Planted::GrantUnchecked);
-            if !is_ready || self.deleted.contains(changes, customer)? {
+            if !rules::may_be_granted(status) || self.deleted.contains(changes, customer)? {
                 continue;
             }
             let full = self.picked.count >= self.grant.limit;
@@ -497,9 +496,8 @@ impl<'g> Search<'g> {
 }
 
 fn is_due(batch: &BatchEdit, index: usize, at: Timestamp) -> bool {
-    batch.columns.status(index) == Status::Created
-        || is_planted(Planted::GrantUnchecked)
-        || batch.columns.due_of(index).unwrap_or(NEVER) <= at
+    let due = batch.columns.due_of(index).unwrap_or(NEVER);
+    rules::is_due(batch.columns.status(index), due, at)
 }
 
 fn take(batch: &mut BatchEdit, index: usize, at: Timestamp, picked: &mut Picked) {
@@ -559,13 +557,7 @@ pub(super) fn expire(changes: &mut Changes<'_>, expire: &ExpireLease) -> Ruled<(
         let granted = batch.columns.attempts[index] == attempt;
         if granted && batch.columns.status(index) == Status::Sending {
             batch.columns.add_lapsed(index, lease.granted_at);
-            let requeued = is_planted(Planted::RequeueOnExpiry);
-            let status = if requeued {
-                Status::Created
-            } else {
-                Status::Unconfirmed
-            };
-            batch.set(index, status, at);
+            batch.set(index, rules::status_after_expiry(), at);
         }
     })?;
     edit.save(changes)?;

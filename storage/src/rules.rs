@@ -1,0 +1,147 @@
+//! The rules that the simulation can leave out, each as a condition with a name.
+//!
+//! The code that keeps a rule asks the condition, and reads as the rule does. Only this module knows
+//! that a rule can be left out ([`crate::planted`]). Without the feature `planted-faults` every
+//! condition is what its rule demands, and the compiler works it out.
+//!
+//! The numbers are those of docs/rules.md, which has each rule whole, with where it is kept.
+
+use std::{cmp::Ordering, time::Duration};
+
+use crate::{
+    model::{SendResult, Status, Timestamp},
+    planted::{self, Planted, is_planted},
+};
+
+/// Rule 1: a grant takes only messages that wait, those never tried and those that failed.
+pub(crate) fn may_be_granted(status: Status) -> bool {
+    status.is_ready() || is_planted(Planted::GrantUnchecked)
+}
+
+/// Rule 1: a grant takes a failed message only once its pause is over. One that was never tried has
+/// no pause.
+pub(crate) fn is_due(status: Status, due: Timestamp, now: Timestamp) -> bool {
+    status == Status::Created || due <= now || is_planted(Planted::GrantUnchecked)
+}
+
+/// Rule 3: a lease that runs out leaves its open messages unconfirmed. None of them waits again.
+pub(crate) fn status_after_expiry() -> Status {
+    if is_planted(Planted::RequeueOnExpiry) {
+        Status::Created
+    } else {
+        Status::Unconfirmed
+    }
+}
+
+/// Rules 4 and 7: an answer that leaves it open whether the message was taken is reported as unsure.
+/// The message may go to the gateway again only where that takes repeats, for so many milliseconds.
+/// It is never reported as not sent.
+pub fn report_of_unsure(pause_ms: impl FnOnce() -> u64, repeat_ms: Option<u64>) -> SendResult {
+    if is_planted(Planted::UnsureIsNotSent) {
+        let pause_ms = pause_ms();
+        return SendResult::NotSent { pause_ms };
+    }
+
+    match repeat_ms {
+        None => SendResult::Unsure,
+        Some(repeat_ms) => SendResult::UnsureRepeatable {
+            pause_ms: pause_ms(),
+            repeat_ms,
+        },
+    }
+}
+
+/// Rule 5: the first report of a token stands. A later one that differs is a conflict.
+pub(crate) fn first_report_stands(is_reported: bool) -> bool {
+    is_reported && !is_planted(Planted::LaterReportWins)
+}
+
+/// Rule 5: a report belongs to the attempt that it names. One of an old attempt does not settle the
+/// present one.
+pub(crate) fn compare_attempts(reported: u16, present: u16) -> Ordering {
+    match reported.cmp(&present) {
+        Ordering::Less if is_planted(Planted::OldReportAccepted) => Ordering::Equal,
+        order => order,
+    }
+}
+
+/// Rule 6: kept replies are part of snapshots, so a repeat is not executed by a node that began with
+/// one.
+pub(crate) fn kept_replies_come_with_snapshots() -> bool {
+    !is_planted(Planted::RepliesNotInSnapshot)
+}
+
+/// Rule 8: a message is begun only under a view of pauses, ends and deletions that is not older than
+/// a limit.
+pub fn is_fresh(view_age: Duration, limit: Duration) -> bool {
+    view_age <= limit || is_planted(Planted::ViewUnchecked)
+}
+
+/// Rule 9: a journal that lacks something, or cannot be read, proves nothing: what it does not show
+/// may have been begun.
+pub fn damage_proves_nothing() -> bool {
+    !is_planted(Planted::DamageIsNeverBegun)
+}
+
+/// Rule 10: results in doubt count as a share of all results, however they are spread: not only those
+/// in a row open the breaker.
+pub fn doubts_count_as_shares() -> bool {
+    !is_planted(Planted::BreakerCountsRowsOnly)
+}
+
+/// Rule 11: a member is known by its disk. A node with another disk is another node.
+pub fn is_same_disk(claimed: &str, known: &str) -> bool {
+    claimed == known || is_planted(Planted::WipedNodeVotes)
+}
+
+/// Rule 11: a caller that claims a number is looked up, with its disk, among members and admitted
+/// nodes.
+pub fn callers_are_looked_up() -> bool {
+    !is_planted(Planted::WipedNodeVotes)
+}
+
+/// Rule 11: a node with an empty disk never votes under its old number. It waits until it is taken in
+/// under a new one.
+pub fn empty_disk_waits() -> bool {
+    !is_planted(Planted::WipedNodeVotes)
+}
+
+/// Rule 13: the time of an entry is the leader's stamp in it. Apply reads no clock.
+pub(crate) fn time_of_entry(stamp: Timestamp) -> Timestamp {
+    if is_planted(Planted::ClockInApply) {
+        Timestamp::from_millis(planted::wall())
+    } else {
+        stamp
+    }
+}
+
+/// Rule 14: entries are acknowledged only once they are synced.
+pub fn appends_are_synced() -> bool {
+    !is_planted(Planted::AppendNotSynced)
+}
+
+/// Rule 14: a vote is given only once it is synced.
+pub fn votes_are_synced() -> bool {
+    !is_planted(Planted::VoteNotSynced)
+}
+
+/// Rule 15: damage that is found in an open state marks it suspect, and the next start rebuilds it.
+pub fn damage_is_marked() -> bool {
+    !is_planted(Planted::DamageUnmarked)
+}
+
+/// Rule 16: a message in doubt belongs to the gateway and account that may have it.
+pub(crate) fn is_gateway_of_doubt(asked_for: u64, doubtful: u64) -> bool {
+    asked_for == doubtful || is_planted(Planted::DoubtGoesAnywhere)
+}
+
+/// Time (rules without a number): a clock that contradicts its own machine is in doubt, and nothing
+/// goes by it.
+pub fn contradicting_clock_is_doubted() -> bool {
+    !is_planted(Planted::JumpBelieved)
+}
+
+/// Time (rules without a number): a clock is believed only while it agrees with its own machine.
+pub fn is_believed(agrees: bool) -> bool {
+    agrees || is_planted(Planted::JumpBelieved)
+}
