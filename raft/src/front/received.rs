@@ -24,7 +24,7 @@ pub(super) async fn receive_and_install(
     call: InstallSnapshot,
     session: &mut Session,
 ) -> Result<Vote, Denial> {
-    let file = node.state().snapshots.receiving();
+    let file = node.state().snapshots().receiving();
     receive(session, &file.path, &call)
         .await
         .map_err(Denial::refused)?;

@@ -52,11 +52,11 @@ impl Node {
         let (log, state) = blocking(|| stores::open(own.data_dir(), &options))?;
         let log = LogStore::new(
             log,
-            state.snapshots.clone(),
+            state.snapshots().clone(),
             options.fatal.clone(),
             options.onlooker.clone(),
         );
-        let log = log.watched_by(state.watch.clone());
+        let log = log.watched_by(state.watch().clone());
         let kept_entries = options.log.kept_entries;
         let raft = consensus::start(&identity, &log, &state, &peers, kept_entries).await?;
 

@@ -14,13 +14,13 @@ use crate::{
     state::{position::Position, snapshots::Snapshots},
     state::{
         state_dir::{StateDir, Unusable},
-        state_machine::Shared,
+        node_state::NodeState,
     },
     types::LogId,
 };
 
 /// Opens log and state, and rebuilds a state that cannot be used (rule 15 of docs/rules.md).
-pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
+pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<NodeState>), Error> {
     let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
@@ -55,7 +55,7 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
     log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
     let store_options = options.store.clone();
     let (fatal, onlooker) = (options.fatal.clone(), options.onlooker.clone());
-    let shared = Shared::new(
+    let shared = NodeState::new(
         store,
         snapshots,
         state_dir,

@@ -12,20 +12,21 @@ use crate::{
     state::snapshots::Snapshots,
     state::{
         state_dir::StateDir,
-        state_machine::{Shared, StateMachine},
+        node_state::NodeState,
+        state_machine::StateMachine,
     },
     types::{StorageError, TypeConfig},
 };
 
 /// A state machine in a directory; any fault that ends the node panics.
-fn shared(dir: &Path) -> Arc<Shared> {
+fn shared(dir: &Path) -> Arc<NodeState> {
     let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
     let state_dir = StateDir::open(&dir.join("state")).expect("opens");
     let place = state_dir.current().expect("is named");
     let store = Store::open(&place, StoreOptions::default()).expect("opens");
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let options = StoreOptions::default();
-    Shared::new(
+    NodeState::new(
         store,
         snapshots,
         state_dir,
@@ -50,7 +51,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
         let shared = shared(dir.path());
-        let log = LogStore::new(log.expect("opens"), shared.snapshots.clone(), fatal, None);
+        let log = LogStore::new(log.expect("opens"), shared.snapshots().clone(), fatal, None);
         Ok((dir, log, StateMachine::new(shared)))
     }
 }
