@@ -13,7 +13,7 @@ pub enum Error {
     /// A file could not be read, written or synced.
     #[error("{}: {source}", path.display())]
     File {
-        /// The file or directory.
+        /// Path of the file or directory.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,

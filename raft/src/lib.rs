@@ -1,6 +1,6 @@
-//! How notty's nodes agree on the state: openraft over a log of our own, and proposals.
+//! Agreement of notty's nodes on the state: openraft over a log of our own, and proposals.
 //!
-//! What a caller may assume:
+//! A caller may rely on this:
 //!
 //! - A write is acknowledged ([`Node::propose`] returns [`Applied`]) once it is on the disks of a
 //!   majority, synced, and applied on this node. A crash at any moment after that keeps it.
@@ -10,13 +10,23 @@
 //!   [`Node::wait_applied`] waits for a position, [`Node::linearize`] for everything acknowledged
 //!   before the call.
 //! - Any fault of the disk ends the process ([`Fatal`]): what it acknowledged is on the disk, and
-//!   what it would say next cannot be trusted.
+//!   nothing that it would answer next can be trusted.
 //!
-//! To read this crate, room by room: [`disk`] is the seam for files and the data directory; [`log`]
-//! and [`state`] keep what a node has agreed to; [`peers`] carries calls between nodes; [`time`]
-//! judges the clocks; `front` answers peers; [`node`] proposes, reads and leads; `cluster` forms
-//! the cluster and changes its members; `open` puts it all together; [`backup`] carries a state out
-//! and into a new cluster.
+//! The rooms, each built on the ones before it:
+//!
+//! | room | purpose |
+//! |---|---|
+//! | [`disk`] | the seam for files, and the data directory with the identity of the node |
+//! | [`log`] | entries and votes, on the disk before they are acknowledged |
+//! | [`state`] | entries applied, snapshots written and installed |
+//! | [`peers`] | proven sessions between nodes, and the calls over them |
+//! | [`time`] | the clocks of the machine, the trust in them, the time of entries |
+//! | `consensus` | the leader and the members; proposals and reads |
+//! | `front` | the peers that a node admits, and its answers to their calls |
+//! | `cluster` | forming a cluster, and changing its members |
+//! | [`node`] | the node as the program above uses it; its upkeep |
+//! | `open` | all parts opened in order |
+//! | [`backup`] | a state carried out, and into a new cluster |
 
 pub mod backup;
 mod cluster;
@@ -62,6 +72,6 @@ pub use types::Peer;
 
 use std::sync::Arc;
 
-/// What is called when this node can no longer be trusted to go on; must not return control to a
-/// node that keeps answering. The process ends with the line given.
+/// Ends the process with the line given, because this node can no longer be trusted. It must not
+/// return control to a node that keeps answering.
 pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;

@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 pub struct Applied {
     /// The position of its entry in the log.
     pub index: u64,
-    /// The reply of the state machine.
+    /// The reply of the state, which depends on the command.
     pub reply: Reply,
 }
 
-/// The outcome of a proposal that was not executed, or not known to be.
+/// Any outcome of a proposal other than that it was executed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ProposeError {
     /// The state machine refused it, at a position of the log: nothing was changed.
     #[error("{rejection}")]
     Rejected {
-        /// The reason for the refusal.
+        /// The rule that the command breaks.
         rejection: Rejection,
-        /// The log position at which the refusal stands.
+        /// The position that the refusal stands at.
         index: u64,
     },
     /// There is no leader to propose to: it was not executed and will not be.

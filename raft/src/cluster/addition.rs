@@ -8,60 +8,50 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     cluster::{
-        change::ChangeError,
-        completion::Completion,
-        forming::identify,
-        member_list::{AGREE, MemberList},
-        myself::Myself,
+        change::ChangeError, completion::Completion, forming::identify, member_list::AGREE,
+        workbench::Workbench,
     },
-    consensus::handle::Consensus,
     peers::{
         call::CallError,
-        client::Peers,
         protocol::{Invitation, Invite, Standing},
     },
     types::{NodeId, Peer},
 };
 
-/// How long a peer may take to take an invitation.
+/// Time limit of a peer for writing an invitation down.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Between two looks at how far the new member has come.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Takes nodes in, as the leader.
 pub(crate) struct Addition {
-    pub(super) me: Arc<Myself>,
-    pub(super) peers: Arc<Peers>,
-    pub(super) consensus: Arc<Consensus>,
-    pub(super) list: Arc<MemberList>,
+    pub(super) workbench: Workbench,
     pub(super) completion: Arc<Completion>,
 }
 
 impl Addition {
     /// Takes in the node at an address, which must have this name; returns the name.
     pub(crate) async fn add(&self, asked: Peer) -> Result<String, ChangeError> {
-        let standing = identify(&self.peers, &asked.peer).await;
-        if let Some((_, member)) = self.consensus.member_called(&asked.name) {
-            let has_other_disk = standing.is_ok_and(|there| there.disk != member.disk);
-            return if member.peer == asked.peer && !has_other_disk {
-                Ok(asked.name)
-            } else {
-                Err(ChangeError::Exists(asked.name))
-            };
+        let answer = identify(&self.workbench.peers, &asked.peer).await;
+        if let Some((_, member)) = self.workbench.consensus.member_called(&asked.name) {
+            let disk = answer.ok().map(|standing| standing.disk);
+            return already_added(&member, asked, disk);
         }
 
-        let standing = standing.map_err(|error| match error {
+        let standing = answer.map_err(|error| match error {
             // It knows the secret and speaks with another cluster only.
             CallError::Refused { .. } => ChangeError::NotEmpty(asked.name.clone()),
             error => ChangeError::Unreachable(error.to_string()),
         })?;
         let peer = self.check(asked, standing)?;
 
-        let node = self.list.admit(&peer).await?;
+        // The number stands in the state before the node learns of it: it is given to one disk only.
+        let list = &self.workbench.list;
+        let node = list.admit(&peer).await?;
         self.invite(node, &peer).await?;
         let name = peer.name.clone();
         let learner = BTreeMap::from([(node, peer)]);
-        self.list.change(ChangeMembers::AddNodes(learner)).await?;
+        list.change(ChangeMembers::AddNodes(learner)).await?;
         tracing::info!(
             node.id = node,
             "`{name}` is taken in; it will vote once it is level"
@@ -85,11 +75,11 @@ impl Addition {
         };
 
         // A node of this cluster has an earlier try of the same change behind it.
-        let remembered = self.list.remembered()?;
+        let remembered = self.workbench.list.remembered()?;
         let is_known = remembered.of_disk(&peer.disk).is_some();
         let is_empty = standing
             .cluster
-            .is_none_or(|cluster| cluster == self.me.cluster && is_known);
+            .is_none_or(|cluster| cluster == self.workbench.me.cluster && is_known);
         if !is_empty {
             return Err(ChangeError::NotEmpty(peer.name));
         }
@@ -106,7 +96,7 @@ impl Addition {
     /// The member that was taken in under a name and has another now. Its record keeps the name: to
     /// admit another disk under it would dismiss that member.
     fn taken_in_as(&self, remembered: &Nodes, peer: &Peer) -> Option<Peer> {
-        let members = self.consensus.members();
+        let members = self.workbench.consensus.members();
         let mut taken_in = remembered.nodes.iter().filter(|record| {
             !record.dismissed && record.name == peer.name && record.disk != peer.disk
         });
@@ -118,23 +108,36 @@ impl Addition {
 
     async fn invite(&self, node: NodeId, peer: &Peer) -> Result<(), ChangeError> {
         let invitation = Invitation {
-            cluster: self.me.cluster.clone(),
+            cluster: self.workbench.me.cluster.clone(),
             node,
-            members: self.consensus.members(),
+            members: self.workbench.consensus.members(),
         };
-        let inviting = self.peers.call(&peer.peer, Invite(invitation), ANSWER);
+        let inviting = self
+            .workbench
+            .peers
+            .call(&peer.peer, Invite(invitation), ANSWER);
         let invited = inviting.await;
         invited.map_err(|error| ChangeError::Unreachable(error.to_string()))
     }
 
     /// Makes step after step until a member votes.
     async fn bring_level(&self, name: &str) -> Result<(), ChangeError> {
-        while let Some((node, _)) = self.consensus.member_called(name)
-            && !self.consensus.voters().contains_key(&node)
+        while let Some((node, _)) = self.workbench.consensus.member_called(name)
+            && !self.workbench.consensus.voters().contains_key(&node)
         {
             self.completion.step().await?;
             sleep(LOOK).await;
         }
         Ok(())
+    }
+}
+
+/// The answer to a repeat: the name is a member's already.
+fn already_added(member: &Peer, asked: Peer, disk: Option<String>) -> Result<String, ChangeError> {
+    let has_other_disk = disk.is_some_and(|disk| disk != member.disk);
+    if member.peer == asked.peer && !has_other_disk {
+        Ok(asked.name)
+    } else {
+        Err(ChangeError::Exists(asked.name))
     }
 }

@@ -6,40 +6,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::{outcome::ProposeError, types::Peer};
 
-/// What is to change.
+/// A change of the cluster, as people ask for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// A node with an empty data directory is taken in.
     Add {
-        /// Its name.
+        /// The name that it is configured with.
         name: String,
-        /// Where its peers reach it.
+        /// The address at which peers reach it.
         peer: String,
-        /// Where clients reach it.
+        /// The address at which clients reach it.
         api: String,
     },
     /// A node is taken out, for good.
     Remove {
-        /// Its name.
+        /// The name of the member.
         name: String,
     },
-    /// Another node leads.
+    /// Leadership goes to another node.
     Transfer {
-        /// Its name; none: the one that has most.
+        /// The name of the next leader; `None` for the follower that has most.
         to: Option<String>,
     },
     /// A member has other addresses, or another name, than the others know of.
     Move(Peer),
 }
 
-/// What came of a change.
+/// Result of a change that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// The node that it was about; after a transfer, the leader.
     pub name: String,
 }
 
-/// Why a change was not made.
+/// Reason why a change was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ChangeError {
     /// There is no leader to make it.
@@ -54,10 +54,10 @@ pub enum ChangeError {
     /// Another change is under way.
     #[error("another change of the cluster is under way; ask again")]
     Busy,
-    /// Nobody has this name.
+    /// No member has this name.
     #[error("no node of the cluster is called `{0}`")]
     NotFound(String),
-    /// The name is taken.
+    /// Another node has the name.
     #[error(
         "`{0}` is a node of the cluster already, with another disk or at another address; if its \
          disk is lost, remove it first: notty cluster remove {0}"
@@ -66,13 +66,13 @@ pub enum ChangeError {
     /// The node does not answer, or somebody else does.
     #[error("the node cannot be taken in: {0}")]
     Unreachable(String),
-    /// The node has a past.
+    /// The node belongs to a cluster already.
     #[error(
         "`{0}` belongs to a cluster already; only a node with an empty data directory can be taken \
          in: stop it, empty its data directory, start it again"
     )]
     NotEmpty(String),
-    /// Nobody would be left.
+    /// No voter would be left.
     #[error("`{0}` is the last node that votes: without it there is no cluster")]
     LastVoter(String),
     /// Too few would be left that answer.
@@ -90,9 +90,9 @@ pub enum ChangeError {
          another node, give it another name, or remove that one first: notty cluster remove {now}"
     )]
     FormerName {
-        /// The name.
+        /// The name that was asked for.
         name: String,
-        /// What that member is called now.
+        /// The present name of that member.
         now: String,
     },
 }
@@ -108,7 +108,7 @@ impl From<ProposeError> for ChangeError {
 }
 
 impl ChangeError {
-    /// Whether the same may be asked for again at once: somebody else may answer otherwise.
+    /// True if the same may be asked for again at once: another node may answer otherwise.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::NoLeader | Self::HandedOver | Self::Unknown)
     }

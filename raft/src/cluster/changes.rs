@@ -13,36 +13,30 @@ use crate::{
         addition::Addition,
         change::{Change, ChangeError, Changed},
         completion::Completion,
-        handover::Handover,
         member_list::MemberList,
-        myself::Myself,
         relocation::Relocation,
         removal::Removal,
+        workbench::Workbench,
     },
     consensus::handle::{Consensus, OtherLeader},
-    disk::own_identity::OwnIdentity,
-    peers::{call::CallError, client::Peers, protocol::MakeChange},
+    peers::{call::CallError, protocol::MakeChange},
     types::Peer,
 };
 
-/// How long a change may take where it is passed on: a node that goes winds up its work first.
+/// Time limit of the leader for a change that is passed on: a node that goes winds up its work first.
 const CHANGE: Duration = Duration::from_secs(40);
-/// How long a member may take that is asked whether it leads.
+/// Time limit of a member for the answer that it does not lead.
 const ANSWER: Duration = Duration::from_secs(2);
 /// For how long a change is asked for again while there is no leader, or another one.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Between two such tries.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long an earlier change is waited for.
+/// Longest wait for an earlier change to end.
 const TURN: Duration = Duration::from_secs(5);
 
 /// Makes changes of the cluster, here as the leader or by the leader elsewhere.
 pub(crate) struct MemberChanges {
-    me: Arc<Myself>,
-    peers: Arc<Peers>,
-    consensus: Arc<Consensus>,
-    handover: Arc<Handover>,
-    list: Arc<MemberList>,
+    workbench: Workbench,
     completion: Arc<Completion>,
     addition: Addition,
     removal: Removal,
@@ -52,62 +46,34 @@ pub(crate) struct MemberChanges {
 }
 
 impl MemberChanges {
-    pub(crate) fn new(
-        me: Arc<Myself>,
-        own: Arc<OwnIdentity>,
-        peers: Arc<Peers>,
-        list: Arc<MemberList>,
-        (consensus, handover): (Arc<Consensus>, Arc<Handover>),
-    ) -> Self {
-        let completion = Arc::new(Completion {
-            me: me.clone(),
-            own,
-            consensus: consensus.clone(),
-            list: list.clone(),
-            handover: handover.clone(),
-        });
-        let addition = Addition {
-            me: me.clone(),
-            peers: peers.clone(),
-            consensus: consensus.clone(),
-            list: list.clone(),
-            completion: completion.clone(),
-        };
-        let removal = Removal {
-            me: me.clone(),
-            peers: peers.clone(),
-            consensus: consensus.clone(),
-            list: list.clone(),
-            completion: completion.clone(),
-            handover: handover.clone(),
-        };
-        let relocation = Relocation {
-            me: me.clone(),
-            peers: peers.clone(),
-            consensus: consensus.clone(),
-            list: list.clone(),
-        };
+    pub(crate) fn new(workbench: Workbench) -> Self {
+        // Additions and removals wait for the same steps that upkeep makes.
+        let completion = Arc::new(Completion::new(workbench.clone()));
 
         Self {
-            me,
-            peers,
-            consensus,
-            handover,
-            list,
+            addition: Addition {
+                workbench: workbench.clone(),
+                completion: completion.clone(),
+            },
+            removal: Removal {
+                workbench: workbench.clone(),
+                completion: completion.clone(),
+            },
+            relocation: Relocation {
+                workbench: workbench.clone(),
+            },
             completion,
-            addition,
-            removal,
-            relocation,
+            workbench,
             turn: Mutex::default(),
         }
     }
 
     pub(crate) fn list(&self) -> &MemberList {
-        &self.list
+        &self.workbench.list
     }
 
     pub(crate) fn consensus(&self) -> &Consensus {
-        &self.consensus
+        &self.workbench.consensus
     }
 
     /// Waits for its turn: other changes wait until it is dropped.
@@ -133,38 +99,47 @@ impl MemberChanges {
     pub(crate) async fn change(self: &Arc<Self>, change: Change) -> Result<Changed, ChangeError> {
         let until = Instant::now() + AGAIN;
         loop {
-            let mut changed = match self.consensus.leader_elsewhere() {
-                None => self.change_here(change.clone()).await,
-                Some(leader) => self.pass_on(&leader, change.clone()).await,
-            };
-            let is_passing = changed.as_ref().is_err_and(ChangeError::is_passing);
-            if is_passing && matches!(change, Change::Move(_)) {
-                changed = self.ask_all(&change).await;
-            }
-
-            let again = match (&changed, &change) {
-                // Asked again, it would go on to a third.
-                (Err(error), Change::Transfer { to: None }) => *error == ChangeError::NoLeader,
-                (Err(error), _) => error.is_passing(),
-                (Ok(_), _) => false,
-            };
+            let changed = self.try_change(&change).await;
             let has_handed_over = changed == Err(ChangeError::HandedOver);
-            if !again || (Instant::now() > until && !has_handed_over) {
+            let has_time = has_handed_over || Instant::now() <= until;
+            if !has_time || !may_try_again(&change, &changed) {
                 return changed;
             }
             sleep(PAUSE).await;
         }
     }
 
+    async fn try_change(self: &Arc<Self>, change: &Change) -> Result<Changed, ChangeError> {
+        let changed = match self.workbench.consensus.leader_elsewhere() {
+            None => self.change_here(change.clone()).await,
+            Some(leader) => self.pass_on(&leader, change.clone()).await,
+        };
+
+        let is_passing = changed.as_ref().is_err_and(ChangeError::is_passing);
+        if is_passing && matches!(change, Change::Move(_)) {
+            self.ask_all(change).await
+        } else {
+            changed
+        }
+    }
+
     async fn pass_on(&self, leader: &OtherLeader, change: Change) -> Result<Changed, ChangeError> {
         let is_transfer = matches!(change, Change::Transfer { .. });
         let call = MakeChange(change);
+
         let answer = if is_transfer {
             // That it leads no more is what was asked for.
-            self.peers.call_member(&leader.peer, call, CHANGE).await
+            self.workbench
+                .peers
+                .call_member(&leader.peer, call, CHANGE)
+                .await
         } else {
-            self.consensus.call_leader(leader, call, CHANGE).await
+            self.workbench
+                .consensus
+                .call_leader(leader, call, CHANGE)
+                .await
         };
+
         answer.unwrap_or_else(|error| match error {
             CallError::Lost { .. } => Err(ChangeError::Unknown),
             CallError::NotSent { .. } | CallError::Refused { .. } => Err(ChangeError::NoLeader),
@@ -175,15 +150,18 @@ impl MemberChanges {
     /// leader. A leader that looks for this node at its old address cannot make itself known to it; and
     /// as long as that leader is there, the others give this node no vote.
     async fn ask_all(&self, change: &Change) -> Result<Changed, ChangeError> {
-        let mut others = self.consensus.members();
-        others.remove(&self.me.node);
+        let mut others = self.workbench.consensus.members();
+        others.remove(&self.workbench.me.node);
         let mut asked: FuturesUnordered<_> = others
             .values()
             .map(|member| {
-                self.peers
+                self.workbench
+                    .peers
                     .call_member(member, MakeChange(change.clone()), ANSWER)
             })
             .collect();
+
+        // The first that leads, or knows of a reason, has the answer.
         while let Some(answer) = asked.next().await {
             match answer {
                 Ok(Err(ChangeError::NoLeader)) | Err(_) => {}
@@ -205,13 +183,13 @@ impl MemberChanges {
     }
 
     async fn change_as_leader(&self, change: Change) -> Result<Changed, ChangeError> {
-        if !self.consensus.leads_now() {
+        if !self.workbench.consensus.leads_now() {
             return Err(ChangeError::NoLeader);
         }
 
         let name = match change {
             // Waits for no turn: a leader that is stuck in a change can still be replaced.
-            Change::Transfer { to } => self.handover.hand_over_to(to.as_deref()).await?,
+            Change::Transfer { to } => self.workbench.handover.hand_over_to(to.as_deref()).await?,
             Change::Add { name, peer, api } => {
                 let disk = String::new();
                 let asked = Peer {
@@ -238,5 +216,15 @@ impl MemberChanges {
     async fn turn_in_time(&self) -> Result<MutexGuard<'_, ()>, ChangeError> {
         let turn = timeout(TURN, self.turn.lock()).await;
         turn.map_err(|_| ChangeError::Busy)
+    }
+}
+
+/// True if the same change may be asked for again, so that another node may answer otherwise.
+fn may_try_again(change: &Change, changed: &Result<Changed, ChangeError>) -> bool {
+    match (changed, change) {
+        // Asked again, leadership would go on to a third node.
+        (Err(error), Change::Transfer { to: None }) => *error == ChangeError::NoLeader,
+        (Err(error), _) => error.is_passing(),
+        (Ok(_), _) => false,
     }
 }

@@ -3,81 +3,94 @@
 //! What the state and the list of members want is made so by the leader, one step at a time. A change
 //! that its leader left half done is completed by the next. Here a learner becomes a voter.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use openraft::ChangeMembers;
 
 use crate::{
-    cluster::{change::ChangeError, handover::Handover, member_list::MemberList, myself::Myself},
-    consensus::handle::Consensus,
-    disk::own_identity::OwnIdentity,
-    types::NodeId,
+    cluster::{change::ChangeError, workbench::Workbench},
+    types::{NodeId, Peer},
 };
 
 /// Completes changes, as the leader.
-pub(crate) struct Completion {
-    pub(super) me: Arc<Myself>,
-    pub(super) own: Arc<OwnIdentity>,
-    pub(super) consensus: Arc<Consensus>,
-    pub(super) list: Arc<MemberList>,
-    pub(super) handover: Arc<Handover>,
-}
+pub(crate) struct Completion(Workbench);
 
 impl Completion {
-    /// Makes one step; none where nothing is left to do.
-    pub(crate) async fn step(&self) -> Result<(), ChangeError> {
-        let membership = self.consensus.membership();
-        if membership.get_joint_config().len() > 1 {
-            // Left between two steps: the second is made now.
-            let nothing = ChangeMembers::AddVoterIds(BTreeSet::new());
-            return self.list.change(nothing).await;
-        }
-
-        let remembered = self.list.remembered()?;
-        let members = self.consensus.members();
-        let dismissed = members
-            .iter()
-            .find(|(_, peer)| remembered.is_dismissed(&peer.disk));
-        if let Some((node, _)) = dismissed {
-            let is_voter = membership.voter_ids().any(|voter| voter == *node);
-            return self.remove(*node, is_voter).await;
-        }
-
-        if let Some(moved) = self.me.moved(&members) {
-            let is_taken = members
-                .iter()
-                .any(|(node, peer)| *node != self.me.node && peer.name == moved.name);
-            if is_taken {
-                return Err(ChangeError::Exists(moved.name));
-            }
-            return self.list.set(self.me.node, moved).await;
-        }
-
-        let level = self.consensus.level_learners();
-        // Those whom a restored node takes in vote together or not at all: one that voted before the
-        // others are known could come to lead a cluster that nobody completes.
-        if level.is_empty() || self.own.data_dir().is_restored() {
-            Ok(())
-        } else {
-            self.list.change(ChangeMembers::AddVoterIds(level)).await
-        }
+    pub(super) fn new(workbench: Workbench) -> Self {
+        Self(workbench)
     }
 
-    async fn remove(&self, node: NodeId, is_voter: bool) -> Result<(), ChangeError> {
-        if node == self.me.node {
+    /// Makes one step; none where nothing is left to do.
+    pub(crate) async fn step(&self) -> Result<(), ChangeError> {
+        if self.is_between_two_steps() {
+            // openraft changes voters in two steps: an empty change makes the second.
+            let nothing = ChangeMembers::AddVoterIds(BTreeSet::new());
+            return self.0.list.change(nothing).await;
+        }
+
+        // Before anything is added: a dismissed disk has no place among the members that are wanted.
+        if let Some(node) = self.dismissed_member()? {
+            return self.remove(node).await;
+        }
+        let members = self.0.consensus.members();
+        if let Some(moved) = self.0.me.moved(&members) {
+            return self.relocate_me(moved).await;
+        }
+        self.let_learners_vote().await
+    }
+
+    fn is_between_two_steps(&self) -> bool {
+        let membership = self.0.consensus.membership();
+        membership.get_joint_config().len() > 1
+    }
+
+    /// A member whose disk was dismissed, and who is to leave the members.
+    fn dismissed_member(&self) -> Result<Option<NodeId>, ChangeError> {
+        let remembered = self.0.list.remembered()?;
+        let members = self.0.consensus.members();
+        let mut dismissed = members
+            .iter()
+            .filter(|(_, peer)| remembered.is_dismissed(&peer.disk));
+        Ok(dismissed.next().map(|(node, _)| *node))
+    }
+
+    async fn remove(&self, node: NodeId) -> Result<(), ChangeError> {
+        if node == self.0.me.node {
             // Its successor completes what was begun.
-            let handed = self.handover.transfer(None).await;
+            let handed = self.0.handover.transfer(None).await;
             return handed
                 .map(drop)
                 .map_err(|error| ChangeError::NotTransferred(error.to_string()));
         }
 
+        let is_voter = self.0.consensus.voters().contains_key(&node);
         let nodes = BTreeSet::from([node]);
         let change = if is_voter {
             ChangeMembers::RemoveVoters(nodes)
         } else {
             ChangeMembers::RemoveNodes(nodes)
         };
-        self.list.change(change).await
+        self.0.list.change(change).await
+    }
+
+    /// Puts this leader's own name and addresses into the members.
+    async fn relocate_me(&self, moved: Peer) -> Result<(), ChangeError> {
+        let me = self.0.me.node;
+        let named = self.0.consensus.member_called(&moved.name);
+        if named.is_some_and(|(node, _)| node != me) {
+            return Err(ChangeError::Exists(moved.name));
+        }
+        self.0.list.set(me, moved).await
+    }
+
+    /// Gives learners that have the log a vote.
+    async fn let_learners_vote(&self) -> Result<(), ChangeError> {
+        let level = self.0.consensus.level_learners();
+        // Those whom a restored node takes in vote together or not at all: one that voted before the
+        // others are known could come to lead a cluster that nobody completes.
+        if level.is_empty() || self.0.own.data_dir().is_restored() {
+            return Ok(());
+        }
+        self.0.list.change(ChangeMembers::AddVoterIds(level)).await
     }
 }

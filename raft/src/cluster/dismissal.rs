@@ -1,4 +1,4 @@
-//! Whether this node was taken out of its cluster.
+//! The dismissal of this node: its removal from the cluster, for good.
 //!
 //! Only the state here counts, and members that answer at their addresses with their disks; never a
 //! peer that says so unasked.
@@ -14,7 +14,7 @@ use crate::{
     peers::{client::Peers, protocol::AskStatus},
 };
 
-/// How long a member may take to answer: less than the peer waits that had this node ask.
+/// Time limit of a member for its answer: less than the peer waits that had this node ask.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Finds out whether this node was taken out.

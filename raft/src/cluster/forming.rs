@@ -1,5 +1,4 @@
-//! How a node comes to belong to a cluster: by forming it with the others, once, or by being
-//! taken in.
+//! A node comes to belong to a cluster: by forming it with the others, once, or by being taken in.
 //!
 //! A cluster is formed when all nodes that are expected answer and all are empty. The first of them
 //! by name founds it: it writes down the cluster's id and the numbers of all nodes, invites the
@@ -26,13 +25,13 @@ use crate::{
 
 /// Between two looks at the peers.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long a peer may take to answer.
+/// Time limit of a peer for its answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Nodes that are to form a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
-    /// This node.
+    /// This node, as it is configured.
     pub(crate) me: Peer,
     /// All nodes that are configured, this one among them.
     pub(crate) nodes: Vec<Peer>,
@@ -65,13 +64,17 @@ pub(crate) async fn become_member(
     let mut invitations = invitations.subscribe();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    // The same reason is logged once, and not at every look.
     let mut logged = String::new();
     loop {
+        // An invitation counts before anything else: its sender has written the number down.
         let invited = invitations.borrow_and_update().clone();
         if let Some(invitation) = invited {
             own.keep(invited_identity(own.current(), invitation))?;
             return Ok(None);
         }
+
         let identity = own.current();
         if is_planted(Planted::WipedNodeVotes)
             && let Some(identity) = take_place(peers, expected, &identity).await
@@ -139,44 +142,53 @@ async fn look_round(
     expected: &Expected,
     identity: &Identity,
 ) -> Result<Founders, String> {
+    let count = expected.count;
     let mut found = vec![Peer {
         disk: identity.disk.clone(),
         ..expected.me.clone()
     }];
     for peer in expected.others() {
-        let there = identify(peers, &peer.peer).await.map_err(|error| {
-            let count = expected.count;
-            format!("{} of {count} nodes are there: {error}", found.len())
-        })?;
-        if there.name != peer.name {
-            return Err(format!(
-                "{} is `{}`, not `{}`",
-                peer.peer, there.name, peer.name
-            ));
-        }
-
-        // A founder that died on the way finds the cluster that it began itself.
-        let is_elsewhere = there
-            .cluster
-            .is_some_and(|cluster| cluster != identity.cluster);
-        if is_elsewhere {
-            return Err(waits_to_be_added(&expected.me.name, &peer.name));
-        }
-        found.push(Peer {
-            disk: there.disk,
-            ..peer.clone()
-        });
+        // One after the other: the first that is missing is the reason that is logged.
+        let answer = identify(peers, &peer.peer).await;
+        let there = answer
+            .map_err(|error| format!("{} of {count} nodes are there: {error}", found.len()))?;
+        found.push(founder(peer, there, expected, identity)?);
     }
 
-    if found.len() < expected.count {
-        return Err(format!(
-            "{} of {} nodes are configured",
-            found.len(),
-            expected.count
-        ));
+    if found.len() < count {
+        return Err(format!("{} of {count} nodes are configured", found.len()));
     }
+    // All nodes count by name, so that a founder that begins again gives the same numbers.
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((1..).zip(found).collect())
+}
+
+/// Checks that the node that answers may form a cluster as the configured peer.
+fn founder(
+    peer: &Peer,
+    there: Standing,
+    expected: &Expected,
+    identity: &Identity,
+) -> Result<Peer, String> {
+    if there.name != peer.name {
+        let address = &peer.peer;
+        return Err(format!(
+            "{address} is `{}`, not `{}`",
+            there.name, peer.name
+        ));
+    }
+
+    // A founder that died on the way finds the cluster that it began itself.
+    let is_elsewhere = there
+        .cluster
+        .is_some_and(|cluster| cluster != identity.cluster);
+    if is_elsewhere {
+        return Err(waits_to_be_added(&expected.me.name, &peer.name));
+    }
+    Ok(Peer {
+        disk: there.disk,
+        ..peer.clone()
+    })
 }
 
 /// The reason why an empty node does not join a cluster that a peer belongs to.
@@ -194,21 +206,13 @@ pub(crate) async fn identify(peers: &Peers, address: &str) -> Result<Standing, C
     peers.call(address, Identify, ANSWER).await
 }
 
-/// Invites all others; false if one could not be invited, which is tried again.
+/// Founds the cluster: invites all others. False if one could not be invited, which is tried again.
 async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<bool, Error> {
-    let mut identity = own.current();
-    let mut numbers = members.iter();
-    let mine = numbers.find(|(_, peer)| peer.disk == identity.disk);
-    let my_number = mine.map_or(0, |(node, _)| *node);
-    if identity.cluster.is_empty() {
-        // Written down first: whatever happens now, the next try invites to the same cluster.
-        identity.cluster = uuid::Uuid::new_v4().to_string();
-        identity.node = my_number;
-        identity.inviters = members.clone();
-        own.keep(identity.clone())?;
-    }
-
-    for (number, peer) in members.iter().filter(|(number, _)| **number != my_number) {
+    let identity = write_down(own, members)?;
+    for (number, peer) in members
+        .iter()
+        .filter(|(_, peer)| peer.disk != identity.disk)
+    {
         let invitation = Invitation {
             cluster: identity.cluster.clone(),
             node: *number,
@@ -216,6 +220,7 @@ async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<b
         };
         let inviting = peers.call(&peer.peer, Invite(invitation), ANSWER);
         if let Err(error) = inviting.await {
+            // Those that were invited already wait: the next try invites them to the same cluster.
             tracing::warn!("`{}` could not be invited: {error}", peer.name);
             return Ok(false);
         }
@@ -225,4 +230,24 @@ async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<b
     let cluster = identity.cluster;
     tracing::info!(cluster.id = cluster, "a cluster of {count} nodes is formed");
     Ok(true)
+}
+
+/// Writes down a new cluster before anybody is invited to it: whatever happens then, the next try
+/// invites to the same cluster.
+fn write_down(own: &OwnIdentity, members: &Founders) -> Result<Identity, Error> {
+    let identity = own.current();
+    if !identity.cluster.is_empty() {
+        return Ok(identity);
+    }
+
+    let mut numbers = members.iter();
+    let mine = numbers.find(|(_, peer)| peer.disk == identity.disk);
+    let identity = Identity {
+        cluster: uuid::Uuid::new_v4().to_string(),
+        node: mine.map_or(0, |(node, _)| *node),
+        inviters: members.clone(),
+        ..identity
+    };
+    own.keep(identity.clone())?;
+    Ok(identity)
 }

@@ -15,13 +15,13 @@ use crate::{
     types::Peer,
 };
 
-/// How long the chosen node may take to answer that it stands for election.
+/// Time limit of the chosen node for the answer that it stands for election.
 const ANSWER: Duration = Duration::from_millis(500);
-/// How long followers may take to get what the leader has.
+/// Longest wait for followers to get what the leader has.
 const LEVEL: Duration = Duration::from_millis(700);
-/// How long the chosen one may take to lead.
+/// Longest wait for another node to lead.
 const ELECTED: Duration = Duration::from_millis(2_000);
-/// What the lease is given beyond its length: a follower may have heard the leader a little later.
+/// Wait beyond the lease: a follower may have heard the leader a little later.
 const SPARE: Duration = Duration::from_millis(100);
 /// Between two looks at the followers' logs.
 const LOOK: Duration = Duration::from_millis(20);
@@ -43,7 +43,7 @@ pub enum TransferError {
     NotElected(String),
 }
 
-/// Hands leadership over.
+/// Hands leadership over to another node.
 pub(crate) struct Handover {
     pub(crate) me: Arc<Myself>,
     pub(crate) consensus: Arc<Consensus>,
@@ -133,6 +133,8 @@ impl Handover {
         if seen.is_empty() {
             return Err(TransferError::Alone);
         }
+
+        // A name that nobody has is another mistake than a node that cannot lead now.
         if let Some(name) = to {
             seen.retain(|sight| sight.member.peer.name == name);
             if seen.is_empty() {

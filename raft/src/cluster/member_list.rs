@@ -17,7 +17,7 @@ use crate::{
     types::{NodeId, Peer},
 };
 
-/// How long one change of the members may take to be agreed on.
+/// Longest wait for one change of the members to be agreed on.
 pub(super) const AGREE: Duration = Duration::from_secs(10);
 
 /// The list of members, and the numbers and disks that the state remembers.
@@ -55,6 +55,8 @@ impl MemberList {
     ) -> Result<(), ChangeError> {
         let changing = self.consensus.raft().change_membership(changes, false);
         let changed = timeout(AGREE, changing).await;
+
+        // Without an answer in time it may be agreed on yet: a repeat finds out.
         match changed.map_err(|_| ChangeError::Unknown)? {
             Ok(_) => Ok(()),
             Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error))) => {

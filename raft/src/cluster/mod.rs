@@ -26,3 +26,4 @@ pub(crate) mod survey;
 pub(crate) mod take_in;
 #[cfg(test)]
 mod tests;
+pub(crate) mod workbench;

@@ -1,53 +1,49 @@
 //! A member has other addresses, or another name, than the others know of.
 
-use std::sync::Arc;
-
 use crate::{
-    cluster::{change::ChangeError, forming::identify, member_list::MemberList, myself::Myself},
-    consensus::handle::Consensus,
-    peers::client::Peers,
+    cluster::{change::ChangeError, forming::identify, workbench::Workbench},
     types::Peer,
 };
 
-/// Changes where members are reached, as the leader.
+/// Changes names and addresses of members, as the leader.
 pub(crate) struct Relocation {
-    pub(super) me: Arc<Myself>,
-    pub(super) peers: Arc<Peers>,
-    pub(super) consensus: Arc<Consensus>,
-    pub(super) list: Arc<MemberList>,
+    pub(super) workbench: Workbench,
 }
 
 impl Relocation {
     /// Puts the member with this disk under its new name and addresses; returns the name.
     pub(crate) async fn relocate(&self, moved: Peer) -> Result<String, ChangeError> {
-        let members = self.consensus.members();
+        let members = self.workbench.consensus.members();
         let known = members.iter().find(|(_, member)| member.disk == moved.disk);
         let Some((node, member)) = known else {
             return Err(ChangeError::NotFound(moved.name));
         };
+        // A repeat of what was made already.
         if *member == moved {
             return Ok(moved.name);
         }
+
         let is_taken = members
             .iter()
             .any(|(other, peer)| other != node && peer.name == moved.name);
         if is_taken {
             return Err(ChangeError::Exists(moved.name));
         }
-        if *node != self.me.node {
+        // This node knows its own address; that of another is believed only once its disk answers there.
+        if *node != self.workbench.me.node {
             self.check_address(&moved).await?;
         }
 
         let name = moved.name.clone();
         let address = moved.peer.clone();
-        self.list.set(*node, moved).await?;
+        self.workbench.list.set(*node, moved).await?;
         tracing::info!("`{name}` is at {address} from now on");
         Ok(name)
     }
 
     /// Checks that the node at the new address has the member's disk.
     async fn check_address(&self, moved: &Peer) -> Result<(), ChangeError> {
-        let standing = identify(&self.peers, &moved.peer).await;
+        let standing = identify(&self.workbench.peers, &moved.peer).await;
         let there = standing.map_err(|error| ChangeError::Unreachable(error.to_string()))?;
         if there.disk == moved.disk {
             return Ok(());

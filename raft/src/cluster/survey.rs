@@ -15,7 +15,7 @@ use crate::{
     types::Peer,
 };
 
-/// How long a peer may take to answer with its position.
+/// Time limit of a peer for the answer with its position.
 const ANSWER: Duration = Duration::from_millis(500);
 
 /// A member as this node sees it now.

@@ -29,16 +29,16 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two looks at the position of a learner.
 const LEVEL: Duration = Duration::from_millis(50);
-/// How long a peer may take to answer.
+/// Time limit of a peer for its answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long one look waits for a node to have learnt everything, and for the members to agree: other
-/// changes wait meanwhile. What was begun goes on until the next.
+/// Longest wait for a node to have learnt everything, and for the members to agree: other changes wait
+/// meanwhile. A step that was begun goes on in openraft until the next look.
 const STEP: Duration = Duration::from_secs(5);
 
 type MembersByNumber = BTreeMap<NodeId, Peer>;
 
 /// A node that is there.
-struct Candidate {
+struct Newcomer {
     peer: Peer,
     /// The number that it was taken in with, if it was.
     number: Option<NodeId>,
@@ -57,6 +57,7 @@ pub(crate) struct TakeIn {
 
 /// Runs until all are members, or the node is gone; then the directory is one like any other.
 pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak<OwnIdentity>) {
+    // The same reason is logged once, and not at every look.
     let mut logged = String::new();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -65,6 +66,8 @@ pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak
         let Some(changes) = changes.upgrade() else {
             return;
         };
+
+        // Other changes of the members have their turn between two steps.
         let turn = changes.turn().await;
         let stepped = take_in.step(&changes).await;
         drop(turn);
@@ -77,13 +80,15 @@ pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak
         logged = why;
     }
 
-    let Some(own) = own.upgrade() else {
-        return;
-    };
+    if let Some(own) = own.upgrade() {
+        unmark(&own, take_in.count);
+    }
+}
+
+/// Removes the mark of a restored directory: its cluster has all its nodes.
+fn unmark(own: &OwnIdentity, count: usize) {
     match blocking(|| own.data_dir().settle_restored()) {
-        Ok(()) if take_in.count > 1 => {
-            tracing::info!("the restored cluster has its {} nodes", take_in.count);
-        }
+        Ok(()) if count > 1 => tracing::info!("the restored cluster has its {count} nodes"),
         Ok(()) => {}
         Err(error) => {
             tracing::error!(%error, "the mark of a restored directory could not be removed");
@@ -109,6 +114,7 @@ impl TakeIn {
         let members = self.number(there, changes).await?;
         self.invite(&members).await?;
 
+        // Learners first: a voter that knows nothing yet would count for a majority.
         let voters = consensus.voters();
         let learning = members
             .iter()
@@ -155,6 +161,7 @@ impl TakeIn {
             .map_err(|_| format!("`{}` is not taken in yet", peer.name))?
             .map_err(|error| format!("`{}`: {error}", peer.name))?;
 
+        // openraft answered once the node was a learner, whether or not it has learnt anything.
         let level = async {
             while !changes.consensus().level_learners().contains(&node) {
                 sleep(LEVEL).await;
@@ -174,11 +181,12 @@ impl TakeIn {
     /// The nodes that are to be taken in, by their numbers, and this node.
     async fn number(
         &self,
-        there: Vec<Candidate>,
+        there: Vec<Newcomer>,
         changes: &MemberChanges,
     ) -> Result<MembersByNumber, String> {
         let mut members = BTreeMap::from([(self.me.node, self.me.peer.clone())]);
-        for Candidate { peer, number } in there {
+        for Newcomer { peer, number } in there {
+            // A node that has its number from an earlier step keeps it.
             let number = match number {
                 Some(number) => number,
                 None => {
@@ -192,18 +200,19 @@ impl TakeIn {
     }
 
     /// All nodes that are expected but this one, if all of them are there and may be taken in.
-    async fn find_all(&self, known: &MembersByNumber) -> Result<Vec<Candidate>, String> {
+    async fn find_all(&self, known: &MembersByNumber) -> Result<Vec<Newcomer>, String> {
         let mut others: Vec<_> = self.expected.iter().collect();
         others.retain(|peer| peer.name != self.me.peer.name);
         others.sort_by_key(|peer| &peer.name);
 
+        // In the order of their names, in which they also get their numbers.
         let mut there = Vec::new();
         for peer in others {
             let standing = identify(&self.peers, &peer.peer).await.map_err(|error| {
                 let found = there.len() + 1;
                 format!("{found} of {} nodes are there: {error}", self.count)
             })?;
-            there.push(self.candidate(peer, standing, known)?);
+            there.push(self.newcomer(peer, standing, known)?);
         }
 
         if there.len() + 1 < self.count {
@@ -214,21 +223,18 @@ impl TakeIn {
     }
 
     /// Checks that the node that answers may be taken in as the configured peer.
-    fn candidate(
+    fn newcomer(
         &self,
         peer: &Peer,
         standing: Standing,
         known: &MembersByNumber,
-    ) -> Result<Candidate, String> {
+    ) -> Result<Newcomer, String> {
         let name = &peer.name;
         if standing.name != *name {
             let address = &peer.peer;
             return Err(format!("{address} is `{}`, not `{name}`", standing.name));
         }
-        let is_elsewhere = standing
-            .cluster
-            .is_some_and(|cluster| cluster != self.me.cluster);
-        if is_elsewhere {
+        if self.is_elsewhere(&standing) {
             return Err(format!(
                 "`{name}` belongs to another cluster: this node takes in empty directories only; \
                  stop that one, and empty its data directory"
@@ -242,13 +248,19 @@ impl TakeIn {
                  under its number again"
             ));
         }
-        Ok(Candidate {
+        let disk = standing.disk;
+        Ok(Newcomer {
             peer: Peer {
-                disk: standing.disk,
+                disk,
                 ..peer.clone()
             },
             number: known.map(|(number, _)| *number),
         })
+    }
+
+    fn is_elsewhere(&self, standing: &Standing) -> bool {
+        let cluster = standing.cluster.as_ref();
+        cluster.is_some_and(|cluster| *cluster != self.me.cluster)
     }
 
     /// Invites the others; a node that was invited already gets the same invitation again.

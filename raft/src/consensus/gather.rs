@@ -1,4 +1,4 @@
-//! Gathers commands into entries and proposes them.
+//! Commands gathered into entries, and these proposed.
 //!
 //! openraft waits for the disk after each proposal, so one entry carries all commands that came in
 //! while the entries before it were being written: that is the group commit. An entry has a
@@ -21,8 +21,7 @@ use crate::{
 
 /// Entries on their way at once: while one is applied, the next is written.
 const ENTRIES_IN_FLIGHT: usize = 2;
-/// How long an entry is waited for that was proposed by who leads no more: the next leader may bring
-/// it about yet.
+/// Longest wait for an entry of a leader that leads no more: the next leader may bring it about yet.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Commands that may wait for an entry before more are turned away.
 pub(crate) const WAITING_COMMANDS: usize = 8_192;
@@ -32,7 +31,7 @@ type Answer = Result<Applied, ProposeError>;
 /// A command that waits for its entry.
 pub(crate) struct Waiting {
     pub(crate) command: Command,
-    /// Its bytes, encoded.
+    /// Length of the encoded command.
     pub(crate) bytes: usize,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
@@ -53,16 +52,20 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
         {
             waiting.push_back(command);
         }
+
+        // Commands that come in meanwhile share the next entry: that is the group commit.
         if in_flight.len() >= ENTRIES_IN_FLIGHT {
             in_flight.join_next().await;
             continue;
         }
+
         let (commands, answers) = fill(&mut waiting);
         let Some(term) = leads_in(&raft) else {
             // Never proposed: what openraft turns away is then what it had taken before.
-            tell_all(answers, &ProposeError::NoLeader);
+            answer_all(answers, &ProposeError::NoLeader);
             continue;
         };
+
         let entry = Arc::new(Entry {
             at: stamp.now().await,
             commands,
@@ -71,33 +74,36 @@ pub(crate) async fn gather(raft: Raft, stamp: Stamp, mut inbox: mpsc::Receiver<W
             Ok(receiver) => {
                 in_flight.spawn(answer(receiver, led_no_more(raft.clone(), term), answers));
             }
-            Err(_) => tell_all(answers, &ProposeError::Stopped),
+            Err(_) => answer_all(answers, &ProposeError::Stopped),
         }
     }
+
+    // What was proposed gets its answer, also where the node stops.
     while in_flight.join_next().await.is_some() {}
 }
 
 /// The term that this node leads in, if it leads.
 fn leads_in(raft: &Raft) -> Option<u64> {
-    let metrics = raft.metrics();
-    let metrics = metrics.borrow();
+    let watched = raft.metrics();
+    let metrics = watched.borrow();
     (metrics.current_leader == Some(metrics.id)).then_some(metrics.current_term)
 }
 
 /// Waits until this node has not led in a term for a while.
 async fn led_no_more(raft: Raft, term: u64) {
     let mut metrics = raft.metrics();
-    let over = |now: &RaftMetrics<NodeId, Peer>| {
+    let is_over = |now: &RaftMetrics<NodeId, Peer>| {
         now.current_leader != Some(now.id) || now.current_term != term
     };
     // It fails where raft has ended.
-    let _ = metrics.wait_for(over).await;
+    let _ = metrics.wait_for(is_over).await;
     tokio::time::sleep(AFTERMATH).await;
 }
 
 /// Takes as many commands as one entry may hold, at least one.
 fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<Answer>>) {
-    let (mut commands, mut answers) = (Vec::new(), Vec::new());
+    let mut commands = Vec::new();
+    let mut answers = Vec::new();
     let mut total = Cost::default();
     while let Some(next) = waiting.front() {
         let cost = next.command.cost();
@@ -105,13 +111,12 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
             bytes: cost.bytes.max(next.bytes),
             ..cost
         };
-        let fits = total.bytes <= limits::ENTRY_BYTES
-            && total.customers <= limits::ENTRY_CUSTOMERS
-            && total.batches <= limits::ENTRY_BATCHES
-            && commands.len() < limits::ENTRY_COMMANDS;
+        let fits = fits_an_entry(&total) && commands.len() < limits::ENTRY_COMMANDS;
+        // A command beyond every budget goes alone, or it would wait for ever.
         if !fits && !commands.is_empty() {
             break;
         }
+
         let next = waiting.pop_front().expect("it was just looked at");
         commands.push(next.command);
         answers.push(next.answer);
@@ -119,42 +124,49 @@ fn fill(waiting: &mut VecDeque<Waiting>) -> (Vec<Command>, Vec<oneshot::Sender<A
     (commands, answers)
 }
 
+fn fits_an_entry(total: &Cost) -> bool {
+    total.bytes <= limits::ENTRY_BYTES
+        && total.customers <= limits::ENTRY_CUSTOMERS
+        && total.batches <= limits::ENTRY_BATCHES
+}
+
 type Receiver =
     oneshot::Receiver<Result<ClientWriteResponse<TypeConfig>, ClientWriteError<NodeId, Peer>>>;
 
-/// Waits for an entry and tells each of its commands what came of it. openraft tells once the entry
-/// is applied or cut off the log; of one that a snapshot took the place of, it never does.
+/// Waits for an entry and gives each of its commands its outcome. openraft answers once the entry is
+/// applied or cut off the log; for one whose place a snapshot took, it never does.
 async fn answer(
     receiver: Receiver,
-    over: impl Future<Output = ()>,
+    is_over: impl Future<Output = ()>,
     answers: Vec<oneshot::Sender<Answer>>,
 ) {
-    let told_in_time = tokio::select! {
+    let written = tokio::select! {
         biased;
-        told = receiver => told,
-        () = over => return tell_all(answers, &ProposeError::Unknown),
+        written = receiver => written,
+        () = is_over => return answer_all(answers, &ProposeError::Unknown),
     };
-    match told_in_time {
+
+    match written {
         Ok(Ok(response)) => {
             let index = response.log_id.index;
             for (answer, outcome) in answers.into_iter().zip(response.data) {
                 // Whoever asked may have gone away; the command was executed all the same.
-                let _ = answer.send(told(index, outcome));
+                let _ = answer.send(outcome_at(index, outcome));
             }
         }
         // Turned away at once, or cut off the log by another leader: another node may hold it still.
-        Ok(Err(_)) | Err(_) => tell_all(answers, &ProposeError::Unknown),
+        Ok(Err(_)) | Err(_) => answer_all(answers, &ProposeError::Unknown),
     }
 }
 
-fn told(index: u64, outcome: Outcome) -> Answer {
+fn outcome_at(index: u64, outcome: Outcome) -> Answer {
     match outcome {
         Ok(reply) => Ok(Applied { index, reply }),
         Err(rejection) => Err(ProposeError::Rejected { rejection, index }),
     }
 }
 
-fn tell_all(answers: Vec<oneshot::Sender<Answer>>, error: &ProposeError) {
+fn answer_all(answers: Vec<oneshot::Sender<Answer>>, error: &ProposeError) {
     for answer in answers {
         let _ = answer.send(Err(error.clone()));
     }

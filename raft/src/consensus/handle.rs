@@ -111,8 +111,8 @@ impl Consensus {
 
     /// The leader, if there is one and it is another node.
     pub(crate) fn leader_elsewhere(&self) -> Option<OtherLeader> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
+        let watched = self.raft.metrics();
+        let metrics = watched.borrow();
         let node = metrics.current_leader.filter(|node| *node != self.me)?;
         let members = metrics.membership_config.membership();
         let peer = members.get_node(&node).cloned()?;
@@ -161,8 +161,8 @@ impl Consensus {
 
     /// The members' list, with voters and learners.
     pub(crate) fn membership(&self) -> Membership<NodeId, Peer> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
+        let watched = self.raft.metrics();
+        let metrics = watched.borrow();
         metrics.membership_config.membership().clone()
     }
 
@@ -188,8 +188,8 @@ impl Consensus {
 
     /// Learners that have the log, but for the last of it.
     pub(crate) fn level_learners(&self) -> BTreeSet<NodeId> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
+        let watched = self.raft.metrics();
+        let metrics = watched.borrow();
         let last = metrics.last_log_index.unwrap_or(0);
         let is_level = |learner: &NodeId| {
             let matched = replicated(&metrics, *learner);
@@ -202,8 +202,8 @@ impl Consensus {
     /// True if a follower has the whole log: the one of this name, or any where none is given. True
     /// as well where this node does not replicate.
     pub(crate) fn has_level_follower(&self, name: Option<&str>) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
+        let watched = self.raft.metrics();
+        let metrics = watched.borrow();
         let Some(replication) = &metrics.replication else {
             return true;
         };
@@ -215,6 +215,7 @@ impl Consensus {
         let is_level = |node: &NodeId| {
             replicated(&metrics, *node).map(|matched| matched.index) >= metrics.last_log_index
         };
+        // Its own entry is always level.
         let mut followers = replication.keys().filter(|node| **node != metrics.id);
         followers.any(|node| is_wanted(node) && is_level(node))
     }

@@ -29,10 +29,10 @@ use crate::{
     time::{stamp::Stamp, state_time::state_time},
 };
 
-/// How long a command that is passed on to the leader may take, and then how long its entry may take
-/// to be applied here.
+/// Time limit of the leader for a command that is passed on, and then of this node for applying its
+/// entry.
 const PASS_ON: Duration = Duration::from_secs(10);
-/// How long stopping waits for what was proposed.
+/// Longest wait of a node that stops for what was proposed.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// The way of a command into the log.
@@ -75,6 +75,7 @@ impl Proposals {
         let call = ProposeCommand(command);
         let answer = self.consensus.call_leader(leader, call, PASS_ON).await;
         let proposed = answer.map_err(unanswered)?;
+
         let index = match &proposed {
             Ok(Applied { index, .. }) | Err(ProposeError::Rejected { index, .. }) => *index,
             // It is the leader that stops, not this node.
@@ -119,6 +120,7 @@ impl Proposals {
         if self.consensus.is_handing_over() || !self.consensus.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
+
         let bytes = codec::encoded_len(&command);
         if bytes > limits::COMMAND_BYTES {
             let what = format!("a command has at most {} bytes", limits::COMMAND_BYTES);

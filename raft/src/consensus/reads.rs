@@ -15,11 +15,11 @@ use crate::{
     time::stamp::Stamp,
 };
 
-/// How long the leader may take to name the position that a read must reflect.
+/// Time limit of the leader for naming the position that a read must reflect.
 const READ_INDEX: Duration = Duration::from_secs(2);
-/// How long the leader may take where only readiness is asked for.
+/// The same where only readiness is asked for.
 const READY_ANSWER: Duration = Duration::from_millis(500);
-/// How long the state here may take to reach the leader's position.
+/// Time limit of the state here for reaching the leader's position.
 const REACH: Duration = Duration::from_secs(10);
 
 /// Finds the position that a read must reflect, and waits for it.

@@ -23,7 +23,7 @@ use crate::{
     types::{NodeId, Peer},
 };
 
-/// How long a member may take to answer whether it knows a node.
+/// Time limit of a member for the answer whether it knows a node.
 const ANSWER: Duration = Duration::from_millis(800);
 /// For how long the word of a member counts: by then the log should say the same.
 const KEPT: Duration = Duration::from_secs(10);
@@ -52,6 +52,7 @@ pub(super) fn word(
         return Word::Known;
     }
 
+    // An admitted node speaks before it is a member: it has to be invited and to learn first.
     if let Some(admitted) = node.and_then(Responder::admitted) {
         if admitted.is_dismissed(&claim.disk) {
             return Word::Dismissed;
@@ -93,6 +94,7 @@ impl Words {
         let mut asked: FuturesUnordered<_> = others
             .map(|member| peers.call_member(member, claim.clone(), ANSWER))
             .collect();
+
         let mut word = Word::Unknown;
         while let Some(answer) = asked.next().await {
             if let Ok(said) = answer
@@ -103,6 +105,7 @@ impl Words {
             }
         }
 
+        // Kept, also where nobody knows it: a stranger must not have this node ask again and again.
         self.keep(claim, word);
         word
     }

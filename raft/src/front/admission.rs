@@ -78,6 +78,7 @@ impl Gatekeeper {
             return Ok(Who::Node);
         }
 
+        // This node may lag behind the change that took the peer in.
         let claim = Claim {
             node,
             disk: peer.disk.clone(),

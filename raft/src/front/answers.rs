@@ -65,6 +65,7 @@ impl Front {
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         let place = Arc::<NodePlace>::default();
+
         Arc::new(Self {
             name: name.to_owned(),
             gatekeeper: Gatekeeper::new(own.clone(), place.clone()),
@@ -202,8 +203,8 @@ impl Answer<AskStatus> for Front {
         };
 
         let has_say = node.has_say();
-        let metrics = node.raft().metrics();
-        let metrics = metrics.borrow();
+        let watched = node.raft().metrics();
+        let metrics = watched.borrow();
         Ok(PeerStatus {
             last_index: metrics.last_log_index.unwrap_or(0),
             applied_index: metrics.last_applied.map_or(0, |applied| applied.index),

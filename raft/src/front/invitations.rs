@@ -9,10 +9,10 @@ use crate::{
     peers::{call::Denial, protocol::Invitation, session::Hello},
 };
 
-/// How long writing down an invitation may take: less than the inviting node waits for the answer.
+/// Time limit of this node for writing an invitation down: less than the inviting node waits.
 const KEEP: Duration = Duration::from_millis(1_500);
 
-/// Invitations that arrived.
+/// The invitations that have arrived.
 pub(crate) struct Invitations(watch::Sender<Option<Invitation>>);
 
 impl Default for Invitations {
@@ -40,6 +40,8 @@ impl Invitations {
                 "it takes no invitation from a node that is not among the members named",
             ));
         }
+
+        // The same invitation again is welcome: its answer may have been lost.
         let identity = own.borrow().clone();
         let is_same = identity.cluster == invitation.cluster && identity.node == invitation.node;
         if !identity.cluster.is_empty() && !is_same {
@@ -49,7 +51,9 @@ impl Invitations {
             ));
         }
 
-        let (cluster, node) = (invitation.cluster.clone(), invitation.node);
+        // `forming` writes it down, and shows that in the identity.
+        let cluster = invitation.cluster.clone();
+        let node = invitation.node;
         self.0.send_replace(Some(invitation));
         let kept = own.wait_for(|now| now.cluster == cluster && now.node == node);
         match tokio::time::timeout(KEEP, kept).await {

@@ -15,7 +15,7 @@ use crate::{
     types::{Snapshot, Vote},
 };
 
-/// How long the next piece of a snapshot may take to come.
+/// Time limit of the leader for the next piece of a snapshot.
 const CHUNK_TIME: Duration = Duration::from_secs(20);
 
 /// Receives the snapshot of a call from the same session, and installs it.
@@ -24,6 +24,7 @@ pub(super) async fn receive_and_install(
     call: InstallSnapshot,
     session: &mut Session,
 ) -> Result<Vote, Denial> {
+    // The file goes again by itself, unless installing keeps it.
     let file = node.state().snapshots().receiving();
     receive(session, &file.path, &call)
         .await

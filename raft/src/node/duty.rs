@@ -8,10 +8,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long a node that was told to retire waits for its dismissal before it works on: the leader that
-/// told it may have died.
+/// Longest wait of a node that retired for its dismissal, before it works on: the leader that had it
+/// retire may have died.
 const RETIRED: Duration = Duration::from_secs(60);
-/// How long winding up may take.
+/// Longest wait for the work to end.
 const WIND_UP: Duration = Duration::from_secs(18);
 
 /// Permission to work, and whether work is being done.

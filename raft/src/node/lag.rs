@@ -1,4 +1,4 @@
-//! How far a node's state is behind what is committed, and what a node does about it.
+//! The lag of a node's state behind what is committed, and its consequences.
 //!
 //! Entries that are committed are applied at once, as long as the disk under the state does its work.
 //! A leader whose state stands still is of no use to anyone, and nobody else can tell: its heartbeats
@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use super::Node;
 
-/// Between two looks.
+/// Between two looks at the state.
 const LOOK: Duration = Duration::from_millis(250);
-/// What counts between two looks, at most: a process that was stopped is not behind for that.
+/// The most that counts between two looks: a process that was stopped is not behind for that.
 const STEP: Duration = Duration::from_millis(500);
 /// A node is not ready while entries wait to be applied that were committed so long ago.
 const BEHIND: Duration = Duration::from_secs(2);
@@ -23,94 +23,103 @@ const STILL: Duration = Duration::from_secs(3);
 /// Between two tries to hand over.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// How a state keeps up with what is committed.
+/// The lag of one state, looked at again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Lag {
     looked: Option<Instant>,
     applied: u64,
     committed: u64,
-    /// What was committed when the wait began that is measured now.
+    /// The position that was committed when the present wait began.
     mark: u64,
+    /// For how long the state has not reached that position.
     behind: Duration,
+    /// For how long nothing was applied although something was committed.
     still: Duration,
 }
 
 impl Lag {
-    /// Takes in how things stand.
+    /// Takes in the positions that are committed and applied now.
     pub(crate) fn note(&mut self, now: Instant, committed: u64, applied: u64) {
         let step = self
             .looked
             .map_or(Duration::ZERO, |looked| (now - looked).min(STEP));
         self.looked = Some(now);
-        match applied >= self.mark {
-            true => (self.mark, self.behind) = (committed, Duration::ZERO),
-            false => self.behind += step,
+
+        // A new wait begins with what is committed now: under load there is always something to apply.
+        if applied >= self.mark {
+            self.mark = committed;
+            self.behind = Duration::ZERO;
+        } else {
+            self.behind += step;
         }
-        match applied != self.applied || applied >= committed {
-            true => self.still = Duration::ZERO,
-            false => self.still += step,
+
+        let moves = applied != self.applied || applied >= committed;
+        if moves {
+            self.still = Duration::ZERO;
+        } else {
+            self.still += step;
         }
-        (self.applied, self.committed) = (applied, committed);
+        self.applied = applied;
+        self.committed = committed;
     }
 
-    /// Why the node is not ready, if its state is behind.
+    /// The reason why the node is not ready, if its state is behind.
     pub(crate) fn reason(&self) -> Option<String> {
-        let Self {
-            applied,
-            committed,
-            behind,
-            ..
-        } = self;
-        (*behind >= BEHIND).then(|| {
+        (self.behind >= BEHIND).then(|| {
             format!(
-                "entries that were committed {} s ago are not applied: the state stands at {applied} \
-                 of {committed}",
-                behind.as_secs()
+                "entries that were committed {} s ago are not applied: the state stands at {} of {}",
+                self.behind.as_secs(),
+                self.applied,
+                self.committed
             )
         })
     }
 
-    /// Whether nothing is applied any more.
+    /// True if nothing is applied any more.
     fn stands_still(&self) -> bool {
         self.still >= STILL
     }
 }
 
-/// Follows how the state keeps up, for as long as the node lives.
-pub(crate) async fn follow(node: Weak<Node>) {
+/// Follows the lag for as long as the node lives.
+pub(super) async fn follow(node: Weak<Node>) {
     let mut tried: Option<Instant> = None;
-    let mut keeps_still = false;
+    let mut stood_still = false;
     loop {
         sleep(LOOK).await;
         let Some(node) = node.upgrade() else {
             return;
         };
-        let still = node.note_lag();
-        if still != keeps_still {
-            keeps_still = still;
+
+        let stands_still = look(&node);
+        if stands_still != stood_still {
+            stood_still = stands_still;
             // One that was retired stays away from elections all the same: it has no vote.
-            node.consensus.raft().runtime_config().elect(!still);
+            let config = node.consensus.raft().runtime_config();
+            config.elect(!stands_still);
         }
-        let due = tried.is_none_or(|tried| tried.elapsed() >= AGAIN);
-        if still && due && node.leads_now() {
+
+        let is_due = tried.is_none_or(|tried| tried.elapsed() >= AGAIN);
+        if stands_still && is_due && node.leads_now() {
             tried = Some(Instant::now());
-            match node.transfer_leader(None).await {
-                Ok(to) => tracing::warn!("the state stands still: `{to}` leads instead"),
-                Err(error) => {
-                    tracing::warn!("the state stands still, and this node leads: {error}")
-                }
-            }
+            hand_over(&node).await;
         }
     }
 }
 
-impl Node {
-    /// Takes in how the state keeps up; whether it stands still.
-    fn note_lag(&self) -> bool {
-        let (committed, applied) = (self.log.committed_index(), self.applied_index());
-        let mut lag = self.readiness.lag().lock();
-        lag.note(Instant::now(), committed, applied);
-        lag.stands_still()
+/// Looks at the state once; true if it stands still.
+fn look(node: &Node) -> bool {
+    let committed = node.log.committed_index();
+    let applied = node.applied_index();
+    let mut lag = node.readiness.lag().lock();
+    lag.note(Instant::now(), committed, applied);
+    lag.stands_still()
+}
+
+async fn hand_over(node: &Node) {
+    match node.transfer_leader(None).await {
+        Ok(to) => tracing::warn!("the state stands still: `{to}` leads instead"),
+        Err(error) => tracing::warn!("the state stands still, and this node leads: {error}"),
     }
 }
 

@@ -41,6 +41,7 @@ use crate::{
         member_list::MemberList,
         myself::Myself,
         survey::{Sight, Surveyor},
+        workbench::Workbench,
     },
     consensus::{
         handle::Consensus,
@@ -55,7 +56,7 @@ use crate::{
     outcome::{Applied, ProposeError},
     peers::{client::Peers, protocol::ReadPoint},
     runtime::blocking,
-    state::{compaction, position::Position, node_state::NodeState},
+    state::{compaction, node_state::NodeState, position::Position},
     time::{
         clock::Clock, comparison::compare, doubt::ClockDoubt, stamp::Stamp, state_time::state_time,
         trust::Trust,
@@ -63,7 +64,7 @@ use crate::{
     types::{NodeId, Peer, Raft},
 };
 
-/// A running node.
+/// A running node of a cluster.
 pub struct Node {
     me: Arc<Myself>,
     own: Arc<OwnIdentity>,
@@ -138,13 +139,14 @@ impl Node {
         });
         let list = MemberList::new(consensus.clone(), proposals.clone(), state.clone());
         let list = Arc::new(list);
-        let changes = MemberChanges::new(
-            me.clone(),
-            own.clone(),
-            peers.clone(),
-            list.clone(),
-            (consensus.clone(), handover.clone()),
-        );
+        let changes = MemberChanges::new(Workbench {
+            me: me.clone(),
+            own: own.clone(),
+            peers: peers.clone(),
+            consensus: consensus.clone(),
+            list: list.clone(),
+            handover: handover.clone(),
+        });
         let dismissal = Dismissal {
             me: me.clone(),
             own: own.clone(),
@@ -153,6 +155,7 @@ impl Node {
             peers: peers.clone(),
         };
 
+        // Readiness, and the whole.
         let readiness = Readiness::new(
             consensus.clone(),
             reads.clone(),
@@ -228,7 +231,7 @@ impl Node {
         blocking(|| self.state.close()).map_err(|error| Error::Raft(error.to_string()))
     }
 
-    /// Whose the data directory is, as it is now.
+    /// The identity that the data directory holds now.
     pub fn identity(&self) -> Identity {
         self.own.current()
     }
@@ -381,7 +384,7 @@ impl Node {
         self.surveyor.survey().await
     }
 
-    /// Whether work (sending) may be taken on here, and changes of that.
+    /// True while work (sending) may be taken on here, and changes of that.
     pub fn may_work(&self) -> watch::Receiver<bool> {
         self.duty.may_work()
     }

@@ -1,6 +1,6 @@
-//! Whether a node can serve as it should.
+//! Readiness of a node to serve.
 //!
-//! It can once it has caught up, there is a leader, its state is close to what is committed and to
+//! It is ready once it has caught up, there is a leader, its state is close to what is committed and to
 //! what that leader has, and its clock is believed.
 
 use std::sync::{
@@ -42,7 +42,7 @@ pub enum NotReady {
     Clock(String),
 }
 
-/// What a node must have to serve.
+/// Decides whether a node can serve.
 pub(super) struct Readiness {
     consensus: Arc<Consensus>,
     reads: Arc<Reads>,
@@ -103,6 +103,7 @@ impl Readiness {
             reasons.push(NotReady::FarFromLeader);
         }
 
+        // The leader's time is as old as its answer took, at most.
         let took = self.clock.boot().saturating_sub(asked).as_millis() as i64;
         let clock = self.clock_reason(leader.map(|point| point.wall), took);
         reasons.extend(clock.map(NotReady::Clock));

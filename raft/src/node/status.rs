@@ -1,7 +1,5 @@
 //! The status of a node, for people and programs that look at it.
 
-use std::sync::atomic::Ordering;
-
 use super::Node;
 use crate::{
     consensus::handle::{Member, is_cut_off, roster},
@@ -39,9 +37,11 @@ pub struct NodeStatus {
 
 impl NodeStatus {
     pub(super) fn of(node: &Node) -> Self {
-        let metrics = node.consensus.raft().metrics();
-        let metrics = metrics.borrow();
+        let watched = node.consensus.raft().metrics();
+        let metrics = watched.borrow();
         let members = roster(&metrics);
+
+        // A leader that is cut off may have a successor that this node does not know.
         let leader = members
             .iter()
             .find(|member| member.leader && !is_cut_off(&metrics))

@@ -26,7 +26,9 @@ pub(super) async fn run(node: Weak<Node>) {
         let Some(node) = node.upgrade() else {
             return;
         };
+
         node.duty.work_on_after_a_while(node.dismissal.is_known());
+        // A leader is a member, and puts its own new address into the members as a step of its own.
         if node.leads_now() {
             if is_due(handed_over, HAND_OVER) && node.stamp.should_hand_over() {
                 handed_over = Some(Instant::now());
@@ -60,6 +62,8 @@ async fn hand_over_for_clock(node: &Node) {
     let mut others = node.consensus.voters();
     others.remove(&node.me.node);
     let others: Vec<Peer> = others.into_values().collect();
+
+    // A leader whose clock is wrong as well would change nothing.
     let Some(heir) = find_heir(&node.peers, &others, &node.stamp).await else {
         tracing::warn!("no node's clock agrees with most voters': nobody else can lead");
         return;

@@ -19,7 +19,7 @@ use crate::{
 const HEARTBEAT_MS: u64 = 150;
 /// Entries sent to a follower at once, at most; bytes bound them too.
 const APPEND_ENTRIES: u64 = 64;
-/// How long sending and installing a snapshot may take, in milliseconds.
+/// Time limit for sending and installing a snapshot, in milliseconds.
 const SNAPSHOT_MS: u64 = 600_000;
 
 /// Starts raft. It answers peers from now on, and does nothing by itself before [`begin`].
@@ -70,8 +70,8 @@ pub(super) async fn begin(
     }
 
     let membership = {
-        let metrics = raft.metrics();
-        let metrics = metrics.borrow();
+        let watched = raft.metrics();
+        let metrics = watched.borrow();
         metrics.membership_config.membership().clone()
     };
     let count = membership.nodes().count();

@@ -31,8 +31,9 @@ use crate::{
     open::options::NodeOptions,
     peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
     runtime::blocking,
+    state::node_state::NodeState,
     time::{state_time::state_time, trust::Trust},
-    types::Peer,
+    types::{Peer, Raft},
 };
 
 impl Node {
@@ -49,26 +50,16 @@ impl Node {
         let identity = own.current();
         peers.become_somebody(hello(&identity, &options));
 
-        let (log, state) = blocking(|| stores::open(own.data_dir(), &options))?;
-        let log = LogStore::new(
-            log,
-            state.snapshots().clone(),
-            options.fatal.clone(),
-            options.onlooker.clone(),
-        );
-        let log = log.watched_by(state.watch().clone());
+        let (log, state) = open_stores(&own, &options)?;
         let kept_entries = options.log.kept_entries;
         let raft = consensus::start(&identity, &log, &state, &peers, kept_entries).await?;
 
+        let has_peers = options.cluster.is_some();
+        let me = Arc::new(Myself::new(&identity, &options.peer, has_peers));
         let clock_file = own.data_dir().clock();
         let trust = Trust::open(options.clock.clone(), clock_file, state_time(&state));
-        let me = Arc::new(Myself::new(
-            &identity,
-            &options.peer,
-            options.cluster.is_some(),
-        ));
         let (leads, leadership) = watch::channel(None);
-        let handle = Consensus::new(raft, me.node, peers.clone(), leadership);
+        let handle = Consensus::new(raft.clone(), me.node, peers.clone(), leadership);
         let node = Self::new(NodeParts {
             me: me.clone(),
             own: own.clone(),
@@ -80,12 +71,11 @@ impl Node {
             consensus: Arc::new(handle),
             stop_peers,
         });
-        // Before raft begins: the first vote needs the answers of the others, and theirs this one's.
-        front.open(&node);
 
-        let has_begun = founders.is_some() || options.cluster.is_none();
-        let raft = node.changes().consensus().raft().clone();
-        consensus::begin(&raft, &own, founders, options.cluster.is_some()).await?;
+        // Before raft begins: an election needs the votes of the others, and theirs this node's.
+        front.open(&node);
+        let has_begun = founders.is_some() || !has_peers;
+        consensus::begin(&raft, &own, founders, has_peers).await?;
         // A founder's log holds the first members by now: it need not wait for the others again.
         if has_begun && !identity.formed {
             own.keep(Identity {
@@ -96,17 +86,7 @@ impl Node {
 
         node.start(leads, options.log.compact_bytes);
         if own.data_dir().is_restored() {
-            let (expected, count) = match &options.cluster {
-                Some(cluster) => (cluster.nodes.clone(), cluster.expect),
-                None => (Vec::new(), 1),
-            };
-            let take_in = TakeIn {
-                raft,
-                peers,
-                me,
-                expected,
-                count,
-            };
+            let take_in = take_in(raft, peers, me, &options);
             let changes = Arc::downgrade(node.changes());
             tokio::spawn(take_in::run(take_in, changes, Arc::downgrade(&own)));
         }
@@ -114,7 +94,34 @@ impl Node {
     }
 }
 
-/// Opens the directory and reads whose it is; an empty one gets an identity.
+/// The nodes that a restored node has to take in, by its configuration.
+fn take_in(raft: Raft, peers: Arc<Peers>, me: Arc<Myself>, options: &NodeOptions) -> TakeIn {
+    let cluster = options.cluster.as_ref();
+    TakeIn {
+        raft,
+        peers,
+        me,
+        expected: cluster.map_or(Vec::new(), |cluster| cluster.nodes.clone()),
+        count: cluster.map_or(1, |cluster| cluster.expect),
+    }
+}
+
+/// Opens log and state, which share the watchdog.
+fn open_stores(
+    own: &OwnIdentity,
+    options: &NodeOptions,
+) -> Result<(LogStore, Arc<NodeState>), Error> {
+    let (log, state) = blocking(|| stores::open(own.data_dir(), options))?;
+    let log = LogStore::new(
+        log,
+        state.snapshots().clone(),
+        options.fatal.clone(),
+        options.onlooker.clone(),
+    );
+    Ok((log.watched_by(state.watch().clone()), state))
+}
+
+/// Opens the directory and reads the identity in it; an empty one gets one.
 fn open_identity(dir: &Path, options: &NodeOptions) -> Result<OwnIdentity, Error> {
     let data_dir = DataDir::open(dir)?;
     let identity = match (data_dir.identity()?, &options.cluster) {
@@ -149,7 +156,7 @@ fn has_begun(
     Ok(log.last().is_some())
 }
 
-/// The words in which this node introduces itself to its peers.
+/// The introduction of this node to its peers.
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
     let node = Some(identity.node).filter(|node| *node > 0);
     Hello::new(&options.peer.name, &identity.cluster, node, &identity.disk)

@@ -1,4 +1,4 @@
-//! What a node is opened with.
+//! The options with which a node is opened.
 
 use std::sync::Arc;
 

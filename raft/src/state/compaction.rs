@@ -4,10 +4,7 @@
 //! The snapshot is written before openraft asks for it: to openraft a snapshot that cannot be written
 //! is the end of the node, although a disk that is full for a while needs no more than another try.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::{log::log_store::LogStore, state::node_state::NodeState, types::Raft};
 
@@ -50,6 +47,7 @@ pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<NodeState>, compa
                     return;
                 }
             }
+            // The disk may be full for a while.
             Ok(false) => {
                 tokio::time::sleep(COMPACT_AGAIN).await;
                 at = appended.saturating_sub(due);

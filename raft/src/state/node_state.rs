@@ -62,7 +62,7 @@ pub(crate) struct NodeState {
     snapshot_bytes: AtomicU64,
     /// A snapshot that was written before openraft asked for it.
     prepared: Mutex<Option<Snapshot>>,
-    /// Nanoseconds spent applying.
+    /// Nanoseconds spent applying entries.
     apply_nanos: AtomicU64,
     observer: OnceLock<ApplyObserver>,
 }

@@ -58,6 +58,7 @@ impl Snapshots {
     /// Removes the files of a snapshot that was being written or replaced at a crash.
     fn drop_unfinished(&self) -> Result<(), Error> {
         let names = self.names()?;
+        // A file that was not renamed yet, or whose partner is missing, is half of a snapshot.
         for name in &names {
             let is_alone = |suffix: &str, partner: &str| match name.strip_suffix(suffix) {
                 Some(stem) => !names.contains(&format!("{stem}{partner}")),

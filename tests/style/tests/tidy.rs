@@ -297,11 +297,14 @@ const SHARED_NAMES_YET: &[&str] = &[
 
 /// Doc comments of fewer than four words.
 const SHORT_DOCS_YET: &[&str] = &[
-    "raft/src",
+    "raft/src/backup",
+    "raft/src/disk",
     "raft/src/log/mod.rs",
     "raft/src/log/record.rs",
     "raft/src/log/segment.rs",
     "raft/src/peers",
+    "raft/src/state",
+    "raft/src/time",
     "simulation/model/src",
     "simulation/src",
     "simulation/src/hosts",
@@ -337,11 +340,14 @@ const SHORT_DOCS_YET: &[&str] = &[
 
 /// Doc comments that begin with a question word.
 const QUESTIONS_YET: &[&str] = &[
-    "raft/src",
+    "raft/src/backup",
+    "raft/src/disk",
     "raft/src/log/mod.rs",
     "raft/src/log/record.rs",
     "raft/src/log/segment.rs",
     "raft/src/peers",
+    "raft/src/state",
+    "raft/src/time",
     "simulation/model/src",
     "simulation/src",
     "simulation/src/hosts",
@@ -377,12 +383,17 @@ const QUESTIONS_YET: &[&str] = &[
 
 /// Functions of more than 25 lines without a blank one.
 const NO_PARAGRAPHS_YET: &[&str] = &[
-    "raft/src",
+    "raft/src/backup",
+    "raft/src/disk",
+    "raft/src/log/log_store.rs",
     "raft/src/log/marks.rs",
     "raft/src/log/mod.rs",
     "raft/src/log/segment.rs",
+    "raft/src/peers/network.rs",
     "raft/src/peers/server.rs",
     "raft/src/peers/tls.rs",
+    "raft/src/state",
+    "raft/src/time/trust.rs",
     "simulation/model/src",
     "simulation/src",
     "simulation/src/hosts",
@@ -418,26 +429,6 @@ const NO_PARAGRAPHS_YET: &[&str] = &[
 
 /// Files in a circle.
 const CIRCLES_YET: &[&str] = &[
-    "raft/src/acquaintance.rs",
-    "raft/src/changes.rs",
-    "raft/src/clocks.rs",
-    "raft/src/disk.rs",
-    "raft/src/forming.rs",
-    "raft/src/front.rs",
-    "raft/src/lag.rs",
-    "raft/src/log_store.rs",
-    "raft/src/members.rs",
-    "raft/src/network.rs",
-    "raft/src/node.rs",
-    "raft/src/peers/client.rs",
-    "raft/src/peers/pool.rs",
-    "raft/src/peers/protocol.rs",
-    "raft/src/peers/server.rs",
-    "raft/src/proposal.rs",
-    "raft/src/state_machine.rs",
-    "raft/src/take_in.rs",
-    "raft/src/upkeep.rs",
-    "raft/src/watchdog.rs",
     "storage/src/apply/batches.rs",
     "storage/src/apply/changelog.rs",
     "storage/src/apply/customers.rs",

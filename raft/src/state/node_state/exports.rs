@@ -124,6 +124,7 @@ impl NodeState {
             .create_new(true)
             .open(&path)
             .map_err(Error::file(&path))?;
+        // Open, it goes on existing until the last handle is closed.
         RealFiles.remove(&path).map_err(Error::file(&path))?;
 
         let written = file.try_clone().map_err(Error::file(&path))?;

@@ -23,7 +23,10 @@ use crate::{
     open::stores,
     state::position::Position,
     state::snapshots::{KeptSnapshot, Snapshots, check_received},
-    state::{state_dir::StateDir, node_state::NodeState},
+    state::{
+        node_state::{NodeState, StateParts},
+        state_dir::StateDir,
+    },
     types::{LogEntry, LogId, Snapshot, SnapshotFile, Vote},
 };
 
@@ -40,12 +43,14 @@ fn shared(dir: &Path) -> Arc<NodeState> {
     let fatal = Arc::new(|line: &str| panic!("{line}"));
     NodeState::new(
         store.expect("opens"),
-        snapshots,
-        state_dir,
-        options,
-        fatal,
-        None,
-        Arc::default(),
+        StateParts {
+            snapshots,
+            state_dir,
+            options,
+            fatal,
+            onlooker: None,
+            watch: Arc::default(),
+        },
     )
     .expect("opens")
 }
@@ -217,7 +222,11 @@ fn a_state_is_built_from_a_snapshot_that_was_kept_and_not_installed_any_more() {
     let (log, shared) = stores::open(&data_dir, &options()).expect("opens");
     shared.apply(vec![entry(1, 1)]).expect("is applied");
     let file = received(&sent, &shared);
-    let kept = leader.snapshots().latest().expect("reads").expect("is there");
+    let kept = leader
+        .snapshots()
+        .latest()
+        .expect("reads")
+        .expect("is there");
     let name = sent.meta.snapshot_id.clone();
     shared
         .snapshots()

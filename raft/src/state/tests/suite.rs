@@ -11,8 +11,8 @@ use crate::{
     log::{Log, LogOptions},
     state::snapshots::Snapshots,
     state::{
+        node_state::{NodeState, StateParts},
         state_dir::StateDir,
-        node_state::NodeState,
         state_machine::StateMachine,
     },
     types::{StorageError, TypeConfig},
@@ -28,12 +28,14 @@ fn shared(dir: &Path) -> Arc<NodeState> {
     let options = StoreOptions::default();
     NodeState::new(
         store,
-        snapshots,
-        state_dir,
-        options,
-        fatal,
-        None,
-        Arc::default(),
+        StateParts {
+            snapshots,
+            state_dir,
+            options,
+            fatal,
+            onlooker: None,
+            watch: Arc::default(),
+        },
     )
     .expect("is put together")
 }
