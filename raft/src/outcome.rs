@@ -42,7 +42,7 @@ pub enum ProposeError {
     Rejected {
         /// The rule that the command breaks.
         rejection: Rejection,
-        /// The log position at which the refusal stands.
+        /// The position that the refusal stands at.
         index: u64,
     },
     /// There is no leader to propose to: it was not executed and will not be.

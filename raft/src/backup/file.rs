@@ -99,6 +99,7 @@ impl Node {
     /// wait.
     pub fn back_up(&self, notty: &str) -> Result<Copy, Error> {
         let (mut snapshot, summary) = self.copy_aside()?;
+        // After the copy, because it holds the length of the snapshot.
         let header = BackupHeader {
             layout: VERSION,
             notty: notty.to_owned(),

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::{
     cluster::change::ChangeError,
     consensus::{handle::Consensus, proposals::Proposals},
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     types::{NodeId, Peer},
 };
 
@@ -28,14 +28,14 @@ pub(super) const AGREE: Duration = Duration::from_secs(10);
 pub(crate) struct MemberList {
     consensus: Arc<Consensus>,
     proposals: Arc<Proposals>,
-    state: Arc<Shared>,
+    state: Arc<NodeState>,
 }
 
 impl MemberList {
     pub(crate) fn new(
         consensus: Arc<Consensus>,
         proposals: Arc<Proposals>,
-        state: Arc<Shared>,
+        state: Arc<NodeState>,
     ) -> Self {
         Self {
             consensus,

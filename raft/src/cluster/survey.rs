@@ -11,7 +11,7 @@ use crate::{
         client::Peers,
         protocol::{AskStatus, PeerStatus},
     },
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     types::Peer,
 };
 
@@ -35,7 +35,7 @@ pub struct Sight {
 pub(crate) struct Surveyor {
     pub(crate) me: Arc<Myself>,
     pub(crate) consensus: Arc<Consensus>,
-    pub(crate) state: Arc<Shared>,
+    pub(crate) state: Arc<NodeState>,
     pub(crate) peers: Arc<Peers>,
 }
 

@@ -25,7 +25,7 @@ use crate::{
         call::CallError,
         protocol::{CallService, ProposeCommand},
     },
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     time::{stamp::Stamp, state_time::state_time},
 };
 
@@ -38,7 +38,7 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 /// The way of a command into the log.
 pub(crate) struct Proposals {
     consensus: Arc<Consensus>,
-    state: Arc<Shared>,
+    state: Arc<NodeState>,
     stamp: Stamp,
     /// Commands for the next entry; `None` once the node stops.
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -47,7 +47,7 @@ pub(crate) struct Proposals {
 
 impl Proposals {
     /// Starts to gather commands into entries; it goes on until [`Proposals::close`].
-    pub(crate) fn start(consensus: Arc<Consensus>, state: Arc<Shared>, stamp: Stamp) -> Self {
+    pub(crate) fn start(consensus: Arc<Consensus>, state: Arc<NodeState>, stamp: Stamp) -> Self {
         let (queue, inbox) = mpsc::channel(WAITING_COMMANDS);
         let gathering = gather::gather(consensus.raft().clone(), stamp.clone(), inbox);
         Self {

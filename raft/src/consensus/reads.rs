@@ -11,7 +11,7 @@ use crate::{
     consensus::handle::{Consensus, OtherLeader},
     outcome::ProposeError,
     peers::protocol::{AskReadPoint, ReadPoint},
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     time::stamp::Stamp,
 };
 
@@ -25,12 +25,12 @@ const REACH: Duration = Duration::from_secs(10);
 /// Finds the position that a read must reflect, and waits for it.
 pub(crate) struct Reads {
     consensus: Arc<Consensus>,
-    state: Arc<Shared>,
+    state: Arc<NodeState>,
     stamp: Stamp,
 }
 
 impl Reads {
-    pub(crate) fn new(consensus: Arc<Consensus>, state: Arc<Shared>, stamp: Stamp) -> Self {
+    pub(crate) fn new(consensus: Arc<Consensus>, state: Arc<NodeState>, stamp: Stamp) -> Self {
         Self {
             consensus,
             state,

@@ -25,7 +25,7 @@ pub(super) async fn receive_and_install(
     session: &mut Session,
 ) -> Result<Vote, Denial> {
     // The file goes again by itself, unless installing keeps it.
-    let file = node.state().snapshots.receiving();
+    let file = node.state().snapshots().receiving();
     receive(session, &file.path, &call)
         .await
         .map_err(Denial::refused)?;

@@ -16,7 +16,7 @@ use crate::{
     front::service::Service,
     outcome::{Applied, ProposeError},
     peers::{client::Peers, protocol::ReadPoint},
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     types::{NodeId, Peer, Raft},
 };
 
@@ -26,7 +26,7 @@ pub(crate) trait Responder: Send + Sync + 'static {
     fn raft(&self) -> &Raft;
 
     /// The state, where snapshots are received.
-    fn state(&self) -> &Arc<Shared>;
+    fn state(&self) -> &Arc<NodeState>;
 
     /// The members by number; empty as long as the log names none.
     fn members(&self) -> BTreeMap<NodeId, Peer>;

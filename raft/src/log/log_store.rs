@@ -1,7 +1,11 @@
-//! Between openraft and the log: the same log behind openraft's storage traits.
+//! Between openraft and the log: openraft's storage traits over one [`Log`].
+//!
+//! Here the work runs where it may wait for the disk, registered with the watchdog, and any fault ends
+//! the process. The log itself knows nothing of openraft.
 
 use std::{
     fmt::Debug,
+    io,
     ops::RangeBounds,
     sync::{
         Arc,
@@ -16,14 +20,16 @@ use openraft::{
 };
 use parking_lot::Mutex;
 
+use super::{Log, Unsynced};
 use crate::{
     Fatal,
     error::Error,
-    log::{Log, Unsynced},
     runtime::blocking,
-    state::onlooker::Onlooker,
-    state::snapshots::Snapshots,
-    state::watchdog::{Watch, Work},
+    state::{
+        onlooker::Onlooker,
+        snapshots::Snapshots,
+        watchdog::{Watch, Work},
+    },
     types::{LogEntry, LogId, NodeId, StorageError, TypeConfig, Vote},
 };
 
@@ -38,7 +44,7 @@ pub(crate) struct LogStore {
     fatal: Fatal,
     onlooker: Option<Arc<dyn Onlooker>>,
     watch: Arc<Watch>,
-    /// The last position known to be committed.
+    /// The last index known to be committed.
     committed: Arc<AtomicU64>,
 }
 
@@ -49,19 +55,18 @@ impl LogStore {
         fatal: Fatal,
         onlooker: Option<Arc<dyn Onlooker>>,
     ) -> Self {
-        let committed = AtomicU64::new(log.committed().map_or(0, |committed| committed.index));
-        let (watch, committed) = (Arc::default(), Arc::new(committed));
+        let committed = log.committed().map_or(0, |committed| committed.index);
         Self {
             log: Arc::new(Mutex::new(log)),
             snapshots,
             fatal,
             onlooker,
-            watch,
-            committed,
+            watch: Arc::default(),
+            committed: Arc::new(AtomicU64::new(committed)),
         }
     }
 
-    /// The same, with its work put down where others' is.
+    /// The same, with its work registered where the state's is.
     pub(crate) fn watched_by(self, watch: Arc<Watch>) -> Self {
         Self { watch, ..self }
     }
@@ -78,7 +83,16 @@ impl LogStore {
         self.log.lock().appended_bytes()
     }
 
-    /// A fault of the log is the end of the process: what was acknowledged is on the disk.
+    /// Has a node that led start without leading. To be called before raft starts: openraft would let
+    /// it lead on in the same term at once. From an old copy of its disk it would give positions to
+    /// entries that others know under the same term with another content, and nobody could tell the
+    /// two apart.
+    pub(crate) fn forget_leading(&self, node: NodeId) {
+        self.log.lock().forget_leading(node);
+    }
+
+    /// Runs work on the log. A fault ends the process: what was acknowledged is on the disk, and later
+    /// answers could not be trusted.
     fn work<T>(&self, work: impl FnOnce(&mut Log) -> Result<T, Error>) -> Result<T, StorageError> {
         let _working = self.watch.begin(Work::Log);
         blocking(|| work(&mut self.log.lock())).map_err(|error| self.fail(&error))
@@ -86,7 +100,14 @@ impl LogStore {
 
     fn fail(&self, error: &Error) -> StorageError {
         (self.fatal)(&format!("log: {error}"));
-        StorageIOError::write_logs(&std::io::Error::other(error.to_string())).into()
+        StorageIOError::write_logs(&io::Error::other(error.to_string())).into()
+    }
+
+    /// Shows the term of a vote to the onlooker, if there is one.
+    fn show(&self, vote: &Vote) {
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.voted(vote.leader_id().term);
+        }
     }
 }
 
@@ -98,22 +119,13 @@ impl RaftLogReader<TypeConfig> for LogStore {
         self.work(|log| log.read(range))
     }
 
-    /// As many as go well into one message, at least one.
+    /// Entries for one message to a follower: as many as fit well, at least one.
     async fn limited_get_log_entries(
         &mut self,
         start: u64,
         end: u64,
     ) -> Result<Vec<LogEntry>, StorageError> {
         self.work(|log| log.read_some(start..end, APPEND_BYTES))
-    }
-}
-
-impl LogStore {
-    /// To be called before raft starts. openraft would have a node that led before lead on in the
-    /// same term at once. From an old copy of its disk it would so give positions to entries that
-    /// others know under the same term with another content, and nobody could tell them apart.
-    pub(crate) fn forget_leading(&self, node: NodeId) {
-        self.log.lock().forget_leading(node);
     }
 }
 
@@ -134,16 +146,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.work(|log| log.save_vote(*vote))?;
-        if let Some(onlooker) = &self.onlooker {
-            onlooker.voted(vote.leader_id().term);
-        }
+        self.show(vote);
         Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         let vote = self.log.lock().vote();
-        if let (Some(onlooker), Some(vote)) = (&self.onlooker, vote) {
-            onlooker.voted(vote.leader_id().term);
+        if let Some(vote) = &vote {
+            self.show(vote);
         }
         Ok(vote)
     }
@@ -170,40 +180,40 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let entries: Vec<_> = entries.into_iter().collect();
         let _working = self.watch.begin(Work::Log);
+
         // The sync happens outside the lock: reading, and so applying, goes on meanwhile.
         let synced = blocking(|| {
             let unsynced = self.log.lock().append(entries)?;
             let unsynced = unsynced.filter(|_| rules::appends_are_synced());
             unsynced.map_or(Ok(()), Unsynced::sync)
         });
-        match synced {
-            Ok(()) => callback.log_io_completed(Ok(())),
-            Err(error) => {
-                let failed = self.fail(&error);
-                callback.log_io_completed(Err(std::io::Error::other(error.to_string())));
-                return Err(failed);
-            }
-        }
-        Ok(())
+
+        let Err(error) = synced else {
+            callback.log_io_completed(Ok(()));
+            return Ok(());
+        };
+        // The process ends first: nothing may be acknowledged after a sync that failed.
+        let failed = self.fail(&error);
+        callback.log_io_completed(Err(io::Error::other(error.to_string())));
+        Err(failed)
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
         self.work(|log| log.truncate(log_id.index))
     }
 
-    /// openraft has the log dropped beside a leader's snapshot being installed, which takes longer:
-    /// a node that died meanwhile would have neither. As long as no snapshot that is kept reaches so
-    /// far, it waits for the next entry, which openraft has only after the snapshot.
+    /// Drops entries up to a position. openraft asks for it while a leader's snapshot is still being
+    /// installed: a node that died meanwhile would have neither. As long as no kept snapshot reaches
+    /// so far, the log waits for the next entry, which openraft has only after the snapshot.
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let snapshots = self.snapshots.clone();
         self.work(|log| {
             let kept = snapshots.latest()?.and_then(|kept| kept.position.applied);
-            match kept >= Some(log_id) {
-                true => log.purge(log_id),
-                false => {
-                    log.purge_later(log_id);
-                    Ok(())
-                }
+            if kept >= Some(log_id) {
+                log.purge(log_id)
+            } else {
+                log.purge_later(log_id);
+                Ok(())
             }
         })
     }

@@ -26,7 +26,7 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     /// The index of its first entry.
     pub(super) first: u64,
-    /// Its length.
+    /// Length of the file in bytes.
     pub(super) bytes: u64,
     file: Arc<dyn File>,
     /// The records of its entries, in order.
@@ -105,7 +105,7 @@ pub(super) fn scan(
         return Err(Error::damage(path, 0, what));
     };
 
-    let mut records = Records::after(before, first);
+    let mut records = SegmentRecords::after(before, first);
     let mut torn = None;
     let mut at = HEADER_BYTES;
     while at < bytes.len() {
@@ -140,7 +140,7 @@ pub(super) fn scan(
 }
 
 /// The records of a file while it is read.
-struct Records {
+struct SegmentRecords {
     /// The last record of the files before this one.
     before: Option<RecordPlace>,
     /// The index of the file's first entry.
@@ -151,7 +151,7 @@ struct Records {
     last_write_at: Option<u64>,
 }
 
-impl Records {
+impl SegmentRecords {
     fn after(before: Option<RecordPlace>, first: u64) -> Self {
         Self {
             before,

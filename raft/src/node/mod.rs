@@ -56,7 +56,7 @@ use crate::{
     outcome::{Applied, ProposeError},
     peers::{client::Peers, protocol::ReadPoint},
     runtime::blocking,
-    state::{compaction, position::Position, state_machine::Shared},
+    state::{compaction, node_state::NodeState, position::Position},
     time::{
         clock::Clock, comparison::compare, doubt::ClockDoubt, stamp::Stamp, state_time::state_time,
         trust::Trust,
@@ -71,7 +71,7 @@ pub struct Node {
     clock: Arc<dyn Clock>,
     trust: Arc<Trust>,
     stamp: Stamp,
-    state: Arc<Shared>,
+    state: Arc<NodeState>,
     log: LogStore,
     peers: Arc<Peers>,
     consensus: Arc<Consensus>,
@@ -97,7 +97,7 @@ pub(crate) struct NodeParts {
     pub(crate) own: Arc<OwnIdentity>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) trust: Arc<Trust>,
-    pub(crate) state: Arc<Shared>,
+    pub(crate) state: Arc<NodeState>,
     pub(crate) log: LogStore,
     pub(crate) peers: Arc<Peers>,
     pub(crate) consensus: Arc<Consensus>,
@@ -325,7 +325,7 @@ impl Node {
     /// Calls an observer with the time that each round of applying takes; only the first one that is
     /// given.
     pub fn observe_applying(&self, observer: impl Fn(Duration) + Send + Sync + 'static) {
-        let _ = self.state.observer.set(Box::new(observer));
+        self.state.observe_applying(Box::new(observer));
     }
 
     /// Has a snapshot written, and the log before it dropped.
@@ -456,7 +456,7 @@ impl Responder for Node {
         self.consensus.raft()
     }
 
-    fn state(&self) -> &Arc<Shared> {
+    fn state(&self) -> &Arc<NodeState> {
         &self.state
     }
 

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::lag::Lag;
 use crate::{
     consensus::{handle::Consensus, reads::Reads},
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     time::{clock::Clock, moment::APART_MS, stamp::Stamp},
 };
 
@@ -46,7 +46,7 @@ pub enum NotReady {
 pub(super) struct Readiness {
     consensus: Arc<Consensus>,
     reads: Arc<Reads>,
-    state: Arc<Shared>,
+    state: Arc<NodeState>,
     clock: Arc<dyn Clock>,
     stamp: Stamp,
     lag: Mutex<Lag>,
@@ -58,7 +58,7 @@ impl Readiness {
     pub(super) fn new(
         consensus: Arc<Consensus>,
         reads: Arc<Reads>,
-        state: Arc<Shared>,
+        state: Arc<NodeState>,
         (clock, stamp): (Arc<dyn Clock>, Stamp),
     ) -> Self {
         Self {

@@ -1,7 +1,5 @@
 //! The status of a node, for people and programs that look at it.
 
-use std::sync::atomic::Ordering;
-
 use super::Node;
 use crate::{
     consensus::handle::{Member, is_cut_off, roster},
@@ -59,7 +57,7 @@ impl NodeStatus {
             purged_index: metrics.purged.map_or(0, |purged| purged.index),
             log_bytes: node.log.bytes(),
             appended_bytes: node.log.appended_bytes(),
-            apply_micros: node.state.apply_nanos.load(Ordering::Relaxed) / 1_000,
+            apply_micros: node.state.apply_micros(),
             members,
             clock_doubt: node.stamp.doubt(),
         }

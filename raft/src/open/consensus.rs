@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     log::log_store::LogStore,
     peers::{client::Peers, network::Network},
-    state::state_machine::{Shared, StateMachine},
+    state::{node_state::NodeState, state_machine::StateMachine},
     types::Raft,
 };
 
@@ -26,7 +26,7 @@ const SNAPSHOT_MS: u64 = 600_000;
 pub(super) async fn start(
     identity: &Identity,
     log: &LogStore,
-    state: &Arc<Shared>,
+    state: &Arc<NodeState>,
     peers: &Arc<Peers>,
     kept_entries: u64,
 ) -> Result<Raft, Error> {

@@ -31,7 +31,7 @@ use crate::{
     open::options::NodeOptions,
     peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
     runtime::blocking,
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     time::{state_time::state_time, trust::Trust},
     types::{Peer, Raft},
 };
@@ -107,15 +107,18 @@ fn take_in(raft: Raft, peers: Arc<Peers>, me: Arc<Myself>, options: &NodeOptions
 }
 
 /// Opens log and state, which share the watchdog.
-fn open_stores(own: &OwnIdentity, options: &NodeOptions) -> Result<(LogStore, Arc<Shared>), Error> {
+fn open_stores(
+    own: &OwnIdentity,
+    options: &NodeOptions,
+) -> Result<(LogStore, Arc<NodeState>), Error> {
     let (log, state) = blocking(|| stores::open(own.data_dir(), options))?;
     let log = LogStore::new(
         log,
-        state.snapshots.clone(),
+        state.snapshots().clone(),
         options.fatal.clone(),
         options.onlooker.clone(),
     );
-    Ok((log.watched_by(state.watch.clone()), state))
+    Ok((log.watched_by(state.watch().clone()), state))
 }
 
 /// Opens the directory and reads the identity in it; an empty one gets one.

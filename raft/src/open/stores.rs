@@ -14,17 +14,20 @@ use crate::{
     log::Log,
     open::options::NodeOptions,
     state::{
+        node_state::{NodeState, StateParts},
         position::Position,
         snapshots::Snapshots,
         state_dir::{StateDir, Unusable},
-        state_machine::Shared,
         watchdog::{self, Watch, Work},
     },
     types::LogId,
 };
 
 /// Opens log and state, and rebuilds a state that cannot be used (rule 15 of docs/rules.md).
-pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
+pub(crate) fn open(
+    data_dir: &DataDir,
+    options: &NodeOptions,
+) -> Result<(Log, Arc<NodeState>), Error> {
     let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
@@ -48,18 +51,19 @@ pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Ar
 
     // What a snapshot holds need not be in the log any more.
     log.settle(position.applied.filter(|applied| Some(*applied) > snapshot))?;
-    let shared = Shared::new(
-        store,
+    let parts = StateParts {
         snapshots,
         state_dir,
-        options.store.clone(),
-        options.fatal.clone(),
-        options.onlooker.clone(),
-        works,
-    )?;
+        options: options.store.clone(),
+        fatal: options.fatal.clone(),
+        onlooker: options.onlooker.clone(),
+        watch: works,
+    };
+    let state = NodeState::new(store, parts)?;
+
     // Before anything in them is acknowledged, the directories must have their names.
     data_dir.sync()?;
-    Ok((log, shared))
+    Ok((log, state))
 }
 
 fn above_the_log(data_dir: &DataDir, position: &Position) -> Error {

@@ -38,7 +38,7 @@ pub enum CallError {
     /// Nothing of it was sent.
     #[error("{address} cannot be reached: {what}")]
     NotSent {
-        /// The peer's address.
+        /// The address of the peer.
         address: String,
         /// The error, as text for people.
         what: String,
@@ -46,7 +46,7 @@ pub enum CallError {
     /// It may have been taken.
     #[error("{address} did not answer: {what}")]
     Lost {
-        /// The peer's address.
+        /// The address of the peer.
         address: String,
         /// The error, as text for people.
         what: String,
@@ -54,7 +54,7 @@ pub enum CallError {
     /// The peer refused it.
     #[error("{address} refused: {what}")]
     Refused {
-        /// The peer's address.
+        /// The address of the peer.
         address: String,
         /// The peer's reason, as text for people.
         what: String,

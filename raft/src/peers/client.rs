@@ -1,4 +1,6 @@
 //! Calls to peers: one at a time on a session, with a deadline.
+//!
+//! A call to a member reaches that member or nobody. Sessions are opened and kept in [`super::pool`].
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
@@ -18,69 +20,70 @@ use crate::types::Peer;
 /// The peers, as this node calls them.
 pub(crate) struct Peers {
     pool: Arc<Pool>,
-    routes: Routes,
-    /// Whether this node was taken out of the cluster: the state, or a member, says so.
+    routes: PeerRoutes,
+    /// True once this node was removed from the cluster, by the state or the word of a member.
     dismissed: watch::Sender<bool>,
 }
 
-/// Where nodes are configured to be, by name: a member that moved is called there too, and not only
-/// where the members' list has it. Whoever answers must show the member's disk, so that a wrong
+/// Configured addresses of nodes, by name: a member that moved is called there too, and not only at the
+/// address in the members' list. The node that answers must show the member's disk, so that a wrong
 /// address does no harm.
 #[derive(Default)]
-struct Routes(HashMap<String, String>);
+struct PeerRoutes(HashMap<String, String>);
 
-impl Routes {
-    /// Addresses to try.
+impl PeerRoutes {
+    /// Addresses at which to try a member.
     fn to(&self, member: &Peer) -> Vec<String> {
-        let configured = self.0.get(&member.name).cloned();
-        let listed = Some(member.peer.clone()).filter(|listed| Some(listed) != configured.as_ref());
-        configured
-            .into_iter()
-            .chain(listed)
-            .filter(|address| !address.is_empty())
-            .collect()
+        let mut addresses: Vec<_> = self.0.get(&member.name).cloned().into_iter().collect();
+        if !addresses.contains(&member.peer) {
+            addresses.push(member.peer.clone());
+        }
+
+        // A node by itself has no address for peers.
+        addresses.retain(|address| !address.is_empty());
+        addresses
     }
 }
 
 impl Peers {
-    /// Who this process is to them, and what it proves it with.
+    /// Peers that know this process under a name, which it proves with its credentials.
     pub(crate) fn new(transport: Arc<dyn Transport>, credentials: Credentials, me: Hello) -> Self {
         let pool = Arc::new(Pool::new(transport, credentials, me));
         Self {
             pool,
-            routes: Routes::default(),
+            routes: PeerRoutes::default(),
             dismissed: watch::Sender::new(false),
         }
     }
 
-    /// The same, knowing where nodes are configured to be.
+    /// The same, with the configured addresses of nodes.
     pub(crate) fn knowing(mut self, nodes: &[Peer]) -> Self {
         let address = |node: &Peer| (node.name.clone(), node.peer.clone());
-        self.routes = Routes(nodes.iter().map(address).collect());
+        self.routes = PeerRoutes(nodes.iter().map(address).collect());
         self
     }
 
-    /// Whether this node was taken out of the cluster, and changes of that.
+    /// Becomes true once this node was removed from the cluster.
     pub(crate) fn dismissed(&self) -> watch::Receiver<bool> {
         self.dismissed.subscribe()
     }
 
-    /// This node was taken out of the cluster.
+    /// Notes that this node was removed from the cluster.
     pub(crate) fn note_dismissal(&self) {
         self.dismissed.send_replace(true);
     }
 
-    /// From now on this node is somebody else: it became a member.
+    /// Calls peers under another name from now on, because this node became a member.
     pub(crate) fn become_somebody(&self, me: Hello) {
         self.pool.become_somebody(me);
     }
 
-    /// Who this node is.
+    /// The name under which this node calls peers.
     pub(crate) fn me(&self) -> Hello {
         self.pool.me()
     }
 
-    /// What this process proves itself with, and asks of others.
+    /// The credentials of this process.
     pub(super) fn credentials(&self) -> &Credentials {
         &self.pool.credentials
     }
@@ -105,7 +108,7 @@ impl Peers {
         }
     }
 
-    /// Whether who answers is that member: another node at its address, or another disk under its
+    /// Checks that the other end is a member: another node at its address, or another disk under its
     /// name, must get nothing that is meant for it.
     fn check(&self, there: &Hello, member: &Peer) -> Result<(), String> {
         if there.cluster != self.me().cluster {
@@ -114,23 +117,24 @@ impl Peers {
                 there.name
             ));
         }
-        match rules::is_same_disk(&there.disk, &member.disk) {
-            true => Ok(()),
-            false => Err(format!(
+
+        if !rules::is_same_disk(&there.disk, &member.disk) {
+            return Err(format!(
                 "`{}` is there, with another disk than `{}` was taken in with",
                 there.name, member.name
-            )),
+            ));
         }
+        Ok(())
     }
 
-    /// A session of its own with a member, for more than one call.
+    /// Opens a session with a member for more than one call.
     pub(crate) async fn open_to(&self, member: &Peer) -> Result<Session, CallError> {
         let addresses = self.routes.to(member).into_iter();
         let tries = addresses.map(|address| async move { self.open(&address, Some(member)).await });
         first(tries, member).await
     }
 
-    /// Calls a member, wherever it is; nothing is sent to anyone else.
+    /// Calls a member at any of its addresses; nothing is sent to another node.
     pub(crate) async fn call_member<C: PeerCall>(
         &self,
         member: &Peer,
@@ -147,6 +151,8 @@ impl Peers {
             });
         let (session, address) = first(tries, member).await?;
 
+        // Only one session gets the call: after this, a failure may mean that it was made.
+
         let answer = self.talk(session, &address, call, within).await?;
         if matches!(answer, Err(Denial::Dismissed)) {
             // Believed because a member says so: this session has shown its disk.
@@ -155,7 +161,7 @@ impl Peers {
         answer.map_err(|denial| CallError::denied(&address, denial))
     }
 
-    /// Calls the peer at an address; the answer must come within a time.
+    /// Calls whatever peer is at an address; the answer must come within a time.
     pub(crate) async fn call<C: PeerCall>(
         &self,
         address: &str,
@@ -182,6 +188,7 @@ impl Peers {
             session.send(&call.into_any()).await?;
             session.receive_answer::<C>().await
         };
+        // An answer that is late may still come: the session is dropped with it.
         let answer = match tokio::time::timeout(within, talking).await {
             Ok(answer) => answer.map_err(|error| lost(error.to_string()))?,
             Err(_) => return Err(lost("no answer in time".to_owned())),
@@ -195,20 +202,20 @@ impl Peers {
     }
 }
 
-/// The first try that succeeds. All are made at once: an address where nothing answers, not even a
-/// refusal, must not keep the right one waiting.
+/// The first try that succeeds. All are made at once: an address at which nothing answers, not even
+/// with a refusal, must not keep the right one waiting.
 async fn first<T>(
     tries: impl Iterator<Item = impl Future<Output = Result<T, CallError>>>,
     member: &Peer,
 ) -> Result<T, CallError> {
     let tries: Vec<_> = tries.map(Box::pin).collect();
     if tries.is_empty() {
-        let what = "no address of it is known".to_owned();
         return Err(CallError::NotSent {
             address: format!("`{}`", member.name),
-            what,
+            what: "no address of it is known".to_owned(),
         });
     }
+
     futures_util::future::select_ok(tries)
         .await
         .map(|(found, _)| found)

@@ -1,9 +1,9 @@
 //! Places for peers that have not proved themselves yet: few, and a newcomer never waits for one.
 //!
-//! Whoever connects and says nothing takes one of them, and anybody can do so. So a newcomer that
-//! finds none free gets that of another: of the host that holds most of them, hosts with a proved
-//! session last, and there of the one that has come least far and waits longest. A flood of silent
-//! connections pushes out itself.
+//! A connection that sends nothing takes one of them, and anybody can open one. So a newcomer that
+//! finds none free gets the place of another: of the host that holds most of them, hosts with a proved
+//! session last, and there of the connection that has come least far and waits longest. A flood of
+//! silent connections evicts itself. The proofs themselves are made in [`super::opening`].
 
 use std::{
     collections::HashMap,
@@ -23,32 +23,33 @@ use tokio::{
 
 use super::transport::Io;
 
-/// Places in all.
+/// Places for all hosts together.
 const PLACES: usize = 256;
-/// Places of one host.
+/// Places for one host.
 const PLACES_OF_HOST: usize = 64;
 
-/// The places, and who has sessions that are proved.
+/// The places, and the hosts with proved sessions.
 #[derive(Default)]
-pub(super) struct Handshakes(Mutex<Taken>);
+pub(super) struct Handshakes(Mutex<TakenPlaces>);
 
 #[derive(Default)]
-struct Taken {
+struct TakenPlaces {
+    /// Number of the connection that came last.
     last: u64,
-    /// The oldest first.
+    /// Connections without a proof, the oldest first.
     unproved: Vec<Unproved>,
     /// Sessions that are proved, by host.
     proved: HashMap<String, usize>,
 }
 
-/// How far a connection has come that is not proved yet.
+/// Progress of a connection that is not proved yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    /// It is open.
+pub(super) enum HandshakeStep {
+    /// The connection is open, and nothing came.
     Silent,
-    /// Something came. Who means to speak TLS sends its first message at once.
+    /// Something came: a peer that speaks TLS sends its first message at once.
     Spoken,
-    /// TLS is agreed.
+    /// TLS is agreed on.
     Encrypted,
 }
 
@@ -56,22 +57,22 @@ pub(super) enum Step {
 struct Unproved {
     number: u64,
     host: String,
-    came_to: Step,
+    came_to: HandshakeStep,
     /// Dropped to take the place away.
     _hold: oneshot::Sender<()>,
 }
 
 /// A place, for as long as it is kept.
-pub(super) struct Place {
+pub(super) struct HandshakePlace {
     handshakes: Arc<Handshakes>,
     number: u64,
 }
 
-/// A stream whose place learns of the first bytes that come.
+/// A stream that notes in its place when the first bytes come.
 pub(super) struct Listened {
     pub(super) stream: Box<dyn Io>,
-    /// None once they have come.
-    pub(super) place: Option<Arc<Place>>,
+    /// `None` once they have come.
+    pub(super) place: Option<Arc<HandshakePlace>>,
 }
 
 impl AsyncRead for Listened {
@@ -83,6 +84,7 @@ impl AsyncRead for Listened {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         let came = buf.filled().len() - before;
+
         if self
             .place
             .as_ref()
@@ -142,10 +144,11 @@ pub(super) struct Proved {
 }
 
 impl Handshakes {
-    /// Gives a newcomer its place, if need be another's.
-    pub(super) fn enter(self: &Arc<Self>, from: &str) -> (Arc<Place>, Evicted) {
+    /// Gives a newcomer a place, if need be that of another.
+    pub(super) fn enter(self: &Arc<Self>, from: &str) -> (Arc<HandshakePlace>, Evicted) {
         let host = host_of(from);
         let mut taken = self.0.lock();
+        // A host with too many gives up one of its own before the others have to.
         let of_host = taken
             .unproved
             .iter()
@@ -160,15 +163,18 @@ impl Handshakes {
         }
 
         taken.last += 1;
-        let (number, (hold, evicted)) = (taken.last, oneshot::channel());
+        let number = taken.last;
+        // Dropping one end wakes the other: that is the eviction.
+        let (hold, evicted) = oneshot::channel();
         taken.unproved.push(Unproved {
             number,
             host,
-            came_to: Step::Silent,
+            came_to: HandshakeStep::Silent,
             _hold: hold,
         });
+
         (
-            Arc::new(Place {
+            Arc::new(HandshakePlace {
                 handshakes: self.clone(),
                 number,
             }),
@@ -177,7 +183,7 @@ impl Handshakes {
     }
 }
 
-impl Taken {
+impl TakenPlaces {
     /// Takes away a host's place that has come least far, the oldest of them.
     fn evict(&mut self, host: &str) {
         let of_host = self
@@ -196,6 +202,7 @@ impl Taken {
         for other in &self.unproved {
             *counts.entry(&other.host).or_default() += 1;
         }
+        // A host that has proved itself before is spared as long as another can give up a place.
         let rank = |(host, count): &(&str, usize)| (!self.proved.contains_key(*host), *count);
         counts
             .into_iter()
@@ -204,9 +211,9 @@ impl Taken {
     }
 }
 
-impl Place {
-    /// Its connection has come this far.
-    pub(super) fn note(&self, step: Step) {
+impl HandshakePlace {
+    /// Notes the progress of its connection.
+    pub(super) fn note(&self, step: HandshakeStep) {
         let mut taken = self.handshakes.0.lock();
         let mine = taken
             .unproved
@@ -225,25 +232,22 @@ impl Place {
             .retain(|other| other.number != self.number);
     }
 
-    /// Whether something has come, which is noted.
+    /// True if something has come, which is noted.
     fn has_spoken(&self, bytes: usize) -> bool {
         if bytes > 0 {
-            self.note(Step::Spoken);
+            self.note(HandshakeStep::Spoken);
         }
         bytes > 0
     }
 
-    /// It is proved: the place is free again.
+    /// Frees the place, because its connection is proved.
     pub(super) fn prove(&self, from: &str) -> Proved {
         let host = host_of(from);
         self.leave();
-        *self
-            .handshakes
-            .0
-            .lock()
-            .proved
-            .entry(host.clone())
-            .or_default() += 1;
+
+        let mut taken = self.handshakes.0.lock();
+        *taken.proved.entry(host.clone()).or_default() += 1;
+        drop(taken);
         Proved {
             handshakes: self.handshakes.clone(),
             host,
@@ -251,7 +255,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for HandshakePlace {
     fn drop(&mut self) {
         self.leave();
     }
@@ -288,7 +292,7 @@ pub(super) fn host_of(from: &str) -> String {
 mod tests {
     use super::*;
 
-    type Entered = (Arc<Place>, Evicted);
+    type Entered = (Arc<HandshakePlace>, Evicted);
 
     fn is_evicted((_, evicted): &mut Entered) -> bool {
         !matches!(
@@ -301,7 +305,7 @@ mod tests {
     fn a_flood_of_one_host_pushes_out_itself_and_the_silent_first() {
         let handshakes = Arc::new(Handshakes::default());
         let mut spoke = handshakes.enter("10.0.0.1:1");
-        spoke.0.note(Step::Spoken);
+        spoke.0.note(HandshakeStep::Spoken);
         let mut other = handshakes.enter("10.0.0.2:1");
         let mut flood: Vec<_> = (0..1_100).map(|_| handshakes.enter("10.0.0.1:2")).collect();
         assert!(!is_evicted(&mut spoke) && !is_evicted(&mut other));

@@ -1,15 +1,16 @@
-//! How nodes talk to each other: sessions that prove both ends, calls with deadlines, a server.
+//! Calls between nodes: sessions that prove both ends, calls with deadlines, a server.
 //!
-//! A peer connection is a stream of frames over TLS ([`tls`]). Both ends prove themselves by
-//! certificates, or by a secret that nobody can learn or try from what they send ([`proof`]), and
-//! say who they are ([`session`]). One call at a time goes over a session ([`client`]); those that are
-//! idle are kept ([`pool`]). Connections that are not proved yet have few places of their own ([`handshakes`]).
-//! What is said is in [`protocol`].
+//! A peer connection is a stream of frames ([`session`]) over TLS ([`tls`]). Both ends prove
+//! themselves by certificates, or by a secret that nobody can learn or guess from the bytes that they
+//! send ([`proof`]), and then name themselves ([`opening`]). One call at a time goes over a session
+//! ([`client`]); idle sessions are kept ([`pool`]). Connections that are not proved yet have few places
+//! of their own ([`handshakes`]). The calls and their replies are declared in [`protocol`].
 
 pub(crate) mod call;
 pub(crate) mod client;
 mod handshakes;
 pub(crate) mod network;
+mod opening;
 pub(crate) mod peer_client;
 mod pool;
 pub(crate) mod proof;

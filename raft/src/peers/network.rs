@@ -1,6 +1,15 @@
-//! How openraft calls this node's peers: its messages as calls of [`crate::peers`].
+//! Between openraft and the peers: its messages as calls of [`super::client`].
+//!
+//! openraft decides about pauses and repetitions, by the kind of error; a snapshot goes over a session
+//! of its own.
 
-use std::{future::Future, io::Read, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    future::Future,
+    io::{self, Read},
+    sync::Arc,
+    time::Duration,
+};
 
 use openraft::{
     OptionalSend, RaftNetwork, RaftNetworkFactory,
@@ -18,6 +27,7 @@ use crate::{
         call::CallError,
         client::Peers,
         protocol::{AppendEntries, InstallSnapshot, PeerCall, RequestVote},
+        session::{Session, within},
     },
     runtime::blocking,
     types::{NodeId, Peer, Snapshot, TypeConfig, Vote},
@@ -25,14 +35,15 @@ use crate::{
 
 /// Bytes of a snapshot in one frame.
 const CHUNK: usize = 256 * 1024;
-/// How long one of a snapshot's frames may take, and how long installing it.
+/// Time for the peer to take one of a snapshot's frames.
 const CHUNK_TIME: Duration = Duration::from_secs(10);
+/// Time for the peer to install a snapshot that it has received.
 const INSTALL_TIME: Duration = Duration::from_secs(600);
 
 type RpcError = RPCError<NodeId, Peer, RaftError<NodeId>>;
 type SnapshotError = StreamingError<TypeConfig, Fatal<NodeId>>;
 
-/// Makes links to peers.
+/// Opens a link for each peer that openraft names.
 #[derive(Clone)]
 pub(crate) struct Network {
     peers: Arc<Peers>,
@@ -63,7 +74,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
 fn rpc_error(error: CallError) -> RpcError {
     match error {
-        // Whoever refuses is asked again after a pause, too: it may not be ready yet.
+        // A peer that refuses is asked again after a pause, too: it may not be ready yet.
         CallError::NotSent { .. } | CallError::Refused { .. } => {
             RPCError::Unreachable(Unreachable::new(&error))
         }
@@ -105,6 +116,7 @@ impl RaftNetwork<TypeConfig> for Link {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<NodeId>, SnapshotError> {
+        // openraft closes a replication when the leader or the members change.
         tokio::select! {
             sent = self.send_snapshot(vote, snapshot) => match sent {
                 Ok(vote) => Ok(SnapshotResponse { vote }),
@@ -119,37 +131,53 @@ impl RaftNetwork<TypeConfig> for Link {
 }
 
 impl Link {
-    /// Sends a snapshot over a connection of its own, so that heartbeats do not wait behind it.
+    /// Sends a snapshot over a session of its own, so that heartbeats do not wait behind it. Returns
+    /// the peer's vote once it is installed there.
     async fn send_snapshot(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, CallError> {
-        let lost = |error: std::io::Error| CallError::Lost {
-            address: self.member.peer.clone(),
-            what: format!("the snapshot: {error}"),
-        };
-        let mut file = std::fs::File::open(&snapshot.snapshot.path).map_err(lost)?;
-        let bytes = file.metadata().map_err(lost)?.len();
-        let mut session = self.peers.open_to(&self.member).await?;
+        let path = &snapshot.snapshot.path;
+        let file = File::open(path).map_err(|error| self.lost(error))?;
+        let metadata = file.metadata().map_err(|error| self.lost(error))?;
         let call = InstallSnapshot {
             vote,
             meta: snapshot.meta,
-            bytes,
+            bytes: metadata.len(),
         };
-        session.send(&call.into_any()).await.map_err(lost)?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = blocking(|| file.read(&mut chunk)).map_err(lost)?;
-            if read == 0 {
-                break;
-            }
-            let sending = tokio::time::timeout(CHUNK_TIME, session.send_bytes(&chunk[..read]));
-            let late = || Err(std::io::ErrorKind::TimedOut.into());
-            sending.await.unwrap_or_else(|_| late()).map_err(lost)?;
-        }
-        let answering = session.receive_answer::<InstallSnapshot>();
-        let late = || Err(std::io::ErrorKind::TimedOut.into());
-        let answer = tokio::time::timeout(INSTALL_TIME, answering)
+
+        let mut session = self.peers.open_to(&self.member).await?;
+        send_with_file(&mut session, call, file)
             .await
-            .unwrap_or_else(|_| late())
-            .map_err(lost)?;
+            .map_err(|error| self.lost(error))?;
+
+        // The peer builds a state of it before it answers.
+        let answering = session.receive_answer::<InstallSnapshot>();
+        let answer = within(INSTALL_TIME, answering)
+            .await
+            .map_err(|error| self.lost(error))?;
         answer.map_err(|denial| CallError::denied(&self.member.peer, denial))
+    }
+
+    fn lost(&self, error: io::Error) -> CallError {
+        CallError::Lost {
+            address: self.member.peer.clone(),
+            what: format!("the snapshot: {error}"),
+        }
+    }
+}
+
+/// Sends a call, and the bytes of a file behind it in frames of their own.
+async fn send_with_file(
+    session: &mut Session,
+    call: InstallSnapshot,
+    mut file: File,
+) -> io::Result<()> {
+    session.send(&call.into_any()).await?;
+
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = blocking(|| file.read(&mut chunk))?;
+        if read == 0 {
+            return Ok(());
+        }
+        within(CHUNK_TIME, session.send_bytes(&chunk[..read])).await?;
     }
 }

@@ -1,9 +1,8 @@
 //! Calls to the nodes of a cluster from a process that is none of them: a postman by itself.
 //!
-//! It speaks the nodes' own protocol, proves itself as they do, and says that it is no node. Before
-//! it may ask for anything it says which cluster it means, so that it never tells one cluster what
-//! belongs to another. Which node to call, and what to do when one does not answer, is for the
-//! caller to say.
+//! It speaks the nodes' own protocol, proves itself as they do, and shows that it is no node. Before
+//! it may ask for anything it names the cluster that it means, so that no data of one cluster goes to
+//! another. The caller chooses the node to call, and the next step when one does not answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +13,7 @@ use crate::peers::{
     session::Hello,
 };
 
-/// How long a node may take to say which cluster it belongs to.
+/// Time for a node to name the cluster that it belongs to.
 const IDENTIFY: Duration = Duration::from_secs(2);
 
 /// A client of a cluster's nodes that is not a member.
@@ -24,7 +23,7 @@ pub struct PeerClient {
 }
 
 impl PeerClient {
-    /// Under a name, with what proves it to the nodes.
+    /// A client under a name, with the credentials that nodes ask for.
     pub fn new(name: &str, credentials: Credentials, transport: Arc<dyn Transport>) -> Self {
         let hello = Hello::new(name, "", None, "");
         let peers = Peers::new(transport, credentials.of_postman(), hello);
@@ -34,13 +33,13 @@ impl PeerClient {
         }
     }
 
-    /// Which cluster the node at an address belongs to; none while it belongs to none.
+    /// The cluster of the node at an address; `None` while it belongs to none.
     pub async fn cluster_of(&self, address: &str) -> Result<Option<String>, CallError> {
         let standing = self.peers.call(address, Identify, IDENTIFY).await?;
         Ok(standing.cluster)
     }
 
-    /// From now on it speaks to nodes of this cluster only.
+    /// Talks to nodes of this cluster only, from now on.
     pub fn belong_to(&self, cluster: &str) {
         self.peers
             .become_somebody(Hello::new(&self.name, cluster, None, ""));
@@ -77,10 +76,10 @@ mod tests {
     const SECRET: &[u8] = b"a secret of this test";
     const SOON: Duration = Duration::from_secs(10);
 
-    /// Says who called.
-    struct Who;
+    /// Answers with its caller.
+    struct Echo;
 
-    impl Service for Who {
+    impl Service for Echo {
         fn call(&self, caller: Caller, _request: Vec<u8>) -> BoxFuture<'_, Vec<u8>> {
             Box::pin(async move { format!("{caller:?}").into_bytes() })
         }
@@ -126,7 +125,7 @@ mod tests {
     async fn a_postman_gets_the_service_and_nothing_that_members_get() {
         let dir = tempfile::tempdir().expect("a directory");
         let (node, address) = alone(dir.path()).await;
-        let service: Arc<dyn Service> = Arc::new(Who);
+        let service: Arc<dyn Service> = Arc::new(Echo);
         node.open_service(&service);
         let postman = client("p");
         let early = postman.call(&address, Vec::new(), SOON).await;
@@ -171,7 +170,7 @@ mod tests {
     async fn a_postman_of_another_cluster_gets_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
         let (node, address) = alone(dir.path()).await;
-        let service: Arc<dyn Service> = Arc::new(Who);
+        let service: Arc<dyn Service> = Arc::new(Echo);
         node.open_service(&service);
         let postman = client("p");
         postman.belong_to("another");

@@ -1,8 +1,8 @@
 //! Sessions with peers: opened, and kept while they are idle.
 //!
 //! Opening takes several round trips. A call that is given up meanwhile (openraft waits 150 ms for an
-//! answer) must not throw them away, or over a slow network none would ever be open: what it was
-//! opening is kept for the next call.
+//! answer) must not throw them away, or over a slow network no session would ever be open: the session
+//! is kept for the next call. The calls themselves are made in [`super::client`].
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     call::CallError,
+    opening,
     proof::Credentials,
     refusals::Refusals,
     session::{self, Hello, Session},
@@ -18,67 +19,86 @@ use super::{
     transport::Transport,
 };
 
-/// How long connecting and proving both ends may take.
+/// Time to connect and prove both ends.
 const OPEN: Duration = Duration::from_secs(2);
-/// Idle sessions kept for one peer.
+/// Idle sessions kept for one peer, at most.
 const IDLE: usize = 64;
-/// For how long an idle session is kept.
+/// Time for which an idle session is kept: well before the peer ends it.
 const KEPT: Duration = Duration::from_secs(session::IDLE.as_secs() / 2);
 
-/// Sessions with peers.
+/// Sessions of this process with its peers.
 pub(super) struct Pool {
     transport: Arc<dyn Transport>,
     pub(super) credentials: Credentials,
     me: Mutex<Hello>,
-    idle: Mutex<HashMap<String, Vec<(Session, Instant)>>>,
+    /// Idle sessions by address, the latest last.
+    idle: Mutex<HashMap<String, Vec<IdleSession>>>,
     refusals: Refusals,
+}
+
+struct IdleSession {
+    session: Session,
+    since: Instant,
+}
+
+impl IdleSession {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < KEPT
+    }
 }
 
 impl Pool {
     pub(super) fn new(transport: Arc<dyn Transport>, credentials: Credentials, me: Hello) -> Self {
+        // Nobody but the two ends can read the streams of a closed network.
         let credentials = if transport.is_closed() {
             Credentials::none()
         } else {
             credentials
         };
-        let (me, idle, refusals) = (Mutex::new(me), Mutex::default(), Refusals::default());
+
         Self {
             transport,
             credentials,
-            me,
-            idle,
-            refusals,
+            me: Mutex::new(me),
+            idle: Mutex::default(),
+            refusals: Refusals::default(),
         }
     }
 
-    /// Who this process says it is.
+    /// The name under which this process opens sessions.
     pub(super) fn me(&self) -> Hello {
         self.me.lock().clone()
     }
 
-    /// From now on it says something else.
+    /// Opens sessions under another name from now on; those under the old one are dropped.
     pub(super) fn become_somebody(&self, me: Hello) {
         *self.me.lock() = me;
         self.idle.lock().clear();
     }
 
-    /// Opens a session. Where nobody waits for it any more, it is kept for the next call.
+    /// Opens a session. If the caller gives up meanwhile, it is kept for the next call.
     pub(super) async fn open(self: &Arc<Self>, address: &str) -> Result<Session, CallError> {
-        let (pool, to) = (self.clone(), address.to_owned());
+        let pool = self.clone();
+        let to = address.to_owned();
         let (sender, opened) = oneshot::channel();
+
+        // In a task of its own, which goes on when the caller is dropped.
         tokio::spawn(async move {
             let me = pool.me();
-            let opened = pool.open_as(&me, &to).await;
-            // One under the name that this process had before would be worth nothing.
-            if let Err(Ok(session)) = sender.send(opened)
+            let session = pool.open_as(&me, &to).await;
+            // A session under a former name would be refused later.
+            if let Err(Ok(unclaimed)) = sender.send(session)
                 && pool.me() == me
             {
-                pool.keep(&to, session);
+                pool.keep(&to, unclaimed);
             }
         });
+
         opened.await.unwrap_or_else(|_| {
-            let (address, what) = (address.to_owned(), "this node stops".to_owned());
-            Err(CallError::NotSent { address, what })
+            Err(CallError::NotSent {
+                address: address.to_owned(),
+                what: "this node stops".to_owned(),
+            })
         })
     }
 
@@ -86,15 +106,17 @@ impl Pool {
         let opening = async {
             let stream = self.transport.connect(address).await?;
             let channel = self.credentials.connect(stream, address).await?;
-            Session::open(channel, &self.credentials, me).await
+            opening::open(channel, &self.credentials, me).await
         };
-        let late = || Err(io::ErrorKind::TimedOut.into());
-        let opened = tokio::time::timeout(OPEN, opening)
-            .await
-            .unwrap_or_else(|_| late());
+        let opened = match tokio::time::timeout(OPEN, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+
+        // Nothing of a call was sent yet, so that it may be made elsewhere.
         opened.map_err(|error| {
             let error = tls::explained(&error);
-            self.refusals.tell_opened(address, &error);
+            self.refusals.log_opened(address, &error);
             CallError::NotSent {
                 address: address.to_owned(),
                 what: error.to_string(),
@@ -102,27 +124,30 @@ impl Pool {
         })
     }
 
-    /// Keeps a session that is idle.
+    /// Keeps an idle session for the next call.
     pub(super) fn keep(&self, address: &str, session: Session) {
         let mut idle = self.idle.lock();
         let kept = idle.entry(address.to_owned()).or_default();
-        kept.retain(|(_, since)| since.elapsed() < KEPT);
+        kept.retain(IdleSession::is_fresh);
         if kept.len() < IDLE {
-            kept.push((session, Instant::now()));
+            kept.push(IdleSession {
+                session,
+                since: Instant::now(),
+            });
         }
     }
 
-    /// Takes one that is kept and can be used. Others are dropped: the peer closed them meanwhile, is
-    /// about to, or is another than is wanted.
+    /// Takes a kept session that can be used. Unusable ones are dropped: the peer closed them, is about
+    /// to, or is not the wanted one.
     pub(super) async fn take(
         &self,
         address: &str,
         is_wanted: impl Fn(&Hello) -> bool,
     ) -> Option<Session> {
         loop {
-            let (mut session, since) = self.idle.lock().get_mut(address).and_then(Vec::pop)?;
-            if is_wanted(&session.peer) && since.elapsed() < KEPT && session.is_idle().await {
-                return Some(session);
+            let mut kept = self.idle.lock().get_mut(address).and_then(Vec::pop)?;
+            if is_wanted(&kept.session.peer) && kept.is_fresh() && kept.session.is_idle().await {
+                return Some(kept.session);
             }
         }
     }

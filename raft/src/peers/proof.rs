@@ -1,17 +1,17 @@
-//! How the two ends of a connection prove to each other that they know a secret.
+//! Proofs: the two ends of a connection show each other that they know a secret.
 //!
 //! They run SPAKE2, a password-authenticated key exchange, inside TLS: each sends one message that
-//! says nothing about the secret, and both get the same key if, and only if, they know the same
+//! reveals nothing about the secret, and both get the same key if, and only if, they know the same
 //! secret. The key then signs both messages and the TLS session that they came over; the client
 //! shows its signature first. So
 //!
-//! - who reads or records everything learns nothing that a guess of the secret could be tried on;
-//! - who takes part without the secret, as client, as server or between the two, can try one guess
-//!   for each connection, and sees only whether it was right;
+//! - an eavesdropper learns nothing on which a guess of the secret could be tried;
+//! - an attacker without the secret, as client, as server or between the two, can try one guess for
+//!   each connection, and learns only whether it was right;
 //! - a proof is worth nothing in another connection.
 //!
 //! With certificates alone (`cluster.tls` without a secret) there is nothing to prove here, and
-//! both messages are empty.
+//! both messages are empty. The order of the messages is that of [`super::opening`].
 
 use std::io;
 
@@ -22,15 +22,15 @@ use spake2::{Ed25519Group, Identity, Password, Spake2};
 
 use super::{
     TlsError, TlsFiles,
-    tls::{Binding, Channel, Tls},
+    tls::{Binding, Channel, PeerTls},
     transport::Io,
 };
 use crate::runtime::Chance;
 
-/// Bytes of a proof.
+/// Bytes of one proof.
 pub(super) const PROOF_BYTES: usize = 32;
 
-/// What a secret is good for.
+/// The calls that a secret opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Grade {
     /// All calls, as far as the caller's number and disk allow them: `cluster.secret`.
@@ -49,53 +49,49 @@ impl Grade {
     }
 }
 
-/// One of the two ends.
+/// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Client,
     Server,
 }
 
-/// What this process proves itself with, and what it asks of others.
+/// The secrets and certificates of this process, which it also asks of its peers.
 #[derive(Clone)]
 pub struct Credentials {
-    /// None in a simulation, whose network is closed.
-    tls: Option<Tls>,
+    /// `None` in a simulation, whose network is closed.
+    tls: Option<PeerTls>,
     cluster: Option<Password>,
     postmen: Option<Password>,
-    /// What it proves itself with where it connects.
+    /// The secret that this process proves as a client.
     own: Grade,
 }
 
 impl Credentials {
-    /// A secret that all nodes know.
+    /// Credentials by a secret that all nodes know.
     pub fn by_secret(secret: &[u8]) -> Self {
-        let (tls, cluster) = (Some(Tls::of_nobody()), Some(Password::new(secret)));
         Self {
-            tls,
-            cluster,
-            postmen: None,
-            own: Grade::Cluster,
+            tls: Some(PeerTls::of_nobody()),
+            cluster: Some(Password::new(secret)),
+            ..Self::none()
         }
     }
 
-    /// Certificates, which are read and checked here, and a secret besides, if there is one. `host`
-    /// is where peers find this node, if they do.
+    /// Credentials by certificates, which are read and checked here, and a secret besides, if there is
+    /// one. `host` is the one at which peers find this node, if they do.
     pub fn by_certificates(
         files: &TlsFiles,
         host: Option<&str>,
         secret: Option<&[u8]>,
     ) -> Result<Self, TlsError> {
-        let (tls, cluster) = (Some(Tls::of_files(files, host)?), secret.map(Password::new));
         Ok(Self {
-            tls,
-            cluster,
-            postmen: None,
-            own: Grade::Cluster,
+            tls: Some(PeerTls::of_files(files, host)?),
+            cluster: secret.map(Password::new),
+            ..Self::none()
         })
     }
 
-    /// Nothing is proved, and nothing is encrypted: for networks that are closed.
+    /// No credentials: nothing is proved or encrypted, for networks that are closed.
     pub(crate) fn none() -> Self {
         Self {
             tls: None,
@@ -145,10 +141,11 @@ impl Credentials {
         }
     }
 
-    /// Begins to prove, as one end. Refuses what no secret of this process stands for: without this,
-    /// a grade without a secret would be open to everybody.
+    /// Begins the proof of a grade, as one end. Refuses a grade for which this process has no secret:
+    /// otherwise it would be open to everybody.
     pub(super) fn begin(&self, grade: Grade, end: End) -> io::Result<Exchange> {
         let password = match grade {
+            // Without a secret there are certificates, or the network is closed.
             Grade::Cluster => self.cluster.as_ref(),
             Grade::Postmen => match &self.postmen {
                 None => return Err(refused("this node has no cluster.postman_secret")),
@@ -159,17 +156,18 @@ impl Credentials {
     }
 }
 
+/// A refusal, which the other end should learn and a person should read.
 pub(super) fn refused(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, what.into())
 }
 
 /// One end's half of a key exchange.
 pub(super) struct Exchange {
-    /// None where there is no secret to prove.
+    /// `None` if there is no secret to prove.
     state: Option<Spake2<Ed25519Group>>,
     grade: Grade,
     end: End,
-    /// To be sent to the other end.
+    /// Message for the other end.
     pub(super) message: Vec<u8>,
 }
 
@@ -183,8 +181,11 @@ impl Exchange {
                 message: Vec::new(),
             };
         };
+
+        // The names bind the key to the grade and to the role of each end.
         let name = |end: &str| Identity::new(format!("notty {} {end}", grade.key()).as_bytes());
-        let (client, server) = (name("client"), name("server"));
+        let client = name("client");
+        let server = name("server");
         let (state, message) = match end {
             End::Client => Spake2::start_a_with_rng(password, &client, &server, Chance),
             End::Server => Spake2::start_b_with_rng(password, &client, &server, Chance),
@@ -197,26 +198,23 @@ impl Exchange {
         }
     }
 
-    /// The key that comes of both messages.
+    /// Computes the key from both messages.
     pub(super) fn finish(self, theirs: &[u8]) -> io::Result<ProofKey> {
-        let Self {
-            state, grade, end, ..
-        } = self;
-        let key = match (state, theirs.is_empty()) {
+        let key = match (self.state, theirs.is_empty()) {
+            (Some(state), false) => state
+                .finish(theirs)
+                .map_err(|_| refused("it does not speak notty's peer protocol"))?,
+            // Neither end has a secret: any key does.
             (None, true) => Vec::new(),
-            (Some(state), false) => match state.finish(theirs) {
-                Ok(key) => key,
-                Err(_) => return Err(refused("it does not speak notty's peer protocol")),
-            },
-            (None, false) | (Some(_), true) => return Err(unproved(grade, end)),
+            (None, false) | (Some(_), true) => return Err(unproved(self.grade, self.end)),
         };
-        Ok(ProofKey(
-            Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
-        ))
+
+        let mac = Hmac::new_from_slice(&key).expect("HMAC takes keys of any length");
+        Ok(ProofKey(mac))
     }
 }
 
-/// The other end does not know the secret of this one, or has none; `end` is this one.
+/// The refusal of an end that does not know the secret of this one, or has none; `end` is this one.
 pub(super) fn unproved(grade: Grade, end: End) -> io::Error {
     let key = grade.key();
     match (grade, end) {
@@ -227,7 +225,7 @@ pub(super) fn unproved(grade: Grade, end: End) -> io::Error {
     }
 }
 
-/// What a proof is over: the TLS session, and the two messages that were sent in it.
+/// The content of a proof: the TLS session, and the two messages that were sent in it.
 pub(super) struct Transcript<'a> {
     pub(super) binding: &'a Binding,
     pub(super) client: &'a [u8],
@@ -238,26 +236,33 @@ pub(super) struct Transcript<'a> {
 pub(super) struct ProofKey(Hmac<Sha256>);
 
 impl ProofKey {
-    fn over(&self, end: End, said: &Transcript<'_>) -> Hmac<Sha256> {
+    fn over(&self, end: End, transcript: &Transcript<'_>) -> Hmac<Sha256> {
         let label: &[u8] = match end {
             End::Client => b"client",
             End::Server => b"server",
         };
+
+        // With their lengths, so that no two transcripts have the same bytes.
         let mut mac = self.0.clone();
-        for part in [label, said.binding, said.client, said.server] {
+        for part in [
+            label,
+            transcript.binding,
+            transcript.client,
+            transcript.server,
+        ] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
         mac
     }
 
-    /// The proof of one end.
-    pub(super) fn proof(&self, end: End, said: &Transcript<'_>) -> [u8; PROOF_BYTES] {
-        self.over(end, said).finalize().into_bytes().into()
+    /// Makes the proof of one end.
+    pub(super) fn proof(&self, end: End, transcript: &Transcript<'_>) -> [u8; PROOF_BYTES] {
+        self.over(end, transcript).finalize().into_bytes().into()
     }
 
     /// Compares a proof of one end, in constant time.
-    pub(super) fn proves(&self, proof: &[u8], end: End, said: &Transcript<'_>) -> bool {
-        self.over(end, said).verify_slice(proof).is_ok()
+    pub(super) fn proves(&self, proof: &[u8], end: End, transcript: &Transcript<'_>) -> bool {
+        self.over(end, transcript).verify_slice(proof).is_ok()
     }
 }

@@ -1,4 +1,4 @@
-//! The calls between nodes: what each asks, and what it is answered.
+//! The calls between nodes, and their replies.
 //!
 //! A call is declared once: its type, its reply, the peers that may make it, and its place in
 //! [`AnyCall`]. The type of the reply follows from that of the call on both ends: a client decodes what
@@ -119,7 +119,7 @@ impl PeerCall for RequestVote {
 /// the node that installed it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct InstallSnapshot {
-    /// The leader's vote.
+    /// The vote of the leader.
     pub(crate) vote: Vote,
     /// The position and the members that the snapshot stands for.
     pub(crate) meta: SnapshotMeta,
@@ -219,7 +219,7 @@ impl PeerCall for MakeChange {
     }
 }
 
-/// Has a node that is about to be taken out end its work; it answers once nothing is left to do.
+/// Has a node that is about to be removed end its work; it answers once nothing is left to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Retire;
 
@@ -232,7 +232,7 @@ impl PeerCall for Retire {
     }
 }
 
-/// Has a node ask the members whether it was taken out; it answers if they say so.
+/// Has a node ask the members whether it was removed; it answers if they confirm it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct BidFarewell;
 
@@ -263,35 +263,34 @@ impl PeerCall for Vouch {
     }
 }
 
-/// What a node knows of a number and a disk that somebody claims.
+/// Knowledge of a node about a number and a disk that somebody claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Word {
-    /// A member's, or an admitted node's.
+    /// They belong to a member or an admitted node.
     Known,
-    /// The disk was dismissed.
+    /// The disk belongs to a removed node.
     Dismissed,
-    /// Nothing.
+    /// It knows nothing of them.
     Unknown,
 }
 
-/// What makes a node a member.
+/// The membership that a node is invited to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Invitation {
-    /// The cluster's id.
+    /// The id of the cluster.
     pub(crate) cluster: String,
     /// The node's number in it.
     pub(crate) node: NodeId,
-    /// The members: who invites is among them, and the node believes them until its log names
-    /// others.
+    /// The members, the inviting one among them: the node believes them until its log names others.
     pub(crate) members: BTreeMap<NodeId, Peer>,
 }
 
-/// Who a node is, before anybody talks raft with it.
+/// The identity of a node, before anybody talks raft with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
-    /// Its name.
+    /// The name in its configuration.
     pub(crate) name: String,
-    /// Its disk.
+    /// The id of its disk.
     pub(crate) disk: String,
     /// The cluster that it belongs to for good; none while it is empty.
     pub(crate) cluster: Option<String>,
@@ -306,7 +305,7 @@ pub(crate) struct ReadPoint {
     pub(crate) wall: Timestamp,
 }
 
-/// How a node stands.
+/// The positions of a node, and its clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerStatus {
     /// The last position of its log.
@@ -315,6 +314,6 @@ pub(crate) struct PeerStatus {
     pub applied_index: u64,
     /// Its wall clock when it answered.
     pub wall: Timestamp,
-    /// Whether that clock counts for others: not while it contradicts its own machine.
+    /// True if other nodes may count that clock: not while it contradicts its own machine.
     pub has_say: bool,
 }

@@ -1,5 +1,7 @@
-//! Lines about peers that are refused: one is enough for whoever tries again several times a second,
-//! and all of them together are no more than somebody may read.
+//! Lines of the log about refused peers, without repetition.
+//!
+//! A refused peer tries again several times a second: one line a minute is enough for it, and all lines
+//! together are no more than a person reads. The decision to refuse is made elsewhere.
 
 use std::{collections::HashMap, io, time::Duration};
 
@@ -8,20 +10,20 @@ use tokio::time::Instant;
 
 use super::{handshakes, tls};
 
-/// Before the same is said again of the same peer.
+/// Time before the same line about the same peer is logged again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Lines in this time, at most: whoever comes from everywhere, or under another name each time, must
-/// fill neither the log nor the memory.
+/// Lines in this time, at most: peers from many addresses, or with another name each time, must fill
+/// neither the log nor the memory.
 const LINES: usize = 32;
 
-/// What was said of whom lately.
+/// Lines that were logged lately, with their times.
 #[derive(Default)]
 pub(super) struct Refusals(Mutex<HashMap<String, Instant>>);
 
 impl Refusals {
-    /// Tells why a session that a peer opened has ended, as far as somebody should know.
-    pub(super) fn tell_taken_in(&self, from: &str, error: &io::Error) {
-        // Each try comes from another port.
+    /// Logs the end of a session that a peer opened, as a warning if it was refused.
+    pub(super) fn log_accepted(&self, from: &str, error: &io::Error) {
+        // Each try comes from another port of the same host.
         let host = handshakes::host_of(from);
         let error = tls::explained(error);
         if error.kind() != io::ErrorKind::PermissionDenied {
@@ -31,8 +33,8 @@ impl Refusals {
         }
     }
 
-    /// Tells why a session with a peer cannot be opened, as far as somebody should know.
-    pub(super) fn tell_opened(&self, address: &str, error: &io::Error) {
+    /// Warns that a peer refuses sessions of this node.
+    pub(super) fn log_opened(&self, address: &str, error: &io::Error) {
         if error.kind() == io::ErrorKind::PermissionDenied
             && self.is_news(format!("{address} {error}"))
         {
@@ -42,17 +44,19 @@ impl Refusals {
 
     fn is_news(&self, line: String) -> bool {
         let now = Instant::now();
-        let mut told = self.0.lock();
-        told.retain(|_, at| now.duration_since(*at) < AGAIN);
-        if told.contains_key(&line) || told.len() > LINES {
+        let mut logged = self.0.lock();
+        logged.retain(|_, at| now.duration_since(*at) < AGAIN);
+        if logged.contains_key(&line) || logged.len() > LINES {
             return false;
         }
-        told.insert(line, now);
-        if told.len() > LINES {
-            tracing::warn!("more peers are refused than are told of: no more lines for a minute");
-            return false;
+
+        // The one beyond the limit is kept as well, so that its warning comes once.
+        logged.insert(line, now);
+        let is_within = logged.len() <= LINES;
+        if !is_within {
+            tracing::warn!("many peers are refused: no more lines about them for a minute");
         }
-        true
+        is_within
     }
 }
 
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_is_said_once_and_all_together_have_a_bound() {
+    fn the_same_is_logged_once_and_all_together_have_a_bound() {
         let refusals = Refusals::default();
         assert!(refusals.is_news("a".to_owned()));
         assert!(!refusals.is_news("a".to_owned()));

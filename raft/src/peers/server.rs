@@ -1,7 +1,8 @@
-//! Peers' calls, taken in: sessions are proved, then each request is handled in turn.
+//! The server for peers: sessions are proved, then each call is answered in turn.
 //!
 //! A connection that is not proved has one of a few places ([`super::handshakes`]) for a short time.
-//! Only those that are proved count as sessions, and postmen cannot take all of these.
+//! Only proved ones count as sessions, and postmen cannot take all of these. The answers are given
+//! behind the trait [`Handler`].
 
 use std::{
     future::Future,
@@ -19,24 +20,26 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     call::Denial,
     client::Peers,
-    handshakes::{Evicted, Handshakes, Listened, Place, Step},
+    handshakes::{Evicted, HandshakePlace, HandshakeStep, Handshakes, Listened},
+    opening,
     proof::{Grade, refused},
     protocol::AnyCall,
     refusals::Refusals,
-    session::{Hello, IDLE, Session},
+    session::{Hello, IDLE, Session, within},
     transport::{Io, Listener},
 };
 
-/// How long TLS and proving both ends may take.
+/// Time for TLS and for proving both ends.
 const ACCEPT: Duration = Duration::from_secs(3);
-/// Sessions at once, at most, and those of postmen by themselves among them.
+/// Sessions at once, at most.
 const SESSIONS: usize = 1_024;
+/// Sessions of postmen by themselves among them, at most.
 const SESSIONS_OF_POSTMEN: usize = 768;
 
 /// An answer under way; it ends once the answer is sent. A call that is followed by frames of its own
 /// reads them from the session.
 pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
-/// A peer is being looked up.
+/// A peer that is being looked up.
 pub(crate) type Admitting<'a> = Pin<Box<dyn Future<Output = Result<Who, String>> + Send + 'a>>;
 
 /// A peer, as this node's cluster knows it.
@@ -52,15 +55,15 @@ pub(crate) enum Who {
     Dismissed,
 }
 
-/// Answers peers.
+/// Answers the calls of peers.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Looks a peer up; why it may not speak at all.
+    /// Looks a peer up. `Err` is the reason not to talk with it at all.
     fn admit<'a>(&'a self, peer: &'a Hello, grade: Grade) -> Admitting<'a>;
-    /// Answers one call.
+    /// Answers one call of a peer.
     fn handle<'a>(&'a self, who: Who, call: AnyCall, session: &'a mut Session) -> Handling<'a>;
 }
 
-/// Serves peers until told to stop.
+/// Serves peers until `stop` becomes true.
 pub(crate) async fn serve(
     mut listener: Box<dyn Listener>,
     peers: Arc<Peers>,
@@ -68,9 +71,12 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut tasks = JoinSet::new();
-    let (refusals, handshakes) = (Arc::new(Refusals::default()), Arc::<Handshakes>::default());
+    let refusals = Arc::<Refusals>::default();
+    let handshakes = Arc::<Handshakes>::default();
     let sessions = Arc::<Sessions>::default();
+
     loop {
+        // Tasks that end are collected here; those that are left end with the server.
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = tasks.join_next() => continue,
@@ -79,30 +85,36 @@ pub(crate) async fn serve(
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a peer could not be taken in");
+                tracing::warn!(%error, "a peer could not be accepted");
+                // The process may be out of file descriptors for a while.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        let (peers, handler, refusals) = (peers.clone(), handler.clone(), refusals.clone());
-        let (place, sessions) = (handshakes.enter(&from), sessions.clone());
+
+        // Before anything is awaited: a newcomer has its place at once.
+        let place = handshakes.enter(&from);
+        let peers = peers.clone();
+        let handler = handler.clone();
+        let refusals = refusals.clone();
+        let sessions = sessions.clone();
         tasks.spawn(async move {
             let serving = serve_one(stream, &from, place, &sessions, (&peers, &*handler));
             if let Err(error) = serving.await {
-                refusals.tell_taken_in(&from, &error);
+                refusals.log_accepted(&from, &error);
             }
         });
     }
 }
 
-/// Sessions that are proved.
+/// The numbers of proved sessions.
 #[derive(Default)]
 pub(super) struct Sessions {
     all: AtomicUsize,
     of_postmen: AtomicUsize,
 }
 
-/// One of them, counted until it is dropped.
+/// A proved session, counted until it is dropped.
 struct Counted<'s> {
     sessions: &'s Sessions,
     is_postman: bool,
@@ -115,10 +127,13 @@ impl Sessions {
             sessions: self,
             is_postman,
         };
+
+        // Counted first: dropping it takes back what is counted here, refused or not.
         let all = self.all.fetch_add(1, Ordering::Relaxed);
         let of_postmen = self
             .of_postmen
             .fetch_add(usize::from(is_postman), Ordering::Relaxed);
+
         if all >= SESSIONS || (is_postman && of_postmen >= SESSIONS_OF_POSTMEN) {
             return Err(refused(format!(
                 "there are {all} peer sessions already, {of_postmen} of them of postmen"
@@ -141,29 +156,34 @@ impl Drop for Counted<'_> {
 pub(super) async fn serve_one(
     stream: Box<dyn Io>,
     from: &str,
-    (place, mut evicted): (Arc<Place>, Evicted),
+    (place, mut evicted): (Arc<HandshakePlace>, Evicted),
     sessions: &Sessions,
     (peers, handler): (&Peers, &dyn Handler),
 ) -> io::Result<()> {
     let credentials = peers.credentials();
     let me = peers.me();
+
     let stream = Box::new(Listened {
         stream,
         place: Some(place.clone()),
     });
+    // One time for all of it: each step alone could be drawn out.
     let proving = async {
         let channel = credentials.accept(stream).await?;
-        place.note(Step::Encrypted);
-        Session::accept(channel, credentials, &me).await
+        place.note(HandshakeStep::Encrypted);
+        opening::accept(channel, credentials, &me).await
     };
-    let late = || Err(io::ErrorKind::TimedOut.into());
     let session = tokio::select! {
-        proved = tokio::time::timeout(ACCEPT, proving) => proved.unwrap_or_else(|_| late()),
-        () = &mut evicted => Err(io::Error::other("others came, and it had not proved itself")),
+        proved = within(ACCEPT, proving) => proved?,
+        () = &mut evicted => {
+            return Err(io::Error::other("others came, and it had not proved itself"));
+        }
     };
-    let session = session?;
+
+    // From here on it holds a session, and no place among the unproved.
     let _proved = place.prove(from);
     let _counted = sessions.count(&session.peer)?;
+
     converse(session, handler).await
 }
 

@@ -20,11 +20,12 @@ use super::{
     call::Denial,
     client::Peers,
     handshakes::Handshakes,
+    opening,
     proof::Grade,
     protocol::{AnyCall, CallService, PeerCall},
     server::{Admitting, Handler, Handling, Sessions, Who, serve_one},
     session::{Hello, Session},
-    transport::Boxed,
+    transport::IoFuture,
 };
 
 /// Longer than any time of the protocol.
@@ -63,13 +64,13 @@ impl Handler for Anyone {
 #[derive(Default)]
 struct Here {
     silent: bool,
-    /// How long connecting takes.
+    /// Time that connecting takes.
     slow: Duration,
     streams: AtomicUsize,
 }
 
 impl Transport for Here {
-    fn connect<'a>(&'a self, _address: &'a str) -> Boxed<'a, Box<dyn Io>> {
+    fn connect<'a>(&'a self, _address: &'a str) -> IoFuture<'a, Box<dyn Io>> {
         self.streams.fetch_add(1, Ordering::Relaxed);
         let (near, far) = duplex(64 * 1024);
         let silent = self.silent;
@@ -85,7 +86,7 @@ impl Transport for Here {
         })
     }
 
-    fn listen<'a>(&'a self, _address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
+    fn listen<'a>(&'a self, _address: &'a str) -> IoFuture<'a, Box<dyn Listener>> {
         Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
 }
@@ -111,7 +112,7 @@ fn serve(stream: DuplexStream, answer: usize) -> JoinHandle<io::Result<()>> {
     })
 }
 
-/// How a session ended, and after how long.
+/// The error with which a session ended, and the time until then.
 async fn ended(serving: JoinHandle<io::Result<()>>, since: Instant) -> (io::ErrorKind, Duration) {
     let ended = tokio::time::timeout(LONG, serving)
         .await
@@ -128,7 +129,7 @@ async fn opened(near: DuplexStream) -> Session {
         .connect(Box::new(near), "h:1")
         .await
         .expect("TLS");
-    Session::open(channel, &credentials, &hello("client"))
+    opening::open(channel, &credentials, &hello("client"))
         .await
         .expect("opened")
 }

@@ -1,12 +1,11 @@
 //! TLS 1.3 under every session between peers, with one of two kinds of certificates.
 //!
 //! - Files (`cluster.tls`): both ends show a certificate, and accept only one that the configured
-//!   authority has signed. Whoever connects also requires that it is for the host that was dialled:
-//!   so the holder of one node's certificate cannot answer for another's address.
-//! - None of its own (`cluster.secret` alone): the server shows a certificate that was made at the
-//!   start and proves nothing. It depends on no secret, so that nothing about the secret can be
-//!   learnt from it. The ends prove themselves afterwards, bound to this TLS session
-//!   ([`super::proof`]).
+//!   authority has signed. A client also requires that it is for the host that was dialled: so the
+//!   holder of one node's certificate cannot answer for another's address.
+//! - No files (`cluster.secret` alone): the server shows a certificate that was made at the start and
+//!   proves nothing. It does not depend on the secret, so that nothing about it can be learnt from the
+//!   certificate. The ends prove themselves afterwards, bound to this TLS session ([`super::proof`]).
 //!
 //! No session is resumed: each connection proves both ends anew.
 
@@ -28,137 +27,177 @@ use rustls::{
         CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem,
         pem::PemObject,
     },
-    server::WebPkiClientVerifier,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version::TLS13,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::transport::Io;
 
-/// Label under which each TLS session gives the value that proofs are bound to.
+/// Label of the value of a TLS session to which proofs are bound.
 const BINDING_LABEL: &[u8] = b"EXPORTER-notty-peer";
-/// Name in certificates that are made at the start; it means nothing.
+/// Name without meaning, in certificates that are made at the start.
 const NOBODY: &str = "notty-peer";
 
 /// A value of one TLS session that both ends know, and that no other session has.
 pub(super) type Binding = [u8; 32];
 
-/// A stream that is encrypted, and the value that binds proofs to it.
+/// An encrypted stream, and the value that binds proofs to it.
 pub(super) struct Channel {
     pub(super) stream: Box<dyn Io>,
     pub(super) binding: Binding,
 }
 
-/// Where a node's certificate, its key and the peers' authority are; PEM.
+/// PEM files of a node's certificate, its key, and the authority of all peers.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate, and those between it and the authority.
     pub cert: PathBuf,
-    /// Its key.
+    /// The certificate's private key.
     pub key: PathBuf,
-    /// The authorities.
+    /// The certificates of the authorities.
     pub ca: PathBuf,
 }
 
-/// What is wrong with the files, and with which.
+/// A fault of one of the files.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}: {what}")]
 pub struct TlsError {
-    /// `cert`, `key` or `ca`.
+    /// The faulty file: `cert`, `key` or `ca`.
     pub file: &'static str,
-    /// What is wrong.
+    /// The fault, as text for people.
     pub what: String,
 }
 
-/// Makes channels of streams.
+/// The TLS settings of this process, which turn streams into channels.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(super) struct PeerTls {
     connector: TlsConnector,
     acceptor: TlsAcceptor,
-    /// Whether the server's certificate must be for the host that is dialled.
+    /// True if the server's certificate must be for the host that is dialled.
     names_hosts: bool,
 }
 
-impl Tls {
+impl TlsError {
+    fn new(file: &'static str, what: impl ToString) -> Self {
+        Self {
+            file,
+            what: what.to_string(),
+        }
+    }
+
+    /// A fault of the file at a path.
+    fn at(file: &'static str, path: &Path, what: impl std::fmt::Display) -> Self {
+        Self::new(file, format!("{}: {what}", path.display()))
+    }
+}
+
+/// Verifiers of the certificates of both kinds of ends.
+struct Verifiers {
+    clients: Arc<dyn ClientCertVerifier>,
+    servers: Arc<WebPkiServerVerifier>,
+}
+
+impl Verifiers {
+    /// Verifiers that accept certificates of the authorities in a file.
+    fn of(files: &TlsFiles, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for root in certificates("ca", &files.ca)? {
+            let added = roots.add(root);
+            added.map_err(|error| TlsError::at("ca", &files.ca, error))?;
+        }
+
+        let roots = Arc::new(roots);
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build();
+        let servers = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+        Ok(Self {
+            clients: clients.map_err(|error| TlsError::new("ca", error))?,
+            servers: servers.map_err(|error| TlsError::new("ca", error))?,
+        })
+    }
+
+    /// Checks this node's own certificate as its peers will: otherwise each of them would refuse it,
+    /// and the fault would show far from its cause.
+    fn check_own(
+        &self,
+        files: &TlsFiles,
+        chain: &[CertificateDer<'_>],
+        host: Option<&str>,
+    ) -> Result<(), TlsError> {
+        let fault = |error: rustls::Error| TlsError::at("cert", &files.cert, own_fault(&error));
+        let now = UnixTime::now();
+
+        let as_client = self.clients.verify_client_cert(&chain[0], &chain[1..], now);
+        as_client.map_err(fault)?;
+
+        // A node that no peer dials needs no certificate for its host.
+        if let Some(host) = host {
+            let name = server_name(host).map_err(|error| TlsError::new("cert", error))?;
+            let as_server =
+                self.servers
+                    .verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
+            as_server.map_err(fault)?;
+        }
+        Ok(())
+    }
+}
+
+impl PeerTls {
     /// Reads the files and checks that they fit each other: the key to the certificate, the
     /// certificate to the authority, and to the host at which peers find this node, if it has one.
     pub(super) fn of_files(files: &TlsFiles, host: Option<&str>) -> Result<Self, TlsError> {
-        let fault = |file, what: String| TlsError { file, what };
-        let ca = certificates("ca", &files.ca)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifiers = Verifiers::of(files, &provider)?;
         let chain = certificates("cert", &files.cert)?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
-            .map_err(|error| fault("key", unread(&files.key, "private key", &error)))?;
-        let mut roots = RootCertStore::empty();
-        for root in ca {
-            let added = roots.add(root);
-            added.map_err(|error| fault("ca", format!("{}: {error}", files.ca.display())))?;
-        }
-        let roots = Arc::new(roots);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build();
-        let clients = clients.map_err(|error| fault("ca", error.to_string()))?;
-        let servers = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
-        let servers = servers.map_err(|error| fault("ca", error.to_string()))?;
-        let wrong = |error: rustls::Error| {
-            fault(
-                "cert",
-                format!("{}: {}", files.cert.display(), own_fault(&error)),
-            )
-        };
-        let now = UnixTime::now();
-        clients
-            .verify_client_cert(&chain[0], &chain[1..], now)
-            .map_err(wrong)?;
-        if let Some(host) = host {
-            let name = server_name(host).map_err(|error| fault("cert", error.to_string()))?;
-            let verified = servers.verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
-            verified.map_err(wrong)?;
-        }
-        let fits = |error: rustls::Error| {
-            fault(
-                "key",
-                format!("{}: does not fit cert: {error}", files.key.display()),
-            )
+            .map_err(|error| TlsError::new("key", unread(&files.key, "private key", &error)))?;
+        verifiers.check_own(files, &chain, host)?;
+
+        // Both ends show the same certificate: a node is client and server.
+        let misfit = |error: rustls::Error| {
+            TlsError::at("key", &files.key, format!("does not fit cert: {error}"))
         };
         let client = client_builder(&provider)
-            .with_webpki_verifier(servers)
+            .with_webpki_verifier(verifiers.servers)
             .with_client_auth_cert(chain.clone(), key.clone_key())
-            .map_err(fits)?;
-        let server = server_builder(&provider).with_client_cert_verifier(clients);
-        let server = server.with_single_cert(chain, key).map_err(fits)?;
+            .map_err(misfit)?;
+        let server = server_builder(&provider)
+            .with_client_cert_verifier(verifiers.clients)
+            .with_single_cert(chain, key)
+            .map_err(misfit)?;
         Ok(Self::of(client, server, true))
     }
 
-    /// With a certificate of its own that proves nothing.
+    /// Settings with a certificate that is made here and proves nothing.
     pub(super) fn of_nobody() -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let made = rcgen::generate_simple_self_signed([NOBODY.to_owned()]);
-        let made = made.expect("the name is one, and keys can be made");
+        let made = rcgen::generate_simple_self_signed([NOBODY.to_owned()])
+            .expect("the name is one, and keys can be made");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
 
         let mut client = client_builder(&provider)
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anybody(provider.clone())))
             .with_no_client_auth();
-        // It would be sent in clear, and means nothing.
+        // The name would be sent in clear, and means nothing.
         client.enable_sni = false;
-        let server = server_builder(&provider).with_no_client_auth();
-        let server = server.with_single_cert(vec![made.cert.der().clone()], key);
-        Self::of(
-            client,
-            server.expect("the key was made for the certificate"),
-            false,
-        )
+
+        let server = server_builder(&provider)
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("the key was made for the certificate");
+        Self::of(client, server, false)
     }
 
     fn of(mut client: ClientConfig, mut server: ServerConfig, names_hosts: bool) -> Self {
+        // A resumed session would prove nothing anew.
         client.resumption = Resumption::disabled();
         server.send_tls13_tickets = 0;
-        let (connector, acceptor) = (Arc::new(client).into(), Arc::new(server).into());
+
         Self {
-            connector,
-            acceptor,
+            connector: Arc::new(client).into(),
+            acceptor: Arc::new(server).into(),
             names_hosts,
         }
     }
@@ -168,11 +207,11 @@ impl Tls {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let name = server_name(if self.names_hosts { host } else { NOBODY })?;
         let stream = self.connector.connect(name, stream).await?;
-        let binding = stream
-            .get_ref()
-            .1
-            .export_keying_material([0; 32], BINDING_LABEL, None);
-        let binding = binding.map_err(io::Error::other)?;
+
+        let (_, session) = stream.get_ref();
+        let binding = session
+            .export_keying_material([0; 32], BINDING_LABEL, None)
+            .map_err(io::Error::other)?;
         Ok(Channel {
             stream: Box::new(stream),
             binding,
@@ -182,11 +221,11 @@ impl Tls {
     /// Encrypts a stream that a peer has opened.
     pub(super) async fn accept(&self, stream: Box<dyn Io>) -> io::Result<Channel> {
         let stream = self.acceptor.accept(stream).await?;
-        let binding = stream
-            .get_ref()
-            .1
-            .export_keying_material([0; 32], BINDING_LABEL, None);
-        let binding = binding.map_err(io::Error::other)?;
+
+        let (_, session) = stream.get_ref();
+        let binding = session
+            .export_keying_material([0; 32], BINDING_LABEL, None)
+            .map_err(io::Error::other)?;
         Ok(Channel {
             stream: Box::new(stream),
             binding,
@@ -212,7 +251,7 @@ fn server_builder(
         .expect("ring speaks TLS 1.3")
 }
 
-/// Accepts any certificate: what it is worth is proved inside the session.
+/// Accepts any certificate: the ends prove themselves inside the session.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
@@ -281,8 +320,10 @@ fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
         file,
         what: unread(path, "certificate", &error),
     };
-    let found = CertificateDer::pem_file_iter(path).map_err(fault)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(fault)?;
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(fault)?;
+
     if found.is_empty() {
         Err(fault(pem::Error::NoItemsFound))
     } else {
@@ -290,7 +331,7 @@ fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     }
 }
 
-/// Whether a certificate is of another authority; it may have the same name.
+/// True if a certificate is of another authority, which may have the same name.
 fn is_foreign(error: &CertificateError) -> bool {
     matches!(
         error,
@@ -298,7 +339,7 @@ fn is_foreign(error: &CertificateError) -> bool {
     )
 }
 
-/// What is wrong with this node's own certificate.
+/// The fault of this node's own certificate, as text for people.
 fn own_fault(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) if is_foreign(error) => {
@@ -309,7 +350,7 @@ fn own_fault(error: &rustls::Error) -> String {
     }
 }
 
-/// The same error, in the words of whoever runs the nodes, if it is one of TLS.
+/// Explains an error of TLS to the people who run the nodes; another one stays as it is.
 pub(super) fn explained(error: &io::Error) -> io::Error {
     let inner = error
         .get_ref()
@@ -317,6 +358,8 @@ pub(super) fn explained(error: &io::Error) -> io::Error {
     let Some(inner) = inner else {
         return io::Error::new(error.kind(), error.to_string());
     };
+
+    // The other end's settings are the usual cause: the texts name the configuration keys.
     let what = match inner {
         rustls::Error::NoCertificatesPresented => {
             "it shows no certificate: set cluster.tls everywhere or nowhere".to_owned()
@@ -329,6 +372,7 @@ pub(super) fn explained(error: &io::Error) -> io::Error {
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "it asks for a certificate: set cluster.tls everywhere or nowhere".to_owned()
         }
+        // TLS names no reason here: it may be the certificate, or another version of notty.
         rustls::Error::AlertReceived(alert) => {
             format!("it refuses this node's certificate, or what is spoken ({alert:?})")
         }

@@ -1,4 +1,7 @@
 //! Streams between nodes, as a seam: TCP here, simulated ones elsewhere.
+//!
+//! A stream carries bytes in both directions and nothing else: encryption, proofs and frames lie above
+//! it, so that a simulation runs them too, or leaves them out.
 
 use std::{future::Future, io, pin::Pin};
 
@@ -12,35 +15,36 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
-pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+/// A result that is waited for, as a trait object can return it.
+pub(super) type IoFuture<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
-/// Makes streams between nodes.
+/// Opens and accepts streams between nodes.
 pub trait Transport: Send + Sync + 'static {
     /// Connects to a peer's address.
-    fn connect<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Io>>;
-    /// Listens at an address.
-    fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>>;
-    /// Whether nobody but the two ends can reach or read a stream: only a simulated network is so.
-    /// Over any other, peers encrypt and prove themselves.
+    fn connect<'a>(&'a self, address: &'a str) -> IoFuture<'a, Box<dyn Io>>;
+    /// Listens for peers at an address.
+    fn listen<'a>(&'a self, address: &'a str) -> IoFuture<'a, Box<dyn Listener>>;
+    /// True if nobody but the two ends can reach or read a stream, as in a simulated network. Over any
+    /// other, peers encrypt and prove themselves.
     fn is_closed(&self) -> bool {
         false
     }
 }
 
-/// Takes streams in.
+/// Accepts the streams that peers open.
 pub trait Listener: Send {
-    /// The next stream, and where it comes from.
-    fn accept(&mut self) -> Boxed<'_, (Box<dyn Io>, String)>;
-    /// Where it listens.
+    /// Waits for the next stream, and returns it with the address that it comes from.
+    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Io>, String)>;
+    /// The address at which it listens.
     fn address(&self) -> io::Result<String>;
 }
 
-/// Connections that may wait to be accepted. Listening once more sets it; the library's 128 are too
-/// few: of those who come beyond them at once, each tries again a second later.
+/// Connections that may wait to be accepted. The library's 128 are too few: each one beyond them that
+/// comes at the same time is tried again a second later.
 const BACKLOG: i32 = 4_096;
 
-/// Bytes that the system keeps of a stream without having sent them. By default it takes megabytes: a
-/// peer that reads nothing would cost them, and would look like one that reads.
+/// Unsent bytes that the system buffers for one stream. Its default is megabytes: a peer that reads
+/// nothing would cost them, and would look like one that reads.
 const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// TCP over this machine's network.
@@ -48,7 +52,7 @@ const UNSENT_BYTES: u32 = 128 * 1024;
 pub struct TcpTransport;
 
 impl Transport for TcpTransport {
-    fn connect<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Io>> {
+    fn connect<'a>(&'a self, address: &'a str) -> IoFuture<'a, Box<dyn Io>> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
@@ -56,9 +60,10 @@ impl Transport for TcpTransport {
         })
     }
 
-    fn listen<'a>(&'a self, address: &'a str) -> Boxed<'a, Box<dyn Listener>> {
+    fn listen<'a>(&'a self, address: &'a str) -> IoFuture<'a, Box<dyn Listener>> {
         Box::pin(async move {
             let listener = TcpListener::bind(address).await?;
+            // A second call only changes the backlog.
             rustix::net::listen(&listener, BACKLOG)?;
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
@@ -66,11 +71,11 @@ impl Transport for TcpTransport {
 }
 
 impl Listener for TcpListener {
-    fn accept(&mut self) -> Boxed<'_, (Box<dyn Io>, String)> {
+    fn accept(&mut self) -> IoFuture<'_, (Box<dyn Io>, String)> {
         Box::pin(async move {
             let (stream, from) = TcpListener::accept(self).await?;
             stream.set_nodelay(true)?;
-            // Where it cannot be set, what a client takes is only seen in larger steps.
+            // Without it, progress of a slow reader is only seen in larger steps.
             let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
             Ok((Box::new(stream) as Box<dyn Io>, from.to_string()))
         })

@@ -4,12 +4,9 @@
 //! The snapshot is written before openraft asks for it: to openraft a snapshot that cannot be written
 //! is the end of the node, although a disk that is full for a while needs no more than another try.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use crate::{log::log_store::LogStore, state::state_machine::Shared, types::Raft};
+use crate::{log::log_store::LogStore, state::node_state::NodeState, types::Raft};
 
 /// Pause after a snapshot that could not be written.
 const COMPACT_AGAIN: Duration = Duration::from_secs(30);
@@ -17,7 +14,7 @@ const COMPACT_AGAIN: Duration = Duration::from_secs(30);
 const COMPACT_CHECK: Duration = Duration::from_secs(1);
 
 /// Writes a snapshot whenever the log since the last one is long enough, until the node stops.
-pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, compact_bytes: u64) {
+pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<NodeState>, compact_bytes: u64) {
     let mut metrics = raft.data_metrics();
     let mut snapshot = metrics.borrow().snapshot;
     // Bytes appended at the last snapshot. The log found at the start counts as appended after it: a
@@ -38,7 +35,7 @@ pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, compact_
         }
 
         // A big snapshot takes long to write: it is worth it only after as much log.
-        let due = compact_bytes.max(shared.snapshot_bytes.load(Ordering::Relaxed) / 2);
+        let due = compact_bytes.max(shared.snapshot_bytes() / 2);
         if appended - at < due {
             continue;
         }
@@ -50,6 +47,7 @@ pub(crate) async fn run(raft: Raft, log: LogStore, shared: Arc<Shared>, compact_
                     return;
                 }
             }
+            // The disk may be full for a while.
             Ok(false) => {
                 tokio::time::sleep(COMPACT_AGAIN).await;
                 at = appended.saturating_sub(due);

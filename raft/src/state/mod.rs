@@ -7,6 +7,7 @@
 //! The rules of the state are in `notty_storage`.
 
 pub(crate) mod compaction;
+pub(crate) mod node_state;
 pub mod onlooker;
 pub(crate) mod position;
 pub(crate) mod snapshots;

@@ -30,7 +30,7 @@ const NAME_BYTES: usize = 64;
 
 /// A snapshot kept on this disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct KeptSnapshot {
     pub(crate) name: String,
     pub(crate) position: Position,
     pub(crate) hash: u64,
@@ -58,6 +58,7 @@ impl Snapshots {
     /// Removes the files of a snapshot that was being written or replaced at a crash.
     fn drop_unfinished(&self) -> Result<(), Error> {
         let names = self.names()?;
+        // A file that was not renamed yet, or whose partner is missing, is half of a snapshot.
         for name in &names {
             let is_alone = |suffix: &str, partner: &str| match name.strip_suffix(suffix) {
                 Some(stem) => !names.contains(&format!("{stem}{partner}")),
@@ -91,14 +92,14 @@ impl Snapshots {
     }
 
     /// The latest snapshot, if there is any.
-    pub(crate) fn latest(&self) -> Result<Option<Kept>, Error> {
+    pub(crate) fn latest(&self) -> Result<Option<KeptSnapshot>, Error> {
         let _turn = self.turn.lock();
 
         // A crash while the older ones were dropped leaves more than one.
-        let mut latest: Option<Kept> = None;
+        let mut latest: Option<KeptSnapshot> = None;
         for name in self.names()?.iter().filter(|name| name.ends_with(".meta")) {
-            let found: Option<Kept> = load(&RealFiles, &self.dir.join(name))?;
-            let is_later = |found: &Kept| match &latest {
+            let found: Option<KeptSnapshot> = load(&RealFiles, &self.dir.join(name))?;
+            let is_later = |found: &KeptSnapshot| match &latest {
                 Some(latest) => latest.position.applied < found.position.applied,
                 None => true,
             };
@@ -116,8 +117,8 @@ impl Snapshots {
         position: Position,
         hash: u64,
         bytes: u64,
-    ) -> Result<Kept, Error> {
-        let kept = Kept {
+    ) -> Result<KeptSnapshot, Error> {
+        let kept = KeptSnapshot {
             name: name.to_owned(),
             position,
             hash,
@@ -127,7 +128,7 @@ impl Snapshots {
     }
 
     /// Makes a file the latest snapshot, and drops older ones.
-    pub(crate) fn keep_from(&self, file: &Path, kept: Kept) -> Result<Kept, Error> {
+    pub(crate) fn keep_from(&self, file: &Path, kept: KeptSnapshot) -> Result<KeptSnapshot, Error> {
         let _turn = self.turn.lock();
         let path = self.file(&kept);
         let meta = self.dir.join(format!("{}.meta", kept.name));
@@ -165,12 +166,12 @@ impl Snapshots {
     }
 
     /// Path of a kept snapshot.
-    pub(crate) fn file(&self, kept: &Kept) -> PathBuf {
+    pub(crate) fn file(&self, kept: &KeptSnapshot) -> PathBuf {
         self.dir.join(format!("{}.snap", kept.name))
     }
 
     /// A kept snapshot as openraft passes it around.
-    pub(crate) fn present(&self, kept: &Kept) -> Snapshot {
+    pub(crate) fn present(&self, kept: &KeptSnapshot) -> Snapshot {
         let meta = SnapshotMeta {
             last_log_id: kept.position.applied,
             last_membership: kept.position.membership.clone(),

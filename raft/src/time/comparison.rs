@@ -13,7 +13,7 @@ use super::{doubt::ClockDoubt, moment::APART_MS, stamp::Stamp, state_time::state
 use crate::{
     peers::{client::Peers, protocol::AskStatus},
     runtime::blocking,
-    state::state_machine::Shared,
+    state::node_state::NodeState,
     types::{Peer, Raft},
 };
 
@@ -23,7 +23,7 @@ const COMPARE: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_millis(500);
 
 /// Compares the clocks of voters for as long as this node lives.
-pub(crate) async fn compare(raft: Raft, peers: Arc<Peers>, shared: Arc<Shared>, stamp: Stamp) {
+pub(crate) async fn compare(raft: Raft, peers: Arc<Peers>, shared: Arc<NodeState>, stamp: Stamp) {
     let mut metrics = raft.server_metrics();
     let comparing = Comparing {
         peers,
@@ -69,7 +69,7 @@ struct Voters {
 /// All that a comparison needs.
 struct Comparing {
     peers: Arc<Peers>,
-    shared: Arc<Shared>,
+    shared: Arc<NodeState>,
     stamp: Stamp,
 }
 

@@ -2,7 +2,7 @@
 
 use notty_storage::{Timestamp, query};
 
-use crate::state::state_machine::Shared;
+use crate::state::node_state::NodeState;
 
 /// The state's time, as this node has applied it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct StateTime {
 }
 
 /// Reads the time of this node's state.
-pub(crate) fn state_time(shared: &Shared) -> StateTime {
+pub(crate) fn state_time(shared: &NodeState) -> StateTime {
     let view = shared.view();
     let reader = view.read();
     let setting = query::time::setting(&reader).unwrap_or_default();

@@ -22,8 +22,11 @@ use crate::{
     log::log_store::LogStore,
     open::stores,
     state::position::Position,
-    state::snapshots::{Kept, Snapshots, check_received},
-    state::{state_dir::StateDir, state_machine::Shared},
+    state::snapshots::{KeptSnapshot, Snapshots, check_received},
+    state::{
+        node_state::{NodeState, StateParts},
+        state_dir::StateDir,
+    },
     types::{LogEntry, LogId, Snapshot, SnapshotFile, Vote},
 };
 
@@ -32,20 +35,22 @@ const SOON: Duration = Duration::from_secs(20);
 /// Entries of a thousand customers each: writing them takes longer than installing one row.
 const ENTRIES: u64 = 20;
 
-fn shared(dir: &Path) -> Arc<Shared> {
+fn shared(dir: &Path) -> Arc<NodeState> {
     let options = StoreOptions::default();
     let state_dir = StateDir::open(&dir.join("state")).expect("opens");
     let store = Store::open(&state_dir.current().expect("a place"), options.clone());
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let fatal = Arc::new(|line: &str| panic!("{line}"));
-    Shared::new(
+    NodeState::new(
         store.expect("opens"),
-        snapshots,
-        state_dir,
-        options,
-        fatal,
-        None,
-        Arc::default(),
+        StateParts {
+            snapshots,
+            state_dir,
+            options,
+            fatal,
+            onlooker: None,
+            watch: Arc::default(),
+        },
     )
     .expect("opens")
 }
@@ -83,7 +88,7 @@ fn entry(index: u64, count: u64) -> LogEntry {
 }
 
 /// A state that takes a while to write.
-fn filled(dir: &Path) -> Arc<Shared> {
+fn filled(dir: &Path) -> Arc<NodeState> {
     let shared = shared(dir);
     for index in 1..=ENTRIES {
         shared.apply(vec![entry(index, 1_000)]).expect("is applied");
@@ -92,8 +97,8 @@ fn filled(dir: &Path) -> Arc<Shared> {
 }
 
 /// As if it had just come from a leader.
-fn received(of: &Snapshot, by: &Shared) -> SnapshotFile {
-    let file = by.snapshots.receiving();
+fn received(of: &Snapshot, by: &NodeState) -> SnapshotFile {
+    let file = by.snapshots().receiving();
     std::fs::copy(&of.snapshot.path, &file.path).expect("copied");
     file
 }
@@ -133,12 +138,12 @@ fn a_snapshot_that_is_installed_while_one_is_written_is_what_stays() {
         .expect("no panic")
         .expect("is written, before or after");
     let kept = follower
-        .snapshots
+        .snapshots()
         .latest()
         .expect("reads")
         .expect("is there");
     assert_eq!(kept.position.applied, sent.meta.last_log_id);
-    let kept_file = follower.snapshots.file(&kept);
+    let kept_file = follower.snapshots().file(&kept);
     let read = import_snapshot(&kept_file, &place.join("read"), StoreOptions::default());
     let read = read.expect("is whole");
     let position = Position::from_marker(read.marker().as_deref()).expect("decodes");
@@ -153,8 +158,8 @@ fn a_snapshot_that_is_written_is_kept_before_another_is_installed() {
     let writer = shared.clone();
     let writing = std::thread::spawn(move || writer.build_snapshot());
     await_writing(dir.path());
-    drop(shared.exporting.lock());
-    assert!(shared.snapshots.latest().expect("reads").is_some());
+    shared.wait_exported();
+    assert!(shared.snapshots().latest().expect("reads").is_some());
     writing.join().expect("no panic").expect("is written");
 }
 
@@ -183,7 +188,7 @@ async fn a_node_that_dies_before_a_snapshot_is_installed_has_the_log_and_the_sta
         shared.apply(vec![entry(index, 1)]).expect("is applied");
     }
     let fatal = Arc::new(|line: &str| panic!("{line}"));
-    let mut store = LogStore::new(log, shared.snapshots.clone(), fatal, None);
+    let mut store = LogStore::new(log, shared.snapshots().clone(), fatal, None);
     let reached = LogId::new(CommittedLeaderId::new(1, 1), 10);
     store.purge(reached).await.expect("is purged");
     let state = store.get_log_state().await.expect("reads");
@@ -217,11 +222,15 @@ fn a_state_is_built_from_a_snapshot_that_was_kept_and_not_installed_any_more() {
     let (log, shared) = stores::open(&data_dir, &options()).expect("opens");
     shared.apply(vec![entry(1, 1)]).expect("is applied");
     let file = received(&sent, &shared);
-    let kept = leader.snapshots.latest().expect("reads").expect("is there");
+    let kept = leader
+        .snapshots()
+        .latest()
+        .expect("reads")
+        .expect("is there");
     let name = sent.meta.snapshot_id.clone();
     shared
-        .snapshots
-        .keep_from(&file.path, Kept { name, ..kept })
+        .snapshots()
+        .keep_from(&file.path, KeptSnapshot { name, ..kept })
         .expect("is kept");
     drop((log, shared));
     let (_, shared) = stores::open(&data_dir, &options()).expect("opens again");

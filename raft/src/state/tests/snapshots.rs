@@ -6,12 +6,12 @@ use crate::{
     disk::files::{Files, RealFiles},
     state::{
         position::Position,
-        snapshots::{Kept, Snapshots},
+        snapshots::{KeptSnapshot, Snapshots},
     },
 };
 
-fn kept(name: &str) -> Kept {
-    Kept {
+fn kept(name: &str) -> KeptSnapshot {
+    KeptSnapshot {
         name: name.to_owned(),
         position: Position::default(),
         hash: 7,
@@ -69,7 +69,7 @@ fn one_that_is_received_twice_at_once_is_kept_whole_and_nothing_else_stays() {
     fs::write(&first.path, b"whole").expect("written");
     fs::write(&second.path, b"ha").expect("written");
     let position = Position::default();
-    let kept = Kept {
+    let kept = KeptSnapshot {
         name: "x".to_owned(),
         position,
         hash: 7,

@@ -11,28 +11,31 @@ use crate::{
     log::{Log, LogOptions},
     state::snapshots::Snapshots,
     state::{
+        node_state::{NodeState, StateParts},
         state_dir::StateDir,
-        state_machine::{Shared, StateMachine},
+        state_machine::StateMachine,
     },
     types::{StorageError, TypeConfig},
 };
 
 /// A state machine in a directory; any fault that ends the node panics.
-fn shared(dir: &Path) -> Arc<Shared> {
+fn shared(dir: &Path) -> Arc<NodeState> {
     let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
     let state_dir = StateDir::open(&dir.join("state")).expect("opens");
     let place = state_dir.current().expect("is named");
     let store = Store::open(&place, StoreOptions::default()).expect("opens");
     let snapshots = Snapshots::open(&dir.join("snapshots")).expect("opens");
     let options = StoreOptions::default();
-    Shared::new(
+    NodeState::new(
         store,
-        snapshots,
-        state_dir,
-        options,
-        fatal,
-        None,
-        Arc::default(),
+        StateParts {
+            snapshots,
+            state_dir,
+            options,
+            fatal,
+            onlooker: None,
+            watch: Arc::default(),
+        },
     )
     .expect("is put together")
 }
@@ -50,7 +53,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let log = Log::open(Arc::new(RealFiles), &dir.path().join("log"), options);
         let fatal: crate::Fatal = Arc::new(|line| panic!("{line}"));
         let shared = shared(dir.path());
-        let log = LogStore::new(log.expect("opens"), shared.snapshots.clone(), fatal, None);
+        let log = LogStore::new(log.expect("opens"), shared.snapshots().clone(), fatal, None);
         Ok((dir, log, StateMachine::new(shared)))
     }
 }
