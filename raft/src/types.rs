@@ -70,7 +70,7 @@ impl Drop for Received {
 pub(crate) type NodeId = u64;
 /// A position in the log.
 pub(crate) type LogId = openraft::LogId<NodeId>;
-/// An entry of the log.
+/// One entry, as the log holds it.
 pub(crate) type LogEntry = openraft::Entry<TypeConfig>;
 /// A vote in an election of a term.
 pub(crate) type Vote = openraft::Vote<NodeId>;

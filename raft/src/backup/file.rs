@@ -1,10 +1,11 @@
-//! Backups: a copy of the state in one file, and what leads it.
+//! The file of a backup: a copy of the state behind a header.
 //!
 //! The file: magic, a sealed header (who wrote it, and how long the rest is), and a snapshot as
 //! `notty_storage::snapshot` writes it, whose footer is the end of the file. Every byte is under a
 //! checksum; a file that is cut, damaged or of another version is refused with what is wrong.
 
 use std::{
+    cmp::Ordering,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -26,18 +27,18 @@ const MAGIC: &[u8; 8] = b"nottybk\x01";
 /// Bytes of a header, at most.
 const HEADER_BYTES: u64 = 64 * 1024;
 
-/// Who wrote a backup, and how long it is.
+/// Origin and length of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
+struct BackupHeader {
     /// The version of the layout that the state has.
     layout: u32,
     /// The version of notty that wrote it.
     notty: String,
-    /// The cluster.
+    /// The id of the cluster.
     cluster: String,
     /// The node that was asked.
     node: String,
-    /// When, by its clock.
+    /// The time of that node's wall clock.
     at: Timestamp,
     /// Bytes of the snapshot that follows.
     bytes: u64,
@@ -45,13 +46,13 @@ struct Header {
 
 /// A copy of a running node's state, ready to be written anywhere.
 pub struct Copy {
-    /// What leads the file.
+    /// The first bytes of the file.
     pub header: Vec<u8>,
-    /// What follows, from its start; it has no name on the disk.
+    /// The bytes that follow, from its start; it has no name on the disk.
     pub snapshot: File,
-    /// How long both are.
+    /// Length of both together.
     pub bytes: u64,
-    /// The position that it stands at.
+    /// The position of the copied state in the log.
     pub index: u64,
 }
 
@@ -61,13 +62,13 @@ pub struct Backup {
     path: PathBuf,
     /// The version of notty that wrote it.
     pub notty: String,
-    /// The position that it stands at.
+    /// The position of its state in the log.
     pub index: u64,
-    /// Its length.
+    /// Length of the whole file.
     pub bytes: u64,
-    /// Where its snapshot begins.
+    /// Offset of its snapshot.
     pub(crate) from: u64,
-    /// What it holds.
+    /// Counts of the records in it.
     pub contents: Contents,
 }
 
@@ -75,7 +76,8 @@ impl Node {
     /// Copies the state while everything goes on. Waits for the disk: call it where that may be.
     pub fn back_up(&self, notty: &str) -> Result<Copy, Error> {
         let (mut snapshot, summary) = self.copy_aside()?;
-        let header = Header {
+
+        let header = BackupHeader {
             layout: VERSION,
             notty: notty.to_owned(),
             cluster: self.identity().cluster.clone(),
@@ -84,6 +86,8 @@ impl Node {
             bytes: summary.bytes,
         };
         let header = [MAGIC.as_slice(), &seal(&header)].concat();
+
+        // The copy was just written: whoever reads it begins at its start.
         let position = Position::from_marker(Some(&summary.marker))?;
         snapshot
             .seek(SeekFrom::Start(0))
@@ -101,69 +105,81 @@ impl Node {
 impl Backup {
     /// Reads a file whole, and refuses it if anything in it is not as it was written.
     pub fn check(path: &Path) -> Result<Self, Error> {
-        let refuse = |what: String| Error::Backup {
-            path: path.to_owned(),
-            what,
-        };
         let mut file = File::open(path).map_err(Error::file(path))?;
         let length = file.metadata().map_err(Error::file(path))?.len();
         let (header, from) = read_header(path, &mut file)?;
-        if header.layout != VERSION {
-            return Err(refuse(format!(
-                "was written by notty {} with layout version {}, this notty reads version \
-                 {VERSION}: restore it with the notty that wrote it",
-                header.notty, header.layout
-            )));
-        }
-        if length != from + header.bytes {
-            return Err(refuse(format!(
-                "has {length} bytes, and {} were written: {}",
-                from + header.bytes,
-                if length < from + header.bytes {
-                    "it was cut"
-                } else {
-                    "something was added"
-                }
-            )));
-        }
+        check_header(path, &header, length, from + header.bytes)?;
+
         let contents = inspect_snapshot(path, from).map_err(|error| damage(path, error))?;
         let position = Position::from_marker(Some(&contents.marker))?;
-        let index = position.index().unwrap_or(0);
-        let (path, notty) = (path.to_owned(), header.notty);
         Ok(Self {
-            path,
-            notty,
-            index,
+            path: path.to_owned(),
+            notty: header.notty,
+            index: position.index().unwrap_or(0),
             bytes: length,
             from,
             contents,
         })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The header, and where what follows begins.
-fn read_header(path: &Path, file: &mut File) -> Result<(Header, u64), Error> {
-    let refuse = |what: &str| Error::Backup {
-        path: path.to_owned(),
-        what: what.to_owned(),
+/// Checks that this notty reads the backup, and that all bytes of it are there.
+fn check_header(
+    path: &Path,
+    header: &BackupHeader,
+    length: u64,
+    written: u64,
+) -> Result<(), Error> {
+    if header.layout != VERSION {
+        let (notty, layout) = (&header.notty, header.layout);
+        let what = format!(
+            "was written by notty {notty} with layout version {layout}, this notty reads version \
+             {VERSION}: restore it with the notty that wrote it"
+        );
+        return Err(refuse(path, what));
+    }
+
+    let how = match length.cmp(&written) {
+        Ordering::Equal => return Ok(()),
+        Ordering::Less => "it was cut",
+        Ordering::Greater => "something was added",
     };
+    let what = format!("has {length} bytes, and {written} were written: {how}");
+    Err(refuse(path, what))
+}
+
+fn refuse(path: &Path, what: impl Into<String>) -> Error {
+    Error::Backup {
+        path: path.to_owned(),
+        what: what.into(),
+    }
+}
+
+/// Reads the header; returns the offset of the snapshot too.
+fn read_header(path: &Path, file: &mut File) -> Result<(BackupHeader, u64), Error> {
+    // No more than a header: a file of another kind may be of any length.
     let mut start = Vec::new();
     let read = file
         .take(MAGIC.len() as u64 + 8 + HEADER_BYTES)
         .read_to_end(&mut start);
     read.map_err(Error::file(path))?;
+
     let Some(sealed) = start.strip_prefix(MAGIC.as_slice()) else {
-        return Err(match start.starts_with(&MAGIC[..MAGIC.len() - 1]) {
-            true => refuse("a backup in a form that this notty does not read: use a newer one"),
-            false => refuse("no backup of notty, or its beginning is damaged"),
-        });
+        let is_backup = start.starts_with(&MAGIC[..MAGIC.len() - 1]);
+        let what = if is_backup {
+            "a backup in a form that this notty does not read: use a newer one"
+        } else {
+            "no backup of notty, or its beginning is damaged"
+        };
+        return Err(refuse(path, what));
     };
-    let header = unseal(sealed).ok_or_else(|| refuse("its header is damaged or cut"))?;
+
+    let header = unseal(sealed).ok_or_else(|| refuse(path, "its header is damaged or cut"))?;
     let len = sealed
         .first_chunk()
         .map_or(0, |len| u64::from(u32::from_be_bytes(*len)));
@@ -180,8 +196,5 @@ pub(crate) fn damage(path: &Path, error: notty_storage::Error) -> Error {
         error if error.is_damage() => format!("is damaged ({error}): use another backup"),
         error => return error.into(),
     };
-    Error::Backup {
-        path: path.to_owned(),
-        what,
-    }
+    refuse(path, what)
 }

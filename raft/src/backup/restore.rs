@@ -1,10 +1,14 @@
 //! From a backup to a data directory of a new cluster, whose first node it is.
 //!
-//! What the directory is to be is written first, under another name than its identity has; the rest
-//! is built beside that, and one rename ends it. Whoever stops in between leaves a directory that no
-//! node uses, and that the next restore clears. An identity that was renamed is whole.
+//! The new identity is written first, under another name than an identity has; the rest is built
+//! beside that, and one rename ends it. A restore that breaks off leaves a directory that no node
+//! uses, and that the next restore clears. An identity that was renamed is whole.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use notty_storage::{
     Beginning, Store, StoreOptions, Timestamp, model::Status, query, records::Draw,
@@ -15,31 +19,34 @@ use rand::RngCore;
 
 use crate::{
     backup::file::{Backup, damage},
-    disk::data_dir::DataDir,
-    disk::files::{Files, RealFiles},
+    disk::{
+        data_dir::DataDir,
+        files::{Files, RealFiles},
+        restoring::Restoring,
+    },
     error::Error,
     log::{Log, LogOptions},
-    state::snapshots::{Position, Snapshots},
-    state::state_dir::StateDir,
-    time::clock::Clock,
-    time::clocks::APART_MS,
-    time::trust::OFF_MS,
+    state::{
+        snapshots::{Position, Snapshots},
+        state_dir::StateDir,
+    },
+    time::{clock::Clock, clocks::APART_MS, trust::OFF_MS},
     types::{LogId, Membership, Peer, Vote},
 };
 
-/// The term that a restored log stands in, and the number of its one node.
+/// The term of a restored log, and the number of its one node.
 const FIRST: u64 = 1;
 
-/// What a restore made.
+/// Figures of a restored state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// The position that it stands at.
+    /// The position of the state in the log.
     pub index: u64,
     /// Messages that were not final, and are in doubt now.
     pub unconfirmed: u64,
     /// Mailings that wait for their owners.
     pub held: u64,
-    /// The time that it begins with.
+    /// The time that the state begins with.
     pub at: Timestamp,
     /// By how much this machine's clock is ahead of that, in milliseconds, where nobody else agrees with
     /// the clock: 0 where it is believed.
@@ -48,18 +55,19 @@ pub struct Restored {
 
 /// Makes an empty directory the first node of a new cluster, with a backup as its state.
 pub fn restore(backup: &Backup, dir: &Path, clock: &dyn Clock) -> Result<Restored, Error> {
-    let data_dir = DataDir::open_for_restore(dir)?;
-    let disk = data_dir.begin_restore()?;
-    let built = build(backup, &data_dir, &disk, clock);
+    let restoring = Restoring::open(dir)?;
+    let disk = restoring.begin()?;
+
+    let built = build(backup, restoring.data_dir(), &disk, clock);
     match built {
         Ok(restored) => {
-            data_dir.end_restore()?;
+            restoring.end()?;
             Ok(restored)
         }
         Err(error) => {
             // As it was: what is left would be in the way of nothing but another kind of use.
-            if let Err(error) = data_dir.clear_restore() {
-                tracing::warn!(%error, "what an interrupted restore left could not be removed");
+            if let Err(error) = restoring.clear() {
+                tracing::warn!(%error, "the files of an interrupted restore could not be removed");
             }
             Err(error)
         }
@@ -73,29 +81,42 @@ fn build(
     clock: &dyn Clock,
 ) -> Result<Restored, Error> {
     let position = first_position(backup.index, disk);
-    let state_dir = StateDir::open(&data_dir.state())?;
-    let place = state_dir.current()?;
-    let (from, options) = ((backup.path(), backup.from), StoreOptions::default());
     let wall = clock.wall();
     let at = beginning(backup.contents.at, wall, clock.disciplined());
+
+    // Nothing of what is built now counts before the identity is renamed.
+    let state_dir = StateDir::open(&data_dir.state())?;
+    let mut store = build_state(backup, &state_dir, &position, at)?;
+    let restored = Restored {
+        at,
+        not_believed_ms: wall.since(at),
+        ..figures(backup, &store)?
+    };
+
+    // The snapshot is the truth on the disk: the state can be lost and built from it.
+    write_snapshot(&mut store, data_dir, position.clone())?;
+    write_log(data_dir, position.applied)?;
+    drop(store);
+    state_dir.mark_closed()?;
+    Ok(restored)
+}
+
+fn build_state(
+    backup: &Backup,
+    state_dir: &StateDir,
+    position: &Position,
+    at: Timestamp,
+) -> Result<Store, Error> {
+    let from = (backup.path(), backup.from);
+    let place = state_dir.current()?;
     let marker = position.marker();
     let begins = Beginning {
         marker: &marker,
         draw: draw(),
         at,
     };
-    let restored = restore_snapshot(from, &place, options, begins);
-    let mut store = restored.map_err(|error| damage(backup.path(), error))?;
-    let restored = Restored {
-        at,
-        not_believed_ms: wall.since(at),
-        ..figures(backup, &store)?
-    };
-    write_snapshot(&mut store, data_dir, position.clone())?;
-    write_log(data_dir, position.applied)?;
-    drop(store);
-    state_dir.mark_closed()?;
-    Ok(restored)
+    let restored = restore_snapshot(from, &place, StoreOptions::default(), begins);
+    restored.map_err(|error| damage(backup.path(), error))
 }
 
 /// By chance, so that another restore of the same backup gives its messages other ids.
@@ -120,24 +141,25 @@ fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>)
     }
 }
 
-/// Where the restored state stands: at the position of its backup, in a log and a term of its own,
-/// with itself as the only member.
+/// The position of the restored state: that of its backup, in a log and a term of its own, with itself
+/// as the only member.
 fn first_position(index: u64, disk: &str) -> Position {
-    let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
     let mine = Peer {
         disk: disk.to_owned(),
         ..Peer::default()
     };
-    let nodes = std::collections::BTreeMap::from([(FIRST, mine)]);
-    let voters = vec![std::collections::BTreeSet::from([FIRST])];
-    let members = openraft::Membership::new(voters, nodes);
-    let membership = Membership::new(Some(applied), members);
+    // Not a joint membership: one set of voters, of one node.
+    let voters = vec![BTreeSet::from([FIRST])];
+    let members = openraft::Membership::new(voters, BTreeMap::from([(FIRST, mine)]));
+
+    let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
     Position {
         applied: Some(applied),
-        membership,
+        membership: Membership::new(Some(applied), members),
     }
 }
 
+/// Figures of the state alone: the caller adds the time.
 fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
     let view = store.view();
     let reader = view.read();
@@ -152,22 +174,20 @@ fn figures(backup: &Backup, store: &Store) -> Result<Restored, Error> {
     })
 }
 
-/// The truth on the disk: the state can be lost and built from it.
 fn write_snapshot(store: &mut Store, data_dir: &DataDir, position: Position) -> Result<(), Error> {
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let name = uuid::Uuid::new_v4().simple().to_string();
     let mut export = store.begin_export(&snapshots.aside(&name))?;
     while export.copy_some()? {}
     let summary = store.end_export(export)?;
-    snapshots
-        .keep(&name, position, summary.hash, summary.bytes)
-        .map(drop)
+    let kept = snapshots.keep(&name, position, summary.hash, summary.bytes);
+    kept.map(drop)
 }
 
-/// A log that holds nothing, and begins after the snapshot.
+/// Writes a log that holds nothing, and begins after the snapshot.
 fn write_log(data_dir: &DataDir, applied: Option<LogId>) -> Result<(), Error> {
     let dir = data_dir.log();
-    let mut log = Log::open(std::sync::Arc::new(RealFiles), &dir, LogOptions::default())?;
+    let mut log = Log::open(Arc::new(RealFiles), &dir, LogOptions::default())?;
     log.save_vote(Vote::new(FIRST, FIRST))?;
     if let Some(applied) = applied {
         log.purge(applied)?;

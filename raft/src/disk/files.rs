@@ -1,21 +1,12 @@
-//! The files that the log is kept in, as a seam: the real ones, and ones in memory that lose
-//! what was not synced.
+//! The files that the log is kept in, as a seam; and the real ones.
 //!
 //! The log writes through [`Files`] alone, so that a test or a simulation can take away, at a
-//! crash, any part of what was not yet synced, and can fail a sync. Nothing here knows what is in
+//! crash, any part of what was not yet synced, and can fail a sync. Nothing here knows the content of
 //! a file.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
-use parking_lot::Mutex;
-
-/// Where files are kept. Paths are whole paths; directories must exist before files in them.
+/// A place for files. Paths are whole paths; directories must exist before files in them.
 pub trait Files: Send + Sync + 'static {
     /// Makes a directory and those above it.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
@@ -31,7 +22,7 @@ pub trait Files: Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// One open file.
+/// One file that is open.
 pub trait File: Send + Sync {
     /// Its length in bytes.
     fn size(&self) -> io::Result<u64>;
@@ -44,7 +35,7 @@ pub trait File: Send + Sync {
     /// Makes its bytes and length survive a crash (`fdatasync`).
     fn sync(&self) -> io::Result<()>;
 
-    /// The whole of it.
+    /// Reads all of its bytes.
     fn read_all(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.size()? as usize];
         self.read_at(0, &mut bytes)?;
@@ -54,8 +45,10 @@ pub trait File: Send + Sync {
 
 /// Writes a small file so that after a crash it holds either the old or the new bytes.
 pub fn replace(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Left by a crash: its name would be taken.
     let aside = path.with_extension("new");
     files.remove(&aside)?;
+
     let file = files.open(&aside)?;
     file.write_at(0, bytes)?;
     file.sync()?;
@@ -127,183 +120,5 @@ impl File for fs::File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
-    }
-}
-
-/// What one file in memory holds now, and what it would hold after a crash.
-#[derive(Clone, Debug, Default)]
-struct Content {
-    now: Vec<u8>,
-    synced: Vec<u8>,
-}
-
-type Shared = Arc<Mutex<Content>>;
-
-#[derive(Debug, Default)]
-struct Disk {
-    /// Files by path, as programs see them.
-    names: BTreeMap<PathBuf, Shared>,
-    /// Files by path, as a crash would leave them: names not yet synced are lost.
-    synced_names: BTreeMap<PathBuf, Shared>,
-    fail_syncs: bool,
-}
-
-/// Files in memory. [`MemoryFiles::crash`] takes away what was not synced.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryFiles {
-    disk: Arc<Mutex<Disk>>,
-}
-
-impl MemoryFiles {
-    /// Empty ones.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// What a crash leaves: names and bytes that were synced, and of the bytes written to a file
-    /// since its last sync as many as `keep` says, given how many there are.
-    pub fn crash(&self, mut keep: impl FnMut(usize) -> usize) {
-        let mut disk = self.disk.lock();
-        disk.names = disk.synced_names.clone();
-        for content in disk.names.values() {
-            let mut content = content.lock();
-            let appended = content.now.len().saturating_sub(content.synced.len());
-            let kept = content.synced.len() + keep(appended).min(appended);
-            let prefix_same = content.now.starts_with(&content.synced);
-            let after = match prefix_same {
-                true => content.now[..kept].to_vec(),
-                false => content.synced.clone(),
-            };
-            *content = Content {
-                synced: after.clone(),
-                now: after,
-            };
-        }
-    }
-
-    /// From now on each sync fails, as on a disk that is full or broken.
-    pub fn fail_syncs(&self, fail: bool) {
-        self.disk.lock().fail_syncs = fail;
-    }
-
-    /// The bytes of a file as programs see them.
-    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
-        self.disk
-            .lock()
-            .names
-            .get(path)
-            .map(|content| content.lock().now.clone())
-    }
-
-    /// Puts bytes in place of a file's, synced: damage, or what an older version wrote.
-    pub fn put(&self, path: &Path, bytes: Vec<u8>) {
-        let content = Content {
-            synced: bytes.clone(),
-            now: bytes,
-        };
-        let content = Arc::new(Mutex::new(content));
-        let mut disk = self.disk.lock();
-        disk.names.insert(path.to_owned(), content.clone());
-        disk.synced_names.insert(path.to_owned(), content);
-    }
-}
-
-impl Files for MemoryFiles {
-    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let disk = self.disk.lock();
-        let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(inside
-            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-            .collect())
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let content = self
-            .disk
-            .lock()
-            .names
-            .entry(path.to_owned())
-            .or_default()
-            .clone();
-        Ok(Arc::new(MemoryFile {
-            content,
-            disk: self.disk.clone(),
-        }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut disk = self.disk.lock();
-        let content = disk.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        disk.names.insert(to.to_owned(), content);
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.disk.lock().names.remove(path);
-        Ok(())
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut disk = self.disk.lock();
-        if disk.fail_syncs {
-            return Err(io::Error::other("sync failed"));
-        }
-        disk.synced_names
-            .retain(|path, _| path.parent() != Some(dir));
-        let inside = disk
-            .names
-            .iter()
-            .filter(|(path, _)| path.parent() == Some(dir));
-        let inside: Vec<_> = inside
-            .map(|(path, file)| (path.clone(), file.clone()))
-            .collect();
-        disk.synced_names.extend(inside);
-        Ok(())
-    }
-}
-
-struct MemoryFile {
-    content: Shared,
-    disk: Arc<Mutex<Disk>>,
-}
-
-impl File for MemoryFile {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.content.lock().now.len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let content = self.content.lock();
-        let range = offset as usize..offset as usize + bytes.len();
-        bytes.copy_from_slice(content.now.get(range).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut content = self.content.lock();
-        let end = offset as usize + bytes.len();
-        if content.now.len() < end {
-            content.now.resize(end, 0);
-        }
-        content.now[offset as usize..end].copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn cut(&self, len: u64) -> io::Result<()> {
-        self.content.lock().now.truncate(len as usize);
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        if self.disk.lock().fail_syncs {
-            return Err(io::Error::other("sync failed"));
-        }
-        let mut content = self.content.lock();
-        content.synced = content.now.clone();
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use notty_storage::{Action, Command, Entry, Timestamp, model::MailingNumber};
 use openraft::{CommittedLeaderId, EntryPayload};
 
 use super::*;
-use crate::disk::files::MemoryFiles;
+use crate::disk::memory_files::MemoryFiles;
 
 const DIR: &str = "/log";
 

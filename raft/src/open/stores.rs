@@ -24,6 +24,7 @@ use crate::{
 
 /// Opens log and state, and rebuilds a state that cannot be used (rule 15 of docs/rules.md).
 pub(crate) fn open(data_dir: &DataDir, options: &NodeOptions) -> Result<(Log, Arc<Shared>), Error> {
+    // The log comes first: the state is checked against it.
     let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
