@@ -53,7 +53,7 @@ pub enum Error {
     /// The state could not be read or written.
     #[error(transparent)]
     State(#[from] notty_storage::Error),
-    /// The consensus stopped.
+    /// The consensus has stopped by itself.
     #[error("raft stopped: {0}")]
     Raft(String),
 }
