@@ -63,6 +63,8 @@ impl NodeDesk {
         let Some(record) = query::work::record(reader, mailing)? else {
             return Ok(Terms::default());
         };
+
+        // Customers may have come with zones that were not known before.
         let mut zones = self.zones.lock();
         zones.refresh(reader);
         let window = record.spec.send_window;
@@ -97,6 +99,7 @@ impl NodeDesk {
 
         let call = codec::encode(&Call::Grant(ask));
         let bytes = self.node.ask_leader(call).await?;
+
         let answer: Asked = codec::decode(&bytes).map_err(|_| ProposeError::Unknown)?;
         if let Ok(Some(granted)) = &answer {
             // Its messages are read from the state here.
@@ -208,6 +211,7 @@ impl Desk for NodeDesk {
                 gateway,
                 again,
             };
+            // An error leaves open whether it was granted: the postman asks again under the same id.
             let asked = self.leaders_post_office(ask).await;
 
             match asked.map_err(desk_error)? {

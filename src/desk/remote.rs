@@ -94,6 +94,8 @@ impl RemoteDesk {
     ) -> CallResult<T> {
         let at = *self.current.borrow();
         let address = self.address(at);
+
+        // A hanging node is found out by the looks, which have less time: other calls end with those.
         let calling = self.client.call(address, codec::encode(&call), within);
         let answered = tokio::select! {
             answered = tokio::time::timeout(within, calling) => match answered {

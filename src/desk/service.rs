@@ -84,6 +84,8 @@ impl NodeDesk {
                 gateway,
                 again,
             } => codec::encode(&self.ask(lease, room, gateway, again).await),
+
+            // Bounds first: a call of any length would be work for the log, or for every look.
             Call::Report(report) if can_be_of_a_lease(&report) => {
                 codec::encode(&self.report(report).await)
             }
@@ -99,6 +101,7 @@ impl NodeDesk {
                 gateway,
                 seen,
             } => codec::encode(&self.wait(postman, gateway, seen).await),
+
             // A call of a node, or one that no lease could make so long.
             Call::Grant(_) | Call::Report(_) | Call::Look(_) => not_for_postmen(),
         }

@@ -31,6 +31,7 @@ impl NodeDesk {
         let mut changes = self.node.applied_changes();
         let began = Instant::now();
         let ends = began + HOLD;
+
         loop {
             let looked_at = Instant::now();
             let position = self.node.applied_index();

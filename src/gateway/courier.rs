@@ -19,9 +19,9 @@ use super::GatewayOutcome;
 pub struct Envelope<'e> {
     /// The message's id: the gateway gets it with every try.
     pub id: MessageId,
-    /// The customer's phone.
+    /// The phone of the customer.
     pub phone: Phone,
-    /// The mailing's text.
+    /// The text of the mailing.
     pub text: &'e str,
 }
 

@@ -83,10 +83,10 @@ impl AskDoubt {
     }
 }
 
-/// An ask to be made.
+/// An ask that is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NextAsk {
-    /// The lease's number.
+    /// The number of the lease.
     pub(super) n: u64,
     /// The time of the first ask under this number.
     pub(super) first_asked: Duration,
@@ -144,7 +144,7 @@ impl Asking {
         matches!(self.stage, AskStage::Asked | AskStage::Tracing)
     }
 
-    /// Begins an ask.
+    /// Begins the next ask for a lease.
     pub(super) fn begin(&mut self, now: Duration) -> NextAsk {
         self.stage = AskStage::Asked;
         self.doubt = self.doubt.asked(now);
@@ -209,7 +209,7 @@ impl Asking {
         self.stage = AskStage::Tracing;
     }
 
-    /// Asks for nothing before a time.
+    /// Asks for nothing more before a time.
     pub(super) fn rest(&mut self, until: Duration) {
         self.stage = AskStage::Resting { until };
     }
@@ -220,7 +220,7 @@ impl Asking {
 pub(super) struct Load {
     /// Messages without a result.
     pub(super) held: usize,
-    /// Leases in hand.
+    /// Number of leases in hand.
     pub(super) leases: usize,
     /// Messages settled a second.
     pub(super) per_second: f64,
@@ -237,6 +237,7 @@ pub(super) fn room(load: &Load, breaker: &Breaker, now: Duration) -> Option<u16>
     if load.leases >= limits::POSTMAN_LEASES || load.is_blind {
         return None;
     }
+
     let slots = breaker.slots();
     let wanted = slots + (load.per_second / 2.0) as usize;
     let free = wanted

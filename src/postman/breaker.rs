@@ -269,11 +269,14 @@ impl Breaker {
         if signal != Signal::Clear {
             return self.open(now);
         }
+
         self.probed += 1;
         if self.probed < CLOSING {
             self.stand = Stand::Open { until: now };
             return true;
         }
+
+        // It begins anew, but with less credit: what came before says nothing of the gateway now.
         self.stand = Stand::Closed;
         self.trouble = 0;
         self.credit = CREDIT_AGAIN;

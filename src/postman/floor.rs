@@ -80,7 +80,7 @@ impl Floor {
         self.news.notify_one();
     }
 
-    /// Begins nothing more.
+    /// Makes sure that nothing more is begun.
     pub(super) fn stop(&self, outlet: &Outlet) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.hand_back_waiting(outlet);

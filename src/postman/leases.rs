@@ -125,6 +125,7 @@ impl LeaseInHand {
         let left: Vec<_> = tokens(lease.n, mailing, &self.runs)
             .filter(|token| !self.settled.contains(&token.position))
             .collect();
+
         for token in left {
             self.settled.insert(token.position);
             self.results.push(Settled {
@@ -154,7 +155,7 @@ impl LeasesInHand {
         self.leases.get_mut(&n)
     }
 
-    /// Counts the leases.
+    /// Counts the leases in hand.
     pub(super) fn len(&self) -> usize {
         self.leases.len()
     }

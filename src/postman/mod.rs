@@ -145,6 +145,8 @@ impl Postman {
         let boot = parts.clock.boot_id()?;
         let mut journal = Journal::open(&options.journal_dir, boot, &options.cluster)?;
         let remains = start::remains(&journal, &options)?;
+
+        // Until it has registered it holds nothing: a stop need not wait for that.
         let nonce = rand::random();
         let starting = start::start(&options, &*parts.desk, remains.as_ref(), nonce);
         let epoch = tokio::select! {
@@ -327,6 +329,7 @@ impl Postman {
                     "a report was refused; its messages become unconfirmed when the lease ends");
                 self.leases.refuse(n);
             }
+
             // Also after being replaced: an older postman may report to the last.
             Err(DeskError::Unavailable(_) | DeskError::Replaced | DeskError::Forgotten) => {
                 if let Some(report) = self.leases.report_of(n) {
@@ -356,6 +359,7 @@ impl Postman {
             check.tell();
         }
 
+        // Terms and deletions of a lease are renewed together.
         let mut dropped: HashMap<LeaseId, Vec<u32>> = look.dropped.into_iter().collect();
         let mut shown = Vec::new();
         for (lease, terms) in look.terms {
@@ -365,6 +369,7 @@ impl Postman {
                 shown.push(lease.n);
             }
         }
+
         // Before anything is begun under the new terms: they are only as good as the view itself.
         self.floor.seen(asked_at);
         for n in shown {

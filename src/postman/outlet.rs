@@ -151,10 +151,12 @@ impl Outlet {
             }
         };
 
+        // What an operator is told of the gateway depends on its last trouble.
         if signal != Signal::Clear {
             let is_unreachable = signal == Signal::Unsent;
             self.is_unreachable.store(is_unreachable, Ordering::Relaxed);
         }
+
         if let GatewayOutcome::NotTaken { status, .. } = outcome {
             self.complain(status, now);
         }

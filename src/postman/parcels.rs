@@ -127,6 +127,7 @@ impl Postman {
         answer: Result<Vec<Left>, DeskError>,
         now: Duration,
     ) -> Result<(), PostmanError> {
+        // The next number is not asked for before this is known.
         let Ok(left) = answer else {
             self.calls.trace(AGAIN);
             return Ok(());
@@ -149,6 +150,7 @@ impl Postman {
             "a lease ran out before its answer came: its messages are handed back unsent"
         );
 
+        // Terms that allow nothing: its messages are reported, not sent.
         let terms = LeaseTerms::new(now, Terms::default());
         let shared = SharedLease::new(missed.lease, missed.mailing, "".into(), now, terms);
         let lease = LeaseInHand::new(shared, self.outlet.clone(), missed.runs, 0, now);

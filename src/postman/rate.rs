@@ -11,7 +11,7 @@ pub(super) struct SendRate {
 }
 
 impl SendRate {
-    /// Messages a second.
+    /// Messages settled in a second.
     pub(super) fn per_second(&self) -> f64 {
         self.per_second
     }

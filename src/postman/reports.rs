@@ -54,6 +54,7 @@ pub(super) fn tokens(
     mailing: MailingNumber,
     runs: &[Run],
 ) -> impl Iterator<Item = SendToken> + '_ {
+    // A run's attempt holds for all of its positions.
     let positions = |run: &Run| {
         let attempt = run.attempt;
         run.positions().map(move |position| (position, attempt))
@@ -82,6 +83,7 @@ fn group(mut settled: Vec<Settled>) -> Vec<(SendResult, Vec<Run>)> {
             groups.len() - 1
         });
         let runs = &mut groups[place].1;
+
         match runs.last_mut() {
             Some(run) if run.attempt == token.attempt && run.end() == u64::from(token.position) => {
                 run.len += 1;

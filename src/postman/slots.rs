@@ -139,7 +139,7 @@ impl Station {
     }
 }
 
-/// One slot.
+/// One slot, with its courier.
 struct Slot<C> {
     station: Station,
     courier: C,
@@ -196,6 +196,7 @@ impl<C: Courier> Slot<C> {
             outlet,
             thread,
         } = station;
+
         let looked_at = floor.clock.boot();
         if !floor.may_begin(job, looked_at, outlet.send_time()) {
             return Ok(SendResult::HandedBack);
@@ -229,6 +230,8 @@ impl<C: Courier> Slot<C> {
         if outlet.note(pass, outcome, ended) {
             floor.news.notify_one();
         }
+
+        // Written with the next token that is begun: one write a message instead of two.
         let result = outlet.options.retry.result(outcome, job.tries);
         thread.journal.lock().settled(job.token(), result);
         Ok(result)
@@ -256,6 +259,7 @@ pub(super) fn hire<G: Gateway>(
         return Ok(());
     }
 
+    // Where slots do not share out evenly, the first threads have one more.
     for (thread, journal) in senders.into_iter().enumerate() {
         let share = slots / threads + usize::from(thread < slots % threads);
         hire_thread(place.clone(), journal, thread, share)?;
@@ -281,6 +285,7 @@ fn hire_thread<G: Gateway>(
         let mut working: FuturesUnordered<_> = (0..slots).map(start).collect();
 
         local.block_on(&runtime, async {
+            // A slot that panics is gone, and its message with it: nothing may go on as if it were not.
             while let Some(ended) = working.next().await {
                 if let Err(error) = ended {
                     (place.floor.fatal)(&format!("postman: a slot broke down: {error}"));

@@ -96,6 +96,7 @@ async fn settle(desk: &dyn Desk, remains: &Remains) {
     }
 
     for left in leases.values() {
+        // One line a lease: a person may wonder where the messages of the run before are.
         let count: usize = left.runs.iter().map(|run| usize::from(run.len)).sum();
         tracing::info!(lease.id = %left.lease, count, "a lease of the run before is settled");
         report(desk, recovered(left, remains)).await;

@@ -41,6 +41,7 @@ impl SharedLease {
         ends: Duration,
         terms: LeaseTerms,
     ) -> Arc<Self> {
+        // Each renewal replaces them as a whole.
         let terms = ArcSwap::from_pointee(terms);
 
         Arc::new(Self {

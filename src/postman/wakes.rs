@@ -34,7 +34,7 @@ impl WakeLimit {
         self.left > 0
     }
 
-    /// Notes a wake.
+    /// Notes that the desk woke it.
     pub(super) fn wake(&mut self) {
         self.left = self.left.saturating_sub(1);
     }

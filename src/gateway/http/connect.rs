@@ -68,6 +68,7 @@ impl GatewayTls {
     /// TLS with a host; certificate authorities come from the system, or from `SSL_CERT_FILE`.
     pub(super) fn new(host: &str) -> Result<Self, String> {
         let roots = authorities()?;
+        // Named here: the process may have another default.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -106,6 +106,7 @@ impl Handover for HttpHandover<'_> {
             *open = Some(connected);
             return outcome;
         }
+
         let flag = connected.flag.clone();
         // Only once the connection is gone is it certain that nothing more is written.
         drop(connected);

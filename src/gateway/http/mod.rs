@@ -33,7 +33,7 @@ pub use connect::{ByteStream, Connecting, Connector, TcpConnector};
 /// Bytes of an answer's head, at most.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// How the gateway is reached.
+/// The settings of an HTTP gateway.
 #[derive(Clone)]
 pub struct GatewayOptions {
     /// Messages go to `{url}/{id}`; `http` or `https`.
@@ -68,6 +68,7 @@ impl HttpGateway {
         let tls = url.is_tls.then(|| GatewayTls::new(&url.host)).transpose();
         let tls = tls.map_err(|fault| ("url", fault))?;
 
+        // Nothing is connected yet: a gateway that is down does not keep a node from starting.
         Ok(Self {
             options,
             url,

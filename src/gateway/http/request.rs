@@ -24,6 +24,7 @@ pub(super) struct RequestMaker {
 impl RequestMaker {
     /// Requests to a URL, with a token unless it is empty.
     pub(super) fn new(url: &GatewayUrl, token: &str) -> Result<Self, String> {
+        // Sensitive: it must not show where headers are printed.
         let bearer = |token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
                 .map_err(|_| "it cannot stand in a header".to_owned())?;

@@ -81,6 +81,7 @@ impl Behaviour {
 
     /// The act that a draw falls upon, by the shares.
     fn drawn(&self, draw: u32) -> Act {
+        // Shares follow each other, so that each draw falls upon one of them at most.
         let mut bound = 0;
         let mut is_within = |share: u32| {
             bound += share;

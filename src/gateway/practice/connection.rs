@@ -44,6 +44,7 @@ pub(super) async fn serve(practice: Arc<Practice>, mut stream: TcpStream) -> io:
         if total > REQUEST_BYTES {
             return answer(&mut stream, 413, &[], "too large").await;
         }
+
         while buffer.len() < total {
             if stream.read_buf(&mut buffer).await? == 0 {
                 return Ok(());
@@ -135,10 +136,12 @@ async fn receive(
     id: &str,
     body: &[u8],
 ) -> io::Result<bool> {
+    // Like a message that does not fit its path, one without the token counts nowhere.
     if !head.is_authorized {
         let text = r#"{"code":401,"message":"wrong token"}"#;
         return answer(stream, 401, &[], text).await.map(|()| true);
     }
+
     let Some(message) = message(id, body) else {
         let text = r#"{"code":400,"message":"the body does not fit the path"}"#;
         return answer(stream, 400, &[], text).await.map(|()| true);
@@ -181,6 +184,7 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
 /// Ends the connection in one of the ways in which gateways do.
 async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
     match act {
+        // It announces more than it sends.
         Act::Answer { status, body, .. } => {
             let length = body.len() + 100;
             let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
@@ -191,6 +195,7 @@ async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
             let mut rest = [0; 1024];
             while stream.read(&mut rest).await? > 0 {}
         }
+
         Act::ResetBefore | Act::ResetAfter => {
             // Closing with a linger of zero sends a reset.
             socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?;

@@ -30,6 +30,8 @@ pub(super) fn parse_head(buffer: &[u8], token: &str) -> io::Result<Option<Reques
         head_bytes,
         body_bytes: 0,
     };
+
+    // The same header twice is the client's fault, and the last one counts.
     for header in request.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             head.body_bytes = length(header.value)?;
@@ -67,6 +69,7 @@ pub(super) async fn answer(
 ) -> io::Result<()> {
     let code = http::StatusCode::from_u16(status).ok();
     let reason = code.and_then(|code| code.canonical_reason());
+
     let mut text = format!("HTTP/1.1 {status} {}\r\n", reason.unwrap_or("Status"));
     for header in headers {
         text.push_str(header);

@@ -75,11 +75,13 @@ impl PageHeader {
             self.file.born,
             self.run.nonce,
         ];
+
         let mut bytes = [0; HEADER];
         for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&field.to_be_bytes());
         }
 
+        // The checksum comes last, and covers everything before it.
         let checksum = crc32fast::hash(&bytes[..8 * FIELDS]);
         bytes[8 * FIELDS..].copy_from_slice(&checksum.to_be_bytes());
         bytes
@@ -111,6 +113,7 @@ impl PageHeader {
             ..,
         ] = fields;
         let [.., device, inode, born, nonce] = fields;
+
         let run = RunTerms {
             epoch: Epoch(epoch),
             nonce,

@@ -28,6 +28,7 @@ impl JournalPage {
             let why = "it is a copy, or came from another disk; the original may be at work";
             return Err(why.to_owned());
         }
+
         let (mut records, fault) = Self::records(&header, &bytes[HEADER..]);
         if let Some(fault) = fault {
             return Err(fault);
@@ -40,6 +41,7 @@ impl JournalPage {
         let is_followed = records
             .pop_if(|last| last.kind == RecordKind::Followed)
             .is_some();
+
         // Marks in the middle come from a file that was put together.
         if let Some(at) = records.iter().position(is_mark) {
             return Err(format!("record {at} is an end, and others follow it"));
@@ -59,6 +61,7 @@ impl JournalPage {
         let seal = header.seal();
         let (chunks, rest) = bytes.as_chunks::<RECORD>();
         let mut records = Vec::with_capacity(chunks.len());
+
         for (chunk, place) in chunks.iter().zip(0..) {
             match JournalRecord::parse(chunk, &seal, place) {
                 Some(record) => records.push(record),

@@ -37,7 +37,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Begins a stream with its first file.
+    /// Begins a stream with its first file, which exists when this returns.
     pub(super) fn new(
         dir: &Path,
         header: PageHeader,
@@ -124,6 +124,8 @@ fn write_new(path: &Path, header: PageHeader) -> io::Result<(File, PageHeader)> 
         file: FileId::of(&file.metadata()?),
         ..header
     };
+
+    // Whoever moves the directory elsewhere, and starts a postman there, finds it locked.
     if header.stream == 0 {
         file.try_lock()?;
     }

@@ -31,7 +31,7 @@ pub enum Past {
     Nothing,
     /// Something that does not check out: what the run had under lease stays unsure.
     Damaged(Damage),
-    /// All of it.
+    /// All of it, and whole.
     Whole(Remains),
 }
 
@@ -87,7 +87,7 @@ impl Remains {
                 self.leased.remove(&token.n);
             }
 
-            // Its lease is noted first, always.
+            // A lease is noted before its messages: without it, a file of the postman's own is missing.
             RecordKind::Begun | RecordKind::Settled
                 if token.n > self.newest && rules::damage_proves_nothing() =>
             {
@@ -111,6 +111,7 @@ impl Remains {
     fn take_leased(&mut self, record: &JournalRecord) {
         let token = record.token;
         self.newest = self.newest.max(token.n);
+        // A lease of many runs has as many records.
         let lease = LeaseId {
             epoch: self.run.epoch,
             n: token.n,
@@ -157,6 +158,7 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
     if let Some(damage) = damage.filter(|_| rules::damage_proves_nothing()) {
         return Ok(Past::Damaged(damage));
     }
+
     let runs = found.values().map(|found| found.header.run);
     let Some(run) = runs.max_by_key(|run| run.epoch) else {
         return Ok(Past::Nothing);
@@ -262,6 +264,7 @@ impl RunFiles<'_> {
                     .map_err(|what| self.damage(place, &what))?;
             }
 
+            // Each file but the last names the next one as following.
             match (page.is_followed, number == last) {
                 (true, false) | (false, true) => {}
                 (true, true) => return Err(self.damage((stream, number + 1), "it is missing")),

@@ -122,6 +122,7 @@ impl JournalRecord {
             return None;
         }
 
+        // The places of `bytes`.
         let token = SendToken {
             n: u64::from(four_bytes(bytes, 16)) << 32 | u64::from(four_bytes(bytes, 20)),
             mailing: MailingNumber(four_bytes(bytes, 8)),
