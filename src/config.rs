@@ -1075,7 +1075,7 @@ mod tests {
         let error = load("", &[("NOTTY_GATEWAY__SPEED", "1")]).expect_err("refused");
         assert!(error.contains("NOTTY_GATEWAY__SPEED"), "{error}");
         let error = load("", &[("NOTTY_LEASE__SIZE", "many")]).expect_err("refused");
-        assert!(error.contains("`many` is no whole number"), "{error}");
+        assert!(error.contains("`many` is not a whole number"), "{error}");
     }
 
     #[test]

@@ -127,6 +127,8 @@ impl Nodes {
                 process: None,
             });
         }
+
+        // All start before any is awaited: a cluster forms when all are there.
         let mut nodes = Self { nodes };
         for node in &mut nodes.nodes {
             node.start()?;

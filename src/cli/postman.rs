@@ -48,6 +48,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopped) = watch::channel(false);
+
     let sending = standalone::run(config, surroundings(), stopped);
     tokio::pin!(sending);
     tokio::select! {
@@ -56,6 +57,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+
     tracing::info!("stopping: requests in flight end, unsent messages are handed back");
     stop.send_replace(true);
     tokio::select! {
@@ -70,6 +72,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
         },
         _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
+
     tracing::info!("stopped");
     Ok(())
 }

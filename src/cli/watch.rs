@@ -162,10 +162,13 @@ impl Look {
 pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     let path: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
     let mailing = client.get(&format!("/mailings/{path}")).await?;
+
+    // Only for the length of the bar, and customers may come and go meanwhile.
     let expected = match client.post("/mailings/preview", &mailing).await {
         Ok(preview) => count(&preview, "customers"),
         Err(_) => 0,
     };
+
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal {
         ProgressBar::new(expected)
@@ -176,6 +179,7 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
+
     let (mut line_at, mut seen_at) = (Instant::now(), Instant::now());
     let mut pace = Pace::default();
     loop {
@@ -186,12 +190,14 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
                 let settled = finals(&look.stats);
                 bar.set_length(all);
                 bar.set_position(settled);
+
                 let told = look.told(pace.note(settled), all.saturating_sub(settled));
                 if !terminal && line_at.elapsed() >= LINE {
                     out::note(&told);
                     line_at = Instant::now();
                 }
                 bar.set_message(told);
+
                 if let Some(end) = look.end() {
                     bar.finish_and_clear();
                     out::line(&format!("{id}: {end}"));
