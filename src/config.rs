@@ -35,7 +35,7 @@ pub struct ConfigError(pub String);
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself.
+    /// Returns the secret text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -53,32 +53,32 @@ impl From<&str> for Secret {
     }
 }
 
-/// The whole configuration.
+/// The values of all keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// This node.
+    /// The section `[node]`: data and time zone.
     pub node: NodeConfig,
-    /// The HTTP API.
+    /// The section `[api]`: address and tokens.
     pub api: ApiConfig,
-    /// The SMS gateway.
+    /// The section `[gateway]`: the SMS gateway and its limits.
     pub gateway: GatewayConfig,
     /// Sending from this process.
     pub postman: PostmanConfig,
-    /// Leases.
+    /// The section `[lease]`: size and duration of leases.
     pub lease: LeaseConfig,
-    /// Pauses between tries.
+    /// The section `[retry]`: pauses between tries.
     pub retry: RetryConfig,
     /// How long messages are kept.
     pub retention: RetentionConfig,
-    /// Explicit language.
+    /// The section `[moderation]`: checks of texts.
     pub moderation: ModerationConfig,
     /// The cluster; absent on a node by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterConfig>,
 }
 
-/// This node.
+/// Data and time zone of this node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeConfig {
@@ -107,11 +107,11 @@ impl Default for NodeConfig {
     }
 }
 
-/// The HTTP API.
+/// Address and tokens of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
-    /// Where it listens.
+    /// Listen address: IP address and port.
     pub listen: String,
     /// Who may use it; without any it is open, and on loopback only.
     pub tokens: Vec<TokenConfig>,
@@ -132,9 +132,9 @@ impl Default for ApiConfig {
 pub struct TokenConfig {
     /// Whose it is; appears in logs.
     pub name: String,
-    /// The token.
+    /// The token that requests carry.
     pub token: Secret,
-    /// What it allows.
+    /// Role that the token gives.
     pub role: Role,
 }
 
@@ -142,15 +142,15 @@ pub struct TokenConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads.
+    /// May send requests that only read.
     Reader,
     /// All but the cluster.
     Operator,
-    /// Everything.
+    /// May do everything, the cluster included.
     Admin,
 }
 
-/// The SMS gateway.
+/// The SMS gateway and its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatewayConfig {
@@ -229,7 +229,7 @@ impl Default for PostmanConfig {
     }
 }
 
-/// Leases.
+/// Size and duration of leases.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LeaseConfig {
@@ -248,7 +248,7 @@ impl Default for LeaseConfig {
     }
 }
 
-/// Pauses between tries.
+/// Pauses between tries of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
@@ -290,7 +290,7 @@ impl RetentionConfig {
     }
 }
 
-/// Explicit language.
+/// Checks of texts for explicit language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModerationConfig {
@@ -309,7 +309,7 @@ impl Default for ModerationConfig {
     }
 }
 
-/// The cluster.
+/// This node in its cluster, and the other nodes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterConfig {
@@ -319,14 +319,14 @@ pub struct ClusterConfig {
     pub secret: Secret,
     /// What proves a postman by itself to be one, instead; empty: it needs the other.
     pub postman_secret: Secret,
-    /// This node's name.
+    /// Name of this node in `nodes`.
     pub name: String,
     /// How many nodes form the cluster.
     pub expect: u32,
     /// Mutual TLS between peers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<PeerTlsConfig>,
-    /// The nodes.
+    /// The nodes of the cluster, this one included.
     pub nodes: Vec<PeerConfig>,
 }
 
@@ -334,9 +334,9 @@ pub struct ClusterConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerTlsConfig {
-    /// This node's certificate.
+    /// PEM file of the certificate, with its chain.
     pub cert: PathBuf,
-    /// Its key.
+    /// PEM file of the certificate's private key.
     pub key: PathBuf,
     /// Who signs the peers' certificates.
     pub ca: PathBuf,
@@ -346,7 +346,7 @@ pub struct PeerTlsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerConfig {
-    /// Its name.
+    /// Name that no other node has.
     pub name: String,
     /// Where its peers reach it.
     pub peer: String,

@@ -84,7 +84,7 @@ pub struct SendingMetrics {
     pub held: Gauge,
     /// Requests on their way to the gateway.
     pub in_flight: Gauge,
-    /// Leases held.
+    /// Leases that this postman holds.
     pub leases: Gauge,
     /// 0 closed, 1 open, 2 probing.
     pub breaker: Gauge,
@@ -158,13 +158,13 @@ pub struct Metrics {
 /// Figures that are read from the state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StateFigures {
-    /// Messages by status.
+    /// Number of messages by status.
     pub counts: Counts,
-    /// Customers that exist.
+    /// Number of customers that exist.
     pub customers: u64,
     /// Mailings that are not settled.
     pub mailings_open: u64,
-    /// Open leases.
+    /// Number of open leases, of all postmen.
     pub leases_open: u64,
 }
 

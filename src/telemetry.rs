@@ -16,7 +16,7 @@ use crate::line_queue::LineQueue;
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines for people to read
     #[default]
     Text,
     /// One JSON object a line.

@@ -63,7 +63,7 @@ struct AddArgs {
 
 #[derive(Debug, clap::Args)]
 struct RemoveArgs {
-    /// The node's name
+    /// Name of the node to remove
     name: String,
     #[command(flatten)]
     ask: StatusArgs,

@@ -21,11 +21,11 @@ use crate::{
     telemetry,
 };
 
-/// The demo's mailing.
+/// Id of the demo's mailing.
 const MAILING: &str = "demo";
-/// How long the practice gateway takes where a leader is to be killed.
+/// Delay of the practice gateway when a leader is killed.
 const LATENCY_MS: u64 = 50;
-/// How long a mailing takes there, about.
+/// Approximate duration of the mailing then.
 const KILL_SECONDS: u64 = 12;
 /// Customers, at most: what a number of seven digits names.
 const CUSTOMERS: u64 = 9_999_999;

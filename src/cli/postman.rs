@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{config::Config, standalone, surroundings::Surroundings, telemetry};
 
-/// How long a stop may take: what runs services kills those that take longer than 20 s or so.
+/// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
 const STOP: Duration = Duration::from_millis(18_500);
-/// How long a stop waits for threads that are busy.
+/// Time that a stop waits for busy threads.
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that journal, peers and runtime have open, generously.
 const OWN_FILES: usize = 256;

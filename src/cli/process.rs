@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct GatewayArgs {
-    /// Listen address
+    /// Listen address of the gateway
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     listen: String,
     /// The token that requests must carry; empty: none
@@ -237,7 +237,7 @@ impl Own {
         })
     }
 
-    /// What it has cost so far.
+    /// CPU time and memory so far.
     pub(super) fn cost(&self) -> Cost {
         Cost::of(self.child.id())
     }
@@ -251,7 +251,7 @@ impl Drop for Own {
     }
 }
 
-/// What a process has cost.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
     /// CPU time, in microseconds.

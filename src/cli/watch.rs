@@ -15,11 +15,11 @@ use super::{
     out, runtime,
 };
 
-/// Between two looks.
+/// Pause between two requests.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two lines where there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
-/// How long a node that does not answer is waited for.
+/// Time after which a node that does not answer is an error.
 const AWAY: Duration = Duration::from_secs(30);
 /// Over how long the rate is taken.
 const PACE: Duration = Duration::from_secs(3);
@@ -118,7 +118,7 @@ impl Look {
         })
     }
 
-    /// Why nothing more is to be waited for, if so.
+    /// The reason to stop following the mailing, if there is one.
     fn end(&self) -> Option<&str> {
         let over = matches!(self.status.as_str(), "finished" | "cancelled");
         if over && finals(&self.stats) == total(&self.stats) {
@@ -128,22 +128,22 @@ impl Look {
         done.then_some("caught up")
     }
 
-    /// What it does, and what came of it so far.
+    /// A line about the progress of the mailing.
     fn told(&self, rate: f64, left: u64) -> String {
         let counts = counts(&self.stats);
         match self.status.as_str() {
             "scheduled" => format!("starts at {}", self.start),
             "paused" => format!("paused until it is resumed: {counts}"),
-            "active" if rate < 1.0 && self.has_window => {
-                format!(
-                    "active, nothing is sent at the moment (the send window may be closed): {counts}"
-                )
-            }
             "active" if rate < 1.0 => {
-                format!(
-                    "active, nothing is sent at the moment (see the log of the nodes): {counts}"
-                )
+                let reason = if self.has_window {
+                    "the send window may be closed"
+                } else {
+                    "see the log of the nodes"
+                };
+                format!("active, nothing is sent at the moment ({reason}): {counts}")
             }
+
+            // A mailing that has ended can have a rate of 0, for which there is no finite time.
             status => {
                 let seconds = (left as f64 / rate).ceil();
                 let left = if seconds.is_finite() {

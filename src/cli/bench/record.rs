@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::out;
 
-/// What one benchmark found.
+/// The figures of one benchmark.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     bench: &'static str,
