@@ -1,4 +1,4 @@
-//! What a benchmark found: named figures, as a small table or as one JSON record.
+//! The figures of a benchmark, printed as a small table or as one JSON record.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! What benchmarks share: nodes and the practice gateway as processes of their own, customers and
-//! mailings in them, and what all of it cost.
+//! The setting of a benchmark: nodes and the practice gateway as processes of their own, customers and
+//! mailings in them, and the cost of all of it.
 
 use std::time::{Duration, Instant};
 
