@@ -87,7 +87,7 @@ pub struct SendingMetrics {
     pub held: Gauge,
     /// Requests on their way to the gateway.
     pub in_flight: Gauge,
-    /// Leases that the postman holds.
+    /// Leases that this postman holds.
     pub leases: Gauge,
     /// State of the breaker: 0 closed, 1 open, 2 probing.
     pub breaker: Gauge,
@@ -168,7 +168,7 @@ pub struct StateFigures {
     pub customers: u64,
     /// Number of mailings that are not settled.
     pub mailings_open: u64,
-    /// Number of open leases.
+    /// Number of open leases, of all postmen.
     pub leases_open: u64,
 }
 

@@ -16,7 +16,7 @@ use crate::line_queue::LineQueue;
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Plain lines for people.
+    /// Lines for people to read
     #[default]
     Text,
     /// One JSON object a line.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Client, Cluster, Ended, FakeClock, Gateway, Node, Process, Setup, Shape, eventually,
-    minutes_from_now, notty,
+    minutes_from_now, notty, waits_mostly,
 };
 
 const YEAR: i64 = 365 * 86_400;
@@ -130,6 +130,7 @@ async fn is_unspoilt(node: &Node, gateway: &Gateway, name: &str) {
 
 #[tokio::test]
 async fn a_clock_that_is_wrong_for_seconds_spoils_nothing() {
+    waits_mostly();
     let Some(clock) = FakeClock::new() else {
         return;
     };
@@ -164,6 +165,7 @@ async fn a_clock_that_is_wrong_for_seconds_spoils_nothing() {
 
 #[tokio::test]
 async fn a_clock_that_is_wrong_across_restart_backup_and_restore_spoils_nothing() {
+    waits_mostly();
     let Some(clock) = FakeClock::new() else {
         return;
     };
@@ -284,6 +286,7 @@ async fn a_cluster_whose_time_ran_ahead_is_set_back_by_a_command_or_by_a_restore
 
 #[tokio::test]
 async fn an_admin_sets_the_time_back_and_forward() {
+    waits_mostly();
     let gateway = Gateway::start();
     let node = Setup::at(&gateway).start().await;
     node.import(20).await;

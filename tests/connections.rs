@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     cli::serve::limited,
-    support::{Node, Setup, eventually},
+    support::{Node, Setup, eventually, waits_mostly},
 };
 
 /// More than the API takes at once.
@@ -240,6 +240,7 @@ fn missing(answer: &[u8]) -> usize {
 
 #[tokio::test]
 async fn a_download_may_be_slow_but_must_not_stop() {
+    waits_mostly();
     let node = Setup::new().start().await;
     let address = address(&node);
     let mut stopped = slow_reader(&address, "/docs/scalar.js").await;

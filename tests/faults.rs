@@ -4,7 +4,7 @@ use std::{fmt::Write, process::Command, time::Duration};
 
 use serde_json::json;
 
-use crate::support::{Ended, Gateway, Setup, eventually, notty, sample_csv};
+use crate::support::{Ended, Gateway, Setup, eventually, notty, sample_csv, waits_mostly};
 
 /// What `serve` says of a configuration file that is wrong: one line, status 2.
 fn refused(config: &str) -> String {
@@ -305,6 +305,7 @@ async fn of_a_file_with_every_second_row_wrong_the_other_half_is_imported() {
 
 #[tokio::test]
 async fn a_silent_connection_does_not_hold_the_node() {
+    waits_mostly();
     use tokio::io::AsyncReadExt;
     let node = Setup::new().start().await;
     let address = node.client.base().trim_start_matches("http://").to_owned();

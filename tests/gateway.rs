@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Node, Setup, eventually, mailing, minutes_from_now};
+use crate::support::{Gateway, Node, Setup, eventually, mailing, minutes_from_now, waits_mostly};
 
 /// A node whose tries follow quickly, with one customer.
 fn quick(gateway: &Gateway) -> Setup {
@@ -84,6 +84,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_leaves_open_whether_it_was_taken_is_unconfirmed() {
+    waits_mostly();
     for act in [
         "hang",
         "reset_before",
@@ -130,6 +131,7 @@ async fn which_statuses_are_unsure_is_configured() {
 
 #[tokio::test]
 async fn an_idempotent_gateway_gets_the_same_body_again() {
+    waits_mostly();
     for act in ["hang", "reset_before", "reset_after", "close", "garbage"] {
         let gateway = Gateway::start();
         gateway.act(json!([act]), 1).await;
@@ -251,6 +253,7 @@ async fn a_wrong_token_at_the_gateway_loses_nothing() {
 
 #[tokio::test]
 async fn pauses_between_tries_grow_and_the_end_ends_them() {
+    waits_mostly();
     let gateway = Gateway::start();
     gateway.behave(json!({ "fail_per_mille": 1000 })).await;
     let node = Setup::at(&gateway)
@@ -270,6 +273,7 @@ async fn pauses_between_tries_grow_and_the_end_ends_them() {
 
 #[tokio::test]
 async fn the_gateways_retry_after_is_heeded() {
+    waits_mostly();
     let wait = json!({ "answer": { "status": 429, "headers": ["Retry-After: 2"] } });
     let began = std::time::Instant::now();
     let (gateway, node) = one_message(wait).await;
@@ -360,6 +364,7 @@ async fn lossy(how: &str, per_mille: &str) {
 
 #[tokio::test]
 async fn a_gateway_that_never_answers_many_requests_leaves_few_messages_in_doubt() {
+    waits_mostly();
     for per_mille in ["500", "800", "900"] {
         lossy("--hang-per-mille", per_mille).await;
     }
@@ -367,6 +372,7 @@ async fn a_gateway_that_never_answers_many_requests_leaves_few_messages_in_doubt
 
 #[tokio::test]
 async fn a_gateway_that_resets_many_connections_leaves_few_messages_in_doubt() {
+    waits_mostly();
     for per_mille in ["500", "800", "900"] {
         lossy("--reset-per-mille", per_mille).await;
     }
@@ -396,6 +402,7 @@ async fn in_doubt(gateway: &Gateway) -> Setup {
 
 #[tokio::test]
 async fn a_message_in_doubt_goes_to_no_other_gateway_and_to_no_other_account() {
+    waits_mostly();
     let (gateway, other) = (Gateway::start(), Gateway::start());
     let node = in_doubt(&gateway)
         .await
@@ -424,6 +431,7 @@ async fn a_message_in_doubt_goes_to_no_other_gateway_and_to_no_other_account() {
 
 #[tokio::test]
 async fn a_message_in_doubt_is_not_repeated_once_the_gateway_is_not_idempotent_any_more() {
+    waits_mostly();
     let gateway = Gateway::start();
     let node = in_doubt(&gateway)
         .await
@@ -436,6 +444,7 @@ async fn a_message_in_doubt_is_not_repeated_once_the_gateway_is_not_idempotent_a
 
 #[tokio::test]
 async fn a_message_in_doubt_is_repeated_at_the_same_gateway_however_that_is_written() {
+    waits_mostly();
     let gateway = Gateway::start();
     let setup = in_doubt(&gateway).await;
     let url = format!("HTTP://LocalHost:{}/v1/send/", gateway.port());
@@ -446,6 +455,7 @@ async fn a_message_in_doubt_is_repeated_at_the_same_gateway_however_that_is_writ
 
 #[tokio::test]
 async fn requests_that_hang_do_not_hold_up_the_rest() {
+    waits_mostly();
     let gateway = Gateway::with(&["--hang-per-mille", "20"]);
     let node = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__TIMEOUT_MS", "4000")

@@ -7,7 +7,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Setup, eventually, minutes_from_now, sample_csv, total};
+use crate::support::{
+    Gateway, Setup, eventually, minutes_from_now, sample_csv, total, waits_mostly,
+};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -36,6 +38,7 @@ async fn every_customer_that_matches_gets_it_once() {
 
 #[tokio::test]
 async fn a_mailing_starts_and_ends_at_its_time_to_the_second() {
+    waits_mostly();
     let gateway = Gateway::start();
     let node = Setup::at(&gateway).start().await;
     node.import(10).await;
@@ -57,6 +60,7 @@ async fn a_mailing_starts_and_ends_at_its_time_to_the_second() {
 
 #[tokio::test]
 async fn who_was_not_reached_at_the_end_is_listed_as_expired() {
+    waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "100"]);
     let node = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "1")
@@ -74,6 +78,7 @@ async fn who_was_not_reached_at_the_end_is_listed_as_expired() {
 
 #[tokio::test]
 async fn a_pause_holds_within_a_second_and_a_resume_goes_on() {
+    waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let node = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "8")
@@ -282,6 +287,7 @@ async fn leases_of_a_few_messages_are_leases_too() {
 
 #[tokio::test]
 async fn a_slow_rate_is_shared_by_mailings_too() {
+    waits_mostly();
     let gateway = Gateway::start();
     let node = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__RATE_LIMIT", "10")

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Node, Process, Setup, eventually, total};
+use crate::support::{Gateway, Node, Process, Setup, eventually, total, waits_mostly};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -31,6 +31,7 @@ async fn caught_up(node: &Node, mailing: &str) -> Value {
 
 #[tokio::test]
 async fn a_stop_in_the_middle_leaves_nothing_open_and_nothing_unconfirmed() {
+    waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "50"]);
     let setup = Setup::at(&gateway).set("NOTTY_GATEWAY__CONCURRENCY", "64");
     let mut node = setup.start().await;
@@ -110,6 +111,7 @@ async fn killed_in_the_middle_again_and_again_nothing_is_sent_twice_and_nothing_
 
 #[tokio::test]
 async fn killed_without_its_journal_everything_under_lease_is_unconfirmed() {
+    waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let setup = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "16")
@@ -211,6 +213,7 @@ async fn killed_with_damage(what: &str, damage: Damage) {
 
 #[tokio::test]
 async fn killed_with_a_damaged_journal_nothing_that_was_begun_is_sent_again() {
+    waits_mostly();
     for some in DAMAGES.chunks(4) {
         let killed = some
             .iter()
@@ -221,6 +224,7 @@ async fn killed_with_a_damaged_journal_nothing_that_was_begun_is_sent_again() {
 
 #[tokio::test]
 async fn a_copy_of_a_running_node_does_not_hand_back_what_the_original_sends() {
+    waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "400"]);
     let setup = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "8")
@@ -260,6 +264,7 @@ async fn a_copy_of_a_running_node_does_not_hand_back_what_the_original_sends() {
 
 #[tokio::test]
 async fn a_process_that_slept_through_its_lease_sends_nothing_under_it() {
+    waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let setup = Setup::at(&gateway)
         .set("NOTTY_GATEWAY__CONCURRENCY", "16")

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::config::ConfigError;
 
-/// How long an answer may take.
+/// Time limit of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How long a change of the cluster may take: a node that goes winds up its work first.
+/// Time limit of a change of the cluster: a removed node hands back its messages first.
 const CHANGE: Duration = Duration::from_secs(90);
 
 /// A client of one API.
@@ -23,7 +23,7 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
-/// What the API says when it refuses.
+/// The problem (RFC 9457) in the answer to a rejected request.
 #[derive(Deserialize)]
 struct Problem {
     code: String,
@@ -126,7 +126,7 @@ impl Client {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// Whether the node is ready.
+    /// Returns `true` if the node is ready.
     pub(super) async fn is_ready(&self) -> bool {
         let request = self
             .request(Method::GET, "/readyz")
@@ -167,7 +167,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Whether asking again can help: the node or its cluster cannot answer at the moment.
+    /// Returns `true` if a retry can help: the node or its cluster cannot answer at the moment.
     pub(super) fn may_pass(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
     }
@@ -196,7 +196,7 @@ async fn refusal(response: Response) -> Refusal {
     Refusal { status, said }
 }
 
-/// What really happened, below what the layers say.
+/// The last source of an error, which names the cause.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -63,7 +63,7 @@ struct AddArgs {
 
 #[derive(Debug, clap::Args)]
 struct RemoveArgs {
-    /// The node's name
+    /// Name of the node to remove
     name: String,
     #[command(flatten)]
     ask: StatusArgs,
@@ -119,30 +119,28 @@ fn path_of(name: &str) -> String {
 }
 
 async fn add(args: &AddArgs) -> anyhow::Result<()> {
-    let (client, name) = (Client::new(&args.ask.api.api)?, &args.name);
+    let client = Client::new(&args.ask.api.api)?;
+    let name = &args.name;
     let body = json!({ "peer": args.peer, "api": args.api_url });
-    let path = path_of(name);
-    let mut node = client.put(&path, &body).await?;
-    let learns = |node: &Value| node.get("role").and_then(Value::as_str) == Some("learner");
-    if learns(&node) && !args.ask.json {
+    let mut node = client.put(&path_of(name), &body).await?;
+
+    // The answer comes before the node has caught up. Until it votes, it adds nothing to the safety of
+    // the cluster, so the command waits.
+    if is_learner(&node) && !args.ask.json {
         out::note(&format!(
             "{name} is a learner and catches up; it becomes a voter then"
         ));
     }
-    while learns(&node) {
+    while is_learner(&node) {
         tokio::time::sleep(LOOK).await;
-        let told = client.get("/cluster").await?;
-        let nodes = told
-            .get("nodes")
-            .and_then(Value::as_array)
+        let cluster = client.get("/cluster").await?;
+        node = nodes_of(&cluster)
+            .iter()
+            .find(|node| text(node, "name") == name)
             .cloned()
-            .unwrap_or_default();
-        let named = |node: &Value| node.get("name").and_then(Value::as_str) == Some(name);
-        node = nodes
-            .into_iter()
-            .find(named)
             .with_context(|| format!("{name} was removed from the cluster while it caught up"))?;
     }
+
     print(
         &args.ask,
         &node,
@@ -152,7 +150,8 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
 }
 
 async fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
-    let (client, name) = (Client::new(&args.ask.api.api)?, &args.name);
+    let client = Client::new(&args.ask.api.api)?;
+    let name = &args.name;
     client.delete(&path_of(name)).await?;
     let line = format!("{name} was removed from the cluster; its data directory can be deleted");
     print(&args.ask, &json!({ "removed": name }), &line);
@@ -191,45 +190,49 @@ async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
 }
 
 async fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    let told = Client::new(&args.api.api)?.get("/cluster").await?;
+    let cluster = Client::new(&args.api.api)?.get("/cluster").await?;
     if args.json {
-        out::line(&told.to_string());
+        out::line(&cluster.to_string());
         return Ok(());
     }
-    let text = |value: &Value, field: &str| {
-        value
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or("none")
-            .to_owned()
-    };
-    out::line(&format!(
-        "leader {}, term {}",
-        text(&told, "leader"),
-        count(&told, "term")
-    ));
-    let nodes = told
-        .get("nodes")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let width = nodes
-        .iter()
-        .map(|node| text(node, "name").len())
-        .max()
-        .unwrap_or(0);
-    for node in &nodes {
-        let reachable = node
-            .get("reachable")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
-        let (last, applied) = (count(node, "last_index"), count(node, "applied_index"));
-        let stands = match reachable {
-            true => format!("last {last:>9}  applied {applied:>9}"),
-            false => "does not answer".to_owned(),
-        };
-        let (name, role, api) = (text(node, "name"), text(node, "role"), text(node, "api"));
-        out::line(&format!("{name:<width$}  {role:<7}  {stands:<37}  {api}"));
+
+    let leader = text(&cluster, "leader");
+    let term = count(&cluster, "term");
+    out::line(&format!("leader {leader}, term {term}"));
+
+    let names = nodes_of(&cluster).iter().map(|node| text(node, "name"));
+    let width = names.map(str::len).max().unwrap_or(0);
+    for node in nodes_of(&cluster) {
+        let name = text(node, "name");
+        let role = text(node, "role");
+        let api = text(node, "api");
+        let progress = progress(node);
+        out::line(&format!("{name:<width$}  {role:<7}  {progress:<37}  {api}"));
     }
     Ok(())
+}
+
+/// The last and the applied position of a node, or that it cannot be reached.
+fn progress(node: &Value) -> String {
+    if node.get("reachable").and_then(Value::as_bool) != Some(true) {
+        return "does not answer".to_owned();
+    }
+    let last = count(node, "last_index");
+    let applied = count(node, "applied_index");
+    format!("last {last:>9}  applied {applied:>9}")
+}
+
+/// The nodes in an answer about the cluster.
+fn nodes_of(cluster: &Value) -> &[Value] {
+    let nodes = cluster.get("nodes").and_then(Value::as_array);
+    nodes.map_or(&[], Vec::as_slice)
+}
+
+fn is_learner(node: &Value) -> bool {
+    text(node, "role") == "learner"
+}
+
+/// A text of a JSON object, `none` if it is absent.
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or("none")
 }

@@ -21,11 +21,11 @@ use crate::{
     telemetry,
 };
 
-/// The demo's mailing.
+/// Id of the demo's mailing.
 const MAILING: &str = "demo";
-/// How long the practice gateway takes where a leader is to be killed.
+/// Delay of the practice gateway when a leader is killed.
 const LATENCY_MS: u64 = 50;
-/// How long a mailing takes there, about.
+/// Approximate duration of the mailing then.
 const KILL_SECONDS: u64 = 12;
 /// Customers, at most: what a number of seven digits names.
 const CUSTOMERS: u64 = 9_999_999;
@@ -77,9 +77,11 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
     let server = start(dir.path(), &gateway.to_string()).await?;
     let api = format!("http://{}", server.address());
+
     out::line(&format!("API        {api}/docs"));
     out::line(&format!("gateway    http://{gateway}/"));
     out::line(&format!("data       {}", dir.path().display()));
+
     let client = Client::new(&api)?;
     let showing = async {
         client.await_ready(Duration::from_secs(20)).await?;
@@ -88,6 +90,8 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
         let seconds = began.elapsed().as_secs_f64();
         Ok(show_balance(&stats, &practice, args.customers, seconds))
     };
+
+    // Whatever the demo came to, the node stops in order, and its directory goes.
     let shown = unless_stopped(&mut stop, showing).await;
     if shown.is_ok() {
         serve_on(args, &mut stop).await;
@@ -106,7 +110,8 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     };
     let practice = Practice::new(String::new(), behaviour);
     let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
-    // Long enough for a middle to kill somebody in.
+
+    // The mailing must last long enough for a kill in its middle.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
     let each = if args.kill_leader {
         for_a_while.clamp(4, 256) as usize
@@ -134,9 +139,11 @@ async fn show_three(
         let leads = if n == leader { "  (leads)" } else { "" };
         out::line(&format!("{:<10} {}/docs{leads}", node.name, node.api));
     }
-    // Where the bar is: a node that stays alive.
+
+    // The bar follows a node that is not killed.
     let other = nodes.nodes[(leader + 1) % nodes.nodes.len()].client.clone();
     let began = fill(&other, args.customers).await?;
+
     let killing = async {
         if args.kill_leader {
             kill_in_the_middle(nodes, leader, args.customers).await
@@ -147,6 +154,7 @@ async fn show_three(
     let (stats, killed) = tokio::join!(follow(&other, MAILING), killing);
     let (stats, ()) = (stats?, killed?);
     let seconds = began.elapsed().as_secs_f64();
+
     let mut balanced = show_balance(&stats, practice, args.customers, seconds);
     let path = format!("/stats/mailings/{MAILING}");
     let agree = nodes.agree(&path, Duration::from_secs(10)).await;
@@ -159,7 +167,7 @@ async fn show_three(
     Ok(balanced)
 }
 
-/// Kills the leader when half is done, and starts it again once another leads.
+/// Kills the leader when half of the mailing is done, and restarts it once another node leads.
 async fn kill_in_the_middle(
     nodes: &mut Nodes,
     leader: usize,
@@ -170,10 +178,12 @@ async fn kill_in_the_middle(
     while count(&other.get(&path).await?, "done") < customers / 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+
     let name = nodes.nodes[leader].name.clone();
     nodes.nodes[leader].kill();
     let killed = Instant::now();
     out::note(&format!("{name}, the leader, was killed (kill -9)"));
+
     let next = nodes.leader_but(leader).await?;
     let seconds = killed.elapsed().as_secs_f64();
     out::note(&format!(
@@ -183,7 +193,7 @@ async fn kill_in_the_middle(
     nodes.nodes[leader].start()
 }
 
-/// Imports customers and creates the mailing; when that was.
+/// Imports customers and creates the mailing. Returns when it was created.
 async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
     let began = Instant::now();
     let imported = client
@@ -200,14 +210,14 @@ async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
     Ok(began)
 }
 
-/// Does this unless a signal comes first; what was started must be ended then too.
+/// Shows the demo, or fails when a signal comes first, so that the caller ends what was started.
 async fn unless_stopped(
     stop: &mut Stop,
     showing: impl Future<Output = anyhow::Result<bool>>,
 ) -> anyhow::Result<bool> {
     tokio::select! {
         shown = showing => shown,
-        () = stop.told() => bail!("stopped before the balance; nothing of it is kept"),
+        () = stop.told() => bail!("stopped before the balance; the data of the demo was deleted"),
     }
 }
 
@@ -260,6 +270,7 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
             out::line(&format!("{status:<10} {:>10}", out::number(n)));
         }
     }
+
     let total: u64 = STATUSES.iter().map(|status| count(stats, status)).sum();
     let rate = tally.messages as f64 / (tally.span_ms.max(1) as f64 / 1e3);
     out::line(&format!(
@@ -276,7 +287,10 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
         "in {seconds:.1} s, {} messages/s at the gateway",
         out::number(rate as u64)
     ));
-    let (done, doubt) = (count(stats, "done"), count(stats, "unconfirmed"));
+
+    // The gateway may have some of the unconfirmed messages, or none: its count lies between the two.
+    let done = count(stats, "done");
+    let doubt = count(stats, "unconfirmed");
     if doubt > 0 {
         out::line(
             "           unconfirmed: in flight when the leader was killed; the gateway may have them, \

@@ -67,23 +67,18 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
         What::Customers => ("/customers", &CUSTOMER),
         What::Messages => ("/messages", &MESSAGE),
     };
+
     let mut output = BufWriter::new(std::io::stdout().lock());
     let mut next: Option<String> = None;
     let mut first = true;
     loop {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("limit", &PAGE.to_string());
-        if let Some(mailing) = &args.mailing {
-            query.append_pair("mailing", mailing);
-        }
-        if let Some(next) = &next {
-            query.append_pair("after", next);
-        }
-        let page = client.get(&format!("{route}?{}", query.finish())).await?;
+        let query = page_query(args, next.as_deref());
+        let page = client.get(&format!("{route}?{query}")).await?;
         let items = page
             .get("items")
             .and_then(Value::as_array)
             .context("the answer has no `items`: is --api the API of a notty node?")?;
+
         let mut text = String::new();
         if std::mem::take(&mut first) && args.format == FileFormat::Csv {
             text.push_str(&fields.join(","));
@@ -95,17 +90,32 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
                 FileFormat::Ndjson => text.push_str(&format!("{item}\n")),
             }
         }
+
         match output.write_all(text.as_bytes()) {
             // The reader has gone away: nothing is left to do.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
             written => written.context("stdout cannot be written")?,
         }
+
         next = page.get("next").and_then(Value::as_str).map(str::to_owned);
         if next.is_none() {
             break;
         }
     }
     output.flush().context("stdout cannot be written")
+}
+
+/// The query of a page that follows an item, or of the first page.
+fn page_query(args: &ExportArgs, after: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &PAGE.to_string());
+    if let Some(mailing) = &args.mailing {
+        query.append_pair("mailing", mailing);
+    }
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    query.finish()
 }
 
 fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {

@@ -100,6 +100,8 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.api.api)?;
     let (reader, length) = open(args).await?;
     let bar = bar(length);
+
+    // The bar shows what was read. The body is not far behind: the node takes it piece by piece.
     let shown = bar.clone();
     let pieces = futures_util::stream::try_unfold(reader, move |mut reader| {
         let shown = shown.clone();
@@ -110,6 +112,7 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
             Ok::<_, std::io::Error>((read > 0).then_some((piece, reader)))
         }
     });
+
     let kind = match args.format() {
         FileFormat::Csv => "text/csv",
         FileFormat::Ndjson => "application/x-ndjson",
@@ -122,14 +125,16 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
 }
 
 fn show(answer: &Value) {
-    let [created, updated, rejected] =
-        ["created", "updated", "rejected"].map(|field| count(answer, field));
+    let created = count(answer, "created");
+    let updated = count(answer, "updated");
+    let rejected = count(answer, "rejected");
     out::line(&format!(
         "created {}, updated {}, rejected {}",
         out::number(created),
         out::number(updated),
         out::number(rejected)
     ));
+
     let errors = answer.get("errors").and_then(Value::as_array);
     for error in errors.into_iter().flatten() {
         let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -140,14 +145,16 @@ fn show(answer: &Value) {
             text("code")
         ));
     }
-    let told = errors.map_or(0, Vec::len) as u64;
-    if rejected > told {
-        out::line(&format!("… and {} more", out::number(rejected - told)));
+
+    // The answer lists only the first errors.
+    let listed = errors.map_or(0, Vec::len) as u64;
+    if rejected > listed {
+        out::line(&format!("… and {} more", out::number(rejected - listed)));
     }
     if rejected > 0 {
-        let rejected = out::number(rejected);
         out::line(&format!(
-            "rows left out: {rejected}; correct them and import them again"
+            "rows left out: {}; correct them and import them again",
+            out::number(rejected)
         ));
     }
 }
@@ -160,9 +167,11 @@ async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
         FileFormat::Csv => Box::new(CsvRows::new(&IMPORT_COLUMNS)),
         FileFormat::Ndjson => Box::new(NdjsonRows::default()),
     };
-    let (mut right, mut wrong) = (0, 0);
+    let mut valid = 0;
+    let mut invalid = 0;
     let mut found = Vec::new();
     let mut piece = Vec::with_capacity(PIECE);
+
     loop {
         piece.clear();
         let read = reader
@@ -175,17 +184,19 @@ async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
         } else {
             rows.feed(&piece, &mut found);
         }
+
         for row in found.drain(..) {
             match row.map(|row| (row.line, crate::api::check_import_row(row))) {
-                Ok((_, Ok(()))) => right += 1,
+                Ok((_, Ok(()))) => valid += 1,
                 Ok((line, Err((code, detail)))) => {
-                    wrong += 1;
+                    invalid += 1;
                     out::line(&format!("line {line}: {detail} ({code})"));
                 }
                 Err(RowError::Row { line, code, detail }) => {
-                    wrong += 1;
+                    invalid += 1;
                     out::line(&format!("line {line}: {detail} ({code})"));
                 }
+                // Without a header that is understood, no row can be.
                 Err(RowError::Fatal { line, code, detail }) => {
                     bail!("line {line}: {detail} ({code})");
                 }
@@ -196,14 +207,15 @@ async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
         }
     }
     bar.finish_and_clear();
-    let said = format!(
+
+    let counts = format!(
         "{} rows are valid, {} would be rejected; nothing was written",
-        out::number(right),
-        out::number(wrong)
+        out::number(valid),
+        out::number(invalid)
     );
-    if wrong > 0 {
-        bail!("{}: {said}", args.file.display());
+    if invalid > 0 {
+        bail!("{}: {counts}", args.file.display());
     }
-    out::line(&said);
+    out::line(&counts);
     Ok(())
 }

@@ -50,7 +50,7 @@ enum Command {
     /// `postman.peers`, the cluster's secret or certificates, and `postman.journal_dir`, a local
     /// directory that outlives the process.
     Postman(postman::PostmanArgs),
-    /// Demonstrate notty: a gateway, a node, customers, one mailing, and the balance at the end
+    /// Run a demo: a gateway, a node, customers, one mailing, and the balance
     ///
     /// The data is kept in a new temporary directory. With --nodes 3, each node is a process of its own.
     Demo(demo::DemoArgs),

@@ -15,27 +15,27 @@ use super::{
     process::{Cost, Own},
 };
 
-/// How long they may take to come together.
+/// Time limit for the nodes to form a cluster.
 const READY: Duration = Duration::from_secs(30);
 /// Between two looks at who leads.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the nodes are to be.
+/// Number and configuration of the nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// How many: 1 or 3.
+    /// Number of nodes: 1 or 3.
     pub(super) count: usize,
-    /// Where they send to.
+    /// Host and port of the gateway.
     pub(super) gateway: String,
     /// Requests in flight of each.
     pub(super) concurrency: usize,
-    /// Whether only the last of them sends.
+    /// `true` if only the last node sends.
     pub(super) one_sends: bool,
     /// The command that runs one; `--config FILE` is added.
     pub(super) command: &'static [&'static str],
     /// More of the configuration.
     pub(super) more: &'static str,
-    /// What they know each other by.
+    /// Secret of the cluster.
     pub(super) secret: String,
 }
 
@@ -68,9 +68,11 @@ impl Plan {
             more = self.more,
             sends = !self.one_sends || n + 1 == self.count,
         );
+
         if self.count == 1 {
             return node;
         }
+
         let members = addresses.iter().enumerate().map(|(n, (peer, api))| {
             let name = name(n);
             format!(
@@ -90,12 +92,12 @@ fn name(n: usize) -> String {
     format!("notty-{n}")
 }
 
-/// The nodes.
+/// Nodes that run, or can run again.
 pub(super) struct Nodes {
     pub(super) nodes: Vec<Node>,
 }
 
-/// One of them.
+/// A node, and its process while it runs.
 pub(super) struct Node {
     pub(super) name: String,
     pub(super) api: String,
@@ -127,6 +129,8 @@ impl Nodes {
                 process: None,
             });
         }
+
+        // All start before any is awaited: a cluster forms when all are there.
         let mut nodes = Self { nodes };
         for node in &mut nodes.nodes {
             node.start()?;
@@ -137,7 +141,7 @@ impl Nodes {
         Ok(nodes)
     }
 
-    /// Which of them leads, by what those that run say.
+    /// Returns the index of the leader, as the running nodes see it.
     pub(super) async fn leader(&self) -> anyhow::Result<usize> {
         self.leader_but(self.nodes.len()).await
     }
@@ -194,17 +198,17 @@ impl Node {
         Ok(())
     }
 
-    /// What it has cost so far; nothing while it does not run.
+    /// CPU time and memory of the process; zeros while it does not run.
     pub(super) fn cost(&self) -> Cost {
         self.process.as_ref().map_or_else(Cost::default, Own::cost)
     }
 
-    /// Where everything of it lies.
+    /// The directory of its configuration, data and log.
     pub(super) fn home(&self) -> &Path {
         self.config.parent().unwrap_or(&self.config)
     }
 
-    /// `kill -9`.
+    /// Kills the process (`kill -9`).
     pub(super) fn kill(&mut self) {
         self.process = None;
     }

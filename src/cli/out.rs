@@ -1,7 +1,7 @@
-//! What goes to the terminal. A reader that has gone away is no error.
+//! Output to the terminal. A reader that has gone away is no error.
 //!
-//! Commands that end by themselves wait for whoever reads them, as programs do. Those that serve
-//! must not: their lines go through queues.
+//! Commands that end by themselves wait for a slow reader, as programs do. Those that serve must not wait:
+//! their lines go through queues.
 
 use std::{io::Write, sync::OnceLock};
 

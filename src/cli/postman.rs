@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{config::Config, standalone, surroundings::Surroundings, telemetry};
 
-/// How long a stop may take: what runs services kills those that take longer than 20 s or so.
+/// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
 const STOP: Duration = Duration::from_millis(18_500);
-/// How long a stop waits for threads that are busy.
+/// Time that a stop waits for busy threads.
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that journal, peers and runtime have open, generously.
 const OWN_FILES: usize = 256;
@@ -48,6 +48,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopped) = watch::channel(false);
+
     let sending = standalone::run(config, surroundings(), stopped);
     tokio::pin!(sending);
     tokio::select! {
@@ -56,6 +57,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+
     tracing::info!("stopping: requests in flight end, unsent messages are handed back");
     stop.send_replace(true);
     tokio::select! {
@@ -70,6 +72,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
         },
         _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
+
     tracing::info!("stopped");
     Ok(())
 }

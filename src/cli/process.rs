@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct GatewayArgs {
-    /// Listen address
+    /// Listen address of the gateway
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     listen: String,
     /// The token that requests must carry; empty: none
@@ -53,6 +53,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         reset_per_mille: args.reset_per_mille,
         ..Behaviour::default()
     };
+
     let shares = [
         args.fail_per_mille,
         args.invalid_per_mille,
@@ -63,6 +64,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
             "the --…-per-mille options are shares of all requests: their sum must be at most 1000";
         return Err(ConfigError(what.to_owned()).into());
     }
+
     let addresses = args.listen.to_socket_addrs();
     let addresses: Vec<_> = addresses
         .map_err(|error| {
@@ -73,6 +75,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
             ConfigError(what)
         })?
         .collect();
+
     let practice = Practice::new(args.token.clone(), behaviour);
     out::wait_for_nobody()?;
     // One thread is enough for it, and leaves the other cores to what is tried.
@@ -81,6 +84,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let mut stop = Stop::listen()?;
+
         let listener = TcpListener::bind(&*addresses)
             .await
             .with_context(|| format!("--listen: cannot listen on {}", args.listen))?;
@@ -88,6 +92,7 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         out::line(&format!(
             "practice gateway on http://{address}/v1/send, its page on http://{address}/"
         ));
+
         tokio::select! {
             served = practice.serve(listener) => Ok(served?),
             () = stop.told() => Ok(()),
@@ -176,6 +181,7 @@ impl Own {
         } else {
             command.stdout(Stdio::piped());
         }
+
         let mut child = command
             .spawn()
             .context("a process of notty could not be started")?;
@@ -183,6 +189,7 @@ impl Own {
             true => Box::new(BufReader::new(child.stderr.take().context("stderr")?)),
             false => Box::new(BufReader::new(child.stdout.take().context("stdout")?)),
         };
+
         let (found, address) = std::sync::mpsc::channel();
         let read = move || {
             for line in lines.lines().map_while(Result::ok) {
@@ -194,6 +201,7 @@ impl Own {
             }
         };
         std::thread::spawn(read);
+
         match address.recv_timeout(std::time::Duration::from_secs(30)) {
             Ok(address) => Ok(Self { child, address }),
             Err(_) => {
@@ -211,10 +219,13 @@ impl Own {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
+
+        // The demo and the benchmarks configure their nodes alone: no variable of the user may change them.
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.to_string_lossy().starts_with("NOTTY_")) {
             command.env_remove(name);
         }
+
         // A Ctrl-C is for the command that started it, which ends it too.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command
@@ -226,7 +237,7 @@ impl Own {
         })
     }
 
-    /// What it has cost so far.
+    /// CPU time and memory so far.
     pub(super) fn cost(&self) -> Cost {
         Cost::of(self.child.id())
     }
@@ -240,7 +251,7 @@ impl Drop for Own {
     }
 }
 
-/// What a process has cost.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
     /// CPU time, in microseconds.
@@ -266,6 +277,7 @@ impl Cost {
             .take(2)
             .filter_map(|field| field.parse::<u64>().ok())
             .sum();
+
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let bytes = |field: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(field));

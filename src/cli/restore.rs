@@ -7,7 +7,7 @@ use crate::backup;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RestoreArgs {
-    /// The backup file
+    /// The backup file to read
     file: PathBuf,
     /// The data directory to create; it must be empty or not exist
     #[arg(long, value_name = "DIR")]
@@ -20,10 +20,12 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
             out::note(what);
         }
     };
+
     say("checking the backup");
     let backup = backup::check(&args.file)?;
     say("restoring the backup");
     let restored = backup::restore(&backup, &args.data_dir)?;
+
     out::line(&format!(
         "{}: restored into {}: {}",
         args.file.display(),
@@ -43,6 +45,8 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
         "time of the backup: {}",
         time.map_or("unknown".to_owned(), |time| time.to_string())
     ));
+
+    // Known before the node starts, so that nobody waits for mailings that cannot go on.
     if restored.not_believed_ms > 0 {
         out::note(&format!(
             "this machine's clock is {} days ahead of the backup, and the kernel does not confirm it by \

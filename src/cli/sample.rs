@@ -38,7 +38,7 @@ const CITIES: [(&str, &str); 6] = [
 ];
 const KINDS: [&str; 3] = ["new", "regular", "best"];
 
-/// The header row.
+/// The header row of the CSV.
 pub(super) const HEADER: &str = "id,name,phone,operator,tag,timezone\n";
 
 /// Appends one customer's row.

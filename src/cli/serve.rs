@@ -14,9 +14,9 @@ use crate::{
     api::CONNECTIONS, config::Config, server::Server, surroundings::Surroundings, telemetry,
 };
 
-/// How long a stop may take: what runs services kills those that take longer than 20 s or so.
+/// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
 const STOP: Duration = Duration::from_millis(18_500);
-/// How long a stop waits for threads that are busy: what they would still write is not needed.
+/// Time that a stop waits for busy threads. Nothing that they would still write is needed.
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that log, state, journal and runtime have open, generously.
 const OWN_FILES: usize = 128;
@@ -79,6 +79,7 @@ fn connections(config: &Config) -> usize {
     } else {
         0
     };
+
     let left = limit.saturating_sub(concurrency + OWN_FILES + peers);
     let connections = left.clamp(FEW_CONNECTIONS, CONNECTIONS);
 
@@ -114,6 +115,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+
     let surroundings = Surroundings {
         connections,
         ..Surroundings::real()
@@ -122,6 +124,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
         tracing::info!("stopped during the start; the next start continues from the disk");
         return Ok(());
     };
+
     stop_on_damage(&server);
     let address = server.address();
     tracing::info!(
@@ -130,6 +133,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         config.node.data_dir.display()
     );
+
     let removed = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
@@ -139,6 +143,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     if removed {
         tracing::warn!("{REMOVED}");
     }
+
     tracing::info!("stopping: requests in flight end, unsent messages are handed back");
     let stopping = tokio::time::timeout(STOP, server.stop());
     tokio::select! {
@@ -153,6 +158,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
         },
         _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
+
     tracing::info!("stopped");
     // A node that ended because it was removed did what was asked of it; one that was started
     // although it was removed cannot do what it was started for.

@@ -15,11 +15,11 @@ use super::{
     out, runtime,
 };
 
-/// Between two looks.
+/// Pause between two requests.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two lines where there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
-/// How long a node that does not answer is waited for.
+/// Time after which a node that does not answer is an error.
 const AWAY: Duration = Duration::from_secs(30);
 /// Over how long the rate is taken.
 const PACE: Duration = Duration::from_secs(3);
@@ -118,7 +118,7 @@ impl Look {
         })
     }
 
-    /// Why nothing more is to be waited for, if so.
+    /// The reason to stop following the mailing, if there is one.
     fn end(&self) -> Option<&str> {
         let over = matches!(self.status.as_str(), "finished" | "cancelled");
         if over && finals(&self.stats) == total(&self.stats) {
@@ -128,22 +128,22 @@ impl Look {
         done.then_some("caught up")
     }
 
-    /// What it does, and what came of it so far.
+    /// A line about the progress of the mailing.
     fn told(&self, rate: f64, left: u64) -> String {
         let counts = counts(&self.stats);
         match self.status.as_str() {
             "scheduled" => format!("starts at {}", self.start),
             "paused" => format!("paused until it is resumed: {counts}"),
-            "active" if rate < 1.0 && self.has_window => {
-                format!(
-                    "active, nothing is sent at the moment (the send window may be closed): {counts}"
-                )
-            }
             "active" if rate < 1.0 => {
-                format!(
-                    "active, nothing is sent at the moment (see the log of the nodes): {counts}"
-                )
+                let reason = if self.has_window {
+                    "the send window may be closed"
+                } else {
+                    "see the log of the nodes"
+                };
+                format!("active, nothing is sent at the moment ({reason}): {counts}")
             }
+
+            // A mailing that has ended can have a rate of 0, for which there is no finite time.
             status => {
                 let seconds = (left as f64 / rate).ceil();
                 let left = if seconds.is_finite() {
@@ -162,10 +162,13 @@ impl Look {
 pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     let path: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
     let mailing = client.get(&format!("/mailings/{path}")).await?;
+
+    // Only for the length of the bar, and customers may come and go meanwhile.
     let expected = match client.post("/mailings/preview", &mailing).await {
         Ok(preview) => count(&preview, "customers"),
         Err(_) => 0,
     };
+
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal {
         ProgressBar::new(expected)
@@ -176,6 +179,7 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
+
     let (mut line_at, mut seen_at) = (Instant::now(), Instant::now());
     let mut pace = Pace::default();
     loop {
@@ -186,12 +190,14 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
                 let settled = finals(&look.stats);
                 bar.set_length(all);
                 bar.set_position(settled);
+
                 let told = look.told(pace.note(settled), all.saturating_sub(settled));
                 if !terminal && line_at.elapsed() >= LINE {
                     out::note(&told);
                     line_at = Instant::now();
                 }
                 bar.set_message(told);
+
                 if let Some(end) = look.end() {
                     bar.finish_and_clear();
                     out::line(&format!("{id}: {end}"));

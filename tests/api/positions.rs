@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::customer;
-use crate::support::{Answer, Node, Setup, mailing, minutes_from_now};
+use crate::support::{Answer, Node, Setup, mailing, minutes_from_now, waits_mostly};
 
 fn index(answer: &Answer) -> u64 {
     answer
@@ -166,6 +166,7 @@ async fn a_request_waits_for_the_position_that_it_asks_for() {
 
 #[tokio::test]
 async fn a_position_that_does_not_come_is_told_so_and_nonsense_is_refused() {
+    waits_mostly();
     let node = Setup::new().start().await;
     let answers = futures_util::future::join_all(
         ["1000000", "18446744073709551615"].map(|index| at_least(&node, index)),

@@ -19,12 +19,16 @@ fn ended(command: &str, text: &str) -> Ended {
 #[test]
 fn what_is_missing_is_said_in_one_line() {
     for (from, to, wanted) in [
-        (WHOLE, "", "a node without [cluster] has none"),
+        (
+            WHOLE,
+            "",
+            "a node without a [cluster] section has no peer address",
+        ),
         ("peers = [\"127.0.0.1:9\"]\n", "", "postman.peers: "),
         (
             "name = \"p\"\n",
             "",
-            "postman.name: a postman by itself needs a name",
+            "postman.name: `notty postman` needs a name",
         ),
         ("name = \"p\"", "name = \"p q\"", "postman.name: "),
         ("sixteen", "six", "cluster.secret: it has 12 characters"),

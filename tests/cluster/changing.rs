@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Gateway, Shape, eventually, mailing, sample_csv, total};
+use crate::support::{
+    Cluster, Gateway, Shape, eventually, mailing, sample_csv, total, waits_mostly,
+};
 
 /// How long a node may take to be taken in, or out.
 const CHANGE: Duration = Duration::from_secs(30);
@@ -71,14 +73,15 @@ async fn leave(cluster: &mut Cluster, n: usize, asked: usize) {
 
 #[tokio::test]
 async fn a_cluster_grows_from_one_to_five_and_back_while_it_sends() {
+    waits_mostly();
     const CUSTOMERS: u64 = 5_000;
-    let gateway = Gateway::with(&["--latency-ms", "100"]);
+    // So slow that sending lasts longer than all of the changes: five nodes send 100 messages a second.
+    let gateway = Gateway::with(&["--latency-ms", "800"]);
     let url = gateway.url();
-    // So slow that it lasts longer than all of the changes.
     let shape = Shape {
         gateway: &url,
         concurrency: 16,
-        more: "rate_limit = 100",
+        more: "rate_limit = 1000",
     };
     let mut cluster = Cluster::of(1, shape);
     cluster.start_all();
@@ -125,6 +128,9 @@ async fn a_cluster_grows_from_one_to_five_and_back_while_it_sends() {
         alone,
         [(cluster.members[last].name.clone(), "leader".to_owned())]
     );
+
+    // Nothing more is to change: the rest may go at once.
+    gateway.behave(json!({})).await;
     let stats = cluster.agree("m", Duration::from_secs(120)).await;
     let tally = gateway.tally().await;
     assert_eq!(tally["duplicates"], 0, "{tally} {stats}");

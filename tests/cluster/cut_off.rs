@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::{
-    Client, Cluster, Gateway, Network, Shape, eventually, mailing, sample_csv, total,
+    Client, Cluster, Gateway, Network, Shape, eventually, mailing, sample_csv, total, waits_mostly,
 };
 
 /// Customers of the mailing that is under way.
@@ -139,10 +139,12 @@ async fn cut_off(the_leader: bool) {
 
 #[tokio::test]
 async fn a_follower_that_is_cut_off_reads_but_neither_writes_nor_sends() {
+    waits_mostly();
     cut_off(false).await;
 }
 
 #[tokio::test]
 async fn a_leader_that_is_cut_off_reads_but_neither_writes_nor_sends() {
+    waits_mostly();
     cut_off(true).await;
 }

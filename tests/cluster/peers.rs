@@ -13,7 +13,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::support::{
     Cluster, Gateway, Postman, Recorder, SECRET, Shape, eventually, mailing, sample_csv, say,
-    say_in_tls,
+    say_in_tls, waits_mostly,
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -31,6 +31,7 @@ const FAILOVER: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn another_version_and_other_protocols_are_refused_and_told_why() {
+    waits_mostly();
     let cluster = Cluster::start(Shape::default()).await;
     let member = &cluster.members[0];
     let answer = say_in_tls(&member.peer, b"nottypr\x63\0\0\0\x05hello")
@@ -190,6 +191,7 @@ async fn overheard(gateway: &Gateway) -> (Cluster, Postman, Vec<Recorder>) {
 
 #[tokio::test]
 async fn whoever_listens_in_reads_nothing_and_gains_nothing_by_saying_it_again() {
+    waits_mostly();
     const CUSTOMERS: u64 = 2_000;
     let gateway = Gateway::with(&[]);
     let (cluster, mut postman, recorders) = overheard(&gateway).await;

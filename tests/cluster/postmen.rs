@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Cluster, Ended, Gateway, Postman, SECRET, Setup, Shape, eventually, free_addresses, mailing,
-    sample_csv, total,
+    sample_csv, total, waits_mostly,
 };
 
 /// Requests in flight from one postman.
@@ -244,6 +244,7 @@ async fn who_may_not_send_is_told_why() {
 
 #[tokio::test]
 async fn a_postman_waits_for_a_majority_and_sends_nothing_without_one() {
+    waits_mostly();
     const CUSTOMERS: u64 = 3_000;
     let gateway = Gateway::with(&["--latency-ms", "30"]);
     let mut cluster = cluster().await;

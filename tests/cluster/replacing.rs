@@ -50,7 +50,7 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     for _ in 0..2 {
         let added = command(&add, &api);
         assert_eq!(added.code, Some(0), "{added:?}");
-        assert!(added.stdout.contains("votes"), "{added:?}");
+        assert!(added.stdout.contains("is a voter"), "{added:?}");
     }
     let told = command(
         &["add", &name, "--peer", peer, "--api-url", &own, "--json"],

@@ -12,6 +12,7 @@ mod node;
 mod ports;
 mod postman;
 mod process;
+mod turns;
 mod wait;
 mod wire;
 
@@ -24,5 +25,6 @@ pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
 pub(crate) use ports::free_addresses;
 pub use postman::Postman;
 pub use process::{Ended, Process, notty};
+pub use turns::waits_mostly;
 pub use wait::eventually;
 pub use wire::{Recorder, say, say_in_tls};

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::eventually;
+use super::{eventually, turns::take_turn};
 
 /// How long a process may take to say where it listens.
 const START: Duration = Duration::from_secs(30);
@@ -16,8 +16,10 @@ const START: Duration = Duration::from_secs(30);
 /// How long a command that ends by itself may take.
 const RUN: Duration = Duration::from_secs(120);
 
-/// The binary, with nothing of this process's environment that could change what it does.
+/// The binary, with nothing of this process's environment that could change what it does. The first call
+/// of a test waits for its turn.
 pub fn notty() -> Command {
+    take_turn();
     let mut command = Command::new(env!("CARGO_BIN_EXE_notty"));
     command
         .env_clear()

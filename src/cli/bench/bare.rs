@@ -20,13 +20,13 @@ use crate::gateway::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BareArgs {
-    /// The gateway
+    /// URL of the gateway to measure
     #[arg(long)]
     url: String,
-    /// Messages
+    /// Number of messages to send
     #[arg(long)]
     count: u64,
-    /// Requests in flight
+    /// Number of requests in flight
     #[arg(long)]
     concurrency: usize,
 }
@@ -43,6 +43,8 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         .map_err(|(key, what)| anyhow!("{key}: {what}"))?;
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));
+
+    // As many threads as the sender of a node has, and the same number of connections.
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(args.concurrency);
@@ -54,6 +56,7 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
             send(slots, &gateway, &next, count)
         }));
     }
+
     let mut taken = 0;
     for thread in running {
         taken += thread
@@ -65,6 +68,7 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         "{taken} of {} messages were taken",
         args.count
     );
+
     let cost = Cost::of(std::process::id());
     out::line(&json!({ "cpu_micros": cost.cpu_micros }).to_string());
     Ok(())
@@ -80,6 +84,7 @@ fn send(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+
     let local = tokio::task::LocalSet::new();
     let slots = (0..slots).map(|_| {
         let (gateway, next) = (gateway.clone(), next.clone());
@@ -108,6 +113,7 @@ fn send(
             }
         })
     });
+
     let slots: Vec<_> = slots.collect();
     let mut taken = 0;
     local.block_on(&runtime, async {

@@ -11,18 +11,18 @@ use super::{
     stage::Stage,
 };
 
-/// How long each mailing runs, in seconds.
+/// Duration of each mailing, in seconds.
 const RUNS: i64 = 2;
-/// How long a mailing may take to go.
+/// Time limit for a mailing to be deleted.
 const AT_MOST: Duration = Duration::from_secs(300);
-/// Between two looks.
+/// Pause between two requests.
 const LOOK: Duration = Duration::from_millis(50);
 /// Messages of a mailing go at once when it is finished.
 const KEEP_NONE: &str = "[retention]\nfinished_days = 0\n";
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ChurnArgs {
-    /// Number of customers
+    /// Number of customers of each mailing
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(super) customers: u64,
     /// Number of mailings, one after the other, each to all customers
@@ -41,6 +41,7 @@ pub(super) async fn measure(args: &ChurnArgs) -> anyhow::Result<Record> {
     let mut stage = Stage::office_with(1, KEEP_NONE).await?;
     stage.import(args.customers).await?;
     stage.begin();
+
     let mut disk_mb = Vec::new();
     for n in 1..=args.mailings {
         let id = format!("bench-{n}");
@@ -54,6 +55,8 @@ pub(super) async fn measure(args: &ChurnArgs) -> anyhow::Result<Record> {
         ));
         disk_mb.push(disk);
     }
+
+    // The first mailings fill the disk up to its usual size. After that it must not grow.
     let most = |disk_mb: &[f64]| disk_mb.iter().copied().fold(0.0, f64::max);
     let (first, last) = disk_mb.split_at(disk_mb.len() / 2);
     record.add("first_half_most_mb", most(first));

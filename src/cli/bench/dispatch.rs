@@ -13,7 +13,7 @@ use super::{
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DispatchArgs {
-    /// Number of customers
+    /// Number of customers to import
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub(super) customers: u64,
     /// Number of mailings at once, each to all customers
@@ -25,7 +25,7 @@ pub(super) struct DispatchArgs {
     /// Requests in flight, of all nodes together
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub(super) concurrency: usize,
-    /// Number of nodes
+    /// Number of nodes to start
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     /// Let only one follower send, to measure the cost of the other nodes
@@ -73,6 +73,8 @@ async fn bare(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> {
     let gateway = Taker::start(args.latency_ms)?;
     let url = format!("http://{}/v1/send", gateway.address());
     let (count, concurrency) = (args.messages().to_string(), args.concurrency.to_string());
+
+    // A process of its own, so that its CPU time is counted apart.
     let bare = std::process::Command::new(std::env::current_exe()?)
         .args([
             "bench",
@@ -87,11 +89,13 @@ async fn bare(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> {
         .output()
         .context("the bare client could not be started")?;
     let told: Value = serde_json::from_slice(&bare.stdout).context("the bare client failed")?;
+
     let (messages, rate) = gateway.rate().await?;
     anyhow::ensure!(
         messages == args.messages(),
         "the bare client sent {messages}"
     );
+
     let cpu = told.get("cpu_micros").and_then(Value::as_u64).unwrap_or(0);
     record.add("bare_rate", rate);
     record.add("bare_cpu_micros", cpu as f64 / messages as f64);
@@ -113,11 +117,13 @@ async fn notty(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> 
         ..plan
     })
     .await?;
+
     stage.import(args.customers).await?;
     stage.begin();
     let before = gateway.cpu_micros();
     stage.mail_all(args.mailings).await?;
     let mut took_ms = read_while_sending(&stage, args.customers, args.mailings).await?;
+
     let stats = stage.client().get("/stats").await?;
     let (messages, rate) = gateway.rate().await?;
     let wanted = args.messages();
@@ -126,6 +132,7 @@ async fn notty(args: &DispatchArgs, record: &mut Record) -> anyhow::Result<f64> 
         "{messages} at the gateway, state: {stats}"
     );
     anyhow::ensure!(messages == wanted, "{messages} of {wanted} sent");
+
     record.add("rate", rate);
     let spent = gateway.cpu_micros() - before;
     record.add("gateway_cpu_micros", spent as f64 / messages as f64);

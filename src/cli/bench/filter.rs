@@ -8,7 +8,7 @@ use super::{super::client::count, Rounds, record::Record, stage::Stage};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct FilterArgs {
-    /// Number of customers
+    /// Number of customers to import
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
     #[command(flatten)]

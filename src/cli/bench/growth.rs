@@ -52,6 +52,7 @@ pub(super) async fn run(args: &GrowthArgs) -> anyhow::Result<()> {
             .collect();
         out::line(&format!("{:>10} {:>9}{headings}", "customers", "mailings"));
     }
+
     let mut dear = Vec::new();
     for (customers, mailings) in SIZES {
         if customers * mailings > args.most {
@@ -62,6 +63,7 @@ pub(super) async fn run(args: &GrowthArgs) -> anyhow::Result<()> {
             customers * mailings,
             record.figure("cpu_ratio").unwrap_or(0.0),
         ));
+
         if json {
             record.print(true);
             continue;
@@ -73,6 +75,7 @@ pub(super) async fn run(args: &GrowthArgs) -> anyhow::Result<()> {
         let customers = out::number(customers);
         out::line(&format!("{customers:>10} {mailings:>9}{figures}"));
     }
+
     let (least, most) = (
         dear.iter().min_by_key(|it| it.0),
         dear.iter().max_by_key(|it| it.0),
@@ -105,7 +108,9 @@ async fn measure(customers: u64, mailings: u64, rounds: u32) -> anyhow::Result<R
         one_sends: false,
         rounds,
     };
+
     let sent = dispatch::measure(&dispatch).await?;
+
     let office = PostOfficeArgs {
         customers,
         mailings,
@@ -117,6 +122,7 @@ async fn measure(customers: u64, mailings: u64, rounds: u32) -> anyhow::Result<R
         nodes: 1,
         rounds,
     };
+
     let cpu = |name| sent.figure(name).unwrap_or(0.0);
     record.add("cpu_ratio", cpu("node_cpu_micros") / cpu("bare_cpu_micros"));
     record.merge(sent);

@@ -6,10 +6,10 @@ use super::{super::nodes::Plan, Rounds, record::Record, stage::Stage};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// Number of rows
+    /// Number of rows to import
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Number of nodes
+    /// Number of nodes to start
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]

@@ -36,7 +36,7 @@ pub(super) struct LatencyArgs {
     /// Customers of the big mailing that is sent meanwhile; 0: measure on idle nodes only
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Number of nodes
+    /// Number of nodes to start
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]
@@ -99,7 +99,7 @@ impl Probe {
         })
     }
 
-    /// Sends one message.
+    /// Creates a mailing to one customer, and waits for its message at the gateway.
     async fn send(&mut self) -> anyhow::Result<Times> {
         self.sent += 1;
         let id = format!("probe-{}-{}", self.round, self.sent);

@@ -24,13 +24,13 @@ const STAND_INS: usize = 4;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PostOfficeArgs {
-    /// Number of customers
+    /// Number of customers to import
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
     /// Number of mailings at once, each to all customers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) mailings: u64,
-    /// Number of nodes
+    /// Number of nodes to start
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) struct PostOfficeArgs {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct OfficeArgs {
-    /// The node's configuration
+    /// Configuration file of the node
     #[arg(long)]
     config: PathBuf,
 }
@@ -86,6 +86,7 @@ pub(super) async fn measure(args: &PostOfficeArgs) -> anyhow::Result<Record> {
         let mut stage = Stage::office(usize::from(args.nodes)).await?;
         stage.import(args.customers).await?;
         stage.begin();
+
         let (began, mut from) = (Instant::now(), 1);
         stage.mail_all(args.mailings).await?;
         while !stage.are_caught_up(&mut from, args.mailings).await? {
@@ -93,11 +94,14 @@ pub(super) async fn measure(args: &PostOfficeArgs) -> anyhow::Result<Record> {
         }
         let messages = args.customers * args.mailings;
         let rate = messages as f64 / began.elapsed().as_secs_f64();
+
+        // A rate counts only if nothing was left out.
         let stats = stage.client().get("/stats").await?;
         anyhow::ensure!(
             count(&stats, "done") == messages,
             "not all are done: {stats}"
         );
+
         record.add("rate", rate);
         stage.add_costs(&mut record, messages);
         out::note(&format!("round {n}: {rate:.0} messages/s"));

@@ -11,7 +11,7 @@ use super::{
     wire::{Wire, scattered},
 };
 
-/// Between two reads.
+/// Pause between two reads.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Between two looks at the mailing.
 const LOOK: Duration = Duration::from_millis(200);
@@ -21,7 +21,7 @@ pub(super) struct ReadArgs {
     /// Number of customers; each gets one message meanwhile
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
-    /// Number of nodes
+    /// Number of nodes to start
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]
@@ -48,6 +48,7 @@ async fn round(args: &ReadArgs) -> anyhow::Result<Record> {
     let plan = Plan::new(nodes, gateway.address(), 256_usize.div_ceil(nodes));
     let mut stage = Stage::start(&plan).await?;
     stage.import(args.customers).await?;
+
     let paths: [(&str, &dyn Fn(u64) -> String); 5] = [
         ("customer", &|n| {
             format!("/customers/customer-{:07}", scattered(n, args.customers))
@@ -64,11 +65,15 @@ async fn round(args: &ReadArgs) -> anyhow::Result<Record> {
             "/messages?mailing=bench&status=done&limit=100".to_owned()
         }),
     ];
+
     stage.begin();
     stage.mail("bench", "%", 3_600).await?;
+
+    // Reads are measured only once sending is well under way.
     while gateway.rate().await?.0 < 10_000.min(args.customers / 2) {
         tokio::time::sleep(PAUSE).await;
     }
+
     let mut took_ms = vec![Vec::new(); paths.len()];
     let mut wire = Wire::connect(stage.address()).await?;
     let mut looked = Instant::now();
@@ -84,6 +89,7 @@ async fn round(args: &ReadArgs) -> anyhow::Result<Record> {
             tokio::time::sleep(PAUSE).await;
         }
     }
+
     record.add("rate", gateway.rate().await?.1);
     for ((name, _), took_ms) in paths.iter().zip(&mut took_ms) {
         record.add_times(name, took_ms);

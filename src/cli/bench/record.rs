@@ -1,10 +1,10 @@
-//! What a benchmark found: named figures, as a small table or as one JSON record.
+//! The figures of a benchmark, printed as a small table or as one JSON record.
 
 use serde_json::{Map, Value, json};
 
 use super::super::out;
 
-/// What one benchmark found.
+/// The figures of one benchmark.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     bench: &'static str,

@@ -13,7 +13,7 @@ use super::{
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RestartArgs {
-    /// Number of customers
+    /// Number of customers to import
     #[arg(long, value_name = "N", default_value_t = 400_000)]
     pub(super) customers: u64,
     #[command(flatten)]

@@ -13,12 +13,12 @@ use super::{
     stats::ask_all,
 };
 
-/// How long an idle node is given to write what it still has to write.
+/// Time for an idle node to finish its writes.
 const REST: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SizeArgs {
-    /// Number of customers
+    /// Number of customers to import
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(super) customers: u64,
     /// Number of mailings, each to all customers
@@ -37,6 +37,7 @@ pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
     let mut stage = Stage::office(1).await?;
     stage.import(args.customers).await?;
     stage.begin();
+
     for n in 1..=args.mailings {
         let id = format!("bench-{n}");
         stage.mail(&id, "%", 36_000).await?;
@@ -47,6 +48,7 @@ pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
             args.mailings
         ));
     }
+
     tokio::time::sleep(REST).await;
     let messages = args.customers * args.mailings;
     let stats = stage.client().get("/stats").await?;
@@ -54,6 +56,7 @@ pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
         count(&stats, "done") == messages,
         "{messages} were to be done: {stats}"
     );
+
     record.add("messages", messages as f64);
     record.add("memory_mb", stage.leads().cost().memory_bytes as f64 / 1e6);
     stage.add_costs(&mut record, messages);
@@ -61,7 +64,10 @@ pub(super) async fn measure(args: &SizeArgs) -> anyhow::Result<Record> {
         let dir = stage.leads().home().join("data").join(part);
         record.add(format!("{part}_disk_mb"), disk_bytes(&dir) as f64 / 1e6);
     }
+
     ask_all(&stage, "bench-1", &mut record).await?;
+
+    // The kill must hit a node at full rate.
     stage.mail("bench-last", "%", 36_000).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     kill_and_start(&mut stage, &mut record).await?;

@@ -1,5 +1,5 @@
-//! What benchmarks share: nodes and the practice gateway as processes of their own, customers and
-//! mailings in them, and what all of it cost.
+//! The setting of a benchmark: nodes and the practice gateway as processes of their own, customers and
+//! mailings in them, and the cost of all of it.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use super::{
     record::Record,
 };
 
-/// How long anything that is waited for may take.
+/// Time limit of every wait.
 const AT_MOST: Duration = Duration::from_secs(3_600);
 /// The command of a node with stand-ins for postmen.
 const OFFICE: &[&str] = &["bench", "office"];
@@ -64,7 +64,7 @@ impl Taker {
 /// Nodes at work, their data below a directory that goes with them.
 pub(super) struct Stage {
     pub(super) nodes: Nodes,
-    /// Which of them leads.
+    /// Index of the leader in `nodes`.
     pub(super) leader: usize,
     before: Vec<Cost>,
     _dir: tempfile::TempDir,
@@ -110,7 +110,7 @@ impl Stage {
         &self.nodes.nodes[self.leader]
     }
 
-    /// Where to ask.
+    /// A client of the leader's API.
     pub(super) fn client(&self) -> &Client {
         &self.leads().client
     }
@@ -162,13 +162,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether one mailing has reached all that it matches.
+    /// Returns `true` if the mailing has reached all customers that it matches.
     pub(super) async fn is_caught_up(&self, id: &str) -> anyhow::Result<bool> {
         let mailing = self.client().get(&format!("/mailings/{id}")).await?;
         Ok(mailing.get("caught_up").and_then(Value::as_bool) == Some(true))
     }
 
-    /// Whether those of [`Self::mail_all`] have, looking on from one that is not yet; which is that.
+    /// Returns `true` if all mailings of [`Self::mail_all`] have. `from` is the first one that was not yet
+    /// caught up, so that no mailing is requested again.
     pub(super) async fn are_caught_up(
         &self,
         from: &mut u64,

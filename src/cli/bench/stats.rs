@@ -11,7 +11,7 @@ const QUESTIONS: u64 = 1_000;
 const FILTERED: u64 = 20;
 /// Customers of the mailings whose number is what counts.
 const FEW: u64 = 1_000;
-/// How long those mailings last, in seconds: long enough to create them all meanwhile.
+/// Duration of the mailings, in seconds: long enough to create all of them meanwhile.
 const SHORT: i64 = 3;
 /// Of them, so many are created in a second at the least.
 const CREATED: u64 = 50;
@@ -34,6 +34,7 @@ pub(super) async fn measure(args: &StatsArgs) -> anyhow::Result<Record> {
         ("mailings", json!(args.mailings)),
     ];
     let mut record = Record::new("stats", settings);
+
     for messages in &args.messages {
         let mut turn = Record::new("stats", Vec::new());
         let stage = Stage::office(1).await?;
@@ -48,6 +49,7 @@ pub(super) async fn measure(args: &StatsArgs) -> anyhow::Result<Record> {
         ask_all(&stage, "bench", &mut turn).await?;
         record.join(&format!("messages_{messages}"), turn);
     }
+
     for mailings in &args.mailings {
         let stage = Stage::office(1).await?;
         stage.import(FEW).await?;
@@ -111,6 +113,7 @@ pub(super) async fn ask_all(
             FILTERED,
         ),
     ];
+
     for (name, path, times) in paths {
         let mut took_ms = ask(&mut wire, times, |_| path.clone()).await?;
         record.add_times(name, &mut took_ms);

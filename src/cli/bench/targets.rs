@@ -28,7 +28,7 @@ pub(super) struct AllArgs {
     rounds: Rounds,
 }
 
-/// What must be at least, or at most, so much.
+/// A bound that a figure must keep.
 #[derive(Clone, Copy, Debug)]
 enum Target {
     AtLeast(f64),
@@ -85,7 +85,7 @@ pub(super) async fn run(args: &AllArgs) -> anyhow::Result<()> {
     keeping(args, &done).await
 }
 
-/// Where a record goes, with the targets that its figures are held against.
+/// Receives a record, with the targets of its figures.
 type Done<'a> = dyn Fn(Record, &[(&str, &str, Target)]) + 'a;
 
 async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
@@ -108,6 +108,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ("one node: messages/s", "rate", AtLeast(33_000.0)),
     ];
     done(dispatch::measure(&usual).await?, &lines);
+
     let slow = DispatchArgs {
         latency_ms: 50,
         concurrency: 1_000,
@@ -119,12 +120,14 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         AtLeast(19_000.0),
     );
     done(dispatch::measure(&slow).await?, &[line]);
+
     let three = DispatchArgs {
         nodes: 3,
         ..usual.clone()
     };
     let line = ("three nodes: messages/s", "rate", AtLeast(16_667.0));
     done(dispatch::measure(&three).await?, &[line]);
+
     let one_sends = DispatchArgs {
         nodes: 3,
         one_sends: true,
@@ -143,6 +146,7 @@ async fn sending(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ),
     ];
     done(dispatch::measure(&one_sends).await?, &lines);
+
     for (nodes, what, least) in [
         (1, "post office alone, one node: messages/s", 500_000.0),
         (3, "post office alone, three nodes: messages/s", 150_000.0),
@@ -213,6 +217,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
     let output = Output {
         json: rounds.output.json,
     };
+
     let import = ImportArgs {
         customers,
         nodes: 1,
@@ -224,6 +229,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         AtLeast(100_000.0),
     );
     done(import::measure(&import).await?, &[line]);
+
     let write = WriteArgs {
         clients: vec![64],
         seconds: 5,
@@ -239,6 +245,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ("the same: p99, ms", "clients_64_p99_ms", AtMost(20.0)),
     ];
     done(write::measure(&write).await?, &lines);
+
     let read = ReadArgs {
         customers,
         nodes: 1,
@@ -257,6 +264,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ),
     ];
     done(read::measure(&read).await?, &lines);
+
     let stats = StatsArgs {
         messages: vec![1_000],
         mailings: vec![1_000],
@@ -280,6 +288,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ),
     ];
     done(stats::measure(&stats).await?, &lines);
+
     let size = SizeArgs {
         customers,
         mailings: args.mailings,
@@ -308,6 +317,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         ),
     ];
     done(size::measure(&size).await?, &lines);
+
     let filter = FilterArgs { customers, rounds };
     let line = (
         "filter that matches 0.1 %: s",
@@ -315,6 +325,7 @@ async fn keeping(args: &AllArgs, done: &Done<'_>) -> anyhow::Result<()> {
         AtMost(1.0),
     );
     done(filter::measure(&filter).await?, &[line]);
+
     let churn = ChurnArgs {
         customers: customers / 10,
         mailings: 30,

@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A connection.
+/// A connection to one API.
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     host: String,

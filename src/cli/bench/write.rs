@@ -18,7 +18,7 @@ pub(super) struct WriteArgs {
     /// Seconds for each number of clients
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(super) seconds: u64,
-    /// Number of nodes
+    /// Number of nodes to start
     #[arg(long, default_value_t = 1, value_parser = super::nodes())]
     pub(super) nodes: u8,
     #[command(flatten)]
@@ -33,6 +33,8 @@ pub(super) async fn measure(args: &WriteArgs) -> anyhow::Result<Record> {
             ("nodes", json!(args.nodes)),
         ];
         let mut record = Record::new("write", settings);
+
+        // Nothing listens there, and there are no mailings: only the writes cost anything.
         let plan = Plan::new(usize::from(args.nodes), "127.0.0.1:9", 1);
         let mut stage = Stage::start(&plan).await?;
         for clients in &args.clients {
@@ -41,6 +43,7 @@ pub(super) async fn measure(args: &WriteArgs) -> anyhow::Result<Record> {
             let rate = took_ms.len() as f64 / args.seconds as f64;
             record.add(format!("clients_{clients}_rate"), rate);
             record.add_times(&format!("clients_{clients}"), &mut took_ms);
+
             let mut costs = Record::new("write", Vec::new());
             stage.add_costs(&mut costs, took_ms.len() as u64);
             let names = [
