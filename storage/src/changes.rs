@@ -19,10 +19,8 @@ use crate::{
     records::{MailingRecord, Progress, Stage, TimeSetting, WordKind, WordRecord, WordUses},
     source::Source,
     tree::Tree,
+    writes::Writes,
 };
-
-/// Bytes to write by key; none removes.
-pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Words that are new in one dictionary.
 #[derive(Debug, Default)]

@@ -46,9 +46,13 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 /// Decodes what [`encode`] wrote; trailing bytes are damage.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let (format, body) = bytes.split_first().ok_or(Error::Format { found: None })?;
+    let (format, body) = bytes.split_first().ok_or(Error::Format {
+        known: FORMAT,
+        found: None,
+    })?;
     if *format != FORMAT {
         return Err(Error::Format {
+            known: FORMAT,
             found: Some(*format),
         });
     }
@@ -77,6 +81,7 @@ impl<'a> Columns<'a> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Ok(Self { rest }),
             found => Err(Error::Format {
+                known: FORMAT,
                 found: found.map(|(format, _)| *format),
             }),
         }
@@ -202,7 +207,10 @@ mod tests {
         bytes[0] = 99;
         assert!(matches!(
             decode::<u8>(&bytes),
-            Err(Error::Format { found: Some(99) })
+            Err(Error::Format {
+                known: FORMAT,
+                found: Some(99)
+            })
         ));
     }
 }

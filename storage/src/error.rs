@@ -30,11 +30,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A record does not start with the format byte of this version.
-    #[error(
-        "record of format {found:?}, this version reads format {}",
-        crate::codec::FORMAT
-    )]
+    #[error("record of format {found:?}, this version reads format {known}")]
     Format {
+        /// The format that this version reads.
+        known: u8,
         /// The byte found, none for an empty record.
         found: Option<u8>,
     },

@@ -11,19 +11,26 @@
 //!
 //! To read this crate: [`limits`], [`model`], [`command`], [`records`] and [`keys`] say what there
 //! is; [`apply`] says how it changes, one file an aggregate; [`query`] says what may be asked;
-//! [`store`], [`snapshot`] and [`restore`] keep it, over `tree`; [`pin`] holds on to it for long
-//! questions.
+//! [`store`] keeps it, over `tree`; [`view`] reads it, and [`pin`] holds on to it for long questions;
+//! [`export`], [`import`] and [`restore`] move it.
 
 pub mod apply;
+mod before;
 pub mod changes;
 pub mod codec;
 pub mod command;
 pub mod error;
+pub mod export;
+mod frames;
+pub mod import;
 pub mod index;
+pub mod inspection;
 pub mod keys;
 pub mod limits;
+mod loading;
 pub mod memory;
 pub mod model;
+pub mod options;
 pub mod pin;
 #[doc(hidden)]
 pub mod planted;
@@ -32,19 +39,22 @@ pub mod records;
 pub mod restore;
 pub mod rules;
 mod sled_files;
-pub mod snapshot;
 pub mod source;
 pub mod store;
 mod tree;
+pub mod view;
+pub mod writes;
 
 pub use command::{Action, Command, Cost, Entry, Intent, Origin, Outcome, Rejection, Reply};
 pub use error::Error;
+pub use export::{Export, ExportSummary};
+pub use import::import_snapshot;
+pub use inspection::{Contents, inspect_snapshot, read_snapshot_marker};
 pub use memory::{Flushes, MemoryStates};
 pub use model::Timestamp;
+pub use options::StoreOptions;
 pub use pin::{Pin, PinnedReader};
 pub use restore::{Beginning, begin_anew, restore_snapshot};
-pub use snapshot::{
-    Contents, Export, ExportSummary, import_snapshot, inspect_snapshot, read_snapshot_marker,
-};
 pub use source::{Scan, Source};
-pub use store::{Flusher, Reader, Store, StoreOptions, View};
+pub use store::{Flusher, Store};
+pub use view::{Reader, View};

@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::changes::Writes;
+use crate::writes::Writes;
 
 /// Values by key.
 type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;

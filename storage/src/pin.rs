@@ -7,73 +7,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
 use crate::{
+    before::{Before, Noted},
     error::Error,
     index::{Index, OpenMailing},
     model::{CustomerId, MailingNumber, Seq},
-    records::WordKind,
-    records::WordRecord,
+    records::{WordKind, WordRecord},
     source::{Scan, Source},
-    store::{Reader, View},
+    view::{Reader, View},
 };
-
-/// Bytes that a pin notes at most: some seconds of entries at full rate.
-const PIN_BYTES: usize = 64 * 1024 * 1024;
-
-/// What entries replaced since a pin was set.
-#[derive(Debug, Default)]
-pub(crate) struct Before {
-    noted: Mutex<Noted>,
-}
-
-#[derive(Debug, Default)]
-struct Noted {
-    values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Words that were forgotten; their numbers may stand for others by now.
-    words: BTreeMap<(WordKind, u32), Arc<WordRecord>>,
-    bytes: usize,
-    given_up: bool,
-}
-
-impl Before {
-    /// Whether the value of a key is still wanted.
-    pub(crate) fn lacks(&self, key: &[u8]) -> bool {
-        let noted = self.noted.lock();
-        !noted.given_up && !noted.values.contains_key(key)
-    }
-
-    /// Notes what stood under a key before an entry replaces it for the first time.
-    pub(crate) fn note(&self, key: &[u8], value: Option<&[u8]>) {
-        let mut noted = self.noted.lock();
-        noted.bytes += key.len() + value.map_or(0, <[u8]>::len);
-        noted.values.insert(key.to_vec(), value.map(<[u8]>::to_vec));
-        noted.check_bytes();
-    }
-
-    /// Notes a word before an entry forgets it.
-    pub(crate) fn note_word(&self, kind: WordKind, number: u32, word: &Arc<WordRecord>) {
-        let mut noted = self.noted.lock();
-        if noted.given_up || noted.words.contains_key(&(kind, number)) {
-            return;
-        }
-        noted.bytes += size_of::<WordRecord>() + word.text.len() + word.folded.len();
-        noted.words.insert((kind, number), word.clone());
-        noted.check_bytes();
-    }
-}
-
-impl Noted {
-    fn check_bytes(&mut self) {
-        if self.bytes > PIN_BYTES {
-            *self = Noted {
-                given_up: true,
-                ..Noted::default()
-            };
-        }
-    }
-}
 
 /// Holds on to the state as of one entry, without keeping the next ones waiting.
 pub struct Pin {
@@ -89,8 +33,20 @@ pub struct PinnedReader<'a> {
     pin: &'a Pin,
 }
 
+impl View {
+    /// Holds on to the state as it is now, and asks it a first question.
+    pub fn pin<R>(&self, question: impl FnOnce(&Reader<'_>) -> R) -> (Pin, R) {
+        let reader = self.read();
+        let before = Arc::new(Before::default());
+        // No entry comes between this and what is read now: the reader is held.
+        self.note_from_now(&before);
+        let pin = Pin::new(self.clone(), before, &reader);
+        (pin, question(&reader))
+    }
+}
+
 impl Pin {
-    pub(crate) fn new(view: View, before: Arc<Before>, reader: &Reader<'_>) -> Self {
+    fn new(view: View, before: Arc<Before>, reader: &Reader<'_>) -> Self {
         let open = reader.index().mailings.all_open();
         let open = open
             .map(|mailing| (mailing.number, mailing.clone()))

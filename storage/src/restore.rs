@@ -11,11 +11,12 @@ use std::path::Path;
 use crate::{
     apply::{begin_at, close_life, close_mailing},
     error::Error,
+    import::import_snapshot_at,
     model::Timestamp,
+    options::StoreOptions,
     query::work,
     records::Draw,
-    snapshot::import_snapshot_at,
-    store::{Store, StoreOptions},
+    store::Store,
 };
 
 /// Bytes changed between two flushes: what is not flushed is held in memory.

@@ -51,17 +51,31 @@ pub fn report_of_unsure(pause_ms: impl FnOnce() -> u64, repeat_ms: Option<u64>) 
     }
 }
 
-/// Rule 5: the first report of a token stands. A later one that differs is a conflict.
-pub(crate) fn first_report_stands(is_reported: bool) -> bool {
-    is_reported && !is_planted(Planted::LaterReportWins)
+/// The place of a report among all that may be said of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReportPlace {
+    /// No grant made such a token.
+    NoToken,
+    /// The attempt is over; another was granted since.
+    OldAttempt,
+    /// The first report of the present attempt: it settles the message.
+    First,
+    /// The present attempt was reported before.
+    Later,
 }
 
-/// Rule 5: a report belongs to the attempt that it names. One of an old attempt does not settle the
-/// present one.
-pub(crate) fn compare_attempts(reported: u16, present: u16) -> Ordering {
-    match reported.cmp(&present) {
-        Ordering::Less if is_planted(Planted::OldReportAccepted) => Ordering::Equal,
-        order => order,
+/// Rule 5: the first report of a token stands, and a report of an old attempt does not settle the
+/// present one. So a report settles the message only if it is the first of the present attempt.
+pub(crate) fn place_of_report(attempt: u16, present: u16, is_reported: bool) -> ReportPlace {
+    match attempt.cmp(&present) {
+        Ordering::Greater => ReportPlace::NoToken,
+        _ if attempt == 0 => ReportPlace::NoToken,
+        Ordering::Less if is_planted(Planted::OldReportAccepted) => ReportPlace::First,
+        Ordering::Less => ReportPlace::OldAttempt,
+        Ordering::Equal if !is_reported || is_planted(Planted::LaterReportWins) => {
+            ReportPlace::First
+        }
+        Ordering::Equal => ReportPlace::Later,
     }
 }
 

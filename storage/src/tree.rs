@@ -18,7 +18,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{changes::Writes, error::Error, memory::MemoryTree, sled_files, store::StoreOptions};
+use crate::{error::Error, memory::MemoryTree, options::StoreOptions, sled_files, writes::Writes};
 
 /// Keys of one leaf of sled: small, because values reach 16 KB and a leaf is written whole.
 const LEAF_FANOUT: usize = 16;

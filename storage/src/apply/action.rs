@@ -1,7 +1,7 @@
 //! One action: its rule is found by its type, and its changes are kept or dropped as a whole.
 
 use super::{
-    changelog, customers, deliveries, expansion, gateways, leases, mailings, nodes,
+    changelog, customers, deliveries, expansion, gateways, leases, mailings, nodes, postmen,
     ruled::{Halt, Ruled},
     sweeps, time,
 };
@@ -45,7 +45,7 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Ruled<Reply> {
         Action::SweepMailing(sweep) => by(changes, sweep, sweeps::sweep),
         Action::FoldMailing(fold) => by(changes, fold, sweeps::fold),
         Action::PurgeMailing(purge) => by(changes, purge, sweeps::purge),
-        Action::RegisterPostman(register) => by(changes, register, leases::register),
+        Action::RegisterPostman(register) => by(changes, register, postmen::register),
         Action::Grant(grant) => by(changes, grant, leases::grant),
         Action::Report(report) => by(changes, report, deliveries::report),
         Action::ExpireLease(expire) => by(changes, expire, leases::expire),

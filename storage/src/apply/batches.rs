@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mailings;
+use super::settling::settle;
 use crate::{
     changes::Changes,
     error::Error,
@@ -389,7 +389,7 @@ impl MailingEdit {
             changes.update(&TotalsKey, |totals| totals.counts.replace(&before, &after))?;
         }
         changes.put_progress(self.number, self.progress.clone());
-        mailings::settle(changes, self.number, &self.progress)
+        settle(changes, self.number, &self.progress)
     }
 }
 

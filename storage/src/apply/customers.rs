@@ -91,7 +91,7 @@ struct RowTexts<'a> {
 }
 
 /// The rows of one command while they are written.
-struct Rows {
+struct RowWriter {
     mode: PutMode,
     blocks: CustomerBlocks,
     numbers: Numbers,
@@ -99,7 +99,7 @@ struct Rows {
     changed: Vec<u32>,
 }
 
-impl Rows {
+impl RowWriter {
     fn new(changes: &Changes<'_>, mode: PutMode) -> Result<Self, Error> {
         Ok(Self {
             mode,
@@ -144,7 +144,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
     }
 
     let dictionary = Dictionary::new(changes, put);
-    let mut rows = Rows::new(changes, put.mode)?;
+    let mut rows = RowWriter::new(changes, put.mode)?;
     let mut written = CustomersWritten {
         created: 0,
         updated: 0,
@@ -174,7 +174,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
     Ok(written)
 }
 
-/// Writes one customer.
+/// Writes one customer; a refusal is that of the command.
 pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box<Customer>> {
     let customer = &put.customer;
     // Zone 0 stands for none, so it is taken before any zone is.
@@ -188,7 +188,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
         operator: changes.word_number(WordKind::Operator, &customer.operator, &put.folded_operator),
     };
 
-    let mut rows = Rows::new(changes, put.mode)?;
+    let mut rows = RowWriter::new(changes, put.mode)?;
     let texts = RowTexts {
         id: &customer.id,
         name: &customer.name,

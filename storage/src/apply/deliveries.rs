@@ -3,16 +3,14 @@
 //! The ways back from `sending` are three, and each is a statement of the holder: nothing was
 //! written, the gateway did not take it, or the gateway is idempotent and may get it again.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     batches::{BatchEdit, MailingEdit},
-    leases::{self, Deleted},
-    mailings,
+    deleted::Deleted,
+    leases, mailings,
     ruled::{Halt, Ruled},
+    unheard::drop_unheard,
 };
 use crate::{
     changes::Changes,
@@ -22,7 +20,7 @@ use crate::{
     limits::{BATCH_STRIDE_BITS, LEASE_BATCHES, LEASE_MESSAGES, RETRY_PAUSE_MS},
     model::{MailingNumber, MessageId, Run, SendResult, Status, Timestamp},
     records::{Doubt, Lease, LeaseList, ListedLease, MailingRecord, Numbers, TimeSetting, address},
-    rules,
+    rules::{self, ReportPlace},
     source::Source,
 };
 
@@ -74,7 +72,7 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Ruled<Report
     edit.save(changes)?;
     match lease {
         Some((found, lease)) => count_down(changes, found, lease, tally.from_sending)?,
-        None => leases::drop_unheard(changes, |lease| lease == report.lease)?,
+        None => drop_unheard(changes, |lease| lease == report.lease)?,
     }
     let Tally {
         accepted,
@@ -269,29 +267,21 @@ fn take(
     let Some(current) = batch.columns.attempts.get(index).copied() else {
         return Taken::Again;
     };
-    match rules::compare_attempts(attempt, current) {
-        // No grant made such a token.
-        Ordering::Greater => Taken::Conflict,
-        _ if attempt == 0 => Taken::Conflict,
-        Ordering::Less => take_old(batch, index, result, now),
-        Ordering::Equal => take_present(batch, index, result, now),
+    match rules::place_of_report(attempt, current, is_reported(batch, index)) {
+        ReportPlace::NoToken => Taken::Conflict,
+        ReportPlace::OldAttempt => take_old(batch, index, result, now),
+        ReportPlace::First => {
+            let was_sending = batch.columns.status(index) == Status::Sending;
+            settle(batch, index, result, now);
+            batch.columns.reported[index] = result.number();
+            Taken::First { was_sending }
+        }
+        ReportPlace::Later if batch.columns.reported[index] == result.number() => Taken::Again,
+        ReportPlace::Later => {
+            was_taken_after_all(batch, index, result, now);
+            Taken::Conflict
+        }
     }
-}
-
-/// Takes a report of the present attempt.
-fn take_present(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>) -> Taken {
-    if batch.columns.reported[index] == result.number() {
-        return Taken::Again;
-    }
-    if rules::first_report_stands(is_reported(batch, index)) {
-        was_taken_after_all(batch, index, result, now);
-        return Taken::Conflict;
-    }
-
-    let was_sending = batch.columns.status(index) == Status::Sending;
-    settle(batch, index, result, now);
-    batch.columns.reported[index] = result.number();
-    Taken::First { was_sending }
 }
 
 /// True if the present attempt was reported, or was settled without a report.
@@ -392,7 +382,7 @@ fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &N
     let over = if now.customer_deleted || batch.columns.is_forsaken(index) {
         Some(Status::Cancelled)
     } else {
-        leases::verdict_when_over(now.record)
+        verdict_when_over(now.record)
     };
     if let Some(status) = over {
         return batch.give_up(index, status, now.steady);
@@ -409,6 +399,19 @@ fn give_back(batch: &mut BatchEdit, index: usize, pause_ms: Option<u64>, now: &N
     batch
         .columns
         .set_due(index, now.steady.plus_millis(pause_ms as i64));
+}
+
+/// The status of what comes back to a mailing that is over; `None` while it goes on. By its marks
+/// alone: an end that seems to have passed, and that nobody has declared, may be a time that people
+/// set wrong.
+fn verdict_when_over(record: &MailingRecord) -> Option<Status> {
+    if record.cancelled_at.is_some() || record.deleted_at.is_some() {
+        Some(Status::Cancelled)
+    } else if record.ended.is_some() {
+        Some(Status::Expired)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! it started: the same gateway and account must have it in doubt, take repeats now, and still remember
 //! the id. What was true when the doubt arose says nothing of that: the configuration may have changed.
 
-use super::{leases, ruled::Ruled};
+use super::{postmen::why_unknown, ruled::Ruled};
 use crate::{
     changes::Changes,
     command::{DeclareGateway, Grant},
@@ -28,7 +28,7 @@ pub(super) fn declare(changes: &mut Changes<'_>, declare: &DeclareGateway) -> Ru
         .iter_mut()
         .find(|postman| postman.epoch == by)
     else {
-        return Err(leases::why_unknown(changes, &postmen.postmen, by)?.into());
+        return Err(why_unknown(changes, &postmen.postmen, by)?.into());
     };
     postman.gateway = Some(DeclaredGateway {
         by,

@@ -12,6 +12,7 @@ mod batches;
 mod changelog;
 mod customer_blocks;
 mod customers;
+mod deleted;
 mod deliveries;
 mod expansion;
 mod gateways;
@@ -20,18 +21,22 @@ mod mailings;
 mod members;
 mod nodes;
 mod origin;
+mod postmen;
 mod restored;
 mod ruled;
+mod search;
+mod settling;
 mod sweeps;
 mod time;
+mod unheard;
 
 pub(crate) use changelog::is_left as changes_are_left;
 pub(crate) use expansion::{Audience, remembered};
-pub use leases::Prospect;
-pub(crate) use leases::prospect;
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
 pub(crate) use restored::{begin_at, close_life, close_mailing};
+pub use search::Prospect;
+pub(crate) use search::prospect;
 
 use crate::{
     changes::Changes,

@@ -30,7 +30,7 @@ impl Intent for Action {
 /// Declares all actions, each with its reply. The order is part of the format of the log.
 macro_rules! actions {
     ($($action:ident -> $reply:ty;)*) => {
-        /// Every possible write.
+        /// Every write that there is.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum Action {
             $(#[doc = concat!("See [`", stringify!($action), "`].")] $action($action),)*
@@ -81,7 +81,7 @@ actions! {
 /// Erases a customer; its messages that wait are cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteCustomer {
-    /// The customer's id.
+    /// The id of the customer.
     pub id: CustomerId,
 }
 
@@ -92,35 +92,35 @@ pub struct SweepDeleted {
     pub batches: u32,
 }
 
-/// Creates a mailing.
+/// Creates a mailing that waits for its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateMailing {
     /// The id that it gets.
     pub id: MailingId,
-    /// The owner's decisions.
+    /// The decisions of its owner.
     pub spec: MailingSpec,
 }
 
 /// Changes a mailing: all of it before its start, afterwards some of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateMailing {
-    /// The mailing's id.
+    /// The id of the mailing.
     pub id: MailingId,
-    /// The whole of what its owner decided.
+    /// The decisions of its owner, all of them.
     pub spec: MailingSpec,
 }
 
 /// Makes a mailing wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseMailing {
-    /// The mailing's id.
+    /// The id of the mailing.
     pub id: MailingId,
 }
 
 /// Lets a paused mailing go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeMailing {
-    /// The mailing's id.
+    /// The id of the mailing.
     pub id: MailingId,
     /// True if its owner accepts duplicates after a restore.
     pub accept_duplicates: bool,
@@ -129,35 +129,35 @@ pub struct ResumeMailing {
 /// Stops a mailing for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelMailing {
-    /// The mailing's id.
+    /// The id of the mailing.
     pub id: MailingId,
 }
 
 /// Hides a mailing at once; what it holds goes bit by bit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteMailing {
-    /// The mailing's id.
+    /// The id of the mailing.
     pub id: MailingId,
 }
 
 /// The post office: a mailing's start has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartMailing {
-    /// The mailing's number.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
 }
 
 /// The post office: a mailing's end has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndMailing {
-    /// The mailing's number.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
 }
 
 /// The post office: the next batch of a mailing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expand {
-    /// The mailing's number.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
     /// The mailing's cursor as the proposer knows it; refused if it differs.
     pub cursor: Cursor,
@@ -170,7 +170,7 @@ pub struct Expand {
 /// The post office: settles messages of a mailing that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepMailing {
-    /// The mailing's number.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
     /// Batches to touch, at most.
     pub batches: u32,
@@ -179,7 +179,7 @@ pub struct SweepMailing {
 /// The post office: adds a settled mailing's messages to their customers' totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoldMailing {
-    /// The mailing's number.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
     /// Batches to touch, at most.
     pub batches: u32,
@@ -190,16 +190,16 @@ pub struct FoldMailing {
 /// The post office: drops messages of a folded mailing whose retention is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeMailing {
-    /// The mailing's number.
+    /// The number of the mailing.
     pub mailing: MailingNumber,
     /// Batches to touch, at most.
     pub batches: u32,
 }
 
-/// A postman starts.
+/// A postman starts, and asks for an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterPostman {
-    /// The postman's name.
+    /// The name of the postman.
     pub name: PostmanName,
     /// A random number of this start.
     pub nonce: u64,
@@ -208,21 +208,21 @@ pub struct RegisterPostman {
 /// The post office: a lease has run out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpireLease {
-    /// The lease's id.
+    /// The id of the lease.
     pub lease: LeaseId,
 }
 
 /// The post office: drops changes of customers that every mailing has passed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrimChanges {
-    /// Records of them, at most.
+    /// Records to drop, at most.
     pub blocks: u32,
 }
 
 /// The leader: a node with an empty disk is to be taken in, and needs a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdmitNode {
-    /// The node's name.
+    /// The name of the node.
     pub name: String,
     /// The node's disk: a repeat for the same disk gives the same number.
     pub disk: String,
@@ -233,11 +233,11 @@ pub struct AdmitNode {
 /// The leader: a node is to be taken out, for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DismissNode {
-    /// The node's number.
+    /// The number of the node.
     pub node: u64,
-    /// The node's name.
+    /// The name of the node.
     pub name: String,
-    /// The node's disk.
+    /// The disk of the node.
     pub disk: String,
 }
 
@@ -249,10 +249,10 @@ pub struct SetTime {
     pub to: Timestamp,
 }
 
-/// A postman says where it sends, and whether a message in doubt may go there again.
+/// A postman declares the gateway that it sends to, and for how long that takes repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclareGateway {
-    /// The postman's start.
+    /// The epoch of the postman's start.
     pub postman: Epoch,
     /// Hash of the gateway and the account.
     pub gateway: u64,
@@ -303,11 +303,11 @@ pub struct PutCustomer {
 /// One of many customers to write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CustomerRow {
-    /// The customer's id.
+    /// The id of the customer.
     pub id: CustomerId,
-    /// The customer's name.
+    /// The name of the customer.
     pub name: String,
-    /// The customer's phone.
+    /// The phone of the customer.
     pub phone: Phone,
     /// Index of its tag in the command's table.
     pub tag: u16,
@@ -320,11 +320,11 @@ pub struct CustomerRow {
 /// A postman's ask, completed by the post office.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
-    /// The lease's id.
+    /// The id of the lease.
     pub lease: LeaseId,
     /// The mailing whose messages are asked for.
     pub mailing: MailingNumber,
-    /// Messages, at most.
+    /// Messages to grant, at most.
     pub limit: u16,
     /// Batches to take them from, at most.
     pub batches: u8,
@@ -332,7 +332,7 @@ pub struct Grant {
     pub barren: u8,
     /// Zones in which the mailing's window is open now; none: every zone.
     pub zones: Option<Vec<ZoneNumber>>,
-    /// How long the lease lasts, in milliseconds.
+    /// The life of the lease, in milliseconds.
     pub ttl_ms: u64,
     /// Hash of the gateway that the postman sends to: a message in doubt goes to no other.
     pub gateway: u64,
@@ -343,9 +343,9 @@ pub struct Grant {
 /// A postman's results for messages of one lease. May be partial, may be repeated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The lease's id.
+    /// The id of the lease.
     pub lease: LeaseId,
-    /// The lease's mailing.
+    /// The mailing of the lease.
     pub mailing: MailingNumber,
     /// Hash of the gateway that they were sent to.
     pub gateway: u64,

@@ -12,7 +12,7 @@ pub(super) const ORIGIN_BYTES: usize = 64;
 /// Bounds on the work of a command; the proposer adds them up to fill an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Encoded bytes, roughly.
+    /// Bytes of its encoding, roughly.
     pub bytes: usize,
     /// Customers that it scans.
     pub customers: u32,
@@ -35,6 +35,7 @@ impl Action {
             batches,
             ..Cost::default()
         };
+
         match self {
             Action::PutCustomers(put) => put.cost(),
             Action::PutCustomer(put) => put.cost(),

@@ -43,7 +43,7 @@ pub type Outcome = Result<Reply, Rejection>;
 pub struct Command<A = Action> {
     /// Makes a repeat of it recognisable.
     pub origin: Origin,
-    /// The write itself.
+    /// The write and its bounds.
     pub action: A,
 }
 

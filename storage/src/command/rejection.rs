@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{limits, records::Cursor};
 
-/// Why a command was refused. Part of the reply: nothing was changed.
+/// The reason for which a command was refused; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Rejection {
     /// A customer with this id exists.
@@ -28,13 +28,13 @@ pub enum Rejection {
     /// A field cannot change any more.
     #[error("the mailing has started: {field} cannot change any more")]
     MailingStarted {
-        /// The field.
+        /// The name of the field.
         field: String,
     },
     /// The mailing is over.
     #[error("the mailing is {status}: nothing about its sending can change any more")]
     MailingOver {
-        /// How it stands.
+        /// The status of the mailing.
         status: String,
     },
     /// The end has passed.
@@ -49,10 +49,10 @@ pub enum Rejection {
     /// The time for it has not come, or has passed.
     #[error("not at this time")]
     NotNow,
-    /// The state stands elsewhere than the proposer believed.
+    /// The mailing has another cursor than the proposer expected.
     #[error("the mailing stands elsewhere")]
     CursorMoved {
-        /// Where it stands.
+        /// The cursor of the mailing.
         cursor: Cursor,
     },
     /// Nothing is left to do.
@@ -88,7 +88,7 @@ pub enum Rejection {
     /// The command breaks a bound.
     #[error("out of bounds: {what}")]
     OutOfBounds {
-        /// Which.
+        /// The bound that it breaks.
         what: String,
     },
     /// The mailing comes from a backup, and duplicates were not accepted.
@@ -124,12 +124,14 @@ impl Rejection {
             Rejection::CustomerExists => "customer_exists",
             Rejection::CustomerNotFound | Rejection::MailingNotFound => "not_found",
             Rejection::CustomerBusy => "customer_busy",
+
             Rejection::MailingExists => "mailing_exists",
             Rejection::MailingStarted { .. } => "mailing_started",
             Rejection::MailingOver { .. } => "mailing_over",
             Rejection::EndPassed => "end_passed",
             Rejection::TooManyMailings => "too_many_mailings",
             Rejection::NotNow => "not_now",
+
             Rejection::CursorMoved { .. } => "cursor_moved",
             Rejection::NothingToDo => "nothing_to_do",
             Rejection::Exhausted => "exhausted",
@@ -138,6 +140,7 @@ impl Rejection {
             Rejection::LeaseClosed => "lease_closed",
             Rejection::LeaseGap { .. } => "lease_gap",
             Rejection::TooManyLeases => "too_many_leases",
+
             Rejection::KeyReused => "idempotency_key_reused",
             Rejection::TooManyKeys => "too_many_keys",
             Rejection::OutOfBounds { .. } => "out_of_bounds",

@@ -52,9 +52,9 @@ macro_rules! replies {
 }
 
 replies! {
-    /// Nothing to add.
+    /// There is nothing to add.
     Done(());
-    /// Customers were written.
+    /// Many customers were written.
     Customers(CustomersWritten);
     /// One customer was written; as it is now.
     Customer(Box<Customer>);
@@ -78,7 +78,7 @@ replies! {
 /// The reply to a write of many customers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CustomersWritten {
-    /// New ones.
+    /// Customers that are new.
     pub created: u32,
     /// Changed ones, or written again as they were.
     pub updated: u32,
@@ -91,7 +91,7 @@ pub struct CustomersWritten {
 pub struct Expanded {
     /// The mailing's cursor after it.
     pub cursor: Cursor,
-    /// Messages made.
+    /// Messages that it made.
     pub messages: u32,
 }
 
@@ -100,7 +100,7 @@ pub struct Expanded {
 pub struct SweptBatches {
     /// Batches that were touched.
     pub batches: u32,
-    /// Whether some are left.
+    /// True if some are left.
     pub more: bool,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
     records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman, address},
     source::Source,
-    store::Reader,
+    view::Reader,
 };
 
 /// A message as a postman gets it.
