@@ -7,7 +7,7 @@
 //!
 //! One loop decides and calls: [`asking`] and [`looking`] are its states, [`leases`] and [`reports`] what
 //! it holds, [`calls`] its calls of the [`desk`]. [`slots`] send beside it, over any
-//! [`Gateway`](crate::gateway::Gateway); [`outlet`] is what all of them know of one gateway. [`start`] and
+//! [`Gateway`]; [`outlet`] is what all of them know of one gateway. [`start`] and
 //! [`winding_up`] are the two ends of its life.
 
 mod asking;
