@@ -31,7 +31,7 @@ pub enum Error {
     /// The data directory is not one that this node may use.
     #[error("data directory {}: {what}", path.display())]
     DataDir {
-        /// The data directory's path.
+        /// Path of the data directory.
         path: PathBuf,
         /// The fault and the way out of it, for a person.
         what: String,
@@ -39,7 +39,7 @@ pub enum Error {
     /// A backup cannot be used.
     #[error("{}: {what}", path.display())]
     Backup {
-        /// The backup's file.
+        /// Path of the backup's file.
         path: PathBuf,
         /// The fault and the way out of it, for a person.
         what: String,

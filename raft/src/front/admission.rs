@@ -98,6 +98,7 @@ impl Gatekeeper {
             word = self.ask_members(&*here, claim).await;
         }
 
+        // A removed node is let in, so that it learns of its removal.
         match word {
             Word::Known => Ok(Who::Node),
             Word::Dismissed => Ok(Who::Dismissed),

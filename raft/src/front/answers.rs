@@ -105,6 +105,7 @@ impl Front {
     }
 
     async fn dispatch(&self, call: AnyCall, asker: Asker<'_>) -> io::Result<()> {
+        // Every arm is the same: the type of the call picks its answer.
         match call {
             AnyCall::Identify(call) => self.reply(call, asker).await,
             AnyCall::Invite(call) => self.reply(call, asker).await,
@@ -202,6 +203,7 @@ impl Answer<AskStatus> for Front {
             });
         };
 
+        // Looked up first: the metrics stay locked until the end.
         let has_say = node.has_say();
         let watched = node.raft().metrics();
         let metrics = watched.borrow();

@@ -3,7 +3,8 @@
 //! [`Node`] itself is a front desk: each of its methods passes on to the part whose job it is, in the
 //! rooms `consensus`, `cluster` and `state`. `open` puts the parts together.
 //!
-//! Reading order: this file; [`status`] shows the node to people and programs; `readiness` decides
+//! Reading order: this file; `responding` answers what the front asks; [`status`] shows the node to
+//! people and programs; `readiness` decides
 //! whether it can serve; `lag` notices a state that does not keep up; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
@@ -11,19 +12,18 @@ mod catch_up;
 mod duty;
 mod lag;
 pub mod readiness;
+mod responding;
 pub mod status;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
-use notty_storage::{Action, Command, ExportSummary, Timestamp, View, records};
+use notty_storage::{Action, Command, ExportSummary, Timestamp, View};
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -51,17 +51,16 @@ use crate::{
     },
     disk::{data_dir::Identity, own_identity::OwnIdentity},
     error::Error,
-    front::{responder::Responder, service::Service},
+    front::service::Service,
     log::log_store::LogStore,
     outcome::{Applied, ProposeError},
-    peers::{client::Peers, protocol::ReadPoint},
+    peers::client::Peers,
     runtime::blocking,
     state::{compaction, node_state::NodeState, position::Position},
     time::{
         clock::Clock, comparison::compare, doubt::ClockDoubt, stamp::Stamp, state_time::state_time,
         trust::Trust,
     },
-    types::{NodeId, Peer, Raft},
 };
 
 /// A running node of a cluster.
@@ -122,6 +121,7 @@ impl Node {
         let stamp = Stamp::new(clock.clone(), trust.clone());
         let proposals = Proposals::start(consensus.clone(), state.clone(), stamp.clone());
         let proposals = Arc::new(proposals);
+
         let reads = Arc::new(Reads::new(consensus.clone(), state.clone(), stamp.clone()));
 
         // Members.
@@ -139,6 +139,7 @@ impl Node {
         });
         let list = MemberList::new(consensus.clone(), proposals.clone(), state.clone());
         let list = Arc::new(list);
+
         let changes = MemberChanges::new(Workbench {
             me: me.clone(),
             own: own.clone(),
@@ -147,6 +148,7 @@ impl Node {
             list: list.clone(),
             handover: handover.clone(),
         });
+
         let dismissal = Dismissal {
             me: me.clone(),
             own: own.clone(),
@@ -442,56 +444,6 @@ impl Node {
 
     pub(crate) fn own(&self) -> &Arc<OwnIdentity> {
         &self.own
-    }
-}
-
-impl Responder for Node {
-    fn raft(&self) -> &Raft {
-        self.consensus.raft()
-    }
-
-    fn state(&self) -> &Arc<NodeState> {
-        &self.state
-    }
-
-    fn members(&self) -> BTreeMap<NodeId, Peer> {
-        self.consensus.members()
-    }
-
-    fn admitted(&self) -> Option<records::Nodes> {
-        self.list.remembered().ok()
-    }
-
-    fn peers(&self) -> &Peers {
-        &self.peers
-    }
-
-    fn has_say(&self) -> bool {
-        self.trust.has_say()
-    }
-
-    fn propose_here(&self, command: Command) -> BoxFuture<'_, Result<Applied, ProposeError>> {
-        Box::pin(self.proposals.propose_here(command))
-    }
-
-    fn read_point(&self) -> BoxFuture<'_, Result<ReadPoint, ProposeError>> {
-        Box::pin(self.reads.read_point())
-    }
-
-    fn change_here(&self, change: Change) -> BoxFuture<'_, Result<Changed, ChangeError>> {
-        Box::pin(self.changes.change_here(change))
-    }
-
-    fn retire(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.duty.retire())
-    }
-
-    fn ask_whether_dismissed(&self) -> BoxFuture<'_, bool> {
-        Box::pin(self.dismissal.ask())
-    }
-
-    fn service(&self) -> Option<Arc<dyn Service>> {
-        self.service.get().and_then(Weak::upgrade)
     }
 }
 

@@ -86,6 +86,7 @@ impl Readiness {
 
     /// All reasons why the node cannot serve now.
     pub(super) async fn reasons(&self) -> Vec<NotReady> {
+        // Known here, without asking anybody.
         let mut reasons = Vec::new();
         if let Some(reason) = self.lag.lock().reason() {
             reasons.push(NotReady::Behind(reason));

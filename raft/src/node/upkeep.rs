@@ -40,6 +40,7 @@ pub(super) async fn run(node: Weak<Node>) {
             continue;
         }
 
+        // Any other node may have been removed, or have moved, without having learnt of it.
         node.dismissal.look();
         if is_due(announced, ANNOUNCE)
             && let Some(moved) = node.me.moved(&node.consensus.members())

@@ -42,8 +42,10 @@ pub(super) async fn start(
         install_snapshot_timeout: SNAPSHOT_MS,
         ..Config::default()
     };
+
     let config = Arc::new(config.validate().map_err(raft_error)?);
 
+    // Before raft reads the vote.
     log.forget_leading(identity.node);
     let machine = StateMachine::new(state.clone());
     let network = Network::new(peers.clone());

@@ -50,6 +50,7 @@ impl Node {
         let identity = own.current();
         peers.become_somebody(hello(&identity, &options));
 
+        // Log and state belong to one cluster: they are opened once the node has one.
         let (log, state) = open_stores(&own, &options)?;
         let kept_entries = options.log.kept_entries;
         let raft = consensus::start(&identity, &log, &state, &peers, kept_entries).await?;
@@ -180,11 +181,13 @@ async fn open_peers(
 
     let peers = Peers::new(cluster.transport.clone(), cluster.credentials.clone(), me);
     let peers = Arc::new(peers.knowing(&cluster.nodes));
+
     let listener = cluster.transport.listen(&cluster.listen).await;
     let listener = listener.map_err(|source| Error::Listen {
         address: cluster.listen.clone(),
         source,
     })?;
+
     let serving = server::serve(listener, peers.clone(), front.clone(), peers_stopped);
     tokio::spawn(serving);
     Ok((peers, stop_peers))

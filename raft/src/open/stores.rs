@@ -28,6 +28,7 @@ pub(crate) fn open(
     data_dir: &DataDir,
     options: &NodeOptions,
 ) -> Result<(Log, Arc<NodeState>), Error> {
+    // The log comes first: the state is checked against it.
     let mut log = Log::open(options.files.clone(), &data_dir.log(), options.log)?;
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let state_dir = StateDir::open(&data_dir.state())?;
