@@ -47,7 +47,7 @@ pub enum Error {
     /// This node cannot listen on its peer port.
     #[error("cluster.listen: {address} cannot be listened on: {source}")]
     Listen {
-        /// The configured address.
+        /// The configured address for peers.
         address: String,
         /// The error of the operating system.
         source: io::Error,
