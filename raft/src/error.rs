@@ -31,7 +31,7 @@ pub enum Error {
     /// The data directory is not one that this node may use.
     #[error("data directory {}: {what}", path.display())]
     DataDir {
-        /// The data directory's path.
+        /// Path of the data directory.
         path: PathBuf,
         /// The fault and the way out of it, for a person.
         what: String,
@@ -39,7 +39,7 @@ pub enum Error {
     /// A backup cannot be used.
     #[error("{}: {what}", path.display())]
     Backup {
-        /// The backup's file.
+        /// Path of the backup's file.
         path: PathBuf,
         /// The fault and the way out of it, for a person.
         what: String,
@@ -47,7 +47,7 @@ pub enum Error {
     /// This node cannot listen on its peer port.
     #[error("cluster.listen: {address} cannot be listened on: {source}")]
     Listen {
-        /// The configured address.
+        /// The configured address for peers.
         address: String,
         /// The error of the operating system.
         source: io::Error,

@@ -23,6 +23,7 @@ use crate::{
     disk::{
         data_dir::DataDir,
         files::{Files, RealFiles},
+        restoring::Restoring,
     },
     error::Error,
     log::{Log, LogOptions},
@@ -52,13 +53,13 @@ pub struct Restored {
 
 /// Makes an empty directory the first node of a new cluster, with a backup as its state.
 pub fn restore(backup: &Backup, dir: &Path, clock: &dyn Clock) -> Result<Restored, Error> {
-    let data_dir = DataDir::open_for_restore(dir)?;
-    let disk = data_dir.begin_restore()?;
+    let restoring = Restoring::open(dir)?;
+    let disk = restoring.begin()?;
 
-    let built = build(backup, &data_dir, &disk, clock);
+    let built = build(backup, restoring.data_dir(), &disk, clock);
     if built.is_ok() {
-        data_dir.end_restore()?;
-    } else if let Err(error) = data_dir.clear_restore() {
+        restoring.end()?;
+    } else if let Err(error) = restoring.clear() {
         // It is in nobody's way: the next restore clears it, and a node does not start in it.
         tracing::warn!(%error, "what an interrupted restore left could not be removed");
     }

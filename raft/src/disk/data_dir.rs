@@ -32,10 +32,12 @@ use crate::{
 };
 
 /// The version of the layout that this binary reads and writes.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 4;
 
 /// The name of the identity while a backup is being restored.
 pub(super) const RESTORING: &str = "identity.restoring";
+/// A file that is there until a restored node has taken in the nodes that it expects.
+pub(super) const RESTORED: &str = "restored";
 /// Names that an empty directory may hold all the same.
 pub(super) const EMPTY: [&str; 3] = ["LOCK", "lost+found", "identity.new"];
 
@@ -184,6 +186,17 @@ impl DataDir {
     /// Writes the identity. From then on the names of log, snapshots and state survive a crash too.
     pub fn keep(&self, identity: &Identity) -> Result<(), Error> {
         save(&RealFiles, &self.path.join("identity"), identity)
+    }
+
+    /// True if it was restored, and has not yet taken in the nodes that it expects.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.path.join(RESTORED).exists()
+    }
+
+    /// Notes that the expected nodes are taken in.
+    pub(crate) fn settle_restored(&self) -> Result<(), Error> {
+        let path = self.path.join(RESTORED);
+        RealFiles.remove(&path).map_err(Error::file(&path))
     }
 
     /// Path of the directory itself.

@@ -11,7 +11,7 @@ pub mod files;
 #[cfg(test)]
 pub(crate) mod memory_files;
 pub(crate) mod own_identity;
-mod restoring;
+pub(crate) mod restoring;
 pub(crate) mod sealed;
 #[cfg(test)]
 mod tests;

@@ -7,15 +7,13 @@
 use std::{fs, path::Path};
 
 use super::{
-    data_dir::{DataDir, EMPTY, Identity, RESTORING, refuse_file},
+    data_dir::{DataDir, EMPTY, Identity, RESTORED, RESTORING, refuse_file},
     files::{Files, RealFiles},
     sealed::save,
 };
 use crate::error::Error;
 
-/// A file that is there until a restored node has taken in the nodes that it expects.
-const RESTORED: &str = "restored";
-/// The name of that file while it is being written.
+/// The name of [`RESTORED`] while it is being written.
 pub(super) const RESTORED_ASIDE: &str = "restored.new";
 /// Names that a restore creates before the directory has an identity.
 const BUILT: [&str; 6] = [
@@ -27,48 +25,58 @@ const BUILT: [&str; 6] = [
     "state",
 ];
 
-impl DataDir {
+/// A data directory into which a backup is restored.
+pub(crate) struct Restoring {
+    data_dir: DataDir,
+}
+
+impl Restoring {
     /// Opens an empty directory, or one in which a restore did not end, to restore into it.
-    pub(crate) fn open_for_restore(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         if path.exists() {
             refuse_file(path)?;
             refuse_full(path)?;
         }
 
-        let this = Self::open(path)?;
+        let data_dir = DataDir::open(path)?;
         // Another restore may have ended before this one took the lock.
         refuse_full(path)?;
-        Ok(this)
+        Ok(Self { data_dir })
+    }
+
+    pub(crate) fn data_dir(&self) -> &DataDir {
+        &self.data_dir
     }
 
     /// Writes the identity that the directory will have: the first node of a new cluster, on a disk
     /// of its own. Returns the id of that disk.
-    pub(crate) fn begin_restore(&self) -> Result<String, Error> {
-        self.clear_restore()?;
+    pub(crate) fn begin(&self) -> Result<String, Error> {
+        self.clear()?;
 
         let identity = Identity {
             formed: true,
             ..Identity::of_new_cluster()
         };
-        save(&RealFiles, &self.path().join(RESTORING), &identity)?;
-        save(&RealFiles, &self.path().join(RESTORED), &())?;
+        save(&RealFiles, &self.data_dir.path().join(RESTORING), &identity)?;
+        save(&RealFiles, &self.data_dir.path().join(RESTORED), &())?;
         Ok(identity.disk)
     }
 
     /// Gives the directory its identity: from now on it is a node's.
-    pub(crate) fn end_restore(&self) -> Result<(), Error> {
-        let from = self.path().join(RESTORING);
-        let to = self.path().join("identity");
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        let from = self.data_dir.path().join(RESTORING);
+        let to = self.data_dir.path().join("identity");
 
         // All that was built must be there before the identity says so.
-        self.sync()?;
+        self.data_dir.sync()?;
         RealFiles.rename(&from, &to).map_err(Error::file(&to))?;
-        self.sync()
+        self.data_dir.sync()
     }
 
     /// Removes what an unfinished restore built. The file that marks the directory as such goes last.
-    pub(crate) fn clear_restore(&self) -> Result<(), Error> {
-        for path in [self.log(), self.snapshots(), self.state()] {
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        let dir = &self.data_dir;
+        for path in [dir.log(), dir.snapshots(), dir.state()] {
             match fs::remove_dir_all(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 other => other.map_err(Error::file(&path))?,
@@ -77,22 +85,11 @@ impl DataDir {
 
         for name in [RESTORED_ASIDE, RESTORED, RESTORING] {
             // Synced each time, so that a crash cannot keep an earlier one and lose a later one.
-            self.sync()?;
-            let path = self.path().join(name);
+            self.data_dir.sync()?;
+            let path = self.data_dir.path().join(name);
             RealFiles.remove(&path).map_err(Error::file(&path))?;
         }
         Ok(())
-    }
-
-    /// True if it was restored, and has not yet taken in the nodes that it expects.
-    pub(crate) fn is_restored(&self) -> bool {
-        self.path().join(RESTORED).exists()
-    }
-
-    /// Notes that the expected nodes are taken in.
-    pub(crate) fn settle_restored(&self) -> Result<(), Error> {
-        let path = self.path().join(RESTORED);
-        RealFiles.remove(&path).map_err(Error::file(&path))
     }
 }
 

@@ -3,16 +3,16 @@
 use std::fs;
 
 use super::{
-    data_dir::{DataDir, EMPTY},
+    data_dir::EMPTY,
     files::{Files, RealFiles},
-    restoring::RESTORED_ASIDE,
+    restoring::{RESTORED_ASIDE, Restoring},
 };
 
 #[test]
 fn a_restore_is_repeated_over_whatever_another_left() {
     let dir = tempfile::tempdir().expect("a directory");
-    let begun = DataDir::open_for_restore(dir.path()).expect("it is empty");
-    begun.begin_restore().expect("begins");
+    let begun = Restoring::open(dir.path()).expect("it is empty");
+    begun.begin().expect("begins");
     for name in ["log", "snapshots", "state"] {
         fs::create_dir(dir.path().join(name)).expect("created");
     }
@@ -21,9 +21,9 @@ fn a_restore_is_repeated_over_whatever_another_left() {
     }
     drop(begun);
 
-    let again = DataDir::open_for_restore(dir.path()).expect("it is a restore's");
-    again.begin_restore().expect("begins");
-    again.clear_restore().expect("clears");
+    let again = Restoring::open(dir.path()).expect("it is a restore's");
+    again.begin().expect("begins");
+    again.clear().expect("clears");
     let left = RealFiles.list(dir.path()).expect("lists");
     assert!(
         left.iter().all(|name| EMPTY.contains(&name.as_str())),

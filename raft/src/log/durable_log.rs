@@ -18,7 +18,7 @@ use super::{
     inventory::{self, FoundTail},
     marks::Marks,
     record::{self, RecordPlace},
-    segments::Segments,
+    segments::SegmentRow,
 };
 use crate::{
     disk::files::Files,
@@ -31,7 +31,7 @@ pub struct Log {
     dir: PathBuf,
     options: LogOptions,
     marks: Marks,
-    segments: Segments,
+    segments: SegmentRow,
     /// The end as it was found; its torn write is gone once the log is settled.
     tail: FoundTail,
     last: Option<LogId>,

@@ -8,13 +8,13 @@ use std::{path::Path, sync::Arc};
 use super::{
     record::RecordPlace,
     segment::{self, Segment, Torn},
-    segments::Segments,
+    segments::SegmentRow,
 };
 use crate::{disk::files::Files, error::Error, types::LogId};
 
 /// The segments on the disk, and the end that was found.
 pub(super) struct Inventory {
-    pub(super) segments: Segments,
+    pub(super) segments: SegmentRow,
     /// The position of the last entry; `None` if there is none.
     pub(super) last: Option<LogId>,
     /// The number of the next write.
@@ -41,7 +41,7 @@ pub(super) fn read(
     let mut names = files.list(dir).map_err(Error::file(dir))?;
     names.retain(|name| name.ends_with(".log"));
 
-    let mut segments = Segments::new(files.clone(), dir);
+    let mut segments = SegmentRow::new(files.clone(), dir);
     let mut last = None;
     let mut last_place: Option<RecordPlace> = None;
     let mut tail = FoundTail::default();
@@ -71,7 +71,7 @@ pub(super) fn read(
 
 /// Refuses a segment that leaves a gap to the ones before it.
 fn check_follows(
-    segments: &Segments,
+    segments: &SegmentRow,
     segment: &Segment,
     purged: Option<LogId>,
 ) -> Result<(), Error> {

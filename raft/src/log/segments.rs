@@ -13,13 +13,13 @@ use super::segment::{Segment, Torn};
 use crate::{disk::files::Files, error::Error, types::LogEntry};
 
 /// The segments of a log, the oldest first.
-pub(super) struct Segments {
+pub(super) struct SegmentRow {
     files: Arc<dyn Files>,
     dir: PathBuf,
     row: VecDeque<Segment>,
 }
 
-impl Segments {
+impl SegmentRow {
     /// A row without any segment, in a directory.
     pub(super) fn new(files: Arc<dyn Files>, dir: &Path) -> Self {
         Self {
