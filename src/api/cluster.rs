@@ -22,8 +22,8 @@ use super::{
     endpoint::{Effect, Endpoint, Takes, endpoint},
     error::FieldFault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
-    mailings::{parse_time, time_text},
     reply,
+    times::{parse_time, time_text},
 };
 use crate::config::Role;
 

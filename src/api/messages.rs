@@ -20,8 +20,8 @@ use super::{
     endpoint::{Effect, Endpoint, endpoint},
     error::InvalidValue,
     input::{Params, PathId, number},
-    mailings::time_text,
     reply,
+    times::time_text,
 };
 use crate::config::Role;
 
