@@ -122,6 +122,8 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> Action {
         tag,
         zone,
     } = customer;
+
+    // One row has one word of each kind, and so each word has the number 0.
     Action::PutCustomers(PutCustomers {
         mode,
         tags: vec![(tag.clone(), fold(&tag))],
@@ -298,6 +300,7 @@ fn gather(
         items.extend(page.items.into_iter().map(CustomerBody::from));
         next = page.next;
 
+        // Entries are applied between two parts.
         match page.next {
             Some(seq) if items.len() < limit => from = seq,
             _ => break,

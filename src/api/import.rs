@@ -259,6 +259,7 @@ impl Import {
             };
         }
 
+        // Rows that are still busy are rejected one by one, and are listed in the answer.
         for row in 0..rows.lines.len() {
             let proposed = rows.only(&[row]).propose(self.api.clone()).await;
             let written = written(proposed)?;
@@ -415,6 +416,7 @@ async fn read_all(
         }
     }
 
+    // The last row may have no line end.
     rows.end(&mut found);
     import.take_all(found.drain(..)).await?;
     Ok(import)

@@ -217,6 +217,7 @@ async fn replace(
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let id = parse_id(&id)?;
+    // The body may repeat the id, but a mailing cannot get another one.
     if let Some(given) = fields.optional_text("id")
         && given != id.as_str()
     {
@@ -323,6 +324,7 @@ async fn act(
     action: impl FnOnce(MailingId) -> Action,
 ) -> ApiResult {
     let OptionalJsonBody(JsonBody { fields, bytes }) = body;
+    // A misspelled option must not be ignored.
     fields.finish(Some(()))?;
     let id = parse_id(id)?;
 

@@ -133,6 +133,7 @@ fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
     Ok(has_filter.then(|| StatsFilter {
         tag: tag.unwrap_or_default(),
         operator: operator.unwrap_or_default(),
+        // No message is older than 1970.
         from_day: from_day.unwrap_or(0),
         to_day: to_day.unwrap_or(i32::MAX),
     }))

@@ -58,6 +58,7 @@ pub(super) fn check(
     let period = check_period(fields, rule);
     let send_window = check_window(fields);
 
+    // All faults are noted: from here on, the first missing value ends the check.
     let (start, end) = period?;
     Some(MailingSpec {
         desc: desc?.into_string(),
@@ -110,6 +111,7 @@ fn check_window(fields: &mut Fields) -> Option<SendWindow> {
         fields.fault("send_window", Code::WrongType, detail);
         return None;
     };
+    // An absent time is an empty text, which is a fault of the window as a whole.
     let from = take_text(&mut window, "from");
     let to = take_text(&mut window, "to");
 

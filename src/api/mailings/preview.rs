@@ -139,6 +139,7 @@ fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<MatchingCustomers
     while let Some(seq) = from {
         let (found, next) =
             api.ask(|reader| query::customers::count_matching(reader, filter, seq))?;
+        // The sample comes from the first parts that have matches.
         if found > 0 && sample.len() < SAMPLE {
             let wanted = SAMPLE - sample.len();
             let page = api.ask(|reader| query::customers::list(reader, filter, seq, wanted))?;
