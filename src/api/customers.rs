@@ -1,6 +1,6 @@
 //! Customers: create, read, list, replace, delete.
 //!
-//! The checks of their fields are in [`check`]; an import checks its rows by the same ones.
+//! The checks of their fields are in [`check`](mod@check); an import checks its rows by the same ones.
 
 pub(super) mod check;
 

@@ -1,7 +1,7 @@
 //! Mailings: create, read, list, replace, delete, pause, resume, cancel.
 //!
-//! Their bodies are in [`bodies`], the checks of their fields in [`check`], and [`preview`] shows what a
-//! mailing would do.
+//! Their bodies are in [`bodies`], the checks of their fields in [`check`](mod@check). The [`preview`]
+//! shows what a mailing would do.
 
 mod bodies;
 mod check;

@@ -1,7 +1,7 @@
 //! The bodies of requests and answers about mailings.
 //!
 //! Inputs exist for the OpenAPI document alone: requests are parsed field by field in
-//! [`check`](super::check), so that all faults are found at once.
+//! [`check`](mod@super::check), so that all faults are found at once.
 
 use notty_storage::model::{Mailing, SendWindow};
 use serde::{Deserialize, Serialize};
