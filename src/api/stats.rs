@@ -54,7 +54,7 @@ pub(super) struct StatsBody {
     /// Not sent, because the mailing was cancelled or deleted, or the customer deleted; final.
     #[schema(example = 0)]
     cancelled: u64,
-    /// The gateway may have it: never sent again; final.
+    /// The gateway may have it, so it is not sent again.
     #[schema(example = 1)]
     unconfirmed: u64,
 }
