@@ -36,7 +36,7 @@ pub struct Segments {
     pub encoding: Encoding,
     /// Length of the text in septets or 16-bit units.
     pub units: usize,
-    /// Number of SMS.
+    /// Number of SMS that the text makes.
     pub segments: usize,
     /// Units that fit in one SMS of this text.
     pub units_per_segment: usize,

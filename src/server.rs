@@ -33,7 +33,7 @@ use crate::{
 /// Time for the postman to end its requests and to hand back the rest.
 const POSTMAN_STOP: Duration = Duration::from_secs(18);
 
-/// A running service.
+/// A running service, with all its parts.
 pub struct Server {
     node: Arc<Node>,
     /// Answers peers for as long as it is kept.

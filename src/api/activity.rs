@@ -67,7 +67,7 @@ struct ConnectionState {
 /// The activity of one connection, as its streams report it.
 #[derive(Debug)]
 pub(super) struct Activity {
-    /// The client's address.
+    /// Address of the client.
     pub(super) source: ClientAddress,
     state: Mutex<ConnectionState>,
     /// Cancelled by an eviction.

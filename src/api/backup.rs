@@ -84,6 +84,7 @@ async fn backup(State(api): State<Api>, params: Params) -> ApiResult {
 
 async fn make_copy(api: &Api) -> Result<Copy, ApiError> {
     let node = api.node.clone();
+    // A thread of its own, because the copy writes as much as the state has.
     let copying = tokio::task::spawn_blocking(move || node.back_up(env!("CARGO_PKG_VERSION")));
     match copying.await {
         Ok(Ok(copy)) => Ok(copy),

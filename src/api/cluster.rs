@@ -22,8 +22,8 @@ use super::{
     endpoint::{Effect, Endpoint, Takes, endpoint},
     error::FieldFault,
     input::{JsonBody, OptionalJsonBody, Params, PathId},
-    mailings::{parse_time, time_text},
     reply,
+    times::{parse_time, time_text},
 };
 use crate::config::Role;
 
@@ -258,6 +258,7 @@ async fn add(
 
     match tokio::time::timeout(SEEN_TIME, sight_of(&api, &name)).await {
         Ok(node) => Ok(Json(node).into_response()),
+        // The change is made, but this node has not seen it. A repeat is harmless.
         Err(_) => Err(ChangeError::Unknown.into()),
     }
 }
@@ -285,6 +286,7 @@ fn parse_node(name: String, body: JsonBody) -> Result<NewNode, ApiError> {
     let peer = fields.text("peer");
     let api = fields.text("api");
 
+    // Only the form is checked here; the change itself finds out if the node answers.
     if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
         let detail = "a host and a port, like 10.0.0.4:7080";
         fields.fault("peer", Code::InvalidAddress, detail);
@@ -390,6 +392,7 @@ async fn set_time(
     let to = time.unwrap_or_else(|| api.clock.wall());
     let applied = api.write(key.bind(SetTime { to }, &bytes)).await?;
 
+    // Looked at anew: the answer shows if the clock agrees with the new time.
     let doubt = api.node.look_at_clock();
     let time = api.ask(|reader| query::time::at(reader))?;
     let body = TimeBody {

@@ -312,8 +312,8 @@ codes! {
         "this node could not read its state; its log says why"
     }
     UnexpectedReply = "unexpected_reply", INTERNAL_SERVER_ERROR {
-        "the write was answered in a way that no node should",
-        "the write was answered otherwise than by a mailing"
+        "the write was executed, but the leader's reply to it cannot be read: it runs another version",
+        "the leader's reply is of another type than the command's: do all nodes run one version?"
     }
     NoLeader = "no_leader", SERVICE_UNAVAILABLE {
         "the cluster has no leader at the moment, and a write or `consistency=linearizable` needs \

@@ -1,57 +1,65 @@
 //! Customers: create, read, list, replace, delete.
+//!
+//! The checks of their fields are in [`check`](mod@check); an import checks its rows by the same ones.
+
+pub(super) mod check;
+
+use std::time::Duration;
 
 use axum::{
     extract::State,
     http::{Method, StatusCode},
     response::Response,
 };
-use notty_raft::{Applied, ProposeError};
+use notty_raft::ProposeError;
 use notty_storage::{
     Command, Error, Rejection,
     command::{DeleteCustomer, PutCustomer, PutMode},
-    model::{Customer, CustomerId, Filter, Name, Phone, Seq, Word, ZoneName, fold},
+    model::{Customer, CustomerId, Filter, Seq, fold},
     query::{self, customers::CustomerFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::check::{CheckedCustomer, IdFrom, check};
 use super::{
     Api, ApiError, ApiParts, ApiResult, IdempotencyKey, WRITE_TIME,
     code::Code,
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::InvalidValue,
-    input::{Fields, JsonBody, Params, PathId},
+    input::{JsonBody, Params, PathId},
     reply, with_location,
 };
 use crate::config::Role;
 
-/// Parts of a list that one answer looks at, at most.
+/// The most parts of the customers that are searched for one page.
 const PARTS: usize = 50;
-/// The path of the import; a customer may be called `import` all the same.
+/// The path of the import; a customer may have the id `import` all the same.
 const IMPORT_PATH: &str = "/customers/import";
-/// How often a write waits for a deletion's sweep to end.
+/// The most repeats of a write while the messages of a deleted customer are being cancelled.
 const BUSY_TRIES: u32 = 20;
+/// Pause between two such repeats.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// A customer.
+/// A person who can get messages.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct CustomerBody {
-    /// Letters, digits and `-`, up to 64; absent in a create: a UUID is given.
+    /// Id of 1 to 64 letters, digits and `-`; absent in a create: a UUID is generated.
     #[schema(example = "customer-0000001")]
     pub(super) id: String,
-    /// What it is called; may be empty.
+    /// Name of the customer; may be empty.
     #[schema(example = "Анастасия Алексеева")]
     pub(super) name: String,
-    /// E.164: `+` and 10 to 15 digits.
+    /// Phone number as in E.164: `+` and 10 to 15 digits.
     #[schema(example = "+79161112233")]
     pub(super) phone: String,
     /// The mobile operator; may be empty.
     #[schema(example = "МТС")]
     pub(super) operator: String,
-    /// Anything to filter by; may be empty.
+    /// Any text to filter by; may be empty.
     #[schema(example = "clients.moscow.new")]
     pub(super) tag: String,
-    /// IANA name; absent: the configured one counts.
+    /// IANA name of the time zone; absent: the configured default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "Europe/Moscow")]
     pub(super) timezone: Option<String>,
@@ -70,26 +78,26 @@ impl From<Customer> for CustomerBody {
     }
 }
 
-/// What a create and a replace take.
+/// The body of a create and of a replace.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 pub(super) struct CustomerInput {
-    /// Letters, digits and `-`, up to 64; absent in a create: a UUID is given.
+    /// Id of 1 to 64 letters, digits and `-`; absent in a create: a UUID is generated.
     #[schema(example = "customer-0000001")]
     id: Option<String>,
-    /// What it is called; absent: empty.
+    /// Name of the customer; absent: empty.
     #[schema(example = "Анастасия Алексеева")]
     name: Option<String>,
-    /// E.164: `+` and 10 to 15 digits.
+    /// Phone number as in E.164: `+` and 10 to 15 digits.
     #[schema(example = "+79161112233")]
     phone: String,
     /// The mobile operator; absent: empty.
     #[schema(example = "МТС")]
     operator: Option<String>,
-    /// Anything to filter by; absent: empty.
+    /// Any text to filter by; absent: empty.
     #[schema(example = "clients.moscow.new")]
     tag: Option<String>,
-    /// IANA name; absent: the configured one counts.
+    /// IANA name of the time zone; absent: the configured default.
     #[schema(example = "Europe/Moscow")]
     timezone: Option<String>,
 }
@@ -97,79 +105,11 @@ pub(super) struct CustomerInput {
 /// A page of customers.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CustomerPage {
-    /// In the order of their creation.
+    /// Customers in the order of their creation.
     items: Vec<CustomerBody>,
-    /// What `after` takes for the page that follows; null at the end.
+    /// Value of `after` for the page that follows; null at the end.
     #[schema(example = "100")]
     next: Option<String>,
-}
-
-/// A customer that was checked, and not yet put in a command.
-pub(super) struct CheckedCustomer {
-    pub(super) id: CustomerId,
-    pub(super) name: String,
-    pub(super) phone: Phone,
-    pub(super) operator: String,
-    pub(super) tag: String,
-    pub(super) zone: Option<String>,
-}
-
-/// Where a customer's id comes from.
-pub(super) enum IdFrom<'a> {
-    /// The body, or a new UUID.
-    Body,
-    /// The path; the body may repeat it.
-    Path(&'a CustomerId),
-}
-
-/// Checks a customer field by field.
-pub(super) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CheckedCustomer> {
-    let id = fields.optional_text("id");
-    let given = id.is_some();
-    let id = fields.parse("id", id, CustomerId::parse);
-    let id = match (id_from, id) {
-        (IdFrom::Path(path), Some(id)) if id != **path => {
-            fields.fault("id", Code::IdMismatch, "differs from the id in the path");
-            None
-        }
-        (IdFrom::Path(path), _) => Some((*path).clone()),
-        (IdFrom::Body, None) if !given => CustomerId::parse(&uuid::Uuid::new_v4().to_string()).ok(),
-        (IdFrom::Body, id) => id,
-    };
-    let name = fields.optional_text("name");
-    let name = fields.parse("name", Some(name.unwrap_or_default()), Name::parse);
-    let phone = fields.text("phone");
-    let phone = fields.parse("phone", phone, Phone::parse);
-    let operator = fields.optional_text("operator");
-    let operator = fields.parse("operator", Some(operator.unwrap_or_default()), Word::parse);
-    let tag = fields.optional_text("tag");
-    let tag = fields.parse("tag", Some(tag.unwrap_or_default()), Word::parse);
-    let zone = fields.optional_text("timezone");
-    let had_zone = zone.is_some();
-    let zone = fields.parse("timezone", zone, known_zone);
-    if had_zone && zone.is_none() {
-        return None;
-    }
-    Some(CheckedCustomer {
-        id: id?,
-        name: name?.into_string(),
-        phone: phone?,
-        operator: operator?.into_string(),
-        tag: tag?.into_string(),
-        zone,
-    })
-}
-
-/// A time zone that the database knows, in its own spelling.
-fn known_zone(text: &str) -> Result<String, InvalidValue> {
-    let name = ZoneName::parse(text)?;
-    match jiff::tz::TimeZone::get(name.as_str()) {
-        Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
-        Err(_) => {
-            let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
-            Err(InvalidValue::new(Code::InvalidTimezone, detail))
-        }
-    }
 }
 
 /// The action that writes one customer.
@@ -182,6 +122,7 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
         tag,
         zone,
     } = customer;
+
     PutCustomer {
         mode,
         folded_tag: fold(&tag),
@@ -197,11 +138,9 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
     }
 }
 
-/// Writes one customer; one whose deletion is still being swept is waited for.
-async fn write_one(
-    api: &Api,
-    command: Command<PutCustomer>,
-) -> Result<Applied<Box<Customer>>, ApiError> {
+/// Writes one customer. Waits a while if a customer of this id was just deleted: its messages must be
+/// cancelled before the id is used again.
+async fn write_one(api: &Api, command: Command<PutCustomer>) -> Result<(Customer, u64), ApiError> {
     let mut attempt = 0;
     loop {
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
@@ -211,34 +150,33 @@ async fn write_one(
                 ..
             }) if attempt < BUSY_TRIES => {
                 attempt += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(BUSY_PAUSE).await;
             }
-            written => return Ok(written?),
+            Err(error) => return Err(error.into()),
+            Ok(applied) => return Ok((*applied.reply, applied.index)),
         }
     }
 }
 
+/// Parses the id in a path. A text that cannot be an id is answered with 404: no customer has it.
 pub(super) fn parse_id(id: &str) -> Result<CustomerId, ApiError> {
-    // What cannot be an id is not there.
     CustomerId::parse(id).map_err(|_| ApiError::not_found("customer"))
 }
 
+/// Faults that the fields of a customer can have.
+const FIELD_FAULTS: &[Code] = &[
+    Code::InvalidPhone,
+    Code::InvalidTimezone,
+    Code::InvalidId,
+    Code::TooLong,
+    Code::ControlCharacter,
+    Code::Missing,
+    Code::WrongType,
+];
+
 pub(super) fn routes() -> Vec<Endpoint> {
     vec![
-        endpoint!(create, Role::Operator, Effect::KeyedWrite)
-            .takes(Takes::Json)
-            .codes(&[
-                Code::InvalidPhone,
-                Code::InvalidTimezone,
-                Code::InvalidId,
-                Code::TooLong,
-                Code::ControlCharacter,
-                Code::Missing,
-                Code::WrongType,
-                Code::CustomerExists,
-                Code::CustomerBusy,
-            ])
-            .alias(Method::POST, "/customer"),
+        route_of_create(),
         endpoint!(list, Role::Reader, Effect::Reads)
             .paged()
             .codes(&[Code::InvalidFilter, Code::InvalidLimit, Code::InvalidAfter]),
@@ -246,21 +184,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
             .finds("customer")
             .alias(Method::GET, "/customer/{id}")
             .word_as_id(IMPORT_PATH),
-        endpoint!(replace, Role::Operator, Effect::KeyedWrite)
-            .takes(Takes::Json)
-            .finds("customer")
-            .codes(&[
-                Code::InvalidPhone,
-                Code::InvalidTimezone,
-                Code::InvalidId,
-                Code::IdMismatch,
-                Code::TooLong,
-                Code::ControlCharacter,
-                Code::Missing,
-                Code::WrongType,
-            ])
-            .alias(Method::POST, "/customer/{id}")
-            .word_as_id(IMPORT_PATH),
+        route_of_replace(),
         endpoint!(remove, Role::Operator, Effect::Writes)
             .finds("customer")
             .codes(&[Code::CustomerBusy])
@@ -269,9 +193,27 @@ pub(super) fn routes() -> Vec<Endpoint> {
     ]
 }
 
+fn route_of_create() -> Endpoint {
+    endpoint!(create, Role::Operator, Effect::KeyedWrite)
+        .takes(Takes::Json)
+        .codes(FIELD_FAULTS)
+        .codes(&[Code::CustomerExists, Code::CustomerBusy])
+        .alias(Method::POST, "/customer")
+}
+
+fn route_of_replace() -> Endpoint {
+    endpoint!(replace, Role::Operator, Effect::KeyedWrite)
+        .takes(Takes::Json)
+        .finds("customer")
+        .codes(FIELD_FAULTS)
+        .codes(&[Code::IdMismatch])
+        .alias(Method::POST, "/customer/{id}")
+        .word_as_id(IMPORT_PATH)
+}
+
 /// Create a customer
 ///
-/// Without an id, a UUID is given.
+/// If the body has no id, a UUID is generated.
 #[utoipa::path(post, path = "/customers", tag = "customers", operation_id = "createCustomer",
     request_body = CustomerInput,
     responses((status = 201, body = CustomerBody)))]
@@ -283,47 +225,43 @@ async fn create(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
-    let customer = check(&mut fields, &IdFrom::Body);
-    let customer = fields.finish(customer)?;
+    let checked = check(&mut fields, &IdFrom::Body);
+    let customer = fields.finish(checked)?;
+
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
-    let written = write_one(&api, command).await?;
-    let customer = *written.reply;
+    let (customer, index) = write_one(&api, command).await?;
     let path = format!("/customers/{}", customer.id);
-    Ok(with_location(
-        reply(
-            StatusCode::CREATED,
-            written.index,
-            &CustomerBody::from(customer),
-        ),
-        &path,
-    ))
+    let response = reply(StatusCode::CREATED, index, &CustomerBody::from(customer));
+    Ok(with_location(response, &path))
 }
 
 /// List customers
 ///
-/// Filters are SQL `ILIKE` patterns. A page may hold fewer than asked for and still have a next.
+/// Filters are SQL `ILIKE` patterns. A page can have fewer items than `limit` although more follow: `next`
+/// is null at the end only.
 #[utoipa::path(get, path = "/customers", tag = "customers", operation_id = "listCustomers",
     params(
-        ("tag" = Option<String>, Query, description = "Only with such tags: an SQL `ILIKE` pattern"),
+        ("tag" = Option<String>, Query, description = "Only those whose tag matches: an SQL `ILIKE` pattern"),
         ("operator" = Option<String>, Query,
-            description = "Only of such operators: an SQL `ILIKE` pattern"),
+            description = "Only those whose operator matches: an SQL `ILIKE` pattern"),
         ("phone" = Option<String>, Query,
-            description = "Only with such phones: an SQL `ILIKE` pattern; its `+` as `%2B`"),
+            description = "Only those whose phone matches: an SQL `ILIKE` pattern; `+` is written as `%2B`"),
     ),
     responses((status = 200, body = CustomerPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
-    let any = Filter::default;
-    let filter = CustomerFilter {
-        tag: params.parse("tag", Filter::parse).unwrap_or_else(any),
-        operator: params.parse("operator", Filter::parse).unwrap_or_else(any),
-        // No phone has a space: it is a `+` that was not encoded.
-        phone: params
-            .parse("phone", |text| Filter::parse(&text.replace(' ', "+")))
-            .unwrap_or_else(any),
-    };
+    let tag = params.parse("tag", Filter::parse);
+    let operator = params.parse("operator", Filter::parse);
+    // No phone has a space: it is a `+` that was not encoded.
+    let phone = params.parse("phone", |text| Filter::parse(&text.replace(' ', "+")));
     let limit = params.limit();
     let after = params.after();
     params.finish()?;
+
+    let filter = CustomerFilter {
+        tag: tag.unwrap_or_default(),
+        operator: operator.unwrap_or_default(),
+        phone: phone.unwrap_or_default(),
+    };
     let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
     let index = api.node.applied_index();
     let page = api
@@ -332,19 +270,23 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     Ok(reply(StatusCode::OK, index, &page))
 }
 
-/// A page of customers, part by part.
+/// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
+/// and a `next`, when it has searched as much as one answer may.
 fn gather(
     api: &ApiParts,
     filter: &CustomerFilter,
     mut from: Seq,
     limit: usize,
 ) -> Result<CustomerPage, ApiError> {
-    let (mut items, mut next) = (Vec::new(), None);
+    let mut items = Vec::new();
+    let mut next = None;
     for _ in 0..PARTS {
         let wanted = limit - items.len();
         let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
         items.extend(page.items.into_iter().map(CustomerBody::from));
         next = page.next;
+
+        // Entries are applied between two parts.
         match page.next {
             Some(seq) if items.len() < limit => from = seq,
             _ => break,
@@ -356,7 +298,7 @@ fn gather(
     })
 }
 
-/// Read a customer
+/// Read a customer by its id
 #[utoipa::path(get, path = "/customers/{id}", tag = "customers", operation_id = "getCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 200, body = CustomerBody)))]
@@ -364,14 +306,14 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.node.applied_index();
-    let customer = api.ask(|reader| query::customers::get(reader, &id))?;
-    let customer = customer.ok_or_else(|| ApiError::not_found("customer"))?;
+    let found = api.ask(|reader| query::customers::get(reader, &id))?;
+    let customer = found.ok_or_else(|| ApiError::not_found("customer"))?;
     Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
 }
 
 /// Replace a customer
 ///
-/// Takes the whole object; the id comes from the path.
+/// Takes the whole object. The id comes from the path.
 #[utoipa::path(put, path = "/customers/{id}", tag = "customers", operation_id = "replaceCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     request_body = CustomerInput,
@@ -386,17 +328,17 @@ async fn replace(
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
     let id = parse_id(&id)?;
-    let customer = check(&mut fields, &IdFrom::Path(&id));
-    let customer = fields.finish(customer)?;
+    let checked = check(&mut fields, &IdFrom::Path(&id));
+    let customer = fields.finish(checked)?;
+
     let command = key.bind(put_one(customer, PutMode::Update), &bytes);
-    let written = write_one(&api, command).await?;
-    let customer = CustomerBody::from(*written.reply);
-    Ok(reply(StatusCode::OK, written.index, &customer))
+    let (customer, index) = write_one(&api, command).await?;
+    Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
 }
 
 /// Delete a customer
 ///
-/// Its data is erased, its messages that wait are cancelled, and it gets nothing more.
+/// Its data is erased, its messages that wait are cancelled, and it gets no more messages.
 #[utoipa::path(delete, path = "/customers/{id}", tag = "customers", operation_id = "deleteCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 204, description = "Deleted")))]
@@ -408,7 +350,7 @@ async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> A
     Ok(response)
 }
 
-/// Whether an id is a customer's, and which number it has.
+/// Finds the number of a customer; `None` if no customer has this id now.
 pub(super) fn number<S: notty_storage::Source>(
     source: &S,
     id: &CustomerId,

@@ -93,6 +93,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The routes of the document and the page. They are open to everyone, and are not listed in the
 /// document.
 pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, MethodRouter<Api>)> {
+    // Made once: the document does not change while the process runs.
     let json = Bytes::from(
         document
             .to_json()

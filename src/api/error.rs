@@ -239,6 +239,7 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(problem)).into_response();
 
         let headers = response.headers_mut();
+        // The body has set the type of plain JSON.
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
 

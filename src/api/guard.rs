@@ -78,6 +78,7 @@ fn is_same_token(token: &TokenConfig, given: &str) -> bool {
 /// Checks that a caller may use a route, and returns the caller's name.
 fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<CallerName, ApiError> {
     let nameless = CallerName(String::new());
+    // Without tokens, the origin of a request is all that protects the API.
     if api.tokens.0.is_empty() {
         origin::check(
             request.method(),
@@ -123,6 +124,7 @@ fn unauthorized(has_token: bool) -> ApiError {
 
 /// Waits until the state here reflects what the request asks for.
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
+    // Until then the state lacks writes that were acknowledged before the start.
     if !api.node.has_caught_up() {
         let detail = "the node still applies what it knew before it was started";
         return Err(ApiError::new(Code::NotReady, detail).retry_after(1));

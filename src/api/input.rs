@@ -108,6 +108,28 @@ impl Fields {
         }
     }
 
+    /// Takes a text that must be there, and parses it.
+    pub(super) fn parse_needed<T, E: Into<InvalidValue>>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(field);
+        self.parse(field, text, parse)
+    }
+
+    /// Takes a text, or a default if it is absent, and parses it.
+    pub(super) fn parse_or<T, E: Into<InvalidValue>>(
+        &mut self,
+        field: &str,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.optional_text(field);
+        let text_or_default = text.unwrap_or_else(|| default.to_owned());
+        self.parse(field, Some(text_or_default), parse)
+    }
+
     /// Drops a read-only field: a client may send back what it has read.
     pub(super) fn ignore(&mut self, field: &str) {
         self.values.remove(field);

@@ -20,8 +20,8 @@ use super::{
     endpoint::{Effect, Endpoint, endpoint},
     error::InvalidValue,
     input::{Params, PathId, number},
-    mailings::time_text,
     reply,
+    times::time_text,
 };
 use crate::config::Role;
 
@@ -162,6 +162,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     params.finish()?;
 
     let index = api.node.applied_index();
+    // An unknown mailing or customer gives 404, not an empty page.
     let filter = MessageFilter {
         mailing: mailing.map(|id| mailing_number(&api, &id)).transpose()?,
         customer: customer.map(|id| customer_number(&api, &id)).transpose()?,
@@ -206,6 +207,7 @@ fn gather(
         items.extend(page.items.into_iter().map(MessageBody::from));
         next = page.next;
 
+        // Entries are applied between two parts.
         match page.next {
             Some(id) if items.len() < limit => from = id,
             _ => break,

@@ -31,6 +31,7 @@ mod problems;
 mod reply;
 mod stats;
 mod table;
+mod times;
 mod watched;
 
 use std::sync::Arc;

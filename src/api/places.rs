@@ -75,6 +75,7 @@ impl Places {
     pub(super) fn admit(self: &Arc<Self>, source: ClientAddress) -> ConnectionPlace {
         let activity = Activity::new(source);
         let mut table = self.table.lock();
+        // Numbers rise, so that the table is in the order of arrival.
         table.last += 1;
         let number = table.last;
 

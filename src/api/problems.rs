@@ -86,6 +86,7 @@ fn example(sayings: &[Saying], most_faults: usize) -> ProblemBody {
         .map(|(field, said)| FieldFault::new(field, said.code, said.detail.clone()))
         .collect();
 
+    // In the words of `ApiError::invalid`, which a test compares.
     let detail = match (first.field, errors.len()) {
         (None | Some(""), _) => first.detail.clone(),
         (Some(field), 1) => format!("{field}: {}", first.detail),

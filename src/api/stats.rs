@@ -54,7 +54,7 @@ pub(super) struct StatsBody {
     /// Not sent, because the mailing was cancelled or deleted, or the customer deleted; final.
     #[schema(example = 0)]
     cancelled: u64,
-    /// The gateway may have it: never sent again; final.
+    /// The gateway may have it, so it is not sent again.
     #[schema(example = 1)]
     unconfirmed: u64,
 }
@@ -133,6 +133,7 @@ fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
     Ok(has_filter.then(|| StatsFilter {
         tag: tag.unwrap_or_default(),
         operator: operator.unwrap_or_default(),
+        // No message is older than 1970.
         from_day: from_day.unwrap_or(0),
         to_day: to_day.unwrap_or(i32::MAX),
     }))

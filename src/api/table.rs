@@ -97,6 +97,7 @@ impl RouteTable {
     pub(super) fn document(&self) -> OpenApi {
         let mut document = docs::head();
         for endpoint in &self.0 {
+            // Several routes declare the same schemas; the map keeps one of each.
             let components = document.components.get_or_insert_default();
             components.schemas.extend(endpoint.schemas.iter().cloned());
 
@@ -137,6 +138,7 @@ impl RouteTable {
             }
         }
 
+        // The pages need no token, and are not part of the document.
         let pages: Vec<(&str, MethodRouter<Api>)> = docs::pages(&self.document());
         for (path, page) in pages {
             router = router.route(path, page);

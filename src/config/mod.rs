@@ -48,7 +48,7 @@ impl ConfigError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The node itself.
+    /// Directory, time zone and log of the node.
     pub node: NodeConfig,
     /// Address and tokens of the HTTP API.
     pub api: ApiConfig,

@@ -281,6 +281,6 @@ pub struct PeerConfig {
     pub name: String,
     /// Address for its peers: host and port.
     pub peer: String,
-    /// URL for clients.
+    /// URL for its clients.
     pub api: String,
 }

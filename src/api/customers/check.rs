@@ -1,0 +1,80 @@
+//! The checks of a customer's fields, for a request and for a row of an import.
+
+use notty_storage::model::{CustomerId, Name, Phone, Word, ZoneName};
+
+use crate::api::{Code, error::InvalidValue, input::Fields};
+
+/// A customer that was checked, and is not part of a command yet.
+pub(in crate::api) struct CheckedCustomer {
+    pub(in crate::api) id: CustomerId,
+    pub(in crate::api) name: String,
+    pub(in crate::api) phone: Phone,
+    pub(in crate::api) operator: String,
+    pub(in crate::api) tag: String,
+    pub(in crate::api) zone: Option<String>,
+}
+
+/// The source of a customer's id.
+pub(in crate::api) enum IdFrom<'a> {
+    /// The body, or else a new UUID.
+    Body,
+    /// The path; the body may repeat it.
+    Path(&'a CustomerId),
+}
+
+/// Checks a customer field by field. All fields are checked, also after a fault, so that the answer
+/// lists all faults.
+pub(in crate::api) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CheckedCustomer> {
+    let id = check_id(fields, id_from);
+    let name = fields.parse_or("name", "", Name::parse);
+    let phone = fields.parse_needed("phone", Phone::parse);
+    let operator = fields.parse_or("operator", "", Word::parse);
+    let tag = fields.parse_or("tag", "", Word::parse);
+    let zone = check_zone(fields);
+
+    Some(CheckedCustomer {
+        id: id?,
+        name: name?.into_string(),
+        phone: phone?,
+        operator: operator?.into_string(),
+        tag: tag?.into_string(),
+        zone: zone?,
+    })
+}
+
+fn check_id(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CustomerId> {
+    let given = fields.optional_text("id");
+    match id_from {
+        IdFrom::Body => {
+            let id = given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+            fields.parse("id", Some(id), CustomerId::parse)
+        }
+        IdFrom::Path(path) => {
+            let id = fields.parse("id", given, CustomerId::parse);
+            if id.is_some_and(|id| id != **path) {
+                fields.fault("id", Code::IdMismatch, "differs from the id in the path");
+            }
+            Some((*path).clone())
+        }
+    }
+}
+
+/// The time zone; the inner `None` if the customer has none, the outer one if it is wrong.
+fn check_zone(fields: &mut Fields) -> Option<Option<String>> {
+    match fields.optional_text("timezone") {
+        Some(text) => fields.parse("timezone", Some(text), known_zone).map(Some),
+        None => Some(None),
+    }
+}
+
+/// A time zone that the database knows, in the database's spelling.
+fn known_zone(text: &str) -> Result<String, InvalidValue> {
+    let name = ZoneName::parse(text)?;
+    match jiff::tz::TimeZone::get(name.as_str()) {
+        Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
+        Err(_) => {
+            let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
+            Err(InvalidValue::new(Code::InvalidTimezone, detail))
+        }
+    }
+}

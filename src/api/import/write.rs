@@ -1,0 +1,143 @@
+//! Writing the rows of an import: one command, its outcome, and the rows that must be written again.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use notty_raft::ProposeError;
+use notty_storage::{Command, Rejection, command::CustomersWritten, model::CustomerId};
+
+use super::batch::NumberedRows;
+use crate::api::{Api, ApiError};
+
+/// Time for one command.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// Outcome of a proposal. `NoRoom` returns the rows: the queue was full, and nothing was proposed.
+pub(super) enum RowsProposed {
+    /// The command was executed.
+    Written(WrittenBatch),
+    /// The command failed, or its outcome is unknown.
+    Failed(ApiError),
+    /// There was no room for the command.
+    NoRoom(NumberedRows),
+}
+
+/// Outcome of a command that was executed.
+pub(super) struct WrittenBatch {
+    /// The rows, for those that must be written again.
+    pub(super) rows: NumberedRows,
+    pub(super) created: u32,
+    pub(super) updated: u32,
+    /// Rows that were not written, in order.
+    pub(super) rejected: Vec<(u32, Rejection)>,
+    /// Position of the command in the log.
+    pub(super) index: u64,
+}
+
+impl NumberedRows {
+    /// Proposes the rows as one command, with the first poll of this future. The command stands in the
+    /// log before all that are proposed later, unless there is no room for it.
+    pub(super) async fn propose(self, api: Api) -> RowsProposed {
+        // Writing the same rows again is harmless, so a repeat needs no key.
+        let command = Command::new(self.put.clone());
+        let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command)).await;
+        let applied = match proposed.unwrap_or(Err(ProposeError::Unknown)) {
+            Ok(applied) => applied,
+            Err(ProposeError::Overloaded) => return RowsProposed::NoRoom(self),
+            Err(ProposeError::Rejected {
+                rejection: Rejection::CustomerBusy,
+                index,
+            }) => return RowsProposed::Written(self.all_busy(index)),
+            Err(error) => return RowsProposed::Failed(error.into()),
+        };
+
+        let CustomersWritten {
+            created,
+            updated,
+            rejected,
+        } = applied.reply;
+        RowsProposed::Written(WrittenBatch {
+            rows: self,
+            created,
+            updated,
+            rejected,
+            index: applied.index,
+        })
+    }
+
+    /// One row that must wait holds up all of its command: none was written.
+    fn all_busy(self, index: u64) -> WrittenBatch {
+        let rows = 0..self.put.rows.len() as u32;
+        let rejected = rows.map(|row| (row, Rejection::CustomerBusy)).collect();
+        WrittenBatch {
+            rows: self,
+            created: 0,
+            updated: 0,
+            rejected,
+            index,
+        }
+    }
+}
+
+impl WrittenBatch {
+    /// Rows whose customer was deleted and still has messages to be cancelled. They can be written once
+    /// that has ended.
+    pub(super) fn busy(&self) -> impl Iterator<Item = usize> {
+        let busy = self
+            .rejected
+            .iter()
+            .filter(|(_, rejection)| *rejection == Rejection::CustomerBusy);
+        busy.map(|(row, _)| *row as usize)
+    }
+
+    /// Drops the busy rows from the rejected ones, because they are written again.
+    pub(super) fn forget_busy(&mut self) {
+        self.rejected
+            .retain(|(_, rejection)| *rejection != Rejection::CustomerBusy);
+    }
+
+    /// The busy rows whose ids are not among later ones, in order. Adds the ids that this command
+    /// has written or will write.
+    fn to_repeat<'a>(&'a self, later: &mut HashSet<&'a CustomerId>) -> Vec<usize> {
+        let rejected: HashMap<u32, &Rejection> = self
+            .rejected
+            .iter()
+            .map(|(row, rejection)| (*row, rejection))
+            .collect();
+
+        let mut repeat = Vec::new();
+        for (row, customer) in self.rows.put.rows.iter().enumerate().rev() {
+            match rejected.get(&(row as u32)) {
+                Some(Rejection::CustomerBusy) => {
+                    if later.insert(&customer.id) {
+                        repeat.push(row);
+                    }
+                }
+                // A row that is wrong in itself replaces nothing.
+                Some(_) => {}
+                None => {
+                    later.insert(&customer.id);
+                }
+            }
+        }
+        repeat.reverse();
+        repeat
+    }
+}
+
+/// The busy rows of commands that were written in this order, without those that a later row of the
+/// same id has replaced or will replace: an older row must not be written over a newer one.
+pub(super) fn to_repeat(written: &[WrittenBatch]) -> Vec<Vec<usize>> {
+    let mut later: HashSet<&CustomerId> = HashSet::new();
+    let from_the_last = written.iter().rev();
+    let mut repeats: Vec<_> = from_the_last
+        .map(|batch| batch.to_repeat(&mut later))
+        .collect();
+    repeats.reverse();
+    repeats
+}
+
+#[cfg(test)]
+mod tests;
