@@ -23,7 +23,7 @@ use super::{
     node::NodeDesk,
 };
 use crate::{
-    gateway::{Courier, Envelope, Gateway, GatewayOutcome, Handover},
+    gateway::{Courier, Envelope, Gateway, GatewayOutcome, PreparedCourier},
     metrics::SendingMetrics,
     post_office::tests::{SOON, customers, mailing, open},
     postman::{
@@ -205,7 +205,7 @@ impl Gateway for Takes {
 }
 
 impl Courier for TakesOne {
-    type Handover<'c> = &'c TakesOne;
+    type PreparedCourier<'c> = &'c TakesOne;
 
     fn is_connected(&self) -> bool {
         true
@@ -216,7 +216,7 @@ impl Courier for TakesOne {
     }
 }
 
-impl Handover for &TakesOne {
+impl PreparedCourier for &TakesOne {
     async fn send(self, _envelope: Envelope<'_>) -> GatewayOutcome {
         self.0.0.fetch_add(1, Ordering::Relaxed);
         GatewayOutcome::Done

@@ -4,7 +4,7 @@
 //! At most once needs a sender that knows whether it wrote. So a message is handed over in two steps.
 //! [`Courier::prepare`] does all that may take long, and writes nothing of the message. Then the postman
 //! checks once more whether the message may still be sent, notes it in its journal, and calls
-//! [`Handover::send`]. The order is in the types: nothing can be sent that was not prepared.
+//! [`PreparedCourier::send`]. The order is in the types: nothing can be sent that was not prepared.
 //!
 //! All of it is generic, so that a message costs no allocation and no dynamic call for the seam.
 
@@ -42,7 +42,7 @@ pub trait Gateway: Send + Sync + 'static {
 pub trait Courier: Send + 'static {
     /// The right to hand over one message at once. Whatever it holds, such as a place in a window, is
     /// free again when it is dropped.
-    type Handover<'c>: Handover
+    type PreparedCourier<'c>: PreparedCourier
     where
         Self: 'c;
 
@@ -51,11 +51,11 @@ pub trait Courier: Send + 'static {
 
     /// Waits until a message can be handed over at once; `None` if that is not to be had in time.
     /// Nothing of a message is written.
-    fn prepare(&mut self) -> impl Future<Output = Option<Self::Handover<'_>>> + Send;
+    fn prepare(&mut self) -> impl Future<Output = Option<Self::PreparedCourier<'_>>> + Send;
 }
 
 /// The right to hand over one message at once.
-pub trait Handover: Send {
+pub trait PreparedCourier: Send {
     /// Hands the message over, and waits for its outcome within the gateway's time. It is
     /// [`GatewayOutcome::NotSent`] only if no byte of the message was written and none will be.
     fn send(self, envelope: Envelope<'_>) -> impl Future<Output = GatewayOutcome> + Send;

@@ -12,6 +12,6 @@ pub mod practice;
 #[cfg(test)]
 mod tests;
 
-pub use courier::{Courier, Envelope, Gateway, Handover};
+pub use courier::{Courier, Envelope, Gateway, PreparedCourier};
 pub use http::{ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, TcpConnector};
 pub use outcome::GatewayOutcome;

@@ -11,7 +11,7 @@ use tokio::{
     task::{JoinHandle, yield_now},
 };
 
-use super::{Courier, Envelope, Gateway, GatewayOutcome, Handover};
+use super::{Courier, Envelope, Gateway, GatewayOutcome, PreparedCourier};
 
 /// Messages under way at once.
 const WINDOW: usize = 3;
@@ -113,7 +113,7 @@ impl Gateway for Windowed {
 }
 
 impl Courier for WindowedCourier {
-    type Handover<'c> = WindowPlace<'c>;
+    type PreparedCourier<'c> = WindowPlace<'c>;
 
     fn is_connected(&self) -> bool {
         !self.0.window.is_closed()
@@ -128,7 +128,7 @@ impl Courier for WindowedCourier {
     }
 }
 
-impl Handover for WindowPlace<'_> {
+impl PreparedCourier for WindowPlace<'_> {
     async fn send(self, envelope: Envelope<'_>) -> GatewayOutcome {
         let (outcome, answered) = oneshot::channel();
         let submission = Submission {
@@ -154,8 +154,8 @@ fn envelope(n: u64) -> Envelope<'static> {
 /// The steps of a postman's slot, over any gateway.
 async fn hand_over<G: Gateway>(gateway: &Arc<G>, n: u64) -> Option<GatewayOutcome> {
     let mut courier = gateway.courier();
-    let handover = courier.prepare().await?;
-    Some(handover.send(envelope(n)).await)
+    let prepared = courier.prepare().await?;
+    Some(prepared.send(envelope(n)).await)
 }
 
 /// Reads so many messages at the far end, and makes sure that no more are there.

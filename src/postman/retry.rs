@@ -40,7 +40,7 @@ impl RetryPolicy {
             },
 
             // The gateway may have it: again only if it recognizes repeats.
-            GatewayOutcome::Unsure => rules::report_of_unsure(|| pause_ms(), self.repeat_ms),
+            GatewayOutcome::Unsure => rules::report_of_unsure(pause_ms, self.repeat_ms),
         }
     }
 

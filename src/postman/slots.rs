@@ -25,7 +25,7 @@ use super::{
     outlet::Outlet,
     terms::Job,
 };
-use crate::gateway::{Courier, Envelope, Gateway, GatewayOutcome, Handover};
+use crate::gateway::{Courier, Envelope, Gateway, GatewayOutcome, PreparedCourier};
 
 /// Time that a sender's thread works before it lets others have its core. Longer, and reads wait (p99
 /// 1.3 ms at 0.2 ms, 2.0 at 1.5); shorter, and the gateway is woken for a few messages at a time,
@@ -117,7 +117,7 @@ impl Station {
     /// Notes a message as begun, and hands it over. Returns the outcome, and its time.
     async fn send(
         &self,
-        handover: impl Handover,
+        prepared: impl PreparedCourier,
         job: &Job,
         began: Duration,
     ) -> io::Result<(GatewayOutcome, Duration)> {
@@ -130,7 +130,7 @@ impl Station {
         thread.journal.lock().begun(job.token())?;
 
         outlet.in_flight.fetch_add(1, Ordering::Relaxed);
-        let outcome = handover.send(envelope(job)).await;
+        let outcome = prepared.send(envelope(job)).await;
         outlet.in_flight.fetch_sub(1, Ordering::Relaxed);
 
         let ended = floor.clock.boot();
@@ -211,14 +211,14 @@ impl<C: Courier> Slot<C> {
             thread.journal.lock().flush()?;
         }
         let (outcome, ended) = match courier.prepare().await {
-            Some(handover) => {
+            Some(prepared) => {
                 // Preparing took time: look again.
                 let began = floor.clock.boot();
                 if !floor.may_begin(job, began, outlet.options.answer_time) {
                     outlet.breaker.lock().lapsed(pass, began);
                     return Ok(SendResult::HandedBack);
                 }
-                station.send(handover, job, began).await?
+                station.send(prepared, job, began).await?
             }
             None => {
                 let not_sent = GatewayOutcome::NotSent;

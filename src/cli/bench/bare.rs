@@ -15,7 +15,8 @@ use serde_json::json;
 
 use super::super::{out, process::Cost};
 use crate::gateway::{
-    Courier, Envelope, Gateway, GatewayOptions, GatewayOutcome, Handover, HttpGateway, TcpConnector,
+    Courier, Envelope, Gateway, GatewayOptions, GatewayOutcome, HttpGateway, PreparedCourier,
+    TcpConnector,
 };
 
 #[derive(Debug, clap::Args)]
@@ -106,7 +107,7 @@ fn send(
                     text: "Hello from the benchmark!",
                 };
                 let outcome = match courier.prepare().await {
-                    Some(handover) => handover.send(envelope).await,
+                    Some(prepared) => prepared.send(envelope).await,
                     None => GatewayOutcome::NotSent,
                 };
                 taken += u64::from(outcome == GatewayOutcome::Done);

@@ -16,7 +16,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 
 use super::{
-    super::{Courier, Envelope, GatewayOutcome, Handover},
+    super::{Courier, Envelope, GatewayOutcome, PreparedCourier},
     HttpGateway,
     answer::{by_body, by_status},
     flagged::{Flag, Flagged},
@@ -64,13 +64,13 @@ impl HttpCourier {
 }
 
 impl Courier for HttpCourier {
-    type Handover<'c> = HttpHandover<'c>;
+    type PreparedCourier<'c> = PreparedHttpCourier<'c>;
 
     fn is_connected(&self) -> bool {
         self.open.is_some()
     }
 
-    async fn prepare(&mut self) -> Option<HttpHandover<'_>> {
+    async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_>> {
         let is_open = match &mut self.open {
             Some(open) => !open.has_ended().await,
             None => false,
@@ -81,16 +81,16 @@ impl Courier for HttpCourier {
 
         self.open
             .is_some()
-            .then_some(HttpHandover { courier: self })
+            .then_some(PreparedHttpCourier { courier: self })
     }
 }
 
 /// A courier whose connection is open.
-pub struct HttpHandover<'c> {
+pub struct PreparedHttpCourier<'c> {
     courier: &'c mut HttpCourier,
 }
 
-impl Handover for HttpHandover<'_> {
+impl PreparedCourier for PreparedHttpCourier<'_> {
     async fn send(self, envelope: Envelope<'_>) -> GatewayOutcome {
         let HttpCourier { gateway, open } = self.courier;
         // Whoever drops this future closes the connection too: half a request must not be followed by
