@@ -2,7 +2,8 @@
 //!
 //! One ask is under way at a time, and each lease has the next number. An ask whose answer is lost may
 //! still be granted. So its number is asked for again until that is settled, and the lease's time runs
-//! from the first ask under the number (rule 1).
+//! from the first ask under the number: the postman never believes in a lease for longer than the
+//! cluster does.
 
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use super::{breaker::Breaker, breaker::Stand, wakes::WakeLimit};
 
 /// Time before a call is made again that was not answered.
 pub(super) const AGAIN: Duration = Duration::from_millis(200);
-/// Time for which an ask without an answer may still come to a grant: a call to the leader ends sooner.
+/// Time before another ask after one that was refused.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// Time for which an ask without an answer may still come to a grant. A node that passes it on to the
+/// leader gives up sooner, after 10 s.
 const DOUBT: Duration = Duration::from_secs(12);
 
 /// The stage of asking: the call that is under way, or the time of the next one.
@@ -62,7 +66,8 @@ impl AskDoubt {
         }
     }
 
-    /// An earlier ask may still be on its way to a grant, whose lease runs from then on.
+    /// Nothing was found to grant. That settles an earlier ask without an answer only once it is too old
+    /// to be granted: until then it may be on its way, and its lease runs from the first ask.
     fn found_nothing(self, now: Duration) -> Self {
         match self {
             Self::Unanswered { since, .. } if now.saturating_sub(since) < DOUBT => self,
@@ -70,7 +75,7 @@ impl AskDoubt {
         }
     }
 
-    /// An earlier ask may still be granted.
+    /// The ask was refused, which says nothing of an earlier one without an answer.
     fn refused(self) -> Self {
         match self {
             Self::Unanswered { .. } => self,
@@ -166,7 +171,7 @@ impl Asking {
     pub(super) fn found_nothing(&mut self, now: Duration) -> bool {
         self.doubt = self.doubt.found_nothing(now);
         let tick = self.wakes.found_nothing(now);
-        // A lease that is still granted for an earlier ask is heard of by asking alone.
+        // If an earlier ask is granted late, only another ask under its number finds that out.
         let may_wait = self.wakes.may_wake() && !self.doubt.is_unanswered();
         self.stage = if may_wait {
             AskStage::Waiting
@@ -200,11 +205,11 @@ impl Asking {
     /// Notes that an ask was refused as it is.
     pub(super) fn refused(&mut self, now: Duration) {
         self.doubt = self.doubt.refused();
-        self.rest(now + AGAIN * 5);
+        self.rest(now + AFTER_REFUSAL);
     }
 
-    /// Notes that the lease ran out before its answer came: its messages are known until the next number
-    /// is asked for, so they are found out first.
+    /// Notes that the lease ran out before its answer came. The cluster remembers its messages until the
+    /// next number is asked for, so they are fetched first.
     pub(super) fn trace(&mut self) {
         self.stage = AskStage::Tracing;
     }
@@ -245,7 +250,8 @@ pub(super) fn room(load: &Load, breaker: &Breaker, now: Duration) -> Option<u16>
         .min(usize::from(load.lease_size)) as u16;
     let room = breaker.room(free, now);
 
-    // Leases that are few and full cost the cluster less: an eighth of what is wanted must be used up.
+    // Few full leases cost the cluster less than many small ones: there must be room for an eighth of
+    // what is wanted, and for a quarter of the slots.
     let least = (slots / 4).clamp(1, 64).max(wanted / 8);
     let is_worth_it = usize::from(room) >= least.min(usize::from(load.lease_size));
     let is_probe = breaker.stand() != Stand::Closed && room > 0;

@@ -2,7 +2,7 @@
 //!
 //! The code that keeps a rule asks the condition, and reads as the rule does. Only this module knows
 //! that a rule can be left out ([`crate::planted`]). Without the feature `planted-faults` every
-//! condition is what its rule demands, and the compiler works it out.
+//! condition is what its rule demands, and the compiler removes the question.
 //!
 //! The numbers are those of docs/rules.md, which has each rule whole, with where it is kept.
 
@@ -13,7 +13,7 @@ use crate::{
     planted::{self, Planted, is_planted},
 };
 
-/// Rule 1: a grant takes only messages that wait, those never tried and those that failed.
+/// Rule 1: a grant takes only messages that wait: never tried, or failed.
 pub(crate) fn may_be_granted(status: Status) -> bool {
     status.is_ready() || is_planted(Planted::GrantUnchecked)
 }
@@ -149,13 +149,13 @@ pub(crate) fn is_gateway_of_doubt(asked_for: u64, doubtful: u64) -> bool {
     asked_for == doubtful || is_planted(Planted::DoubtGoesAnywhere)
 }
 
-/// Time (rules without a number): a clock that contradicts its own machine is in doubt, and nothing
-/// goes by it.
+/// Time (rules without a number): a look at the clock that finds a contradiction leaves it in doubt.
 pub fn contradicting_clock_is_doubted() -> bool {
     !is_planted(Planted::JumpBelieved)
 }
 
-/// Time (rules without a number): a clock is believed only while it agrees with its own machine.
+/// Time (rules without a number): between two looks, a reading of the clock counts only if it agrees
+/// with the machine's other clock.
 pub fn is_believed(agrees: bool) -> bool {
     agrees || is_planted(Planted::JumpBelieved)
 }

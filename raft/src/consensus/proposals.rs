@@ -1,7 +1,8 @@
-//! Has commands executed: by this node as the leader, or by the leader elsewhere.
+//! Has commands executed: by this node as the leader, or by the leader elsewhere. Calls to the leader's
+//! service take the same way.
 //!
-//! A command goes to one leader, once. Whether a lost answer was executed is not known, and only its
-//! owner knows whether it may be repeated.
+//! A command goes to one leader, once. If the answer is lost, nobody here knows whether the command was
+//! executed, and only its owner knows whether it may be repeated.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,10 +30,10 @@ use crate::{
     time::{stamp::Stamp, state_time::state_time},
 };
 
-/// Time limit of the leader for a command that is passed on, and then of this node for applying its
-/// entry.
+/// Time limit of a call to the leader, and then of this node for applying the entry of a command that
+/// was passed on.
 const PASS_ON: Duration = Duration::from_secs(10);
-/// Longest wait of a node that stops for what was proposed.
+/// Longest wait of a stopping node for its pending commands.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// The way of a command into the log.
@@ -96,18 +97,18 @@ impl Proposals {
         }
     }
 
-    /// Has a command executed as the leader, or not at all.
+    /// Has a command executed by this node as the leader; never passes it on.
     pub(crate) async fn propose_here(&self, command: Command) -> Result<Applied, ProposeError> {
         let Action::SetTime(SetTime { to }) = command.action else {
             return self.enqueue(command).await;
         };
 
-        // What is stamped behind the entry must not undo it.
+        // Entries behind this one must not carry the old time: nothing is stamped until it is set.
         let _held = self.stamp.hold();
         let before = state_time(&self.state).sets;
         let proposed = self.enqueue(command).await;
 
-        // A repeat that was only answered sets nothing.
+        // The repeat of an executed command gets the kept reply, and sets no time again.
         if proposed.is_ok() && state_time(&self.state).sets > before {
             self.stamp.set(to);
             let ms = to.as_millis();
@@ -116,7 +117,7 @@ impl Proposals {
         proposed
     }
 
-    /// Has an action executed as the leader, or not at all.
+    /// Has an action executed by this node as the leader; never passes it on.
     pub(crate) async fn act_as_leader<A: Intent>(
         &self,
         action: A,
@@ -166,7 +167,7 @@ impl Proposals {
         answer.map_err(unanswered)
     }
 
-    /// Takes no more commands, and lets those under way end.
+    /// Takes no more commands, and waits up to five seconds for those that are pending.
     pub(crate) async fn close(&self) {
         self.queue.lock().take();
         let gatherer = self.gatherer.lock().take();
@@ -176,7 +177,7 @@ impl Proposals {
     }
 }
 
-/// The outcome of a command that was passed on and not answered.
+/// The outcome of a call to the leader that brought no reply.
 fn unanswered(error: CallError) -> ProposeError {
     match error {
         CallError::Lost { .. } => ProposeError::Unknown,

@@ -2,8 +2,9 @@
 //!
 //! This is the one place that decides who takes part. A peer of a cluster must be of this one, under
 //! the number and with the disk of a member or of an admitted node: a node that lost its disk never
-//! votes again under its old number. A postman by itself is no member: it may call the service above,
-//! and nothing else. Each call declares its callers in [`crate::peers::protocol`].
+//! votes again under its old number. A standalone postman is no member: it may call the program above
+//! ([`super::service`]), and what everybody may call. Each call declares its callers in
+//! [`crate::peers::protocol`].
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl Gatekeeper {
             ));
         }
 
-        // A node that belongs to nothing yet, on either side, looks around.
+        // While either side has no cluster yet, the peer can only look around.
         let cluster = self.own.borrow().cluster.clone();
         if cluster.is_empty() || peer.cluster.is_empty() {
             return Ok(Who::Visitor);
@@ -74,11 +75,11 @@ impl Gatekeeper {
 
     /// Looks up a peer that claims to be a node of this cluster.
     async fn look_up_node(&self, node: NodeId, peer: &Hello) -> Result<Who, String> {
+        // Always looked up, except by a simulation that leaves the rule out.
         if !rules::callers_are_looked_up() {
             return Ok(Who::Node);
         }
 
-        // This node may lag behind the change that took the peer in.
         let claim = Claim {
             node,
             disk: peer.disk.clone(),
@@ -95,6 +96,7 @@ impl Gatekeeper {
                     peer.name
                 ));
             }
+            // This node may lag behind the change that took the peer in; a member may know it.
             word = self.ask_members(&*here, claim).await;
         }
 
