@@ -64,6 +64,8 @@ async fn backup(State(api): State<Api>, params: Params) -> ApiResult {
 
     let copy = make_copy(&api).await?;
     tracing::info!(bytes = copy.bytes, index = copy.index, "a backup is sent");
+
+    // With the length a client can see that a download broke off.
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, copy.bytes.to_string()),
@@ -94,6 +96,7 @@ async fn make_copy(api: &Api) -> Result<Copy, ApiError> {
                           as the state takes; its log says why";
             Err(unavailable(Code::BackupFailed, detail))
         }
+
         Err(_) => {
             let detail = "the copy ended early; the node's log says why";
             Err(unavailable(Code::BackupFailed, detail))

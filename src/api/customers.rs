@@ -144,6 +144,8 @@ async fn write_one(api: &Api, command: Command<PutCustomer>) -> Result<(Customer
     let mut attempt = 0;
     loop {
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
+
+        // A repeat keeps the key: the state does not note a key whose write was rejected as busy.
         match proposed.unwrap_or(Err(ProposeError::Unknown)) {
             Err(ProposeError::Rejected {
                 rejection: Rejection::CustomerBusy,
@@ -152,6 +154,8 @@ async fn write_one(api: &Api, command: Command<PutCustomer>) -> Result<(Customer
                 attempt += 1;
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
+
+            // An outcome that is not known may be a write: only the client may repeat it.
             Err(error) => return Err(error.into()),
             Ok(applied) => return Ok((*applied.reply, applied.index)),
         }
@@ -230,6 +234,7 @@ async fn create(
 
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
     let (customer, index) = write_one(&api, command).await?;
+
     let path = format!("/customers/{}", customer.id);
     let response = reply(StatusCode::CREATED, index, &CustomerBody::from(customer));
     Ok(with_location(response, &path))
@@ -263,6 +268,8 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
         phone: phone.unwrap_or_default(),
     };
     let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
+
+    // Read before the state is: the answer reflects at least this position.
     let index = api.node.applied_index();
     let page = api
         .aside(move |api| gather(api, &filter, from, limit))
@@ -292,6 +299,7 @@ fn gather(
             _ => break,
         }
     }
+
     Ok(CustomerPage {
         items,
         next: next.map(|seq| seq.0.to_string()),
@@ -327,6 +335,7 @@ async fn replace(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
+
     let id = parse_id(&id)?;
     let checked = check(&mut fields, &IdFrom::Path(&id));
     let customer = fields.finish(checked)?;

@@ -78,6 +78,7 @@ fn is_same_token(token: &TokenConfig, given: &str) -> bool {
 /// Checks that a caller may use a route, and returns the caller's name.
 fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<CallerName, ApiError> {
     let nameless = CallerName(String::new());
+
     // Without tokens, the origin of a request is all that protects the API.
     if api.tokens.0.is_empty() {
         origin::check(
@@ -184,49 +185,19 @@ async fn linearize(api: &Api) -> Result<(), ProposeError> {
 /// Checks a request, passes it on, and counts it.
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let began = Instant::now();
-    let Guard { api, admissions } = &*guard;
     let method = request.method().to_string();
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str);
-    let admission = admissions.find(request.method(), matched);
-    let route = matched.unwrap_or("unknown").to_owned();
+    let route = matched_path(&request).unwrap_or("unknown").to_owned();
 
-    let checked = match authorize(api, &request, admission) {
-        // A caller without a token must not be able to have the node wait, or ask the leader.
-        Ok(caller) if admission.is_open() => Ok(caller),
-        Ok(caller) => {
-            let headers = request.headers().clone();
-            let uri = request.uri().clone();
-            await_position(api, headers, uri).await.map(|()| caller)
-        }
-        Err(error) => Err(error),
-    };
-    // Read before the handler reads the state: the answer reflects at least this position.
-    let index = api.node.applied_index();
-    let mut response = match checked {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => {
-            drain(request.into_body()).await;
-            error.into_response()
-        }
-    };
-
-    response
-        .headers_mut()
-        .entry(NOTTY_INDEX)
-        .or_insert_with(|| index.into());
+    let response = guard.answer(request, next).await;
 
     let status = response.status();
-    api.metrics
+    guard
+        .api
+        .metrics
         .requested(&method, &route, status.as_u16(), began.elapsed());
     // Probes ask for readiness all the time: a node that is not ready would fill the log.
     if status.is_server_error() && route != "/readyz" {
@@ -238,4 +209,47 @@ pub(super) async fn check(
         );
     }
     response
+}
+
+/// The path as the route declares it: metrics by it stay few, whatever ids clients ask for.
+fn matched_path(request: &Request) -> Option<&str> {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched.map(MatchedPath::as_str)
+}
+
+impl Guard {
+    async fn answer(&self, mut request: Request, next: Next) -> Response {
+        let admission = self
+            .admissions
+            .find(request.method(), matched_path(&request));
+        let checked = match authorize(&self.api, &request, admission) {
+            // A caller without a token must not be able to have the node wait, or ask the leader.
+            Ok(caller) if admission.is_open() => Ok(caller),
+            Ok(caller) => {
+                let headers = request.headers().clone();
+                let uri = request.uri().clone();
+                let waited = await_position(&self.api, headers, uri).await;
+                waited.map(|()| caller)
+            }
+            Err(error) => Err(error),
+        };
+
+        // Read before the handler reads the state: the answer reflects at least this position.
+        let index = self.api.node.applied_index();
+        let mut response = match checked {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => {
+                drain(request.into_body()).await;
+                error.into_response()
+            }
+        };
+
+        // After a write the handler has set the position of the write, which is a later one.
+        let headers = response.headers_mut();
+        headers.entry(NOTTY_INDEX).or_insert_with(|| index.into());
+        response
+    }
 }

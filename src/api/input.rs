@@ -246,6 +246,7 @@ fn body_fault(code: Code, detail: impl Into<String>) -> ApiError {
 async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     let declared = content_length(request.headers());
     let mut body = request.into_body();
+
     // Refused by its declared length, before any of it is read.
     if declared.is_some_and(|length| length > BODY_BYTES) {
         drain(body).await;
@@ -258,6 +259,8 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
             drain(body).await;
             Err(error)
         }
+
+        // Not drained: a client that is so slow would hold its connection for longer still.
         Err(_) => {
             let detail = "the body did not come in time";
             Err(ApiError::new(Code::BodyTimeout, detail))
@@ -284,6 +287,7 @@ async fn collect(body: &mut Body) -> Result<Bytes, ApiError> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
+
         if bytes.len() + data.len() > BODY_BYTES {
             return Err(body_too_large());
         }
@@ -418,9 +422,9 @@ impl Params {
 }
 
 fn parse_limit(text: &str) -> Result<usize, InvalidValue> {
-    let limit = number(text).map(|limit| limit as usize);
-    let limit = limit.filter(|limit| (1..=MAX_PAGE_ITEMS).contains(limit));
-    limit.ok_or_else(|| {
+    let given = number(text).map(|limit| limit as usize);
+    let allowed = given.filter(|limit| (1..=MAX_PAGE_ITEMS).contains(limit));
+    allowed.ok_or_else(|| {
         let detail = format!("a number from 1 to {MAX_PAGE_ITEMS} is needed");
         InvalidValue::new(Code::InvalidLimit, detail)
     })

@@ -96,6 +96,7 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
+
         // Taking a connection in may wait for evicted ones to close: a stop ends that wait too.
         tokio::select! {
             () = front.take(accepted) => {}

@@ -161,6 +161,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let after = params.after();
     params.finish()?;
 
+    // Read before the state is: the answer reflects at least this position.
     let index = api.node.applied_index();
     // An unknown mailing or customer gives 404, not an empty page.
     let filter = MessageFilter {
@@ -168,6 +169,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
         customer: customer.map(|id| customer_number(&api, &id)).transpose()?,
         status,
     };
+
     let from = after.unwrap_or(0);
     let page = api
         .aside(move |api| gather(api, &filter, from, limit))

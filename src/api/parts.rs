@@ -67,6 +67,8 @@ impl ApiParts {
         let view = self.node.view();
         let (pin, count) = view.pin(&begin);
         let mut count = self.node.checked(count)?;
+
+        // Between two parts there is no reader, and entries are applied.
         while let Some(reader) = pin.read() {
             if !self.node.checked(count.part(&reader))? {
                 return Ok(count);

@@ -19,19 +19,21 @@ pub(super) fn override_key(
     let Some(path) = key_path(variable) else {
         return Ok(());
     };
-    let unknown = || {
-        let key = path.join(".");
-        ConfigError(format!(
-            "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
-        ))
-    };
+    let unknown_key = || unknown_key(variable, &path);
 
     // The default has the type that the variable's text is to be read as.
     let defaults = all_keys();
-    let default = find(&defaults, &path).ok_or_else(unknown)?;
+    let default = find(&defaults, &path).ok_or_else(unknown_key)?;
     let parsed =
         parse(default, value).map_err(|expected| wrong_value(variable, value, expected))?;
-    insert(table, &path, parsed).ok_or_else(unknown)
+    insert(table, &path, parsed).ok_or_else(unknown_key)
+}
+
+fn unknown_key(variable: &str, path: &[String]) -> ConfigError {
+    let key = path.join(".");
+    ConfigError(format!(
+        "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
+    ))
 }
 
 /// The path of the key that a variable is for; `None` if it is not for a key.
@@ -68,6 +70,7 @@ fn find<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
 /// Reads a text as a value of the same type as the default. The error names the type.
 fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
     match default {
+        // As it is, without quotes: a secret may look like a number.
         Value::String(_) => Ok(Value::String(text.to_owned())),
         Value::Integer(_) => {
             let number = text.parse().map_err(|_| "a whole number")?;
@@ -81,6 +84,7 @@ fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
             let truth = text.parse().map_err(|_| "`true` or `false`")?;
             Ok(Value::Boolean(truth))
         }
+
         // Lists are written as in the file.
         _ => parse_toml(text).ok_or("a TOML value"),
     }

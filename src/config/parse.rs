@@ -21,6 +21,8 @@ impl Config {
         for (variable, value) in &environment {
             override_key(&mut table, variable, value)?;
         }
+
+        // The file by itself was in order: what is wrong now came from a variable.
         table.try_into().map_err(|error: TomlError| {
             let variable = culprit(&file, &environment).unwrap_or("environment");
             ConfigError::at(variable, one_line(error.message()))
