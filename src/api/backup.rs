@@ -10,7 +10,7 @@ use bytes::Bytes;
 use notty_raft::backup::file::Copy;
 use tokio::{
     io::AsyncReadExt,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, SemaphorePermit, mpsc},
 };
 use utoipa::ToSchema;
 
@@ -72,6 +72,11 @@ async fn backup(State(api): State<Api>, params: Params) -> ApiResult {
         (NOTTY_INDEX, copy.index.to_string()),
     ];
 
+    Ok((headers, stream_of(copy, permit)).into_response())
+}
+
+/// The copy's bytes, which are read only as fast as the client takes them.
+fn stream_of(copy: Copy, permit: SemaphorePermit<'static>) -> Body {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::spawn(async move {
         send(copy, &sender).await;
@@ -81,7 +86,7 @@ async fn backup(State(api): State<Api>, params: Params) -> ApiResult {
     let pieces = futures_util::stream::unfold(receiver, async |mut receiver| {
         receiver.recv().await.map(|piece| (piece, receiver))
     });
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Body::from_stream(pieces)
 }
 
 async fn make_copy(api: &Api) -> Result<Copy, ApiError> {

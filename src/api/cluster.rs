@@ -20,7 +20,6 @@ use super::{
     Api, ApiError, ApiResult, IdempotencyKey,
     code::Code,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::FieldFault,
     input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply,
     times::{parse_time, time_text},
@@ -358,8 +357,8 @@ async fn transfer_leader(
 
     // An empty name is no absent one: a variable that is not set must not move leadership.
     if name.as_ref().is_some_and(String::is_empty) {
-        let fault = FieldFault::new("name", Code::Missing, "a node's name");
-        return Err(ApiError::invalid(vec![fault]));
+        let detail = "a node's name";
+        return Err(ApiError::invalid_field("name", Code::Missing, detail));
     }
     let to = fields.finish(Some(name))?;
 
@@ -392,17 +391,19 @@ async fn set_time(
 
     let to = wanted.unwrap_or_else(|| api.clock.wall());
     let applied = api.write(key.bind(SetTime { to }, &bytes)).await?;
+    Ok(reply(StatusCode::OK, applied.index, &compare_times(&api)?))
+}
 
-    // Looked at anew: the answer shows if the clock agrees with the new time.
+/// The cluster's time and this machine's clock, which is looked at anew: the answer to a new time shows
+/// if the clock agrees with it.
+fn compare_times(api: &Api) -> Result<TimeBody, ApiError> {
     let doubt = api.node.look_at_clock();
     let time = api.ask(|reader| query::time::at(reader))?;
-
-    let body = TimeBody {
+    Ok(TimeBody {
         time: time_text(time),
         clock: time_text(api.clock.wall()),
         doubt: doubt.map(|doubt| doubt.to_string()),
-    };
-    Ok(reply(StatusCode::OK, applied.index, &body))
+    })
 }
 
 fn check_time(fields: &mut Fields) -> Option<Timestamp> {

@@ -254,27 +254,32 @@ async fn create(
     ),
     responses((status = 200, body = CustomerPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
-    let tag = params.parse("tag", Filter::parse);
-    let operator = params.parse("operator", Filter::parse);
-    // No phone has a space: it is a `+` that was not encoded.
-    let phone = params.parse("phone", |text| Filter::parse(&text.replace(' ', "+")));
+    let filter = parse_filter(&mut params);
     let limit = params.limit();
     let after = params.after();
+    // Before the filter is used: a filter with a fault matches everything.
     params.finish()?;
 
-    let filter = CustomerFilter {
-        tag: tag.unwrap_or_default(),
-        operator: operator.unwrap_or_default(),
-        phone: phone.unwrap_or_default(),
-    };
     let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
 
-    // Read before the state is: the answer reflects at least this position.
-    let index = api.node.applied_index();
+    let index = api.position();
     let page = api
         .aside(move |api| gather(api, &filter, from, limit))
         .await?;
     Ok(reply(StatusCode::OK, index, &page))
+}
+
+fn parse_filter(params: &mut Params) -> CustomerFilter {
+    let tag = params.parse("tag", Filter::parse);
+    let operator = params.parse("operator", Filter::parse);
+    // No phone has a space: it is a `+` that was not encoded.
+    let phone = params.parse("phone", |text| Filter::parse(&text.replace(' ', "+")));
+
+    CustomerFilter {
+        tag: tag.unwrap_or_default(),
+        operator: operator.unwrap_or_default(),
+        phone: phone.unwrap_or_default(),
+    }
 }
 
 /// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
@@ -313,7 +318,7 @@ fn gather(
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
-    let index = api.node.applied_index();
+    let index = api.position();
     let found = api.ask(|reader| query::customers::get(reader, &id))?;
     let customer = found.ok_or_else(|| ApiError::not_found("customer"))?;
     Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))

@@ -138,6 +138,11 @@ impl ApiError {
         }
     }
 
+    /// Rejects a request for the fault of one field.
+    pub(super) fn invalid_field(field: &str, code: Code, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldFault::new(field, code, detail)])
+    }
+
     /// Rejects a request for all of its faults, of which there must be at least one.
     pub(super) fn invalid(errors: Vec<FieldFault>) -> Self {
         // No caller passes an empty list. If one did, this answer would be the least wrong one.

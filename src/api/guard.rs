@@ -22,7 +22,7 @@ use super::{
     Api,
     code::Code,
     endpoint::Access,
-    error::{ApiError, FieldFault, NOTTY_INDEX},
+    error::{ApiError, NOTTY_INDEX},
     input::drain,
     origin,
     table::{Admission, Admissions},
@@ -93,15 +93,19 @@ fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Calle
         return Ok(nameless);
     };
 
-    let given = bearer_token(request.headers());
-    let Some(token) = given.and_then(|given| api.tokens.find(given)) else {
-        return Err(unauthorized(given.is_some()));
-    };
+    let token = token_of(api, request.headers())?;
     if token.role < role {
         let detail = format!("the role of token `{}` does not allow this", token.name);
         return Err(ApiError::new(Code::Forbidden, detail));
     }
     Ok(CallerName(token.name.clone()))
+}
+
+/// The configured token that a request carries.
+fn token_of<'a>(api: &'a Api, headers: &HeaderMap) -> Result<&'a TokenConfig, ApiError> {
+    let given = bearer_token(headers);
+    let known = given.and_then(|given| api.tokens.find(given));
+    known.ok_or_else(|| unauthorized(given.is_some()))
 }
 
 /// The token in `Authorization: Bearer {token}`.
@@ -132,11 +136,7 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
     }
 
     if let Some(value) = headers.get("notty-min-index") {
-        let index = parse_index(value)?;
-        if !api.node.wait_applied(index, POSITION_TIME).await {
-            let detail = format!("this node has not applied position {index} yet");
-            return Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1));
-        }
+        await_index(api, parse_index(value)?).await?;
     }
 
     let query = uri.query().unwrap_or_default();
@@ -149,12 +149,19 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
     Ok(())
 }
 
+async fn await_index(api: &Api, index: u64) -> Result<(), ApiError> {
+    if api.node.wait_applied(index, POSITION_TIME).await {
+        return Ok(());
+    }
+    let detail = format!("this node has not applied position {index} yet");
+    Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1))
+}
+
 fn parse_index(value: &HeaderValue) -> Result<u64, ApiError> {
     let text = value.to_str().unwrap_or_default();
     text.trim().parse().map_err(|_| {
         let detail = "the Notty-Index of an answer is needed";
-        let fault = FieldFault::new("Notty-Min-Index", Code::InvalidIndex, detail);
-        ApiError::invalid(vec![fault])
+        ApiError::invalid_field("Notty-Min-Index", Code::InvalidIndex, detail)
     })
 }
 
@@ -163,8 +170,8 @@ fn check_consistency(value: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let detail = "the only consistency that can be asked for is `linearizable`";
-    let fault = FieldFault::new("consistency", Code::InvalidConsistency, detail);
-    Err(ApiError::invalid(vec![fault]))
+    let code = Code::InvalidConsistency;
+    Err(ApiError::invalid_field("consistency", code, detail))
 }
 
 /// Waits until the state here reflects all that was acknowledged. Tries again for a while if there is
@@ -211,6 +218,12 @@ pub(super) async fn check(
     response
 }
 
+/// Refuses a request. Its body is read first: a client that still sends would not see the answer.
+async fn refuse(request: Request, error: ApiError) -> Response {
+    drain(request.into_body()).await;
+    error.into_response()
+}
+
 /// The path as the route declares it: metrics by it stay few, whatever ids clients ask for.
 fn matched_path(request: &Request) -> Option<&str> {
     let matched = request.extensions().get::<MatchedPath>();
@@ -241,10 +254,7 @@ impl Guard {
                 request.extensions_mut().insert(caller);
                 next.run(request).await
             }
-            Err(error) => {
-                drain(request.into_body()).await;
-                error.into_response()
-            }
+            Err(error) => refuse(request, error).await,
         };
 
         // After a write the handler has set the position of the write, which is a later one.

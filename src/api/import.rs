@@ -130,7 +130,7 @@ struct Import {
 
 impl Import {
     fn new(api: Api) -> Self {
-        let index = api.node.applied_index();
+        let index = api.position();
         Self {
             api,
             body: ImportBody::default(),
@@ -171,8 +171,7 @@ impl Import {
             Err(RowError::Row { line, code, detail }) => self.reject(line, code, detail),
             Err(RowError::Fatal { line, detail, .. }) => {
                 let field = format!("line {line}");
-                let fault = FieldFault::new(&field, Code::InvalidHeader, detail);
-                return Err(ApiError::invalid(vec![fault]));
+                return Err(ApiError::invalid_field(&field, Code::InvalidHeader, detail));
             }
         }
         Ok(())
@@ -227,10 +226,7 @@ impl Import {
         }
 
         // Later commands may have replaced these rows.
-        let mut all = vec![oldest];
-        while let Some(written) = self.next_written().await? {
-            all.push(written);
-        }
+        let all = self.all_written(oldest).await?;
         let repeats = to_repeat(&all);
         for (written, rows) in all.into_iter().zip(repeats) {
             let again = self.count_all_but(written, &rows);
@@ -239,8 +235,7 @@ impl Import {
         Ok(())
     }
 
-    /// Writes busy rows, with nothing else in flight, until their customers can be written. In the end
-    /// each row by itself, so that only rows are left out that still cannot be written.
+    /// Writes busy rows, with nothing else in flight, until their customers can be written.
     async fn repeat(&mut self, mut rows: NumberedRows) -> Result<(), ApiError> {
         for _ in 0..TRIES {
             if rows.lines.is_empty() {
@@ -255,7 +250,12 @@ impl Import {
             };
         }
 
-        // Rows that are still busy are rejected one by one, and are listed in the answer.
+        // Together, one row that is still busy would hold up all others.
+        self.write_one_by_one(&rows).await
+    }
+
+    /// Writes each row by itself. Those that are still busy are rejected, and are listed in the answer.
+    async fn write_one_by_one(&mut self, rows: &NumberedRows) -> Result<(), ApiError> {
         for row in 0..rows.lines.len() {
             let proposed = rows.only(&[row]).propose(self.api.clone()).await;
             let written = written(proposed)?;
@@ -290,6 +290,15 @@ impl Import {
         // A panic leaves open what has happened.
         let proposed = ended.unwrap_or_else(|_| RowsProposed::Failed(ProposeError::Unknown.into()));
         written(proposed).map(Some)
+    }
+
+    /// The outcomes of all commands in flight, after that of an older one.
+    async fn all_written(&mut self, oldest: WrittenBatch) -> Result<Vec<WrittenBatch>, ApiError> {
+        let mut all = vec![oldest];
+        while let Some(written) = self.next_written().await? {
+            all.push(written);
+        }
+        Ok(all)
     }
 
     fn count(&mut self, written: WrittenBatch) {

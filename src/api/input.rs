@@ -240,7 +240,7 @@ pub(super) fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
 
 /// A fault of the body as a whole.
 fn body_fault(code: Code, detail: impl Into<String>) -> ApiError {
-    ApiError::invalid(vec![FieldFault::new("", code, detail)])
+    ApiError::invalid_field("", code, detail)
 }
 
 async fn read_body(request: Request) -> Result<Bytes, ApiError> {
@@ -353,13 +353,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
             .filter(|(name, _)| name != "consistency")
             .collect();
 
-        // The parser puts this character in the place of bytes that are not UTF-8.
         let broken = pairs
             .iter()
-            .find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
+            .find(|(name, value)| is_broken(name) || is_broken(value));
         if let Some((name, _)) = broken {
-            let fault = FieldFault::new(name, Code::InvalidUtf8, "the parameter is not UTF-8");
-            return Err(ApiError::invalid(vec![fault]));
+            let detail = "the parameter is not UTF-8";
+            return Err(ApiError::invalid_field(name, Code::InvalidUtf8, detail));
         }
 
         Ok(Self {
@@ -419,6 +418,11 @@ impl Params {
             Err(ApiError::invalid(self.faults))
         }
     }
+}
+
+/// True if a decoded text was not UTF-8: the parser puts this character in the place of other bytes.
+fn is_broken(text: &str) -> bool {
+    text.contains('\u{fffd}')
 }
 
 fn parse_limit(text: &str) -> Result<usize, InvalidValue> {

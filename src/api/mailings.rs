@@ -178,8 +178,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
 
     // The first mailing has the number 1.
     let from = MailingNumber(after.unwrap_or(1).try_into().unwrap_or(u32::MAX));
-    // Read before the state is: the answer reflects at least this position.
-    let index = api.node.applied_index();
+    let index = api.position();
     let page = api.ask(|reader| query::mailings::list(reader, status, from, limit))?;
 
     let body = MailingPage {
@@ -201,7 +200,7 @@ fn parse_status(text: &str) -> Result<MailingStatus, InvalidValue> {
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
-    let index = api.node.applied_index();
+    let index = api.position();
     let found = api.ask(|reader| query::mailings::get(reader, &id))?;
     let mailing = found.ok_or_else(|| ApiError::not_found("mailing"))?;
     Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))

@@ -136,7 +136,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     let number = number(&id).and_then(MessageId::from_u64);
     let id = number.ok_or_else(missing)?;
 
-    let index = api.node.applied_index();
+    let index = api.position();
     let found = api.ask(|reader| query::messages::get(reader, id))?;
     let message = found.ok_or_else(missing)?;
     Ok(reply(StatusCode::OK, index, &MessageBody::from(message)))
@@ -161,8 +161,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let after = params.after();
     params.finish()?;
 
-    // Read before the state is: the answer reflects at least this position.
-    let index = api.node.applied_index();
+    let index = api.position();
     // An unknown mailing or customer gives 404, not an empty page.
     let filter = MessageFilter {
         mailing: mailing.map(|id| mailing_number(&api, &id)).transpose()?,

@@ -48,6 +48,12 @@ pub struct SendingCapacity {
 pub(crate) type Api = Arc<ApiParts>;
 
 impl ApiParts {
+    /// The position of the log that the state here reflects. Taken before the state is read: an answer
+    /// that carries it is never older than it says.
+    pub(super) fn position(&self) -> u64 {
+        self.node.applied_index()
+    }
+
     /// Asks the state something that takes little time.
     pub(super) fn ask<T>(
         &self,

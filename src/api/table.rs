@@ -110,6 +110,7 @@ impl RouteTable {
                 &endpoint.method,
                 operation,
             );
+
             for alias in &endpoint.aliases {
                 let operation = completion::alias(endpoint, alias);
                 put(

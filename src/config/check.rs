@@ -184,17 +184,12 @@ impl Config {
         };
         let api = self.api_address()?;
 
-        // An address like 0.0.0.0 takes the port on all addresses of the machine.
-        let is_anywhere = api.ip().is_unspecified() || peers.ip().is_unspecified();
-        let shares_address = is_anywhere || peers.ip() == api.ip();
-
         // With port 0 the system chooses a free one.
-        if peers.port() != 0 && peers.port() == api.port() && shares_address {
-            let fault =
-                format!("{peers} conflicts with api.listen, {api}; use another port for peers");
-            return Err(ConfigError::at("cluster.listen", fault));
+        if peers.port() == 0 || peers.port() != api.port() || !shares_address(peers, api) {
+            return Ok(());
         }
-        Ok(())
+        let fault = format!("{peers} conflicts with api.listen, {api}; use another port for peers");
+        Err(ConfigError::at("cluster.listen", fault))
     }
 
     fn check_api(&self) -> Result<(), ConfigError> {
@@ -215,6 +210,12 @@ impl Config {
 
         check_tokens(&self.api.tokens)
     }
+}
+
+/// True if the same port cannot be taken at both. An address like 0.0.0.0 stands for all addresses of
+/// the machine.
+fn shares_address(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified()
 }
 
 fn check_tokens(tokens: &[TokenConfig]) -> Result<(), ConfigError> {

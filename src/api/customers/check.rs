@@ -54,13 +54,18 @@ fn check_id(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CustomerId> {
         }
 
         IdFrom::Path(path) => {
-            let id = fields.parse("id", given, CustomerId::parse);
-            // The other fields are checked all the same: the fault is noted, and rejects the request.
-            if id.is_some_and(|id| id != **path) {
-                fields.fault("id", Code::IdMismatch, "differs from the id in the path");
-            }
+            check_same_id(fields, given, path);
+            // A fault of it was noted, and rejects the request once the other fields are checked too.
             Some((*path).clone())
         }
+    }
+}
+
+/// Rejects an id in the body that is another than the one in the path.
+fn check_same_id(fields: &mut Fields, given: Option<String>, path: &CustomerId) {
+    let id = fields.parse("id", given, CustomerId::parse);
+    if id.is_some_and(|id| id != *path) {
+        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
     }
 }
 

@@ -106,8 +106,7 @@ async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> ApiR
     params.finish()?;
     let spec = parse_spec(body, api.moderation.as_ref())?;
 
-    // Read before the state is: the answer reflects at least this position.
-    let index = api.node.applied_index();
+    let index = api.position();
     let filter = CustomerFilter::of(&spec);
     let audience = api.aside(move |api| audience(api, &filter)).await?;
 
@@ -151,14 +150,24 @@ fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<MatchingCustomers
         // customers from a number on, so that nobody is in the sample twice.
         if found > 0 && sample.len() < SAMPLE {
             let wanted = SAMPLE - sample.len();
-            let page = api.ask(|reader| query::customers::list(reader, filter, seq, wanted))?;
-            sample.extend(page.items.into_iter().map(CustomerBody::from));
+            sample.extend(some_of(api, filter, seq, wanted)?);
         }
 
         customers += found;
         from = next;
     }
     Ok(MatchingCustomers { customers, sample })
+}
+
+/// Up to so many of the customers of one part.
+fn some_of(
+    api: &ApiParts,
+    filter: &CustomerFilter,
+    from: Seq,
+    wanted: usize,
+) -> Result<Vec<CustomerBody>, ApiError> {
+    let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
+    Ok(page.items.into_iter().map(CustomerBody::from).collect())
 }
 
 /// A rate of sending.
