@@ -16,14 +16,14 @@ use notty_storage::{
     Command, Error, Rejection,
     command::{DeleteCustomer, PutCustomer, PutMode},
     model::{Customer, CustomerId, Filter, Seq, fold},
-    query::{self, customers::CustomerFilter},
+    query::{self, Page, customers::CustomerFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::check::{CheckedCustomer, IdFrom, check};
 use super::{
-    Api, ApiError, ApiParts, ApiResult, IdempotencyKey, WRITE_TIME,
+    Api, ApiError, ApiResult, IdempotencyKey, WRITE_TIME,
     code::Code,
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
@@ -32,8 +32,6 @@ use super::{
 };
 use crate::config::Role;
 
-/// The most parts of the customers that are searched for one page.
-const PARTS: usize = 50;
 /// The path of the import; a customer may have the id `import` all the same.
 const IMPORT_PATH: &str = "/customers/import";
 /// The most repeats of a write while the messages of a deleted customer are being cancelled.
@@ -112,6 +110,15 @@ pub(super) struct CustomerPage {
     next: Option<String>,
 }
 
+impl From<Page<Customer, Seq>> for CustomerPage {
+    fn from(page: Page<Customer, Seq>) -> Self {
+        Self {
+            items: page.items.into_iter().map(CustomerBody::from).collect(),
+            next: page.next.map(|seq| seq.0.to_string()),
+        }
+    }
+}
+
 /// The action that writes one customer.
 fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
     let CheckedCustomer {
@@ -123,6 +130,7 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
         zone,
     } = customer;
 
+    // Folded by the proposer: nodes compare what was folded, so that they agree whatever they know of case.
     PutCustomer {
         mode,
         folded_tag: fold(&tag),
@@ -261,10 +269,14 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     params.finish()?;
 
     let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
-
     let index = api.position();
     let page = api
-        .aside(move |api| gather(api, &filter, from, limit))
+        .aside(move |api| {
+            let gathered = api.gather(limit, from, |reader, from, wanted| {
+                query::customers::list(reader, &filter, from, wanted)
+            });
+            gathered.map(CustomerPage::from)
+        })
         .await?;
     Ok(reply(StatusCode::OK, index, &page))
 }
@@ -280,35 +292,6 @@ fn parse_filter(params: &mut Params) -> CustomerFilter {
         operator: operator.unwrap_or_default(),
         phone: phone.unwrap_or_default(),
     }
-}
-
-/// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
-/// and a `next`, when it has searched as much as one answer may.
-fn gather(
-    api: &ApiParts,
-    filter: &CustomerFilter,
-    mut from: Seq,
-    limit: usize,
-) -> Result<CustomerPage, ApiError> {
-    let mut items = Vec::new();
-    let mut next = None;
-    for _ in 0..PARTS {
-        let wanted = limit - items.len();
-        let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
-        items.extend(page.items.into_iter().map(CustomerBody::from));
-        next = page.next;
-
-        // Entries are applied between two parts.
-        match page.next {
-            Some(seq) if items.len() < limit => from = seq,
-            _ => break,
-        }
-    }
-
-    Ok(CustomerPage {
-        items,
-        next: next.map(|seq| seq.0.to_string()),
-    })
 }
 
 /// Read a customer by its id

@@ -189,6 +189,7 @@ impl FrontDoor {
         file: OwnedSemaphorePermit,
     ) {
         let activity = place.activity.clone();
+        // All requests of the connection share its place, which is free again when the last has gone.
         let place = Arc::new(place);
         let routes = self.routes.clone();
 

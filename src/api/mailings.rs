@@ -180,12 +180,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let from = MailingNumber(after.unwrap_or(1).try_into().unwrap_or(u32::MAX));
     let index = api.position();
     let page = api.ask(|reader| query::mailings::list(reader, status, from, limit))?;
-
-    let body = MailingPage {
-        items: page.items.into_iter().map(MailingBody::from).collect(),
-        next: page.next.map(|number| number.to_string()),
-    };
-    Ok(reply(StatusCode::OK, index, &body))
+    Ok(reply(StatusCode::OK, index, &MailingPage::from(page)))
 }
 
 fn parse_status(text: &str) -> Result<MailingStatus, InvalidValue> {

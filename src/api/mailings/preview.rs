@@ -142,6 +142,8 @@ fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<MatchingCustomers
     let mut customers = 0;
     let mut sample = Vec::new();
     let mut from = Some(Seq(0));
+
+    // Nothing holds the state still between two parts: a customer that is written meanwhile may count.
     while let Some(seq) = from {
         let (found, next) =
             api.ask(|reader| query::customers::count_matching(reader, filter, seq))?;
