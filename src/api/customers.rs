@@ -130,7 +130,7 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
         zone,
     } = customer;
 
-    // Folded by the proposer: nodes compare what was folded, so that they agree whatever they know of case.
+    // Folded here and not while the entry is applied: all nodes must compare the same text.
     PutCustomer {
         mode,
         folded_tag: fold(&tag),

@@ -173,7 +173,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         if bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
             return Err(body_fault(Code::EmptyBody, "a JSON body is needed"));
         }
-        require_json(&headers)?;
+        Self::parse(&headers, bytes)
+    }
+}
+
+impl JsonBody {
+    fn parse(headers: &HeaderMap, bytes: Bytes) -> Result<Self, ApiError> {
+        require_json(headers)?;
         let fields = parse_object(&bytes)?;
         Ok(Self { fields, bytes })
     }
@@ -188,15 +194,13 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let headers = request.headers().clone();
         let bytes = read_body(request).await?;
+
+        // Before the content type is looked at: a client that sends no body need not name a type.
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self(JsonBody {
-                fields: Fields::new(Map::new()),
-                bytes,
-            }));
+            let fields = Fields::new(Map::new());
+            return Ok(Self(JsonBody { fields, bytes }));
         }
-        require_json(&headers)?;
-        let fields = parse_object(&bytes)?;
-        Ok(Self(JsonBody { fields, bytes }))
+        JsonBody::parse(&headers, bytes).map(Self)
     }
 }
 

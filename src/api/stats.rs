@@ -122,6 +122,8 @@ fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
     params.finish()?;
 
     check_period(from_day, to_day)?;
+
+    // A request without a filter needs no count: the state has the numbers of everything ready.
     let has_filter = tag.is_some() || operator.is_some() || from_day.is_some() || to_day.is_some();
     Ok(has_filter.then(|| StatsFilter {
         tag: tag.unwrap_or_default(),

@@ -87,12 +87,7 @@ impl Config {
                          cluster.tls";
             return Err(ConfigError::at("cluster.secret", fault));
         };
-        if cluster.nodes.iter().any(|node| node.name == *name) {
-            let fault =
-                format!("`{name}` is the name of a node, and of the postman on it; use another");
-            return Err(ConfigError::at("postman.name", fault));
-        }
-
+        check_cluster::check_postman_name(cluster, name)?;
         check_cluster::check_postman_secrets(cluster)?;
         self.check_sending()
     }
@@ -155,18 +150,23 @@ impl Config {
         within("lease.size", size, 1..=limits::LEASE_MESSAGES.into())?;
         let ttl_ms = self.lease.ttl_ms;
         within("lease.ttl_ms", ttl_ms, 1_000..=limits::LEASE_TTL_MS)?;
+        self.check_lease_has_time()
+    }
 
-        // A postman begins nothing that might not end within the lease: with less, it would never send.
+    /// Rejects a lease that is too short for one request: a postman begins nothing that might not end
+    /// within the lease, and so would never send.
+    fn check_lease_has_time(&self) -> Result<(), ConfigError> {
+        let ttl_ms = self.lease.ttl_ms;
         let request_ms = self.gateway.connect_timeout_ms + self.gateway.timeout_ms;
         let needed = request_ms + LEASE_SPARE_MS;
-        if ttl_ms < needed {
-            let fault = format!(
-                "{ttl_ms} is too short: it must be at least gateway.connect_timeout_ms + \
-                 gateway.timeout_ms + 2000, which is {needed}"
-            );
-            return Err(ConfigError::at("lease.ttl_ms", fault));
+        if ttl_ms >= needed {
+            return Ok(());
         }
-        Ok(())
+        let fault = format!(
+            "{ttl_ms} is too short: it must be at least gateway.connect_timeout_ms + \
+             gateway.timeout_ms + 2000, which is {needed}"
+        );
+        Err(ConfigError::at("lease.ttl_ms", fault))
     }
 
     fn check_retry(&self) -> Result<(), ConfigError> {
@@ -199,7 +199,7 @@ impl Config {
             ConfigError::at("api.listen", fault)
         })?;
 
-        // Without tokens everyone who reaches the port may do everything.
+        // Without tokens only the Host of a request is checked, which any program can set as it likes.
         if self.api.tokens.is_empty() && !address.ip().is_loopback() {
             let fault = format!(
                 "{listen} can be reached from other machines, but the API has no token; set \

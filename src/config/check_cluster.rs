@@ -82,6 +82,15 @@ fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     Err(missing_secret("cluster.secret", fault))
 }
 
+/// Rejects the name of a node for a postman by itself: the node's own postman has it already.
+pub(super) fn check_postman_name(cluster: &ClusterConfig, name: &str) -> Result<(), ConfigError> {
+    if cluster.nodes.iter().all(|node| node.name != name) {
+        return Ok(());
+    }
+    let fault = format!("`{name}` is the name of a node, and of the postman on it; use another");
+    Err(ConfigError::at("postman.name", fault))
+}
+
 /// Checks the secrets of a postman by itself, which needs either of the two, or certificates.
 pub(super) fn check_postman_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     check_secrets(cluster)?;

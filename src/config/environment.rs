@@ -3,6 +3,8 @@
 //! A variable without `__` belongs to something else, like the command line's `NOTTY_TOKEN`. One that
 //! names no key is an error, because it would be ignored otherwise.
 
+use std::str::FromStr;
+
 use toml::{Table, Value};
 
 use super::{ClusterConfig, Config, ConfigError, PeerTlsConfig};
@@ -72,22 +74,16 @@ fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
     match default {
         // As it is, without quotes: a secret may look like a number.
         Value::String(_) => Ok(Value::String(text.to_owned())),
-        Value::Integer(_) => {
-            let number = text.parse().map_err(|_| "a whole number")?;
-            Ok(Value::Integer(number))
-        }
-        Value::Float(_) => {
-            let number = text.parse().map_err(|_| "a number")?;
-            Ok(Value::Float(number))
-        }
-        Value::Boolean(_) => {
-            let truth = text.parse().map_err(|_| "`true` or `false`")?;
-            Ok(Value::Boolean(truth))
-        }
-
+        Value::Integer(_) => read(text, "a whole number").map(Value::Integer),
+        Value::Float(_) => read(text, "a number").map(Value::Float),
+        Value::Boolean(_) => read(text, "`true` or `false`").map(Value::Boolean),
         // Lists are written as in the file.
         _ => parse_toml(text).ok_or("a TOML value"),
     }
+}
+
+fn read<T: FromStr>(text: &str, expected: &'static str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| expected)
 }
 
 fn parse_toml(text: &str) -> Option<Value> {

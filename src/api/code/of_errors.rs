@@ -53,7 +53,7 @@ impl From<&Rejection> for Code {
 impl From<&ChangeError> for Code {
     fn from(error: &ChangeError) -> Self {
         match error {
-            // After a handover the successor makes the change: the client waits for a leader in both cases.
+            // After a handover the successor makes the change: the client waits for a leader here too.
             ChangeError::NoLeader | ChangeError::HandedOver => Self::NoLeader,
             ChangeError::Busy => Self::ChangeUnderWay,
             ChangeError::Unknown => Self::OutcomeUnknown,
