@@ -10,7 +10,7 @@ use bytes::Bytes;
 use notty_raft::backup::file::Copy;
 use tokio::{
     io::AsyncReadExt,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, SemaphorePermit, mpsc},
 };
 use utoipa::ToSchema;
 
@@ -64,12 +64,19 @@ async fn backup(State(api): State<Api>, params: Params) -> ApiResult {
 
     let copy = make_copy(&api).await?;
     tracing::info!(bytes = copy.bytes, index = copy.index, "a backup is sent");
+
+    // With the length a client can see that a download broke off.
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, copy.bytes.to_string()),
         (NOTTY_INDEX, copy.index.to_string()),
     ];
 
+    Ok((headers, stream_of(copy, permit)).into_response())
+}
+
+/// The copy's bytes, which are read only as fast as the client takes them.
+fn stream_of(copy: Copy, permit: SemaphorePermit<'static>) -> Body {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::spawn(async move {
         send(copy, &sender).await;
@@ -79,7 +86,7 @@ async fn backup(State(api): State<Api>, params: Params) -> ApiResult {
     let pieces = futures_util::stream::unfold(receiver, async |mut receiver| {
         receiver.recv().await.map(|piece| (piece, receiver))
     });
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Body::from_stream(pieces)
 }
 
 async fn make_copy(api: &Api) -> Result<Copy, ApiError> {
@@ -94,6 +101,7 @@ async fn make_copy(api: &Api) -> Result<Copy, ApiError> {
                           as the state takes; its log says why";
             Err(unavailable(Code::BackupFailed, detail))
         }
+
         Err(_) => {
             let detail = "the copy ended early; the node's log says why";
             Err(unavailable(Code::BackupFailed, detail))

@@ -20,8 +20,7 @@ use super::{
     Api, ApiError, ApiResult, IdempotencyKey,
     code::Code,
     endpoint::{Effect, Endpoint, Takes, endpoint},
-    error::FieldFault,
-    input::{JsonBody, OptionalJsonBody, Params, PathId},
+    input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
     reply,
     times::{parse_time, time_text},
 };
@@ -116,6 +115,7 @@ impl From<Sight> for NodeBody {
             (false, true) => "voter",
             (false, false) => "learner",
         };
+
         Self {
             name: member.peer.name,
             peer: member.peer.peer,
@@ -252,12 +252,14 @@ async fn add(
     body: JsonBody,
 ) -> ApiResult {
     params.finish()?;
-    let change = parse_node(name, body)?;
-    let name = change.name.clone();
-    api.node.change(Change::from(change)).await?;
+    let new_node = parse_node(name, body)?;
+    let new_name = new_node.name.clone();
+    api.node.change(Change::from(new_node)).await?;
 
-    match tokio::time::timeout(SEEN_TIME, sight_of(&api, &name)).await {
+    // The leader has made the change; the answer shows how this node sees the new one.
+    match tokio::time::timeout(SEEN_TIME, sight_of(&api, &new_name)).await {
         Ok(node) => Ok(Json(node).into_response()),
+
         // The change is made, but this node has not seen it. A repeat is harmless.
         Err(_) => Err(ChangeError::Unknown.into()),
     }
@@ -352,13 +354,16 @@ async fn transfer_leader(
     params.finish()?;
     let OptionalJsonBody(JsonBody { mut fields, .. }) = body;
     let name = fields.optional_text("name");
+
+    // An empty name is no absent one: a variable that is not set must not move leadership.
     if name.as_ref().is_some_and(String::is_empty) {
-        let fault = FieldFault::new("name", Code::Missing, "a node's name");
-        return Err(ApiError::invalid(vec![fault]));
+        let detail = "a node's name";
+        return Err(ApiError::invalid_field("name", Code::Missing, detail));
     }
     let to = fields.finish(Some(name))?;
 
     let leader = api.node.change(Change::Transfer { to }).await?.name;
+
     await_seen(|| api.node.status().leader.as_ref() == Some(&leader)).await;
     Ok(Json(LeaderBody { leader }).into_response())
 }
@@ -381,26 +386,34 @@ async fn set_time(
 ) -> Result<Response, ApiError> {
     params.finish()?;
     let OptionalJsonBody(JsonBody { mut fields, bytes }) = body;
-    let text = fields.optional_text("time");
-    let time = fields.parse("time", text, parse_time);
-    if time.is_some_and(|time| time <= Timestamp::default()) {
-        let detail = "a time after 1970, like 2026-03-02T09:00:00Z";
-        fields.fault("time", Code::InvalidTime, detail);
-    }
-    let time = fields.finish(Some(time))?;
+    let given = check_time(&mut fields);
+    let wanted = fields.finish(Some(given))?;
 
-    let to = time.unwrap_or_else(|| api.clock.wall());
+    let to = wanted.unwrap_or_else(|| api.clock.wall());
     let applied = api.write(key.bind(SetTime { to }, &bytes)).await?;
+    Ok(reply(StatusCode::OK, applied.index, &compare_times(&api)?))
+}
 
-    // Looked at anew: the answer shows if the clock agrees with the new time.
+/// The cluster's time and this machine's clock, which is looked at anew: the answer to a new time shows
+/// if the clock agrees with it.
+fn compare_times(api: &Api) -> Result<TimeBody, ApiError> {
     let doubt = api.node.look_at_clock();
     let time = api.ask(|reader| query::time::at(reader))?;
-    let body = TimeBody {
+    Ok(TimeBody {
         time: time_text(time),
         clock: time_text(api.clock.wall()),
         doubt: doubt.map(|doubt| doubt.to_string()),
-    };
-    Ok(reply(StatusCode::OK, applied.index, &body))
+    })
+}
+
+fn check_time(fields: &mut Fields) -> Option<Timestamp> {
+    let text = fields.optional_text("time");
+    let time = fields.parse("time", text, parse_time)?;
+    if time <= Timestamp::default() {
+        let detail = "a time after 1970, like 2026-03-02T09:00:00Z";
+        fields.fault("time", Code::InvalidTime, detail);
+    }
+    Some(time)
 }
 
 fn has_member(api: &Api, name: &str) -> bool {

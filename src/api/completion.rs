@@ -80,12 +80,14 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
 /// Completes the components that routes refer to.
 pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
-    for name in SHARED {
-        components
-            .parameters
-            .insert(name.to_owned(), RefOr::T(shared(name)));
-    }
+    let parameters = SHARED.map(|name| (name.to_owned(), RefOr::T(shared(name))));
+    components.parameters.extend(parameters);
 
+    add_words_of_fields(components);
+    add_example_of_windows(components);
+}
+
+fn add_words_of_fields(components: &mut Components) {
     for (schema, field, words) in WORDS {
         if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(schema)
             && let Some(field) = schema.properties.get_mut(field)
@@ -93,6 +95,10 @@ pub(super) fn complete(components: &mut Components) {
             set_words(field, words);
         }
     }
+}
+
+/// Adds an example to every `send_window`, which is a `oneOf` because it may be absent.
+fn add_example_of_windows(components: &mut Components) {
     for schema in components.schemas.values_mut() {
         if let RefOr::T(Schema::Object(schema)) = schema
             && let Some(RefOr::T(Schema::OneOf(window))) = schema.properties.get_mut("send_window")
@@ -112,6 +118,7 @@ fn add_words(operation: &mut Operation, endpoint: &Endpoint) {
         else {
             continue;
         };
+
         if let Some((_, words)) = endpoint.words.iter().find(|(of, _)| *of == name.as_str()) {
             set_words(schema, words);
         }
@@ -207,6 +214,8 @@ fn add_position(operation: &mut Operation) {
             .examples([1234]);
         let mut header = Header::new(schema);
         header.description = Some("The position of the log that the answer reflects".to_owned());
+
+        // Errors have it too: a rejection depends on the state at a position like any other answer.
         response
             .headers
             .insert("Notty-Index".to_owned(), RefOr::T(header));

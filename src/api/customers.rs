@@ -16,14 +16,14 @@ use notty_storage::{
     Command, Error, Rejection,
     command::{DeleteCustomer, PutCustomer, PutMode},
     model::{Customer, CustomerId, Filter, Seq, fold},
-    query::{self, customers::CustomerFilter},
+    query::{self, Page, customers::CustomerFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::check::{CheckedCustomer, IdFrom, check};
 use super::{
-    Api, ApiError, ApiParts, ApiResult, IdempotencyKey, WRITE_TIME,
+    Api, ApiError, ApiResult, IdempotencyKey, WRITE_TIME,
     code::Code,
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
@@ -32,8 +32,6 @@ use super::{
 };
 use crate::config::Role;
 
-/// The most parts of the customers that are searched for one page.
-const PARTS: usize = 50;
 /// The path of the import; a customer may have the id `import` all the same.
 const IMPORT_PATH: &str = "/customers/import";
 /// The most repeats of a write while the messages of a deleted customer are being cancelled.
@@ -112,6 +110,15 @@ pub(super) struct CustomerPage {
     next: Option<String>,
 }
 
+impl From<Page<Customer, Seq>> for CustomerPage {
+    fn from(page: Page<Customer, Seq>) -> Self {
+        Self {
+            items: page.items.into_iter().map(CustomerBody::from).collect(),
+            next: page.next.map(|seq| seq.0.to_string()),
+        }
+    }
+}
+
 /// The action that writes one customer.
 fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
     let CheckedCustomer {
@@ -123,6 +130,7 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
         zone,
     } = customer;
 
+    // Folded here and not while the entry is applied: all nodes must compare the same text.
     PutCustomer {
         mode,
         folded_tag: fold(&tag),
@@ -144,6 +152,8 @@ async fn write_one(api: &Api, command: Command<PutCustomer>) -> Result<(Customer
     let mut attempt = 0;
     loop {
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
+
+        // A repeat keeps the key: the state does not note a key whose write was rejected as busy.
         match proposed.unwrap_or(Err(ProposeError::Unknown)) {
             Err(ProposeError::Rejected {
                 rejection: Rejection::CustomerBusy,
@@ -152,6 +162,8 @@ async fn write_one(api: &Api, command: Command<PutCustomer>) -> Result<(Customer
                 attempt += 1;
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
+
+            // An outcome that is not known may be a write: only the client may repeat it.
             Err(error) => return Err(error.into()),
             Ok(applied) => return Ok((*applied.reply, applied.index)),
         }
@@ -230,6 +242,7 @@ async fn create(
 
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
     let (customer, index) = write_one(&api, command).await?;
+
     let path = format!("/customers/{}", customer.id);
     let response = reply(StatusCode::CREATED, index, &CustomerBody::from(customer));
     Ok(with_location(response, &path))
@@ -249,53 +262,36 @@ async fn create(
     ),
     responses((status = 200, body = CustomerPage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
-    let tag = params.parse("tag", Filter::parse);
-    let operator = params.parse("operator", Filter::parse);
-    // No phone has a space: it is a `+` that was not encoded.
-    let phone = params.parse("phone", |text| Filter::parse(&text.replace(' ', "+")));
+    let filter = parse_filter(&mut params);
     let limit = params.limit();
     let after = params.after();
+    // Before the filter is used: a filter with a fault matches everything.
     params.finish()?;
 
-    let filter = CustomerFilter {
-        tag: tag.unwrap_or_default(),
-        operator: operator.unwrap_or_default(),
-        phone: phone.unwrap_or_default(),
-    };
     let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
-    let index = api.node.applied_index();
+    let index = api.position();
     let page = api
-        .aside(move |api| gather(api, &filter, from, limit))
+        .aside(move |api| {
+            let gathered = api.gather(limit, from, |reader, from, wanted| {
+                query::customers::list(reader, &filter, from, wanted)
+            });
+            gathered.map(CustomerPage::from)
+        })
         .await?;
     Ok(reply(StatusCode::OK, index, &page))
 }
 
-/// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
-/// and a `next`, when it has searched as much as one answer may.
-fn gather(
-    api: &ApiParts,
-    filter: &CustomerFilter,
-    mut from: Seq,
-    limit: usize,
-) -> Result<CustomerPage, ApiError> {
-    let mut items = Vec::new();
-    let mut next = None;
-    for _ in 0..PARTS {
-        let wanted = limit - items.len();
-        let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
-        items.extend(page.items.into_iter().map(CustomerBody::from));
-        next = page.next;
+fn parse_filter(params: &mut Params) -> CustomerFilter {
+    let tag = params.parse("tag", Filter::parse);
+    let operator = params.parse("operator", Filter::parse);
+    // No phone has a space: it is a `+` that was not encoded.
+    let phone = params.parse("phone", |text| Filter::parse(&text.replace(' ', "+")));
 
-        // Entries are applied between two parts.
-        match page.next {
-            Some(seq) if items.len() < limit => from = seq,
-            _ => break,
-        }
+    CustomerFilter {
+        tag: tag.unwrap_or_default(),
+        operator: operator.unwrap_or_default(),
+        phone: phone.unwrap_or_default(),
     }
-    Ok(CustomerPage {
-        items,
-        next: next.map(|seq| seq.0.to_string()),
-    })
 }
 
 /// Read a customer by its id
@@ -305,7 +301,7 @@ fn gather(
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
-    let index = api.node.applied_index();
+    let index = api.position();
     let found = api.ask(|reader| query::customers::get(reader, &id))?;
     let customer = found.ok_or_else(|| ApiError::not_found("customer"))?;
     Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
@@ -327,6 +323,7 @@ async fn replace(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
+
     let id = parse_id(&id)?;
     let checked = check(&mut fields, &IdFrom::Path(&id));
     let customer = fields.finish(checked)?;

@@ -101,16 +101,16 @@ pub(super) fn pages(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, M
     );
     let page = Scalar::new(document.clone()).custom_html(PAGE).to_html();
 
-    let show = move || async move { Html(page.clone()) };
-    let document = move || async move {
+    let show_page = move || async move { Html(page.clone()) };
+    let show_document = move || async move {
         ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
     };
 
     vec![
         ("/", get(|| async { Redirect::to("/docs") })),
-        ("/openapi.json", get(document)),
-        ("/docs", get(show.clone())),
-        ("/docs/", get(show)),
+        ("/openapi.json", get(show_document)),
+        ("/docs", get(show_page.clone())),
+        ("/docs/", get(show_page)),
         ("/docs/scalar.js", get(script)),
     ]
 }

@@ -137,6 +137,7 @@ impl Endpoint {
         access: Access,
         effect: Effect,
     ) -> Self {
+        // A route is one handler, so that there is one path with one method.
         let mut declared = paths.paths.into_iter();
         let (path, item) = declared.next().expect("a handler has a path");
         let (method, operation) = operation_of(item).expect("a handler has a method");
@@ -279,6 +280,7 @@ impl Endpoint {
         let mut codes = self.own.clone();
         codes.extend(self.codes_of_body());
         codes.extend(self.codes_of_keys(method));
+
         // A route with words about something missing looks for it.
         if self.has_words_about(Code::NotFound) && !codes.contains(&Code::NotFound) {
             codes.push(Code::NotFound);
@@ -298,6 +300,7 @@ impl Endpoint {
                 }
             }
         }
+
         codes.extend(self.codes_of_all(&codes));
         codes
     }
@@ -337,12 +340,15 @@ impl Endpoint {
         if !self.ignores_parameters {
             codes.extend([Code::UnknownParameter, Code::InvalidUtf8]);
         }
+
         codes.extend([Code::Unauthorized, Code::ForbiddenOrigin, Code::NotReady]);
         codes.extend([
             Code::TooManyConnections,
             Code::InvalidIndex,
             Code::InvalidConsistency,
         ]);
+
+        // A read asks the leader if it is to be linearizable. A write has this code already.
         if !before.contains(&Code::NoLeader) {
             codes.push(Code::NoLeader);
         }
@@ -360,6 +366,8 @@ fn operation_of(item: PathItem) -> Option<(Method, Operation)> {
         delete,
         ..
     } = item;
+
+    // The methods that routes have; a route with another one fails when the table is built.
     let all = [
         (Method::GET, get),
         (Method::POST, post),

@@ -138,11 +138,16 @@ impl ApiError {
         }
     }
 
+    /// Rejects a request for the fault of one field.
+    pub(super) fn invalid_field(field: &str, code: Code, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldFault::new(field, code, detail)])
+    }
+
     /// Rejects a request for all of its faults, of which there must be at least one.
     pub(super) fn invalid(errors: Vec<FieldFault>) -> Self {
-        let first = errors.first().cloned();
         // No caller passes an empty list. If one did, this answer would be the least wrong one.
-        let first = first.unwrap_or_else(|| FieldFault::new("", Code::InvalidJson, "invalid"));
+        let known = errors.first().cloned();
+        let first = known.unwrap_or_else(|| FieldFault::new("", Code::InvalidJson, "invalid"));
 
         let detail = match errors.len() {
             0 | 1 if first.field.is_empty() => first.detail,
@@ -152,6 +157,7 @@ impl ApiError {
                 first.field, first.detail
             ),
         };
+
         Self {
             errors,
             ..Self::new(first.code, detail)

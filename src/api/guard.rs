@@ -22,7 +22,7 @@ use super::{
     Api,
     code::Code,
     endpoint::Access,
-    error::{ApiError, FieldFault, NOTTY_INDEX},
+    error::{ApiError, NOTTY_INDEX},
     input::drain,
     origin,
     table::{Admission, Admissions},
@@ -78,6 +78,7 @@ fn is_same_token(token: &TokenConfig, given: &str) -> bool {
 /// Checks that a caller may use a route, and returns the caller's name.
 fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<CallerName, ApiError> {
     let nameless = CallerName(String::new());
+
     // Without tokens, the origin of a request is all that protects the API.
     if api.tokens.0.is_empty() {
         origin::check(
@@ -92,15 +93,19 @@ fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Calle
         return Ok(nameless);
     };
 
-    let given = bearer_token(request.headers());
-    let Some(token) = given.and_then(|given| api.tokens.find(given)) else {
-        return Err(unauthorized(given.is_some()));
-    };
+    let token = token_of(api, request.headers())?;
     if token.role < role {
         let detail = format!("the role of token `{}` does not allow this", token.name);
         return Err(ApiError::new(Code::Forbidden, detail));
     }
     Ok(CallerName(token.name.clone()))
+}
+
+/// The configured token that a request carries.
+fn token_of<'a>(api: &'a Api, headers: &HeaderMap) -> Result<&'a TokenConfig, ApiError> {
+    let given = bearer_token(headers);
+    let known = given.and_then(|given| api.tokens.find(given));
+    known.ok_or_else(|| unauthorized(given.is_some()))
 }
 
 /// The token in `Authorization: Bearer {token}`.
@@ -131,11 +136,7 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
     }
 
     if let Some(value) = headers.get("notty-min-index") {
-        let index = parse_index(value)?;
-        if !api.node.wait_applied(index, POSITION_TIME).await {
-            let detail = format!("this node has not applied position {index} yet");
-            return Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1));
-        }
+        await_index(api, parse_index(value)?).await?;
     }
 
     let query = uri.query().unwrap_or_default();
@@ -148,12 +149,19 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
     Ok(())
 }
 
+async fn await_index(api: &Api, index: u64) -> Result<(), ApiError> {
+    if api.node.wait_applied(index, POSITION_TIME).await {
+        return Ok(());
+    }
+    let detail = format!("this node has not applied position {index} yet");
+    Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1))
+}
+
 fn parse_index(value: &HeaderValue) -> Result<u64, ApiError> {
     let text = value.to_str().unwrap_or_default();
     text.trim().parse().map_err(|_| {
         let detail = "the Notty-Index of an answer is needed";
-        let fault = FieldFault::new("Notty-Min-Index", Code::InvalidIndex, detail);
-        ApiError::invalid(vec![fault])
+        ApiError::invalid_field("Notty-Min-Index", Code::InvalidIndex, detail)
     })
 }
 
@@ -162,8 +170,8 @@ fn check_consistency(value: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let detail = "the only consistency that can be asked for is `linearizable`";
-    let fault = FieldFault::new("consistency", Code::InvalidConsistency, detail);
-    Err(ApiError::invalid(vec![fault]))
+    let code = Code::InvalidConsistency;
+    Err(ApiError::invalid_field("consistency", code, detail))
 }
 
 /// Waits until the state here reflects all that was acknowledged. Tries again for a while if there is
@@ -184,49 +192,19 @@ async fn linearize(api: &Api) -> Result<(), ProposeError> {
 /// Checks a request, passes it on, and counts it.
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let began = Instant::now();
-    let Guard { api, admissions } = &*guard;
     let method = request.method().to_string();
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str);
-    let admission = admissions.find(request.method(), matched);
-    let route = matched.unwrap_or("unknown").to_owned();
+    let route = matched_path(&request).unwrap_or("unknown").to_owned();
 
-    let checked = match authorize(api, &request, admission) {
-        // A caller without a token must not be able to have the node wait, or ask the leader.
-        Ok(caller) if admission.is_open() => Ok(caller),
-        Ok(caller) => {
-            let headers = request.headers().clone();
-            let uri = request.uri().clone();
-            await_position(api, headers, uri).await.map(|()| caller)
-        }
-        Err(error) => Err(error),
-    };
-    // Read before the handler reads the state: the answer reflects at least this position.
-    let index = api.node.applied_index();
-    let mut response = match checked {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => {
-            drain(request.into_body()).await;
-            error.into_response()
-        }
-    };
-
-    response
-        .headers_mut()
-        .entry(NOTTY_INDEX)
-        .or_insert_with(|| index.into());
+    let response = guard.answer(request, next).await;
 
     let status = response.status();
-    api.metrics
+    guard
+        .api
+        .metrics
         .requested(&method, &route, status.as_u16(), began.elapsed());
     // Probes ask for readiness all the time: a node that is not ready would fill the log.
     if status.is_server_error() && route != "/readyz" {
@@ -238,4 +216,50 @@ pub(super) async fn check(
         );
     }
     response
+}
+
+/// Refuses a request. Its body is read first: a client that still sends would not see the answer.
+async fn refuse(request: Request, error: ApiError) -> Response {
+    drain(request.into_body()).await;
+    error.into_response()
+}
+
+/// The path as the route declares it: metrics by it stay few, whatever ids clients ask for.
+fn matched_path(request: &Request) -> Option<&str> {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched.map(MatchedPath::as_str)
+}
+
+impl Guard {
+    async fn answer(&self, mut request: Request, next: Next) -> Response {
+        let admission = self
+            .admissions
+            .find(request.method(), matched_path(&request));
+        let checked = match authorize(&self.api, &request, admission) {
+            // A caller without a token must not be able to have the node wait, or ask the leader.
+            Ok(caller) if admission.is_open() => Ok(caller),
+            Ok(caller) => {
+                let headers = request.headers().clone();
+                let uri = request.uri().clone();
+                let waited = await_position(&self.api, headers, uri).await;
+                waited.map(|()| caller)
+            }
+            Err(error) => Err(error),
+        };
+
+        // Read before the handler reads the state: the answer reflects at least this position.
+        let index = self.api.node.applied_index();
+        let mut response = match checked {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => refuse(request, error).await,
+        };
+
+        // After a write the handler has set the position of the write, which is a later one.
+        let headers = response.headers_mut();
+        headers.entry(NOTTY_INDEX).or_insert_with(|| index.into());
+        response
+    }
 }

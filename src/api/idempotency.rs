@@ -10,7 +10,7 @@ use axum::{
 use notty_storage::{Command, Origin};
 use sha2::{Digest, Sha256};
 
-use super::{ApiError, Code, FieldFault, guard};
+use super::{ApiError, Code, guard};
 
 /// The longest key, in characters.
 const KEY_CHARS: usize = 255;
@@ -48,8 +48,8 @@ fn parse_key(value: &HeaderValue) -> Result<String, ApiError> {
     let text = value.to_str().unwrap_or_default().trim();
     if text.is_empty() || text.len() > KEY_CHARS {
         let detail = format!("an Idempotency-Key has 1 to {KEY_CHARS} visible characters");
-        let fault = FieldFault::new("Idempotency-Key", Code::InvalidKey, detail);
-        return Err(ApiError::invalid(vec![fault]));
+        let code = Code::InvalidKey;
+        return Err(ApiError::invalid_field("Idempotency-Key", code, detail));
     }
     Ok(text.to_owned())
 }

@@ -130,7 +130,7 @@ struct Import {
 
 impl Import {
     fn new(api: Api) -> Self {
-        let index = api.node.applied_index();
+        let index = api.position();
         Self {
             api,
             body: ImportBody::default(),
@@ -171,8 +171,7 @@ impl Import {
             Err(RowError::Row { line, code, detail }) => self.reject(line, code, detail),
             Err(RowError::Fatal { line, detail, .. }) => {
                 let field = format!("line {line}");
-                let fault = FieldFault::new(&field, Code::InvalidHeader, detail);
-                return Err(ApiError::invalid(vec![fault]));
+                return Err(ApiError::invalid_field(&field, Code::InvalidHeader, detail));
             }
         }
         Ok(())
@@ -227,30 +226,22 @@ impl Import {
         }
 
         // Later commands may have replaced these rows.
-        let mut all = vec![oldest];
-        while let Some(written) = self.next_written().await? {
-            all.push(written);
-        }
+        let all = self.all_written(oldest).await?;
         let repeats = to_repeat(&all);
-        for (mut written, rows) in all.into_iter().zip(repeats) {
-            // A row that a later one replaces counts as if it had been written before that.
-            let replaced = written.busy().count() - rows.len();
-            written.updated += replaced as u32;
-            written.forget_busy();
-            let again = written.rows.only(&rows);
-            self.count(written);
+        for (written, rows) in all.into_iter().zip(repeats) {
+            let again = self.count_all_but(written, &rows);
             self.repeat(again).await?;
         }
         Ok(())
     }
 
-    /// Writes busy rows, with nothing else in flight, until their customers can be written. In the end
-    /// each row by itself, so that only rows are left out that still cannot be written.
+    /// Writes busy rows, with nothing else in flight, until their customers can be written.
     async fn repeat(&mut self, mut rows: NumberedRows) -> Result<(), ApiError> {
         for _ in 0..TRIES {
             if rows.lines.is_empty() {
                 return Ok(());
             }
+
             tokio::time::sleep(PAUSE).await;
             rows = match rows.propose(self.api.clone()).await {
                 RowsProposed::Written(written) => self.count_but_busy(written),
@@ -259,7 +250,12 @@ impl Import {
             };
         }
 
-        // Rows that are still busy are rejected one by one, and are listed in the answer.
+        // Together, one row that is still busy would hold up all others.
+        self.write_one_by_one(&rows).await
+    }
+
+    /// Writes each row by itself. Those that are still busy are rejected, and are listed in the answer.
+    async fn write_one_by_one(&mut self, rows: &NumberedRows) -> Result<(), ApiError> {
         for row in 0..rows.lines.len() {
             let proposed = rows.only(&[row]).propose(self.api.clone()).await;
             let written = written(proposed)?;
@@ -268,11 +264,20 @@ impl Import {
         Ok(())
     }
 
-    /// Counts the rows of a command that need not be written again, and returns the others.
-    fn count_but_busy(&mut self, mut written: WrittenBatch) -> NumberedRows {
+    /// Counts the rows of a command that are not busy, and returns the busy ones.
+    fn count_but_busy(&mut self, written: WrittenBatch) -> NumberedRows {
         let busy: Vec<_> = written.busy().collect();
-        let again = written.rows.only(&busy);
+        self.count_all_but(written, &busy)
+    }
+
+    /// Counts a command without the busy rows that have to be written again, and returns those. A busy
+    /// row that a later one has replaced counts as if it had been written before that.
+    fn count_all_but(&mut self, mut written: WrittenBatch, repeated: &[usize]) -> NumberedRows {
+        let replaced = written.busy().count() - repeated.len();
+        written.updated += replaced as u32;
         written.forget_busy();
+
+        let again = written.rows.only(repeated);
         self.count(written);
         again
     }
@@ -285,6 +290,15 @@ impl Import {
         // A panic leaves open what has happened.
         let proposed = ended.unwrap_or_else(|_| RowsProposed::Failed(ProposeError::Unknown.into()));
         written(proposed).map(Some)
+    }
+
+    /// The outcomes of all commands in flight, after that of an older one.
+    async fn all_written(&mut self, oldest: WrittenBatch) -> Result<Vec<WrittenBatch>, ApiError> {
+        let mut all = vec![oldest];
+        while let Some(written) = self.next_written().await? {
+            all.push(written);
+        }
+        Ok(all)
     }
 
     fn count(&mut self, written: WrittenBatch) {
@@ -362,6 +376,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
     responses((status = 200, body = ImportBody)))]
 async fn import(State(api): State<Api>, params: Params, request: Request) -> ApiResult {
     params.finish()?;
+
     let Some(rows) = reader_for(request.headers()) else {
         drain(request.into_body()).await;
         let detail = "an import takes text/csv or application/x-ndjson";
@@ -401,16 +416,14 @@ async fn read_all(
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(broken_off(import).await),
-            Err(_) => {
-                import.finish().await?;
-                let detail = "the upload paused for too long; what came before was imported";
-                return Err(ApiError::new(Code::BodyTimeout, detail));
-            }
+            Err(_) => return Err(paused(import).await),
         };
 
         let data: Bytes = frame.into_data().unwrap_or_default();
         rows.feed(&data, &mut found);
+
         if let Err(error) = import.take_all(found.drain(..)).await {
+            // The client may still send, and would not see the answer on a connection that is reset.
             drain(stream).await;
             return Err(error);
         }
@@ -420,6 +433,16 @@ async fn read_all(
     rows.end(&mut found);
     import.take_all(found.drain(..)).await?;
     Ok(import)
+}
+
+/// The answer after too long a pause: what came before is written first, and an error of that is the
+/// answer instead.
+async fn paused(import: Import) -> ApiError {
+    if let Err(error) = import.finish().await {
+        return error;
+    }
+    let detail = "the upload paused for too long; what came before was imported";
+    ApiError::new(Code::BodyTimeout, detail)
 }
 
 /// Rows that were acknowledged stay written. Perhaps nobody is there any more to read this answer.

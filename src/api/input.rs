@@ -173,7 +173,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         if bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
             return Err(body_fault(Code::EmptyBody, "a JSON body is needed"));
         }
-        require_json(&headers)?;
+        Self::parse(&headers, bytes)
+    }
+}
+
+impl JsonBody {
+    fn parse(headers: &HeaderMap, bytes: Bytes) -> Result<Self, ApiError> {
+        require_json(headers)?;
         let fields = parse_object(&bytes)?;
         Ok(Self { fields, bytes })
     }
@@ -188,15 +194,13 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let headers = request.headers().clone();
         let bytes = read_body(request).await?;
+
+        // Before the content type is looked at: a client that sends no body need not name a type.
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self(JsonBody {
-                fields: Fields::new(Map::new()),
-                bytes,
-            }));
+            let fields = Fields::new(Map::new());
+            return Ok(Self(JsonBody { fields, bytes }));
         }
-        require_json(&headers)?;
-        let fields = parse_object(&bytes)?;
-        Ok(Self(JsonBody { fields, bytes }))
+        JsonBody::parse(&headers, bytes).map(Self)
     }
 }
 
@@ -240,12 +244,13 @@ pub(super) fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
 
 /// A fault of the body as a whole.
 fn body_fault(code: Code, detail: impl Into<String>) -> ApiError {
-    ApiError::invalid(vec![FieldFault::new("", code, detail)])
+    ApiError::invalid_field("", code, detail)
 }
 
 async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     let declared = content_length(request.headers());
     let mut body = request.into_body();
+
     // Refused by its declared length, before any of it is read.
     if declared.is_some_and(|length| length > BODY_BYTES) {
         drain(body).await;
@@ -258,6 +263,8 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
             drain(body).await;
             Err(error)
         }
+
+        // Not drained: a client that is so slow would hold its connection for longer still.
         Err(_) => {
             let detail = "the body did not come in time";
             Err(ApiError::new(Code::BodyTimeout, detail))
@@ -284,6 +291,7 @@ async fn collect(body: &mut Body) -> Result<Bytes, ApiError> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
+
         if bytes.len() + data.len() > BODY_BYTES {
             return Err(body_too_large());
         }
@@ -349,13 +357,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
             .filter(|(name, _)| name != "consistency")
             .collect();
 
-        // The parser puts this character in the place of bytes that are not UTF-8.
         let broken = pairs
             .iter()
-            .find(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
+            .find(|(name, value)| is_broken(name) || is_broken(value));
         if let Some((name, _)) = broken {
-            let fault = FieldFault::new(name, Code::InvalidUtf8, "the parameter is not UTF-8");
-            return Err(ApiError::invalid(vec![fault]));
+            let detail = "the parameter is not UTF-8";
+            return Err(ApiError::invalid_field(name, Code::InvalidUtf8, detail));
         }
 
         Ok(Self {
@@ -417,10 +424,15 @@ impl Params {
     }
 }
 
+/// True if a decoded text was not UTF-8: the parser puts this character in the place of other bytes.
+fn is_broken(text: &str) -> bool {
+    text.contains('\u{fffd}')
+}
+
 fn parse_limit(text: &str) -> Result<usize, InvalidValue> {
-    let limit = number(text).map(|limit| limit as usize);
-    let limit = limit.filter(|limit| (1..=MAX_PAGE_ITEMS).contains(limit));
-    limit.ok_or_else(|| {
+    let given = number(text).map(|limit| limit as usize);
+    let allowed = given.filter(|limit| (1..=MAX_PAGE_ITEMS).contains(limit));
+    allowed.ok_or_else(|| {
         let detail = format!("a number from 1 to {MAX_PAGE_ITEMS} is needed");
         InvalidValue::new(Code::InvalidLimit, detail)
     })

@@ -4,7 +4,7 @@
 //! what their clients do. HTTP itself is hyper's, with a time limit for the head of each request and
 //! a bound on its size.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Display, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,7 +28,7 @@ use tower_service::Service as _;
 
 use super::{
     ApiError, Code,
-    activity::ClientAddress,
+    activity::{Activity, ClientAddress},
     input::drain,
     node,
     places::{ConnectionPlace, Places},
@@ -96,6 +96,7 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
+
         // Taking a connection in may wait for evicted ones to close: a stop ends that wait too.
         tokio::select! {
             () = front.take(accepted) => {}
@@ -188,6 +189,7 @@ impl FrontDoor {
         file: OwnedSemaphorePermit,
     ) {
         let activity = place.activity.clone();
+        // All requests of the connection share its place, which is free again when the last has gone.
         let place = Arc::new(place);
         let routes = self.routes.clone();
 
@@ -197,16 +199,7 @@ impl FrontDoor {
         let connection = self.graceful.watch(served);
 
         tokio::spawn(async move {
-            tokio::select! {
-                ended = connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, %from, "a connection to the API ended early");
-                    }
-                }
-                () = activity.evicted() => {
-                    tracing::debug!(%from, "a connection to the API made room for another");
-                }
-            }
+            run_connection(connection, &activity, &from).await;
             // The connection is closed, and with it its file.
             drop(file);
         });
@@ -222,6 +215,24 @@ fn http() -> http1::Builder {
         .max_header_size(HEAD_BYTES)
         .max_buf_size(BUFFER_BYTES);
     server
+}
+
+/// Runs a connection until it ends by itself or is evicted, and drops it.
+async fn run_connection<E: Display>(
+    connection: impl Future<Output = Result<(), E>>,
+    activity: &Activity,
+    from: &str,
+) {
+    tokio::select! {
+        ended = connection => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, %from, "a connection to the API ended early");
+            }
+        }
+        () = activity.evicted() => {
+            tracing::debug!(%from, "a connection to the API made room for another");
+        }
+    }
 }
 
 /// Answers one request of a connection.

@@ -143,12 +143,15 @@ async fn create(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
+
+    // Both are checked before either can end the request: the answer lists the faults of both.
     let id = check_id(&mut fields);
     let spec = check(&mut fields, api.moderation.as_ref(), PeriodRule::Needed);
     let (id, spec) = fields.finish(id.zip(spec))?;
 
     let (mailing, index) = write(&api, key.bind(CreateMailing { id, spec }, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
+
     let path = format!("/mailings/{}", mailing.id);
     let response = reply(StatusCode::CREATED, index, &MailingBody::from(mailing));
     Ok(with_location(response, &path))
@@ -173,14 +176,11 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let after = params.after();
     params.finish()?;
 
+    // The first mailing has the number 1.
     let from = MailingNumber(after.unwrap_or(1).try_into().unwrap_or(u32::MAX));
-    let index = api.node.applied_index();
+    let index = api.position();
     let page = api.ask(|reader| query::mailings::list(reader, status, from, limit))?;
-    let body = MailingPage {
-        items: page.items.into_iter().map(MailingBody::from).collect(),
-        next: page.next.map(|number| number.to_string()),
-    };
-    Ok(reply(StatusCode::OK, index, &body))
+    Ok(reply(StatusCode::OK, index, &MailingPage::from(page)))
 }
 
 fn parse_status(text: &str) -> Result<MailingStatus, InvalidValue> {
@@ -195,7 +195,7 @@ fn parse_status(text: &str) -> Result<MailingStatus, InvalidValue> {
 async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> ApiResult {
     params.finish()?;
     let id = parse_id(&id)?;
-    let index = api.node.applied_index();
+    let index = api.position();
     let found = api.ask(|reader| query::mailings::get(reader, &id))?;
     let mailing = found.ok_or_else(|| ApiError::not_found("mailing"))?;
     Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
@@ -218,19 +218,24 @@ async fn replace(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
+
     let id = parse_id(&id)?;
-    // The body may repeat the id, but a mailing cannot get another one.
-    if let Some(given) = fields.optional_text("id")
-        && given != id.as_str()
-    {
-        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
-    }
+    check_same_id(&mut fields, &id);
     let checked = check(&mut fields, api.moderation.as_ref(), PeriodRule::Needed);
     let spec = fields.finish(checked)?;
 
     let (mailing, index) = write(&api, key.bind(UpdateMailing { id, spec }, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was changed", mailing.id);
     Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
+}
+
+/// Rejects another id than that of the path: the body may repeat it, but a mailing keeps its id.
+fn check_same_id(fields: &mut Fields, id: &MailingId) {
+    if let Some(given) = fields.optional_text("id")
+        && given != id.as_str()
+    {
+        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
+    }
 }
 
 /// Delete a mailing
@@ -282,6 +287,7 @@ async fn resume(
     mut body: OptionalJsonBody,
 ) -> ApiResult {
     params.finish()?;
+    // Without a word from the client, nobody gets a message twice.
     let accept = body.0.fields.optional_bool("accept_duplicates");
     let accept_duplicates = accept.unwrap_or(false);
 
@@ -322,6 +328,7 @@ async fn act<A: Intent<Reply = Box<Mailing>>>(
     action: impl FnOnce(MailingId) -> A,
 ) -> ApiResult {
     let OptionalJsonBody(JsonBody { fields, bytes }) = body;
+
     // A misspelled option must not be ignored.
     fields.finish(Some(()))?;
     let id = parse_id(id)?;

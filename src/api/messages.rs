@@ -8,7 +8,7 @@ use axum::{
 };
 use notty_storage::{
     model::{CustomerId, MailingId, MailingNumber, Message, MessageId, Seq, Status},
-    query::{self, messages::MessageFilter},
+    query::{self, Page, messages::MessageFilter},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,8 +36,6 @@ pub(super) const MESSAGE_STATUSES: &[&str] = &[
     "cancelled",
     "unconfirmed",
 ];
-/// The most parts of the messages that are searched for one page.
-const PARTS: usize = 50;
 
 /// One mailing's text to one customer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -103,6 +101,15 @@ pub(super) struct MessagePage {
     next: Option<String>,
 }
 
+impl From<Page<Message, u64>> for MessagePage {
+    fn from(page: Page<Message, u64>) -> Self {
+        Self {
+            items: page.items.into_iter().map(MessageBody::from).collect(),
+            next: page.next.map(|id| id.to_string()),
+        }
+    }
+}
+
 pub(super) fn routes() -> Vec<Endpoint> {
     vec![
         endpoint!(read, Role::Reader, Effect::Reads)
@@ -136,7 +143,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     let number = number(&id).and_then(MessageId::from_u64);
     let id = number.ok_or_else(missing)?;
 
-    let index = api.node.applied_index();
+    let index = api.position();
     let found = api.ask(|reader| query::messages::get(reader, id))?;
     let message = found.ok_or_else(missing)?;
     Ok(reply(StatusCode::OK, index, &MessageBody::from(message)))
@@ -161,16 +168,22 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let after = params.after();
     params.finish()?;
 
-    let index = api.node.applied_index();
+    let index = api.position();
     // An unknown mailing or customer gives 404, not an empty page.
     let filter = MessageFilter {
         mailing: mailing.map(|id| mailing_number(&api, &id)).transpose()?,
         customer: customer.map(|id| customer_number(&api, &id)).transpose()?,
         status,
     };
+
     let from = after.unwrap_or(0);
     let page = api
-        .aside(move |api| gather(api, &filter, from, limit))
+        .aside(move |api| {
+            let gathered = api.gather(limit, from, |reader, from, wanted| {
+                query::messages::list(reader, &filter, from, wanted)
+            });
+            gathered.map(MessagePage::from)
+        })
         .await?;
     Ok(reply(StatusCode::OK, index, &page))
 }
@@ -189,33 +202,4 @@ fn mailing_number(api: &ApiParts, id: &MailingId) -> Result<MailingNumber, ApiEr
 fn customer_number(api: &ApiParts, id: &CustomerId) -> Result<Seq, ApiError> {
     let number = api.ask(|reader| customers::number(reader, id))?;
     number.ok_or_else(|| ApiError::not_found("customer"))
-}
-
-/// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
-/// and a `next`, when it has searched as much as one answer may.
-fn gather(
-    api: &ApiParts,
-    filter: &MessageFilter,
-    mut from: u64,
-    limit: usize,
-) -> Result<MessagePage, ApiError> {
-    let mut items = Vec::new();
-    let mut next = None;
-    for _ in 0..PARTS {
-        let wanted = limit - items.len();
-        let page = api.ask(|reader| query::messages::list(reader, filter, from, wanted))?;
-        items.extend(page.items.into_iter().map(MessageBody::from));
-        next = page.next;
-
-        // Entries are applied between two parts.
-        match page.next {
-            Some(id) if items.len() < limit => from = id,
-            _ => break,
-        }
-    }
-
-    Ok(MessagePage {
-        items,
-        next: next.map(|id| id.to_string()),
-    })
 }

@@ -87,6 +87,7 @@ fn is_loopback(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
+
     // Of IPv6 the brackets are part of the name.
     let address = name
         .strip_prefix('[')

@@ -6,7 +6,10 @@
 use std::{sync::Arc, time::Duration};
 
 use notty_raft::{Applied, Clock, Node, ProposeError};
-use notty_storage::{Command, Error, Intent, Reader, query};
+use notty_storage::{
+    Command, Error, Intent, Reader,
+    query::{self, Page},
+};
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
 
 use super::{ApiError, Code, Tokens};
@@ -18,6 +21,9 @@ pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
 /// Long reads at the same time, in the whole process. The log writes on threads of the same pool,
 /// and its writes must never queue behind lists.
 static SCANS: Semaphore = Semaphore::const_new(16);
+
+/// The most parts of the state that are searched for one page.
+const PARTS: usize = 50;
 
 /// The parts of the service that handlers work with.
 pub struct ApiParts {
@@ -48,6 +54,12 @@ pub struct SendingCapacity {
 pub(crate) type Api = Arc<ApiParts>;
 
 impl ApiParts {
+    /// The position of the log that the state here reflects. Taken before the state is read: an answer
+    /// that carries it is never older than it says.
+    pub(super) fn position(&self) -> u64 {
+        self.node.applied_index()
+    }
+
     /// Asks the state something that takes little time.
     pub(super) fn ask<T>(
         &self,
@@ -56,6 +68,32 @@ impl ApiParts {
         let view = self.node.view();
         let answer = self.node.checked(question(&view.read()))?;
         Ok(answer)
+    }
+
+    /// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
+    /// and a `next`, when it has searched as much as one answer may.
+    pub(super) fn gather<T, C: Copy>(
+        &self,
+        limit: usize,
+        mut from: C,
+        part: impl Fn(&Reader<'_>, C, usize) -> Result<Page<T, C>, Error>,
+    ) -> Result<Page<T, C>, ApiError> {
+        let mut items = Vec::new();
+        let mut next = None;
+        for _ in 0..PARTS {
+            let wanted = limit - items.len();
+            let found = self.ask(|reader| part(reader, from, wanted))?;
+            items.extend(found.items);
+            next = found.next;
+
+            // Entries are applied between two parts.
+            match found.next {
+                Some(place) if items.len() < limit => from = place,
+                _ => break,
+            }
+        }
+
+        Ok(Page { items, next })
     }
 
     /// Counts something large in parts, between which entries are applied. All parts read the state
@@ -67,6 +105,8 @@ impl ApiParts {
         let view = self.node.view();
         let (pin, count) = view.pin(&begin);
         let mut count = self.node.checked(count)?;
+
+        // Between two parts there is no reader, and entries are applied.
         while let Some(reader) = pin.read() {
             if !self.node.checked(count.part(&reader))? {
                 return Ok(count);

@@ -75,6 +75,7 @@ impl Places {
     pub(super) fn admit(self: &Arc<Self>, source: ClientAddress) -> ConnectionPlace {
         let activity = Activity::new(source);
         let mut table = self.table.lock();
+
         // Numbers rise, so that the table is in the order of arrival.
         table.last += 1;
         let number = table.last;
@@ -154,6 +155,7 @@ fn evict(
         let Some((waits, number)) = waiting.min() else {
             return false;
         };
+
         if evict_as_seen(among, number, waits) {
             return true;
         }
@@ -178,6 +180,7 @@ impl ConnectionPlace {
         if !table.reserved.contains_key(&self.number) {
             return false;
         }
+
         if !table.make_room(&self.places.limits, self.activity.source) {
             return true;
         }

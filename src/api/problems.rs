@@ -80,8 +80,8 @@ fn description(sayings: &[Saying]) -> String {
 /// An example of an answer with the first code.
 fn example(sayings: &[Saying], most_faults: usize) -> ProblemBody {
     let first = &sayings[0];
-    let faults = sayings.iter().take(most_faults);
-    let faults = faults.filter_map(|said| Some((said.field?, said)));
+    let shown = sayings.iter().take(most_faults);
+    let faults = shown.filter_map(|said| Some((said.field?, said)));
     let errors: Vec<_> = faults
         .map(|(field, said)| FieldFault::new(field, said.code, said.detail.clone()))
         .collect();

@@ -24,7 +24,7 @@ use super::{
     code::Code,
     customers::{self, parse_id},
     endpoint::{Effect, Endpoint, endpoint},
-    error::{FieldFault, InvalidValue},
+    error::InvalidValue,
     input::{Params, PathId},
     reply,
 };
@@ -121,14 +121,9 @@ fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
     let to_day = params.parse("to", parse_day);
     params.finish()?;
 
-    if let (Some(from), Some(to)) = (from_day, to_day)
-        && to < from
-    {
-        let detail = "the last day lies before the first";
-        let fault = FieldFault::new("to", Code::ToBeforeFrom, detail);
-        return Err(ApiError::invalid(vec![fault]));
-    }
+    check_period(from_day, to_day)?;
 
+    // A request without a filter needs no count: the state has the numbers of everything ready.
     let has_filter = tag.is_some() || operator.is_some() || from_day.is_some() || to_day.is_some();
     Ok(has_filter.then(|| StatsFilter {
         tag: tag.unwrap_or_default(),
@@ -137,6 +132,15 @@ fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
         from_day: from_day.unwrap_or(0),
         to_day: to_day.unwrap_or(i32::MAX),
     }))
+}
+
+/// Rejects a period that ends before it begins, which one with an open end never does.
+fn check_period(from: Option<i32>, to: Option<i32>) -> Result<(), ApiError> {
+    if from.zip(to).is_none_or(|(from, to)| from <= to) {
+        return Ok(());
+    }
+    let detail = "the last day lies before the first";
+    Err(ApiError::invalid_field("to", Code::ToBeforeFrom, detail))
 }
 
 /// Stats of everything
@@ -158,7 +162,7 @@ fn stats_filter(mut params: Params) -> Result<Option<StatsFilter>, ApiError> {
     responses((status = 200, body = StatsBody)))]
 async fn overall(State(api): State<Api>, params: Params) -> ApiResult {
     let filter = stats_filter(params)?;
-    let index = api.node.applied_index();
+    let index = api.position();
     let counts = match filter {
         Some(filter) => {
             let begin = move |reader: &Reader<'_>| Ok(FilteredCount::begin(reader, filter.clone()));
@@ -172,20 +176,20 @@ async fn overall(State(api): State<Api>, params: Params) -> ApiResult {
 
 async fn mailing_counts(api: &Api, id: &str) -> ApiResult {
     let id = MailingId::parse(id).map_err(|_| ApiError::not_found("mailing"))?;
-    let index = api.node.applied_index();
-    let counts = api.ask(|reader| match query::mailings::number_of(reader, &id)? {
+    let index = api.position();
+    let found = api.ask(|reader| match query::mailings::number_of(reader, &id)? {
         Some(number) => query::stats::of_mailing(reader, number),
         None => Ok(None),
     })?;
-    let counts = counts.ok_or_else(|| ApiError::not_found("mailing"))?;
+    let counts = found.ok_or_else(|| ApiError::not_found("mailing"))?;
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 
 async fn customer_counts(api: &Api, id: &str) -> ApiResult {
     let id = parse_id(id)?;
-    let index = api.node.applied_index();
-    let number = api.ask(|reader| customers::number(reader, &id))?;
-    let number = number.ok_or_else(|| ApiError::not_found("customer"))?;
+    let index = api.position();
+    let found = api.ask(|reader| customers::number(reader, &id))?;
+    let number = found.ok_or_else(|| ApiError::not_found("customer"))?;
     let begin = move |reader: &Reader<'_>| CustomerCount::begin(reader, number);
     let counts = api.aside(move |api| api.count(begin)).await?.counts();
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))

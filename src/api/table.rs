@@ -63,14 +63,16 @@ impl Admissions {
         } else {
             method
         };
+
+        // A path that no route has gives nothing away to a caller without a token.
         let Some(all) = path.and_then(|path| self.0.get(path)) else {
             return Admission::NOWHERE;
         };
 
-        let found = all.iter().find(|(of, _)| of == method);
+        let exact = all.iter().find(|(of, _)| of == method);
         // On an open path everyone may see that a method does not exist.
-        let found = found.or_else(|| all.iter().find(|(_, admission)| admission.is_open()));
-        found.map_or(Admission::NOWHERE, |(_, admission)| *admission)
+        let exact_or_open = exact.or_else(|| all.iter().find(|(_, admission)| admission.is_open()));
+        exact_or_open.map_or(Admission::NOWHERE, |(_, admission)| *admission)
     }
 }
 
@@ -108,6 +110,7 @@ impl RouteTable {
                 &endpoint.method,
                 operation,
             );
+
             for alias in &endpoint.aliases {
                 let operation = completion::alias(endpoint, alias);
                 put(
@@ -117,6 +120,8 @@ impl RouteTable {
                 );
             }
         }
+
+        // After all routes, because it completes the schemas that they brought.
         completion::complete(document.components.get_or_insert_default());
         document
     }

@@ -173,7 +173,9 @@ impl WatchedStream {
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+
             Poll::Pending => {
+                // From now on the client counts as the one that is waited for.
                 self.activity.blocks();
                 ready!(self.poll_piece_timer(cx));
                 let detail = "the client took too little of its answer for too long";

@@ -42,6 +42,7 @@ impl Config {
     /// Checks the configuration as a node needs it.
     pub fn check_node(&self) -> Result<(), ConfigError> {
         check_timezone(&self.node.timezone)?;
+
         if self.node.data_dir.as_os_str().is_empty() {
             let fault = "must name a directory, like `data`";
             return Err(ConfigError::at("node.data_dir", fault));
@@ -52,19 +53,28 @@ impl Config {
         if let Some(cluster) = &self.cluster {
             check_cluster::check(cluster)?;
         }
+        // After both, because it compares two addresses that are valid by themselves.
         self.check_ports()?;
-
-        let days = self.retention.finished_days;
-        if !(0.0..=36_500.0).contains(&days) {
-            let fault = format!("{days} is not between 0 and 36500");
-            return Err(ConfigError::at("retention.finished_days", fault));
-        }
+        self.check_retention()?;
         self.check_sending()
+    }
+
+    fn check_retention(&self) -> Result<(), ConfigError> {
+        let days = self.retention.finished_days;
+        // Rejects `nan` too, which TOML takes for a number: no range contains it.
+        if (0.0..=36_500.0).contains(&days) {
+            return Ok(());
+        }
+        let fault = format!("{days} is not between 0 and 36500");
+        Err(ConfigError::at("retention.finished_days", fault))
     }
 
     /// Checks the configuration as a postman by itself needs it.
     pub fn check_postman(&self) -> Result<(), ConfigError> {
         self.check_peers()?;
+
+        // No default: the cluster takes a newer postman of the same name for a replacement, and the older
+        // one sends nothing more.
         let name = &self.postman.name;
         if name.is_empty() {
             let fault = "`notty postman` needs a name that no other postman and no node has; in a \
@@ -77,11 +87,7 @@ impl Config {
                          cluster.tls";
             return Err(ConfigError::at("cluster.secret", fault));
         };
-        if cluster.nodes.iter().any(|node| node.name == *name) {
-            let fault =
-                format!("`{name}` is the name of a node, and of the postman on it; use another");
-            return Err(ConfigError::at("postman.name", fault));
-        }
+        check_cluster::check_postman_name(cluster, name)?;
         check_cluster::check_postman_secrets(cluster)?;
         self.check_sending()
     }
@@ -121,15 +127,22 @@ impl Config {
         let connect_ms = gateway.connect_timeout_ms;
         within("gateway.connect_timeout_ms", connect_ms, 1..=60_000)?;
         within("gateway.timeout_ms", gateway.timeout_ms, 1..=300_000)?;
+
         let hours = gateway.idempotent_hours;
         within("gateway.idempotent_hours", hours, 1..=8_760)?;
+        self.check_unsure_statuses()
+    }
 
+    /// Rejects a number that no answer can have. The status that was meant would be missing, and an answer
+    /// with it would count as not taken: the message would be sent again.
+    fn check_unsure_statuses(&self) -> Result<(), ConfigError> {
         let is_status = |status: &u16| (100..600).contains(status);
-        if let Some(wrong) = gateway.unsure_statuses.iter().find(|s| !is_status(s)) {
-            let fault = format!("{wrong} is not an HTTP status, which has three digits");
-            return Err(ConfigError::at("gateway.unsure_statuses", fault));
-        }
-        Ok(())
+        let mut statuses = self.gateway.unsure_statuses.iter();
+        let Some(wrong) = statuses.find(|status| !is_status(status)) else {
+            return Ok(());
+        };
+        let fault = format!("{wrong} is not an HTTP status, which has three digits");
+        Err(ConfigError::at("gateway.unsure_statuses", fault))
     }
 
     fn check_lease(&self) -> Result<(), ConfigError> {
@@ -137,18 +150,23 @@ impl Config {
         within("lease.size", size, 1..=limits::LEASE_MESSAGES.into())?;
         let ttl_ms = self.lease.ttl_ms;
         within("lease.ttl_ms", ttl_ms, 1_000..=limits::LEASE_TTL_MS)?;
+        self.check_lease_has_time()
+    }
 
-        // A postman begins nothing that might not end within the lease: with less, it would never send.
+    /// Rejects a lease that is too short for one request: a postman begins nothing that might not end
+    /// within the lease, and so would never send.
+    fn check_lease_has_time(&self) -> Result<(), ConfigError> {
+        let ttl_ms = self.lease.ttl_ms;
         let request_ms = self.gateway.connect_timeout_ms + self.gateway.timeout_ms;
         let needed = request_ms + LEASE_SPARE_MS;
-        if ttl_ms < needed {
-            let fault = format!(
-                "{ttl_ms} is too short: it must be at least gateway.connect_timeout_ms + \
-                 gateway.timeout_ms + 2000, which is {needed}"
-            );
-            return Err(ConfigError::at("lease.ttl_ms", fault));
+        if ttl_ms >= needed {
+            return Ok(());
         }
-        Ok(())
+        let fault = format!(
+            "{ttl_ms} is too short: it must be at least gateway.connect_timeout_ms + \
+             gateway.timeout_ms + 2000, which is {needed}"
+        );
+        Err(ConfigError::at("lease.ttl_ms", fault))
     }
 
     fn check_retry(&self) -> Result<(), ConfigError> {
@@ -166,15 +184,12 @@ impl Config {
         };
         let api = self.api_address()?;
 
-        let is_anywhere = api.ip().is_unspecified() || peers.ip().is_unspecified();
-        let shares_address = is_anywhere || peers.ip() == api.ip();
         // With port 0 the system chooses a free one.
-        if peers.port() != 0 && peers.port() == api.port() && shares_address {
-            let fault =
-                format!("{peers} conflicts with api.listen, {api}; use another port for peers");
-            return Err(ConfigError::at("cluster.listen", fault));
+        if peers.port() == 0 || peers.port() != api.port() || !shares_address(peers, api) {
+            return Ok(());
         }
-        Ok(())
+        let fault = format!("{peers} conflicts with api.listen, {api}; use another port for peers");
+        Err(ConfigError::at("cluster.listen", fault))
     }
 
     fn check_api(&self) -> Result<(), ConfigError> {
@@ -183,6 +198,8 @@ impl Config {
             let fault = format!("`{listen}` is not an IP address and port, like 127.0.0.1:8080");
             ConfigError::at("api.listen", fault)
         })?;
+
+        // Without tokens only the Host of a request is checked, which any program can set as it likes.
         if self.api.tokens.is_empty() && !address.ip().is_loopback() {
             let fault = format!(
                 "{listen} can be reached from other machines, but the API has no token; set \
@@ -190,22 +207,30 @@ impl Config {
             );
             return Err(ConfigError::at("api.listen", fault));
         }
+
         check_tokens(&self.api.tokens)
     }
 }
 
+/// True if the same port cannot be taken at both. An address like 0.0.0.0 stands for all addresses of
+/// the machine.
+fn shares_address(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified()
+}
+
 fn check_tokens(tokens: &[TokenConfig]) -> Result<(), ConfigError> {
     for (n, token) in tokens.iter().enumerate() {
+        // The faults name the entry, and never the token: they end up in logs.
         let key = format!("api.tokens[{n}].token");
         if token.token.expose().len() < TOKEN_BYTES {
             let fault = format!("a token must have at least {TOKEN_BYTES} characters");
             return Err(ConfigError::at(&key, fault));
         }
+
+        // A token is all that shows the caller's name and role.
         if tokens[..n].iter().any(|other| other.token == token.token) {
-            return Err(ConfigError::at(
-                &key,
-                "an earlier entry has the same token; each needs its own",
-            ));
+            let fault = "an earlier entry has the same token; each needs its own";
+            return Err(ConfigError::at(&key, fault));
         }
     }
     Ok(())

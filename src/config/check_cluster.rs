@@ -14,6 +14,7 @@ const PLACEHOLDER: &str = "replace-me";
 /// Checks the section as a node needs it.
 pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     check_node_secrets(cluster)?;
+
     let listen = &cluster.listen;
     if listen.parse::<SocketAddr>().is_err() {
         let fault = format!("`{listen}` is not an IP address and port, like 0.0.0.0:7080");
@@ -23,19 +24,29 @@ pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
         check_node(&cluster.nodes, n)?;
     }
 
+    check_own_name(cluster)?;
+    check_expect(cluster)
+}
+
+/// Rejects a name that is not in the list: the node takes its own addresses from there.
+fn check_own_name(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     let name = &cluster.name;
-    if !cluster.nodes.iter().any(|node| node.name == *name) {
-        let fault = format!("no [[cluster.nodes]] has the name `{name}`; add this node");
-        return Err(ConfigError::at("cluster.name", fault));
+    if cluster.nodes.iter().any(|node| node.name == *name) {
+        return Ok(());
     }
+    let fault = format!("no [[cluster.nodes]] has the name `{name}`; add this node");
+    Err(ConfigError::at("cluster.name", fault))
+}
+
+/// Rejects a number of nodes that can never be there: the first start would wait for ever.
+fn check_expect(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     let expect = cluster.expect as usize;
     let nodes = cluster.nodes.len();
-    if !(1..=nodes).contains(&expect) {
-        let fault =
-            format!("{expect} is not between 1 and {nodes}, the number of [[cluster.nodes]]");
-        return Err(ConfigError::at("cluster.expect", fault));
+    if (1..=nodes).contains(&expect) {
+        return Ok(());
     }
-    Ok(())
+    let fault = format!("{expect} is not between 1 and {nodes}, the number of [[cluster.nodes]]");
+    Err(ConfigError::at("cluster.expect", fault))
 }
 
 fn check_node(nodes: &[PeerConfig], n: usize) -> Result<(), ConfigError> {
@@ -59,6 +70,7 @@ fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
         return Ok(());
     }
 
+    // Certificates can take the place of the secret, but only while postmen have no secret.
     let fault = if cluster.tls.is_none() {
         "it is required without cluster.tls"
     } else if !cluster.postman_secret.is_empty() {
@@ -68,6 +80,15 @@ fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
         return Ok(());
     };
     Err(missing_secret("cluster.secret", fault))
+}
+
+/// Rejects the name of a node for a postman by itself: the node's own postman has it already.
+pub(super) fn check_postman_name(cluster: &ClusterConfig, name: &str) -> Result<(), ConfigError> {
+    if cluster.nodes.iter().all(|node| node.name != name) {
+        return Ok(());
+    }
+    let fault = format!("`{name}` is the name of a node, and of the postman on it; use another");
+    Err(ConfigError::at("postman.name", fault))
 }
 
 /// Checks the secrets of a postman by itself, which needs either of the two, or certificates.

@@ -3,6 +3,8 @@
 //! A variable without `__` belongs to something else, like the command line's `NOTTY_TOKEN`. One that
 //! names no key is an error, because it would be ignored otherwise.
 
+use std::str::FromStr;
+
 use toml::{Table, Value};
 
 use super::{ClusterConfig, Config, ConfigError, PeerTlsConfig};
@@ -19,19 +21,21 @@ pub(super) fn override_key(
     let Some(path) = key_path(variable) else {
         return Ok(());
     };
-    let unknown = || {
-        let key = path.join(".");
-        ConfigError(format!(
-            "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
-        ))
-    };
+    let unknown_key = || unknown_key(variable, &path);
 
     // The default has the type that the variable's text is to be read as.
     let defaults = all_keys();
-    let default = find(&defaults, &path).ok_or_else(unknown)?;
+    let default = find(&defaults, &path).ok_or_else(unknown_key)?;
     let parsed =
         parse(default, value).map_err(|expected| wrong_value(variable, value, expected))?;
-    insert(table, &path, parsed).ok_or_else(unknown)
+    insert(table, &path, parsed).ok_or_else(unknown_key)
+}
+
+fn unknown_key(variable: &str, path: &[String]) -> ConfigError {
+    let key = path.join(".");
+    ConfigError(format!(
+        "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
+    ))
 }
 
 /// The path of the key that a variable is for; `None` if it is not for a key.
@@ -68,22 +72,18 @@ fn find<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
 /// Reads a text as a value of the same type as the default. The error names the type.
 fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
     match default {
+        // As it is, without quotes: a secret may look like a number.
         Value::String(_) => Ok(Value::String(text.to_owned())),
-        Value::Integer(_) => {
-            let number = text.parse().map_err(|_| "a whole number")?;
-            Ok(Value::Integer(number))
-        }
-        Value::Float(_) => {
-            let number = text.parse().map_err(|_| "a number")?;
-            Ok(Value::Float(number))
-        }
-        Value::Boolean(_) => {
-            let truth = text.parse().map_err(|_| "`true` or `false`")?;
-            Ok(Value::Boolean(truth))
-        }
+        Value::Integer(_) => read(text, "a whole number").map(Value::Integer),
+        Value::Float(_) => read(text, "a number").map(Value::Float),
+        Value::Boolean(_) => read(text, "`true` or `false`").map(Value::Boolean),
         // Lists are written as in the file.
         _ => parse_toml(text).ok_or("a TOML value"),
     }
+}
+
+fn read<T: FromStr>(text: &str, expected: &'static str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| expected)
 }
 
 fn parse_toml(text: &str) -> Option<Value> {

@@ -3,7 +3,12 @@
 //! A fault that the configuration's own checks cannot find is found here: a file that cannot be read,
 //! a certificate that does not fit, a URL that is none.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use notty_raft::{
     ClusterOptions, Credentials, NodeOptions, Peer, TlsFiles, Transport, log::LogOptions,
@@ -31,7 +36,7 @@ pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Config
     let secret = secret_bytes(&cluster.secret);
     let of_postmen = secret_bytes(&cluster.postman_secret);
 
-    let credentials = match &cluster.tls {
+    let own = match &cluster.tls {
         Some(tls) => by_certificates(cluster, tls, secret.as_deref())?,
         // A postman by itself may know no other secret than that of postmen.
         None => {
@@ -39,9 +44,11 @@ pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Config
             Credentials::by_secret(&known.unwrap_or_default())
         }
     };
+
+    // Nodes check postmen by it. Only a postman by itself also proves it, by `of_postman`.
     Ok(Some(match of_postmen {
-        Some(of_postmen) => credentials.with_postman_secret(&of_postmen),
-        None => credentials,
+        Some(of_postmen) => own.with_postman_secret(&of_postmen),
+        None => own,
     }))
 }
 
@@ -61,9 +68,11 @@ fn by_certificates(
         key: tls.key.clone(),
         ca: tls.ca.clone(),
     };
+
     // The certificate must be for the host under which the peers reach this node.
     let me = cluster.nodes.iter().find(|node| node.name == cluster.name);
     let host = me.and_then(|node| Some(node.peer.rsplit_once(':')?.0));
+
     Credentials::by_certificates(&files, host, secret)
         .map_err(|error| ConfigError(format!("cluster.tls.{error}")))
 }
@@ -82,16 +91,20 @@ pub(super) fn moderation(config: &Config) -> Result<Option<Moderation>, ConfigEr
     if !config.moderation.enabled {
         return Ok(None);
     }
-    let file = &config.moderation.words_file;
-    let text = if file.as_os_str().is_empty() {
-        String::new()
-    } else {
-        std::fs::read_to_string(file).map_err(|error| {
-            let file = file.display();
-            ConfigError(format!("moderation.words_file: {file}: {error}"))
-        })?
-    };
-    Ok(Some(Moderation::new(&words(&text))))
+    let further = further_words(&config.moderation.words_file)?;
+    Ok(Some(Moderation::new(&further)))
+}
+
+/// The words of the configured file, beside those that are built in. An empty path means none.
+fn further_words(file: &Path) -> Result<Vec<String>, ConfigError> {
+    if file.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let file = file.display();
+        ConfigError(format!("moderation.words_file: {file}: {error}"))
+    })?;
+    Ok(words(&text))
 }
 
 /// The words of a file: one a line, without comments.
@@ -122,8 +135,9 @@ pub(super) fn node(
     let cluster = configured.map(|(cluster, credentials)| {
         cluster_options(cluster, credentials, surroundings.transport.clone())
     });
-    let compacting = LogOptions::compacting(config.node.compact_bytes());
 
+    // A simulation brings options of its own: its short runs write too little for the configured size.
+    let compacting = LogOptions::compacting(config.node.compact_bytes());
     NodeOptions {
         peer: peer(config, cluster.as_ref(), address),
         cluster,
@@ -190,26 +204,34 @@ pub(crate) fn postman(
     gateway_identity: u64,
     threads: usize,
 ) -> PostmanOptions {
-    let gateway = &config.gateway;
-    let configured = &config.postman;
-    let name = if configured.name.is_empty() {
-        node_name(config)
-    } else {
-        &configured.name
-    };
-    let journal_dir = if configured.journal_dir.as_os_str().is_empty() {
-        config.node.data_dir.join("journal")
-    } else {
-        configured.journal_dir.clone()
-    };
-
+    let name = postman_name(config);
     PostmanOptions {
         name: PostmanName::parse(name).expect("the configuration was checked"),
-        journal_dir,
+        journal_dir: journal_dir(config),
         cluster: cluster.to_owned(),
-        threads: threads.min(gateway.concurrency),
+        // The requests in flight are shared out over the threads: a thread without one would be idle.
+        threads: threads.min(config.gateway.concurrency),
         lease_size: config.lease.size,
         outlet: outlet_options(config, gateway_identity),
+    }
+}
+
+/// The configured name of the postman. A node's own postman needs none: it has the name of its node.
+fn postman_name(config: &Config) -> &str {
+    let configured = &config.postman.name;
+    if configured.is_empty() {
+        node_name(config)
+    } else {
+        configured
+    }
+}
+
+fn journal_dir(config: &Config) -> PathBuf {
+    let configured = &config.postman.journal_dir;
+    if configured.as_os_str().is_empty() {
+        config.node.data_dir.join("journal")
+    } else {
+        configured.clone()
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) async fn run(
 ) -> Result<(), String> {
     let mut may_work = node.may_work();
     while !is_stopped(&stop) {
+        // A node that is about to be removed waits until this is false again.
         node.set_at_work(true);
         let run = run_once(&options, &parts, &mut stop, &mut may_work).await;
         node.set_at_work(false);
@@ -29,7 +30,9 @@ pub(super) async fn run(
         match run {
             Ok(()) if is_stopped(&stop) => return Ok(()),
             Ok(()) if *may_work.borrow() => return Err("it returned".to_owned()),
+            // Stopped for a removal. It runs anew if the node is not removed after all.
             Ok(()) => {}
+
             Err(error @ PostmanError::Replaced) => {
                 tracing::error!("{error}; this node sends nothing more until it is started again");
                 return Ok(());
@@ -60,13 +63,15 @@ async fn run_once(
 ) -> Result<(), PostmanError> {
     let (stop_run, run_stopped) = watch::channel(false);
     let mut run = std::pin::pin!(Postman::run(options.clone(), parts.clone(), run_stopped));
+
     tokio::select! {
         ended = &mut run => return ended,
         _ = stop.wait_for(|stop| *stop) => {}
         _ = may_work.wait_for(|may_work| !may_work) => {}
     }
 
-    // It ends its requests in progress and hands back the rest.
+    // Not dropped: it still ends its requests in progress and hands back the rest. Otherwise the rest
+    // would wait until the lease expires.
     stop_run.send_replace(true);
     run.await
 }

@@ -30,6 +30,7 @@ impl Supervisor {
         part: impl Future<Output = Result<(), String>> + Send + 'static,
     ) -> JoinHandle<()> {
         let supervisor = self.clone();
+
         // A task of its own, so that a panic comes back as an error.
         let part = tokio::spawn(part);
         tokio::spawn(async move {
@@ -49,6 +50,8 @@ impl Supervisor {
         let stop = self.stop.clone();
         self.spawn(name, async move {
             part.await;
+
+            // Looked at after the end: only a stop may be the reason for it.
             if is_stopped(&stop) {
                 Ok(())
             } else {

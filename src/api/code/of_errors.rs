@@ -17,8 +17,10 @@ impl From<&Invalid> for Code {
 impl From<&Rejection> for Code {
     fn from(rejection: &Rejection) -> Self {
         match rejection {
-            Rejection::CustomerExists => Self::CustomerExists,
+            // One code for all things: the path of the request names the thing.
             Rejection::CustomerNotFound | Rejection::MailingNotFound => Self::NotFound,
+
+            Rejection::CustomerExists => Self::CustomerExists,
             Rejection::CustomerBusy => Self::CustomerBusy,
             Rejection::MailingExists => Self::MailingExists,
             Rejection::MailingStarted { .. } => Self::MailingStarted,
@@ -27,6 +29,8 @@ impl From<&Rejection> for Code {
             Rejection::TooManyMailings => Self::TooManyMailings,
             Rejection::NoNumbersLeft => Self::NoNumbersLeft,
             Rejection::DuplicatesNotAccepted => Self::DuplicatesNotAccepted,
+
+            // Every write can be rejected for these, whatever it is about.
             Rejection::KeyReused => Self::IdempotencyKeyReused,
             Rejection::TooManyKeys => Self::TooManyKeys,
             Rejection::OutOfBounds { .. } => Self::OutOfBounds,
@@ -49,13 +53,17 @@ impl From<&Rejection> for Code {
 impl From<&ChangeError> for Code {
     fn from(error: &ChangeError) -> Self {
         match error {
+            // After a handover the successor makes the change: the client waits for a leader here too.
             ChangeError::NoLeader | ChangeError::HandedOver => Self::NoLeader,
             ChangeError::Busy => Self::ChangeUnderWay,
             ChangeError::Unknown => Self::OutcomeUnknown,
+
             ChangeError::NotFound(_) => Self::NotFound,
             ChangeError::Exists(_) | ChangeError::FormerName { .. } => Self::NodeExists,
             ChangeError::Unreachable(_) => Self::NodeUnreachable,
             ChangeError::NotEmpty(_) => Self::NodeNotEmpty,
+
+            // The cluster could not go on after the change.
             ChangeError::LastVoter(_) => Self::LastVoter,
             ChangeError::Majority(_) => Self::NoMajority,
             ChangeError::NotTransferred(_) => Self::NotTransferred,

@@ -32,6 +32,7 @@ pub(in crate::api) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option
     let tag = fields.parse_or("tag", "", Word::parse);
     let zone = check_zone(fields);
 
+    // All faults are noted: from here on, the first missing value ends the check.
     Some(CheckedCustomer {
         id: id?,
         name: name?.into_string(),
@@ -44,18 +45,27 @@ pub(in crate::api) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option
 
 fn check_id(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CustomerId> {
     let given = fields.optional_text("id");
+
     match id_from {
         IdFrom::Body => {
+            // Generated before the command is proposed: all nodes must apply the same id.
             let id = given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
             fields.parse("id", Some(id), CustomerId::parse)
         }
+
         IdFrom::Path(path) => {
-            let id = fields.parse("id", given, CustomerId::parse);
-            if id.is_some_and(|id| id != **path) {
-                fields.fault("id", Code::IdMismatch, "differs from the id in the path");
-            }
+            check_same_id(fields, given, path);
+            // A fault of it was noted, and rejects the request once the other fields are checked too.
             Some((*path).clone())
         }
+    }
+}
+
+/// Rejects an id in the body that is another than the one in the path.
+fn check_same_id(fields: &mut Fields, given: Option<String>, path: &CustomerId) {
+    let id = fields.parse("id", given, CustomerId::parse);
+    if id.is_some_and(|id| id != *path) {
+        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
     }
 }
 

@@ -111,6 +111,7 @@ pub(super) struct NumberedRows {
 impl NumberedRows {
     /// Some of these rows, with all words, so that their numbers stay right.
     pub(super) fn only(&self, rows: &[usize]) -> Self {
+        // Taken apart, because a clone of the whole would copy the rows that are left out too.
         let PutCustomers {
             mode,
             tags,
@@ -118,6 +119,7 @@ impl NumberedRows {
             zones,
             rows: all,
         } = &self.put;
+
         let put = PutCustomers {
             mode: *mode,
             tags: tags.clone(),

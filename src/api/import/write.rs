@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use notty_raft::ProposeError;
+use notty_raft::{Applied, ProposeError};
 use notty_storage::{Command, Rejection, command::CustomersWritten, model::CustomerId};
 
 use super::batch::NumberedRows;
@@ -43,7 +43,13 @@ impl NumberedRows {
         // Writing the same rows again is harmless, so a repeat needs no key.
         let command = Command::new(self.put.clone());
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command)).await;
-        let applied = match proposed.unwrap_or(Err(ProposeError::Unknown)) {
+
+        // A command that is late may still be executed.
+        self.outcome(proposed.unwrap_or(Err(ProposeError::Unknown)))
+    }
+
+    fn outcome(self, proposed: Result<Applied<CustomersWritten>, ProposeError>) -> RowsProposed {
+        let applied = match proposed {
             Ok(applied) => applied,
             Err(ProposeError::Overloaded) => return RowsProposed::NoRoom(self),
             Err(ProposeError::Rejected {
@@ -107,6 +113,7 @@ impl WrittenBatch {
             .map(|(row, rejection)| (*row, rejection))
             .collect();
 
+        // From the last row to the first: of two rows with the same id the later one counts.
         let mut repeat = Vec::new();
         for (row, customer) in self.rows.put.rows.iter().enumerate().rev() {
             match rejected.get(&(row as u32)) {
@@ -117,11 +124,13 @@ impl WrittenBatch {
                 }
                 // A row that is wrong in itself replaces nothing.
                 Some(_) => {}
+                // Written: an earlier row with this id must not come after it.
                 None => {
                     later.insert(&customer.id);
                 }
             }
         }
+
         repeat.reverse();
         repeat
     }

@@ -3,7 +3,10 @@
 //! Inputs exist for the OpenAPI document alone: requests are parsed field by field in
 //! [`check`](mod@super::check), so that all faults are found at once.
 
-use notty_storage::model::{Mailing, SendWindow};
+use notty_storage::{
+    model::{Mailing, MailingNumber, SendWindow},
+    query::Page,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -159,10 +162,19 @@ pub(in crate::api) struct PreviewInput {
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct MailingPage {
     /// Mailings in the order of their creation.
-    pub(super) items: Vec<MailingBody>,
+    items: Vec<MailingBody>,
     /// Value of `after` for the page that follows; null at the end.
     #[schema(example = "100")]
-    pub(super) next: Option<String>,
+    next: Option<String>,
+}
+
+impl From<Page<Mailing, MailingNumber>> for MailingPage {
+    fn from(page: Page<Mailing, MailingNumber>) -> Self {
+        Self {
+            items: page.items.into_iter().map(MailingBody::from).collect(),
+            next: page.next.map(|number| number.to_string()),
+        }
+    }
 }
 
 /// The body of a resume.

@@ -50,6 +50,7 @@ pub(super) fn check(
     for field in READ_ONLY {
         fields.ignore(field);
     }
+
     let desc = fields.parse_or("desc", "", Desc::parse);
     let text = check_text(fields, moderation);
     let tag_filter = fields.parse_or("tag_filter", ALL, Filter::parse);
@@ -111,14 +112,17 @@ fn check_window(fields: &mut Fields) -> Option<SendWindow> {
         fields.fault("send_window", Code::WrongType, detail);
         return None;
     };
+
     // An absent time is an empty text, which is a fault of the window as a whole.
     let from = take_text(&mut window, "from");
     let to = take_text(&mut window, "to");
 
+    // `finish` knows the unknown fields of the body only, not those of an object in it.
     for unknown in window.keys() {
         let field = format!("send_window.{unknown}");
         fields.fault(&field, Code::UnknownField, "there is no such field");
     }
+
     fields.parse("send_window", Some(from), |from| {
         SendWindow::parse(from, &to)
     })

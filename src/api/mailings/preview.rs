@@ -3,7 +3,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use notty_storage::{
-    model::{MailingId, Seq},
+    model::{MailingId, MailingSpec, Seq},
     query::{self, customers::CustomerFilter},
 };
 use serde::Serialize;
@@ -22,6 +22,7 @@ use crate::{
         reply,
     },
     config::Role,
+    moderation::Moderation,
     segments::{self, Segments},
 };
 
@@ -102,17 +103,13 @@ pub(super) fn route() -> Endpoint {
     request_body = PreviewInput,
     responses((status = 200, body = PreviewBody)))]
 async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> ApiResult {
-    let JsonBody { mut fields, .. } = body;
     params.finish()?;
-    // Checked as in a create, although nothing is created under it.
-    let id = fields.optional_text("id");
-    fields.parse("id", id, MailingId::parse);
-    let checked = check(&mut fields, api.moderation.as_ref(), PeriodRule::Optional);
-    let spec = fields.finish(checked)?;
+    let spec = parse_spec(body, api.moderation.as_ref())?;
 
-    let index = api.node.applied_index();
+    let index = api.position();
     let filter = CustomerFilter::of(&spec);
     let audience = api.aside(move |api| audience(api, &filter)).await?;
+
     let rate = rate(&api);
     let body = PreviewBody {
         customers: audience.customers,
@@ -123,6 +120,15 @@ async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> ApiR
         rate_from: rate.source.to_owned(),
     };
     Ok(reply(StatusCode::OK, index, &body))
+}
+
+fn parse_spec(body: JsonBody, moderation: Option<&Moderation>) -> Result<MailingSpec, ApiError> {
+    let JsonBody { mut fields, .. } = body;
+    // Checked as in a create, although nothing is created under it.
+    let id = fields.optional_text("id");
+    fields.parse("id", id, MailingId::parse);
+    let checked = check(&mut fields, moderation, PeriodRule::Optional);
+    fields.finish(checked)
 }
 
 /// The customers that match now.
@@ -136,21 +142,34 @@ fn audience(api: &ApiParts, filter: &CustomerFilter) -> Result<MatchingCustomers
     let mut customers = 0;
     let mut sample = Vec::new();
     let mut from = Some(Seq(0));
+
+    // Nothing holds the state still between two parts: a customer that is written meanwhile may count.
     while let Some(seq) = from {
         let (found, next) =
             api.ask(|reader| query::customers::count_matching(reader, filter, seq))?;
-        // The sample comes from the first parts that have matches.
+
+        // The sample comes from the first parts that have matches. Count and list look through the same
+        // customers from a number on, so that nobody is in the sample twice.
         if found > 0 && sample.len() < SAMPLE {
             let wanted = SAMPLE - sample.len();
-            let page = api.ask(|reader| query::customers::list(reader, filter, seq, wanted))?;
-            sample.extend(page.items.into_iter().map(CustomerBody::from));
+            sample.extend(some_of(api, filter, seq, wanted)?);
         }
 
         customers += found;
         from = next;
     }
-    sample.truncate(SAMPLE);
     Ok(MatchingCustomers { customers, sample })
+}
+
+/// Up to so many of the customers of one part.
+fn some_of(
+    api: &ApiParts,
+    filter: &CustomerFilter,
+    from: Seq,
+    wanted: usize,
+) -> Result<Vec<CustomerBody>, ApiError> {
+    let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
+    Ok(page.items.into_iter().map(CustomerBody::from).collect())
 }
 
 /// A rate of sending.
@@ -162,24 +181,23 @@ struct Rate {
 /// The rate of sending that can be expected: the configured limit, or what the gateway's latency
 /// allows if that is less.
 fn rate(api: &Api) -> Rate {
-    let measured = api.metrics.sending.mean_latency();
-    let latency = measured.unwrap_or(ASSUMED_LATENCY).max(LEAST_LATENCY);
-    let possible = api.capacity.concurrency as f64 / latency;
-
+    let possible = possible_rate(api);
     let limit = f64::from(api.capacity.rate_limit);
-    if limit > 0.0 && limit < possible {
+    if limit > 0.0 && limit < possible.per_second {
         return Rate {
             per_second: limit,
             source: "rate_limit",
         };
     }
-    let source = if measured.is_some() {
-        "measured"
-    } else {
-        "assumed"
-    };
+    possible
+}
+
+/// The rate that the gateway's latency allows with as many requests in flight as are configured.
+fn possible_rate(api: &Api) -> Rate {
+    let measured = api.metrics.sending.mean_latency();
+    let latency = measured.unwrap_or(ASSUMED_LATENCY).max(LEAST_LATENCY);
     Rate {
-        per_second: possible,
-        source,
+        per_second: api.capacity.concurrency as f64 / latency,
+        source: measured.map_or("assumed", |_| "measured"),
     }
 }
