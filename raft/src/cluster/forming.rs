@@ -65,7 +65,6 @@ pub(crate) async fn become_member(
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
-    // The same reason is logged once, and not at every look.
     let mut logged = String::new();
     loop {
         // An invitation counts before anything else: its sender has written the number down.
@@ -91,12 +90,7 @@ pub(crate) async fn become_member(
             }
             // The founder invites this node.
             Ok(_) => {}
-            Err(why) => {
-                if why != logged {
-                    tracing::info!("not a member of a cluster yet: {why}");
-                }
-                logged = why;
-            }
+            Err(why) => log_waiting(why, &mut logged),
         }
 
         tokio::select! {
@@ -104,6 +98,14 @@ pub(crate) async fn become_member(
             _ = invitations.changed() => {}
         }
     }
+}
+
+/// Logs the reason why there is no cluster yet; the same one once, and not at every look.
+fn log_waiting(why: String, logged: &mut String) {
+    if why != *logged {
+        tracing::info!("not a member of a cluster yet: {why}");
+    }
+    *logged = why;
 }
 
 /// The identity that an invitation gives to this node.
@@ -210,10 +212,10 @@ pub(crate) async fn identify(peers: &Peers, address: &str) -> Result<Standing, C
 /// Founds the cluster: invites all others. False if one could not be invited, which is tried again.
 async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<bool, Error> {
     let identity = write_down(own, members)?;
-    for (number, peer) in members
+    let others = members
         .iter()
-        .filter(|(_, peer)| peer.disk != identity.disk)
-    {
+        .filter(|(_, peer)| peer.disk != identity.disk);
+    for (number, peer) in others {
         let invitation = Invitation {
             cluster: identity.cluster.clone(),
             node: *number,

@@ -27,7 +27,7 @@ use crate::{
     error::Error,
     front::answers::Front,
     log::{Log, log_store::LogStore},
-    node::{Node, NodeParts},
+    node::{Node, parts::NodeParts},
     open::options::NodeOptions,
     peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
     runtime::blocking,
@@ -61,7 +61,7 @@ impl Node {
         let trust = Trust::open(options.clock.clone(), clock_file, state_time(&state));
         let (leads, leadership) = watch::channel(None);
         let handle = Consensus::new(raft.clone(), me.node, peers.clone(), leadership);
-        let node = Self::new(NodeParts {
+        let parts = NodeParts {
             me: me.clone(),
             own: own.clone(),
             clock: options.clock.clone(),
@@ -71,9 +71,10 @@ impl Node {
             peers: peers.clone(),
             consensus: Arc::new(handle),
             stop_peers,
-        });
+        };
 
         // Before raft begins: an election needs the votes of the others, and theirs this node's.
+        let node = parts.into_node();
         front.open(&node);
         let has_begun = founders.is_some() || !has_peers;
         consensus::begin(&raft, &own, founders, has_peers).await?;
@@ -173,10 +174,7 @@ async fn open_peers(
     let (stop_peers, peers_stopped) = watch::channel(false);
     let me = hello(identity, options);
     let Some(cluster) = &options.cluster else {
-        // It calls nobody, and nobody knows this secret.
-        let secret = Credentials::by_secret(uuid::Uuid::new_v4().as_bytes());
-        let nobody = Peers::new(Arc::new(TcpTransport), secret, me);
-        return Ok((Arc::new(nobody), stop_peers));
+        return Ok((Arc::new(no_peers(me)), stop_peers));
     };
 
     let peers = Peers::new(cluster.transport.clone(), cluster.credentials.clone(), me);
@@ -193,6 +191,12 @@ async fn open_peers(
     Ok((peers, stop_peers))
 }
 
+/// The peers of a node by itself: it calls nobody, and nobody knows its secret.
+fn no_peers(me: Hello) -> Peers {
+    let secret = Credentials::by_secret(uuid::Uuid::new_v4().as_bytes());
+    Peers::new(Arc::new(TcpTransport), secret, me)
+}
+
 /// Waits until this node belongs to a cluster; returns the first members if raft must begin with them.
 async fn become_member(
     own: &OwnIdentity,
@@ -202,11 +206,8 @@ async fn become_member(
 ) -> Result<Option<Founders>, Error> {
     let identity = own.current();
     let Some(cluster) = &options.cluster else {
-        let mine = Peer {
-            disk: identity.disk,
-            ..options.peer.clone()
-        };
-        return Ok((!identity.formed).then(|| BTreeMap::from([(identity.node, mine)])));
+        let has_begun = identity.formed;
+        return Ok((!has_begun).then(|| alone(identity, &options.peer)));
     };
 
     let expected = Expected {
@@ -221,4 +222,13 @@ async fn become_member(
         return Ok(None);
     }
     forming::become_member(own, front.invitations(), peers, &expected).await
+}
+
+/// The first members of a node by itself: it alone.
+fn alone(identity: Identity, configured: &Peer) -> Founders {
+    let mine = Peer {
+        disk: identity.disk,
+        ..configured.clone()
+    };
+    BTreeMap::from([(identity.node, mine)])
 }
