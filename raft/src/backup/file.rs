@@ -175,11 +175,13 @@ fn read_header(path: &Path, file: &mut File) -> Result<(BackupHeader, u64), Erro
         .read_to_end(&mut start)
         .map_err(Error::file(path))?;
 
-    let sealed = start.strip_prefix(MAGIC.as_slice());
-    let sealed = sealed.ok_or_else(|| Error::backup(path, foreign(&start)))?;
+    let sealed = start
+        .strip_prefix(MAGIC.as_slice())
+        .ok_or_else(|| Error::backup(path, foreign(&start)))?;
 
     let header =
         unseal(sealed).ok_or_else(|| Error::backup(path, "its header is damaged or cut"))?;
+    // What was read goes on into the snapshot: the header alone knows where it ends.
     let from = MAGIC.len() + sealed_bytes(sealed).unwrap_or_default();
     Ok((header, from as u64))
 }

@@ -141,6 +141,8 @@ fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>)
 /// itself as the only member.
 fn first_position(index: u64, disk: &str) -> Position {
     let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
+    // Its name and addresses are those of a configuration, which a restore does not read: the node
+    // puts them in once it runs.
     let mine = Peer {
         disk: disk.to_owned(),
         ..Peer::default()

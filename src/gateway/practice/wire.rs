@@ -75,11 +75,12 @@ pub(super) async fn answer(
         text.push_str(header);
         text.push_str("\r\n");
     }
-
     // An answer without content must not announce a length.
     if status != 204 {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
     }
+
+    // Head and body in one write: two would be two packets.
     text.push_str("\r\n");
     text.push_str(body);
     stream.write_all(text.as_bytes()).await

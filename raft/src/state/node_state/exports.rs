@@ -125,6 +125,7 @@ impl NodeState {
 
         let written = file.try_clone().map_err(Error::file(&path))?;
         let export = self.store.lock().begin_export_into(written, &path)?;
+
         let summary = self.run_export(export).inspect_err(|error| {
             // Without room for it only the copy has failed.
             if !self.parts.snapshots.is_fault(error) {

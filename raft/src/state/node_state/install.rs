@@ -20,12 +20,14 @@ impl NodeState {
 
         // Beside the present state, which stays in use until the new one is whole.
         let place = self.parts.state_dir.fresh();
-        let built = import_snapshot(&file.path, &place, self.parts.options.clone())?;
+        let options = self.parts.options.clone();
+        let built = import_snapshot(&file.path, &place, options)?;
         let kept = received(meta, file, &built)?;
 
         // The snapshot first: a state that stands above log and snapshot would not start.
         self.keep_if_later(file, kept.clone())?;
         self.parts.state_dir.switch_to(&place)?;
+
         let index = kept.position.index();
         if let Some(onlooker) = &self.parts.onlooker {
             onlooker.installed(index.unwrap_or(0), kept.hash, &built.view());
