@@ -7,7 +7,7 @@ use notty_raft::{Node, ProposeError};
 use notty_storage::{
     Error, Reader, Rejection, Timestamp, codec,
     command::{DeclareGateway, RegisterPostman, Report},
-    model::{Epoch, LeaseId, MailingNumber, PostmanName},
+    model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
     query,
     records::Lease,
 };
@@ -100,7 +100,7 @@ impl NodeDesk {
         let call = codec::encode(&Call::Grant(ask));
         let bytes = self.node.ask_leader(call).await?;
 
-        // It may have been granted before the answer was spoilt.
+        // An answer that does not decode leaves open whether it was granted.
         let answer: Asked = codec::decode(&bytes).map_err(|_| ProposeError::Unknown)?;
         if let Ok(Some(granted)) = &answer {
             // Its messages are read from the state here.

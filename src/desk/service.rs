@@ -38,17 +38,17 @@ fn can_be_of_a_lease(report: &Report) -> bool {
         && fit_a_lease(report.results.iter().flat_map(|(_, runs)| runs))
 }
 
-/// The starts of postmen that a call is about.
-fn epochs(call: &Call) -> Vec<Epoch> {
-    match call {
+/// The starts of postmen that a call speaks of; `None` if it cannot speak of any.
+fn epochs(call: &Call) -> Option<Vec<Epoch>> {
+    Some(match call {
         Call::Ask { lease, .. } => vec![lease.epoch],
         Call::Report(report) => vec![report.lease.epoch],
         Call::Look(held) => held.iter().map(|held| held.lease.epoch).collect(),
         Call::Left(epoch) => vec![*epoch],
         Call::Declare { postman, .. } | Call::Wait { postman, .. } => vec![*postman],
         // A start that is being registered has no epoch yet.
-        Call::Register { .. } | Call::Grant(_) => Vec::new(),
-    }
+        Call::Register { .. } | Call::Grant(_) => return None,
+    })
 }
 
 /// The answer to a call that a postman may not make, or that is not understood.
@@ -63,7 +63,7 @@ impl Service for NodeDesk {
             let call = codec::decode::<Call>(&request);
             match (caller, call) {
                 (Caller::Node, Ok(Call::Grant(ask))) => codec::encode(&self.grant(ask).await),
-                // It runs another version: only its own desk can know whether that was asked before.
+                // Of another version of notty: to the node that calls, as good as a lost answer.
                 (Caller::Node, _) => codec::encode(&Asked::Err(ProposeError::Unknown)),
                 (Caller::Postman(name), Ok(call)) => self.answer(&name, call).await,
                 (Caller::Postman(_), Err(_)) => not_for_postmen(),
@@ -130,10 +130,9 @@ impl NodeDesk {
     /// postman or another one holds. Epochs that the state here does not know yet, or no more, are for
     /// the state machine to judge.
     fn may_speak_of(&self, caller: &str, call: &Call) -> Result<(), DeskError> {
-        let epochs = epochs(call);
-        if epochs.is_empty() {
+        let Some(epochs) = epochs(call) else {
             return Ok(());
-        }
+        };
 
         // Earlier starts count too: their leases may still be open.
         let postmen = self.read(|reader| query::leases::postmen(reader))?;
