@@ -185,6 +185,7 @@ impl MemberChanges {
             // Waits for no turn: a leader that is stuck in a change can still be replaced.
             Change::Transfer { to } => self.workbench.handover.hand_over_to(to.as_deref()).await?,
             Change::Add { name, peer, api } => {
+                // The addition finds out the disk, from the node that answers.
                 let disk = String::new();
                 let asked = Peer {
                     name,

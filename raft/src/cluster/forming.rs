@@ -45,6 +45,15 @@ impl Expected {
         self.nodes.iter().map(|node| &node.name).min() == Some(&self.me.name)
     }
 
+    /// The number that this node gets in a cluster that is formed of these nodes.
+    fn my_place(&self) -> Option<NodeId> {
+        let mut names: Vec<_> = self.nodes.iter().map(|node| &node.name).collect();
+        names.sort();
+        let mut numbered = (1..).zip(names);
+        let mine = numbered.find(|(_, name)| **name == self.me.name);
+        mine.map(|(number, _)| number)
+    }
+
     fn others(&self) -> impl Iterator<Item = &Peer> {
         let others = self.nodes.iter();
         others.filter(|peer| peer.name != self.me.name)
@@ -121,16 +130,13 @@ fn invited_identity(before: Identity, invitation: Invitation) -> Identity {
 /// The place that this node had before it lost its disk. Only a simulation that leaves the rule out
 /// takes it.
 async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
-    let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
-    names.sort();
-    let place = names.iter().position(|name| **name == expected.me.name)?;
-
+    let place = expected.my_place()?;
     for peer in expected.others() {
         let standing = identify(peers, &peer.peer).await.ok();
         if let Some(cluster) = standing.and_then(|standing| standing.cluster) {
             return Some(Identity {
                 cluster,
-                node: place as NodeId + 1,
+                node: place,
                 ..identity.clone()
             });
         }

@@ -103,6 +103,17 @@ async fn until_level(node: NodeId, changes: &MemberChanges) {
     }
 }
 
+/// The number that a node was taken in with, if it was; it must have the same disk.
+fn number_of(name: &str, disk: &str, known: &MembersByNumber) -> Result<Option<NodeId>, String> {
+    match known.iter().find(|(_, known)| known.name == name) {
+        Some((_, known)) if known.disk != disk => Err(format!(
+            "`{name}` came back with another disk than it was taken in with: it must not vote under \
+             its number again"
+        )),
+        found => Ok(found.map(|(number, _)| *number)),
+    }
+}
+
 /// Gives a node its number.
 async fn admit(peer: &Peer, changes: &MemberChanges) -> Result<NodeId, String> {
     let admitted = changes.list().admit(peer).await;
@@ -258,20 +269,14 @@ impl TakeIn {
             ));
         }
 
-        let known = known.iter().find(|(_, known)| known.name == *name);
-        if known.is_some_and(|(_, known)| known.disk != standing.disk) {
-            return Err(format!(
-                "`{name}` came back with another disk than it was taken in with: it must not vote \
-                 under its number again"
-            ));
-        }
+        let number = number_of(name, &standing.disk, known)?;
         let disk = standing.disk;
         Ok(Newcomer {
             peer: Peer {
                 disk,
                 ..peer.clone()
             },
-            number: known.map(|(number, _)| *number),
+            number,
         })
     }
 

@@ -59,6 +59,8 @@ impl Node {
         let me = Arc::new(Myself::new(&identity, &options.peer, has_peers));
         let clock_file = own.data_dir().clock();
         let trust = Trust::open(options.clock.clone(), clock_file, state_time(&state));
+
+        // The node follows raft and sends here whether it leads; all others only watch.
         let (leads, leadership) = watch::channel(None);
         let handle = Consensus::new(raft.clone(), me.node, peers.clone(), leadership);
         let parts = NodeParts {
@@ -89,11 +91,17 @@ impl Node {
         node.start(leads, options.log.compact_bytes);
         if own.data_dir().is_restored() {
             let take_in = take_in(raft, peers, me, &options);
-            let changes = Arc::downgrade(node.changes());
-            tokio::spawn(take_in::run(take_in, changes, Arc::downgrade(&own)));
+            begin_to_take_in(take_in, &node, &own);
         }
         Ok(node)
     }
+}
+
+/// Starts taking in the other nodes. Holds this one weakly: the task ends once the node is gone.
+fn begin_to_take_in(take_in: TakeIn, node: &Node, own: &Arc<OwnIdentity>) {
+    let changes = Arc::downgrade(node.changes());
+    let own = Arc::downgrade(own);
+    tokio::spawn(take_in::run(take_in, changes, own));
 }
 
 /// The nodes that a restored node has to take in, by its configuration.

@@ -171,11 +171,16 @@ async fn receive(
     };
 
     let (act, latency_ms) = practice.note(message.id, message.phone, &message.text);
+    wait(latency_ms).await;
+    perform(stream, act).await
+}
+
+/// Takes as long as a gateway with this latency.
+async fn wait(latency_ms: u64) {
     if latency_ms > 0 {
         let latency = Duration::from_millis(latency_ms);
         tokio::time::sleep(latency.saturating_sub(TIMER_LATE)).await;
     }
-    perform(stream, act).await
 }
 
 /// The message of a request; `None` if body and path do not fit each other.
@@ -207,17 +212,8 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
 /// Ends the connection in one of the ways in which gateways do.
 async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
     match act {
-        // It announces more than it sends.
-        Act::Answer { status, body, .. } => {
-            let length = body.len() + 100;
-            let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
-            stream.write_all(format!("{head}{body}").as_bytes()).await?;
-        }
-        Act::Hang => {
-            // Until the client gives up.
-            let mut rest = [0; 1024];
-            while stream.read(&mut rest).await? > 0 {}
-        }
+        Act::Answer { status, body, .. } => answer_in_part(stream, status, &body).await?,
+        Act::Hang => hang(stream).await?,
 
         Act::ResetBefore | Act::ResetAfter => {
             // Closing with a linger of zero sends a reset.
@@ -239,5 +235,19 @@ async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
         }
         Act::Take | Act::Close => {}
     }
+    Ok(())
+}
+
+/// Announces more than it sends.
+async fn answer_in_part(stream: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
+    let length = body.len() + 100;
+    let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{body}").as_bytes()).await
+}
+
+/// Answers nothing until the client gives up.
+async fn hang(stream: &mut TcpStream) -> io::Result<()> {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }

@@ -51,11 +51,11 @@ impl NodeState {
         let Some(onlooker) = &self.parts.onlooker else {
             return;
         };
+
         let commands = match &entry.payload {
             EntryPayload::Normal(entry) => Some(&**entry),
             EntryPayload::Blank | EntryPayload::Membership(_) => None,
         };
-
         onlooker.applied(&AppliedEntry {
             index: entry.log_id.index,
             entry: commands,
