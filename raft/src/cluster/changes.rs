@@ -149,11 +149,11 @@ impl MemberChanges {
     async fn ask_all(&self, change: &Change) -> Result<Changed, ChangeError> {
         let mut others = self.workbench.consensus.members();
         others.remove(&self.workbench.me.node);
-        let ask = |member| {
+        let ask_member = |member| {
             let call = MakeChange(change.clone());
             self.workbench.peers.call_member(member, call, ANSWER)
         };
-        let mut asked: FuturesUnordered<_> = others.values().map(ask).collect();
+        let mut asked: FuturesUnordered<_> = others.values().map(ask_member).collect();
 
         // The first that leads, or knows of a reason, has the answer.
         while let Some(answer) = asked.next().await {

@@ -129,6 +129,8 @@ async fn inform(
             let behaviour = practice.behaviour.lock().clone();
             answer_json(stream, &behaviour).await
         }
+
+        // A behaviour begins with the next message, also on connections that are open.
         ("PUT", "/behaviour") => behave(practice, stream, body).await,
         _ => answer(stream, 404, &[], "not found").await,
     }
