@@ -7,7 +7,7 @@ use notty_raft::{Node, ProposeError};
 use notty_storage::{
     Error, Reader, Rejection, Timestamp, codec,
     command::{DeclareGateway, RegisterPostman, Report},
-    model::{Epoch, LeaseId, MailingNumber, PostmanName},
+    model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
     query,
     records::Lease,
 };
@@ -68,13 +68,9 @@ impl NodeDesk {
         let mut zones = self.zones.lock();
         zones.refresh(reader);
         let window = record.spec.send_window;
-        let mut closes = Vec::new();
-        if let Some(window) = &window {
-            for zone in zones.open(window, now) {
-                let at = zones.closes(window, zone, now);
-                closes.extend(at.map(|at| (zone.0, at)));
-            }
-        }
+        let closes = window
+            .as_ref()
+            .map_or_else(Vec::new, |window| closing_times(&zones, window, now));
 
         Ok(Terms {
             open: record.is_running() && !record.paused,
@@ -94,12 +90,17 @@ impl NodeDesk {
     /// Asks the post office that is at work: this node's, or the leader's.
     async fn leaders_post_office(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
         if self.node.leads_now() {
-            return self.post_office.ask(ask).await;
+            self.post_office.ask(ask).await
+        } else {
+            self.other_post_office(ask).await
         }
+    }
 
+    async fn other_post_office(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
         let call = codec::encode(&Call::Grant(ask));
         let bytes = self.node.ask_leader(call).await?;
 
+        // An answer that does not decode leaves open whether it was granted.
         let answer: Asked = codec::decode(&bytes).map_err(|_| ProposeError::Unknown)?;
         if let Ok(Some(granted)) = &answer {
             // Its messages are read from the state here.
@@ -120,12 +121,12 @@ impl NodeDesk {
             ..
         } = granted;
         let ttl = Duration::from_millis(ttl_ms);
-
         // All of one state: its text, its messages and its terms belong together.
         self.read(|reader| {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
             let terms = self.terms(reader, mailing, at)?;
+
             Ok(Parcel {
                 lease,
                 mailing,
@@ -154,6 +155,7 @@ impl NodeDesk {
             for held in held {
                 let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
+
                 let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
                 if !dropped.is_empty() {
                     look.dropped.push((held.lease, dropped));
@@ -161,6 +163,21 @@ impl NodeDesk {
             }
             Ok(look)
         })
+    }
+}
+
+/// The zones in which a window is open, each with the time at which it closes there.
+fn closing_times(zones: &Zones, window: &SendWindow, now: Timestamp) -> Vec<(u16, Timestamp)> {
+    let open = zones.open(window, now).into_iter();
+    open.filter_map(|zone| Some((zone.0, zones.closes(window, zone, now)?)))
+        .collect()
+}
+
+fn left(lease: Lease) -> Left {
+    Left {
+        lease: lease.id,
+        mailing: lease.mailing,
+        runs: lease.runs,
     }
 }
 
@@ -239,11 +256,6 @@ impl Desk for NodeDesk {
         Box::pin(async move {
             self.node.linearize().await.map_err(desk_error)?;
             let leases = self.read(|reader| query::leases::left(reader, epoch))?;
-            let left = |lease: Lease| Left {
-                lease: lease.id,
-                mailing: lease.mailing,
-                runs: lease.runs,
-            };
             Ok(leases.into_iter().map(left).collect())
         })
     }

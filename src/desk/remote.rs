@@ -67,6 +67,7 @@ impl RemoteDesk {
             transport,
         } = options;
         let client = PeerClient::new(name.as_str(), credentials, transport);
+
         // Postmen begin at different nodes.
         let first = codec::hash(name.as_str().as_bytes()) as usize % peers.len();
         let (at, cluster) = find_cluster(&client, &peers, first).await;
@@ -96,21 +97,11 @@ impl RemoteDesk {
         let address = self.address(at);
 
         // A hanging node is found out by the looks, which have less time: other calls end with those.
-        let calling = self.client.call(address, codec::encode(&call), within);
         let answered = tokio::select! {
-            answered = tokio::time::timeout(within, calling) => match answered {
-                Ok(answered) => answered.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("{address} did not answer in time")),
-            },
+            answered = self.try_call(address, call, within) => answered,
             () = self.left(at, grace) => Err(format!("{address} did not answer, and was left")),
         };
-
-        // An answer that does not decode is as good as none: another node may understand.
-        let decoded = answered.and_then(|bytes| {
-            let answer = codec::decode::<CallResult<T>>(&bytes);
-            answer.map_err(|_| format!("{address} gave an answer of another version of notty"))
-        });
-        match decoded {
+        match answered {
             Ok(answer) => {
                 self.tell_answered(at);
                 answer
@@ -120,6 +111,24 @@ impl RemoteDesk {
                 Err(DeskError::Unavailable(why))
             }
         }
+    }
+
+    /// Calls a node. An error is the reason for leaving it.
+    async fn try_call<T: DeserializeOwned>(
+        &self,
+        address: &str,
+        call: Call,
+        within: Duration,
+    ) -> Result<CallResult<T>, String> {
+        let calling = self.client.call(address, codec::encode(&call), within);
+        let bytes = match tokio::time::timeout(within, calling).await {
+            Ok(answered) => answered.map_err(|error| error.to_string())?,
+            Err(_) => return Err(format!("{address} did not answer in time")),
+        };
+
+        // An answer that does not decode is as good as none: another node may understand.
+        codec::decode(&bytes)
+            .map_err(|_| format!("{address} gave an answer of another version of notty"))
     }
 
     /// Makes a call that any node can answer while it can reach its leader; one that cannot is left.
@@ -139,6 +148,7 @@ impl RemoteDesk {
 
     /// Goes on to the next node, unless that was done already.
     fn leave(&self, at: usize, why: &str) {
+        // Several calls may fail with the same node: only the first goes on to the next.
         let next = |current: &mut usize| {
             let is_current = *current == at;
             *current += usize::from(is_current);

@@ -17,7 +17,10 @@ use super::{
     calls::{Call, CallResult},
     node::{Asked, NodeDesk},
 };
-use crate::postman::desk::{Desk, DeskError, HeldLease};
+use crate::{
+    post_office::Ask,
+    postman::desk::{Desk, DeskError, HeldLease},
+};
 
 /// True if one lease can have these messages. Every run counts: also one of nothing takes room.
 fn fit_a_lease<'r>(runs: impl Iterator<Item = &'r Run>) -> bool {
@@ -35,6 +38,19 @@ fn can_be_of_a_lease(report: &Report) -> bool {
         && fit_a_lease(report.results.iter().flat_map(|(_, runs)| runs))
 }
 
+/// The starts of postmen that a call speaks of; `None` if it cannot speak of any.
+fn epochs(call: &Call) -> Option<Vec<Epoch>> {
+    Some(match call {
+        Call::Ask { lease, .. } => vec![lease.epoch],
+        Call::Report(report) => vec![report.lease.epoch],
+        Call::Look(held) => held.iter().map(|held| held.lease.epoch).collect(),
+        Call::Left(epoch) => vec![*epoch],
+        Call::Declare { postman, .. } | Call::Wait { postman, .. } => vec![*postman],
+        // A start that is being registered has no epoch yet.
+        Call::Register { .. } | Call::Grant(_) => return None,
+    })
+}
+
 /// The answer to a call that a postman may not make, or that is not understood.
 fn not_for_postmen() -> Vec<u8> {
     let why = "this node does not understand the call; run the same version of notty on both";
@@ -46,10 +62,8 @@ impl Service for NodeDesk {
         Box::pin(async move {
             let call = codec::decode::<Call>(&request);
             match (caller, call) {
-                (Caller::Node, Ok(Call::Grant(ask))) => {
-                    let asked: Asked = self.post_office.ask(ask).await;
-                    codec::encode(&asked)
-                }
+                (Caller::Node, Ok(Call::Grant(ask))) => codec::encode(&self.grant(ask).await),
+                // Of another version of notty: to the node that calls, as good as a lost answer.
                 (Caller::Node, _) => codec::encode(&Asked::Err(ProposeError::Unknown)),
                 (Caller::Postman(name), Ok(call)) => self.answer(&name, call).await,
                 (Caller::Postman(_), Err(_)) => not_for_postmen(),
@@ -64,6 +78,17 @@ impl Service for NodeDesk {
 }
 
 impl NodeDesk {
+    async fn grant(&self, ask: Ask) -> Asked {
+        self.post_office.ask(ask).await
+    }
+
+    /// Registers a standalone postman, unless its name may not be had.
+    async fn admit(&self, caller: &str, name: PostmanName, nonce: u64) -> CallResult<Epoch> {
+        self.may_register(caller, &name)
+            .map_err(DeskError::Refused)?;
+        self.register(name, nonce).await
+    }
+
     /// Answers a call of a standalone postman.
     async fn answer(&self, caller: &str, call: Call) -> Vec<u8> {
         if let Err(why) = self.may_speak_of(caller, &call) {
@@ -71,13 +96,7 @@ impl NodeDesk {
         }
 
         match call {
-            Call::Register { name, nonce } => {
-                let registered = match self.may_register(caller, &name) {
-                    Ok(()) => self.register(name, nonce).await,
-                    Err(why) => Err(DeskError::Refused(why)),
-                };
-                codec::encode(&registered)
-            }
+            Call::Register { name, nonce } => codec::encode(&self.admit(caller, name, nonce).await),
             Call::Ask {
                 lease,
                 room,
@@ -111,13 +130,8 @@ impl NodeDesk {
     /// postman or another one holds. Epochs that the state here does not know yet, or no more, are for
     /// the state machine to judge.
     fn may_speak_of(&self, caller: &str, call: &Call) -> Result<(), DeskError> {
-        let epochs: Vec<Epoch> = match call {
-            Call::Ask { lease, .. } => vec![lease.epoch],
-            Call::Report(report) => vec![report.lease.epoch],
-            Call::Look(held) => held.iter().map(|held| held.lease.epoch).collect(),
-            Call::Left(epoch) => vec![*epoch],
-            Call::Declare { postman, .. } | Call::Wait { postman, .. } => vec![*postman],
-            Call::Register { .. } | Call::Grant(_) => return Ok(()),
+        let Some(epochs) = epochs(call) else {
+            return Ok(());
         };
 
         // Earlier starts count too: their leases may still be open.

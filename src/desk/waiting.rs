@@ -45,6 +45,7 @@ impl NodeDesk {
                 return Ok(position);
             }
 
+            // Whatever becomes due by time alone is seen at the next tick.
             let tick = looked_at + TICK;
             match timeout_at(tick.min(ends), changes.changed()).await {
                 // The first change after a quiet time is looked at when it comes.

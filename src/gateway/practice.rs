@@ -17,7 +17,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 
 pub use behaviour::{Act, Behaviour};
 pub use book::{PracticeBook, PracticeTally, ReceivedMessage};
@@ -49,6 +52,7 @@ impl Practice {
     fn note(&self, id: u64, phone: u64, text: &str) -> (Act, u64) {
         let mut book = self.book.lock();
         let mut behaviour = self.behaviour.lock();
+
         let act = behaviour.next_act(id, book.tries(id));
         book.note(id, phone, text, &act);
         (act, behaviour.latency_ms)
@@ -69,38 +73,39 @@ impl Practice {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         loop {
-            let (stream, _) = match listener.accept().await {
-                Ok(accepted) => accepted,
+            match listener.accept().await {
+                Ok((stream, _)) => self.clone().spawn_connection(stream),
                 // Too many open files, a connection reset before it was accepted: go on.
                 Err(error) => {
                     tracing::warn!(%error, "the practice gateway could not accept a connection");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
                 }
-            };
-
-            let practice = self.clone();
-            tokio::spawn(async move {
-                // A client that goes away is no fault of the gateway's.
-                let _ = connection::serve(practice, stream).await;
-            });
+            }
         }
+    }
+
+    fn spawn_connection(self: Arc<Self>, stream: TcpStream) {
+        tokio::spawn(async move {
+            // A client that goes away is no fault of the gateway's.
+            let _ = connection::serve(self, stream).await;
+        });
     }
 
     /// Serves in a thread of its own, so that it does not share a runtime with what is tried.
     pub fn spawn(self: &Arc<Self>, listener: std::net::TcpListener) -> std::io::Result<SocketAddr> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let practice = self.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
 
         // The listener belongs to the runtime that it is made in.
+        let practice = self.clone();
         let serve = async move {
             let listener = TcpListener::from_std(listener)?;
             practice.serve(listener).await
         };
+
         std::thread::Builder::new()
             .name("practice-gateway".into())
             .spawn(move || runtime.block_on(serve))?;

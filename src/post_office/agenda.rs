@@ -12,7 +12,7 @@ use notty_storage::{
         SweepMailing, TrimChanges,
     },
     limits,
-    model::{MailingNumber, Status},
+    model::{MailingNumber, Status, ZoneNumber},
     query::{
         self,
         work::{self, OpenMailing},
@@ -177,13 +177,7 @@ impl Draft<'_> {
             return;
         };
 
-        // A deleted mailing is listed under the beginning of time: its messages are not kept.
-        let until = if since == Timestamp::default() {
-            since
-        } else {
-            let time = self.setting.time(since);
-            time.plus_millis(self.policy.retention_ms)
-        };
+        let until = self.kept_until(since);
         if until <= self.now {
             self.actions.push(Action::PurgeMailing(PurgeMailing {
                 mailing,
@@ -192,6 +186,16 @@ impl Draft<'_> {
         } else {
             self.next = self.next.min(until);
         }
+    }
+
+    /// Time until which the messages of a mailing are kept that was folded at a time.
+    fn kept_until(&self, folded_at: Timestamp) -> Timestamp {
+        // A deleted mailing is listed under the beginning of time: its messages are not kept.
+        if folded_at == Timestamp::default() {
+            return folded_at;
+        }
+        let time = self.setting.time(folded_at);
+        time.plus_millis(self.policy.retention_ms)
     }
 
     /// Number of messages that a mailing lacks, which is due to look at customers.
@@ -205,8 +209,7 @@ impl Draft<'_> {
             return Ok(0);
         }
 
-        let window = record.spec.send_window.as_ref();
-        let zones = window.map(|window| self.policy.zones.open(window, self.now));
+        let zones = self.open_zones(mailing);
         // Where it is night everywhere nothing counts as ready, and the mailing would be expanded whole.
         if zones.as_ref().is_some_and(Vec::is_empty) {
             return Ok(0);
@@ -215,10 +218,16 @@ impl Draft<'_> {
             return Ok(1);
         }
 
-        let steady = self.setting.steady(self.now);
         let ahead = self.policy.ahead;
+        let steady = self.setting.steady(self.now);
         let ready = work::ready(self.reader, mailing, zones.as_deref(), steady, ahead)?;
         Ok(ahead.saturating_sub(ready))
+    }
+
+    /// The zones in which a mailing may send now; `None` means all.
+    fn open_zones(&self, mailing: &OpenMailing) -> Option<Vec<ZoneNumber>> {
+        let window = mailing.record.spec.send_window.as_ref()?;
+        Some(self.policy.zones.open(window, self.now))
     }
 }
 
@@ -268,12 +277,17 @@ fn expansion_due(
 
     match progress.caught_up_at {
         Some(at) if record.ended.is_none() && left(&progress.cursor, &bounds) < GATHERED => {
-            let gathered = setting.time(at).plus_millis(GATHER_MS);
-            // Not so long that they would miss the end of the mailing.
-            Some(gathered.min(record.spec.end.plus_millis(-GATHER_MS)))
+            Some(gathered_at(setting.time(at), record.spec.end))
         }
         _ => Some(Timestamp::default()),
     }
+}
+
+/// Time until which a few customers wait for more.
+fn gathered_at(caught_up_at: Timestamp, end: Timestamp) -> Timestamp {
+    let gathered = caught_up_at.plus_millis(GATHER_MS);
+    // Not so long that they would miss the end of the mailing.
+    gathered.min(end.plus_millis(-GATHER_MS))
 }
 
 /// Number of customers and changes between a mailing's cursor and its bounds.

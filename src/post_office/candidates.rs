@@ -91,19 +91,23 @@ pub fn candidates(
     policy: &CandidatePolicy<'_>,
 ) -> Result<Vec<Candidate>, notty_storage::Error> {
     let steady = query::time::setting(reader)?.steady(policy.now);
-    let mut running: Vec<_> = work::open_mailings(reader)
-        .filter(|mailing| may_send(mailing, policy.now))
-        .collect();
-    running.sort_by_key(|mailing| policy.served.get(&mailing.number).copied().unwrap_or(0));
-
     let mut found = Vec::new();
-    for mailing in running {
+    for mailing in running(reader, policy) {
         found.extend(candidate(reader, mailing, steady, policy)?);
         if found.len() == CANDIDATES {
             break;
         }
     }
     Ok(found)
+}
+
+/// Mailings that may send, the one that was served longest ago first.
+fn running<'r>(reader: &'r Reader<'_>, policy: &CandidatePolicy<'_>) -> Vec<&'r OpenMailing> {
+    let mut running: Vec<_> = work::open_mailings(reader)
+        .filter(|mailing| may_send(mailing, policy.now))
+        .collect();
+    running.sort_by_key(|mailing| policy.served.get(&mailing.number).copied().unwrap_or(0));
+    running
 }
 
 /// A mailing as a candidate; `None` if it has nothing to send now.

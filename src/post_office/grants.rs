@@ -82,6 +82,8 @@ impl PostOffice {
             let LookAhead::Grant { from } = self.look_ahead(&ask, &candidate, wall)? else {
                 continue;
             };
+
+            // Only now: a mailing that has nothing to send must not use up the rate.
             let limit = self.take_budget(&ask);
             if limit == 0 {
                 return Ok(None);
@@ -104,6 +106,7 @@ impl PostOffice {
         if !postmen.iter().any(|known| known.epoch == postman) {
             return Ok(true);
         }
+
         let candidates = self.candidates(gateway, 1, self.clock.wall())?;
         Ok(!candidates.is_empty())
     }
@@ -166,6 +169,7 @@ impl PostOffice {
                 // One more batch of the mailing may have messages that can be sent.
                 memory.barren.insert(candidate.mailing);
                 drop(memory);
+
                 self.wake.notify_one();
                 return Ok(LookAhead::Nothing);
             }
@@ -223,17 +227,20 @@ impl PostOffice {
 
         match &granted {
             Ok(Some(_)) => {}
-            Ok(None) => {
-                let mut memory = self.memory.lock();
-                memory.budgets.give_back(ask.gateway, limit);
-                memory.barren.insert(candidate.mailing);
-                memory.looks.in_vain(candidate.wanted);
-            }
+            Ok(None) => self.note_in_vain(ask, candidate, limit),
             // The messages may have been granted: the limit counts as spent.
             Err(ProposeError::Unknown | ProposeError::UnexpectedReply) => {}
             Err(_) => self.memory.lock().budgets.give_back(ask.gateway, limit),
         }
         granted
+    }
+
+    /// Remembers that a grant found nothing, and gives its limit back.
+    fn note_in_vain(&self, ask: &Ask, candidate: Candidate, limit: u16) {
+        let mut memory = self.memory.lock();
+        memory.budgets.give_back(ask.gateway, limit);
+        memory.barren.insert(candidate.mailing);
+        memory.looks.in_vain(candidate.wanted);
     }
 
     /// The grant that an ask becomes, which may look as far as any grant.
@@ -271,17 +278,18 @@ impl PostOffice {
         // Messages were taken, or none are left: either way there may be something to expand.
         self.wake.notify_one();
 
-        let (mailing, runs, index) = match answer {
-            Ok(applied) => match applied.reply {
-                Some(GrantedLease { mailing, runs, .. }) => (mailing, runs, applied.index),
-                None => return Ok(None),
-            },
+        let applied = match answer {
+            Ok(applied) => applied,
             Err(error) if finds_nothing(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let Some(GrantedLease { mailing, runs, .. }) = applied.reply else {
+            return Ok(None);
+        };
 
         self.note_granted(ask, candidate, limit, &runs);
-        Ok(Some(self.granted(ask.lease, mailing, runs, index).await))
+        let granted = self.granted(ask.lease, mailing, runs, applied.index);
+        Ok(Some(granted.await))
     }
 
     /// Remembers the outcome of a grant that had a limit.
@@ -317,6 +325,7 @@ impl PostOffice {
             return Ok(Some(granted));
         }
 
+        // Closed, it must not be granted anew under the same id: its messages may have been sent.
         let is_closed = query::leases::is_closed(&self.node.view().read(), id);
         if self.read(is_closed)? {
             return Err(rejected(Rejection::LeaseClosed, index));

@@ -70,6 +70,11 @@ impl MailingScan {
             until: Timestamp::from_millis(i64::MAX),
         }
     }
+
+    /// True if it has found nothing in the whole mailing, and would find nothing now.
+    fn is_in_vain(&self, wanted: &Wanted, now: Timestamp) -> bool {
+        self.next.is_none() && self.wanted.is_same(wanted) && now < self.until
+    }
 }
 
 /// The mailings whose last grant found nothing, and the results of looking at them.
@@ -115,9 +120,8 @@ impl Looks {
     pub fn is_in_vain(&self, wanted: &Wanted, now: Timestamp) -> bool {
         let scans = self.scans.get(&wanted.mailing).into_iter().flatten();
         let mut of_gateway = scans.filter(|scan| scan.wanted.gateway == wanted.gateway);
-        of_gateway.next().is_some_and(|scan| {
-            scan.next.is_none() && scan.wanted.is_same(wanted) && now < scan.until
-        })
+        let scan = of_gateway.next();
+        scan.is_some_and(|scan| scan.is_in_vain(wanted, now))
     }
 
     /// The batch at which the next look begins; `None` if a grant is to be proposed without a look.

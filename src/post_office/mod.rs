@@ -18,7 +18,7 @@ pub(crate) mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use notty_raft::{Clock, Node, ProposeError};
+use notty_raft::{AppliedChanges, Clock, Node, ProposeError};
 use notty_storage::{
     Action, Timestamp,
     command::{EndMailing, Expand, StartMailing},
@@ -98,20 +98,13 @@ impl PostOffice {
                 PAUSE
             };
 
-            // The first change is looked at when it comes; one of many together with those that
-            // follow it, so that the next look is not before its time.
             let earliest = Instant::now() + BUSY;
-            let change = async {
-                let changed = applied.changed().await;
-                tokio::time::sleep_until(earliest).await;
-                changed
-            };
             tokio::select! {
                 () = stopped(&mut stop) => return,
                 changed = leads.changed() => if changed.is_err() { return },
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
-                _ = change, if wait > BUSY => {}
+                () = changed(&mut applied, earliest), if wait > BUSY => {}
             }
         }
     }
@@ -185,6 +178,7 @@ impl PostOffice {
                 }
                 Ok(true)
             }
+            // The state has changed since the look: the next one sees it.
             Err(ProposeError::Rejected { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -202,6 +196,13 @@ impl PostOffice {
     fn tick(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.boot().as_millis() as i64)
     }
+}
+
+/// Waits for a change of the state. The first change is looked at when it comes; one of many together
+/// with those that follow it, so that the next look is not before its time.
+async fn changed(applied: &mut AppliedChanges, earliest: Instant) {
+    applied.changed().await;
+    tokio::time::sleep_until(earliest).await;
 }
 
 /// Returns once the post office has to stop, or once nobody is left who could stop it.

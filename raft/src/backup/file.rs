@@ -47,6 +47,18 @@ struct BackupHeader {
 }
 
 impl BackupHeader {
+    /// The header of a backup that a node writes now, with a snapshot of so many bytes.
+    fn of(node: &Node, notty: &str, bytes: u64) -> Self {
+        Self {
+            layout: VERSION,
+            notty: notty.to_owned(),
+            cluster: node.identity().cluster,
+            node: node.status().name,
+            at: node.wall(),
+            bytes,
+        }
+    }
+
     /// The beginning of a backup's file.
     fn bytes(&self) -> Vec<u8> {
         [MAGIC.as_slice(), &seal(self)].concat()
@@ -57,6 +69,7 @@ impl BackupHeader {
         if self.layout == VERSION {
             return Ok(());
         }
+
         let what = format!(
             "was written by notty {} with layout version {}, this notty reads version {VERSION}: \
              restore it with the notty that wrote it",
@@ -100,15 +113,7 @@ impl Node {
     pub fn back_up(&self, notty: &str) -> Result<Copy, Error> {
         let (mut snapshot, summary) = self.copy_aside()?;
         // After the copy, because it holds the length of the snapshot.
-        let header = BackupHeader {
-            layout: VERSION,
-            notty: notty.to_owned(),
-            cluster: self.identity().cluster.clone(),
-            node: self.status().name,
-            at: self.wall(),
-            bytes: summary.bytes,
-        }
-        .bytes();
+        let header = BackupHeader::of(self, notty, summary.bytes).bytes();
         let position = Position::from_marker(Some(&summary.marker))?;
 
         // The export has left the file at its end.
@@ -170,20 +175,25 @@ fn read_header(path: &Path, file: &mut File) -> Result<(BackupHeader, u64), Erro
         .read_to_end(&mut start)
         .map_err(Error::file(path))?;
 
-    let Some(sealed) = start.strip_prefix(MAGIC.as_slice()) else {
-        // The name without the version: a newer notty wrote it.
-        let what = if start.starts_with(&MAGIC[..MAGIC.len() - 1]) {
-            "a backup in a form that this notty does not read: use a newer one"
-        } else {
-            "no backup of notty, or its beginning is damaged"
-        };
-        return Err(Error::backup(path, what));
-    };
+    let sealed = start
+        .strip_prefix(MAGIC.as_slice())
+        .ok_or_else(|| Error::backup(path, foreign(&start)))?;
 
     let header =
         unseal(sealed).ok_or_else(|| Error::backup(path, "its header is damaged or cut"))?;
+    // What was read goes on into the snapshot: the header alone knows where it ends.
     let from = MAGIC.len() + sealed_bytes(sealed).unwrap_or_default();
     Ok((header, from as u64))
+}
+
+/// The fault of a file that does not begin as a backup does.
+fn foreign(start: &[u8]) -> &'static str {
+    // The name without the version: a newer notty wrote it.
+    if start.starts_with(&MAGIC[..MAGIC.len() - 1]) {
+        "a backup in a form that this notty does not read: use a newer one"
+    } else {
+        "no backup of notty, or its beginning is damaged"
+    }
 }
 
 /// A fault that was found in the snapshot of a backup, as one of the backup.

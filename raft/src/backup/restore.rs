@@ -77,19 +77,9 @@ fn build(
     let state_dir = StateDir::open(&data_dir.state())?;
     let place = state_dir.current()?;
 
-    // Drawn and read here: the state itself takes neither chance nor clock.
     let wall = clock.wall();
     let at = beginning(backup.contents.at, wall, clock.disciplined());
-    let marker = position.marker();
-    let begins = Beginning {
-        marker: &marker,
-        draw: draw(),
-        at,
-    };
-    let from = (backup.path(), backup.from);
-    let mut store = restore_snapshot(from, &place, StoreOptions::default(), begins)
-        .map_err(|error| damage(backup.path(), error))?;
-
+    let mut store = restore_state(backup, &place, &position, at)?;
     let restored = Restored {
         at,
         not_believed_ms: wall.since(at),
@@ -102,6 +92,26 @@ fn build(
     drop(store);
     state_dir.mark_closed()?;
     Ok(restored)
+}
+
+/// Builds the state from the snapshot in the backup.
+fn restore_state(
+    backup: &Backup,
+    place: &Path,
+    position: &Position,
+    at: Timestamp,
+) -> Result<Store, Error> {
+    // Drawn out here, as the time is read: the state itself takes neither chance nor clock.
+    let marker = position.marker();
+    let begins = Beginning {
+        marker: &marker,
+        draw: draw(),
+        at,
+    };
+
+    let from = (backup.path(), backup.from);
+    let restored = restore_snapshot(from, place, StoreOptions::default(), begins);
+    restored.map_err(|error| damage(backup.path(), error))
 }
 
 /// Random numbers, so that another restore of the same backup gives its messages other ids.
@@ -131,6 +141,8 @@ fn beginning(backup: Timestamp, wall: Timestamp, disciplined: Option<Timestamp>)
 /// itself as the only member.
 fn first_position(index: u64, disk: &str) -> Position {
     let applied = RaftLogId::new(CommittedLeaderId::new(FIRST, FIRST), index);
+    // Its name and addresses are those of a configuration, which a restore does not read: the node
+    // puts them in once it runs.
     let mine = Peer {
         disk: disk.to_owned(),
         ..Peer::default()
@@ -166,6 +178,7 @@ fn write_snapshot(store: &mut Store, data_dir: &DataDir, position: Position) -> 
     let snapshots = Snapshots::open(&data_dir.snapshots())?;
     let name = uuid::Uuid::new_v4().simple().to_string();
     let mut export = store.begin_export(&snapshots.aside(&name))?;
+    // In one go: no node runs here that would wait for the state.
     while export.copy_some()? {}
     let summary = store.end_export(export)?;
     snapshots

@@ -38,17 +38,23 @@ impl Addition {
             return already_added(&member, asked, disk);
         }
 
-        let standing = answer.map_err(|error| match error {
-            // It knows the secret and speaks with another cluster only.
-            CallError::Refused { .. } => ChangeError::NotEmpty(asked.name.clone()),
-            error => ChangeError::Unreachable(error.to_string()),
-        })?;
+        let standing = answer.map_err(|error| not_reached(error, &asked.name))?;
         let peer = self.check(asked, standing)?;
+        let name = peer.name.clone();
+        self.take_in(peer).await?;
 
+        // Where it has much to catch up with, the leader goes on by itself.
+        let _ = timeout(AGREE, self.bring_level(&name)).await;
+        Ok(name)
+    }
+
+    /// Makes a node that was checked a learner.
+    async fn take_in(&self, peer: Peer) -> Result<(), ChangeError> {
         // The number stands in the state before the node learns of it: it is given to one disk only.
         let list = &self.workbench.list;
         let node = list.admit(&peer).await?;
         self.invite(node, &peer).await?;
+
         let name = peer.name.clone();
         let learner = BTreeMap::from([(node, peer)]);
         list.change(ChangeMembers::AddNodes(learner)).await?;
@@ -56,17 +62,14 @@ impl Addition {
             node.id = node,
             "`{name}` is taken in; it will vote once it is level"
         );
-
-        // Where it has much to catch up with, the leader goes on by itself.
-        let _ = timeout(AGREE, self.bring_level(&name)).await;
-        Ok(name)
+        Ok(())
     }
 
     /// Checks that the node at the address may be taken in, and adds its disk.
     fn check(&self, asked: Peer, standing: Standing) -> Result<Peer, ChangeError> {
         if standing.name != asked.name {
-            let (there, wanted) = (&standing.name, &asked.name);
-            let what = format!("at {} is `{there}`, not `{wanted}`", asked.peer);
+            let there = &standing.name;
+            let what = format!("at {} is `{there}`, not `{}`", asked.peer, asked.name);
             return Err(ChangeError::Unreachable(what));
         }
         let peer = Peer {
@@ -112,11 +115,8 @@ impl Addition {
             node,
             members: self.workbench.consensus.members(),
         };
-        let inviting = self
-            .workbench
-            .peers
-            .call(&peer.peer, Invite(invitation), ANSWER);
-        let invited = inviting.await;
+        let peers = &self.workbench.peers;
+        let invited = peers.call(&peer.peer, Invite(invitation), ANSWER).await;
         invited.map_err(|error| ChangeError::Unreachable(error.to_string()))
     }
 
@@ -129,6 +129,15 @@ impl Addition {
             sleep(LOOK).await;
         }
         Ok(())
+    }
+}
+
+/// The reason why a node at an address cannot be taken in, from the call that failed.
+fn not_reached(error: CallError, name: &str) -> ChangeError {
+    match error {
+        // It knows the secret and speaks with another cluster only.
+        CallError::Refused { .. } => ChangeError::NotEmpty(name.to_owned()),
+        error => ChangeError::Unreachable(error.to_string()),
     }
 }
 

@@ -124,20 +124,17 @@ impl MemberChanges {
     }
 
     async fn pass_on(&self, leader: &OtherLeader, change: Change) -> Result<Changed, ChangeError> {
+        let Workbench {
+            peers, consensus, ..
+        } = &self.workbench;
         let is_transfer = matches!(change, Change::Transfer { .. });
         let call = MakeChange(change);
 
         let answer = if is_transfer {
             // That it leads no more is what was asked for.
-            self.workbench
-                .peers
-                .call_member(&leader.peer, call, CHANGE)
-                .await
+            peers.call_member(&leader.peer, call, CHANGE).await
         } else {
-            self.workbench
-                .consensus
-                .call_leader(leader, call, CHANGE)
-                .await
+            consensus.call_leader(leader, call, CHANGE).await
         };
 
         answer.unwrap_or_else(|error| match error {
@@ -152,14 +149,11 @@ impl MemberChanges {
     async fn ask_all(&self, change: &Change) -> Result<Changed, ChangeError> {
         let mut others = self.workbench.consensus.members();
         others.remove(&self.workbench.me.node);
-        let mut asked: FuturesUnordered<_> = others
-            .values()
-            .map(|member| {
-                self.workbench
-                    .peers
-                    .call_member(member, MakeChange(change.clone()), ANSWER)
-            })
-            .collect();
+        let ask_member = |member| {
+            let call = MakeChange(change.clone());
+            self.workbench.peers.call_member(member, call, ANSWER)
+        };
+        let mut asked: FuturesUnordered<_> = others.values().map(ask_member).collect();
 
         // The first that leads, or knows of a reason, has the answer.
         while let Some(answer) = asked.next().await {
@@ -191,6 +185,7 @@ impl MemberChanges {
             // Waits for no turn: a leader that is stuck in a change can still be replaced.
             Change::Transfer { to } => self.workbench.handover.hand_over_to(to.as_deref()).await?,
             Change::Add { name, peer, api } => {
+                // The addition finds out the disk, from the node that answers.
                 let disk = String::new();
                 let asked = Peer {
                     name,

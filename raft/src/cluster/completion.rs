@@ -23,9 +23,7 @@ impl Completion {
     /// Makes one step; none where nothing is left to do.
     pub(crate) async fn step(&self) -> Result<(), ChangeError> {
         if self.is_between_two_steps() {
-            // openraft changes voters in two steps: an empty change makes the second.
-            let nothing = ChangeMembers::AddVoterIds(BTreeSet::new());
-            return self.0.list.change(nothing).await;
+            return self.make_second_step().await;
         }
 
         // Before anything is added: a dismissed disk has no place among the members that are wanted.
@@ -44,6 +42,12 @@ impl Completion {
         membership.get_joint_config().len() > 1
     }
 
+    /// openraft changes voters in two steps: an empty change makes the second.
+    async fn make_second_step(&self) -> Result<(), ChangeError> {
+        let nothing = ChangeMembers::AddVoterIds(BTreeSet::new());
+        self.0.list.change(nothing).await
+    }
+
     /// A member whose disk was dismissed, and who is to leave the members.
     fn dismissed_member(&self) -> Result<Option<NodeId>, ChangeError> {
         let remembered = self.0.list.remembered()?;
@@ -56,11 +60,7 @@ impl Completion {
 
     async fn remove(&self, node: NodeId) -> Result<(), ChangeError> {
         if node == self.0.me.node {
-            // Its successor completes what was begun.
-            let handed = self.0.handover.transfer(None).await;
-            return handed
-                .map(drop)
-                .map_err(|error| ChangeError::NotTransferred(error.to_string()));
+            return self.leave_it_to_successor().await;
         }
 
         let is_voter = self.0.consensus.voters().contains_key(&node);
@@ -71,6 +71,14 @@ impl Completion {
             ChangeMembers::RemoveNodes(nodes)
         };
         self.0.list.change(change).await
+    }
+
+    /// Hands over, because this leader is to go: its successor completes what was begun.
+    async fn leave_it_to_successor(&self) -> Result<(), ChangeError> {
+        let handed = self.0.handover.transfer(None).await;
+        handed
+            .map(drop)
+            .map_err(|error| ChangeError::NotTransferred(error.to_string()))
     }
 
     /// Puts this leader's own name and addresses into the members.

@@ -42,6 +42,7 @@ impl Dismissal {
     pub(crate) async fn ask(&self) -> bool {
         self.look();
         let mut members = self.consensus.members();
+        // A node that has no log yet knows only the members of its invitation.
         if members.is_empty() {
             members = self.own.current().inviters;
         }

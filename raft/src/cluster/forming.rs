@@ -45,6 +45,15 @@ impl Expected {
         self.nodes.iter().map(|node| &node.name).min() == Some(&self.me.name)
     }
 
+    /// The number that this node gets in a cluster that is formed of these nodes.
+    fn my_place(&self) -> Option<NodeId> {
+        let mut names: Vec<_> = self.nodes.iter().map(|node| &node.name).collect();
+        names.sort();
+        let mut numbered = (1..).zip(names);
+        let mine = numbered.find(|(_, name)| **name == self.me.name);
+        mine.map(|(number, _)| number)
+    }
+
     fn others(&self) -> impl Iterator<Item = &Peer> {
         let others = self.nodes.iter();
         others.filter(|peer| peer.name != self.me.name)
@@ -65,7 +74,6 @@ pub(crate) async fn become_member(
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
-    // The same reason is logged once, and not at every look.
     let mut logged = String::new();
     loop {
         // An invitation counts before anything else: its sender has written the number down.
@@ -91,12 +99,7 @@ pub(crate) async fn become_member(
             }
             // The founder invites this node.
             Ok(_) => {}
-            Err(why) => {
-                if why != logged {
-                    tracing::info!("not a member of a cluster yet: {why}");
-                }
-                logged = why;
-            }
+            Err(why) => log_waiting(why, &mut logged),
         }
 
         tokio::select! {
@@ -104,6 +107,14 @@ pub(crate) async fn become_member(
             _ = invitations.changed() => {}
         }
     }
+}
+
+/// Logs the reason why there is no cluster yet; the same one once, and not at every look.
+fn log_waiting(why: String, logged: &mut String) {
+    if why != *logged {
+        tracing::info!("not a member of a cluster yet: {why}");
+    }
+    *logged = why;
 }
 
 /// The identity that an invitation gives to this node.
@@ -119,16 +130,13 @@ fn invited_identity(before: Identity, invitation: Invitation) -> Identity {
 /// The place that this node had before it lost its disk. Only a simulation that leaves the rule out
 /// takes it.
 async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
-    let mut names: Vec<_> = expected.nodes.iter().map(|node| &node.name).collect();
-    names.sort();
-    let place = names.iter().position(|name| **name == expected.me.name)?;
-
+    let place = expected.my_place()?;
     for peer in expected.others() {
         let standing = identify(peers, &peer.peer).await.ok();
         if let Some(cluster) = standing.and_then(|standing| standing.cluster) {
             return Some(Identity {
                 cluster,
-                node: place as NodeId + 1,
+                node: place,
                 ..identity.clone()
             });
         }
@@ -210,10 +218,10 @@ pub(crate) async fn identify(peers: &Peers, address: &str) -> Result<Standing, C
 /// Founds the cluster: invites all others. False if one could not be invited, which is tried again.
 async fn found(own: &OwnIdentity, peers: &Peers, members: &Founders) -> Result<bool, Error> {
     let identity = write_down(own, members)?;
-    for (number, peer) in members
+    let others = members
         .iter()
-        .filter(|(_, peer)| peer.disk != identity.disk)
-    {
+        .filter(|(_, peer)| peer.disk != identity.disk);
+    for (number, peer) in others {
         let invitation = Invitation {
             cluster: identity.cluster.clone(),
             node: *number,

@@ -9,7 +9,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    cluster::{change::ChangeError, myself::Myself, survey::Surveyor},
+    cluster::{
+        change::ChangeError,
+        myself::Myself,
+        survey::{Sight, Surveyor},
+    },
     consensus::handle::{Consensus, ELECTION_MS, HandingOver},
     peers::{client::Peers, protocol::StandForElection},
     types::Peer,
@@ -92,13 +96,9 @@ impl Handover {
         to: Option<&str>,
         handing_over: &HandingOver<'_>,
     ) -> Result<String, TransferError> {
-        let level = async {
-            while !self.consensus.has_level_follower(to) {
-                sleep(LOOK).await;
-            }
-        };
-        // Heartbeats go on meanwhile: they bring on followers that lag.
-        let _ = timeout(LEVEL, level).await;
+        // Heartbeats go on meanwhile: they bring on followers that lag. If none is level in time, the
+        // election is tried all the same.
+        let _ = timeout(LEVEL, self.until_level(to)).await;
         let chosen = self.successor(to).await?;
 
         // A voter refuses its vote until the lease of this leader has run out.
@@ -113,6 +113,13 @@ impl Handover {
         match self.next_leader().await {
             Some(winner) if to.is_none_or(|name| name == winner.name) => Ok(winner.name),
             _ => Err(TransferError::NotElected(chosen.name)),
+        }
+    }
+
+    /// Waits until a follower, or the named one, has all that this leader has.
+    async fn until_level(&self, to: Option<&str>) {
+        while !self.consensus.has_level_follower(to) {
+            sleep(LOOK).await;
         }
     }
 
@@ -143,9 +150,14 @@ impl Handover {
             }
         }
 
-        seen.retain(|sight| sight.reachable && sight.member.voter);
-        let most = seen.into_iter().max_by_key(|sight| sight.last_index);
-        most.map(|sight| sight.member.peer)
+        furthest(seen)
             .ok_or_else(|| TransferError::Nobody("no voter to hand over to can be reached".into()))
     }
+}
+
+/// The reachable voter that has most: one with a shorter log gets no vote from it.
+fn furthest(mut seen: Vec<Sight>) -> Option<Peer> {
+    seen.retain(|sight| sight.reachable && sight.member.voter);
+    let most = seen.into_iter().max_by_key(|sight| sight.last_index);
+    most.map(|sight| sight.member.peer)
 }

@@ -63,14 +63,7 @@ impl MemberList {
         // Without an answer in time it may be agreed on yet: a repeat finds out.
         match changed.map_err(|_| ChangeError::Unknown)? {
             Ok(_) => Ok(()),
-            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error))) => {
-                Err(match error {
-                    ChangeMembershipError::InProgress(_) => ChangeError::Busy,
-                    error => ChangeError::Refused(error.to_string()),
-                })
-            }
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))
-            | Err(RaftError::Fatal(_)) => Err(ChangeError::NoLeader),
+            Err(error) => Err(not_agreed(error)),
         }
     }
 
@@ -101,5 +94,18 @@ impl MemberList {
         };
         self.proposals.act_as_leader(dismiss).await?;
         Ok(())
+    }
+}
+
+/// The reason why openraft did not make a change of the members.
+fn not_agreed(error: RaftError<NodeId, ClientWriteError<NodeId, Peer>>) -> ChangeError {
+    match error {
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => match error {
+            ChangeMembershipError::InProgress(_) => ChangeError::Busy,
+            error => ChangeError::Refused(error.to_string()),
+        },
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) | RaftError::Fatal(_) => {
+            ChangeError::NoLeader
+        }
     }
 }

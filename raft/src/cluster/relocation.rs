@@ -23,12 +23,11 @@ impl Relocation {
             return Ok(moved.name);
         }
 
-        let is_taken = members
-            .iter()
-            .any(|(other, peer)| other != node && peer.name == moved.name);
-        if is_taken {
+        let mut others = members.iter().filter(|(other, _)| *other != node);
+        if others.any(|(_, peer)| peer.name == moved.name) {
             return Err(ChangeError::Exists(moved.name));
         }
+
         // This node knows its own address; that of another is believed only once its disk answers there.
         if *node != self.workbench.me.node {
             self.check_address(&moved).await?;

@@ -30,11 +30,7 @@ impl Removal {
     /// Takes a node out and returns its name. A leader that is to go hands over first.
     pub(crate) async fn remove(&self, name: String) -> Result<String, ChangeError> {
         let Some((node, member)) = self.workbench.consensus.member_called(&name) else {
-            return if self.is_gone(&name)? {
-                Ok(name)
-            } else {
-                Err(ChangeError::NotFound(name))
-            };
+            return self.already_removed(name);
         };
         self.check_majority_without(node, &name).await?;
         if node == self.workbench.me.node {
@@ -43,29 +39,26 @@ impl Removal {
         }
 
         // What it has under lease is handed back; a node that does not answer is not waited for.
-        let _ = self
-            .workbench
-            .peers
-            .call_member(&member, Retire, RETIRE)
-            .await;
+        let peers = &self.workbench.peers;
+        let _ = peers.call_member(&member, Retire, RETIRE).await;
         self.workbench.list.dismiss(node, &member).await?;
         let left = timeout(AGREE, self.until_gone(node)).await;
         left.map_err(|_| ChangeError::Unknown)??;
         tracing::info!(node.id = node, "`{name}` is taken out of the cluster");
 
-        let _ = self
-            .workbench
-            .peers
-            .call_member(&member, BidFarewell, ANSWER)
-            .await;
+        let _ = peers.call_member(&member, BidFarewell, ANSWER).await;
         Ok(name)
     }
 
-    /// True if a node of this name was taken out before.
-    fn is_gone(&self, name: &str) -> Result<bool, ChangeError> {
+    /// The answer where no member has the name: it may be a repeat.
+    fn already_removed(&self, name: String) -> Result<String, ChangeError> {
         let remembered = self.workbench.list.remembered()?;
-        let mut records = remembered.nodes.iter();
-        Ok(records.any(|record| record.dismissed && record.name == name))
+        let mut removed = remembered.nodes.iter().filter(|record| record.dismissed);
+        if removed.any(|record| record.name == name) {
+            Ok(name)
+        } else {
+            Err(ChangeError::NotFound(name))
+        }
     }
 
     async fn until_gone(&self, node: NodeId) -> Result<(), ChangeError> {
@@ -93,18 +86,9 @@ impl Removal {
             return Ok(());
         }
 
-        let missing: Vec<_> = left
-            .values()
-            .zip(&answers)
-            .filter(|(_, is_there)| !**is_there)
-            .map(|(peer, _)| format!("`{}`", peer.name))
-            .collect();
-        Err(ChangeError::Majority(format!(
-            "without `{name}` {} would be left that vote, and only {there} of them can be reached: \
-             no majority. Bring {} back, or remove it first",
-            left.len(),
-            missing.join(", "),
-        )))
+        let answers = left.values().zip(answers);
+        let missing = answers.filter(|(_, is_there)| !is_there);
+        Err(no_majority(name, left.len(), missing.map(|(peer, _)| peer)))
     }
 
     /// True if a voter can be reached; this node itself can.
@@ -115,4 +99,19 @@ impl Removal {
         let asking = self.workbench.peers.call_member(voter, AskStatus, ANSWER);
         asking.await.is_ok()
     }
+}
+
+/// The reason why a node may not go: too few of those who would be left can be reached.
+fn no_majority<'p>(
+    name: &str,
+    left: usize,
+    missing: impl Iterator<Item = &'p Peer>,
+) -> ChangeError {
+    let missing: Vec<_> = missing.map(|peer| format!("`{}`", peer.name)).collect();
+    let there = left - missing.len();
+    ChangeError::Majority(format!(
+        "without `{name}` {left} would be left that vote, and only {there} of them can be reached: no \
+         majority. Bring {} back, or remove it first",
+        missing.join(", "),
+    ))
 }

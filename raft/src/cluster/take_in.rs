@@ -96,6 +96,30 @@ fn unmark(own: &OwnIdentity, count: usize) {
     }
 }
 
+/// Waits until a learner has the leader's log.
+async fn until_level(node: NodeId, changes: &MemberChanges) {
+    while !changes.consensus().level_learners().contains(&node) {
+        sleep(LEVEL).await;
+    }
+}
+
+/// The number that a node was taken in with, if it was; it must have the same disk.
+fn number_of(name: &str, disk: &str, known: &MembersByNumber) -> Result<Option<NodeId>, String> {
+    match known.iter().find(|(_, known)| known.name == name) {
+        Some((_, known)) if known.disk != disk => Err(format!(
+            "`{name}` came back with another disk than it was taken in with: it must not vote under \
+             its number again"
+        )),
+        found => Ok(found.map(|(number, _)| *number)),
+    }
+}
+
+/// Gives a node its number.
+async fn admit(peer: &Peer, changes: &MemberChanges) -> Result<NodeId, String> {
+    let admitted = changes.list().admit(peer).await;
+    admitted.map_err(|error| format!("`{}`: {error}", peer.name))
+}
+
 impl TakeIn {
     /// Goes on from wherever it stands. The error is the reason why it is not done then.
     pub(crate) async fn step(&self, changes: &MemberChanges) -> Result<(), String> {
@@ -115,13 +139,7 @@ impl TakeIn {
         self.invite(&members).await?;
 
         // Learners first: a voter that knows nothing yet would count for a majority.
-        let voters = consensus.voters();
-        let learning = members
-            .iter()
-            .filter(|(node, _)| !voters.contains_key(node));
-        for (node, peer) in learning {
-            self.teach(*node, peer, changes).await?;
-        }
+        self.teach_all(&members, changes).await?;
         let voters: BTreeSet<_> = members.keys().copied().collect();
         self.agree_on(ChangeMembers::ReplaceAllVoters(voters)).await
     }
@@ -147,6 +165,21 @@ impl TakeIn {
         self.agree_on(ChangeMembers::SetNodes(mine)).await
     }
 
+    async fn teach_all(
+        &self,
+        members: &MembersByNumber,
+        changes: &MemberChanges,
+    ) -> Result<(), String> {
+        let voters = changes.consensus().voters();
+        let learning = members
+            .iter()
+            .filter(|(node, _)| !voters.contains_key(node));
+        for (node, peer) in learning {
+            self.teach(*node, peer, changes).await?;
+        }
+        Ok(())
+    }
+
     /// Has a node learn everything. openraft itself would also wait for one that is dead, or not at
     /// all where there is little to learn; a node that is dead must not vote.
     async fn teach(
@@ -162,12 +195,7 @@ impl TakeIn {
             .map_err(|error| format!("`{}`: {error}", peer.name))?;
 
         // openraft answered once the node was a learner, whether or not it has learnt anything.
-        let level = async {
-            while !changes.consensus().level_learners().contains(&node) {
-                sleep(LEVEL).await;
-            }
-        };
-        let learnt = timeout(STEP, level).await;
+        let learnt = timeout(STEP, until_level(node, changes)).await;
         learnt.map_err(|_| format!("`{}` has not learnt everything yet", peer.name))
     }
 
@@ -189,10 +217,7 @@ impl TakeIn {
             // A node that has its number from an earlier step keeps it.
             let number = match number {
                 Some(number) => number,
-                None => {
-                    let admitted = changes.list().admit(&peer).await;
-                    admitted.map_err(|error| format!("`{}`: {error}", peer.name))?
-                }
+                None => admit(&peer, changes).await?,
             };
             members.insert(number, peer);
         }
@@ -201,13 +226,8 @@ impl TakeIn {
 
     /// All nodes that are expected but this one, if all of them are there and may be taken in.
     async fn find_all(&self, known: &MembersByNumber) -> Result<Vec<Newcomer>, String> {
-        let mut others: Vec<_> = self.expected.iter().collect();
-        others.retain(|peer| peer.name != self.me.peer.name);
-        others.sort_by_key(|peer| &peer.name);
-
-        // In the order of their names, in which they also get their numbers.
         let mut there = Vec::new();
-        for peer in others {
+        for peer in self.others() {
             let standing = identify(&self.peers, &peer.peer).await.map_err(|error| {
                 let found = there.len() + 1;
                 format!("{found} of {} nodes are there: {error}", self.count)
@@ -220,6 +240,14 @@ impl TakeIn {
             return Err(format!("{found} of {} nodes are configured", self.count));
         }
         Ok(there)
+    }
+
+    /// All nodes that are configured but this one, in the order in which they get their numbers.
+    fn others(&self) -> Vec<&Peer> {
+        let mut others: Vec<_> = self.expected.iter().collect();
+        others.retain(|peer| peer.name != self.me.peer.name);
+        others.sort_by_key(|peer| &peer.name);
+        others
     }
 
     /// Checks that the node that answers may be taken in as the configured peer.
@@ -241,20 +269,14 @@ impl TakeIn {
             ));
         }
 
-        let known = known.iter().find(|(_, known)| known.name == *name);
-        if known.is_some_and(|(_, known)| known.disk != standing.disk) {
-            return Err(format!(
-                "`{name}` came back with another disk than it was taken in with: it must not vote \
-                 under its number again"
-            ));
-        }
+        let number = number_of(name, &standing.disk, known)?;
         let disk = standing.disk;
         Ok(Newcomer {
             peer: Peer {
                 disk,
                 ..peer.clone()
             },
-            number: known.map(|(number, _)| *number),
+            number,
         })
     }
 

@@ -1,16 +1,17 @@
 //! A node of the cluster, as the program above uses it.
 //!
 //! [`Node`] itself is a front desk: each of its methods passes on to the part whose job it is, in the
-//! rooms `consensus`, `cluster` and `state`. `open` puts the parts together.
+//! rooms `consensus`, `cluster` and `state`.
 //!
-//! Reading order: this file; `responding` answers what the front asks; [`status`] shows the node to
-//! people and programs; `readiness` decides
+//! Reading order: this file; `parts` puts the parts together that `open` has opened; `responding`
+//! answers what the front asks; [`status`] shows the node to people and programs; `readiness` decides
 //! whether it can serve; `lag` notices a state that does not keep up; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
 mod catch_up;
 mod duty;
 mod lag;
+pub(crate) mod parts;
 pub mod readiness;
 mod responding;
 pub mod status;
@@ -41,7 +42,6 @@ use crate::{
         member_list::MemberList,
         myself::Myself,
         survey::{Sight, Surveyor},
-        workbench::Workbench,
     },
     consensus::{
         handle::Consensus,
@@ -90,105 +90,7 @@ pub struct Node {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Opened parts of which a node is made.
-pub(crate) struct NodeParts {
-    pub(crate) me: Arc<Myself>,
-    pub(crate) own: Arc<OwnIdentity>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) trust: Arc<Trust>,
-    pub(crate) state: Arc<NodeState>,
-    pub(crate) log: LogStore,
-    pub(crate) peers: Arc<Peers>,
-    pub(crate) consensus: Arc<Consensus>,
-    pub(crate) stop_peers: watch::Sender<bool>,
-}
-
 impl Node {
-    pub(crate) fn new(parts: NodeParts) -> Arc<Self> {
-        let NodeParts {
-            me,
-            own,
-            clock,
-            trust,
-            state,
-            log,
-            peers,
-            consensus,
-            stop_peers,
-        } = parts;
-
-        // Commands and reads.
-        let stamp = Stamp::new(clock.clone(), trust.clone());
-        let proposals = Proposals::start(consensus.clone(), state.clone(), stamp.clone());
-        let proposals = Arc::new(proposals);
-
-        let reads = Arc::new(Reads::new(consensus.clone(), state.clone(), stamp.clone()));
-
-        // Members.
-        let surveyor = Arc::new(Surveyor {
-            me: me.clone(),
-            consensus: consensus.clone(),
-            state: state.clone(),
-            peers: peers.clone(),
-        });
-        let handover = Arc::new(Handover {
-            me: me.clone(),
-            consensus: consensus.clone(),
-            peers: peers.clone(),
-            surveyor: surveyor.clone(),
-        });
-        let list = MemberList::new(consensus.clone(), proposals.clone(), state.clone());
-        let list = Arc::new(list);
-
-        let changes = MemberChanges::new(Workbench {
-            me: me.clone(),
-            own: own.clone(),
-            peers: peers.clone(),
-            consensus: consensus.clone(),
-            list: list.clone(),
-            handover: handover.clone(),
-        });
-
-        let dismissal = Dismissal {
-            me: me.clone(),
-            own: own.clone(),
-            consensus: consensus.clone(),
-            list: list.clone(),
-            peers: peers.clone(),
-        };
-
-        // Readiness, and the whole.
-        let readiness = Readiness::new(
-            consensus.clone(),
-            reads.clone(),
-            state.clone(),
-            (clock.clone(), stamp.clone()),
-        );
-        Arc::new(Self {
-            me,
-            own,
-            clock,
-            trust,
-            stamp,
-            state,
-            log,
-            peers,
-            consensus,
-            proposals,
-            reads,
-            surveyor,
-            handover,
-            changes: Arc::new(changes),
-            dismissal,
-            list,
-            duty: Duty::default(),
-            readiness,
-            service: OnceLock::new(),
-            stop_peers,
-            tasks: Mutex::default(),
-        })
-    }
-
     /// Starts all that runs beside calls, once raft has begun or goes on.
     pub(crate) fn start(
         self: &Arc<Self>,

@@ -7,7 +7,10 @@ use openraft::{Config, SnapshotPolicy};
 use crate::{
     cluster::forming::Founders,
     consensus::handle::ELECTION_MS,
-    disk::{data_dir::Identity, own_identity::OwnIdentity},
+    disk::{
+        data_dir::{DataDir, Identity},
+        own_identity::OwnIdentity,
+    },
     error::Error,
     log::log_store::LogStore,
     peers::{client::Peers, network::Network},
@@ -30,7 +33,19 @@ pub(super) async fn start(
     peers: &Arc<Peers>,
     kept_entries: u64,
 ) -> Result<Raft, Error> {
-    let config = Config {
+    let config = config(identity, kept_entries).validate();
+    let config = Arc::new(config.map_err(raft_error)?);
+
+    // Before raft reads the vote.
+    log.forget_leading(identity.node);
+    let machine = StateMachine::new(state.clone());
+    let network = Network::new(peers.clone());
+    let raft = Raft::new(identity.node, config, network, log.clone(), machine).await;
+    raft.map_err(raft_error)
+}
+
+fn config(identity: &Identity, kept_entries: u64) -> Config {
+    Config {
         cluster_name: identity.cluster.clone(),
         heartbeat_interval: HEARTBEAT_MS,
         election_timeout_min: ELECTION_MS.start,
@@ -41,16 +56,7 @@ pub(super) async fn start(
         max_payload_entries: APPEND_ENTRIES,
         install_snapshot_timeout: SNAPSHOT_MS,
         ..Config::default()
-    };
-
-    let config = Arc::new(config.validate().map_err(raft_error)?);
-
-    // Before raft reads the vote.
-    log.forget_leading(identity.node);
-    let machine = StateMachine::new(state.clone());
-    let network = Network::new(peers.clone());
-    let raft = Raft::new(identity.node, config, network, log.clone(), machine).await;
-    raft.map_err(raft_error)
+    }
 }
 
 /// Lets raft begin with its first members, or go on.
@@ -63,12 +69,7 @@ pub(super) async fn begin(
     let identity = own.current();
     let has_log = raft.is_initialized().await.map_err(raft_error)?;
     if identity.formed && !has_log {
-        let what = "its log is gone: a node that lost what it acknowledged must not go on; put \
-                    the log back, or restore a backup";
-        return Err(Error::DataDir {
-            path: own.data_dir().log(),
-            what: what.to_owned(),
-        });
+        return Err(log_is_gone(own.data_dir()));
     }
 
     let membership = {
@@ -78,14 +79,7 @@ pub(super) async fn begin(
     };
     let count = membership.nodes().count();
     if !has_peers && count > 1 {
-        let what = format!(
-            "belongs to a cluster of {count} nodes, and the configuration has no [cluster]: give \
-             it the one that it had"
-        );
-        return Err(Error::DataDir {
-            path: own.data_dir().path().to_owned(),
-            what,
-        });
+        return Err(cluster_is_not_configured(own.data_dir(), count));
     }
 
     let votes_alone = membership.voter_ids().all(|voter| voter == identity.node);
@@ -94,6 +88,26 @@ pub(super) async fn begin(
         // Who alone votes need not wait for others to speak first.
         _ if has_log && votes_alone => raft.trigger().elect().await.map_err(raft_error),
         _ => Ok(()),
+    }
+}
+
+fn log_is_gone(data_dir: &DataDir) -> Error {
+    let what = "its log is gone: a node that lost what it acknowledged must not go on; put the log \
+                back, or restore a backup";
+    Error::DataDir {
+        path: data_dir.log(),
+        what: what.to_owned(),
+    }
+}
+
+fn cluster_is_not_configured(data_dir: &DataDir, count: usize) -> Error {
+    let what = format!(
+        "belongs to a cluster of {count} nodes, and the configuration has no [cluster]: give it the \
+         one that it had"
+    );
+    Error::DataDir {
+        path: data_dir.path().to_owned(),
+        what,
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     error::Error,
     front::answers::Front,
     log::{Log, log_store::LogStore},
-    node::{Node, NodeParts},
+    node::{Node, parts::NodeParts},
     open::options::NodeOptions,
     peers::{Credentials, TcpTransport, client::Peers, server, session::Hello},
     runtime::blocking,
@@ -59,9 +59,11 @@ impl Node {
         let me = Arc::new(Myself::new(&identity, &options.peer, has_peers));
         let clock_file = own.data_dir().clock();
         let trust = Trust::open(options.clock.clone(), clock_file, state_time(&state));
+
+        // The node follows raft and sends here whether it leads; all others only watch.
         let (leads, leadership) = watch::channel(None);
         let handle = Consensus::new(raft.clone(), me.node, peers.clone(), leadership);
-        let node = Self::new(NodeParts {
+        let parts = NodeParts {
             me: me.clone(),
             own: own.clone(),
             clock: options.clock.clone(),
@@ -71,9 +73,10 @@ impl Node {
             peers: peers.clone(),
             consensus: Arc::new(handle),
             stop_peers,
-        });
+        };
 
         // Before raft begins: an election needs the votes of the others, and theirs this node's.
+        let node = parts.into_node();
         front.open(&node);
         let has_begun = founders.is_some() || !has_peers;
         consensus::begin(&raft, &own, founders, has_peers).await?;
@@ -88,11 +91,17 @@ impl Node {
         node.start(leads, options.log.compact_bytes);
         if own.data_dir().is_restored() {
             let take_in = take_in(raft, peers, me, &options);
-            let changes = Arc::downgrade(node.changes());
-            tokio::spawn(take_in::run(take_in, changes, Arc::downgrade(&own)));
+            begin_to_take_in(take_in, &node, &own);
         }
         Ok(node)
     }
+}
+
+/// Starts taking in the other nodes. Holds this one weakly: the task ends once the node is gone.
+fn begin_to_take_in(take_in: TakeIn, node: &Node, own: &Arc<OwnIdentity>) {
+    let changes = Arc::downgrade(node.changes());
+    let own = Arc::downgrade(own);
+    tokio::spawn(take_in::run(take_in, changes, own));
 }
 
 /// The nodes that a restored node has to take in, by its configuration.
@@ -173,10 +182,7 @@ async fn open_peers(
     let (stop_peers, peers_stopped) = watch::channel(false);
     let me = hello(identity, options);
     let Some(cluster) = &options.cluster else {
-        // It calls nobody, and nobody knows this secret.
-        let secret = Credentials::by_secret(uuid::Uuid::new_v4().as_bytes());
-        let nobody = Peers::new(Arc::new(TcpTransport), secret, me);
-        return Ok((Arc::new(nobody), stop_peers));
+        return Ok((Arc::new(no_peers(me)), stop_peers));
     };
 
     let peers = Peers::new(cluster.transport.clone(), cluster.credentials.clone(), me);
@@ -193,6 +199,12 @@ async fn open_peers(
     Ok((peers, stop_peers))
 }
 
+/// The peers of a node by itself: it calls nobody, and nobody knows its secret.
+fn no_peers(me: Hello) -> Peers {
+    let secret = Credentials::by_secret(uuid::Uuid::new_v4().as_bytes());
+    Peers::new(Arc::new(TcpTransport), secret, me)
+}
+
 /// Waits until this node belongs to a cluster; returns the first members if raft must begin with them.
 async fn become_member(
     own: &OwnIdentity,
@@ -202,11 +214,8 @@ async fn become_member(
 ) -> Result<Option<Founders>, Error> {
     let identity = own.current();
     let Some(cluster) = &options.cluster else {
-        let mine = Peer {
-            disk: identity.disk,
-            ..options.peer.clone()
-        };
-        return Ok((!identity.formed).then(|| BTreeMap::from([(identity.node, mine)])));
+        let has_begun = identity.formed;
+        return Ok((!has_begun).then(|| alone(identity, &options.peer)));
     };
 
     let expected = Expected {
@@ -221,4 +230,13 @@ async fn become_member(
         return Ok(None);
     }
     forming::become_member(own, front.invitations(), peers, &expected).await
+}
+
+/// The first members of a node by itself: it alone.
+fn alone(identity: Identity, configured: &Peer) -> Founders {
+    let mine = Peer {
+        disk: identity.disk,
+        ..configured.clone()
+    };
+    BTreeMap::from([(identity.node, mine)])
 }

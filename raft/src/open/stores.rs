@@ -113,12 +113,21 @@ fn open_closed(
         Ok(Err(error)) => return Ok(Err(damaged(format!("it does not open: {error}")))),
         Err(_) => return Ok(Err(damaged("it does not open: panic inside it"))),
     };
-    let why = match Position::from_marker(store.marker().as_deref()) {
-        Ok(position) if position.applied >= least => return Ok(Ok(store)),
-        Ok(_) => damaged("it stands before the first entry of the log, or before the snapshot"),
-        Err(error) => damaged(format!("its position does not decode: {error}")),
-    };
-    Ok(Err(why))
+    Ok(match behind(&store, least) {
+        None => Ok(store),
+        Some(why) => Err(why),
+    })
+}
+
+/// The reason why the log cannot bring an opened state up to date, if there is one.
+fn behind(store: &Store, least: Option<LogId>) -> Option<Unusable> {
+    match Position::from_marker(store.marker().as_deref()) {
+        Ok(position) if position.applied >= least => None,
+        Ok(_) => Some(damaged(
+            "it stands before the first entry of the log, or before the snapshot",
+        )),
+        Err(error) => Some(damaged(format!("its position does not decode: {error}"))),
+    }
 }
 
 fn damaged(why: impl Into<String>) -> Unusable {

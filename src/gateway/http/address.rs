@@ -15,11 +15,7 @@ pub(super) struct GatewayUrl {
 impl GatewayUrl {
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
-        let is_tls = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err("a URL that starts with http:// or https:// is needed".to_owned()),
-        };
+        let is_tls = is_tls(&uri)?;
         if uri.query().is_some() {
             return Err("a URL without a query is needed: the message's id follows it".to_owned());
         }
@@ -46,5 +42,13 @@ impl GatewayUrl {
         let scheme = if self.is_tls { "https" } else { "http" };
         let host = self.host.to_lowercase();
         format!("{scheme}://{host}:{}{}", self.port, self.path)
+    }
+}
+
+fn is_tls(uri: &Uri) -> Result<bool, String> {
+    match uri.scheme_str() {
+        Some("http") => Ok(false),
+        Some("https") => Ok(true),
+        _ => Err("a URL that starts with http:// or https:// is needed".to_owned()),
     }
 }

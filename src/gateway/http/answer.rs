@@ -39,14 +39,14 @@ pub(super) fn by_status(
 /// The meaning of the body of a 2xx answer.
 pub(super) fn by_body(body: &[u8]) -> GatewayOutcome {
     match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(serde_json::Value::Object(object)) => match object.get("code") {
-            None => GatewayOutcome::Done,
-            Some(code) if code.as_f64() == Some(0.0) => GatewayOutcome::Done,
-            Some(_) => GatewayOutcome::Unsure,
-        },
-        Ok(_) => GatewayOutcome::Done,
-        Err(_) => GatewayOutcome::Unsure,
+        Ok(value) if value.get("code").is_none_or(is_zero) => GatewayOutcome::Done,
+        Ok(_) | Err(_) => GatewayOutcome::Unsure,
     }
+}
+
+/// True for 0 in any writing of a number, as `0.0`.
+fn is_zero(code: &serde_json::Value) -> bool {
+    code.as_f64() == Some(0.0)
 }
 
 /// The pause of `Retry-After`, which is given in seconds or as a date.
@@ -55,6 +55,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
+
     let date = jiff::fmt::rfc2822::parse(value).ok()?;
     let wait = date.timestamp().duration_since(jiff::Timestamp::now());
     Some(Duration::try_from(wait).unwrap_or_default())

@@ -58,6 +58,15 @@ fn authorities() -> Result<rustls::RootCertStore, String> {
     Ok(roots)
 }
 
+fn client_config(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, String> {
+    // Named here: the process may have another default.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// TLS with the gateway, whose certificate must come from one of this machine's authorities.
 pub(super) struct GatewayTls {
     connector: tokio_rustls::TlsConnector,
@@ -67,15 +76,7 @@ pub(super) struct GatewayTls {
 impl GatewayTls {
     /// TLS with a host; certificate authorities come from the system, or from `SSL_CERT_FILE`.
     pub(super) fn new(host: &str) -> Result<Self, String> {
-        let roots = authorities()?;
-        // Named here: the process may have another default.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-
+        let config = client_config(authorities()?)?;
         let host = without_brackets(host);
         let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
         Ok(Self {

@@ -45,6 +45,18 @@ impl OpenConnection {
         })
         .await
     }
+    /// Closes a connection whose request got no answer. Returns whether anything of it may have gone
+    /// out.
+    fn give_up(self) -> GatewayOutcome {
+        let flag = self.flag.clone();
+        // Only once the connection is gone is it certain that nothing more is written.
+        drop(self);
+        if flag.is_set() {
+            GatewayOutcome::Unsure
+        } else {
+            GatewayOutcome::NotSent
+        }
+    }
 }
 
 /// A courier with one connection, which is opened when it is needed.
@@ -61,6 +73,13 @@ impl HttpCourier {
             open: None,
         }
     }
+
+    async fn is_open(&mut self) -> bool {
+        match &mut self.open {
+            Some(open) => !open.has_ended().await,
+            None => false,
+        }
+    }
 }
 
 impl Courier for HttpCourier {
@@ -71,11 +90,7 @@ impl Courier for HttpCourier {
     }
 
     async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_>> {
-        let is_open = match &mut self.open {
-            Some(open) => !open.has_ended().await,
-            None => false,
-        };
-        if !is_open {
+        if !self.is_open().await {
             self.open = self.gateway.connect().await;
         }
 
@@ -107,14 +122,7 @@ impl PreparedCourier for PreparedHttpCourier<'_> {
             return outcome;
         }
 
-        let flag = connected.flag.clone();
-        // Only once the connection is gone is it certain that nothing more is written.
-        drop(connected);
-        if flag.is_set() {
-            GatewayOutcome::Unsure
-        } else {
-            GatewayOutcome::NotSent
-        }
+        connected.give_up()
     }
 }
 

@@ -65,8 +65,8 @@ impl HttpGateway {
     ) -> Result<Self, (&'static str, String)> {
         let url = GatewayUrl::parse(&options.url).map_err(|fault| ("url", fault))?;
         let requests = RequestMaker::new(&url, &options.token).map_err(|fault| ("token", fault))?;
-        let tls = url.is_tls.then(|| GatewayTls::new(&url.host)).transpose();
-        let tls = tls.map_err(|fault| ("url", fault))?;
+        let tls = url.is_tls.then(|| GatewayTls::new(&url.host));
+        let tls = tls.transpose().map_err(|fault| ("url", fault))?;
 
         // Nothing is connected yet: a gateway that is down does not keep a node from starting.
         Ok(Self {
@@ -83,14 +83,19 @@ impl HttpGateway {
         connecting.await.ok().flatten()
     }
 
-    async fn open(&self) -> Option<OpenConnection> {
-        let (host, port) = (&self.url.host, self.url.port);
-        let plain = self.connector.connect(host, port).await.ok()?;
-        let stream = match &self.tls {
-            Some(tls) => tls.wrap(plain).await.ok()?,
-            None => plain,
-        };
+    async fn stream(&self) -> std::io::Result<Box<dyn ByteStream>> {
+        let plain = self
+            .connector
+            .connect(&self.url.host, self.url.port)
+            .await?;
+        match &self.tls {
+            Some(tls) => tls.wrap(plain).await,
+            None => Ok(plain),
+        }
+    }
 
+    async fn open(&self) -> Option<OpenConnection> {
+        let stream = self.stream().await.ok()?;
         // The flag lies above TLS: a handshake is no request.
         let flag = Flag::default();
         let io = TokioIo::new(Flagged::new(stream, flag.clone()));

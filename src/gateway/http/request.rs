@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request,
+    HeaderMap, HeaderValue, Method, Request, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName},
 };
 use http_body_util::Full;
+use notty_storage::model::MessageId;
 
 use super::{super::Envelope, address::GatewayUrl};
 
@@ -24,13 +25,6 @@ pub(super) struct RequestMaker {
 impl RequestMaker {
     /// Requests to a URL, with a token unless it is empty.
     pub(super) fn new(url: &GatewayUrl, token: &str) -> Result<Self, String> {
-        // Sensitive: it must not show where headers are printed.
-        let bearer = |token| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| "it cannot stand in a header".to_owned())?;
-            value.set_sensitive(true);
-            Ok::<_, String>(value)
-        };
         let authorization = (!token.is_empty()).then(|| bearer(token)).transpose()?;
 
         Ok(Self {
@@ -44,12 +38,18 @@ impl RequestMaker {
     pub(super) fn request(&self, envelope: &Envelope<'_>) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body(envelope)));
         *request.method_mut() = Method::POST;
-        let path = format!("{}/{}", self.path, envelope.id);
-        *request.uri_mut() = path
-            .parse()
-            .expect("a path of a URL and a number is a path");
+        *request.uri_mut() = self.uri(envelope.id);
+        self.fill(request.headers_mut(), envelope.id);
+        request
+    }
 
-        let headers = request.headers_mut();
+    fn uri(&self, id: MessageId) -> Uri {
+        let path = format!("{}/{id}", self.path);
+        path.parse()
+            .expect("a path of a URL and a number is a path")
+    }
+
+    fn fill(&self, headers: &mut HeaderMap, id: MessageId) {
         headers.reserve(4);
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -57,10 +57,18 @@ impl RequestMaker {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         // The gateway may know a repeat by it.
-        let key = HeaderValue::from(envelope.id.as_u64());
+        let key = HeaderValue::from(id.as_u64());
         headers.insert(HeaderName::from_static("idempotency-key"), key);
-        request
     }
+}
+
+/// The header's value for a token.
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| "it cannot stand in a header".to_owned())?;
+    // It must not show where headers are printed.
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The body of a message's request.
@@ -79,7 +87,7 @@ fn body(envelope: &Envelope<'_>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use notty_storage::model::{MessageId, Phone};
+    use notty_storage::model::Phone;
 
     use super::*;
 

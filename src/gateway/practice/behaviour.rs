@@ -97,18 +97,25 @@ impl Behaviour {
         } else if !is_within(self.reset_per_mille) {
             Act::Take
         } else if (draw / 1000).is_multiple_of(2) {
+            // By digits of the draw that no share has looked at.
             Act::ResetBefore
         } else {
             Act::ResetAfter
         }
     }
 
+    /// The act of the script, as long as that lasts.
     fn scripted(&mut self) -> Option<Act> {
         match &mut self.times {
             Some(0) => return None,
             Some(times) if !self.acts.is_empty() => *times -= 1,
             _ => {}
         }
+        self.next_of_script()
+    }
+
+    /// The next act of the script; the last one stays.
+    fn next_of_script(&mut self) -> Option<Act> {
         match self.acts.len() {
             0 => None,
             1 => self.acts.first().cloned(),

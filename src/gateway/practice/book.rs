@@ -76,6 +76,21 @@ impl PracticeBook {
         self.wake(phone, now);
 
         let is_taken = act.takes();
+        self.count(id, is_taken);
+        self.keep(ReceivedMessage {
+            id: id.to_string(),
+            phone,
+            text: text.to_owned(),
+            taken: is_taken,
+        });
+    }
+
+    /// Counts a request for a message, and marks the message.
+    fn count(&mut self, id: u64, is_taken: bool) {
+        self.tally.taken += u64::from(is_taken);
+        self.tally.refused += u64::from(!is_taken);
+
+        // Without room for its mark it counts neither as new nor as a duplicate.
         if let Some(mark) = self.mark(id) {
             let was_taken = *mark & TAKEN != 0;
             let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
@@ -83,19 +98,15 @@ impl PracticeBook {
             self.tally.duplicates += u64::from(was_taken);
             self.tally.messages += u64::from(is_taken && !was_taken);
         }
-        self.tally.taken += u64::from(is_taken);
-        self.tally.refused += u64::from(!is_taken);
+    }
 
+    /// Keeps a message among the latest.
+    fn keep(&mut self, message: ReceivedMessage) {
         // Enough for a person to look at: a benchmark sends millions.
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }
-        self.latest.push_back(ReceivedMessage {
-            id: id.to_string(),
-            phone,
-            text: text.to_owned(),
-            taken: is_taken,
-        });
+        self.latest.push_back(message);
     }
 
     /// Ends the wait for a message to a phone, if there is one.
@@ -116,6 +127,7 @@ impl PracticeBook {
         receiver
     }
 
+    /// The mark of a message; `None` once there are pages enough, and none of them has it.
     fn mark(&mut self, id: u64) -> Option<&mut u8> {
         let full = self.pages.len() >= PAGES;
         let page = match self.pages.entry(id / PAGE) {

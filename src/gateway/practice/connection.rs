@@ -45,10 +45,8 @@ pub(super) async fn serve(practice: Arc<Practice>, mut stream: TcpStream) -> io:
             return answer(&mut stream, 413, &[], "too large").await;
         }
 
-        while buffer.len() < total {
-            if stream.read_buf(&mut buffer).await? == 0 {
-                return Ok(());
-            }
+        if !read_until(total, &mut stream, &mut buffer).await? {
+            return Ok(());
         }
 
         let body = &buffer[head.head_bytes..total];
@@ -77,6 +75,20 @@ async fn read_head(
     }
 }
 
+/// Reads until there are so many bytes; false if the client has gone before.
+async fn read_until(
+    total: usize,
+    stream: &mut TcpStream,
+    buffer: &mut BytesMut,
+) -> io::Result<bool> {
+    while buffer.len() < total {
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Answers one request; false if the connection ends with it.
 async fn respond(
     practice: &Practice,
@@ -84,31 +96,44 @@ async fn respond(
     head: &RequestHead,
     body: &[u8],
 ) -> io::Result<bool> {
+    let method = head.method.as_str();
     let path = head.path.split('?').next().unwrap_or_default();
-    if let ("POST", Some(id)) = (head.method.as_str(), path.strip_prefix(SEND)) {
+    if let ("POST", Some(id)) = (method, path.strip_prefix(SEND)) {
         return receive(practice, stream, head, id, body).await;
     }
 
-    // The rest is for people and tests. Each answer is copied first: no lock is held while it is sent.
-    match (head.method.as_str(), path) {
-        ("GET", "/") => show(practice, stream).await?,
-        ("GET", "/stats") => answer_json(stream, &practice.tally()).await?,
+    inform(practice, stream, (method, path), body).await?;
+    Ok(true)
+}
+
+/// Answers all other requests, which come from people and tests.
+async fn inform(
+    practice: &Practice,
+    stream: &mut TcpStream,
+    request: (&str, &str),
+    body: &[u8],
+) -> io::Result<()> {
+    // Each answer is copied first: no lock is held while it is sent.
+    match request {
+        ("GET", "/") => show(practice, stream).await,
+        ("GET", "/stats") => answer_json(stream, &practice.tally()).await,
         ("GET", "/messages") => {
             let latest = practice.book.lock().latest();
-            answer_json(stream, &serde_json::json!({ "items": latest })).await?;
+            answer_json(stream, &serde_json::json!({ "items": latest })).await
         }
         ("GET", "/taken") => {
             let taken = practice.book.lock().taken_ids();
-            answer_json(stream, &taken).await?;
+            answer_json(stream, &taken).await
         }
         ("GET", "/behaviour") => {
             let behaviour = practice.behaviour.lock().clone();
-            answer_json(stream, &behaviour).await?;
+            answer_json(stream, &behaviour).await
         }
-        ("PUT", "/behaviour") => behave(practice, stream, body).await?,
-        _ => answer(stream, 404, &[], "not found").await?,
+
+        // A behaviour begins with the next message, also on connections that are open.
+        ("PUT", "/behaviour") => behave(practice, stream, body).await,
+        _ => answer(stream, 404, &[], "not found").await,
     }
-    Ok(true)
 }
 
 async fn show(practice: &Practice, stream: &mut TcpStream) -> io::Result<()> {
@@ -148,11 +173,16 @@ async fn receive(
     };
 
     let (act, latency_ms) = practice.note(message.id, message.phone, &message.text);
+    wait(latency_ms).await;
+    perform(stream, act).await
+}
+
+/// Takes as long as a gateway with this latency.
+async fn wait(latency_ms: u64) {
     if latency_ms > 0 {
         let latency = Duration::from_millis(latency_ms);
         tokio::time::sleep(latency.saturating_sub(TIMER_LATE)).await;
     }
-    perform(stream, act).await
 }
 
 /// The message of a request; `None` if body and path do not fit each other.
@@ -184,17 +214,8 @@ async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
 /// Ends the connection in one of the ways in which gateways do.
 async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
     match act {
-        // It announces more than it sends.
-        Act::Answer { status, body, .. } => {
-            let length = body.len() + 100;
-            let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
-            stream.write_all(format!("{head}{body}").as_bytes()).await?;
-        }
-        Act::Hang => {
-            // Until the client gives up.
-            let mut rest = [0; 1024];
-            while stream.read(&mut rest).await? > 0 {}
-        }
+        Act::Answer { status, body, .. } => answer_in_part(stream, status, &body).await?,
+        Act::Hang => hang(stream).await?,
 
         Act::ResetBefore | Act::ResetAfter => {
             // Closing with a linger of zero sends a reset.
@@ -216,5 +237,19 @@ async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
         }
         Act::Take | Act::Close => {}
     }
+    Ok(())
+}
+
+/// Announces more than it sends.
+async fn answer_in_part(stream: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
+    let length = body.len() + 100;
+    let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{body}").as_bytes()).await
+}
+
+/// Answers nothing until the client gives up.
+async fn hang(stream: &mut TcpStream) -> io::Result<()> {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }

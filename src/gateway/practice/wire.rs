@@ -33,14 +33,22 @@ pub(super) fn parse_head(buffer: &[u8], token: &str) -> io::Result<Option<Reques
 
     // The same header twice is the client's fault, and the last one counts.
     for header in request.headers.iter() {
-        if header.name.eq_ignore_ascii_case("content-length") {
-            head.body_bytes = length(header.value)?;
-        } else if header.name.eq_ignore_ascii_case("authorization") {
-            let given = header.value.strip_prefix(b"Bearer ");
-            head.is_authorized |= given == Some(token.as_bytes());
-        }
+        head.take(header, token)?;
     }
     Ok(Some(head))
+}
+
+impl RequestHead {
+    /// Takes in one header, if it matters here.
+    fn take(&mut self, header: &httparse::Header<'_>, token: &str) -> io::Result<()> {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            self.body_bytes = length(header.value)?;
+        } else if header.name.eq_ignore_ascii_case("authorization") {
+            let given = header.value.strip_prefix(b"Bearer ");
+            self.is_authorized |= given == Some(token.as_bytes());
+        }
+        Ok(())
+    }
 }
 
 fn length(value: &[u8]) -> io::Result<usize> {
@@ -75,11 +83,12 @@ pub(super) async fn answer(
         text.push_str(header);
         text.push_str("\r\n");
     }
-
     // An answer without content must not announce a length.
     if status != 204 {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
     }
+
+    // Head and body in one write: two would be two packets.
     text.push_str("\r\n");
     text.push_str(body);
     stream.write_all(text.as_bytes()).await

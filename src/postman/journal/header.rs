@@ -61,12 +61,26 @@ pub(super) struct PageHeader {
 
 impl PageHeader {
     pub(super) fn bytes(&self) -> [u8; HEADER] {
-        let fields: [u64; FIELDS] = [
+        let mut bytes = [0; HEADER];
+        for (place, field) in bytes.chunks_exact_mut(8).zip(self.fields()) {
+            place.copy_from_slice(&field.to_be_bytes());
+        }
+
+        // The checksum comes last, and covers everything before it.
+        let checksum = checksum(&bytes);
+        bytes[8 * FIELDS..].copy_from_slice(&checksum);
+        bytes
+    }
+
+    /// The numbers of a header. Their order is the format of the file: [`PageHeader::of`] has it too.
+    fn fields(&self) -> [u64; FIELDS] {
+        [
             MAGIC,
             self.boot,
             self.run.epoch.0,
             self.run.gateway,
             self.run.repeat_ms.unwrap_or(NEVER),
+            // Both are far below 32 bits.
             self.stream << 32 | self.senders,
             self.page,
             self.oldest,
@@ -74,22 +88,11 @@ impl PageHeader {
             self.file.inode,
             self.file.born,
             self.run.nonce,
-        ];
-
-        let mut bytes = [0; HEADER];
-        for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
-            place.copy_from_slice(&field.to_be_bytes());
-        }
-
-        // The checksum comes last, and covers everything before it.
-        let checksum = crc32fast::hash(&bytes[..8 * FIELDS]);
-        bytes[8 * FIELDS..].copy_from_slice(&checksum.to_be_bytes());
-        bytes
+        ]
     }
 
     pub(super) fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
-        let checksum = crc32fast::hash(&bytes[..8 * FIELDS]);
-        if bytes[8 * FIELDS..] != checksum.to_be_bytes() {
+        if bytes[8 * FIELDS..] != checksum(bytes) {
             return None;
         }
 
@@ -99,9 +102,10 @@ impl PageHeader {
         (fields[0] == MAGIC).then(|| Self::of(fields))
     }
 
-    /// The header of these numbers, in the order of [`PageHeader::bytes`].
+    /// The header of these numbers, in the order of [`PageHeader::fields`].
     fn of(fields: [u64; FIELDS]) -> Self {
         let [
+            // Of the magic, which `parse` has looked at.
             _,
             boot,
             epoch,
@@ -110,9 +114,11 @@ impl PageHeader {
             streams,
             page,
             oldest,
-            ..,
+            device,
+            inode,
+            born,
+            nonce,
         ] = fields;
-        let [.., device, inode, born, nonce] = fields;
 
         let run = RunTerms {
             epoch: Epoch(epoch),
@@ -142,6 +148,11 @@ impl PageHeader {
         hasher.update(&self.bytes());
         Seal(hasher)
     }
+}
+
+/// The checksum of a header's numbers.
+fn checksum(bytes: &[u8; HEADER]) -> [u8; 4] {
+    crc32fast::hash(&bytes[..8 * FIELDS]).to_be_bytes()
 }
 
 /// Checksums of one file's records. They cover the header and the record's place besides its bytes: a

@@ -34,13 +34,11 @@ impl JournalPage {
             return Err(fault);
         }
 
-        let end = records.pop().map(|last| last.kind);
-        if end != Some(RecordKind::End) {
+        let end = records.pop_if(|last| last.kind == RecordKind::End);
+        if end.is_none() {
             return Err("its end is missing".to_owned());
         }
-        let is_followed = records
-            .pop_if(|last| last.kind == RecordKind::Followed)
-            .is_some();
+        let followed = records.pop_if(|last| last.kind == RecordKind::Followed);
 
         // Marks in the middle come from a file that was put together.
         if let Some(at) = records.iter().position(is_mark) {
@@ -49,7 +47,7 @@ impl JournalPage {
         Ok(Self {
             header,
             records,
-            is_followed,
+            is_followed: followed.is_some(),
         })
     }
 

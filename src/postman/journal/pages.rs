@@ -71,9 +71,11 @@ impl Pages {
         self.buffer.clear();
         let end = JournalRecord::of_file(RecordKind::End);
         for (record, place) in records.iter().chain([&end]).zip(self.count..) {
-            self.buffer
-                .extend_from_slice(&record.bytes(&self.seal, place));
+            let bytes = record.bytes(&self.seal, place);
+            self.buffer.extend_from_slice(&bytes);
         }
+
+        // The mark of the end does not count: the next write begins where it stands.
         let offset = HEADER as u64 + self.count * RECORD as u64;
         self.file.write_all_at(&self.buffer, offset)?;
         self.count += records.len() as u64;
@@ -83,11 +85,28 @@ impl Pages {
     /// Goes on in a new file, and lets those go that nobody needs any more.
     fn turn(&mut self) -> io::Result<()> {
         let newest = self.leases.newest.load(Ordering::Relaxed);
-        let oldest_open = self.leases.oldest_open.load(Ordering::Relaxed);
         self.full.push((self.header.page, newest));
-        let is_over = |(_, newest): &mut (u64, u64)| *newest < oldest_open;
-        let over: Vec<_> = self.full.extract_if(.., is_over).collect();
+        let unneeded = self.take_unneeded();
+        self.follow()?;
 
+        // After the new header, which does not count on them any more.
+        for page in unneeded {
+            let old = path(&self.dir, self.header.stream, page);
+            fs::remove_file(&old).map_err(at(&old))?;
+        }
+        Ok(())
+    }
+
+    /// Takes those files off the list whose every lease is closed.
+    fn take_unneeded(&mut self) -> Vec<u64> {
+        let oldest_open = self.leases.oldest_open.load(Ordering::Relaxed);
+        let is_over = |(_, newest): &mut (u64, u64)| *newest < oldest_open;
+        let over = self.full.extract_if(.., is_over);
+        over.map(|(page, _)| page).collect()
+    }
+
+    /// Makes the next file, and writes to it from now on.
+    fn follow(&mut self) -> io::Result<()> {
         let page = self.header.page + 1;
         let next = PageHeader {
             page,
@@ -95,6 +114,7 @@ impl Pages {
             ..self.header
         };
         let (file, header) = create(&self.dir, next)?;
+
         // Only now may anything be written to the new one: a reader that finds this mark asks for that
         // file.
         self.append(&[JournalRecord::of_file(RecordKind::Followed)])?;
@@ -102,11 +122,6 @@ impl Pages {
         self.seal = header.seal();
         self.header = header;
         self.count = 0;
-
-        for (page, _) in over {
-            let old = path(&self.dir, self.header.stream, page);
-            fs::remove_file(&old).map_err(at(&old))?;
-        }
         Ok(())
     }
 }

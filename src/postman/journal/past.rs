@@ -60,6 +60,16 @@ pub struct Remains {
 }
 
 impl Remains {
+    /// Those of a run of which nothing was read yet.
+    fn of(run: RunTerms) -> Self {
+        Self {
+            run,
+            leased: BTreeMap::new(),
+            newest: 0,
+            fates: HashMap::new(),
+        }
+    }
+
     /// Leases that it got and never closed.
     pub fn leases(&self) -> impl Iterator<Item = &Left> {
         self.leased.values()
@@ -87,19 +97,13 @@ impl Remains {
                 self.leased.remove(&token.n);
             }
 
-            // A lease is noted before its messages: without it, a file of the postman's own is missing.
-            RecordKind::Begun | RecordKind::Settled
-                if token.n > self.newest && rules::damage_proves_nothing() =>
-            {
-                return Err(format!(
-                    "it speaks of lease {}, which no file notes",
-                    token.n
-                ));
-            }
             RecordKind::Begun => {
+                self.check_leased(token.n)?;
+
                 self.fates.entry(token).or_insert(TokenFate::Begun);
             }
             RecordKind::Settled => {
+                self.check_leased(token.n)?;
                 let result = result(record.code, pause_ms, &self.run)
                     .ok_or_else(|| format!("it has a result {}", record.code))?;
                 self.fates.insert(token, TokenFate::Settled(result));
@@ -108,14 +112,23 @@ impl Remains {
         Ok(())
     }
 
+    /// A lease is noted before its messages: without it, a file of the postman's own is missing.
+    fn check_leased(&self, n: u64) -> Result<(), String> {
+        if n > self.newest && rules::damage_proves_nothing() {
+            return Err(format!("it speaks of lease {n}, which no file notes"));
+        }
+        Ok(())
+    }
+
     fn take_leased(&mut self, record: &JournalRecord) {
         let token = record.token;
         self.newest = self.newest.max(token.n);
-        // A lease of many runs has as many records.
         let lease = LeaseId {
             epoch: self.run.epoch,
             n: token.n,
         };
+
+        // A lease of many runs has as many records.
         let left = self.leased.entry(token.n).or_insert(Left {
             lease,
             mailing: token.mailing,
@@ -171,12 +184,9 @@ pub(super) fn read(dir: &Path, boot: u64, pause_ms: u64) -> io::Result<Past> {
         found,
         pause_ms,
     };
-    let remains = Remains {
-        run,
-        leased: BTreeMap::new(),
-        newest: 0,
-        fates: HashMap::new(),
-    };
+    let remains = Remains::of(run);
+
+    // Only a simulation leaves the rule out, to show that messages are then sent twice.
     let read = if rules::damage_proves_nothing() {
         files.all(remains)
     } else {
@@ -237,6 +247,7 @@ impl RunFiles<'_> {
         let page =
             JournalPage::parse(&found.bytes, found.id).map_err(|what| self.damage(place, &what))?;
 
+        // A whole file under the name of another would check out by itself.
         if (page.header.stream, page.header.page) != place {
             return Err(self.damage(place, "another has its name"));
         }
@@ -258,11 +269,8 @@ impl RunFiles<'_> {
         for number in header.oldest..=last {
             let place = (stream, number);
             let page = self.page(place)?;
-            for record in &page.records {
-                remains
-                    .take(record, self.pause_ms)
-                    .map_err(|what| self.damage(place, &what))?;
-            }
+            self.take_all(&page, remains)
+                .map_err(|what| self.damage(place, &what))?;
 
             // Each file but the last names the next one as following.
             match (page.is_followed, number == last) {
@@ -274,6 +282,11 @@ impl RunFiles<'_> {
             }
         }
         Ok(())
+    }
+
+    fn take_all(&self, page: &JournalPage, remains: &mut Remains) -> Result<(), String> {
+        let mut records = page.records.iter();
+        records.try_for_each(|record| remains.take(record, self.pause_ms))
     }
 
     fn is_unused(&self, place: (u64, u64)) -> Result<bool, Damage> {

@@ -11,7 +11,7 @@ use openraft::EntryPayload;
 use super::NodeState;
 use crate::{
     error::Error,
-    state::onlooker::AppliedEntry,
+    state::{onlooker::AppliedEntry, position::Position},
     types::{LogEntry, Membership},
 };
 
@@ -24,19 +24,8 @@ impl NodeState {
         let mut outcomes = Vec::with_capacity(entries.len());
 
         for entry in entries {
-            position.applied = Some(entry.log_id);
-            if let EntryPayload::Membership(members) = &entry.payload {
-                position.membership = Membership::new(position.applied, members.clone());
-            }
-
-            let of_entry = match &entry.payload {
-                EntryPayload::Normal(entry) => store.apply(entry, &position.marker())?,
-                // They change nothing of the state, but its position must follow them too.
-                EntryPayload::Blank | EntryPayload::Membership(_) => {
-                    store.mark(&position.marker())?;
-                    Vec::new()
-                }
-            };
+            advance(&mut position, &entry);
+            let of_entry = apply_one(&mut store, &entry, &position)?;
             self.show(&entry, &of_entry, &store);
             outcomes.push(of_entry);
         }
@@ -62,11 +51,11 @@ impl NodeState {
         let Some(onlooker) = &self.parts.onlooker else {
             return;
         };
+
         let commands = match &entry.payload {
             EntryPayload::Normal(entry) => Some(&**entry),
             EntryPayload::Blank | EntryPayload::Membership(_) => None,
         };
-
         onlooker.applied(&AppliedEntry {
             index: entry.log_id.index,
             entry: commands,
@@ -74,5 +63,29 @@ impl NodeState {
             hash: store.hash(),
             view: store.view(),
         });
+    }
+}
+
+/// Moves the position to an entry, and to the members that it brings.
+fn advance(position: &mut Position, entry: &LogEntry) {
+    position.applied = Some(entry.log_id);
+    if let EntryPayload::Membership(members) = &entry.payload {
+        position.membership = Membership::new(position.applied, members.clone());
+    }
+}
+
+/// Applies one entry; `position` is that of the state afterwards.
+fn apply_one(
+    store: &mut Store,
+    entry: &LogEntry,
+    position: &Position,
+) -> Result<Vec<Outcome>, Error> {
+    match &entry.payload {
+        EntryPayload::Normal(entry) => Ok(store.apply(entry, &position.marker())?),
+        // They change nothing of the state, but its position must follow them too.
+        EntryPayload::Blank | EntryPayload::Membership(_) => {
+            store.mark(&position.marker())?;
+            Ok(Vec::new())
+        }
     }
 }

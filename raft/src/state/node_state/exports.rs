@@ -24,19 +24,22 @@ impl NodeState {
     /// Writes a snapshot before openraft asks for it. False if it could not be written, which does no
     /// harm: the log goes on from the last one.
     pub(crate) fn prepare_snapshot(&self) -> Result<bool, StorageError> {
-        blocking(|| {
-            self.guarded(|| match self.build_snapshot() {
-                Ok(snapshot) => {
-                    *self.prepared.lock() = Some(snapshot);
-                    Ok(true)
-                }
-                Err(error) if self.parts.snapshots.is_fault(&error) => {
-                    tracing::error!(%error, "no snapshot could be written; tried again later");
-                    Ok(false)
-                }
-                Err(error) => Err(error),
-            })
-        })
+        blocking(|| self.guarded(|| self.try_prepare()))
+    }
+
+    fn try_prepare(&self) -> Result<bool, Error> {
+        match self.build_snapshot() {
+            Ok(snapshot) => {
+                *self.prepared.lock() = Some(snapshot);
+                Ok(true)
+            }
+            // Of the place that snapshots lie in: the state itself is sound.
+            Err(error) if self.parts.snapshots.is_fault(&error) => {
+                tracing::error!(%error, "no snapshot could be written; tried again later");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The prepared snapshot, or else a new one.
@@ -81,10 +84,16 @@ impl NodeState {
         let flusher = self.store.lock().flusher();
         self.flush_by(&flusher)?;
 
+        self.keep(name, &summary)
+    }
+
+    /// Keeps a snapshot that was written aside as the latest.
+    fn keep(&self, name: &str, summary: &ExportSummary) -> Result<Snapshot, Error> {
         let position = Position::from_marker(Some(&summary.marker))?;
         self.snapshot_bytes.store(summary.bytes, Ordering::Relaxed);
         let snapshots = &self.parts.snapshots;
         let kept = snapshots.keep(name, position, summary.hash, summary.bytes)?;
+
         tracing::info!(
             bytes = summary.bytes,
             index = kept.position.index(),
@@ -95,13 +104,7 @@ impl NodeState {
 
     /// Copies the state while applying goes on, and ends between two entries.
     fn run_export(&self, mut export: Export) -> Result<ExportSummary, Error> {
-        let copied = loop {
-            match export.copy_some() {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
+        let copied = copy_all(&mut export);
 
         // Under this lock nothing is applied.
         let mut store = self.store.lock();
@@ -118,17 +121,11 @@ impl NodeState {
         let _exporting = self.exporting.lock();
         let name = uuid::Uuid::new_v4().simple().to_string();
         let path = self.parts.snapshots.aside(&name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(Error::file(&path))?;
-        // Open, it goes on existing until the last handle is closed.
-        RealFiles.remove(&path).map_err(Error::file(&path))?;
+        let file = unnamed_file(&path)?;
 
         let written = file.try_clone().map_err(Error::file(&path))?;
         let export = self.store.lock().begin_export_into(written, &path)?;
+
         let summary = self.run_export(export).inspect_err(|error| {
             // Without room for it only the copy has failed.
             if !self.parts.snapshots.is_fault(error) {
@@ -137,4 +134,22 @@ impl NodeState {
         })?;
         Ok((file, summary))
     }
+}
+
+/// Makes a file and takes its name away: open, it goes on existing until the last handle is closed.
+fn unnamed_file(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(Error::file(path))?;
+    RealFiles.remove(path).map_err(Error::file(path))?;
+    Ok(file)
+}
+
+/// Copies until nothing is left, in small steps: entries are applied between them.
+fn copy_all(export: &mut Export) -> Result<(), notty_storage::Error> {
+    while export.copy_some()? {}
+    Ok(())
 }

@@ -20,18 +20,14 @@ impl NodeState {
 
         // Beside the present state, which stays in use until the new one is whole.
         let place = self.parts.state_dir.fresh();
-        let built = import_snapshot(&file.path, &place, self.parts.options.clone())?;
-        let metadata = fs::metadata(&file.path).map_err(Error::file(&file.path))?;
-        let kept = KeptSnapshot {
-            name: meta.snapshot_id.clone(),
-            position: Position::from_marker(built.marker().as_deref())?,
-            hash: built.hash(),
-            bytes: metadata.len(),
-        };
+        let options = self.parts.options.clone();
+        let built = import_snapshot(&file.path, &place, options)?;
+        let kept = received(meta, file, &built)?;
 
         // The snapshot first: a state that stands above log and snapshot would not start.
         self.keep_if_later(file, kept.clone())?;
         self.parts.state_dir.switch_to(&place)?;
+
         let index = kept.position.index();
         if let Some(onlooker) = &self.parts.onlooker {
             onlooker.installed(index.unwrap_or(0), kept.hash, &built.view());
@@ -70,4 +66,19 @@ impl NodeState {
         drop(before);
         Ok(old)
     }
+}
+
+/// A received snapshot as it is kept, by the state that was built from it.
+fn received(
+    meta: &SnapshotMeta,
+    file: &SnapshotFile,
+    built: &Store,
+) -> Result<KeptSnapshot, Error> {
+    let metadata = fs::metadata(&file.path).map_err(Error::file(&file.path))?;
+    Ok(KeptSnapshot {
+        name: meta.snapshot_id.clone(),
+        position: Position::from_marker(built.marker().as_deref())?,
+        hash: built.hash(),
+        bytes: metadata.len(),
+    })
 }

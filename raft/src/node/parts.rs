@@ -1,0 +1,144 @@
+//! The parts of a node, put together.
+//!
+//! `open` opens the parts that stand on their own: identity, log, state, peers, raft. The others are
+//! made here from those, each by a method of its own, so that it shows which part works with which.
+//! Nothing is started here but the task that gathers commands.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{Node, duty::Duty, readiness::Readiness};
+use crate::{
+    cluster::{
+        changes::MemberChanges, dismissal::Dismissal, handover::Handover, member_list::MemberList,
+        myself::Myself, survey::Surveyor, workbench::Workbench,
+    },
+    consensus::{handle::Consensus, proposals::Proposals, reads::Reads},
+    disk::own_identity::OwnIdentity,
+    log::log_store::LogStore,
+    peers::client::Peers,
+    state::node_state::NodeState,
+    time::{clock::Clock, stamp::Stamp, trust::Trust},
+};
+
+/// Opened parts of which a node is made.
+pub(crate) struct NodeParts {
+    pub(crate) me: Arc<Myself>,
+    pub(crate) own: Arc<OwnIdentity>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) state: Arc<NodeState>,
+    pub(crate) log: LogStore,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) consensus: Arc<Consensus>,
+    pub(crate) stop_peers: watch::Sender<bool>,
+}
+
+impl NodeParts {
+    /// Makes the node. The front does not pass calls on to it yet, and [`Node::start`] starts all that
+    /// runs beside calls.
+    pub(crate) fn into_node(self) -> Arc<Node> {
+        let stamp = Stamp::new(self.clock.clone(), self.trust.clone());
+        let proposals = Arc::new(self.proposals(&stamp));
+        let reads = Arc::new(self.reads(&stamp));
+        let readiness = self.readiness(&reads, &stamp);
+
+        // Each after what it works with: a handover surveys the members, the list of members proposes
+        // commands, and a change needs both.
+        let surveyor = Arc::new(self.surveyor());
+        let handover = Arc::new(self.handover(&surveyor));
+        let list = Arc::new(self.member_list(&proposals));
+        let changes = Arc::new(MemberChanges::new(self.workbench(&list, &handover)));
+        let dismissal = self.dismissal(&list);
+
+        Arc::new(Node {
+            me: self.me,
+            own: self.own,
+            clock: self.clock,
+            trust: self.trust,
+            stamp,
+            state: self.state,
+            log: self.log,
+            peers: self.peers,
+            consensus: self.consensus,
+            proposals,
+            reads,
+            surveyor,
+            handover,
+            changes,
+            dismissal,
+            list,
+            duty: Duty::default(),
+            readiness,
+            service: OnceLock::new(),
+            stop_peers: self.stop_peers,
+            tasks: Mutex::default(),
+        })
+    }
+
+    fn proposals(&self, stamp: &Stamp) -> Proposals {
+        Proposals::start(self.consensus.clone(), self.state.clone(), stamp.clone())
+    }
+
+    fn reads(&self, stamp: &Stamp) -> Reads {
+        Reads::new(self.consensus.clone(), self.state.clone(), stamp.clone())
+    }
+
+    fn readiness(&self, reads: &Arc<Reads>, stamp: &Stamp) -> Readiness {
+        Readiness::new(
+            self.consensus.clone(),
+            reads.clone(),
+            self.state.clone(),
+            (self.clock.clone(), stamp.clone()),
+        )
+    }
+
+    fn surveyor(&self) -> Surveyor {
+        Surveyor {
+            me: self.me.clone(),
+            consensus: self.consensus.clone(),
+            state: self.state.clone(),
+            peers: self.peers.clone(),
+        }
+    }
+
+    fn handover(&self, surveyor: &Arc<Surveyor>) -> Handover {
+        Handover {
+            me: self.me.clone(),
+            consensus: self.consensus.clone(),
+            peers: self.peers.clone(),
+            surveyor: surveyor.clone(),
+        }
+    }
+
+    fn member_list(&self, proposals: &Arc<Proposals>) -> MemberList {
+        MemberList::new(
+            self.consensus.clone(),
+            proposals.clone(),
+            self.state.clone(),
+        )
+    }
+
+    fn workbench(&self, list: &Arc<MemberList>, handover: &Arc<Handover>) -> Workbench {
+        Workbench {
+            me: self.me.clone(),
+            own: self.own.clone(),
+            peers: self.peers.clone(),
+            consensus: self.consensus.clone(),
+            list: list.clone(),
+            handover: handover.clone(),
+        }
+    }
+
+    fn dismissal(&self, list: &Arc<MemberList>) -> Dismissal {
+        Dismissal {
+            me: self.me.clone(),
+            own: self.own.clone(),
+            consensus: self.consensus.clone(),
+            list: list.clone(),
+            peers: self.peers.clone(),
+        }
+    }
+}
