@@ -318,7 +318,8 @@ async fn cancel(
     .await
 }
 
-/// Executes an action that has no body of its own, and logs it with a word like `paused`.
+/// Executes an action on a mailing, and logs it with a word like `paused`. Options in the body were
+/// taken before; any other field is refused.
 async fn act<A: Intent<Reply = Box<Mailing>>>(
     api: &Api,
     id: &str,
@@ -329,7 +330,7 @@ async fn act<A: Intent<Reply = Box<Mailing>>>(
 ) -> ApiResult {
     let OptionalJsonBody(JsonBody { fields, bytes }) = body;
 
-    // A misspelled option must not be ignored.
+    // Faults of the options that the caller took are reported here too.
     fields.finish(Some(()))?;
     let id = parse_id(id)?;
 

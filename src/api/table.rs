@@ -2,7 +2,8 @@
 //! the OpenAPI document, and the roles that the guard checks.
 //!
 //! A resource declares its routes beside their handlers. Nothing else in the API names a route. So
-//! a route that is in the table is guarded, documented and served, and any other does not exist.
+//! a route that is in the table is guarded, documented and served. Only the pages of the documentation
+//! itself are served beside it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,8 +28,8 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// No route was matched: there is nothing to read or to change.
-    const NOWHERE: Self = Self {
+    /// No route was matched, or none with this method: there is nothing to read or to change.
+    const UNMATCHED: Self = Self {
         access: Access::Needs(Role::Reader),
         is_health: false,
     };
@@ -38,7 +39,7 @@ impl Admission {
         is_health: false,
     };
 
-    /// True if the route answers everyone without a token, and at once.
+    /// True if the route answers everyone without a token.
     pub(super) fn is_open(self) -> bool {
         self.access == Access::Open
     }
@@ -66,13 +67,13 @@ impl Admissions {
 
         // A path that no route has gives nothing away to a caller without a token.
         let Some(all) = path.and_then(|path| self.0.get(path)) else {
-            return Admission::NOWHERE;
+            return Admission::UNMATCHED;
         };
 
         let exact = all.iter().find(|(of, _)| of == method);
         // On an open path everyone may see that a method does not exist.
         let exact_or_open = exact.or_else(|| all.iter().find(|(_, admission)| admission.is_open()));
-        exact_or_open.map_or(Admission::NOWHERE, |(_, admission)| *admission)
+        exact_or_open.map_or(Admission::UNMATCHED, |(_, admission)| *admission)
     }
 }
 
@@ -153,8 +154,8 @@ impl RouteTable {
     }
 }
 
-/// True if a path is that of a health check. Connections ask before any routing: on a reserved place
-/// nothing else is answered, and while the node starts there is no route yet.
+/// True if a path is that of a health check. Connections ask before any routing: while the node starts
+/// there is no route yet, and a connection that has its place for health checks alone gets nothing else.
 pub(super) fn is_health(path: &str) -> bool {
     static PATHS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let all = RouteTable::new().0.into_iter();
@@ -245,6 +246,6 @@ mod tests {
             None,
             "it answers 405 to everyone"
         );
-        assert_eq!(admissions.find(&Method::POST, None), Admission::NOWHERE);
+        assert_eq!(admissions.find(&Method::POST, None), Admission::UNMATCHED);
     }
 }

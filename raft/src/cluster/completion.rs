@@ -1,7 +1,8 @@
-//! The next step towards the members that are wanted, whoever began.
+//! The next step towards the wanted members, whoever began the change.
 //!
-//! What the state and the list of members want is made so by the leader, one step at a time. A change
-//! that its leader left half done is completed by the next. Here a learner becomes a voter.
+//! The leader brings the members to what the state and their own list want, one step at a time: it ends
+//! a change of voters that an earlier leader left half done, removes a dismissed node, puts its own new
+//! address into the list, and makes learners voters.
 
 use std::collections::BTreeSet;
 
@@ -73,7 +74,7 @@ impl Completion {
         self.0.list.change(change).await
     }
 
-    /// Hands over, because this leader is to go: its successor completes what was begun.
+    /// Hands over, because this leader is to go: a leader cannot remove itself. The next one removes it.
     async fn leave_it_to_successor(&self) -> Result<(), ChangeError> {
         let handed = self.0.handover.transfer(None).await;
         handed
@@ -94,8 +95,9 @@ impl Completion {
     /// Gives learners that have the log a vote.
     async fn let_learners_vote(&self) -> Result<(), ChangeError> {
         let level = self.0.consensus.level_learners();
-        // Those whom a restored node takes in vote together or not at all: one that voted before the
-        // others are known could come to lead a cluster that nobody completes.
+        // A restored node makes no single learner a voter: one that votes before the others are known
+        // could come to lead a cluster that nobody completes. They become voters together
+        // ([`super::take_in`]).
         if level.is_empty() || self.0.own.data_dir().is_restored() {
             return Ok(());
         }

@@ -30,7 +30,8 @@ impl NodeState {
             outcomes.push(of_entry);
         }
 
-        // Once for all of them, and without the lock: those who wait read the state at once.
+        // Published once for all entries, and after the lock is free: whoever waits for it reads the
+        // state at once.
         drop(store);
         self.applied.send_replace(position);
         self.note_applying(began);
