@@ -193,9 +193,9 @@ fn start_postman(
 
 async fn hand_over(node: &Node) {
     match node.transfer_leader(None).await {
-        Ok(name) => tracing::info!("`{name}` leads now"),
+        Ok(name) => tracing::info!("leadership was transferred to `{name}`"),
         Err(TransferError::NotLeader | TransferError::Alone) => {}
-        Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
+        Err(error) => tracing::warn!("leadership was not transferred: {error}"),
     }
 }
 

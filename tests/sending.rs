@@ -261,12 +261,14 @@ async fn mailings_that_run_at_once_share_the_gateway() {
     }
     let done = async |id: &str| node.stats(id).await["done"].as_u64().expect("a count");
     eventually("the last one gets on", SOON, async || {
-        (done("third").await >= 300).then_some(())
+        (done("third").await >= 1_000).then_some(())
     })
     .await;
     let (first, second) = (done("first").await, done("second").await);
+    // Messages of small leases go ahead of large ones every other time, so that the shares differ.
+    let share = 200..6_000;
     assert!(
-        first < 6_000 && (100..6_000).contains(&second),
+        share.contains(&first) && share.contains(&second),
         "{first} {second}"
     );
 }
