@@ -9,8 +9,9 @@ use notty_raft::AppliedEntry;
 use notty_storage::{
     Action, Origin, Reply, Timestamp,
     command::{
-        CancelMailing, CreateMailing, DeleteCustomer, DeleteMailing, ExpireLease, GrantedLease,
-        PauseMailing, RegisterPostman, Report, ResumeMailing, UpdateMailing,
+        CancelMailing, CreateMailing, CustomerRow, DeleteCustomer, DeleteMailing, ExpireLease,
+        GrantedLease, KeptFields, PauseMailing, RegisterPostman, Report, ResumeMailing,
+        UpdateMailing,
     },
     model::{
         CustomerId, Epoch, LeaseId, MailingId, MailingNumber, MessageId, Phone, SendResult,
@@ -101,6 +102,8 @@ pub struct Facts {
     pub last_done: Option<Report>,
     /// What clients asked for under keys and was executed: a repeat only gets the answer again.
     keys: BTreeSet<[u8; 16]>,
+    /// Commands of imports that were executed, by import and number.
+    imported: BTreeSet<([u8; 16], u32)>,
     /// The highest position that each machine's answers reflected.
     pub served: BTreeMap<usize, u64>,
     phones: BTreeMap<String, u64>,
@@ -123,6 +126,7 @@ impl Facts {
             deleted: BTreeMap::new(),
             last_done: None,
             keys: BTreeSet::new(),
+            imported: BTreeSet::new(),
             served: BTreeMap::new(),
             phones: BTreeMap::new(),
             terms: BTreeMap::new(),
@@ -197,6 +201,7 @@ impl Facts {
             };
             let repeats = match command.origin {
                 Origin::Client { key, .. } => !self.keys.insert(key),
+                Origin::Import { import, n } => !self.imported.insert((import, n)),
                 Origin::Itself => false,
             };
             if !repeats {
@@ -215,7 +220,7 @@ impl Facts {
         match (action, reply) {
             (Action::PutCustomers(put), _) => {
                 for row in &put.rows {
-                    self.customer_written(&row.id, row.phone);
+                    self.row_written(row);
                 }
             }
             (Action::PutCustomer(put), _) => {
@@ -272,6 +277,15 @@ impl Facts {
             }
             (Action::ExpireLease(ExpireLease { lease }), _) => self.lapsed(*lease),
             _ => {}
+        }
+    }
+
+    /// A row that keeps the phone of a customer gives it one only if there was no such customer.
+    fn row_written(&mut self, row: &CustomerRow) {
+        let known = self.phones.get(row.id.as_str());
+        let exists = known.is_some_and(|digits| !self.deleted.contains_key(digits));
+        if !exists || !row.kept.has(KeptFields::PHONE) {
+            self.customer_written(&row.id, row.phone);
         }
     }
 

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     changes::Changes,
     command::{
-        CustomerRow, CustomersWritten, DeleteCustomer, PutCustomer, PutCustomers, PutMode,
-        Rejection, SweepDeleted, SweptBatches,
+        CustomerRow, CustomersWritten, DeleteCustomer, KeptFields, PutCustomer, PutCustomers,
+        PutMode, Rejection, SweepDeleted, SweptBatches,
     },
     error::Error,
     index::id_hash,
@@ -88,6 +88,8 @@ struct RowTexts<'a> {
     id: &'a CustomerId,
     name: &'a str,
     phone: Phone,
+    /// Fields that the row leaves alone if the customer exists.
+    kept: KeptFields,
 }
 
 /// The rows of one command while they are written.
@@ -160,6 +162,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
             id: &row.id,
             name: &row.name,
             phone: row.phone,
+            kept: row.kept,
         };
 
         match rows.put(changes, texts, words)? {
@@ -193,6 +196,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
         id: &customer.id,
         name: &customer.name,
         phone: customer.phone,
+        kept: KeptFields::NONE,
     };
     rows.put(changes, texts, words)??;
     rows.write(changes)?;
@@ -239,13 +243,16 @@ fn put_row(
         if is_unswept(changes, seq)? {
             return Ok(Err(Rejection::CustomerBusy));
         }
-        overwrite(block, index, row, words);
+        // Nothing of its former life is left to keep.
+        let kept = KeptFields::NONE;
+        overwrite(block, index, RowTexts { kept, ..row }, words);
         blocks.use_words(words);
         numbers.deleted -= 1;
         mark_deleted(changes, seq, false)?;
         return Ok(Ok(Written::Revived(seq)));
     }
     let before = block.words(index);
+    let words = words.keeping(row.kept, before);
     let changed = overwrite(block, index, row, words);
     if changed {
         disuse_words(changes, before);
@@ -279,14 +286,14 @@ fn append(
     Ok(())
 }
 
-/// Writes a row over a customer; whether anything that filters or sending look at changed.
+/// Writes a row over a customer, but for the fields that it keeps; whether anything that filters or sending look at changed.
 fn overwrite(
     block: &mut CustomerBlock,
     index: usize,
     row: RowTexts<'_>,
     words: CustomerWords,
 ) -> bool {
-    if block.texts.names[index] != row.name {
+    if !row.kept.has(KeptFields::NAME) && block.texts.names[index] != row.name {
         row.name.clone_into(&mut block.texts.names[index]);
         block.texts_changed = true;
     }
@@ -297,7 +304,12 @@ fn overwrite(
         columns.operators[index],
         columns.phones[index],
     );
-    let new = (words.zone, words.tag, words.operator, row.phone.digits());
+    let phone = if row.kept.has(KeptFields::PHONE) {
+        old.3
+    } else {
+        row.phone.digits()
+    };
+    let new = (words.zone, words.tag, words.operator, phone);
     (columns.zones[index], columns.tags[index]) = (new.0, new.1);
     (columns.operators[index], columns.phones[index]) = (new.2, new.3);
     let changed = old != new;

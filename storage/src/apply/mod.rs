@@ -16,6 +16,7 @@ mod deleted;
 mod deliveries;
 mod expansion;
 mod gateways;
+mod import_replies;
 mod leases;
 mod mailings;
 mod members;

@@ -5,6 +5,7 @@
 
 mod batches;
 mod customers;
+mod imports;
 mod leases;
 mod mailings;
 mod meta;
@@ -14,6 +15,7 @@ mod totals;
 
 pub use batches::{Columns, Doubt, Head, Heads, Members};
 pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, DeletedBlock};
+pub use imports::ImportReplies;
 pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
 pub use mailings::{
     Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address, position,
