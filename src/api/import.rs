@@ -67,7 +67,7 @@ pub(super) struct ImportError {
     /// Stable name of the first fault. Of the row: `row_too_long`; `wrong_cell_count`,
     /// `unclosed_quote` and `invalid_utf8` (CSV); `invalid_json` (NDJSON). Of its fields:
     /// `missing`, `wrong_type`, `unknown_field`, `invalid_id`, `too_long`, `control_character`,
-    /// `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer with this id was
+    /// `empty_text`, `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer with this id was
     /// just deleted, and its messages are still being cancelled.
     #[schema(example = "invalid_phone")]
     code: String,
@@ -109,8 +109,9 @@ pub(super) fn routes() -> Vec<Endpoint> {
         )
         .says(
             Code::OutcomeUnknown,
-            "whether the last rows were written is not known; the file may be sent again",
-            Code::OutcomeUnknown.detail(),
+            "whether the last rows were written is not known; the detail names the last line that is written",
+            "whether it was executed is not known; all rows up to line 4001 are written, but for rejected \
+             ones; the file may be sent again",
         );
     vec![with_words]
 }
@@ -121,7 +122,8 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
 /// A customer whose id exists is updated: a column that is not in the file (a key that is not in the
 /// object) leaves its field as it is, an empty cell (`""`, null) clears it. Rows that are wrong are left
-/// out, and reported with their lines.
+/// out, and reported with their lines. Where the cluster's leader changes, the import goes on; if it
+/// finds no leader, the error names the last line that is written.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),

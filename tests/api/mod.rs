@@ -13,9 +13,11 @@ mod messages;
 mod node;
 mod positions;
 mod preview;
+mod read_only;
 mod refusals;
 mod repeats;
 mod stats;
+mod texts;
 mod windows;
 
 use serde_json::{Value, json};

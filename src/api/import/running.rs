@@ -30,8 +30,9 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two repeats of a command whose outcome was lost.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
-/// Time for which such a command is repeated: far more than the choice of a leader takes.
-const REPEATS: Duration = Duration::from_secs(30);
+/// Time for which such a command is repeated: more than the choice of a leader takes, and less than clients
+/// keep a connection open that takes nothing more.
+const REPEATS: Duration = Duration::from_secs(20);
 
 /// Numbers the commands of one import.
 struct CommandNumbers {
@@ -249,7 +250,9 @@ impl Import {
     /// Writes each row by itself. Those that are still busy are rejected, and are listed in the answer.
     async fn write_one_by_one(&mut self, rows: &NumberedRows) -> Result<(), ApiError> {
         for (row, customer) in rows.put.rows.iter().enumerate() {
-            let origin = self.numbers.next();
+            let mut alone = rows.only(&[(row, customer.kept)]);
+            // A number is that of one command. Nothing else is in flight: a repeat does no harm.
+            alone.origin = Origin::Itself;
             let written = self.write(alone).await?;
             self.count(written);
         }
