@@ -1,7 +1,7 @@
 //! The import of customers: a stream of rows becomes commands, each with as many rows as fit.
 //!
 //! Some commands are in flight at a time. They are proposed in the order of the file, so that of two
-//! rows with one id the later one counts. Rows that are wrong are left out, and reported with their
+//! rows of one customer the later one counts. Rows that are wrong are left out, and reported with their
 //! lines. Rows that were written when an upload breaks off stay, and the file may be sent again.
 //!
 //! [`batch`] gathers rows, [`write`] proposes them and finds the rows that must be written again.
@@ -80,7 +80,8 @@ pub(super) struct ImportError {
     /// `unclosed_quote` and `invalid_utf8` (CSV); `invalid_json` (NDJSON). Of its fields:
     /// `missing`, `wrong_type`, `unknown_field`, `invalid_id`, `too_long`, `control_character`,
     /// `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer with this id was
-    /// just deleted, and its messages are still being cancelled.
+    /// just deleted, and its messages are still being cancelled; `ambiguous_phone`: the row has no
+    /// id, and several customers have its phone.
     #[schema(example = "invalid_phone")]
     code: String,
     /// All faults of the row in words.
@@ -197,8 +198,8 @@ impl Import {
 
         let mut rows = std::mem::take(&mut self.batch).into_rows();
         for _ in 0..TRIES {
-            // Polled here and now, and so proposed before any later batch: of two rows with the same
-            // id, the later one must count.
+            // Polled here and now, and so proposed before any later batch: of two rows of the same
+            // customer, the later one must count.
             let mut proposing = Box::pin(rows.propose(self.api.clone()));
             let task = match proposing.as_mut().now_or_never() {
                 Some(RowsProposed::NoRoom(refused)) => {
@@ -370,7 +371,8 @@ pub(super) fn routes() -> Vec<Endpoint> {
 ///
 /// The body is a stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a
 /// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
-/// A customer whose id exists is updated. Rows that are wrong are left out, and reported with their lines.
+/// A customer whose id exists is updated. A row without an id belongs to the customer who has its phone; if
+/// nobody has it, a new one is created. Rows that are wrong are left out, and reported with their lines.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
