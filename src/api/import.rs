@@ -68,7 +68,8 @@ pub(super) struct ImportError {
     /// `unclosed_quote` and `invalid_utf8` (CSV); `invalid_json` (NDJSON). Of its fields:
     /// `missing`, `wrong_type`, `unknown_field`, `invalid_id`, `too_long`, `control_character`,
     /// `empty_text`, `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer with this id was
-    /// just deleted, and its messages are still being cancelled.
+    /// just deleted, and its messages are still being cancelled; `ambiguous_phone`: the row has no
+    /// id, and several customers have its phone.
     #[schema(example = "invalid_phone")]
     code: String,
     /// All faults of the row in words.
@@ -121,7 +122,8 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// The body is a stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a
 /// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
 /// A customer whose id exists is updated: a column that is not in the file (a key that is not in the
-/// object) leaves its field as it is, an empty cell (`""`, null) clears it. Rows that are wrong are left
+/// object) leaves its field as it is, an empty cell (`""`, null) clears it. A row without an id belongs to
+/// the customer who has its phone; if nobody has it, a new one is created. Rows that are wrong are left
 /// out, and reported with their lines. Where the cluster's leader changes, the import goes on; if it
 /// finds no leader, the error names the last line that is written.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",

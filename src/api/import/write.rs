@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use notty_raft::{Applied, ProposeError};
 use notty_storage::{
     Command, Rejection,
-    command::{CustomersWritten, KeptFields},
-    model::CustomerId,
+    command::{CustomerRow, CustomersWritten, KeptFields},
+    model::{CustomerId, Phone},
 };
 
 use super::batch::{NumberedRows, RepeatedRow};
@@ -49,6 +49,23 @@ pub(super) struct WrittenBatch {
     pub(super) rejected: Vec<(u32, Rejection)>,
     /// Position of the command in the log.
     pub(super) index: u64,
+}
+
+/// A customer as rows know it: by its id, or by its phone where a row has no id.
+#[derive(PartialEq, Eq, Hash)]
+enum RowIdentity<'a> {
+    Id(&'a CustomerId),
+    Phone(Phone),
+}
+
+impl<'a> RowIdentity<'a> {
+    fn of(row: &'a CustomerRow) -> Self {
+        if row.by_phone {
+            Self::Phone(row.phone)
+        } else {
+            Self::Id(&row.id)
+        }
+    }
 }
 
 impl NumberedRows {
@@ -187,13 +204,13 @@ impl EndedBatch {
     fn to_repeat<'a>(&'a self, later: &mut WrittenFields<'a>) -> Vec<RepeatedRow> {
         let rows = self.rows().put.rows.iter().zip(self.ends()).enumerate();
 
-        // From the last row to the first: of two rows with the same id the later one counts.
+        // From the last row to the first: of two rows of one customer the later one counts.
         let mut repeat = Vec::new();
         for (index, (row, end)) in rows.rev() {
             if end == RowEnd::Rejected {
                 continue;
             }
-            let written = later.entry(&row.id).or_default();
+            let written = later.entry(RowIdentity::of(row)).or_default();
             let kept = row.kept.and(*written);
             // A lost command is repeated as a whole: its reply counts rows by their places.
             let is_lost = matches!(self, Self::Lost(_));
@@ -209,11 +226,11 @@ impl EndedBatch {
 }
 
 /// Fields of customers that later rows write.
-type WrittenFields<'a> = HashMap<&'a CustomerId, KeptFields>;
+type WrittenFields<'a> = HashMap<RowIdentity<'a>, KeptFields>;
 
 /// The rows of commands that must be written again; the commands are in the order of the file. An older
-/// row must not be written over a newer one, so it leaves alone the fields that a later row of its id has
-/// written or will write.
+/// row must not be written over a newer one, so it leaves alone the fields that a later row of its customer
+/// has written or will write.
 pub(super) fn to_repeat(ended: &[EndedBatch]) -> Vec<Vec<RepeatedRow>> {
     let mut later = WrittenFields::new();
     let from_the_last = ended.iter().rev();

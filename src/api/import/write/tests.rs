@@ -12,6 +12,7 @@ use super::*;
 fn rows(rows: &[(&str, KeptFields)]) -> NumberedRows {
     let row = |(id, kept): &(&str, KeptFields)| CustomerRow {
         id: CustomerId::parse(id).expect("valid"),
+        by_phone: false,
         name: String::new(),
         phone: Phone::parse("+79161112233").expect("valid"),
         tag: 0,
@@ -52,6 +53,17 @@ fn written(rows: NumberedRows, rejected: &[(u32, Rejection)]) -> EndedBatch {
 
 fn busy(row: u32) -> (u32, Rejection) {
     (row, Rejection::CustomerBusy)
+}
+
+#[test]
+fn rows_without_ids_are_the_same_customers_by_their_phones() {
+    let mut first = whole(&["drawn-1", "given"]);
+    let mut second = whole(&["drawn-2"]);
+    first.put.rows[0].by_phone = true;
+    second.put.rows[0].by_phone = true;
+    let first = written(first, &[busy(0), busy(1)]);
+    let repeats = to_repeat(&[first, written(second, &[])]);
+    assert_eq!(repeats, [vec![(1, KeptFields::NONE)], vec![]]);
 }
 
 #[test]
