@@ -51,6 +51,7 @@ pub use cluster::{
     change::{Change, ChangeError, Changed},
     handover::TransferError,
     survey::Sight,
+    waiting::WaitingReason,
 };
 pub use consensus::{handle::Member, leadership::Leadership};
 pub use error::Error;

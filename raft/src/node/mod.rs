@@ -5,12 +5,13 @@
 //!
 //! Reading order: this file; `parts` puts the parts together that `open` has opened; `responding`
 //! answers what the front asks; [`status`] shows the node to people and programs; `readiness` decides
-//! whether it can serve; `lag` notices a state that does not keep up; `duty` ends its work before it is
+//! whether it can serve; `news` logs who leads; `lag` notices a state that does not keep up; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
 mod catch_up;
 mod duty;
 mod lag;
+mod news;
 pub(crate) mod parts;
 pub mod readiness;
 mod responding;
@@ -41,6 +42,7 @@ use crate::{
         handover::{Handover, TransferError},
         member_list::MemberList,
         myself::Myself,
+        reachability::Reachability,
         survey::{Sight, Surveyor},
     },
     consensus::{
@@ -79,6 +81,7 @@ pub struct Node {
     proposals: Arc<Proposals>,
     reads: Arc<Reads>,
     surveyor: Arc<Surveyor>,
+    reachability: Arc<Reachability>,
     handover: Arc<Handover>,
     changes: Arc<MemberChanges>,
     dismissal: Dismissal,
@@ -118,12 +121,14 @@ impl Node {
             tokio::spawn(compacting),
             tokio::spawn(comparing),
             tokio::spawn(self.candidacy.clone().run()),
+            tokio::spawn(self.reachability.clone().run()),
         ];
 
         // These hold the node weakly: they end by themselves once it is gone.
         tokio::spawn(catch_up::run(Arc::downgrade(self)));
         tokio::spawn(upkeep::run(Arc::downgrade(self)));
         tokio::spawn(lag::follow(Arc::downgrade(self)));
+        tokio::spawn(news::run(Arc::downgrade(self)));
     }
 
     /// Takes no more proposals, lets those under way end, and closes cleanly.
@@ -325,6 +330,11 @@ impl Node {
     /// Reasons why it cannot serve as it should; empty when it can.
     pub async fn unready_reasons(&self) -> Vec<NotReady> {
         self.readiness.reasons().await
+    }
+
+    /// Reasons why it has not caught up since its start, as far as they are known without asking anybody.
+    pub fn reasons_of_start(&self) -> Vec<NotReady> {
+        self.readiness.reasons_of_start()
     }
 
     /// True once all that had been committed before the start was applied again: until then its state
