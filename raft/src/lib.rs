@@ -68,6 +68,7 @@ pub use time::{
     belief::{JUMP_MS, OFF_MS},
     clock::{Clock, SystemClock},
     doubt::ClockDoubt,
+    lead::TimeLead,
 };
 pub use types::Peer;
 

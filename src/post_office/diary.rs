@@ -52,7 +52,7 @@ pub(super) fn write(node: &Node, mailing: MailingNumber, event: DiaryEvent) {
             // A deleted mailing has no counts any more.
             if let Ok(Some(counts)) = node.checked(stats::of_mailing(&reader, mailing)) {
                 let how = how_it_ended(record.status());
-                tracing::info!(mailing.id = %id, "mailing {id} is {how}: {}", counts_text(&counts));
+                tracing::info!(mailing.id = %id, "mailing {id} is {how} {}", counts_text(&counts));
             }
         }
     }
@@ -66,15 +66,16 @@ fn how_it_ended(status: MailingStatus) -> &'static str {
     }
 }
 
-/// All messages, and those of each status that has any.
+/// The number of messages, and that of each status that has any.
 fn counts_text(counts: &Counts) -> String {
-    let mut text = format!("{} messages", counts.total());
-    let mut separator = ": ";
-    for status in STATUSES.into_iter().filter(|status| counts.of(*status) > 0) {
-        text += &format!("{separator}{} {}", counts.of(status), status.name());
-        separator = ", ";
+    let present = STATUSES.into_iter().filter(|status| counts.of(*status) > 0);
+    let each: Vec<_> = present
+        .map(|status| format!("{} {}", counts.of(status), status.name()))
+        .collect();
+    if each.is_empty() {
+        return "without messages".to_owned();
     }
-    text
+    format!("with {} messages: {}", counts.total(), each.join(", "))
 }
 
 #[cfg(test)]
@@ -86,9 +87,12 @@ mod tests {
     #[test]
     fn counts_name_every_status_that_has_messages() {
         let mut counts = Counts::default();
-        assert_eq!(counts_text(&counts), "0 messages");
+        assert_eq!(counts_text(&counts), "without messages");
         counts.add(Status::Done, 12);
         counts.add(Status::Unconfirmed, 2);
-        assert_eq!(counts_text(&counts), "14 messages: 12 done, 2 unconfirmed");
+        assert_eq!(
+            counts_text(&counts),
+            "with 14 messages: 12 done, 2 unconfirmed"
+        );
     }
 }

@@ -115,7 +115,7 @@ async fn the_end_of_a_mailing_is_logged_with_its_counts() {
     let node = Setup::at(&gateway).start().await;
     node.import(10).await;
     node.mail("m", json!({ "end": in_seconds(4) })).await;
-    let line = "mailing m is finished: 10 messages: 10 done";
+    let line = "mailing m is finished with 10 messages: 10 done";
     eventually("its end is logged", SOON, async || {
         let lines = node.process.lines();
         lines.iter().any(|said| said.contains(line)).then_some(())

@@ -101,7 +101,7 @@ pub(crate) async fn become_member(
             }
             // The founder invites this node.
             Ok(_) => {}
-            Err(why) => waiting.note(why),
+            Err(why) => waiting.note(&why),
         }
 
         tokio::select! {

@@ -61,8 +61,8 @@ use crate::{
     runtime::blocking,
     state::{compaction, node_state::NodeState, position::Position},
     time::{
-        clock::Clock, comparison::compare, doubt::ClockDoubt, stamp::Stamp, state_time::state_time,
-        trust::Trust,
+        clock::Clock, comparison::compare, doubt::ClockDoubt, lead::TimeLead, stamp::Stamp,
+        state_time::state_time, trust::Trust,
     },
 };
 
@@ -266,6 +266,11 @@ impl Node {
     /// Looks at its clock now, and returns why it is not believed, if it is not.
     pub fn look_at_clock(&self) -> Option<ClockDoubt> {
         blocking(|| self.stamp.look(state_time(&self.state)))
+    }
+
+    /// The lead of the cluster's time over this node's clock, if it has one.
+    pub fn time_lead(&self) -> Option<TimeLead> {
+        TimeLead::of(state_time(&self.state).at, self.clock.wall())
     }
 
     pub(crate) fn wall(&self) -> Timestamp {
