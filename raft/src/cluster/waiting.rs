@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 /// Holds the reason why a node waits, as long as it does; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct WaitingReason(Arc<Mutex<Waits>>);
+pub struct WaitingReason(Arc<Mutex<WaitingLooks>>);
 
 #[derive(Debug, Default)]
-struct Waits {
+struct WaitingLooks {
     /// The reason of the last look.
     present: Option<String>,
     /// The reason that was logged last.
@@ -31,11 +31,11 @@ impl WaitingReason {
 
     /// Ends the waiting: the node belongs to a cluster.
     pub(crate) fn end(&self) {
-        *self.0.lock() = Waits::default();
+        *self.0.lock() = WaitingLooks::default();
     }
 }
 
-impl Waits {
+impl WaitingLooks {
     /// True for a reason that two looks in a row have found, once: while nodes start together and form
     /// a cluster, each look finds another one, and none of them matters.
     fn is_news(&mut self, why: &str) -> bool {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_news_once_and_only_if_it_lasts() {
-        let mut waits = Waits::default();
+        let mut waits = WaitingLooks::default();
         assert!(!waits.is_news("one is missing"));
         assert!(!waits.is_news("another is missing"));
         assert!(waits.is_news("another is missing"));
