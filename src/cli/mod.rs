@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     api,
-    config::{Config, ConfigError},
+    config::{self, ConfigError, Settings},
     telemetry::LogFormat,
 };
 
@@ -137,23 +137,25 @@ pub fn run(cli: Cli) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let status = match dispatch(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            out::error(&error);
-            exit_status(&error)
-        }
+        Err(error) => failed(&error),
     };
     out::flush();
     status
 }
 
-/// The exit status that an error means to a script or a service manager.
-fn exit_status(error: &anyhow::Error) -> ExitCode {
-    if error.downcast_ref::<ConfigError>().is_some() {
-        ExitCode::from(2)
-    } else if error.downcast_ref::<serve::Removed>().is_some() {
-        ExitCode::from(serve::REMOVED_STATUS)
-    } else {
-        ExitCode::FAILURE
+/// Shows an error. Returns the exit status: 2 for faults of the configuration or of the command line, of
+/// which each has a line of its own; that of a removed node, so that a service manager knows it.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(ConfigError(faults)) = error.downcast_ref() {
+        for fault in faults.lines() {
+            out::note(&format!("notty: {fault}"));
+        }
+        return ExitCode::from(2);
+    }
+    out::error(error);
+    match error.downcast_ref() {
+        Some(serve::Removed) => ExitCode::from(serve::REMOVED_STATUS),
+        None => ExitCode::FAILURE,
     }
 }
 
@@ -186,8 +188,11 @@ async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
 }
 
 fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    let config = Config::load(Some(&args.config))?;
-    crate::server::check(&config)?;
+    let settings = Settings::read(Some(&args.config), &[])?;
+    settings.checked(crate::server::check)?;
+    if let Some(strays) = config::stray_variables() {
+        out::note(&format!("notty: {strays}"));
+    }
     out::line(&format!("{}: right", args.config.display()));
     Ok(())
 }
@@ -198,6 +203,13 @@ struct LogArgs {
     /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
+}
+
+/// Logs the variables of the environment that look like settings, if there are any that are none.
+fn warn_of_strays() {
+    if let Some(strays) = config::stray_variables() {
+        tracing::warn!("{strays}");
+    }
 }
 
 /// A tokio runtime with several threads.
