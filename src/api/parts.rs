@@ -33,6 +33,8 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     /// Tokens of callers; without any, the API is open on this machine.
     pub tokens: Tokens,
+    /// True if the metrics need no token.
+    pub metrics_are_open: bool,
     /// The check for explicit language; `None` if it is switched off.
     pub moderation: Option<Moderation>,
     /// Counters of requests, and of the postman of this node.

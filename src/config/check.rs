@@ -13,7 +13,7 @@ use notty_storage::{
     model::{PostmanName, ZoneName},
 };
 
-use super::{Config, ConfigError, TokenConfig, check_cluster};
+use super::{Config, ConfigError, TokenConfig, check_cluster, placeholder, upkeep};
 
 /// The part of a lease beyond the time of one request that is needed for waiting and for the report,
 /// in milliseconds.
@@ -56,6 +56,9 @@ impl Config {
         // After both, because it compares two addresses that are valid by themselves.
         self.check_ports()?;
         self.check_retention()?;
+        if let Some(backup) = &self.backup {
+            upkeep::check_backup(backup)?;
+        }
         self.check_sending()
     }
 
@@ -122,6 +125,8 @@ impl Config {
 
     fn check_gateway(&self) -> Result<(), ConfigError> {
         let gateway = &self.gateway;
+        placeholder::check_url("gateway.url", &gateway.url)?;
+        placeholder::check_secret("gateway.token", &gateway.token)?;
         let concurrency = gateway.concurrency as u64;
         within("gateway.concurrency", concurrency, 1..=10_000)?;
         let connect_ms = gateway.connect_timeout_ms;
@@ -222,6 +227,7 @@ fn check_tokens(tokens: &[TokenConfig]) -> Result<(), ConfigError> {
     for (n, token) in tokens.iter().enumerate() {
         // The faults name the entry, and never the token: they end up in logs.
         let key = format!("api.tokens[{n}].token");
+        placeholder::check_secret(&key, &token.token)?;
         if token.token.expose().len() < TOKEN_BYTES {
             let fault = format!("a token must have at least {TOKEN_BYTES} characters");
             return Err(ConfigError::at(&key, fault));

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use notty_storage::model::PostmanName;
 
-use super::{ClusterConfig, ConfigError, PeerConfig, Secret, check::check_host_and_port};
+use super::{
+    ClusterConfig, ConfigError, PeerConfig, Secret, check::check_host_and_port, placeholder,
+};
 
 /// The shortest secret, in characters. Anybody who can connect can try one at a time.
 const SECRET_CHARS: usize = 16;
-/// The beginning of the text that the examples have in the place of a secret.
-const PLACEHOLDER: &str = "replace-me";
 
 /// Checks the section as a node needs it.
 pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
@@ -121,8 +121,8 @@ fn check_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
 /// Rejects a secret that can be guessed. An empty one is none, which is checked elsewhere.
 fn check_strength(key: &str, secret: &Secret) -> Result<(), ConfigError> {
     let chars = secret.expose().chars().count();
-    let fault = if secret.expose().starts_with(PLACEHOLDER) {
-        format!("it begins with `{PLACEHOLDER}`, so it is from an example that everybody can read")
+    let fault = if placeholder::is_placeholder(secret.expose()) {
+        placeholder::fault()
     } else if (1..SECRET_CHARS).contains(&chars) {
         format!("it has {chars} characters, but must have at least {SECRET_CHARS}")
     } else {

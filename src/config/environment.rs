@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::{ClusterConfig, Config, ConfigError, PeerTlsConfig};
+use super::{BackupConfig, ClusterConfig, Config, ConfigError, PeerTlsConfig};
 
 /// The variable whose value must not be shown in an error.
 const TOKENS: &str = "NOTTY_API__TOKENS";
@@ -47,13 +47,14 @@ fn key_path(variable: &str) -> Option<Vec<String>> {
 
 /// All keys that exist, each with its default.
 fn all_keys() -> Table {
-    // Both are absent by default, and so would be their keys.
+    // These are absent by default, and so would be their keys.
     let cluster = ClusterConfig {
         tls: Some(PeerTlsConfig::default()),
         ..ClusterConfig::default()
     };
     let config = Config {
         cluster: Some(cluster),
+        backup: Some(BackupConfig::default()),
         ..Config::default()
     };
     Table::try_from(config).expect("the defaults have a TOML form")

@@ -12,7 +12,9 @@ mod check;
 mod check_cluster;
 mod environment;
 mod parse;
+mod placeholder;
 mod secret;
+pub mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ pub use self::{
         ApiConfig, ClusterConfig, GatewayConfig, LeaseConfig, ModerationConfig, NodeConfig,
         PeerConfig, PeerTlsConfig, PostmanConfig, RetentionConfig, RetryConfig, Role, TokenConfig,
     },
+    upkeep::{BackupConfig, MetricsConfig},
 };
 
 /// The file that is read if none is named and this one exists.
@@ -64,6 +67,11 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// The check for explicit language.
     pub moderation: ModerationConfig,
+    /// Access to the metrics.
+    pub metrics: MetricsConfig,
+    /// Backups by themselves; absent on a node that makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupConfig>,
     /// The cluster; absent on a node by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterConfig>,
