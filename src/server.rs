@@ -23,7 +23,7 @@ use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
     backup::automatic::AutomaticBackups,
     config::Config,
-    desk::NodeDesk,
+    desk::{self, NodeDesk},
     gateway::Gateway,
     metrics::Metrics,
     post_office::PostOffice,
@@ -80,6 +80,10 @@ impl Server {
             options::post_office(config),
         );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
+        if config.postman.enabled {
+            desk.send_to(gateway.identity(&node.identity().cluster));
+        }
+        tokio::spawn(desk::follow_postmen(Arc::downgrade(&desk)));
         let service: Arc<dyn Service> = desk.clone();
         node.open_service(&service);
 
@@ -102,6 +106,7 @@ impl Server {
         // With everything in place, the provisional routes give way to the real ones.
         routes.set(api::router(ApiParts {
             node: node.clone(),
+            desk: desk.clone(),
             clock: surroundings.clock,
             tokens: Tokens::new(config.api.tokens.clone()),
             metrics_are_open: config.metrics.open,
