@@ -183,6 +183,14 @@ fn the_units_of_systemd_wait_for_the_right_time() {
 }
 
 #[test]
+fn pods_get_no_variables_of_services_that_look_like_settings() {
+    for name in ["k8s/statefulset.yaml", "k8s/postmen.yaml"] {
+        let spec = &documents(name)[0]["spec"]["template"]["spec"];
+        assert_eq!(spec["enableServiceLinks"].as_bool(), Some(false), "{name}");
+    }
+}
+
+#[test]
 fn systemd_takes_the_units() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     for name in UNITS {

@@ -3,27 +3,22 @@
 //! Everybody can read them, so that a secret with one is none, and a URL with one leads nowhere. The
 //! files in `deploy/` have no others.
 
-use super::{ConfigError, Secret};
-
-/// The beginning of every such text.
-const PLACEHOLDER: &str = "replace-me";
+use super::{ConfigError, Secret, values::PLACEHOLDER};
 
 /// True if a text is from an example.
-pub(super) fn is_placeholder(text: &str) -> bool {
+fn is_placeholder(text: &str) -> bool {
     let beginning = text.trim().get(..PLACEHOLDER.len());
     beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(PLACEHOLDER))
-}
-
-/// The fault of a secret that is from an example.
-pub(super) fn fault() -> String {
-    format!("it begins with `{PLACEHOLDER}`, so it is from an example that everybody can read")
 }
 
 /// Rejects a secret that is from an example. The fault never shows the secret.
 pub(super) fn check_secret(key: &str, secret: &Secret) -> Result<(), ConfigError> {
     if is_placeholder(secret.expose()) {
-        let fault = fault();
-        return Err(ConfigError::at(key, format!("{fault}; put your own there")));
+        let fault = format!(
+            "it begins with `{PLACEHOLDER}`, so it is from an example that everybody can read; put your \
+             own there"
+        );
+        return Err(ConfigError::at(key, fault));
     }
     Ok(())
 }

@@ -5,14 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, FaultList, values::within};
 
 /// The shortest time between two backups: each takes as much of the disk as the state.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest time between two backups.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 /// The most backups that are kept.
-const MOST: u32 = 10_000;
+const MOST: u64 = 10_000;
 
 /// `[backup]`: backups that a node makes by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,23 +81,21 @@ impl From<Period> for String {
 
 /// Checks the section of backups.
 pub(super) fn check_backup(backup: &BackupConfig) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
     let every = backup.every.duration();
     if !(SHORTEST..=LONGEST).contains(&every) {
         let text = String::from(backup.every);
         let fault = format!("{text} is not between 1s and 366d");
-        return Err(ConfigError::at("backup.every", fault));
+        faults.add("backup.every", fault);
     }
 
     if backup.dir.as_os_str().is_empty() {
         let fault = "must name a directory for the backups, on another disk than the data if there is \
                      one, like `/var/backups/notty`";
-        return Err(ConfigError::at("backup.dir", fault));
+        faults.add("backup.dir", fault);
     }
-    if !(1..=MOST).contains(&backup.keep) {
-        let fault = format!("{} is not between 1 and {MOST}", backup.keep);
-        return Err(ConfigError::at("backup.keep", fault));
-    }
-    Ok(())
+    faults.take(within("backup.keep", backup.keep.into(), 1..=MOST));
+    faults.finish()
 }
 
 #[cfg(test)]
