@@ -7,8 +7,8 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Client, Cluster, Gateway, Postman, Setup, Shape, eventually, free_addresses, mailing,
-    sample_csv,
+    Answer, Client, Cluster, Ended, Gateway, Postman, Setup, Shape, eventually, free_addresses,
+    mailing, notty, sample_csv,
 };
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -233,6 +233,47 @@ async fn a_dead_peer_and_a_new_leader_are_seen_in_the_metrics() {
     );
 }
 
+/// The status of the check that a container makes of itself.
+fn healthcheck(base: &str) -> Option<i32> {
+    Ended::of(notty().args(["healthcheck", "--api", base])).code
+}
+
+#[tokio::test]
+async fn a_postman_that_finds_no_cluster_is_alive_and_not_ready() {
+    let gateway = Gateway::start();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // Port 9 discards: nothing listens there.
+    let peers = ["127.0.0.1:9".to_owned()];
+    let mut postman = Postman::in_dir(&dir.path().join("p"), &peers, &gateway, "p");
+    let page = free_addresses(1).remove(0);
+    postman.run_with(&["--metrics", &page]);
+    postman.says("health and metrics of this postman").await;
+
+    let client = Client::new(&format!("http://{page}"));
+    assert_eq!(
+        client.get("/healthz").await.expect(200),
+        json!({ "status": "ok" })
+    );
+    let answer = client.get("/readyz").await;
+    let detail = answer.problem(503, "not_ready")["detail"].to_string();
+    assert!(detail.contains("has not registered"), "{detail}");
+    assert_eq!(healthcheck(client.base()), Some(1));
+    assert!(samples(&client.get("/metrics").await.text).contains("notty_build_info"));
+
+    // A second one cannot have the same address.
+    let mut other = Postman::in_dir(&dir.path().join("q"), &peers, &gateway, "q");
+    let ended = Ended::of(other.command().args(["--metrics", &page]));
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("--metrics: {page} cannot be listened on"))
+    );
+    other.run_with(&["--metrics", "127.0.0.1:0"]);
+    other.stop().await;
+    postman.stop().await;
+}
+
 #[tokio::test]
 async fn postmen_by_themselves_are_listed_by_every_node_and_one_with_another_gateway_is_warned_of()
 {
@@ -240,6 +281,8 @@ async fn postmen_by_themselves_are_listed_by_every_node_and_one_with_another_gat
     let (cluster, mut postman, page) = everything(&gateway).await;
     assert_eq!(page.get("/healthz").await.status, 200);
     page.get("/cluster").await.problem(404, "unknown_route");
+
+    assert_eq!(healthcheck(page.base()), Some(0));
 
     let elsewhere = Gateway::start();
     let mut other = Postman::new(&cluster, &elsewhere, "other", "other");

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
-use notty_raft::{Node, SystemClock};
+use notty_raft::{Node, SystemClock, backup::beside::copy_beside};
 use tokio::sync::watch;
 
 use super::automatic::AutomaticBackups;
@@ -137,5 +137,41 @@ async fn a_backup_that_fails_is_counted_and_removes_no_older_one() {
     until(|| figures.value("notty_backup_last_success_timestamp_seconds") > 0.0).await;
     stop.send_replace(true);
     running.await.expect("it ends");
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_before_a_migration_opens_as_the_data_directory_that_it_was() {
+    let data = tempfile::tempdir().expect("a directory");
+    assert_eq!(copy_beside(data.path(), "9.0.0").expect("empty"), None);
+    let (node, _office) = open(&data, Arc::default()).await;
+    node.act(customers(5)).await.expect("written");
+    // So that the log alone is not enough.
+    node.snapshot().await.expect("written");
+    node.act(customers(7)).await.expect("written");
+    let busy = copy_beside(data.path(), "9.0.0").expect_err("it is in use");
+    assert!(busy.to_string().contains("in use"), "{busy}");
+    node.stop().await.expect("it stops");
+    drop((node, _office));
+
+    // What a start that was killed in the middle left.
+    fs::create_dir_all(data.path().join("before-9.0.0.new/log")).expect("created");
+    let copy = copy_beside(data.path(), "9.0.0")
+        .expect("copied")
+        .expect("there is a node");
+    assert_eq!(copy, data.path().join("before-9.0.0"));
+    assert_eq!(names(&copy), ["clock", "identity", "log", "snapshots"]);
+    let again = copy_beside(data.path(), "9.0.0").expect("it is there");
+    assert_eq!(again, Some(copy.clone()));
+
+    // The migration went wrong: the copy takes the place of what it was made of.
+    let back = tempfile::tempdir().expect("a directory");
+    for name in names(&copy) {
+        fs::rename(copy.join(&name), back.path().join(&name)).expect("moved");
+    }
+    let (node, _office) = open(&back, Arc::default()).await;
+    let view = node.view();
+    let count = notty_storage::query::customers::count(&view.read()).expect("counted");
+    assert_eq!(count, 7);
     node.stop().await.expect("it stops");
 }

@@ -1,6 +1,6 @@
 //! Figures of the backups that a node makes by itself.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use notty_storage::Timestamp;
 use prometheus_client::{
@@ -14,7 +14,7 @@ pub struct BackupMetrics {
     failures: Counter,
     last_success: Gauge,
     bytes: Gauge,
-    took_ms: Gauge,
+    took: Gauge<f64, AtomicU64>,
 }
 
 impl BackupMetrics {
@@ -29,9 +29,9 @@ impl BackupMetrics {
 
         let bytes = "Length of the last good backup by this node itself";
         registry.register_with_unit("backup_size", bytes, Unit::Bytes, self.bytes.clone());
-        let took = "Time that the last good backup took since the start, reading it back included, in \
-                    milliseconds";
-        registry.register("backup_took_ms", took, self.took_ms.clone());
+        let took = "Time that the last good backup of this run took, reading it back included";
+        let gauge = self.took.clone();
+        registry.register_with_unit("backup_duration", took, Unit::Seconds, gauge);
     }
 
     /// Shows a good backup of a time, from this run or an earlier one.
@@ -43,7 +43,7 @@ impl BackupMetrics {
     /// Counts a backup that was made now.
     pub(crate) fn made(&self, at: Timestamp, bytes: u64, took: Duration) {
         self.found(at, bytes);
-        self.took_ms.set(took.as_millis() as i64);
+        self.took.set(took.as_secs_f64());
     }
 
     /// Counts a backup that failed.

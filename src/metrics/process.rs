@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What the system knows of this process.
+/// Figures that the system has of this process.
 #[derive(Default)]
 pub(super) struct ProcessMetrics {
     cpu_seconds: Counter<f64, AtomicU64>,

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-/// What a postman last knew of its cluster; all clones share it.
+/// The latest view that a postman had of its cluster; all clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct PostmanStanding(Arc<Known>);
+pub struct PostmanStanding(Arc<LatestView>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct LatestView {
     /// The time at which the latest view was asked for, in milliseconds of boot time; 0 before the first.
     looked_at: AtomicU64,
     /// True while the clocks are too far apart to send.

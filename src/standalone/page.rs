@@ -24,9 +24,9 @@ use crate::{
 /// Connections at once: for a probe and a scraper, with room for a few more.
 const CONNECTIONS: usize = 32;
 
-/// What the routes answer from.
+/// The sources of the answers.
 #[derive(Clone)]
-struct Page {
+struct PageSources {
     metrics: Arc<PostmanMetrics>,
     clock: Arc<dyn Clock>,
 }
@@ -53,12 +53,12 @@ pub(super) async fn open(
     tracing::info!("health and metrics of this postman: http://{bound}/metrics");
 
     let routes = ServedRoutes::default();
-    routes.set(router(Page { metrics, clock }));
+    routes.set(router(PageSources { metrics, clock }));
     tokio::spawn(api::serve(CONNECTIONS, listener, routes, stop));
     Ok(())
 }
 
-fn router(page: Page) -> Router {
+fn router(page: PageSources) -> Router {
     Router::new()
         .route("/healthz", get(async || ok()))
         .route("/readyz", get(ready))
@@ -75,7 +75,7 @@ fn ok() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-async fn ready(State(page): State<Page>) -> Response {
+async fn ready(State(page): State<PageSources>) -> Response {
     let standing = &page.metrics.sending.standing;
     match standing.unready(page.clock.boot()) {
         None => ok(),
@@ -85,7 +85,7 @@ async fn ready(State(page): State<Page>) -> Response {
     }
 }
 
-async fn metrics(State(page): State<Page>, headers: HeaderMap) -> Response {
+async fn metrics(State(page): State<PageSources>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT);
     let form = MetricsForm::accepted(accept.and_then(|accept| accept.to_str().ok()));
     let text = page.metrics.text(page.clock.boot(), form);

@@ -10,6 +10,7 @@
 //! | `log/` | the log (see [`crate::log`]) |
 //! | `snapshots/` | the latest snapshot |
 //! | `state/` | the state in sled: replaceable, rebuilt from snapshot and log where it must be |
+//! | `before-…/` | a copy from before a migration (see [`crate::backup::beside`]) |
 //!
 //! The steps of a restore are in `restoring`.
 
