@@ -270,6 +270,7 @@ async fn a_postman_that_finds_no_cluster_is_alive_and_not_ready() {
             .contains(&format!("--metrics: {page} cannot be listened on"))
     );
     other.run_with(&["--metrics", "127.0.0.1:0"]);
+    other.says("health and metrics of this postman").await;
     other.stop().await;
     postman.stop().await;
 }
