@@ -119,22 +119,27 @@ async fn a_backup_that_fails_is_counted_and_removes_no_older_one() {
     let (node, _office) = open(&data, Arc::default()).await;
     let (figures, counters) = Figures::of(&node);
 
-    // A file stands where the directory should be: no try can succeed.
+    // Without this directory no copy of the state can be made.
+    let snapshots = data.path().join("snapshots");
+    let away = data.path().join("away");
+    fs::rename(&snapshots, &away).expect("renamed");
     let dir = home.path().join("backups");
-    fs::write(&dir, b"a file").expect("written");
+    let old = dir.join("notty-notty-0-20200101T000000Z");
+    fs::create_dir(&dir).expect("created");
+    fs::write(&old, b"old").expect("written");
+
     let (stop, stopped) = watch::channel(false);
     let clock = Arc::new(SystemClock);
     let backups = AutomaticBackups::new(&config(&dir, "1s", 1), node.clone(), clock, counters);
     let running = tokio::spawn(backups.run(stopped));
     until(|| figures.value("notty_backup_failures_total") >= 2.0).await;
-    assert_eq!(
-        figures.value("notty_backup_last_success_timestamp_seconds"),
-        0.0
-    );
+    let names_after = names(&dir);
+    assert_eq!(names_after, ["notty-notty-0-20200101T000000Z"]);
 
-    // Once there is room, it goes on by itself.
-    fs::remove_file(&dir).expect("removed");
-    until(|| figures.value("notty_backup_last_success_timestamp_seconds") > 0.0).await;
+    // Once that is mended, it goes on by itself, and only then the old one goes.
+    fs::rename(&away, &snapshots).expect("renamed");
+    let newest = "notty_backup_last_success_timestamp_seconds";
+    until(|| figures.value(newest) > 1.7e9 && !old.exists()).await;
     stop.send_replace(true);
     running.await.expect("it ends");
     node.stop().await.expect("it stops");
