@@ -4,15 +4,18 @@ FROM rust:1.95-alpine AS toolchain
 RUN apk add --no-cache build-base
 WORKDIR /source
 
-# The manifests of the workspace, each with an empty source: all that cargo needs for the dependencies.
+# The manifests of the workspace, each with empty sources: all that cargo needs for the dependencies.
 FROM toolchain AS manifests
 COPY . .
 RUN for file in Cargo.lock .cargo/config.toml $(find . -name Cargo.toml); do \
       install -D "$file" "/manifests/$file"; \
     done && \
-    for manifest in $(find /manifests -name Cargo.toml); do \
-      src="$(dirname "$manifest")/src" && mkdir -p "$src" && \
-      touch "$src/lib.rs" && echo 'fn main() {}' > "$src/main.rs"; \
+    for manifest in $(find . -name Cargo.toml); do \
+      dir="/manifests/$(dirname "$manifest")" && mkdir -p "$dir/src" && \
+      touch "$dir/src/lib.rs" && echo 'fn main() {}' > "$dir/src/main.rs"; \
+    done && \
+    for file in $(find . -path '*/benches/*.rs'); do \
+      install -D /manifests/src/main.rs "/manifests/$file"; \
     done
 
 FROM toolchain AS build

@@ -367,11 +367,11 @@ async fn a_full_disk_of_backups_ends_nothing_and_is_one_warning() {
     .await;
     node.stop().await;
     let mut found = files(&backups);
-    found.retain(|path| {
-        !path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes()[0] == b'.')
-    });
+    let is_hidden = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with('.')
+    };
+    found.retain(|path| !is_hidden(path));
     assert!((1..=2).contains(&found.len()), "{found:?}");
     let into = Setup::new();
     let mut restore = crate::support::notty();
