@@ -15,14 +15,15 @@ mod tests;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Listener, Node, Service, TransferError};
+use notty_raft::{Clock, Listener, Node, Service, TransferError};
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::supervision::Supervisor;
 use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
+    backup::automatic::AutomaticBackups,
     config::{Config, ConfigError, FaultList},
-    desk::NodeDesk,
+    desk::{self, NodeDesk},
     gateway::Gateway,
     metrics::Metrics,
     post_office::PostOffice,
@@ -67,7 +68,9 @@ impl Server {
 
         let node_options = options::node(config, address, credentials, &surroundings);
         let node = Node::open(&config.node.data_dir, node_options).await?;
-        let metrics = Arc::new(Metrics::default());
+        let mut metrics = Metrics::of_node(&config.node.data_dir);
+        start_backups(config, &node, &surroundings.clock, &mut metrics, &work);
+        let metrics = Arc::new(metrics);
         let rounds = metrics.apply_rounds.clone();
         node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
 
@@ -77,6 +80,10 @@ impl Server {
             options::post_office(config),
         );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
+        if config.postman.enabled {
+            desk.send_to(gateway.identity(&node.identity().cluster));
+        }
+        tokio::spawn(desk::follow_postmen(Arc::downgrade(&desk)));
         let service: Arc<dyn Service> = desk.clone();
         node.open_service(&service);
 
@@ -99,8 +106,10 @@ impl Server {
         // With everything in place, the provisional routes give way to the real ones.
         routes.set(api::router(ApiParts {
             node: node.clone(),
+            desk: desk.clone(),
             clock: surroundings.clock,
             tokens: Tokens::new(config.api.tokens.clone()),
+            metrics_are_open: config.metrics.open,
             moderation,
             metrics,
             capacity: SendingCapacity {
@@ -149,6 +158,21 @@ impl Server {
             .stop()
             .await
             .context("the node could not close cleanly")
+    }
+}
+
+/// Starts the backups by themselves, if they are configured.
+fn start_backups(
+    config: &Config,
+    node: &Arc<Node>,
+    clock: &Arc<dyn Clock>,
+    metrics: &mut Metrics,
+    work: &Supervisor,
+) {
+    if let Some(config) = &config.backup {
+        let counters = metrics.register_backups();
+        let backups = AutomaticBackups::new(config, node.clone(), clock.clone(), counters);
+        work.spawn_endless("the backups", backups.run(work.stop()));
     }
 }
 

@@ -130,6 +130,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
 
 /// Runs a command and returns the exit status of the process.
 pub fn run(cli: Cli) -> ExitCode {
+    keep_files_private();
     // Only once in a process, and nobody else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let status = match dispatch(cli.command) {
@@ -138,6 +139,13 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     out::flush();
     status
+}
+
+/// Has every file that this process creates be its user's alone: data, journals and backups hold phones,
+/// names and texts. Whatever the caller's `umask` was, only this one counts.
+fn keep_files_private() {
+    use rustix::fs::Mode;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// Shows an error. Returns the exit status: 2 for faults of the configuration or of the command line, of

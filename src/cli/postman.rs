@@ -1,6 +1,6 @@
 //! `notty postman`: runs a sender without storage until a signal stops it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -31,6 +31,9 @@ pub(super) struct PostmanArgs {
     /// The configuration file; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve /healthz, /readyz and /metrics at this address, like 127.0.0.1:8080; without it, nothing
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -44,18 +47,18 @@ pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
     let needs = [("gateway.concurrency", concurrency), ("itself", OWN_FILES)];
     warn_of_few_files(raise_file_limit(), &needs, "");
     let runtime = runtime()?;
-    let sent = runtime.block_on(send(&config));
+    let sent = runtime.block_on(send(&config, args.metrics));
     runtime.shutdown_timeout(THREADS_STOP);
     sent
 }
 
-async fn send(config: &Config) -> anyhow::Result<()> {
+async fn send(config: &Config, page: Option<SocketAddr>) -> anyhow::Result<()> {
     // Heard from the start: a stop while no cluster is found must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopped) = watch::channel(false);
 
-    let sending = standalone::run(config, surroundings(), stopped);
+    let sending = standalone::run_with_page(config, surroundings(), page, stopped);
     tokio::pin!(sending);
     tokio::select! {
         // Nothing told it to: it was replaced, or cannot go on.

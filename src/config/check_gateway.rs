@@ -1,7 +1,7 @@
 //! The checks of `[gateway]`: its URL, its token, its limits.
 
 use super::{
-    ConfigError, FaultList, GatewayConfig,
+    ConfigError, FaultList, GatewayConfig, placeholder,
     values::{check_header_text, within},
 };
 use crate::address::HttpUrl;
@@ -10,6 +10,8 @@ use crate::address::HttpUrl;
 pub(super) fn check(gateway: &GatewayConfig) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(check_url(&gateway.url));
+    faults.take(placeholder::check_url("gateway.url", &gateway.url));
+    faults.take(placeholder::check_secret("gateway.token", &gateway.token));
     if !gateway.token.is_empty() {
         faults.take(check_header_text("gateway.token", &gateway.token));
     }

@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::Seconds;
+use super::{PostmanStanding, Seconds};
 use crate::gateway::GatewayOutcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +40,8 @@ pub struct SendingMetrics {
     pub breaker: Gauge,
     /// Second reports of a message that differ from the first.
     pub conflicts: Counter,
+    /// The standing of the postman with its cluster.
+    pub standing: PostmanStanding,
 }
 
 impl Default for SendingMetrics {
@@ -54,6 +56,7 @@ impl Default for SendingMetrics {
             leases: Gauge::default(),
             breaker: Gauge::default(),
             conflicts: Counter::default(),
+            standing: PostmanStanding::default(),
         }
     }
 }
@@ -80,7 +83,7 @@ impl SendingMetrics {
         (waits > 0).then(|| self.waited.get() as f64 / 1e6 / waits as f64)
     }
 
-    /// Adds these metrics to a registry, for a node's own postman.
+    /// Adds these metrics to a registry, for a postman on a node or by itself.
     pub(super) fn register(&self, registry: &mut Registry) {
         let answers = "Answers of the gateway by their meaning: done, invalid (400), not_taken (any \
                        other status), not_sent (nothing was written), unsure (it may have been \

@@ -113,6 +113,7 @@ impl Floor {
     pub(super) fn seen(&self, asked_at: Duration) {
         self.seen_at
             .fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
+        self.metrics.standing.looked(asked_at);
     }
 
     pub(super) fn clocks_agree(&self) -> bool {
@@ -121,6 +122,7 @@ impl Floor {
 
     /// Notes whether the clocks agree; true if that is new.
     pub(super) fn note_clocks(&self, agree: bool) -> bool {
+        self.metrics.standing.clocks(agree);
         self.clocks_agree.swap(agree, Ordering::Relaxed) != agree
     }
 

@@ -299,7 +299,7 @@ impl Postman {
             DeskEvent::Asked(asked_at, answer) => return self.take_parcel(asked_at, answer, now),
             DeskEvent::Traced(answer) => return self.take_missed(answer, now),
             DeskEvent::Woken(answer) => self.asking.woken(answer.ok(), now),
-            DeskEvent::Reported(n, answer) => self.take_receipt(n, answer),
+            DeskEvent::Reported(n, answer) => return self.take_receipt(n, answer),
             DeskEvent::Looked(asked_at, answer) => {
                 self.looking.looked(asked_at);
                 return self.take_look(asked_at, answer, now);
@@ -309,7 +309,11 @@ impl Postman {
     }
 
     /// Takes in the answer to a report.
-    fn take_receipt(&mut self, n: u64, answer: Result<usize, DeskError>) {
+    fn take_receipt(
+        &mut self,
+        n: u64,
+        answer: Result<usize, DeskError>,
+    ) -> Result<(), PostmanError> {
         match answer {
             Ok(conflicts) => {
                 if conflicts > 0 {
@@ -327,7 +331,7 @@ impl Postman {
             Err(why @ (DeskError::Refused(_) | DeskError::Closed)) => {
                 tracing::error!(lease.n = n, %why,
                     "a report was refused; its messages become unconfirmed when the lease ends");
-                self.leases.refuse(n);
+                self.forget_refused(n, &why)?;
             }
 
             // Also after being replaced: an older postman may report to the last.
@@ -337,6 +341,19 @@ impl Postman {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Forgets a lease whose report was refused. After a final refusal the journal lets it go as well:
+    /// nothing that it knows of the lease could ever be reported.
+    fn forget_refused(&mut self, n: u64, why: &DeskError) -> Result<(), PostmanError> {
+        if why.is_final() {
+            let oldest_open = self.leases.let_go(n, self.asking.next_n());
+            self.journal.closed(n, oldest_open)?;
+        } else {
+            self.leases.refuse(n);
+        }
+        Ok(())
     }
 
     /// Takes in a look that was asked for at a time.

@@ -1,5 +1,7 @@
 //! A postman at a desk whose answers a test decides.
 
+mod refused;
+
 use std::{
     path::Path,
     sync::{
@@ -43,6 +45,8 @@ struct Odd {
     asks: AtomicUsize,
     reports: AtomicUsize,
     refuses: bool,
+    /// The answer to every report; none: it is taken.
+    refuses_reports: Option<DeskError>,
     /// Grants one lease, whose answer takes longer than a view may be old.
     grants_late: bool,
     /// Answers the first ask too late: its lease ran out.
@@ -145,7 +149,8 @@ impl Desk for Odd {
         self.said
             .lock()
             .push(format!("reports {}: {:?}", report.lease.n, report.results));
-        Box::pin(async { Ok(0) })
+        let answer = self.refuses_reports.clone().map_or(Ok(0), Err);
+        Box::pin(async { answer })
     }
 
     fn look(&self, held: Vec<HeldLease>) -> DeskAnswer<'_, ClusterLook> {

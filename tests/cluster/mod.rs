@@ -11,5 +11,6 @@ mod freezing;
 mod peers;
 mod postmen;
 mod replacing;
+mod scaling;
 mod snapshots;
 mod tls;

@@ -5,12 +5,14 @@
 //!
 //! Reading order: this file; `parts` puts the parts together that `open` has opened; `responding`
 //! answers what the front asks; [`status`] shows the node to people and programs; `readiness` decides
-//! whether it can serve; `lag` notices a state that does not keep up; `duty` ends its work before it is
+//! whether it can serve; `lag` notices a state that does not keep up; `leaders`
+//! counts changes of the leader; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
 mod catch_up;
 mod duty;
 mod lag;
+mod leaders;
 pub(crate) mod parts;
 pub mod readiness;
 mod responding;
@@ -84,6 +86,7 @@ pub struct Node {
     dismissal: Dismissal,
     list: Arc<MemberList>,
     duty: Duty,
+    leaders: leaders::LeaderCount,
     readiness: Readiness,
     /// The program above; kept as long as it lives.
     service: OnceLock<Weak<dyn Service>>,
@@ -124,6 +127,7 @@ impl Node {
         tokio::spawn(catch_up::run(Arc::downgrade(self)));
         tokio::spawn(upkeep::run(Arc::downgrade(self)));
         tokio::spawn(lag::follow(Arc::downgrade(self)));
+        tokio::spawn(leaders::follow(Arc::downgrade(self)));
     }
 
     /// Takes no more proposals, lets those under way end, and closes cleanly.
