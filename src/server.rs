@@ -15,7 +15,7 @@ mod tests;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Clock, Listener, Node, Service, TransferError};
+use notty_raft::{Clock, Listener, Node, Service, TransferError, WaitingReason};
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::supervision::Supervisor;
@@ -61,14 +61,16 @@ impl Server {
         let (listener, address) = listen(config, &surroundings).await?;
         let (stop_work, work_stopped) = watch::channel(false);
         let work = Supervisor::new(work_stopped, surroundings.fatal.clone());
-        let routes = ServedRoutes::default();
+        let waiting = WaitingReason::default();
+        let routes = ServedRoutes::waiting(waiting.clone());
         let connections = surroundings.connections;
         let serve = api::serve(connections, listener, routes.clone(), work.stop());
         let api = work.spawn_endless("the API", serve);
 
         let node_options = options::node(config, address, credentials, &surroundings);
-        let node = Node::open(&config.node.data_dir, node_options).await?;
-        let mut metrics = Metrics::of_node(&config.node.data_dir);
+        let data_dir = &config.node.data_dir;
+        let node = Node::open_with_reason(data_dir, node_options, &waiting).await?;
+        let mut metrics = Metrics::of_node(data_dir);
         start_backups(config, &node, &surroundings.clock, &mut metrics, &work);
         let metrics = Arc::new(metrics);
         let rounds = metrics.apply_rounds.clone();

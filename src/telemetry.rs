@@ -24,7 +24,12 @@ pub enum LogFormat {
 }
 
 /// The lines that are logged unless `RUST_LOG` selects others.
-const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info,openraft=error";
+const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info";
+
+/// Added to a filter that does not name the consensus library. Whatever happens there that people should
+/// know of (a peer lost, a leader, a disk that fails) has a line of notty's own, once and by name; the
+/// library writes several a second about a dead peer, and hundreds at `debug`.
+const NO_LIBRARY: &str = "openraft=off";
 
 /// The lines that are logged while a progress bar has the terminal.
 const QUIET_FILTER: &str = "error";
@@ -129,12 +134,10 @@ fn filter(default: &str) -> EnvFilter {
         variable
     };
 
-    // At `debug` the consensus library alone writes hundreds of lines a second: it is logged only if
-    // the filter names it.
     let complete = if wanted.contains("openraft") {
         wanted
     } else {
-        format!("{wanted},openraft=error")
+        format!("{wanted},{NO_LIBRARY}")
     };
     EnvFilter::try_new(complete).unwrap_or_else(|_| EnvFilter::new(default))
 }

@@ -329,8 +329,9 @@ codes! {
         "the node is stopping"
     }
     NotReady = "not_ready", SERVICE_UNAVAILABLE {
-        "the node waits for its cluster, or still applies what it knew before its start",
-        "the node still applies what it knew before it was started"
+        "the node waits for its cluster, has no leader, or still applies what was committed; `detail` names \
+         what is missing",
+        "the node has started and does not know yet what was committed before: its state stands at 10 of 25"
     }
     TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE {
         "all connections to the node's API are in use; health checks are still answered",

@@ -136,7 +136,8 @@ fn unauthorized(has_token: bool) -> ApiError {
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
     // Until then the state lacks writes that were acknowledged before the start.
     if !api.node.has_caught_up() {
-        let detail = "the node still applies what it knew before it was started";
+        let reasons = api.node.reasons_of_start();
+        let detail = super::node::not_ready_text(&reasons);
         return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
     }
 

@@ -349,6 +349,8 @@ async fn write<A: Intent<Reply = Box<Mailing>>>(
     api: &Api,
     command: Command<A>,
 ) -> Result<(Mailing, u64), ApiError> {
-    let applied = api.write(command).await?;
+    let written = api.write(command).await;
+    // An end that has passed by the cluster's time alone is nothing that its owner could see.
+    let applied = written.map_err(|error| error.explained_by(api.node.time_lead()))?;
     Ok((*applied.reply, applied.index))
 }

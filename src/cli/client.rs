@@ -15,6 +15,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Time limit of a change of the cluster: a removed node hands back its messages first.
 const CHANGE: Duration = Duration::from_secs(90);
 
+/// Time limit of an answer about readiness: the node itself waits half a second for its leader.
+const READINESS: Duration = Duration::from_secs(1);
+
 /// A client of one API.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -135,11 +138,13 @@ impl Client {
 
     /// Returns `true` if the node is ready.
     pub(super) async fn is_ready(&self) -> bool {
-        let request = self
-            .request(Method::GET, "/readyz")
-            .timeout(Duration::from_secs(1));
-        let answer = request.send().await;
-        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+        self.check_ready().await.is_ok()
+    }
+
+    /// Fails with the reason if the node is not ready, or does not answer.
+    pub(super) async fn check_ready(&self) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, "/readyz").timeout(READINESS);
+        self.send(request).await.map(drop)
     }
 
     /// Waits until the node is ready.

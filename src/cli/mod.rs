@@ -1,7 +1,7 @@
 //! The command line: one file for each command, and their shared arguments.
 //!
-//! An error is one line on stderr. The exit status is 0 only on success, and 2 after a usage or
-//! configuration error. The commands talk to a node over its HTTP API, like any other client.
+//! An error is one line on stderr. The exit status is 0 only on success, 2 after a usage or
+//! configuration error, and 4 for a node that was removed from its cluster. The commands talk to a node over its HTTP API, like any other client.
 
 mod backup;
 mod bench;
@@ -43,6 +43,9 @@ enum Command {
     ///
     /// No configuration file is needed: a single node keeps its data in ./data and serves its API on
     /// http://127.0.0.1:8080, with its documentation at /docs.
+    ///
+    /// The exit status is 0 after a stop, 2 if the configuration is wrong, and 4 if this node was removed
+    /// from its cluster: a restart would not help then.
     Serve(serve::ServeArgs),
     /// Run a sender without storage: it leases messages from a cluster and sends them
     ///
@@ -85,7 +88,7 @@ enum Command {
     Cluster(cluster::ClusterArgs),
     /// Check that a node can serve: exit status 0 if it can, 1 if not
     ///
-    /// For health checks of containers that hold no other program.
+    /// Prints what is missing. For health checks of containers that hold no other program.
     Healthcheck(ApiArgs),
     /// Check a configuration file, and print the first error with its place
     CheckConfig(CheckConfigArgs),
@@ -149,7 +152,7 @@ fn keep_files_private() {
 }
 
 /// Shows an error. Returns the exit status: 2 for faults of the configuration or of the command line, of
-/// which each has a line of its own.
+/// which each has a line of its own; that of a removed node, so that a service manager knows it.
 fn failed(error: &anyhow::Error) -> ExitCode {
     if let Some(ConfigError(faults)) = error.downcast_ref() {
         for fault in faults.lines() {
@@ -158,7 +161,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     out::error(error);
-    ExitCode::FAILURE
+    match error.downcast_ref() {
+        Some(serve::Removed) => ExitCode::from(serve::REMOVED_STATUS),
+        None => ExitCode::FAILURE,
+    }
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {
@@ -184,12 +190,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
 }
 
 async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
-    let ready = client::Client::new(&args.api)?.is_ready().await;
-    anyhow::ensure!(
-        ready,
-        "{}: the node is not ready, or does not answer; check --api",
-        args.api
-    );
+    client::Client::new(&args.api)?.check_ready().await?;
     out::line(&format!("{}: ready", args.api));
     Ok(())
 }

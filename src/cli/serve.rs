@@ -29,9 +29,17 @@ const PEER_FILES: usize = 128;
 /// Connections to the API that there must be, however few files the process may open.
 const FEW_CONNECTIONS: usize = 16;
 
-/// Logged by a node that is not a member any more; also its error message.
-const REMOVED: &str = "this node was removed from the cluster; to add it again, empty its data directory, \
-                       start it, and run `notty cluster add` for it";
+/// Exit status of a node that is not a member any more. A service manager must not start it again:
+/// `RestartPreventExitStatus` of the unit in `deploy/` names this number.
+pub(super) const REMOVED_STATUS: u8 = 4;
+
+/// This node is not a member of its cluster any more.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this node was removed from the cluster; to add it again, empty its data directory, start it, and run \
+     `notty cluster add` for it"
+)]
+pub(super) struct Removed;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
@@ -149,9 +157,8 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
         _ = interrupt.recv() => false,
         () = server.node().removed() => true,
     };
-    let was_member = server.node().has_caught_up();
     if removed {
-        tracing::warn!("{REMOVED}");
+        tracing::warn!("{Removed}");
     }
 
     tracing::info!("stopping: requests in flight end, unsent messages are handed back");
@@ -170,10 +177,7 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     }
 
     tracing::info!("stopped");
-    // A node that ended because it was removed did what was asked of it; one that was started
-    // although it was removed cannot do what it was started for.
-    anyhow::ensure!(!removed || was_member, REMOVED);
-    Ok(())
+    if removed { Err(Removed.into()) } else { Ok(()) }
 }
 
 /// A panic inside sled, in whichever thread, means that the state cannot be trusted: it is marked,

@@ -13,6 +13,7 @@ use notty_storage::{
         CustomerId, Epoch, Filter, LeaseId, MailingId, MailingSpec, Phone, PostmanName, SendResult,
         SendWindow,
     },
+    query,
 };
 use tempfile::TempDir;
 
