@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use notty::gateway::{Connecting, Connector};
@@ -103,7 +104,7 @@ impl Listener for SimListener {
 }
 
 impl Connector for SimNet {
-    fn connect(&self, host: &str, port: u16) -> Connecting {
+    fn connect(&self, host: &str, port: u16, _within: Duration) -> Connecting {
         let (net, host) = (self.clone(), host.to_owned());
         Box::pin(async move {
             net.machine.sending_step("connect");
@@ -144,6 +145,8 @@ impl SimStream {
         }
     }
 }
+
+impl notty::gateway::ByteStream for SimStream {}
 
 impl AsyncRead for SimStream {
     fn poll_read(

@@ -127,6 +127,8 @@ impl Config {
         let connect_ms = gateway.connect_timeout_ms;
         within("gateway.connect_timeout_ms", connect_ms, 1..=60_000)?;
         within("gateway.timeout_ms", gateway.timeout_ms, 1..=300_000)?;
+        let idle_ms = gateway.idle_timeout_ms;
+        within("gateway.idle_timeout_ms", idle_ms, 0..=3_600_000)?;
 
         let hours = gateway.idempotent_hours;
         within("gateway.idempotent_hours", hours, 1..=8_760)?;

@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +14,11 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use notty_raft::Clock;
 use notty_storage::model::SendResult;
 use parking_lot::Mutex;
@@ -159,9 +164,22 @@ impl<C: Courier> Slot<C> {
         }
     }
 
+    /// Waits for a message to take, and looks after the connection meanwhile; false once the outlet is
+    /// closed.
+    async fn may_take(&mut self) -> bool {
+        let Self { station, courier } = self;
+        let may_take = pin!(station.may_take());
+        let rest = pin!(courier.rest());
+        // The message first: at full rate one waits, and the connection is not looked at here.
+        match select(may_take, rest).await {
+            Either::Left((may_take, _)) => may_take,
+            Either::Right(((), may_take)) => may_take.await,
+        }
+    }
+
     /// Takes messages and sends them, until the outlet closes.
     async fn work(mut self) {
-        while self.station.may_take().await {
+        while self.may_take().await {
             let Some(job) = self.station.outlet.next_job() else {
                 self.station.outlet.release();
                 continue;

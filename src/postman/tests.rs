@@ -223,9 +223,10 @@ async fn run_in(
         token: String::new(),
         connect_timeout: time,
         timeout: time,
+        idle_timeout: time,
         unsure_statuses: Vec::new(),
     };
-    let gateway = HttpGateway::new(gateway, Arc::new(TcpConnector));
+    let gateway = HttpGateway::new(gateway, Arc::new(TcpConnector::default()));
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway.map_err(|(key, _)| key).expect("a gateway")),
