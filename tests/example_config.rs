@@ -9,7 +9,7 @@ use crate::support::{Ended, notty};
 
 /// Every key with its default as the contract has it, another value that is right, and one that is
 /// wrong; none where every text is right.
-const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
+const KEYS: [(&str, &str, &str, Option<&str>); 25] = [
     ("node.data_dir", "\"data\"", "elsewhere", None),
     ("node.compact_log_mb", "64", "1", Some("0")),
     ("node.timezone", "\"UTC\"", "Asia/Omsk", Some("Mars/Base")),
@@ -36,7 +36,13 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("gateway.rate_limit", "0", "100", Some("-1")),
     ("gateway.connect_timeout_ms", "2000", "1", Some("0")),
     ("gateway.timeout_ms", "10000", "1", Some("30000")),
-    ("gateway.unsure_statuses", "[502, 504]", "[]", Some("[99]")),
+    ("gateway.idle_timeout_ms", "30000", "0", Some("3600001")),
+    (
+        "gateway.unsure_statuses",
+        "[408, 502, 504, 520, 521, 522, 523, 524, 598, 599]",
+        "[]",
+        Some("[99]"),
+    ),
     ("gateway.idempotent", "false", "true", Some("yes")),
     ("gateway.idempotent_hours", "24", "1", Some("0")),
     ("postman.enabled", "true", "false", Some("1")),

@@ -38,6 +38,8 @@ pub struct SendingMetrics {
     pub leases: Gauge,
     /// State of the breaker: 0 closed, 1 open, 2 probing.
     pub breaker: Gauge,
+    /// 1 while the gateway has asked this postman to send nothing.
+    pub paused: Gauge,
     /// Second reports of a message that differ from the first.
     pub conflicts: Counter,
 }
@@ -53,6 +55,7 @@ impl Default for SendingMetrics {
             in_flight: Gauge::default(),
             leases: Gauge::default(),
             breaker: Gauge::default(),
+            paused: Gauge::default(),
             conflicts: Counter::default(),
         }
     }
@@ -102,6 +105,8 @@ impl SendingMetrics {
 
         let breaker = "State of this postman's breaker: 0 closed, 1 open, 2 probing";
         registry.register("postman_breaker", breaker, self.breaker.clone());
+        let paused = "1 while the gateway has asked this postman for a pause (429 or 503 with Retry-After)";
+        registry.register("postman_paused", paused, self.paused.clone());
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, self.conflicts.clone());
     }

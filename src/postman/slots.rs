@@ -181,7 +181,8 @@ impl<C: Courier> Slot<C> {
     async fn work(mut self) {
         while self.may_take().await {
             let Some(job) = self.station.outlet.next_job() else {
-                self.station.outlet.release();
+                let clock = &self.station.floor.clock;
+                self.station.outlet.release(|| clock.boot());
                 continue;
             };
             // A message that was taken always gets a result, also where the journal fails. (If this slot
@@ -194,7 +195,7 @@ impl<C: Courier> Slot<C> {
                 outlet,
                 thread,
             } = &self.station;
-            outlet.release();
+            outlet.release(|| floor.clock.boot());
             match delivered {
                 Ok(result) => {
                     floor.settle(outlet, Settled { token, result });
@@ -222,7 +223,7 @@ impl<C: Courier> Slot<C> {
             return Ok(SendResult::HandedBack);
         }
         // Only now: a message that cannot be sent must not use up a pass of the breaker.
-        let Some(pass) = outlet.breaker.lock().may_begin(looked_at) else {
+        let Some(pass) = outlet.may_begin(looked_at) else {
             return Ok(SendResult::HandedBack);
         };
 
@@ -230,32 +231,66 @@ impl<C: Courier> Slot<C> {
         if !courier.is_connected() {
             thread.journal.lock().flush()?;
         }
-        let (outcome, ended) = match courier.prepare().await {
-            Some(prepared) => {
+        let (outcome, ended) = match prepare(courier, floor).await {
+            Preparation::Done(prepared) => {
                 // Preparing took time: look again.
                 let began = floor.clock.boot();
-                if !floor.may_begin(job, began, outlet.options.answer_time) {
+                let answer_time = outlet.options.answer_time;
+                if outlet.pause.holds(began) || !floor.may_begin(job, began, answer_time) {
                     outlet.breaker.lock().lapsed(pass, began);
                     return Ok(SendResult::HandedBack);
                 }
                 station.send(prepared, job, began).await?
             }
-            None => {
+
+            Preparation::Failed => {
                 let not_sent = GatewayOutcome::NotSent;
                 floor.metrics.answered(not_sent, Duration::ZERO);
                 (not_sent, floor.clock.boot())
+            }
+            // Nothing was written: a stop need not wait for the gateway.
+            Preparation::Stopped => {
+                outlet.breaker.lock().lapsed(pass, floor.clock.boot());
+                return Ok(SendResult::HandedBack);
             }
         };
 
         if outlet.note(pass, outcome, ended) {
             floor.news.notify_one();
         }
+        outlet
+            .complaints
+            .note(outcome, ended, || courier.describe_failure(&envelope(job)));
 
         // Buffered here, and written together with the next message that is begun: one write a message
         // instead of two.
         let result = outlet.options.retry.result(outcome, job.tries);
         thread.journal.lock().settled(job.token(), result);
         Ok(result)
+    }
+}
+
+/// The end of preparing a message.
+enum Preparation<P> {
+    /// It can be handed over at once.
+    Done(P),
+    /// No connection came about in time.
+    Failed,
+    /// The postman stops.
+    Stopped,
+}
+
+/// Prepares the next message, unless the postman stops meanwhile.
+async fn prepare<'c, C: Courier>(
+    courier: &'c mut C,
+    floor: &Floor,
+) -> Preparation<C::PreparedCourier<'c>> {
+    let preparing = pin!(courier.prepare());
+    let stopped = pin!(floor.stopped());
+    match select(preparing, stopped).await {
+        Either::Left((Some(prepared), _)) => Preparation::Done(prepared),
+        Either::Left((None, _)) => Preparation::Failed,
+        Either::Right(((), _)) => Preparation::Stopped,
     }
 }
 
