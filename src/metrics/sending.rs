@@ -105,7 +105,8 @@ impl SendingMetrics {
 
         let breaker = "State of this postman's breaker: 0 closed, 1 open, 2 probing";
         registry.register("postman_breaker", breaker, self.breaker.clone());
-        let paused = "1 while the gateway has asked this postman for a pause (429 or 503 with Retry-After)";
+        let paused = "State of the pause that the gateway asked this postman for (429 or 503 with \
+                      Retry-After): 0 none, 1 it holds";
         registry.register("postman_paused", paused, self.paused.clone());
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, self.conflicts.clone());

@@ -279,9 +279,8 @@ impl Postman {
     fn ask(&mut self, now: Duration) {
         // What could not be begun now would only come back.
         let is_old = self.floor.view_age(now) > VIEW_AGE / 2;
-        let breaker = self.outlet.breaker.lock();
         let load = Load {
-            slots: self.outlet.pause.slots(breaker.slots(), || now),
+            slots: self.outlet.slots(now),
             is_paused: self.outlet.pause.holds(now),
             held: self.leases.unsettled(),
             leases: self.leases.len(),
@@ -290,8 +289,7 @@ impl Postman {
             is_blind: is_old || !self.floor.clocks_agree(),
         };
 
-        let room = asking::room(&load, &breaker, now);
-        drop(breaker);
+        let room = asking::room(&load, &self.outlet.breaker.lock(), now);
         if let Some(room) = room {
             let ask = self.asking.begin(now);
             self.calls.ask(ask, room, self.outlet.options.identity);

@@ -136,6 +136,12 @@ impl Outlet {
         self.free.close();
     }
 
+    /// Requests that may be in flight now.
+    pub(super) fn slots(&self, now: Duration) -> usize {
+        let trusted = self.breaker.lock().slots();
+        self.pause.slots(trusted, || now)
+    }
+
     /// Lets another request be in flight instead of one that ended, or was not begun. The time is read only
     /// after a pause.
     pub(super) fn release(&self, now: impl FnOnce() -> Duration) {

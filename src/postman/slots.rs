@@ -272,11 +272,11 @@ impl<C: Courier> Slot<C> {
 
 /// The end of preparing a message.
 enum Preparation<P> {
-    /// It can be handed over at once.
+    /// The message can be handed over at once.
     Done(P),
     /// No connection came about in time.
     Failed,
-    /// The postman stops.
+    /// The postman stops, and nothing was written.
     Stopped,
 }
 

@@ -142,10 +142,7 @@ async fn a_gateway_that_asks_for_a_certificate_leaves_nothing_in_doubt() {
             "NOTTY_GATEWAY__URL",
             &format!("https://localhost:{}/v1/send", server.port),
         )
-        .set(
-            "SSL_CERT_FILE",
-            server.authority.to_str().expect("a path"),
-        )
+        .set("SSL_CERT_FILE", server.authority.to_str().expect("a path"))
         .start()
         .await;
     node.import(20).await;

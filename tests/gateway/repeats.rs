@@ -8,9 +8,16 @@ use crate::support::{Gateway, Node};
 
 /// Sends one message to a gateway that takes it and hangs up, and answers its repeats so.
 async fn repeated(acts: &[Value]) -> (Gateway, Node) {
+    repeated_for(acts, acts.len() as u64).await
+}
+
+/// The same with so many repeats; the last of the answers stays.
+async fn repeated_for(acts: &[Value], repeats: u64) -> (Gateway, Node) {
     let gateway = Gateway::start();
-    let all: Vec<_> = std::iter::once(json!("close")).chain(acts.to_vec()).collect();
-    gateway.act(json!(all), all.len() as u64).await;
+    let all: Vec<_> = std::iter::once(json!("close"))
+        .chain(acts.to_vec())
+        .collect();
+    gateway.act(json!(all), 1 + repeats).await;
     let node = quick(&gateway)
         .set("NOTTY_GATEWAY__IDEMPOTENT", "true")
         .start()
@@ -40,13 +47,9 @@ async fn a_repeat_that_is_not_taken_is_repeated_until_a_success_or_a_refusal_end
 
 #[tokio::test]
 async fn a_repeat_that_is_not_taken_is_in_doubt_when_its_mailing_is_cancelled() {
-    let (gateway, node) = repeated(&[]).await;
-    gateway.behave(json!({ "acts": [answer(409, "")] })).await;
+    let (gateway, node) = repeated_for(&[answer(409, "")], 1_000).await;
     gateway.requests(3).await;
-    node.client
-        .poke("/mailings/one/cancel")
-        .await
-        .expect(200);
+    node.client.poke("/mailings/one/cancel").await.expect(200);
     node.until("one", json!({ "unconfirmed": 1 })).await;
 }
 

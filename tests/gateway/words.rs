@@ -47,7 +47,8 @@ async fn a_gateway_that_cannot_be_reached_is_named_with_the_reason() {
 
 #[tokio::test]
 async fn an_answer_that_repeats_the_message_shows_neither_phone_nor_text() {
-    let echo = r#"{"error":"not sent","to":"+7 900 000-00-01","text":"Скидка 20 % до воскресенья"}"#;
+    let echo =
+        r#"{"error":"not sent","to":"+7 900 000-00-01","text":"Скидка 20 % до воскресенья"}"#;
     let (_gateway, node) = one_message(answer(500, echo)).await;
     let line = line_of(&node, "does not take").await;
     let phone = message(&node).await["phone"].clone();

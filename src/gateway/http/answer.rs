@@ -73,7 +73,9 @@ pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let timeout = |parameter: &str| {
         let (name, seconds) = parameter.split_once('=')?;
         let seconds = seconds.trim().trim_matches('"').parse::<u32>().ok()?;
-        name.trim().eq_ignore_ascii_case("timeout").then_some(seconds)
+        name.trim()
+            .eq_ignore_ascii_case("timeout")
+            .then_some(seconds)
     };
     let kept = Duration::from_secs(value.split(',').find_map(timeout)?.into());
     Some(kept.saturating_sub(KEEP_MARGIN).max(kept / 2))

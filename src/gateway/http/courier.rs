@@ -134,7 +134,7 @@ impl PreparedCourier for PreparedHttpCourier<'_> {
 }
 
 /// A whole answer of the gateway.
-struct Answer {
+struct GatewayAnswer {
     outcome: GatewayOutcome,
     /// Longest idle time of the connection, if the gateway named one.
     kept_for: Option<Duration>,
@@ -147,7 +147,7 @@ async fn exchange(
     open: &mut OpenConnection,
     gateway: &HttpGateway,
     envelope: &Envelope<'_>,
-) -> Result<Answer, Failure> {
+) -> Result<GatewayAnswer, Failure> {
     let request = gateway.requests.request(envelope);
     let OpenConnection {
         sender, connection, ..
@@ -163,7 +163,7 @@ async fn exchange(
         // An answer that breaks off, or never ends, is none, whatever its status.
         let body = read_body(body).await?;
         let status = head.status.as_u16();
-        Ok(Answer {
+        Ok(GatewayAnswer {
             outcome: by_status.unwrap_or_else(|| by_body(&body)),
             kept_for: keep_alive(&head.headers),
             failure: Failure::Answer { status, body },

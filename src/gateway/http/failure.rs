@@ -213,7 +213,16 @@ mod tests {
             &escaped,
         ] {
             let words = described(403, body);
-            for part in ["916", "1112", "2233", "22-33", "кидка", "пят", "Иван", "s3cret"] {
+            for part in [
+                "916",
+                "1112",
+                "2233",
+                "22-33",
+                "кидка",
+                "пят",
+                "Иван",
+                "s3cret",
+            ] {
                 assert!(!words.contains(part), "{body}: {words}");
             }
             assert!(words.starts_with("403 ") && words.contains(GAP), "{words}");

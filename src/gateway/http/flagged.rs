@@ -23,7 +23,7 @@ const ALERT_BYTES: usize = 7;
 
 /// Marks that the layers of one connection share.
 #[derive(Debug, Default)]
-struct Marks {
+struct ConnectionMarks {
     /// A byte was written since the flag was cleared.
     is_set: AtomicBool,
     /// The far end has proved that it read nothing of the request.
@@ -34,7 +34,7 @@ struct Marks {
 
 /// A flag that the first byte sets which is written after it was cleared.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Flag(Arc<Marks>);
+pub(super) struct Flag(Arc<ConnectionMarks>);
 
 impl Flag {
     pub(super) fn clear(&self) {

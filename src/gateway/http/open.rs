@@ -35,7 +35,7 @@ pub(super) struct OpenConnection {
     pub(super) connection: HttpConnection,
     /// Set by the first byte that is written.
     pub(super) flag: Flag,
-    /// Longest idle time.
+    /// Longest idle time before it ends.
     limit: Duration,
     /// The time of the last answer, or of connecting.
     idle_since: Instant,

@@ -30,7 +30,11 @@ impl Certificate {
     }
 
     /// A server that asks for a client's certificate, or does not.
-    fn server(&self, asks: bool, versions: &[&'static rustls::SupportedProtocolVersion]) -> ServerConfig {
+    fn server(
+        &self,
+        asks: bool,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
@@ -148,6 +152,10 @@ async fn bytes_that_are_neither_http_nor_an_alert_prove_nothing() {
         &[21, 3, 3],
         b"",
     ] {
-        assert_eq!(answered_by(bytes).await, GatewayOutcome::Unsure, "{bytes:?}");
+        assert_eq!(
+            answered_by(bytes).await,
+            GatewayOutcome::Unsure,
+            "{bytes:?}"
+        );
     }
 }

@@ -16,7 +16,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::support::{OK, answer_all, courier, envelope, gateway, listener, read_request, send, soon};
+use super::support::{
+    OK, answer_all, courier, envelope, gateway, listener, read_request, send, soon,
+};
 use crate::gateway::{
     ByteStream, Connecting, Connector, Courier, Gateway, GatewayOutcome, HttpGateway,
     PreparedCourier,
@@ -119,6 +121,30 @@ async fn a_connection_that_the_gateway_closes_is_noticed_at_any_moment_of_its_re
         soon(rest).await;
     }
     assert!(!courier.is_connected());
+}
+
+#[tokio::test]
+async fn bytes_that_nobody_asked_for_end_an_idle_connection_and_answer_no_request() {
+    let (listener, at) = listener().await;
+    let late = Arc::new(tokio::sync::Notify::new());
+    let says = late.clone();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        read_request(&mut stream).await?;
+        stream.write_all(OK.as_bytes()).await?;
+        says.notified().await;
+        let timeout = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(timeout).await?;
+        // The first stays open meanwhile.
+        let (second, _) = listener.accept().await?;
+        answer_all(second, OK).await
+    });
+
+    let mut courier = courier(gateway("http", at, HOUR));
+    assert_eq!(send(&mut courier).await, GatewayOutcome::Done);
+    late.notify_one();
+    soon(courier.rest()).await;
+    assert_eq!(send(&mut courier).await, GatewayOutcome::Done);
 }
 
 /// A stream of whose end the system knows, and the runtime does not yet.

@@ -47,13 +47,13 @@ fn every_address_has_its_turn_in_the_time_there_is() {
 }
 
 /// An address at which connections are neither taken nor refused: its queue is full.
-struct Swallowing {
+struct FullQueue {
     at: SocketAddr,
     _listener: Socket,
     _queued: Vec<std::net::TcpStream>,
 }
 
-impl Swallowing {
+impl FullQueue {
     fn new() -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -87,7 +87,7 @@ async fn race_among(addresses: Vec<SocketAddr>) -> io::Result<SocketAddr> {
 
 #[tokio::test]
 async fn an_address_that_swallows_connections_does_not_hold_up_the_one_that_works() {
-    let swallowing = Swallowing::new();
+    let swallowing = FullQueue::new();
     let works = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at = works.local_addr().expect("an address");
     let refuses = refusing().await;
@@ -148,6 +148,10 @@ async fn the_connector_remembers_the_address_that_worked() {
         .connect("localhost", port, LONG)
         .await
         .expect("connected");
-    let last = connector.last.lock().get(&("localhost".to_owned(), port)).copied();
+    let last = connector
+        .last
+        .lock()
+        .get(&("localhost".to_owned(), port))
+        .copied();
     assert_eq!(last, Some(IpAddr::from([127, 0, 0, 1])));
 }
