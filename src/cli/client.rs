@@ -49,7 +49,7 @@ impl Client {
         };
         HttpUrl::parse(api).map_err(|fault| {
             ConfigError(format!(
-                "--api: {shown} {fault}; use a URL like http://127.0.0.1:8080"
+                "--api (or NOTTY_API): {shown} {fault}; use a URL like http://127.0.0.1:8080"
             ))
         })?;
         let http = reqwest::Client::builder()

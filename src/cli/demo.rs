@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, count},
+    files,
     nodes::{Nodes, Plan},
-    out,
-    process::{self, Stop},
-    sample,
+    out, process, sample,
+    signals::Stop,
     watch::{STATUSES, follow},
 };
 use crate::{
@@ -27,6 +27,11 @@ const MAILING: &str = "demo";
 const LATENCY_MS: u64 = 50;
 /// Approximate duration of the mailing then.
 const KILL_SECONDS: u64 = 12;
+/// Files that gateway and node have open without any connection, generously; also the fewest with which the
+/// demo is one.
+const FILES: usize = 192;
+/// Requests in flight of each node, if there are files for them.
+const CONCURRENCY: usize = 256;
 /// Customers, at most: what a number of seven digits names.
 const CUSTOMERS: u64 = 9_999_999;
 
@@ -61,6 +66,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     // The bar shares the terminal: only what goes wrong is logged.
     telemetry::init_quiet();
     out::wait_for_nobody()?;
+    files::require("demo", FILES)?;
     process::block_on(async {
         let stop = Stop::listen()?;
         match args.nodes {
@@ -114,10 +120,12 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     // The mailing must last long enough for a kill in its middle.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
     let each = if args.kill_leader {
-        for_a_while.clamp(4, 256) as usize
+        for_a_while.clamp(4, CONCURRENCY as u64) as usize
     } else {
-        256
+        CONCURRENCY
     };
+    // Each node has its own files, but the gateway has the other ends of all three.
+    let each = each.min((files::limit() - FILES) / 3).max(1);
     out::line(&format!("gateway    http://{gateway}/"));
     out::line(&format!("data       {}", dir.path().display()));
     let mut nodes = Nodes::start(dir.path(), &Plan::new(3, &gateway.to_string(), each)).await?;
@@ -217,7 +225,7 @@ async fn unless_stopped(
 ) -> anyhow::Result<bool> {
     tokio::select! {
         shown = showing => shown,
-        () = stop.told() => bail!("stopped before the balance; the data of the demo was deleted"),
+        _ = stop.told() => bail!("stopped before the balance; the data of the demo was deleted"),
     }
 }
 
@@ -239,6 +247,8 @@ async fn start(dir: &std::path::Path, gateway: &str) -> anyhow::Result<Server> {
     let mut config = Config::default();
     config.node.data_dir = dir.join("data");
     config.gateway.url = format!("http://{gateway}/v1/send");
+    // Both ends of a connection are in this process.
+    config.gateway.concurrency = ((files::limit() - FILES) / 2).clamp(1, CONCURRENCY);
     // The usual port, so that the commands of the README work; another if it is taken.
     if std::net::TcpListener::bind(&config.api.listen).is_err() {
         config.api.listen = "127.0.0.1:0".to_owned();

@@ -1,15 +1,12 @@
 //! `notty export`: writes customers or messages to stdout, page by page.
 
-use std::{
-    borrow::Cow,
-    io::{BufWriter, Write},
-};
+use std::{borrow::Cow, path::PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{ApiArgs, client::Client, import::FileFormat, runtime};
+use super::{ApiArgs, client::Client, destination::Destination, import::FileFormat, runtime};
 use crate::formula;
 
 /// Items requested in one page.
@@ -47,6 +44,9 @@ pub(super) struct ExportArgs {
     /// Format of the output
     #[arg(long, value_enum, default_value = "csv")]
     format: FileFormat,
+    /// Write to this file instead of stdout; it is replaced when the export is whole
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -68,7 +68,7 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
         What::Messages => ("/messages", &MESSAGE),
     };
 
-    let mut output = BufWriter::new(std::io::stdout().lock());
+    let mut output = Destination::open(args.output.as_deref())?;
     let mut next: Option<String> = None;
     let mut first = true;
     loop {
@@ -91,10 +91,8 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
             }
         }
 
-        match output.write_all(text.as_bytes()) {
-            // The reader has gone away: nothing is left to do.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.context("stdout cannot be written")?,
+        if !output.write(&text)? {
+            return Ok(());
         }
 
         next = page.get("next").and_then(Value::as_str).map(str::to_owned);
@@ -102,7 +100,7 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
             break;
         }
     }
-    output.flush().context("stdout cannot be written")
+    output.finish()
 }
 
 /// The query of a page that follows an item, or of the first page.

@@ -8,7 +8,9 @@ mod bench;
 mod client;
 mod cluster;
 mod demo;
+mod destination;
 mod export;
+mod files;
 mod import;
 mod nodes;
 mod out;
@@ -16,22 +18,25 @@ mod postman;
 mod process;
 mod restore;
 mod sample;
+mod saved_file;
 mod serve;
+mod signals;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     api,
     config::{self, ConfigError, Settings},
     telemetry::LogFormat,
+    version::VERSION,
 };
 
 /// Sends SMS mailings, each message at most once, from one binary that stores everything itself.
 #[derive(Debug, Parser)]
-#[command(name = "notty", version, arg_required_else_help = true)]
+#[command(name = "notty", version = VERSION, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -91,8 +96,27 @@ enum Command {
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Print completions for a shell
+    ///
+    /// For bash: notty completions bash > ~/.local/share/bash-completion/completions/notty
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Measure speed, memory and disk on this machine
     Bench(bench::BenchArgs),
+}
+
+impl Command {
+    /// True if the command listens to signals itself, because it has something to put in order.
+    fn stops_in_order(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Postman(_) | Self::Demo(_) | Self::Gateway(_) => true,
+            Self::Backup(_) => true,
+            Self::Bench(args) => args.stops_in_order(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,7 +130,12 @@ struct CheckConfigArgs {
 #[derive(Clone, Debug, clap::Args)]
 struct ApiArgs {
     /// URL of a node's API; the token is read from NOTTY_TOKEN
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NOTTY_API",
+        default_value = "http://127.0.0.1:8080"
+    )]
     api: String,
 }
 
@@ -132,12 +161,24 @@ pub fn parse() -> Result<Cli, ExitCode> {
 pub fn run(cli: Cli) -> ExitCode {
     // Only once in a process, and nobody else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let status = match dispatch(cli.command) {
+    files::raise_limit();
+    let listening = if cli.command.stops_in_order() {
+        Ok(())
+    } else {
+        signals::end_at_a_signal()
+    };
+    let status = match listening.and_then(|()| dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     };
     out::flush();
-    status
+    match out::failure() {
+        Some(error) if status == ExitCode::SUCCESS => {
+            out::note(&format!("notty: stdout cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => status,
+    }
 }
 
 /// Shows an error. Returns the exit status: 2 for faults of the configuration or of the command line, of
@@ -171,8 +212,19 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             out::line(&api::openapi().to_pretty_json()?);
             Ok(())
         }
+        Command::Completions { shell } => {
+            out::line(completions(shell)?.trim_end());
+            Ok(())
+        }
         Command::Bench(args) => bench::run(&args),
     }
+}
+
+/// The completions of all commands for a shell.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "notty", &mut text);
+    Ok(String::from_utf8(text)?)
 }
 
 async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
