@@ -12,7 +12,7 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use notty_raft::{Listener, Node, Service, TransferError};
@@ -66,7 +66,8 @@ impl Server {
         let api = work.spawn_endless("the API", serve);
 
         let node_options = options::node(config, address, credentials, &surroundings);
-        let node = Node::open(&config.node.data_dir, node_options).await?;
+        let opened = Node::open(&config.node.data_dir, node_options).await;
+        let node = opened.map_err(|error| of_directory(&config.node.data_dir, error.into()))?;
         let metrics = Arc::new(Metrics::default());
         let rounds = metrics.apply_rounds.clone();
         node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
@@ -189,6 +190,16 @@ async fn listen(
     let bound = listener.address().context("api.listen")?;
     let address = bound.parse().context("api.listen")?;
     Ok((listener, address))
+}
+
+/// An error of opening, which names the way out where the directory cannot even be made.
+fn of_directory(directory: &Path, error: anyhow::Error) -> anyhow::Error {
+    if directory.exists() {
+        return error;
+    }
+    error.context(
+        "node.data_dir: the directory cannot be made; name one that can be written, like --data-dir DIR",
+    )
 }
 
 fn start_postman(
