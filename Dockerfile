@@ -3,6 +3,8 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache build-base
 WORKDIR /source
 COPY . .
+# For `notty --version`: --build-arg NOTTY_COMMIT=$(git rev-parse HEAD)
+ARG NOTTY_COMMIT=""
 # The image's toolchain is the one that rust-toolchain.toml names.
 RUN RUSTUP_TOOLCHAIN="$(rustup show active-toolchain | cut -d' ' -f1)" \
     cargo build --release --locked && mkdir /data

@@ -186,7 +186,12 @@ async fn listen(
     let wanted = config.api_address()?;
     let listening = surroundings.transport.listen(&wanted.to_string()).await;
     let listener =
-        listening.with_context(|| format!("api.listen: {wanted} cannot be listened on"))?;
+        listening.with_context(|| {
+            format!(
+                "api.listen: {wanted} cannot be listened on; stop what listens there, or choose another \
+                 address with --listen"
+            )
+        })?;
     let bound = listener.address().context("api.listen")?;
     let address = bound.parse().context("api.listen")?;
     Ok((listener, address))

@@ -75,9 +75,9 @@ async fn readyz(State(api): State<Api>) -> ApiResult {
 
 /// Metrics
 ///
-/// In Prometheus form, each with a description.
+/// In the text format of OpenMetrics 1.0, which Prometheus reads, each with a description.
 #[utoipa::path(get, path = "/metrics", tag = "node", operation_id = "getMetrics",
-    responses((status = 200, body = String, content_type = "text/plain")))]
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 async fn metrics(State(api): State<Api>) -> ApiResult {
     let figures = api.ask(|reader| {
         Ok(StateFigures {

@@ -180,6 +180,15 @@ impl Refusal {
     }
 }
 
+/// Names the value that the API rejected. Other errors are about no value, and stay as they are.
+pub(super) fn naming(what: &str, value: &str) -> impl FnOnce(anyhow::Error) -> anyhow::Error {
+    let name = format!("{what} `{value}`");
+    move |error| match error.downcast_ref::<Refusal>() {
+        Some(refusal) if refusal.status.is_client_error() => error.context(name),
+        _ => error,
+    }
+}
+
 async fn refusal(response: Response) -> Refusal {
     let status = response.status();
     let said = match response.json::<Problem>().await {

@@ -6,8 +6,14 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{ApiArgs, client::Client, destination::Destination, import::FileFormat, runtime};
-use crate::formula;
+use super::{
+    ApiArgs,
+    client::{Client, naming},
+    destination::Destination,
+    import::FileFormat,
+    runtime,
+};
+use crate::{config::ConfigError, formula};
 
 /// Items requested in one page.
 const PAGE: usize = 1_000;
@@ -52,11 +58,14 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
-    if args.what == What::Customers && args.mailing.is_some() {
-        return Err(crate::config::ConfigError(
-            "--mailing: only messages have a mailing".to_owned(),
-        )
-        .into());
+    if let Some(mailing) = args
+        .mailing
+        .as_ref()
+        .filter(|_| args.what == What::Customers)
+    {
+        let what =
+            format!("--mailing: `{mailing}`: only messages have a mailing; use `export messages`");
+        return Err(ConfigError(what).into());
     }
     runtime()?.block_on(export(args))
 }
@@ -73,7 +82,11 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
     let mut first = true;
     loop {
         let query = page_query(args, next.as_deref());
-        let page = client.get(&format!("{route}?{query}")).await?;
+        let page = client.get(&format!("{route}?{query}")).await;
+        let page = page.map_err(|error| match &args.mailing {
+            Some(mailing) => naming("mailing", mailing)(error),
+            None => error,
+        })?;
         let items = page
             .get("items")
             .and_then(Value::as_array)

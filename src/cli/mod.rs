@@ -23,7 +23,7 @@ mod serve;
 mod signals;
 mod watch;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::LazyLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -34,9 +34,20 @@ use crate::{
     version::VERSION,
 };
 
+/// The end of the overview.
+const START: &str = "\
+To begin: `notty demo` shows all of it with a practice gateway and sends nothing. `notty serve` runs a node; \
+its API is described at http://127.0.0.1:8080/docs.
+
+Each command has a help of its own: notty COMMAND --help. Keys of the configuration are listed in \
+config.toml.example, and each can be a variable, like NOTTY_GATEWAY__URL. Commands find a node by --api or \
+NOTTY_API, and their token in NOTTY_TOKEN.
+
+Exit status: 0 success, 1 failure, 2 wrong usage or configuration.";
+
 /// Sends SMS mailings, each message at most once, from one binary that stores everything itself.
 #[derive(Debug, Parser)]
-#[command(name = "notty", version = VERSION, arg_required_else_help = true)]
+#[command(name = "notty", version = VERSION, arg_required_else_help = true, after_help = START)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -71,7 +82,7 @@ enum Command {
     /// other rows were written. To check a file first, use --dry-run: its exit status is 1 if a row is
     /// invalid.
     Import(import::ImportArgs),
-    /// Export customers or messages as CSV or NDJSON to stdout
+    /// Export customers or messages as CSV or NDJSON to stdout or a file
     Export(export::ExportArgs),
     /// Write a consistent copy of a running node to a file
     ///
@@ -92,13 +103,17 @@ enum Command {
     ///
     /// For health checks of containers that hold no other program.
     Healthcheck(ApiArgs),
-    /// Check a configuration file, and print the first error with its place
+    /// Check a configuration file, and print all faults with their places
+    ///
+    /// Environment variables that override keys of the file are checked with it. The exit status is 2 if
+    /// there is a fault.
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
     /// Print completions for a shell
     ///
-    /// For bash: notty completions bash > ~/.local/share/bash-completion/completions/notty
+    /// bash, in ~/.bashrc: source <(notty completions bash); zsh, in a directory of $fpath:
+    /// notty completions zsh > _notty; fish: notty completions fish > ~/.config/fish/completions/notty.fish
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -119,9 +134,16 @@ impl Command {
     }
 }
 
+/// The URL of the API that commands use unless `--api` names another. An empty variable counts as none.
+static API: LazyLock<String> = LazyLock::new(|| {
+    let variable = std::env::var("NOTTY_API").ok();
+    let given = variable.filter(|url| !url.is_empty());
+    given.unwrap_or_else(|| "http://127.0.0.1:8080".to_owned())
+});
+
 #[derive(Debug, clap::Args)]
 struct CheckConfigArgs {
-    /// The file to check
+    /// The configuration file
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     config: PathBuf,
 }
@@ -129,13 +151,8 @@ struct CheckConfigArgs {
 /// The API of a node, for commands that are its clients.
 #[derive(Clone, Debug, clap::Args)]
 struct ApiArgs {
-    /// URL of a node's API; the token is read from NOTTY_TOKEN
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "NOTTY_API",
-        default_value = "http://127.0.0.1:8080"
-    )]
+    /// URL of a node's API, also read from NOTTY_API; the token is read from NOTTY_TOKEN
+    #[arg(long, value_name = "URL", default_value = API.as_str())]
     api: String,
 }
 
@@ -252,7 +269,7 @@ fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct LogArgs {
     /// Format of log lines
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
 }
 

@@ -27,7 +27,12 @@ pub(super) struct GatewayArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     listen: String,
     /// The token that requests must carry; empty: none
-    #[arg(long, value_name = "TOKEN", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "",
+        hide_default_value = true
+    )]
     token: String,
     /// Delay before each answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -60,11 +65,15 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         args.fail_per_mille,
         args.invalid_per_mille,
         args.hang_per_mille,
+        args.reset_per_mille,
     ];
-    if shares.iter().sum::<u32>() + args.reset_per_mille > 1_000 {
-        let what =
-            "the --…-per-mille options are shares of all requests: their sum must be at most 1000";
-        return Err(ConfigError(what.to_owned()).into());
+    let sum: u32 = shares.iter().sum();
+    if sum > 1_000 {
+        let what = format!(
+            "the --…-per-mille options are shares of all requests: their sum is {sum}, but must be at most \
+             1000"
+        );
+        return Err(ConfigError(what).into());
     }
 
     let addresses = args.listen.to_socket_addrs();

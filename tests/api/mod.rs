@@ -15,6 +15,7 @@ mod positions;
 mod preview;
 mod refusals;
 mod repeats;
+mod schema;
 mod stats;
 mod windows;
 
