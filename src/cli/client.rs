@@ -41,17 +41,8 @@ struct Fault {
 impl Client {
     /// For an API; the token comes from `NOTTY_TOKEN`.
     pub(super) fn new(api: &str) -> anyhow::Result<Self> {
-        // A password in it must not be shown.
-        let shown = if api.contains('@') {
-            "the URL"
-        } else {
-            &format!("`{api}`")
-        };
-        HttpUrl::parse(api).map_err(|fault| {
-            ConfigError(format!(
-                "--api (or NOTTY_API): {shown} {fault}; use a URL like http://127.0.0.1:8080"
-            ))
-        })?;
+        check_url(api)?;
+
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -153,6 +144,21 @@ impl Client {
         }
         Ok(())
     }
+}
+
+fn check_url(api: &str) -> Result<(), ConfigError> {
+    let Err(fault) = HttpUrl::parse(api) else {
+        return Ok(());
+    };
+    // A password in it must not be shown.
+    let shown = if api.contains('@') {
+        "the URL"
+    } else {
+        &format!("`{api}`")
+    };
+    Err(ConfigError(format!(
+        "--api (or NOTTY_API): {shown} {fault}; use a URL like http://127.0.0.1:8080"
+    )))
 }
 
 async fn json(response: Response) -> anyhow::Result<Value> {

@@ -52,21 +52,8 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
-    let nodes = args.nodes;
-    if nodes != 1 && nodes != 3 {
-        let what =
-            format!("--nodes: {nodes}: use 1 or 3; two nodes survive no more failures than one");
-        return Err(ConfigError(what).into());
-    }
-    if args.kill_leader && args.nodes != 3 {
-        let what = "--kill-leader: use it with --nodes 3, so that other nodes can take over";
-        return Err(ConfigError(what.to_owned()).into());
-    }
-    let customers = args.customers;
-    if customers == 0 || customers > CUSTOMERS {
-        let what = format!("--customers: {customers} is not a number from 1 to {CUSTOMERS}");
-        return Err(ConfigError(what).into());
-    }
+    check(args)?;
+
     // The bar shares the terminal: only what goes wrong is logged.
     telemetry::init_quiet();
     out::wait_for_nobody()?;
@@ -78,6 +65,27 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             _ => three(args, stop).await,
         }
     })
+}
+
+/// Rejects numbers with which there is no demo.
+fn check(args: &DemoArgs) -> Result<(), ConfigError> {
+    let nodes = args.nodes;
+    if nodes != 1 && nodes != 3 {
+        let what =
+            format!("--nodes: {nodes}: use 1 or 3; two nodes survive no more failures than one");
+        return Err(ConfigError(what));
+    }
+    if args.kill_leader && args.nodes != 3 {
+        let what = "--kill-leader: use it with --nodes 3, so that other nodes can take over";
+        return Err(ConfigError(what.to_owned()));
+    }
+
+    let customers = args.customers;
+    if customers == 0 || customers > CUSTOMERS {
+        let what = format!("--customers: {customers} is not a number from 1 to {CUSTOMERS}");
+        return Err(ConfigError(what));
+    }
+    Ok(())
 }
 
 /// One node, in this process.

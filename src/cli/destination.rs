@@ -12,12 +12,12 @@ use super::saved_file::SavedFile;
 
 /// An output that is being written.
 pub(super) struct Destination {
-    /// Name for errors.
+    /// The name that errors show.
     name: String,
-    output: Output,
+    output: OpenOutput,
 }
 
-enum Output {
+enum OpenOutput {
     Stdout(BufWriter<io::Stdout>),
     /// A device or a pipe, which cannot be replaced.
     Stream(BufWriter<File>),
@@ -28,7 +28,7 @@ impl Destination {
     /// Opens a file, or stdout if none is named or its name is `-`.
     pub(super) fn open(file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(file) = file.filter(|file| file.as_os_str() != "-") else {
-            let output = Output::Stdout(BufWriter::new(io::stdout()));
+            let output = OpenOutput::Stdout(BufWriter::new(io::stdout()));
             let name = "stdout".to_owned();
             return Ok(Self { name, output });
         };
@@ -38,10 +38,10 @@ impl Destination {
         let output = if is_stream {
             let opened = File::options().write(true).open(file);
             let stream = opened.with_context(|| format!("{name}: cannot be written"))?;
-            Output::Stream(BufWriter::new(stream))
+            OpenOutput::Stream(BufWriter::new(stream))
         } else {
             anyhow::ensure!(!file.is_dir(), "{name}: a directory, not a file");
-            Output::File(BufWriter::new(SavedFile::create(file)?))
+            OpenOutput::File(BufWriter::new(SavedFile::create(file)?))
         };
         Ok(Self { name, output })
     }
@@ -56,7 +56,7 @@ impl Destination {
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         let written = self.writer().flush();
         self.unless_gone(written)?;
-        let Output::File(file) = self.output else {
+        let OpenOutput::File(file) = self.output else {
             return Ok(());
         };
         let kept = file.into_inner().map_err(io::Error::from);
@@ -66,9 +66,9 @@ impl Destination {
 
     fn writer(&mut self) -> &mut dyn Write {
         match &mut self.output {
-            Output::Stdout(stdout) => stdout,
-            Output::Stream(stream) => stream,
-            Output::File(file) => file,
+            OpenOutput::Stdout(stdout) => stdout,
+            OpenOutput::Stream(stream) => stream,
+            OpenOutput::File(file) => file,
         }
     }
 

@@ -115,7 +115,7 @@ enum Command {
     /// bash, in ~/.bashrc: source <(notty completions bash); zsh, in a directory of $fpath:
     /// notty completions zsh > _notty; fish: notty completions fish > ~/.config/fish/completions/notty.fish
     Completions {
-        /// The shell
+        /// The shell that is to complete
         shell: clap_complete::Shell,
     },
     /// Measure speed, memory and disk on this machine
@@ -143,7 +143,7 @@ static API: LazyLock<String> = LazyLock::new(|| {
 
 #[derive(Debug, clap::Args)]
 struct CheckConfigArgs {
-    /// The configuration file
+    /// The configuration file to check
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     config: PathBuf,
 }
