@@ -415,6 +415,10 @@ codes! {
         "the command breaks a bound",
         "out of bounds: 256 rows"
     }
+    AmbiguousPhone = "ambiguous_phone", CONFLICT {
+        "several customers have the phone of a row without an id",
+        "several customers have this phone: give the id of the one that is meant"
+    }
     NodeRemoved = "node_removed", CONFLICT {
         "the node was removed from the cluster before",
         "this node was removed from the cluster before; it can come back with an empty data \
@@ -462,7 +466,7 @@ impl Serialize for Code {
 
 /// Codes of rejections of commands that no request proposes.
 #[cfg(test)]
-pub(super) const OF_NO_ROUTE: [Code; 12] = [
+pub(super) const OF_NO_ROUTE: [Code; 13] = [
     Code::NotNow,
     Code::CursorMoved,
     Code::NothingToDo,
@@ -474,6 +478,7 @@ pub(super) const OF_NO_ROUTE: [Code; 12] = [
     Code::TooManyLeases,
     Code::Forgotten,
     Code::OutOfBounds,
+    Code::AmbiguousPhone,
     Code::NodeRemoved,
 ];
 

@@ -8,11 +8,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::Error;
 
 /// The format written by this version: bincode 2, variable-length little-endian integers. The
-/// fourth: the first kept mailings' stages and progress in another shape, the second did not know
+/// sixth: the first kept mailings' stages and progress in another shape, the second did not know
 /// whose customers were deleted while their messages were under way, the third did not count the
 /// uses of words and passed over the same numbers at each restore, the fourth had commands and
-/// replies of nodes that numbered what they proposed.
-pub const FORMAT: u8 = 5;
+/// replies of nodes that numbered what they proposed, the fifth knew customers by their ids alone.
+pub const FORMAT: u8 = 6;
 
 /// Bytes that one decoded value may take, at most: a length that was made up must not ask for more
 /// memory than there is.

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The version of the layout that this binary reads and writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The name of the identity while a backup is being restored.
 pub(super) const RESTORING: &str = "identity.restoring";

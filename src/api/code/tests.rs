@@ -61,6 +61,7 @@ fn a_rejection_has_one_name_here_and_in_storage() {
         Rejection::DuplicatesNotAccepted,
         Rejection::NodeDismissed,
         Rejection::NoNumbersLeft,
+        Rejection::AmbiguousPhone,
     ] {
         assert_eq!(
             Code::from(&rejection).name(),

@@ -115,6 +115,9 @@ pub enum Rejection {
         "no numbers are left for mailings, and so no message ids: begin with an empty data directory"
     )]
     NoNumbersLeft,
+    /// Several customers have the phone by which a row knows its customer.
+    #[error("several customers have this phone: give the id of the one that is meant")]
+    AmbiguousPhone,
 }
 
 impl Rejection {
@@ -124,6 +127,7 @@ impl Rejection {
             Rejection::CustomerExists => "customer_exists",
             Rejection::CustomerNotFound | Rejection::MailingNotFound => "not_found",
             Rejection::CustomerBusy => "customer_busy",
+            Rejection::AmbiguousPhone => "ambiguous_phone",
 
             Rejection::MailingExists => "mailing_exists",
             Rejection::MailingStarted { .. } => "mailing_started",
