@@ -165,7 +165,10 @@ async fn await_index(api: &Api, index: u64) -> Result<(), ApiError> {
 
 fn parse_index(value: &HeaderValue) -> Result<u64, ApiError> {
     let text = value.to_str().unwrap_or_default();
-    text.trim().parse().map_err(|_| {
+    let text = text.trim();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let index = text.parse().ok().filter(|_| is_plain);
+    index.ok_or_else(|| {
         let detail = "the Notty-Index of an answer is needed";
         ApiError::invalid_field("Notty-Min-Index", Code::InvalidIndex, detail)
     })

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     ApiArgs,
-    client::{Client, Refusal, count},
+    client::{Client, Refusal, count, naming},
     out, runtime,
 };
 
@@ -46,7 +46,8 @@ pub(super) struct WatchArgs {
 pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let client = Client::new(&args.api.api)?;
-        let stats = follow(&client, &args.mailing).await?;
+        let followed = follow(&client, &args.mailing).await;
+        let stats = followed.map_err(naming("mailing", &args.mailing))?;
         out::line(&counts(&stats));
         Ok(())
     })
