@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     config::Role,
-    rows::{CsvRows, ImportRow, NdjsonRows, RowError, Rows},
+    rows::{ImportRow, RowError, RowFormat, Rows, over_lines},
 };
 
 /// The most rejected rows that an answer lists.
@@ -107,7 +107,8 @@ fn check_row(row: ImportRow) -> Result<CheckedCustomer, RowFault> {
         (Some(customer), None) => Ok(customer),
         (_, first) => {
             let code = first.map_or("invalid", |fault| fault.code.name());
-            Err((code.to_owned(), in_words(&faults)))
+            let detail = over_lines(row.line, row.last_line, in_words(&faults));
+            Err((code.to_owned(), detail))
         }
     }
 }
@@ -379,9 +380,9 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// Import customers
 ///
 /// The body is a stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a
-/// row, fields by name in any order. An empty cell is an absent field. A customer whose id exists is
-/// updated. A row without an id belongs to the customer who has its phone; if nobody has it, a new one is
-/// created. Rows that are wrong are left out, and reported with their lines.
+/// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
+/// A customer whose id exists is updated. A row without an id belongs to the customer who has its phone; if
+/// nobody has it, a new one is created. Rows that are wrong are left out, and reported with their lines.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
@@ -408,11 +409,8 @@ async fn import(State(api): State<Api>, params: Params, request: Request) -> Api
 
 /// The reader of a body by its content type; `None` if there is none for it.
 fn reader_for(headers: &HeaderMap) -> Option<Box<dyn Rows>> {
-    match content_type(headers).as_str() {
-        "text/csv" => Some(Box::new(CsvRows::new(&IMPORT_COLUMNS))),
-        "application/x-ndjson" => Some(Box::<NdjsonRows>::default()),
-        _ => None,
-    }
+    let format = RowFormat::of_content_type(&content_type(headers))?;
+    Some(format.reader(&IMPORT_COLUMNS))
 }
 
 /// Reads a body to its end. What came before a broken upload, or before a pause that is too long, is

@@ -44,6 +44,7 @@ use crate::{
         survey::{Sight, Surveyor},
     },
     consensus::{
+        candidacy::Candidacy,
         handle::Consensus,
         leadership::{self, Leadership},
         proposals::Proposals,
@@ -74,6 +75,7 @@ pub struct Node {
     log: LogStore,
     peers: Arc<Peers>,
     consensus: Arc<Consensus>,
+    candidacy: Arc<Candidacy>,
     proposals: Arc<Proposals>,
     reads: Arc<Reads>,
     surveyor: Arc<Surveyor>,
@@ -115,6 +117,7 @@ impl Node {
             tokio::spawn(following),
             tokio::spawn(compacting),
             tokio::spawn(comparing),
+            tokio::spawn(self.candidacy.clone().run()),
         ];
 
         // These hold the node weakly: they end by themselves once it is gone.
@@ -309,7 +312,7 @@ impl Node {
         let mut dismissed = self.peers.dismissed();
         // It never ends otherwise: the sender lives as long as the node does.
         let _ = dismissed.wait_for(|dismissed| *dismissed).await;
-        self.consensus.raft().runtime_config().elect(false);
+        self.consensus.let_stand(false);
     }
 
     // For people and programs that look at it.

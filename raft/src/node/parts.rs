@@ -15,7 +15,7 @@ use crate::{
         changes::MemberChanges, dismissal::Dismissal, handover::Handover, member_list::MemberList,
         myself::Myself, survey::Surveyor, workbench::Workbench,
     },
-    consensus::{handle::Consensus, proposals::Proposals, reads::Reads},
+    consensus::{candidacy::Candidacy, handle::Consensus, proposals::Proposals, reads::Reads},
     disk::own_identity::OwnIdentity,
     log::log_store::LogStore,
     peers::client::Peers,
@@ -44,6 +44,7 @@ impl NodeParts {
         let proposals = Arc::new(self.proposals(&stamp));
         let reads = Arc::new(self.reads(&stamp));
         let readiness = self.readiness(&reads, &stamp);
+        let candidacy = Arc::new(self.candidacy());
 
         // Each after what it works with: a handover surveys the members, the list of members proposes
         // commands, and a change needs both.
@@ -63,6 +64,7 @@ impl NodeParts {
             log: self.log,
             peers: self.peers,
             consensus: self.consensus,
+            candidacy,
             proposals,
             reads,
             surveyor,
@@ -76,6 +78,14 @@ impl NodeParts {
             stop_peers: self.stop_peers,
             tasks: Mutex::default(),
         })
+    }
+
+    fn candidacy(&self) -> Candidacy {
+        Candidacy {
+            consensus: self.consensus.clone(),
+            peers: self.peers.clone(),
+            log: self.log.clone(),
+        }
     }
 
     fn proposals(&self, stamp: &Stamp) -> Proposals {

@@ -15,7 +15,7 @@ use super::call::Callers;
 use crate::{
     cluster::change::{Change, ChangeError, Changed},
     outcome::{Applied, ProposeError},
-    types::{NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
+    types::{LogId, NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
 };
 
 /// A call that a node answers.
@@ -52,6 +52,7 @@ pub(crate) enum AnyCall {
     Retire(Retire),
     BidFarewell(BidFarewell),
     Vouch(Vouch),
+    AskSupport(AskSupport),
 }
 
 /// Asks a node who it is, and whether it belongs to a cluster.
@@ -260,6 +261,22 @@ impl PeerCall for Vouch {
 
     fn into_any(self) -> AnyCall {
         AnyCall::Vouch(self)
+    }
+}
+
+/// Asks a voter whether it would have the caller elected. It promises nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AskSupport {
+    /// The end of the caller's log.
+    pub(crate) last: Option<LogId>,
+}
+
+impl PeerCall for AskSupport {
+    type Reply = bool;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::AskSupport(self)
     }
 }
 
