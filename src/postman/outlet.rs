@@ -187,7 +187,7 @@ impl Outlet {
         let Some(length) = self.pause.note(wish, now) else {
             return;
         };
-        let asked_s = wish.as_secs();
+        let asked_s = wish.as_millis().div_ceil(1_000);
         if wish > LONGEST {
             tracing::warn!(
                 "the gateway asks for a pause of {asked_s} s: nothing is sent to it for {} s, and then \

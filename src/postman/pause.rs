@@ -47,7 +47,8 @@ impl GatewayPause {
     /// lengthens it.
     pub(super) fn note(&self, wish: Duration, now: Duration) -> Option<Duration> {
         let length = wish.min(LONGEST);
-        let until = millis(now + length);
+        // A part of a millisecond counts as one, so that no pause ends early.
+        let until = (now + length).as_micros().div_ceil(1_000) as u64;
         let before = self.ends_at.fetch_max(until, Ordering::Relaxed);
         (before <= millis(now)).then_some(length)
     }
@@ -81,9 +82,9 @@ impl GatewayPause {
     }
 }
 
-/// Whole milliseconds; a part of one counts as one, so that no pause ends early.
+/// Milliseconds that have passed as a whole.
 fn millis(time: Duration) -> u64 {
-    time.as_micros().div_ceil(1_000) as u64
+    time.as_millis() as u64
 }
 
 #[cfg(test)]
@@ -121,6 +122,12 @@ mod tests {
         assert_eq!(pause.note(ms(1_000), ms(30)), None);
         assert!(pause.holds(ms(1_029)) && !pause.holds(ms(1_030)));
         assert_eq!(pause.note(ms(7), ms(2_000)), Some(ms(7)));
+
+        let pause = GatewayPause::default();
+        let now = Duration::from_micros(10_300);
+        pause.note(ms(1), now);
+        assert!(pause.holds(now + Duration::from_micros(999)));
+        assert!(!pause.holds(now + ms(2)));
     }
 
     #[test]
