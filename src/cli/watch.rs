@@ -98,6 +98,7 @@ impl Look {
     async fn at(client: &Client, path: &str) -> anyhow::Result<Self> {
         let mailing = client.get(&format!("/mailings/{path}")).await?;
         let stats = client.get(&format!("/stats/mailings/{path}")).await?;
+
         let text = |field: &str| {
             mailing
                 .get(field)
@@ -114,6 +115,7 @@ impl Look {
         let has_window = mailing
             .get("send_window")
             .is_some_and(|window| !window.is_null());
+
         Ok(Self {
             status,
             caught_up,

@@ -43,6 +43,7 @@ pub(crate) fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
 
 /// Reads who holds a phone, and first who held it: a customer's mark is that of the phone it has.
 fn index_phones(reader: &Reader<'_>, customers: u32, phones: &mut Phones) -> Result<(), Error> {
+    phones.reserve(customers as usize);
     index_given_up(reader, phones)?;
     for block in 0..customers.div_ceil(CUSTOMERS_PER_BLOCK) {
         let key = CustomerColumnsKey(block);

@@ -46,6 +46,8 @@ pub enum Planted {
     JumpBelieved,
     /// A gateway that asks for a pause gets requests all the same.
     PauseIgnored,
+    /// A mailing does not see that customers share a phone.
+    SharedPhonesUnseen,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -60,7 +62,7 @@ pub const BY_SCENARIO: [Planted; 3] = [
 ];
 
 /// All faults, in the order of their numbers.
-pub const PLANTED: [Planted; 17] = [
+pub const PLANTED: [Planted; 18] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -78,6 +80,7 @@ pub const PLANTED: [Planted; 17] = [
     Planted::BreakerCountsRowsOnly,
     Planted::JumpBelieved,
     Planted::PauseIgnored,
+    Planted::SharedPhonesUnseen,
 ];
 
 impl Planted {

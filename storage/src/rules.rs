@@ -164,3 +164,8 @@ pub fn contradicting_clock_is_doubted() -> bool {
 pub fn is_believed(agrees: bool) -> bool {
     agrees || is_planted(Planted::JumpBelieved)
 }
+
+/// Phones (rules without a number): a mailing that gives a phone one message looks who shares it.
+pub(crate) fn looks_for_shared_phones(unique_phones: bool) -> bool {
+    unique_phones && !is_planted(Planted::SharedPhonesUnseen)
+}

@@ -92,6 +92,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         rule: None,
         plan: declines_repeats,
     },
+        "customers_share_phones_and_swap_them",
+        Planted::SharedPhonesUnseen,
+        shared_phones,
+    ),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -99,6 +103,20 @@ const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario
         name,
         rule: Some(rule),
         plan,
+    }
+}
+
+/// Two clients write customers of their own, who have fewer phones than they are, while mailings to
+/// everybody follow each other.
+fn shared_phones() -> Plan {
+    let mailings = ["m0", "m1", "m2"].into_iter().zip([3_000, 9_000, 15_000]);
+    Plan {
+        clients: 2,
+        mailings: mailings
+            .map(|(id, from)| mailing(id, from, 40_000))
+            .collect(),
+        quiet_ms: 32_000,
+        ..calm(17)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 
 /// A customer as filters saw it before it changed.
 #[derive(Clone, Copy)]
-pub(super) struct Before {
+pub(super) struct FormerCustomer {
     pub(super) phone: u64,
     /// Numbers of its tag and its operator.
     pub(super) words: (u32, u32),
@@ -59,7 +59,7 @@ impl AllUndecided {
         &mut self,
         changes: &Changes<'_>,
         customer: Seq,
-        before: Option<Before>,
+        before: Option<FormerCustomer>,
     ) -> Result<(), Error> {
         for undecided in &mut self.0 {
             if undecided.customers.contains(&customer.0) {
@@ -82,7 +82,7 @@ impl Undecided {
         &mut self,
         changes: &Changes<'_>,
         customer: Seq,
-        before: Option<Before>,
+        before: Option<FormerCustomer>,
     ) -> Result<(), Error> {
         let number = customer.0 / DELETED_PER_BLOCK;
         let offset = customer.0 % DELETED_PER_BLOCK;
@@ -120,7 +120,7 @@ impl Undecided {
     }
 }
 
-/// What was decided of the customers of a mailing, read block by block where there is anything.
+/// The decisions about the customers of a mailing, read block by block where there is anything.
 pub(super) struct Decisions {
     mailing: MailingNumber,
     any: bool,
@@ -136,7 +136,7 @@ impl Decisions {
         }
     }
 
-    /// Whether a customer is for the mailing; none where it is as it was at the start.
+    /// True if a customer is for the mailing; none where it is as it was at the start.
     pub(super) fn of(
         &mut self,
         changes: &Changes<'_>,

@@ -7,7 +7,7 @@ use crate::{
     source::Source,
 };
 
-/// Who a mailing's filters match. Each distinct tag and operator is compared once, however many
+/// Those whom a mailing's filters match. Each distinct tag and operator is compared once, however many
 /// customers have it.
 pub(crate) struct Audience {
     tag: Matcher,
@@ -28,7 +28,7 @@ impl Audience {
         }
     }
 
-    /// Whether the customer at an index of a block exists and matches.
+    /// True if the customer at an index of a block exists and matches.
     pub(crate) fn contains<S: Source>(
         &mut self,
         source: &S,
@@ -43,7 +43,7 @@ impl Audience {
             )
     }
 
-    /// Whether somebody with some words, by their numbers, and a phone matches.
+    /// True if somebody with some words, by their numbers, and a phone matches.
     pub(crate) fn matches<S: Source>(
         &mut self,
         source: &S,
@@ -55,7 +55,7 @@ impl Audience {
             && self.phone_matches(phone)
     }
 
-    /// What comparing has cost so far, see [`Matcher::steps`].
+    /// The cost of comparing so far, see [`Matcher::steps`].
     pub(crate) fn steps(&self) -> u64 {
         self.tag.steps() + self.operator.steps() + self.phone.steps()
     }

@@ -1,7 +1,7 @@
 //! Customers: writing them row by row, deleting them, and what that does to their messages.
 
 use super::{
-    at_start::Before,
+    at_start::FormerCustomer,
     batches::MailingEdit,
     customer_blocks::{CustomerBlock, CustomerBlocks, CustomerWords},
     followers::Followers,
@@ -80,7 +80,7 @@ impl Dictionary {
 enum Written {
     Created(Seq),
     Revived(Seq),
-    Changed(Seq, Before),
+    Changed(Seq, FormerCustomer),
     Same,
 }
 
@@ -279,7 +279,7 @@ fn put_row(
         return Ok(Ok(Written::Revived(seq)));
     }
     let words_before = block.words(index);
-    let before = Before {
+    let before = FormerCustomer {
         phone: block.columns.phones[index],
         words: (words_before.tag, words_before.operator),
     };

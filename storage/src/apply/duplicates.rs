@@ -50,7 +50,7 @@ impl<'p> Duplicates<'p> {
         }
     }
 
-    /// Whether the mailing has a message to a phone, or makes one in this expansion, from somebody else
+    /// True if the mailing has a message to a phone, or makes one in this expansion, from somebody else
     /// than a customer that it is being expanded to.
     pub(super) fn contains(
         &mut self,
@@ -99,7 +99,7 @@ impl<'p> Duplicates<'p> {
         Ok(false)
     }
 
-    /// Whether a customer has a message of the mailing to a phone.
+    /// True if a customer has a message of the mailing to a phone.
     fn is_reached(
         &mut self,
         changes: &Changes<'_>,

@@ -26,6 +26,7 @@ use crate::{
     },
     model::Status,
     records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers},
+    rules,
     source::Source,
 };
 
@@ -39,13 +40,13 @@ fn row(columns: &CustomerColumns, customer: u32) -> Row {
 }
 
 /// Whom a mailing takes of the customers that it looks at.
-struct Choice<'p> {
+struct Chooser<'p> {
     audience: Audience,
     decisions: Decisions,
     duplicates: Duplicates<'p>,
 }
 
-impl Choice<'_> {
+impl Chooser<'_> {
     /// Whether the customer at an index of a block is for the mailing.
     fn contains(
         &mut self,
@@ -123,10 +124,14 @@ pub(super) fn expand(changes: &mut Changes<'_>, expand: &Expand) -> Ruled<Expand
     let scan = scan.clamp(1, ENTRY_CUSTOMERS);
     let limit = usize::from(limit).clamp(1, EXPAND_MESSAGES);
     let before = changes.need_progress(number)?;
-    let mut choice = Choice {
+    let mut choice = Chooser {
         audience: Audience::new(&record.spec),
         decisions: Decisions::new(number, before.decided),
-        duplicates: Duplicates::new(number, &before, record.spec.unique_phones),
+        duplicates: Duplicates::new(
+            number,
+            &before,
+            rules::looks_for_shared_phones(record.spec.unique_phones),
+        ),
     };
     let status = if record.ended.is_some() {
         Status::Expired
@@ -165,7 +170,7 @@ pub(super) fn expand(changes: &mut Changes<'_>, expand: &Expand) -> Ruled<Expand
 /// them; how many messages, and how far it came.
 fn in_order(
     changes: &mut Changes<'_>,
-    choice: &mut Choice<'_>,
+    choice: &mut Chooser<'_>,
     edit: &mut MailingEdit,
     end: u32,
     limit: usize,
@@ -187,7 +192,7 @@ fn in_order(
 /// The first of some customers who match, and the one after the last that was looked at.
 fn next_batch(
     changes: &Changes<'_>,
-    choice: &mut Choice<'_>,
+    choice: &mut Chooser<'_>,
     customers: Range<u32>,
     room: usize,
 ) -> Result<(Gathered, u32), Error> {
@@ -215,7 +220,7 @@ fn next_batch(
 /// then taken in the order of changes, so that the cursor never passes one that had no room.
 fn in_changes(
     changes: &Changes<'_>,
-    choice: &mut Choice<'_>,
+    choice: &mut Chooser<'_>,
     edit: &MailingEdit,
     bounds: Cursor,
     (scan, limit): (u32, usize),

@@ -5,7 +5,7 @@
 //! customers make none.
 
 use super::{
-    at_start::{AllUndecided, Before},
+    at_start::{AllUndecided, FormerCustomer},
     changelog,
     customer_blocks::CustomerWords,
     live::LiveMatches,
@@ -17,14 +17,14 @@ use crate::{
     model::{MailingNumber, Seq},
 };
 
-/// What the open mailings must know.
-struct Asked {
+/// The open mailings, as far as they follow customers.
+struct OpenFollowers {
     are_phones_remembered: bool,
     undecided: AllUndecided,
     live: LiveMatches,
 }
 
-impl Asked {
+impl OpenFollowers {
     fn load(changes: &Changes<'_>) -> Self {
         let open = changes.open_mailings();
         Self {
@@ -37,9 +37,9 @@ impl Asked {
 
 /// All that follows the customers of one command.
 pub(super) struct Followers {
-    /// Whether it is counted whom mailings come to reach.
+    /// True if it is counted whom mailings come to reach.
     counts_live: bool,
-    asked: Option<Asked>,
+    asked: Option<OpenFollowers>,
     /// Customers whose change mailings must notice.
     changed: Vec<u32>,
 }
@@ -72,7 +72,9 @@ impl Followers {
         (words, phone): (CustomerWords, u64),
     ) -> Result<(), Error> {
         phones::take(changes, customer, phone);
-        let asked = self.asked.get_or_insert_with(|| Asked::load(changes));
+        let asked = self
+            .asked
+            .get_or_insert_with(|| OpenFollowers::load(changes));
         asked.undecided.decide(changes, customer, None)?;
         self.changed.push(customer.0);
         self.count(changes, words, phone);
@@ -83,10 +85,12 @@ impl Followers {
     pub(super) fn changed(
         &mut self,
         changes: &mut Changes<'_>,
-        (customer, before): (Seq, Before),
+        (customer, before): (Seq, FormerCustomer),
         (words, phone): (CustomerWords, u64),
     ) -> Result<(), Error> {
-        let asked = self.asked.get_or_insert_with(|| Asked::load(changes));
+        let asked = self
+            .asked
+            .get_or_insert_with(|| OpenFollowers::load(changes));
         if before.phone != phone {
             phones::give_up(changes, customer, before.phone, asked.are_phones_remembered)?;
             phones::take(changes, customer, phone);
@@ -99,7 +103,9 @@ impl Followers {
 
     fn count(&mut self, changes: &Changes<'_>, words: CustomerWords, phone: u64) {
         if self.counts_live {
-            let asked = self.asked.get_or_insert_with(|| Asked::load(changes));
+            let asked = self
+                .asked
+                .get_or_insert_with(|| OpenFollowers::load(changes));
             asked
                 .live
                 .count(changes, (words.tag, words.operator), phone);

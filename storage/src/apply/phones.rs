@@ -74,7 +74,7 @@ fn remember(changes: &mut Changes<'_>, customer: Seq, phone: u64) -> Result<(), 
     Ok(())
 }
 
-/// Whether a mailing must know who gives a phone up.
+/// True if a mailing must know who gives a phone up.
 pub(super) fn are_remembered<'m>(mut open: impl Iterator<Item = &'m OpenMailing>) -> bool {
     open.any(remembers)
 }
@@ -91,7 +91,7 @@ fn needed_from<'m>(log: &GivenUp, open: impl Iterator<Item = &'m OpenMailing>) -
     from.unwrap_or(log.next)
 }
 
-/// Whether so much of the log is kept for nothing that it is worth a command, or all of it.
+/// True if so much of the log is kept for nothing that it is worth a command, or all of it.
 pub(crate) fn is_left<'m>(log: &GivenUp, open: impl Iterator<Item = &'m OpenMailing>) -> bool {
     let needed = needed_from(log, open);
     needed >= log.from + CHANGES_PER_BLOCK || needed == log.next && log.from < log.next

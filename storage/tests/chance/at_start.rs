@@ -12,7 +12,7 @@ use notty_storage::{
 
 use crate::common::{Census, Checked, ensure};
 
-/// Who is to get one mailing.
+/// The customers of one mailing.
 struct Expected {
     matched: BTreeSet<u32>,
     /// Those who were deleted since: nothing is promised of them.
