@@ -24,6 +24,8 @@ COPY --from=manifests /manifests .
 RUN RUSTUP_TOOLCHAIN="$(rustup show active-toolchain | cut -d' ' -f1)" \
     cargo build --release --locked -p notty
 COPY . .
+# For `notty --version`: --build-arg NOTTY_COMMIT=$(git rev-parse HEAD)
+ARG NOTTY_COMMIT=""
 # A source that is older than the empty one would count as built.
 RUN find . -name '*.rs' -exec touch {} + && \
     RUSTUP_TOOLCHAIN="$(rustup show active-toolchain | cut -d' ' -f1)" \

@@ -12,10 +12,10 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Clock, Listener, Node, Service, TransferError};
+use notty_raft::{Clock, Listener, Node, Service, TransferError, WaitingReason};
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::supervision::Supervisor;
@@ -61,14 +61,17 @@ impl Server {
         let (listener, address) = listen(config, &surroundings).await?;
         let (stop_work, work_stopped) = watch::channel(false);
         let work = Supervisor::new(work_stopped, surroundings.fatal.clone());
-        let routes = ServedRoutes::default();
+        let waiting = WaitingReason::default();
+        let routes = ServedRoutes::waiting(waiting.clone());
         let connections = surroundings.connections;
         let serve = api::serve(connections, listener, routes.clone(), work.stop());
         let api = work.spawn_endless("the API", serve);
 
         let node_options = options::node(config, address, credentials, &surroundings);
-        let node = Node::open(&config.node.data_dir, node_options).await?;
-        let mut metrics = Metrics::of_node(&config.node.data_dir);
+        let data_dir = &config.node.data_dir;
+        let opened = Node::open_with_reason(data_dir, node_options, &waiting).await;
+        let node = opened.map_err(|error| of_directory(data_dir, error.into()))?;
+        let mut metrics = Metrics::of_node(data_dir);
         start_backups(config, &node, &surroundings.clock, &mut metrics, &work);
         let metrics = Arc::new(metrics);
         let rounds = metrics.apply_rounds.clone();
@@ -209,10 +212,25 @@ async fn listen(
     let wanted = config.api_address()?;
     let listening = surroundings.transport.listen(&wanted.to_string()).await;
     let listener =
-        listening.with_context(|| format!("api.listen: {wanted} cannot be listened on"))?;
+        listening.with_context(|| {
+            format!(
+                "api.listen: {wanted} cannot be listened on; stop what listens there, or choose another \
+                 address with --listen"
+            )
+        })?;
     let bound = listener.address().context("api.listen")?;
     let address = bound.parse().context("api.listen")?;
     Ok((listener, address))
+}
+
+/// An error of opening, which names the way out where the directory cannot even be made.
+fn of_directory(directory: &Path, error: anyhow::Error) -> anyhow::Error {
+    if directory.exists() {
+        return error;
+    }
+    error.context(
+        "node.data_dir: the directory cannot be made; name one that can be written, like --data-dir DIR",
+    )
 }
 
 fn start_postman(

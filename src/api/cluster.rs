@@ -73,6 +73,9 @@ pub(super) struct NodeBody {
     /// True if the node that was asked reaches it.
     #[schema(example = true)]
     reachable: bool,
+    /// The reason why the node that was asked does not reach it; null if it does.
+    #[schema(example = "cannot be reached: Connection refused")]
+    reason: Option<String>,
     /// Last position of its log, as far as the node that was asked knows.
     #[schema(example = 1234)]
     last_index: u64,
@@ -131,6 +134,7 @@ impl From<Sight> for NodeBody {
             api: member.peer.api,
             role: role.to_owned(),
             reachable: seen.reachable,
+            reason: seen.reason,
             last_index: seen.last_index,
             applied_index: seen.applied_index,
         }

@@ -42,6 +42,8 @@ pub(super) fn check_timeouts(gateway: &GatewayConfig) -> Result<(), ConfigError>
     faults.take(within("gateway.connect_timeout_ms", connect_ms, 1..=60_000));
     let answer_ms = gateway.timeout_ms;
     faults.take(within("gateway.timeout_ms", answer_ms, 1..=300_000));
+    let idle_ms = gateway.idle_timeout_ms;
+    faults.take(within("gateway.idle_timeout_ms", idle_ms, 0..=3_600_000));
     faults.finish()
 }
 

@@ -38,6 +38,8 @@ pub struct SendingMetrics {
     pub leases: Gauge,
     /// State of the breaker: 0 closed, 1 open, 2 probing.
     pub breaker: Gauge,
+    /// 1 while the gateway has asked this postman to send nothing.
+    pub paused: Gauge,
     /// Second reports of a message that differ from the first.
     pub conflicts: Counter,
     /// The standing of the postman with its cluster.
@@ -55,6 +57,7 @@ impl Default for SendingMetrics {
             in_flight: Gauge::default(),
             leases: Gauge::default(),
             breaker: Gauge::default(),
+            paused: Gauge::default(),
             conflicts: Counter::default(),
             standing: PostmanStanding::default(),
         }
@@ -105,6 +108,9 @@ impl SendingMetrics {
 
         let breaker = "State of this postman's breaker: 0 closed, 1 open, 2 probing";
         registry.register("postman_breaker", breaker, self.breaker.clone());
+        let paused = "State of the pause that the gateway asked this postman for (429 or 503 with \
+                      Retry-After): 0 none, 1 it holds";
+        registry.register("postman_paused", paused, self.paused.clone());
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, self.conflicts.clone());
     }

@@ -13,6 +13,7 @@
 mod asking;
 pub mod breaker;
 mod calls;
+mod complaints;
 pub mod desk;
 mod floor;
 pub mod journal;
@@ -20,6 +21,7 @@ mod leases;
 mod looking;
 mod outlet;
 mod parcels;
+mod pause;
 mod queue;
 mod rate;
 mod reports;
@@ -278,6 +280,8 @@ impl Postman {
         // What could not be begun now would only come back.
         let is_old = self.floor.view_age(now) > VIEW_AGE / 2;
         let load = Load {
+            slots: self.outlet.slots(now),
+            is_paused: self.outlet.pause.holds(now),
             held: self.leases.unsettled(),
             leases: self.leases.len(),
             per_second: self.rate.per_second(),
@@ -397,7 +401,8 @@ impl Postman {
         Ok(())
     }
 
-    /// Brings the metrics up to date, and logs that the breaker has opened or closed.
+    /// Brings the metrics up to date, and logs that the breaker has opened or closed, and that a pause is
+    /// over.
     fn show(&self, now: Duration) {
         let metrics = &self.floor.metrics;
         metrics.held.set(self.leases.unsettled() as i64);
@@ -410,6 +415,11 @@ impl Postman {
         // Probing is no news: it follows being open.
         if before != figure && figure != 2 {
             self.outlet.tell_stand(figure);
+        }
+
+        let is_paused = self.outlet.pause.holds(now);
+        if metrics.paused.set(is_paused.into()) == 1 && !is_paused {
+            tracing::info!("the pause that the gateway asked for is over: sending resumes");
         }
     }
 }

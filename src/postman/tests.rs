@@ -1,6 +1,7 @@
 //! A postman at a desk whose answers a test decides.
 
 mod refused;
+mod stopping;
 
 use std::{
     path::Path,
@@ -31,7 +32,7 @@ use super::{
     terms::VIEW_AGE,
 };
 use crate::{
-    gateway::{GatewayOptions, HttpGateway, TcpConnector},
+    gateway::{Connector, GatewayOptions, HttpGateway, TcpConnector},
     metrics::SendingMetrics,
 };
 
@@ -204,7 +205,19 @@ async fn run_in(
     desk: Arc<Odd>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), PostmanError> {
-    let time = Duration::from_secs(1);
+    let second = Duration::from_secs(1);
+    let connector = Arc::new(TcpConnector::default());
+    let (options, parts) = postman(dir, desk, connector, second);
+    Postman::run(options, parts, stop).await
+}
+
+/// A postman with one slot, whose connections are made by a connector within a time.
+fn postman(
+    dir: &Path,
+    desk: Arc<Odd>,
+    connector: Arc<dyn Connector>,
+    time: Duration,
+) -> (PostmanOptions, PostmanParts<HttpGateway>) {
     let options = PostmanOptions {
         name: PostmanName::parse("p").expect("a name"),
         journal_dir: dir.to_owned(),
@@ -228,9 +241,10 @@ async fn run_in(
         token: String::new(),
         connect_timeout: time,
         timeout: time,
+        idle_timeout: time,
         unsure_statuses: Vec::new(),
     };
-    let gateway = HttpGateway::new(gateway, Arc::new(TcpConnector));
+    let gateway = HttpGateway::new(gateway, connector);
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway.map_err(|(key, _)| key).expect("a gateway")),
@@ -238,7 +252,7 @@ async fn run_in(
         metrics: SendingMetrics::default(),
         fatal: Arc::new(|line| panic!("{line}")),
     };
-    Postman::run(options, parts, stop).await
+    (options, parts)
 }
 
 async fn until(what: impl Fn() -> bool) {

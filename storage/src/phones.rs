@@ -152,6 +152,7 @@ impl Phones {
 
     /// Sets how a customer stands to a phone. One that gives a phone up for another gives up first.
     pub fn set(&mut self, phone: u64, customer: u32, holding: Holding) {
+        let before = self.holding(phone, customer);
         if let Some(crowd) = self.crowded.get_mut(&phone) {
             if holding.is_nothing() {
                 crowd.remove(&customer);
@@ -163,6 +164,9 @@ impl Phones {
             }
         } else {
             self.set_in_table(phone, customer, holding);
+        }
+        if before.holds && !holding.holds {
+            self.shared.set(customer, false);
         }
         self.mark(phone, customer, holding);
     }
@@ -217,9 +221,6 @@ impl Phones {
 
     /// Keeps the bits of those who share a phone, after one of them changed.
     fn mark(&mut self, phone: u64, customer: u32, holding: Holding) {
-        if holding.is_nothing() || !holding.holds {
-            self.shared.set(customer, false);
-        }
         // In a crowd all others have their bits already.
         if self.crowded.contains_key(&phone) {
             if holding.holds {
@@ -297,6 +298,16 @@ mod tests {
         }
         assert!((0..MANY).all(|customer| !phones.is_shared(customer)));
         assert_eq!(all(&phones), [(0, HOLDS)]);
+    }
+
+    #[test]
+    fn a_phone_that_is_forgotten_takes_no_mark_from_the_phone_that_is_held() {
+        let mut phones = Phones::default();
+        phones.set(PHONE - 1, 7, HELD);
+        phones.set(PHONE, 7, HOLDS);
+        phones.set(PHONE, 9, HOLDS);
+        phones.set(PHONE - 1, 7, NOTHING);
+        assert!(phones.is_shared(7) && phones.is_shared(9));
     }
 
     #[test]

@@ -103,6 +103,11 @@ pub fn doubts_count_as_shares() -> bool {
     !is_planted(Planted::BreakerCountsRowsOnly)
 }
 
+/// Rule 10: a gateway that asks for a pause gets no request until the pause is over.
+pub fn is_paused(holds: bool) -> bool {
+    holds && !is_planted(Planted::PauseIgnored)
+}
+
 /// Rule 11: a member is known by its disk. A node with another disk is another node.
 pub fn is_same_disk(claimed: &str, known: &str) -> bool {
     claimed == known || is_planted(Planted::WipedNodeVotes)

@@ -10,6 +10,8 @@ mod forming;
 mod freezing;
 mod peers;
 mod postmen;
+mod quiet;
+mod reasons;
 mod replacing;
 mod scaling;
 mod snapshots;

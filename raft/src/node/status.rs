@@ -3,7 +3,7 @@
 use super::Node;
 use crate::{
     consensus::handle::{Member, roster},
-    time::doubt::ClockDoubt,
+    time::{doubt::ClockDoubt, lead::TimeLead},
 };
 
 /// Status of a node.
@@ -35,6 +35,8 @@ pub struct NodeStatus {
     pub members: Vec<Member>,
     /// The reason for which this node does not believe its clock, if it does not.
     pub clock_doubt: Option<ClockDoubt>,
+    /// The lead of the cluster's time over this node's clock, if it has one.
+    pub time_lead: Option<TimeLead>,
 }
 
 impl NodeStatus {
@@ -42,6 +44,7 @@ impl NodeStatus {
         // A leader that is cut off, or not heard, may have a successor that this node does not know.
         // Looked up first: the metrics stay locked until the end.
         let leads = node.consensus.leader();
+        let time_lead = node.time_lead();
         let watched = node.consensus.raft().metrics();
         let metrics = watched.borrow();
 
@@ -65,6 +68,7 @@ impl NodeStatus {
             apply_micros: node.state.apply_micros(),
             members,
             clock_doubt: node.stamp.doubt(),
+            time_lead,
         }
     }
 }
