@@ -57,7 +57,7 @@ struct MediaRange {
     kind: String,
     /// False if it asks for another version of its form.
     is_version_1: bool,
-    /// Preference, in thousandths.
+    /// Preference among several, in thousandths.
     weight: u32,
 }
 
