@@ -114,15 +114,19 @@ fn start(format: LogFormat, default_filter: &str) {
         .with_writer(|| queue.clone());
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Text => lines
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
+        LogFormat::Text => lines.with_target(false).with_ansi(has_colours()).try_init(),
     };
     if let Err(error) = started {
         // Logging was started before in this process, and goes on as it was.
         tracing::debug!(%error, "logging had been started");
     }
+}
+
+/// True if lines are coloured: on a terminal, unless its user wants none (https://no-color.org).
+fn has_colours() -> bool {
+    let set = |name: &str| std::env::var_os(name).unwrap_or_default();
+    let refused = !set("NO_COLOR").is_empty() || set("TERM") == "dumb";
+    std::io::stderr().is_terminal() && !refused
 }
 
 /// The filter of `RUST_LOG`, or else the default.

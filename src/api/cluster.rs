@@ -3,6 +3,8 @@
 //! A change is made by the leader. The node that was asked waits until it sees the change itself, so
 //! that the next request to it does not get an answer from before.
 
+mod postmen;
+
 use std::time::Duration;
 
 use axum::{
@@ -16,6 +18,7 @@ use notty_storage::{Timestamp, command::SetTime, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::postmen::PostmanBody;
 use super::{
     Api, ApiError, ApiResult, IdempotencyKey,
     code::Code,
@@ -47,6 +50,9 @@ pub(super) struct ClusterBody {
     term: u64,
     /// All nodes of the cluster.
     nodes: Vec<NodeBody>,
+    /// The postmen without storage that asked for messages within the last hour, as far as the leader
+    /// knows; by name.
+    postmen: Vec<PostmanBody>,
 }
 
 /// One node of the cluster.
@@ -238,6 +244,7 @@ async fn cluster(State(api): State<Api>, params: Params) -> ApiResult {
         leader: status.leader.clone(),
         term: status.term,
         nodes: sights.into_iter().map(NodeBody::from).collect(),
+        postmen: postmen::all(&api).await,
     };
     Ok(Json(body).into_response())
 }

@@ -137,6 +137,10 @@ codes! {
         "the end lies in the past",
         "the end lies in the past"
     }
+    InvalidAudience = "invalid_audience", BAD_REQUEST at "audience" {
+        "`audience` is neither `until_end` nor `at_start`",
+        "until_end or at_start is needed"
+    }
     InvalidSendWindow = "invalid_send_window", BAD_REQUEST at "send_window" {
         "the send window is not two different times of the day",
         "a send window is two different times of the day, like 09:00 and 21:00"

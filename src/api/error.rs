@@ -126,7 +126,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self {
             code,
@@ -175,7 +175,7 @@ impl ApiError {
         }
     }
 
-    pub(super) fn retry_after(self, seconds: u32) -> Self {
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self {
             retry_after: Some(seconds),
             ..self

@@ -63,6 +63,11 @@ impl ServedRoutes {
         let router = Router::new()
             .route("/healthz", alive)
             .fallback(move || refuse_to_wait(reason.clone()));
+        Self::new(router)
+    }
+
+    /// Routes that are served from the beginning.
+    pub fn new(router: Router) -> Self {
         Self(Arc::new(RwLock::new(router)))
     }
 

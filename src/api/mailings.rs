@@ -131,7 +131,8 @@ fn routes_of_acts() -> Vec<Endpoint> {
 /// Create a mailing
 ///
 /// Every customer that the filters match gets its text between start and end, at most once. A customer
-/// that matches only later gets it too.
+/// that matches only later gets it too, unless `audience` is `at_start`. A phone gets one message, however
+/// many customers have it, unless `unique_phones` is false.
 #[utoipa::path(post, path = "/mailings", tag = "mailings", operation_id = "createMailing",
     request_body = MailingInput,
     responses((status = 201, body = MailingBody)))]

@@ -5,7 +5,7 @@
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use notty_raft::NotReady;
@@ -19,7 +19,7 @@ use super::{
     endpoint::{Access, Effect, Endpoint, endpoint},
 };
 use crate::config::Role;
-use crate::metrics::StateFigures;
+use crate::metrics::{MetricsForm, NodeFigures, StateFigures};
 
 /// Answer of a health check that succeeded.
 #[derive(Serialize, ToSchema)]
@@ -86,11 +86,14 @@ pub(super) fn not_ready_text(reasons: &[NotReady]) -> String {
 
 /// Metrics
 ///
-/// In Prometheus form, each with a description.
+/// For Prometheus, each with a description: as OpenMetrics if `Accept` prefers it, otherwise in the text
+/// format 0.0.4. Needs no token with `[metrics] open = true`.
 #[utoipa::path(get, path = "/metrics", tag = "node", operation_id = "getMetrics",
-    responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(api): State<Api>) -> ApiResult {
-    let figures = api.ask(|reader| {
+    responses((status = 200, content(
+        (String = "text/plain; version=0.0.4; charset=utf-8"),
+        (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")))))]
+async fn metrics(State(api): State<Api>, headers: HeaderMap) -> ApiResult {
+    let state = api.ask(|reader| {
         Ok(StateFigures {
             counts: query::stats::overall(reader)?,
             customers: query::customers::count(reader)?,
@@ -98,7 +101,15 @@ async fn metrics(State(api): State<Api>) -> ApiResult {
             leases_open: query::leases::open(reader)?.len() as u64,
         })
     })?;
-    let text = api.metrics.text(&api.node.status(), &figures);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    let figures = NodeFigures {
+        node: api.node.status(),
+        seen: api.node.survey().await,
+        state,
+    };
+
+    let accept = headers.get(header::ACCEPT);
+    let form = MetricsForm::accepted(accept.and_then(|accept| accept.to_str().ok()));
+    let text = api.metrics.text(&figures, form);
+    let content_type = [(header::CONTENT_TYPE, form.content_type())];
+    Ok((content_type, text).into_response())
 }

@@ -44,17 +44,8 @@ struct Fault {
 impl Client {
     /// For an API; the token comes from `NOTTY_TOKEN`.
     pub(super) fn new(api: &str) -> anyhow::Result<Self> {
-        // A password in it must not be shown.
-        let shown = if api.contains('@') {
-            "the URL"
-        } else {
-            &format!("`{api}`")
-        };
-        HttpUrl::parse(api).map_err(|fault| {
-            ConfigError(format!(
-                "--api: {shown} {fault}; use a URL like http://127.0.0.1:8080"
-            ))
-        })?;
+        check_url(api)?;
+
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -160,6 +151,21 @@ impl Client {
     }
 }
 
+fn check_url(api: &str) -> Result<(), ConfigError> {
+    let Err(fault) = HttpUrl::parse(api) else {
+        return Ok(());
+    };
+    // A password in it must not be shown.
+    let shown = if api.contains('@') {
+        "the URL"
+    } else {
+        &format!("`{api}`")
+    };
+    Err(ConfigError(format!(
+        "--api (or NOTTY_API): {shown} {fault}; use a URL like http://127.0.0.1:8080"
+    )))
+}
+
 async fn json(response: Response) -> anyhow::Result<Value> {
     if response.status() == StatusCode::NO_CONTENT {
         return Ok(Value::Null);
@@ -182,6 +188,15 @@ impl Refusal {
     /// Returns `true` if a retry can help: the node or its cluster cannot answer at the moment.
     pub(super) fn may_pass(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+}
+
+/// Names the value that the API rejected. Other errors are about no value, and stay as they are.
+pub(super) fn naming(what: &str, value: &str) -> impl FnOnce(anyhow::Error) -> anyhow::Error {
+    let name = format!("{what} `{value}`");
+    move |error| match error.downcast_ref::<Refusal>() {
+        Some(refusal) if refusal.status.is_client_error() => error.context(name),
+        _ => error,
     }
 }
 

@@ -17,7 +17,7 @@ use notty_storage::{
 };
 
 use super::{
-    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway,
+    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway, upkeep,
     values::{check_peer_address, within},
 };
 
@@ -60,6 +60,9 @@ impl Config {
         }
         faults.take(self.check_ports());
         faults.take(self.check_retention());
+        if let Some(backup) = &self.backup {
+            faults.take(upkeep::check_backup(backup));
+        }
 
         // A node may have peers for `notty postman` in its file; they must be right all the same.
         faults.take(check_peers(&self.postman.peers));

@@ -19,6 +19,7 @@ const ROUNDS: [f64; 14] = [
 pub(super) struct NodeMetrics {
     term: Gauge,
     is_leader: Gauge,
+    leader_changes: Counter,
     last_index: Gauge,
     applied_index: Gauge,
     clock_in_doubt: Gauge,
@@ -35,6 +36,9 @@ impl NodeMetrics {
         registry.register("raft_term", "Term of the log", self.term.clone());
         let leads = "1 if this node leads, otherwise 0";
         registry.register("raft_leader", leads, self.is_leader.clone());
+        let changes = "Changes of the leader that this node has seen since its start";
+        let counter = self.leader_changes.clone();
+        registry.register("raft_leader_changes", changes, counter);
         let last = "Last position in the log";
         registry.register("raft_last_index", last, self.last_index.clone());
         let applied = "Position that the state reflects";
@@ -65,6 +69,8 @@ impl NodeMetrics {
     pub(super) fn set(&self, node: &NodeStatus) {
         let is_leader = node.leader.as_deref() == Some(&node.name);
         self.is_leader.set(i64::from(is_leader));
+        let leader_changes = self.leader_changes.inner();
+        leader_changes.store(node.leader_changes, Relaxed);
         self.term.set(node.term as i64);
         self.last_index.set(node.last_index as i64);
         self.applied_index.set(node.applied_index as i64);

@@ -13,5 +13,6 @@ mod postmen;
 mod quiet;
 mod reasons;
 mod replacing;
+mod scaling;
 mod snapshots;
 mod tls;

@@ -5,12 +5,14 @@
 //!
 //! Reading order: this file; `parts` puts the parts together that `open` has opened; `responding`
 //! answers what the front asks; [`status`] shows the node to people and programs; `readiness` decides
-//! whether it can serve; `news` logs who leads; `lag` notices a state that does not keep up; `duty` ends its work before it is
+//! whether it can serve; `news` logs who leads, and `leaders` counts changes of the leader; `lag` notices a
+//! state that does not keep up; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
 mod catch_up;
 mod duty;
 mod lag;
+mod leaders;
 mod news;
 pub(crate) mod parts;
 pub mod readiness;
@@ -87,6 +89,7 @@ pub struct Node {
     dismissal: Dismissal,
     list: Arc<MemberList>,
     duty: Duty,
+    leaders: leaders::LeaderCount,
     readiness: Readiness,
     /// The program above; kept as long as it lives.
     service: OnceLock<Weak<dyn Service>>,
@@ -128,6 +131,7 @@ impl Node {
         tokio::spawn(catch_up::run(Arc::downgrade(self)));
         tokio::spawn(upkeep::run(Arc::downgrade(self)));
         tokio::spawn(lag::follow(Arc::downgrade(self)));
+        tokio::spawn(leaders::follow(Arc::downgrade(self)));
         tokio::spawn(news::run(Arc::downgrade(self)));
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Node, duty::Duty, readiness::Readiness};
+use super::{Node, duty::Duty, leaders::LeaderCount, readiness::Readiness};
 use crate::{
     cluster::{
         changes::MemberChanges, dismissal::Dismissal, handover::Handover, member_list::MemberList,
@@ -75,6 +75,7 @@ impl NodeParts {
             dismissal,
             list,
             duty: Duty::default(),
+            leaders: LeaderCount::default(),
             readiness,
             service: OnceLock::new(),
             stop_peers: self.stop_peers,

@@ -15,6 +15,8 @@ pub struct NodeStatus {
     pub leader: Option<String>,
     /// The term of the election that counts.
     pub term: u64,
+    /// Changes of the leader that it has seen since it started.
+    pub leader_changes: u64,
     /// The last position in its log.
     pub last_index: u64,
     /// The position that its state reflects.
@@ -56,6 +58,7 @@ impl NodeStatus {
             name: node.me.peer.name.clone(),
             leader,
             term: metrics.current_term,
+            leader_changes: node.leaders.changes(),
             last_index: metrics.last_log_index.unwrap_or(0),
             applied_index: node.state.applied_index(),
             snapshot_index: metrics.snapshot.map_or(0, |snapshot| snapshot.index),

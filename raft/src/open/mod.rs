@@ -145,7 +145,11 @@ fn open_stores(
 /// Opens the directory and reads the identity in it; an empty one gets one.
 fn open_identity(dir: &Path, options: &NodeOptions) -> Result<OwnIdentity, Error> {
     let data_dir = DataDir::open(dir)?;
-    let identity = match (data_dir.identity()?, &options.cluster) {
+    let found = data_dir.identity()?;
+    // By now it is no stranger's.
+    data_dir.keep_private();
+
+    let identity = match (found, &options.cluster) {
         (Some(identity), _) => identity,
         (None, None) => data_dir.found()?,
         (None, Some(_)) => data_dir.prepare()?,
