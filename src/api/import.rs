@@ -4,10 +4,11 @@
 //! breaks off stay, and the file may be sent again.
 //!
 //! [`checked`] checks rows, [`batch`] gathers them, [`write`] proposes them and finds the rows that must
-//! be written again, [`running`] keeps their order.
+//! be written again, [`running`] keeps their order. [`live`] counts whom mailings come to reach.
 
 mod batch;
 mod checked;
+mod live;
 mod running;
 mod write;
 
@@ -22,7 +23,7 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::{checked::check_row, running::Import};
+use self::{checked::check_row, live::LiveMailing, running::Import};
 use super::{
     Api, ApiError, ApiResult,
     code::Code,
@@ -54,6 +55,9 @@ pub(super) struct ImportBody {
     /// Number of rows that were left out.
     #[schema(example = 40)]
     rejected: u64,
+    /// Mailings that are active until their end and that new or changed customers of this import now match:
+    /// these are about to get their texts. The first 100 such mailings are looked at.
+    live_mailings: Vec<LiveMailing>,
     /// Reasons, for the first 1,000 of these rows.
     errors: Vec<ImportError>,
 }

@@ -36,6 +36,7 @@ pub mod pin;
 #[doc(hidden)]
 pub mod planted;
 pub mod query;
+pub mod reached;
 pub mod records;
 pub mod restore;
 pub mod rules;

@@ -17,6 +17,7 @@ mod preview;
 mod read_only;
 mod refusals;
 mod repeats;
+mod schema;
 mod stats;
 mod texts;
 mod windows;

@@ -25,6 +25,8 @@ pub struct Sight {
     pub member: Member,
     /// False if it does not answer this node.
     pub reachable: bool,
+    /// The reason why it does not answer, as text for people.
+    pub reason: Option<String>,
     /// The last position of its log; 0 while it does not answer.
     pub last_index: u64,
     /// The position that its state reflects; 0 while it does not answer.
@@ -49,14 +51,15 @@ impl Surveyor {
 
     async fn look(&self, member: Member) -> Sight {
         let seen = if member.peer.disk == self.me.peer.disk {
-            Some(self.my_positions())
+            Ok(self.my_positions())
         } else {
             self.ask(&member.peer).await
         };
-        let status = seen.unwrap_or_default();
+        let status = *seen.as_ref().unwrap_or(&PeerStatus::default());
         Sight {
             member,
-            reachable: seen.is_some(),
+            reachable: seen.is_ok(),
+            reason: seen.err(),
             last_index: status.last_index,
             applied_index: status.applied_index,
         }
@@ -71,8 +74,8 @@ impl Surveyor {
         }
     }
 
-    async fn ask(&self, peer: &Peer) -> Option<PeerStatus> {
+    async fn ask(&self, peer: &Peer) -> Result<PeerStatus, String> {
         let asking = self.peers.call_member(peer, AskStatus, ANSWER);
-        asking.await.ok()
+        asking.await.map_err(|error| error.reason())
     }
 }

@@ -4,16 +4,16 @@
 //! made here from those, each by a method of its own, so that it shows which part works with which.
 //! Nothing is started here but the task that gathers commands.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Node, duty::Duty, readiness::Readiness};
+use super::{Node, duty::Duty, leaders::LeaderCount, readiness::Readiness};
 use crate::{
     cluster::{
         changes::MemberChanges, dismissal::Dismissal, handover::Handover, member_list::MemberList,
-        myself::Myself, survey::Surveyor, workbench::Workbench,
+        myself::Myself, reachability::Reachability, survey::Surveyor, workbench::Workbench,
     },
     consensus::{candidacy::Candidacy, handle::Consensus, proposals::Proposals, reads::Reads},
     disk::own_identity::OwnIdentity,
@@ -43,7 +43,8 @@ impl NodeParts {
         let stamp = Stamp::new(self.clock.clone(), self.trust.clone());
         let proposals = Arc::new(self.proposals(&stamp));
         let reads = Arc::new(self.reads(&stamp));
-        let readiness = self.readiness(&reads, &stamp);
+        let reachability = Arc::new(self.reachability());
+        let readiness = self.readiness(&reads, &stamp, &reachability);
         let candidacy = Arc::new(self.candidacy());
 
         // Each after what it works with: a handover surveys the members, the list of members proposes
@@ -68,11 +69,13 @@ impl NodeParts {
             proposals,
             reads,
             surveyor,
+            reachability,
             handover,
             changes,
             dismissal,
             list,
             duty: Duty::default(),
+            leaders: LeaderCount::default(),
             readiness,
             service: OnceLock::new(),
             stop_peers: self.stop_peers,
@@ -96,13 +99,27 @@ impl NodeParts {
         Reads::new(self.consensus.clone(), self.state.clone(), stamp.clone())
     }
 
-    fn readiness(&self, reads: &Arc<Reads>, stamp: &Stamp) -> Readiness {
-        Readiness::new(
-            self.consensus.clone(),
-            reads.clone(),
-            self.state.clone(),
-            (self.clock.clone(), stamp.clone()),
-        )
+    fn reachability(&self) -> Reachability {
+        Reachability::new(self.me.clone(), self.consensus.clone(), self.peers.clone())
+    }
+
+    fn readiness(
+        &self,
+        reads: &Arc<Reads>,
+        stamp: &Stamp,
+        reachability: &Arc<Reachability>,
+    ) -> Readiness {
+        Readiness {
+            consensus: self.consensus.clone(),
+            reachability: reachability.clone(),
+            reads: reads.clone(),
+            state: self.state.clone(),
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            stamp: stamp.clone(),
+            lag: Mutex::default(),
+            caught_up: AtomicBool::new(false),
+        }
     }
 
     fn surveyor(&self) -> Surveyor {

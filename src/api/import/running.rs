@@ -15,6 +15,7 @@ use super::{
     ERRORS, ImportBody, ImportError,
     batch::{ImportBatch, NumberedRows, RepeatedRow},
     checked::check_row,
+    live::LiveCounts,
     write::{EndedBatch, LostBatch, RowsProposed, WrittenBatch, to_repeat},
 };
 use crate::{
@@ -58,6 +59,7 @@ pub(super) struct Import {
     batch: ImportBatch,
     numbers: CommandNumbers,
     in_flight: FuturesOrdered<JoinHandle<RowsProposed>>,
+    live: LiveCounts,
     /// Position that the answer reflects.
     index: u64,
     /// The line of the last row before which every row is written or rejected; 0 if there is none.
@@ -77,6 +79,7 @@ impl Import {
             batch: ImportBatch::default(),
             numbers,
             in_flight: FuturesOrdered::new(),
+            live: LiveCounts::default(),
             index,
             settled_line: 0,
         }
@@ -313,6 +316,7 @@ impl Import {
         self.body.created += u64::from(written.created);
         self.body.updated += u64::from(written.updated);
         self.index = self.index.max(written.index);
+        self.live.add(&written.live);
         for (row, rejection) in written.rejected {
             let line = written.rows.lines[row as usize];
             self.reject(line, Code::from(&rejection).name(), rejection.to_string());
@@ -333,6 +337,7 @@ impl Import {
         let finished = self.finish_all().await;
         finished.map_err(|error| self.explain(error))?;
         self.body.errors.sort_by_key(|error| error.line);
+        self.body.live_mailings = self.api.ask(|reader| self.live.named(reader))?;
         Ok((self.body, self.index))
     }
 

@@ -1,9 +1,10 @@
 //! Customers: writing them row by row, deleting them, and what that does to their messages.
 
 use super::{
+    at_start::FormerCustomer,
     batches::MailingEdit,
-    changelog,
     customer_blocks::{CustomerBlock, CustomerBlocks, CustomerWords},
+    followers::Followers,
     mailings,
     members::find_member,
     phones,
@@ -79,14 +80,8 @@ impl Dictionary {
 enum Written {
     Created(Seq),
     Revived(Seq),
-    Changed(Seq, Before),
+    Changed(Seq, FormerCustomer),
     Same,
-}
-
-/// What filters and sending saw of a customer before it changed.
-#[derive(Clone, Copy)]
-struct Before {
-    phone: u64,
 }
 
 /// Texts and phone of a row, without its words.
@@ -105,17 +100,16 @@ struct RowWriter {
     mode: PutMode,
     blocks: CustomerBlocks,
     numbers: Numbers,
-    /// Customers whose change mailings must notice.
-    changed: Vec<u32>,
+    followers: Followers,
 }
 
 impl RowWriter {
-    fn new(changes: &Changes<'_>, mode: PutMode) -> Result<Self, Error> {
+    fn new(changes: &Changes<'_>, mode: PutMode, counts_live: bool) -> Result<Self, Error> {
         Ok(Self {
             mode,
             blocks: CustomerBlocks::default(),
             numbers: changes.get_or_default(&NumbersKey)?,
-            changed: Vec::new(),
+            followers: Followers::new(counts_live),
         })
     }
 
@@ -133,36 +127,26 @@ impl RowWriter {
             row,
             words,
         )?;
-        if let Ok(written) = &put {
-            self.follow(changes, written, row);
+        let now = (words, row.phone.digits());
+        match put {
+            Ok(Written::Created(seq)) => self.followers.created(changes, seq, now),
+            Ok(Written::Revived(seq)) => self.followers.revived(changes, seq, now)?,
+            Ok(Written::Changed(seq, before)) => {
+                // Fields that the row keeps are not those of the row.
+                let (block, index) = self.blocks.get(changes, seq)?;
+                let now = (block.words(index), block.columns.phones[index]);
+                self.followers.changed(changes, (seq, before), now)?;
+            }
+            Ok(Written::Same) | Err(_) => {}
         }
         Ok(put)
     }
 
-    /// Takes what a row did to all that follows customers.
-    fn follow(&mut self, changes: &mut Changes<'_>, written: &Written, row: RowTexts<'_>) {
-        let phone = row.phone.digits();
-        match *written {
-            Written::Created(seq) => phones::take(changes, seq, phone),
-            Written::Revived(seq) => {
-                phones::take(changes, seq, phone);
-                self.changed.push(seq.0);
-            }
-            Written::Changed(seq, before) => {
-                if before.phone != phone && !row.kept.has(KeptFields::PHONE) {
-                    phones::give_up(changes, seq, before.phone);
-                    phones::take(changes, seq, phone);
-                }
-                self.changed.push(seq.0);
-            }
-            Written::Same => {}
-        }
-    }
-
-    fn write(self, changes: &mut Changes<'_>) -> Result<(), Error> {
+    /// Writes everything; which mailings the customers come to match, and how many of them.
+    fn write(self, changes: &mut Changes<'_>) -> Result<Vec<(MailingNumber, u32)>, Error> {
         self.blocks.write(changes);
         changes.put(&NumbersKey, &self.numbers);
-        changelog::note(changes, &self.changed)
+        self.followers.write(changes)
     }
 }
 
@@ -174,11 +158,12 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
     }
 
     let dictionary = Dictionary::new(changes, put);
-    let mut rows = RowWriter::new(changes, put.mode)?;
+    let mut rows = RowWriter::new(changes, put.mode, true)?;
     let mut written = CustomersWritten {
         created: 0,
         updated: 0,
         rejected: Vec::new(),
+        live: Vec::new(),
     };
     for (row, index) in put.rows.iter().zip(0..) {
         let words = dictionary
@@ -202,7 +187,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
             Err(rejection) => written.rejected.push((index, rejection)),
         }
     }
-    rows.write(changes)?;
+    written.live = rows.write(changes)?;
     Ok(written)
 }
 
@@ -220,7 +205,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
         operator: changes.word_number(WordKind::Operator, &customer.operator, &put.folded_operator),
     };
 
-    let mut rows = RowWriter::new(changes, put.mode)?;
+    let mut rows = RowWriter::new(changes, put.mode, false)?;
     let texts = RowTexts {
         id: &customer.id,
         by_phone: false,
@@ -304,8 +289,9 @@ fn put_row(
     }
     let words_before = block.words(index);
     let words = words.keeping(row.kept, words_before);
-    let before = Before {
+    let before = FormerCustomer {
         phone: block.columns.phones[index],
+        words: (words_before.tag, words_before.operator),
     };
     let changed = overwrite(block, index, row, words);
     if changed {
@@ -397,7 +383,8 @@ pub(super) fn delete(changes: &mut Changes<'_>, delete: &DeleteCustomer) -> Rule
     let words = block.words(index);
     let phone = block.columns.phones[index];
     disuse_words(changes, words);
-    phones::give_up(changes, seq, phone);
+    let are_remembered = phones::are_remembered(changes.open_mailings().iter());
+    phones::give_up(changes, seq, phone, are_remembered)?;
     block.columns.zones[index] = 0;
     block.columns.tags[index] = 0;
     block.columns.operators[index] = 0;
@@ -481,6 +468,7 @@ fn cancel_message(
     let status = batch.columns.status(index);
     if matches!(status, Status::Sending | Status::Unconfirmed) {
         batch.forsake(index);
+        edit.progress.forsaken = true;
     } else if !status.is_ready() {
         return Ok(());
     } else {
@@ -495,9 +483,4 @@ fn cancel_message(
     }
     edit.close(changes, batch)?;
     edit.save(changes)
-}
-
-/// A customer's phone as a filter sees it.
-pub(super) fn phone_text(digits: u64) -> String {
-    Phone::from_digits(digits).to_string()
 }

@@ -47,6 +47,7 @@ fn written(rows: NumberedRows, rejected: &[(u32, Rejection)]) -> EndedBatch {
         created: 0,
         updated: 0,
         rejected,
+        live: Vec::new(),
         index: 1,
     })
 }
