@@ -92,6 +92,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         rule: None,
         plan: declines_repeats,
     },
+    rule(
         "customers_share_phones_and_swap_them",
         Planted::SharedPhonesUnseen,
         shared_phones,
