@@ -148,6 +148,7 @@ fn customers(from: u64) -> Action {
         tag: (n % 20) as u16,
         operator: (n % 4) as u16,
         zone: None,
+        kept: Default::default(),
     };
     let word = |text: String| (text.clone(), text);
     Action::PutCustomers(PutCustomers {

@@ -41,6 +41,7 @@ fn put(first: u32, count: u32) -> Action {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let words = || vec![("word".to_owned(), "word".to_owned())];
     let rows = (first..first + count).map(row).collect();

@@ -89,20 +89,26 @@ codes! {
         "there is no such field"
     }
     InvalidId = "invalid_id", BAD_REQUEST at "id" {
-        "an id has other characters than letters, digits and `-`, or more than 64",
-        "an id has 1 to 64 characters: Latin letters, digits and `-`"
+        "an id has other characters than letters, digits and `-_.@+`, or more than 64",
+        "an id has 1 to 64 characters: letters and digits of any script, and `-`, `_`, `.`, `@`, `+`"
     }
     IdMismatch = "id_mismatch", BAD_REQUEST at "id" {
         "the id in the body is not the one in the path",
         "differs from the id in the path"
+    }
+    ReadOnly = "read_only", BAD_REQUEST at "status" {
+        "a read-only field has another value than the present one",
+        "this field is read-only, and is \"active\" now; leave it out, or send that"
     }
     TooLong = "too_long", BAD_REQUEST at "name" {
         "a text is too long",
         "a name has at most 200 characters"
     }
     ControlCharacter = "control_character", BAD_REQUEST at "name" {
-        "a text has a control character (a mailing's text may have line feeds)",
-        "a name has no control characters, tabs or line ends"
+        "a text has a control character (a mailing's text may have line feeds), or one that turns the \
+         direction of writing",
+        "a name has no control characters, tabs, line ends, or characters that turn the direction of \
+         writing"
     }
     InvalidPhone = "invalid_phone", BAD_REQUEST at "phone" {
         "the phone is not `+` and 10 to 15 digits",
@@ -113,7 +119,7 @@ codes! {
         "no such time zone; an IANA name is needed, like Europe/Moscow"
     }
     EmptyText = "empty_text", BAD_REQUEST at "text" {
-        "the text has no visible character",
+        "a mailing's text, or another text that is not empty, has no visible character",
         "a text has at least one visible character"
     }
     ExplicitLanguage = "explicit_language", BAD_REQUEST at "text" {
@@ -127,7 +133,7 @@ codes! {
     InvalidTime = "invalid_time", BAD_REQUEST at "start" {
         "a time is not RFC 3339 with an offset",
         "a time with its offset is needed (RFC 3339), like 2026-11-23T10:00:00Z, and not after \
-         9999-12-30T22:00:00Z"
+         9999-12-31T23:59:59.999Z"
     }
     EndBeforeStart = "end_before_start", BAD_REQUEST at "end" {
         "the end is not after the start",

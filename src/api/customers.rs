@@ -42,7 +42,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// A person who can get messages.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct CustomerBody {
-    /// Id of 1 to 64 letters, digits and `-`; absent in a create: a UUID is generated.
+    /// Id of 1 to 64 letters and digits of any script, and `-_.@+`; absent in a create: a UUID is generated.
     #[schema(example = "customer-0000001")]
     pub(super) id: String,
     /// Name of the customer; may be empty.
@@ -80,7 +80,7 @@ impl From<Customer> for CustomerBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 pub(super) struct CustomerInput {
-    /// Id of 1 to 64 letters, digits and `-`; absent in a create: a UUID is generated.
+    /// Id of 1 to 64 letters and digits of any script, and `-_.@+`; absent in a create: a UUID is generated.
     #[schema(example = "customer-0000001")]
     id: Option<String>,
     /// Name of the customer; absent: empty.
@@ -183,6 +183,7 @@ const FIELD_FAULTS: &[Code] = &[
     Code::InvalidId,
     Code::TooLong,
     Code::ControlCharacter,
+    Code::EmptyText,
     Code::Missing,
     Code::WrongType,
 ];
@@ -244,9 +245,9 @@ async fn create(
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
     let (customer, index) = write_one(&api, command).await?;
 
-    let path = format!("/customers/{}", customer.id);
+    let id = customer.id.clone();
     let response = reply(StatusCode::CREATED, index, &CustomerBody::from(customer));
-    Ok(with_location(response, &path))
+    Ok(with_location(response, "/customers", id.as_str()))
 }
 
 /// List customers

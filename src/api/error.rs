@@ -164,6 +164,14 @@ impl ApiError {
         }
     }
 
+    /// Adds to the detail what more there is to know.
+    pub(super) fn and_says(self, more: &str) -> Self {
+        Self {
+            detail: format!("{}; {more}", self.detail),
+            ..self
+        }
+    }
+
     pub(super) fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("no {what} is there with this id"))
     }

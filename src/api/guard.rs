@@ -186,7 +186,7 @@ fn check_consistency(value: &str) -> Result<(), ApiError> {
 /// Waits until the state here reflects all that was acknowledged. Tries again for a while if there is
 /// no leader: on a busy machine one may need more time to hear from a majority, or a new one is being
 /// elected.
-async fn linearize(api: &Api) -> Result<(), ProposeError> {
+pub(super) async fn linearize(api: &Api) -> Result<(), ProposeError> {
     let until = tokio::time::Instant::now() + LINEARIZE_TIME;
     loop {
         match api.node.linearize().await {

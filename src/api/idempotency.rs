@@ -60,17 +60,23 @@ impl IdempotencyKey {
     /// methods can be repeated as they are.
     pub(super) fn bind<A>(&self, action: A, body: &[u8]) -> Command<A> {
         let command = Command::new(action);
-        let is_post = self.route.starts_with("POST ");
-        let Some(key) = self.key.as_ref().filter(|_| is_post) else {
+        let Some(key) = self.hash() else {
             return command;
         };
 
         let caller = digest(&[self.caller.as_bytes()]);
         command.by(Origin::Client {
-            key: digest(&[self.caller.as_bytes(), key.as_bytes()]),
+            key,
             request: digest(&[self.route.as_bytes(), body]),
             caller: u128::from_be_bytes(caller) as u64,
         })
+    }
+
+    /// The hash by which the state knows the key; `None` if the request is not bound to one.
+    pub(super) fn hash(&self) -> Option<[u8; 16]> {
+        let is_post = self.route.starts_with("POST ");
+        let key = self.key.as_ref().filter(|_| is_post)?;
+        Some(digest(&[self.caller.as_bytes(), key.as_bytes()]))
     }
 }
 

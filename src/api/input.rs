@@ -63,6 +63,11 @@ impl Fields {
         self.values.remove(field).filter(|value| !value.is_null())
     }
 
+    /// A value that is not taken yet; `None` if it is absent or null.
+    pub(super) fn peek(&self, field: &str) -> Option<&Value> {
+        self.values.get(field).filter(|value| !value.is_null())
+    }
+
     /// Takes a text; `None` if it is absent, and also, with a fault, if it is of another type.
     pub(super) fn optional_text(&mut self, field: &str) -> Option<String> {
         match self.take(field)? {

@@ -1,11 +1,12 @@
 //! Mailings: create, read, list, replace, delete, pause, resume, cancel.
 //!
-//! Their bodies are in [`bodies`], the checks of their fields in [`check`](mod@check). The [`preview`]
-//! shows what a mailing would do.
+//! Their bodies are in [`bodies`], the checks of their fields in [`check`](mod@check) and
+//! [`read_only`]. The [`preview`] shows what a mailing would do.
 
 mod bodies;
 mod check;
 mod preview;
+mod read_only;
 
 use axum::{
     extract::State,
@@ -68,6 +69,7 @@ fn route_of_replace() -> Endpoint {
         .codes(FIELD_FAULTS)
         .codes(&[
             Code::IdMismatch,
+            Code::ReadOnly,
             Code::EndPassed,
             Code::MailingStarted,
             Code::MailingOver,
@@ -153,9 +155,9 @@ async fn create(
     let (mailing, index) = write(&api, key.bind(CreateMailing { id, spec }, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
 
-    let path = format!("/mailings/{}", mailing.id);
+    let id = mailing.id.clone();
     let response = reply(StatusCode::CREATED, index, &MailingBody::from(mailing));
-    Ok(with_location(response, &path))
+    Ok(with_location(response, "/mailings", id.as_str()))
 }
 
 /// The id of a new mailing: the given one, or else a new UUID.
@@ -205,7 +207,8 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
 /// Replace a mailing
 ///
 /// Takes the whole object. Before the start everything may change. After it, `desc`, `send_window` and
-/// `end` may change, as long as the end has not passed.
+/// `end` may change, as long as the end has not passed. A read-only field may be sent with its present
+/// value.
 #[utoipa::path(put, path = "/mailings/{id}", tag = "mailings", operation_id = "replaceMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     request_body = MailingInput,
@@ -222,6 +225,7 @@ async fn replace(
 
     let id = parse_id(&id)?;
     check_same_id(&mut fields, &id);
+    read_only::check(&api, &id, &key, &mut fields).await?;
     let checked = check(&mut fields, api.moderation.as_ref(), PeriodRule::Needed);
     let spec = fields.finish(checked)?;
 

@@ -28,9 +28,12 @@ pub(super) fn done(index: u64) -> Response {
     response
 }
 
-/// Adds the path of a resource that was just created.
-pub(super) fn with_location(mut response: Response, path: &str) -> Response {
-    if let Ok(value) = HeaderValue::from_str(path) {
+/// Adds the path of a resource that was just created: that of its collection, and its id.
+pub(super) fn with_location(mut response: Response, collection: &str, id: &str) -> Response {
+    // An id may have letters that no header and no path has as they are.
+    let encoded: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    let path = format!("{collection}/{encoded}");
+    if let Ok(value) = HeaderValue::from_str(&path) {
         response.headers_mut().insert(header::LOCATION, value);
     }
     response

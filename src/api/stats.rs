@@ -104,8 +104,8 @@ fn parse_day(text: &str) -> Result<i32, InvalidValue> {
 
 fn days_since_1970(text: &str) -> Option<i32> {
     let date: jiff::civil::Date = text.parse().ok()?;
-    // The parser also takes other forms, and a time of day after the date.
-    if date.to_string() != text {
+    // The parser also takes other forms, years beyond four digits, and a time of day after the date.
+    if date.year() < 0 || date.to_string() != text {
         return None;
     }
     let epoch = jiff::civil::date(1970, 1, 1);

@@ -12,6 +12,9 @@ use crate::{address::HttpUrl, config::ConfigError};
 /// Time limit of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// The longest time in which a node takes nothing of an upload: it waits for a new leader meanwhile.
+const STANDSTILL: Duration = Duration::from_secs(120);
+
 /// Time limit of a change of the cluster: a removed node hands back its messages first.
 const CHANGE: Duration = Duration::from_secs(90);
 
@@ -51,6 +54,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(5))
+            .tcp_user_timeout(STANDSTILL)
             .build()?;
         let token = std::env::var("NOTTY_TOKEN")
             .ok()

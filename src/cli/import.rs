@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     ApiArgs,
-    client::{Client, count},
+    client::{Client, Refusal, count},
     out, runtime,
 };
 use crate::{
@@ -126,8 +126,16 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let body = reqwest::Body::wrap_stream(pieces.boxed());
     let answer = client.upload("/customers/import", kind, body).await;
     bar.finish_and_clear();
-    show(&answer?);
+    show(&answer.map_err(broken)?);
     Ok(())
+}
+
+/// A refusal says how far the import came. A connection that broke says nothing.
+fn broken(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Refusal>() {
+        return error;
+    }
+    anyhow!("{error:#}; rows that were written stay, and the file may be imported again")
 }
 
 fn show(answer: &Value) {

@@ -83,6 +83,7 @@ pub(crate) fn customers(count: u64) -> Action {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let word = || vec![("word".to_owned(), "word".to_owned())];
     let (tags, operators, zones) = (word(), word(), Vec::new());

@@ -6,7 +6,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::{
     ROW_BYTES,
-    records::{Taken, Then},
+    records::{TakenBytes, Then},
 };
 
 /// The most cells of a record.
@@ -39,10 +39,10 @@ impl CellReader {
     }
 
     /// Reads on in the record, up to its end. The parser skips line ends before a record.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Taken {
+    pub(super) fn read(&mut self, bytes: &[u8]) -> TakenBytes {
         // No bytes would mean the end of the file to the parser.
         if bytes.is_empty() {
-            return Taken {
+            return TakenBytes {
                 bytes: 0,
                 then: Then::More,
             };
@@ -59,7 +59,7 @@ impl CellReader {
             ReadRecordResult::InputEmpty => Then::More,
             _ => Then::Full,
         };
-        Taken { bytes: taken, then }
+        TakenBytes { bytes: taken, then }
     }
 
     /// Drops the cells that were read so far, so that those of the next record have room.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     ImportRow, ROW_BYTES, RowError,
     cells::{CELLS, CellReader},
-    records::{Grammar, Place, Taken, Then},
+    records::{Grammar, Place, TakenBytes, Then},
     value_of,
 };
 use crate::formula;
@@ -118,7 +118,7 @@ impl Grammar for CsvRecords {
         true
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Taken {
+    fn read(&mut self, bytes: &[u8]) -> TakenBytes {
         self.cells.read(bytes)
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ImportRow, ROW_BYTES, RowError,
-    records::{Grammar, Place, Taken, Then},
+    records::{Grammar, Place, TakenBytes, Then},
     value_of,
 };
 
@@ -20,17 +20,17 @@ impl Grammar for JsonRecords {
         true
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Taken {
+    fn read(&mut self, bytes: &[u8]) -> TakenBytes {
         let end = memchr::memchr2(b'\r', b'\n', bytes);
         self.text
             .extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
 
         match end {
-            Some(at) => Taken {
+            Some(at) => TakenBytes {
                 bytes: at + 1,
                 then: Then::End,
             },
-            None => Taken {
+            None => TakenBytes {
                 bytes: bytes.len(),
                 then: Then::More,
             },

@@ -21,7 +21,7 @@ pub(super) trait Grammar: Send {
     fn begin(&mut self, beginning: &[u8], is_all: bool) -> bool;
 
     /// Reads on in a record, up to the end of it. A record never begins with a line end.
-    fn read(&mut self, bytes: &[u8]) -> Taken;
+    fn read(&mut self, bytes: &[u8]) -> TakenBytes;
 
     /// Drops what was read of the record, which goes on all the same.
     fn discard(&mut self);
@@ -36,8 +36,8 @@ pub(super) trait Grammar: Send {
     fn bounds(&self) -> String;
 }
 
-/// Bytes that a grammar took.
-pub(super) struct Taken {
+/// Bytes that a grammar took from a piece of the file.
+pub(super) struct TakenBytes {
     /// Their number.
     pub(super) bytes: usize,
     pub(super) then: Then,
@@ -75,7 +75,7 @@ impl Place {
 /// A record that is being read.
 struct OpenRecord {
     line: u64,
-    /// Bytes so far.
+    /// Bytes of it so far, its line end too.
     bytes: usize,
     is_too_long: bool,
 }
@@ -169,7 +169,7 @@ impl<G: Grammar> RecordReader<G> {
 
     /// Reads on in a record. Of one that is too long nothing is kept, but it is read to its end: a
     /// line inside of it must not become a row.
-    fn read_record(&mut self, open: &mut OpenRecord, bytes: &[u8]) -> Taken {
+    fn read_record(&mut self, open: &mut OpenRecord, bytes: &[u8]) -> TakenBytes {
         // One byte more than a record can have is its line end, or shows that it is too long.
         let room = if open.is_too_long {
             bytes.len()

@@ -11,7 +11,8 @@ use crate::error::Error;
 /// sixth: the first kept mailings' stages and progress in another shape, the second did not know
 /// whose customers were deleted while their messages were under way, the third did not count the
 /// uses of words and passed over the same numbers at each restore, the fourth had commands and
-/// replies of nodes that numbered what they proposed, the fifth knew customers by their ids alone.
+/// replies of nodes that numbered what they proposed, the fifth folded words as a whole, knew customers
+/// by their ids alone, and had rows without kept fields.
 pub const FORMAT: u8 = 6;
 
 /// Bytes that one decoded value may take, at most: a length that was made up must not ask for more

@@ -38,6 +38,7 @@
 //! | 33 | – | [`LeaseList`]: run out before their postmen may have heard of them |
 //! | 40 | slot | [`ClientReply`] |
 //! | 43 | hash of a caller | number of kept replies to it |
+//! | 44 | slot | [`ImportReplies`] |
 //! | 50 | block of 128 customers | [`CustomerTotals`] |
 //! | 51 | UTC day, 16 tags, 16 operators | [`Facets`] |
 
@@ -47,9 +48,9 @@ use crate::{
     model::{MailingId, MailingNumber},
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
-        CustomerTotals, Decided, DeletedBlock, Facets, GivenUp, Heads, Lease, LeaseList,
-        MailingRecord, Members, Meta, Nodes, Numbers, Postmen, Progress, Reaches, Stages, Totals,
-        WordKind, WordRecord, WordUses,
+        CustomerTotals, Decided, DeletedBlock, Facets, GivenUp, Heads, ImportReplies, Lease,
+        LeaseList, MailingRecord, Members, Meta, Nodes, Numbers, Postmen, Progress, Reaches,
+        Stages, Totals, WordKind, WordRecord, WordUses,
     },
 };
 
@@ -174,6 +175,8 @@ keys! {
     40 ClientReplyKey(slot: u32 => slot.to_be_bytes()) -> ClientReply;
     /// Replies to one caller that are kept.
     43 CallerRepliesKey(caller: u64 => caller.to_be_bytes()) -> u64;
+    /// Kept replies to the last commands of an import.
+    44 ImportRepliesKey(slot: u32 => slot.to_be_bytes()) -> ImportReplies;
     /// Messages of settled mailings by customer.
     50 CustomerTotalsKey(block: u32 => block.to_be_bytes()) -> CustomerTotals;
     /// Final messages by day, tag and operator.

@@ -127,5 +127,9 @@ pub const RETRY_PAUSE_MS: u64 = 86_400_000;
 pub const CLIENT_KEYS: u64 = 100_000;
 /// How long a client's key is remembered, in milliseconds (24 hours).
 pub const CLIENT_KEY_MS: i64 = 86_400_000;
+/// Imports whose last replies are remembered at once: more than nodes take at a time.
+pub const IMPORT_SLOTS: u32 = 256;
+/// Replies to an import that are remembered: more than the commands that it has in flight.
+pub const IMPORT_REPLIES: u32 = 8;
 /// Nodes admitted and dismissed that are remembered; of the dismissed the oldest go first.
 pub const NODES: usize = 256;

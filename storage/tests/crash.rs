@@ -92,6 +92,7 @@ fn customers(number: u64) -> Action {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let words = |word: &str| vec![(word.to_owned(), word.to_owned())];
     let (tags, operators) = (words("tag"), words("operator"));

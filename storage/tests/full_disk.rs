@@ -18,6 +18,7 @@ fn customers(round: u64) -> Entry {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let word = || vec![(String::new(), String::new())];
     let rows = (0..1_000).map(row).collect();

@@ -303,6 +303,7 @@ fn put_with_new_words(world: &mut World, round: u32) {
         tag: n as u16,
         operator: n as u16,
         zone: None,
+        kept: Default::default(),
     };
     let put = PutCustomers {
         mode: PutMode::Upsert,

@@ -115,6 +115,7 @@ fn customers() -> PutCustomers {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let word = || vec![(String::new(), String::new())];
     let (tags, operators, zones) = (word(), word(), Vec::new());

@@ -65,23 +65,38 @@ async fn columns_come_in_any_order_and_an_empty_cell_is_an_absent_field() {
 }
 
 #[tokio::test]
-async fn an_existing_id_is_updated_whole() {
+async fn a_column_that_is_not_in_the_file_stays_and_an_empty_cell_clears_its_field() {
     let node = Setup::new().start().await;
-    import(
-        &node,
-        CSV,
-        "id,phone,name,tag\na,+79160000001,A,x\nb,+79160000002,B,x\n",
-    )
-    .await;
-    let again = "id,phone,tag\na,+79160000009,y\nc,+79160000003,y\n";
-    assert_eq!(import(&node, CSV, again).await, counted(1, 1));
-    let wanted = json!({ "id": "a", "name": "", "phone": "+79160000009", "operator": "",
-        "tag": "y" });
-    assert_eq!(node.client.get("/customers/a").await.expect(200), wanted);
-    assert_eq!(
-        walk(&node.client, "/customers", &[], 10, "id").await,
-        ["a", "b", "c"]
-    );
+    let all = "id,phone,name,operator,tag,timezone\n\
+        a,+79160000001,A,МТС,x,Asia/Omsk\nb,+79160000002,B,T2,x,\n";
+    assert_eq!(import(&node, CSV, all).await, counted(2, 0));
+
+    let fewer = "id,phone\na,+79160000009\nc,+79160000003\n";
+    assert_eq!(import(&node, CSV, fewer).await, counted(1, 1));
+    let a = json!({ "id": "a", "name": "A", "phone": "+79160000009", "operator": "МТС",
+        "tag": "x", "timezone": "Asia/Omsk" });
+    assert_eq!(node.client.get("/customers/a").await.expect(200), a);
+    let c = json!({ "id": "c", "name": "", "phone": "+79160000003", "operator": "", "tag": "" });
+    assert_eq!(node.client.get("/customers/c").await.expect(200), c);
+
+    let cleared = "id,phone,name,timezone\na,+79160000009,,\n";
+    assert_eq!(import(&node, CSV, cleared).await, counted(0, 1));
+    let a = json!({ "id": "a", "name": "", "phone": "+79160000009", "operator": "МТС",
+        "tag": "x" });
+    assert_eq!(node.client.get("/customers/a").await.expect(200), a);
+    let ids = walk(&node.client, "/customers", &[], 10, "id").await;
+    assert_eq!(ids, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_in_the_object_stays_and_null_or_an_empty_text_clears_its_field() {
+    let node = Setup::new().start().await;
+    let rows = r#"{"id":"a","phone":"+79160000001","name":"A","tag":"x","timezone":"Asia/Omsk"}
+        {"id":"a","phone":"+79160000002"}
+        {"id":"a","phone":"+79160000003","timezone":null,"tag":""}"#;
+    assert_eq!(import(&node, NDJSON, rows).await, counted(1, 2));
+    let a = json!({ "id": "a", "name": "A", "phone": "+79160000003", "operator": "", "tag": "" });
+    assert_eq!(node.client.get("/customers/a").await.expect(200), a);
 }
 
 #[tokio::test]

@@ -14,10 +14,12 @@ mod node;
 mod phones;
 mod positions;
 mod preview;
+mod read_only;
 mod refusals;
 mod repeats;
 mod schema;
 mod stats;
+mod texts;
 mod windows;
 
 use serde_json::{Value, json};

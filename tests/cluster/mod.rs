@@ -8,6 +8,7 @@ mod cut_off;
 mod failover;
 mod forming;
 mod freezing;
+mod importing;
 mod peers;
 mod postmen;
 mod quiet;

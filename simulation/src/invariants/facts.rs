@@ -113,6 +113,8 @@ pub struct Facts {
     pub last_done: Option<Report>,
     /// What clients asked for under keys and was executed: a repeat only gets the answer again.
     keys: BTreeSet<[u8; 16]>,
+    /// Commands of imports that were executed, by import and number.
+    imported: BTreeSet<([u8; 16], u32)>,
     /// The highest position that each machine's answers reflected.
     pub served: BTreeMap<usize, u64>,
     terms: BTreeMap<u64, usize>,
@@ -134,6 +136,7 @@ impl Facts {
             deleted: BTreeMap::new(),
             last_done: None,
             keys: BTreeSet::new(),
+            imported: BTreeSet::new(),
             served: BTreeMap::new(),
             terms: BTreeMap::new(),
             voted: BTreeMap::new(),
@@ -207,6 +210,7 @@ impl Facts {
             };
             let repeats = match command.origin {
                 Origin::Client { key, .. } => !self.keys.insert(key),
+                Origin::Import { import, n } => !self.imported.insert((import, n)),
                 Origin::Itself => false,
             };
             if !repeats {

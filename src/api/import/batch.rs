@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use notty_storage::{
-    command::{CustomerRow, PutCustomers, PutMode},
+    Origin,
+    command::{CustomerRow, KeptFields, PutCustomers, PutMode},
     limits,
     model::fold,
 };
 
-use crate::api::customers::check::CheckedCustomer;
+use super::checked::CheckedRow;
 
 /// The largest command, in bytes: it must fit in an entry.
 const COMMAND_BYTES: usize = limits::ENTRY_BYTES / 2;
@@ -62,8 +63,9 @@ impl WordList {
 }
 
 impl ImportBatch {
-    /// Adds the customer of a line.
-    pub(super) fn push(&mut self, line: u64, customer: CheckedCustomer) {
+    /// Adds a row.
+    pub(super) fn push(&mut self, row: CheckedRow) {
+        let customer = row.customer;
         self.bytes += customer.id.as_str().len() + customer.name.len() + ROW_EXTRA_BYTES;
         let bytes = &mut self.bytes;
         let zone = customer.zone;
@@ -75,8 +77,9 @@ impl ImportBatch {
             tag: self.tags.number(customer.tag, bytes),
             operator: self.operators.number(customer.operator, bytes),
             zone: zone.map(|zone| self.zones.number(zone, bytes)),
+            kept: row.kept,
         });
-        self.lines.push(line);
+        self.lines.push(row.line);
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -87,8 +90,8 @@ impl ImportBatch {
         self.rows.is_empty()
     }
 
-    /// Ends the batch and makes a command of it.
-    pub(super) fn into_rows(self) -> NumberedRows {
+    /// Ends the batch and makes a command of it, which repeats are recognised by.
+    pub(super) fn into_rows(self, origin: Origin) -> NumberedRows {
         let put = PutCustomers {
             mode: PutMode::Upsert,
             tags: self.tags.folded(),
@@ -99,6 +102,7 @@ impl ImportBatch {
         NumberedRows {
             put,
             lines: self.lines,
+            origin,
         }
     }
 }
@@ -107,11 +111,16 @@ impl ImportBatch {
 pub(super) struct NumberedRows {
     pub(super) put: PutCustomers,
     pub(super) lines: Vec<u64>,
+    /// Makes a repeat of the command recognisable.
+    pub(super) origin: Origin,
 }
 
+/// A row to write again, by its place in its command, and the fields that it leaves alone now.
+pub(super) type RepeatedRow = (usize, KeptFields);
+
 impl NumberedRows {
-    /// Some of these rows, with all words, so that their numbers stay right.
-    pub(super) fn only(&self, rows: &[usize]) -> Self {
+    /// Some of these rows, of which none was written, with all words, so that their numbers stay right.
+    pub(super) fn only(&self, rows: &[RepeatedRow]) -> Self {
         // Taken apart, because a clone of the whole would copy the rows that are left out too.
         let PutCustomers {
             mode,
@@ -121,15 +130,36 @@ impl NumberedRows {
             rows: all,
         } = &self.put;
 
+        let again = rows.iter().map(|(row, kept)| CustomerRow {
+            kept: *kept,
+            ..all[*row].clone()
+        });
         let put = PutCustomers {
             mode: *mode,
             tags: tags.clone(),
             operators: operators.clone(),
             zones: zones.clone(),
-            rows: rows.iter().map(|row| all[*row].clone()).collect(),
+            rows: again.collect(),
         };
 
-        let lines = rows.iter().map(|row| self.lines[*row]).collect();
-        Self { put, lines }
+        let lines = rows.iter().map(|(row, _)| self.lines[*row]).collect();
+        Self {
+            put,
+            lines,
+            origin: self.origin,
+        }
+    }
+
+    /// The same command, whose rows leave more fields alone.
+    pub(super) fn keeping(mut self, rows: &[RepeatedRow]) -> Self {
+        for (row, kept) in rows {
+            self.put.rows[*row].kept = *kept;
+        }
+        self
+    }
+
+    /// The line of the last row; 0 if there is none.
+    pub(super) fn last_line(&self) -> u64 {
+        self.lines.last().copied().unwrap_or(0)
     }
 }

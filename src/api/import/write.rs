@@ -1,18 +1,15 @@
 //! Writing the rows of an import: one command, its outcome, and the rows that must be written again.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use notty_raft::{Applied, ProposeError};
 use notty_storage::{
     Command, Rejection,
-    command::{CustomerRow, CustomersWritten},
+    command::{CustomerRow, CustomersWritten, KeptFields},
     model::{CustomerId, MailingNumber, Phone},
 };
 
-use super::batch::NumberedRows;
+use super::batch::{NumberedRows, RepeatedRow};
 use crate::api::{Api, ApiError};
 
 /// Time for one command.
@@ -22,10 +19,24 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 pub(super) enum RowsProposed {
     /// The command was executed.
     Written(WrittenBatch),
-    /// The command failed, or its outcome is unknown.
+    /// No leader executed the command, or nobody knows whether one did: it may be proposed again.
+    Lost(LostBatch),
+    /// The command failed for good.
     Failed(ApiError),
     /// There was no room for the command.
     NoRoom(NumberedRows),
+}
+
+/// A command whose outcome did not arrive.
+pub(super) struct LostBatch {
+    pub(super) rows: NumberedRows,
+    pub(super) error: ApiError,
+}
+
+/// A command that is no longer in flight.
+pub(super) enum EndedBatch {
+    Written(WrittenBatch),
+    Lost(LostBatch),
 }
 
 /// Outcome of a command that was executed.
@@ -63,8 +74,7 @@ impl NumberedRows {
     /// Proposes the rows as one command, with the first poll of this future. The command stands in the
     /// log before all that are proposed later, unless there is no room for it.
     pub(super) async fn propose(self, api: Api) -> RowsProposed {
-        // Writing the same rows again is harmless, so a repeat needs no key.
-        let command = Command::new(self.put.clone());
+        let command = Command::new(self.put.clone()).by(self.origin);
         let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command)).await;
 
         // A command that is late may still be executed.
@@ -79,6 +89,9 @@ impl NumberedRows {
                 rejection: Rejection::CustomerBusy,
                 index,
             }) => return RowsProposed::Written(self.all_busy(index)),
+            Err(error @ (ProposeError::NoLeader | ProposeError::Unknown)) => {
+                return RowsProposed::Lost(self.lost(error));
+            }
             Err(error) => return RowsProposed::Failed(error.into()),
         };
 
@@ -96,6 +109,14 @@ impl NumberedRows {
             live,
             index: applied.index,
         })
+    }
+
+    /// These rows, whose outcome did not arrive for this reason.
+    pub(super) fn lost(self, error: ProposeError) -> LostBatch {
+        LostBatch {
+            rows: self,
+            error: error.into(),
+        }
     }
 
     /// One row that must wait holds up all of its command: none was written.
@@ -130,31 +151,78 @@ impl WrittenBatch {
             .retain(|(_, rejection)| *rejection != Rejection::CustomerBusy);
     }
 
-    /// The busy rows whose customers are not among later ones, in order. Adds the customers that this
-    /// command has written or will write.
-    fn to_repeat<'a>(&'a self, later: &mut HashSet<RowIdentity<'a>>) -> Vec<usize> {
-        let rejected: HashMap<u32, &Rejection> = self
-            .rejected
-            .iter()
-            .map(|(row, rejection)| (*row, rejection))
-            .collect();
+    /// How each row ended.
+    fn ends(&self) -> Vec<RowEnd> {
+        let mut ends = vec![RowEnd::Written; self.rows.put.rows.len()];
+        for (row, rejection) in &self.rejected {
+            ends[*row as usize] = match rejection {
+                Rejection::CustomerBusy => RowEnd::Open,
+                _ => RowEnd::Rejected,
+            };
+        }
+        ends
+    }
+}
+
+/// The end of a row in a command that is no longer in flight.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowEnd {
+    Written,
+    /// It must be written again: its customer was busy, or its command was lost.
+    Open,
+    /// It is wrong in itself, and replaces nothing.
+    Rejected,
+}
+
+impl LostBatch {
+    /// The same command, whose rows leave more fields alone.
+    pub(super) fn keeping(self, rows: &[RepeatedRow]) -> Self {
+        Self {
+            rows: self.rows.keeping(rows),
+            ..self
+        }
+    }
+}
+
+impl EndedBatch {
+    /// The line of its last row.
+    pub(super) fn last_line(&self) -> u64 {
+        self.rows().last_line()
+    }
+
+    fn rows(&self) -> &NumberedRows {
+        match self {
+            Self::Written(written) => &written.rows,
+            Self::Lost(lost) => &lost.rows,
+        }
+    }
+
+    fn ends(&self) -> Vec<RowEnd> {
+        match self {
+            Self::Written(written) => written.ends(),
+            Self::Lost(lost) => vec![RowEnd::Open; lost.rows.lines.len()],
+        }
+    }
+
+    /// The rows that must be written again, in order, without the fields that later rows write.
+    /// Notes the fields that this command has written or will write.
+    fn to_repeat<'a>(&'a self, later: &mut WrittenFields<'a>) -> Vec<RepeatedRow> {
+        let rows = self.rows().put.rows.iter().zip(self.ends()).enumerate();
 
         // From the last row to the first: of two rows of one customer the later one counts.
         let mut repeat = Vec::new();
-        for (row, customer) in self.rows.put.rows.iter().enumerate().rev() {
-            match rejected.get(&(row as u32)) {
-                Some(Rejection::CustomerBusy) => {
-                    if later.insert(RowIdentity::of(customer)) {
-                        repeat.push(row);
-                    }
-                }
-                // A row that is wrong in itself replaces nothing.
-                Some(_) => {}
-                // Written: an earlier row of this customer must not come after it.
-                None => {
-                    later.insert(RowIdentity::of(customer));
-                }
+        for (index, (row, end)) in rows.rev() {
+            if end == RowEnd::Rejected {
+                continue;
             }
+            let written = later.entry(RowIdentity::of(row)).or_default();
+            let kept = row.kept.and(*written);
+            // A lost command is repeated as a whole: its reply counts rows by their places.
+            let is_lost = matches!(self, Self::Lost(_));
+            if end == RowEnd::Open && (is_lost || kept != KeptFields::ALL) {
+                repeat.push((index, kept));
+            }
+            *written = written.and(row.kept.written());
         }
 
         repeat.reverse();
@@ -162,11 +230,15 @@ impl WrittenBatch {
     }
 }
 
-/// The busy rows of commands that were written in this order, without those that a later row of the
-/// same customer has replaced or will replace: an older row must not be written over a newer one.
-pub(super) fn to_repeat(written: &[WrittenBatch]) -> Vec<Vec<usize>> {
-    let mut later: HashSet<RowIdentity<'_>> = HashSet::new();
-    let from_the_last = written.iter().rev();
+/// Fields of customers that later rows write.
+type WrittenFields<'a> = HashMap<RowIdentity<'a>, KeptFields>;
+
+/// The rows of commands that must be written again; the commands are in the order of the file. An older
+/// row must not be written over a newer one, so it leaves alone the fields that a later row of its customer
+/// has written or will write.
+pub(super) fn to_repeat(ended: &[EndedBatch]) -> Vec<Vec<RepeatedRow>> {
+    let mut later = WrittenFields::new();
+    let from_the_last = ended.iter().rev();
     let mut repeats: Vec<_> = from_the_last
         .map(|batch| batch.to_repeat(&mut later))
         .collect();

@@ -36,7 +36,7 @@ impl From<SendWindow> for WindowBody {
 /// A text that is sent to all customers that match, between start and end.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(in crate::api) struct MailingBody {
-    /// Id of 1 to 64 letters, digits and `-`; absent in a create: a UUID is generated.
+    /// Id of 1 to 64 letters and digits of any script, and `-_.@+`; absent in a create: a UUID is generated.
     #[schema(example = "spring-sale")]
     id: String,
     /// Description for people; it is not sent.
@@ -108,7 +108,7 @@ impl From<Mailing> for MailingBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 pub(in crate::api) struct MailingInput {
-    /// Id of 1 to 64 letters, digits and `-`; absent in a create: a UUID is generated.
+    /// Id of 1 to 64 letters and digits of any script, and `-_.@+`; absent in a create: a UUID is generated.
     #[schema(example = "spring-sale")]
     id: Option<String>,
     /// Description for people; it is not sent.
@@ -147,7 +147,7 @@ pub(in crate::api) struct MailingInput {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the OpenAPI document alone")]
 pub(in crate::api) struct PreviewInput {
-    /// Id of 1 to 64 letters, digits and `-`.
+    /// Id of 1 to 64 letters and digits of any script, and `-_.@+`.
     #[schema(example = "spring-sale")]
     id: Option<String>,
     /// Description for people; it is not sent.

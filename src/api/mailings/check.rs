@@ -26,8 +26,10 @@ pub(super) const FIELD_FAULTS: &[Code] = &[
     Code::WrongType,
 ];
 
-/// Fields that an answer has, and that a request may send back unchanged.
-const READ_ONLY: [&str; 3] = ["status", "caught_up", "created_at"];
+/// The read-only field with a time.
+pub(super) const CREATED_AT: &str = "created_at";
+/// Fields that an answer has. A create leaves them out of account, a replace has checked them before.
+pub(super) const READ_ONLY: [&str; 3] = ["status", "caught_up", CREATED_AT];
 
 /// The pattern that matches everything, and counts for an absent filter.
 const ALL: &str = "%";

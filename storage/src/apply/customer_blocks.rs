@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, btree_map};
 
 use crate::{
     changes::Changes,
+    command::KeptFields,
     error::Error,
     index::id_hash,
     keys::{CustomerColumnsKey, CustomerHashesKey, CustomerTextsKey},
@@ -22,6 +23,23 @@ pub(super) struct CustomerWords {
     pub(super) zone: u16,
     pub(super) tag: u32,
     pub(super) operator: u32,
+}
+
+impl CustomerWords {
+    /// These words, and those from before in fields that are kept.
+    pub(super) fn keeping(self, kept: KeptFields, before: Self) -> Self {
+        let mut words = self;
+        if kept.has(KeptFields::TIMEZONE) {
+            words.zone = before.zone;
+        }
+        if kept.has(KeptFields::TAG) {
+            words.tag = before.tag;
+        }
+        if kept.has(KeptFields::OPERATOR) {
+            words.operator = before.operator;
+        }
+        words
+    }
 }
 
 /// A block of customers that was read, and may be changed.

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     changes::Changes,
     command::{
-        CustomerRow, CustomersWritten, DeleteCustomer, PutCustomer, PutCustomers, PutMode,
-        Rejection, SweepDeleted, SweptBatches,
+        CustomerRow, CustomersWritten, DeleteCustomer, KeptFields, PutCustomer, PutCustomers,
+        PutMode, Rejection, SweepDeleted, SweptBatches,
     },
     error::Error,
     index::id_hash,
@@ -91,6 +91,8 @@ struct RowTexts<'a> {
     by_phone: bool,
     name: &'a str,
     phone: Phone,
+    /// Fields that the row leaves alone if the customer exists.
+    kept: KeptFields,
 }
 
 /// The rows of one command while they are written.
@@ -130,6 +132,9 @@ impl RowWriter {
             Ok(Written::Created(seq)) => self.followers.created(changes, seq, now),
             Ok(Written::Revived(seq)) => self.followers.revived(changes, seq, now)?,
             Ok(Written::Changed(seq, before)) => {
+                // Fields that the row keeps are not those of the row.
+                let (block, index) = self.blocks.get(changes, seq)?;
+                let now = (block.words(index), block.columns.phones[index]);
                 self.followers.changed(changes, (seq, before), now)?;
             }
             Ok(Written::Same) | Err(_) => {}
@@ -171,6 +176,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
             by_phone: row.by_phone,
             name: &row.name,
             phone: row.phone,
+            kept: row.kept,
         };
 
         match rows.put(changes, texts, words)? {
@@ -205,6 +211,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
         by_phone: false,
         name: &customer.name,
         phone: customer.phone,
+        kept: KeptFields::NONE,
     };
     rows.put(changes, texts, words)??;
     rows.write(changes)?;
@@ -272,13 +279,16 @@ fn put_row(
         if is_unswept(changes, seq)? {
             return Ok(Err(Rejection::CustomerBusy));
         }
-        overwrite(block, index, row, words);
+        // Nothing of its former life is left to keep.
+        let kept = KeptFields::NONE;
+        overwrite(block, index, RowTexts { kept, ..row }, words);
         blocks.use_words(words);
         numbers.deleted -= 1;
         mark_deleted(changes, seq, false)?;
         return Ok(Ok(Written::Revived(seq)));
     }
     let words_before = block.words(index);
+    let words = words.keeping(row.kept, words_before);
     let before = FormerCustomer {
         phone: block.columns.phones[index],
         words: (words_before.tag, words_before.operator),
@@ -316,14 +326,14 @@ fn append(
     Ok(())
 }
 
-/// Writes a row over a customer; whether anything that filters or sending look at changed.
+/// Writes a row over a customer, but for the fields that it keeps; whether anything that filters or sending look at changed.
 fn overwrite(
     block: &mut CustomerBlock,
     index: usize,
     row: RowTexts<'_>,
     words: CustomerWords,
 ) -> bool {
-    if block.texts.names[index] != row.name {
+    if !row.kept.has(KeptFields::NAME) && block.texts.names[index] != row.name {
         row.name.clone_into(&mut block.texts.names[index]);
         block.texts_changed = true;
     }
@@ -334,7 +344,12 @@ fn overwrite(
         columns.operators[index],
         columns.phones[index],
     );
-    let new = (words.zone, words.tag, words.operator, row.phone.digits());
+    let phone = if row.kept.has(KeptFields::PHONE) {
+        old.3
+    } else {
+        row.phone.digits()
+    };
+    let new = (words.zone, words.tag, words.operator, phone);
     (columns.zones[index], columns.tags[index]) = (new.0, new.1);
     (columns.operators[index], columns.phones[index]) = (new.2, new.3);
     let changed = old != new;

@@ -20,6 +20,7 @@ mod duplicates;
 mod expansion;
 mod followers;
 mod gateways;
+mod import_replies;
 mod leases;
 mod live;
 mod mailings;

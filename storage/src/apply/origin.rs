@@ -3,7 +3,7 @@
 //! Replies to clients are kept up to a number. A caller gets a new key only while it has fewer than
 //! are free: one by itself has at most half of all, and there is always room for one more caller.
 
-use super::action;
+use super::{action, import_replies};
 use crate::{
     changes::Changes,
     command::{Action, Command, Origin, Outcome, Rejection},
@@ -27,6 +27,7 @@ pub(super) fn run(changes: &mut Changes<'_>, command: &Command) -> Result<Outcom
             request,
             caller,
         } => by_client(changes, command, key, request, caller),
+        Origin::Import { import, n } => import_replies::run(changes, import, n, &command.action),
     }
 }
 

@@ -5,8 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reply::{
-    Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported, SweptBatches,
+use super::{
+    kept::KeptFields,
+    reply::{
+        Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported,
+        SweptBatches,
+    },
 };
 use crate::{
     model::{
@@ -318,6 +322,8 @@ pub struct CustomerRow {
     pub operator: u16,
     /// Index of its time zone in the command's table.
     pub zone: Option<u16>,
+    /// Fields that stay as they are if the customer exists.
+    pub kept: KeptFields,
 }
 
 /// A postman's ask, completed by the post office.

@@ -80,7 +80,7 @@ impl PutCustomers {
         let rows = self
             .rows
             .iter()
-            .map(|row| row.id.as_str().len() + row.name.len() + 20);
+            .map(|row| row.id.as_str().len() + row.name.len() + 21);
         let bytes = words + rows.sum::<usize>() + self.zones.len() * 24;
         Cost {
             bytes,

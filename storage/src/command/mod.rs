@@ -7,6 +7,7 @@
 
 mod action;
 mod cost;
+mod kept;
 mod rejection;
 mod reply;
 
@@ -19,6 +20,7 @@ pub use action::{
     ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
 };
 pub use cost::Cost;
+pub use kept::KeptFields;
 pub use rejection::Rejection;
 pub use reply::{
     Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported, SweptBatches,
@@ -61,6 +63,13 @@ pub enum Origin {
         request: [u8; 16],
         /// Hash of the token's name: each caller has a share of the keys that are remembered.
         caller: u64,
+    },
+    /// An import, which numbers its commands, so that it can repeat one whose outcome it lost.
+    Import {
+        /// Drawn at random for each import.
+        import: [u8; 16],
+        /// Rises by one with each command of the import.
+        n: u32,
     },
 }
 

@@ -3,14 +3,18 @@
 //! Case is folded by whoever proposes ([`fold`]): Unicode tables differ between binaries, so
 //! apply never folds, it compares what was folded before the entry was written.
 
+use icu_casemap::CaseMapper;
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, characters};
 use crate::limits::FILTER_CHARS;
 
-/// Folds the case of a tag, an operator or a pattern. For proposers only, never inside apply.
+/// Folds the case of a tag, an operator or a pattern, character by character (simple case folding), so
+/// that it folds the same wherever it stands, and one character stays one. For proposers only, never
+/// inside apply.
 pub fn fold(text: &str) -> String {
-    text.to_lowercase()
+    let mapper = CaseMapper::new();
+    text.chars().map(|char| mapper.simple_fold(char)).collect()
 }
 
 /// One filter of a mailing: the pattern as written, and folded.
@@ -37,7 +41,7 @@ impl Filter {
             let detail = format!("a filter has at most {FILTER_CHARS} characters");
             return Err(Invalid::new("invalid_filter", detail));
         }
-        if pattern.chars().any(char::is_control) {
+        if pattern.chars().any(characters::breaks_a_line) {
             return Err(Invalid::new(
                 "invalid_filter",
                 "a filter has no control characters",
@@ -94,7 +98,7 @@ pub struct Matcher {
     steps: u64,
 }
 
-/// Words of bits that a pattern of the greatest length takes, unless folding makes it longer.
+/// Words of bits that a pattern of the greatest length takes.
 const FEW: usize = FILTER_CHARS / 64 + 1;
 
 /// What fills one place of a pattern.
@@ -249,6 +253,29 @@ mod tests {
         ] {
             assert!(like(text, pattern), "{text:?} should match {pattern:?}");
         }
+    }
+
+    #[test]
+    fn case_folds_character_by_character_wherever_a_character_stands() {
+        for (text, pattern) in [
+            ("ΟΔΟΣΑ", "ΟΔΟΣ%"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("οδος", "ΟΔΟΣ"),
+            ("ΟΔΟΣ", "%ς"),
+            ("İstanbul", "_stanbul"),
+            ("İSTANBUL", "İstanbul"),
+            ("STRAẞE", "straße"),
+            ("ǅ", "ǆ"),
+            ("ᏸ", "Ᏸ"),
+            ("K", "k"),
+            ("ЁЛКА", "ё___"),
+        ] {
+            assert!(like(text, pattern), "{text:?} should match {pattern:?}");
+        }
+        for text in ["İ", "ß", "ﬁ", "ŉ", "ΐ", "ẞ"] {
+            assert!(like(text, "_") && !like(text, "__"), "{text:?}");
+        }
+        assert!(!like("İ", "i") && !like("ß", "ss"));
     }
 
     #[test]

@@ -2,15 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, characters};
 use crate::limits::ID_CHARS;
 
+/// Characters of an id beside letters and digits.
+const SIGNS: [char; 5] = ['-', '_', '.', '@', '+'];
+
 fn parse_id(text: &str) -> Result<String, Invalid> {
-    let fits = !text.is_empty() && text.len() <= ID_CHARS;
-    if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    let fits = (1..=ID_CHARS).contains(&text.chars().count());
+    let may_be_an_id = |char| SIGNS.contains(&char) || characters::is_word(char);
+    // A mark would be written with whatever stands before the id.
+    let begins_well = !text.starts_with(characters::is_mark);
+    // In a path these two are the place itself and the one above it.
+    let is_a_step = matches!(text, "." | "..");
+
+    if fits && begins_well && !is_a_step && text.chars().all(may_be_an_id) {
         return Ok(text.to_owned());
     }
-    let detail = format!("an id has 1 to {ID_CHARS} characters: Latin letters, digits and `-`");
+    let detail = format!(
+        "an id has 1 to {ID_CHARS} characters: letters and digits of any script, and `-`, `_`, `.`, \
+         `@`, `+`"
+    );
     Err(Invalid::new("invalid_id", detail))
 }
 
@@ -21,7 +33,8 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// Letters (Latin), digits and `-`, 1 to 64 of them; `invalid_id` otherwise.
+            /// Letters and digits of any script, `-`, `_`, `.`, `@` and `+`, 1 to 64 of them;
+            /// `invalid_id` otherwise.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 parse_id(text).map(Self)
             }
@@ -66,9 +79,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_letters_digits_and_hyphens() {
-        assert!(CustomerId::parse("customer-0000001").is_ok());
-        for bad in ["", "a b", "a/b", "№1", "a_b", &"x".repeat(65)] {
+    fn an_id_is_letters_and_digits_of_any_script_and_five_signs() {
+        for good in [
+            "customer-0000001",
+            "anna.k+new@example.com",
+            "a_b",
+            "...",
+            "Клиент-7",
+            "客戶",
+            "ग्राहक",
+            "й",
+            &"ж".repeat(64),
+        ] {
+            assert_eq!(CustomerId::parse(good).expect("valid").as_str(), good);
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_path_or_be_seen_is_no_id() {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a b",
+            "a/b",
+            "№1",
+            "a\tb",
+            "a\u{a0}b",
+            "a%b",
+            "\u{301}a",
+            "\u{3164}",
+            "a\u{200b}",
+            "a\u{fe0f}",
+            "a\u{202e}b",
+            &"x".repeat(65),
+            &"ж".repeat(65),
+        ] {
             assert_eq!(CustomerId::parse(bad).expect_err(bad).code, "invalid_id");
         }
     }

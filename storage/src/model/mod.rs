@@ -1,6 +1,7 @@
 //! Domain values. Each is valid because it exists: it is built by parsing only, and
 //! [`Invalid`] is the one way parsing fails.
 
+mod characters;
 mod customer;
 mod filter;
 mod id;

@@ -41,6 +41,11 @@ pub fn numbers<S: Source>(source: &S) -> Result<Numbers, Error> {
     source.get_or_default(&NumbersKey)
 }
 
+/// True if a reply to a client under the key with this hash is remembered.
+pub fn keeps_reply<S: Source>(source: &S, key: &[u8; 16]) -> bool {
+    source.index().client_keys.contains_key(key)
+}
+
 /// Whether deleted customers wait for a sweep.
 pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())

@@ -5,6 +5,7 @@
 
 mod batches;
 mod customers;
+mod imports;
 mod leases;
 mod mailings;
 mod meta;
@@ -16,6 +17,7 @@ pub use batches::{Columns, Doubt, Head, Heads, Members};
 pub use customers::{
     ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, Decided, DeletedBlock, GivenUp,
 };
+pub use imports::ImportReplies;
 pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
 pub use mailings::{
     Begun, Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address,

@@ -4,9 +4,9 @@ use notty_storage::{
     Action, Timestamp,
     command::{
         CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer, DeleteMailing,
-        EndMailing, Expand, ExpireLease, FoldMailing, Grant, PauseMailing, PurgeMailing,
-        PutCustomer, PutCustomers, PutMode, RegisterPostman, Report, ResumeMailing, StartMailing,
-        SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
+        EndMailing, Expand, ExpireLease, FoldMailing, Grant, KeptFields, PauseMailing,
+        PurgeMailing, PutCustomer, PutCustomers, PutMode, RegisterPostman, Report, ResumeMailing,
+        StartMailing, SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
     },
     model::{
         AudienceSpan, Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber,
@@ -121,6 +121,16 @@ pub(crate) fn postmen(dice: &mut Dice) -> Vec<Action> {
     (0..POSTMEN).map(|_| register(dice)).collect()
 }
 
+/// Fields that a row keeps: most rows keep none.
+const KEPT: [KeptFields; 6] = [
+    KeptFields::NONE,
+    KeptFields::NONE,
+    KeptFields::NONE,
+    KeptFields::TAG,
+    KeptFields::PHONE,
+    KeptFields::ALL,
+];
+
 /// A command that touches customers.
 pub(crate) fn put(dice: &mut Dice) -> Action {
     // Some words come and go, so that their numbers are given again.
@@ -137,6 +147,7 @@ pub(crate) fn put(dice: &mut Dice) -> Action {
         tag: dice.below(4) as u16,
         operator: dice.below(4) as u16,
         zone: dice.pick(&[None, Some(0), Some(1)]).copied().flatten(),
+        kept: dice.pick(&KEPT).copied().unwrap_or_default(),
     });
     let rows = rows.collect();
     let modes = [

@@ -277,6 +277,7 @@ fn customers(numbers: &[u32], tags: u32) -> PutCustomers {
         },
         operator: (n / tags % 10) as u16,
         zone: None,
+        kept: Default::default(),
     };
     // A command carries its own words: about as many tags as it has rows, at most.
     let base = numbers[0] % tags / 999 * 999;

@@ -16,6 +16,7 @@ pub(crate) fn entry(round: u64) -> Entry {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let word = || vec![(String::new(), String::new())];
     let rows = (0..1_000).map(row).collect();

@@ -5,9 +5,9 @@ use notty_storage::{
     command::{
         AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
         DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant,
-        PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RegisterPostman, Report,
-        ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges,
-        UpdateMailing,
+        KeptFields, PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode,
+        RegisterPostman, Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing,
+        TrimChanges, UpdateMailing,
     },
     limits::BATCH_STRIDE_BITS,
     model::{
@@ -29,7 +29,9 @@ type Parsed<T> = Result<T, String>;
 /// Customers of a script: their ids, and what the keys say; several zones take turns, and so do as
 /// many phones as `phones` says. With `by=phone`, rows have no ids, and new customers get these.
 fn put_customers(line: &Line) -> Parsed<Action> {
-    line.only(&["tag", "operator", "zone", "name", "mode", "by", "phones"])?;
+    line.only(&[
+        "tag", "operator", "zone", "name", "mode", "by", "phones", "keep",
+    ])?;
     let folded = |key| {
         let text = line.key(key).unwrap_or_default();
         vec![(text.to_owned(), fold(text))]
@@ -46,6 +48,7 @@ fn put_customers(line: &Line) -> Parsed<Action> {
     let first = Phone::parse(line.word(1)?)
         .map_err(|e| e.to_string())?
         .digits();
+    let kept = kept_fields(line)?;
     let row = |(at, (id, digits)): (usize, (&String, u64))| {
         Ok(CustomerRow {
             id: CustomerId::parse(id).map_err(|e| e.to_string())?,
@@ -55,6 +58,7 @@ fn put_customers(line: &Line) -> Parsed<Action> {
             tag: 0,
             operator: 0,
             zone: (!zones.is_empty()).then(|| (at % zones.len()) as u16),
+            kept,
         })
     };
     let rows = ids
@@ -74,6 +78,21 @@ fn put_customers(line: &Line) -> Parsed<Action> {
     Ok(match put.rows.as_slice() {
         [row] if mode != PutMode::Upsert => put_one(&put, row),
         _ => put.into(),
+    })
+}
+
+/// Fields that a line keeps: `keep=name,tag`.
+fn kept_fields(line: &Line) -> Parsed<KeptFields> {
+    let kept = line.key("keep").map_or(Ok(Vec::new()), names)?;
+    kept.iter().try_fold(KeptFields::NONE, |kept, name| {
+        Ok(kept.and(match name.as_str() {
+            "name" => KeptFields::NAME,
+            "phone" => KeptFields::PHONE,
+            "tag" => KeptFields::TAG,
+            "operator" => KeptFields::OPERATOR,
+            "zone" => KeptFields::TIMEZONE,
+            other => return Err(format!("keep={other}")),
+        }))
     })
 }
 

@@ -139,8 +139,12 @@ impl World {
         Ok(said)
     }
 
-    /// `client key/request: command`, `client key/request/caller: command`, or a command by itself.
+    /// `client key/request: command`, `client key/request/caller: command`, `upload id/n: command`, or a
+    /// command by itself.
     fn command(&self, text: &str) -> Result<Command, String> {
+        if let Some(upload) = text.strip_prefix("upload ") {
+            return self.upload_command(upload);
+        }
         let Some((origin, rest)) = text
             .strip_prefix("client ")
             .and_then(|text| text.split_once(": "))
@@ -154,6 +158,16 @@ impl World {
             key: hash(key),
             request: hash(request),
             caller: caller_number(caller),
+        };
+        Ok(Command::new(self.action(&Line::parse(rest)?)?).by(origin))
+    }
+
+    fn upload_command(&self, text: &str) -> Result<Command, String> {
+        let (origin, rest) = text.split_once(": ").ok_or("upload id/n: command")?;
+        let (import, n) = origin.split_once('/').ok_or("upload id/n:")?;
+        let origin = Origin::Import {
+            import: hash(import),
+            n: n.parse().map_err(|_| "upload id/n:")?,
         };
         Ok(Command::new(self.action(&Line::parse(rest)?)?).by(origin))
     }

@@ -65,6 +65,7 @@ fn entry(index: u64, count: u64) -> LogEntry {
         tag: 0,
         operator: 0,
         zone: None,
+        kept: Default::default(),
     };
     let word = || vec![("word".to_owned(), "word".to_owned())];
     let rows = (index * 1_000..index * 1_000 + count).map(row).collect();

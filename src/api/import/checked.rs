@@ -1,0 +1,68 @@
+//! A row that was checked: its customer, and the fields that the row does not speak of.
+
+use notty_storage::command::KeptFields;
+use serde_json::{Map, Value};
+
+use crate::{
+    api::{
+        customers::check::{CheckedCustomer, IdFrom, check},
+        error::FieldFault,
+        input::Fields,
+    },
+    rows::{ImportRow, over_lines},
+};
+
+/// Columns whose absence leaves a customer's field as it is.
+const KEEPABLE: [(&str, KeptFields); 4] = [
+    ("name", KeptFields::NAME),
+    ("tag", KeptFields::TAG),
+    ("operator", KeptFields::OPERATOR),
+    ("timezone", KeptFields::TIMEZONE),
+];
+
+/// A row that may be written.
+pub(super) struct CheckedRow {
+    pub(super) line: u64,
+    pub(super) customer: CheckedCustomer,
+    /// Fields that stay as they are if the customer exists.
+    pub(super) kept: KeptFields,
+}
+
+/// A fault of a row: the code of the first one, and all of them in words.
+pub(super) type RowFault = (String, String);
+
+/// Checks a row, and returns its customer.
+pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
+    let kept = kept_fields(&row.values);
+    let mut fields = Fields::new(row.values);
+    let checked = check(&mut fields, &IdFrom::Body);
+    let faults = fields.faults();
+
+    match (checked, faults.first()) {
+        (Some(customer), None) => Ok(CheckedRow {
+            line: row.line,
+            customer,
+            kept,
+        }),
+        (_, first) => {
+            let code = first.map_or("invalid", |fault| fault.code.name());
+            let detail = over_lines(row.line, row.last_line, in_words(&faults));
+            Err((code.to_owned(), detail))
+        }
+    }
+}
+
+/// An empty value clears its field; one that is not there says nothing about it.
+fn kept_fields(values: &Map<String, Value>) -> KeptFields {
+    let absent = KEEPABLE
+        .iter()
+        .filter(|(name, _)| !values.contains_key(*name));
+    absent.fold(KeptFields::NONE, |kept, (_, field)| kept.and(*field))
+}
+
+fn in_words(faults: &[FieldFault]) -> String {
+    let texts = faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.field, fault.detail));
+    texts.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,371 @@
+//! An import in progress: its commands in flight, the order of their rows, and its counts.
+//!
+//! Commands are proposed in the order of the file, so that of two rows with one id the later one counts.
+//! Where the leader changes, outcomes get lost. The import then proposes those commands again under
+//! their numbers, for a bounded time, before it goes on: the state executes each number once.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
+use notty_raft::ProposeError;
+use notty_storage::{Origin, command::KeptFields};
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    ERRORS, ImportBody, ImportError,
+    batch::{ImportBatch, NumberedRows, RepeatedRow},
+    checked::check_row,
+    live::LiveCounts,
+    write::{EndedBatch, LostBatch, RowsProposed, WrittenBatch, to_repeat},
+};
+use crate::{
+    api::{Api, ApiError, code::Code},
+    rows::{ImportRow, RowError},
+};
+
+/// Commands in flight: while one is written, the next ones are read.
+const IN_FLIGHT: usize = 4;
+/// The most repeats of a command that found no room, or of rows whose customer is busy.
+const TRIES: u32 = 50;
+/// Pause between two such repeats.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between two repeats of a command whose outcome was lost.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
+/// Time for which such a command is repeated: more than the choice of a leader takes, and less than clients
+/// keep a connection open that takes nothing more.
+const REPEATS: Duration = Duration::from_secs(20);
+
+/// Numbers the commands of one import.
+struct CommandNumbers {
+    import: [u8; 16],
+    next: u32,
+}
+
+impl CommandNumbers {
+    fn next(&mut self) -> Origin {
+        let n = self.next;
+        self.next += 1;
+        Origin::Import {
+            import: self.import,
+            n,
+        }
+    }
+}
+
+/// An import in progress.
+pub(super) struct Import {
+    api: Api,
+    body: ImportBody,
+    batch: ImportBatch,
+    numbers: CommandNumbers,
+    in_flight: FuturesOrdered<JoinHandle<RowsProposed>>,
+    live: LiveCounts,
+    /// Position that the answer reflects.
+    index: u64,
+    /// The line of the last row before which every row is written or rejected; 0 if there is none.
+    settled_line: u64,
+}
+
+impl Import {
+    pub(super) fn new(api: Api) -> Self {
+        let index = api.position();
+        let numbers = CommandNumbers {
+            import: *uuid::Uuid::new_v4().as_bytes(),
+            next: 0,
+        };
+        Self {
+            api,
+            body: ImportBody::default(),
+            batch: ImportBatch::default(),
+            numbers,
+            in_flight: FuturesOrdered::new(),
+            live: LiveCounts::default(),
+            index,
+            settled_line: 0,
+        }
+    }
+
+    fn reject(&mut self, line: u64, code: &str, detail: String) {
+        self.body.rejected += 1;
+        if self.body.errors.len() < ERRORS {
+            self.body.errors.push(ImportError {
+                line,
+                code: code.to_owned(),
+                detail,
+            });
+        }
+    }
+
+    /// Takes rows into the batch, and sends the batch whenever it is full.
+    pub(super) async fn take_all(
+        &mut self,
+        rows: impl Iterator<Item = Result<ImportRow, RowError>>,
+    ) -> Result<(), ApiError> {
+        for row in rows {
+            self.take(row)?;
+            if self.batch.is_full() {
+                let sent = self.send().await;
+                sent.map_err(|error| self.explain(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, row: Result<ImportRow, RowError>) -> Result<(), ApiError> {
+        match row {
+            Ok(row) => self.take_row(row),
+            Err(RowError::Row { line, code, detail }) => self.reject(line, code, detail),
+            Err(RowError::Fatal { line, detail, .. }) => {
+                let field = format!("line {line}");
+                return Err(ApiError::invalid_field(&field, Code::InvalidHeader, detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_row(&mut self, row: ImportRow) {
+        let line = row.line;
+        match check_row(row) {
+            Ok(checked) => self.batch.push(checked),
+            Err((code, detail)) => self.reject(line, &code, detail),
+        }
+    }
+
+    /// Proposes the batch, and waits first while too many commands are in flight.
+    async fn send(&mut self) -> Result<(), ApiError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        while self.in_flight.len() >= IN_FLIGHT {
+            self.collect().await?;
+        }
+
+        let origin = self.numbers.next();
+        let mut rows = std::mem::take(&mut self.batch).into_rows(origin);
+        for _ in 0..TRIES {
+            // Polled here and now, and so proposed before any later batch: of two rows with the same
+            // id, the later one must count.
+            let mut proposing = Box::pin(rows.propose(self.api.clone()));
+            let task = match proposing.as_mut().now_or_never() {
+                Some(RowsProposed::NoRoom(refused)) => {
+                    rows = refused;
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Some(proposed) => tokio::spawn(async { proposed }),
+                None => tokio::spawn(proposing),
+            };
+            self.in_flight.push_back(task);
+            return Ok(());
+        }
+        Err(ProposeError::Overloaded.into())
+    }
+
+    /// Waits for the oldest command. If rows of it must be written again, waits for all commands, and
+    /// then writes those rows.
+    async fn collect(&mut self) -> Result<(), ApiError> {
+        let Some(oldest) = self.next_ended().await? else {
+            return Ok(());
+        };
+        let oldest = match oldest {
+            EndedBatch::Written(written) if written.busy().next().is_none() => {
+                self.settle(written);
+                return Ok(());
+            }
+            other => other,
+        };
+
+        // Later commands may have replaced these rows.
+        let all = self.all_ended(oldest).await?;
+        let repeats = to_repeat(&all);
+        for (ended, rows) in all.into_iter().zip(repeats) {
+            let last_line = ended.last_line();
+            self.complete(ended, &rows).await?;
+            self.settled_line = last_line;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of a command that are not written yet.
+    async fn complete(&mut self, ended: EndedBatch, rows: &[RepeatedRow]) -> Result<(), ApiError> {
+        let (written, again) = match ended {
+            EndedBatch::Written(written) => (written, rows.to_vec()),
+            EndedBatch::Lost(lost) => {
+                let written = self.insist(lost.keeping(rows)).await?;
+                let again = still_busy(&written, rows);
+                (written, again)
+            }
+        };
+
+        let again = self.count_all_but(written, &again);
+        self.repeat(again).await
+    }
+
+    /// Proposes a lost command again until its outcome arrives, with nothing else in flight.
+    async fn insist(&mut self, lost: LostBatch) -> Result<WrittenBatch, ApiError> {
+        let LostBatch {
+            mut rows,
+            mut error,
+        } = lost;
+        let until = Instant::now() + REPEATS;
+        let mut pause = PAUSE;
+        while Instant::now() < until {
+            tokio::time::sleep(pause).await;
+            pause = LONG_PAUSE.min(pause * 2);
+
+            match rows.propose(self.api.clone()).await {
+                RowsProposed::Written(written) => return Ok(written),
+                RowsProposed::Failed(error) => return Err(error),
+                RowsProposed::NoRoom(refused) => rows = refused,
+                RowsProposed::Lost(again) => {
+                    rows = again.rows;
+                    error = again.error;
+                }
+            }
+        }
+        Err(error)
+    }
+
+    /// Writes busy rows, with nothing else in flight, until their customers can be written.
+    async fn repeat(&mut self, mut rows: NumberedRows) -> Result<(), ApiError> {
+        for _ in 0..TRIES {
+            if rows.lines.is_empty() {
+                return Ok(());
+            }
+
+            tokio::time::sleep(PAUSE).await;
+            let written = self.write(rows).await?;
+            rows = self.count_but_busy(written);
+        }
+
+        // Together, one row that is still busy would hold up all others.
+        self.write_one_by_one(&rows).await
+    }
+
+    /// Has rows written, with nothing else in flight.
+    async fn write(&mut self, rows: NumberedRows) -> Result<WrittenBatch, ApiError> {
+        match ended(rows.propose(self.api.clone()).await)? {
+            EndedBatch::Written(written) => Ok(written),
+            EndedBatch::Lost(lost) => self.insist(lost).await,
+        }
+    }
+
+    /// Writes each row by itself. Those that are still busy are rejected, and are listed in the answer.
+    async fn write_one_by_one(&mut self, rows: &NumberedRows) -> Result<(), ApiError> {
+        for (row, customer) in rows.put.rows.iter().enumerate() {
+            let mut alone = rows.only(&[(row, customer.kept)]);
+            // A number is that of one command. Nothing else is in flight: a repeat does no harm.
+            alone.origin = Origin::Itself;
+            let written = self.write(alone).await?;
+            self.count(written);
+        }
+        Ok(())
+    }
+
+    /// Counts the rows of a command that are not busy, and returns the busy ones.
+    fn count_but_busy(&mut self, written: WrittenBatch) -> NumberedRows {
+        let all = written.rows.put.rows.iter().map(|row| row.kept);
+        let all: Vec<RepeatedRow> = all.enumerate().collect();
+        let busy = still_busy(&written, &all);
+        self.count_all_but(written, &busy)
+    }
+
+    /// Counts a command without the busy rows that have to be written again, and returns those. A busy
+    /// row that a later one has replaced counts as if it had been written before that.
+    fn count_all_but(
+        &mut self,
+        mut written: WrittenBatch,
+        repeated: &[RepeatedRow],
+    ) -> NumberedRows {
+        let replaced = written.busy().count() - repeated.len();
+        written.updated += replaced as u32;
+        written.forget_busy();
+
+        let again = written.rows.only(repeated);
+        self.count(written);
+        again
+    }
+
+    /// The oldest command in flight once it has ended; `None` if there is none.
+    async fn next_ended(&mut self) -> Result<Option<EndedBatch>, ApiError> {
+        let Some(finished) = self.in_flight.next().await else {
+            return Ok(None);
+        };
+        // A panic leaves open what has happened.
+        let proposed =
+            finished.unwrap_or_else(|_| RowsProposed::Failed(ProposeError::Unknown.into()));
+        ended(proposed).map(Some)
+    }
+
+    /// All commands in flight once they have ended, after an older one.
+    async fn all_ended(&mut self, oldest: EndedBatch) -> Result<Vec<EndedBatch>, ApiError> {
+        let mut all = vec![oldest];
+        while let Some(ended) = self.next_ended().await? {
+            all.push(ended);
+        }
+        Ok(all)
+    }
+
+    /// Counts a command of which nothing is left to be done.
+    fn settle(&mut self, written: WrittenBatch) {
+        self.settled_line = written.rows.last_line();
+        self.count(written);
+    }
+
+    fn count(&mut self, written: WrittenBatch) {
+        self.body.created += u64::from(written.created);
+        self.body.updated += u64::from(written.updated);
+        self.index = self.index.max(written.index);
+        self.live.add(&written.live);
+        for (row, rejection) in written.rejected {
+            let line = written.rows.lines[row as usize];
+            self.reject(line, Code::from(&rejection).name(), rejection.to_string());
+        }
+    }
+
+    /// Adds to an error how far the import came. Written rows stay, so the client may send them again.
+    fn explain(&self, error: ApiError) -> ApiError {
+        let so_far = match self.settled_line {
+            0 => "no row is certainly written".to_owned(),
+            line => format!("all rows up to line {line} are written, but for rejected ones"),
+        };
+        error.and_says(&format!("{so_far}; the file may be sent again"))
+    }
+
+    /// Writes the last batch and waits for all commands.
+    pub(super) async fn finish(mut self) -> Result<(ImportBody, u64), ApiError> {
+        let finished = self.finish_all().await;
+        finished.map_err(|error| self.explain(error))?;
+        self.body.errors.sort_by_key(|error| error.line);
+        self.body.live_mailings = self.api.ask(|reader| self.live.named(reader))?;
+        Ok((self.body, self.index))
+    }
+
+    async fn finish_all(&mut self) -> Result<(), ApiError> {
+        self.send().await?;
+        while !self.in_flight.is_empty() {
+            self.collect().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The end of a command that was in flight. One that found no room with the leader is proposed again
+/// like one that was lost: later ones may have been written before it.
+fn ended(proposed: RowsProposed) -> Result<EndedBatch, ApiError> {
+    match proposed {
+        RowsProposed::Written(written) => Ok(EndedBatch::Written(written)),
+        RowsProposed::Lost(lost) => Ok(EndedBatch::Lost(lost)),
+        RowsProposed::NoRoom(rows) => Ok(EndedBatch::Lost(rows.lost(ProposeError::Overloaded))),
+        RowsProposed::Failed(error) => Err(error),
+    }
+}
+
+/// Those of some rows that are busy, and not replaced as a whole by later ones.
+fn still_busy(written: &WrittenBatch, rows: &[RepeatedRow]) -> Vec<RepeatedRow> {
+    let busy: Vec<usize> = written.busy().collect();
+    let left = rows
+        .iter()
+        .filter(|(row, kept)| busy.binary_search(row).is_ok() && *kept != KeptFields::ALL);
+    left.copied().collect()
+}
