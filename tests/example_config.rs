@@ -9,7 +9,7 @@ use crate::support::{Ended, notty};
 
 /// Every key with its default as the contract has it, another value that is right, and one that is
 /// wrong; none where every text is right.
-const KEYS: [(&str, &str, &str, Option<&str>); 25] = [
+const KEYS: [(&str, &str, &str, Option<&str>); 26] = [
     ("node.data_dir", "\"data\"", "elsewhere", None),
     ("node.compact_log_mb", "64", "1", Some("0")),
     ("node.timezone", "\"UTC\"", "Asia/Omsk", Some("Mars/Base")),

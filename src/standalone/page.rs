@@ -52,8 +52,7 @@ pub(super) async fn open(
     let bound = listener.address().map_err(fault)?;
     tracing::info!("health and metrics of this postman: http://{bound}/metrics");
 
-    let routes = ServedRoutes::default();
-    routes.set(router(PageSources { metrics, clock }));
+    let routes = ServedRoutes::of(router(PageSources { metrics, clock }));
     tokio::spawn(api::serve(CONNECTIONS, listener, routes, stop));
     Ok(())
 }
