@@ -30,7 +30,7 @@ pub(crate) struct Reachability {
     me: Arc<Myself>,
     consensus: Arc<Consensus>,
     peers: Arc<Peers>,
-    seen: Mutex<BTreeMap<NodeId, Presence>>,
+    seen: Mutex<BTreeMap<NodeId, MemberAnswers>>,
 }
 
 /// A member that this node cannot reach.
@@ -44,7 +44,7 @@ pub(crate) struct Missing {
 
 /// The answers of one member so far.
 #[derive(Debug, Default)]
-struct Presence {
+struct MemberAnswers {
     has_answered: bool,
     is_lost: bool,
     /// Questions without an answer since the last answer.
@@ -130,7 +130,7 @@ impl Missing {
     }
 }
 
-impl Presence {
+impl MemberAnswers {
     fn note(&mut self, now: Instant, answer: Result<(), String>) -> Option<Turn> {
         let Err(reason) = answer else {
             let since = self.since.take();
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_member_is_lost_once_and_back_once() {
-        let mut presence = Presence::default();
+        let mut presence = MemberAnswers::default();
         let start = Instant::now();
         assert_eq!(presence.note(start, Ok(())), None);
 
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_member_that_misses_a_question_or_starts_a_little_later_is_not_lost() {
         let start = Instant::now();
-        let mut late = Presence::default();
+        let mut late = MemberAnswers::default();
         for n in 0..9 {
             assert_eq!(late.note(start + ASK * n, refused()), None);
         }
