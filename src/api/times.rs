@@ -45,8 +45,8 @@ fn calendar(millis: i64) -> Option<DateTime> {
     (time.year() >= 0).then_some(time)
 }
 
-/// Seconds since midnight.
-struct Seconds {
+/// Seconds of a day since its midnight.
+struct SecondsOfDay {
     counted: i64,
     /// True for a 61st second of a minute, which is counted as the first one of the next.
     is_leap: bool,
@@ -89,14 +89,14 @@ impl Rest<'_> {
     }
 
     /// Hour, minute and second.
-    fn time_of_day(&mut self) -> Option<Seconds> {
+    fn time_of_day(&mut self) -> Option<SecondsOfDay> {
         let hour = self.number(2).filter(|hour| *hour < 24)?;
         self.either(":")?;
         let minute = self.number(2).filter(|minute| *minute < 60)?;
         self.either(":")?;
         let second = self.number(2).filter(|second| *second <= 60)?;
 
-        Some(Seconds {
+        Some(SecondsOfDay {
             counted: i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second),
             is_leap: second == 60,
         })

@@ -38,7 +38,7 @@ pub(super) trait Grammar: Send {
 
 /// Bytes that a grammar took from a piece of the file.
 pub(super) struct TakenBytes {
-    /// Their number.
+    /// The number of these bytes.
     pub(super) bytes: usize,
     pub(super) then: Then,
 }

@@ -63,7 +63,7 @@ impl WordList {
 }
 
 impl ImportBatch {
-    /// Adds a row.
+    /// Adds a row that was checked.
     pub(super) fn push(&mut self, row: CheckedRow) {
         let customer = row.customer;
         self.bytes += customer.id.as_str().len() + customer.name.len() + ROW_EXTRA_BYTES;

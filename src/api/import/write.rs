@@ -151,7 +151,7 @@ impl WrittenBatch {
             .retain(|(_, rejection)| *rejection != Rejection::CustomerBusy);
     }
 
-    /// How each row ended.
+    /// The end of each row, in order.
     fn ends(&self) -> Vec<RowEnd> {
         let mut ends = vec![RowEnd::Written; self.rows.put.rows.len()];
         for (row, rejection) in &self.rejected {

@@ -9,15 +9,15 @@ pub struct KeptFields(u8);
 impl KeptFields {
     /// No field: the row replaces the customer.
     pub const NONE: Self = Self(0);
-    /// The field `name`.
+    /// Keeps the field `name` alone.
     pub const NAME: Self = Self(1);
-    /// The field `phone`.
+    /// Keeps the field `phone` alone.
     pub const PHONE: Self = Self(2);
-    /// The field `tag`.
+    /// Keeps the field `tag` alone.
     pub const TAG: Self = Self(4);
-    /// The field `operator`.
+    /// Keeps the field `operator` alone.
     pub const OPERATOR: Self = Self(8);
-    /// The field `timezone`.
+    /// Keeps the field `timezone` alone.
     pub const TIMEZONE: Self = Self(16);
     /// Every field: the row changes nothing where the customer exists.
     pub const ALL: Self = Self(31);
