@@ -12,6 +12,7 @@ use axum::{
     http::{Method, StatusCode},
 };
 use notty_storage::{
+    limits,
     Command, Intent,
     command::{
         CancelMailing, CreateMailing, DeleteMailing, PauseMailing, ResumeMailing, UpdateMailing,
@@ -149,7 +150,10 @@ async fn create(
     let spec = check(&mut fields, api.moderation.as_ref(), PeriodRule::Needed);
     let (id, spec) = fields.finish(id.zip(spec))?;
 
-    let (mailing, index) = write(&api, key.bind(CreateMailing { id, spec }, &bytes)).await?;
+    // Counts for the first mailing of a cluster alone, whose number is drawn.
+    let first = rand::random_range(1..=limits::FIRST_MAILINGS);
+    let create = CreateMailing { id, spec, first };
+    let (mailing, index) = write(&api, key.bind(create, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
 
     let path = format!("/mailings/{}", mailing.id);

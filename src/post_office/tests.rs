@@ -117,6 +117,7 @@ fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
     Action::CreateMailing(CreateMailing {
         id: MailingId::parse(id).expect("an id"),
         spec,
+        first: 0,
     })
 }
 

@@ -17,6 +17,7 @@ mod deliveries;
 mod expansion;
 mod gateways;
 mod leases;
+mod level;
 mod mailings;
 mod members;
 mod nodes;

@@ -6,6 +6,7 @@
 mod batches;
 mod customers;
 mod leases;
+mod level;
 mod mailings;
 mod meta;
 mod nodes;
@@ -15,6 +16,7 @@ mod totals;
 pub use batches::{Columns, Doubt, Head, Heads, Members};
 pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, DeletedBlock};
 pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
+pub use level::ClusterLevel;
 pub use mailings::{
     Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address, position,
 };

@@ -270,7 +270,7 @@ fn create(dice: &mut Dice, at: Timestamp, known: usize) -> Action {
         phone_filter: Filter::default(),
         send_window: None,
     };
-    Action::CreateMailing(CreateMailing { id, spec })
+    Action::CreateMailing(CreateMailing { id, spec, first: 0 })
 }
 
 fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {
