@@ -53,6 +53,7 @@ pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>,
             name: "notty-0".to_owned(),
             ..Peer::default()
         },
+        exercises_levels: false,
         cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),

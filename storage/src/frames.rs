@@ -127,7 +127,13 @@ impl Frames {
         if crc32fast::hash(&payload) != u32::from_be_bytes([e, f, g, h]) {
             return Err(self.damage("checksum does not match"));
         }
-        let frame = codec::decode(&payload).map_err(|_| self.damage("frame does not decode"))?;
+        let frame = codec::decode(&payload).map_err(|error| {
+            if error.is_newer() {
+                error
+            } else {
+                self.damage("frame does not decode")
+            }
+        })?;
         if let Frame::Footer { frames, .. } = &frame
             && *frames != self.frames
         {

@@ -13,6 +13,9 @@ pub const FIRST_LEVEL: u32 = 1;
 /// The level that this version understands, with all those below it. Version 0.2.0 has the second.
 pub const LEVEL: u32 = 2;
 
+/// The version of this notty, as its peers and the state name it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The level at which the cluster must stand before an action may be proposed.
 pub fn needed_level(action: &Action) -> u32 {
     match action {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use notty_storage::level::VERSION;
 
 use crate::{
     cluster::myself::Myself,
@@ -29,6 +30,10 @@ pub struct Sight {
     pub last_index: u64,
     /// The position that its state reflects; 0 while it does not answer.
     pub applied_index: u64,
+    /// The level that it understands; 0 while it does not answer.
+    pub level: u32,
+    /// Its version of notty; empty while it does not answer.
+    pub version: String,
 }
 
 /// Asks all members for their positions.
@@ -37,6 +42,8 @@ pub(crate) struct Surveyor {
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) state: Arc<NodeState>,
     pub(crate) peers: Arc<Peers>,
+    /// The level that this node understands.
+    pub(crate) level: u32,
 }
 
 impl Surveyor {
@@ -52,10 +59,13 @@ impl Surveyor {
         } else {
             self.ask(&member.peer).await
         };
+        let reachable = seen.is_some();
         let status = seen.unwrap_or_default();
         Sight {
             member,
-            reachable: seen.is_some(),
+            reachable,
+            level: status.level,
+            version: status.version,
             last_index: status.last_index,
             applied_index: status.applied_index,
         }
@@ -66,6 +76,8 @@ impl Surveyor {
         PeerStatus {
             last_index: last_index.unwrap_or(0),
             applied_index: self.state.applied_index(),
+            level: self.level,
+            version: VERSION.to_owned(),
             ..PeerStatus::default()
         }
     }

@@ -39,6 +39,7 @@ use crate::{
         changes::MemberChanges,
         dismissal::Dismissal,
         handover::{Handover, TransferError},
+        level::LevelKeeper,
         member_list::MemberList,
         myself::Myself,
         survey::{Sight, Surveyor},
@@ -46,6 +47,7 @@ use crate::{
     consensus::{
         handle::Consensus,
         leadership::{self, Leadership},
+        levels::Levels,
         proposals::Proposals,
         reads::Reads,
     },
@@ -83,6 +85,9 @@ pub struct Node {
     list: Arc<MemberList>,
     duty: Duty,
     readiness: Readiness,
+    levels: Arc<Levels>,
+    level_keeper: LevelKeeper,
+    exercises_levels: bool,
     /// The program above; kept as long as it lives.
     service: OnceLock<Weak<dyn Service>>,
     stop_peers: watch::Sender<bool>,
@@ -292,6 +297,11 @@ impl Node {
     /// All members, with the positions that the others answer.
     pub async fn survey(&self) -> Vec<Sight> {
         self.surveyor.survey().await
+    }
+
+    /// The level that all members have agreed on, as the state here has it.
+    pub fn cluster_level(&self) -> u32 {
+        self.levels.agreed().level()
     }
 
     /// True while work (sending) may be taken on here, and changes of that.

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use super::{Node, duty::Duty, readiness::Readiness};
 use crate::{
     cluster::{
-        changes::MemberChanges, dismissal::Dismissal, handover::Handover, member_list::MemberList,
-        myself::Myself, survey::Surveyor, workbench::Workbench,
+        changes::MemberChanges, dismissal::Dismissal, handover::Handover, level::LevelKeeper,
+        member_list::MemberList, myself::Myself, survey::Surveyor, workbench::Workbench,
     },
-    consensus::{handle::Consensus, proposals::Proposals, reads::Reads},
+    consensus::{handle::Consensus, levels::Levels, proposals::Proposals, reads::Reads},
     disk::own_identity::OwnIdentity,
     log::log_store::LogStore,
     peers::client::Peers,
@@ -34,6 +34,9 @@ pub(crate) struct NodeParts {
     pub(crate) peers: Arc<Peers>,
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) stop_peers: watch::Sender<bool>,
+    /// The level that this node understands.
+    pub(crate) level: u32,
+    pub(crate) exercises_levels: bool,
 }
 
 impl NodeParts {
@@ -41,7 +44,11 @@ impl NodeParts {
     /// runs beside calls.
     pub(crate) fn into_node(self) -> Arc<Node> {
         let stamp = Stamp::new(self.clock.clone(), self.trust.clone());
-        let proposals = Arc::new(self.proposals(&stamp));
+        let levels = Arc::new(Levels {
+            own: self.level,
+            state: self.state.clone(),
+        });
+        let proposals = Arc::new(self.proposals(&stamp, &levels));
         let reads = Arc::new(self.reads(&stamp));
         let readiness = self.readiness(&reads, &stamp);
 
@@ -52,6 +59,11 @@ impl NodeParts {
         let list = Arc::new(self.member_list(&proposals));
         let changes = Arc::new(MemberChanges::new(self.workbench(&list, &handover)));
         let dismissal = self.dismissal(&list);
+        let level_keeper = LevelKeeper {
+            levels: levels.clone(),
+            surveyor: surveyor.clone(),
+            proposals: proposals.clone(),
+        };
 
         Arc::new(Node {
             me: self.me,
@@ -72,14 +84,22 @@ impl NodeParts {
             list,
             duty: Duty::default(),
             readiness,
+            levels,
+            level_keeper,
+            exercises_levels: self.exercises_levels,
             service: OnceLock::new(),
             stop_peers: self.stop_peers,
             tasks: Mutex::default(),
         })
     }
 
-    fn proposals(&self, stamp: &Stamp) -> Proposals {
-        Proposals::start(self.consensus.clone(), self.state.clone(), stamp.clone())
+    fn proposals(&self, stamp: &Stamp, levels: &Arc<Levels>) -> Proposals {
+        Proposals::start(
+            self.consensus.clone(),
+            self.state.clone(),
+            stamp.clone(),
+            levels.clone(),
+        )
     }
 
     fn reads(&self, stamp: &Stamp) -> Reads {
@@ -101,6 +121,7 @@ impl NodeParts {
             consensus: self.consensus.clone(),
             state: self.state.clone(),
             peers: self.peers.clone(),
+            level: self.level,
         }
     }
 

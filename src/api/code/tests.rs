@@ -61,6 +61,10 @@ fn a_rejection_has_one_name_here_and_in_storage() {
         Rejection::DuplicatesNotAccepted,
         Rejection::NodeDismissed,
         Rejection::NoNumbersLeft,
+        Rejection::LevelTooLow {
+            needed: 3,
+            level: 2,
+        },
     ] {
         assert_eq!(
             Code::from(&rejection).name(),

@@ -51,6 +51,7 @@ async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
     };
     let nodes = [vec![me.clone()], others.to_vec()].concat();
     let options = NodeOptions {
+        exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: address.to_owned(),
             credentials: Credentials::by_secret(SECRET).with_postman_secret(POSTMAN_SECRET),
