@@ -24,3 +24,4 @@ mod openapi;
 mod sending;
 mod stopping;
 mod tls;
+mod upgrade;

@@ -147,6 +147,8 @@ impl Answer<Identify> for Front {
             name: self.name.clone(),
             disk: identity.disk,
             cluster: Some(identity.cluster).filter(|cluster| !cluster.is_empty()),
+            level: self.level,
+            version: VERSION.to_owned(),
         })
     }
 }

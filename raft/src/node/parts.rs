@@ -57,7 +57,7 @@ impl NodeParts {
         let surveyor = Arc::new(self.surveyor());
         let handover = Arc::new(self.handover(&surveyor));
         let list = Arc::new(self.member_list(&proposals));
-        let changes = Arc::new(MemberChanges::new(self.workbench(&list, &handover)));
+        let changes = Arc::new(MemberChanges::new(self.workbench((&list, &handover), &levels)));
         let dismissal = self.dismissal(&list);
         let level_keeper = LevelKeeper {
             levels: levels.clone(),
@@ -142,7 +142,11 @@ impl NodeParts {
         )
     }
 
-    fn workbench(&self, list: &Arc<MemberList>, handover: &Arc<Handover>) -> Workbench {
+    fn workbench(
+        &self,
+        (list, handover): (&Arc<MemberList>, &Arc<Handover>),
+        levels: &Arc<Levels>,
+    ) -> Workbench {
         Workbench {
             me: self.me.clone(),
             own: self.own.clone(),
@@ -150,6 +154,7 @@ impl NodeParts {
             consensus: self.consensus.clone(),
             list: list.clone(),
             handover: handover.clone(),
+            levels: levels.clone(),
         }
     }
 

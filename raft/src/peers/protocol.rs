@@ -299,6 +299,10 @@ pub(crate) struct Standing {
     pub(crate) disk: String,
     /// The cluster that it belongs to for good; none while it is empty.
     pub(crate) cluster: Option<String>,
+    /// The level that it understands.
+    pub(crate) level: u32,
+    /// Its version of notty.
+    pub(crate) version: String,
 }
 
 /// A point in the log for a read, and the leader's clock.
