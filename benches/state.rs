@@ -141,6 +141,7 @@ fn spec(phones: &str) -> MailingSpec {
 fn customers(from: u64) -> Action {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n:07}")).expect("an id"),
+        by_phone: false,
         name: "Анна Шевчук".to_owned(),
         phone: Phone::from_digits(70_000_000_000 + n),
         tag: (n % 20) as u16,

@@ -7,6 +7,7 @@
 //! leases. A [`postman`] asks for leases at a [`desk`] and sends through the [`gateway`], on a node or
 //! by itself ([`standalone`]). [`backup`] reads and restores backups, and [`cli`] has the commands.
 
+pub mod address;
 pub mod config;
 pub mod line_queue;
 pub mod telemetry;

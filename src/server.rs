@@ -21,7 +21,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use self::supervision::Supervisor;
 use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
-    config::Config,
+    config::{Config, ConfigError, FaultList},
     desk::NodeDesk,
     gateway::Gateway,
     metrics::Metrics,
@@ -152,15 +152,29 @@ impl Server {
     }
 }
 
-/// Finds faults that otherwise only a start would find, without starting: in the gateway's URL, the
-/// file of words, the certificates.
-pub fn check(config: &Config) -> anyhow::Result<()> {
-    config.check()?;
-    let surroundings = Surroundings::real();
-    options::gateway(config, &surroundings)?;
-    options::credentials(config)?;
-    options::moderation(config)?;
-    Ok(())
+/// Checks a configuration for a node or a postman by itself, and finds the faults too that otherwise only
+/// a start would find, without starting.
+pub fn check(config: &Config) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
+    faults.take(config.check());
+    faults.take(options::check_files(config));
+    faults.finish()
+}
+
+/// The same for a node.
+pub fn check_node(config: &Config) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
+    faults.take(config.check_node());
+    faults.take(options::check_files(config));
+    faults.finish()
+}
+
+/// The same for a postman by itself.
+pub fn check_postman(config: &Config) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
+    faults.take(config.check_postman());
+    faults.take(options::check_files(config));
+    faults.finish()
 }
 
 /// Listens for clients of the API. Returns the address too, whose port the system may have chosen.

@@ -68,7 +68,7 @@ fn generated((name, value): (String, String)) -> (String, String) {
     let value = if value.starts_with("replace-me") {
         own
     } else {
-        value
+        value.replace("replace-me", "generated-for")
     };
     (name, value)
 }
@@ -119,11 +119,16 @@ fn each_pod_of_kubernetes_gets_a_configuration_that_is_right() {
         });
         let filled: Vec<_> = filled.collect();
         // As they are in the repository, everybody knows them.
-        let line = check(config, &filled).one_line(2).to_owned();
-        assert!(
-            line.contains("cluster.secret: it begins with `replace-me`"),
-            "{line}"
-        );
+        let refused = check(config, &filled);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        for key in [
+            "cluster.secret",
+            "cluster.postman_secret",
+            "api.tokens[0].token",
+        ] {
+            let wanted = format!("{key}: it begins with `replace-me`");
+            assert!(refused.stderr.contains(&wanted), "{refused:?}");
+        }
         let filled: Vec<_> = filled.into_iter().map(generated).collect();
         let ended = check(config, &filled);
         assert_eq!(ended.code, Some(0), "{pod}: {ended:?}");
@@ -144,6 +149,14 @@ fn pods_get_longer_to_stop_than_a_stop_takes() {
             spec["terminationGracePeriodSeconds"].as_u64() >= Some(20),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn pods_get_no_variables_of_services_that_look_like_settings() {
+    for name in ["k8s/statefulset.yaml", "k8s/postmen.yaml"] {
+        let spec = &documents(name)[0]["spec"]["template"]["spec"];
+        assert_eq!(spec["enableServiceLinks"].as_bool(), Some(false), "{name}");
     }
 }
 

@@ -35,6 +35,7 @@ const TRIES: u32 = 6;
 fn put(first: u32, count: u32) -> Action {
     let row = |n: u32| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
+        by_phone: false,
         name: format!("Name of customer {n}"),
         phone: Phone::from_digits(79_160_000_000 + u64::from(n)),
         tag: 0,

@@ -24,7 +24,10 @@ use super::{
     reply,
     times::{parse_time, time_text},
 };
-use crate::config::Role;
+use crate::{
+    address::{HostPort, HttpUrl},
+    config::Role,
+};
 
 /// Detail of an answer about a change whose outcome is unknown.
 const CHANGE_UNKNOWN: &str = "whether it was done is not known; ask again, a repeat is harmless";
@@ -297,12 +300,12 @@ fn parse_node(name: String, body: JsonBody) -> Result<NewNode, ApiError> {
     let api = fields.text("api");
 
     // Only the form is checked here; the change itself finds out if the node answers.
-    if peer.as_ref().is_some_and(|peer| !is_host_and_port(peer)) {
-        let detail = "a host and a port, like 10.0.0.4:7080";
-        fields.fault("peer", Code::InvalidAddress, detail);
+    if let Some(fault) = peer.as_deref().and_then(peer_fault) {
+        fields.fault("peer", Code::InvalidAddress, &fault);
     }
-    if api.as_ref().is_some_and(|url| !is_http_url(url)) {
-        fields.fault("api", Code::InvalidUrl, "a URL, like http://10.0.0.4:8080");
+    if let Some(Err(fault)) = api.as_deref().map(HttpUrl::parse) {
+        let detail = format!("it {fault}; give a URL, like http://10.0.0.4:8080");
+        fields.fault("api", Code::InvalidUrl, &detail);
     }
 
     let node = name.zip(peer).zip(api).map(|((name, peer), api)| NewNode {
@@ -313,8 +316,18 @@ fn parse_node(name: String, body: JsonBody) -> Result<NewNode, ApiError> {
     fields.finish(node)
 }
 
-fn is_http_url(url: &str) -> bool {
-    url.starts_with("http://") || url.starts_with("https://")
+/// The fault of an address for peers, if it has one.
+fn peer_fault(peer: &str) -> Option<String> {
+    let fault = match HostPort::parse(peer) {
+        Ok(address) if address.is_unspecified() => {
+            "stands for all addresses of a machine".to_owned()
+        }
+        Ok(_) => return None,
+        Err(fault) => fault,
+    };
+    Some(format!(
+        "it {fault}; give a host and a port, like 10.0.0.4:7080"
+    ))
 }
 
 /// Waits until this node sees a node of the cluster, and returns what it sees.
@@ -438,9 +451,4 @@ async fn await_seen(is_seen: impl Fn() -> bool) {
         }
     };
     let _ = tokio::time::timeout(SEEN_TIME, looking).await;
-}
-
-fn is_host_and_port(address: &str) -> bool {
-    let parts = address.rsplit_once(':');
-    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }

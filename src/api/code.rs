@@ -415,6 +415,10 @@ codes! {
         "the command breaks a bound",
         "out of bounds: 256 rows"
     }
+    AmbiguousPhone = "ambiguous_phone", CONFLICT {
+        "several customers have the phone of a row without an id",
+        "several customers have this phone: give the id of the one that is meant"
+    }
     NodeRemoved = "node_removed", CONFLICT {
         "the node was removed from the cluster before",
         "this node was removed from the cluster before; it can come back with an empty data \
@@ -478,6 +482,7 @@ pub(super) const OF_NO_ROUTE: [Code; 13] = [
     Code::TooManyLeases,
     Code::Forgotten,
     Code::OutOfBounds,
+    Code::AmbiguousPhone,
     Code::NodeRemoved,
     Code::LevelTooLow,
 ];

@@ -123,6 +123,7 @@ impl From<Page<Customer, Seq>> for CustomerPage {
 fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
     let CheckedCustomer {
         id,
+        has_new_id: _,
         name,
         phone,
         operator,

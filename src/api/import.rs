@@ -1,7 +1,7 @@
 //! The import of customers: a stream of rows becomes commands, each with as many rows as fit.
 //!
 //! Some commands are in flight at a time. They are proposed in the order of the file, so that of two
-//! rows with one id the later one counts. Rows that are wrong are left out, and reported with their
+//! rows of one customer the later one counts. Rows that are wrong are left out, and reported with their
 //! lines. Rows that were written when an upload breaks off stay, and the file may be sent again.
 //!
 //! [`batch`] gathers rows, [`write`] proposes them and finds the rows that must be written again.
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     config::Role,
-    rows::{CsvRows, ImportRow, NdjsonRows, RowError, Rows},
+    rows::{ImportRow, RowError, RowFormat, Rows, over_lines},
 };
 
 /// The most rejected rows that an answer lists.
@@ -80,7 +80,8 @@ pub(super) struct ImportError {
     /// `unclosed_quote` and `invalid_utf8` (CSV); `invalid_json` (NDJSON). Of its fields:
     /// `missing`, `wrong_type`, `unknown_field`, `invalid_id`, `too_long`, `control_character`,
     /// `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer with this id was
-    /// just deleted, and its messages are still being cancelled.
+    /// just deleted, and its messages are still being cancelled; `ambiguous_phone`: the row has no
+    /// id, and several customers have its phone.
     #[schema(example = "invalid_phone")]
     code: String,
     /// All faults of the row in words.
@@ -100,7 +101,8 @@ fn check_row(row: ImportRow) -> Result<CheckedCustomer, RowFault> {
         (Some(customer), None) => Ok(customer),
         (_, first) => {
             let code = first.map_or("invalid", |fault| fault.code.name());
-            Err((code.to_owned(), in_words(&faults)))
+            let detail = over_lines(row.line, row.last_line, in_words(&faults));
+            Err((code.to_owned(), detail))
         }
     }
 }
@@ -196,8 +198,8 @@ impl Import {
 
         let mut rows = std::mem::take(&mut self.batch).into_rows();
         for _ in 0..TRIES {
-            // Polled here and now, and so proposed before any later batch: of two rows with the same
-            // id, the later one must count.
+            // Polled here and now, and so proposed before any later batch: of two rows of the same
+            // customer, the later one must count.
             let mut proposing = Box::pin(rows.propose(self.api.clone()));
             let task = match proposing.as_mut().now_or_never() {
                 Some(RowsProposed::NoRoom(refused)) => {
@@ -368,8 +370,9 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// Import customers
 ///
 /// The body is a stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a
-/// row, fields by name in any order. An empty cell is an absent field. A customer whose id exists is
-/// updated. Rows that are wrong are left out, and reported with their lines.
+/// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
+/// A customer whose id exists is updated. A row without an id belongs to the customer who has its phone; if
+/// nobody has it, a new one is created. Rows that are wrong are left out, and reported with their lines.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),
@@ -396,11 +399,8 @@ async fn import(State(api): State<Api>, params: Params, request: Request) -> Api
 
 /// The reader of a body by its content type; `None` if there is none for it.
 fn reader_for(headers: &HeaderMap) -> Option<Box<dyn Rows>> {
-    match content_type(headers).as_str() {
-        "text/csv" => Some(Box::new(CsvRows::new(&IMPORT_COLUMNS))),
-        "application/x-ndjson" => Some(Box::<NdjsonRows>::default()),
-        _ => None,
-    }
+    let format = RowFormat::of_content_type(&content_type(headers))?;
+    Some(format.reader(&IMPORT_COLUMNS))
 }
 
 /// Reads a body to its end. What came before a broken upload, or before a pause that is too long, is

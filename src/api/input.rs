@@ -53,6 +53,11 @@ impl Fields {
         self.faults.push(FieldFault::new(field, code, detail));
     }
 
+    /// True if a field is there, and not null.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.values.get(field).is_some_and(|value| !value.is_null())
+    }
+
     /// Takes a value; `None` if it is absent or null.
     pub(super) fn take(&mut self, field: &str) -> Option<Value> {
         self.values.remove(field).filter(|value| !value.is_null())

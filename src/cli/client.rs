@@ -7,7 +7,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::ConfigError;
+use crate::{address::HttpUrl, config::ConfigError};
 
 /// Time limit of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -41,10 +41,17 @@ struct Fault {
 impl Client {
     /// For an API; the token comes from `NOTTY_TOKEN`.
     pub(super) fn new(api: &str) -> anyhow::Result<Self> {
-        if !api.starts_with("http://") && !api.starts_with("https://") {
-            let what = format!("--api: `{api}` is not a URL; put http:// or https:// before it");
-            return Err(ConfigError(what).into());
-        }
+        // A password in it must not be shown.
+        let shown = if api.contains('@') {
+            "the URL"
+        } else {
+            &format!("`{api}`")
+        };
+        HttpUrl::parse(api).map_err(|fault| {
+            ConfigError(format!(
+                "--api: {shown} {fault}; use a URL like http://127.0.0.1:8080"
+            ))
+        })?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

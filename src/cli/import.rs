@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::IMPORT_COLUMNS,
-    rows::{CsvRows, NdjsonRows, RowError, Rows},
+    rows::{RowError, RowFormat},
 };
 
 /// Bytes read from the file at once.
@@ -29,6 +29,15 @@ pub(super) enum FileFormat {
     Csv,
     /// One JSON object on each line
     Ndjson,
+}
+
+impl From<FileFormat> for RowFormat {
+    fn from(format: FileFormat) -> Self {
+        match format {
+            FileFormat::Csv => Self::Csv,
+            FileFormat::Ndjson => Self::Ndjson,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,10 +122,7 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         }
     });
 
-    let kind = match args.format() {
-        FileFormat::Csv => "text/csv",
-        FileFormat::Ndjson => "application/x-ndjson",
-    };
+    let kind = RowFormat::from(args.format()).content_type();
     let body = reqwest::Body::wrap_stream(pieces.boxed());
     let answer = client.upload("/customers/import", kind, body).await;
     bar.finish_and_clear();
@@ -163,10 +169,8 @@ fn show(answer: &Value) {
 async fn dry_run(args: &ImportArgs) -> anyhow::Result<()> {
     let (mut reader, length) = open(args).await?;
     let bar = bar(length);
-    let mut rows: Box<dyn Rows> = match args.format() {
-        FileFormat::Csv => Box::new(CsvRows::new(&IMPORT_COLUMNS)),
-        FileFormat::Ndjson => Box::new(NdjsonRows::default()),
-    };
+    // The reader of the node: what it refuses is refused here.
+    let mut rows = RowFormat::from(args.format()).reader(&IMPORT_COLUMNS);
     let mut valid = 0;
     let mut invalid = 0;
     let mut found = Vec::new();

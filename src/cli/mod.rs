@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     api,
-    config::{Config, ConfigError},
+    config::{self, ConfigError, Settings},
     telemetry::LogFormat,
 };
 
@@ -134,14 +134,23 @@ pub fn run(cli: Cli) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let status = match dispatch(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            out::error(&error);
-            let usage = error.downcast_ref::<ConfigError>().is_some();
-            ExitCode::from(if usage { 2 } else { 1 })
-        }
+        Err(error) => failed(&error),
     };
     out::flush();
     status
+}
+
+/// Shows an error. Returns the exit status: 2 for faults of the configuration or of the command line, of
+/// which each has a line of its own.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(ConfigError(faults)) = error.downcast_ref() {
+        for fault in faults.lines() {
+            out::note(&format!("notty: {fault}"));
+        }
+        return ExitCode::from(2);
+    }
+    out::error(error);
+    ExitCode::FAILURE
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {
@@ -178,8 +187,11 @@ async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
 }
 
 fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    let config = Config::load(Some(&args.config))?;
-    crate::server::check(&config)?;
+    let settings = Settings::read(Some(&args.config), &[])?;
+    settings.checked(crate::server::check)?;
+    if let Some(strays) = config::stray_variables() {
+        out::note(&format!("notty: {strays}"));
+    }
     out::line(&format!("{}: right", args.config.display()));
     Ok(())
 }
@@ -190,6 +202,13 @@ struct LogArgs {
     /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
+}
+
+/// Logs the variables of the environment that look like settings, if there are any that are none.
+fn warn_of_strays() {
+    if let Some(strays) = config::stray_variables() {
+        tracing::warn!("{strays}");
+    }
 }
 
 /// A tokio runtime with several threads.

@@ -10,9 +10,14 @@ use tokio::{
 use super::{
     LogArgs,
     process::{raise_file_limit, warn_of_few_files},
-    runtime,
+    runtime, warn_of_strays,
 };
-use crate::{config::Config, standalone, surroundings::Surroundings, telemetry};
+use crate::{
+    config::{Config, Settings},
+    server, standalone,
+    surroundings::Surroundings,
+    telemetry,
+};
 
 /// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
 const STOP: Duration = Duration::from_millis(18_500);
@@ -33,7 +38,8 @@ pub(super) struct PostmanArgs {
 pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
     // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
-    let config = Config::load_postman(args.config.as_deref())?;
+    let config = Settings::read(args.config.as_deref(), &[])?.checked(server::check_postman)?;
+    warn_of_strays();
     let concurrency = config.gateway.concurrency;
     let needs = [("gateway.concurrency", concurrency), ("itself", OWN_FILES)];
     warn_of_few_files(raise_file_limit(), &needs, "");

@@ -1,6 +1,6 @@
 //! `notty serve`: runs a node until a signal stops it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,10 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     LogArgs,
     process::{raise_file_limit, warn_of_few_files},
-    runtime,
+    runtime, warn_of_strays,
 };
 use crate::{
-    api::CONNECTIONS, config::Config, server::Server, surroundings::Surroundings, telemetry,
+    api::CONNECTIONS,
+    config::{Config, NamedValue, Settings},
+    server::{self, Server},
+    surroundings::Surroundings,
+    telemetry,
 };
 
 /// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
@@ -46,14 +50,20 @@ pub(super) struct ServeArgs {
 
 impl ServeArgs {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut config = Config::load(self.config.as_deref())?;
-        if let Some(dir) = &self.data_dir {
-            config.node.data_dir.clone_from(dir);
-        }
-        if let Some(listen) = &self.listen {
-            config.api.listen.clone_from(listen);
-        }
-        config.check_node()?;
+        let option = |name: &str, key: &str, value: OsString| NamedValue {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            value,
+        };
+        let data_dir = self.data_dir.clone().map(OsString::from);
+        let data_dir = data_dir.map(|dir| option("--data-dir", "node.data_dir", dir));
+        let listen = self.listen.clone().map(OsString::from);
+        let listen = listen.map(|listen| option("--listen", "api.listen", listen));
+
+        let options: Vec<_> = data_dir.into_iter().chain(listen).collect();
+        let settings = Settings::read(self.config.as_deref(), &options)?;
+        let config = settings.checked(server::check_node)?;
+        warn_of_strays();
         Ok(config)
     }
 }

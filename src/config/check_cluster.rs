@@ -1,31 +1,117 @@
 //! The checks of `[cluster]`: its secrets, its nodes, and this node among them.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use notty_storage::model::PostmanName;
 
-use super::{ClusterConfig, ConfigError, PeerConfig, Secret, check::check_host_and_port};
+use super::{
+    ClusterConfig, ConfigError, FaultList, PeerConfig, Secret,
+    values::{PLACEHOLDER, check_listen_address, check_peer_address},
+};
+use crate::address::{HostPort, HttpUrl};
 
 /// The shortest secret, in characters. Anybody who can connect can try one at a time.
 const SECRET_CHARS: usize = 16;
-/// The beginning of the text that the examples have in the place of a secret.
-const PLACEHOLDER: &str = "replace-me";
 
-/// Checks the section as a node needs it.
-pub(super) fn check(cluster: &ClusterConfig) -> Result<(), ConfigError> {
-    check_node_secrets(cluster)?;
+/// Checks the section as a node needs it, whose postman may have a name of its own.
+pub(super) fn check(cluster: &ClusterConfig, postman: &str) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
+    faults.take(check_node_secrets(cluster));
+    faults.take(check_listen(cluster));
 
-    let listen = &cluster.listen;
-    if listen.parse::<SocketAddr>().is_err() {
-        let fault = format!("`{listen}` is not an IP address and port, like 0.0.0.0:7080");
-        return Err(ConfigError::at("cluster.listen", fault));
+    let mut peers = BTreeMap::new();
+    for (n, node) in cluster.nodes.iter().enumerate() {
+        faults.take(check_name(&cluster.nodes, n));
+        let key = format!("cluster.nodes[{n}].peer");
+        let peer = faults.take(check_peer_address(&key, &node.peer));
+        if let Some(peer) = peer {
+            faults.take(once(&mut peers, &key, &node.peer, peer, n));
+        }
+
+        let key = format!("cluster.nodes[{n}].api");
+        faults.take(check_api_url(&key, &node.api));
     }
-    for n in 0..cluster.nodes.len() {
-        check_node(&cluster.nodes, n)?;
+    faults.take(check_apart(&cluster.nodes));
+
+    faults.take(check_own_name(cluster));
+    faults.take(check_expect(cluster));
+    faults.take(check_own_postman(cluster, postman));
+    faults.finish()
+}
+
+/// Rejects an address that belongs to another node, or that nobody can connect to.
+fn check_listen(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+    let key = "cluster.listen";
+    let listen = check_listen_address(key, &cluster.listen, "0.0.0.0:7080")?;
+    if listen.port() == 0 {
+        let fault = format!("`{listen}` has port 0, which no peer can know; use a fixed port");
+        return Err(ConfigError::at(key, fault));
     }
 
-    check_own_name(cluster)?;
-    check_expect(cluster)
+    let others = cluster
+        .nodes
+        .iter()
+        .filter(|node| node.name != cluster.name);
+    let mut same = others.filter(|node| node.peer.parse::<SocketAddr>() == Ok(listen));
+    let Some(other) = same.next() else {
+        return Ok(());
+    };
+    let fault = format!(
+        "{listen} is the address of `{}`, but this is `{}`",
+        other.name, cluster.name
+    );
+    Err(ConfigError::at(key, fault))
+}
+
+/// Rejects an address that an earlier node has: one of the two would never be reached.
+fn once(
+    seen: &mut BTreeMap<(String, u16), usize>,
+    key: &str,
+    text: &str,
+    address: HostPort,
+    n: usize,
+) -> Result<(), ConfigError> {
+    let Some(first) = seen.insert((address.host, address.port), n) else {
+        return Ok(());
+    };
+    let fault =
+        format!("`{text}` is the address of cluster.nodes[{first}] too; each node has its own");
+    Err(ConfigError::at(key, fault))
+}
+
+fn check_api_url(key: &str, url: &str) -> Result<HttpUrl, ConfigError> {
+    HttpUrl::parse(url).map_err(|fault| {
+        let shown = if url.contains('@') {
+            "the URL"
+        } else {
+            &format!("`{url}`")
+        };
+        let fault =
+            format!("{shown} {fault}; write the URL for clients, like http://10.0.0.1:8080");
+        ConfigError::at(key, fault)
+    })
+}
+
+/// Rejects one address for the peers and the clients of a node.
+fn check_apart(nodes: &[PeerConfig]) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
+    for (n, node) in nodes.iter().enumerate() {
+        let api = HttpUrl::parse(&node.api).map(|url| url.host_port());
+        if api.is_ok() && api == HostPort::parse(&node.peer) {
+            let fault = format!("`{}` has the address for peers, {}", node.api, node.peer);
+            faults.add(&format!("cluster.nodes[{n}].api"), fault);
+        }
+    }
+    faults.finish()
+}
+
+/// Rejects the name of another node for this node's postman: each would take the other for its
+/// successor.
+fn check_own_postman(cluster: &ClusterConfig, postman: &str) -> Result<(), ConfigError> {
+    if postman == cluster.name {
+        return Ok(());
+    }
+    check_postman_name(cluster, postman)
 }
 
 /// Rejects a name that is not in the list: the node takes its own addresses from there.
@@ -49,18 +135,18 @@ fn check_expect(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     Err(ConfigError::at("cluster.expect", fault))
 }
 
-fn check_node(nodes: &[PeerConfig], n: usize) -> Result<(), ConfigError> {
-    let node = &nodes[n];
+fn check_name(nodes: &[PeerConfig], n: usize) -> Result<(), ConfigError> {
+    let name = &nodes[n].name;
     let key = format!("cluster.nodes[{n}].name");
     // The node's own postman has its name too, so that it must be a valid one for both.
-    PostmanName::parse(&node.name).map_err(|invalid| ConfigError::at(&key, invalid.detail))?;
-    if nodes[..n].iter().any(|other| other.name == node.name) {
+    PostmanName::parse(name).map_err(|invalid| ConfigError::at(&key, invalid.detail))?;
+    if nodes[..n].iter().any(|other| other.name == *name) {
         return Err(ConfigError::at(
             &key,
-            format!("two nodes have the name `{}`", node.name),
+            format!("two nodes have the name `{name}`"),
         ));
     }
-    check_host_and_port(&format!("cluster.nodes[{n}].peer"), &node.peer)
+    Ok(())
 }
 
 /// Checks the secrets of a node, which needs one or certificates.
@@ -104,18 +190,19 @@ pub(super) fn check_postman_secrets(cluster: &ClusterConfig) -> Result<(), Confi
 
 /// Checks the secrets that are there.
 fn check_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
     let secret = &cluster.secret;
     let of_postmen = &cluster.postman_secret;
-    check_strength("cluster.secret", secret)?;
-    check_strength("cluster.postman_secret", of_postmen)?;
+    faults.take(check_strength("cluster.secret", secret));
+    faults.take(check_strength("cluster.postman_secret", of_postmen));
 
     // With the same secret, a postman could do all that a node does.
     if !of_postmen.is_empty() && secret == of_postmen {
         let fault = "it is the same as cluster.secret, which allows everything; create another with \
                      `openssl rand -hex 32`";
-        return Err(ConfigError::at("cluster.postman_secret", fault));
+        faults.add("cluster.postman_secret", fault);
     }
-    Ok(())
+    faults.finish()
 }
 
 /// Rejects a secret that can be guessed. An empty one is none, which is checked elsewhere.
@@ -125,6 +212,8 @@ fn check_strength(key: &str, secret: &Secret) -> Result<(), ConfigError> {
         format!("it begins with `{PLACEHOLDER}`, so it is from an example that everybody can read")
     } else if (1..SECRET_CHARS).contains(&chars) {
         format!("it has {chars} characters, but must have at least {SECRET_CHARS}")
+    } else if secret.expose().trim() != secret.expose() {
+        "it begins or ends with a space or a line end, which other nodes may not have".to_owned()
     } else {
         return Ok(());
     };

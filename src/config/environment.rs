@@ -1,115 +1,186 @@
 //! Environment variables that override keys of the file: `NOTTY_GATEWAY__URL` is `gateway.url`.
 //!
-//! A variable without `__` belongs to something else, like the command line's `NOTTY_TOKEN`. One that
-//! names no key is an error, because it would be ignored otherwise.
+//! One with `__` that names no key is an error, because it would be ignored otherwise. One without is not
+//! configuration; an unknown one is warned of, because a key may be meant. Other programs set some too:
+//! Kubernetes does for a Service named `notty`.
 
-use std::str::FromStr;
+use std::{ffi::OsString, str::FromStr};
 
-use toml::{Table, Value};
+use toml::{Table, Value, de::DeTable};
 
-use super::{ClusterConfig, Config, ConfigError, PeerTlsConfig};
+use super::{
+    parse::{SettingsReader, Whereabouts},
+    path::KeyPath,
+    shape::Keys,
+    wording::{expected, one_line},
+};
 
-/// The variable whose value must not be shown in an error.
-const TOKENS: &str = "NOTTY_API__TOKENS";
+/// The beginning of all variables that are for notty.
+const PREFIX: &str = "NOTTY_";
+/// Variables of the command line, of builds and of tests.
+const OTHERS: [&str; 4] = ["NOTTY_TOKEN", "NOTTY_API", "NOTTY_COMMIT", "NOTTY_OLD_BIN"];
+/// The variable whose value begins each set that Kubernetes makes for a Service.
+const OF_KUBERNETES: [&str; 3] = ["NOTTY_SERVICE_", "NOTTY_PORT", "NOTTY_PEERS_"];
 
-/// Puts the value of an environment variable in the place of its key. Leaves other variables alone.
-pub(super) fn override_key(
-    table: &mut Table,
-    variable: &str,
-    value: &str,
-) -> Result<(), ConfigError> {
-    let Some(path) = key_path(variable) else {
-        return Ok(());
-    };
-    let unknown_key = || unknown_key(variable, &path);
-
-    // The default has the type that the variable's text is to be read as.
-    let defaults = all_keys();
-    let default = find(&defaults, &path).ok_or_else(unknown_key)?;
-    let parsed =
-        parse(default, value).map_err(|expected| wrong_value(variable, value, expected))?;
-    insert(table, &path, parsed).ok_or_else(unknown_key)
+/// A value that was given by name: by a variable, or by an option of the command line.
+#[derive(Clone, Debug)]
+pub struct NamedValue {
+    /// Name of the variable or option, for faults.
+    pub name: String,
+    /// Path of the key, like `api.listen`.
+    pub key: String,
+    /// The value as a text; a list as in the file.
+    pub value: OsString,
 }
 
-fn unknown_key(variable: &str, path: &[String]) -> ConfigError {
-    let key = path.join(".");
-    ConfigError(format!(
-        "environment variable {variable}: there is no key `{key}`; config.toml.example has all keys"
+/// The variables that override keys.
+pub(super) fn overrides(environment: &[(OsString, OsString)]) -> Vec<NamedValue> {
+    let of_keys = environment.iter().filter_map(|(name, value)| {
+        let name = name.to_str()?;
+        let path = name
+            .strip_prefix(PREFIX)
+            .filter(|path| path.contains("__"))?;
+        Some(NamedValue {
+            name: name.to_owned(),
+            key: path.replace("__", ".").to_lowercase(),
+            value: value.clone(),
+        })
+    });
+    of_keys.collect()
+}
+
+/// A line about variables that look like notty's and are not; `None` if there are none.
+pub(super) fn strays(environment: &[(OsString, OsString)]) -> Option<String> {
+    let names = environment.iter().filter_map(|(name, _)| name.to_str());
+    let is_stray =
+        |name: &&str| name.starts_with(PREFIX) && !name.contains("__") && !OTHERS.contains(name);
+    let mut strays: Vec<_> = names.filter(is_stray).collect();
+    strays.sort_unstable();
+    if strays.is_empty() {
+        return None;
+    }
+
+    let known = Keys::new().paths();
+    let described: Vec<_> = strays.iter().map(|name| described(name, &known)).collect();
+    let kubernetes = if strays.iter().any(|name| is_of_kubernetes(name)) {
+        "; Kubernetes sets some for a Service named notty: `enableServiceLinks: false` in the pod's spec \
+         ends that"
+    } else {
+        ""
+    };
+    Some(format!(
+        "environment variables that are not settings of notty, and were ignored: {}{kubernetes}",
+        described.join(", ")
     ))
 }
 
-/// The path of the key that a variable is for; `None` if it is not for a key.
-fn key_path(variable: &str) -> Option<Vec<String>> {
-    let path = variable.strip_prefix("NOTTY_")?;
-    let has_levels = path.contains("__");
-    has_levels.then(|| path.split("__").map(str::to_lowercase).collect())
+fn is_of_kubernetes(name: &str) -> bool {
+    OF_KUBERNETES.iter().any(|start| name.starts_with(start))
 }
 
-/// All keys that exist, each with its default.
-fn all_keys() -> Table {
-    // Both are absent by default, and so would be their keys.
-    let cluster = ClusterConfig {
-        tls: Some(PeerTlsConfig::default()),
-        ..ClusterConfig::default()
-    };
-    let config = Config {
-        cluster: Some(cluster),
-        ..Config::default()
-    };
-    Table::try_from(config).expect("the defaults have a TOML form")
-}
-
-/// The value of a key; `None` if there is no such key, or if the path ends at a section.
-fn find<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
-    let (first, rest) = path.split_first()?;
-    let mut found = table.get(first)?;
-    for part in rest {
-        found = found.get(part.as_str())?;
-    }
-    (!found.is_table()).then_some(found)
-}
-
-/// Reads a text as a value of the same type as the default. The error names the type.
-fn parse(default: &Value, text: &str) -> Result<Value, &'static str> {
-    match default {
-        // As it is, without quotes: a secret may look like a number.
-        Value::String(_) => Ok(Value::String(text.to_owned())),
-        Value::Integer(_) => read(text, "a whole number").map(Value::Integer),
-        Value::Float(_) => read(text, "a number").map(Value::Float),
-        Value::Boolean(_) => read(text, "`true` or `false`").map(Value::Boolean),
-        // Lists are written as in the file.
-        _ => parse_toml(text).ok_or("a TOML value"),
+/// The name of a stray variable, with the one that differs only in its underscores.
+fn described(name: &str, known: &[KeyPath]) -> String {
+    let plain = |name: &str| name.replace('_', "").to_uppercase();
+    let mut variables = known.iter().map(KeyPath::variable);
+    match variables.find(|variable| plain(variable) == plain(name)) {
+        Some(meant) => format!("{name} (did you mean {meant}?)"),
+        None => name.to_owned(),
     }
 }
 
-fn read<T: FromStr>(text: &str, expected: &'static str) -> Result<T, &'static str> {
-    text.parse().map_err(|_| expected)
+impl SettingsReader {
+    /// Puts a value that was given by name in the place of its key.
+    pub(super) fn named(&mut self, given: &NamedValue) {
+        let path = KeyPath::split(&given.key, ".");
+        let sample = self.keys.find(&path).filter(|sample| !sample.is_table());
+        let Some(sample) = sample.cloned() else {
+            self.no_such_variable(given, &path);
+            return;
+        };
+
+        self.sources.note(&path, given.name.clone());
+        let Some(text) = given.value.to_str() else {
+            self.sources.fault(&path, "the value is not UTF-8");
+            return;
+        };
+        if let Some(value) = self.of_text(text, &path, &sample, &given.name)
+            && insert(&mut self.table, &path, value).is_none()
+        {
+            self.sources.fault(
+                &path,
+                "the file has a plain value in the place of its section",
+            );
+        }
+    }
+
+    fn no_such_variable(&mut self, given: &NamedValue, path: &KeyPath) {
+        let way_out = match self.keys.nearest(path) {
+            Some(nearest) => format!("did you mean {}?", nearest.variable()),
+            None => "config.toml.example has all keys".to_owned(),
+        };
+        let fault = format!("there is no key `{path}`; {way_out}");
+        self.sources.fault_at(&given.name, &fault);
+    }
+
+    /// Reads a text as a value of the same type as the sample.
+    fn of_text(&mut self, text: &str, path: &KeyPath, sample: &Value, name: &str) -> Option<Value> {
+        let plain = match sample {
+            // As it is, without quotes: a secret may look like a number.
+            Value::String(_) => Some(Value::String(text.to_owned())),
+            Value::Integer(_) => read(text).map(Value::Integer),
+            Value::Float(_) => read(text).map(Value::Float),
+            Value::Boolean(_) => read(text).map(Value::Boolean),
+            // Lists are written as in the file.
+            _ => return self.of_toml(text, path, name),
+        };
+        match plain {
+            Some(value) => self.tried(value, path),
+            None => {
+                let wanted = expected(sample);
+                self.sources
+                    .fault(path, &format!("`{}` is not {wanted}", one_line(text)));
+                None
+            }
+        }
+    }
+
+    fn of_toml(&mut self, text: &str, path: &KeyPath, name: &str) -> Option<Value> {
+        let line = format!("value = {text}");
+        let document = DeTable::parse(&line).ok();
+        let found = document
+            .as_ref()
+            .and_then(|document| document.get_ref().get("value"));
+        let list = found.filter(|value| value.get_ref().is_array());
+        let Some(list) = list else {
+            let shown = if path.is_secret() {
+                "the value"
+            } else {
+                &format!("`{}`", one_line(text))
+            };
+            let wanted = "a list in brackets, written as in the file";
+            self.sources
+                .fault(path, &format!("{shown} is not {wanted}"));
+            return None;
+        };
+        self.value(list, path, Whereabouts::Named(name))
+    }
 }
 
-fn parse_toml(text: &str) -> Option<Value> {
-    let line = format!("value = {text}");
-    let mut parsed: Table = toml::from_str(&line).ok()?;
-    parsed.remove("value")
-}
-
-fn wrong_value(variable: &str, value: &str, expected: &str) -> ConfigError {
-    let shown = if variable == TOKENS { "…" } else { value };
-    ConfigError(format!(
-        "environment variable {variable}: `{shown}` is not {expected}"
-    ))
+fn read<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
 }
 
 /// Sets a key, whose sections need not be in the file. `None` if the file has a plain value where a
 /// section should be.
-fn insert(table: &mut Table, path: &[String], value: Value) -> Option<()> {
-    let (last, sections) = path.split_last()?;
+fn insert(table: &mut Table, path: &KeyPath, value: Value) -> Option<()> {
     let mut table = table;
-    for section in sections {
+    let levels = path.parent();
+    for section in levels.parts() {
         let inner = table
-            .entry(section.clone())
+            .entry(section.to_owned())
             .or_insert_with(|| Table::new().into());
         table = inner.as_table_mut()?;
     }
-    table.insert(last.clone(), value);
+    table.insert(path.name().to_owned(), value);
     Some(())
 }

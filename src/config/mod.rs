@@ -3,46 +3,48 @@
 //! Every key is optional. A key may be overridden by an environment variable: `NOTTY_` and its path
 //! in capitals, with `__` between levels. Errors name the key by its path.
 //!
-//! [`sections`] has the keys, [`parse`] makes a configuration of a file and the environment, and
-//! [`check`] rejects values that a type cannot exclude.
+//! [`sections`] has the keys. [`settings`] reads a file and the environment: [`parse`] and [`environment`]
+//! try each value in its place in the [`shape`], and [`sources`] remembers the place that it came from.
+//! [`check`] rejects values that a type cannot exclude. All faults are found at once.
 
 pub mod sections;
 
 mod check;
+mod check_api;
 mod check_cluster;
+mod check_gateway;
 mod environment;
+mod fault;
 mod parse;
+mod path;
 mod secret;
+mod settings;
+mod shape;
+mod sources;
+mod values;
+mod wording;
 
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::fault::FaultList;
 pub use self::{
+    environment::NamedValue,
+    fault::ConfigError,
     secret::Secret,
     sections::{
         ApiConfig, ClusterConfig, GatewayConfig, LeaseConfig, ModerationConfig, NodeConfig,
         PeerConfig, PeerTlsConfig, PostmanConfig, RetentionConfig, RetryConfig, Role, TokenConfig,
     },
+    settings::{Settings, stray_variables},
 };
 
 /// The file that is read if none is named and this one exists.
 pub const DEFAULT_FILE: &str = "config.toml";
-
-/// A fault of a configuration, in one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
-
-impl ConfigError {
-    /// A fault of one key, which is given by its path.
-    fn at(key: &str, fault: impl AsRef<str>) -> Self {
-        Self(format!("{key}: {}", fault.as_ref()))
-    }
-}
 
 /// The whole configuration of a node, or of a postman by itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,32 +72,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a file, or else `config.toml` if it exists, applies the environment, and checks all.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let config = Self::read(file)?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// Loads the configuration of a postman by itself, which needs less.
-    pub fn load_postman(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let config = Self::read(file)?;
-        config.check_postman()?;
-        Ok(config)
-    }
-
-    fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let default = Path::new(DEFAULT_FILE);
-        let path = file.unwrap_or(default);
-        // A file that was named must exist; the default one need not.
-        let text = if file.is_some() || default.exists() {
-            read_text(path)?
-        } else {
-            String::new()
-        };
-        Self::from_parts(&path.display().to_string(), &text, std::env::vars())
-    }
-
     /// The address that the API listens on.
     pub fn api_address(&self) -> Result<SocketAddr, ConfigError> {
         let listen = &self.api.listen;
@@ -103,9 +79,4 @@ impl Config {
             .parse()
             .map_err(|_| ConfigError::at("api.listen", format!("`{listen}` is not an address")))
     }
-}
-
-fn read_text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::at(&path.display().to_string(), error.to_string()))
 }

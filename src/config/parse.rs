@@ -1,70 +1,191 @@
-//! A configuration of a file's text and the environment, with errors that name line or variable.
+//! Reads a file and the environment into one table, value by value, with the place of each.
+//!
+//! Each value is tried alone, so that one fault hides no other. A value that does not fit is left out:
+//! the table is always one that the types take.
 
-use toml::{Table, de::Error as TomlError};
+use std::ops::Range;
 
-use super::{Config, ConfigError, environment::override_key};
+use serde::Deserialize;
+use toml::{
+    Spanned, Table, Value,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
 
-impl Config {
-    /// Makes a configuration of a file's name and text, and the environment. Values are not checked
-    /// yet.
-    pub fn from_parts(
-        name: &str,
-        text: &str,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        // Parsed without the environment first: only then an error has a line.
-        toml::from_str::<Config>(text).map_err(|error| parse_error(name, text, &error))?;
-        let file: Table = toml::from_str(text).map_err(|error| parse_error(name, text, &error))?;
+use super::{
+    Config,
+    path::KeyPath,
+    shape::Keys,
+    sources::Sources,
+    wording::{expected, misfit, one_line},
+};
 
-        let environment: Vec<_> = environment.into_iter().collect();
-        let mut table = file.clone();
-        for (variable, value) in &environment {
-            override_key(&mut table, variable, value)?;
+/// A configuration that is being read.
+pub(super) struct SettingsReader {
+    pub(super) keys: Keys,
+    pub(super) table: Table,
+    pub(super) sources: Sources,
+}
+
+/// The place of a value: a line of a file, or a variable for whatever is in it.
+#[derive(Clone, Copy)]
+pub(super) enum Whereabouts<'a> {
+    /// A file's name and text.
+    File(&'a str, &'a str),
+    /// A variable, or an option of the command line.
+    Named(&'a str),
+}
+
+impl Whereabouts<'_> {
+    fn of(&self, span: &Range<usize>) -> String {
+        match self {
+            Self::File(name, text) => format!("{name}:{}", line_of(text, span.start)),
+            Self::Named(name) => (*name).to_owned(),
         }
-
-        // The file by itself was in order: what is wrong now came from a variable.
-        table.try_into().map_err(|error: TomlError| {
-            let variable = culprit(&file, &environment).unwrap_or("environment");
-            ConfigError::at(variable, one_line(error.message()))
-        })
     }
 }
 
-/// Finds the variable whose value alone makes the configuration invalid.
-fn culprit<'a>(file: &Table, environment: &'a [(String, String)]) -> Option<&'a str> {
-    let mut variables = environment.iter();
-    variables
-        .find(|(variable, value)| spoils(file, variable, value))
-        .map(|(variable, _)| variable.as_str())
+impl SettingsReader {
+    /// Begins with nothing.
+    pub(super) fn new() -> Self {
+        Self {
+            keys: Keys::new(),
+            table: Table::new(),
+            sources: Sources::default(),
+        }
+    }
+
+    /// Reads a file. One that is no TOML has only its faults as such.
+    pub(super) fn file(&mut self, name: &str, text: &str) {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let at = Whereabouts::File(name, text);
+        let mut lines = Vec::new();
+        for error in errors {
+            let place = at.of(&error.span().unwrap_or_default());
+            // What follows a fault on its line is a consequence of it.
+            if !lines.contains(&place) {
+                self.sources.fault_at(&place, &one_line(error.message()));
+                lines.push(place);
+            }
+        }
+        if lines.is_empty() {
+            self.table = self.section(document.get_ref(), &KeyPath::root(), at);
+        }
+    }
+
+    fn section(&mut self, found: &DeTable<'_>, path: &KeyPath, at: Whereabouts<'_>) -> Table {
+        let mut table = Table::new();
+        for (key, value) in found {
+            let name = key.get_ref().as_ref();
+            let path = path.key(name);
+            self.sources.note(&path, at.of(&key.span()));
+            if self.keys.find(&path).is_none() {
+                self.unknown(&path);
+            } else if let Some(value) = self.value(value, &path, at) {
+                table.insert(name.to_owned(), value);
+            }
+        }
+        table
+    }
+
+    fn unknown(&mut self, path: &KeyPath) {
+        let way_out = match self.keys.nearest(path) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "config.toml.example has all keys".to_owned(),
+        };
+        let fault = format!("unknown key; {way_out}");
+        self.sources.fault(path, &fault);
+    }
+
+    /// Reads a value. `None` if no part of it fits.
+    pub(super) fn value(
+        &mut self,
+        found: &Spanned<DeValue<'_>>,
+        path: &KeyPath,
+        at: Whereabouts<'_>,
+    ) -> Option<Value> {
+        let sample = self.keys.find(path)?;
+        match (found.get_ref(), sample) {
+            (DeValue::Table(found), Value::Table(_)) => {
+                Some(Value::Table(self.section(found, path, at)))
+            }
+            (DeValue::Array(found), Value::Array(_)) => {
+                let mut entries = Vec::new();
+                for (n, entry) in found.iter().enumerate() {
+                    let path = path.entry(n);
+                    self.sources.note(&path, at.of(&entry.span()));
+                    entries.extend(self.value(entry, &path, at));
+                }
+                Some(Value::Array(entries))
+            }
+            _ => self.plain(found.clone(), path),
+        }
+    }
+
+    fn plain(&mut self, found: Spanned<DeValue<'_>>, path: &KeyPath) -> Option<Value> {
+        let value = Value::deserialize(ValueDeserializer::from(found));
+        match value {
+            Ok(value) => self.tried(value, path),
+            Err(error) => {
+                self.sources.fault(path, &one_line(error.message()));
+                None
+            }
+        }
+    }
+
+    /// Returns a value if it fits in the place of its key.
+    pub(super) fn tried(&mut self, value: Value, path: &KeyPath) -> Option<Value> {
+        let Err(error) = self.keys.fits(path, &value) else {
+            return Some(value);
+        };
+        let sample = self.keys.find(path)?;
+        let fault = if path.is_secret() && !path.name().starts_with("role") {
+            format!("the value is not {}", expected(sample))
+        } else {
+            misfit(sample, &value, error.message())
+        };
+        self.sources.fault(path, &fault);
+        None
+    }
+
+    /// Ends the reading with a configuration of all that fits, whose values are not checked yet.
+    pub(super) fn finish(mut self) -> (Config, Sources) {
+        let mut table = Value::Table(std::mem::take(&mut self.table));
+        self.complete(&mut table, &KeyPath::root());
+        let config = table.try_into();
+        (config.expect("each value was tried"), self.sources)
+    }
+
+    /// Puts a sample in the place of each key that is missing but required, beside the fault.
+    fn complete(&mut self, value: &mut Value, path: &KeyPath) {
+        match value {
+            Value::Table(table) => {
+                let sample = self.keys.find(path).and_then(Value::as_table).cloned();
+                for (key, sample) in sample.unwrap_or_default() {
+                    self.complete_key(table, path, &key, sample);
+                }
+            }
+            Value::Array(entries) => {
+                for (n, entry) in entries.iter_mut().enumerate() {
+                    self.complete(entry, &path.entry(n));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn complete_key(&mut self, table: &mut Table, path: &KeyPath, key: &str, sample: Value) {
+        let path_of_key = path.key(key);
+        if let Some(value) = table.get_mut(key) {
+            self.complete(value, &path_of_key);
+        } else if self.keys.is_required(path, key) {
+            self.sources.fault(&path_of_key, "it is missing");
+            table.insert(key.to_owned(), sample);
+        }
+    }
 }
 
-/// True if the file, which is valid by itself, is no longer valid with one variable.
-fn spoils(file: &Table, variable: &str, value: &str) -> bool {
-    let mut table = file.clone();
-    let is_set = override_key(&mut table, variable, value).is_ok();
-    is_set && table.try_into::<Config>().is_err()
-}
-
-/// A fault with its file and line, and with the key if the line has one.
-fn parse_error(name: &str, text: &str, error: &TomlError) -> ConfigError {
-    let line = line_of(text, error);
-    let source = text.lines().nth(line - 1).unwrap_or_default().trim();
-    let key = source.split('=').next().unwrap_or_default().trim();
-
-    let place = if key.is_empty() {
-        format!("{name}:{line}")
-    } else {
-        format!("{name}:{line}: `{key}`")
-    };
-    ConfigError::at(&place, one_line(error.message()))
-}
-
-/// The line of a fault, counted from 1. A fault without a place counts as one of the first line.
-fn line_of(text: &str, error: &TomlError) -> usize {
-    let at = error.span().map_or(0, |span| span.start);
-    text[..at.min(text.len())].matches('\n').count() + 1
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The line of a place in a text, counted from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
 }

@@ -274,7 +274,7 @@ pub struct PeerTlsConfig {
 }
 
 /// `[[cluster.nodes]]`: one node of the cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerConfig {
     /// Name of the node.

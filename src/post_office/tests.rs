@@ -77,6 +77,7 @@ pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>,
 pub(crate) fn customers(count: u64) -> Action {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
+        by_phone: false,
         name: String::new(),
         phone: Phone::from_digits(79_160_000_000 + n),
         tag: 0,

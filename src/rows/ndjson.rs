@@ -1,84 +1,85 @@
-//! Rows of NDJSON: one object a line; blank lines are skipped.
+//! NDJSON: one object a line; blank lines are skipped.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{ImportRow, ROW_BYTES, RowError, Rows};
+use super::{
+    ImportRow, ROW_BYTES, RowError,
+    records::{Grammar, Place, Taken, Then},
+    value_of,
+};
 
-/// A reader of NDJSON.
+/// The grammar of NDJSON.
 #[derive(Default)]
-pub struct NdjsonRows {
-    /// Number of the last line that was complete.
-    line: u64,
-    /// The beginning of the next line.
-    rest: Vec<u8>,
-    /// True if the next line is longer than a row may be; its beginning was dropped then.
-    is_too_long: bool,
+pub(super) struct JsonRecords {
+    /// The line so far.
+    text: Vec<u8>,
 }
 
-impl NdjsonRows {
-    fn take_line(&mut self, text: &[u8], rows: &mut Vec<Result<ImportRow, RowError>>) {
-        self.line += 1;
-        let is_too_long = std::mem::take(&mut self.is_too_long) || text.len() > ROW_BYTES;
-        let is_blank = text.iter().all(u8::is_ascii_whitespace);
+impl Grammar for JsonRecords {
+    fn begin(&mut self, _beginning: &[u8], _is_all: bool) -> bool {
+        true
+    }
 
-        if is_too_long {
-            let detail = format!("a row has at most {ROW_BYTES} bytes");
-            rows.push(Err(self.wrong("row_too_long", detail)));
-        } else if !is_blank {
-            rows.push(self.parse(text));
+    fn read(&mut self, bytes: &[u8]) -> Taken {
+        let end = memchr::memchr2(b'\r', b'\n', bytes);
+        self.text
+            .extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+
+        match end {
+            Some(at) => Taken {
+                bytes: at + 1,
+                then: Then::End,
+            },
+            None => Taken {
+                bytes: bytes.len(),
+                then: Then::More,
+            },
         }
     }
 
-    fn parse(&self, text: &[u8]) -> Result<ImportRow, RowError> {
-        match serde_json::from_slice(text) {
-            Ok(Value::Object(values)) => Ok(ImportRow {
-                line: self.line,
-                values,
-            }),
-            Ok(_) => Err(self.wrong("invalid_json", "a line must hold a JSON object".to_owned())),
-            Err(error) => {
-                // For the parser each row is line 1; the error carries the line of the file.
-                let detail = error.to_string().replace(" at line 1 column", " at column");
-                Err(self.wrong("invalid_json", detail))
-            }
-        }
+    fn discard(&mut self) {
+        self.text.clear();
     }
 
-    fn wrong(&self, code: &'static str, detail: String) -> RowError {
-        RowError::Row {
-            line: self.line,
-            code,
-            detail,
-        }
+    fn row(&mut self, place: Place) -> Result<Option<ImportRow>, RowError> {
+        let is_blank = self.text.iter().all(u8::is_ascii_whitespace);
+        let parsed = (!is_blank).then(|| parse(place.line, &self.text));
+        self.text.clear();
+
+        let values = parsed.transpose()?;
+        Ok(values.map(|values| place.row(values)))
     }
 
-    /// Keeps the beginning of the next line. If the line is too long, nothing of it is kept.
-    fn keep(&mut self, bytes: &[u8]) {
-        if self.rest.len() + bytes.len() > ROW_BYTES {
-            self.is_too_long = true;
-            self.rest.clear();
-        } else {
-            self.rest.extend_from_slice(bytes);
-        }
+    fn needs_header(&self) -> bool {
+        false
+    }
+
+    fn bounds(&self) -> String {
+        format!("{ROW_BYTES} bytes")
     }
 }
 
-impl Rows for NdjsonRows {
-    fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Result<ImportRow, RowError>>) {
-        let mut pieces = bytes.split(|byte| *byte == b'\n');
-        let last = pieces.next_back().unwrap_or_default();
-        for piece in pieces {
-            let mut line = std::mem::take(&mut self.rest);
-            line.extend_from_slice(piece);
-            self.take_line(&line, rows);
+fn parse(line: u64, text: &[u8]) -> Result<Map<String, Value>, RowError> {
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(values)) => Ok(without_empty(values)),
+        Ok(_) => {
+            let detail = "a line must hold a JSON object";
+            Err(RowError::row(line, "invalid_json", detail))
         }
-        self.keep(last);
+        Err(error) => {
+            // For the parser each row is line 1; the error carries the line of the file.
+            let detail = error.to_string().replace(" at line 1 column", " at column");
+            Err(RowError::row(line, "invalid_json", detail))
+        }
     }
+}
 
-    fn end(&mut self, rows: &mut Vec<Result<ImportRow, RowError>>) {
-        let rest = std::mem::take(&mut self.rest);
-        if !rest.is_empty() || self.is_too_long {
-            self.take_line(&rest, rows);
+/// The values of an object. A text that is empty is no value, as in an empty cell.
+fn without_empty(mut values: Map<String, Value>) -> Map<String, Value> {
+    for value in values.values_mut() {
+        if let Value::String(text) = value {
+            *value = value_of(std::mem::take(text));
         }
     }
+    values
 }

@@ -16,7 +16,7 @@ use notty_raft::{
 use notty_storage::model::PostmanName;
 
 use crate::{
-    config::{ClusterConfig, Config, ConfigError, PeerConfig, PeerTlsConfig, Secret},
+    config::{ClusterConfig, Config, ConfigError, FaultList, PeerConfig, PeerTlsConfig, Secret},
     gateway::HttpGateway,
     moderation::Moderation,
     post_office::PostOfficeOptions,
@@ -75,6 +75,31 @@ fn by_certificates(
 
     Credentials::by_certificates(&files, host, secret)
         .map_err(|error| ConfigError(format!("cluster.tls.{error}")))
+}
+
+/// Finds the faults that lie outside of the configuration: in the certificates, the file of words, the
+/// directories. Creates nothing.
+pub(super) fn check_files(config: &Config) -> Result<(), ConfigError> {
+    let mut faults = FaultList::default();
+    faults.take(gateway(config, &Surroundings::real()));
+    faults.take(credentials(config));
+    faults.take(moderation(config));
+
+    let directories = [
+        ("node.data_dir", &config.node.data_dir),
+        ("postman.journal_dir", &config.postman.journal_dir),
+    ];
+    for (key, directory) in directories {
+        // A directory that is not there yet is created at the start.
+        if directory.exists() && !directory.is_dir() {
+            let directory = directory.display();
+            faults.add(
+                key,
+                format!("`{directory}` is a file, but must be a directory"),
+            );
+        }
+    }
+    faults.finish()
 }
 
 /// The client of the gateway.

@@ -16,6 +16,7 @@ use crate::{
     keys::{CustomerTextsKey, Key, MailingKey, ProgressKey, StagesKey, WordKey, WordUsesKey},
     limits::{CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK, WORDS_PER_BLOCK},
     model::{CustomerId, MailingNumber, Seq, Timestamp},
+    phones::{Holding, PhoneChanges},
     records::{MailingRecord, Progress, Stage, TimeSetting, WordKind, WordRecord, WordUses},
     source::Source,
     tree::Tree,
@@ -60,6 +61,8 @@ pub struct Layer {
     pub writes: Writes,
     /// New customers.
     pub ids: Ids,
+    /// Who holds a phone now, or held it.
+    pub phones: PhoneChanges,
     /// New words, one dictionary a kind.
     pub words: [NewWords; 3],
     /// How many more, or fewer, uses each word has.
@@ -79,6 +82,7 @@ impl Layer {
         // `append` would walk through all of the entry's writes for each command.
         self.writes.extend(std::mem::take(&mut other.writes));
         self.ids.absorb(&mut other.ids);
+        self.phones.extend(std::mem::take(&mut other.phones));
         for (words, new) in self.words.iter_mut().zip(&mut other.words) {
             words.absorb(new);
         }
@@ -238,6 +242,49 @@ impl<'a> Changes<'a> {
     /// Makes a new customer findable by its id.
     pub fn add_id(&mut self, hash: u64, seq: Seq) {
         self.command.ids.insert(hash, seq.0);
+    }
+
+    /// Sets how a customer stands to a phone.
+    pub fn put_holding(&mut self, phone: u64, customer: u32, holding: Holding) {
+        self.command.phones.insert((phone, customer), holding);
+    }
+
+    /// How a customer stands to a phone.
+    pub fn holding(&self, phone: u64, customer: u32) -> Holding {
+        let changed = self.changed_holding(phone, customer);
+        changed.unwrap_or_else(|| self.index.phones.holding(phone, customer))
+    }
+
+    fn changed_holding(&self, phone: u64, customer: u32) -> Option<Holding> {
+        let key = (phone, customer);
+        let changed = self.command.phones.get(&key);
+        changed.or_else(|| self.entry.phones.get(&key)).copied()
+    }
+
+    /// Those who hold a phone or held it, in any order.
+    pub fn holdings(&self, phone: u64) -> impl Iterator<Item = (u32, Holding)> + '_ {
+        let known = self.index.phones.of(phone);
+        let known =
+            known.filter(move |(customer, _)| self.changed_holding(phone, *customer).is_none());
+        let changed = self.changed_phones(phone).map(|(customer, _)| customer);
+        let changed: BTreeSet<u32> = changed.collect();
+        let changed = changed.into_iter();
+        let changed = changed.map(move |customer| (customer, self.holding(phone, customer)));
+        let all = changed.chain(known);
+        all.filter(|(_, holding)| !holding.is_nothing())
+    }
+
+    fn changed_phones(&self, phone: u64) -> impl Iterator<Item = (u32, Holding)> + '_ {
+        let layers = [&self.command, &self.entry].into_iter();
+        let range = (phone, 0)..=(phone, u32::MAX);
+        let changed = layers.flat_map(move |layer| layer.phones.range(range.clone()));
+        changed.map(|((_, customer), holding)| (*customer, *holding))
+    }
+
+    /// Whether anybody else may hold a customer's phone, or have held it: a cheap answer, which may
+    /// be yes too often.
+    pub fn may_share(&self, phone: u64, customer: u32) -> bool {
+        self.index.phones.is_shared(customer) || self.changed_phones(phone).next().is_some()
     }
 
     /// Makes a client's key findable.

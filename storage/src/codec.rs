@@ -26,7 +26,7 @@ use crate::error::Error;
 pub use columns::Columns;
 
 /// The format of every record. Those before it could not grow, and are not read any more.
-pub const FORMAT: u8 = 6;
+pub const FORMAT: u8 = 7;
 
 /// Encodes a value, led by the format byte.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {

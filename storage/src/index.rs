@@ -1,5 +1,5 @@
 //! What memory holds of the state: where customers' ids, dictionary words and clients' keys are,
-//! and the mailings that work is left for.
+//! who holds a phone, and the mailings that work is left for.
 //!
 //! All of it can be rebuilt from the records, and is, at start: one key a customer would make an
 //! import several times slower than blocks do, and each lease asks after all open mailings. Hash
@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     model::{MailingNumber, Timestamp},
+    phones::Phones,
     records::{MailingRecord, Progress, Stage, WordKind, WordRecord},
 };
 
@@ -291,6 +292,8 @@ pub struct Index {
     pub mailings: Mailings,
     /// Customers' numbers by id.
     pub ids: Ids,
+    /// Who holds a phone.
+    pub phones: Phones,
     /// Dictionaries, by the number of the kind.
     pub words: [Words; 3],
     /// Slots of clients' kept replies, by key.

@@ -7,11 +7,13 @@ use crate::{
     error::Error,
     index::{Index, MailingChange, Words},
     keys::{
-        ClientReplyKey, CustomerHashesKey, MailingKey, NumbersKey, ProgressKey, StagesKey, WordKey,
+        ClientReplyKey, CustomerColumnsKey, CustomerHashesKey, MailingKey, NumbersKey, ProgressKey,
+        StagesKey, WordKey,
     },
     limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
     model::MailingNumber,
-    records::{Numbers, Stage, Stages, WordKind},
+    phones::{Holding, Phones},
+    records::{CustomerColumns, Numbers, Stage, Stages, WordKind},
     source::{Scan, Source},
     view::Reader,
 };
@@ -26,6 +28,7 @@ pub(crate) fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
             index.ids.insert(hash, seq);
         }
     }
+    index_phones(reader, numbers.customers, &mut index.phones)?;
     for kind in WordKind::ALL {
         index_words(reader, kind, &mut index.words[kind as usize])?;
     }
@@ -36,6 +39,24 @@ pub(crate) fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
         index.client_keys.insert(kept.key, slot);
     }
     Ok(index)
+}
+
+/// Reads who holds a phone.
+fn index_phones(reader: &Reader<'_>, customers: u32, phones: &mut Phones) -> Result<(), Error> {
+    for block in 0..customers.div_ceil(CUSTOMERS_PER_BLOCK) {
+        let key = CustomerColumnsKey(block);
+        let read = reader.read_part(&key, "a block of customers", CustomerColumns::phones_in)?;
+        let held = read.into_iter().zip(block * CUSTOMERS_PER_BLOCK..);
+        for (phone, customer) in held.filter(|(phone, _)| *phone != 0) {
+            let before = phones.holding(phone, customer);
+            let now = Holding {
+                holds: true,
+                ..before
+            };
+            phones.set(phone, customer, now);
+        }
+    }
+    Ok(())
 }
 
 /// Reads a dictionary. Its numbers have gaps where words were forgotten.

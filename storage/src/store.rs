@@ -129,6 +129,7 @@ impl Store {
             self.note_words(&index, &layer.freed_words);
             let Layer {
                 ids,
+                phones,
                 words,
                 freed_words,
                 client_keys,
@@ -140,6 +141,7 @@ impl Store {
                 index.mailings.apply(number, change);
             }
             index.ids.absorb(ids);
+            index.phones.absorb(std::mem::take(phones));
             for (kind, number) in freed_words.drain(..) {
                 index.words[kind as usize].remove(number);
             }

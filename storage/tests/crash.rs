@@ -85,6 +85,7 @@ fn register() -> Action {
 fn customers(number: u64) -> Action {
     let row = |n: u64| CustomerRow {
         id: id(number + n),
+        by_phone: false,
         name: format!("{n:0100}"),
         phone: Phone::from_digits(79_160_000_000 + n),
         tag: 0,

@@ -12,6 +12,7 @@ use notty_storage::{
 fn customers(round: u64) -> Entry {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("c-{round}-{n}")).expect("an id"),
+        by_phone: false,
         name: "n".repeat(200),
         phone: Phone::from_digits(79_160_000_000 + n),
         tag: 0,

@@ -297,6 +297,7 @@ fn put_with_new_words(world: &mut World, round: u32) {
     };
     let row = |n: u32| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
+        by_phone: false,
         name: String::new(),
         phone: Phone::from_digits(79_160_000_000 + u64::from(n)),
         tag: n as u16,

@@ -109,6 +109,7 @@ impl World {
 fn customers() -> PutCustomers {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("c-{n}")).expect("an id"),
+        by_phone: false,
         name: String::new(),
         phone: Phone::from_digits(79_160_000_000 + n),
         tag: 0,

@@ -54,6 +54,7 @@ rules! {
     the_first_report_of_a_token_wins: "first_report_wins";
     a_repeat_is_answered_and_not_executed: "repeats";
     a_deleted_customer_is_reached_no_more_and_revived_once: "deletion_and_revival";
+    a_phone_tells_whose_a_row_is_and_gets_one_message_of_a_mailing: "phones";
     who_comes_to_match_later_is_picked_up_once: "late_matches";
     a_message_is_granted_only_in_an_open_zone: "windows_and_zones";
     a_mailing_that_waits_or_is_over_sends_nothing: "pause_cancel_end";

@@ -118,8 +118,8 @@ async fn quotes_line_breaks_byte_order_marks_and_crlf_are_read_as_csv_has_them()
         e,,+79160000005";
     let answer = import(&node, CSV, csv).await;
     assert_eq!(answer["created"], 3);
-    // No cell holds a line end: both lines of such a row are wrong, and only they.
-    let wrong = [4, 5, 7, 8].map(|line| (line, "unclosed_quote".into()));
+    // A cell over two lines makes one record, and no field may hold a line end.
+    let wrong = [(4, "control_character".into()), (7, "invalid_phone".into())];
     assert_eq!(errors(&answer), wrong);
     let ids = walk(&node.client, "/customers", &[], 10, "id").await;
     assert_eq!(ids, ["a", "c", "e"]);
@@ -130,16 +130,41 @@ async fn quotes_line_breaks_byte_order_marks_and_crlf_are_read_as_csv_has_them()
 }
 
 #[tokio::test]
-async fn a_forgotten_quote_costs_its_own_row_and_none_below_it() {
+async fn no_line_inside_of_a_quoted_cell_becomes_a_customer() {
+    let node = Setup::new().start().await;
+    let csv = "phone,name,id\n\
+        +79160000001,\"first\n+79990000000,not a customer,x\nlast\",a\n\
+        +79160000002,B,b\n\
+        +79160000003,\"C\",c,d\n";
+    for csv in [csv.to_owned(), csv.replace('\n', "\r")] {
+        let answer = import(&node, CSV, csv).await;
+        let wrong = [
+            (2, "control_character".into()),
+            (6, "wrong_cell_count".into()),
+        ];
+        assert_eq!(errors(&answer), wrong);
+        assert_eq!(walk(&node.client, "/customers", &[], 10, "id").await, ["b"]);
+    }
+}
+
+#[tokio::test]
+async fn a_quote_that_is_not_closed_is_refused_with_its_line_and_nothing_in_it_is_imported() {
     let node = Setup::new().start().await;
     let mut csv = "id,name,phone\n".to_owned();
     for n in 0..3_000 {
         let quote = if n == 9 { "\"" } else { "" };
         csv.push_str(&format!("c-{n},{quote}x,+79160000001\n"));
     }
-    let answer = import(&node, CSV, csv).await;
-    assert_eq!(answer["created"], 2_999);
+    let answer = import(&node, CSV, csv.clone()).await;
+    assert_eq!(
+        (&answer["created"], &answer["rejected"]),
+        (&json!(9), &json!(1))
+    );
     assert_eq!(errors(&answer), [(11, "unclosed_quote".into())]);
+    let detail = answer["errors"][0]["detail"].as_str().expect("a detail");
+    assert!(detail.contains("line 3002"), "where it ends: {detail}");
+    let corrected = csv.replace("\"x", "x");
+    assert_eq!(import(&node, CSV, corrected).await, counted(2_991, 9));
 }
 
 #[tokio::test]

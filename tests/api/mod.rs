@@ -11,6 +11,7 @@ mod lists;
 mod mailings;
 mod messages;
 mod node;
+mod phones;
 mod positions;
 mod preview;
 mod refusals;

@@ -7,6 +7,7 @@ mod changing;
 mod cut_off;
 mod failover;
 mod forming;
+mod freezing;
 mod peers;
 mod postmen;
 mod replacing;

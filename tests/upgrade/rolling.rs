@@ -18,7 +18,7 @@ const CUSTOMERS: u64 = 16_000;
 /// How long a node may take to stop, to start, and the mailing to end.
 const LONG: Duration = Duration::from_secs(90);
 /// Longest time without a write that is accepted: a change of the leader on a busy machine.
-const LEADER_CHANGE: Duration = Duration::from_secs(10);
+const LEADER_CHANGE: Duration = Duration::from_secs(5);
 
 /// Writes all the time, at whichever node takes it; returns the longest time without success.
 async fn write_all_the_time(nodes: Vec<Client>, mut stop: watch::Receiver<bool>) -> Duration {

@@ -49,7 +49,8 @@ pub(crate) struct Surveyor {
 impl Surveyor {
     /// All members, this node among them.
     pub(crate) async fn survey(&self) -> Vec<Sight> {
-        let members = roster(&self.consensus.raft().metrics().borrow());
+        let leader = self.consensus.leader();
+        let members = roster(&self.consensus.raft().metrics().borrow(), leader);
         join_all(members.into_iter().map(|member| self.look(member))).await
     }
 

@@ -1,7 +1,8 @@
 //! The consensus as this node sees it now: the leader, the members, and their positions in the log.
 //!
-//! Everything here is read from openraft's metrics. Two things openraft 0.9 does not know: a leader
-//! that is cut off leads no more after a while, and one that hands over leads no more at once.
+//! Nearly everything here is read from openraft's metrics. Three things openraft 0.9 does not know: a
+//! leader that is cut off leads no more after a while, one that hands over leads no more at once, and one
+//! that is not heard for long is nobody's leader.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,6 +57,10 @@ pub(crate) struct Consensus {
     leads: watch::Receiver<Option<Leadership>>,
     /// True while this node hands over: it counts as the leader no more.
     handing_over: AtomicBool,
+    /// False while this node must not stand for election.
+    may_stand: AtomicBool,
+    /// True while the leader that this node knew is not heard any more.
+    silent: watch::Sender<bool>,
 }
 
 impl Consensus {
@@ -72,7 +77,14 @@ impl Consensus {
             peers,
             leads,
             handing_over: AtomicBool::new(false),
+            may_stand: AtomicBool::new(true),
+            silent: watch::Sender::new(false),
         }
+    }
+
+    /// The number of this node.
+    pub(crate) fn me(&self) -> NodeId {
+        self.me
     }
 
     pub(crate) fn raft(&self) -> &Raft {
@@ -92,6 +104,22 @@ impl Consensus {
         self.handing_over.load(Ordering::Acquire)
     }
 
+    /// False while this node must not stand for election, whatever it hears.
+    pub(crate) fn may_stand(&self) -> bool {
+        self.may_stand.load(Ordering::Acquire)
+    }
+
+    /// Lets this node stand for election, or keeps it from that.
+    pub(crate) fn let_stand(&self, may_stand: bool) {
+        self.may_stand.store(may_stand, Ordering::Release);
+    }
+
+    /// Notes whether the leader that this node knew is not heard any more.
+    pub(crate) fn note_silence(&self, is_silent: bool) {
+        self.silent
+            .send_if_modified(|silent| std::mem::replace(silent, is_silent) != is_silent);
+    }
+
     /// Begins to hand over; `None` while another handover is under way.
     pub(crate) fn begin_handover(&self) -> Option<HandingOver<'_>> {
         let is_under_way = self.handing_over.swap(true, Ordering::AcqRel);
@@ -104,16 +132,28 @@ impl Consensus {
         !is_cut_off(&self.raft.metrics().borrow())
     }
 
-    /// True if some node leads, as far as this one knows.
-    pub(crate) fn has_leader(&self) -> bool {
-        self.raft.metrics().borrow().current_leader.is_some()
+    /// As the leader: true if a majority has answered it within a time.
+    pub(crate) fn was_answered_within(&self, time: Duration) -> bool {
+        let since = self.raft.metrics().borrow().millis_since_quorum_ack;
+        since.is_some_and(|since| u128::from(since) <= time.as_millis())
+    }
+
+    /// The leader, as far as this node knows: one that it hears, or itself while a majority answers.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        let watched = self.raft.metrics();
+        let metrics = watched.borrow();
+        let is_known = !is_cut_off(&metrics) && !*self.silent.borrow();
+        metrics.current_leader.filter(|_| is_known)
     }
 
     /// The leader, if there is one and it is another node.
     pub(crate) fn leader_elsewhere(&self) -> Option<OtherLeader> {
         let watched = self.raft.metrics();
         let metrics = watched.borrow();
-        let node = metrics.current_leader.filter(|node| *node != self.me)?;
+        let is_silent = *self.silent.borrow();
+        let node = metrics
+            .current_leader
+            .filter(|node| *node != self.me && !is_silent)?;
         let members = metrics.membership_config.membership();
         let peer = members.get_node(&node).cloned()?;
         Some(OtherLeader { node, peer })
@@ -138,10 +178,12 @@ impl Consensus {
 
     async fn leads_no_more(&self, leader: NodeId) {
         let mut metrics = self.raft.server_metrics();
-        while metrics.borrow_and_update().current_leader == Some(leader) {
-            if metrics.changed().await.is_err() {
-                return;
-            }
+        let mut silent = self.silent.subscribe();
+        let falls_silent = silent.wait_for(|silent| *silent);
+        let changes = metrics.wait_for(|now| now.current_leader != Some(leader));
+        tokio::select! {
+            _ = changes => {}
+            _ = falls_silent => {}
         }
     }
 
@@ -245,14 +287,14 @@ pub(crate) fn is_cut_off(metrics: &RaftMetrics<NodeId, Peer>) -> bool {
     since.is_some_and(|since| since > MAJORITY_MS)
 }
 
-/// All members, as the metrics name them.
-pub(crate) fn roster(metrics: &RaftMetrics<NodeId, Peer>) -> Vec<Member> {
+/// All members, as the metrics name them, with the leader marked.
+pub(crate) fn roster(metrics: &RaftMetrics<NodeId, Peer>, leader: Option<NodeId>) -> Vec<Member> {
     let members = metrics.membership_config.membership();
     let voters: Vec<_> = members.voter_ids().collect();
     let member = |(node, peer): (&NodeId, &Peer)| Member {
         peer: peer.clone(),
         voter: voters.contains(node),
-        leader: metrics.current_leader == Some(*node),
+        leader: leader == Some(*node),
     };
     members.nodes().map(member).collect()
 }

@@ -23,7 +23,7 @@ use crate::{
         call::Denial,
         proof::Grade,
         protocol::{
-            AnyCall, AppendEntries, AskReadPoint, AskStatus, BidFarewell, CallService, Identify,
+            AnyCall, AppendEntries, AskReadPoint, AskStatus, AskSupport, BidFarewell, CallService, Identify,
             InstallSnapshot, Invite, MakeChange, PeerCall, PeerStatus, ProposeCommand, ReadPoint,
             RequestVote, Retire, StandForElection, Standing, Vouch, Word,
         },
@@ -126,6 +126,7 @@ impl Front {
             AnyCall::Retire(call) => self.reply(call, asker).await,
             AnyCall::BidFarewell(call) => self.reply(call, asker).await,
             AnyCall::Vouch(call) => self.reply(call, asker).await,
+            AnyCall::AskSupport(call) => self.reply(call, asker).await,
         }
     }
 }
@@ -196,6 +197,13 @@ impl Answer<StandForElection> for Front {
         let node = self.node()?;
         let stands = node.raft().trigger().elect().await;
         stands.map_err(Denial::refused)
+    }
+}
+
+impl Answer<AskSupport> for Front {
+    async fn answer(&self, call: AskSupport, _: &mut Asker<'_>) -> Result<bool, Denial> {
+        let node = self.node()?;
+        Ok(node.supports(call.last).await)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     outcome::{Applied, ProposeError},
     peers::{client::Peers, protocol::ReadPoint},
     state::node_state::NodeState,
-    types::{NodeId, Peer, Raft},
+    types::{LogId, NodeId, Peer, Raft},
 };
 
 /// A node that takes part in a cluster.
@@ -42,6 +42,9 @@ pub(crate) trait Responder: Send + Sync + 'static {
 
     /// False while the wall clock contradicts its own machine: then it does not count for others.
     fn has_say(&self) -> bool;
+
+    /// True if this node would have a candidate elected whose log ends there.
+    fn supports(&self, last: Option<LogId>) -> BoxFuture<'_, bool>;
 
     /// Has a command executed as the leader, or not at all.
     fn propose_here(&self, command: Command) -> BoxFuture<'_, Result<Applied, ProposeError>>;

@@ -75,6 +75,11 @@ impl LogStore {
         self.committed.load(Ordering::Relaxed)
     }
 
+    /// The position of the last entry.
+    pub(crate) fn last(&self) -> Option<LogId> {
+        self.log.lock().last()
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.log.lock().bytes()
     }

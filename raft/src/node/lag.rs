@@ -95,8 +95,7 @@ pub(super) async fn follow(node: Weak<Node>) {
         if stands_still != stood_still {
             stood_still = stands_still;
             // One that was retired stays away from elections all the same: it has no vote.
-            let config = node.consensus.raft().runtime_config();
-            config.elect(!stands_still);
+            node.consensus.let_stand(!stands_still);
         }
 
         let is_due = tried.is_none_or(|tried| tried.elapsed() >= AGAIN);

@@ -45,6 +45,7 @@ use crate::{
         survey::{Sight, Surveyor},
     },
     consensus::{
+        candidacy::Candidacy,
         handle::Consensus,
         leadership::{self, Leadership},
         levels::Levels,
@@ -76,6 +77,7 @@ pub struct Node {
     log: LogStore,
     peers: Arc<Peers>,
     consensus: Arc<Consensus>,
+    candidacy: Arc<Candidacy>,
     proposals: Arc<Proposals>,
     reads: Arc<Reads>,
     surveyor: Arc<Surveyor>,
@@ -120,6 +122,7 @@ impl Node {
             tokio::spawn(following),
             tokio::spawn(compacting),
             tokio::spawn(comparing),
+            tokio::spawn(self.candidacy.clone().run()),
         ];
 
         // These hold the node weakly: they end by themselves once it is gone.
@@ -319,7 +322,7 @@ impl Node {
         let mut dismissed = self.peers.dismissed();
         // It never ends otherwise: the sender lives as long as the node does.
         let _ = dismissed.wait_for(|dismissed| *dismissed).await;
-        self.consensus.raft().runtime_config().elect(false);
+        self.consensus.let_stand(false);
     }
 
     // For people and programs that look at it.

@@ -15,7 +15,9 @@ use crate::{
         changes::MemberChanges, dismissal::Dismissal, handover::Handover, level::LevelKeeper,
         member_list::MemberList, myself::Myself, survey::Surveyor, workbench::Workbench,
     },
-    consensus::{handle::Consensus, levels::Levels, proposals::Proposals, reads::Reads},
+    consensus::{
+        candidacy::Candidacy, handle::Consensus, levels::Levels, proposals::Proposals, reads::Reads,
+    },
     disk::own_identity::OwnIdentity,
     log::log_store::LogStore,
     peers::client::Peers,
@@ -51,6 +53,7 @@ impl NodeParts {
         let proposals = Arc::new(self.proposals(&stamp, &levels));
         let reads = Arc::new(self.reads(&stamp));
         let readiness = self.readiness(&reads, &stamp);
+        let candidacy = Arc::new(self.candidacy());
 
         // Each after what it works with: a handover surveys the members, the list of members proposes
         // commands, and a change needs both.
@@ -75,6 +78,7 @@ impl NodeParts {
             log: self.log,
             peers: self.peers,
             consensus: self.consensus,
+            candidacy,
             proposals,
             reads,
             surveyor,
@@ -91,6 +95,14 @@ impl NodeParts {
             stop_peers: self.stop_peers,
             tasks: Mutex::default(),
         })
+    }
+
+    fn candidacy(&self) -> Candidacy {
+        Candidacy {
+            consensus: self.consensus.clone(),
+            peers: self.peers.clone(),
+            log: self.log.clone(),
+        }
     }
 
     fn proposals(&self, stamp: &Stamp, levels: &Arc<Levels>) -> Proposals {

@@ -91,7 +91,7 @@ impl Readiness {
         if let Some(reason) = self.lag.lock().reason() {
             reasons.push(NotReady::Behind(reason));
         }
-        if !self.consensus.has_leader() || !self.consensus.hears_majority() {
+        if self.consensus.leader().is_none() {
             reasons.push(NotReady::NoLeader);
         }
         if !self.has_caught_up() {

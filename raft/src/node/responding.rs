@@ -15,7 +15,7 @@ use crate::{
     outcome::{Applied, ProposeError},
     peers::{client::Peers, protocol::ReadPoint},
     state::node_state::NodeState,
-    types::{NodeId, Peer, Raft},
+    types::{LogId, NodeId, Peer, Raft},
 };
 
 impl Responder for Node {
@@ -45,6 +45,10 @@ impl Responder for Node {
 
     fn has_say(&self) -> bool {
         self.trust.has_say()
+    }
+
+    fn supports(&self, last: Option<LogId>) -> BoxFuture<'_, bool> {
+        Box::pin(self.candidacy.supports(last))
     }
 
     fn propose_here(&self, command: Command) -> BoxFuture<'_, Result<Applied, ProposeError>> {

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::{
-    consensus::handle::{Member, is_cut_off, roster},
+    consensus::handle::{Member, roster},
     time::doubt::ClockDoubt,
 };
 
@@ -37,14 +37,16 @@ pub struct NodeStatus {
 
 impl NodeStatus {
     pub(super) fn of(node: &Node) -> Self {
+        // A leader that is cut off, or not heard, may have a successor that this node does not know.
+        // Looked up first: the metrics stay locked until the end.
+        let leads = node.consensus.leader();
         let watched = node.consensus.raft().metrics();
         let metrics = watched.borrow();
-        let members = roster(&metrics);
 
-        // A leader that is cut off may have a successor that this node does not know.
+        let members = roster(&metrics, leads);
         let leader = members
             .iter()
-            .find(|member| member.leader && !is_cut_off(&metrics))
+            .find(|member| member.leader)
             .map(|member| member.peer.name.clone());
 
         Self {

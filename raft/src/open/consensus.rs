@@ -50,6 +50,8 @@ fn config(identity: &Identity, kept_entries: u64) -> Config {
         heartbeat_interval: HEARTBEAT_MS,
         election_timeout_min: ELECTION_MS.start,
         election_timeout_max: ELECTION_MS.end,
+        // `candidacy` begins them: a node asks first whether the others hear a leader.
+        enable_elect: false,
         // `compaction` writes them: to openraft one that fails is the end of the node.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: kept_entries,

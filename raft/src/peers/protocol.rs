@@ -15,7 +15,7 @@ use super::call::Callers;
 use crate::{
     cluster::change::{Change, ChangeError, Changed},
     outcome::{Applied, ProposeError},
-    types::{NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
+    types::{LogId, NodeId, Peer, SnapshotMeta, TypeConfig, Vote},
 };
 
 /// A call that a node answers.
@@ -56,6 +56,7 @@ notty_storage::numbered! {
         11 Retire(Retire),
         12 BidFarewell(BidFarewell),
         13 Vouch(Vouch),
+        14 AskSupport(AskSupport),
     }
 }
 
@@ -265,6 +266,22 @@ impl PeerCall for Vouch {
 
     fn into_any(self) -> AnyCall {
         AnyCall::Vouch(self)
+    }
+}
+
+/// Asks a voter whether it would have the caller elected. It promises nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AskSupport {
+    /// The end of the caller's log.
+    pub(crate) last: Option<LogId>,
+}
+
+impl PeerCall for AskSupport {
+    type Reply = bool;
+    const CALLERS: Callers = Callers::Nodes;
+
+    fn into_any(self) -> AnyCall {
+        AnyCall::AskSupport(self)
     }
 }
 

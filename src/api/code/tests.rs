@@ -61,6 +61,7 @@ fn a_rejection_has_one_name_here_and_in_storage() {
         Rejection::DuplicatesNotAccepted,
         Rejection::NodeDismissed,
         Rejection::NoNumbersLeft,
+        Rejection::AmbiguousPhone,
         Rejection::LevelTooLow {
             needed: 3,
             level: 2,

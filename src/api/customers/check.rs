@@ -7,6 +7,8 @@ use crate::api::{Code, error::InvalidValue, input::Fields};
 /// A customer that was checked, and is not part of a command yet.
 pub(in crate::api) struct CheckedCustomer {
     pub(in crate::api) id: CustomerId,
+    /// True if there was no id, and this one was drawn at random.
+    pub(in crate::api) has_new_id: bool,
     pub(in crate::api) name: String,
     pub(in crate::api) phone: Phone,
     pub(in crate::api) operator: String,
@@ -25,6 +27,7 @@ pub(in crate::api) enum IdFrom<'a> {
 /// Checks a customer field by field. All fields are checked, also after a fault, so that the answer
 /// lists all faults.
 pub(in crate::api) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CheckedCustomer> {
+    let has_new_id = matches!(id_from, IdFrom::Body) && !fields.has("id");
     let id = check_id(fields, id_from);
     let name = fields.parse_or("name", "", Name::parse);
     let phone = fields.parse_needed("phone", Phone::parse);
@@ -35,6 +38,7 @@ pub(in crate::api) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option
     // All faults are noted: from here on, the first missing value ends the check.
     Some(CheckedCustomer {
         id: id?,
+        has_new_id,
         name: name?.into_string(),
         phone: phone?,
         operator: operator?.into_string(),

@@ -69,6 +69,7 @@ impl ImportBatch {
         let zone = customer.zone;
         self.rows.push(CustomerRow {
             id: customer.id,
+            by_phone: customer.has_new_id,
             name: customer.name,
             phone: customer.phone,
             tag: self.tags.number(customer.tag, bytes),

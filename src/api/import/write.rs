@@ -6,7 +6,11 @@ use std::{
 };
 
 use notty_raft::{Applied, ProposeError};
-use notty_storage::{Command, Rejection, command::CustomersWritten, model::CustomerId};
+use notty_storage::{
+    Command, Rejection,
+    command::{CustomerRow, CustomersWritten},
+    model::{CustomerId, Phone},
+};
 
 use super::batch::NumberedRows;
 use crate::api::{Api, ApiError};
@@ -34,6 +38,23 @@ pub(super) struct WrittenBatch {
     pub(super) rejected: Vec<(u32, Rejection)>,
     /// Position of the command in the log.
     pub(super) index: u64,
+}
+
+/// A customer as rows know it: by its id, or by its phone where a row has no id.
+#[derive(PartialEq, Eq, Hash)]
+enum RowIdentity<'a> {
+    Id(&'a CustomerId),
+    Phone(Phone),
+}
+
+impl<'a> RowIdentity<'a> {
+    fn of(row: &'a CustomerRow) -> Self {
+        if row.by_phone {
+            Self::Phone(row.phone)
+        } else {
+            Self::Id(&row.id)
+        }
+    }
 }
 
 impl NumberedRows {
@@ -104,29 +125,29 @@ impl WrittenBatch {
             .retain(|(_, rejection)| *rejection != Rejection::CustomerBusy);
     }
 
-    /// The busy rows whose ids are not among later ones, in order. Adds the ids that this command
-    /// has written or will write.
-    fn to_repeat<'a>(&'a self, later: &mut HashSet<&'a CustomerId>) -> Vec<usize> {
+    /// The busy rows whose customers are not among later ones, in order. Adds the customers that this
+    /// command has written or will write.
+    fn to_repeat<'a>(&'a self, later: &mut HashSet<RowIdentity<'a>>) -> Vec<usize> {
         let rejected: HashMap<u32, &Rejection> = self
             .rejected
             .iter()
             .map(|(row, rejection)| (*row, rejection))
             .collect();
 
-        // From the last row to the first: of two rows with the same id the later one counts.
+        // From the last row to the first: of two rows of one customer the later one counts.
         let mut repeat = Vec::new();
         for (row, customer) in self.rows.put.rows.iter().enumerate().rev() {
             match rejected.get(&(row as u32)) {
                 Some(Rejection::CustomerBusy) => {
-                    if later.insert(&customer.id) {
+                    if later.insert(RowIdentity::of(customer)) {
                         repeat.push(row);
                     }
                 }
                 // A row that is wrong in itself replaces nothing.
                 Some(_) => {}
-                // Written: an earlier row with this id must not come after it.
+                // Written: an earlier row of this customer must not come after it.
                 None => {
-                    later.insert(&customer.id);
+                    later.insert(RowIdentity::of(customer));
                 }
             }
         }
@@ -137,9 +158,9 @@ impl WrittenBatch {
 }
 
 /// The busy rows of commands that were written in this order, without those that a later row of the
-/// same id has replaced or will replace: an older row must not be written over a newer one.
+/// same customer has replaced or will replace: an older row must not be written over a newer one.
 pub(super) fn to_repeat(written: &[WrittenBatch]) -> Vec<Vec<usize>> {
-    let mut later: HashSet<&CustomerId> = HashSet::new();
+    let mut later: HashSet<RowIdentity<'_>> = HashSet::new();
     let from_the_last = written.iter().rev();
     let mut repeats: Vec<_> = from_the_last
         .map(|batch| batch.to_repeat(&mut later))

@@ -15,7 +15,13 @@ use super::{
     record::Record,
     stage::Stage,
 };
-use crate::{config::Config, server::Server, stand_in, surroundings::Surroundings, telemetry};
+use crate::{
+    config::{Config, Settings},
+    server::Server,
+    stand_in,
+    surroundings::Surroundings,
+    telemetry,
+};
 
 /// Between two looks at the mailings.
 const LOOK: Duration = Duration::from_millis(10);
@@ -47,7 +53,7 @@ pub(super) struct OfficeArgs {
 /// A node whose messages are taken by stand-ins, until it is killed.
 pub(super) fn run(args: &OfficeArgs) -> anyhow::Result<()> {
     telemetry::init_quiet();
-    let mut config = Config::load(Some(&args.config))?;
+    let mut config = Settings::read(Some(&args.config), &[])?.checked(Config::check)?;
     config.postman.enabled = false;
     let name = config
         .cluster

@@ -6,6 +6,7 @@ use super::{
     customer_blocks::{CustomerBlock, CustomerBlocks, CustomerWords},
     mailings,
     members::find_member,
+    phones,
     ruled::Ruled,
 };
 use crate::{
@@ -76,16 +77,23 @@ impl Dictionary {
 
 /// What one row did.
 enum Written {
-    Created,
+    Created(Seq),
     Revived(Seq),
-    Changed(Seq),
+    Changed(Seq, Before),
     Same,
+}
+
+/// What filters and sending saw of a customer before it changed.
+#[derive(Clone, Copy)]
+struct Before {
+    phone: u64,
 }
 
 /// Texts and phone of a row, without its words.
 #[derive(Clone, Copy)]
 struct RowTexts<'a> {
     id: &'a CustomerId,
+    by_phone: bool,
     name: &'a str,
     phone: Phone,
 }
@@ -123,10 +131,29 @@ impl RowWriter {
             row,
             words,
         )?;
-        if let Ok(Written::Revived(seq) | Written::Changed(seq)) = put {
-            self.changed.push(seq.0);
+        if let Ok(written) = &put {
+            self.follow(changes, written, row.phone.digits());
         }
         Ok(put)
+    }
+
+    /// Takes what a row did to all that follows customers.
+    fn follow(&mut self, changes: &mut Changes<'_>, written: &Written, phone: u64) {
+        match *written {
+            Written::Created(seq) => phones::take(changes, seq, phone),
+            Written::Revived(seq) => {
+                phones::take(changes, seq, phone);
+                self.changed.push(seq.0);
+            }
+            Written::Changed(seq, before) => {
+                if before.phone != phone {
+                    phones::give_up(changes, seq, before.phone);
+                    phones::take(changes, seq, phone);
+                }
+                self.changed.push(seq.0);
+            }
+            Written::Same => {}
+        }
     }
 
     fn write(self, changes: &mut Changes<'_>) -> Result<(), Error> {
@@ -158,13 +185,14 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
             })?;
         let texts = RowTexts {
             id: &row.id,
+            by_phone: row.by_phone,
             name: &row.name,
             phone: row.phone,
         };
 
         match rows.put(changes, texts, words)? {
-            Ok(Written::Created | Written::Revived(_)) => written.created += 1,
-            Ok(Written::Changed(_) | Written::Same) => written.updated += 1,
+            Ok(Written::Created(_) | Written::Revived(_)) => written.created += 1,
+            Ok(Written::Changed(..) | Written::Same) => written.updated += 1,
             // It can be written later, and then all of the command in its order.
             Err(Rejection::CustomerBusy) => return Err(Rejection::CustomerBusy.into()),
             Err(rejection) => written.rejected.push((index, rejection)),
@@ -191,6 +219,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
     let mut rows = RowWriter::new(changes, put.mode)?;
     let texts = RowTexts {
         id: &customer.id,
+        by_phone: false,
         name: &customer.name,
         phone: customer.phone,
     };
@@ -210,6 +239,23 @@ fn disuse_words(changes: &mut Changes<'_>, words: CustomerWords) {
     changes.use_word(WordKind::Operator, words.operator, -1);
 }
 
+/// The customer that a row is about, present or deleted; none if it is new.
+fn whose(
+    changes: &Changes<'_>,
+    blocks: &mut CustomerBlocks,
+    row: RowTexts<'_>,
+) -> Result<Result<Option<Seq>, Rejection>, Error> {
+    if row.by_phone {
+        match phones::holder(changes, row.phone.digits()) {
+            // Its id is new, unless the same command was executed before, and its customer has
+            // another phone by now.
+            Ok(None) => {}
+            found => return Ok(found),
+        }
+    }
+    Ok(Ok(blocks.find(changes, row.id)?))
+}
+
 fn put_row(
     changes: &mut Changes<'_>,
     blocks: &mut CustomerBlocks,
@@ -218,7 +264,11 @@ fn put_row(
     row: RowTexts<'_>,
     words: CustomerWords,
 ) -> Result<Result<Written, Rejection>, Error> {
-    let Some(seq) = blocks.find(changes, row.id)? else {
+    let found = match whose(changes, blocks, row)? {
+        Ok(found) => found,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let Some(seq) = found else {
         if mode == PutMode::Update {
             return Ok(Err(Rejection::CustomerNotFound));
         }
@@ -226,7 +276,7 @@ fn put_row(
         numbers.customers += 1;
         append(changes, blocks, seq, row, words)?;
         blocks.use_words(words);
-        return Ok(Ok(Written::Created));
+        return Ok(Ok(Written::Created(seq)));
     };
     let (block, index) = blocks.get(changes, seq)?;
     let present = block.columns.is_present(index);
@@ -245,14 +295,17 @@ fn put_row(
         mark_deleted(changes, seq, false)?;
         return Ok(Ok(Written::Revived(seq)));
     }
-    let before = block.words(index);
+    let words_before = block.words(index);
+    let before = Before {
+        phone: block.columns.phones[index],
+    };
     let changed = overwrite(block, index, row, words);
     if changed {
-        disuse_words(changes, before);
+        disuse_words(changes, words_before);
         blocks.use_words(words);
     }
     Ok(Ok(if changed {
-        Written::Changed(seq)
+        Written::Changed(seq, before)
     } else {
         Written::Same
     }))
@@ -329,7 +382,9 @@ pub(super) fn delete(changes: &mut Changes<'_>, delete: &DeleteCustomer) -> Rule
         return Err(Rejection::CustomerNotFound.into());
     }
     let words = block.words(index);
+    let phone = block.columns.phones[index];
     disuse_words(changes, words);
+    phones::give_up(changes, seq, phone);
     block.columns.zones[index] = 0;
     block.columns.tags[index] = 0;
     block.columns.operators[index] = 0;

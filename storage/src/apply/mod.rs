@@ -22,6 +22,7 @@ mod mailings;
 mod members;
 mod nodes;
 mod origin;
+mod phones;
 mod postmen;
 mod restored;
 mod ruled;

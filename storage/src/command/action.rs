@@ -330,6 +330,9 @@ pub struct PutCustomer {
 pub struct CustomerRow {
     /// The id of the customer.
     pub id: CustomerId,
+    /// Whether the customer is known by its phone: the one who holds it, or else a new one, which
+    /// gets the id.
+    pub by_phone: bool,
     /// The name of the customer.
     pub name: String,
     /// The phone of the customer.

@@ -125,6 +125,9 @@ pub enum Rejection {
         /// The level of the cluster.
         level: u32,
     },
+    /// Several customers have the phone by which a row knows its customer.
+    #[error("several customers have this phone: give the id of the one that is meant")]
+    AmbiguousPhone,
 }
 
 impl Rejection {
@@ -134,6 +137,7 @@ impl Rejection {
             Rejection::CustomerExists => "customer_exists",
             Rejection::CustomerNotFound | Rejection::MailingNotFound => "not_found",
             Rejection::CustomerBusy => "customer_busy",
+            Rejection::AmbiguousPhone => "ambiguous_phone",
 
             Rejection::MailingExists => "mailing_exists",
             Rejection::MailingStarted { .. } => "mailing_started",

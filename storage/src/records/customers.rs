@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{codec, error::Error};
+
 /// What a scan compares: one entry of each column per customer of the block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerColumns {
@@ -24,6 +26,16 @@ impl CustomerColumns {
     /// Whether the block is empty.
     pub fn is_empty(&self) -> bool {
         self.phones.is_empty()
+    }
+
+    /// Phone digits alone, from a record's bytes.
+    pub fn phones_in(bytes: &[u8]) -> Result<Vec<u64>, Error> {
+        let mut columns = codec::Columns::of(bytes)?;
+        // Zones, tags and operators.
+        for _ in 0..3 {
+            columns.pass()?;
+        }
+        columns.numbers()
     }
 
     /// Whether the customer at `index` exists.

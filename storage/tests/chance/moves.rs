@@ -131,6 +131,7 @@ pub(crate) fn put(dice: &mut Dice) -> Action {
     };
     let rows = (0..=dice.below(3)).map(|_| CustomerRow {
         id: customer(dice),
+        by_phone: dice.one_in(4),
         name: String::new(),
         phone: Phone::from_digits(79_160_000_000 + dice.below(3)),
         tag: dice.below(4) as u16,

@@ -4,6 +4,7 @@
 //! state itself keeps counts, heads and summaries. Shared by the scripts and the random test.
 
 pub(crate) mod census;
+mod phones;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +92,7 @@ pub(crate) fn check(reader: &Reader<'_>, past: &mut Past) -> Result<Census, Stri
     check_customers(reader, &census)?;
     check_renumbered(reader, &census)?;
     words::check(reader, &census)?;
+    phones::check(reader, &census)?;
     check_client_replies(reader)?;
     Ok(census)
 }

@@ -80,7 +80,7 @@ fn the_story_has_a_record_under_every_key_and_every_command() {
         rest.contains(" -> ").then(|| number.parse::<u8>().ok())?
     });
     for number in numbers {
-        let command = format!("  0600{number:02x}");
+        let command = format!("  0700{number:02x}");
         let is_told = commands.lines().any(|line| line.starts_with(&command));
         assert!(is_told, "command {number}");
     }

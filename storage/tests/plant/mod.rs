@@ -265,6 +265,7 @@ fn customers(numbers: &[u32], tags: u32) -> PutCustomers {
     let word = |text: String| (text.clone(), text);
     let row = |n: &u32| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n:07}")).expect("an id"),
+        by_phone: false,
         name: format!("Name {n}"),
         phone: Phone::from_digits(79_160_000_000 + u64::from(*n)),
         tag: if n % 1_000 == 7 {

@@ -10,6 +10,7 @@ use notty_storage::{
 pub(crate) fn entry(round: u64) -> Entry {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("c-{round}-{n}")).expect("an id"),
+        by_phone: false,
         name: format!("{:x}", round * 1_000 + n).repeat((n % 40 + 10) as usize),
         phone: Phone::from_digits(79_160_000_000 + n),
         tag: 0,

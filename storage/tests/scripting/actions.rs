@@ -26,9 +26,10 @@ use super::{
 /// A value, or why a line makes no sense.
 type Parsed<T> = Result<T, String>;
 
-/// Customers of a script: their ids, and what the keys say; several zones take turns.
+/// Customers of a script: their ids, and what the keys say; several zones take turns, and so do as
+/// many phones as `phones` says. With `by=phone`, rows have no ids, and new customers get these.
 fn put_customers(line: &Line) -> Parsed<Action> {
-    line.only(&["tag", "operator", "zone", "name", "mode"])?;
+    line.only(&["tag", "operator", "zone", "name", "mode", "by", "phones"])?;
     let folded = |key| {
         let text = line.key(key).unwrap_or_default();
         vec![(text.to_owned(), fold(text))]
@@ -41,12 +42,14 @@ fn put_customers(line: &Line) -> Parsed<Action> {
     };
     let ids = names(line.word(0)?)?;
     let zones = line.key("zone").map_or(Ok(Vec::new()), names)?;
+    let phones = line.number("phones", i64::from(u32::MAX))? as u64;
     let first = Phone::parse(line.word(1)?)
         .map_err(|e| e.to_string())?
         .digits();
     let row = |(at, (id, digits)): (usize, (&String, u64))| {
         Ok(CustomerRow {
             id: CustomerId::parse(id).map_err(|e| e.to_string())?,
+            by_phone: line.key("by") == Some("phone"),
             name: line.key("name").unwrap_or_default().to_owned(),
             phone: Phone::from_digits(digits),
             tag: 0,
@@ -56,7 +59,7 @@ fn put_customers(line: &Line) -> Parsed<Action> {
     };
     let rows = ids
         .iter()
-        .zip(first..)
+        .zip((first..first + phones).cycle())
         .enumerate()
         .map(row)
         .collect::<Parsed<_>>()?;

@@ -18,7 +18,7 @@ use crate::{
         call::CallError,
         client::Peers,
         protocol::{
-            AppendEntries, AskReadPoint, AskStatus, BidFarewell, CallService, Identify,
+            AppendEntries, AskReadPoint, AskStatus, AskSupport, BidFarewell, CallService, Identify,
             InstallSnapshot, Invitation, Invite, MakeChange, PeerCall, ProposeCommand, RequestVote,
             Retire, StandForElection, Vouch,
         },
@@ -199,6 +199,7 @@ impl Lone {
         self.refuses(peers, vouch).await;
         self.refuses(peers, CallService(Vec::new())).await;
         self.refuses(peers, StandForElection).await;
+        self.refuses(peers, AskSupport { last: None }).await;
         self.refuses(peers, Retire).await;
         self.refuses(peers, BidFarewell).await;
     }

@@ -59,6 +59,7 @@ fn shared(dir: &Path) -> Arc<NodeState> {
 fn entry(index: u64, count: u64) -> LogEntry {
     let row = |n: u64| CustomerRow {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
+        by_phone: false,
         name: format!("Name of customer {n}"),
         phone: Phone::from_digits(79_160_000_000 + n),
         tag: 0,

@@ -11,6 +11,7 @@ use super::*;
 fn written(ids: &[&str], rejected: &[(u32, Rejection)]) -> WrittenBatch {
     let row = |id: &&str| CustomerRow {
         id: CustomerId::parse(id).expect("valid"),
+        by_phone: false,
         name: String::new(),
         phone: Phone::parse("+79161112233").expect("valid"),
         tag: 0,
@@ -33,6 +34,17 @@ fn written(ids: &[&str], rejected: &[(u32, Rejection)]) -> WrittenBatch {
         rejected,
         index: 1,
     }
+}
+
+#[test]
+fn rows_without_ids_are_the_same_customers_by_their_phones() {
+    let busy = |row| (row, Rejection::CustomerBusy);
+    let mut first = written(&["drawn-1", "given"], &[busy(0), busy(1)]);
+    let mut second = written(&["drawn-2"], &[]);
+    first.rows.put.rows[0].by_phone = true;
+    second.rows.put.rows[0].by_phone = true;
+    let repeats = to_repeat(&[first, second]);
+    assert_eq!(repeats, [vec![1], vec![]]);
 }
 
 #[test]
