@@ -12,11 +12,11 @@ use axum::{
     http::{Method, StatusCode},
 };
 use notty_storage::{
-    limits,
     Command, Intent,
     command::{
         CancelMailing, CreateMailing, DeleteMailing, PauseMailing, ResumeMailing, UpdateMailing,
     },
+    limits,
     model::{Mailing, MailingId, MailingNumber, MailingStatus},
     query,
 };

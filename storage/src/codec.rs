@@ -34,7 +34,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes.push(FORMAT);
     let mut encoder = Encoder::new(bytes);
     let encoded = value.serialize(&mut encoder);
-    encoded.expect("every stored type has a form: its lists know their lengths, no field is skipped");
+    encoded
+        .expect("every stored type has a form: its lists know their lengths, no field is skipped");
     encoder.finish(1)
 }
 

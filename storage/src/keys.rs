@@ -43,10 +43,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     model::{MailingId, MailingNumber},
     records::{
-        ChangeBlock, ChangeNumbers, ClientReply, ClusterLevel, Columns, CustomerColumns, CustomerTexts,
-        CustomerTotals, DeletedBlock, Facets, Heads, Lease, LeaseList, MailingRecord, Members,
-        Meta, Nodes, Numbers, Postmen, Progress, Reaches, Stages, Totals, WordKind, WordRecord,
-        WordUses,
+        ChangeBlock, ChangeNumbers, ClientReply, ClusterLevel, Columns, CustomerColumns,
+        CustomerTexts, CustomerTotals, DeletedBlock, Facets, Heads, Lease, LeaseList,
+        MailingRecord, Members, Meta, Nodes, Numbers, Postmen, Progress, Reaches, Stages, Totals,
+        WordKind, WordRecord, WordUses,
     },
 };
 

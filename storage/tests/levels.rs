@@ -53,6 +53,9 @@ fn a_state_of_a_higher_level_does_not_open_and_is_not_damage() {
     let refused = open(dir.path(), FIRST_LEVEL).err().expect("a higher level");
     assert!(!refused.is_damage(), "it would be rebuilt: {refused}");
     let text = refused.to_string();
-    assert!(text.contains("9.8.7") && text.contains(env!("CARGO_PKG_VERSION")), "{text}");
+    assert!(
+        text.contains("9.8.7") && text.contains(env!("CARGO_PKG_VERSION")),
+        "{text}"
+    );
     assert!(open(dir.path(), LEVEL).is_ok());
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    Client, Gateway, Network, Process, Release, eventually, free_addresses, in_namespace, node::SOON,
+    Client, Gateway, Network, Process, Release, eventually, free_addresses, in_namespace,
+    node::SOON,
 };
 
 /// What all nodes of a test know.

@@ -278,7 +278,10 @@ async fn data_of_every_released_version_is_opened() {
     }
 
     let versions = versions();
-    assert!(versions.contains(&present), "MAKE_FIXTURES=1 makes those of this version");
+    assert!(
+        versions.contains(&present),
+        "MAKE_FIXTURES=1 makes those of this version"
+    );
     for of in versions {
         let facts = fs::read_to_string(of.join("facts.json")).expect("facts");
         let facts: Value = serde_json::from_str(&facts).expect("JSON");

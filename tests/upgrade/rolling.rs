@@ -100,7 +100,10 @@ async fn a_rolling_upgrade_repeats_nothing_and_holds_up_no_write_and_there_is_no
         (look(&cluster.members[0]).await["level"] == 2).then_some(())
     })
     .await;
-    for node in look(&cluster.members[0]).await["nodes"].as_array().expect("nodes") {
+    for node in look(&cluster.members[0]).await["nodes"]
+        .as_array()
+        .expect("nodes")
+    {
         assert_eq!(node["version"], env!("CARGO_PKG_VERSION"), "{node}");
     }
 
@@ -131,7 +134,10 @@ async fn there_is_no_way_back(cluster: &mut Cluster) {
     let ended = member.process().ended(LONG).await;
     let said = member.process().lines().join("\n");
     assert!(!ended.success(), "{said}");
-    let present = format!("stands at level 2 since notty {}", env!("CARGO_PKG_VERSION"));
+    let present = format!(
+        "stands at level 2 since notty {}",
+        env!("CARGO_PKG_VERSION")
+    );
     assert!(said.contains(&present), "{said}");
     assert!(said.contains("and this is notty"), "{said}");
 }

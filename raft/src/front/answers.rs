@@ -23,9 +23,9 @@ use crate::{
         call::Denial,
         proof::Grade,
         protocol::{
-            AnyCall, AppendEntries, AskReadPoint, AskStatus, AskSupport, BidFarewell, CallService, Identify,
-            InstallSnapshot, Invite, MakeChange, PeerCall, PeerStatus, ProposeCommand, ReadPoint,
-            RequestVote, Retire, StandForElection, Standing, Vouch, Word,
+            AnyCall, AppendEntries, AskReadPoint, AskStatus, AskSupport, BidFarewell, CallService,
+            Identify, InstallSnapshot, Invite, MakeChange, PeerCall, PeerStatus, ProposeCommand,
+            ReadPoint, RequestVote, Retire, StandForElection, Standing, Vouch, Word,
         },
         server::{Admitting, Handler, Handling, Who},
         session::{Hello, Session},

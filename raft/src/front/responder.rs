@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::{Command, records::{ClusterLevel, Nodes}};
+use notty_storage::{
+    Command,
+    records::{ClusterLevel, Nodes},
+};
 
 use crate::{
     cluster::change::{Change, ChangeError, Changed},

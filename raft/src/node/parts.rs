@@ -60,7 +60,9 @@ impl NodeParts {
         let surveyor = Arc::new(self.surveyor());
         let handover = Arc::new(self.handover(&surveyor));
         let list = Arc::new(self.member_list(&proposals));
-        let changes = Arc::new(MemberChanges::new(self.workbench((&list, &handover), &levels)));
+        let changes = Arc::new(MemberChanges::new(
+            self.workbench((&list, &handover), &levels),
+        ));
         let dismissal = self.dismissal(&list);
         let level_keeper = LevelKeeper {
             levels: levels.clone(),

@@ -45,7 +45,12 @@ impl Node {
         let own = Arc::new(open_identity(dir, &options)?);
 
         // Peers are answered from now on: the others cannot form a cluster without this node.
-        let front = Front::new(&options.peer.name, own.subscribe(), options.clock.clone(), options.store.level);
+        let front = Front::new(
+            &options.peer.name,
+            own.subscribe(),
+            options.clock.clone(),
+            options.store.level,
+        );
         let (peers, stop_peers) = open_peers(&own.current(), &front, &options).await?;
         tokio::spawn(end_outdated(peers.outdated(), options.fatal.clone()));
         let founders = become_member(&own, &front, &peers, &options).await?;

@@ -131,7 +131,10 @@ fn values_of_all_kinds_survive_the_way_to_bytes_and_back() {
     survives(Some(unchanged()));
     survives((older(), older()));
     survives(vec![Kind::Plain, Kind::Fancy { colour: 0 }]);
-    survives(std::collections::BTreeMap::from([(1u8, older()), (2, Older::default())]));
+    survives(std::collections::BTreeMap::from([
+        (1u8, older()),
+        (2, Older::default()),
+    ]));
     survives(Ok::<u8, String>(0));
     survives(Older::default());
 }
@@ -187,7 +190,9 @@ fn a_length_beyond_all_memory_is_refused_not_tried() {
         decode::<String>(&bytes).err(),
         decode::<Vec<u64>>(&bytes).err(),
         decode::<Vec<Older>>(&bytes).err(),
-        Columns::of(&bytes).and_then(|mut columns| columns.pass()).err(),
+        Columns::of(&bytes)
+            .and_then(|mut columns| columns.pass())
+            .err(),
     ] {
         assert!(refused.is_some_and(|error| error.is_damage()));
     }

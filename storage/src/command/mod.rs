@@ -17,8 +17,8 @@ pub use action::{
     Action, AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
     DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant, Intent,
     PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RaiseLevel, RegisterPostman,
-    Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges, TryLevel,
-    UpdateMailing,
+    Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges,
+    TryLevel, UpdateMailing,
 };
 pub use cost::Cost;
 pub use rejection::Rejection;

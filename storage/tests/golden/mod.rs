@@ -19,7 +19,10 @@ const NOT_TOLD: [u8; 2] = [16, 27];
 fn told(story: &str) -> String {
     let mut world = scripting::World::new();
     let mut text = String::new();
-    for line in story.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in story
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         let said = world.execute(line);
         assert!(said.is_ok(), "{line}: {said:?}");
         for (command, outcome) in world.encoded.drain(..) {
@@ -42,7 +45,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn file(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
 }
 
 #[test]
@@ -54,15 +59,20 @@ fn what_is_kept_has_the_same_bytes_in_every_version() {
     }
 
     let known = fs::read_to_string(file("bytes")).expect("the bytes");
-    let differs = found.lines().zip(known.lines()).find(|(found, known)| found != known);
+    let differs = found
+        .lines()
+        .zip(known.lines())
+        .find(|(found, known)| found != known);
     assert_eq!(differs, None, "left: found, right: as every version has it");
     assert_eq!(found.lines().count(), known.lines().count());
 }
 
 #[test]
 fn the_story_has_a_record_under_every_key_and_every_command() {
-    let bytes = fs::read_to_string(file("bytes")).expect("the bytes");
-    let (commands, state) = bytes.split_once("\nstate\n").expect("commands, then the state");
+    let bytes = told(&fs::read_to_string(file("story")).expect("the story"));
+    let (commands, state) = bytes
+        .split_once("\nstate\n")
+        .expect("commands, then the state");
     let table = include_str!("../../src/keys.rs");
     let tags = table.lines().filter_map(|line| {
         let (tag, rest) = line.trim().split_once(' ')?;
@@ -70,7 +80,10 @@ fn the_story_has_a_record_under_every_key_and_every_command() {
     });
     for tag in tags.filter(|tag| !NOT_TOLD.contains(tag)) {
         let key = format!("  {tag:02x}");
-        assert!(state.lines().any(|line| line.starts_with(&key)), "key {tag}");
+        assert!(
+            state.lines().any(|line| line.starts_with(&key)),
+            "key {tag}"
+        );
     }
 
     // An origin of zero, then the number of the action.

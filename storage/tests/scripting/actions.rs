@@ -5,9 +5,9 @@ use notty_storage::{
     command::{
         AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
         DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant,
-        PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RaiseLevel, RegisterPostman,
-        Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges,
-        TryLevel, UpdateMailing,
+        PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RaiseLevel,
+        RegisterPostman, Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing,
+        TrimChanges, TryLevel, UpdateMailing,
     },
     limits::BATCH_STRIDE_BITS,
     model::{

@@ -23,17 +23,25 @@ async fn a_node_below_the_clusters_level_is_refused_with_both_versions_and_ends(
     lone.raised().await;
 
     let disk = lone.node.identity().disk;
-    let asked = peers.call_member(&lone.member(&disk), AskStatus, SOON).await;
+    let asked = peers
+        .call_member(&lone.member(&disk), AskStatus, SOON)
+        .await;
     let Err(CallError::Refused { what, .. }) = asked else {
         panic!("{asked:?}");
     };
     assert!(what.contains("understands level 1"), "{what}");
-    assert!(what.contains(&format!("level {LEVEL} since notty {VERSION}")), "{what}");
+    assert!(
+        what.contains(&format!("level {LEVEL} since notty {VERSION}")),
+        "{what}"
+    );
 
     // A member said so: its process ends with this reason.
     let mut outdated = peers.outdated();
     let known = timeout(SOON, outdated.wait_for(Option::is_some)).await;
-    assert_eq!(known.expect("at once").expect("peers").as_deref(), Some(&*what));
+    assert_eq!(
+        known.expect("at once").expect("peers").as_deref(),
+        Some(&*what)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +78,10 @@ async fn the_level_is_noted_in_the_directory_and_an_older_version_does_not_open_
 
     let refused = super::intruders::try_lone_at_level(dir.path(), FIRST_LEVEL).await;
     let text = refused.err().expect("an older version").to_string();
-    assert!(text.contains(&format!("level {LEVEL} since notty {VERSION}")), "{text}");
+    assert!(
+        text.contains(&format!("level {LEVEL} since notty {VERSION}")),
+        "{text}"
+    );
     assert!(text.contains("understands level 1"), "{text}");
 }
 
