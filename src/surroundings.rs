@@ -35,7 +35,7 @@ pub struct Surroundings {
     pub log: Option<LogOptions>,
     /// Options of the state's store.
     pub store: StoreOptions,
-    /// Whether a leader proposes commands of the second level all the time, for tests and simulations.
+    /// True if a leader proposes commands of the second level all the time, for tests and simulations.
     pub exercises_levels: bool,
     /// Number of threads for sending; 0 means that sending has none of its own.
     pub sender_threads: usize,

@@ -470,7 +470,7 @@ impl Serialize for Code {
 
 /// Codes of rejections of commands that no request proposes.
 #[cfg(test)]
-pub(super) const OF_NO_ROUTE: [Code; 13] = [
+pub(super) const OF_NO_ROUTE: [Code; 14] = [
     Code::NotNow,
     Code::CursorMoved,
     Code::NothingToDo,

@@ -27,7 +27,7 @@ pub(super) struct Decoder<'de> {
     pub(super) rest: &'de [u8],
     /// Zeros read behind its end.
     padded: usize,
-    /// Whether the next value is the record as a whole.
+    /// True if the next value is the record as a whole.
     is_whole: bool,
     unknown: Unknown,
 }

@@ -11,7 +11,7 @@ use super::{decoder::PADDING, encode_error::EncodeError, numbers};
 /// Appends values to bytes.
 pub(super) struct Encoder {
     pub(super) bytes: Vec<u8>,
-    /// Whether the next value is the record as a whole.
+    /// True if the next value is the record as a whole.
     is_whole: bool,
 }
 
@@ -69,7 +69,7 @@ impl Encoder {
 /// Fields of a struct that is being written.
 pub(super) struct EncodedStruct<'a> {
     encoder: &'a mut Encoder,
-    /// Where its fields begin.
+    /// Offset of its first field.
     from: usize,
     is_whole: bool,
 }

@@ -7,7 +7,7 @@
 /// Numbers below this one are a byte by themselves.
 const SHORT: u64 = 251;
 
-/// Appends a number.
+/// Appends a number, as short as it can be.
 #[inline]
 pub(super) fn put(bytes: &mut Vec<u8>, number: u64) {
     if number < SHORT {

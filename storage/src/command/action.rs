@@ -96,7 +96,7 @@ pub struct RaiseLevel {
 /// are in use before a command needs one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TryLevel {
-    /// Any number.
+    /// Any number; nothing depends on it.
     pub nonce: u64,
 }
 

@@ -38,9 +38,11 @@ macro_rules! numbered {
 
                 impl<'de> serde::Deserialize<'de> for Number {
                     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                        match u32::deserialize(from)? {
-                            number @ ($($number)|*) => Ok(Self(number)),
-                            other => Err(serde::de::Error::custom(other)),
+                        let number = u32::deserialize(from)?;
+                        if [$($number),*].contains(&number) {
+                            Ok(Self(number))
+                        } else {
+                            Err(serde::de::Error::custom(number))
                         }
                     }
                 }

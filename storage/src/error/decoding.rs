@@ -30,7 +30,7 @@ pub enum DecodeError {
     UnknownNumber {
         /// The name of the enum.
         of: &'static str,
-        /// The number.
+        /// The number that is not known.
         number: u32,
     },
     /// The value breaks a rule of its type.
@@ -39,7 +39,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether a newer version may have written it: it is no damage then.
+    /// True if a newer version may have written it: it is no damage then.
     pub fn is_newer(&self) -> bool {
         matches!(
             self,
