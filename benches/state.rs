@@ -12,8 +12,8 @@ use notty_storage::{
     keys::ProgressKey,
     limits,
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Matcher, Phone,
-        PostmanName, Run, SendResult,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec,
+        Matcher, Phone, PostmanName, Run, SendResult,
     },
 };
 
@@ -135,6 +135,8 @@ fn spec(phones: &str) -> MailingSpec {
         operator_filter: Filter::default(),
         phone_filter: Filter::parse(phones).expect("a pattern"),
         send_window: None,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     }
 }
 

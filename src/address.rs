@@ -48,7 +48,7 @@ impl HostPort {
 /// The URL of an HTTP service, without a query: a path is added to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
-    /// True for `https`.
+    /// True for a URL of `https`.
     pub is_tls: bool,
     /// Name or IP address as it was written; an IPv6 address in its brackets.
     pub host: String,

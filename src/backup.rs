@@ -1,6 +1,12 @@
-//! Backup files for the command line: they are checked, and restored into a data directory.
+//! Backup files for the command line: they are checked, and restored into a data directory. And the
+//! backups that a node makes by itself ([`automatic`]).
 //!
 //! The command line may not name the raft crate; this is the part of it that it needs.
+
+pub(crate) mod automatic;
+mod names;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -11,6 +11,7 @@ pub mod address;
 pub mod config;
 pub mod line_queue;
 pub mod telemetry;
+pub mod version;
 
 pub mod server;
 pub mod standalone;

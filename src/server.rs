@@ -12,17 +12,18 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Listener, Node, Service, TransferError};
+use notty_raft::{Clock, Listener, Node, Service, TransferError, WaitingReason};
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::supervision::Supervisor;
 use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
+    backup::automatic::AutomaticBackups,
     config::{Config, ConfigError, FaultList},
-    desk::NodeDesk,
+    desk::{self, NodeDesk},
     gateway::Gateway,
     metrics::Metrics,
     post_office::PostOffice,
@@ -60,14 +61,19 @@ impl Server {
         let (listener, address) = listen(config, &surroundings).await?;
         let (stop_work, work_stopped) = watch::channel(false);
         let work = Supervisor::new(work_stopped, surroundings.fatal.clone());
-        let routes = ServedRoutes::default();
+        let waiting = WaitingReason::default();
+        let routes = ServedRoutes::waiting(waiting.clone());
         let connections = surroundings.connections;
         let serve = api::serve(connections, listener, routes.clone(), work.stop());
         let api = work.spawn_endless("the API", serve);
 
         let node_options = options::node(config, address, credentials, &surroundings);
-        let node = Node::open(&config.node.data_dir, node_options).await?;
-        let metrics = Arc::new(Metrics::default());
+        let data_dir = &config.node.data_dir;
+        let opened = Node::open_with_reason(data_dir, node_options, &waiting).await;
+        let node = opened.map_err(|error| of_directory(data_dir, error.into()))?;
+        let mut metrics = Metrics::of_node(data_dir);
+        start_backups(config, &node, &surroundings.clock, &mut metrics, &work);
+        let metrics = Arc::new(metrics);
         let rounds = metrics.apply_rounds.clone();
         node.observe_applying(move |took| rounds.observe(took.as_secs_f64()));
 
@@ -77,6 +83,10 @@ impl Server {
             options::post_office(config),
         );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
+        if config.postman.enabled {
+            desk.send_to(gateway.identity(&node.identity().cluster));
+        }
+        tokio::spawn(desk::follow_postmen(Arc::downgrade(&desk)));
         let service: Arc<dyn Service> = desk.clone();
         node.open_service(&service);
 
@@ -99,8 +109,10 @@ impl Server {
         // With everything in place, the provisional routes give way to the real ones.
         routes.set(api::router(ApiParts {
             node: node.clone(),
+            desk: desk.clone(),
             clock: surroundings.clock,
             tokens: Tokens::new(config.api.tokens.clone()),
+            metrics_are_open: config.metrics.open,
             moderation,
             metrics,
             capacity: SendingCapacity {
@@ -152,6 +164,21 @@ impl Server {
     }
 }
 
+/// Starts the backups by themselves, if they are configured.
+fn start_backups(
+    config: &Config,
+    node: &Arc<Node>,
+    clock: &Arc<dyn Clock>,
+    metrics: &mut Metrics,
+    work: &Supervisor,
+) {
+    if let Some(config) = &config.backup {
+        let counters = metrics.register_backups();
+        let backups = AutomaticBackups::new(config, node.clone(), clock.clone(), counters);
+        work.spawn_endless("the backups", backups.run(work.stop()));
+    }
+}
+
 /// Checks a configuration for a node or a postman by itself, and finds the faults too that otherwise only
 /// a start would find, without starting.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -185,10 +212,25 @@ async fn listen(
     let wanted = config.api_address()?;
     let listening = surroundings.transport.listen(&wanted.to_string()).await;
     let listener =
-        listening.with_context(|| format!("api.listen: {wanted} cannot be listened on"))?;
+        listening.with_context(|| {
+            format!(
+                "api.listen: {wanted} cannot be listened on; stop what listens there, or choose another \
+                 address with --listen"
+            )
+        })?;
     let bound = listener.address().context("api.listen")?;
     let address = bound.parse().context("api.listen")?;
     Ok((listener, address))
+}
+
+/// An error of opening, which names the way out where the directory cannot even be made.
+fn of_directory(directory: &Path, error: anyhow::Error) -> anyhow::Error {
+    if directory.exists() {
+        return error;
+    }
+    error.context(
+        "node.data_dir: the directory cannot be made; name one that can be written, like --data-dir DIR",
+    )
 }
 
 fn start_postman(

@@ -1,7 +1,9 @@
 //! The composition root of a postman by itself. It has no node, and stores nothing but its journal: it
 //! leases from a cluster over the peer protocol, and sends.
 
-use std::sync::Arc;
+mod page;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use notty_storage::model::PostmanName;
 use tokio::sync::watch;
@@ -10,21 +12,42 @@ use crate::{
     config::{Config, ConfigError},
     desk::{RemoteDesk, RemoteDeskOptions},
     gateway::Gateway,
-    metrics::SendingMetrics,
-    postman::{Postman, PostmanParts},
+    metrics::PostmanMetrics,
+    postman::{Postman, PostmanParts, desk::DeskError},
     server::options,
     surroundings::Surroundings,
 };
+
+/// Time between two tries to compare the gateway with that of the nodes.
+const COMPARE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Sends until it is stopped.
 pub async fn run(
     config: &Config,
     surroundings: Surroundings,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    run_with_page(config, surroundings, None, stop).await
+}
+
+/// Sends until it is stopped, and serves health and metrics at an address, if there is one.
+pub async fn run_with_page(
+    config: &Config,
+    surroundings: Surroundings,
+    page: Option<SocketAddr>,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     config.check_postman()?;
     let gateway = options::gateway(config, &surroundings)?;
     let desk_options = desk_options(config, &surroundings)?;
+    let metrics = Arc::new(PostmanMetrics::default());
+
+    // Health is answered from now on, however long no cluster is found.
+    if let Some(address) = page {
+        let clock = surroundings.clock.clone();
+        let transport = &surroundings.transport;
+        page::open(address, transport, clock, metrics.clone(), stop.clone()).await?;
+    }
 
     // Waits for as long as no node of the cluster answers.
     let (desk, cluster) = tokio::select! {
@@ -42,14 +65,37 @@ pub async fn run(
         options.journal_dir.display()
     );
 
+    let comparing = compare_gateway(desk.clone(), identity);
+    let comparing = tokio::spawn(comparing);
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway),
         clock: surroundings.clock,
-        metrics: SendingMetrics::default(),
+        metrics: metrics.sending.clone(),
         fatal: surroundings.fatal,
     };
-    Ok(Postman::run(options, parts, stop).await?)
+    let sent = Postman::run(options, parts, stop).await;
+    comparing.abort();
+    Ok(sent?)
+}
+
+/// Compares the gateway with that of a node once, and warns if they differ: a message in doubt at one is
+/// not repeated at the other.
+async fn compare_gateway(desk: Arc<RemoteDesk>, identity: u64) {
+    loop {
+        match desk.compare_gateway(identity).await {
+            Ok(Some(false)) => {
+                tracing::warn!(
+                    "this postman sends to another gateway or account than the nodes of its cluster: \
+                     make gateway.url and gateway.token the same on both"
+                );
+                return;
+            }
+            // The same; or the node does not send, or is of a version that cannot tell.
+            Ok(_) | Err(DeskError::Refused(_)) => return,
+            Err(_) => tokio::time::sleep(COMPARE_AGAIN).await,
+        }
+    }
 }
 
 fn desk_options(

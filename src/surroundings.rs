@@ -61,7 +61,7 @@ impl Surroundings {
         Self {
             clock: Arc::new(SystemClock),
             transport: Arc::new(TcpTransport),
-            connector: Arc::new(TcpConnector),
+            connector: Arc::new(TcpConnector::default()),
             files: Arc::new(RealFiles),
             log: None,
             store: StoreOptions {

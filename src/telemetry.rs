@@ -24,7 +24,12 @@ pub enum LogFormat {
 }
 
 /// The lines that are logged unless `RUST_LOG` selects others.
-const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info,openraft=error";
+const DEFAULT_FILTER: &str = "warn,notty=info,notty_raft=info,notty_storage=info";
+
+/// Added to a filter that does not name the consensus library. Whatever happens there that people should
+/// know of (a peer lost, a leader, a disk that fails) has a line of notty's own, once and by name; the
+/// library writes several a second about a dead peer, and hundreds at `debug`.
+const NO_LIBRARY: &str = "openraft=off";
 
 /// The lines that are logged while a progress bar has the terminal.
 const QUIET_FILTER: &str = "error";
@@ -109,15 +114,19 @@ fn start(format: LogFormat, default_filter: &str) {
         .with_writer(|| queue.clone());
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Text => lines
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
+        LogFormat::Text => lines.with_target(false).with_ansi(has_colours()).try_init(),
     };
     if let Err(error) = started {
         // Logging was started before in this process, and goes on as it was.
         tracing::debug!(%error, "logging had been started");
     }
+}
+
+/// True if lines are coloured: on a terminal, unless its user wants none (https://no-color.org).
+fn has_colours() -> bool {
+    let set = |name: &str| std::env::var_os(name).unwrap_or_default();
+    let refused = !set("NO_COLOR").is_empty() || set("TERM") == "dumb";
+    std::io::stderr().is_terminal() && !refused
 }
 
 /// The filter of `RUST_LOG`, or else the default.
@@ -129,12 +138,10 @@ fn filter(default: &str) -> EnvFilter {
         variable
     };
 
-    // At `debug` the consensus library alone writes hundreds of lines a second: it is logged only if
-    // the filter names it.
     let complete = if wanted.contains("openraft") {
         wanted
     } else {
-        format!("{wanted},openraft=error")
+        format!("{wanted},{NO_LIBRARY}")
     };
     EnvFilter::try_new(complete).unwrap_or_else(|_| EnvFilter::new(default))
 }

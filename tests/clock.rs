@@ -400,3 +400,65 @@ async fn a_leader_whose_clock_is_wrong_stops_nobody_from_sending() {
     clocks[leader].ahead(0);
     until_ready(&cluster.members[leader].client).await;
 }
+
+/// The lead of the cluster's time over the node's clock, in seconds, as the metrics have it.
+async fn lead_seconds(client: &Client) -> f64 {
+    let metrics = client.get("/metrics").await;
+    let mut lines = metrics.text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("notty_cluster_time_lead_seconds "));
+    line.and_then(|value| value.parse().ok()).expect("a figure")
+}
+
+/// A node whose time is ahead of its clock by so many seconds, because its clock was until now.
+async fn led(clock: &FakeClock, gateway: &Gateway, seconds: i64) -> Node {
+    // An empty directory has nothing to compare with.
+    clock.ahead(seconds);
+    let node = seeing(clock, Setup::at(gateway)).start().await;
+    node.import(20).await;
+    clock.ahead(0);
+    node
+}
+
+/// That log, metrics and the refusal of a mailing name the lead and the way out, which works.
+async fn is_explained_and_ended(node: &Node, lead: &str, ends: i64) {
+    let way_out = "notty cluster set-time";
+    eventually("the log explains it", SOON, async || {
+        let lines = node.process.lines();
+        let explains = |line: &String| line.contains(lead) && line.contains(way_out);
+        lines.iter().any(explains).then_some(())
+    })
+    .await;
+    assert!(lead_seconds(&node.client).await > 60.0);
+
+    let mailing = crate::support::mailing("m", json!({ "end": minutes_from_now(ends) }));
+    let refused = node.client.post("/mailings", &mailing).await;
+    let problem = refused.problem(400, "end_passed");
+    let detail = problem["detail"].as_str().expect("a text");
+    let ahead = format!("{lead} ahead of this node's clock");
+    assert!(detail.contains(&ahead), "{detail}");
+    assert!(detail.contains(way_out), "{detail}");
+
+    node.client
+        .post("/cluster/time", &json!({}))
+        .await
+        .expect(200);
+    until_ready(&node.client).await;
+    assert_eq!(lead_seconds(&node.client).await, 0.0);
+    node.client.post("/mailings", &mailing).await.expect(201);
+    node.until("m", json!({ "done": 20 })).await;
+}
+
+#[tokio::test]
+async fn after_a_clock_was_ahead_log_metrics_and_refusals_name_the_way_out() {
+    waits_mostly();
+    let gateway = Gateway::start();
+    // An hour is a doubt; two minutes are none, and their line comes from the leader alone.
+    for (seconds, lead, ends) in [(3_600, "60 min", 30), (122, "2 min", 1)] {
+        let Some(clock) = FakeClock::new() else {
+            return;
+        };
+        let node = led(&clock, &gateway, seconds).await;
+        is_explained_and_ended(&node, lead, ends).await;
+        node.stop().await;
+    }
+}

@@ -62,15 +62,35 @@ fn environment(container: &Value) -> Vec<(String, String)> {
     list.iter().map(one).collect()
 }
 
-/// A secret of one's own in the place of one that everybody knows.
+/// The beginning of texts that stand in the place of one's own.
+const PLACEHOLDER: &str = "replace-me";
+
+/// A text of one's own in the place of each that everybody knows.
 fn generated((name, value): (String, String)) -> (String, String) {
     let own = format!("generated-for-{name}");
-    let value = if value.starts_with("replace-me") {
-        own
-    } else {
-        value.replace("replace-me", "generated-for")
-    };
+    let value = value.replace(PLACEHOLDER, &own);
     (name, value)
+}
+
+/// Each text that everybody knows is refused under its key, if all others are one's own.
+fn refuses_placeholders(config: &str, environment: &[(String, String)], keys: &[(&str, &str)]) {
+    let own = config.replace(PLACEHOLDER, "own");
+    for (variable, key) in keys {
+        let other = |(name, value): &(String, String)| match name == variable {
+            true => (name.clone(), value.clone()),
+            false => generated((name.clone(), value.clone())),
+        };
+        let environment: Vec<_> = environment.iter().map(other).collect();
+        let line = check(&own, &environment).one_line(2).to_owned();
+        assert!(line.contains(key) && line.contains(PLACEHOLDER), "{line}");
+    }
+
+    let environment: Vec<_> = environment.iter().cloned().map(generated).collect();
+    let line = check(config, &environment).one_line(2).to_owned();
+    assert!(
+        line.contains("gateway.url: ") && line.contains(PLACEHOLDER),
+        "{line}"
+    );
 }
 
 /// Whether notty takes this configuration.
@@ -119,18 +139,14 @@ fn each_pod_of_kubernetes_gets_a_configuration_that_is_right() {
         });
         let filled: Vec<_> = filled.collect();
         // As they are in the repository, everybody knows them.
-        let refused = check(config, &filled);
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        for key in [
-            "cluster.secret",
-            "cluster.postman_secret",
-            "api.tokens[0].token",
-        ] {
-            let wanted = format!("{key}: it begins with `replace-me`");
-            assert!(refused.stderr.contains(&wanted), "{refused:?}");
-        }
+        let keys = [
+            ("NOTTY_CLUSTER__SECRET", "cluster.secret: "),
+            ("NOTTY_CLUSTER__POSTMAN_SECRET", "cluster.postman_secret: "),
+            ("NOTTY_API__TOKENS", "api.tokens[0].token: "),
+        ];
+        refuses_placeholders(config, &filled, &keys);
         let filled: Vec<_> = filled.into_iter().map(generated).collect();
-        let ended = check(config, &filled);
+        let ended = check(&config.replace(PLACEHOLDER, "own"), &filled);
         assert_eq!(ended.code, Some(0), "{pod}: {ended:?}");
         // Each pod is one of those that the configuration names, at the address that it has.
         let service = set["spec"]["serviceName"].as_str().expect("a name");
@@ -152,6 +168,20 @@ fn pods_get_longer_to_stop_than_a_stop_takes() {
     }
 }
 
+/// The units of systemd.
+const UNITS: [&str; 2] = ["notty.service", "notty-postman.service"];
+
+#[test]
+fn the_units_of_systemd_wait_for_the_right_time() {
+    for unit in UNITS.map(read) {
+        for key in ["After=", "Wants="] {
+            let mut lines = unit.lines().filter_map(|line| line.strip_prefix(key));
+            let waits = lines.any(|line| line.split(' ').any(|name| name == "time-sync.target"));
+            assert!(waits, "{key}");
+        }
+    }
+}
+
 #[test]
 fn pods_get_no_variables_of_services_that_look_like_settings() {
     for name in ["k8s/statefulset.yaml", "k8s/postmen.yaml"] {
@@ -161,12 +191,41 @@ fn pods_get_no_variables_of_services_that_look_like_settings() {
 }
 
 #[test]
-fn the_unit_of_systemd_waits_for_the_right_time() {
-    let unit = read("notty.service");
-    for key in ["After=", "Wants="] {
-        let mut lines = unit.lines().filter_map(|line| line.strip_prefix(key));
-        let waits = lines.any(|line| line.split(' ').any(|name| name == "time-sync.target"));
-        assert!(waits, "{key}");
+fn systemd_takes_the_units() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for name in UNITS {
+        // The program is where the test has it.
+        let program = env!("CARGO_BIN_EXE_notty");
+        let unit = read(name).replace("/usr/local/bin/notty", program);
+        let path = dir.path().join(name);
+        std::fs::write(&path, unit).expect("written");
+        let verified = Command::new("systemd-analyze")
+            .arg("verify")
+            .arg(&path)
+            .output();
+        match verified {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let ours: Vec<_> = said.lines().filter(|line| line.contains(name)).collect();
+                assert!(output.status.success() && ours.is_empty(), "{output:?}");
+            }
+            Err(error) => println!("SKIPPED: {name} was not checked: systemd-analyze: {error}"),
+        }
+    }
+}
+
+#[test]
+fn each_unit_starts_a_command_with_flags_that_it_has() {
+    for name in UNITS {
+        let unit = read(name);
+        let mut lines = unit
+            .lines()
+            .filter_map(|line| line.strip_prefix("ExecStart="));
+        let words: Vec<_> = lines.next().expect("a command").split(' ').collect();
+        let help = Ended::of(notty().args([words[1], "--help"])).stdout;
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{name}: {flag}");
+        }
     }
 }
 

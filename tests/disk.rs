@@ -321,6 +321,68 @@ async fn a_backup_without_room_fails_alone() {
     node.stop().await;
 }
 
+#[tokio::test]
+async fn a_full_disk_of_backups_ends_nothing_and_is_one_warning() {
+    let setup = Setup::new();
+    let place = setup.dir().join("small");
+    let Some(disk) = Disk::of(&place, 8) else {
+        println!("skipped: this process may not mount a small disk");
+        return;
+    };
+    let ballast = disk.fill(16 * 1024);
+    let backups = place.join("backups");
+    let setup = setup.set("NOTTY_BACKUP__DIR", &backups.display().to_string());
+    let setup = setup.set("NOTTY_BACKUP__EVERY", "1s");
+    let setup = setup.set("NOTTY_BACKUP__KEEP", "2");
+    let node = setup.start().await;
+    node.import(3_000).await;
+
+    let figure = async |name: &str| {
+        let text = node.client.get("/metrics").await.text;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or(-1.0)
+    };
+    let failures = "notty_backup_failures_total";
+    let before = figure(failures).await;
+    eventually("backups fail again and again", SOON, async || {
+        (figure(failures).await >= before + 2.0).then_some(())
+    })
+    .await;
+    node.client
+        .get("/customers/customer-3000")
+        .await
+        .expect(200);
+    let is_warning = |line: &&String| line.contains("WARN") && line.contains("a backup in");
+    assert_eq!(node.process.lines().iter().filter(is_warning).count(), 1);
+
+    // With room again it goes on by itself, and what it makes is good.
+    let since = jiff::Timestamp::now().as_second() as f64;
+    std::fs::remove_file(ballast).expect("removed");
+    eventually("a backup is made", SOON, async || {
+        let last = figure("notty_backup_last_success_timestamp_seconds").await;
+        (last > since).then_some(())
+    })
+    .await;
+    node.stop().await;
+    let mut found = files(&backups);
+    let is_hidden = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with('.')
+    };
+    found.retain(|path| !is_hidden(path));
+    assert!((1..=2).contains(&found.len()), "{found:?}");
+    let into = Setup::new();
+    let mut restore = crate::support::notty();
+    restore
+        .arg("restore")
+        .arg(&found[found.len() - 1])
+        .arg("--data-dir")
+        .arg(into.data());
+    assert!(restore.status().expect("it runs").success());
+}
+
 /// Makes calls of the system fail in a running process, from now on.
 struct Tracer {
     strace: Child,

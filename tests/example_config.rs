@@ -9,7 +9,7 @@ use crate::support::{Ended, notty};
 
 /// Every key with its default as the contract has it, another value that is right, and one that is
 /// wrong; none where every text is right.
-const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
+const KEYS: [(&str, &str, &str, Option<&str>); 26] = [
     ("node.data_dir", "\"data\"", "elsewhere", None),
     ("node.compact_log_mb", "64", "1", Some("0")),
     ("node.timezone", "\"UTC\"", "Asia/Omsk", Some("Mars/Base")),
@@ -36,7 +36,13 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("gateway.rate_limit", "0", "100", Some("-1")),
     ("gateway.connect_timeout_ms", "2000", "1", Some("0")),
     ("gateway.timeout_ms", "10000", "1", Some("30000")),
-    ("gateway.unsure_statuses", "[502, 504]", "[]", Some("[99]")),
+    ("gateway.idle_timeout_ms", "30000", "0", Some("3600001")),
+    (
+        "gateway.unsure_statuses",
+        "[408, 502, 504, 520, 521, 522, 523, 524, 598, 599]",
+        "[]",
+        Some("[99]"),
+    ),
     ("gateway.idempotent", "false", "true", Some("yes")),
     ("gateway.idempotent_hours", "24", "1", Some("0")),
     ("postman.enabled", "true", "false", Some("1")),
@@ -54,6 +60,7 @@ const KEYS: [(&str, &str, &str, Option<&str>); 24] = [
     ("retry.max_ms", "300000", "1000", Some("999")),
     ("retention.finished_days", "90.0", "0.25", Some("-0.1")),
     ("moderation.enabled", "true", "false", Some("off")),
+    ("metrics.open", "false", "true", Some("1")),
 ];
 const WORDS_FILE: &str = "moderation.words_file";
 const CLUSTER: [&str; 6] = [
@@ -150,6 +157,36 @@ fn the_example_shows_a_cluster_and_its_nodes_when_the_signs_are_taken_away() {
     std::fs::write(&path, shown).expect("written");
     let ended = Ended::of(notty().args(["check-config", "--config"]).arg(path));
     assert!(!ended.stderr.contains("unknown key"), "{ended:?}");
+}
+
+#[test]
+fn the_section_of_backups_is_shown_and_its_keys_are_checked() {
+    let all = text();
+    let (_, shown) = all.split_once("# [backup]\n").expect("the backups");
+    let lines = shown.lines().map_while(|line| line.strip_prefix("# "));
+    let shown = lines.collect::<Vec<_>>().join("\n");
+    let table: Table = toml::from_str(&shown).expect("it is TOML");
+    assert_eq!(table["every"].as_str(), Some("24h"));
+    assert_eq!(table["keep"].as_integer(), Some(7));
+
+    let dir = ("NOTTY_BACKUP__DIR", "backups");
+    assert_eq!(check(&[dir]).code, Some(0));
+    assert_eq!(check(&[dir, ("NOTTY_BACKUP__EVERY", "1d")]).code, Some(0));
+    for (variable, value, key) in [
+        ("NOTTY_BACKUP__EVERY", "24", "24"),
+        ("NOTTY_BACKUP__EVERY", "0s", "backup.every"),
+        ("NOTTY_BACKUP__EVERY", "1 month", "1 month"),
+        ("NOTTY_BACKUP__KEEP", "0", "backup.keep"),
+        ("NOTTY_BACKUP__KEEP", "-1", "NOTTY_BACKUP__KEEP"),
+        ("NOTTY_BACKUP__DIR", "", "backup.dir"),
+    ] {
+        let ended = check(&[dir, (variable, value)]);
+        let line = ended.one_line(2);
+        assert!(line.contains(key), "{variable}={value}: {line}");
+    }
+    // Without a directory there would be no backups, and nobody would know.
+    let ended = check(&[("NOTTY_BACKUP__KEEP", "3")]);
+    assert!(ended.one_line(2).contains("backup.dir"), "{ended:?}");
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! What each answer of the gateway makes of a message: the table of the guarantee, row by row.
 
+mod connections;
+mod pauses;
+mod repeats;
+mod words;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(30);
 
-fn in_seconds(seconds: i64) -> String {
+pub(crate) fn in_seconds(seconds: i64) -> String {
     (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)).to_string()
 }
 

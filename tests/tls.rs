@@ -22,16 +22,30 @@ pub struct Server {
 impl Server {
     /// One whose certificate is for `localhost`.
     pub async fn start(body: &'static str) -> Self {
+        Self::with(body, false).await
+    }
+
+    /// One that takes only clients with a certificate.
+    pub async fn asking_for_certificates() -> Self {
+        Self::with("{}", true).await
+    }
+
+    async fn with(body: &'static str, asks: bool) -> Self {
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
         let dir = tempfile::tempdir().expect("a directory");
         let authority = dir.path().join("authority.pem");
         std::fs::write(&authority, key.cert.pem()).expect("written");
         let private = rustls_pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
+            .expect("versions");
+        let verified = if asks {
+            builder.with_client_cert_verifier(verifier(&key, provider))
+        } else {
+            builder.with_no_client_auth()
+        };
+        let config = verified
             .with_single_cert(vec![key.cert.der().clone()], private.into())
             .expect("a configuration");
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
@@ -62,6 +76,19 @@ impl Server {
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
+}
+
+/// Takes certificates of this authority.
+fn verifier(
+    authority: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Arc<dyn rustls::server::danger::ClientCertVerifier> {
+    let mut roots = rustls::RootCertStore::empty();
+    let certificate = authority.cert.der().clone();
+    roots.add(certificate).expect("an authority");
+    let builder =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+    builder.build().expect("a verifier")
 }
 
 /// Answers requests one by one; each comes in one piece, its body ends with a brace.

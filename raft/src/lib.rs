@@ -51,6 +51,7 @@ pub use cluster::{
     change::{Change, ChangeError, Changed},
     handover::TransferError,
     survey::Sight,
+    waiting::WaitingReason,
 };
 pub use consensus::{handle::Member, leadership::Leadership};
 pub use error::Error;
@@ -67,6 +68,7 @@ pub use time::{
     belief::{JUMP_MS, OFF_MS},
     clock::{Clock, SystemClock},
     doubt::ClockDoubt,
+    lead::TimeLead,
 };
 pub use types::Peer;
 

@@ -91,6 +91,13 @@ pub enum Event<'a> {
         /// The machine's wall clock.
         wall: Timestamp,
     },
+    /// A machine read that the gateway wants no request for a while.
+    AskedToWait {
+        /// Which machine.
+        machine: usize,
+        /// For how long, in seconds.
+        seconds: u64,
+    },
     /// The gateway has a whole request.
     Received {
         /// For which message.
@@ -225,6 +232,9 @@ impl fmt::Display for Event<'_> {
                 write!(f, "node {machine} has a snapshot of {index}, {hash:016x}")
             }
             Event::Begun { machine, id, .. } => write!(f, "node {machine} begins message {id}"),
+            Event::AskedToWait { machine, seconds } => {
+                write!(f, "node {machine} is asked to wait {seconds} s")
+            }
             Event::Received {
                 id,
                 taken,

@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use notty::gateway::{Connecting, Connector};
@@ -103,7 +104,7 @@ impl Listener for SimListener {
 }
 
 impl Connector for SimNet {
-    fn connect(&self, host: &str, port: u16) -> Connecting {
+    fn connect(&self, host: &str, port: u16, _within: Duration) -> Connecting {
         let (net, host) = (self.clone(), host.to_owned());
         Box::pin(async move {
             net.machine.sending_step("connect");
@@ -145,6 +146,23 @@ impl SimStream {
     }
 }
 
+impl SimStream {
+    /// Notes that the gateway wants no request for a while.
+    fn note_wish(&self, bytes: &[u8]) {
+        let head = std::str::from_utf8(bytes).unwrap_or_default();
+        let wish = head
+            .split_once("retry-after: ")
+            .and_then(|(_, rest)| rest.split('\r').next());
+        if let Some(seconds) = wish.and_then(|seconds| seconds.parse().ok()) {
+            let machine = self.machine.number;
+            let event = Event::AskedToWait { machine, seconds };
+            self.machine.stage.tell(&event);
+        }
+    }
+}
+
+impl notty::gateway::ByteStream for SimStream {}
+
 impl AsyncRead for SimStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -161,6 +179,7 @@ impl AsyncRead for SimStream {
             if self.machine.is_dead() {
                 return Poll::Pending;
             }
+            self.note_wish(&buf.filled()[before..]);
         }
         Poll::Ready(read)
     }

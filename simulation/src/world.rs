@@ -306,7 +306,7 @@ impl World {
         }
         self.set_latency(self.stage.plan.latency_ms.1);
         self.gateway.behave(GatewayMix {
-            shares: [0; 12],
+            shares: [0; 13],
             ..self.stage.plan.gateway
         });
         for machine in &self.machines {

@@ -3,6 +3,8 @@
 //! A change is made by the leader. The node that was asked waits until it sees the change itself, so
 //! that the next request to it does not get an answer from before.
 
+mod postmen;
+
 use std::time::Duration;
 
 use axum::{
@@ -16,6 +18,7 @@ use notty_storage::{Timestamp, command::SetTime, model::PostmanName, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::postmen::PostmanBody;
 use super::{
     Api, ApiError, ApiResult, IdempotencyKey,
     code::Code,
@@ -50,6 +53,9 @@ pub(super) struct ClusterBody {
     level: u32,
     /// All nodes of the cluster.
     nodes: Vec<NodeBody>,
+    /// The postmen without storage that asked for messages within the last hour, as far as the leader
+    /// knows; by name.
+    postmen: Vec<PostmanBody>,
 }
 
 /// One node of the cluster.
@@ -70,6 +76,9 @@ pub(super) struct NodeBody {
     /// True if the node that was asked reaches it.
     #[schema(example = true)]
     reachable: bool,
+    /// The reason why the node that was asked does not reach it; null if it does.
+    #[schema(example = "cannot be reached: Connection refused")]
+    reason: Option<String>,
     /// Last position of its log, as far as the node that was asked knows.
     #[schema(example = 1234)]
     last_index: u64,
@@ -131,6 +140,7 @@ impl From<Sight> for NodeBody {
             api: member.peer.api,
             role: role.to_owned(),
             reachable: seen.reachable,
+            reason: seen.reason,
             last_index: seen.last_index,
             applied_index: seen.applied_index,
             version: Some(seen.version).filter(|version| !version.is_empty()),
@@ -242,6 +252,7 @@ async fn cluster(State(api): State<Api>, params: Params) -> ApiResult {
         term: status.term,
         level: api.node.cluster_level(),
         nodes: sights.into_iter().map(NodeBody::from).collect(),
+        postmen: postmen::all(&api).await,
     };
     Ok(Json(body).into_response())
 }

@@ -137,6 +137,10 @@ codes! {
         "the end lies in the past",
         "the end lies in the past"
     }
+    InvalidAudience = "invalid_audience", BAD_REQUEST at "audience" {
+        "`audience` is neither `until_end` nor `at_start`",
+        "until_end or at_start is needed"
+    }
     InvalidSendWindow = "invalid_send_window", BAD_REQUEST at "send_window" {
         "the send window is not two different times of the day",
         "a send window is two different times of the day, like 09:00 and 21:00"
@@ -329,8 +333,9 @@ codes! {
         "the node is stopping"
     }
     NotReady = "not_ready", SERVICE_UNAVAILABLE {
-        "the node waits for its cluster, or still applies what it knew before its start",
-        "the node still applies what it knew before it was started"
+        "the node waits for its cluster, has no leader, or still applies what was committed; `detail` names \
+         what is missing",
+        "the node has started and does not know yet what was committed before: its state stands at 10 of 25"
     }
     TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE {
         "all connections to the node's API are in use; health checks are still answered",

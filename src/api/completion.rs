@@ -192,8 +192,14 @@ fn shared_schema(name: &str) -> ObjectBuilder {
             .maximum(Some(1_000))
             .default(Some(json!(100))),
         AFTER => text,
-        KEY => text.min_length(Some(1)).max_length(Some(255)),
-        MIN_INDEX => integer.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
+        // White space at the ends is no part of a header's value.
+        KEY => text
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$")),
+        MIN_INDEX => integer
+            .minimum(Some(0))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
         _ => text.enum_values(Some(["linearizable"])),
     }
 }

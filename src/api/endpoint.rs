@@ -245,16 +245,21 @@ impl Endpoint {
 
     /// The methods and paths that the handler answers, the declared one first.
     pub(super) fn names(&self) -> Vec<(Method, &str)> {
+        let words = self
+            .words_as_ids
+            .iter()
+            .map(|path| (self.method.clone(), *path));
+        self.documented_names().into_iter().chain(words).collect()
+    }
+
+    /// The methods and paths of the document: the declared one, and those of the first Notty.
+    pub(super) fn documented_names(&self) -> Vec<(Method, &str)> {
         let own = [(self.method.clone(), self.path.as_str())];
         let aliases = self
             .aliases
             .iter()
             .map(|alias| (alias.method.clone(), alias.path));
-        let words = self
-            .words_as_ids
-            .iter()
-            .map(|path| (self.method.clone(), *path));
-        own.into_iter().chain(aliases).chain(words).collect()
+        own.into_iter().chain(aliases).collect()
     }
 
     /// The handler under one of its methods.

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use notty_raft::{ChangeError, ProposeError};
+use notty_raft::{ChangeError, ProposeError, TimeLead};
 use notty_storage::{Rejection, model::Invalid};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -126,7 +126,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self {
             code,
@@ -175,11 +175,23 @@ impl ApiError {
         }
     }
 
-    pub(super) fn retry_after(self, seconds: u32) -> Self {
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self {
             retry_after: Some(seconds),
             ..self
         }
+    }
+
+    /// Adds the reason to an end that has passed by the cluster's time alone, after a clock that was wrong.
+    pub(super) fn explained_by(mut self, lead: Option<TimeLead>) -> Self {
+        let (Code::EndPassed, Some(lead)) = (self.code, lead) else {
+            return self;
+        };
+        self.detail = format!("{}: {lead}", self.detail);
+        for fault in &mut self.errors {
+            fault.detail = format!("{}: {lead}", fault.detail);
+        }
+        self
     }
 
     fn rejected(rejection: &Rejection, index: u64) -> Self {

@@ -29,6 +29,8 @@ use super::{
 };
 use crate::config::TokenConfig;
 
+/// The route that the configuration may open to everybody.
+const METRICS: &str = "/metrics";
 /// The longest wait for the position that a request asks for.
 const POSITION_TIME: Duration = Duration::from_secs(5);
 /// Time in which a linearizable read finds a leader whose majority answers.
@@ -92,6 +94,9 @@ fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Calle
     let Access::Needs(role) = admission.access else {
         return Ok(nameless);
     };
+    if api.metrics_are_open && matched_path(request) == Some(METRICS) {
+        return Ok(nameless);
+    }
 
     let token = token_of(api, request.headers())?;
     if token.role < role {
@@ -131,7 +136,8 @@ fn unauthorized(has_token: bool) -> ApiError {
 async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), ApiError> {
     // Until then the state lacks writes that were acknowledged before the start.
     if !api.node.has_caught_up() {
-        let detail = "the node still applies what it knew before it was started";
+        let reasons = api.node.reasons_of_start();
+        let detail = super::node::not_ready_text(&reasons);
         return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
     }
 
@@ -159,7 +165,10 @@ async fn await_index(api: &Api, index: u64) -> Result<(), ApiError> {
 
 fn parse_index(value: &HeaderValue) -> Result<u64, ApiError> {
     let text = value.to_str().unwrap_or_default();
-    text.trim().parse().map_err(|_| {
+    let text = text.trim();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let index = text.parse().ok().filter(|_| is_plain);
+    index.ok_or_else(|| {
         let detail = "the Notty-Index of an answer is needed";
         ApiError::invalid_field("Notty-Min-Index", Code::InvalidIndex, detail)
     })

@@ -46,7 +46,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 fn parse_key(value: &HeaderValue) -> Result<String, ApiError> {
     // Only visible ASCII has a text form, so that bytes are characters.
     let text = value.to_str().unwrap_or_default().trim();
-    if text.is_empty() || text.len() > KEY_CHARS {
+    let has_tab = text.contains('\t');
+    if text.is_empty() || text.len() > KEY_CHARS || has_tab {
         let detail = format!("an Idempotency-Key has 1 to {KEY_CHARS} visible characters");
         let code = Code::InvalidKey;
         return Err(ApiError::invalid_field("Idempotency-Key", code, detail));

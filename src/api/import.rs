@@ -4,9 +4,11 @@
 //! rows of one customer the later one counts. Rows that are wrong are left out, and reported with their
 //! lines. Rows that were written when an upload breaks off stay, and the file may be sent again.
 //!
-//! [`batch`] gathers rows, [`write`] proposes them and finds the rows that must be written again.
+//! [`batch`] gathers rows, [`write`] proposes them and finds the rows that must be written again. [`live`]
+//! counts whom mailings come to reach.
 
 mod batch;
+mod live;
 mod write;
 
 use std::time::Duration;
@@ -25,6 +27,7 @@ use utoipa::ToSchema;
 
 use self::{
     batch::{ImportBatch, NumberedRows},
+    live::{LiveCounts, LiveMailing},
     write::{RowsProposed, WrittenBatch, to_repeat},
 };
 use super::{
@@ -66,6 +69,9 @@ pub(super) struct ImportBody {
     /// Number of rows that were left out.
     #[schema(example = 40)]
     rejected: u64,
+    /// Mailings that are active until their end and that new or changed customers of this import now match:
+    /// these are about to get their texts. The first 100 such mailings are looked at.
+    live_mailings: Vec<LiveMailing>,
     /// Reasons, for the first 1,000 of these rows.
     errors: Vec<ImportError>,
 }
@@ -126,6 +132,7 @@ struct Import {
     body: ImportBody,
     batch: ImportBatch,
     in_flight: FuturesOrdered<JoinHandle<RowsProposed>>,
+    live: LiveCounts,
     /// Position that the answer reflects.
     index: u64,
 }
@@ -138,6 +145,7 @@ impl Import {
             body: ImportBody::default(),
             batch: ImportBatch::default(),
             in_flight: FuturesOrdered::new(),
+            live: LiveCounts::default(),
             index,
         }
     }
@@ -307,6 +315,7 @@ impl Import {
         self.body.created += u64::from(written.created);
         self.body.updated += u64::from(written.updated);
         self.index = self.index.max(written.index);
+        self.live.add(&written.live);
         for (row, rejection) in written.rejected {
             let line = written.rows.lines[row as usize];
             self.reject(line, Code::from(&rejection).name(), rejection.to_string());
@@ -320,6 +329,7 @@ impl Import {
             self.collect().await?;
         }
         self.body.errors.sort_by_key(|error| error.line);
+        self.body.live_mailings = self.api.ask(|reader| self.live.named(reader))?;
         Ok((self.body, self.index))
     }
 }

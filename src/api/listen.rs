@@ -18,7 +18,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use notty_raft::{Io, Listener};
+use notty_raft::{Io, Listener, WaitingReason};
 use parking_lot::RwLock;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -56,18 +56,21 @@ const LOG_PERIOD: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct ServedRoutes(Arc<RwLock<Router>>);
 
-impl Default for ServedRoutes {
-    fn default() -> Self {
+impl ServedRoutes {
+    /// The routes of a node that is not open yet, which name the reason why it waits.
+    pub fn waiting(reason: WaitingReason) -> Self {
         let alive = routing::get(|| async { node::ok() });
-        let router = Router::new().route("/healthz", alive).fallback(|| async {
-            let detail = "the node waits for its cluster, or still opens its data";
-            ApiError::new(Code::NotReady, detail).retry_after(1)
-        });
+        let router = Router::new()
+            .route("/healthz", alive)
+            .fallback(move || refuse_to_wait(reason.clone()));
+        Self::new(router)
+    }
+
+    /// Routes that are served from the beginning.
+    pub fn new(router: Router) -> Self {
         Self(Arc::new(RwLock::new(router)))
     }
-}
 
-impl ServedRoutes {
     /// Replaces the router, for open connections too.
     pub fn set(&self, router: Router) {
         *self.0.write() = router;
@@ -80,6 +83,15 @@ impl ServedRoutes {
             .await
             .unwrap_or_else(|never| match never {})
     }
+}
+
+/// The answer of a node that is not open yet.
+async fn refuse_to_wait(reason: WaitingReason) -> ApiError {
+    let detail = match reason.text() {
+        Some(why) => format!("the node is not a member of a cluster yet: {why}"),
+        None => "the node still opens its data".to_owned(),
+    };
+    ApiError::new(Code::NotReady, detail).retry_after(1)
 }
 
 /// Serves up to so many connections at the same time until it is stopped. Requests in progress then

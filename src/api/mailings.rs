@@ -132,7 +132,8 @@ fn routes_of_acts() -> Vec<Endpoint> {
 /// Create a mailing
 ///
 /// Every customer that the filters match gets its text between start and end, at most once. A customer
-/// that matches only later gets it too.
+/// that matches only later gets it too, unless `audience` is `at_start`. A phone gets one message, however
+/// many customers have it, unless `unique_phones` is false.
 #[utoipa::path(post, path = "/mailings", tag = "mailings", operation_id = "createMailing",
     request_body = MailingInput,
     responses((status = 201, body = MailingBody)))]
@@ -353,6 +354,8 @@ async fn write<A: Intent<Reply = Box<Mailing>>>(
     api: &Api,
     command: Command<A>,
 ) -> Result<(Mailing, u64), ApiError> {
-    let applied = api.write(command).await?;
+    let written = api.write(command).await;
+    // An end that has passed by the cluster's time alone is nothing that its owner could see.
+    let applied = written.map_err(|error| error.explained_by(api.node.time_lead()))?;
     Ok((*applied.reply, applied.index))
 }

@@ -7,7 +7,7 @@ use axum::{
     http::{Method, StatusCode},
 };
 use notty_storage::{
-    model::{CustomerId, MailingId, MailingNumber, Message, MessageId, Seq, Status},
+    model::{CustomerId, MailingId, MailingNumber, Message, MessageId, Reason, Seq, Status},
     query::{self, Page, messages::MessageFilter},
 };
 use serde::Serialize;
@@ -72,6 +72,30 @@ pub(super) struct MessageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     sent_at: Option<String>,
+    /// The reason for its status, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ReasonBody>,
+}
+
+/// The reason for which a message has its status.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ReasonBody {
+    /// Stable name of the reason. `duplicate_phone`: another customer of the mailing has the same phone, and
+    /// a phone gets one message.
+    #[schema(example = "duplicate_phone")]
+    code: String,
+    /// The same in words.
+    #[schema(example = "another customer with this phone has the message")]
+    detail: String,
+}
+
+impl From<Reason> for ReasonBody {
+    fn from(reason: Reason) -> Self {
+        Self {
+            code: reason.code().to_owned(),
+            detail: reason.detail().to_owned(),
+        }
+    }
 }
 
 impl From<Message> for MessageBody {
@@ -87,6 +111,7 @@ impl From<Message> for MessageBody {
             created_at: time_text(message.created_at),
             updated_at: time_text(message.updated_at),
             sent_at: message.sent_at.map(time_text),
+            reason: message.reason.map(ReasonBody::from),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! it asked for; the handler parses it as a whole, or rejects it with all of its faults.
 
 mod activity;
+mod allowed;
 mod backup;
 mod cluster;
 mod code;
@@ -36,7 +37,13 @@ mod watched;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    extract::MatchedPath,
+    http::header,
+    middleware,
+    response::{IntoResponse, Response},
+};
 
 pub use code::Code;
 pub use docs::openapi;
@@ -47,6 +54,7 @@ pub use listen::{CONNECTIONS, ServedRoutes, serve};
 pub use parts::{ApiParts, SendingCapacity};
 
 use self::{
+    allowed::AllowedMethods,
     guard::Guard,
     idempotency::IdempotencyKey,
     parts::{Api, WRITE_TIME},
@@ -57,7 +65,9 @@ use self::{
 /// Builds the router of the whole API.
 pub fn router(parts: ApiParts) -> Router {
     let api: Api = Arc::new(parts);
-    let (router, admissions) = RouteTable::new().compose();
+    let table = RouteTable::new();
+    let allowed = Arc::new(table.allowed());
+    let (router, admissions) = table.compose();
     let guard = Arc::new(Guard {
         api: api.clone(),
         admissions,
@@ -65,7 +75,7 @@ pub fn router(parts: ApiParts) -> Router {
 
     router
         .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
+        .method_not_allowed_fallback(move |path| wrong_method(allowed.clone(), path))
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .with_state(api)
 }
@@ -75,7 +85,12 @@ async fn unknown_route() -> ApiError {
     ApiError::new(Code::UnknownRoute, detail)
 }
 
-async fn wrong_method() -> ApiError {
+async fn wrong_method(allowed: Arc<AllowedMethods>, path: MatchedPath) -> Response {
     let detail = "this route has no such method; /docs lists all of them";
-    ApiError::new(Code::MethodNotAllowed, detail)
+    let mut answer = ApiError::new(Code::MethodNotAllowed, detail).into_response();
+    // Without a header of ours the router adds its own.
+    if let Some(methods) = allowed.header(path.as_str()) {
+        answer.headers_mut().insert(header::ALLOW, methods);
+    }
+    answer
 }

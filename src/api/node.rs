@@ -5,9 +5,10 @@
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use notty_raft::NotReady;
 use notty_storage::query;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +19,7 @@ use super::{
     endpoint::{Access, Effect, Endpoint, endpoint},
 };
 use crate::config::Role;
-use crate::metrics::StateFigures;
+use crate::metrics::{MetricsForm, NodeFigures, StateFigures};
 
 /// Answer of a health check that succeeded.
 #[derive(Serialize, ToSchema)]
@@ -29,12 +30,16 @@ pub(super) struct HealthBody {
 }
 
 pub(super) fn routes() -> Vec<Endpoint> {
-    let not_ready = "the node has no leader, or still applies what the leader has";
+    let meaning = "the node has no leader, still applies what was committed, or does not believe its clock; \
+                   `detail` names what is missing";
+    let example = "the node has no leader that a majority follows: 1 of 3 voters answer and 2 are needed; \
+                   `notty-1` at 10.0.0.2:7080 cannot be reached: Connection refused; `notty-2` at \
+                   10.0.0.3:7080 cannot be reached: it does not know cluster.secret of this node";
     vec![
         endpoint!(healthz, Access::Open, Effect::Health),
         endpoint!(readyz, Access::Open, Effect::Health)
             .codes(&[Code::NotReady])
-            .says(Code::NotReady, not_ready, not_ready),
+            .says(Code::NotReady, meaning, example),
         endpoint!(metrics, Role::Reader, Effect::Reads).ignores_parameters(),
     ]
 }
@@ -60,7 +65,8 @@ async fn healthz() -> Response {
 ///
 /// 200 once the node can serve: it has a leader, has applied nearly all that the leader has and what was
 /// committed more than two seconds ago, and its clock is not in doubt. Otherwise `detail` gives the
-/// reasons. Needs no token.
+/// reasons: the voters that do not answer by name and address, another secret, how far the state has
+/// come, the error of the clock. Needs no token.
 #[utoipa::path(get, path = "/readyz", tag = "node", operation_id = "getReadiness", security(()),
     responses((status = 200, body = HealthBody)))]
 async fn readyz(State(api): State<Api>) -> ApiResult {
@@ -69,17 +75,25 @@ async fn readyz(State(api): State<Api>) -> ApiResult {
         return Ok(ok());
     }
 
+    Err(ApiError::new(Code::NotReady, not_ready_text(&reasons)).retry_after(1))
+}
+
+/// All reasons why a node is not ready, in one text.
+pub(super) fn not_ready_text(reasons: &[NotReady]) -> String {
     let texts: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-    Err(ApiError::new(Code::NotReady, texts.join("; ")).retry_after(1))
+    texts.join("; ")
 }
 
 /// Metrics
 ///
-/// In Prometheus form, each with a description.
+/// For Prometheus, each with a description: as OpenMetrics if `Accept` prefers it, otherwise in the text
+/// format 0.0.4. Needs no token with `[metrics] open = true`.
 #[utoipa::path(get, path = "/metrics", tag = "node", operation_id = "getMetrics",
-    responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(api): State<Api>) -> ApiResult {
-    let figures = api.ask(|reader| {
+    responses((status = 200, content(
+        (String = "text/plain; version=0.0.4; charset=utf-8"),
+        (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")))))]
+async fn metrics(State(api): State<Api>, headers: HeaderMap) -> ApiResult {
+    let state = api.ask(|reader| {
         Ok(StateFigures {
             counts: query::stats::overall(reader)?,
             customers: query::customers::count(reader)?,
@@ -87,7 +101,15 @@ async fn metrics(State(api): State<Api>) -> ApiResult {
             leases_open: query::leases::open(reader)?.len() as u64,
         })
     })?;
-    let text = api.metrics.text(&api.node.status(), &figures);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    let figures = NodeFigures {
+        node: api.node.status(),
+        seen: api.node.survey().await,
+        state,
+    };
+
+    let accept = headers.get(header::ACCEPT);
+    let form = MetricsForm::accepted(accept.and_then(|accept| accept.to_str().ok()));
+    let text = api.metrics.text(&figures, form);
+    let content_type = [(header::CONTENT_TYPE, form.content_type())];
+    Ok((content_type, text).into_response())
 }

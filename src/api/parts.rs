@@ -13,7 +13,7 @@ use notty_storage::{
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
 
 use super::{ApiError, Code, Tokens};
-use crate::{metrics::Metrics, moderation::Moderation};
+use crate::{desk::NodeDesk, metrics::Metrics, moderation::Moderation};
 
 /// Time for a write, after which its outcome counts as unknown.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
@@ -29,10 +29,14 @@ const PARTS: usize = 50;
 pub struct ApiParts {
     /// The node whose state is read, and which proposes commands.
     pub node: Arc<Node>,
+    /// The desk of the node, which knows the postmen by themselves.
+    pub desk: Arc<NodeDesk>,
     /// The clocks of this machine.
     pub clock: Arc<dyn Clock>,
     /// Tokens of callers; without any, the API is open on this machine.
     pub tokens: Tokens,
+    /// True if the metrics need no token.
+    pub metrics_are_open: bool,
     /// The check for explicit language; `None` if it is switched off.
     pub moderation: Option<Moderation>,
     /// Counters of requests, and of the postman of this node.

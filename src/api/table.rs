@@ -14,7 +14,9 @@ use axum::{Router, http::Method, routing::MethodRouter};
 use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 
 use super::{
-    Api, backup, cluster, completion, customers, docs,
+    Api,
+    allowed::AllowedMethods,
+    backup, cluster, completion, customers, docs,
     endpoint::{Access, Effect, Endpoint},
     import, mailings, messages, node, stats,
 };
@@ -125,6 +127,15 @@ impl RouteTable {
         // After all routes, because it completes the schemas that they brought.
         completion::complete(document.components.get_or_insert_default());
         document
+    }
+
+    /// The methods of each path, as the document has them.
+    pub(super) fn allowed(&self) -> AllowedMethods {
+        let mut allowed = AllowedMethods::default();
+        for (method, path) in self.0.iter().flat_map(Endpoint::documented_names) {
+            allowed.add(method, path);
+        }
+        allowed
     }
 
     /// Builds the router of all routes and of the documentation's pages, with their admissions.

@@ -4,7 +4,6 @@
 //! a file with the requested name is always a complete backup.
 
 use std::{
-    ffi::OsString,
     fs,
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -13,9 +12,15 @@ use std::{
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::{io::AsyncWriteExt, signal::unix::SignalKind};
+use tokio::io::AsyncWriteExt;
 
-use super::{ApiArgs, client::Client, out, runtime};
+use super::{
+    ApiArgs,
+    client::Client,
+    out, runtime,
+    saved_file::{aside, directory_of},
+    signals::Stop,
+};
 use crate::backup::{self, Backup};
 
 #[derive(Debug, clap::Args)]
@@ -71,24 +76,15 @@ fn refuse_existing(args: &BackupArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The temporary file, in the same directory, so that the rename is atomic.
-fn aside(file: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(file.file_name().unwrap_or_default());
-    name.push(".new");
-    file.with_file_name(name)
-}
-
 async fn save_unless_stopped(
     client: &Client,
     args: &BackupArgs,
     aside: &Path,
 ) -> anyhow::Result<Backup> {
-    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    let mut stop = Stop::listen()?;
     tokio::select! {
         saved = save(client, args, aside) => saved,
-        _ = tokio::signal::ctrl_c() => bail!("stopped; {} was not written", args.file.display()),
-        _ = terminate.recv() => bail!("stopped; {} was not written", args.file.display()),
+        _ = stop.told() => bail!("stopped; {} was not written", args.file.display()),
     }
 }
 
@@ -100,9 +96,7 @@ async fn save(client: &Client, args: &BackupArgs, aside: &Path) -> anyhow::Resul
     refuse_existing(args)?;
     let name = || args.file.display().to_string();
     fs::rename(aside, &args.file).with_context(name)?;
-    let dir = args.file.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = dir.unwrap_or(Path::new("."));
-    fs::File::open(dir)
+    fs::File::open(directory_of(&args.file))
         .and_then(|dir| dir.sync_all())
         .with_context(name)?;
     Ok(backup)

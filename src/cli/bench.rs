@@ -1,6 +1,6 @@
 //! `notty bench`: measures, always beside a baseline in the same run, because machines wander.
 
-use super::process;
+use super::{files, process, signals::Stop};
 
 mod bare;
 mod churn;
@@ -19,6 +19,9 @@ mod stats;
 mod targets;
 mod wire;
 mod write;
+
+/// Files without which a benchmark would measure their lack.
+const FILES: usize = 1_024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BenchArgs {
@@ -65,6 +68,13 @@ enum What {
     Office(office::OfficeArgs),
 }
 
+impl BenchArgs {
+    /// True if a signal must not end the benchmark before what it started.
+    pub(super) fn stops_in_order(&self) -> bool {
+        !matches!(self.what, What::Bare(_) | What::Office(_))
+    }
+}
+
 /// Form of the printed result.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Output {
@@ -93,7 +103,19 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.what {
         What::Bare(args) => bare::run(args),
         What::Office(args) => office::run(args),
-        what => process::block_on(measure(what)),
+        what => {
+            files::require("bench", FILES)?;
+            process::block_on(measure_unless_stopped(what))
+        }
+    }
+}
+
+/// Measures. A signal ends it in order: the processes and directories that it made go with it.
+async fn measure_unless_stopped(what: &What) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    tokio::select! {
+        measured = measure(what) => measured,
+        _ = stop.told() => anyhow::bail!("stopped before the result"),
     }
 }
 

@@ -15,6 +15,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Time limit of a change of the cluster: a removed node hands back its messages first.
 const CHANGE: Duration = Duration::from_secs(90);
 
+/// Time limit of an answer about readiness: the node itself waits half a second for its leader.
+const READINESS: Duration = Duration::from_secs(1);
+
 /// A client of one API.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -41,17 +44,8 @@ struct Fault {
 impl Client {
     /// For an API; the token comes from `NOTTY_TOKEN`.
     pub(super) fn new(api: &str) -> anyhow::Result<Self> {
-        // A password in it must not be shown.
-        let shown = if api.contains('@') {
-            "the URL"
-        } else {
-            &format!("`{api}`")
-        };
-        HttpUrl::parse(api).map_err(|fault| {
-            ConfigError(format!(
-                "--api: {shown} {fault}; use a URL like http://127.0.0.1:8080"
-            ))
-        })?;
+        check_url(api)?;
+
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -135,11 +129,13 @@ impl Client {
 
     /// Returns `true` if the node is ready.
     pub(super) async fn is_ready(&self) -> bool {
-        let request = self
-            .request(Method::GET, "/readyz")
-            .timeout(Duration::from_secs(1));
-        let answer = request.send().await;
-        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+        self.check_ready().await.is_ok()
+    }
+
+    /// Fails with the reason if the node is not ready, or does not answer.
+    pub(super) async fn check_ready(&self) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, "/readyz").timeout(READINESS);
+        self.send(request).await.map(drop)
     }
 
     /// Waits until the node is ready.
@@ -153,6 +149,21 @@ impl Client {
         }
         Ok(())
     }
+}
+
+fn check_url(api: &str) -> Result<(), ConfigError> {
+    let Err(fault) = HttpUrl::parse(api) else {
+        return Ok(());
+    };
+    // A password in it must not be shown.
+    let shown = if api.contains('@') {
+        "the URL"
+    } else {
+        &format!("`{api}`")
+    };
+    Err(ConfigError(format!(
+        "--api (or NOTTY_API): {shown} {fault}; use a URL like http://127.0.0.1:8080"
+    )))
 }
 
 async fn json(response: Response) -> anyhow::Result<Value> {
@@ -177,6 +188,15 @@ impl Refusal {
     /// Returns `true` if a retry can help: the node or its cluster cannot answer at the moment.
     pub(super) fn may_pass(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+}
+
+/// Names the value that the API rejected. Other errors are about no value, and stay as they are.
+pub(super) fn naming(what: &str, value: &str) -> impl FnOnce(anyhow::Error) -> anyhow::Error {
+    let name = format!("{what} `{value}`");
+    move |error| match error.downcast_ref::<Refusal>() {
+        Some(refusal) if refusal.status.is_client_error() => error.context(name),
+        _ => error,
     }
 }
 

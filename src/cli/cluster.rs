@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::{
@@ -23,6 +23,8 @@ pub(super) struct ClusterArgs {
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
     /// Show the leader, and the role and progress of each node as the asked node sees them
+    ///
+    /// The exit status is 1 if the asked node knows no leader; what is missing stands on stderr.
     Status(StatusArgs),
     /// Add a node, which must already run, with an empty data directory
     ///
@@ -190,32 +192,49 @@ async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
 }
 
 async fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    let cluster = Client::new(&args.api.api)?.get("/cluster").await?;
+    let client = Client::new(&args.api.api)?;
+    let cluster = client.get("/cluster").await?;
     if args.json {
         out::line(&cluster.to_string());
-        return Ok(());
+    } else {
+        show(&cluster);
     }
 
-    let leader = text(&cluster, "leader");
-    let term = count(&cluster, "term");
+    // The asked node explains what is missing.
+    let readiness = client.check_ready().await;
+    if cluster.get("leader").is_none_or(Value::is_null) {
+        readiness?;
+        bail!("the node knows no leader: ask again, or another node");
+    }
+    if let Err(reason) = readiness.as_ref().map_err(ToString::to_string)
+        && !args.json
+    {
+        out::note(&format!("the asked node is not ready: {reason}"));
+    }
+    Ok(())
+}
+
+fn show(cluster: &Value) {
+    let leader = text(cluster, "leader");
+    let term = count(cluster, "term");
     out::line(&format!("leader {leader}, term {term}"));
 
-    let names = nodes_of(&cluster).iter().map(|node| text(node, "name"));
+    let names = nodes_of(cluster).iter().map(|node| text(node, "name"));
     let width = names.map(str::len).max().unwrap_or(0);
-    for node in nodes_of(&cluster) {
+    for node in nodes_of(cluster) {
         let name = text(node, "name");
         let role = text(node, "role");
         let api = text(node, "api");
         let progress = progress(node);
         out::line(&format!("{name:<width$}  {role:<7}  {progress:<37}  {api}"));
     }
-    Ok(())
 }
 
-/// The last and the applied position of a node, or that it cannot be reached.
+/// The last and the applied position of a node, or the reason why it cannot be reached.
 fn progress(node: &Value) -> String {
     if node.get("reachable").and_then(Value::as_bool) != Some(true) {
-        return "does not answer".to_owned();
+        let reason = node.get("reason").and_then(Value::as_str);
+        return reason.unwrap_or("does not answer").to_owned();
     }
     let last = count(node, "last_index");
     let applied = count(node, "applied_index");

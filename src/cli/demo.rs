@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, count},
+    files,
     nodes::{Nodes, Plan},
-    out,
-    process::{self, Stop},
-    sample,
+    out, process, sample,
+    signals::Stop,
     watch::{STATUSES, follow},
 };
 use crate::{
@@ -27,6 +27,11 @@ const MAILING: &str = "demo";
 const LATENCY_MS: u64 = 50;
 /// Approximate duration of the mailing then.
 const KILL_SECONDS: u64 = 12;
+/// Files that gateway and node have open without any connection, generously; also the fewest with which the
+/// demo is one.
+const FILES: usize = 192;
+/// Requests in flight of each node, if there are files for them.
+const CONCURRENCY: usize = 256;
 /// Customers, at most: what a number of seven digits names.
 const CUSTOMERS: u64 = 9_999_999;
 
@@ -36,7 +41,7 @@ pub(super) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     customers: u64,
     /// Number of nodes, 1 or 3
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     nodes: u8,
     /// Kill the leader in the middle of the mailing (needs --nodes 3)
     #[arg(long)]
@@ -47,20 +52,12 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
-    if args.nodes == 2 {
-        let what = "--nodes: use 1 or 3; two nodes survive no more failures than one";
-        return Err(ConfigError(what.to_owned()).into());
-    }
-    if args.kill_leader && args.nodes != 3 {
-        let what = "--kill-leader: use it with --nodes 3, so that other nodes can take over";
-        return Err(ConfigError(what.to_owned()).into());
-    }
-    if args.customers == 0 || args.customers > CUSTOMERS {
-        return Err(ConfigError(format!("--customers: use a number from 1 to {CUSTOMERS}")).into());
-    }
+    check(args)?;
+
     // The bar shares the terminal: only what goes wrong is logged.
     telemetry::init_quiet();
     out::wait_for_nobody()?;
+    files::require("demo", FILES)?;
     process::block_on(async {
         let stop = Stop::listen()?;
         match args.nodes {
@@ -68,6 +65,27 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             _ => three(args, stop).await,
         }
     })
+}
+
+/// Rejects numbers with which there is no demo.
+fn check(args: &DemoArgs) -> Result<(), ConfigError> {
+    let nodes = args.nodes;
+    if nodes != 1 && nodes != 3 {
+        let what =
+            format!("--nodes: {nodes}: use 1 or 3; two nodes survive no more failures than one");
+        return Err(ConfigError(what));
+    }
+    if args.kill_leader && args.nodes != 3 {
+        let what = "--kill-leader: use it with --nodes 3, so that other nodes can take over";
+        return Err(ConfigError(what.to_owned()));
+    }
+
+    let customers = args.customers;
+    if customers == 0 || customers > CUSTOMERS {
+        let what = format!("--customers: {customers} is not a number from 1 to {CUSTOMERS}");
+        return Err(ConfigError(what));
+    }
+    Ok(())
 }
 
 /// One node, in this process.
@@ -114,10 +132,12 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     // The mailing must last long enough for a kill in its middle.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
     let each = if args.kill_leader {
-        for_a_while.clamp(4, 256) as usize
+        for_a_while.clamp(4, CONCURRENCY as u64) as usize
     } else {
-        256
+        CONCURRENCY
     };
+    // Each node has its own files, but the gateway has the other ends of all three.
+    let each = each.min((files::limit() - FILES) / 3).max(1);
     out::line(&format!("gateway    http://{gateway}/"));
     out::line(&format!("data       {}", dir.path().display()));
     let mut nodes = Nodes::start(dir.path(), &Plan::new(3, &gateway.to_string(), each)).await?;
@@ -217,7 +237,7 @@ async fn unless_stopped(
 ) -> anyhow::Result<bool> {
     tokio::select! {
         shown = showing => shown,
-        () = stop.told() => bail!("stopped before the balance; the data of the demo was deleted"),
+        _ = stop.told() => bail!("stopped before the balance; the data of the demo was deleted"),
     }
 }
 
@@ -239,6 +259,8 @@ async fn start(dir: &std::path::Path, gateway: &str) -> anyhow::Result<Server> {
     let mut config = Config::default();
     config.node.data_dir = dir.join("data");
     config.gateway.url = format!("http://{gateway}/v1/send");
+    // Both ends of a connection are in this process.
+    config.gateway.concurrency = ((files::limit() - FILES) / 2).clamp(1, CONCURRENCY);
     // The usual port, so that the commands of the README work; another if it is taken.
     if std::net::TcpListener::bind(&config.api.listen).is_err() {
         config.api.listen = "127.0.0.1:0".to_owned();

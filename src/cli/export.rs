@@ -1,16 +1,19 @@
 //! `notty export`: writes customers or messages to stdout, page by page.
 
-use std::{
-    borrow::Cow,
-    io::{BufWriter, Write},
-};
+use std::{borrow::Cow, path::PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{ApiArgs, client::Client, import::FileFormat, runtime};
-use crate::formula;
+use super::{
+    ApiArgs,
+    client::{Client, naming},
+    destination::Destination,
+    import::FileFormat,
+    runtime,
+};
+use crate::{config::ConfigError, formula};
 
 /// Items requested in one page.
 const PAGE: usize = 1_000;
@@ -47,16 +50,22 @@ pub(super) struct ExportArgs {
     /// Format of the output
     #[arg(long, value_enum, default_value = "csv")]
     format: FileFormat,
+    /// Write to this file instead of stdout; it is replaced when the export is whole
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     api: ApiArgs,
 }
 
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
-    if args.what == What::Customers && args.mailing.is_some() {
-        return Err(crate::config::ConfigError(
-            "--mailing: only messages have a mailing".to_owned(),
-        )
-        .into());
+    if let Some(mailing) = args
+        .mailing
+        .as_ref()
+        .filter(|_| args.what == What::Customers)
+    {
+        let what =
+            format!("--mailing: `{mailing}`: only messages have a mailing; use `export messages`");
+        return Err(ConfigError(what).into());
     }
     runtime()?.block_on(export(args))
 }
@@ -68,12 +77,16 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
         What::Messages => ("/messages", &MESSAGE),
     };
 
-    let mut output = BufWriter::new(std::io::stdout().lock());
+    let mut output = Destination::open(args.output.as_deref())?;
     let mut next: Option<String> = None;
     let mut first = true;
     loop {
         let query = page_query(args, next.as_deref());
-        let page = client.get(&format!("{route}?{query}")).await?;
+        let page = client.get(&format!("{route}?{query}")).await;
+        let page = page.map_err(|error| match &args.mailing {
+            Some(mailing) => naming("mailing", mailing)(error),
+            None => error,
+        })?;
         let items = page
             .get("items")
             .and_then(Value::as_array)
@@ -91,10 +104,8 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
             }
         }
 
-        match output.write_all(text.as_bytes()) {
-            // The reader has gone away: nothing is left to do.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.context("stdout cannot be written")?,
+        if !output.write(&text)? {
+            return Ok(());
         }
 
         next = page.get("next").and_then(Value::as_str).map(str::to_owned);
@@ -102,7 +113,7 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
             break;
         }
     }
-    output.flush().context("stdout cannot be written")
+    output.finish()
 }
 
 /// The query of a page that follows an item, or of the first page.

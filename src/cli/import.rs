@@ -141,6 +141,7 @@ fn show(answer: &Value) {
         out::number(rejected)
     ));
 
+    warn_of_live(answer);
     let errors = answer.get("errors").and_then(Value::as_array);
     for error in errors.into_iter().flatten() {
         let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -161,6 +162,20 @@ fn show(answer: &Value) {
         out::line(&format!(
             "rows left out: {}; correct them and import them again",
             out::number(rejected)
+        ));
+    }
+}
+
+/// Says to whom texts are about to go that were written before this import.
+fn warn_of_live(answer: &Value) {
+    let live = answer.get("live_mailings").and_then(Value::as_array);
+    for mailing in live.into_iter().flatten() {
+        let id = mailing.get("id").and_then(Value::as_str);
+        let id = id.unwrap_or_default();
+        let matches = out::number(count(mailing, "matches"));
+        out::note(&format!(
+            "warning: mailing {id} is active, and {matches} of these customers match it now: they get its \
+             text. To stop that: POST /mailings/{id}/pause"
         ));
     }
 }

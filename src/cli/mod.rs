@@ -1,14 +1,16 @@
 //! The command line: one file for each command, and their shared arguments.
 //!
-//! An error is one line on stderr. The exit status is 0 only on success, and 2 after a usage or
-//! configuration error. The commands talk to a node over its HTTP API, like any other client.
+//! An error is one line on stderr. The exit status is 0 only on success, 2 after a usage or
+//! configuration error, and 4 for a node that was removed from its cluster. The commands talk to a node over its HTTP API, like any other client.
 
 mod backup;
 mod bench;
 mod client;
 mod cluster;
 mod demo;
+mod destination;
 mod export;
+mod files;
 mod import;
 mod nodes;
 mod out;
@@ -16,22 +18,36 @@ mod postman;
 mod process;
 mod restore;
 mod sample;
+mod saved_file;
 mod serve;
+mod signals;
 mod watch;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::LazyLock};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     api,
     config::{self, ConfigError, Settings},
     telemetry::LogFormat,
+    version::VERSION,
 };
+
+/// The end of the overview.
+const START: &str = "\
+To begin: `notty demo` shows all of it with a practice gateway and sends nothing. `notty serve` runs a node; \
+its API is described at http://127.0.0.1:8080/docs.
+
+Each command has a help of its own: notty COMMAND --help. Keys of the configuration are listed in \
+config.toml.example, and each can be a variable, like NOTTY_GATEWAY__URL. Commands find a node by --api or \
+NOTTY_API, and their token in NOTTY_TOKEN.
+
+Exit status: 0 success, 1 failure, 2 wrong usage or configuration.";
 
 /// Sends SMS mailings, each message at most once, from one binary that stores everything itself.
 #[derive(Debug, Parser)]
-#[command(name = "notty", version, arg_required_else_help = true)]
+#[command(name = "notty", version = VERSION, arg_required_else_help = true, after_help = START)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,6 +59,9 @@ enum Command {
     ///
     /// No configuration file is needed: a single node keeps its data in ./data and serves its API on
     /// http://127.0.0.1:8080, with its documentation at /docs.
+    ///
+    /// The exit status is 0 after a stop, 2 if the configuration is wrong, and 4 if this node was removed
+    /// from its cluster: a restart would not help then.
     Serve(serve::ServeArgs),
     /// Run a sender without storage: it leases messages from a cluster and sends them
     ///
@@ -66,7 +85,7 @@ enum Command {
     /// other rows were written. To check a file first, use --dry-run: its exit status is 1 if a row is
     /// invalid.
     Import(import::ImportArgs),
-    /// Export customers or messages as CSV or NDJSON to stdout
+    /// Export customers or messages as CSV or NDJSON to stdout or a file
     Export(export::ExportArgs),
     /// Write a consistent copy of a running node to a file
     ///
@@ -85,19 +104,49 @@ enum Command {
     Cluster(cluster::ClusterArgs),
     /// Check that a node can serve: exit status 0 if it can, 1 if not
     ///
-    /// For health checks of containers that hold no other program.
+    /// Prints what is missing. For health checks of containers that hold no other program.
     Healthcheck(ApiArgs),
-    /// Check a configuration file, and print the first error with its place
+    /// Check a configuration file, and print all faults with their places
+    ///
+    /// Environment variables that override keys of the file are checked with it. The exit status is 2 if
+    /// there is a fault.
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Print completions for a shell
+    ///
+    /// bash, in ~/.bashrc: source <(notty completions bash); zsh, in a directory of $fpath:
+    /// notty completions zsh > _notty; fish: notty completions fish > ~/.config/fish/completions/notty.fish
+    Completions {
+        /// The shell that is to complete
+        shell: clap_complete::Shell,
+    },
     /// Measure speed, memory and disk on this machine
     Bench(bench::BenchArgs),
 }
 
+impl Command {
+    /// True if the command listens to signals itself, because it has something to put in order.
+    fn stops_in_order(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Postman(_) | Self::Demo(_) | Self::Gateway(_) => true,
+            Self::Backup(_) => true,
+            Self::Bench(args) => args.stops_in_order(),
+            _ => false,
+        }
+    }
+}
+
+/// The URL of the API that commands use unless `--api` names another. An empty variable counts as none.
+static API: LazyLock<String> = LazyLock::new(|| {
+    let variable = std::env::var("NOTTY_API").ok();
+    let given = variable.filter(|url| !url.is_empty());
+    given.unwrap_or_else(|| "http://127.0.0.1:8080".to_owned())
+});
+
 #[derive(Debug, clap::Args)]
 struct CheckConfigArgs {
-    /// The file to check
+    /// The configuration file to check
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     config: PathBuf,
 }
@@ -105,8 +154,8 @@ struct CheckConfigArgs {
 /// The API of a node, for commands that are its clients.
 #[derive(Clone, Debug, clap::Args)]
 struct ApiArgs {
-    /// URL of a node's API; the token is read from NOTTY_TOKEN
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    /// URL of a node's API, also read from NOTTY_API; the token is read from NOTTY_TOKEN
+    #[arg(long, value_name = "URL", default_value = API.as_str())]
     api: String,
 }
 
@@ -130,18 +179,38 @@ pub fn parse() -> Result<Cli, ExitCode> {
 
 /// Runs a command and returns the exit status of the process.
 pub fn run(cli: Cli) -> ExitCode {
+    keep_files_private();
     // Only once in a process, and nobody else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let status = match dispatch(cli.command) {
+    files::raise_limit();
+    let listening = if cli.command.stops_in_order() {
+        Ok(())
+    } else {
+        signals::end_at_a_signal()
+    };
+    let status = match listening.and_then(|()| dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     };
     out::flush();
-    status
+    match out::failure() {
+        Some(error) if status == ExitCode::SUCCESS => {
+            out::note(&format!("notty: stdout cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => status,
+    }
+}
+
+/// Has every file that this process creates be its user's alone: data, journals and backups hold phones,
+/// names and texts. Whatever the caller's `umask` was, only this one counts.
+fn keep_files_private() {
+    use rustix::fs::Mode;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// Shows an error. Returns the exit status: 2 for faults of the configuration or of the command line, of
-/// which each has a line of its own.
+/// which each has a line of its own; that of a removed node, so that a service manager knows it.
 fn failed(error: &anyhow::Error) -> ExitCode {
     if let Some(ConfigError(faults)) = error.downcast_ref() {
         for fault in faults.lines() {
@@ -150,7 +219,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     out::error(error);
-    ExitCode::FAILURE
+    match error.downcast_ref() {
+        Some(serve::Removed) => ExitCode::from(serve::REMOVED_STATUS),
+        None => ExitCode::FAILURE,
+    }
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {
@@ -171,17 +243,23 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             out::line(&api::openapi().to_pretty_json()?);
             Ok(())
         }
+        Command::Completions { shell } => {
+            out::line(completions(shell)?.trim_end());
+            Ok(())
+        }
         Command::Bench(args) => bench::run(&args),
     }
 }
 
+/// The completions of all commands for a shell.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "notty", &mut text);
+    Ok(String::from_utf8(text)?)
+}
+
 async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
-    let ready = client::Client::new(&args.api)?.is_ready().await;
-    anyhow::ensure!(
-        ready,
-        "{}: the node is not ready, or does not answer; check --api",
-        args.api
-    );
+    client::Client::new(&args.api)?.check_ready().await?;
     out::line(&format!("{}: ready", args.api));
     Ok(())
 }
@@ -200,7 +278,7 @@ fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct LogArgs {
     /// Format of log lines
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
 }
 

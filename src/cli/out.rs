@@ -3,12 +3,18 @@
 //! Commands that end by themselves wait for a slow reader, as programs do. Those that serve must not wait:
 //! their lines go through queues.
 
-use std::{io::Write, sync::OnceLock};
+use std::{
+    io::{ErrorKind, Write},
+    sync::OnceLock,
+};
 
 use crate::{line_queue::LineQueue, telemetry};
 
 /// Lines for stdout, in a command that serves.
 static STDOUT: OnceLock<LineQueue> = OnceLock::new();
+
+/// The first failure of stdout.
+static FAILURE: OnceLock<String> = OnceLock::new();
 
 /// From now on nothing waits for whoever reads stdout.
 pub(super) fn wait_for_nobody() -> anyhow::Result<()> {
@@ -22,9 +28,24 @@ pub(super) fn wait_for_nobody() -> anyhow::Result<()> {
 pub(super) fn line(text: &str) {
     match STDOUT.get() {
         Some(queue) => queue.push(format!("{text}\n").as_bytes()),
-        // The reader may have closed the pipe (`| head`): then nobody is there to be told.
-        None => drop(writeln!(std::io::stdout().lock(), "{text}")),
+        None => note_failure(writeln!(std::io::stdout().lock(), "{text}")),
     }
+}
+
+/// Remembers the first failure of stdout. A reader that has closed the pipe (`| head`) is none.
+fn note_failure(written: std::io::Result<()>) {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            // Only the first is shown.
+            let _ = FAILURE.set(error.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// The failure of stdout, if lines could not be written although somebody wants them: its disk is full.
+pub(super) fn failure() -> Option<&'static str> {
+    FAILURE.get().map(String::as_str)
 }
 
 /// A line on stderr.

@@ -1,17 +1,10 @@
 //! `notty postman`: runs a sender without storage until a signal stops it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
-use super::{
-    LogArgs,
-    process::{raise_file_limit, warn_of_few_files},
-    runtime, warn_of_strays,
-};
+use super::{LogArgs, files, runtime, signals::Stop, warn_of_strays};
 use crate::{
     config::{Config, Settings},
     server, standalone,
@@ -25,12 +18,17 @@ const STOP: Duration = Duration::from_millis(18_500);
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that journal, peers and runtime have open, generously.
 const OWN_FILES: usize = 256;
+/// The fewest files with which a postman starts; half of them are for connections to the gateway.
+const LEAST_FILES: usize = 128;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PostmanArgs {
     /// The configuration file; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve /healthz, /readyz and /metrics at this address, like 127.0.0.1:8080; without it, nothing
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -38,30 +36,41 @@ pub(super) struct PostmanArgs {
 pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
     // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
-    let config = Settings::read(args.config.as_deref(), &[])?.checked(server::check_postman)?;
+    let mut config = Settings::read(args.config.as_deref(), &[])?.checked(server::check_postman)?;
     warn_of_strays();
-    let concurrency = config.gateway.concurrency;
-    let needs = [("gateway.concurrency", concurrency), ("itself", OWN_FILES)];
-    warn_of_few_files(raise_file_limit(), &needs, "");
+    share_files(&mut config)?;
     let runtime = runtime()?;
-    let sent = runtime.block_on(send(&config));
+    let sent = runtime.block_on(send(&config, args.metrics));
     runtime.shutdown_timeout(THREADS_STOP);
     sent
 }
 
-async fn send(config: &Config) -> anyhow::Result<()> {
+/// Lowers the number of requests in flight to that for which there are files.
+fn share_files(config: &mut Config) -> anyhow::Result<()> {
+    files::require("postman", LEAST_FILES)?;
+    let wanted = config.gateway.concurrency;
+    let slots = files::for_gateway(wanted, LEAST_FILES / 2);
+    config.gateway.concurrency = slots;
+
+    let needs = [("gateway.concurrency", wanted), ("itself", OWN_FILES)];
+    let consequence = format!(", so {slots} requests to the gateway are in flight");
+    if let Some(shortage) = files::shortage(&needs, &consequence) {
+        tracing::warn!("{shortage}");
+    }
+    Ok(())
+}
+
+async fn send(config: &Config, page: Option<SocketAddr>) -> anyhow::Result<()> {
     // Heard from the start: a stop while no cluster is found must not be lost.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Stop::listen()?;
     let (stop, stopped) = watch::channel(false);
 
-    let sending = standalone::run(config, surroundings(), stopped);
+    let sending = standalone::run_with_page(config, surroundings(), page, stopped);
     tokio::pin!(sending);
     tokio::select! {
         // Nothing told it to: it was replaced, or cannot go on.
         ended = &mut sending => return ended,
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = signals.told() => {}
     }
 
     tracing::info!("stopping: requests in flight end, unsent messages are handed back");
@@ -76,7 +85,7 @@ async fn send(config: &Config) -> anyhow::Result<()> {
                 STOP.as_secs()
             ),
         },
-        _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
+        () = signals.told_again() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
 
     tracing::info!("stopped");

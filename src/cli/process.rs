@@ -8,16 +8,18 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::net::TcpListener;
 
-use super::{out, runtime};
+use super::{files, out, runtime, signals::Stop};
 use crate::{
     config::ConfigError,
     gateway::practice::{Behaviour, Practice},
 };
+
+/// Files that the practice gateway has open without any connection, generously.
+const GATEWAY_FILES: usize = 32;
+/// Connections that one sender opens by default.
+const CONNECTIONS: usize = 256;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct GatewayArgs {
@@ -25,7 +27,12 @@ pub(super) struct GatewayArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     listen: String,
     /// The token that requests must carry; empty: none
-    #[arg(long, value_name = "TOKEN", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "",
+        hide_default_value = true
+    )]
     token: String,
     /// Delay before each answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -58,11 +65,15 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
         args.fail_per_mille,
         args.invalid_per_mille,
         args.hang_per_mille,
+        args.reset_per_mille,
     ];
-    if shares.iter().sum::<u32>() + args.reset_per_mille > 1_000 {
-        let what =
-            "the --…-per-mille options are shares of all requests: their sum must be at most 1000";
-        return Err(ConfigError(what.to_owned()).into());
+    let sum: u32 = shares.iter().sum();
+    if sum > 1_000 {
+        let what = format!(
+            "the --…-per-mille options are shares of all requests: their sum is {sum}, but must be at most \
+             1000"
+        );
+        return Err(ConfigError(what).into());
     }
 
     let addresses = args.listen.to_socket_addrs();
@@ -75,6 +86,12 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
             ConfigError(what)
         })?
         .collect();
+
+    files::require("gateway", GATEWAY_FILES)?;
+    let needs = [("connections", CONNECTIONS), ("itself", GATEWAY_FILES)];
+    if let Some(shortage) = files::shortage(&needs, "") {
+        out::note(&format!("notty: {shortage}"));
+    }
 
     let practice = Practice::new(args.token.clone(), behaviour);
     out::wait_for_nobody()?;
@@ -95,68 +112,9 @@ pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
 
         tokio::select! {
             served = practice.serve(listener) => Ok(served?),
-            () = stop.told() => Ok(()),
+            _ = stop.told() => Ok(()),
         }
     })
-}
-
-/// Ctrl-C and SIGTERM, heard from when this is made.
-pub(super) struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    pub(super) fn listen() -> anyhow::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            terminate,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for one of them.
-    pub(super) async fn told(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Lets this process open as many files as it may: the usual soft limit of 1,024 is for programs
-/// from long ago, and fewer than a busy one needs. Returns how many it may open.
-pub(super) fn raise_file_limit() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it is refused, the limit that there is counts.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: maximum,
-            maximum,
-        },
-    );
-    let limit = getrlimit(Resource::Nofile).current;
-    limit
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(usize::MAX)
-}
-
-/// Logs that there are fewer files than may be needed, if so, and what follows from that.
-pub(super) fn warn_of_few_files(limit: usize, needs: &[(&str, usize)], consequence: &str) {
-    let needed: usize = needs.iter().map(|(_, count)| count).sum();
-    if limit < needed {
-        let parts: Vec<_> = needs
-            .iter()
-            .map(|(what, count)| format!("{what} {count}"))
-            .collect();
-        tracing::warn!(
-            "the process may open {limit} files, but up to {needed} may be needed ({}){consequence}; \
-             raise the limit (ulimit -n, LimitNOFILE)",
-            parts.join(", "),
-        );
-    }
 }
 
 /// A process of this same binary, killed when it is let go.

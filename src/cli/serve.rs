@@ -3,19 +3,15 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{
-    LogArgs,
-    process::{raise_file_limit, warn_of_few_files},
-    runtime, warn_of_strays,
-};
+use super::{LogArgs, files, runtime, signals::Stop, warn_of_strays};
 use crate::{
     api::CONNECTIONS,
     config::{Config, NamedValue, Settings},
     server::{self, Server},
     surroundings::Surroundings,
     telemetry,
+    version::VERSION,
 };
 
 /// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
@@ -28,10 +24,20 @@ const OWN_FILES: usize = 128;
 const PEER_FILES: usize = 128;
 /// Connections to the API that there must be, however few files the process may open.
 const FEW_CONNECTIONS: usize = 16;
+/// Files for connections to the gateway without which a node is not worth its start.
+const FEW_SLOTS: usize = 32;
 
-/// Logged by a node that is not a member any more; also its error message.
-const REMOVED: &str = "this node was removed from the cluster; to add it again, empty its data directory, \
-                       start it, and run `notty cluster add` for it";
+/// Exit status of a node that is not a member any more. A service manager must not start it again:
+/// `RestartPreventExitStatus` of the unit in `deploy/` names this number.
+pub(super) const REMOVED_STATUS: u8 = 4;
+
+/// This node is not a member of its cluster any more.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this node was removed from the cluster; to add it again, empty its data directory, start it, and run \
+     `notty cluster add` for it"
+)]
+pub(super) struct Removed;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
@@ -71,66 +77,68 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
-    let config = args.config()?;
-    let connections = connections(&config);
+    let mut config = args.config()?;
+    let connections = share_files(&mut config)?;
     let runtime = runtime()?;
     let served = runtime.block_on(serve(config, connections));
     runtime.shutdown_timeout(THREADS_STOP);
     served
 }
 
-/// Connections to the API for which there are files: the log and the state come first, because
-/// without a file they end the node.
-fn connections(config: &Config) -> usize {
-    let limit = raise_file_limit();
-    let concurrency = config.gateway.concurrency;
-    let peers = if config.cluster.is_some() {
-        PEER_FILES
-    } else {
-        0
-    };
+/// Shares out the files that the process may open. The log and the state come first, because without a
+/// file they end the node; then come connections to the gateway, and to the API, whose number is returned.
+fn share_files(config: &mut Config) -> anyhow::Result<usize> {
+    let has_peers = config.cluster.is_some();
+    let peers = if has_peers { PEER_FILES } else { 0 };
+    let own = OWN_FILES + peers + FEW_CONNECTIONS;
+    files::require("serve", own + FEW_SLOTS)?;
 
-    let left = limit.saturating_sub(concurrency + OWN_FILES + peers);
+    let wanted = config.gateway.concurrency;
+    let slots = files::for_gateway(wanted, own);
+    config.gateway.concurrency = slots;
+    let left = files::limit().saturating_sub(slots + OWN_FILES + peers);
     let connections = left.clamp(FEW_CONNECTIONS, CONNECTIONS);
 
     let needs = [
-        ("gateway.concurrency", concurrency),
+        ("gateway.concurrency", wanted),
         ("the API", CONNECTIONS),
         ("the data", OWN_FILES),
         ("other nodes", peers),
     ];
-    let consequence = format!(", so the API takes {connections} connections at once");
-    warn_of_few_files(limit, &needs, &consequence);
-    connections
+    let consequence = format!(
+        ", so the API takes {connections} connections at once, and {slots} requests to the gateway are in \
+         flight"
+    );
+    if let Some(shortage) = files::shortage(&needs, &consequence) {
+        tracing::warn!("{shortage}");
+    }
+    Ok(connections)
 }
 
 /// Starts a server; none if a signal came before it stood.
 async fn start(
     config: &Config,
     surroundings: Surroundings,
-    terminate: &mut Signal,
-    interrupt: &mut Signal,
+    stop: &mut Stop,
 ) -> anyhow::Result<Option<Server>> {
     let config = config.clone();
     // A task of its own: opening the data may hold its thread for long.
     let starting = tokio::spawn(async move { Server::start(&config, surroundings).await });
     tokio::select! {
         started = starting => Ok(Some(started.context("the start ended early")??)),
-        _ = terminate.recv() => Ok(None),
-        _ = interrupt.recv() => Ok(None),
+        _ = stop.told() => Ok(None),
     }
 }
 
 async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut stop = Stop::listen()?;
 
     let surroundings = Surroundings {
         connections,
         ..Surroundings::real()
     };
-    let Some(server) = start(&config, surroundings, &mut terminate, &mut interrupt).await? else {
+    let Some(server) = start(&config, surroundings, &mut stop).await? else {
         tracing::info!("stopped during the start; the next start continues from the disk");
         return Ok(());
     };
@@ -140,18 +148,16 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
     tracing::info!(
         "notty {} serves its API on http://{address} (documentation: http://{address}/docs), \
          data in {}",
-        env!("CARGO_PKG_VERSION"),
+        VERSION,
         config.node.data_dir.display()
     );
 
     let removed = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+        _ = stop.told() => false,
         () = server.node().removed() => true,
     };
-    let was_member = server.node().has_caught_up();
     if removed {
-        tracing::warn!("{REMOVED}");
+        tracing::warn!("{Removed}");
     }
 
     tracing::info!("stopping: requests in flight end, unsent messages are handed back");
@@ -166,14 +172,11 @@ async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
                 STOP.as_secs()
             ),
         },
-        _ = interrupt.recv() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
+        () = stop.told_again() => anyhow::bail!("stopped immediately by a second Ctrl-C"),
     }
 
     tracing::info!("stopped");
-    // A node that ended because it was removed did what was asked of it; one that was started
-    // although it was removed cannot do what it was started for.
-    anyhow::ensure!(!removed || was_member, REMOVED);
-    Ok(())
+    if removed { Err(Removed.into()) } else { Ok(()) }
 }
 
 /// A panic inside sled, in whichever thread, means that the state cannot be trusted: it is marked,

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     ApiArgs,
-    client::{Client, Refusal, count},
+    client::{Client, Refusal, count, naming},
     out, runtime,
 };
 
@@ -46,7 +46,8 @@ pub(super) struct WatchArgs {
 pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let client = Client::new(&args.api.api)?;
-        let stats = follow(&client, &args.mailing).await?;
+        let followed = follow(&client, &args.mailing).await;
+        let stats = followed.map_err(naming("mailing", &args.mailing))?;
         out::line(&counts(&stats));
         Ok(())
     })
@@ -87,6 +88,8 @@ struct Look {
     status: String,
     caught_up: bool,
     start: String,
+    end: String,
+    is_until_end: bool,
     has_window: bool,
     stats: Value,
 }
@@ -95,6 +98,7 @@ impl Look {
     async fn at(client: &Client, path: &str) -> anyhow::Result<Self> {
         let mailing = client.get(&format!("/mailings/{path}")).await?;
         let stats = client.get(&format!("/stats/mailings/{path}")).await?;
+
         let text = |field: &str| {
             mailing
                 .get(field)
@@ -106,26 +110,43 @@ impl Look {
             .and_then(Value::as_bool)
             .unwrap_or(false);
         let (status, start) = (text("status").to_owned(), text("start").to_owned());
+        let end = text("end").to_owned();
+        let is_until_end = text("audience") != "at_start";
         let has_window = mailing
             .get("send_window")
             .is_some_and(|window| !window.is_null());
+
         Ok(Self {
             status,
             caught_up,
             start,
+            end,
+            is_until_end,
             has_window,
             stats,
         })
     }
 
     /// The reason to stop following the mailing, if there is one.
-    fn end(&self) -> Option<&str> {
+    fn end(&self) -> Option<String> {
         let over = matches!(self.status.as_str(), "finished" | "cancelled");
         if over && finals(&self.stats) == total(&self.stats) {
-            return Some(&self.status);
+            return Some(self.status.clone());
         }
         let done = self.caught_up && self.status != "scheduled" && !over;
-        done.then_some("caught up")
+        done.then(|| self.caught_up_told())
+    }
+
+    /// Nobody waits for it now; who may get it later must be said, because it is easily forgotten.
+    fn caught_up_told(&self) -> String {
+        if self.is_until_end {
+            format!(
+                "caught up; stays active until {}, customers who match later get it too",
+                self.end
+            )
+        } else {
+            "caught up".to_owned()
+        }
     }
 
     /// A line about the progress of the mailing.

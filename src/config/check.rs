@@ -17,7 +17,7 @@ use notty_storage::{
 };
 
 use super::{
-    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway,
+    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway, upkeep,
     values::{check_peer_address, within},
 };
 
@@ -60,6 +60,9 @@ impl Config {
         }
         faults.take(self.check_ports());
         faults.take(self.check_retention());
+        if let Some(backup) = &self.backup {
+            faults.take(upkeep::check_backup(backup));
+        }
 
         // A node may have peers for `notty postman` in its file; they must be right all the same.
         faults.take(check_peers(&self.postman.peers));
@@ -85,6 +88,11 @@ impl Config {
                          [\"10.0.0.1:7080\"]; a node without a [cluster] section has no peer address: \
                          give it one that names only itself, with expect = 1";
             faults.add("postman.peers", fault);
+
+            // A file without any key for a postman is for something else: one fault says so.
+            if self.postman.name.is_empty() && self.cluster.is_none() {
+                return faults.finish();
+            }
         }
         faults.take(check_peers(&self.postman.peers));
 

@@ -1,7 +1,7 @@
 //! The checks of `[gateway]`: its URL, its token, its limits.
 
 use super::{
-    ConfigError, FaultList, GatewayConfig,
+    ConfigError, FaultList, GatewayConfig, placeholder,
     values::{check_header_text, within},
 };
 use crate::address::HttpUrl;
@@ -10,6 +10,8 @@ use crate::address::HttpUrl;
 pub(super) fn check(gateway: &GatewayConfig) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(check_url(&gateway.url));
+    faults.take(placeholder::check_url("gateway.url", &gateway.url));
+    faults.take(placeholder::check_secret("gateway.token", &gateway.token));
     if !gateway.token.is_empty() {
         faults.take(check_header_text("gateway.token", &gateway.token));
     }
@@ -40,6 +42,8 @@ pub(super) fn check_timeouts(gateway: &GatewayConfig) -> Result<(), ConfigError>
     faults.take(within("gateway.connect_timeout_ms", connect_ms, 1..=60_000));
     let answer_ms = gateway.timeout_ms;
     faults.take(within("gateway.timeout_ms", answer_ms, 1..=300_000));
+    let idle_ms = gateway.idle_timeout_ms;
+    faults.take(within("gateway.idle_timeout_ms", idle_ms, 0..=3_600_000));
     faults.finish()
 }
 

@@ -17,10 +17,12 @@ mod environment;
 mod fault;
 mod parse;
 mod path;
+mod placeholder;
 mod secret;
 mod settings;
 mod shape;
 mod sources;
+pub mod upkeep;
 mod values;
 mod wording;
 
@@ -41,6 +43,7 @@ pub use self::{
         PeerConfig, PeerTlsConfig, PostmanConfig, RetentionConfig, RetryConfig, Role, TokenConfig,
     },
     settings::{Settings, stray_variables},
+    upkeep::{BackupConfig, MetricsConfig},
 };
 
 /// The file that is read if none is named and this one exists.
@@ -66,6 +69,11 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// The check for explicit language.
     pub moderation: ModerationConfig,
+    /// Access to the metrics.
+    pub metrics: MetricsConfig,
+    /// Backups by themselves; absent on a node that makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupConfig>,
     /// The cluster; absent on a node by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterConfig>,

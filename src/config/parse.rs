@@ -45,7 +45,7 @@ impl Whereabouts<'_> {
 }
 
 impl SettingsReader {
-    /// Begins with nothing.
+    /// Begins with no values at all.
     pub(super) fn new() -> Self {
         Self {
             keys: Keys::new(),

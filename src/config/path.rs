@@ -7,7 +7,7 @@ use std::fmt;
 pub(super) struct KeyPath(Vec<String>);
 
 impl KeyPath {
-    /// The whole configuration.
+    /// The path of the whole configuration.
     pub(super) fn root() -> Self {
         Self::default()
     }
@@ -40,7 +40,7 @@ impl KeyPath {
         self.0.iter().map(String::as_str)
     }
 
-    /// The last part.
+    /// The last part of the path.
     pub(super) fn name(&self) -> &str {
         self.0.last().map_or("", String::as_str)
     }

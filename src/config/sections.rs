@@ -98,6 +98,8 @@ pub struct GatewayConfig {
     pub connect_timeout_ms: u64,
     /// Time from the first byte written to the complete answer, in milliseconds.
     pub timeout_ms: u64,
+    /// Longest idle time of a connection that is used again, in milliseconds; 0: none is.
+    pub idle_timeout_ms: u64,
     /// Statuses of answers that do not show if the message was taken.
     pub unsure_statuses: Vec<u16>,
     /// True if the gateway drops a message id that it has seen before.
@@ -115,7 +117,8 @@ impl Default for GatewayConfig {
             rate_limit: 0,
             connect_timeout_ms: 2_000,
             timeout_ms: 10_000,
-            unsure_statuses: vec![502, 504],
+            idle_timeout_ms: 30_000,
+            unsure_statuses: vec![408, 502, 504, 520, 521, 522, 523, 524, 598, 599],
             idempotent: false,
             idempotent_hours: 24,
         }
@@ -130,6 +133,7 @@ impl GatewayConfig {
             token: self.token.expose().to_owned(),
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),
             timeout: Duration::from_millis(self.timeout_ms),
+            idle_timeout: Duration::from_millis(self.idle_timeout_ms),
             unsure_statuses: self.unsure_statuses.clone(),
         }
     }

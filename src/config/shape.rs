@@ -5,7 +5,8 @@
 use toml::{Table, Value};
 
 use super::{
-    ClusterConfig, Config, PeerConfig, PeerTlsConfig, Role, Secret, TokenConfig, path::KeyPath,
+    BackupConfig, ClusterConfig, Config, PeerConfig, PeerTlsConfig, Role, Secret, TokenConfig,
+    path::KeyPath,
 };
 
 /// Similarity of two names, from 0 to 1, above which one may be meant by the other.
@@ -30,6 +31,7 @@ impl Keys {
             nodes: vec![PeerConfig::default()],
             ..ClusterConfig::default()
         });
+        config.backup = Some(BackupConfig::default());
         let keys = Value::try_from(config).expect("the defaults have a TOML form");
         Self(keys)
     }

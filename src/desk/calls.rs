@@ -6,6 +6,7 @@ use notty_storage::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::presence::PostmanSight;
 use crate::{
     post_office::Ask,
     postman::desk::{DeskError, HeldLease},
@@ -58,6 +59,10 @@ pub(super) enum Call {
         /// The position of the state that an earlier wait returned.
         seen: Option<u64>,
     },
+    /// The gateway that a standalone postman sends to, by its hash: is it the node's too?
+    CompareGateway(u64),
+    /// From another node's desk, to the leader: the standalone postmen that call there.
+    Postmen(Vec<PostmanSight>),
 }
 
 /// The answer to a postman's call.

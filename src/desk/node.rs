@@ -13,7 +13,7 @@ use notty_storage::{
 };
 use parking_lot::Mutex;
 
-use super::calls::Call;
+use super::{calls::Call, presence::Presence};
 use crate::{
     post_office::{Ask, Granted, PostOffice},
     postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, Terms},
@@ -31,6 +31,7 @@ pub struct NodeDesk {
     pub(super) node: Arc<Node>,
     pub(super) post_office: Arc<PostOffice>,
     zones: Mutex<Zones>,
+    pub(super) presence: Presence,
 }
 
 impl NodeDesk {
@@ -41,6 +42,7 @@ impl NodeDesk {
             node,
             post_office,
             zones,
+            presence: Presence::default(),
         })
     }
 

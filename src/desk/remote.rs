@@ -82,6 +82,11 @@ impl RemoteDesk {
         (Arc::new(desk), cluster)
     }
 
+    /// Asks a node if a gateway is the one that it sends to; `None` if it does not send.
+    pub async fn compare_gateway(&self, gateway: u64) -> CallResult<Option<bool>> {
+        self.call(Call::CompareGateway(gateway), CALL, GRACE).await
+    }
+
     fn address(&self, at: usize) -> &str {
         &self.peers[at % self.peers.len()]
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     post_office::Ask,
-    postman::desk::{Desk, DeskError, HeldLease},
+    postman::desk::{Desk, DeskError, HeldLease, NOT_UNDERSTOOD},
 };
 
 /// True if one lease can have these messages. Every run counts: also one of nothing takes room.
@@ -47,14 +47,15 @@ fn epochs(call: &Call) -> Option<Vec<Epoch>> {
         Call::Left(epoch) => vec![*epoch],
         Call::Declare { postman, .. } | Call::Wait { postman, .. } => vec![*postman],
         // A start that is being registered has no epoch yet.
-        Call::Register { .. } | Call::Grant(_) => return None,
+        Call::Register { .. } | Call::CompareGateway(_) => return None,
+        Call::Grant(_) | Call::Postmen(_) => return None,
     })
 }
 
 /// The answer to a call that a postman may not make, or that is not understood.
 fn not_for_postmen() -> Vec<u8> {
-    let why = "this node does not understand the call; run the same version of notty on both";
-    codec::encode(&CallResult::<()>::Err(DeskError::Refused(why.to_owned())))
+    let why = NOT_UNDERSTOOD.to_owned();
+    codec::encode(&CallResult::<()>::Err(DeskError::Refused(why)))
 }
 
 impl Service for NodeDesk {
@@ -63,6 +64,9 @@ impl Service for NodeDesk {
             let call = codec::decode::<Call>(&request);
             match (caller, call) {
                 (Caller::Node, Ok(Call::Grant(ask))) => codec::encode(&self.grant(ask).await),
+                (Caller::Node, Ok(Call::Postmen(sights))) => {
+                    codec::encode(&self.answer_roll(sights))
+                }
                 // Of another version of notty: to the node that calls, as good as a lost answer.
                 (Caller::Node, _) => codec::encode(&Asked::Err(ProposeError::Unknown)),
                 (Caller::Postman(name), Ok(call)) => self.answer(&name, call).await,
@@ -94,6 +98,7 @@ impl NodeDesk {
         if let Err(why) = self.may_speak_of(caller, &call) {
             return codec::encode(&CallResult::<()>::Err(why));
         }
+        self.presence.note(caller, &call);
 
         match call {
             Call::Register { name, nonce } => codec::encode(&self.admit(caller, name, nonce).await),
@@ -121,8 +126,14 @@ impl NodeDesk {
                 seen,
             } => codec::encode(&self.wait(postman, gateway, seen).await),
 
+            Call::CompareGateway(gateway) => {
+                codec::encode(&CallResult::Ok(self.is_own_gateway(gateway)))
+            }
+
             // A call of a node, or one that no lease could make so long.
-            Call::Grant(_) | Call::Report(_) | Call::Look(_) => not_for_postmen(),
+            Call::Grant(_) | Call::Postmen(_) | Call::Report(_) | Call::Look(_) => {
+                not_for_postmen()
+            }
         }
     }
 

@@ -49,9 +49,21 @@ pub trait Courier: Send + 'static {
     /// True if preparing will not wait for a connection, as far as is known.
     fn is_connected(&self) -> bool;
 
+    /// Looks after a connection while there is nothing to send: it notices that the gateway closes it, and
+    /// closes one that is too old to be used again. Ends once there is nothing more to look after.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Waits until a message can be handed over at once; `None` if that is not to be had in time.
     /// Nothing of a message is written.
     fn prepare(&mut self) -> impl Future<Output = Option<Self::PreparedCourier<'_>>> + Send;
+
+    /// The last failure in words for the log, without phones and without the message's text; `None` if
+    /// nothing is known of it.
+    fn describe_failure(&self, _envelope: &Envelope<'_>) -> Option<String> {
+        None
+    }
 }
 
 /// The right to hand over one message at once.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use notty_raft::NodeStatus;
+use notty_raft::{NodeStatus, TimeLead};
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
@@ -19,9 +19,11 @@ const ROUNDS: [f64; 14] = [
 pub(super) struct NodeMetrics {
     term: Gauge,
     is_leader: Gauge,
+    leader_changes: Counter,
     last_index: Gauge,
     applied_index: Gauge,
     clock_in_doubt: Gauge,
+    time_lead: Gauge<f64, AtomicU64>,
     snapshot_index: Gauge,
     log_bytes: Gauge,
     appended_bytes: Counter,
@@ -34,6 +36,9 @@ impl NodeMetrics {
         registry.register("raft_term", "Term of the log", self.term.clone());
         let leads = "1 if this node leads, otherwise 0";
         registry.register("raft_leader", leads, self.is_leader.clone());
+        let changes = "Changes of the leader that this node has seen since its start";
+        let counter = self.leader_changes.clone();
+        registry.register("raft_leader_changes", changes, counter);
         let last = "Last position in the log";
         registry.register("raft_last_index", last, self.last_index.clone());
         let applied = "Position that the state reflects";
@@ -41,6 +46,11 @@ impl NodeMetrics {
         let doubt = "1 while this node's clock is in doubt: time stands still meanwhile, and \
                      /readyz gives the reason";
         registry.register("clock_in_doubt", doubt, self.clock_in_doubt.clone());
+        let lead = "Time by which the cluster's time is ahead of this node's clock, after a clock that was \
+                    ahead; time stands still until the clock comes there, or an admin runs notty \
+                    cluster set-time; 0 otherwise";
+        let gauge = self.time_lead.clone();
+        registry.register_with_unit("cluster_time_lead", lead, Unit::Seconds, gauge);
         let snapshot = "Position of the last snapshot";
         registry.register("raft_snapshot_index", snapshot, self.snapshot_index.clone());
 
@@ -59,12 +69,16 @@ impl NodeMetrics {
     pub(super) fn set(&self, node: &NodeStatus) {
         let is_leader = node.leader.as_deref() == Some(&node.name);
         self.is_leader.set(i64::from(is_leader));
+        let leader_changes = self.leader_changes.inner();
+        leader_changes.store(node.leader_changes, Relaxed);
         self.term.set(node.term as i64);
         self.last_index.set(node.last_index as i64);
         self.applied_index.set(node.applied_index as i64);
         self.snapshot_index.set(node.snapshot_index as i64);
         let is_in_doubt = node.clock_doubt.is_some();
         self.clock_in_doubt.set(i64::from(is_in_doubt));
+        let lead_ms = node.time_lead.map_or(0, TimeLead::ms);
+        self.time_lead.set(lead_ms as f64 / 1e3);
 
         // The node counts these itself; a counter of the library can only be raised, but its value
         // can be set.

@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::Seconds;
+use super::{PostmanStanding, Seconds};
 use crate::gateway::GatewayOutcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,8 +38,12 @@ pub struct SendingMetrics {
     pub leases: Gauge,
     /// State of the breaker: 0 closed, 1 open, 2 probing.
     pub breaker: Gauge,
+    /// 1 while the gateway has asked this postman to send nothing.
+    pub paused: Gauge,
     /// Second reports of a message that differ from the first.
     pub conflicts: Counter,
+    /// The standing of the postman with its cluster.
+    pub standing: PostmanStanding,
 }
 
 impl Default for SendingMetrics {
@@ -53,7 +57,9 @@ impl Default for SendingMetrics {
             in_flight: Gauge::default(),
             leases: Gauge::default(),
             breaker: Gauge::default(),
+            paused: Gauge::default(),
             conflicts: Counter::default(),
+            standing: PostmanStanding::default(),
         }
     }
 }
@@ -80,7 +86,7 @@ impl SendingMetrics {
         (waits > 0).then(|| self.waited.get() as f64 / 1e6 / waits as f64)
     }
 
-    /// Adds these metrics to a registry, for a node's own postman.
+    /// Adds these metrics to a registry, for a postman on a node or by itself.
     pub(super) fn register(&self, registry: &mut Registry) {
         let answers = "Answers of the gateway by their meaning: done, invalid (400), not_taken (any \
                        other status), not_sent (nothing was written), unsure (it may have been \
@@ -102,6 +108,9 @@ impl SendingMetrics {
 
         let breaker = "State of this postman's breaker: 0 closed, 1 open, 2 probing";
         registry.register("postman_breaker", breaker, self.breaker.clone());
+        let paused = "State of the pause that the gateway asked this postman for (429 or 503 with \
+                      Retry-After): 0 none, 1 it holds";
+        registry.register("postman_paused", paused, self.paused.clone());
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, self.conflicts.clone());
     }

@@ -264,12 +264,7 @@ fn expansion_due(
     let OpenMailing {
         record, progress, ..
     } = mailing;
-    let all = Cursor {
-        customer: numbers.customers,
-        change: numbers.changes,
-    };
-    // Customers who came after the end are none of the mailing's.
-    let bounds = record.ended.map_or(all, |(_, bounds)| bounds);
+    let bounds = record.bounds(numbers, &progress.cursor);
     let is_stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
     if record.started_at.is_none() || is_stopped || progress.has_passed(&bounds) {
         return None;
@@ -326,8 +321,8 @@ mod tests {
 
     use notty_storage::{
         limits::MAILING_BATCHES,
-        model::{Filter, MailingId, MailingSpec},
-        records::{MailingRecord, Progress},
+        model::{AudienceSpan, Filter, MailingId, MailingSpec},
+        records::{Begun, MailingRecord, Progress},
     };
 
     use super::*;
@@ -345,12 +340,15 @@ mod tests {
             operator_filter: Filter::default(),
             phone_filter: Filter::default(),
             send_window: None,
+            audience: AudienceSpan::default(),
+            unique_phones: false,
         };
         let record = MailingRecord {
             id: MailingId::parse("m").expect("an id"),
             spec,
             created_at: Timestamp::default(),
             started_at: Some(Timestamp::default()),
+            begun: Begun::default(),
             paused: false,
             held: false,
             ended: None,

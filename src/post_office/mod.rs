@@ -3,10 +3,12 @@
 //!
 //! It owns policy (the order of mailings, the rate, the end of leases), never safety: it acts by
 //! proposing commands, and the state machine rejects what does not fit. What is due is decided in
-//! [`agenda`], by pure functions of the state and the time; [`grants`] answers postmen.
+//! [`agenda`], by pure functions of the state and the time; [`grants`] answers postmen; `diary` logs
+//! what became of each mailing.
 
 pub mod agenda;
 pub mod candidates;
+mod diary;
 pub mod grants;
 pub mod looks;
 pub mod rates;
@@ -19,12 +21,7 @@ pub(crate) mod tests;
 use std::{sync::Arc, time::Duration};
 
 use notty_raft::{AppliedChanges, Clock, Node, ProposeError};
-use notty_storage::{
-    Action, Timestamp,
-    command::{EndMailing, Expand, StartMailing},
-    model::MailingNumber,
-    query,
-};
+use notty_storage::{Action, Timestamp, command::Expand};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -170,25 +167,17 @@ impl PostOffice {
 
     /// Proposes one action. Returns false if it no longer fits the state, which is no error.
     async fn act(&self, action: Action) -> Result<bool, ProposeError> {
-        let diary = diary_line(&action);
+        let event = diary::event_of(&action);
         match self.node.act_as_leader(action).await {
             Ok(_) => {
-                if let Some((mailing, event)) = diary {
-                    self.write_diary(mailing, event);
+                if let Some((mailing, event)) = event {
+                    diary::write(&self.node, mailing, event);
                 }
                 Ok(true)
             }
             // The state has changed since the look: the next one sees it.
             Err(ProposeError::Rejected { .. }) => Ok(false),
             Err(error) => Err(error),
-        }
-    }
-
-    fn write_diary(&self, mailing: MailingNumber, event: &str) {
-        let view = self.node.view();
-        let record = query::work::record(&view.read(), mailing);
-        if let Ok(Some(record)) = self.node.checked(record) {
-            tracing::info!(mailing.id = %record.id, "mailing {} {event}", record.id);
         }
     }
 
@@ -208,13 +197,4 @@ async fn changed(applied: &mut AppliedChanges, earliest: Instant) {
 /// Returns once the post office has to stop, or once nobody is left who could stop it.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The event of an action that an operator would put in a diary.
-fn diary_line(action: &Action) -> Option<(MailingNumber, &'static str)> {
-    match action {
-        Action::StartMailing(StartMailing { mailing }) => Some((*mailing, "has started")),
-        Action::EndMailing(EndMailing { mailing }) => Some((*mailing, "has ended")),
-        _ => None,
-    }
 }

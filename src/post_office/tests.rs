@@ -10,9 +10,10 @@ use notty_storage::{
     },
     limits,
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingSpec, Phone, PostmanName, SendResult,
-        SendWindow,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingSpec, Phone,
+        PostmanName, SendResult, SendWindow,
     },
+    query,
 };
 use tempfile::TempDir;
 
@@ -115,6 +116,8 @@ fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
         operator_filter: all(),
         phone_filter: all(),
         send_window,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     };
     Action::CreateMailing(CreateMailing {
         id: MailingId::parse(id).expect("an id"),

@@ -223,6 +223,10 @@ impl Asking {
 /// A postman's load, by which it decides whether to ask for more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
+    /// Requests that may be in flight.
+    pub(super) slots: usize,
+    /// True while the gateway wants no requests.
+    pub(super) is_paused: bool,
     /// Messages without a result.
     pub(super) held: usize,
     /// Number of leases in hand.
@@ -239,11 +243,11 @@ pub(super) struct Load {
 /// Decides how many messages to ask for: as many as can be sent in the next half second or so. `None`
 /// if it is not worth an ask.
 pub(super) fn room(load: &Load, breaker: &Breaker, now: Duration) -> Option<u16> {
-    if load.leases >= limits::POSTMAN_LEASES || load.is_blind {
+    if load.leases >= limits::POSTMAN_LEASES || load.is_blind || load.is_paused {
         return None;
     }
 
-    let slots = breaker.slots();
+    let slots = load.slots;
     let wanted = slots + (load.per_second / 2.0) as usize;
     let free = wanted
         .saturating_sub(load.held)
@@ -347,6 +351,8 @@ mod tests {
     /// A postman that holds nothing, with leases of 1,000.
     fn load() -> Load {
         Load {
+            slots: 40,
+            is_paused: false,
             held: 0,
             leases: 0,
             per_second: 0.0,
@@ -378,5 +384,14 @@ mod tests {
         );
         let is_blind = true;
         assert_eq!(room_of(Load { is_blind, ..load() }), None);
+        let is_paused = true;
+        assert_eq!(
+            room_of(Load {
+                is_paused,
+                ..load()
+            }),
+            None
+        );
+        assert_eq!(room_of(Load { slots: 4, ..load() }), Some(4));
     }
 }

@@ -36,6 +36,21 @@ pub enum DeskError {
     Forgotten,
 }
 
+/// The answer to a call that a node does not understand, because it runs another version of notty.
+pub const NOT_UNDERSTOOD: &str =
+    "this node does not understand the call; run the same version of notty on both";
+
+impl DeskError {
+    /// True if the same request will be refused for ever, by every node.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Refused(why) => why != NOT_UNDERSTOOD,
+            Self::Closed => true,
+            Self::Unavailable(_) | Self::Replaced | Self::Forgotten => false,
+        }
+    }
+}
+
 /// A lease, with all that sending needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parcel {

@@ -13,7 +13,7 @@ use crossbeam_utils::CachePadded;
 use notty_raft::{Clock, Fatal};
 use notty_storage::model::SendResult;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     journal::SendToken,
@@ -55,6 +55,8 @@ pub(super) struct Floor {
     /// True while the clocks of leader and postman are close enough to send at all.
     clocks_agree: AtomicBool,
     is_stopping: AtomicBool,
+    /// The same for those who wait for it.
+    stopping: watch::Sender<bool>,
 }
 
 impl Floor {
@@ -69,6 +71,7 @@ impl Floor {
             seen_at: AtomicU64::new(0),
             clocks_agree: AtomicBool::new(true),
             is_stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
         })
     }
 
@@ -83,7 +86,15 @@ impl Floor {
     /// Makes sure that nothing more is begun.
     pub(super) fn stop(&self, outlet: &Outlet) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.stopping.send_replace(true);
         self.hand_back_waiting(outlet);
+    }
+
+    /// Waits until nothing more is begun.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as this.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
     /// Takes out the results so far.
@@ -113,6 +124,7 @@ impl Floor {
     pub(super) fn seen(&self, asked_at: Duration) {
         self.seen_at
             .fetch_max(asked_at.as_millis() as u64, Ordering::Relaxed);
+        self.metrics.standing.looked(asked_at);
     }
 
     pub(super) fn clocks_agree(&self) -> bool {
@@ -121,6 +133,7 @@ impl Floor {
 
     /// Notes whether the clocks agree; true if that is new.
     pub(super) fn note_clocks(&self, agree: bool) -> bool {
+        self.metrics.standing.clocks(agree);
         self.clocks_agree.swap(agree, Ordering::Relaxed) != agree
     }
 

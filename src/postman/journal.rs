@@ -25,6 +25,7 @@ mod tests;
 use std::{
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -104,7 +105,7 @@ impl Journal {
     /// in one cluster only: the lease of another (or of this one before it was restored from a backup)
     /// may have the same number.
     pub fn open(dir: &Path, boot: u64, cluster: &str) -> io::Result<Self> {
-        fs::create_dir_all(dir).map_err(at(dir))?;
+        make_dir(dir).map_err(at(dir))?;
         let dir_lock = lock_dir(dir)?;
         let mut locks = Vec::new();
 
@@ -222,6 +223,15 @@ impl SenderJournal {
         self.unwritten.clear();
         written
     }
+}
+
+/// Makes a directory and those above it, for their owner alone. One that exists stays as it is: its files
+/// are made anew by each run.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 /// Locks the directory itself: whatever is deleted in it, it stays locked.

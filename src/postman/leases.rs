@@ -141,7 +141,8 @@ impl LeaseInHand {
 #[derive(Default)]
 pub(super) struct LeasesInHand {
     leases: BTreeMap<u64, LeaseInHand>,
-    /// Leases whose report was refused: the journal must keep what it knows of them.
+    /// Leases whose report was refused, and may be taken from a later run: the journal must keep what it
+    /// knows of them.
     refused: BTreeSet<u64>,
 }
 
@@ -192,10 +193,18 @@ impl LeasesInHand {
         }
     }
 
-    /// Forgets a lease whose report was refused. It is not closed: what the journal knows of it stays.
+    /// Forgets a lease whose report was refused for now. It is not closed: what the journal knows of it
+    /// stays.
     pub(super) fn refuse(&mut self, n: u64) {
         self.leases.remove(&n);
         self.refused.insert(n);
+    }
+
+    /// Forgets a lease whose report was refused for good: no run can report it. Returns the lowest number
+    /// that is still needed; `next_n` is that of the next lease.
+    pub(super) fn let_go(&mut self, n: u64, next_n: u64) -> u64 {
+        self.leases.remove(&n);
+        self.lowest_needed(next_n)
     }
 
     /// Forgets a lease whose every result is acknowledged, if there is one. Returns its number, and the
@@ -204,8 +213,12 @@ impl LeasesInHand {
         let (n, _) = self.leases.iter().find(|(_, lease)| lease.is_over())?;
         let n = *n;
         self.leases.remove(&n);
+        Some((n, self.lowest_needed(next_n)))
+    }
+
+    fn lowest_needed(&self, next_n: u64) -> u64 {
         let open = self.leases.keys().chain(&self.refused).min();
-        Some((n, open.copied().unwrap_or(next_n)))
+        open.copied().unwrap_or(next_n)
     }
 
     /// The leases to look after: those with messages that have no result.

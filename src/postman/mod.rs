@@ -13,6 +13,7 @@
 mod asking;
 pub mod breaker;
 mod calls;
+mod complaints;
 pub mod desk;
 mod floor;
 pub mod journal;
@@ -20,6 +21,7 @@ mod leases;
 mod looking;
 mod outlet;
 mod parcels;
+mod pause;
 mod queue;
 mod rate;
 mod reports;
@@ -278,6 +280,8 @@ impl Postman {
         // What could not be begun now would only come back.
         let is_old = self.floor.view_age(now) > VIEW_AGE / 2;
         let load = Load {
+            slots: self.outlet.slots(now),
+            is_paused: self.outlet.pause.holds(now),
             held: self.leases.unsettled(),
             leases: self.leases.len(),
             per_second: self.rate.per_second(),
@@ -299,7 +303,7 @@ impl Postman {
             DeskEvent::Asked(asked_at, answer) => return self.take_parcel(asked_at, answer, now),
             DeskEvent::Traced(answer) => return self.take_missed(answer, now),
             DeskEvent::Woken(answer) => self.asking.woken(answer.ok(), now),
-            DeskEvent::Reported(n, answer) => self.take_receipt(n, answer),
+            DeskEvent::Reported(n, answer) => return self.take_receipt(n, answer),
             DeskEvent::Looked(asked_at, answer) => {
                 self.looking.looked(asked_at);
                 return self.take_look(asked_at, answer, now);
@@ -309,7 +313,11 @@ impl Postman {
     }
 
     /// Takes in the answer to a report.
-    fn take_receipt(&mut self, n: u64, answer: Result<usize, DeskError>) {
+    fn take_receipt(
+        &mut self,
+        n: u64,
+        answer: Result<usize, DeskError>,
+    ) -> Result<(), PostmanError> {
         match answer {
             Ok(conflicts) => {
                 if conflicts > 0 {
@@ -327,7 +335,7 @@ impl Postman {
             Err(why @ (DeskError::Refused(_) | DeskError::Closed)) => {
                 tracing::error!(lease.n = n, %why,
                     "a report was refused; its messages become unconfirmed when the lease ends");
-                self.leases.refuse(n);
+                self.forget_refused(n, &why)?;
             }
 
             // Also after being replaced: an older postman may report to the last.
@@ -337,6 +345,19 @@ impl Postman {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Forgets a lease whose report was refused. After a final refusal the journal lets it go as well:
+    /// nothing that it knows of the lease could ever be reported.
+    fn forget_refused(&mut self, n: u64, why: &DeskError) -> Result<(), PostmanError> {
+        if why.is_final() {
+            let oldest_open = self.leases.let_go(n, self.asking.next_n());
+            self.journal.closed(n, oldest_open)?;
+        } else {
+            self.leases.refuse(n);
+        }
+        Ok(())
     }
 
     /// Takes in a look that was asked for at a time.
@@ -380,7 +401,8 @@ impl Postman {
         Ok(())
     }
 
-    /// Brings the metrics up to date, and logs that the breaker has opened or closed.
+    /// Brings the metrics up to date, and logs that the breaker has opened or closed, and that a pause is
+    /// over.
     fn show(&self, now: Duration) {
         let metrics = &self.floor.metrics;
         metrics.held.set(self.leases.unsettled() as i64);
@@ -393,6 +415,11 @@ impl Postman {
         // Probing is no news: it follows being open.
         if before != figure && figure != 2 {
             self.outlet.tell_stand(figure);
+        }
+
+        let is_paused = self.outlet.pause.holds(now);
+        if metrics.paused.set(is_paused.into()) == 1 && !is_paused {
+            tracing::info!("the pause that the gateway asked for is over: sending resumes");
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,14 +19,13 @@ use tokio::sync::Semaphore;
 
 use super::{
     breaker::{Breaker, Pass, Signal, Stand},
+    complaints::Complaints,
+    pause::{GatewayPause, LONGEST, wish},
     queue::JobQueue,
     retry::RetryPolicy,
     terms::{Job, MARGIN},
 };
 use crate::gateway::GatewayOutcome;
-
-/// Time between two log lines about a gateway that refuses messages.
-const COMPLAIN: Duration = Duration::from_secs(60);
 
 /// The settings of one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +55,10 @@ pub(super) struct Outlet {
     /// Number of permits of `free`, in use or not. Changed under the breaker's lock.
     permits: AtomicUsize,
     pub(super) in_flight: CachePadded<AtomicUsize>,
-    /// Time of the last log line about refused messages, in milliseconds; 0 before the first.
-    complained_at: AtomicU64,
+    /// The pause that the gateway asked for.
+    pub(super) pause: GatewayPause,
+    /// Log lines about its failures.
+    pub(super) complaints: Complaints,
     /// True if the last trouble was that the gateway could not be connected to.
     is_unreachable: AtomicBool,
 }
@@ -74,7 +75,8 @@ impl Outlet {
             queue: CachePadded::default(),
             ready: CachePadded::new(Semaphore::new(0)),
             in_flight: CachePadded::default(),
-            complained_at: AtomicU64::new(0),
+            pause: GatewayPause::default(),
+            complaints: Complaints::default(),
             is_unreachable: AtomicBool::new(false),
         })
     }
@@ -113,9 +115,19 @@ impl Outlet {
         self.queue.lock().len()
     }
 
-    /// True if messages wait that will not be begun soon, because the breaker is open.
+    /// True if messages wait that will not be begun soon, because the gateway asked for a pause or the
+    /// breaker is open.
     pub(super) fn is_held_up(&self, now: Duration) -> bool {
-        self.waiting() > 0 && self.breaker.lock().holds_up(now)
+        self.waiting() > 0 && (self.pause.holds(now) || self.breaker.lock().holds_up(now))
+    }
+
+    /// Permits a message to begin now, or not.
+    pub(super) fn may_begin(&self, now: Duration) -> Option<Pass> {
+        // The pause first: a message that cannot begin must not use up a pass of the breaker.
+        if self.pause.holds(now) {
+            return None;
+        }
+        self.breaker.lock().may_begin(now)
     }
 
     /// Ends the slots that wait.
@@ -124,11 +136,18 @@ impl Outlet {
         self.free.close();
     }
 
-    /// Lets another request be in flight instead of one that ended, or was not begun.
-    pub(super) fn release(&self) {
+    /// Requests that may be in flight now.
+    pub(super) fn slots(&self, now: Duration) -> usize {
+        let trusted = self.breaker.lock().slots();
+        self.pause.slots(trusted, || now)
+    }
+
+    /// Lets another request be in flight instead of one that ended, or was not begun. The time is read only
+    /// after a pause.
+    pub(super) fn release(&self, now: impl FnOnce() -> Duration) {
         let breaker = self.breaker.lock();
         self.free.add_permits(1);
-        let wanted = breaker.slots();
+        let wanted = self.pause.slots(breaker.slots(), now);
         let held = self.permits.load(Ordering::Relaxed);
 
         let permits = if held < wanted {
@@ -157,24 +176,28 @@ impl Outlet {
             self.is_unreachable.store(is_unreachable, Ordering::Relaxed);
         }
 
-        if let GatewayOutcome::NotTaken { status, .. } = outcome {
-            self.complain(status, now);
+        if let Some(wish) = wish(outcome) {
+            self.note_wish(wish, now);
         }
         self.breaker.lock().note(pass, signal, now)
     }
 
-    /// Logs from time to time that the gateway refuses messages, and how: a wrong token must not stay
-    /// unseen behind retries.
-    fn complain(&self, status: u16, now: Duration) {
-        let now = now.as_millis() as u64;
-        let last = self.complained_at.load(Ordering::Relaxed);
-        let is_due = last == 0 || now >= last + COMPLAIN.as_millis() as u64;
-
-        // Of several threads, one logs.
-        if is_due && self.complained_at.swap(now, Ordering::Relaxed) == last {
+    /// Notes that the gateway asks for a pause, and logs the first such wish.
+    fn note_wish(&self, wish: Duration, now: Duration) {
+        let Some(length) = self.pause.note(wish, now) else {
+            return;
+        };
+        let asked_s = wish.as_millis().div_ceil(1_000);
+        if wish > LONGEST {
             tracing::warn!(
-                http.status = status,
-                "the gateway answers {status} and does not take messages: they are tried again"
+                "the gateway asks for a pause of {asked_s} s: nothing is sent to it for {} s, and then \
+                 it is asked again; look whether it means that",
+                length.as_secs()
+            );
+        } else {
+            tracing::warn!(
+                "the gateway asks for a pause of {asked_s} s: nothing is sent to it for so long, and \
+                 only a few messages at a time at first"
             );
         }
     }

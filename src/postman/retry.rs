@@ -1,7 +1,10 @@
 //! Pauses before another try: they double, vary a little, and heed the gateway's wish.
 
+use std::time::Duration;
+
 use notty_storage::{model::SendResult, rules};
 
+use super::pause::{LONGEST, wish};
 use crate::gateway::GatewayOutcome;
 
 /// Parts of a pause that it may be longer by, in hundredths: messages that failed together do not
@@ -29,18 +32,25 @@ impl RetryPolicy {
         match outcome {
             GatewayOutcome::Done => SendResult::Done,
             GatewayOutcome::Invalid => SendResult::Invalid,
-            GatewayOutcome::NotTaken { retry_after, .. } => {
-                let wish_ms = retry_after.unwrap_or_default().as_millis() as u64;
-                SendResult::NotTaken {
-                    pause_ms: pause_ms().max(wish_ms.min(self.max_ms)),
-                }
-            }
+            GatewayOutcome::NotTaken { retry_after, .. } => SendResult::NotTaken {
+                pause_ms: pause_ms().max(self.wish_ms(outcome, retry_after)),
+            },
             GatewayOutcome::NotSent => SendResult::NotSent {
                 pause_ms: pause_ms(),
             },
 
             // The gateway may have it: again only if it recognizes repeats.
             GatewayOutcome::Unsure => rules::report_of_unsure(pause_ms, self.repeat_ms),
+        }
+    }
+
+    /// The pause that the gateway asked for. One that speaks of the whole gateway holds for this message
+    /// too, however short the longest pause of a message is.
+    fn wish_ms(&self, outcome: GatewayOutcome, retry_after: Option<Duration>) -> u64 {
+        match (wish(outcome), retry_after) {
+            (Some(wish), _) => wish.min(LONGEST).as_millis() as u64,
+            (None, Some(wish)) => wish.min(Duration::from_millis(self.max_ms)).as_millis() as u64,
+            (None, None) => 0,
         }
     }
 
@@ -53,8 +63,6 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const POLICY: RetryPolicy = RetryPolicy {
@@ -73,14 +81,17 @@ mod tests {
 
     #[test]
     fn the_gateways_wish_is_heeded_within_the_longest_pause() {
-        let wish = |seconds| GatewayOutcome::NotTaken {
-            status: 429,
+        let wish = |status, seconds| GatewayOutcome::NotTaken {
+            status,
             retry_after: Some(Duration::from_secs(seconds)),
         };
-        let wanted = SendResult::NotTaken { pause_ms: 60_000 };
-        assert_eq!(POLICY.result(wish(60), 0), wanted);
-        let wanted = SendResult::NotTaken { pause_ms: 300_000 };
-        assert_eq!(POLICY.result(wish(86_400), 0), wanted);
+        let not_taken = |pause_ms| SendResult::NotTaken { pause_ms };
+        assert_eq!(POLICY.result(wish(500, 60), 0), not_taken(60_000));
+        assert_eq!(POLICY.result(wish(500, 86_400), 0), not_taken(300_000));
+        // A pause of the whole gateway is longer than that of a message may be.
+        assert_eq!(POLICY.result(wish(429, 60), 0), not_taken(60_000));
+        assert_eq!(POLICY.result(wish(503, 1_200), 0), not_taken(1_200_000));
+        assert_eq!(POLICY.result(wish(429, 86_400), 0), not_taken(3_600_000));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +14,11 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use notty_raft::Clock;
 use notty_storage::model::SendResult;
 use parking_lot::Mutex;
@@ -159,11 +164,25 @@ impl<C: Courier> Slot<C> {
         }
     }
 
+    /// Waits for a message to take, and looks after the connection meanwhile; false once the outlet is
+    /// closed.
+    async fn may_take(&mut self) -> bool {
+        let Self { station, courier } = self;
+        let may_take = pin!(station.may_take());
+        let rest = pin!(courier.rest());
+        // The message first: at full rate one waits, and the connection is not looked at here.
+        match select(may_take, rest).await {
+            Either::Left((may_take, _)) => may_take,
+            Either::Right(((), may_take)) => may_take.await,
+        }
+    }
+
     /// Takes messages and sends them, until the outlet closes.
     async fn work(mut self) {
-        while self.station.may_take().await {
+        while self.may_take().await {
             let Some(job) = self.station.outlet.next_job() else {
-                self.station.outlet.release();
+                let clock = &self.station.floor.clock;
+                self.station.outlet.release(|| clock.boot());
                 continue;
             };
             // A message that was taken always gets a result, also where the journal fails. (If this slot
@@ -176,7 +195,7 @@ impl<C: Courier> Slot<C> {
                 outlet,
                 thread,
             } = &self.station;
-            outlet.release();
+            outlet.release(|| floor.clock.boot());
             match delivered {
                 Ok(result) => {
                     floor.settle(outlet, Settled { token, result });
@@ -204,7 +223,7 @@ impl<C: Courier> Slot<C> {
             return Ok(SendResult::HandedBack);
         }
         // Only now: a message that cannot be sent must not use up a pass of the breaker.
-        let Some(pass) = outlet.breaker.lock().may_begin(looked_at) else {
+        let Some(pass) = outlet.may_begin(looked_at) else {
             return Ok(SendResult::HandedBack);
         };
 
@@ -212,32 +231,66 @@ impl<C: Courier> Slot<C> {
         if !courier.is_connected() {
             thread.journal.lock().flush()?;
         }
-        let (outcome, ended) = match courier.prepare().await {
-            Some(prepared) => {
+        let (outcome, ended) = match prepare(courier, floor).await {
+            Preparation::Done(prepared) => {
                 // Preparing took time: look again.
                 let began = floor.clock.boot();
-                if !floor.may_begin(job, began, outlet.options.answer_time) {
+                let answer_time = outlet.options.answer_time;
+                if outlet.pause.holds(began) || !floor.may_begin(job, began, answer_time) {
                     outlet.breaker.lock().lapsed(pass, began);
                     return Ok(SendResult::HandedBack);
                 }
                 station.send(prepared, job, began).await?
             }
-            None => {
+
+            Preparation::Failed => {
                 let not_sent = GatewayOutcome::NotSent;
                 floor.metrics.answered(not_sent, Duration::ZERO);
                 (not_sent, floor.clock.boot())
+            }
+            // Nothing was written: a stop need not wait for the gateway.
+            Preparation::Stopped => {
+                outlet.breaker.lock().lapsed(pass, floor.clock.boot());
+                return Ok(SendResult::HandedBack);
             }
         };
 
         if outlet.note(pass, outcome, ended) {
             floor.news.notify_one();
         }
+        outlet
+            .complaints
+            .note(outcome, ended, || courier.describe_failure(&envelope(job)));
 
         // Buffered here, and written together with the next message that is begun: one write a message
         // instead of two.
         let result = outlet.options.retry.result(outcome, job.tries);
         thread.journal.lock().settled(job.token(), result);
         Ok(result)
+    }
+}
+
+/// The end of preparing a message.
+enum Preparation<P> {
+    /// The message can be handed over at once.
+    Done(P),
+    /// No connection came about in time.
+    Failed,
+    /// The postman stops, and nothing was written.
+    Stopped,
+}
+
+/// Prepares the next message, unless the postman stops meanwhile.
+async fn prepare<'c, C: Courier>(
+    courier: &'c mut C,
+    floor: &Floor,
+) -> Preparation<C::PreparedCourier<'c>> {
+    let preparing = pin!(courier.prepare());
+    let stopped = pin!(floor.stopped());
+    match select(preparing, stopped).await {
+        Either::Left((Some(prepared), _)) => Preparation::Done(prepared),
+        Either::Left((None, _)) => Preparation::Failed,
+        Either::Right(((), _)) => Preparation::Stopped,
     }
 }
 

@@ -1,5 +1,8 @@
 //! A postman at a desk whose answers a test decides.
 
+mod refused;
+mod stopping;
+
 use std::{
     path::Path,
     sync::{
@@ -29,7 +32,7 @@ use super::{
     terms::VIEW_AGE,
 };
 use crate::{
-    gateway::{GatewayOptions, HttpGateway, TcpConnector},
+    gateway::{Connector, GatewayOptions, HttpGateway, TcpConnector},
     metrics::SendingMetrics,
 };
 
@@ -43,6 +46,8 @@ struct Odd {
     asks: AtomicUsize,
     reports: AtomicUsize,
     refuses: bool,
+    /// The answer to every report; none: it is taken.
+    refuses_reports: Option<DeskError>,
     /// Grants one lease, whose answer takes longer than a view may be old.
     grants_late: bool,
     /// Answers the first ask too late: its lease ran out.
@@ -145,7 +150,8 @@ impl Desk for Odd {
         self.said
             .lock()
             .push(format!("reports {}: {:?}", report.lease.n, report.results));
-        Box::pin(async { Ok(0) })
+        let answer = self.refuses_reports.clone().map_or(Ok(0), Err);
+        Box::pin(async { answer })
     }
 
     fn look(&self, held: Vec<HeldLease>) -> DeskAnswer<'_, ClusterLook> {
@@ -199,7 +205,19 @@ async fn run_in(
     desk: Arc<Odd>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), PostmanError> {
-    let time = Duration::from_secs(1);
+    let second = Duration::from_secs(1);
+    let connector = Arc::new(TcpConnector::default());
+    let (options, parts) = postman(dir, desk, connector, second);
+    Postman::run(options, parts, stop).await
+}
+
+/// A postman with one slot, whose connections are made by a connector within a time.
+fn postman(
+    dir: &Path,
+    desk: Arc<Odd>,
+    connector: Arc<dyn Connector>,
+    time: Duration,
+) -> (PostmanOptions, PostmanParts<HttpGateway>) {
     let options = PostmanOptions {
         name: PostmanName::parse("p").expect("a name"),
         journal_dir: dir.to_owned(),
@@ -223,9 +241,10 @@ async fn run_in(
         token: String::new(),
         connect_timeout: time,
         timeout: time,
+        idle_timeout: time,
         unsure_statuses: Vec::new(),
     };
-    let gateway = HttpGateway::new(gateway, Arc::new(TcpConnector));
+    let gateway = HttpGateway::new(gateway, connector);
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway.map_err(|(key, _)| key).expect("a gateway")),
@@ -233,7 +252,7 @@ async fn run_in(
         metrics: SendingMetrics::default(),
         fatal: Arc::new(|line| panic!("{line}")),
     };
-    Postman::run(options, parts, stop).await
+    (options, parts)
 }
 
 async fn until(what: impl Fn() -> bool) {

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     model::{MailingNumber, Timestamp},
     phones::Phones,
+    reached::Reached,
     records::{MailingRecord, Progress, Stage, WordKind, WordRecord},
 };
 
@@ -294,6 +295,8 @@ pub struct Index {
     pub ids: Ids,
     /// Who holds a phone.
     pub phones: Phones,
+    /// Hints at who has a message to a phone.
+    pub reached: Reached,
     /// Dictionaries, by the number of the kind.
     pub words: [Words; 3],
     /// Slots of clients' kept replies, by key.

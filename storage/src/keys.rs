@@ -20,6 +20,9 @@
 //! | 14 | block of 256 changes | [`ChangeBlock`] |
 //! | 15 | block of 128 customers | [`ChangeNumbers`] |
 //! | 16 | – | deleted customers whose messages still wait for a sweep |
+//! | 17 | – | [`GivenUp`]: the log of phones that customers gave up |
+//! | 18 | number of a phone given up | phone and customer |
+//! | 19 | phone, customer | its last number in that log |
 //! | 20 | mailing number | [`MailingRecord`] |
 //! | 21 | mailing id | mailing number |
 //! | 22 | mailing number | [`Progress`] |
@@ -29,6 +32,7 @@
 //! | 26 | mailing number, customer | position of a late member |
 //! | 27 | mailing number, block of 256 blocks of heads | [`Reaches`] |
 //! | 28 | number that ids of its messages have | mailing number |
+//! | 29 | mailing number, block of 8,192 customers | [`Decided`] |
 //! | 30 | – | [`Postmen`] |
 //! | 31 | – | [`LeaseList`]: open |
 //! | 32 | slot | [`Lease`] |
@@ -44,9 +48,9 @@ use crate::{
     model::{MailingId, MailingNumber},
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, ClusterLevel, Columns, CustomerColumns,
-        CustomerTexts, CustomerTotals, DeletedBlock, Facets, Heads, Lease, LeaseList,
-        MailingRecord, Members, Meta, Nodes, Numbers, Postmen, Progress, Reaches, Stages, Totals,
-        WordKind, WordRecord, WordUses,
+        CustomerTexts, CustomerTotals, Decided, DeletedBlock, Facets, GivenUp, Heads, Lease,
+        LeaseList, MailingRecord, Members, Meta, Nodes, Numbers, Postmen, Progress, Reaches,
+        Stages, Totals, WordKind, WordRecord, WordUses,
     },
 };
 
@@ -134,6 +138,12 @@ keys! {
     15 ChangeNumbersKey(block: u32 => block.to_be_bytes()) -> ChangeNumbers;
     /// Deleted customers whose messages wait for a sweep: customer, next open mailing.
     16 UnsweptKey -> Vec<(u32, u32)>;
+    /// How far the log of phones that customers gave up goes.
+    17 GivenUpKey -> GivenUp;
+    /// A phone that a customer gave up while a mailing may have had a message to it.
+    18 GivenUpPhoneKey(number: u64 => number.to_be_bytes()) -> (u64, u32);
+    /// The number under which a customer gave a phone up last.
+    19 HeldPhoneKey(phone: u64 => phone.to_be_bytes(), customer: u32 => customer.to_be_bytes()) -> u64;
     /// A mailing.
     20 MailingKey(mailing: MailingNumber => mailing.0.to_be_bytes()) -> MailingRecord;
     /// A mailing's number by its id.
@@ -153,6 +163,8 @@ keys! {
     /// The mailing whose messages have another number in their ids, since it was resumed after a
     /// restore.
     28 RenumberedKey(number: MailingNumber => number.0.to_be_bytes()) -> MailingNumber;
+    /// What was decided of customers who changed before a mailing had looked at them.
+    29 DecidedKey(mailing: MailingNumber => mailing.0.to_be_bytes(), block: u32 => block.to_be_bytes()) -> Decided;
     /// All postmen.
     30 PostmenKey -> Postmen;
     /// All open leases.

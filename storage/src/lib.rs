@@ -37,6 +37,7 @@ pub mod pin;
 #[doc(hidden)]
 pub mod planted;
 pub mod query;
+pub mod reached;
 pub mod records;
 pub mod restore;
 pub mod rules;

@@ -72,6 +72,10 @@ pub const TRIM_BLOCKS: u32 = 16;
 /// Rows in one command that writes customers, at most.
 pub const CUSTOMER_ROWS: usize = 1_000;
 
+/// Mailings for which a write of many customers counts how many of these come to match, at most: each of
+/// them is asked about each row.
+pub const LIVE_MAILINGS: usize = 100;
+
 /// Characters of a customer's or mailing's id, at most.
 pub const ID_CHARS: usize = 64;
 /// Characters of a customer's name, at most.

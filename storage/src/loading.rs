@@ -7,8 +7,8 @@ use crate::{
     error::Error,
     index::{Index, MailingChange, Words},
     keys::{
-        ClientReplyKey, CustomerColumnsKey, CustomerHashesKey, MailingKey, NumbersKey, ProgressKey,
-        StagesKey, WordKey,
+        ClientReplyKey, CustomerColumnsKey, CustomerHashesKey, GivenUpPhoneKey, MailingKey,
+        NumbersKey, ProgressKey, StagesKey, WordKey,
     },
     limits::{CLIENT_KEYS, CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK},
     model::MailingNumber,
@@ -41,8 +41,10 @@ pub(crate) fn build_index(reader: &Reader<'_>) -> Result<Index, Error> {
     Ok(index)
 }
 
-/// Reads who holds a phone.
+/// Reads who holds a phone, and first who held it: a customer's mark is that of the phone it has.
 fn index_phones(reader: &Reader<'_>, customers: u32, phones: &mut Phones) -> Result<(), Error> {
+    phones.reserve(customers as usize);
+    index_given_up(reader, phones)?;
     for block in 0..customers.div_ceil(CUSTOMERS_PER_BLOCK) {
         let key = CustomerColumnsKey(block);
         let read = reader.read_part(&key, "a block of customers", CustomerColumns::phones_in)?;
@@ -57,6 +59,26 @@ fn index_phones(reader: &Reader<'_>, customers: u32, phones: &mut Phones) -> Res
         }
     }
     Ok(())
+}
+
+/// Reads who gave a phone up that a mailing may have a message to.
+fn index_given_up(reader: &Reader<'_>, phones: &mut Phones) -> Result<(), Error> {
+    let mut fault = None;
+    reader.scan(&[GivenUpPhoneKey::TAG], |key, value| {
+        if key.first() != Some(&GivenUpPhoneKey::TAG) {
+            return false;
+        }
+        let held = Holding {
+            holds: false,
+            held: true,
+        };
+        match codec::decode::<(u64, u32)>(value) {
+            Ok((phone, customer)) => phones.set(phone, customer, held),
+            Err(error) => fault = Some(error),
+        }
+        fault.is_none()
+    })?;
+    fault.map_or(Ok(()), Err)
 }
 
 /// Reads a dictionary. Its numbers have gaps where words were forgotten.

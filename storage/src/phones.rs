@@ -28,7 +28,7 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// Whether there is nothing to remember.
+    /// True if there is nothing to remember.
     pub fn is_nothing(self) -> bool {
         !self.holds && !self.held
     }
@@ -36,9 +36,9 @@ impl Holding {
 
 /// A phone, a customer and how it stands to the phone, in twelve bytes: one for each customer.
 #[derive(Clone, Copy, Debug)]
-struct Entry([u32; 3]);
+struct PhoneEntry([u32; 3]);
 
-impl Entry {
+impl PhoneEntry {
     /// A phone has 15 digits at most, which take 50 bits.
     const HOLDS: u32 = 1 << 31;
     const HELD: u32 = 1 << 30;
@@ -105,7 +105,7 @@ impl Bits {
 #[derive(Debug, Default)]
 pub struct Phones {
     /// Phones with few holders.
-    table: HashTable<Entry>,
+    table: HashTable<PhoneEntry>,
     /// Phones with more: looking through them one by one for each new one would never end.
     crowded: HashMap<u64, BTreeMap<u32, Holding>, DefaultHashBuilder>,
     /// Customers whose phone somebody else holds, or held. May have bits too many, never too few.
@@ -113,7 +113,7 @@ pub struct Phones {
 }
 
 impl Phones {
-    /// Whether anybody else may hold a customer's phone, or have held it.
+    /// True if anybody else may hold a customer's phone, or have held it.
     pub fn is_shared(&self, customer: u32) -> bool {
         self.shared.contains(customer)
     }
@@ -126,13 +126,13 @@ impl Phones {
         crowd.chain(few.map(|entry| (entry.customer(), entry.holding())))
     }
 
-    /// How a customer stands to a phone.
+    /// The way in which a customer stands to a phone.
     pub fn holding(&self, phone: u64, customer: u32) -> Holding {
         let crowd = self.crowded.get(&phone);
         let found = match crowd {
             Some(crowd) => crowd.get(&customer).copied(),
             None => {
-                let is_it = |entry: &Entry| entry.is_of(phone, customer);
+                let is_it = |entry: &PhoneEntry| entry.is_of(phone, customer);
                 let found = self.table.find(hash(phone), is_it);
                 found.map(|entry| entry.holding())
             }
@@ -152,6 +152,13 @@ impl Phones {
 
     /// Sets how a customer stands to a phone. One that gives a phone up for another gives up first.
     pub fn set(&mut self, phone: u64, customer: u32, holding: Holding) {
+        if self.is_nobodys(phone) {
+            // The usual case: one search, and one place.
+            self.insert(PhoneEntry::new(phone, customer, holding));
+            return;
+        }
+
+        let before = self.holding(phone, customer);
         if let Some(crowd) = self.crowded.get_mut(&phone) {
             if holding.is_nothing() {
                 crowd.remove(&customer);
@@ -164,7 +171,15 @@ impl Phones {
         } else {
             self.set_in_table(phone, customer, holding);
         }
+        if before.holds && !holding.holds {
+            self.shared.set(customer, false);
+        }
         self.mark(phone, customer, holding);
+    }
+
+    /// Makes room for the phones of so many customers.
+    pub fn reserve(&mut self, customers: usize) {
+        self.table.reserve(customers, |entry| hash(entry.phone()));
     }
 
     /// Bytes that it takes.
@@ -172,14 +187,25 @@ impl Phones {
         self.table.allocation_size() + self.shared.0.capacity() * 8
     }
 
-    fn entries(&self, phone: u64) -> impl Iterator<Item = Entry> + '_ {
+    fn entries(&self, phone: u64) -> impl Iterator<Item = PhoneEntry> + '_ {
         let found = self.table.iter_hash(hash(phone)).copied();
         found.filter(move |entry| entry.phone() == phone)
     }
 
+    fn is_nobodys(&self, phone: u64) -> bool {
+        !self.crowded.contains_key(&phone) && self.entries(phone).next().is_none()
+    }
+
+    fn insert(&mut self, new: PhoneEntry) {
+        if !new.holding().is_nothing() {
+            let rehash = |entry: &PhoneEntry| hash(entry.phone());
+            self.table.insert_unique(hash(new.phone()), new, rehash);
+        }
+    }
+
     fn set_in_table(&mut self, phone: u64, customer: u32, holding: Holding) {
-        let is_it = |entry: &Entry| entry.is_of(phone, customer);
-        let new = Entry::new(phone, customer, holding);
+        let is_it = |entry: &PhoneEntry| entry.is_of(phone, customer);
+        let new = PhoneEntry::new(phone, customer, holding);
         if let Ok(mut found) = self.table.find_entry(hash(phone), is_it) {
             if holding.is_nothing() {
                 found.remove();
@@ -189,10 +215,7 @@ impl Phones {
             return;
         }
 
-        if !holding.is_nothing() {
-            let rehash = |entry: &Entry| hash(entry.phone());
-            self.table.insert_unique(hash(phone), new, rehash);
-        }
+        self.insert(new);
         if self.entries(phone).count() > FEW {
             self.crowd(phone);
         }
@@ -217,9 +240,6 @@ impl Phones {
 
     /// Keeps the bits of those who share a phone, after one of them changed.
     fn mark(&mut self, phone: u64, customer: u32, holding: Holding) {
-        if holding.is_nothing() || !holding.holds {
-            self.shared.set(customer, false);
-        }
         // In a crowd all others have their bits already.
         if self.crowded.contains_key(&phone) {
             if holding.holds {
@@ -228,15 +248,26 @@ impl Phones {
             return;
         }
 
-        let holders: Vec<Entry> = self.entries(phone).collect();
-        let shared = holders.len() > 1;
+        let (first, second) = {
+            let mut entries = self.entries(phone);
+            (entries.next(), entries.next())
+        };
+        // The usual case, which need not gather them.
+        if second.is_none() {
+            if let Some(only) = first.filter(|only| only.holding().holds) {
+                self.shared.set(only.customer(), false);
+            }
+            return;
+        }
+
+        let holders: Vec<PhoneEntry> = self.entries(phone).collect();
         for entry in holders.into_iter().filter(|entry| entry.holding().holds) {
-            self.shared.set(entry.customer(), shared);
+            self.shared.set(entry.customer(), true);
         }
     }
 }
 
-/// How customers stand to phones after the changes of a command or an entry, by phone and customer.
+/// The ways in which customers stand to phones after the changes of a command or an entry, by phone and customer.
 pub type PhoneChanges = BTreeMap<(u64, u32), Holding>;
 
 #[cfg(test)]
@@ -297,6 +328,16 @@ mod tests {
         }
         assert!((0..MANY).all(|customer| !phones.is_shared(customer)));
         assert_eq!(all(&phones), [(0, HOLDS)]);
+    }
+
+    #[test]
+    fn a_phone_that_is_forgotten_takes_no_mark_from_the_phone_that_is_held() {
+        let mut phones = Phones::default();
+        phones.set(PHONE - 1, 7, HELD);
+        phones.set(PHONE, 7, HOLDS);
+        phones.set(PHONE, 9, HOLDS);
+        phones.set(PHONE - 1, 7, NOTHING);
+        assert!(phones.is_shared(7) && phones.is_shared(9));
     }
 
     #[test]

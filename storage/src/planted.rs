@@ -44,6 +44,10 @@ pub enum Planted {
     BreakerCountsRowsOnly,
     /// A wall clock is believed although it contradicts its own machine.
     JumpBelieved,
+    /// A gateway that asks for a pause gets requests all the same.
+    PauseIgnored,
+    /// A mailing does not see that customers share a phone.
+    SharedPhonesUnseen,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -58,7 +62,7 @@ pub const BY_SCENARIO: [Planted; 3] = [
 ];
 
 /// All faults, in the order of their numbers.
-pub const PLANTED: [Planted; 16] = [
+pub const PLANTED: [Planted; 18] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -75,6 +79,8 @@ pub const PLANTED: [Planted; 16] = [
     Planted::DamageIsNeverBegun,
     Planted::BreakerCountsRowsOnly,
     Planted::JumpBelieved,
+    Planted::PauseIgnored,
+    Planted::SharedPhonesUnseen,
 ];
 
 impl Planted {

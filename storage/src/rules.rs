@@ -103,6 +103,11 @@ pub fn doubts_count_as_shares() -> bool {
     !is_planted(Planted::BreakerCountsRowsOnly)
 }
 
+/// Rule 10: a gateway that asks for a pause gets no request until the pause is over.
+pub fn is_paused(holds: bool) -> bool {
+    holds && !is_planted(Planted::PauseIgnored)
+}
+
 /// Rule 11: a member is known by its disk. A node with another disk is another node.
 pub fn is_same_disk(claimed: &str, known: &str) -> bool {
     claimed == known || is_planted(Planted::WipedNodeVotes)
@@ -158,4 +163,9 @@ pub fn contradicting_clock_is_doubted() -> bool {
 /// with the machine's other clock.
 pub fn is_believed(agrees: bool) -> bool {
     agrees || is_planted(Planted::JumpBelieved)
+}
+
+/// Phones (rules without a number): a mailing that gives a phone one message looks who shares it.
+pub(crate) fn looks_for_shared_phones(unique_phones: bool) -> bool {
+    unique_phones && !is_planted(Planted::SharedPhonesUnseen)
 }

@@ -18,8 +18,8 @@ use notty_storage::{
     },
     keys::{LeaseKey, ProgressKey},
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
-        PostmanName, SendResult,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec,
+        Phone, PostmanName, SendResult,
     },
     query,
 };
@@ -67,6 +67,8 @@ fn create() -> Action {
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     };
     Action::CreateMailing(CreateMailing {
         id: MailingId::parse("m").expect("an id"),

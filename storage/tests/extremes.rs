@@ -11,8 +11,8 @@ use notty_storage::{
         SweepMailing, TrimChanges,
     },
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
-        PostmanName, Run, SendResult, ZoneNumber,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec,
+        Phone, PostmanName, Run, SendResult, ZoneNumber,
     },
     records::Cursor,
 };
@@ -132,6 +132,8 @@ fn spec() -> MailingSpec {
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     }
 }
 

@@ -8,8 +8,8 @@ use notty_storage::{
     },
     limits,
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
-        PostmanName, SendResult,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec,
+        Phone, PostmanName, SendResult,
     },
     records::Cursor,
 };
@@ -142,6 +142,8 @@ fn spec() -> MailingSpec {
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     }
 }
 

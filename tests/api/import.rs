@@ -39,7 +39,7 @@ fn errors(answer: &Value) -> Vec<(u64, String)> {
 }
 
 fn counted(created: u64, updated: u64) -> Value {
-    json!({ "created": created, "updated": updated, "rejected": 0, "errors": [] })
+    json!({ "created": created, "updated": updated, "rejected": 0, "live_mailings": [], "errors": [] })
 }
 
 #[tokio::test]

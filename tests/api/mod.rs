@@ -16,6 +16,7 @@ mod positions;
 mod preview;
 mod refusals;
 mod repeats;
+mod schema;
 mod stats;
 mod windows;
 

@@ -1,8 +1,10 @@
 //! Phones: customers that rows without an id mean, and customers who share a phone.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{Node, Setup};
+use crate::support::{Gateway, Node, Setup, eventually};
 
 const CSV: &str = "text/csv";
 
@@ -61,4 +63,90 @@ async fn a_row_without_an_id_whose_phone_several_have_is_rejected_by_itself() {
         (&error["line"], &error["code"]),
         (&json!(3), &json!("ambiguous_phone"))
     );
+}
+
+/// How long most things may take at the most; far more than they need.
+const SOON: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn two_customers_with_one_phone_get_one_message_and_the_other_is_told_why() {
+    let gateway = Gateway::start();
+    let node = Setup::at(&gateway).start().await;
+    import(
+        &node,
+        "id,phone\na,+79160000001\nb,+79160000001\nc,+79160000002\n",
+    )
+    .await;
+    node.mail("m", json!({})).await;
+    node.until("m", json!({ "done": 2, "cancelled": 1 })).await;
+
+    let page = node
+        .client
+        .get("/messages?mailing=m&status=cancelled")
+        .await;
+    let message = page.expect(200)["items"][0].clone();
+    assert_eq!(message["customer_id"], json!("b"));
+    assert_eq!(
+        message["reason"]["code"],
+        json!("duplicate_phone"),
+        "{message}"
+    );
+    let page = node.client.get("/messages?mailing=m&customer=a").await;
+    assert_eq!(page.expect(200)["items"][0].get("reason"), None);
+
+    node.mail("both", json!({ "unique_phones": false })).await;
+    node.until("both", json!({ "done": 3 })).await;
+}
+
+#[tokio::test]
+async fn a_mailing_for_those_at_its_start_is_nothing_to_who_comes_later() {
+    let gateway = Gateway::start();
+    let node = Setup::at(&gateway).start().await;
+    import(&node, "id,phone,tag\na,+79160000001,x\nb,+79160000002,y\n").await;
+    let mailing = json!({ "audience": "at_start", "tag_filter": "x" });
+    node.mail("m", mailing).await;
+    node.until("m", json!({ "done": 1 })).await;
+
+    let live = import(&node, "id,phone,tag\nb,+79160000002,x\nc,+79160000003,x\n").await;
+    assert_eq!(live["live_mailings"], json!([]));
+    node.mail("later", json!({ "tag_filter": "x" })).await;
+    node.until("later", json!({ "done": 3 })).await;
+    let stats = node.client.get("/stats/mailings/m").await.expect(200);
+    assert_eq!(stats["done"], json!(1), "{stats}");
+    let mailing = node.client.get("/mailings/m").await.expect(200);
+    assert_eq!(
+        (&mailing["status"], &mailing["caught_up"]),
+        (&json!("active"), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn an_import_names_the_active_mailings_that_its_customers_match() {
+    let node = Setup::new()
+        .set("NOTTY_POSTMAN__ENABLED", "false")
+        .start()
+        .await;
+    import(&node, "id,phone,tag\na,+79160000001,x\n").await;
+    node.mail("everybody", json!({})).await;
+    node.mail("some", json!({ "tag_filter": "y" })).await;
+    node.mail("nobody", json!({ "tag_filter": "z" })).await;
+    node.mail("first", json!({ "audience": "at_start" })).await;
+    for id in ["everybody", "some", "nobody", "first"] {
+        eventually("the mailing has started", SOON, async || {
+            let mailing = node
+                .client
+                .get(&format!("/mailings/{id}"))
+                .await
+                .expect(200);
+            (mailing["status"] == json!("active")).then_some(())
+        })
+        .await;
+    }
+
+    // One is as it was, one has changed, one is new.
+    let list = "id,phone,tag\na,+79160000001,x\n";
+    assert_eq!(import(&node, list).await["live_mailings"], json!([]));
+    let list = "id,phone,tag\na,+79160000001,y\nb,+79160000002,x\n";
+    let live = json!([{ "id": "everybody", "matches": 2 }, { "id": "some", "matches": 1 }]);
+    assert_eq!(import(&node, list).await["live_mailings"], live);
 }

@@ -8,6 +8,8 @@ mod demo;
 mod gateway;
 mod postman;
 pub(crate) mod serve;
+mod signals;
+mod surroundings;
 mod usage;
 mod watch;
 

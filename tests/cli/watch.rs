@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{at, printed};
-use crate::support::{Gateway, Process, Setup, eventually, minutes_from_now, notty};
+use crate::support::{Gateway, Node, Process, Setup, eventually, minutes_from_now, notty};
 
 #[tokio::test]
 async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
@@ -14,12 +14,21 @@ async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
     node.import(1_500).await;
     node.mail("followed", json!({})).await;
     let said = printed(at(&node, &["watch", "followed"]));
-    assert_eq!(said, "followed: caught up\ndone 1,500\n");
-    node.mail("nobody", json!({ "tag_filter": "nobody" })).await;
+    let end = ends_at(&node, "followed").await;
+    let stays = format!("stays active until {end}, customers who match later get it too");
+    assert_eq!(said, format!("followed: caught up; {stays}\ndone 1,500\n"));
+    let nobody = json!({ "tag_filter": "nobody", "audience": "at_start" });
+    node.mail("nobody", nobody).await;
     assert_eq!(
         printed(at(&node, &["watch", "nobody"])),
         "nobody: caught up\nno messages yet\n"
     );
+}
+
+async fn ends_at(node: &Node, mailing: &str) -> String {
+    let mailing = node.client.get(&format!("/mailings/{mailing}")).await;
+    let end = mailing.expect(200)["end"].clone();
+    end.as_str().expect("a time").to_owned()
 }
 
 #[tokio::test]

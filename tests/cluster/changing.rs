@@ -68,7 +68,7 @@ async fn leave(cluster: &mut Cluster, n: usize, asked: usize) {
         .expect(204);
     println!("{name} was out after {:?}", began.elapsed());
     cluster.members[n].says("removed from the cluster").await;
-    assert_eq!(cluster.members[n].ended(CHANGE).await, Some(0), "{name}");
+    assert_eq!(cluster.members[n].ended(CHANGE).await, Some(4), "{name}");
 }
 
 #[tokio::test]

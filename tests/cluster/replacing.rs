@@ -89,7 +89,7 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     std::fs::rename(&aside, &data).expect("moved");
     cluster.members[lost].start();
     cluster.members[lost].says("removed from the cluster").await;
-    assert_ne!(cluster.members[lost].ended(BACK).await, Some(0));
+    assert_eq!(cluster.members[lost].ended(BACK).await, Some(4));
     node.get("/customers/late").await.expect(200);
 }
 
@@ -174,7 +174,7 @@ async fn a_node_taken_in_goes_on_where_it_was_after_it_died() {
         .delete("/cluster/nodes/notty-0")
         .await;
     assert_eq!(removed.status, 204, "{}", removed.text);
-    assert_eq!(cluster.members[0].ended(BACK).await, Some(0));
+    assert_eq!(cluster.members[0].ended(BACK).await, Some(4));
     std::fs::remove_dir_all(cluster.members[0].data()).expect("removed");
     // The first by name of those it knows, so that it would found a cluster if it could.
     cluster.members[0].reconfigure(&alone, &cluster.section(0, 2));

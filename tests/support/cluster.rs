@@ -380,7 +380,7 @@ impl Member {
     }
 
     /// What it has said since it was started, if it runs.
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.process
             .as_ref()
             .map(Process::lines)

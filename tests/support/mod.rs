@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod faketime;
+mod forgetful;
 mod gateway;
 mod network;
 mod node;
@@ -20,6 +21,7 @@ mod wire;
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, Member, SECRET, Shape};
 pub use faketime::FakeClock;
+pub use forgetful::Forgetful;
 pub use gateway::Gateway;
 pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};

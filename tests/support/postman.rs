@@ -74,6 +74,11 @@ impl Postman {
         self.process = Some(Process::start_silently(&mut self.command()));
     }
 
+    /// The same with more flags.
+    pub fn run_with(&mut self, flags: &[&str]) {
+        self.process = Some(Process::start_silently(self.command().args(flags)));
+    }
+
     /// Changes its configuration.
     pub fn reconfigure(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.config()).expect("read");

@@ -160,6 +160,7 @@ impl Process {
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let signal = match name {
+            "HUP" => rustix::process::Signal::HUP,
             "TERM" => rustix::process::Signal::TERM,
             "INT" => rustix::process::Signal::INT,
             "STOP" => rustix::process::Signal::STOP,

@@ -8,10 +8,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::future::join_all;
 use notty_storage::rules;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
+    cluster::waiting::WaitingReason,
     disk::{data_dir::Identity, own_identity::OwnIdentity},
     error::Error,
     front::invitations::Invitations,
@@ -69,12 +71,12 @@ pub(crate) async fn become_member(
     invitations: &Invitations,
     peers: &Peers,
     expected: &Expected,
+    waiting: &WaitingReason,
 ) -> Result<Option<Founders>, Error> {
     let mut invitations = invitations.subscribe();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
-    let mut logged = String::new();
     loop {
         // An invitation counts before anything else: its sender has written the number down.
         let invited = invitations.borrow_and_update().clone();
@@ -99,7 +101,7 @@ pub(crate) async fn become_member(
             }
             // The founder invites this node.
             Ok(_) => {}
-            Err(why) => log_waiting(why, &mut logged),
+            Err(why) => waiting.note(&why),
         }
 
         tokio::select! {
@@ -107,14 +109,6 @@ pub(crate) async fn become_member(
             _ = invitations.changed() => {}
         }
     }
-}
-
-/// Logs the reason why there is no cluster yet; the same one once, and not at every look.
-fn log_waiting(why: String, logged: &mut String) {
-    if why != *logged {
-        tracing::info!("not a member of a cluster yet: {why}");
-    }
-    *logged = why;
 }
 
 /// The identity that an invitation gives to this node.
@@ -156,20 +150,33 @@ async fn look_round(
         disk: identity.disk.clone(),
         ..expected.me.clone()
     }];
-    for peer in expected.others() {
-        // One after the other: the first that is missing is the reason that is logged.
-        let answer = identify(peers, &peer.peer).await;
-        let there = answer
-            .map_err(|error| format!("{} of {count} nodes are there: {error}", found.len()))?;
-        found.push(founder(peer, there, expected, identity)?);
+    let mut missing = Vec::new();
+    let others: Vec<_> = expected.others().collect();
+    let asking = others.iter().map(|peer| identify(peers, &peer.peer));
+    for (peer, answer) in others.iter().zip(join_all(asking).await) {
+        match answer {
+            Ok(there) => found.push(founder(peer, there, expected, identity)?),
+            Err(error) => missing.push(missing_text(peer, &error)),
+        }
     }
 
+    if !missing.is_empty() {
+        let there = found.len();
+        let missing = missing.join("; ");
+        return Err(format!("{there} of {count} nodes are there; {missing}"));
+    }
     if found.len() < count {
         return Err(format!("{} of {count} nodes are configured", found.len()));
     }
     // All nodes count by name, so that a founder that begins again gives the same numbers.
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((1..).zip(found).collect())
+}
+
+/// A node that is not there, by name and address, and the reason.
+fn missing_text(peer: &Peer, error: &CallError) -> String {
+    let Peer { name, peer, .. } = peer;
+    format!("`{name}` at {peer} {}", error.reason())
 }
 
 /// Checks that the node that answers may form a cluster as the configured peer.

@@ -106,7 +106,9 @@ impl Handover {
         sleep(Duration::from_millis(ELECTION_MS.end) + SPARE).await;
         let standing = self.peers.call_member(&chosen, StandForElection, ANSWER);
         if let Err(error) = standing.await {
-            return Err(TransferError::Nobody(error.to_string()));
+            let Peer { name, peer, .. } = &chosen;
+            let what = format!("`{name}` at {peer} {}", error.reason());
+            return Err(TransferError::Nobody(what));
         }
 
         // Another than the chosen one may win.

@@ -8,8 +8,8 @@
 //! `changes` passes it to the leader, which makes one at a time; `addition`, `removal` and `relocation`
 //! are the three kinds of change; `member_list` makes their single steps; `completion` makes the next
 //! step of what is wanted, and decides when a learner becomes a voter; `dismissal` finds out whether
-//! this node was removed; `survey` asks the members for their positions; `handover` gives the leadership
-//! to another; `take_in` gives a restored node the other nodes that are configured.
+//! this node was removed; `reachability` watches which members answer; `survey` asks the members for their positions; `handover` gives the leadership
+//! to another; `waiting` holds the reason why a node has no cluster; `take_in` gives a restored node the other nodes that are configured.
 
 pub(crate) mod addition;
 pub(crate) mod change;
@@ -21,10 +21,12 @@ pub(crate) mod handover;
 pub(crate) mod level;
 pub(crate) mod member_list;
 pub(crate) mod myself;
+pub(crate) mod reachability;
 pub(crate) mod relocation;
 pub(crate) mod removal;
 pub(crate) mod survey;
 pub(crate) mod take_in;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waiting;
 pub(crate) mod workbench;

@@ -26,6 +26,8 @@ pub struct Sight {
     pub member: Member,
     /// False if it does not answer this node.
     pub reachable: bool,
+    /// The reason why it does not answer, as text for people.
+    pub reason: Option<String>,
     /// The last position of its log; 0 while it does not answer.
     pub last_index: u64,
     /// The position that its state reflects; 0 while it does not answer.
@@ -56,15 +58,18 @@ impl Surveyor {
 
     async fn look(&self, member: Member) -> Sight {
         let seen = if member.peer.disk == self.me.peer.disk {
-            Some(self.my_positions())
+            Ok(self.my_positions())
         } else {
             self.ask(&member.peer).await
         };
-        let reachable = seen.is_some();
-        let status = seen.unwrap_or_default();
+        let (status, reason) = match seen {
+            Ok(status) => (status, None),
+            Err(reason) => (PeerStatus::default(), Some(reason)),
+        };
         Sight {
             member,
-            reachable,
+            reachable: reason.is_none(),
+            reason,
             level: status.level,
             version: status.version,
             last_index: status.last_index,
@@ -83,8 +88,8 @@ impl Surveyor {
         }
     }
 
-    async fn ask(&self, peer: &Peer) -> Option<PeerStatus> {
+    async fn ask(&self, peer: &Peer) -> Result<PeerStatus, String> {
         let asking = self.peers.call_member(peer, AskStatus, ANSWER);
-        asking.await.ok()
+        asking.await.map_err(|error| error.reason())
     }
 }

@@ -10,6 +10,7 @@
 //! | `log/` | the log (see [`crate::log`]) |
 //! | `snapshots/` | the latest snapshot |
 //! | `state/` | the state in sled: replaceable, rebuilt from snapshot and log where it must be |
+//! | `before-…/` | a copy from before a migration (see [`crate::backup::beside`]) |
 //!
 //! The steps of a restore are in `restoring`.
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     files::{Files, RealFiles},
+    private,
     sealed::{load, save},
 };
 use crate::{
@@ -120,7 +122,7 @@ impl DataDir {
     /// Creates the directory if it is missing, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, Error> {
         refuse_file(path)?;
-        fs::create_dir_all(path).map_err(Error::file(path))?;
+        private::create_dir(path).map_err(Error::file(path))?;
 
         // A directory without a name above it is the working directory itself.
         let above = match path.parent() {
@@ -133,6 +135,12 @@ impl DataDir {
             path: path.to_owned(),
             _lock: lock(path)?,
         })
+    }
+
+    /// Takes the rights of other users away from the directory and its files. Only for one that is known
+    /// to be a data directory, or empty: by a slip of the pen it may be anybody's.
+    pub(crate) fn keep_private(&self) {
+        private::tighten(&self.path).tell(&self.path);
     }
 
     /// Makes the names in it survive a crash.

@@ -41,6 +41,7 @@ impl Restoring {
         let data_dir = DataDir::open(path)?;
         // Another restore may have ended before this one took the lock.
         refuse_full(path)?;
+        data_dir.keep_private();
         Ok(Self { data_dir })
     }
 

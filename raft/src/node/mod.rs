@@ -5,12 +5,15 @@
 //!
 //! Reading order: this file; `parts` puts the parts together that `open` has opened; `responding`
 //! answers what the front asks; [`status`] shows the node to people and programs; `readiness` decides
-//! whether it can serve; `lag` notices a state that does not keep up; `duty` ends its work before it is
+//! whether it can serve; `news` logs who leads, and `leaders` counts changes of the leader; `lag` notices a
+//! state that does not keep up; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
 mod catch_up;
 mod duty;
 mod lag;
+mod leaders;
+mod news;
 pub(crate) mod parts;
 pub mod readiness;
 mod responding;
@@ -42,6 +45,7 @@ use crate::{
         level::LevelKeeper,
         member_list::MemberList,
         myself::Myself,
+        reachability::Reachability,
         survey::{Sight, Surveyor},
     },
     consensus::{
@@ -61,8 +65,8 @@ use crate::{
     runtime::blocking,
     state::{compaction, node_state::NodeState, position::Position},
     time::{
-        clock::Clock, comparison::compare, doubt::ClockDoubt, stamp::Stamp, state_time::state_time,
-        trust::Trust,
+        clock::Clock, comparison::compare, doubt::ClockDoubt, lead::TimeLead, stamp::Stamp,
+        state_time::state_time, trust::Trust,
     },
 };
 
@@ -81,11 +85,13 @@ pub struct Node {
     proposals: Arc<Proposals>,
     reads: Arc<Reads>,
     surveyor: Arc<Surveyor>,
+    reachability: Arc<Reachability>,
     handover: Arc<Handover>,
     changes: Arc<MemberChanges>,
     dismissal: Dismissal,
     list: Arc<MemberList>,
     duty: Duty,
+    leaders: leaders::LeaderCount,
     readiness: Readiness,
     levels: Arc<Levels>,
     level_keeper: LevelKeeper,
@@ -123,12 +129,15 @@ impl Node {
             tokio::spawn(compacting),
             tokio::spawn(comparing),
             tokio::spawn(self.candidacy.clone().run()),
+            tokio::spawn(self.reachability.clone().run()),
         ];
 
         // These hold the node weakly: they end by themselves once it is gone.
         tokio::spawn(catch_up::run(Arc::downgrade(self)));
         tokio::spawn(upkeep::run(Arc::downgrade(self)));
         tokio::spawn(lag::follow(Arc::downgrade(self)));
+        tokio::spawn(leaders::follow(Arc::downgrade(self)));
+        tokio::spawn(news::run(Arc::downgrade(self)));
     }
 
     /// Takes no more proposals, lets those under way end, and closes cleanly.
@@ -268,6 +277,11 @@ impl Node {
         blocking(|| self.stamp.look(state_time(&self.state)))
     }
 
+    /// The lead of the cluster's time over this node's clock, if it has one.
+    pub fn time_lead(&self) -> Option<TimeLead> {
+        TimeLead::of(state_time(&self.state).at, self.clock.wall())
+    }
+
     pub(crate) fn wall(&self) -> Timestamp {
         self.clock.wall()
     }
@@ -335,6 +349,11 @@ impl Node {
     /// Reasons why it cannot serve as it should; empty when it can.
     pub async fn unready_reasons(&self) -> Vec<NotReady> {
         self.readiness.reasons().await
+    }
+
+    /// Reasons why it has not caught up since its start, as far as they are known without asking anybody.
+    pub fn reasons_of_start(&self) -> Vec<NotReady> {
+        self.readiness.reasons_of_start()
     }
 
     /// True once all that had been committed before the start was applied again: until then its state

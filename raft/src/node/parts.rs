@@ -4,16 +4,17 @@
 //! made here from those, each by a method of its own, so that it shows which part works with which.
 //! Nothing is started here but the task that gathers commands.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Node, duty::Duty, readiness::Readiness};
+use super::{Node, duty::Duty, leaders::LeaderCount, readiness::Readiness};
 use crate::{
     cluster::{
         changes::MemberChanges, dismissal::Dismissal, handover::Handover, level::LevelKeeper,
-        member_list::MemberList, myself::Myself, survey::Surveyor, workbench::Workbench,
+        member_list::MemberList, myself::Myself, reachability::Reachability, survey::Surveyor,
+        workbench::Workbench,
     },
     consensus::{
         candidacy::Candidacy, handle::Consensus, levels::Levels, proposals::Proposals, reads::Reads,
@@ -52,7 +53,8 @@ impl NodeParts {
         });
         let proposals = Arc::new(self.proposals(&stamp, &levels));
         let reads = Arc::new(self.reads(&stamp));
-        let readiness = self.readiness(&reads, &stamp);
+        let reachability = Arc::new(self.reachability());
+        let readiness = self.readiness(&reads, &stamp, &reachability);
         let candidacy = Arc::new(self.candidacy());
 
         // Each after what it works with: a handover surveys the members, the list of members proposes
@@ -84,11 +86,13 @@ impl NodeParts {
             proposals,
             reads,
             surveyor,
+            reachability,
             handover,
             changes,
             dismissal,
             list,
             duty: Duty::default(),
+            leaders: LeaderCount::default(),
             readiness,
             levels,
             level_keeper,
@@ -120,13 +124,27 @@ impl NodeParts {
         Reads::new(self.consensus.clone(), self.state.clone(), stamp.clone())
     }
 
-    fn readiness(&self, reads: &Arc<Reads>, stamp: &Stamp) -> Readiness {
-        Readiness::new(
-            self.consensus.clone(),
-            reads.clone(),
-            self.state.clone(),
-            (self.clock.clone(), stamp.clone()),
-        )
+    fn reachability(&self) -> Reachability {
+        Reachability::new(self.me.clone(), self.consensus.clone(), self.peers.clone())
+    }
+
+    fn readiness(
+        &self,
+        reads: &Arc<Reads>,
+        stamp: &Stamp,
+        reachability: &Arc<Reachability>,
+    ) -> Readiness {
+        Readiness {
+            consensus: self.consensus.clone(),
+            reachability: reachability.clone(),
+            reads: reads.clone(),
+            state: self.state.clone(),
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            stamp: stamp.clone(),
+            lag: Mutex::default(),
+            caught_up: AtomicBool::new(false),
+        }
     }
 
     fn surveyor(&self) -> Surveyor {

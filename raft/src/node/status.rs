@@ -3,7 +3,7 @@
 use super::Node;
 use crate::{
     consensus::handle::{Member, roster},
-    time::doubt::ClockDoubt,
+    time::{doubt::ClockDoubt, lead::TimeLead},
 };
 
 /// Status of a node.
@@ -15,6 +15,8 @@ pub struct NodeStatus {
     pub leader: Option<String>,
     /// The term of the election that counts.
     pub term: u64,
+    /// Changes of the leader that it has seen since it started.
+    pub leader_changes: u64,
     /// The last position in its log.
     pub last_index: u64,
     /// The position that its state reflects.
@@ -33,6 +35,8 @@ pub struct NodeStatus {
     pub members: Vec<Member>,
     /// The reason for which this node does not believe its clock, if it does not.
     pub clock_doubt: Option<ClockDoubt>,
+    /// The lead of the cluster's time over this node's clock, if it has one.
+    pub time_lead: Option<TimeLead>,
 }
 
 impl NodeStatus {
@@ -40,6 +44,7 @@ impl NodeStatus {
         // A leader that is cut off, or not heard, may have a successor that this node does not know.
         // Looked up first: the metrics stay locked until the end.
         let leads = node.consensus.leader();
+        let time_lead = node.time_lead();
         let watched = node.consensus.raft().metrics();
         let metrics = watched.borrow();
 
@@ -53,6 +58,7 @@ impl NodeStatus {
             name: node.me.peer.name.clone(),
             leader,
             term: metrics.current_term,
+            leader_changes: node.leaders.changes(),
             last_index: metrics.last_log_index.unwrap_or(0),
             applied_index: node.state.applied_index(),
             snapshot_index: metrics.snapshot.map_or(0, |snapshot| snapshot.index),
@@ -62,6 +68,7 @@ impl NodeStatus {
             apply_micros: node.state.apply_micros(),
             members,
             clock_doubt: node.stamp.doubt(),
+            time_lead,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         forming::{self, Expected, Founders},
         myself::Myself,
         take_in::{self, TakeIn},
+        waiting::WaitingReason,
     },
     consensus::handle::Consensus,
     disk::{
@@ -42,6 +43,15 @@ impl Node {
     /// the options, an empty directory becomes a cluster of this one node; with one, it waits until
     /// the cluster is formed or takes it in.
     pub async fn open(dir: &Path, options: NodeOptions) -> Result<Arc<Self>, Error> {
+        Self::open_with_reason(dir, options, &WaitingReason::default()).await
+    }
+
+    /// Opens like [`Node::open`], and keeps the reason why it waits, as long as it has no cluster.
+    pub async fn open_with_reason(
+        dir: &Path,
+        options: NodeOptions,
+        waiting: &WaitingReason,
+    ) -> Result<Arc<Self>, Error> {
         let own = Arc::new(open_identity(dir, &options)?);
 
         // Peers are answered from now on: the others cannot form a cluster without this node.
@@ -53,7 +63,8 @@ impl Node {
         );
         let (peers, stop_peers) = open_peers(&own.current(), &front, &options).await?;
         tokio::spawn(end_outdated(peers.outdated(), options.fatal.clone()));
-        let founders = become_member(&own, &front, &peers, &options).await?;
+        let founders = become_member(&own, &front, &peers, &options, waiting).await?;
+        waiting.end();
         let identity = own.current();
         peers.become_somebody(hello(&identity, &options));
 
@@ -143,7 +154,11 @@ fn open_stores(
 /// Opens the directory and reads the identity in it; an empty one gets one.
 fn open_identity(dir: &Path, options: &NodeOptions) -> Result<OwnIdentity, Error> {
     let data_dir = DataDir::open(dir)?;
-    let identity = match (data_dir.identity()?, &options.cluster) {
+    let found = data_dir.identity()?;
+    // By now it is no stranger's.
+    data_dir.keep_private();
+
+    let identity = match (found, &options.cluster) {
         (Some(identity), _) => identity,
         (None, None) => data_dir.found()?,
         (None, Some(_)) => data_dir.prepare()?,
@@ -231,6 +246,7 @@ async fn become_member(
     front: &Front,
     peers: &Peers,
     options: &NodeOptions,
+    waiting: &WaitingReason,
 ) -> Result<Option<Founders>, Error> {
     let identity = own.current();
     let Some(cluster) = &options.cluster else {
@@ -249,7 +265,7 @@ async fn become_member(
     if !identity.cluster.is_empty() && !founds_again {
         return Ok(None);
     }
-    forming::become_member(own, front.invitations(), peers, &expected).await
+    forming::become_member(own, front.invitations(), peers, &expected, waiting).await
 }
 
 /// The first members of a node by itself: it alone.

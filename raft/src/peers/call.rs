@@ -64,6 +64,17 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The error as a sentence without its subject, for a text that names the peer already.
+    pub fn reason(&self) -> String {
+        // People know nothing of the system's numbers.
+        let plain = |what: &str| what.split(" (os error").next().unwrap_or(what).to_owned();
+        match self {
+            Self::NotSent { what, .. } => format!("cannot be reached: {}", plain(what)),
+            Self::Lost { what, .. } => format!("does not answer: {}", plain(what)),
+            Self::Refused { what, .. } => format!("refuses this node: {what}"),
+        }
+    }
+
     /// The error of a caller whose call the peer at an address denied.
     pub(super) fn denied(address: &str, denial: Denial) -> Self {
         let what = match denial {

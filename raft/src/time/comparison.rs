@@ -9,7 +9,13 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
-use super::{doubt::ClockDoubt, moment::APART_MS, stamp::Stamp, state_time::state_time};
+use super::{
+    doubt::ClockDoubt,
+    lead::{LeadChange, LeadNews, TimeLead},
+    moment::APART_MS,
+    stamp::Stamp,
+    state_time::state_time,
+};
 use crate::{
     peers::{client::Peers, protocol::AskStatus},
     runtime::blocking,
@@ -25,10 +31,11 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// Compares the clocks of voters for as long as this node lives.
 pub(crate) async fn compare(raft: Raft, peers: Arc<Peers>, shared: Arc<NodeState>, stamp: Stamp) {
     let mut metrics = raft.server_metrics();
-    let comparing = Comparing {
+    let mut comparing = Comparing {
         peers,
         shared,
         stamp,
+        news: LeadNews::default(),
     };
 
     loop {
@@ -71,10 +78,11 @@ struct Comparing {
     peers: Arc<Peers>,
     shared: Arc<NodeState>,
     stamp: Stamp,
+    news: LeadNews,
 }
 
 impl Comparing {
-    async fn once(&self, voters: &Voters) {
+    async fn once(&mut self, voters: &Voters) {
         let began = self.stamp.moment();
         let mut doubt = self.look();
         let is_in_doubt = doubt.is_some_and(ClockDoubt::is_about_the_clock);
@@ -97,8 +105,22 @@ impl Comparing {
 
         if voters.is_leader {
             self.stamp.note(agree, doubt.is_none());
+            self.log_lead(doubt);
         } else {
             self.stamp.forget();
+        }
+    }
+
+    /// Logs that the leader's clock has yet to come to the time of the state, and that it has.
+    fn log_lead(&mut self, doubt: Option<ClockDoubt>) {
+        let state = state_time(&self.shared).at;
+        let lead = TimeLead::of(state, self.stamp.moment().wall);
+        match (self.news.note(lead, doubt), lead) {
+            (Some(LeadChange::Begun), Some(lead)) => tracing::warn!("{lead}"),
+            (Some(LeadChange::Ended), None) => {
+                tracing::info!("this node's clock has come to the cluster's time: time goes on");
+            }
+            _ => {}
         }
     }
 

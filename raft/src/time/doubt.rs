@@ -60,7 +60,7 @@ impl fmt::Display for ClockDoubt {
 }
 
 /// Milliseconds, rounded to the unit that a person would use.
-struct Span(i64);
+pub(super) struct Span(pub(super) i64);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,6 +22,8 @@ const ROWS: u32 = 100;
 const TRIES: u32 = 40;
 /// Customers that a client writes one by one.
 const OWN: u32 = 12;
+/// Phones that each client's own customers have in turns.
+const PHONES: u64 = 8;
 
 /// A client.
 pub struct Client {
@@ -321,7 +323,8 @@ impl Client {
         let key = format!("customer/{id}");
         let tag = self.tag();
         let path = format!("/customers/{id}");
-        let number = self.number as u64 * 100_000 + 50_000 + n;
+        // They share phones, and each write may give one to another.
+        let number = self.number as u64 * 100_000 + 50_000 + self.draw(0..PHONES);
         let body = serde_json::json!({
             "id": id, "name": "Own", "phone": format!("+7916{number:07}"), "tag": tag,
         });

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, io, net::Ipv4Addr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request, Response, body::Incoming, header::AUTHORIZATION, server::conn::http1,
+    Request, Response,
+    body::Incoming,
+    header::{AUTHORIZATION, RETRY_AFTER},
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -108,12 +111,15 @@ impl SimGateway {
             Mood::TakesAndDoubts => (200, r#"{"code": 17, "message": "hm"}"#),
             Mood::Says429 => (429, "slow down"),
             Mood::Says503 => (503, "not now"),
+            Mood::AsksToWait => (429, "wait"),
             Mood::Refuses => (400, r#"{"code": 1, "message": "no such phone"}"#),
         };
         self.stage.tell(&Event::Answered { id, status });
-        let response = Response::builder()
-            .status(status)
-            .body(Full::new(Bytes::from_static(body.as_bytes())));
+        let mut response = Response::builder().status(status);
+        if mood == Mood::AsksToWait {
+            response = response.header(RETRY_AFTER, self.stage.plan.wait_s);
+        }
+        let response = response.body(Full::new(Bytes::from_static(body.as_bytes())));
         Ok(response.expect("all of its parts are valid"))
     }
 
@@ -126,7 +132,8 @@ impl SimGateway {
             let State { rng, mix, .. } = &mut *state;
             mix.draw(rng)
         };
-        let dropped = known && self.stage.plan.idempotent;
+        // A repeat may be declined too, which says nothing of the try before it.
+        let dropped = known && self.stage.plan.idempotent && !drawn.declines();
         let mood = if dropped { Mood::Takes } else { drawn };
         let taken = mood.takes() && !dropped;
         if taken {

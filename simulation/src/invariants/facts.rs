@@ -7,16 +7,17 @@ use std::{
 
 use notty_raft::AppliedEntry;
 use notty_storage::{
-    Action, Origin, Reply, Timestamp,
+    Action, Origin, Reader, Reply, Source, Timestamp,
     command::{
         CancelMailing, CreateMailing, DeleteCustomer, DeleteMailing, ExpireLease, GrantedLease,
         PauseMailing, RegisterPostman, Report, ResumeMailing, UpdateMailing,
     },
+    keys::MembersKey,
     model::{
-        CustomerId, Epoch, LeaseId, MailingId, MailingNumber, MessageId, Phone, SendResult,
-        SendWindow,
+        CustomerId, Epoch, LeaseId, MailingId, MailingNumber, MessageId, SendResult, SendWindow,
     },
     query,
+    records::address,
 };
 
 use crate::{
@@ -61,12 +62,23 @@ pub struct GrantFact {
 pub struct MessageFact {
     /// The digits of its phone.
     pub phone: u64,
+    /// The number of its customer.
+    pub customer: Option<u32>,
     /// Its grants.
     pub grants: Vec<GrantFact>,
     /// When requests were begun, and by whom.
     pub begun: Vec<(Duration, usize)>,
     /// What the gateway did with each request that it got.
     pub received: Vec<Receipt>,
+}
+
+/// The deletion of a customer.
+#[derive(Clone, Copy, Debug)]
+pub struct Deletion {
+    /// The time of it.
+    pub at: Duration,
+    /// Whether somebody was created under its id since.
+    pub is_back: bool,
 }
 
 /// A request that the gateway got.
@@ -95,15 +107,14 @@ pub struct Facts {
     pub postmen: BTreeMap<Epoch, (String, Duration)>,
     /// Epochs that were replaced by a newer start.
     pub replaced: BTreeSet<Epoch>,
-    /// Since when customers are deleted, by the digits of their phones.
-    pub deleted: BTreeMap<u64, Duration>,
+    /// When customers were deleted last, by their numbers.
+    pub deleted: BTreeMap<u32, Deletion>,
     /// The last report that something is done.
     pub last_done: Option<Report>,
     /// What clients asked for under keys and was executed: a repeat only gets the answer again.
     keys: BTreeSet<[u8; 16]>,
     /// The highest position that each machine's answers reflected.
     pub served: BTreeMap<usize, u64>,
-    phones: BTreeMap<String, u64>,
     terms: BTreeMap<u64, usize>,
     voted: BTreeMap<usize, u64>,
     snapshots_installed: u64,
@@ -124,7 +135,6 @@ impl Facts {
             last_done: None,
             keys: BTreeSet::new(),
             served: BTreeMap::new(),
-            phones: BTreeMap::new(),
             terms: BTreeMap::new(),
             voted: BTreeMap::new(),
             snapshots_installed: 0,
@@ -215,16 +225,19 @@ impl Facts {
         match (action, reply) {
             (Action::PutCustomers(put), _) => {
                 for row in &put.rows {
-                    self.customer_written(&row.id, row.phone);
+                    self.customer_written(&row.id, applied);
                 }
             }
             (Action::PutCustomer(put), _) => {
-                self.customer_written(&put.customer.id, put.customer.phone);
+                self.customer_written(&put.customer.id, applied);
             }
             (Action::DeleteCustomer(DeleteCustomer { id }), _) => {
-                if let Some(digits) = self.phones.get(id.as_str()) {
-                    self.deleted.entry(*digits).or_insert(now);
-                }
+                let deletion = Deletion {
+                    at: now,
+                    is_back: false,
+                };
+                let customer = applied.view.read().find_customer(id).ok().flatten();
+                self.deleted.extend(customer.map(|seq| (seq.0, deletion)));
             }
             (
                 Action::CreateMailing(CreateMailing { id, .. })
@@ -275,10 +288,15 @@ impl Facts {
         }
     }
 
-    fn customer_written(&mut self, id: &CustomerId, phone: Phone) {
-        let digits = phone.digits();
-        self.phones.insert(id.as_str().to_owned(), digits);
-        self.deleted.remove(&digits);
+    fn customer_written(&mut self, id: &CustomerId, applied: &AppliedEntry<'_>) {
+        if self.deleted.is_empty() {
+            return;
+        }
+        let customer = applied.view.read().find_customer(id).ok().flatten();
+        let deletion = customer.and_then(|seq| self.deleted.get_mut(&seq.0));
+        if let Some(deletion) = deletion {
+            deletion.is_back = true;
+        }
     }
 
     fn mailing_written(&mut self, id: &MailingId, applied: &AppliedEntry<'_>, now: Duration) {
@@ -325,9 +343,12 @@ impl Facts {
         now: Duration,
     ) {
         let reader = applied.view.read();
-        for leased in query::leases::messages(&reader, mailing, runs).unwrap_or_default() {
+        let leased = query::leases::messages(&reader, mailing, runs).unwrap_or_default();
+        let customers = customers_of(&reader, mailing, runs);
+        for (leased, customer) in leased.into_iter().zip(customers) {
             let message = self.messages.entry(leased.id.as_u64()).or_default();
             message.phone = leased.phone.digits();
+            message.customer = customer;
             // The same lease, asked for again.
             if message
                 .grants
@@ -396,6 +417,25 @@ impl Facts {
         counts.insert("leader change", self.terms.len().saturating_sub(1) as u64);
         counts.insert("snapshot installed", self.snapshots_installed);
     }
+}
+
+/// The numbers of the customers of runs.
+fn customers_of(
+    reader: &Reader<'_>,
+    mailing: MailingNumber,
+    runs: &[notty_storage::model::Run],
+) -> Vec<Option<u32>> {
+    let mut batches: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for position in runs.iter().flat_map(notty_storage::model::Run::positions) {
+        let (batch, index) = address(position);
+        let customers = batches.entry(batch).or_insert_with(|| {
+            let members = reader.get(&MembersKey(mailing, batch)).ok().flatten();
+            members.map_or_else(Vec::new, |members| members.customers().collect())
+        });
+        found.push(customers.get(index).copied());
+    }
+    found
 }
 
 fn tokens(

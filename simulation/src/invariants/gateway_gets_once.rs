@@ -1,5 +1,6 @@
 //! The gateway never gets a message again that it may have taken. Where it drops repeats, and the
-//! service knows, it may get them, and takes none twice. And nobody gets two messages of a mailing.
+//! service knows, it may get them, and takes none twice. And no phone gets two messages of a mailing,
+//! however many customers share it, and whoever gives it to whom while the mailing lasts.
 
 use std::{collections::BTreeMap, time::Duration};
 

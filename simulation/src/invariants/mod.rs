@@ -8,6 +8,7 @@ mod gateway_and_state_agree;
 mod gateway_gets_once;
 mod no_send_after_the_end_of_its_reason;
 mod no_send_outside_window;
+mod no_send_while_asked_to_wait;
 mod no_send_without_lease;
 mod nobody_is_forgotten;
 mod nodes_start;
@@ -70,6 +71,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(nodes_start::NodesStart::default()),
         Box::new(time_is_the_true_time::TimeIsTheTrueTime::new(plan)),
         Box::new(doubt_is_bounded::DoubtIsBounded::default()),
+        Box::new(no_send_while_asked_to_wait::NoSendWhileAskedToWait::default()),
     ]
 }
 

@@ -3,11 +3,19 @@
 
 use std::time::Duration;
 
-use super::{Facts, Invariant, Judgement, ensure};
+use super::{Facts, Invariant, Judgement, ensure, facts::MessageFact};
 use crate::event::Event;
 
 /// What a postman may not know yet: its view is a second old at most.
 const UNKNOWN: Duration = Duration::from_millis(1_001);
+
+/// Since when a message's customer is deleted. Who comes back gets nothing of what was under way before.
+fn deleted_since(message: &MessageFact, facts: &Facts) -> Option<Duration> {
+    let deletion = facts.deleted.get(&message.customer?)?;
+    let first = message.grants.first();
+    let was_under_way = first.is_some_and(|grant| grant.at <= deletion.at);
+    (was_under_way || !deletion.is_back).then_some(deletion.at)
+}
 
 /// See above.
 pub(super) struct NoSendAfterTheEndOfItsReason;
@@ -22,7 +30,6 @@ impl Invariant for NoSendAfterTheEndOfItsReason {
             return Ok(());
         };
         let mailing = facts.mailing_of(*id);
-        let phone = facts.messages[id].phone;
         let reasons = [
             (
                 "its mailing was stopped",
@@ -34,7 +41,7 @@ impl Invariant for NoSendAfterTheEndOfItsReason {
             ),
             (
                 "its customer was deleted",
-                facts.deleted.get(&phone).copied(),
+                deleted_since(&facts.messages[id], facts),
             ),
         ];
         for (reason, since) in reasons {

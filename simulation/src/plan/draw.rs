@@ -44,6 +44,7 @@ pub(super) fn plan(seed: u64) -> Plan {
         mailings: Vec::new(),
         skews_ms: skews(rng, nodes),
         latency_ms: (0, rng.random_range(1..=30)),
+        wait_s: rng.random_range(1..=3),
         gateway: GatewayMix {
             shares: usual(rng),
             latency_ms: (1, 1),
@@ -77,10 +78,19 @@ fn skews(rng: &mut StdRng, nodes: usize) -> Vec<i64> {
         .collect()
 }
 
-/// A gateway on a usual day does a little of everything.
-fn usual(rng: &mut StdRng) -> [u32; 12] {
+/// A gateway on a usual day does a little of everything; in some, it also asks to wait.
+fn usual(rng: &mut StdRng) -> [u32; 13] {
     let busy = rng.random_range(0..=8);
-    std::array::from_fn(|_| rng.random_range(0..=busy))
+    let mut shares: [u32; 13] = std::array::from_fn(|_| rng.random_range(0..=busy));
+
+    // A single such answer stops a postman for seconds.
+    let asks_to_wait = &mut shares[12];
+    *asks_to_wait = if rng.random_ratio(1, 3) {
+        (*asks_to_wait).min(3)
+    } else {
+        0
+    };
+    shares
 }
 
 /// Answers take so long that sending lasts about as long as the faults.

@@ -31,10 +31,12 @@ pub enum Mood {
     Says503,
     /// Refuses it for good.
     Refuses,
+    /// Says that it is too much, does not take it, and wants no request for a while.
+    AsksToWait,
 }
 
 /// All moods but the first, in the order of their shares.
-const MOODS: [Mood; 12] = [
+const MOODS: [Mood; 13] = [
     Mood::TakesAndHangs,
     Mood::Hangs,
     Mood::TakesAndResets,
@@ -47,9 +49,16 @@ const MOODS: [Mood; 12] = [
     Mood::Says429,
     Mood::Says503,
     Mood::Refuses,
+    Mood::AsksToWait,
 ];
 
 impl Mood {
+    /// Whether it is a clear answer that does not take the message.
+    pub fn declines(self) -> bool {
+        use Mood::{AsksToWait, Refuses, Says429, Says503};
+        matches!(self, AsksToWait | Refuses | Says429 | Says503)
+    }
+
     /// Whether the message is taken.
     pub fn takes(self) -> bool {
         use Mood::{
@@ -71,7 +80,7 @@ impl Mood {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatewayMix {
     /// How often each mood comes, of a thousand requests; the rest is taken.
-    pub shares: [u32; 12],
+    pub shares: [u32; 13],
     /// How long an answer takes.
     pub latency_ms: (u64, u64),
 }
@@ -84,6 +93,13 @@ impl GatewayMix {
             shares,
             latency_ms: (1, 1),
         }
+    }
+
+    /// One that does another thing now and then, too.
+    pub fn and(self, mood: Mood, per_mille: u32) -> Self {
+        let other = Self::only(mood, per_mille);
+        let shares = std::array::from_fn(|at| self.shares[at] + other.shares[at]);
+        Self { shares, ..self }
     }
 
     /// How often a mood comes, of a thousand.

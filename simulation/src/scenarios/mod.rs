@@ -69,8 +69,9 @@ fn calm(seed: u64) -> Plan {
         mailings: vec![mailing("m0", 3_000, 30_000)],
         skews_ms: vec![0; 3],
         latency_ms: (0, 5),
+        wait_s: 2,
         gateway: GatewayMix {
-            shares: [0; 12],
+            shares: [0; 13],
             latency_ms: (200, 900),
         },
         faults: Vec::new(),

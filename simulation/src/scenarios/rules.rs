@@ -82,6 +82,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Planted::BreakerCountsRowsOnly,
         lossy,
     ),
+    rule(
+        "the_gateway_asks_to_wait_now_and_then",
+        Planted::PauseIgnored,
+        asks_to_wait,
+    ),
+    Scenario {
+        name: "an_idempotent_gateway_declines_repeats",
+        rule: None,
+        plan: declines_repeats,
+    },
+    rule(
+        "customers_share_phones_and_swap_them",
+        Planted::SharedPhonesUnseen,
+        shared_phones,
+    ),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -89,6 +104,20 @@ const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario
         name,
         rule: Some(rule),
         plan,
+    }
+}
+
+/// Two clients write customers of their own, who have fewer phones than they are, while mailings to
+/// everybody follow each other.
+fn shared_phones() -> Plan {
+    let mailings = ["m0", "m1", "m2"].into_iter().zip([3_000, 9_000, 15_000]);
+    Plan {
+        clients: 2,
+        mailings: mailings
+            .map(|(id, from)| mailing(id, from, 40_000))
+            .collect(),
+        quiet_ms: 32_000,
+        ..calm(17)
     }
 }
 
@@ -377,6 +406,29 @@ fn lossy() -> Plan {
         gateway,
         one_name: true,
         customers: 800,
+        ..calm(1)
+    }
+}
+
+/// A few messages of a hundred are answered by a wish for a pause.
+fn asks_to_wait() -> Plan {
+    Plan {
+        gateway: gateway(Mood::AsksToWait, 30),
+        ..calm(1)
+    }
+}
+
+/// A gateway takes messages and hangs up. Of their repeats, it refuses some for good, and declines others
+/// for now: what it took must not end as refused.
+fn declines_repeats() -> Plan {
+    let mut gateway = gateway(Mood::TakesAndResets, 100);
+    for (mood, per_mille) in [(Mood::Refuses, 200), (Mood::Says429, 100)] {
+        gateway = gateway.and(mood, per_mille);
+    }
+    Plan {
+        idempotent: true,
+        gateway,
+        retry_ms: (300, 1_000),
         ..calm(1)
     }
 }

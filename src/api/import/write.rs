@@ -9,7 +9,7 @@ use notty_raft::{Applied, ProposeError};
 use notty_storage::{
     Command, Rejection,
     command::{CustomerRow, CustomersWritten},
-    model::{CustomerId, Phone},
+    model::{CustomerId, MailingNumber, Phone},
 };
 
 use super::batch::NumberedRows;
@@ -36,6 +36,8 @@ pub(super) struct WrittenBatch {
     pub(super) updated: u32,
     /// Rows that were not written, in order.
     pub(super) rejected: Vec<(u32, Rejection)>,
+    /// Mailings that are being sent and that some of the customers now match, with their number.
+    pub(super) live: Vec<(MailingNumber, u32)>,
     /// Position of the command in the log.
     pub(super) index: u64,
 }
@@ -84,12 +86,14 @@ impl NumberedRows {
             created,
             updated,
             rejected,
+            live,
         } = applied.reply;
         RowsProposed::Written(WrittenBatch {
             rows: self,
             created,
             updated,
             rejected,
+            live,
             index: applied.index,
         })
     }
@@ -103,6 +107,7 @@ impl NumberedRows {
             created: 0,
             updated: 0,
             rejected,
+            live: Vec::new(),
             index,
         }
     }

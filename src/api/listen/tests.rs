@@ -40,7 +40,7 @@ async fn served(connections: usize) -> (std::net::SocketAddr, Arc<Notify>, watch
     let address = listener.local_addr().expect("an address");
     let slow = Arc::new(Notify::new());
     let waiting = slow.clone();
-    let routes = ServedRoutes::default();
+    let routes = ServedRoutes::waiting(notty_raft::WaitingReason::default());
     let router = Router::new()
         .route("/", get(|| async {}))
         .route("/healthz", get(|| async {}))

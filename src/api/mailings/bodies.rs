@@ -63,6 +63,14 @@ pub(in crate::api) struct MailingBody {
     /// Hours in which messages may be sent; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     send_window: Option<WindowBody>,
+    /// `until_end`: who comes to match while it is active gets it too. `at_start`: those who match when it
+    /// starts, and nobody else.
+    #[schema(example = "until_end")]
+    audience: String,
+    /// True if a phone gets one message at most: further customers with it get a message that is
+    /// `cancelled` from the beginning, with the reason `duplicate_phone`.
+    #[schema(example = true)]
+    unique_phones: bool,
     /// Status: `scheduled`, `active`, `paused`, `finished` or `cancelled`; read-only.
     #[schema(example = "active")]
     status: String,
@@ -87,6 +95,8 @@ impl From<Mailing> for MailingBody {
             operator_filter: spec.operator_filter.pattern().to_owned(),
             phone_filter: spec.phone_filter.pattern().to_owned(),
             send_window: spec.send_window.map(WindowBody::from),
+            audience: spec.audience.name().to_owned(),
+            unique_phones: spec.unique_phones,
             status: mailing.status.name().to_owned(),
             caught_up: mailing.caught_up,
             created_at: time_text(mailing.created_at),
@@ -124,6 +134,13 @@ pub(in crate::api) struct MailingInput {
     phone_filter: Option<String>,
     /// Hours in which messages may be sent; absent: all.
     send_window: Option<WindowBody>,
+    /// `until_end`: who comes to match while it is active gets it too. `at_start`: those who match when it
+    /// starts, and nobody else. Absent: `until_end`.
+    #[schema(example = "at_start")]
+    audience: Option<String>,
+    /// True if a phone gets one message at most, however many customers have it; absent: true.
+    #[schema(example = true)]
+    unique_phones: Option<bool>,
 }
 
 /// The body of a preview: a mailing whose times may be absent.
@@ -156,6 +173,13 @@ pub(in crate::api) struct PreviewInput {
     phone_filter: Option<String>,
     /// Hours in which messages may be sent; absent: all.
     send_window: Option<WindowBody>,
+    /// `until_end`: who comes to match while it is active gets it too. `at_start`: those who match when it
+    /// starts, and nobody else. Absent: `until_end`.
+    #[schema(example = "at_start")]
+    audience: Option<String>,
+    /// True if a phone gets one message at most, however many customers have it; absent: true.
+    #[schema(example = true)]
+    unique_phones: Option<bool>,
 }
 
 /// A page of mailings.

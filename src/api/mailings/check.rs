@@ -2,12 +2,12 @@
 
 use notty_storage::{
     Timestamp,
-    model::{Desc, Filter, MailingSpec, MailingText, SendWindow},
+    model::{AudienceSpan, Desc, Filter, MailingSpec, MailingText, SendWindow},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{Code, input::Fields, times::parse_time},
+    api::{Code, error::InvalidValue, input::Fields, times::parse_time},
     moderation::Moderation,
 };
 
@@ -19,6 +19,7 @@ pub(super) const FIELD_FAULTS: &[Code] = &[
     Code::InvalidFilter,
     Code::InvalidTime,
     Code::InvalidSendWindow,
+    Code::InvalidAudience,
     Code::TooLong,
     Code::ControlCharacter,
     Code::Missing,
@@ -58,6 +59,8 @@ pub(super) fn check(
     let phone_filter = fields.parse_or("phone_filter", ALL, Filter::parse);
     let period = check_period(fields, rule);
     let send_window = check_window(fields);
+    let audience = fields.parse_or("audience", AudienceSpan::default().name(), check_audience);
+    let unique_phones = fields.optional_bool("unique_phones").unwrap_or(true);
 
     // All faults are noted: from here on, the first missing value ends the check.
     let (start, end) = period?;
@@ -70,7 +73,14 @@ pub(super) fn check(
         operator_filter: operator_filter?,
         phone_filter: phone_filter?,
         send_window,
+        audience: audience?,
+        unique_phones,
     })
+}
+
+fn check_audience(text: &str) -> Result<AudienceSpan, InvalidValue> {
+    let detail = "until_end or at_start is needed";
+    AudienceSpan::from_name(text).ok_or_else(|| InvalidValue::new(Code::InvalidAudience, detail))
 }
 
 fn check_text(fields: &mut Fields, moderation: Option<&Moderation>) -> Option<MailingText> {

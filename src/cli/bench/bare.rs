@@ -38,9 +38,10 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         token: String::new(),
         connect_timeout: Duration::from_secs(2),
         timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(30),
         unsure_statuses: Vec::new(),
     };
-    let gateway = HttpGateway::new(options, Arc::new(TcpConnector))
+    let gateway = HttpGateway::new(options, Arc::new(TcpConnector::default()))
         .map_err(|(key, what)| anyhow!("{key}: {what}"))?;
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));

@@ -13,6 +13,9 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
 use super::super::GatewayOutcome;
 
+/// The part of the gateway's keep-alive time that is not used.
+const KEEP_MARGIN: Duration = Duration::from_secs(1);
+
 /// The meaning of a status by itself; `None` where the body decides.
 pub(super) fn by_status(
     status: StatusCode,
@@ -52,13 +55,30 @@ fn is_zero(code: &serde_json::Value) -> bool {
 /// The pause of `Retry-After`, which is given in seconds or as a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that does not fit is a very long time, and no wish to be ignored.
+        let seconds = value.parse().unwrap_or(u32::MAX);
+        return Some(Duration::from_secs(seconds.into()));
     }
 
     let date = jiff::fmt::rfc2822::parse(value).ok()?;
     let wait = date.timestamp().duration_since(jiff::Timestamp::now());
     Some(Duration::try_from(wait).unwrap_or_default())
+}
+
+/// Longest idle time of the connection by `Keep-Alive: timeout=N`, `N` in seconds. A second less than the
+/// gateway says, or half of it: its time began earlier, and a request takes a while to arrive.
+pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let timeout = |parameter: &str| {
+        let (name, seconds) = parameter.split_once('=')?;
+        let seconds = seconds.trim().trim_matches('"').parse::<u32>().ok()?;
+        name.trim()
+            .eq_ignore_ascii_case("timeout")
+            .then_some(seconds)
+    };
+    let kept = Duration::from_secs(value.split(',').find_map(timeout)?.into());
+    Some(kept.saturating_sub(KEEP_MARGIN).max(kept / 2))
 }
 
 #[cfg(test)]
@@ -124,5 +144,24 @@ mod tests {
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(wait("soon"), None);
+        assert_eq!(wait("-1"), None);
+        let longest = Duration::from_secs(u32::MAX.into());
+        assert_eq!(wait("99999999999999999999999"), Some(longest));
+    }
+
+    #[test]
+    fn a_connection_is_kept_for_less_than_the_gateway_says() {
+        let kept = |value: &str| {
+            let value = value.parse().expect("a header value");
+            let name = http::HeaderName::from_static("keep-alive");
+            keep_alive(&HeaderMap::from_iter([(name, value)]))
+        };
+        assert_eq!(kept("timeout=5, max=100"), Some(Duration::from_secs(4)));
+        assert_eq!(kept("max=7,Timeout = 60"), Some(Duration::from_secs(59)));
+        assert_eq!(kept("timeout=1"), Some(Duration::from_millis(500)));
+        assert_eq!(kept("timeout=0"), Some(Duration::ZERO));
+        for none in ["", "max=5", "timeout", "timeout=-3", "timeout=soon"] {
+            assert_eq!(kept(none), None, "{none}");
+        }
     }
 }

@@ -1,44 +1,35 @@
-//! Connections to the gateway, as a seam: TCP here, simulated ones elsewhere; TLS over either.
+//! Connections to the gateway, as a seam: TCP or simulated ones, and TLS over either.
 
-use std::{future::Future, io, pin::Pin, sync::Arc};
+use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use rustls_pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    alert::AlertWatch,
+    flagged::{Flag, Flagged},
 };
 
-/// A stream of bytes both ways.
-pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
+/// A stream of bytes both ways. A write that fails, or has to wait, has written nothing.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// True if the system knows, without waiting, that something came on an idle stream: its end, an
+    /// error, or bytes. Readiness that a runtime remembers may be older than that.
+    fn has_news(&self) -> bool {
+        false
+    }
+}
 
 /// A connection that is being made.
 pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>> + Send>>;
 
 /// Makes connections to gateways.
 pub trait Connector: Send + Sync + 'static {
-    /// Connects to a host and port.
-    fn connect(&self, host: &str, port: u16) -> Connecting;
-}
-
-/// Connections over this machine's network, without a proxy.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TcpConnector;
-
-impl Connector for TcpConnector {
-    fn connect(&self, host: &str, port: u16) -> Connecting {
-        let host = without_brackets(host);
-        Box::pin(async move {
-            let stream = TcpStream::connect((host.as_str(), port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn ByteStream>)
-        })
-    }
+    /// Connects to a host and port. The caller gives up after the time `within`.
+    fn connect(&self, host: &str, port: u16, within: Duration) -> Connecting;
 }
 
 /// A host without the brackets in which an IPv6 address stands in a URL.
-fn without_brackets(host: &str) -> String {
+pub(super) fn without_brackets(host: &str) -> String {
     host.trim_start_matches('[')
         .trim_end_matches(']')
         .to_owned()
@@ -76,7 +67,12 @@ pub(super) struct GatewayTls {
 impl GatewayTls {
     /// TLS with a host; certificate authorities come from the system, or from `SSL_CERT_FILE`.
     pub(super) fn new(host: &str) -> Result<Self, String> {
-        let config = client_config(authorities()?)?;
+        Self::trusting(host, authorities()?)
+    }
+
+    /// TLS with a host whose certificate comes from one of these authorities.
+    pub(super) fn trusting(host: &str, roots: rustls::RootCertStore) -> Result<Self, String> {
+        let config = client_config(roots)?;
         let host = without_brackets(host);
         let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -85,11 +81,13 @@ impl GatewayTls {
         })
     }
 
+    /// Makes the handshake over a stream. A late refusal of it is noted in the flag.
     pub(super) async fn wrap(
         &self,
-        stream: Box<dyn ByteStream>,
+        stream: Flagged,
+        flag: Flag,
     ) -> io::Result<Box<dyn ByteStream>> {
         let stream = self.connector.connect(self.name.clone(), stream).await?;
-        Ok(Box::new(stream))
+        Ok(Box::new(AlertWatch::new(stream, flag)))
     }
 }

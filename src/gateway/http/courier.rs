@@ -1,68 +1,35 @@
-//! One connection to the gateway, and one request at a time on it.
+//! A courier: one connection to the gateway, and one request at a time on it.
 
 use std::{
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{Connection, SendRequest},
-};
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::{
     super::{Courier, Envelope, GatewayOutcome, PreparedCourier},
     HttpGateway,
-    answer::{by_body, by_status},
-    flagged::{Flag, Flagged},
+    answer::{by_body, by_status, keep_alive},
+    failure::{Failure, with_causes},
+    open::{HttpConnection, OpenConnection},
 };
 
 /// Bytes of an answer's body, at most; a longer one is unreadable.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// The HTTP connection below a courier.
-type HttpConnection = Connection<TokioIo<Flagged>, Full<Bytes>>;
-
-/// An open connection to the gateway.
-pub(super) struct OpenConnection {
-    pub(super) sender: SendRequest<Full<Bytes>>,
-    pub(super) connection: HttpConnection,
-    /// Set by the first byte that is written.
-    pub(super) flag: Flag,
-}
-
-impl OpenConnection {
-    /// Finds out whether the gateway has closed the connection since its last request.
-    async fn has_ended(&mut self) -> bool {
-        std::future::poll_fn(|cx| {
-            let ended = Pin::new(&mut self.connection).poll(cx).is_ready();
-            Poll::Ready(ended || !self.sender.is_ready())
-        })
-        .await
-    }
-    /// Closes a connection whose request got no answer. Returns whether anything of it may have gone
-    /// out.
-    fn give_up(self) -> GatewayOutcome {
-        let flag = self.flag.clone();
-        // Only once the connection is gone is it certain that nothing more is written.
-        drop(self);
-        if flag.is_set() {
-            GatewayOutcome::Unsure
-        } else {
-            GatewayOutcome::NotSent
-        }
-    }
-}
-
 /// A courier with one connection, which is opened when it is needed.
 pub struct HttpCourier {
     gateway: Arc<HttpGateway>,
     open: Option<OpenConnection>,
+    /// The reason of the last outcome that was not good.
+    failure: Option<Failure>,
 }
 
 impl HttpCourier {
@@ -71,14 +38,25 @@ impl HttpCourier {
         Self {
             gateway,
             open: None,
+            failure: None,
         }
     }
 
-    async fn is_open(&mut self) -> bool {
+    async fn is_open(&mut self, now: Instant) -> bool {
         match &mut self.open {
-            Some(open) => !open.has_ended().await,
+            Some(open) => open.is_good(now).await,
             None => false,
         }
+    }
+
+    async fn connect(&mut self) -> bool {
+        // The old one first: it is no longer needed, and the gateway may count connections.
+        self.open = None;
+        match self.gateway.connect().await {
+            Ok(open) => self.open = Some(open),
+            Err(failure) => self.failure = Some(failure),
+        }
+        self.open.is_some()
     }
 }
 
@@ -89,71 +67,113 @@ impl Courier for HttpCourier {
         self.open.is_some()
     }
 
-    async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_>> {
-        if !self.is_open().await {
-            self.open = self.gateway.connect().await;
+    async fn rest(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.until_over().await;
+            self.open = None;
         }
+    }
 
-        self.open
-            .is_some()
-            .then_some(PreparedHttpCourier { courier: self })
+    async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_>> {
+        let mut now = Instant::now();
+        if !self.is_open(now).await {
+            if !self.connect().await {
+                return None;
+            }
+            now = Instant::now();
+        }
+        Some(PreparedHttpCourier { courier: self, now })
+    }
+
+    fn describe_failure(&self, envelope: &Envelope<'_>) -> Option<String> {
+        let failure = self.failure.as_ref()?;
+        Some(failure.describe(envelope, &self.gateway.options.token))
     }
 }
 
 /// A courier whose connection is open.
 pub struct PreparedHttpCourier<'c> {
     courier: &'c mut HttpCourier,
+    /// The time of preparing: the gateway's time begins here.
+    now: Instant,
 }
 
 impl PreparedCourier for PreparedHttpCourier<'_> {
     async fn send(self, envelope: Envelope<'_>) -> GatewayOutcome {
-        let HttpCourier { gateway, open } = self.courier;
+        let HttpCourier {
+            gateway,
+            open,
+            failure,
+        } = self.courier;
         // Whoever drops this future closes the connection too: half a request must not be followed by
         // another one.
         let Some(mut connected) = open.take() else {
             return GatewayOutcome::NotSent;
         };
         connected.flag.clear();
+
+        let options = &gateway.options;
         let exchange = exchange(&mut connected, gateway, &envelope);
-        let answered = tokio::time::timeout(gateway.options.timeout, exchange).await;
-
-        if let Ok(Some(outcome)) = answered {
-            *open = Some(connected);
-            return outcome;
+        let answered = tokio::time::timeout_at(self.now + options.timeout, exchange).await;
+        match answered.unwrap_or(Err(Failure::TimedOut)) {
+            Ok(answer) => {
+                if connected.answered(answer.kept_for, options.idle_timeout) {
+                    *open = Some(connected);
+                }
+                if answer.outcome != GatewayOutcome::Done {
+                    *failure = Some(answer.failure);
+                }
+                answer.outcome
+            }
+            Err(why) => {
+                *failure = Some(why);
+                connected.give_up()
+            }
         }
-
-        connected.give_up()
     }
 }
 
-/// Sends one request; `None` if no whole answer came, and the connection cannot serve another.
+/// A whole answer of the gateway.
+struct GatewayAnswer {
+    outcome: GatewayOutcome,
+    /// Longest idle time of the connection, if the gateway named one.
+    kept_for: Option<Duration>,
+    /// The answer in the form for the log.
+    failure: Failure,
+}
+
+/// Sends one request. Without a whole answer the connection cannot serve another.
 async fn exchange(
     open: &mut OpenConnection,
     gateway: &HttpGateway,
     envelope: &Envelope<'_>,
-) -> Option<GatewayOutcome> {
+) -> Result<GatewayAnswer, Failure> {
     let request = gateway.requests.request(envelope);
     let OpenConnection {
         sender, connection, ..
     } = open;
 
     let talk = async {
-        let response = sender.send_request(request).await.ok()?;
+        let sent = sender.send_request(request).await;
+        let response = sent.map_err(|error| Failure::Broken(with_causes(&error)))?;
         let (head, body) = response.into_parts();
         let unsure_statuses = &gateway.options.unsure_statuses;
         let by_status = by_status(head.status, &head.headers, unsure_statuses);
+
         // An answer that breaks off, or never ends, is none, whatever its status.
         let body = read_body(body).await?;
-        Some(by_status.unwrap_or_else(|| by_body(&body)))
+        let status = head.status.as_u16();
+        Ok(GatewayAnswer {
+            outcome: by_status.unwrap_or_else(|| by_body(&body)),
+            kept_for: keep_alive(&head.headers),
+            failure: Failure::Answer { status, body },
+        })
     };
     drive(connection, talk).await
 }
 
 /// Runs a talk over a connection: both in this task, so that neither outlives it.
-async fn drive<T>(
-    connection: &mut HttpConnection,
-    talk: impl Future<Output = Option<T>>,
-) -> Option<T> {
+async fn drive<T>(connection: &mut HttpConnection, talk: impl Future<Output = T>) -> T {
     let mut talk = pin!(talk);
     let mut has_ended = false;
 
@@ -173,16 +193,19 @@ async fn drive<T>(
     .await
 }
 
-async fn read_body(mut body: Incoming) -> Option<Bytes> {
+async fn read_body(mut body: Incoming) -> Result<Bytes, Failure> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Broken(with_causes(&error)))?;
         // Trailers are no part of the answer.
-        if let Ok(data) = frame.ok()?.into_data() {
+        if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > ANSWER_BYTES {
-                return None;
+                return Err(Failure::Broken(format!(
+                    "the body of the answer is longer than {ANSWER_BYTES} bytes"
+                )));
             }
             bytes.extend_from_slice(&data);
         }
     }
-    Some(bytes.freeze())
+    Ok(bytes.freeze())
 }

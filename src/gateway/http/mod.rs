@@ -2,36 +2,41 @@
 //!
 //! There is one request at a time on a connection, HTTP/1.1, no redirects, no proxies, no retries. A
 //! flag under the HTTP layer is set by the first byte of a request: "not sent" is said only while that
-//! flag is unset and the connection is gone. [`address`] reads the URL, [`request`] builds the
-//! requests, [`connect`] makes connections, [`courier`] sends over one, and [`answer`] holds the meaning
-//! of each answer.
+//! flag is unset and the connection is gone, or where the gateway proved that it read nothing.
+//! [`address`] reads the URL, [`request`] builds the requests, [`connect`] and [`tcp`] make connections,
+//! [`open`] looks after one, [`courier`] sends over it, [`answer`] holds the meaning of each answer,
+//! [`alert`] that of TLS alerts, and [`failure`] has the words for the log.
 
 mod address;
+mod alert;
 mod answer;
 mod connect;
 mod courier;
+mod failure;
 mod flagged;
+mod open;
 mod request;
+mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use hyper::client::conn::http1::Builder;
-use hyper_util::rt::TokioIo;
 use sha2::{Digest, Sha256};
 
 use self::{
     address::GatewayUrl,
     connect::GatewayTls,
-    courier::{HttpCourier, OpenConnection},
+    courier::HttpCourier,
+    failure::{Failure, with_causes},
     flagged::{Flag, Flagged},
+    open::OpenConnection,
     request::RequestMaker,
 };
 use super::Gateway;
 
-pub use connect::{ByteStream, Connecting, Connector, TcpConnector};
-
-/// Bytes of an answer's head, at most.
-const HEAD_BYTES: usize = 32 * 1024;
+pub use connect::{ByteStream, Connecting, Connector};
+pub use tcp::TcpConnector;
 
 /// The settings of an HTTP gateway.
 #[derive(Clone)]
@@ -44,6 +49,8 @@ pub struct GatewayOptions {
     pub connect_timeout: Duration,
     /// Time from the first byte written to the whole answer.
     pub timeout: Duration,
+    /// Longest idle time of a connection that is used again; zero: each request has its own.
+    pub idle_timeout: Duration,
     /// Statuses that leave open whether the message was taken.
     pub unsure_statuses: Vec<u16>,
 }
@@ -78,37 +85,32 @@ impl HttpGateway {
         })
     }
 
-    async fn connect(&self) -> Option<OpenConnection> {
-        let connecting = tokio::time::timeout(self.options.connect_timeout, self.open());
-        connecting.await.ok().flatten()
-    }
-
-    async fn stream(&self) -> std::io::Result<Box<dyn ByteStream>> {
-        let plain = self
-            .connector
-            .connect(&self.url.host, self.url.port)
-            .await?;
-        match &self.tls {
-            Some(tls) => tls.wrap(plain).await,
-            None => Ok(plain),
+    async fn connect(&self) -> Result<OpenConnection, Failure> {
+        let within = self.options.connect_timeout;
+        match tokio::time::timeout(within, self.open()).await {
+            Ok(opened) => opened.map_err(|error| Failure::NotConnected(with_causes(&*error))),
+            Err(_) => {
+                let why = format!("no connection within {} ms", within.as_millis());
+                Err(Failure::NotConnected(why))
+            }
         }
     }
 
-    async fn open(&self) -> Option<OpenConnection> {
-        let stream = self.stream().await.ok()?;
-        // The flag lies above TLS: a handshake is no request.
+    async fn open(&self) -> Result<OpenConnection, Box<dyn std::error::Error + Send + Sync>> {
+        let GatewayUrl { host, port, .. } = &self.url;
+        let within = self.options.connect_timeout;
+        let stream = self.connector.connect(host, *port, within).await?;
+
+        // The flag lies below TLS, and is cleared before each request: a handshake is no request.
         let flag = Flag::default();
-        let io = TokioIo::new(Flagged::new(stream, flag.clone()));
-        let (sender, connection) = Builder::new()
-            .max_buf_size(HEAD_BYTES)
-            .handshake(io)
-            .await
-            .ok()?;
-        Some(OpenConnection {
-            sender,
-            connection,
-            flag,
-        })
+        let stream: Box<dyn ByteStream> = match &self.tls {
+            Some(tls) => {
+                let stream = Flagged::under_tls(stream, flag.clone());
+                tls.wrap(stream, flag.clone()).await?
+            }
+            None => Box::new(Flagged::plain(stream, flag.clone())),
+        };
+        Ok(OpenConnection::over(stream, flag, self.options.idle_timeout).await?)
     }
 }
 

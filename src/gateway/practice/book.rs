@@ -47,6 +47,8 @@ pub struct ReceivedMessage {
     pub text: String,
     /// True if it was taken.
     pub taken: bool,
+    /// True if it had been taken before.
+    pub duplicate: bool,
 }
 
 /// The messages that were received.
@@ -76,28 +78,31 @@ impl PracticeBook {
         self.wake(phone, now);
 
         let is_taken = act.takes();
-        self.count(id, is_taken);
+        let is_duplicate = self.count(id, is_taken);
         self.keep(ReceivedMessage {
             id: id.to_string(),
             phone,
             text: text.to_owned(),
             taken: is_taken,
+            duplicate: is_duplicate,
         });
     }
 
-    /// Counts a request for a message, and marks the message.
-    fn count(&mut self, id: u64, is_taken: bool) {
+    /// Counts a request for a message, and marks the message. Returns true if it had been taken before.
+    fn count(&mut self, id: u64, is_taken: bool) -> bool {
         self.tally.taken += u64::from(is_taken);
         self.tally.refused += u64::from(!is_taken);
 
         // Without room for its mark it counts neither as new nor as a duplicate.
-        if let Some(mark) = self.mark(id) {
-            let was_taken = *mark & TAKEN != 0;
-            let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
-            *mark = tries | if is_taken || was_taken { TAKEN } else { 0 };
-            self.tally.duplicates += u64::from(was_taken);
-            self.tally.messages += u64::from(is_taken && !was_taken);
-        }
+        let Some(mark) = self.mark(id) else {
+            return false;
+        };
+        let was_taken = *mark & TAKEN != 0;
+        let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
+        *mark = tries | if is_taken || was_taken { TAKEN } else { 0 };
+        self.tally.duplicates += u64::from(was_taken);
+        self.tally.messages += u64::from(is_taken && !was_taken);
+        was_taken
     }
 
     /// Keeps a message among the latest.
@@ -187,5 +192,11 @@ mod tests {
         let tally = book.tally();
         assert_eq!((tally.duplicates, tally.messages, tally.taken), (1, 1, 2));
         assert_eq!((book.tries(1 << 32), book.taken_ids()), (4, vec![1 << 32]));
+        let marked = book
+            .latest()
+            .iter()
+            .map(|message| message.duplicate)
+            .collect::<Vec<_>>();
+        assert_eq!(marked, [true, false, false, false], "newest first");
     }
 }

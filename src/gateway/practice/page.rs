@@ -5,34 +5,107 @@ use super::{PracticeTally, ReceivedMessage};
 /// Messages that the page shows.
 const SHOWN: usize = 50;
 
+/// The page's style: light or dark as its reader has it, and a card for each message on a narrow screen.
+const STYLE: &str = "\
+    body{font:16px/1.5 system-ui,sans-serif;margin:1.5rem auto;max-width:60rem;padding:0 1rem;\
+    color-scheme:light dark}\
+    .figures{display:flex;flex-wrap:wrap;gap:.5rem 2rem}b{font-size:1.6rem}\
+    table{border-collapse:collapse;width:100%}\
+    th,td{padding:.3rem .8rem .3rem 0;text-align:left;vertical-align:top}\
+    td{overflow-wrap:anywhere;border-top:1px solid #8884}\
+    .bad{background:#d334;font-weight:bold}\
+    @media(max-width:40rem){th{display:none}\
+    tr{display:block;border-top:1px solid #8888;padding:.5rem}\
+    td{display:block;border:0;padding:0}td::before{content:attr(title) ': ';opacity:.7}}";
+
 /// The page as HTML.
 pub(super) fn page(tally: &PracticeTally, latest: &[ReceivedMessage]) -> String {
     let rows: String = latest.iter().take(SHOWN).map(row).collect();
+    let figures = [
+        (tally.requests, "requests"),
+        (tally.messages, "messages taken"),
+        (tally.refused, "refused"),
+    ];
+    let figures: String = figures.iter().map(|(n, of)| figure(*n, of, "")).collect();
+
+    let duplicates = tally.duplicates;
+    let mark = if duplicates > 0 { " class=bad" } else { "" };
+    let duplicates = figure(duplicates, "duplicates", mark);
 
     // In one file, and with nothing to load: it is looked at without a network, too.
     format!(
-        "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2>\
-         <title>Practice gateway</title>\
-         <style>body{{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem;\
-         color-scheme:light dark}}td,th{{padding:.2rem .8rem;text-align:left;\
-         vertical-align:top}}.big b{{font-size:1.6rem}}.big span{{margin-right:2rem}}</style>\
-         <h1>Practice gateway</h1><p class=big><span><b>{}</b> requests</span>\
-         <span><b>{}</b> messages taken</span><span><b>{}</b> refused</span>\
-         <span><b>{}</b> duplicates</span></p><h2>The latest messages</h2>\
-         <table><tr><th>id<th>phone<th>answer<th>text\n{rows}</table>\n",
-        tally.requests, tally.messages, tally.refused, tally.duplicates
+        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>\
+         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
+         <title>Practice gateway</title><style>{STYLE}</style>\
+         <h1>Practice gateway</h1><p class=figures>{figures}{duplicates}</p><h2>The latest messages</h2>\
+         <table><tr><th>id<th>phone<th>answer<th>text\n{rows}</table>\n"
     )
+}
+
+fn figure(n: u64, of: &str, mark: &str) -> String {
+    format!("<span{mark}><b>{n}</b> {of}</span>")
 }
 
 fn row(message: &ReceivedMessage) -> String {
     let taken = if message.taken { "taken" } else { "refused" };
+    let (mark, duplicate) = if message.duplicate {
+        (" class=bad", ", duplicate")
+    } else {
+        ("", "")
+    };
+
     let text = escape(&message.text);
     let ReceivedMessage { id, phone, .. } = message;
-    format!("<tr><td>{id}<td>+{phone}<td>{taken}<td>{text}\n")
+    format!(
+        "<tr{mark}><td title=id>{id}<td title=phone>+{phone}<td title=answer>{taken}{duplicate}\
+         <td title=text>{text}\n"
+    )
 }
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(duplicate: bool) -> ReceivedMessage {
+        ReceivedMessage {
+            id: "9223372036854775807".to_owned(),
+            phone: 79161112233,
+            text: "<b>".to_owned(),
+            taken: true,
+            duplicate,
+        }
+    }
+
+    #[test]
+    fn duplicates_are_marked_in_the_sum_and_in_their_rows() {
+        let tally = |duplicates| PracticeTally {
+            requests: 2,
+            duplicates,
+            ..PracticeTally::default()
+        };
+        let clean = page(&tally(0), &[message(false), message(false)]);
+        assert!(!clean.contains("class=bad"), "{clean}");
+        let marked = page(&tally(1), &[message(true), message(false)]);
+        assert_eq!(marked.matches("class=bad").count(), 2, "{marked}");
+        assert_eq!(marked.matches("taken, duplicate").count(), 1, "{marked}");
+    }
+
+    #[test]
+    fn a_phone_shows_it_in_its_own_width() {
+        let page = page(&PracticeTally::default(), &[message(false)]);
+        for part in [
+            "name=viewport",
+            "width=device-width",
+            "overflow-wrap:anywhere",
+            "@media",
+        ] {
+            assert!(page.contains(part), "no `{part}` in {page}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Tests of the leader's looks before grants.
 
 use notty_storage::{
-    model::{Epoch, Filter, MailingId, MailingSpec},
-    records::{MailingRecord, Progress},
+    model::{AudienceSpan, Epoch, Filter, MailingId, MailingSpec},
+    records::{Begun, MailingRecord, Progress},
 };
 
 use super::*;
@@ -23,12 +23,15 @@ fn mailing() -> OpenMailing {
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     };
     let record = MailingRecord {
         id: MailingId::parse("m").expect("an id"),
         spec,
         created_at: at(0),
         started_at: Some(at(0)),
+        begun: Begun::default(),
         paused: false,
         held: false,
         ended: None,

@@ -15,7 +15,7 @@ use crate::{
         TotalsKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
-    model::{Counts, MailingNumber, Status, Timestamp},
+    model::{Counts, MailingNumber, Reason, Status, Timestamp},
     records::{
         Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches, WordKind,
         position,
@@ -125,6 +125,33 @@ impl BatchEdit {
     }
 }
 
+/// A batch of new messages.
+pub(super) struct NewBatch {
+    pub(super) members: Members,
+    /// Whether they came to match late.
+    pub(super) late: bool,
+    /// The status of all but those whose phone has the message.
+    pub(super) status: Status,
+    /// Indexes of those whose phone has the message already, in rising order.
+    pub(super) duplicates: Vec<usize>,
+}
+
+impl NewBatch {
+    fn columns(&self) -> (Columns, Counts) {
+        let len = self.members.len();
+        let mut columns = Columns::new(len, self.status);
+        for index in &self.duplicates {
+            columns.bear_cancelled(*index, Reason::DuplicatePhone);
+        }
+
+        let cancelled = self.duplicates.len();
+        let mut counts = Counts::default();
+        counts.add(Status::Cancelled, cancelled as u64);
+        counts.add(self.status, (len - cancelled) as u64);
+        (columns, counts)
+    }
+}
+
 /// A mailing whose batches are being edited.
 pub(super) struct MailingEdit {
     pub(super) number: MailingNumber,
@@ -207,18 +234,14 @@ impl MailingEdit {
         }))
     }
 
-    /// Adds a batch of new messages, all in one status.
-    pub(super) fn add(
-        &mut self,
-        changes: &mut Changes<'_>,
-        members: Members,
-        late: bool,
-        status: Status,
-    ) -> Result<(), Error> {
+    /// Adds a batch of new messages.
+    pub(super) fn add(&mut self, changes: &mut Changes<'_>, new: NewBatch) -> Result<(), Error> {
+        let (columns, counts) = new.columns();
+        let NewBatch { members, late, .. } = new;
         let number = self.progress.batches;
         let block = number / HEADS_PER_BLOCK;
         let created = (changes.at(), changes.setting().shift_ms);
-        let head = new_head(&members, late, status, created);
+        let head = new_head(&members, late, counts, created);
         if !late {
             self.progress.reached = head.customers.1 + 1;
         } else {
@@ -228,14 +251,13 @@ impl MailingEdit {
         if self.progress.batches.is_multiple_of(HEADS_PER_BLOCK) {
             self.note_reach(changes, block)?;
         }
-        self.progress.counts.add(status, members.len() as u64);
+        self.progress.counts.merge(&counts);
         self.load_heads(changes, block)?;
         if let Some((_, heads)) = &mut self.heads {
             heads.heads.push(Head::default());
         }
         use_words(changes, &members, 1);
         changes.put(&MembersKey(self.number, number), &members);
-        let columns = Columns::new(members.len(), status);
         let (members, moves, touched, narrowed) = (Some(members), Vec::new(), true, false);
         let edit = BatchEdit {
             number,
@@ -396,11 +418,9 @@ impl MailingEdit {
 fn new_head(
     members: &Members,
     late: bool,
-    status: Status,
+    counts: Counts,
     (created_at, shift_ms): (Timestamp, i64),
 ) -> Head {
-    let mut counts = Counts::default();
-    counts.add(status, members.len() as u64);
     let mut customers = members.customers();
     let first = customers.next().unwrap_or_default();
     let last = customers.last().unwrap_or(first);

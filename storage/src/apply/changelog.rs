@@ -9,7 +9,7 @@ use std::{
     ops::Range,
 };
 
-use super::ruled::Ruled;
+use super::{phones, ruled::Ruled};
 use crate::{
     changes::Changes,
     command::{Rejection, SweptBatches, TrimChanges},
@@ -108,10 +108,9 @@ pub(super) fn note(changes: &mut Changes<'_>, customers: &[u32]) -> Result<(), E
 }
 
 fn any_running(changes: &Changes<'_>) -> bool {
-    changes
-        .open_mailings()
-        .iter()
-        .any(|mailing| mailing.record.is_running())
+    let open = changes.open_mailings();
+    open.iter()
+        .any(|mailing| mailing.record.is_running() && !mailing.record.is_at_start())
 }
 
 /// Changes that mailings which have ended must still look at: a newer change of the same customer
@@ -145,6 +144,7 @@ pub(super) fn trim(changes: &mut Changes<'_>) -> Result<(), Error> {
 pub(super) fn trim_more(changes: &mut Changes<'_>, trim: &TrimChanges) -> Ruled<SweptBatches> {
     let blocks = trim.blocks.clamp(1, TRIM_BLOCKS);
     let removed = trim_blocks(changes, blocks)?;
+    let removed = removed + phones::trim(changes, blocks - removed)?;
     match removed {
         0 => Err(Rejection::NothingToDo.into()),
         batches => Ok(SweptBatches {
@@ -183,7 +183,7 @@ fn passed_by_all<'m>(open: impl Iterator<Item = &'m OpenMailing>, all: u64) -> u
 fn looks_at_changes(mailing: &OpenMailing) -> bool {
     let record = &mailing.record;
     let stopped = record.cancelled_at.is_some() || record.deleted_at.is_some();
-    record.started_at.is_some() && !stopped
+    record.started_at.is_some() && !stopped && !record.is_at_start()
 }
 
 fn remove(changes: &mut Changes<'_>, block: u64) -> Result<(), Error> {

@@ -1,9 +1,10 @@
 //! Customers: writing them row by row, deleting them, and what that does to their messages.
 
 use super::{
+    at_start::FormerCustomer,
     batches::MailingEdit,
-    changelog,
     customer_blocks::{CustomerBlock, CustomerBlocks, CustomerWords},
+    followers::Followers,
     mailings,
     members::find_member,
     phones,
@@ -79,14 +80,8 @@ impl Dictionary {
 enum Written {
     Created(Seq),
     Revived(Seq),
-    Changed(Seq, Before),
+    Changed(Seq, FormerCustomer),
     Same,
-}
-
-/// What filters and sending saw of a customer before it changed.
-#[derive(Clone, Copy)]
-struct Before {
-    phone: u64,
 }
 
 /// Texts and phone of a row, without its words.
@@ -103,17 +98,16 @@ struct RowWriter {
     mode: PutMode,
     blocks: CustomerBlocks,
     numbers: Numbers,
-    /// Customers whose change mailings must notice.
-    changed: Vec<u32>,
+    followers: Followers,
 }
 
 impl RowWriter {
-    fn new(changes: &Changes<'_>, mode: PutMode) -> Result<Self, Error> {
+    fn new(changes: &Changes<'_>, mode: PutMode, counts_live: bool) -> Result<Self, Error> {
         Ok(Self {
             mode,
             blocks: CustomerBlocks::default(),
             numbers: changes.get_or_default(&NumbersKey)?,
-            changed: Vec::new(),
+            followers: Followers::new(counts_live),
         })
     }
 
@@ -131,35 +125,23 @@ impl RowWriter {
             row,
             words,
         )?;
-        if let Ok(written) = &put {
-            self.follow(changes, written, row.phone.digits());
+        let now = (words, row.phone.digits());
+        match put {
+            Ok(Written::Created(seq)) => self.followers.created(changes, seq, now),
+            Ok(Written::Revived(seq)) => self.followers.revived(changes, seq, now)?,
+            Ok(Written::Changed(seq, before)) => {
+                self.followers.changed(changes, (seq, before), now)?;
+            }
+            Ok(Written::Same) | Err(_) => {}
         }
         Ok(put)
     }
 
-    /// Takes what a row did to all that follows customers.
-    fn follow(&mut self, changes: &mut Changes<'_>, written: &Written, phone: u64) {
-        match *written {
-            Written::Created(seq) => phones::take(changes, seq, phone),
-            Written::Revived(seq) => {
-                phones::take(changes, seq, phone);
-                self.changed.push(seq.0);
-            }
-            Written::Changed(seq, before) => {
-                if before.phone != phone {
-                    phones::give_up(changes, seq, before.phone);
-                    phones::take(changes, seq, phone);
-                }
-                self.changed.push(seq.0);
-            }
-            Written::Same => {}
-        }
-    }
-
-    fn write(self, changes: &mut Changes<'_>) -> Result<(), Error> {
+    /// Writes everything; which mailings the customers come to match, and how many of them.
+    fn write(self, changes: &mut Changes<'_>) -> Result<Vec<(MailingNumber, u32)>, Error> {
         self.blocks.write(changes);
         changes.put(&NumbersKey, &self.numbers);
-        changelog::note(changes, &self.changed)
+        self.followers.write(changes)
     }
 }
 
@@ -171,11 +153,12 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
     }
 
     let dictionary = Dictionary::new(changes, put);
-    let mut rows = RowWriter::new(changes, put.mode)?;
+    let mut rows = RowWriter::new(changes, put.mode, true)?;
     let mut written = CustomersWritten {
         created: 0,
         updated: 0,
         rejected: Vec::new(),
+        live: Vec::new(),
     };
     for (row, index) in put.rows.iter().zip(0..) {
         let words = dictionary
@@ -198,7 +181,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
             Err(rejection) => written.rejected.push((index, rejection)),
         }
     }
-    rows.write(changes)?;
+    written.live = rows.write(changes)?;
     Ok(written)
 }
 
@@ -216,7 +199,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
         operator: changes.word_number(WordKind::Operator, &customer.operator, &put.folded_operator),
     };
 
-    let mut rows = RowWriter::new(changes, put.mode)?;
+    let mut rows = RowWriter::new(changes, put.mode, false)?;
     let texts = RowTexts {
         id: &customer.id,
         by_phone: false,
@@ -296,8 +279,9 @@ fn put_row(
         return Ok(Ok(Written::Revived(seq)));
     }
     let words_before = block.words(index);
-    let before = Before {
+    let before = FormerCustomer {
         phone: block.columns.phones[index],
+        words: (words_before.tag, words_before.operator),
     };
     let changed = overwrite(block, index, row, words);
     if changed {
@@ -384,7 +368,8 @@ pub(super) fn delete(changes: &mut Changes<'_>, delete: &DeleteCustomer) -> Rule
     let words = block.words(index);
     let phone = block.columns.phones[index];
     disuse_words(changes, words);
-    phones::give_up(changes, seq, phone);
+    let are_remembered = phones::are_remembered(changes.open_mailings().iter());
+    phones::give_up(changes, seq, phone, are_remembered)?;
     block.columns.zones[index] = 0;
     block.columns.tags[index] = 0;
     block.columns.operators[index] = 0;
@@ -468,6 +453,7 @@ fn cancel_message(
     let status = batch.columns.status(index);
     if matches!(status, Status::Sending | Status::Unconfirmed) {
         batch.forsake(index);
+        edit.progress.forsaken = true;
     } else if !status.is_ready() {
         return Ok(());
     } else {
@@ -482,9 +468,4 @@ fn cancel_message(
     }
     edit.close(changes, batch)?;
     edit.save(changes)
-}
-
-/// A customer's phone as a filter sees it.
-pub(super) fn phone_text(digits: u64) -> String {
-    Phone::from_digits(digits).to_string()
 }

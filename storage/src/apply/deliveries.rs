@@ -338,7 +338,8 @@ fn settle(batch: &mut BatchEdit, index: usize, result: SendResult, now: &Now<'_>
     let granted_at = granted_at(batch, index);
     match result {
         SendResult::Done => batch.set(index, Status::Done, now.steady),
-        SendResult::Invalid => batch.set(index, Status::Invalid, now.steady),
+        // Refused this time; a gateway that may have it from an earlier try may have sent it.
+        SendResult::Invalid => batch.give_up(index, Status::Invalid, now.steady),
         SendResult::Unsure => {
             never_again(batch, index, now);
             batch.set(index, Status::Unconfirmed, now.steady);

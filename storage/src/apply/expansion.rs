@@ -7,7 +7,14 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    batches::MailingEdit, changelog, customers::phone_text, mailings, members::Finder, ruled::Ruled,
+    at_start::Decisions,
+    audience::Audience,
+    batches::{MailingEdit, NewBatch},
+    changelog,
+    duplicates::Duplicates,
+    mailings,
+    members::Finder,
+    ruled::Ruled,
 };
 use crate::{
     changes::Changes,
@@ -17,85 +24,11 @@ use crate::{
     limits::{
         BATCH_MESSAGES, CHANGES_PER_BLOCK, CUSTOMERS_PER_BLOCK, ENTRY_CUSTOMERS, EXPAND_MESSAGES,
     },
-    model::{MailingSpec, Matcher, Status},
-    records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers, WordKind},
+    model::Status,
+    records::{ChangeBlock, Cursor, CustomerColumns, Members, Numbers},
+    rules,
     source::Source,
 };
-
-/// Who a mailing's filters match. Each distinct tag and operator is compared once, however many
-/// customers have it.
-pub(crate) struct Audience {
-    tag: Matcher,
-    operator: Matcher,
-    phone: Matcher,
-    tags: Vec<Option<bool>>,
-    operators: Vec<Option<bool>>,
-}
-
-impl Audience {
-    pub(crate) fn new(spec: &MailingSpec) -> Self {
-        Self {
-            tag: Matcher::new(&spec.tag_filter),
-            operator: Matcher::new(&spec.operator_filter),
-            phone: Matcher::new(&spec.phone_filter),
-            tags: Vec::new(),
-            operators: Vec::new(),
-        }
-    }
-
-    /// Whether the customer at an index of a block exists and matches.
-    pub(crate) fn contains<S: Source>(
-        &mut self,
-        source: &S,
-        columns: &CustomerColumns,
-        index: usize,
-    ) -> bool {
-        columns.is_present(index)
-            && self.tag_matches(source, columns.tags[index])
-            && self.operator_matches(source, columns.operators[index])
-            && self.phone_matches(columns.phones[index])
-    }
-
-    /// What comparing has cost so far, see [`Matcher::steps`].
-    pub(crate) fn steps(&self) -> u64 {
-        self.tag.steps() + self.operator.steps() + self.phone.steps()
-    }
-
-    fn tag_matches<S: Source>(&mut self, source: &S, number: u32) -> bool {
-        let filter = &mut self.tag;
-        filter.is_any()
-            || remembered(&mut self.tags, number, || {
-                let word = source.word(WordKind::Tag, number);
-                word.is_some_and(|word| filter.matches(&word.folded))
-            })
-    }
-
-    fn operator_matches<S: Source>(&mut self, source: &S, number: u32) -> bool {
-        let filter = &mut self.operator;
-        filter.is_any()
-            || remembered(&mut self.operators, number, || {
-                let word = source.word(WordKind::Operator, number);
-                word.is_some_and(|word| filter.matches(&word.folded))
-            })
-    }
-
-    fn phone_matches(&mut self, digits: u64) -> bool {
-        self.phone.is_any() || self.phone.matches(&phone_text(digits))
-    }
-}
-
-/// An answer about a word, by its number: asked once, then remembered.
-pub(crate) fn remembered(
-    memory: &mut Vec<Option<bool>>,
-    number: u32,
-    ask: impl FnOnce() -> bool,
-) -> bool {
-    let index = number as usize;
-    if memory.len() <= index {
-        memory.resize(index + 1, None);
-    }
-    *memory[index].get_or_insert_with(ask)
-}
 
 /// What a batch freezes of a customer: phone, zone, tag, operator.
 type Row = (u64, u16, u32, u32);
@@ -106,17 +39,60 @@ fn row(columns: &CustomerColumns, customer: u32) -> Row {
     (columns.phones[index], zone, tag, columns.operators[index])
 }
 
+/// Whom a mailing takes of the customers that it looks at.
+struct Chooser<'p> {
+    audience: Audience,
+    decisions: Decisions,
+    duplicates: Duplicates<'p>,
+}
+
+impl Chooser<'_> {
+    /// Whether the customer at an index of a block is for the mailing.
+    fn contains(
+        &mut self,
+        changes: &Changes<'_>,
+        columns: &CustomerColumns,
+        customer: u32,
+    ) -> Result<bool, Error> {
+        let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
+        match self.decisions.of(changes, customer)? {
+            Some(matched) => Ok(matched && columns.is_present(index)),
+            None => Ok(self.audience.contains(changes, columns, index)),
+        }
+    }
+}
+
 /// A batch being gathered, in rising order of customers.
 #[derive(Default)]
 struct Gathered {
     members: Members,
     last: Option<u32>,
+    /// Indexes of those whose phone has the message already.
+    duplicates: Vec<usize>,
 }
 
 impl Gathered {
-    fn push(&mut self, customer: u32, row: Row) {
+    fn push(
+        &mut self,
+        changes: &Changes<'_>,
+        duplicates: &mut Duplicates<'_>,
+        (customer, row): (u32, Row),
+    ) -> Result<(), Error> {
+        if duplicates.contains(changes, customer, row.0)? {
+            self.duplicates.push(self.members.len());
+        }
         self.members.push(self.last, customer, row);
         self.last = Some(customer);
+        Ok(())
+    }
+
+    fn into_batch(self, late: bool, status: Status) -> NewBatch {
+        NewBatch {
+            members: self.members,
+            late,
+            status,
+            duplicates: self.duplicates,
+        }
     }
 }
 
@@ -144,16 +120,19 @@ pub(super) fn expand(changes: &mut Changes<'_>, expand: &Expand) -> Ruled<Expand
         return Err(Rejection::Exhausted.into());
     }
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
-    let bounds = match record.ended {
-        Some((_, bounds)) => bounds,
-        None => Cursor {
-            customer: numbers.customers,
-            change: numbers.changes,
-        },
-    };
+    let bounds = record.bounds(&numbers, &cursor);
     let scan = scan.clamp(1, ENTRY_CUSTOMERS);
     let limit = usize::from(limit).clamp(1, EXPAND_MESSAGES);
-    let mut audience = Audience::new(&record.spec);
+    let before = changes.need_progress(number)?;
+    let mut choice = Chooser {
+        audience: Audience::new(&record.spec),
+        decisions: Decisions::new(number, before.decided),
+        duplicates: Duplicates::new(
+            number,
+            &before,
+            rules::looks_for_shared_phones(record.spec.unique_phones),
+        ),
+    };
     let status = if record.ended.is_some() {
         Status::Expired
     } else {
@@ -161,13 +140,13 @@ pub(super) fn expand(changes: &mut Changes<'_>, expand: &Expand) -> Ruled<Expand
     };
     let (messages, next) = if cursor.customer < bounds.customer {
         let end = bounds.customer.min(cursor.customer.saturating_add(scan));
-        in_order(changes, &mut audience, &mut edit, end, limit, status)?
+        in_order(changes, &mut choice, &mut edit, end, limit, status)?
     } else if cursor.change < bounds.change {
         let limit = limit.min(BATCH_MESSAGES);
-        let (members, next) = in_changes(changes, &mut audience, &edit, bounds, (scan, limit))?;
-        let messages = members.len();
+        let (found, next) = in_changes(changes, &mut choice, &edit, bounds, (scan, limit))?;
+        let messages = found.members.len();
         if messages > 0 {
-            edit.add(changes, members, true, status)?;
+            edit.add(changes, found.into_batch(true, status))?;
         }
         (messages, next)
     } else {
@@ -191,7 +170,7 @@ pub(super) fn expand(changes: &mut Changes<'_>, expand: &Expand) -> Ruled<Expand
 /// them; how many messages, and how far it came.
 fn in_order(
     changes: &mut Changes<'_>,
-    audience: &mut Audience,
+    choice: &mut Chooser<'_>,
     edit: &mut MailingEdit,
     end: u32,
     limit: usize,
@@ -200,11 +179,11 @@ fn in_order(
     let (mut messages, mut cursor) = (0, edit.progress.cursor);
     while cursor.customer < end && messages < limit && !edit.progress.is_exhausted() {
         let room = BATCH_MESSAGES.min(limit - messages);
-        let (members, customer) = next_batch(changes, audience, cursor.customer..end, room)?;
+        let (found, customer) = next_batch(changes, choice, cursor.customer..end, room)?;
         cursor.customer = customer;
-        if !members.is_empty() {
-            messages += members.len();
-            edit.add(changes, members, false, status)?;
+        if !found.members.is_empty() {
+            messages += found.members.len();
+            edit.add(changes, found.into_batch(false, status))?;
         }
     }
     Ok((messages, cursor))
@@ -213,10 +192,10 @@ fn in_order(
 /// The first of some customers who match, and the one after the last that was looked at.
 fn next_batch(
     changes: &Changes<'_>,
-    audience: &mut Audience,
+    choice: &mut Chooser<'_>,
     customers: Range<u32>,
     room: usize,
-) -> Result<(Members, u32), Error> {
+) -> Result<(Gathered, u32), Error> {
     let mut gathered = Gathered::default();
     let (mut customer, end) = (customers.start, customers.end);
     while customer < end && gathered.members.len() < room {
@@ -224,14 +203,14 @@ fn next_batch(
         let columns: CustomerColumns = changes.get_or_default(&CustomerColumnsKey(block))?;
         let block_end = end.min((block + 1) * CUSTOMERS_PER_BLOCK);
         while customer < block_end && gathered.members.len() < room {
-            let index = (customer % CUSTOMERS_PER_BLOCK) as usize;
-            if audience.contains(changes, &columns, index) {
-                gathered.push(customer, row(&columns, customer));
+            if choice.contains(changes, &columns, customer)? {
+                let found = (customer, row(&columns, customer));
+                gathered.push(changes, &mut choice.duplicates, found)?;
             }
             customer += 1;
         }
     }
-    Ok((gathered.members, customer))
+    Ok((gathered, customer))
 }
 
 /// Looks at the next changes of existing customers.
@@ -241,11 +220,11 @@ fn next_batch(
 /// then taken in the order of changes, so that the cursor never passes one that had no room.
 fn in_changes(
     changes: &Changes<'_>,
-    audience: &mut Audience,
+    choice: &mut Chooser<'_>,
     edit: &MailingEdit,
     bounds: Cursor,
     (scan, limit): (u32, usize),
-) -> Result<(Members, Cursor), Error> {
+) -> Result<(Gathered, Cursor), Error> {
     let cursor = edit.progress.cursor;
     let end = bounds.change.min(cursor.change + u64::from(scan));
     let mut found: BTreeMap<u32, Row> = BTreeMap::new();
@@ -255,7 +234,7 @@ fn in_changes(
     let mut window_end = end.min(change + limit as u64);
     while change < end && found.len() < limit {
         let window = changed_customers(changes, change..window_end)?;
-        let mut matching = who_came_to_match(changes, audience, edit, &window)?;
+        let mut matching = who_came_to_match(changes, &mut choice.audience, edit, &window)?;
         for (number, customer) in window {
             if found.len() >= limit {
                 break;
@@ -269,10 +248,10 @@ fn in_changes(
         window_end = end;
     }
     let mut gathered = Gathered::default();
-    found
-        .into_iter()
-        .for_each(|(customer, row)| gathered.push(customer, row));
-    Ok((gathered.members, Cursor { change, ..cursor }))
+    for found in found {
+        gathered.push(changes, &mut choice.duplicates, found)?;
+    }
+    Ok((gathered, Cursor { change, ..cursor }))
 }
 
 /// Changes that still stand, by number, and whose they are.

@@ -17,10 +17,10 @@ use crate::{
         ResumeMailing, StartMailing, UpdateMailing,
     },
     error::Error,
-    keys::{MailingIdKey, NumbersKey, RenumberedKey},
+    keys::{GivenUpKey, MailingIdKey, NumbersKey, RenumberedKey},
     limits::{FIRST_MAILINGS, OPEN_MAILINGS},
     model::{Mailing, MailingId, MailingNumber, MailingSpec, Timestamp},
-    records::{Cursor, MailingRecord, Numbers, Progress, Stage},
+    records::{Begun, MailingRecord, Numbers, Progress, Stage},
     source::Source,
 };
 
@@ -54,13 +54,7 @@ pub(crate) fn present<S: Source>(
 ) -> Result<Mailing, Error> {
     let progress = source.need_progress(number)?;
     let numbers: Numbers = source.get_or_default(&NumbersKey)?;
-    let bounds = match record.ended {
-        Some((_, bounds)) => bounds,
-        None => Cursor {
-            customer: numbers.customers,
-            change: numbers.changes,
-        },
-    };
+    let bounds = record.bounds(&numbers, &progress.cursor);
     let looked =
         progress.cursor.customer >= bounds.customer && progress.cursor.change >= bounds.change;
     let caught_up = record.started_at.is_some() && looked && progress.counts.open() == 0;
@@ -100,6 +94,7 @@ pub(super) fn create(changes: &mut Changes<'_>, create: &CreateMailing) -> Ruled
         spec: spec.clone(),
         created_at: changes.at(),
         started_at: None,
+        begun: Begun::default(),
         paused: false,
         held: false,
         ended: None,
@@ -170,6 +165,8 @@ fn frozen_field(old: &MailingSpec, new: &MailingSpec) -> Option<&'static str> {
             old.operator_filter != new.operator_filter,
         ),
         ("phone_filter", old.phone_filter != new.phone_filter),
+        ("audience", old.audience != new.audience),
+        ("unique_phones", old.unique_phones != new.unique_phones),
     ];
     fields
         .into_iter()
@@ -278,15 +275,23 @@ pub(super) fn start(changes: &mut Changes<'_>, start: &StartMailing) -> Ruled<()
     if record.started_at.is_some() || record.is_over() || now < record.spec.start {
         return Err(Rejection::NotNow.into());
     }
-    record.started_at = Some(now);
+    begin(changes, number, &mut record)?;
     changes.put_mailing(number, record);
-    begin_with_changes(changes, number)?;
     Ok(())
 }
 
-/// A mailing that starts looks at the changes from now on: what was before, it sees as it is.
-fn begin_with_changes(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
+/// A mailing starts. It looks at the changes from now on: what was before, it sees as it is.
+fn begin(
+    changes: &mut Changes<'_>,
+    number: MailingNumber,
+    record: &mut MailingRecord,
+) -> Result<(), Error> {
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
+    record.started_at = Some(changes.at());
+    record.begun = Begun {
+        customers: numbers.customers,
+        phones: changes.get_or_default(&GivenUpKey)?.next,
+    };
     let mut progress = (*changes.need_progress(number)?).clone();
     progress.cursor.change = numbers.changes;
     changes.put_progress(number, progress);
@@ -302,16 +307,13 @@ pub(super) fn end(changes: &mut Changes<'_>, end: &EndMailing) -> Ruled<()> {
     }
     let numbers: Numbers = changes.get_or_default(&NumbersKey)?;
     if record.started_at.is_none() {
-        record.started_at = Some(now);
-        begin_with_changes(changes, number)?;
+        begin(changes, number, &mut record)?;
     }
+    let cursor = changes.need_progress(number)?.cursor;
     // Whom the life before a restore reached is not known: then nobody more is listed as expired.
     let bounds = match record.held {
-        true => changes.need_progress(number)?.cursor,
-        false => Cursor {
-            customer: numbers.customers,
-            change: numbers.changes,
-        },
+        true => cursor,
+        false => record.bounds_now(&numbers, &cursor),
     };
     record.ended = Some((now, bounds));
     changes.put_mailing(number, record);

@@ -8,16 +8,21 @@
 //! table, a time-zone database, a Unicode table or the configuration: bounds travel in commands.
 
 mod action;
+mod at_start;
+mod audience;
 mod batches;
 mod changelog;
 mod customer_blocks;
 mod customers;
 mod deleted;
 mod deliveries;
+mod duplicates;
 mod expansion;
+mod followers;
 mod gateways;
 mod leases;
 mod level;
+mod live;
 mod mailings;
 mod members;
 mod nodes;
@@ -32,10 +37,11 @@ mod sweeps;
 mod time;
 mod unheard;
 
+pub(crate) use audience::{Audience, remembered};
 pub(crate) use changelog::is_left as changes_are_left;
-pub(crate) use expansion::{Audience, remembered};
 pub(crate) use mailings::present;
 pub(crate) use members::find_member;
+pub(crate) use phones::is_left as phones_are_left;
 pub(crate) use restored::{begin_at, close_life, close_mailing};
 pub use search::Prospect;
 pub(crate) use search::prospect;

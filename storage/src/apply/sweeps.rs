@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    at_start,
     batches::{MailingEdit, totals_of, use_words},
     mailings,
     ruled::Ruled,
@@ -257,6 +258,9 @@ fn purge_heads(changes: &mut Changes<'_>, number: MailingNumber, gone: Range<u32
 fn forget(changes: &mut Changes<'_>, number: MailingNumber) -> Result<(), Error> {
     changes.put_stage(number, Stage::Done, Timestamp::default())?;
     let record = changes.need(&MailingKey(number), "a mailing being purged")?;
+    if changes.need_progress(number)?.decided {
+        at_start::forget(changes, number, record.begun.customers);
+    }
     if record.deleted_at.is_some() {
         for (_, renumbered) in &changes.need_progress(number)?.renumbered {
             changes.remove(&RenumberedKey(*renumbered));

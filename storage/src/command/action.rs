@@ -330,7 +330,7 @@ pub struct PutCustomer {
 pub struct CustomerRow {
     /// The id of the customer.
     pub id: CustomerId,
-    /// Whether the customer is known by its phone: the one who holds it, or else a new one, which
+    /// True if the customer is known by its phone: the one who holds it, or else a new one, which
     /// gets the id.
     pub by_phone: bool,
     /// The name of the customer.

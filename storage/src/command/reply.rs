@@ -86,6 +86,9 @@ pub struct CustomersWritten {
     pub updated: u32,
     /// Rows refused, by index.
     pub rejected: Vec<(u32, Rejection)>,
+    /// Mailings that are being sent and that new or changed ones of these customers now match, with
+    /// their number; for 100 mailings at most.
+    pub live: Vec<(MailingNumber, u32)>,
 }
 
 /// The reply to an expansion.

@@ -23,6 +23,36 @@ pub struct MailingSpec {
     pub phone_filter: Filter,
     /// The part of the customer's day in which it may send; absent: all of it.
     pub send_window: Option<SendWindow>,
+    /// Until when somebody must match to get it.
+    pub audience: AudienceSpan,
+    /// Whether a phone gets one message of it at most, however many customers have the phone.
+    pub unique_phones: bool,
+}
+
+/// Until when customers must match a mailing to get it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AudienceSpan {
+    /// Who comes to match while it is active gets it too.
+    #[default]
+    UntilEnd,
+    /// Those who match when it starts, and nobody else.
+    AtStart,
+}
+
+impl AudienceSpan {
+    /// The name that people and programs see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AudienceSpan::UntilEnd => "until_end",
+            AudienceSpan::AtStart => "at_start",
+        }
+    }
+
+    /// From its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [AudienceSpan::UntilEnd, AudienceSpan::AtStart];
+        all.into_iter().find(|span| span.name() == name)
+    }
 }
 
 /// Without the text: a text never reaches a log.

@@ -212,6 +212,38 @@ impl SendResult {
     }
 }
 
+/// The reason for which a message has its status, where the status alone does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Reason {
+    /// Another message of its mailing went, or goes, to the same phone.
+    DuplicatePhone = 1,
+}
+
+impl Reason {
+    /// All reasons, in the order of their numbers. A number is never used again for another.
+    const ALL: [Self; 1] = [Self::DuplicatePhone];
+
+    /// From its number.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == number)
+    }
+
+    /// The stable name that programs see.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Reason::DuplicatePhone => "duplicate_phone",
+        }
+    }
+
+    /// The same in words, for people.
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Reason::DuplicatePhone => "another customer with this phone has the message",
+        }
+    }
+}
+
 /// A message as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -235,6 +267,8 @@ pub struct Message {
     pub updated_at: Timestamp,
     /// When the gateway's taking it was recorded.
     pub sent_at: Option<Timestamp>,
+    /// The reason for its status, where the status alone does not say it.
+    pub reason: Option<Reason>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     keys::{CustomerColumnsKey, CustomerTextsKey, NumbersKey},
     limits::CUSTOMERS_PER_BLOCK,
-    model::{Customer, CustomerId, Filter, MailingSpec, Phone, Seq, Timestamp},
+    model::{AudienceSpan, Customer, CustomerId, Filter, MailingSpec, Phone, Seq, Timestamp},
     records::{CustomerColumns, CustomerTexts, Numbers, WordKind},
     source::Source,
 };
@@ -49,6 +49,8 @@ impl CustomerFilter {
             operator_filter: self.operator.clone(),
             phone_filter: self.phone.clone(),
             send_window: None,
+            audience: AudienceSpan::default(),
+            unique_phones: false,
         }
     }
 }

@@ -64,16 +64,24 @@ pub fn messages<S: Source>(
     Ok(leased)
 }
 
-/// Positions, among runs that were granted, of messages whose customers are deleted now.
+/// Positions, among runs that were granted, of messages whose customers are deleted now, or were while
+/// their message was under way, whoever has their ids since.
 pub fn of_deleted<S: Source>(
     source: &S,
     mailing: MailingNumber,
     runs: &[Run],
 ) -> Result<Vec<u32>, Error> {
+    let is_any_forsaken = source
+        .progress(mailing)?
+        .is_some_and(|progress| progress.forsaken);
+    let mut found = match is_any_forsaken {
+        true => forsaken(source, mailing, runs)?,
+        false => Vec::new(),
+    };
     if source.get_or_default(&NumbersKey)?.deleted == 0 {
-        return Ok(Vec::new());
+        return Ok(found);
     }
-    let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
+    let (mut customers, mut batch) = (Vec::new(), None);
     // Customers of a batch come in order: the marks of one block serve many of them.
     let mut deleted: Option<(u32, DeletedBlock)> = None;
     for position in runs.iter().flat_map(Run::positions) {
@@ -95,6 +103,31 @@ pub fn of_deleted<S: Source>(
             found.push(position);
         }
         deleted = Some((number, block));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// Positions of messages whose customers were deleted while they were under way. A customer comes back
+/// only after all its messages have been marked so.
+fn forsaken<S: Source>(
+    source: &S,
+    mailing: MailingNumber,
+    runs: &[Run],
+) -> Result<Vec<u32>, Error> {
+    let mut found = Vec::new();
+    let mut columns: Option<(u32, Columns)> = None;
+    for position in runs.iter().flat_map(Run::positions) {
+        let (number, index) = address(position);
+        let read = match columns.take_if(|(kept, _)| *kept == number) {
+            Some((_, read)) => read,
+            None => source.get_or_default(&ColumnsKey(mailing, number))?,
+        };
+        if read.is_forsaken(index) {
+            found.push(position);
+        }
+        columns = Some((number, read));
     }
     Ok(found)
 }

@@ -83,6 +83,7 @@ impl<'a> Batch<'a> {
             created_at: self.head.created_at,
             updated_at,
             sent_at: (status == Status::Done).then_some(updated_at),
+            reason: self.columns.reason(index),
         })
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    apply::changes_are_left,
+    apply::{changes_are_left, phones_are_left},
     error::Error,
-    keys::{HeadsKey, NumbersKey, UnsweptKey},
+    keys::{GivenUpKey, HeadsKey, NumbersKey, UnsweptKey},
     model::{MailingNumber, Timestamp, ZoneNumber},
     records::{Head, Heads, MailingRecord, Numbers, WordKind},
     source::Source,
@@ -46,9 +46,12 @@ pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
 }
 
-/// Whether changes of customers were passed by every mailing, and are kept for nothing.
+/// Whether changes of customers were passed by every mailing, or phones given up are needed by none,
+/// and are kept for nothing.
 pub fn has_passed_changes<S: Source>(source: &S) -> Result<bool, Error> {
-    Ok(changes_are_left(&numbers(source)?, open_mailings(source)))
+    let phones = source.get_or_default(&GivenUpKey)?;
+    Ok(changes_are_left(&numbers(source)?, open_mailings(source))
+        || phones_are_left(&phones, open_mailings(source)))
 }
 
 /// Messages that a grant at the steady time `at` might find in a mailing, in the zones given (none: all), about,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec,
     error::Error,
-    model::{Counts, Status, Timestamp, ZoneNumber},
+    model::{Counts, Reason, Status, Timestamp, ZoneNumber},
 };
 
 /// What finding work reads of a batch.
@@ -140,6 +140,13 @@ impl Members {
         Ok(steps.into_iter().scan(0, sum).collect())
     }
 
+    /// Phone digits alone, from a record's bytes.
+    pub fn phones_in(bytes: &[u8]) -> Result<Vec<u64>, Error> {
+        let mut columns = codec::Columns::of(bytes)?;
+        columns.pass()?;
+        columns.numbers()
+    }
+
     /// Numbers of tag and operator alone, from a record's bytes.
     pub fn words_in(bytes: &[u8]) -> Result<Vec<(u32, u32)>, Error> {
         let mut columns = codec::Columns::of(bytes)?;
@@ -197,6 +204,8 @@ pub struct Columns {
     /// Messages whose customer was deleted while they were under way: they do not come back, also
     /// where the customer does. In the order of indexes.
     pub forsaken: Vec<u16>,
+    /// Numbers of reasons, where there are any, in the order of indexes.
+    pub reasons: Vec<(u16, u8)>,
 }
 
 impl Columns {
@@ -209,6 +218,18 @@ impl Columns {
             changed_ms: vec![0; len],
             ..Self::default()
         }
+    }
+
+    /// Cancels a message from the beginning; those of a batch in rising order of indexes.
+    pub fn bear_cancelled(&mut self, index: usize, reason: Reason) {
+        self.statuses[index] = Status::Cancelled as u8;
+        self.reasons.push((index as u16, reason as u8));
+    }
+
+    /// The reason for which a message has its status, if one is known.
+    pub fn reason(&self, index: usize) -> Option<Reason> {
+        let at = find(&self.reasons, index)?;
+        Reason::from_u8(self.reasons[at].1)
     }
 
     /// The statuses alone, by number, from a record's bytes.

@@ -86,6 +86,25 @@ impl DeletedBlock {
     }
 }
 
+/// Customers of whom it was decided, when they changed, whether they are for a mailing that is for
+/// those who match at its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Of whom it was decided.
+    pub customers: DeletedBlock,
+    /// Those of them who matched.
+    pub matched: DeletedBlock,
+}
+
+/// The log of phones that customers gave up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// The next one's number.
+    pub next: u64,
+    /// Those below this number are gone: no mailing may have a message to them from then.
+    pub from: u64,
+}
+
 /// Changes of customers in the order of their numbers: who changed, or none where the customer
 /// changed again later.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

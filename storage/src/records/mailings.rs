@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::meta::Numbers;
 use crate::limits::{BATCH_STRIDE_BITS, MAILING_BATCHES};
 use crate::model::{
-    Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, MessageId, Timestamp,
+    AudienceSpan, Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, MessageId,
+    Timestamp,
 };
 
 /// How far a mailing has looked at the customers.
@@ -21,6 +23,15 @@ pub struct Cursor {
 /// How far a mailing that has ended still looks: as far as there was something at its end.
 pub type Bounds = Cursor;
 
+/// The numbers that stood next when a mailing started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The next customer: those below it were there.
+    pub customers: u32,
+    /// The next phone that is given up: those below it were nobody's any more.
+    pub phones: u64,
+}
+
 /// A mailing and its marks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailingRecord {
@@ -32,6 +43,8 @@ pub struct MailingRecord {
     pub created_at: Timestamp,
     /// Set when its start came.
     pub started_at: Option<Timestamp>,
+    /// The numbers that stood next when its start came.
+    pub begun: Begun,
     /// Whether it was told to wait.
     pub paused: bool,
     /// Whether it comes from a backup and waits for its owner to accept duplicates: it is paused
@@ -81,6 +94,49 @@ impl MailingRecord {
     /// Whether it must learn of changes of customers: started and not over.
     pub fn is_running(&self) -> bool {
         self.started_at.is_some() && !self.is_over()
+    }
+
+    /// Whether it may still have messages to make, to list somebody as expired among them.
+    pub fn may_expand(&self) -> bool {
+        let is_stopped = self.cancelled_at.is_some() || self.deleted_at.is_some();
+        self.started_at.is_some() && !is_stopped && self.settled_at.is_none()
+    }
+
+    /// Whether it is for those alone who match when it starts.
+    pub fn is_at_start(&self) -> bool {
+        self.spec.audience == AudienceSpan::AtStart
+    }
+
+    /// Whether nobody can get a message of it any more who has none yet.
+    pub fn looks_no_further(&self, progress: &Progress) -> bool {
+        let is_bounded = self.ended.is_some() || self.is_at_start();
+        // Neither bound depends on the numbers given so far.
+        let bounds = self.bounds(&Numbers::default(), &progress.cursor);
+        !self.may_expand() || is_bounded && progress.has_passed(&bounds)
+    }
+
+    /// How far it looks, where so much has been given and it stands at a cursor.
+    pub fn bounds(&self, numbers: &Numbers, cursor: &Cursor) -> Bounds {
+        match self.ended {
+            Some((_, bounds)) => bounds,
+            None => self.bounds_now(numbers, cursor),
+        }
+    }
+
+    /// How far it looks if it ends now, or has not ended.
+    pub fn bounds_now(&self, numbers: &Numbers, cursor: &Cursor) -> Bounds {
+        if self.is_at_start() {
+            // It learns of no change: what changes is decided when it does.
+            Cursor {
+                customer: self.begun.customers,
+                change: cursor.change,
+            }
+        } else {
+            Cursor {
+                customer: numbers.customers,
+                change: numbers.changes,
+            }
+        }
     }
 }
 
@@ -144,6 +200,11 @@ pub struct Progress {
     /// mailing that was given then: the ids of the messages of that batch and those after it have
     /// that number instead of the mailing's own.
     pub renumbered: Vec<(u32, MailingNumber)>,
+    /// Whether customers were deleted while messages to them were under way.
+    pub forsaken: bool,
+    /// Whether customers changed after its start before it had looked at them, in a mailing for those
+    /// who match then.
+    pub decided: bool,
 }
 
 /// The position of a message in its mailing.

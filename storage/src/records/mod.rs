@@ -14,11 +14,14 @@ mod replies;
 mod totals;
 
 pub use batches::{Columns, Doubt, Head, Heads, Members};
-pub use customers::{ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, DeletedBlock};
+pub use customers::{
+    ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, Decided, DeletedBlock, GivenUp,
+};
 pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
 pub use level::ClusterLevel;
 pub use mailings::{
-    Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address, position,
+    Begun, Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address,
+    position,
 };
 pub use meta::{Draw, Meta, Numbers, TimeSetting, WordKind, WordRecord, WordUses};
 pub use nodes::{NodeRecord, Nodes};

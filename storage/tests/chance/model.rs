@@ -346,6 +346,10 @@ impl Model {
     ) -> Status {
         match result {
             SendResult::Done => return Status::Done,
+            // A refusal says nothing of an earlier try.
+            SendResult::Invalid if self.doubts.contains_key(&message) => {
+                return Status::Unconfirmed;
+            }
             SendResult::Invalid => return Status::Invalid,
             SendResult::Unsure => return Status::Unconfirmed,
             _ => {}
@@ -404,6 +408,10 @@ impl Model {
             None => matches!(seen.status, Created | Expired | Cancelled),
             Some(None) => matches!(seen.status, Sending | Unconfirmed),
             Some(Some(SendResult::Done)) => seen.status == Done,
+            // The doubt may have come before the refusal, or by a contradicting report after it.
+            Some(Some(SendResult::Invalid)) if self.doubts.contains_key(&message) => {
+                matches!(seen.status, Invalid | Unconfirmed)
+            }
             Some(Some(SendResult::Invalid)) => seen.status == Invalid,
             Some(Some(SendResult::Unsure)) => seen.status == Unconfirmed,
             Some(Some(_)) => match self.doubts.get(&message) {

@@ -9,8 +9,8 @@ use notty_storage::{
         SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
     },
     model::{
-        Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
-        PostmanName, Run, SendResult, ZoneNumber,
+        AudienceSpan, Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber,
+        MailingSpec, Phone, PostmanName, Run, SendResult, ZoneNumber,
     },
     records::{Cursor, MailingRecord},
 };
@@ -270,6 +270,11 @@ fn create(dice: &mut Dice, at: Timestamp, known: usize) -> Action {
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
+        audience: match dice.below(3) {
+            0 => AudienceSpan::AtStart,
+            _ => AudienceSpan::UntilEnd,
+        },
+        unique_phones: !dice.one_in(4),
     };
     Action::CreateMailing(CreateMailing { id, spec, first: 0 })
 }

@@ -12,6 +12,7 @@ use notty_storage::{
 use tempfile::TempDir;
 
 use super::{
+    at_start::AtStart,
     dice::Dice,
     model::{Model, Now},
     moves::{self, Table},
@@ -26,6 +27,7 @@ struct Game {
     dir: TempDir,
     store: Store,
     model: Model,
+    at_start: AtStart,
     past: Past,
     census: Census,
     at: Timestamp,
@@ -67,6 +69,7 @@ impl Game {
             dir,
             store,
             model,
+            at_start: AtStart::default(),
             past,
             census,
             at,
@@ -233,6 +236,7 @@ impl Game {
             _ => {}
         }
         self.model.check(&after)?;
+        self.at_start.check(&view.read(), &after)?;
         self.census = after;
         Ok(())
     }

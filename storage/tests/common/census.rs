@@ -8,7 +8,7 @@ use notty_storage::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{Counts, MailingNumber, Status, Timestamp},
+    model::{Counts, MailingNumber, Reason, Status, Timestamp},
     records::{Head, Heads, MailingRecord, Numbers, Progress, position},
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) position: u32,
     /// Its customer's number.
     pub(crate) customer: u32,
+    /// The phone that it goes to.
+    pub(crate) phone: u64,
     /// Its customer's zone.
     pub(crate) zone: u16,
     /// What has become of it.
@@ -29,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) tries: u16,
     /// When it is due, if it failed.
     pub(crate) due: Option<Timestamp>,
+    /// The reason for its status, if one is known.
+    pub(crate) reason: Option<Reason>,
 }
 
 /// A mailing with everything in it.
@@ -150,11 +154,13 @@ fn messages(reader: &Reader<'_>, number: MailingNumber, batch: u32) -> Result<Ve
     let seen = |(index, customer)| Seen {
         position: position(batch, index),
         customer,
+        phone: members.phones[index],
         zone: members.zones[index],
         status: columns.status(index),
         attempt: columns.attempts[index],
         tries: columns.tries(index),
         due: columns.due_of(index),
+        reason: columns.reason(index),
     };
     Ok(members.customers().enumerate().map(seen).collect())
 }

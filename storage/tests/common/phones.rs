@@ -1,10 +1,15 @@
-//! Memory holds of phones what the records say.
+//! Memory holds of phones what the records say, and a mailing gives each one message at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use notty_storage::{Error, Reader, Source, keys::CustomerColumnsKey, limits::CUSTOMERS_PER_BLOCK};
+use notty_storage::{
+    Error, Reader, Source,
+    keys::CustomerColumnsKey,
+    limits::CUSTOMERS_PER_BLOCK,
+    model::{MailingNumber, Reason, Status},
+};
 
-use super::{Census, Checked, ensure};
+use super::{Census, Checked, census::Mailing, ensure};
 
 /// Everybody who has a phone is found by it, nobody else is, and who shares one is known to.
 pub(super) fn check(reader: &Reader<'_>, census: &Census) -> Checked {
@@ -24,6 +29,25 @@ pub(super) fn check(reader: &Reader<'_>, census: &Census) -> Checked {
                 format!("customer {customer} shares a phone, and has no mark of it")
             })?;
         }
+    }
+    census.mailings.iter().try_for_each(one_message_a_phone)
+}
+
+/// A mailing with unique phones has one message to each, but for those that went to nobody; who has none
+/// because of another is told so.
+fn one_message_a_phone((number, mailing): (&MailingNumber, &Mailing)) -> Checked {
+    let is_unique = mailing.record.spec.unique_phones;
+    let mut phones = BTreeSet::new();
+    for seen in &mailing.messages {
+        let is_duplicate = seen.reason == Some(Reason::DuplicatePhone);
+        ensure(
+            !is_duplicate || is_unique && seen.status == Status::Cancelled,
+            || format!("a duplicate of mailing {number} is {seen:?}"),
+        )?;
+        let counts = is_unique && seen.status != Status::Cancelled;
+        ensure(!counts || phones.insert(seen.phone), || {
+            format!("mailing {number} has two messages to one phone: {seen:?}")
+        })?;
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ use notty_storage::{
     keys::ProgressKey,
     limits::{BATCH_MESSAGES, CUSTOMER_ROWS, ENTRY_BATCHES, ENTRY_CUSTOMERS, FOLD_BLOCKS},
     model::{
-        CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
-        PostmanName, Run, SendResult,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec,
+        Phone, PostmanName, Run, SendResult,
     },
 };
 
@@ -114,6 +114,8 @@ impl World {
             operator_filter: Filter::default(),
             phone_filter: Filter::default(),
             send_window: None,
+            audience: AudienceSpan::default(),
+            unique_phones: false,
         };
         let id = MailingId::parse(&format!("m-{number}")).expect("an id");
         let created = self

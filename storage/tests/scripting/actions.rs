@@ -11,8 +11,8 @@ use notty_storage::{
     },
     limits::BATCH_STRIDE_BITS,
     model::{
-        Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec, Phone,
-        PostmanName, Run, SendResult, SendWindow, Timestamp, ZoneNumber, fold,
+        AudienceSpan, Customer, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber,
+        MailingSpec, Phone, PostmanName, Run, SendResult, SendWindow, Timestamp, ZoneNumber, fold,
     },
     query,
     records::{Cursor, WordKind},
@@ -100,7 +100,8 @@ fn put_one(put: &PutCustomers, row: &CustomerRow) -> Action {
 /// The spec of a mailing: what the keys say over what it was.
 fn spec(line: &Line, old: MailingSpec) -> Parsed<MailingSpec> {
     line.only(&[
-        "text", "start", "end", "tag", "operator", "phone", "window", "desc", "first",
+        "text", "start", "end", "tag", "operator", "phone", "window", "desc", "audience", "unique",
+        "first",
     ])?;
     let filter = |key, old: Filter| match line.key(key) {
         Some(pattern) => Filter::parse(pattern).map_err(|e| e.to_string()),
@@ -110,7 +111,15 @@ fn spec(line: &Line, old: MailingSpec) -> Parsed<MailingSpec> {
         Some((from, to)) => Some(SendWindow::parse(from, to).map_err(|e| e.to_string())?),
         None => old.send_window,
     };
+    let audience = match line.key("audience") {
+        Some(name) => AudienceSpan::from_name(name).ok_or(format!("audience={name}"))?,
+        None => old.audience,
+    };
     Ok(MailingSpec {
+        audience,
+        unique_phones: line
+            .key("unique")
+            .map_or(old.unique_phones, |key| key == "yes"),
         desc: line.key("desc").map_or(old.desc, str::to_owned),
         text: line.key("text").map_or(old.text, str::to_owned),
         start: Timestamp::from_millis(line.number("start", old.start.as_millis())?),
@@ -132,6 +141,8 @@ fn new_spec() -> MailingSpec {
         operator_filter: Filter::default(),
         phone_filter: Filter::default(),
         send_window: None,
+        audience: AudienceSpan::default(),
+        unique_phones: false,
     }
 }
 

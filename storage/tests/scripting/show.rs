@@ -30,6 +30,7 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
             created,
             updated,
             rejected,
+            live: _,
         }) => {
             let rejected = rejected.iter();
             let rejected = rejected.map(|(row, why)| format!("row {row}: {}", why.code()));

@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) at: Timestamp,
     /// Numbers of mailings by the names that the script gave them, deleted ones among them.
     pub(crate) mailings: BTreeMap<String, MailingNumber>,
+    /// Mailings that the customers written last have come to match, and how many of them.
+    live: Vec<(MailingNumber, u32)>,
     /// What each lease was granted.
     pub(crate) granted: BTreeMap<LeaseId, (MailingNumber, Vec<Run>)>,
     past: Past,
@@ -49,6 +51,7 @@ impl World {
             store,
             at: Timestamp::default(),
             mailings: BTreeMap::new(),
+            live: Vec::new(),
             granted: BTreeMap::new(),
             past: Past::new(1),
             entries: 0,
@@ -131,6 +134,7 @@ impl World {
                 ) => {
                     self.granted.insert(grant.lease, (*mailing, runs.clone()));
                 }
+                (Ok(Reply::Customers(written)), _) => self.live = written.live.clone(),
                 (Ok(Reply::Mailing(mailing)), _) => {
                     self.mailings.insert(mailing.id.to_string(), mailing.number);
                 }
@@ -348,11 +352,25 @@ impl World {
                 })]
             }
             "stats" => vec![self.stats(line)?],
+            "live" => {
+                let live = self.live.iter();
+                live.map(|(mailing, count)| format!("{count} match mailing {mailing}"))
+                    .collect()
+            }
             "hash" => vec![format!("{:016x}", self.store.hash())],
             "mailings" => {
                 let from = MailingNumber::default();
                 let page = query::mailings::list(&reader, None, from, 1_000).map_err(text)?;
                 page.items.iter().map(show::mailing).collect()
+            }
+            "dropped" => {
+                let lease = line.lease()?;
+                let granted = self.granted.get(&lease).ok_or("it was not granted")?;
+                let (mailing, runs) = granted;
+                let dropped = query::leases::of_deleted(&reader, *mailing, runs);
+                let dropped = dropped.map_err(text)?.into_iter();
+                let whose = dropped.map(|position| show::whose(&reader, *mailing, position));
+                vec![format!("dropped: {}", whose.collect::<Vec<_>>().join(" "))]
             }
             "leases" => {
                 let open = query::leases::open(&reader).map_err(text)?;
@@ -423,7 +441,11 @@ impl World {
                 .due
                 .map(|due| format!(" due {}", due.as_millis()))
                 .unwrap_or_default();
-            let line = format!("{status} attempt {attempt}, tries {tries}{due}");
+            let reason = seen
+                .reason
+                .map(|reason| format!(" ({})", reason.code()))
+                .unwrap_or_default();
+            let line = format!("{status} attempt {attempt}, tries {tries}{due}{reason}");
             if number == Some(mailing) {
                 said.push(format!("{whose} {line}"));
             } else if number.is_none() && customer == Some(seen.customer) {

@@ -32,6 +32,7 @@ fn written(ids: &[&str], rejected: &[(u32, Rejection)]) -> WrittenBatch {
         created: 0,
         updated: 0,
         rejected,
+        live: Vec::new(),
         index: 1,
     }
 }

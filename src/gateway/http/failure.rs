@@ -1,0 +1,237 @@
+//! The reason of a failed handover, for the log: the status and the beginning of the answer, or the error.
+//!
+//! A gateway may repeat in its answer what it was sent. Phones, the text of the message and the token
+//! never stand in a log, so they are taken out here, before anything else sees the words.
+
+use bytes::Bytes;
+
+use super::super::Envelope;
+
+/// Characters of a description, at most.
+const CHARACTERS: usize = 200;
+/// Bytes of an answer that are looked at: enough for the characters, in any encoding.
+const BYTES: usize = 2_048;
+/// Digits of a phone number, at least: shorter numbers are codes.
+const PHONE_DIGITS: usize = 5;
+/// Characters of the text that, repeated in an answer, are taken out: fewer are ordinary words.
+const TEXT_CHARACTERS: usize = 6;
+/// Stands for whatever was taken out.
+const GAP: char = '…';
+
+/// The reason why a message was not handed over, or may not have been.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection came about.
+    NotConnected(String),
+    /// No whole answer came in time.
+    TimedOut,
+    /// The connection ended, or the answer cannot be read.
+    Broken(String),
+    /// The gateway gave an answer that does not take the message.
+    Answer { status: u16, body: Bytes },
+}
+
+impl Failure {
+    /// The failure in words, without phones, without the message's text and without the token.
+    pub(super) fn describe(&self, envelope: &Envelope<'_>, token: &str) -> String {
+        match self {
+            Failure::NotConnected(why) => shorten(&format!("not connected: {why}")),
+            Failure::TimedOut => "no whole answer in time".to_owned(),
+            Failure::Broken(why) => shorten(why),
+
+            Failure::Answer { status, body } => {
+                let words = excerpt(body, envelope.text, token);
+                shorten(&format!("{status} {words}"))
+            }
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        words = format!("{words}: {inner}");
+        cause = inner.source();
+    }
+    words
+}
+
+/// The beginning of an answer, without what must not be in a log.
+fn excerpt(body: &[u8], text: &str, token: &str) -> String {
+    let beginning = &body[..body.len().min(BYTES)];
+    let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
+
+    // Before anything is cut: half of a phone, or of a token, would not be known as one.
+    let without_token = if token.is_empty() {
+        words
+    } else {
+        words.replace(token, &GAP.to_string())
+    };
+    without_numbers(&without_text(&without_token, text))
+}
+
+/// JSON as the gateway meant it: escapes would hide the text.
+fn readable(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let mut words = value.to_string();
+    let end = words.char_indices().nth(BYTES).map(|(at, _)| at);
+    words.truncate(end.unwrap_or(words.len()));
+    Some(words)
+}
+
+/// Takes out whatever is a part of the text, whole or cut, in any letter case.
+fn without_text(words: &str, text: &str) -> String {
+    let fold = |character: char| character.to_lowercase().next().unwrap_or(character);
+    let folded_text: String = text.chars().map(fold).collect();
+    let least = TEXT_CHARACTERS.min(text.chars().count()).max(1);
+
+    let words: Vec<char> = words.chars().collect();
+    let mut kept = String::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        let shared = shared(&words[at..], &folded_text, fold);
+        if shared >= least {
+            kept.push(GAP);
+            at += shared;
+        } else {
+            kept.push(words[at]);
+            at += 1;
+        }
+    }
+    kept
+}
+
+/// Number of characters at the beginning of words that stand in a text one after the other.
+fn shared(words: &[char], folded_text: &str, fold: impl Fn(char) -> char) -> usize {
+    let mut beginning = String::new();
+    let mut count = 0;
+    for character in words {
+        beginning.push(fold(*character));
+        if !folded_text.contains(&beginning) {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Takes out numbers that may be phones, with the separators that people write between digits.
+fn without_numbers(words: &str) -> String {
+    let mut kept = String::with_capacity(words.len());
+    // A number that may become a phone, with the separators inside it and after it.
+    let mut number = String::new();
+    for character in words.chars().chain([GAP]) {
+        let is_separator = !number.is_empty() && " -().+/*\u{a0}\u{2011}".contains(character);
+        if character.is_numeric() || is_separator {
+            number.push(character);
+            continue;
+        }
+
+        let digits = number.chars().filter(|part| part.is_numeric()).count();
+        if digits >= PHONE_DIGITS {
+            kept.push(GAP);
+        } else {
+            kept.push_str(&number);
+        }
+        number.clear();
+        kept.push(character);
+    }
+    kept.pop();
+    kept
+}
+
+/// One line of bounded length.
+fn shorten(words: &str) -> String {
+    let is_plain = |character: char| !character.is_control();
+    let line: String = words
+        .chars()
+        .map(|character| if is_plain(character) { character } else { ' ' })
+        .collect();
+    let line = line.trim();
+    if line.chars().count() <= CHARACTERS {
+        return line.to_owned();
+    }
+
+    let mut beginning: String = line.chars().take(CHARACTERS - 1).collect();
+    beginning.push(GAP);
+    beginning
+}
+
+#[cfg(test)]
+mod tests {
+    use notty_storage::model::{MessageId, Phone};
+
+    use super::*;
+
+    const TEXT: &str = "Скидка 20% до пятницы, Иван!";
+
+    fn described(status: u16, body: &str) -> String {
+        let envelope = Envelope {
+            id: MessageId::from_u64((1 << 32) + 7).expect("an id"),
+            phone: Phone::parse("+79161112233").expect("a phone number"),
+            text: TEXT,
+        };
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Failure::Answer { status, body }.describe(&envelope, "s3cret-token")
+    }
+
+    #[test]
+    fn a_failure_is_the_status_and_the_beginning_of_the_answer() {
+        assert_eq!(described(503, "busy"), "503 busy");
+        let body = r#"{"code":17,"message":"no route"}"#;
+        assert_eq!(described(500, body), format!("500 {body}"));
+        assert_eq!(described(429, ""), "429");
+    }
+
+    #[test]
+    fn a_failure_is_one_line_of_two_hundred_characters_at_most() {
+        let words = described(502, &"<html>\r\n Ж".repeat(100));
+        assert_eq!(words.chars().count(), CHARACTERS);
+        assert!(!words.chars().any(char::is_control), "{words}");
+    }
+
+    #[test]
+    fn phones_texts_and_the_token_are_taken_out_in_whatever_form_they_come_back() {
+        let escaped = serde_json::json!({ "to": 79161112233_u64, "text": TEXT }).to_string();
+        let escaped: String = escaped
+            .chars()
+            .map(|c| {
+                if c.is_ascii() {
+                    c.to_string()
+                } else {
+                    format!("\\u{:04x}", c as u32)
+                }
+            })
+            .collect();
+        for body in [
+            "bad number +7 (916) 111-22-33, or 79161112233",
+            "bad text «скидка 20% до пят…",
+            "unknown token s3cret-token",
+            &format!("cannot send {TEXT}"),
+            &escaped,
+        ] {
+            let words = described(403, body);
+            for part in [
+                "916",
+                "1112",
+                "2233",
+                "22-33",
+                "кидка",
+                "пят",
+                "Иван",
+                "s3cret",
+            ] {
+                assert!(!words.contains(part), "{body}: {words}");
+            }
+            assert!(words.starts_with("403 ") && words.contains(GAP), "{words}");
+        }
+    }
+
+    #[test]
+    fn codes_stay_readable() {
+        let body = "error 1042 at step 3";
+        assert_eq!(described(500, body), format!("500 {body}"));
+    }
+}
