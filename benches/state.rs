@@ -67,6 +67,7 @@ impl State {
         self.apply(Action::CreateMailing(CreateMailing {
             id,
             spec: spec(phones),
+            first: 0,
         }));
         self.apply(Action::StartMailing(StartMailing {
             mailing: self.mailing,

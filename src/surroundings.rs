@@ -9,7 +9,10 @@ use notty_raft::{
     disk::files::{Files, RealFiles},
     log::LogOptions,
 };
-use notty_storage::StoreOptions;
+use notty_storage::{
+    StoreOptions,
+    level::{FIRST_LEVEL, LEVEL},
+};
 
 use crate::{
     api::CONNECTIONS,
@@ -32,6 +35,8 @@ pub struct Surroundings {
     pub log: Option<LogOptions>,
     /// Options of the state's store.
     pub store: StoreOptions,
+    /// True if a leader proposes commands of the second level all the time, for tests and simulations.
+    pub exercises_levels: bool,
     /// Number of threads for sending; 0 means that sending has none of its own.
     pub sender_threads: usize,
     /// The most connections to the API at the same time.
@@ -42,16 +47,28 @@ pub struct Surroundings {
     pub fatal: Fatal,
 }
 
+/// The level that this process is told to understand: tests have one binary play an older one.
+fn test_level() -> Option<u32> {
+    let level = std::env::var("NOTTY_TEST_LEVEL").ok()?;
+    let level = level.parse().ok()?;
+    (FIRST_LEVEL..=LEVEL).contains(&level).then_some(level)
+}
+
 impl Surroundings {
     /// The real surroundings, of this machine.
     pub fn real() -> Self {
+        let test_level = test_level();
         Self {
             clock: Arc::new(SystemClock),
             transport: Arc::new(TcpTransport),
             connector: Arc::new(TcpConnector::default()),
             files: Arc::new(RealFiles),
             log: None,
-            store: StoreOptions::default(),
+            store: StoreOptions {
+                level: test_level.unwrap_or(LEVEL),
+                ..StoreOptions::default()
+            },
+            exercises_levels: test_level.is_some(),
             sender_threads: std::thread::available_parallelism().map_or(1, usize::from),
             connections: CONNECTIONS,
             onlooker: None,

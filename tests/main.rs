@@ -26,3 +26,4 @@ mod private;
 mod sending;
 mod stopping;
 mod tls;
+mod upgrade;

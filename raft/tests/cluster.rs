@@ -181,6 +181,7 @@ async fn open_node(
     clock: ShiftedClock,
 ) -> Result<Arc<Node>> {
     let options = NodeOptions {
+        exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: peer.peer.clone(),
             credentials: Credentials::by_secret(b"a secret of this test"),

@@ -35,6 +35,9 @@ pub struct Plan {
     pub base_ms: i64,
     /// Whether the state lies on sled, in a directory, instead of in memory.
     pub sled: bool,
+    /// Whether nodes begin with an older version, which does not understand the latest level, and get the
+    /// present one at their first restart.
+    pub upgrades: bool,
     /// Whether the gateway drops repeated ids, and the service knows.
     pub idempotent: bool,
     /// Whether the postmen of all nodes have one name: the newest works.

@@ -48,6 +48,9 @@ pub(super) struct ClusterBody {
     /// Term of the log: it rises with each election.
     #[schema(example = 3)]
     term: u64,
+    /// Level of the cluster: all nodes understand it. It rises once all of them run a newer version.
+    #[schema(example = 2)]
+    level: u32,
     /// All nodes of the cluster.
     nodes: Vec<NodeBody>,
     /// The postmen without storage that asked for messages within the last hour, as far as the leader
@@ -82,6 +85,9 @@ pub(super) struct NodeBody {
     /// Position that its state reflects, as far as the node that was asked knows.
     #[schema(example = 1234)]
     applied_index: u64,
+    /// Version of notty that it runs; null while it does not answer.
+    #[schema(example = "0.2.0")]
+    version: Option<String>,
 }
 
 /// Addresses of a node that is to be added.
@@ -137,6 +143,7 @@ impl From<Sight> for NodeBody {
             reason: seen.reason,
             last_index: seen.last_index,
             applied_index: seen.applied_index,
+            version: Some(seen.version).filter(|version| !version.is_empty()),
         }
     }
 }
@@ -243,6 +250,7 @@ async fn cluster(State(api): State<Api>, params: Params) -> ApiResult {
     let body = ClusterBody {
         leader: status.leader.clone(),
         term: status.term,
+        level: api.node.cluster_level(),
         nodes: sights.into_iter().map(NodeBody::from).collect(),
         postmen: postmen::all(&api).await,
     };

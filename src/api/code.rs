@@ -435,6 +435,10 @@ codes! {
         "this node was removed from the cluster before; it can come back with an empty data \
          directory"
     }
+    LevelTooLow = "level_too_low", CONFLICT {
+        "a node of the cluster runs a version that does not know this yet",
+        "this needs level 3, and the cluster stands at level 2: upgrade all nodes first"
+    }
 }
 
 impl Code {
@@ -477,7 +481,7 @@ impl Serialize for Code {
 
 /// Codes of rejections of commands that no request proposes.
 #[cfg(test)]
-pub(super) const OF_NO_ROUTE: [Code; 13] = [
+pub(super) const OF_NO_ROUTE: [Code; 14] = [
     Code::NotNow,
     Code::CursorMoved,
     Code::NothingToDo,
@@ -491,6 +495,7 @@ pub(super) const OF_NO_ROUTE: [Code; 13] = [
     Code::OutOfBounds,
     Code::AmbiguousPhone,
     Code::NodeRemoved,
+    Code::LevelTooLow,
 ];
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use notty_storage::{
     command::{
         CancelMailing, CreateMailing, DeleteMailing, PauseMailing, ResumeMailing, UpdateMailing,
     },
+    limits,
     model::{Mailing, MailingId, MailingNumber, MailingStatus},
     query,
 };
@@ -152,7 +153,10 @@ async fn create(
     let spec = check(&mut fields, api.moderation.as_ref(), PeriodRule::Needed);
     let (id, spec) = fields.finish(id.zip(spec))?;
 
-    let (mailing, index) = write(&api, key.bind(CreateMailing { id, spec }, &bytes)).await?;
+    // Counts for the first mailing of a cluster alone, whose number is drawn.
+    let first = rand::random_range(1..=limits::FIRST_MAILINGS);
+    let create = CreateMailing { id, spec, first };
+    let (mailing, index) = write(&api, key.bind(create, &bytes)).await?;
     tracing::info!(mailing.id = %mailing.id, "mailing {} was created", mailing.id);
 
     let id = mailing.id.clone();

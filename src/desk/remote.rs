@@ -132,7 +132,7 @@ impl RemoteDesk {
         };
 
         // An answer that does not decode is as good as none: another node may understand.
-        codec::decode(&bytes)
+        codec::decode_known(&bytes)
             .map_err(|_| format!("{address} gave an answer of another version of notty"))
     }
 

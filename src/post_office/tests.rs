@@ -54,6 +54,7 @@ pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>,
             name: "notty-0".to_owned(),
             ..Peer::default()
         },
+        exercises_levels: false,
         cluster: None,
         store: StoreOptions::default(),
         log: Default::default(),
@@ -122,6 +123,7 @@ fn mailing_named(id: &str, send_window: Option<SendWindow>) -> Action {
     Action::CreateMailing(CreateMailing {
         id: MailingId::parse(id).expect("an id"),
         spec,
+        first: 0,
     })
 }
 

@@ -165,6 +165,7 @@ pub(super) fn node(
     let compacting = LogOptions::compacting(config.node.compact_bytes());
     NodeOptions {
         peer: peer(config, cluster.as_ref(), address),
+        exercises_levels: surroundings.exercises_levels,
         cluster,
         store: surroundings.store.clone(),
         log: surroundings.log.unwrap_or(compacting),

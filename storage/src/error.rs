@@ -1,14 +1,25 @@
 //! What is wrong with this disk or these bytes. Never a business outcome: those are
 //! [`Rejection`](crate::Rejection)s, the same on every node and part of the reply.
 
+mod decoding;
+
 use std::{
     io::{self, ErrorKind},
     path::PathBuf,
 };
 
+pub use decoding::DecodeError;
+
 /// How errors end whose number says nothing of the data: too many open files, in the system and in
 /// the process. sled keeps no more of them than their text.
 const SYSTEM_ERRORS: [&str; 2] = ["(os error 23)", "(os error 24)"];
+
+/// The end of an error about bytes that another version has written.
+const NEWER: &str = concat!(
+    ": a newer notty wrote it, and this is notty ",
+    env!("CARGO_PKG_VERSION"),
+    ". Use the version that wrote it, or a later one"
+);
 
 /// A fault of this node's storage. The node stops; another node need not have it.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +41,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A record does not start with the format byte of this version.
-    #[error("record of format {found:?}, this version reads format {known}")]
+    #[error(
+        "record of format {found:?}, this version reads format {known}{}",
+        if self.is_newer() { NEWER } else { "" }
+    )]
     Format {
         /// The format that this version reads.
         known: u8,
@@ -38,10 +52,13 @@ pub enum Error {
         found: Option<u8>,
     },
     /// A record does not decode.
-    #[error("record does not decode: {source}")]
+    #[error(
+        "record does not decode: {source}{}",
+        if source.is_newer() { NEWER } else { "" }
+    )]
     Record {
         /// What the decoder said.
-        source: Box<bincode::error::DecodeError>,
+        source: Box<DecodeError>,
     },
     /// Bytes are left over after a record.
     #[error("record has {bytes} bytes too many")]
@@ -65,6 +82,22 @@ pub enum Error {
         /// What is missing or does not fit.
         what: &'static str,
     },
+    /// The state, or an entry for it, needs a higher level than this notty understands.
+    #[error(
+        "{what} needs level {needed} ({by}), and this is notty {}, which understands level {known}: use \
+         that version, or a later one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Level {
+        /// The state, or one of its entries.
+        what: &'static str,
+        /// The level that it needs.
+        needed: u32,
+        /// The level that this node understands.
+        known: u32,
+        /// The version that wrote it, as far as it is known.
+        by: String,
+    },
     /// A backup cannot be restored: it comes from too many restores in a row.
     #[error(
         "no numbers are left for mailings that no other restore may have given: begin with an empty \
@@ -79,12 +112,26 @@ impl Error {
         matches!(self, Error::Sled { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether a newer version wrote what this one does not know. That is no damage: whatever it holds
+    /// is right, and must not be rebuilt or cut.
+    pub fn is_newer(&self) -> bool {
+        match self {
+            Error::Record { source } => source.is_newer(),
+            Error::Format { known, found } => found.is_some_and(|found| found > *known),
+            Error::Level { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the state itself does not check out, so that it must be rebuilt: whatever is said of
     /// its data other than that the disk has no room, cannot be written, or that too many files are
     /// open.
     pub fn is_damage(&self) -> bool {
-        use Error::{Contradiction, File, Format, NoNumbersLeft, Record, Sled, Snapshot, Trailing};
+        use Error::{
+            Contradiction, File, Format, Level, NoNumbersLeft, Record, Sled, Snapshot, Trailing,
+        };
         match self {
+            Format { .. } | Record { .. } if self.is_newer() => false,
             Format { .. } | Record { .. } | Trailing { .. } | Contradiction { .. } => true,
             // A flush reads as well, what it moves.
             Sled {
@@ -97,7 +144,7 @@ impl Error {
                 )
             }
             Sled { source, .. } => !is_of_the_system(source),
-            File { .. } | Snapshot { .. } | NoNumbersLeft => false,
+            File { .. } | Snapshot { .. } | Level { .. } | NoNumbersLeft => false,
         }
     }
 

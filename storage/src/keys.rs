@@ -12,6 +12,7 @@
 //! | 6 | – | [`Nodes`]: numbers given to nodes, disks dismissed |
 //! | 7 | block of 256 mailings | [`Stages`] |
 //! | 8 | kind, block of 128 words | [`WordUses`] |
+//! | 9 | – | [`ClusterLevel`] |
 //! | 10 | block of 128 customers | [`CustomerColumns`] |
 //! | 11 | block of 128 customers | [`CustomerTexts`] |
 //! | 12 | block of 128 customers | id hashes, read once at start |
@@ -47,10 +48,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     model::{MailingId, MailingNumber},
     records::{
-        ChangeBlock, ChangeNumbers, ClientReply, Columns, CustomerColumns, CustomerTexts,
-        CustomerTotals, Decided, DeletedBlock, Facets, GivenUp, Heads, ImportReplies, Lease,
-        LeaseList, MailingRecord, Members, Meta, Nodes, Numbers, Postmen, Progress, Reaches,
-        Stages, Totals, WordKind, WordRecord, WordUses,
+        ChangeBlock, ChangeNumbers, ClientReply, ClusterLevel, Columns, CustomerColumns,
+        CustomerTexts, CustomerTotals, Decided, DeletedBlock, Facets, GivenUp, Heads,
+        ImportReplies, Lease, LeaseList, MailingRecord, Members, Meta, Nodes, Numbers, Postmen,
+        Progress, Reaches, Stages, Totals, WordKind, WordRecord, WordUses,
     },
 };
 
@@ -122,6 +123,8 @@ keys! {
     7 StagesKey(block: u32 => block.to_be_bytes()) -> Stages;
     /// How often the words of a block are used.
     8 WordUsesKey(kind: WordKind => [*kind as u8], block: u32 => block.to_be_bytes()) -> WordUses;
+    /// The level that the members have agreed on.
+    9 ClusterLevelKey -> ClusterLevel;
     /// Columns of a block of customers.
     10 CustomerColumnsKey(block: u32 => block.to_be_bytes()) -> CustomerColumns;
     /// Texts of a block of customers.

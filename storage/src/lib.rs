@@ -26,6 +26,7 @@ pub mod import;
 pub mod index;
 pub mod inspection;
 pub mod keys;
+pub mod level;
 pub mod limits;
 mod loading;
 pub mod memory;

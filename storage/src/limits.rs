@@ -32,9 +32,8 @@ pub const RESTORED_MAILINGS: u32 = 65_536;
 ///
 /// Two restores of one backup that use `k` numbers each meet if their draws lie less than `k`
 /// apart: with a window of `w` numbers, with a probability of at most `2k / w`. A new cluster has
-/// `w` = 2^27, so for 1,000 mailings that is 1 in 67,000; for 10 mailings 1 in 6.7 million. Each
-/// restore of a restore uses up a sixteenth of what is left at most: 74 in a row always find room,
-/// and 150 on average.
+/// `w` = 2^26 at least, so for 1,000 mailings that is 1 in 33,000; for 10 mailings 1 in 3.3 million.
+/// Each restore of a restore uses up a sixteenth of what is left at most: 64 in a row always find room.
 pub const RESTORED_PART: u32 = 16;
 /// Numbers that a restore draws from at least, or it is refused: 1,000 mailings of two restores
 /// then meet with a probability of 1 in 500.
@@ -44,6 +43,9 @@ pub const RESTORED_EPOCHS: u64 = 1 << 32;
 /// Of the random number that says how many more epochs are passed over, so many bits are left out:
 /// 65,000 restores in a row find room.
 pub const RESTORED_EPOCH_BITS: u32 = 16;
+/// The number of a cluster's first mailing is drawn up to this one.
+pub const FIRST_MAILINGS: u32 = 1 << 30;
+
 /// Batch heads kept in one record.
 pub const HEADS_PER_BLOCK: u32 = 32;
 

@@ -1,6 +1,6 @@
 //! Options with which a state is opened.
 
-use crate::memory::MemoryStates;
+use crate::{level::LEVEL, memory::MemoryStates};
 
 /// Memory, flushes and place of a state that is opened.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct StoreOptions {
     pub flush_bytes: u64,
     /// Where the state is kept instead of on a disk, for simulations.
     pub memory: Option<MemoryStates>,
+    /// The level that this node understands: entries that need a higher one are refused.
+    pub level: u32,
 }
 
 impl Default for StoreOptions {
@@ -20,6 +22,7 @@ impl Default for StoreOptions {
             cache_bytes: 128 * 1024 * 1024,
             flush_bytes: 32 * 1024 * 1024,
             memory: None,
+            level: LEVEL,
         }
     }
 }

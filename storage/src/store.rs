@@ -20,11 +20,12 @@ use crate::{
     apply,
     changes::{Changes, Layer},
     codec,
-    command::{Entry, Outcome},
+    command::{Action, Entry, Outcome},
     error::Error,
     export::{Capture, Export, ExportSummary},
     index::Index,
-    keys::{Key, MetaKey},
+    keys::{ClusterLevelKey, Key, MetaKey},
+    level::needed_level,
     loading::build_index,
     options::StoreOptions,
     records::{Meta, WordKind},
@@ -40,6 +41,8 @@ pub struct Store {
     shared: Arc<Shared>,
     tree: Tree,
     meta: Meta,
+    /// The level that this node understands.
+    level: u32,
     path: PathBuf,
     capture: Option<Capture>,
 }
@@ -65,10 +68,12 @@ impl Store {
         let index = build_index(&View::of(shared.clone()).read())?;
         *shared.index.write() = index;
         let meta = View::of(shared.clone()).read().get_or_default(&MetaKey)?;
+        check_state(&View::of(shared.clone()), options.level)?;
         Ok(Self {
             shared,
             tree,
             meta,
+            level: options.level,
             path: dir.to_owned(),
             capture: None,
         })
@@ -76,6 +81,7 @@ impl Store {
 
     /// Applies an entry as one atomic batch together with its marker, and answers each command.
     pub fn apply(&mut self, entry: &Entry, marker: &[u8]) -> Result<Vec<Outcome>, Error> {
+        check_entry(entry, self.level)?;
         let at = rules::time_of_entry(entry.at.max(self.meta.at));
         let (outcomes, time, layer) = {
             let index = self.shared.index.read();
@@ -262,6 +268,7 @@ impl Store {
         if !rules::kept_replies_come_with_snapshots() {
             index.client_keys.clear();
         }
+        check_state(&view, self.level)?;
         *self.shared.index.write() = index;
         self.meta = view.read().get_or_default(&MetaKey)?;
         Ok(&self.meta)
@@ -274,6 +281,34 @@ impl Store {
             .fetch_add(bytes(writes), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Refuses a state whose cluster has agreed on a higher level.
+fn check_state(view: &View, known: u32) -> Result<(), Error> {
+    let agreed = view.read().get_or_default(&ClusterLevelKey)?;
+    check_level("the state", agreed.level(), known, &agreed.version)
+}
+
+/// Refuses an entry with a command of a higher level: another node would apply it otherwise.
+fn check_entry(entry: &Entry, known: u32) -> Result<(), Error> {
+    let levels = entry.commands.iter().map(|command| match &command.action {
+        Action::RaiseLevel(raise) => raise.to,
+        action => needed_level(action),
+    });
+    let needed = levels.max().unwrap_or_default();
+    check_level("an entry of the log", needed, known, "a newer version")
+}
+
+fn check_level(what: &'static str, needed: u32, known: u32, by: &str) -> Result<(), Error> {
+    if needed <= known {
+        return Ok(());
+    }
+    Err(Error::Level {
+        what,
+        needed,
+        known,
+        by: by.to_owned(),
+    })
 }
 
 impl Flusher {

@@ -73,6 +73,7 @@ fn create() -> Action {
     Action::CreateMailing(CreateMailing {
         id: MailingId::parse("m").expect("an id"),
         spec,
+        first: 0,
     })
 }
 

@@ -61,7 +61,11 @@ impl World {
         let (mailing, cursor) = (MailingNumber(1), Cursor::default());
         let first = [
             Action::PutCustomers(customers()),
-            Action::CreateMailing(CreateMailing { id, spec: spec() }),
+            Action::CreateMailing(CreateMailing {
+                id,
+                spec: spec(),
+                first: 0,
+            }),
             Action::StartMailing(StartMailing { mailing }),
             Action::Expand(Expand {
                 mailing,

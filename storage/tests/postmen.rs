@@ -36,7 +36,11 @@ impl World {
         let cursor = Cursor::default();
         let begun = world.act(vec![
             Action::PutCustomers(customers()),
-            Action::CreateMailing(CreateMailing { id, spec: spec() }),
+            Action::CreateMailing(CreateMailing {
+                id,
+                spec: spec(),
+                first: 0,
+            }),
             Action::StartMailing(StartMailing { mailing: MAILING }),
             Action::Expand(Expand {
                 mailing: MAILING,

@@ -4,6 +4,7 @@
 //! `UPDATE_SCRIPTS=1` writes them again for a person to look at.
 
 mod common;
+mod golden;
 mod scripting;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    Client, Gateway, Network, Process, eventually, free_addresses, in_namespace, node::SOON, notty,
+    Client, Gateway, Network, Process, Release, eventually, free_addresses, in_namespace,
+    node::SOON,
 };
 
 /// What all nodes of a test know.
@@ -36,6 +37,8 @@ pub struct Member {
     /// The network namespace that it runs in.
     namespace: Option<String>,
     environment: Vec<(String, String)>,
+    /// The version that its next start is of.
+    release: Release,
 }
 
 /// How a cluster is configured.
@@ -169,6 +172,7 @@ impl Cluster {
             home,
             namespace: None,
             environment: Vec::new(),
+            release: Release::default(),
         }
     }
 
@@ -280,7 +284,7 @@ impl Member {
     pub fn command(&self) -> Command {
         let mut command = match &self.namespace {
             Some(namespace) => in_namespace(namespace),
-            None => notty(),
+            None => self.release.command(),
         };
         command
             .current_dir(&self.home)
@@ -288,6 +292,11 @@ impl Member {
             .arg(&self.config);
         command.envs(self.environment.iter().cloned());
         command
+    }
+
+    /// Its next start is of this version.
+    pub fn become_release(&mut self, release: Release) {
+        self.release = release;
     }
 
     /// Sets variables of its environment.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Cluster, Gateway, Process, SECRET, eventually, notty};
+use super::{Cluster, Gateway, Process, Release, SECRET, eventually};
 
 /// Far longer than anything of a postman takes.
 const SOON: Duration = Duration::from_secs(30);
@@ -17,6 +17,7 @@ const STOP: Duration = Duration::from_secs(20);
 pub struct Postman {
     pub home: PathBuf,
     process: Option<Process>,
+    release: Release,
 }
 
 impl Postman {
@@ -39,6 +40,7 @@ impl Postman {
         Self {
             home,
             process: None,
+            release: Release::default(),
         }
     }
 
@@ -55,7 +57,17 @@ impl Postman {
 
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        command(&self.home, &self.config())
+        let mut command = self.release.command();
+        command
+            .current_dir(&self.home)
+            .args(["postman", "--config"])
+            .arg(self.config());
+        command
+    }
+
+    /// Its next start is of this version.
+    pub fn become_release(&mut self, release: Release) {
+        self.release = release;
     }
 
     pub fn run(&mut self) {
@@ -112,13 +124,4 @@ impl Postman {
             panic!("the postman does not say `{what}`: {:#?}", process.lines());
         }
     }
-}
-
-fn command(home: &Path, config: &Path) -> Command {
-    let mut command = notty();
-    command
-        .current_dir(home)
-        .args(["postman", "--config"])
-        .arg(config);
-    command
 }

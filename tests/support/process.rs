@@ -20,7 +20,11 @@ const RUN: Duration = Duration::from_secs(120);
 /// of a test waits for its turn.
 pub fn notty() -> Command {
     take_turn();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_notty"));
+    clean(Command::new(env!("CARGO_BIN_EXE_notty")))
+}
+
+/// A command with nothing of this process's environment.
+pub(super) fn clean(mut command: Command) -> Command {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());

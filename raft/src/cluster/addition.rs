@@ -72,6 +72,7 @@ impl Addition {
             let what = format!("at {} is `{there}`, not `{}`", asked.peer, asked.name);
             return Err(ChangeError::Unreachable(what));
         }
+        self.check_level(&standing)?;
         let peer = Peer {
             disk: standing.disk,
             ..asked
@@ -94,6 +95,23 @@ impl Addition {
             }),
             None => Ok(peer),
         }
+    }
+
+    /// Refuses a node whose version is too old for the cluster.
+    fn check_level(&self, standing: &Standing) -> Result<(), ChangeError> {
+        let agreed = self.workbench.levels.agreed();
+        if standing.level >= agreed.level() {
+            return Ok(());
+        }
+        Err(ChangeError::Refused(format!(
+            "`{}` runs notty {}, which understands level {}, and the cluster stands at level {} since \
+             notty {}: install that version there, or a later one",
+            standing.name,
+            standing.version,
+            standing.level,
+            agreed.level(),
+            agreed.version
+        )))
     }
 
     /// The member that was taken in under a name and has another now. Its record keeps the name: to

@@ -18,6 +18,7 @@ pub(crate) mod completion;
 pub(crate) mod dismissal;
 pub(crate) mod forming;
 pub(crate) mod handover;
+pub(crate) mod level;
 pub(crate) mod member_list;
 pub(crate) mod myself;
 pub(crate) mod reachability;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use notty_storage::level::VERSION;
 
 use crate::{
     cluster::myself::Myself,
@@ -31,6 +32,10 @@ pub struct Sight {
     pub last_index: u64,
     /// The position that its state reflects; 0 while it does not answer.
     pub applied_index: u64,
+    /// The level that it understands; 0 while it does not answer.
+    pub level: u32,
+    /// Its version of notty; empty while it does not answer.
+    pub version: String,
 }
 
 /// Asks all members for their positions.
@@ -39,6 +44,8 @@ pub(crate) struct Surveyor {
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) state: Arc<NodeState>,
     pub(crate) peers: Arc<Peers>,
+    /// The level that this node understands.
+    pub(crate) level: u32,
 }
 
 impl Surveyor {
@@ -55,11 +62,16 @@ impl Surveyor {
         } else {
             self.ask(&member.peer).await
         };
-        let status = *seen.as_ref().unwrap_or(&PeerStatus::default());
+        let (status, reason) = match seen {
+            Ok(status) => (status, None),
+            Err(reason) => (PeerStatus::default(), Some(reason)),
+        };
         Sight {
             member,
-            reachable: seen.is_ok(),
-            reason: seen.err(),
+            reachable: reason.is_none(),
+            reason,
+            level: status.level,
+            version: status.version,
             last_index: status.last_index,
             applied_index: status.applied_index,
         }
@@ -70,6 +82,8 @@ impl Surveyor {
         PeerStatus {
             last_index: last_index.unwrap_or(0),
             applied_index: self.state.applied_index(),
+            level: self.level,
+            version: VERSION.to_owned(),
             ..PeerStatus::default()
         }
     }

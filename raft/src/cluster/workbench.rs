@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     cluster::{handover::Handover, member_list::MemberList, myself::Myself},
-    consensus::handle::Consensus,
+    consensus::{handle::Consensus, levels::Levels},
     disk::own_identity::OwnIdentity,
     peers::client::Peers,
 };
@@ -18,4 +18,5 @@ pub(crate) struct Workbench {
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) list: Arc<MemberList>,
     pub(crate) handover: Arc<Handover>,
+    pub(crate) levels: Arc<Levels>,
 }

@@ -214,7 +214,7 @@ mod tests {
             },
             mailing: MailingNumber(mark),
             gateway: 1,
-            results: vec![(SendResult::Done, vec![run; bytes / 11])],
+            results: vec![(SendResult::Done, vec![run; bytes / 12])],
         })
     }
 

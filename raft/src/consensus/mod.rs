@@ -2,7 +2,8 @@
 //!
 //! Reading order: `handle` shows who leads and who the members are; `leadership` follows whether
 //! this node leads; `silence` measures for how long no leader was heard, and `candidacy` has the node
-//! stand for election then; `gather` makes entries of commands; `proposals` has a command executed here or by
+//! stand for election then; `levels` withholds what a member may not understand; `gather` makes entries
+//! of commands; `proposals` has a command executed here or by
 //! the leader; `reads` finds the position that a read must reflect. This room changes no members: that
 //! is for the room `cluster`.
 
@@ -10,6 +11,7 @@ pub(crate) mod candidacy;
 pub(crate) mod gather;
 pub(crate) mod handle;
 pub(crate) mod leadership;
+pub(crate) mod levels;
 pub(crate) mod proposals;
 pub(crate) mod reads;
 pub(crate) mod silence;

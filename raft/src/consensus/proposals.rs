@@ -20,6 +20,7 @@ use crate::{
     consensus::{
         gather::{self, WAITING_COMMANDS, Waiting},
         handle::{Consensus, OtherLeader},
+        levels::Levels,
     },
     outcome::{Applied, ProposeError},
     peers::{
@@ -41,6 +42,7 @@ pub(crate) struct Proposals {
     consensus: Arc<Consensus>,
     state: Arc<NodeState>,
     stamp: Stamp,
+    levels: Arc<Levels>,
     /// Commands for the next entry; `None` once the node stops.
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
     gatherer: Mutex<Option<JoinHandle<()>>>,
@@ -48,13 +50,19 @@ pub(crate) struct Proposals {
 
 impl Proposals {
     /// Starts to gather commands into entries; it goes on until [`Proposals::close`].
-    pub(crate) fn start(consensus: Arc<Consensus>, state: Arc<NodeState>, stamp: Stamp) -> Self {
+    pub(crate) fn start(
+        consensus: Arc<Consensus>,
+        state: Arc<NodeState>,
+        stamp: Stamp,
+        levels: Arc<Levels>,
+    ) -> Self {
         let (queue, inbox) = mpsc::channel(WAITING_COMMANDS);
         let gathering = gather::gather(consensus.raft().clone(), stamp.clone(), inbox);
         Self {
             consensus,
             state,
             stamp,
+            levels,
             queue: Mutex::new(Some(queue)),
             gatherer: Mutex::new(Some(tokio::spawn(gathering))),
         }
@@ -66,6 +74,8 @@ impl Proposals {
         command: Command<A>,
     ) -> Result<Applied<A::Reply>, ProposeError> {
         let command = command.erase();
+        // Here already: a leader of an older version could not even read it.
+        self.levels.permit(&command.action)?;
         let applied = match self.consensus.leader_elsewhere() {
             None => self.propose_here(command).await,
             Some(leader) => self.pass_on(&leader, command).await,
@@ -130,6 +140,7 @@ impl Proposals {
         if self.consensus.is_handing_over() || !self.consensus.hears_majority() {
             return Err(ProposeError::NoLeader);
         }
+        self.levels.permit(&command.action)?;
 
         let bytes = codec::encoded_len(&command);
         if bytes > limits::COMMAND_BYTES {

@@ -59,6 +59,10 @@ pub struct Identity {
     /// The members that the cluster had when this node was invited: believed to be members as long
     /// as the log does not name any.
     pub inviters: BTreeMap<NodeId, Peer>,
+    /// The level of the cluster, as far as this node has noted it; 0 before that.
+    pub level: u32,
+    /// The version of notty that raised the level.
+    pub level_since: String,
 }
 
 impl Identity {
@@ -80,7 +84,26 @@ impl Identity {
             disk: random_id(),
             formed: false,
             inviters: BTreeMap::new(),
+            level: 0,
+            level_since: String::new(),
         }
+    }
+}
+
+impl Identity {
+    /// Refuses data whose cluster stands at a higher level than this version understands.
+    pub(crate) fn check_level(&self, path: &Path, known: u32) -> Result<(), Error> {
+        if self.level <= known {
+            return Ok(());
+        }
+        let what = format!(
+            "its cluster stands at level {} since notty {}, and this is notty {}, which understands level \
+             {known}: install that version, or a later one",
+            self.level,
+            self.level_since,
+            notty_storage::level::VERSION
+        );
+        Err(Error::data_dir(path, what))
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let payload = bytes.get(HEAD_BYTES..end)?;
 
     if crc32fast::hash(payload) == crc {
-        codec::decode(payload).ok()
+        codec::decode_known(payload).ok()
     } else {
         None
     }

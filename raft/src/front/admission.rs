@@ -102,12 +102,29 @@ impl Gatekeeper {
 
         // A removed node is let in, so that it learns of its removal.
         match word {
-            Word::Known => Ok(Who::Node),
+            Word::Known => Ok(self.by_level(peer)),
             Word::Dismissed => Ok(Who::Dismissed),
             Word::Unknown => Err(format!(
                 "`{}` says that it is node {node} of this cluster, and its number and disk are \
                  those of no member and no admitted node",
                 peer.name
+            )),
+        }
+    }
+
+    /// A node of the cluster, unless its version is too old for it.
+    fn by_level(&self, peer: &Hello) -> Who {
+        let agreed = self.place.get().map(|here| here.cluster_level());
+        match agreed.filter(|agreed| agreed.level() > peer.level) {
+            None => Who::Node,
+            Some(agreed) => Who::Outdated(format!(
+                "`{}` runs notty {}, which understands level {}, and the cluster stands at level {} \
+                 since notty {}: install that version, or a later one",
+                peer.name,
+                peer.version,
+                peer.level,
+                agreed.level(),
+                agreed.version
             )),
         }
     }
@@ -133,6 +150,9 @@ pub(super) fn permit<C: PeerCall>(who: &Who, peer: &Hello, call: &C) -> Result<(
     // A removed node learns of it in answer to whatever it asks.
     if *who == Who::Dismissed {
         return Err(Denial::Dismissed);
+    }
+    if let Who::Outdated(why) = who {
+        return Err(Denial::Outdated(why.clone()));
     }
     if !may_make(C::CALLERS, who, peer) {
         return Err(Denial::refused(

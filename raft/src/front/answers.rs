@@ -5,6 +5,7 @@
 
 use std::{future::Future, io, sync::Arc};
 
+use notty_storage::level::VERSION;
 use tokio::sync::watch;
 
 use crate::{
@@ -38,6 +39,8 @@ pub(crate) struct Front {
     name: String,
     own: watch::Receiver<Identity>,
     clock: Arc<dyn Clock>,
+    /// The level that this node understands.
+    level: u32,
     invitations: Invitations,
     place: Arc<NodePlace>,
     gatekeeper: Gatekeeper,
@@ -63,6 +66,7 @@ impl Front {
         name: &str,
         own: watch::Receiver<Identity>,
         clock: Arc<dyn Clock>,
+        level: u32,
     ) -> Arc<Self> {
         let place = Arc::<NodePlace>::default();
 
@@ -71,6 +75,7 @@ impl Front {
             gatekeeper: Gatekeeper::new(own.clone(), place.clone()),
             own,
             clock,
+            level,
             invitations: Invitations::default(),
             place,
         })
@@ -143,6 +148,8 @@ impl Answer<Identify> for Front {
             name: self.name.clone(),
             disk: identity.disk,
             cluster: Some(identity.cluster).filter(|cluster| !cluster.is_empty()),
+            level: self.level,
+            version: VERSION.to_owned(),
         })
     }
 }
@@ -207,6 +214,8 @@ impl Answer<AskStatus> for Front {
         let Some(node) = self.place.get() else {
             return Ok(PeerStatus {
                 wall,
+                level: self.level,
+                version: VERSION.to_owned(),
                 ..PeerStatus::default()
             });
         };
@@ -220,6 +229,8 @@ impl Answer<AskStatus> for Front {
             applied_index: metrics.last_applied.map_or(0, |applied| applied.index),
             wall,
             has_say,
+            level: self.level,
+            version: VERSION.to_owned(),
         })
     }
 }

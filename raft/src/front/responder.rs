@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use notty_storage::{Command, records::Nodes};
+use notty_storage::{
+    Command,
+    records::{ClusterLevel, Nodes},
+};
 
 use crate::{
     cluster::change::{Change, ChangeError, Changed},
@@ -36,6 +39,9 @@ pub(crate) trait Responder: Send + Sync + 'static {
 
     /// Calls to other nodes.
     fn peers(&self) -> &Peers;
+
+    /// The level of the cluster, as the state here has it.
+    fn cluster_level(&self) -> ClusterLevel;
 
     /// False while the wall clock contradicts its own machine: then it does not count for others.
     fn has_say(&self) -> bool;

@@ -19,7 +19,7 @@ impl Caller {
         match who {
             Who::Node => Some(Self::Node),
             Who::Postman(name) => Some(Self::Postman(name.clone())),
-            Who::Visitor | Who::Dismissed => None,
+            Who::Visitor | Who::Dismissed | Who::Outdated(_) => None,
         }
     }
 }

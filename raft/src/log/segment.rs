@@ -120,7 +120,7 @@ pub(super) fn scan(
         };
 
         let taken = records.take(at as u64, &record);
-        taken.map_err(|what| Error::damage(path, at as u64, what))?;
+        taken.map_err(|fault| fault.of(path, at as u64))?;
         at += record.bytes();
     }
 
@@ -137,6 +137,34 @@ pub(super) fn scan(
         last_place: records.last_place,
         last_write_at: records.last_write_at,
     })
+}
+
+/// The reason why a record cannot follow the ones before it.
+enum RecordFault {
+    /// It is damaged, or out of its place.
+    Damage(&'static str),
+    /// A newer version wrote it: nothing is wrong with it.
+    Newer(notty_storage::Error),
+}
+
+impl RecordFault {
+    /// The fault of an entry that does not decode. A checksum that matches says nothing of an entry that
+    /// another version wrote.
+    fn of_entry(error: notty_storage::Error) -> Self {
+        if error.is_newer() {
+            Self::Newer(error)
+        } else {
+            Self::Damage("an entry does not decode")
+        }
+    }
+
+    /// The fault of a record at a place.
+    fn of(self, path: &Path, at: u64) -> Error {
+        match self {
+            Self::Damage(what) => Error::damage(path, at, what),
+            Self::Newer(error) => Error::data_dir(path, format!("an entry at byte {at}: {error}")),
+        }
+    }
 }
 
 /// The records of a file while it is read.
@@ -168,14 +196,15 @@ impl SegmentRecords {
         self.last_place.or(self.before)
     }
 
-    /// Adds a record at an offset. `Err` says why it cannot follow the ones before it.
-    fn take(&mut self, at: u64, record: &LogRecord<'_>) -> Result<(), &'static str> {
+    /// Adds a record at an offset. Fails if it cannot follow the ones before it.
+    fn take(&mut self, at: u64, record: &LogRecord<'_>) -> Result<(), RecordFault> {
         let place = record.place;
         if self
             .last_of_all()
             .is_some_and(|last| place.write < last.write)
         {
-            return Err("a record is older than the one before it");
+            let what = "a record is older than the one before it";
+            return Err(RecordFault::Damage(what));
         }
 
         if self.last_place.is_none_or(|last| last.write < place.write) {
@@ -188,11 +217,10 @@ impl SegmentRecords {
             return Ok(());
         }
 
-        // A checksum that matches says nothing of an entry that another version wrote.
-        let entry: LogEntry =
-            codec::decode(record.payload).map_err(|_| "an entry does not decode")?;
+        let entry: LogEntry = codec::decode(record.payload).map_err(RecordFault::of_entry)?;
         if entry.log_id.index != self.first + self.entries.len() as u64 {
-            return Err("an entry does not follow the one before it");
+            let what = "an entry does not follow the one before it";
+            return Err(RecordFault::Damage(what));
         }
 
         self.last = Some(entry.log_id);

@@ -42,6 +42,7 @@ use crate::{
         changes::MemberChanges,
         dismissal::Dismissal,
         handover::{Handover, TransferError},
+        level::LevelKeeper,
         member_list::MemberList,
         myself::Myself,
         reachability::Reachability,
@@ -51,6 +52,7 @@ use crate::{
         candidacy::Candidacy,
         handle::Consensus,
         leadership::{self, Leadership},
+        levels::Levels,
         proposals::Proposals,
         reads::Reads,
     },
@@ -91,6 +93,9 @@ pub struct Node {
     duty: Duty,
     leaders: leaders::LeaderCount,
     readiness: Readiness,
+    levels: Arc<Levels>,
+    level_keeper: LevelKeeper,
+    exercises_levels: bool,
     /// The program above; kept as long as it lives.
     service: OnceLock<Weak<dyn Service>>,
     stop_peers: watch::Sender<bool>,
@@ -309,6 +314,11 @@ impl Node {
     /// All members, with the positions that the others answer.
     pub async fn survey(&self) -> Vec<Sight> {
         self.surveyor.survey().await
+    }
+
+    /// The level that all members have agreed on, as the state here has it.
+    pub fn cluster_level(&self) -> u32 {
+        self.levels.agreed().level()
     }
 
     /// True while work (sending) may be taken on here, and changes of that.

@@ -12,10 +12,13 @@ use tokio::sync::watch;
 use super::{Node, duty::Duty, leaders::LeaderCount, readiness::Readiness};
 use crate::{
     cluster::{
-        changes::MemberChanges, dismissal::Dismissal, handover::Handover, member_list::MemberList,
-        myself::Myself, reachability::Reachability, survey::Surveyor, workbench::Workbench,
+        changes::MemberChanges, dismissal::Dismissal, handover::Handover, level::LevelKeeper,
+        member_list::MemberList, myself::Myself, reachability::Reachability, survey::Surveyor,
+        workbench::Workbench,
     },
-    consensus::{candidacy::Candidacy, handle::Consensus, proposals::Proposals, reads::Reads},
+    consensus::{
+        candidacy::Candidacy, handle::Consensus, levels::Levels, proposals::Proposals, reads::Reads,
+    },
     disk::own_identity::OwnIdentity,
     log::log_store::LogStore,
     peers::client::Peers,
@@ -34,6 +37,9 @@ pub(crate) struct NodeParts {
     pub(crate) peers: Arc<Peers>,
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) stop_peers: watch::Sender<bool>,
+    /// The level that this node understands.
+    pub(crate) level: u32,
+    pub(crate) exercises_levels: bool,
 }
 
 impl NodeParts {
@@ -41,7 +47,11 @@ impl NodeParts {
     /// runs beside calls.
     pub(crate) fn into_node(self) -> Arc<Node> {
         let stamp = Stamp::new(self.clock.clone(), self.trust.clone());
-        let proposals = Arc::new(self.proposals(&stamp));
+        let levels = Arc::new(Levels {
+            own: self.level,
+            state: self.state.clone(),
+        });
+        let proposals = Arc::new(self.proposals(&stamp, &levels));
         let reads = Arc::new(self.reads(&stamp));
         let reachability = Arc::new(self.reachability());
         let readiness = self.readiness(&reads, &stamp, &reachability);
@@ -52,8 +62,15 @@ impl NodeParts {
         let surveyor = Arc::new(self.surveyor());
         let handover = Arc::new(self.handover(&surveyor));
         let list = Arc::new(self.member_list(&proposals));
-        let changes = Arc::new(MemberChanges::new(self.workbench(&list, &handover)));
+        let changes = Arc::new(MemberChanges::new(
+            self.workbench((&list, &handover), &levels),
+        ));
         let dismissal = self.dismissal(&list);
+        let level_keeper = LevelKeeper {
+            levels: levels.clone(),
+            surveyor: surveyor.clone(),
+            proposals: proposals.clone(),
+        };
 
         Arc::new(Node {
             me: self.me,
@@ -77,6 +94,9 @@ impl NodeParts {
             duty: Duty::default(),
             leaders: LeaderCount::default(),
             readiness,
+            levels,
+            level_keeper,
+            exercises_levels: self.exercises_levels,
             service: OnceLock::new(),
             stop_peers: self.stop_peers,
             tasks: Mutex::default(),
@@ -91,8 +111,13 @@ impl NodeParts {
         }
     }
 
-    fn proposals(&self, stamp: &Stamp) -> Proposals {
-        Proposals::start(self.consensus.clone(), self.state.clone(), stamp.clone())
+    fn proposals(&self, stamp: &Stamp, levels: &Arc<Levels>) -> Proposals {
+        Proposals::start(
+            self.consensus.clone(),
+            self.state.clone(),
+            stamp.clone(),
+            levels.clone(),
+        )
     }
 
     fn reads(&self, stamp: &Stamp) -> Reads {
@@ -128,6 +153,7 @@ impl NodeParts {
             consensus: self.consensus.clone(),
             state: self.state.clone(),
             peers: self.peers.clone(),
+            level: self.level,
         }
     }
 
@@ -148,7 +174,11 @@ impl NodeParts {
         )
     }
 
-    fn workbench(&self, list: &Arc<MemberList>, handover: &Arc<Handover>) -> Workbench {
+    fn workbench(
+        &self,
+        (list, handover): (&Arc<MemberList>, &Arc<Handover>),
+        levels: &Arc<Levels>,
+    ) -> Workbench {
         Workbench {
             me: self.me.clone(),
             own: self.own.clone(),
@@ -156,6 +186,7 @@ impl NodeParts {
             consensus: self.consensus.clone(),
             list: list.clone(),
             handover: handover.clone(),
+            levels: levels.clone(),
         }
     }
 

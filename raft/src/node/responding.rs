@@ -39,6 +39,10 @@ impl Responder for Node {
         &self.peers
     }
 
+    fn cluster_level(&self) -> records::ClusterLevel {
+        self.levels.agreed()
+    }
+
     fn has_say(&self) -> bool {
         self.trust.has_say()
     }

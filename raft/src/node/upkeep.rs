@@ -5,10 +5,14 @@
 
 use std::{sync::Weak, time::Duration};
 
+use notty_storage::level::FIRST_LEVEL;
 use tokio::time::{Instant, sleep};
 
 use super::Node;
-use crate::{cluster::change::Change, time::heir::find_heir, types::Peer};
+use crate::{
+    cluster::change::Change, disk::data_dir::Identity, runtime::blocking, time::heir::find_heir,
+    types::Peer,
+};
 
 /// Between two looks at everything.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,6 +32,7 @@ pub(super) async fn run(node: Weak<Node>) {
         };
 
         node.duty.work_on_after_a_while(node.dismissal.is_known());
+        note_level(&node);
         // A leader is a member, and puts its own new address into the members as a step of its own.
         if node.leads_now() {
             if is_due(handed_over, HAND_OVER) && node.stamp.should_hand_over() {
@@ -37,6 +42,7 @@ pub(super) async fn run(node: Weak<Node>) {
             if let Err(error) = node.changes.complete().await {
                 tracing::debug!("the next step of a change could not be made: {error}");
             }
+            look_after_level(&node).await;
             continue;
         }
 
@@ -50,6 +56,36 @@ pub(super) async fn run(node: Weak<Node>) {
                 tracing::warn!("this node's new address is not taken up yet: {error}");
             }
         }
+    }
+}
+
+/// Notes the level of the cluster in this node's identity, where an older binary finds it first.
+fn note_level(node: &Node) {
+    let agreed = node.levels.agreed();
+    let identity = node.own.current();
+    if agreed.level() <= identity.level.max(FIRST_LEVEL) {
+        return;
+    }
+
+    let noted = Identity {
+        level: agreed.level(),
+        level_since: agreed.version,
+        ..identity
+    };
+    if let Err(error) = blocking(|| node.own.keep(noted)) {
+        tracing::warn!("the level of the cluster could not be noted: {error}");
+    }
+}
+
+/// As the leader: raises the level where it can be.
+async fn look_after_level(node: &Node) {
+    if let Err(error) = node.level_keeper.raise().await {
+        tracing::debug!("the level could not be raised: {error}");
+    }
+    if node.exercises_levels
+        && let Err(error) = node.level_keeper.exercise(node.applied_index()).await
+    {
+        tracing::debug!("a command of the second level was not executed: {error}");
     }
 }
 

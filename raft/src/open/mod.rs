@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
+    Fatal,
     cluster::{
         forming::{self, Expected, Founders},
         myself::Myself,
@@ -54,8 +55,14 @@ impl Node {
         let own = Arc::new(open_identity(dir, &options)?);
 
         // Peers are answered from now on: the others cannot form a cluster without this node.
-        let front = Front::new(&options.peer.name, own.subscribe(), options.clock.clone());
+        let front = Front::new(
+            &options.peer.name,
+            own.subscribe(),
+            options.clock.clone(),
+            options.store.level,
+        );
         let (peers, stop_peers) = open_peers(&own.current(), &front, &options).await?;
+        tokio::spawn(end_outdated(peers.outdated(), options.fatal.clone()));
         let founders = become_member(&own, &front, &peers, &options, waiting).await?;
         waiting.end();
         let identity = own.current();
@@ -84,6 +91,8 @@ impl Node {
             peers: peers.clone(),
             consensus: Arc::new(handle),
             stop_peers,
+            level: options.store.level,
+            exercises_levels: options.exercises_levels,
         };
 
         // Before raft begins: an election needs the votes of the others, and theirs this node's.
@@ -154,6 +163,7 @@ fn open_identity(dir: &Path, options: &NodeOptions) -> Result<OwnIdentity, Error
         (None, None) => data_dir.found()?,
         (None, Some(_)) => data_dir.prepare()?,
     };
+    identity.check_level(data_dir.path(), options.store.level)?;
     let has_begun = has_begun(&data_dir, &identity, options)?;
     let own = OwnIdentity::new(data_dir, identity);
 
@@ -184,7 +194,8 @@ fn has_begun(
 /// The introduction of this node to its peers.
 fn hello(identity: &Identity, options: &NodeOptions) -> Hello {
     let node = Some(identity.node).filter(|node| *node > 0);
-    Hello::new(&options.peer.name, &identity.cluster, node, &identity.disk)
+    let hello = Hello::new(&options.peer.name, &identity.cluster, node, &identity.disk);
+    hello.at_level(options.store.level)
 }
 
 /// Starts to answer peers, if the node has any. They are answered until the sender that is returned
@@ -212,6 +223,15 @@ async fn open_peers(
     let serving = server::serve(listener, peers.clone(), front.clone(), peers_stopped);
     tokio::spawn(serving);
     Ok((peers, stop_peers))
+}
+
+/// Ends the process once a member says that its version is too old for the cluster.
+async fn end_outdated(mut outdated: watch::Receiver<Option<String>>, fatal: Fatal) {
+    // Without a sender the node is gone, and its process ends by itself.
+    if let Ok(why) = outdated.wait_for(Option::is_some).await {
+        let why = why.as_deref().unwrap_or_default();
+        fatal(&format!("this node cannot take part: {why}"));
+    }
 }
 
 /// The peers of a node by itself: it calls nobody, and nobody knows its secret.

@@ -24,6 +24,8 @@ pub(crate) enum Denial {
     Refused(String),
     /// The caller was taken out of this cluster for good, whatever it asks.
     Dismissed,
+    /// The caller's version is too old for this cluster, whatever it asks; the text names both versions.
+    Outdated(String),
 }
 
 impl Denial {
@@ -76,7 +78,7 @@ impl CallError {
     /// The error of a caller whose call the peer at an address denied.
     pub(super) fn denied(address: &str, denial: Denial) -> Self {
         let what = match denial {
-            Denial::Refused(what) => what,
+            Denial::Refused(what) | Denial::Outdated(what) => what,
             Denial::Dismissed => "this node was removed from the cluster".to_owned(),
         };
         Self::Refused {

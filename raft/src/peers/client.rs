@@ -23,6 +23,8 @@ pub(crate) struct Peers {
     routes: PeerRoutes,
     /// True once this node was removed from the cluster, by the state or the word of a member.
     dismissed: watch::Sender<bool>,
+    /// The reason why this node's version is too old for its cluster, by the word of a member.
+    outdated: watch::Sender<Option<String>>,
 }
 
 /// Configured addresses of nodes, by name: a member that moved is called there too, and not only at the
@@ -53,6 +55,7 @@ impl Peers {
             pool,
             routes: PeerRoutes::default(),
             dismissed: watch::Sender::new(false),
+            outdated: watch::Sender::new(None),
         }
     }
 
@@ -71,6 +74,11 @@ impl Peers {
     /// Notes that this node was removed from the cluster.
     pub(crate) fn note_dismissal(&self) {
         self.dismissed.send_replace(true);
+    }
+
+    /// Gets the reason once a member says that this node's version is too old for the cluster.
+    pub(crate) fn outdated(&self) -> watch::Receiver<Option<String>> {
+        self.outdated.subscribe()
     }
 
     /// Calls peers under another name from now on, because this node became a member.
@@ -158,6 +166,9 @@ impl Peers {
             // Believed because a member says so: this session has shown its disk.
             self.note_dismissal();
         }
+        if let Err(Denial::Outdated(why)) = &answer {
+            self.outdated.send_replace(Some(why.clone()));
+        }
         answer.map_err(|denial| CallError::denied(&address, denial))
     }
 
@@ -180,6 +191,7 @@ impl Peers {
         call: C,
         within: Duration,
     ) -> Result<Result<C::Reply, Denial>, CallError> {
+        understands::<C>(&session.peer, address)?;
         let lost = |what: String| CallError::Lost {
             address: address.to_owned(),
             what,
@@ -200,6 +212,22 @@ impl Peers {
         }
         Ok(answer)
     }
+}
+
+/// Withholds a call that the peer does not know yet.
+fn understands<C: PeerCall>(peer: &Hello, address: &str) -> Result<(), CallError> {
+    if peer.level >= C::LEVEL {
+        return Ok(());
+    }
+    Err(CallError::NotSent {
+        address: address.to_owned(),
+        what: format!(
+            "`{}` runs notty {}, which does not know this call (level {})",
+            peer.name,
+            peer.version,
+            C::LEVEL
+        ),
+    })
 }
 
 /// The first try that succeeds. All are made at once: an address at which nothing answers, not even

@@ -18,7 +18,7 @@ mod tests;
 
 use std::{io, time::Duration};
 
-use notty_storage::codec;
+use notty_storage::{codec, level::VERSION};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -30,7 +30,7 @@ use super::{
 };
 
 /// Leads both openings; the last byte is the version of the protocol.
-const MAGIC: &[u8; 8] = b"nottypr\x02";
+const MAGIC: &[u8; 8] = b"nottypr\x03";
 /// Bytes of an opening or a hello, at most.
 const HELLO_BYTES: usize = 4 * 1024;
 /// Bytes of a name, a cluster's id or a disk's, at most.
@@ -68,7 +68,7 @@ pub(super) async fn open(
     });
     put_opening(&mut stream, &mine).await?;
     let theirs = take_opening(&mut stream).await?;
-    let opening: Opening = codec::decode(&theirs).map_err(io::Error::other)?;
+    let opening: Opening = codec::decode_known(&theirs).map_err(io::Error::other)?;
 
     let key = match exchange.finish(&opening.message) {
         Ok(key) => key,
@@ -110,7 +110,7 @@ pub(super) async fn accept(
         Ok(theirs) => theirs,
         Err(error) => return Err(turn_away(stream, error).await),
     };
-    let Opening { grade, message } = codec::decode(&theirs).map_err(io::Error::other)?;
+    let Opening { grade, message } = codec::decode_known(&theirs).map_err(io::Error::other)?;
 
     // Without a secret of this grade the answer is empty, which names the reason to the client.
     let exchange = credentials.begin(grade, End::Server);
@@ -169,8 +169,8 @@ async fn take_opening(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
     let mine = MAGIC[7];
     if theirs != mine {
         return Err(refused(format!(
-            "it speaks version {theirs} of the peer protocol and this node version {mine}: run the \
-             same version of notty on both"
+            "it speaks version {theirs} of the peer protocol and this node (notty {VERSION}) version {mine}: \
+             run the same version of notty on both"
         )));
     }
     take_short(stream).await
@@ -179,15 +179,16 @@ async fn take_opening(stream: &mut Box<dyn Io>) -> io::Result<Vec<u8>> {
 /// Reads the hello of the other end. Its texts come into lines of the log.
 async fn take_hello(stream: &mut Box<dyn Io>) -> io::Result<Hello> {
     let bytes = take_short(stream).await?;
-    let hello: Hello = codec::decode(&bytes).map_err(io::Error::other)?;
+    let hello: Hello = codec::decode_known(&bytes).map_err(io::Error::other)?;
 
     // A proved peer may still run something odd: no line breaks, and nothing endless.
     let is_plain = |text: &String| text.len() <= ID_BYTES && !text.contains(char::is_control);
-    if is_plain(&hello.name) && is_plain(&hello.cluster) && is_plain(&hello.disk) {
+    let texts = [&hello.name, &hello.cluster, &hello.disk, &hello.version];
+    if texts.into_iter().all(is_plain) {
         return Ok(hello);
     }
     Err(refused(
-        "its name, cluster or disk is too long, or no plain text",
+        "its name, cluster, disk or version is too long, or no plain text",
     ))
 }
 

@@ -93,6 +93,7 @@ mod tests {
             ..Peer::default()
         };
         let options = NodeOptions {
+            exercises_levels: false,
             cluster: Some(ClusterOptions {
                 listen: address.clone(),
                 credentials: Credentials::by_secret(SECRET),

@@ -2,12 +2,12 @@
 //!
 //! A call is declared once: its type, its reply, the peers that may make it, and its place in
 //! [`AnyCall`]. The type of the reply follows from that of the call on both ends: a client decodes what
-//! the call declares and nothing else, and a server that gives another reply does not compile. Nodes of
-//! one cluster run the same version of this list.
+//! the call declares and nothing else, and a server that gives another reply does not compile. A call
+//! of a newer version is made only to peers that understand its level.
 
 use std::{collections::BTreeMap, fmt::Debug};
 
-use notty_storage::{Command, Timestamp};
+use notty_storage::{Command, Timestamp, level::FIRST_LEVEL};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -26,6 +26,9 @@ pub(crate) trait PeerCall: Debug + Send + 'static {
     /// Peers that may make this call.
     const CALLERS: Callers;
 
+    /// The level that a peer must understand to be called so.
+    const LEVEL: u32 = FIRST_LEVEL;
+
     /// The call as it travels.
     fn into_any(self) -> AnyCall;
 
@@ -35,24 +38,26 @@ pub(crate) trait PeerCall: Debug + Send + 'static {
     }
 }
 
-/// A call of any type, as it travels.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum AnyCall {
-    Identify(Identify),
-    Invite(Invite),
-    AppendEntries(AppendEntries),
-    RequestVote(RequestVote),
-    InstallSnapshot(InstallSnapshot),
-    ProposeCommand(ProposeCommand),
-    AskReadPoint(AskReadPoint),
-    AskStatus(AskStatus),
-    StandForElection(StandForElection),
-    CallService(CallService),
-    MakeChange(MakeChange),
-    Retire(Retire),
-    BidFarewell(BidFarewell),
-    Vouch(Vouch),
-    AskSupport(AskSupport),
+notty_storage::numbered! {
+    /// A call of any type, as it travels. Its number stays, and none is used again.
+    #[derive(Debug)]
+    pub(crate) enum AnyCall {
+        0 Identify(Identify),
+        1 Invite(Invite),
+        2 AppendEntries(AppendEntries),
+        3 RequestVote(RequestVote),
+        4 InstallSnapshot(InstallSnapshot),
+        5 ProposeCommand(ProposeCommand),
+        6 AskReadPoint(AskReadPoint),
+        7 AskStatus(AskStatus),
+        8 StandForElection(StandForElection),
+        9 CallService(CallService),
+        10 MakeChange(MakeChange),
+        11 Retire(Retire),
+        12 BidFarewell(BidFarewell),
+        13 Vouch(Vouch),
+        14 AskSupport(AskSupport),
+    }
 }
 
 /// Asks a node who it is, and whether it belongs to a cluster.
@@ -311,6 +316,10 @@ pub(crate) struct Standing {
     pub(crate) disk: String,
     /// The cluster that it belongs to for good; none while it is empty.
     pub(crate) cluster: Option<String>,
+    /// The level that it understands.
+    pub(crate) level: u32,
+    /// Its version of notty.
+    pub(crate) version: String,
 }
 
 /// A point in the log for a read, and the leader's clock.
@@ -322,8 +331,8 @@ pub(crate) struct ReadPoint {
     pub(crate) wall: Timestamp,
 }
 
-/// The positions of a node, and its clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The positions of a node, its clock and its version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerStatus {
     /// The last position of its log.
     pub last_index: u64,
@@ -333,4 +342,8 @@ pub(crate) struct PeerStatus {
     pub wall: Timestamp,
     /// True if other nodes may count that clock: not while it contradicts its own machine.
     pub has_say: bool,
+    /// The level that it understands.
+    pub level: u32,
+    /// Its version of notty.
+    pub version: String,
 }

@@ -53,6 +53,8 @@ pub(crate) enum Who {
     Visitor,
     /// Its disk was dismissed, for good.
     Dismissed,
+    /// It is a node of the cluster, and its version is too old for it; the text names both versions.
+    Outdated(String),
 }
 
 /// Answers the calls of peers.
@@ -190,7 +192,13 @@ pub(super) async fn serve_one(
 /// Answers a session's requests until it ends.
 async fn converse(mut session: Session, handler: &dyn Handler) -> io::Result<()> {
     loop {
-        let call = session.receive_after::<AnyCall>(IDLE).await?;
+        let call = match session.receive_call(IDLE).await? {
+            Ok(call) => call,
+            Err(denial) => {
+                session.send_in_time(&Err::<(), _>(denial)).await?;
+                continue;
+            }
+        };
         // Asked each time: who may speak changes with the members.
         match handler.admit(&session.peer, session.grade).await {
             Ok(who) => handler.handle(who, call, &mut session).await?,

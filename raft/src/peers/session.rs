@@ -5,14 +5,17 @@
 
 use std::{future::Future, io, task::Poll, time::Duration};
 
-use notty_storage::codec;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use notty_storage::{
+    codec,
+    level::{LEVEL, VERSION},
+};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     call::Denial,
     proof::{Grade, refused},
-    protocol::PeerCall,
+    protocol::{AnyCall, PeerCall},
     transport::Io,
 };
 use crate::types::NodeId;
@@ -36,6 +39,10 @@ pub(crate) struct Hello {
     pub(crate) node: Option<NodeId>,
     /// The id of its disk; empty for a postman.
     pub(crate) disk: String,
+    /// The level that it understands.
+    pub(crate) level: u32,
+    /// Its version of notty.
+    pub(crate) version: String,
 }
 
 impl Hello {
@@ -45,7 +52,14 @@ impl Hello {
             cluster: cluster.to_owned(),
             node,
             disk: disk.to_owned(),
+            level: LEVEL,
+            version: VERSION.to_owned(),
         }
+    }
+
+    /// The same of an end that understands another level.
+    pub(crate) fn at_level(self, level: u32) -> Self {
+        Self { level, ..self }
     }
 }
 
@@ -93,27 +107,33 @@ impl Session {
     }
 
     /// Receives the next frame's value.
-    pub(crate) async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<T> {
+    #[cfg(test)]
+    pub(crate) async fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<T> {
         let bytes = self.receive_bytes().await?;
         codec::decode(&bytes).map_err(io::Error::other)
     }
 
-    /// Receives the answer to a call that was sent.
+    /// Receives the answer to a call that was sent. A newer peer may say more than is known here.
     pub(super) async fn receive_answer<C: PeerCall>(
         &mut self,
     ) -> io::Result<Result<C::Reply, Denial>> {
-        self.receive().await
+        let bytes = self.receive_bytes().await?;
+        codec::decode_known(&bytes).map_err(io::Error::other)
     }
 
-    /// Receives the next frame's value. The frame may take `idle` to begin, and then as long as a
-    /// frame may.
-    pub(crate) async fn receive_after<T: DeserializeOwned>(
+    /// Receives the next call; the inner error is the reason why this version cannot answer it. The frame
+    /// may take `idle` to begin, and then as long as a frame may.
+    pub(super) async fn receive_call(
         &mut self,
         idle: Duration,
-    ) -> io::Result<T> {
+    ) -> io::Result<Result<AnyCall, Denial>> {
         let len = within(idle, self.stream.read_u32()).await?;
         let bytes = within(FRAME_TIME, self.receive_rest(len)).await?;
-        codec::decode(&bytes).map_err(io::Error::other)
+        match codec::decode(&bytes) {
+            Ok(call) => Ok(Ok(call)),
+            Err(error) if error.is_newer() => Ok(Err(Denial::refused(error))),
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 
     /// Receives the next frame's bytes.

@@ -147,7 +147,7 @@ async fn a_peer_that_does_not_prove_itself_is_let_go_of() {
     for said in [
         &b""[..],
         b"nottypr",
-        b"nottypr\x02\0\0\0\x40half an opening",
+        b"nottypr\x03\0\0\0\x40half an opening",
     ] {
         let (near, far) = duplex(64 * 1024);
         let serving = serve(far, 0);

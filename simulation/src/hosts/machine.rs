@@ -10,7 +10,10 @@ use std::{
 
 use notty::config::Config;
 use notty_raft::{Clock, Node};
-use notty_storage::{MemoryStates, StoreOptions, Timestamp};
+use notty_storage::{
+    MemoryStates, StoreOptions, Timestamp,
+    level::{FIRST_LEVEL, LEVEL},
+};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -52,6 +55,8 @@ pub struct Machine {
     orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     /// Steps of sending until it dies; 0: it does not.
     steps: AtomicU64,
+    /// Starts of a process here.
+    starts: AtomicU64,
     /// Accounts that it had at the gateway before the present one.
     accounts: AtomicU64,
 }
@@ -89,6 +94,7 @@ impl Machine {
             node: Mutex::default(),
             orders: Mutex::default(),
             steps: AtomicU64::new(0),
+            starts: AtomicU64::new(0),
             accounts: AtomicU64::new(0),
         }))
     }
@@ -98,6 +104,21 @@ impl Machine {
         self.dir.path().join("data")
     }
 
+    /// The level that its version understands.
+    fn level(&self) -> u32 {
+        let was_upgraded = self.starts.load(Ordering::Relaxed) > 1;
+        if self.stage.plan.upgrades && !was_upgraded {
+            FIRST_LEVEL
+        } else {
+            LEVEL
+        }
+    }
+
+    /// Notes that a process starts here.
+    pub fn starts(&self) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How its state is kept.
     pub fn store_options(&self) -> StoreOptions {
         let memory = (!self.stage.plan.sled).then(|| self.memory.clone());
@@ -105,6 +126,7 @@ impl Machine {
             cache_bytes: 4 * 1024 * 1024,
             flush_bytes: 64 * 1024,
             memory,
+            level: self.level(),
         }
     }
 

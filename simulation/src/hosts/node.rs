@@ -89,6 +89,7 @@ pub(super) fn surroundings(machine: &Arc<Machine>) -> Surroundings {
         files: Arc::new(machine.disk.clone()),
         log: Some(machine.stage.plan.log),
         store: machine.store_options(),
+        exercises_levels: machine.stage.plan.upgrades,
         sender_threads: 0,
         connections: notty::api::CONNECTIONS,
         onlooker: Some(Arc::new(Watcher(machine.clone()))),
@@ -98,6 +99,7 @@ pub(super) fn surroundings(machine: &Arc<Machine>) -> Surroundings {
 
 /// Runs the service until its machine takes it down.
 pub async fn run(machine: Arc<Machine>, config: Config) -> turmoil::Result {
+    machine.starts();
     let server = match Server::start(&config, surroundings(&machine)).await {
         Ok(server) => server,
         Err(error) => {

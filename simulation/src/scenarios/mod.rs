@@ -50,6 +50,7 @@ fn calm(seed: u64) -> Plan {
         clients: 1,
         base_ms: BASE_MS,
         sled: false,
+        upgrades: false,
         idempotent: false,
         one_name: false,
         concurrency: 4,

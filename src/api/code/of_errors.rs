@@ -47,6 +47,9 @@ impl From<&Rejection> for Code {
             Rejection::LeaseGap { .. } => Self::LeaseGap,
             Rejection::TooManyLeases => Self::TooManyLeases,
             Rejection::NodeDismissed => Self::NodeRemoved,
+
+            // No request needs more than the first level so far.
+            Rejection::LevelTooLow { .. } => Self::LevelTooLow,
         }
     }
 }

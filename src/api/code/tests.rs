@@ -62,6 +62,10 @@ fn a_rejection_has_one_name_here_and_in_storage() {
         Rejection::NodeDismissed,
         Rejection::NoNumbersLeft,
         Rejection::AmbiguousPhone,
+        Rejection::LevelTooLow {
+            needed: 3,
+            level: 2,
+        },
     ] {
         assert_eq!(
             Code::from(&rejection).name(),

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
@@ -160,6 +161,15 @@ impl Stage {
             self.mail(&format!("bench-{n}"), "%", 3_600).await?;
         }
         Ok(())
+    }
+
+    /// The id of a mailing's first message; the cluster's numbers begin anywhere.
+    pub(super) async fn first_message(&self, id: &str) -> anyhow::Result<u64> {
+        let path = format!("/messages?mailing={id}&limit=1");
+        let page = self.client().get(&path).await?;
+        let first = page.pointer("/items/0/id").and_then(Value::as_str);
+        let first = first.and_then(|first| first.parse().ok());
+        first.with_context(|| format!("mailing {id} has no message yet: {page}"))
     }
 
     /// Returns `true` if the mailing has reached all customers that it matches.

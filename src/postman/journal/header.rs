@@ -12,10 +12,16 @@ use super::RunTerms;
 
 /// Bytes of a header.
 pub(super) const HEADER: usize = 8 * FIELDS + 4;
-/// Numbers in a header.
-const FIELDS: usize = 12;
-/// Begins every file; the last byte is the version of the format.
-const MAGIC: u64 = u64::from_be_bytes(*b"nottyjn\x02");
+/// Numbers in a header, those for later versions among them.
+const FIELDS: usize = 16;
+/// Numbers that this version knows. The others are 0, and stand for what an older run did not know.
+const KNOWN: usize = 13;
+/// Begins every file; the last byte is the version of the format. It changes only if the numbers that are
+/// left do not suffice.
+const MAGIC: u64 = u64::from_be_bytes(*b"nottyjn\x03");
+/// The form of the records that this version writes. A version that adds a kind of record, or a field
+/// to one, raises it: an older version then knows that it cannot tell what was begun.
+const RECORDS: u64 = 1;
 /// Stands for no time in which a message may be repeated.
 const NEVER: u64 = u64::MAX;
 
@@ -88,18 +94,37 @@ impl PageHeader {
             self.file.inode,
             self.file.born,
             self.run.nonce,
+            RECORDS,
+            0,
+            0,
+            0,
         ]
     }
 
-    pub(super) fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
+    /// Reads a header. Fails if it is damaged, or if a newer version wrote it: what that version may have
+    /// noted besides is not known then, so that its files prove nothing here.
+    pub(super) fn parse(bytes: &[u8; HEADER]) -> Result<Self, String> {
+        const DAMAGED: &str = "its header is damaged, or of another version of notty";
         if bytes[8 * FIELDS..] != checksum(bytes) {
-            return None;
+            return Err(DAMAGED.to_owned());
         }
 
         let (numbers, _) = bytes.as_chunks::<8>();
         let number = |n| numbers.get(n).map_or(0, |bytes| u64::from_be_bytes(*bytes));
         let fields: [u64; FIELDS] = std::array::from_fn(number);
-        (fields[0] == MAGIC).then(|| Self::of(fields))
+        if fields[0] != MAGIC {
+            return Err(DAMAGED.to_owned());
+        }
+
+        let form = fields[KNOWN - 1];
+        if form > RECORDS || fields[KNOWN..].iter().any(|field| *field != 0) {
+            return Err(format!(
+                "a newer notty wrote it (form {form} of records), and this is notty {}, which knows form \
+                 {RECORDS}",
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+        Ok(Self::of(fields))
     }
 
     /// The header of these numbers, in the order of [`PageHeader::fields`].
@@ -118,6 +143,8 @@ impl PageHeader {
             inode,
             born,
             nonce,
+            // The form of the records, and those that are left: `parse` has looked at them.
+            ..,
         ] = fields;
 
         let run = RunTerms {

@@ -16,8 +16,8 @@ pub(super) struct JournalPage {
 impl JournalPage {
     /// Reads the header alone.
     pub(super) fn header(bytes: &[u8]) -> Result<PageHeader, String> {
-        let header = bytes.first_chunk::<HEADER>().and_then(PageHeader::parse);
-        header.ok_or_else(|| "its header is damaged, or of another version of notty".to_owned())
+        let header = bytes.first_chunk::<HEADER>();
+        PageHeader::parse(header.ok_or("its header is cut")?)
     }
 
     /// Reads all of it. Whatever does not check out is damage: a process that is killed leaves whole

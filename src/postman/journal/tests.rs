@@ -467,3 +467,53 @@ fn a_run_that_was_killed_while_it_began_is_not_taken_for_the_one_before() {
         "{said}"
     );
 }
+
+/// The first file of a postman's own stream, with a lease noted in it.
+fn noted(dir: &Path) -> Vec<u8> {
+    let mut journal = open(dir);
+    drop(journal.begin(run(4), 1).expect("begins"));
+    journal.leased(1, MAILING, &runs(0)).expect("is noted");
+    fs::read(pages::path(dir, 0, 0)).expect("reads")
+}
+
+#[test]
+fn a_journal_of_a_newer_version_proves_nothing_and_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let whole_bytes = noted(dir.path());
+    let own = pages::path(dir.path(), 0, 0);
+    // The form of the records, and a number that no version knows yet.
+    for field in [12, 15] {
+        let mut bytes = whole_bytes.clone();
+        bytes[8 * field + 7] = 2;
+        let crc = crc32fast::hash(&bytes[..8 * 16]).to_be_bytes();
+        bytes[8 * 16..8 * 16 + 4].copy_from_slice(&crc);
+        fs::write(&own, bytes).expect("written");
+        let said = damaged(dir.path());
+        assert!(said.contains("a newer notty wrote it"), "{said}");
+        assert!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
+    }
+}
+
+#[test]
+fn files_have_the_same_bytes_in_every_version() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bytes = noted(dir.path());
+    let numbers = |bytes: &[u8]| -> Vec<u64> {
+        let (numbers, _) = bytes.as_chunks::<8>();
+        numbers
+            .iter()
+            .map(|number| u64::from_be_bytes(*number))
+            .collect()
+    };
+
+    // Magic, boot, epoch, gateway, repeats, stream and senders, page, oldest, three of the file, nonce, form.
+    let header = numbers(&bytes[..8 * 16]);
+    assert_eq!(header[0].to_be_bytes(), *b"nottyjn\x03");
+    assert_eq!(header[2..8], [4, 5, 70, 1, 0, 0]);
+    assert_eq!(header[11..], [4, 1, 0, 0, 0]);
+
+    // Kind, result, attempt, length, mailing and position, number of the lease; a checksum at the end.
+    let record = &bytes[8 * 16 + 4..][..28];
+    assert_eq!(record[..8], [2, 0, 0, 2, 0, 4, 0, 0]);
+    assert_eq!(numbers(&record[8..24]), [3 << 32, 1]);
+}

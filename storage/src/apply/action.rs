@@ -1,7 +1,7 @@
 //! One action: its rule is found by its type, and its changes are kept or dropped as a whole.
 
 use super::{
-    changelog, customers, deliveries, expansion, gateways, leases, mailings, nodes, postmen,
+    changelog, customers, deliveries, expansion, gateways, leases, level, mailings, nodes, postmen,
     ruled::{Halt, Ruled},
     sweeps, time,
 };
@@ -54,6 +54,8 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Ruled<Reply> {
         Action::DismissNode(dismiss) => by(changes, dismiss, nodes::dismiss),
         Action::SetTime(set) => by(changes, set, time::set),
         Action::DeclareGateway(declare) => by(changes, declare, gateways::declare),
+        Action::RaiseLevel(raise) => by(changes, raise, level::raise),
+        Action::TryLevel(attempt) => by(changes, attempt, level::try_it),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     error::Error,
     keys::{GivenUpKey, MailingIdKey, NumbersKey, RenumberedKey},
-    limits::OPEN_MAILINGS,
+    limits::{FIRST_MAILINGS, OPEN_MAILINGS},
     model::{Mailing, MailingId, MailingNumber, MailingSpec, Timestamp},
     records::{Begun, MailingRecord, Numbers, Progress, Stage},
     source::Source,
@@ -77,7 +77,7 @@ fn reply(
 }
 
 pub(super) fn create(changes: &mut Changes<'_>, create: &CreateMailing) -> Ruled<Box<Mailing>> {
-    let CreateMailing { id, spec } = create;
+    let CreateMailing { id, spec, first } = create;
     if find(changes, id)?.is_some() {
         return Err(Rejection::MailingExists.into());
     }
@@ -87,6 +87,7 @@ pub(super) fn create(changes: &mut Changes<'_>, create: &CreateMailing) -> Ruled
     if changes.open_mailings().len() >= OPEN_MAILINGS {
         return Err(Rejection::TooManyMailings.into());
     }
+    begin_numbers(changes, *first)?;
     let number = next_number(changes)?;
     let record = MailingRecord {
         id: id.clone(),
@@ -106,6 +107,16 @@ pub(super) fn create(changes: &mut Changes<'_>, create: &CreateMailing) -> Ruled
     changes.put_progress(number, Progress::default());
     changes.put_stage(number, Stage::Open, Timestamp::default())?;
     reply(changes, number, record)
+}
+
+/// Lets the numbers of a new cluster begin where its proposer has drawn.
+fn begin_numbers(changes: &mut Changes<'_>, first: u32) -> Ruled<()> {
+    if first > FIRST_MAILINGS {
+        let what = format!("the first mailing's number is at most {FIRST_MAILINGS}");
+        return Err(Rejection::OutOfBounds { what }.into());
+    }
+    changes.update(&NumbersKey, |numbers| numbers.begin_at(first))?;
+    Ok(())
 }
 
 fn next_number(changes: &mut Changes<'_>) -> Result<MailingNumber, Halt> {

@@ -22,6 +22,7 @@ mod followers;
 mod gateways;
 mod import_replies;
 mod leases;
+mod level;
 mod live;
 mod mailings;
 mod members;

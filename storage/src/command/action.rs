@@ -31,13 +31,16 @@ impl Intent for Action {
     type Reply = Reply;
 }
 
-/// Declares all actions, each with its reply. The order is part of the format of the log.
+/// Declares all actions, each with its number and its reply. A number is the form of the action in the
+/// log: it stays, and none is used again.
 macro_rules! actions {
-    ($($action:ident -> $reply:ty;)*) => {
-        /// Every write that there is.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        pub enum Action {
-            $(#[doc = concat!("See [`", stringify!($action), "`].")] $action($action),)*
+    ($($number:literal $action:ident -> $reply:ty;)*) => {
+        $crate::numbered! {
+            /// Every write that there is.
+            #[derive(Clone, Debug, PartialEq)]
+            pub enum Action {
+                $(#[doc = concat!("See [`", stringify!($action), "`].")] $number $action($action),)*
+            }
         }
 
         $(
@@ -55,31 +58,50 @@ macro_rules! actions {
 }
 
 actions! {
-    PutCustomers -> CustomersWritten;
-    PutCustomer -> Box<Customer>;
-    DeleteCustomer -> ();
-    SweepDeleted -> SweptBatches;
-    CreateMailing -> Box<Mailing>;
-    UpdateMailing -> Box<Mailing>;
-    PauseMailing -> Box<Mailing>;
-    ResumeMailing -> Box<Mailing>;
-    CancelMailing -> Box<Mailing>;
-    DeleteMailing -> ();
-    StartMailing -> ();
-    EndMailing -> ();
-    Expand -> Expanded;
-    SweepMailing -> SweptBatches;
-    FoldMailing -> SweptBatches;
-    PurgeMailing -> SweptBatches;
-    RegisterPostman -> Epoch;
-    Grant -> Option<GrantedLease>;
-    Report -> Reported;
-    ExpireLease -> ();
-    TrimChanges -> SweptBatches;
-    AdmitNode -> Admitted;
-    DismissNode -> ();
-    SetTime -> ();
-    DeclareGateway -> ();
+    0 PutCustomers -> CustomersWritten;
+    1 PutCustomer -> Box<Customer>;
+    2 DeleteCustomer -> ();
+    3 SweepDeleted -> SweptBatches;
+    4 CreateMailing -> Box<Mailing>;
+    5 UpdateMailing -> Box<Mailing>;
+    6 PauseMailing -> Box<Mailing>;
+    7 ResumeMailing -> Box<Mailing>;
+    8 CancelMailing -> Box<Mailing>;
+    9 DeleteMailing -> ();
+    10 StartMailing -> ();
+    11 EndMailing -> ();
+    12 Expand -> Expanded;
+    13 SweepMailing -> SweptBatches;
+    14 FoldMailing -> SweptBatches;
+    15 PurgeMailing -> SweptBatches;
+    16 RegisterPostman -> Epoch;
+    17 Grant -> Option<GrantedLease>;
+    18 Report -> Reported;
+    19 ExpireLease -> ();
+    20 TrimChanges -> SweptBatches;
+    21 AdmitNode -> Admitted;
+    22 DismissNode -> ();
+    23 SetTime -> ();
+    24 DeclareGateway -> ();
+    25 RaiseLevel -> ();
+    26 TryLevel -> ();
+}
+
+/// The leader: all members understand a higher level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaiseLevel {
+    /// The level that all of them understand.
+    pub to: u32,
+    /// The version of notty that proposes it, for people.
+    pub version: String,
+}
+
+/// Changes nothing, and needs the second level. Tests and the simulation propose it, so that levels
+/// are in use before a command needs one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryLevel {
+    /// Any number; nothing depends on it.
+    pub nonce: u64,
 }
 
 /// Erases a customer; its messages that wait are cancelled.
@@ -103,6 +125,9 @@ pub struct CreateMailing {
     pub id: MailingId,
     /// The decisions of its owner.
     pub spec: MailingSpec,
+    /// The number that it gets if it is the first of its cluster, drawn at random by the proposer: two
+    /// clusters that send to one gateway must not have the same message ids. 0: number 1.
+    pub first: u32,
 }
 
 /// Changes a mailing: all of it before its start, afterwards some of it.

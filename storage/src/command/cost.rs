@@ -80,7 +80,7 @@ impl PutCustomers {
         let rows = self
             .rows
             .iter()
-            .map(|row| row.id.as_str().len() + row.name.len() + 21);
+            .map(|row| row.id.as_str().len() + row.name.len() + 25);
         let bytes = words + rows.sum::<usize>() + self.zones.len() * 24;
         Cost {
             bytes,
@@ -104,15 +104,15 @@ impl PutCustomer {
         let words = tag.len() + operator.len() + folded + 8;
         let zone = timezone.as_ref().map_or(0, |_| 24);
         Cost {
-            bytes: words + id.as_str().len() + name.len() + 20 + zone,
+            bytes: words + id.as_str().len() + name.len() + 28 + zone,
             customers: 1,
             batches: 0,
         }
     }
 }
 
-/// Bytes of one encoded run, at most: position, length and attempt.
-const RUN_BYTES: usize = 5 + 3 + 3;
+/// Bytes of one encoded run, at most: its length, position, number of messages and attempt.
+const RUN_BYTES: usize = 1 + 5 + 3 + 3;
 
 impl Report {
     fn cost(&self) -> Cost {
@@ -125,7 +125,7 @@ impl Report {
             last = Some(batch);
         }
         Cost {
-            bytes: count * RUN_BYTES + 32,
+            bytes: count * RUN_BYTES + 40,
             customers: 0,
             batches: batches.min(limits::ENTRY_BATCHES),
         }

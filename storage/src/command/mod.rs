@@ -8,6 +8,7 @@
 mod action;
 mod cost;
 mod kept;
+mod numbered;
 mod rejection;
 mod reply;
 
@@ -16,8 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use action::{
     Action, AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
     DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant, Intent,
-    PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RegisterPostman, Report,
-    ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
+    PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RaiseLevel, RegisterPostman,
+    Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges,
+    TryLevel, UpdateMailing,
 };
 pub use cost::Cost;
 pub use kept::KeptFields;

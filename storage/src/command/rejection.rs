@@ -115,6 +115,16 @@ pub enum Rejection {
         "no numbers are left for mailings, and so no message ids: begin with an empty data directory"
     )]
     NoNumbersLeft,
+    /// The cluster stands at a lower level than the command needs.
+    #[error(
+        "this needs level {needed}, and the cluster stands at level {level}: upgrade all nodes first"
+    )]
+    LevelTooLow {
+        /// The level that the command needs.
+        needed: u32,
+        /// The level of the cluster.
+        level: u32,
+    },
     /// Several customers have the phone by which a row knows its customer.
     #[error("several customers have this phone: give the id of the one that is meant")]
     AmbiguousPhone,
@@ -151,6 +161,7 @@ impl Rejection {
             Rejection::DuplicatesNotAccepted => "duplicates_not_accepted",
             Rejection::NodeDismissed => "node_removed",
             Rejection::NoNumbersLeft => "no_numbers_left",
+            Rejection::LevelTooLow { .. } => "level_too_low",
         }
     }
 }

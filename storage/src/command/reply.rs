@@ -23,13 +23,15 @@ impl FromReply for Reply {
     }
 }
 
-/// Declares all replies with their types. The order is part of the format of the log.
+/// Declares all replies with their numbers and types. As for actions, a number stays.
 macro_rules! replies {
-    ($($(#[$doc:meta])* $reply:ident($own:ty);)*) => {
-        /// The reply to a command that was executed.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        pub enum Reply {
-            $($(#[$doc])* $reply($own),)*
+    ($($(#[$doc:meta])* $number:literal $reply:ident($own:ty);)*) => {
+        $crate::numbered! {
+            /// The reply to a command that was executed.
+            #[derive(Clone, Debug, PartialEq)]
+            pub enum Reply {
+                $($(#[$doc])* $number $reply($own),)*
+            }
         }
 
         $(
@@ -53,26 +55,26 @@ macro_rules! replies {
 
 replies! {
     /// There is nothing to add.
-    Done(());
+    0 Done(());
     /// Many customers were written.
-    Customers(CustomersWritten);
+    1 Customers(CustomersWritten);
     /// One customer was written; as it is now.
-    Customer(Box<Customer>);
+    2 Customer(Box<Customer>);
     /// A mailing was written; as it is now.
-    Mailing(Box<Mailing>);
+    3 Mailing(Box<Mailing>);
     /// A mailing looked at customers.
-    Expanded(Expanded);
+    4 Expanded(Expanded);
     /// Batches were swept, folded or purged.
-    Swept(SweptBatches);
+    5 Swept(SweptBatches);
     /// A postman may get leases under this epoch.
-    Registered(Epoch);
+    6 Registered(Epoch);
     /// A lease. `None`: there is none, but what was learnt while looking is kept, and the next ask
     /// goes on from there. The lease's number is not used up.
-    Granted(Option<GrantedLease>);
+    7 Granted(Option<GrantedLease>);
     /// A report was taken.
-    Reported(Reported);
+    8 Reported(Reported);
     /// A node was admitted.
-    Admitted(Admitted);
+    9 Admitted(Admitted);
 }
 
 /// The reply to a write of many customers.

@@ -7,6 +7,7 @@
 pub mod customers;
 pub mod filtered;
 pub mod leases;
+pub mod level;
 pub mod mailings;
 pub mod messages;
 pub mod nodes;

@@ -234,8 +234,8 @@ impl Columns {
 
     /// The statuses alone, by number, from a record's bytes.
     pub fn statuses_in(bytes: &[u8]) -> Result<Vec<Status>, Error> {
-        let statuses = codec::Columns::of(bytes)?.bytes()?.iter();
-        let known = statuses.map(|status| Status::from_u8(*status));
+        let statuses = codec::Columns::of(bytes)?.bytes()?;
+        let known = statuses.iter().map(|status| Status::from_u8(*status));
         known
             .collect::<Option<_>>()
             .ok_or(Error::Contradiction { what: "a status" })

@@ -99,7 +99,8 @@ pub struct Numbers {
     pub conflicts: u64,
     /// Epochs up to this one were given before a restore: they speak for nothing any more.
     pub closed_epochs: u64,
-    /// The first and the last number of a mailing that each restore passed over.
+    /// The first and the last number of a mailing that the cluster's beginning and each restore passed
+    /// over.
     pub passed_over: Vec<(u32, u32)>,
 }
 
@@ -115,6 +116,14 @@ impl Numbers {
                     number
                 }
             })
+    }
+
+    /// Lets the mailings of a new cluster begin at a number. Nothing changes once one was given.
+    pub fn begin_at(&mut self, first: u32) {
+        if self.mailings == 0 && first > 1 {
+            self.passed_over.push((1, first - 1));
+            self.mailings = first - 1;
+        }
     }
 
     /// The next mailing's number; none once all were given.
@@ -235,6 +244,20 @@ mod tests {
         assert_eq!(highest.epoch - lowest.epoch, (1 << 48) - 1);
         assert_eq!(highest.mailing_from(4), highest.mailings + 1);
         assert_eq!(highest.mailing_from(3), 3);
+    }
+
+    #[test]
+    fn only_the_first_number_of_a_cluster_is_drawn() {
+        let mut numbers = Numbers::default();
+        numbers.begin_at(1_000);
+        assert_eq!(numbers.next_mailing(), Some(MailingNumber(1_000)));
+        numbers.begin_at(5_000);
+        assert_eq!(numbers.next_mailing(), Some(MailingNumber(1_001)));
+        assert_eq!(numbers.mailing_from(1), 1_000);
+
+        let mut numbers = Numbers::default();
+        numbers.begin_at(0);
+        assert_eq!(numbers.next_mailing(), Some(MailingNumber(1)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod batches;
 mod customers;
 mod imports;
 mod leases;
+mod level;
 mod mailings;
 mod meta;
 mod nodes;
@@ -19,6 +20,7 @@ pub use customers::{
 };
 pub use imports::ImportReplies;
 pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
+pub use level::ClusterLevel;
 pub use mailings::{
     Begun, Block, Bounds, Cursor, MailingRecord, Progress, Reaches, Stage, Stages, address,
     position,

@@ -287,7 +287,7 @@ fn create(dice: &mut Dice, at: Timestamp, known: usize) -> Action {
         },
         unique_phones: !dice.one_in(4),
     };
-    Action::CreateMailing(CreateMailing { id, spec })
+    Action::CreateMailing(CreateMailing { id, spec, first: 0 })
 }
 
 fn about_mailing(dice: &mut Dice, table: &Table<'_>) -> Action {

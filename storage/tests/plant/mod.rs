@@ -119,7 +119,7 @@ impl World {
         };
         let id = MailingId::parse(&format!("m-{number}")).expect("an id");
         let created = self
-            .act(Action::CreateMailing(CreateMailing { id, spec }))
+            .act(Action::CreateMailing(CreateMailing { id, spec, first: 0 }))
             .expect("a mailing is created");
         let Reply::Mailing(mailing) = created else {
             panic!("another reply: {created:?}")

@@ -5,9 +5,9 @@ use notty_storage::{
     command::{
         AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
         DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant,
-        KeptFields, PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode,
+        KeptFields, PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RaiseLevel,
         RegisterPostman, Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing,
-        TrimChanges, UpdateMailing,
+        TrimChanges, TryLevel, UpdateMailing,
     },
     limits::BATCH_STRIDE_BITS,
     model::{
@@ -120,6 +120,7 @@ fn put_one(put: &PutCustomers, row: &CustomerRow) -> Action {
 fn spec(line: &Line, old: MailingSpec) -> Parsed<MailingSpec> {
     line.only(&[
         "text", "start", "end", "tag", "operator", "phone", "window", "desc", "audience", "unique",
+        "first",
     ])?;
     let filter = |key, old: Filter| match line.key(key) {
         Some(pattern) => Filter::parse(pattern).map_err(|e| e.to_string()),
@@ -214,6 +215,11 @@ fn of_the_cluster(line: &Line) -> Parsed<Action> {
                 None => None,
             },
         }),
+        "raise" => Action::RaiseLevel(RaiseLevel {
+            to: line.word(0)?.parse().map_err(|_| "raise LEVEL")?,
+            version: line.key("by").unwrap_or("1.2.3").to_owned(),
+        }),
+        "try-level" => Action::TryLevel(TryLevel { nonce: 7 }),
         other => return Err(format!("{other} is no command")),
     })
 }
@@ -234,6 +240,7 @@ impl World {
             "mailing" => Action::CreateMailing(CreateMailing {
                 id: id()?,
                 spec: spec(line, new_spec())?,
+                first: line.number("first", 0)? as u32,
             }),
             "change" => Action::UpdateMailing(UpdateMailing {
                 id: id()?,

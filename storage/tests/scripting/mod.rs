@@ -11,7 +11,7 @@ mod world;
 
 use std::path::Path;
 
-use world::World;
+pub(crate) use world::World;
 
 /// Between the commands of a block and their output.
 const SEPARATOR: &str = "---";

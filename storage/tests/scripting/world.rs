@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use notty_storage::{
     Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
-    Timestamp, View, begin_anew,
+    Timestamp, View, begin_anew, codec,
     command::{Cost, ExpireLease, GrantedLease},
     import_snapshot,
     keys::{NumbersKey, WordUsesKey},
@@ -37,6 +37,8 @@ pub(crate) struct World {
     entries: u64,
     places: u32,
     export: Option<Export>,
+    /// Commands and their outcomes, encoded, in the order in which they were applied.
+    pub(crate) encoded: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl World {
@@ -55,6 +57,7 @@ impl World {
             entries: 0,
             places: 0,
             export: None,
+            encoded: Vec::new(),
         }
     }
 
@@ -121,6 +124,8 @@ impl World {
         let view = self.store.view();
         let mut said = Vec::new();
         for (outcome, command) in outcomes.iter().zip(&entry.commands) {
+            let bytes = (codec::encode(command), codec::encode(outcome));
+            self.encoded.push(bytes);
             said.extend(show::outcome(&view.read(), outcome));
             match (outcome, &command.action) {
                 (
@@ -559,5 +564,5 @@ fn text(error: Error) -> String {
 
 /// A client's caller by its name.
 fn caller_number(name: &str) -> u64 {
-    notty_storage::codec::hash(name.as_bytes())
+    codec::hash(name.as_bytes())
 }

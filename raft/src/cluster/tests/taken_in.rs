@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use notty_storage::{StoreOptions, command::AdmitNode};
+use notty_storage::{StoreOptions, command::AdmitNode, level::LEVEL};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
@@ -39,6 +39,7 @@ fn b() -> Peer {
 
 async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
     let options = NodeOptions {
+        exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: b.peer.clone(),
             credentials: Credentials::by_secret(SECRET),
@@ -67,10 +68,12 @@ async fn pretend_to_be(dir: &Path, b: &Peer) -> watch::Sender<bool> {
         disk: "disk-b".to_owned(),
         formed: false,
         inviters: Default::default(),
+        level: 0,
+        level_since: String::new(),
     };
     let me = Hello::new(&b.name, "", None, &identity.disk);
     let own = OwnIdentity::new(data_dir, identity);
-    let front = Front::new(&b.name, own.subscribe(), Arc::new(SystemClock));
+    let front = Front::new(&b.name, own.subscribe(), Arc::new(SystemClock), LEVEL);
     let peers = Arc::new(Peers::new(
         Arc::new(TcpTransport),
         Credentials::by_secret(SECRET),

@@ -44,13 +44,28 @@ pub(crate) fn free_address() -> String {
 }
 
 async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
+    let options = options(address, others);
+    let opening = async {
+        let node = Node::open(&dir.join("data"), options)
+            .await
+            .expect("it opens");
+        assert!(node.ready().await);
+        node
+    };
+    tokio::time::timeout(SOON, opening)
+        .await
+        .expect("it waits for nobody")
+}
+
+fn options(address: &str, others: &[Peer]) -> NodeOptions {
     let me = Peer {
         name: "a".to_owned(),
         peer: address.to_owned(),
         ..Peer::default()
     };
     let nodes = [vec![me.clone()], others.to_vec()].concat();
-    let options = NodeOptions {
+    NodeOptions {
+        exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: address.to_owned(),
             credentials: Credentials::by_secret(SECRET).with_postman_secret(POSTMAN_SECRET),
@@ -65,17 +80,7 @@ async fn open(dir: &Path, address: &str, others: &[Peer]) -> Arc<Node> {
         onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
-    };
-    let opening = async {
-        let node = Node::open(&dir.join("data"), options)
-            .await
-            .expect("it opens");
-        assert!(node.ready().await);
-        node
-    };
-    tokio::time::timeout(SOON, opening)
-        .await
-        .expect("it waits for nobody")
+    }
 }
 
 pub(crate) async fn lone(dir: &Path) -> Lone {
@@ -86,7 +91,34 @@ pub(crate) async fn lone(dir: &Path) -> Lone {
     }
 }
 
+/// The same as [`lone`], of a version that understands a level.
+pub(super) async fn try_lone_at_level(dir: &Path, level: u32) -> Result<Lone, crate::Error> {
+    let address = free_address();
+    let mut options = options(&address, &[]);
+    options.store.level = level;
+    let node = Node::open(&dir.join("data"), options).await?;
+    assert!(node.ready().await);
+    Ok(Lone { node, address })
+}
+
+/// The same, which must open.
+pub(super) async fn lone_at_level(dir: &Path, level: u32) -> Lone {
+    let opened = try_lone_at_level(dir, level).await;
+    opened.expect("it opens")
+}
+
 impl Lone {
+    /// Waits until its cluster stands at the latest level.
+    pub(super) async fn raised(&self) {
+        let mut changes = self.node.applied_changes();
+        let raising = async {
+            while self.node.cluster_level() < notty_storage::level::LEVEL {
+                changes.changed().await;
+            }
+        };
+        tokio::time::timeout(SOON, raising).await.expect("soon");
+    }
+
     /// What a node of its cluster would call it with.
     fn peers_of(&self, node: u64, disk: &str) -> Peers {
         self.peers_by(Credentials::by_secret(SECRET), node, disk)
@@ -98,7 +130,7 @@ impl Lone {
     }
 
     /// The same for one that was admitted, as number 2.
-    async fn admitted(&self, disk: &str) -> Peers {
+    pub(super) async fn admitted(&self, disk: &str) -> Peers {
         let (name, admitted) = ("b".to_owned(), disk.to_owned());
         let admit = AdmitNode {
             name,
@@ -111,7 +143,7 @@ impl Lone {
     }
 
     /// As its peers should know it.
-    fn member(&self, disk: &str) -> Peer {
+    pub(super) fn member(&self, disk: &str) -> Peer {
         let (peer, disk) = (self.address.clone(), disk.to_owned());
         Peer {
             name: "a".to_owned(),

@@ -22,6 +22,7 @@ fn register(name: &str) -> RegisterPostman {
 
 async fn open(dir: &Path, me: Peer, nodes: Vec<Peer>) -> Arc<Node> {
     let options = NodeOptions {
+        exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: me.peer.clone(),
             credentials: crate::Credentials::by_secret(b"a secret of these tests"),
