@@ -36,20 +36,20 @@ impl<'a> Columns<'a> {
     /// The next column, of numbers.
     pub fn numbers(&mut self) -> Result<Vec<u64>, Error> {
         let len = self.len()?;
-        Ok((0..len).map(|_| self.number()).collect())
+        (0..len).map(|_| self.number()).collect()
     }
 
     /// Passes the next column, of numbers, by.
     pub fn pass(&mut self) -> Result<(), Error> {
         for _ in 0..self.len()? {
-            self.number();
+            self.number()?;
         }
         Ok(())
     }
 
     /// The length of a column, which its record allows.
     fn len(&mut self) -> Result<usize, Error> {
-        let len = self.number();
+        let len = self.number()?;
         if len > (self.rest.len() + PADDING) as u64 {
             let what = "a column is longer than its record";
             return Err(Error::Contradiction { what });
@@ -58,24 +58,11 @@ impl<'a> Columns<'a> {
     }
 
     #[inline]
-    fn number(&mut self) -> u64 {
-        let Some((first, rest)) = self.rest.split_first() else {
-            return 0;
-        };
-        self.rest = rest;
-        match numbers::width(*first) {
-            0 => (*first).into(),
-            width => self.long(width),
-        }
-    }
-
-    fn long(&mut self, width: usize) -> u64 {
-        let known = width.min(self.rest.len());
-        let (taken, rest) = self.rest.split_at(known);
-        self.rest = rest;
-
-        let mut bytes = [0; 8];
-        bytes[..known].copy_from_slice(taken);
-        u64::from_le_bytes(bytes)
+    fn number(&mut self) -> Result<u64, Error> {
+        let taken = numbers::take(&mut self.rest);
+        let what = "a byte where a number must begin names no width";
+        taken
+            .map(|(number, _zeros)| number)
+            .map_err(|_| Error::Contradiction { what })
     }
 }

@@ -65,28 +65,17 @@ impl<'de> Decoder<'de> {
     }
 
     #[inline]
-    fn number(&mut self) -> Result<u64, DecodeError> {
-        let first = self.byte()?;
-        match numbers::width(first) {
-            0 => Ok(first.into()),
-            width => self.long(width),
-        }
-    }
-
-    fn long(&mut self, width: usize) -> Result<u64, DecodeError> {
-        let mut bytes = [0; 8];
-        let known = width.min(self.rest.len());
-        let (taken, rest) = self.rest.split_at(known);
-        bytes[..known].copy_from_slice(taken);
-        self.rest = rest;
-        self.pad(width - known)?;
-        Ok(u64::from_le_bytes(bytes))
+    fn number<T: bincode::Decode<()>>(&mut self) -> Result<T, DecodeError> {
+        let taken = numbers::take(&mut self.rest);
+        let (number, zeros) = taken.map_err(|_| DecodeError::NoNumber)?;
+        self.pad(zeros)?;
+        Ok(number)
     }
 
     /// A length that its bytes allow.
     #[inline]
     fn len(&mut self) -> Result<usize, DecodeError> {
-        let len = self.number()?;
+        let len: u64 = self.number()?;
         if len > (self.rest.len() + PADDING) as u64 {
             return Err(DecodeError::Ended);
         }
@@ -155,13 +144,13 @@ impl<'de> Decoder<'de> {
     }
 }
 
-macro_rules! numbers {
-    ($($method:ident $visit:ident $number:ty, $from:expr;)*) => {
+macro_rules! decode_numbers {
+    ($($method:ident $visit:ident $number:ty as $widest:ty;)*) => {
         $(#[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            let number = self.number()?;
-            let fitting: Result<$number, _> = $from(number).try_into();
-            visitor.$visit(fitting.map_err(|_| DecodeError::TooLarge(number))?)
+            let number: $widest = self.number()?;
+            let fitting: Result<$number, _> = number.try_into();
+            visitor.$visit(fitting.map_err(|_| DecodeError::TooLarge(number.into()))?)
         })*
     };
 }
@@ -169,13 +158,14 @@ macro_rules! numbers {
 impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     type Error = DecodeError;
 
-    numbers! {
-        deserialize_u16 visit_u16 u16, std::convert::identity;
-        deserialize_u32 visit_u32 u32, std::convert::identity;
-        deserialize_u64 visit_u64 u64, std::convert::identity;
-        deserialize_i16 visit_i16 i16, numbers::unfolded;
-        deserialize_i32 visit_i32 i32, numbers::unfolded;
-        deserialize_i64 visit_i64 i64, numbers::unfolded;
+    // Read at full width, so that a number that is too large is named.
+    decode_numbers! {
+        deserialize_u16 visit_u16 u16 as u64;
+        deserialize_u32 visit_u32 u32 as u64;
+        deserialize_u64 visit_u64 u64 as u64;
+        deserialize_i16 visit_i16 i16 as i64;
+        deserialize_i32 visit_i32 i32 as i64;
+        deserialize_i64 visit_i64 i64 as i64;
     }
 
     #[inline]
@@ -193,14 +183,14 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let number = self.number()?;
+        let number: u64 = self.number()?;
         let sign = u32::try_from(number).ok().and_then(char::from_u32);
         visitor.visit_char(sign.ok_or(DecodeError::Text)?)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let number = self.number()?;
-        let bits = u32::try_from(number).map_err(|_| DecodeError::TooLarge(number))?;
+        let number: u64 = self.number()?;
+        let bits = u32::try_from(number).map_err(|_| DecodeError::TooLarge(number.into()))?;
         visitor.visit_f32(f32::from_bits(bits))
     }
 
@@ -406,8 +396,8 @@ impl<'de> de::EnumAccess<'de> for DecodedEnum<'_, 'de> {
         self,
         seed: S,
     ) -> Result<(S::Value, Self), DecodeError> {
-        let number = self.decoder.number()?;
-        let number = u32::try_from(number).map_err(|_| DecodeError::TooLarge(number))?;
+        let number: u64 = self.decoder.number()?;
+        let number = u32::try_from(number).map_err(|_| DecodeError::TooLarge(number.into()))?;
 
         // The type itself knows its numbers, and refuses others.
         let form: Result<_, DecodeError> = seed.deserialize(number.into_deserializer());

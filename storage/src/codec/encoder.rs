@@ -61,7 +61,7 @@ impl Encoder {
     }
 
     #[inline]
-    fn number(&mut self, number: u64) {
+    fn number(&mut self, number: impl bincode::Encode) {
         numbers::put(&mut self.bytes, number);
     }
 }
@@ -105,21 +105,11 @@ impl EncodedStruct<'_> {
 /// Values that follow each other: a list, a tuple, a table.
 pub(super) struct EncodedParts<'a>(&'a mut Encoder);
 
-macro_rules! unsigned {
+macro_rules! encode_numbers {
     ($($name:ident $number:ty;)*) => {
         $(#[inline]
         fn $name(self, number: $number) -> Result<(), EncodeError> {
-            self.number(number.into());
-            Ok(())
-        })*
-    };
-}
-
-macro_rules! signed {
-    ($($name:ident $number:ty;)*) => {
-        $(#[inline]
-        fn $name(self, number: $number) -> Result<(), EncodeError> {
-            self.number(numbers::folded(number.into()));
+            self.number(number);
             Ok(())
         })*
     };
@@ -136,17 +126,17 @@ impl<'a> ser::Serializer for &'a mut Encoder {
     type SerializeStruct = EncodedStruct<'a>;
     type SerializeStructVariant = EncodedStruct<'a>;
 
-    unsigned! {
+    encode_numbers! {
         serialize_u16 u16;
         serialize_u32 u32;
         serialize_u64 u64;
-        serialize_char char;
-    }
-
-    signed! {
         serialize_i16 i16;
         serialize_i32 i32;
         serialize_i64 i64;
+    }
+
+    fn serialize_char(self, character: char) -> Result<(), EncodeError> {
+        self.serialize_u32(character.into())
     }
 
     #[inline]
@@ -212,7 +202,7 @@ impl<'a> ser::Serializer for &'a mut Encoder {
         index: u32,
         _variant: &'static str,
     ) -> Result<(), EncodeError> {
-        self.number(index.into());
+        self.number(index);
         Ok(())
     }
 
@@ -234,7 +224,7 @@ impl<'a> ser::Serializer for &'a mut Encoder {
         value: &T,
     ) -> Result<(), EncodeError> {
         self.is_whole = false;
-        self.number(index.into());
+        self.number(index);
         value.serialize(self)
     }
 
@@ -265,7 +255,7 @@ impl<'a> ser::Serializer for &'a mut Encoder {
         _variant: &'static str,
         _len: usize,
     ) -> Result<EncodedParts<'a>, EncodeError> {
-        self.number(index.into());
+        self.number(index);
         Ok(self.parts())
     }
 
@@ -291,7 +281,7 @@ impl<'a> ser::Serializer for &'a mut Encoder {
         _len: usize,
     ) -> Result<EncodedStruct<'a>, EncodeError> {
         self.is_whole = false;
-        self.number(index.into());
+        self.number(index);
         Ok(self.open())
     }
 

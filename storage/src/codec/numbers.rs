@@ -1,54 +1,76 @@
-//! Numbers of variable length, as all records hold them.
+//! Numbers of variable length, as bincode writes and reads them.
 //!
 //! Below 251 a number is one byte. Otherwise that byte names the width of the little-endian number that
 //! follows. Apart from the encoder and the decoder because both, and the walk through columns, must
 //! agree on it.
 
-/// Numbers below this one are a byte by themselves.
-const SHORT: u64 = 251;
+use bincode::{
+    Decode, Encode,
+    config::{self, Configuration},
+    de::{Decoder, DecoderImpl, read::Reader},
+    enc::{EncoderImpl, write::Writer},
+    error,
+};
+
+/// The one configuration of bincode.
+const FORM: Configuration = config::standard();
+
+/// Bytes that grow as bincode writes.
+struct Growing<'a>(&'a mut Vec<u8>);
+
+impl Writer for Growing<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
 
 /// Appends a number, as short as it can be.
 #[inline]
-pub(super) fn put(bytes: &mut Vec<u8>, number: u64) {
-    if number < SHORT {
-        bytes.push(number as u8);
-    } else {
-        put_long(bytes, number);
+pub(super) fn put(bytes: &mut Vec<u8>, number: impl Encode) {
+    let mut encoder = EncoderImpl::new(Growing(bytes), FORM);
+    let put = number.encode(&mut encoder);
+    put.expect("memory takes all bytes, and a number has no other fault");
+}
+
+/// Bytes with zeros behind their end.
+struct Padded<'a, 'de> {
+    rest: &'a mut &'de [u8],
+    zeros: usize,
+}
+
+impl Reader for Padded<'_, '_> {
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> Result<(), error::DecodeError> {
+        let known = into.len().min(self.rest.len());
+        let (taken, rest) = self.rest.split_at(known);
+        *self.rest = rest;
+
+        let (filled, missing) = into.split_at_mut(known);
+        filled.copy_from_slice(taken);
+        missing.fill(0);
+        self.zeros += missing.len();
+        Ok(())
+    }
+
+    #[inline]
+    fn peek_read(&mut self, len: usize) -> Option<&[u8]> {
+        self.rest.get(..len)
+    }
+
+    #[inline]
+    fn consume(&mut self, len: usize) {
+        *self.rest = &self.rest[len..];
     }
 }
 
-fn put_long(bytes: &mut Vec<u8>, number: u64) {
-    if let Ok(number) = u16::try_from(number) {
-        bytes.push(251);
-        bytes.extend_from_slice(&number.to_le_bytes());
-    } else if let Ok(number) = u32::try_from(number) {
-        bytes.push(252);
-        bytes.extend_from_slice(&number.to_le_bytes());
-    } else {
-        bytes.push(253);
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-}
-
-/// Bytes that follow the first byte of a number.
+/// Takes a number from the beginning of bytes. Returns it with the zeros behind the end that it took; an
+/// error if its first byte names no width.
 #[inline]
-pub(super) fn width(first: u8) -> usize {
-    match first {
-        251 => 2,
-        252 => 4,
-        253 => 8,
-        _ => 0,
-    }
-}
-
-/// A signed number as an unsigned one: those near zero stay short, whatever their sign.
-#[inline]
-pub(super) fn folded(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-/// The signed number of an unsigned one.
-#[inline]
-pub(super) fn unfolded(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
+pub(super) fn take<T: Decode<()>>(rest: &mut &[u8]) -> Result<(T, usize), error::DecodeError> {
+    let padded = Padded { rest, zeros: 0 };
+    let mut decoder = DecoderImpl::new(padded, FORM, ());
+    let number = T::decode(&mut decoder)?;
+    Ok((number, decoder.reader().zeros))
 }

@@ -10,7 +10,10 @@ pub enum DecodeError {
     Ended,
     /// A number is too large for its field.
     #[error("{0} is too large for its field")]
-    TooLarge(u64),
+    TooLarge(i128),
+    /// A byte where a number must begin names no width.
+    #[error("a byte where a number must begin names no width")]
+    NoNumber,
     /// A text is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
