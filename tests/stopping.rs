@@ -77,7 +77,8 @@ async fn killed_in_the_middle_again_and_again_nothing_is_sent_twice_and_nothing_
     for kill in 0..kills {
         let before = gateway.count("requests").await;
         gateway.requests(before + 700).await;
-        let customer = json!({ "id": format!("late-{kill}"), "phone": "+79160000000" });
+        let phone = format!("+7916000000{kill}");
+        let customer = json!({ "id": format!("late-{kill}"), "phone": phone });
         node.client.post("/customers", &customer).await.expect(201);
         acknowledged += 1;
         node = node.kill_and_restart().await;

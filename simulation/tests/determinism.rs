@@ -14,7 +14,7 @@ fn a_seed_gives_the_same_history_twice() {
 /// A seed whose state lies on sled.
 const SLED: &str = "23";
 /// A seed with a change of members.
-const JOINS: &str = "2";
+const JOINS: &str = "5";
 
 #[test]
 fn the_seeds_above_are_of_the_kinds_that_they_stand_for() {

@@ -39,7 +39,7 @@ pub(super) const REMOVED_STATUS: u8 = 4;
 )]
 pub(super) struct Removed;
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct ServeArgs {
     /// The configuration file; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
@@ -74,15 +74,30 @@ impl ServeArgs {
     }
 }
 
+/// The configuration, and the connections that the API takes at once.
+type Prepared = anyhow::Result<(Config, usize)>;
+
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
-    let mut config = args.config()?;
-    let connections = share_files(&mut config)?;
     let runtime = runtime()?;
-    let served = runtime.block_on(serve(config, connections));
+    let served = runtime.block_on(serve(args.clone()));
     runtime.shutdown_timeout(THREADS_STOP);
     served
+}
+
+/// Reads the configuration and shares out the files; none if a signal came before that.
+async fn prepare(args: ServeArgs, stop: &mut Stop) -> anyhow::Result<Option<(Config, usize)>> {
+    // In a thread of its own: the files that are read may be slow.
+    let preparing = tokio::task::spawn_blocking(move || -> Prepared {
+        let mut config = args.config()?;
+        let connections = share_files(&mut config)?;
+        Ok((config, connections))
+    });
+    tokio::select! {
+        prepared = preparing => Ok(Some(prepared.context("the start ended early")??)),
+        _ = stop.told() => Ok(None),
+    }
 }
 
 /// Shares out the files that the process may open. The log and the state come first, because without a
@@ -130,9 +145,13 @@ async fn start(
     }
 }
 
-async fn serve(config: Config, connections: usize) -> anyhow::Result<()> {
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     // Heard from the start: a stop during a long start must not be lost.
     let mut stop = Stop::listen()?;
+    let Some((config, connections)) = prepare(args, &mut stop).await? else {
+        tracing::info!("stopped during the start, before the data were opened");
+        return Ok(());
+    };
 
     let surroundings = Surroundings {
         connections,

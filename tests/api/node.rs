@@ -119,7 +119,9 @@ async fn a_node_by_itself_is_the_leader_of_its_cluster() {
         "name",
         "peer",
         "reachable",
+        "reason",
         "role",
+        "version",
     ];
     assert_eq!(fields, wanted);
 }

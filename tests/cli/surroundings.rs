@@ -211,14 +211,15 @@ async fn answers(address: &str) {
 
 #[test]
 fn a_directory_that_cannot_be_made_is_named_with_its_key() {
-    let ended = Ended::of(notty().arg("serve").current_dir("/proc"));
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let ended = Ended::of(notty().args(serve).current_dir("/proc"));
     let line = ended.one_line(1);
     for part in ["node.data_dir", "data", "--data-dir"] {
         assert!(line.contains(part), "no `{part}` in {line}");
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = file(dir.path(), "plain", "");
-    let ended = run(&["serve", "--data-dir", arg(&path)]);
+    let ended = run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", arg(&path)]);
     let line = ended.one_line(2);
     assert!(
         line.contains("--data-dir: node.data_dir: ") && line.contains("is a file"),

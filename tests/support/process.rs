@@ -20,7 +20,34 @@ const RUN: Duration = Duration::from_secs(120);
 /// of a test waits for its turn.
 pub fn notty() -> Command {
     take_turn();
+    hear_the_end_of_the_terminal();
     clean(Command::new(env!("CARGO_BIN_EXE_notty")))
+}
+
+/// Has children hear SIGHUP, which they would ignore if these tests run under `nohup`. A signal that
+/// somebody listens to has its usual effect again in a child.
+fn hear_the_end_of_the_terminal() {
+    static HEARD: std::sync::Once = std::sync::Once::new();
+    HEARD.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        if ignored.is_none_or(|mask| mask & 1 == 0) {
+            return;
+        }
+
+        // In a thread of its own: a test's runtime may be running in this one.
+        let hearing = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            let _entered = runtime.enter();
+            let hangup = tokio::signal::unix::SignalKind::hangup();
+            let _heard = tokio::signal::unix::signal(hangup).expect("SIGHUP can be heard");
+        });
+        hearing.join().expect("no panic");
+    });
 }
 
 /// A command with nothing of this process's environment.
