@@ -43,7 +43,7 @@ async fn another_version_and_other_protocols_are_refused_and_told_why() {
         "so that the other end can tell the version"
     );
     member
-        .says("it speaks version 99 of the peer protocol and this node version")
+        .says("it speaks version 99 of the peer protocol and this node (notty ")
         .await;
     say_in_tls(&member.peer, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         .await

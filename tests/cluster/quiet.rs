@@ -41,12 +41,13 @@ async fn a_dead_follower_costs_one_warning_and_its_return_one_line() {
     let leader = cluster.leader().await;
     let (dead, other) = ((leader + 1) % 3, (leader + 2) % 3);
     let survivors = [leader, other];
-    // All nodes know each other by now, and have logged who leads.
+    // All nodes know each other by now, and have logged who leads. The leader has one line more.
     for survivor in survivors {
         cluster.members[survivor]
             .says("leads the cluster now")
             .await;
     }
+    cluster.members[leader].says("the cluster stands at it").await;
     let known = survivors.map(|member| cluster.members[member].lines().len());
 
     let name = cluster.members[dead].name.clone();

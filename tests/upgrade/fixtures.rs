@@ -258,6 +258,7 @@ async fn opens_three_nodes_and_a_journal(of: &Path) {
     let mut postman = Postman::new(&cluster, &gateway, "postman-1", "postman-1");
     unpack(&of.join("journal.tar.gz"), &postman.home);
     postman.run();
+    postman.says("sends for the cluster").await;
     let statuses = ["active", "scheduled", "cancelled"];
     holds_what_was_left(&cluster.members[1].client, statuses).await;
 

@@ -104,10 +104,14 @@ impl Machine {
         self.dir.path().join("data")
     }
 
-    /// The level that its version understands.
+    /// The level that its version understands. A spare machine is set up while others run, and so with
+    /// the present version.
     fn level(&self) -> u32 {
+        let plan = &self.stage.plan;
+        let is_spare = (plan.nodes..plan.nodes + plan.spares).contains(&self.number);
         let was_upgraded = self.starts.load(Ordering::Relaxed) > 1;
-        if self.stage.plan.upgrades && !was_upgraded {
+
+        if plan.upgrades && !was_upgraded && !is_spare {
             FIRST_LEVEL
         } else {
             LEVEL
