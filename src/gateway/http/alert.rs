@@ -26,8 +26,8 @@ use super::{
 fn is_of_handshake(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
 
-    // Left out on purpose: alerts for records that cannot be read, and for faults of the server. They
-    // may follow a request that was read.
+    // Left out on purpose: alerts for records that cannot be read, and for faults of the server.
+    // They may follow a request that was read.
     matches!(
         alert,
         Alert::HandshakeFailure

@@ -111,7 +111,7 @@ impl PreparedCourier for PreparedHttpCourier<'_> {
         let Some(mut connected) = open.take() else {
             return GatewayOutcome::NotSent;
         };
-        // Before the first byte of this message: the handshake, or the message before, has set the flag.
+        // Before the first byte of this message: the handshake or the last one set the flag.
         connected.flag.clear();
 
         let options = &gateway.options;
