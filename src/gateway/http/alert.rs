@@ -25,6 +25,9 @@ use super::{
 /// not offer authentication after the handshake, as this one, cannot be asked for a certificate later.
 fn is_of_handshake(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
+
+    // Left out on purpose: alerts for records that cannot be read, and for faults of the server.
+    // They may follow a request that was read.
     matches!(
         alert,
         Alert::HandshakeFailure
@@ -42,10 +45,15 @@ fn is_of_handshake(alert: AlertDescription) -> bool {
 
 /// True if an error of a read is such an alert.
 fn refuses_handshake(error: &io::Error) -> bool {
-    let cause = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(cause, Some(rustls::Error::AlertReceived(alert)) if is_of_handshake(*alert))
+    received_alert(error).is_some_and(is_of_handshake)
+}
+
+/// The alert of the far end that an error came from, if any.
+fn received_alert(error: &io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
 }
 
 /// True if bytes are a fatal alert in clear, the answer of a TLS server to what is no TLS (RFC 8446,

@@ -26,17 +26,22 @@ pub(super) fn by_status(
     if unsure_statuses.contains(&status.as_u16()) || status.is_informational() {
         return Some(GatewayOutcome::Unsure);
     }
+    // A proxy's page may come with 200 too, so success needs the body as well.
     if status.is_success() {
         return None;
     }
 
     Some(match status {
         StatusCode::BAD_REQUEST => GatewayOutcome::Invalid,
-        _ => GatewayOutcome::NotTaken {
-            status: status.as_u16(),
-            retry_after: retry_after(headers),
-        },
+        _ => not_taken(status, headers),
     })
+}
+
+fn not_taken(status: StatusCode, headers: &HeaderMap) -> GatewayOutcome {
+    GatewayOutcome::NotTaken {
+        status: status.as_u16(),
+        retry_after: retry_after(headers),
+    }
 }
 
 /// The meaning of the body of a 2xx answer.
@@ -55,12 +60,25 @@ fn is_zero(code: &serde_json::Value) -> bool {
 /// The pause of `Retry-After`, which is given in seconds or as a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that does not fit is a very long time, and no wish to be ignored.
-        let seconds = value.parse().unwrap_or(u32::MAX);
-        return Some(Duration::from_secs(seconds.into()));
+    if is_number(value) {
+        return Some(of_seconds(value));
     }
+    until_date(value)
+}
 
+/// True for digits alone: a sign is no part of a number in a header.
+fn is_number(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn of_seconds(number: &str) -> Duration {
+    // A number that does not fit is a very long time, and no wish to be ignored.
+    let seconds = number.parse().unwrap_or(u32::MAX);
+    Duration::from_secs(seconds.into())
+}
+
+/// The time from now to a date; zero if it is over.
+fn until_date(value: &str) -> Option<Duration> {
     let date = jiff::fmt::rfc2822::parse(value).ok()?;
     let wait = date.timestamp().duration_since(jiff::Timestamp::now());
     Some(Duration::try_from(wait).unwrap_or_default())
@@ -70,15 +88,18 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// gateway says, or half of it: its time began earlier, and a request takes a while to arrive.
 pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("keep-alive")?.to_str().ok()?;
-    let timeout = |parameter: &str| {
-        let (name, seconds) = parameter.split_once('=')?;
-        let seconds = seconds.trim().trim_matches('"').parse::<u32>().ok()?;
-        name.trim()
-            .eq_ignore_ascii_case("timeout")
-            .then_some(seconds)
-    };
-    let kept = Duration::from_secs(value.split(',').find_map(timeout)?.into());
+    let seconds = value.split(',').find_map(timeout_seconds)?;
+    let kept = Duration::from_secs(seconds.into());
     Some(kept.saturating_sub(KEEP_MARGIN).max(kept / 2))
+}
+
+/// The seconds of the parameter `timeout=N`; `None` for any other one.
+fn timeout_seconds(parameter: &str) -> Option<u32> {
+    let (name, value) = parameter.split_once('=')?;
+    if !name.trim().eq_ignore_ascii_case("timeout") {
+        return None;
+    }
+    value.trim().trim_matches('"').parse().ok()
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use super::{
     flagged::{Flag, Flagged},
 };
 
+/// The error of a machine without certificate authorities.
+const NO_AUTHORITIES: &str = "no certificate authorities were found on this machine; install \
+                              ca-certificates, or name a file of them in SSL_CERT_FILE";
+
 /// A stream of bytes both ways. A write that fails, or has to wait, has written nothing.
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {
     /// True if the system knows, without waiting, that something came on an idle stream: its end, an
@@ -42,9 +46,7 @@ fn authorities() -> Result<rustls::RootCertStore, String> {
     // Machines have a few that cannot be parsed: the others are enough.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        let what = "no certificate authorities were found on this machine; install \
-                    ca-certificates, or name a file of them in SSL_CERT_FILE";
-        return Err(what.to_owned());
+        return Err(NO_AUTHORITIES.to_owned());
     }
     Ok(roots)
 }
@@ -56,6 +58,12 @@ fn client_config(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, S
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The name or address that the certificate must bear.
+fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    let host = without_brackets(host);
+    ServerName::try_from(host).map_err(|error| error.to_string())
 }
 
 /// TLS with the gateway, whose certificate must come from one of this machine's authorities.
@@ -73,11 +81,9 @@ impl GatewayTls {
     /// TLS with a host whose certificate comes from one of these authorities.
     pub(super) fn trusting(host: &str, roots: rustls::RootCertStore) -> Result<Self, String> {
         let config = client_config(roots)?;
-        let host = without_brackets(host);
-        let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
         Ok(Self {
             connector: tokio_rustls::TlsConnector::from(Arc::new(config)),
-            name,
+            name: server_name(host)?,
         })
     }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -110,6 +111,7 @@ impl PreparedCourier for PreparedHttpCourier<'_> {
         let Some(mut connected) = open.take() else {
             return GatewayOutcome::NotSent;
         };
+        // Before the first byte of this message: the handshake or the last one set the flag.
         connected.flag.clear();
 
         let options = &gateway.options;
@@ -155,21 +157,36 @@ async fn exchange(
 
     let talk = async {
         let sent = sender.send_request(request).await;
-        let response = sent.map_err(|error| Failure::Broken(with_causes(&error)))?;
+        let response = sent.map_err(broken)?;
         let (head, body) = response.into_parts();
         let unsure_statuses = &gateway.options.unsure_statuses;
         let by_status = by_status(head.status, &head.headers, unsure_statuses);
 
         // An answer that breaks off, or never ends, is none, whatever its status.
         let body = read_body(body).await?;
-        let status = head.status.as_u16();
-        Ok(GatewayAnswer {
-            outcome: by_status.unwrap_or_else(|| by_body(&body)),
-            kept_for: keep_alive(&head.headers),
-            failure: Failure::Answer { status, body },
-        })
+        Ok(whole_answer(&head, by_status, body))
     };
     drive(connection, talk).await
+}
+
+/// The meaning of an answer that came whole.
+fn whole_answer(head: &Parts, by_status: Option<GatewayOutcome>, body: Bytes) -> GatewayAnswer {
+    let status = head.status.as_u16();
+    GatewayAnswer {
+        outcome: by_status.unwrap_or_else(|| by_body(&body)),
+        kept_for: keep_alive(&head.headers),
+        failure: Failure::Answer { status, body },
+    }
+}
+
+fn broken(error: hyper::Error) -> Failure {
+    Failure::Broken(with_causes(&error))
+}
+
+fn too_long() -> Failure {
+    Failure::Broken(format!(
+        "the body of the answer is longer than {ANSWER_BYTES} bytes"
+    ))
 }
 
 /// Runs a talk over a connection: both in this task, so that neither outlives it.
@@ -196,16 +213,16 @@ async fn drive<T>(connection: &mut HttpConnection, talk: impl Future<Output = T>
 async fn read_body(mut body: Incoming) -> Result<Bytes, Failure> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::Broken(with_causes(&error)))?;
         // Trailers are no part of the answer.
-        if let Ok(data) = frame.into_data() {
-            if bytes.len() + data.len() > ANSWER_BYTES {
-                return Err(Failure::Broken(format!(
-                    "the body of the answer is longer than {ANSWER_BYTES} bytes"
-                )));
-            }
-            bytes.extend_from_slice(&data);
+        let Ok(data) = frame.map_err(broken)?.into_data() else {
+            continue;
+        };
+
+        // Not cut but refused: the end of a body may change its meaning.
+        if bytes.len() + data.len() > ANSWER_BYTES {
+            return Err(too_long());
         }
+        bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
 }

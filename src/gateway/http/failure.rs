@@ -15,6 +15,8 @@ const BYTES: usize = 2_048;
 const PHONE_DIGITS: usize = 5;
 /// Characters of the text that, repeated in an answer, are taken out: fewer are ordinary words.
 const TEXT_CHARACTERS: usize = 6;
+/// Characters that people write between the digits of a phone number, besides a plus before them.
+const SEPARATORS: &str = " -().+/*\u{a0}\u{2011}";
 /// Stands for whatever was taken out.
 const GAP: char = '…';
 
@@ -64,11 +66,7 @@ fn excerpt(body: &[u8], text: &str, token: &str) -> String {
     let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
 
     // Before anything is cut: half of a phone, or of a token, would not be known as one.
-    let without_token = if token.is_empty() {
-        words
-    } else {
-        words.replace(token, &GAP.to_string())
-    };
+    let without_token = without_token(words, token);
     without_numbers(&without_text(&without_token, text))
 }
 
@@ -76,22 +74,36 @@ fn excerpt(body: &[u8], text: &str, token: &str) -> String {
 fn readable(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let mut words = value.to_string();
-    let end = words.char_indices().nth(BYTES).map(|(at, _)| at);
-    words.truncate(end.unwrap_or(words.len()));
+    cut(&mut words, BYTES);
     Some(words)
+}
+
+/// Keeps the first characters of words.
+fn cut(words: &mut String, characters: usize) {
+    if let Some((end, _)) = words.char_indices().nth(characters) {
+        words.truncate(end);
+    }
+}
+
+fn without_token(words: String, token: &str) -> String {
+    // An empty token stands between any two characters.
+    if token.is_empty() {
+        return words;
+    }
+    words.replace(token, &GAP.to_string())
 }
 
 /// Takes out whatever is a part of the text, whole or cut, in any letter case.
 fn without_text(words: &str, text: &str) -> String {
-    let fold = |character: char| character.to_lowercase().next().unwrap_or(character);
     let folded_text: String = text.chars().map(fold).collect();
-    let least = TEXT_CHARACTERS.min(text.chars().count()).max(1);
+    let least = least_shared(text);
 
     let words: Vec<char> = words.chars().collect();
     let mut kept = String::with_capacity(words.len());
     let mut at = 0;
     while at < words.len() {
-        let shared = shared(&words[at..], &folded_text, fold);
+        // From every character anew: a part of the text may begin in the middle of a word.
+        let shared = shared(&words[at..], &folded_text);
         if shared >= least {
             kept.push(GAP);
             at += shared;
@@ -103,8 +115,18 @@ fn without_text(words: &str, text: &str) -> String {
     kept
 }
 
+/// Number of characters that betray the text, at least: all of them where the text is shorter.
+fn least_shared(text: &str) -> usize {
+    TEXT_CHARACTERS.min(text.chars().count()).max(1)
+}
+
+/// One character for one, so that positions in folded words are those in the words themselves.
+fn fold(character: char) -> char {
+    character.to_lowercase().next().unwrap_or(character)
+}
+
 /// Number of characters at the beginning of words that stand in a text one after the other.
-fn shared(words: &[char], folded_text: &str, fold: impl Fn(char) -> char) -> usize {
+fn shared(words: &[char], folded_text: &str) -> usize {
     let mut beginning = String::new();
     let mut count = 0;
     for character in words {
@@ -122,15 +144,16 @@ fn without_numbers(words: &str) -> String {
     let mut kept = String::with_capacity(words.len());
     // A number that may become a phone, with the separators inside it and after it.
     let mut number = String::new();
+
+    // One character more, which ends a number at the end of the words.
     for character in words.chars().chain([GAP]) {
-        let is_separator = !number.is_empty() && " -().+/*\u{a0}\u{2011}".contains(character);
+        let is_separator = !number.is_empty() && SEPARATORS.contains(character);
         if character.is_numeric() || is_separator {
             number.push(character);
             continue;
         }
 
-        let digits = number.chars().filter(|part| part.is_numeric()).count();
-        if digits >= PHONE_DIGITS {
+        if may_be_phone(&number) {
             kept.push(GAP);
         } else {
             kept.push_str(&number);
@@ -142,21 +165,28 @@ fn without_numbers(words: &str) -> String {
     kept
 }
 
+fn may_be_phone(number: &str) -> bool {
+    let digits = number.chars().filter(|part| part.is_numeric()).count();
+    digits >= PHONE_DIGITS
+}
+
 /// One line of bounded length.
 fn shorten(words: &str) -> String {
-    let is_plain = |character: char| !character.is_control();
-    let line: String = words
-        .chars()
-        .map(|character| if is_plain(character) { character } else { ' ' })
-        .collect();
+    let line = one_line(words);
     let line = line.trim();
     if line.chars().count() <= CHARACTERS {
         return line.to_owned();
     }
 
+    // The gap shows that there was more, and counts too.
     let mut beginning: String = line.chars().take(CHARACTERS - 1).collect();
     beginning.push(GAP);
     beginning
+}
+
+/// Words with blanks for line breaks and other control characters, which could forge a log line.
+fn one_line(words: &str) -> String {
+    words.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

@@ -104,12 +104,15 @@ impl Flagged {
         let Some(first) = &mut self.first else {
             return;
         };
+
+        // They may come one at a time, and a part of an alert proves nothing.
         let missing = ALERT_BYTES - first.len();
         first.extend_from_slice(&bytes[..bytes.len().min(missing)]);
         if first.len() < ALERT_BYTES {
             return;
         }
 
+        // Before the layers above see these bytes, and ask the flag.
         if is_alert_record(first) {
             self.flag.set_unread();
         }

@@ -55,6 +55,9 @@ pub struct GatewayOptions {
     pub unsure_statuses: Vec<u16>,
 }
 
+/// An error of any of the layers of a connection.
+type ConnectError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A gateway over HTTP, and an account there.
 pub struct HttpGateway {
     options: GatewayOptions,
@@ -72,8 +75,7 @@ impl HttpGateway {
     ) -> Result<Self, (&'static str, String)> {
         let url = GatewayUrl::parse(&options.url).map_err(|fault| ("url", fault))?;
         let requests = RequestMaker::new(&url, &options.token).map_err(|fault| ("token", fault))?;
-        let tls = url.is_tls.then(|| GatewayTls::new(&url.host));
-        let tls = tls.transpose().map_err(|fault| ("url", fault))?;
+        let tls = tls_of(&url).map_err(|fault| ("url", fault))?;
 
         // Nothing is connected yet: a gateway that is down does not keep a node from starting.
         Ok(Self {
@@ -89,29 +91,45 @@ impl HttpGateway {
         let within = self.options.connect_timeout;
         match tokio::time::timeout(within, self.open()).await {
             Ok(opened) => opened.map_err(|error| Failure::NotConnected(with_causes(&*error))),
-            Err(_) => {
-                let why = format!("no connection within {} ms", within.as_millis());
-                Err(Failure::NotConnected(why))
-            }
+            Err(_) => Err(not_connected_within(within)),
         }
     }
 
-    async fn open(&self) -> Result<OpenConnection, Box<dyn std::error::Error + Send + Sync>> {
+    async fn open(&self) -> Result<OpenConnection, ConnectError> {
         let GatewayUrl { host, port, .. } = &self.url;
         let within = self.options.connect_timeout;
         let stream = self.connector.connect(host, *port, within).await?;
 
         // The flag lies below TLS, and is cleared before each request: a handshake is no request.
         let flag = Flag::default();
-        let stream: Box<dyn ByteStream> = match &self.tls {
-            Some(tls) => {
-                let stream = Flagged::under_tls(stream, flag.clone());
-                tls.wrap(stream, flag.clone()).await?
-            }
-            None => Box::new(Flagged::plain(stream, flag.clone())),
-        };
+        let stream = self.flagged(stream, &flag).await?;
         Ok(OpenConnection::over(stream, flag, self.options.idle_timeout).await?)
     }
+
+    /// Lays the flag over a stream, and TLS over the flag.
+    async fn flagged(
+        &self,
+        stream: Box<dyn ByteStream>,
+        flag: &Flag,
+    ) -> std::io::Result<Box<dyn ByteStream>> {
+        match &self.tls {
+            Some(tls) => {
+                let stream = Flagged::under_tls(stream, flag.clone());
+                tls.wrap(stream, flag.clone()).await
+            }
+            None => Ok(Box::new(Flagged::plain(stream, flag.clone()))),
+        }
+    }
+}
+
+/// TLS for a URL that asks for it.
+fn tls_of(url: &GatewayUrl) -> Result<Option<GatewayTls>, String> {
+    url.is_tls.then(|| GatewayTls::new(&url.host)).transpose()
+}
+
+fn not_connected_within(time: Duration) -> Failure {
+    let why = format!("no connection within {} ms", time.as_millis());
+    Failure::NotConnected(why)
 }
 
 impl Gateway for HttpGateway {

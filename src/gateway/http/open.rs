@@ -51,6 +51,7 @@ impl OpenConnection {
         flag: Flag,
         idle_timeout: Duration,
     ) -> hyper::Result<Self> {
+        // Bounded, so that a head without an end cannot fill the memory.
         let (sender, connection) = Builder::new()
             .max_buf_size(HEAD_BYTES)
             .handshake(TokioIo::new(stream))

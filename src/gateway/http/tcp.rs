@@ -50,21 +50,28 @@ impl Connector for TcpConnector {
         let last = self.last.clone();
 
         Box::pin(async move {
-            let found = tokio::net::lookup_host((host.as_str(), port)).await?;
-            let found: Vec<_> = found.collect();
-            let key = (host, port);
-            let worked = last.lock().get(&key).copied();
+            // Each time anew: the gateway may have moved to other addresses.
+            let found = lookup(&host, port).await?;
+            let gateway = (host, port);
+            let worked = last.lock().get(&gateway).copied();
 
             let addresses = in_turns(found, worked);
             let stagger = stagger(addresses.len(), within);
             let (address, stream) = race(addresses, stagger, open).await?;
+
             // Written only where it changed: connections are made by many slots at once.
             if worked != Some(address.ip()) {
-                last.lock().insert(key, address.ip());
+                last.lock().insert(gateway, address.ip());
             }
             Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
+}
+
+/// The addresses of a name, in the order that the system prefers.
+async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((host, port)).await?;
+    Ok(found.collect())
 }
 
 /// Opens a socket with the options that find a dead connection.
@@ -73,14 +80,17 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
 
     let socket = SockRef::from(&stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_RETRIES);
-    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_keepalive(&keepalive())?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     Ok(stream)
+}
+
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_RETRIES)
 }
 
 impl ByteStream for TcpStream {
@@ -99,8 +109,16 @@ impl ByteStream for TcpStream {
 fn in_turns(found: Vec<SocketAddr>, worked: Option<IpAddr>) -> Vec<SocketAddr> {
     let prefers_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
     let is_preferred = |address: &SocketAddr| address.is_ipv6() == prefers_v6;
-    let (first, second): (Vec<_>, Vec<_>) = found.into_iter().partition(is_preferred);
+    let (first, second) = found.into_iter().partition(is_preferred);
+    let mut ordered = alternate(first, second);
 
+    // A stable sort: the others keep their order.
+    ordered.sort_by_key(|address| Some(address.ip()) != worked);
+    ordered
+}
+
+/// One address of either list in turns, then the rest of the longer one.
+fn alternate(first: Vec<SocketAddr>, second: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut ordered = Vec::with_capacity(first.len() + second.len());
     let mut second = second.into_iter();
     for address in first {
@@ -108,9 +126,6 @@ fn in_turns(found: Vec<SocketAddr>, worked: Option<IpAddr>) -> Vec<SocketAddr> {
         ordered.extend(second.next());
     }
     ordered.extend(second);
-
-    // A stable sort: the others keep their order.
-    ordered.sort_by_key(|address| Some(address.ip()) != worked);
     ordered
 }
 
@@ -127,9 +142,10 @@ async fn race<S, F: Future<Output = io::Result<S>>>(
     stagger: Duration,
     connect: impl Fn(SocketAddr) -> F,
 ) -> io::Result<(SocketAddr, S)> {
+    // The error of an attempt names its address: only one of them is reported.
     let attempt = async |address| match connect(address).await {
         Ok(stream) => Ok((address, stream)),
-        Err(error) => Err(io::Error::new(error.kind(), format!("{address}: {error}"))),
+        Err(error) => Err(at_address(address, &error)),
     };
     let mut attempts = FuturesUnordered::new();
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -139,6 +155,7 @@ async fn race<S, F: Future<Output = io::Result<S>>>(
         match tokio::time::timeout(stagger, attempts.next()).await {
             Ok(Some(Ok(connected))) => return Ok(connected),
             Ok(Some(Err(error))) => last_error = error,
+            // The attempt goes on, next to the one that follows.
             Ok(None) | Err(_) => {}
         }
     }
@@ -151,6 +168,10 @@ async fn race<S, F: Future<Output = io::Result<S>>>(
         }
     }
     Err(last_error)
+}
+
+fn at_address(address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{address}: {error}"))
 }
 
 #[cfg(test)]

@@ -66,11 +66,12 @@ impl PracticeBook {
     /// Number of requests for a message that came before.
     pub(super) fn tries(&self, id: u64) -> u8 {
         let page = self.pages.get(&(id / PAGE));
-        page.map_or(0, |page| page[(id % PAGE) as usize] & !TAKEN)
+        page.map_or(0, |page| tries_of(page[place(id)]))
     }
 
     /// Notes a request, and the act on it.
     pub(super) fn note(&mut self, id: u64, phone: u64, text: &str, act: &Act) {
+        // The span begins with the first request, however long the gateway has been up.
         let now = Instant::now();
         let first = *self.first.get_or_insert(now);
         self.tally.span_ms = (now - first).as_millis() as u64;
@@ -97,9 +98,9 @@ impl PracticeBook {
         let Some(mark) = self.mark(id) else {
             return false;
         };
-        let was_taken = *mark & TAKEN != 0;
-        let tries = (*mark & !TAKEN).saturating_add(1).min(!TAKEN);
-        *mark = tries | if is_taken || was_taken { TAKEN } else { 0 };
+        let was_taken = is_marked(*mark);
+        *mark = after_try(*mark, is_taken);
+
         self.tally.duplicates += u64::from(was_taken);
         self.tally.messages += u64::from(is_taken && !was_taken);
         was_taken
@@ -142,7 +143,7 @@ impl PracticeBook {
                 free.insert(vec![0; PAGE as usize].into_boxed_slice())
             }
         };
-        page.get_mut((id % PAGE) as usize)
+        page.get_mut(place(id))
     }
 
     /// Totals up to now.
@@ -162,11 +163,37 @@ impl PracticeBook {
             let taken = marks
                 .iter()
                 .zip(page * PAGE..)
-                .filter(|(mark, _)| **mark & TAKEN != 0);
+                .filter(|(mark, _)| is_marked(**mark));
             ids.extend(taken.map(|(_, id)| id));
         }
         ids.sort_unstable();
         ids
+    }
+}
+
+/// The place of a message's mark in its page.
+fn place(id: u64) -> usize {
+    (id % PAGE) as usize
+}
+
+/// True if a mark is that of a message that was taken.
+fn is_marked(mark: u8) -> bool {
+    mark & TAKEN != 0
+}
+
+/// Number of requests that a mark has counted.
+fn tries_of(mark: u8) -> u8 {
+    mark & !TAKEN
+}
+
+/// A mark after one more request. The count stops at its highest value, or it would run into the
+/// bit beside it.
+fn after_try(mark: u8, is_taken: bool) -> u8 {
+    let tries = tries_of(mark).saturating_add(1).min(!TAKEN);
+    if is_taken || is_marked(mark) {
+        tries | TAKEN
+    } else {
+        tries
     }
 }
 

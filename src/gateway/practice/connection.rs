@@ -26,6 +26,10 @@ const TIMER_LATE: Duration = Duration::from_micros(1_500);
 const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n\
     {\"code\":0,\"message\":\"OK\"}";
+/// An answer in another protocol.
+const GARBAGE: &[u8] = b"\x16\x03\x01 this is not HTTP\r\n\r\n";
+/// An answer that ends in the middle of its body.
+const BROKEN: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":";
 
 /// The body of a message's request.
 #[derive(Deserialize)]
@@ -98,6 +102,8 @@ async fn respond(
 ) -> io::Result<bool> {
     let method = head.method.as_str();
     let path = head.path.split('?').next().unwrap_or_default();
+
+    // Messages alone are answered badly on demand: no other answer ends the connection.
     if let ("POST", Some(id)) = (method, path.strip_prefix(SEND)) {
         return receive(practice, stream, head, id, body).await;
     }
@@ -164,17 +170,24 @@ async fn receive(
     // Like a message that does not fit its path, one without the token counts nowhere.
     if !head.is_authorized {
         let text = r#"{"code":401,"message":"wrong token"}"#;
-        return answer(stream, 401, &[], text).await.map(|()| true);
+        return refuse(stream, 401, text).await;
     }
 
     let Some(message) = message(id, body) else {
         let text = r#"{"code":400,"message":"the body does not fit the path"}"#;
-        return answer(stream, 400, &[], text).await.map(|()| true);
+        return refuse(stream, 400, text).await;
     };
 
+    // Noted before the wait: the message counts even if the client gives up meanwhile.
     let (act, latency_ms) = practice.note(message.id, message.phone, &message.text);
     wait(latency_ms).await;
     perform(stream, act).await
+}
+
+/// Answers without a note in the book; the connection goes on.
+async fn refuse(stream: &mut TcpStream, status: u16, text: &str) -> io::Result<bool> {
+    answer(stream, status, &[], text).await?;
+    Ok(true)
 }
 
 /// Takes as long as a gateway with this latency.
@@ -217,27 +230,27 @@ async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
         Act::Answer { status, body, .. } => answer_in_part(stream, status, &body).await?,
         Act::Hang => hang(stream).await?,
 
-        Act::ResetBefore | Act::ResetAfter => {
-            // Closing with a linger of zero sends a reset.
-            socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?;
-        }
-
-        Act::Garbage => {
-            let garbage = b"\x16\x03\x01 this is not HTTP\r\n\r\n";
-            stream.write_all(garbage).await?;
-        }
+        // The reset goes out when the caller closes the connection.
+        Act::ResetBefore | Act::ResetAfter => reset_when_closed(stream)?,
+        Act::Garbage => stream.write_all(GARBAGE).await?,
+        // Not an error: the client may hang up before it has read all of it.
         Act::Oversized => {
-            let body = "x".repeat(1024 * 1024);
-            // The client may hang up before it has read all of it.
-            let _ = answer(stream, 200, &[], &body).await;
+            let _ = answer(stream, 200, &[], &oversized()).await;
         }
-        Act::Broken => {
-            let part = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":";
-            stream.write_all(part).await?;
-        }
+        Act::Broken => stream.write_all(BROKEN).await?,
         Act::Take | Act::Close => {}
     }
     Ok(())
+}
+
+/// Makes the system send a reset in place of an orderly end.
+fn reset_when_closed(stream: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
+}
+
+/// A body far longer than any client should read.
+fn oversized() -> String {
+    "x".repeat(1024 * 1024)
 }
 
 /// Announces more than it sends.

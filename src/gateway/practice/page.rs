@@ -28,9 +28,9 @@ pub(super) fn page(tally: &PracticeTally, latest: &[ReceivedMessage]) -> String 
     ];
     let figures: String = figures.iter().map(|(n, of)| figure(*n, of, "")).collect();
 
-    let duplicates = tally.duplicates;
-    let mark = if duplicates > 0 { " class=bad" } else { "" };
-    let duplicates = figure(duplicates, "duplicates", mark);
+    // The figure that the page is for: anything but 0 must catch the eye.
+    let mark = mark(tally.duplicates > 0);
+    let duplicates = figure(tally.duplicates, "duplicates", mark);
 
     // In one file, and with nothing to load: it is looked at without a network, too.
     format!(
@@ -42,18 +42,21 @@ pub(super) fn page(tally: &PracticeTally, latest: &[ReceivedMessage]) -> String 
     )
 }
 
+/// The attribute of an element that shows a fault.
+fn mark(is_bad: bool) -> &'static str {
+    if is_bad { " class=bad" } else { "" }
+}
+
 fn figure(n: u64, of: &str, mark: &str) -> String {
     format!("<span{mark}><b>{n}</b> {of}</span>")
 }
 
 fn row(message: &ReceivedMessage) -> String {
     let taken = if message.taken { "taken" } else { "refused" };
-    let (mark, duplicate) = if message.duplicate {
-        (" class=bad", ", duplicate")
-    } else {
-        ("", "")
-    };
+    let duplicate = if message.duplicate { ", duplicate" } else { "" };
+    let mark = mark(message.duplicate);
 
+    // The text comes from anybody, and must not become a part of the page.
     let text = escape(&message.text);
     let ReceivedMessage { id, phone, .. } = message;
     format!(

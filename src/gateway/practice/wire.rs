@@ -51,6 +51,13 @@ impl RequestHead {
     }
 }
 
+/// The words beside a status; any will do for one that has none.
+fn reason(status: u16) -> &'static str {
+    let code = http::StatusCode::from_u16(status).ok();
+    code.and_then(|code| code.canonical_reason())
+        .unwrap_or("Status")
+}
+
 fn length(value: &[u8]) -> io::Result<usize> {
     std::str::from_utf8(value)
         .ok()
@@ -75,10 +82,7 @@ pub(super) async fn answer(
     headers: &[String],
     body: &str,
 ) -> io::Result<()> {
-    let code = http::StatusCode::from_u16(status).ok();
-    let reason = code.and_then(|code| code.canonical_reason());
-
-    let mut text = format!("HTTP/1.1 {status} {}\r\n", reason.unwrap_or("Status"));
+    let mut text = format!("HTTP/1.1 {status} {}\r\n", reason(status));
     for header in headers {
         text.push_str(header);
         text.push_str("\r\n");
