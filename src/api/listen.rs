@@ -96,7 +96,7 @@ async fn refuse_to_wait(reason: WaitingReason) -> ApiError {
         Some(why) => format!("the node is not a member of a cluster yet: {why}"),
         None => "the node still opens its data".to_owned(),
     };
-    ApiError::new(Code::NotReady, detail).retry_after(1)
+    ApiError::unavailable(Code::NotReady, detail)
 }
 
 /// Serves up to so many connections at the same time until it is stopped. Requests in progress then
@@ -287,7 +287,7 @@ async fn answer(
 fn too_many() -> ApiError {
     let detail = "this node has as many connections to its API as it may have; close those that \
                   are not needed, or try again";
-    ApiError::new(Code::TooManyConnections, detail).retry_after(1)
+    ApiError::unavailable(Code::TooManyConnections, detail)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::{
     input::{Params, PathId, number},
     reply,
     times::time_text,
+    to_bodies,
 };
 use crate::config::Role;
 
@@ -129,7 +130,7 @@ pub(super) struct MessagePage {
 impl From<Page<Message, u64>> for MessagePage {
     fn from(page: Page<Message, u64>) -> Self {
         Self {
-            items: page.items.into_iter().map(MessageBody::from).collect(),
+            items: to_bodies(page.items),
             next: page.next.map(|id| id.to_string()),
         }
     }

@@ -58,7 +58,7 @@ use self::{
     guard::Guard,
     idempotency::IdempotencyKey,
     parts::{Api, WRITE_TIME},
-    reply::{ApiResult, done, reply, with_location},
+    reply::{ApiResult, done, reply, to_bodies, with_location},
     table::RouteTable,
 };
 
@@ -73,6 +73,7 @@ pub fn router(parts: ApiParts) -> Router {
         admissions,
     });
 
+    // The guard comes last, around the fallbacks too: without a token nobody learns which routes exist.
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(move |path| wrong_method(allowed.clone(), path))

@@ -150,13 +150,23 @@ impl ApiParts {
         })
     }
 
+    /// Proposes a command, with the first poll of this future, and waits so long for its outcome. After
+    /// that the outcome is unknown: the command may still be executed.
+    pub(super) async fn propose<A: Intent>(
+        &self,
+        command: Command<A>,
+        time: Duration,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        let proposed = tokio::time::timeout(time, self.node.propose(command)).await;
+        proposed.unwrap_or(Err(ProposeError::Unknown))
+    }
+
     /// Proposes a command and waits until it is applied. If that takes too long, the outcome is
     /// unknown: the command may still be executed later.
     pub(super) async fn write<A: Intent>(
         &self,
         command: Command<A>,
     ) -> Result<Applied<A::Reply>, ApiError> {
-        let proposed = tokio::time::timeout(WRITE_TIME, self.node.propose(command)).await;
-        Ok(proposed.unwrap_or(Err(ProposeError::Unknown))?)
+        Ok(self.propose(command, WRITE_TIME).await?)
     }
 }

@@ -76,6 +76,7 @@ impl From<Counts> for StatsBody {
 
 pub(super) fn routes() -> Vec<Endpoint> {
     vec![
+        // The first Notty had each of these under other paths, in part under two.
         endpoint!(overall, Role::Reader, Effect::Reads)
             .codes(&[Code::ToBeforeFrom, Code::InvalidDate, Code::InvalidFilter])
             .alias(Method::GET, "/stats/"),
