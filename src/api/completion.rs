@@ -80,11 +80,14 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
 /// Completes the components that routes refer to.
 pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
-    let parameters = SHARED.map(|name| (name.to_owned(), RefOr::T(shared(name))));
-    components.parameters.extend(parameters);
-
+    add_shared_parameters(components);
     add_words_of_fields(components);
     add_example_of_windows(components);
+}
+
+fn add_shared_parameters(components: &mut Components) {
+    let parameters = SHARED.map(|name| (name.to_owned(), RefOr::T(shared(name))));
+    components.parameters.extend(parameters);
 }
 
 fn add_words_of_fields(components: &mut Components) {

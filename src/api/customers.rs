@@ -304,8 +304,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.position();
-    let found = api.ask(|reader| query::customers::get(reader, &id))?;
-    let customer = found.ok_or_else(|| ApiError::not_found("customer"))?;
+    let customer = api.find("customer", |reader| query::customers::get(reader, &id))?;
     Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
 }
 

@@ -92,11 +92,14 @@ impl ServedRoutes {
 
 /// The answer of a node that is not open yet.
 async fn refuse_to_wait(reason: WaitingReason) -> ApiError {
-    let detail = match reason.text() {
+    ApiError::unavailable(Code::NotReady, text_of_wait(&reason))
+}
+
+fn text_of_wait(reason: &WaitingReason) -> String {
+    match reason.text() {
         Some(why) => format!("the node is not a member of a cluster yet: {why}"),
         None => "the node still opens its data".to_owned(),
-    };
-    ApiError::unavailable(Code::NotReady, detail)
+    }
 }
 
 /// Serves up to so many connections at the same time until it is stopped. Requests in progress then

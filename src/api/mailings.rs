@@ -204,8 +204,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.position();
-    let found = api.ask(|reader| query::mailings::get(reader, &id))?;
-    let mailing = found.ok_or_else(|| ApiError::not_found("mailing"))?;
+    let mailing = api.find("mailing", |reader| query::mailings::get(reader, &id))?;
     Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
 }
 

@@ -221,11 +221,9 @@ fn parse_status(text: &str) -> Result<Status, InvalidValue> {
 }
 
 fn mailing_number(api: &ApiParts, id: &MailingId) -> Result<MailingNumber, ApiError> {
-    let number = api.ask(|reader| query::mailings::number_of(reader, id))?;
-    number.ok_or_else(|| ApiError::not_found("mailing"))
+    api.find("mailing", |reader| query::mailings::number_of(reader, id))
 }
 
 fn customer_number(api: &ApiParts, id: &CustomerId) -> Result<Seq, ApiError> {
-    let number = api.ask(|reader| customers::number(reader, id))?;
-    number.ok_or_else(|| ApiError::not_found("customer"))
+    api.find("customer", |reader| customers::number(reader, id))
 }

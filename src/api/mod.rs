@@ -73,7 +73,8 @@ pub fn router(parts: ApiParts) -> Router {
         admissions,
     });
 
-    // The guard comes last, around the fallbacks too: without a token nobody learns which routes exist.
+    // The guard comes last, and so stands around the fallbacks too: a request without a route needs a
+    // token like any other.
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(move |path| wrong_method(allowed.clone(), path))

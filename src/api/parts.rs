@@ -74,6 +74,16 @@ impl ApiParts {
         Ok(answer)
     }
 
+    /// Asks the state for a thing, which is answered with 404 if it is not there.
+    pub(super) fn find<T>(
+        &self,
+        thing: &str,
+        question: impl FnOnce(&Reader<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<T, ApiError> {
+        let found = self.ask(question)?;
+        found.ok_or_else(|| ApiError::not_found(thing))
+    }
+
     /// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
     /// and a `next`, when it has searched as much as one answer may.
     pub(super) fn gather<T, C: Copy>(

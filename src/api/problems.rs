@@ -47,8 +47,9 @@ pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &
 /// Adds the errors of requests that match no route.
 pub(super) fn add_of_no_route(components: &mut Components) {
     for (name, code) in NO_ROUTE {
-        let response = response(&[Saying::of(code)], 1);
-        components.responses.insert(name.to_owned(), response);
+        components
+            .responses
+            .insert(name.to_owned(), response(&[Saying::of(code)], 1));
     }
 }
 

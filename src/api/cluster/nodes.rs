@@ -104,6 +104,7 @@ pub(super) fn route_of_add() -> Endpoint {
             Code::Refused,
             Code::ChangeUnderWay,
         ])
+        // The only 404 here: a node that nobody knows is what this route adds.
         .says(
             Code::NotFound,
             "the name in the path is not UTF-8",
@@ -185,6 +186,8 @@ impl From<NewNode> for Change {
 
 fn parse_node(name: String, body: JsonBody) -> Result<NewNode, ApiError> {
     let JsonBody { mut fields, .. } = body;
+
+    // All are taken before any is checked, so that the answer lists the faults of all.
     let name = fields.parse("name", Some(name), PostmanName::parse);
     let peer = fields.text("peer");
     let api = fields.text("api");

@@ -76,6 +76,8 @@ async fn set_time(
     // An operator who names no time trusts the clock of the node that is asked.
     let to = wanted.unwrap_or_else(|| api.clock.wall());
     let applied = api.write(key.bind(SetTime { to }, &bytes)).await?;
+
+    // Only now: the clock's doubt may have ended with the new time.
     Ok(reply(StatusCode::OK, applied.index, &compare_times(&api)?))
 }
 

@@ -75,8 +75,7 @@ impl NumberedRows {
     /// log before all that are proposed later, unless there is no room for it.
     pub(super) async fn propose(self, api: Api) -> RowsProposed {
         let command = Command::new(self.put.clone()).by(self.origin);
-        let proposed = api.propose(command, WRITE_TIME).await;
-        self.outcome(proposed)
+        self.outcome(api.propose(command, WRITE_TIME).await)
     }
 
     fn outcome(self, proposed: Result<Applied<CustomersWritten>, ProposeError>) -> RowsProposed {
@@ -182,6 +181,11 @@ impl LostBatch {
             ..self
         }
     }
+
+    /// The end of each row: none is known.
+    fn ends(&self) -> Vec<RowEnd> {
+        vec![RowEnd::Open; self.rows.lines.len()]
+    }
 }
 
 impl EndedBatch {
@@ -200,7 +204,7 @@ impl EndedBatch {
     fn ends(&self) -> Vec<RowEnd> {
         match self {
             Self::Written(written) => written.ends(),
-            Self::Lost(lost) => vec![RowEnd::Open; lost.rows.lines.len()],
+            Self::Lost(lost) => lost.ends(),
         }
     }
 

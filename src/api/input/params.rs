@@ -1,4 +1,4 @@
-//! What the path and the query of a request carry: the id in a path, and parameters, taken one by one.
+//! Input from the path and the query of a request: the id in a path, and parameters, taken one by one.
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Path},
