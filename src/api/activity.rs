@@ -74,6 +74,13 @@ pub(super) struct Activity {
     ended: CancellationToken,
 }
 
+impl ConnectionState {
+    /// True if a request has come to a connection that was seen idle.
+    fn has_request_since(&self, seen: Waits) -> bool {
+        matches!(seen, Waits::Request(_)) && self.is_asked
+    }
+}
+
 impl Activity {
     /// The activity of a new connection, which has sent nothing yet.
     pub(super) fn new(source: ClientAddress) -> Arc<Self> {
@@ -105,7 +112,7 @@ impl Activity {
     /// connection was seen idle.
     pub(super) fn evict(&self, seen: Waits) -> bool {
         let mut state = self.state.lock();
-        if matches!(seen, Waits::Request(_)) && state.is_asked {
+        if state.has_request_since(seen) {
             return false;
         }
 

@@ -23,7 +23,11 @@ impl AllowedMethods {
 
     /// The header of a path; `None` for a path that is not in the table.
     pub(super) fn header(&self, path: &str) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.listed(path)?).ok()
+    }
+
+    fn listed(&self, path: &str) -> Option<String> {
         let methods: Vec<_> = self.0.get(path)?.iter().map(Method::as_str).collect();
-        HeaderValue::from_str(&methods.join(",")).ok()
+        Some(methods.join(","))
     }
 }

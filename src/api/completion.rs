@@ -80,11 +80,14 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
 /// Completes the components that routes refer to.
 pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
-    let parameters = SHARED.map(|name| (name.to_owned(), RefOr::T(shared(name))));
-    components.parameters.extend(parameters);
-
+    add_shared_parameters(components);
     add_words_of_fields(components);
     add_example_of_windows(components);
+}
+
+fn add_shared_parameters(components: &mut Components) {
+    let parameters = SHARED.map(|name| (name.to_owned(), RefOr::T(shared(name))));
+    components.parameters.extend(parameters);
 }
 
 fn add_words_of_fields(components: &mut Components) {
@@ -116,6 +119,7 @@ fn add_words(operation: &mut Operation, endpoint: &Endpoint) {
             ..
         }) = parameter
         else {
+            // A shared parameter, which has its words where it is declared.
             continue;
         };
 
@@ -162,24 +166,29 @@ fn reference(name: &str) -> RefOr<Parameter> {
 /// A shared parameter. None has an example: the page would fill it in, and nobody wants the second
 /// page, or waits for a position, in a first try.
 fn shared(name: &str) -> Parameter {
-    let place = match name {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(shared_place(name))
+        .description(Some(shared_description(name)))
+        .schema(Some(shared_schema(name)))
+        .build()
+}
+
+fn shared_place(name: &str) -> ParameterIn {
+    match name {
         LIMIT | AFTER | CONSISTENCY => ParameterIn::Query,
         _ => ParameterIn::Header,
-    };
-    let description = match name {
+    }
+}
+
+fn shared_description(name: &str) -> &'static str {
+    match name {
         LIMIT => "How many items the page has at most; absent: 100",
         AFTER => "`next` of the page before; absent: the first page",
         KEY => "Makes a repeat safe for 24 hours",
         MIN_INDEX => "Wait until the node has applied this position",
         _ => "`linearizable`: ask the leader first",
-    };
-
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(place)
-        .description(Some(description))
-        .schema(Some(shared_schema(name)))
-        .build()
+    }
 }
 
 /// The values that a shared parameter can have.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use axum::{
     extract::State,
     http::{Method, StatusCode},
-    response::Response,
 };
 use notty_raft::ProposeError;
 use notty_storage::{
@@ -28,7 +27,7 @@ use super::{
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
     input::{JsonBody, Params, PathId},
-    reply, with_location,
+    reply, to_bodies, with_location,
 };
 use crate::config::Role;
 
@@ -113,7 +112,7 @@ pub(super) struct CustomerPage {
 impl From<Page<Customer, Seq>> for CustomerPage {
     fn from(page: Page<Customer, Seq>) -> Self {
         Self {
-            items: page.items.into_iter().map(CustomerBody::from).collect(),
+            items: to_bodies(page.items),
             next: page.next.map(|seq| seq.0.to_string()),
         }
     }
@@ -152,10 +151,10 @@ fn put_one(customer: CheckedCustomer, mode: PutMode) -> PutCustomer {
 async fn write_one(api: &Api, command: Command<PutCustomer>) -> Result<(Customer, u64), ApiError> {
     let mut attempt = 0;
     loop {
-        let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command.clone())).await;
+        let proposed = api.propose(command.clone(), WRITE_TIME).await;
 
         // A repeat keeps the key: the state does not note a key whose write was rejected as busy.
-        match proposed.unwrap_or(Err(ProposeError::Unknown)) {
+        match proposed {
             Err(ProposeError::Rejected {
                 rejection: Rejection::CustomerBusy,
                 ..
@@ -194,6 +193,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
         endpoint!(list, Role::Reader, Effect::Reads)
             .paged()
             .codes(&[Code::InvalidFilter, Code::InvalidLimit, Code::InvalidAfter]),
+        // A customer may have the id `import`, although another route ends in that word.
         endpoint!(read, Role::Reader, Effect::Reads)
             .finds("customer")
             .alias(Method::GET, "/customer/{id}")
@@ -245,6 +245,7 @@ async fn create(
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
     let (customer, index) = write_one(&api, command).await?;
 
+    // The client may not know it yet: an id that was absent is generated.
     let id = customer.id.clone();
     let response = reply(StatusCode::CREATED, index, &CustomerBody::from(customer));
     Ok(with_location(response, "/customers", id.as_str()))
@@ -266,11 +267,10 @@ async fn create(
 async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let filter = parse_filter(&mut params);
     let limit = params.limit();
-    let after = params.after();
+    let from = Seq(params.after_or(0));
     // Before the filter is used: a filter with a fault matches everything.
     params.finish()?;
 
-    let from = Seq(after.unwrap_or(0).try_into().unwrap_or(u32::MAX));
     let index = api.position();
     let page = api
         .aside(move |api| {
@@ -304,8 +304,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.position();
-    let found = api.ask(|reader| query::customers::get(reader, &id))?;
-    let customer = found.ok_or_else(|| ApiError::not_found("customer"))?;
+    let customer = api.find("customer", |reader| query::customers::get(reader, &id))?;
     Ok(reply(StatusCode::OK, index, &CustomerBody::from(customer)))
 }
 
@@ -326,6 +325,7 @@ async fn replace(
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
 
+    // The path decides: the body may repeat the id, and cannot change it.
     let id = parse_id(&id)?;
     let checked = check(&mut fields, &IdFrom::Path(&id));
     let customer = fields.finish(checked)?;
@@ -345,8 +345,7 @@ async fn remove(State(api): State<Api>, PathId(id): PathId, params: Params) -> A
     params.finish()?;
     let id = parse_id(&id)?;
     let applied = api.write(Command::new(DeleteCustomer { id })).await?;
-    let response: Response = done(applied.index);
-    Ok(response)
+    Ok(done(applied.index))
 }
 
 /// Finds the number of a customer; `None` if no customer has this id now.

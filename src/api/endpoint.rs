@@ -106,6 +106,12 @@ pub(super) struct Alias {
     pub(super) path: &'static str,
 }
 
+impl Alias {
+    fn name(&self) -> (Method, &str) {
+        (self.method.clone(), self.path)
+    }
+}
+
 /// A route of the API.
 pub(super) struct Endpoint {
     pub(super) method: Method,
@@ -255,10 +261,7 @@ impl Endpoint {
     /// The methods and paths of the document: the declared one, and those of the first Notty.
     pub(super) fn documented_names(&self) -> Vec<(Method, &str)> {
         let own = [(self.method.clone(), self.path.as_str())];
-        let aliases = self
-            .aliases
-            .iter()
-            .map(|alias| (alias.method.clone(), alias.path));
+        let aliases = self.aliases.iter().map(Alias::name);
         own.into_iter().chain(aliases).collect()
     }
 

@@ -45,6 +45,11 @@ impl FieldFault {
     pub(super) fn of(field: &str, wrong: InvalidValue) -> Self {
         Self::new(field, wrong.code, wrong.detail)
     }
+
+    /// The field and its fault, for people.
+    pub(super) fn in_words(&self) -> String {
+        format!("{}: {}", self.field, self.detail)
+    }
 }
 
 /// The reason why a value was refused, before its field is known.
@@ -138,6 +143,11 @@ impl ApiError {
         }
     }
 
+    /// An error that passes soon: the client may try again in a second.
+    pub(super) fn unavailable(code: Code, detail: impl Into<String>) -> Self {
+        Self::new(code, detail).retry_after(1)
+    }
+
     /// Rejects a request for the fault of one field.
     pub(super) fn invalid_field(field: &str, code: Code, detail: impl Into<String>) -> Self {
         Self::invalid(vec![FieldFault::new(field, code, detail)])
@@ -151,11 +161,8 @@ impl ApiError {
 
         let detail = match errors.len() {
             0 | 1 if first.field.is_empty() => first.detail,
-            0 | 1 => format!("{}: {}", first.field, first.detail),
-            n => format!(
-                "{n} fields are wrong, the first: {}: {}",
-                first.field, first.detail
-            ),
+            0 | 1 => first.in_words(),
+            n => format!("{n} fields are wrong, the first: {}", first.in_words()),
         };
 
         Self {
@@ -228,13 +235,15 @@ impl ApiError {
 
 impl From<ProposeError> for ApiError {
     fn from(error: ProposeError) -> Self {
-        let unavailable = |code| Self::new(code, error.to_string()).retry_after(1);
+        let unavailable = |code| Self::unavailable(code, error.to_string());
         match &error {
             ProposeError::Rejected { rejection, index } => Self::rejected(rejection, *index),
             ProposeError::NoLeader => unavailable(Code::NoLeader),
             ProposeError::UnexpectedReply => Self::new(Code::UnexpectedReply, error.to_string()),
             ProposeError::Overloaded => unavailable(Code::Overloaded),
             ProposeError::Stopped => unavailable(Code::Stopping),
+
+            // Without `Retry-After`: the write may have been executed, and only a key makes a repeat safe.
             ProposeError::Unknown => {
                 let detail = "whether it was executed is not known; repeating it with the same \
                               Idempotency-Key is safe";

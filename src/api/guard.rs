@@ -138,7 +138,7 @@ async fn await_position(api: &Api, headers: HeaderMap, uri: Uri) -> Result<(), A
     if !api.node.has_caught_up() {
         let reasons = api.node.reasons_of_start();
         let detail = super::node::not_ready_text(&reasons);
-        return Err(ApiError::new(Code::NotReady, detail).retry_after(1));
+        return Err(ApiError::unavailable(Code::NotReady, detail));
     }
 
     if let Some(value) = headers.get("notty-min-index") {
@@ -160,7 +160,7 @@ async fn await_index(api: &Api, index: u64) -> Result<(), ApiError> {
         return Ok(());
     }
     let detail = format!("this node has not applied position {index} yet");
-    Err(ApiError::new(Code::IndexNotReached, detail).retry_after(1))
+    Err(ApiError::unavailable(Code::IndexNotReached, detail))
 }
 
 fn parse_index(value: &HeaderValue) -> Result<u64, ApiError> {

@@ -74,9 +74,13 @@ impl IdempotencyKey {
 
     /// The hash by which the state knows the key; `None` if the request is not bound to one.
     pub(super) fn hash(&self) -> Option<[u8; 16]> {
-        let is_post = self.route.starts_with("POST ");
-        let key = self.key.as_ref().filter(|_| is_post)?;
+        let key = self.key_of_post()?;
         Some(digest(&[self.caller.as_bytes(), key.as_bytes()]))
+    }
+
+    fn key_of_post(&self) -> Option<&str> {
+        let is_post = self.route.starts_with("POST ");
+        self.key.as_deref().filter(|_| is_post)
     }
 }
 

@@ -62,6 +62,16 @@ pub(super) struct ImportBody {
     errors: Vec<ImportError>,
 }
 
+impl ImportBody {
+    /// Counts a row that is left out, and lists the reason while there is room.
+    fn reject(&mut self, error: ImportError) {
+        self.rejected += 1;
+        if self.errors.len() < ERRORS {
+            self.errors.push(error);
+        }
+    }
+}
+
 /// The reason for which a row was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct ImportError {
@@ -138,6 +148,7 @@ async fn import(State(api): State<Api>, params: Params, request: Request) -> Api
     params.finish()?;
 
     let Some(rows) = reader_for(request.headers()) else {
+        // The client would not see the answer on a connection that is reset.
         drain(request.into_body()).await;
         let detail = "an import takes text/csv or application/x-ndjson";
         return Err(ApiError::new(Code::UnsupportedMediaType, detail));
@@ -145,6 +156,7 @@ async fn import(State(api): State<Api>, params: Params, request: Request) -> Api
 
     let import = read_all(Import::new(api), rows, request.into_body()).await?;
     let (body, index) = import.finish().await?;
+
     tracing::info!(
         created = body.created,
         updated = body.updated,

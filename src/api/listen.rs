@@ -92,11 +92,14 @@ impl ServedRoutes {
 
 /// The answer of a node that is not open yet.
 async fn refuse_to_wait(reason: WaitingReason) -> ApiError {
-    let detail = match reason.text() {
+    ApiError::unavailable(Code::NotReady, text_of_wait(&reason))
+}
+
+fn text_of_wait(reason: &WaitingReason) -> String {
+    match reason.text() {
         Some(why) => format!("the node is not a member of a cluster yet: {why}"),
         None => "the node still opens its data".to_owned(),
-    };
-    ApiError::new(Code::NotReady, detail).retry_after(1)
+    }
 }
 
 /// Serves up to so many connections at the same time until it is stopped. Requests in progress then
@@ -287,7 +290,7 @@ async fn answer(
 fn too_many() -> ApiError {
     let detail = "this node has as many connections to its API as it may have; close those that \
                   are not needed, or try again";
-    ApiError::new(Code::TooManyConnections, detail).retry_after(1)
+    ApiError::unavailable(Code::TooManyConnections, detail)
 }
 
 #[cfg(test)]

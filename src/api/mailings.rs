@@ -11,6 +11,7 @@ mod read_only;
 use axum::{
     extract::State,
     http::{Method, StatusCode},
+    response::Response,
 };
 use notty_storage::{
     Command, Intent,
@@ -32,7 +33,7 @@ use super::{
     done,
     endpoint::{Effect, Endpoint, Takes, endpoint},
     error::InvalidValue,
-    input::{Fields, JsonBody, OptionalJsonBody, Params, PathId},
+    input::{Fields, JsonBody, OptionalJsonBody, Params, PathId, new_id},
     reply, with_location,
 };
 use crate::config::Role;
@@ -104,6 +105,7 @@ fn routes_of_one() -> Vec<Endpoint> {
             .paged()
             .codes(&[Code::InvalidLimit, Code::InvalidAfter, Code::InvalidStatus])
             .words("status", MAILING_STATUSES),
+        // A mailing may have the id `preview`, although another route ends in that word.
         endpoint!(read, Role::Reader, Effect::Reads)
             .finds("mailing")
             .alias(Method::GET, "/sub/{id}")
@@ -167,7 +169,7 @@ async fn create(
 /// The id of a new mailing: the given one, or else a new UUID.
 fn check_id(fields: &mut Fields) -> Option<MailingId> {
     let given = fields.optional_text("id");
-    let id = given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let id = given.unwrap_or_else(new_id);
     fields.parse("id", Some(id), MailingId::parse)
 }
 
@@ -180,11 +182,10 @@ fn check_id(fields: &mut Fields) -> Option<MailingId> {
 async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let status = params.parse("status", parse_status);
     let limit = params.limit();
-    let after = params.after();
+    // The first mailing has the number 1.
+    let from = MailingNumber(params.after_or(1));
     params.finish()?;
 
-    // The first mailing has the number 1.
-    let from = MailingNumber(after.unwrap_or(1).try_into().unwrap_or(u32::MAX));
     let index = api.position();
     let page = api.ask(|reader| query::mailings::list(reader, status, from, limit))?;
     Ok(reply(StatusCode::OK, index, &MailingPage::from(page)))
@@ -203,8 +204,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
     params.finish()?;
     let id = parse_id(&id)?;
     let index = api.position();
-    let found = api.ask(|reader| query::mailings::get(reader, &id))?;
-    let mailing = found.ok_or_else(|| ApiError::not_found("mailing"))?;
+    let mailing = api.find("mailing", |reader| query::mailings::get(reader, &id))?;
     Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
 }
 
@@ -229,13 +229,14 @@ async fn replace(
 
     let id = parse_id(&id)?;
     check_same_id(&mut fields, &id);
+
+    // Compared with the mailing as it is before this write.
     read_only::check(&api, &id, &key, &mut fields).await?;
     let checked = check(&mut fields, api.moderation.as_ref(), PeriodRule::Needed);
     let spec = fields.finish(checked)?;
 
     let (mailing, index) = write(&api, key.bind(UpdateMailing { id, spec }, &bytes)).await?;
-    tracing::info!(mailing.id = %mailing.id, "mailing {} was changed", mailing.id);
-    Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
+    Ok(logged_reply(mailing, index, "changed"))
 }
 
 /// Rejects another id than that of the path: the body may repeat it, but a mailing keeps its id.
@@ -243,7 +244,7 @@ fn check_same_id(fields: &mut Fields, id: &MailingId) {
     if let Some(given) = fields.optional_text("id")
         && given != id.as_str()
     {
-        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
+        fields.fault_of_other_id();
     }
 }
 
@@ -344,8 +345,13 @@ async fn act<A: Intent<Reply = Box<Mailing>>>(
     let id = parse_id(id)?;
 
     let (mailing, index) = write(api, key.bind(action(id), &bytes)).await?;
+    Ok(logged_reply(mailing, index, done))
+}
+
+/// Logs a write to a mailing with a word like `paused`, and answers with the mailing.
+fn logged_reply(mailing: Mailing, index: u64, done: &str) -> Response {
     tracing::info!(mailing.id = %mailing.id, "mailing {} was {done}", mailing.id);
-    Ok(reply(StatusCode::OK, index, &MailingBody::from(mailing)))
+    reply(StatusCode::OK, index, &MailingBody::from(mailing))
 }
 
 /// Parses the id in a path. A text that cannot be an id is answered with 404: no mailing has it.

@@ -22,6 +22,7 @@ use super::{
     input::{Params, PathId, number},
     reply,
     times::time_text,
+    to_bodies,
 };
 use crate::config::Role;
 
@@ -129,7 +130,7 @@ pub(super) struct MessagePage {
 impl From<Page<Message, u64>> for MessagePage {
     fn from(page: Page<Message, u64>) -> Self {
         Self {
-            items: page.items.into_iter().map(MessageBody::from).collect(),
+            items: to_bodies(page.items),
             next: page.next.map(|id| id.to_string()),
         }
     }
@@ -220,11 +221,9 @@ fn parse_status(text: &str) -> Result<Status, InvalidValue> {
 }
 
 fn mailing_number(api: &ApiParts, id: &MailingId) -> Result<MailingNumber, ApiError> {
-    let number = api.ask(|reader| query::mailings::number_of(reader, id))?;
-    number.ok_or_else(|| ApiError::not_found("mailing"))
+    api.find("mailing", |reader| query::mailings::number_of(reader, id))
 }
 
 fn customer_number(api: &ApiParts, id: &CustomerId) -> Result<Seq, ApiError> {
-    let number = api.ask(|reader| customers::number(reader, id))?;
-    number.ok_or_else(|| ApiError::not_found("customer"))
+    api.find("customer", |reader| customers::number(reader, id))
 }

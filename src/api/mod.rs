@@ -58,7 +58,7 @@ use self::{
     guard::Guard,
     idempotency::IdempotencyKey,
     parts::{Api, WRITE_TIME},
-    reply::{ApiResult, done, reply, with_location},
+    reply::{ApiResult, done, reply, to_bodies, with_location},
     table::RouteTable,
 };
 
@@ -73,6 +73,8 @@ pub fn router(parts: ApiParts) -> Router {
         admissions,
     });
 
+    // The guard comes last, and so stands around the fallbacks too: a request without a route needs a
+    // token like any other.
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(move |path| wrong_method(allowed.clone(), path))

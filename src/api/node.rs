@@ -75,7 +75,8 @@ async fn readyz(State(api): State<Api>) -> ApiResult {
         return Ok(ok());
     }
 
-    Err(ApiError::new(Code::NotReady, not_ready_text(&reasons)).retry_after(1))
+    let detail = not_ready_text(&reasons);
+    Err(ApiError::unavailable(Code::NotReady, detail))
 }
 
 /// All reasons why a node is not ready, in one text.
@@ -93,6 +94,7 @@ pub(super) fn not_ready_text(reasons: &[NotReady]) -> String {
         (String = "text/plain; version=0.0.4; charset=utf-8"),
         (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")))))]
 async fn metrics(State(api): State<Api>, headers: HeaderMap) -> ApiResult {
+    // One reader for all of them, so that they belong to one position.
     let state = api.ask(|reader| {
         Ok(StateFigures {
             counts: query::stats::overall(reader)?,

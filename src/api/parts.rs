@@ -74,6 +74,16 @@ impl ApiParts {
         Ok(answer)
     }
 
+    /// Asks the state for a thing, which is answered with 404 if it is not there.
+    pub(super) fn find<T>(
+        &self,
+        thing: &str,
+        question: impl FnOnce(&Reader<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<T, ApiError> {
+        let found = self.ask(question)?;
+        found.ok_or_else(|| ApiError::not_found(thing))
+    }
+
     /// Gathers a page in parts, so that the state is released between them. Ends early, with fewer items
     /// and a `next`, when it has searched as much as one answer may.
     pub(super) fn gather<T, C: Copy>(
@@ -150,13 +160,23 @@ impl ApiParts {
         })
     }
 
+    /// Proposes a command, with the first poll of this future, and waits so long for its outcome. After
+    /// that the outcome is unknown: the command may still be executed.
+    pub(super) async fn propose<A: Intent>(
+        &self,
+        command: Command<A>,
+        time: Duration,
+    ) -> Result<Applied<A::Reply>, ProposeError> {
+        let proposed = tokio::time::timeout(time, self.node.propose(command)).await;
+        proposed.unwrap_or(Err(ProposeError::Unknown))
+    }
+
     /// Proposes a command and waits until it is applied. If that takes too long, the outcome is
     /// unknown: the command may still be executed later.
     pub(super) async fn write<A: Intent>(
         &self,
         command: Command<A>,
     ) -> Result<Applied<A::Reply>, ApiError> {
-        let proposed = tokio::time::timeout(WRITE_TIME, self.node.propose(command)).await;
-        Ok(proposed.unwrap_or(Err(ProposeError::Unknown))?)
+        Ok(self.propose(command, WRITE_TIME).await?)
     }
 }

@@ -181,6 +181,7 @@ impl ConnectionPlace {
             return false;
         }
 
+        // All open places are in use, and none of their connections may be evicted for this one.
         if !table.make_room(&self.places.limits, self.activity.source) {
             return true;
         }

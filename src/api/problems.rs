@@ -36,7 +36,7 @@ pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &
     // Where a body is needed, the example shows that several faults come at once.
     let most_faults = if endpoint.takes == Takes::Json { 2 } else { 1 };
     for (status, sayings) in by_status {
-        let response = RefOr::T(response(&sayings, most_faults));
+        let response = response(&sayings, most_faults);
         operation
             .responses
             .responses
@@ -47,20 +47,21 @@ pub(super) fn describe(operation: &mut Operation, endpoint: &Endpoint, method: &
 /// Adds the errors of requests that match no route.
 pub(super) fn add_of_no_route(components: &mut Components) {
     for (name, code) in NO_ROUTE {
-        let response = RefOr::T(response(&[Saying::of(code)], 1));
-        components.responses.insert(name.to_owned(), response);
+        components
+            .responses
+            .insert(name.to_owned(), response(&[Saying::of(code)], 1));
     }
 }
 
 /// Builds the response of one status, for at least one code.
-fn response(sayings: &[Saying], most_faults: usize) -> Response {
+fn response(sayings: &[Saying], most_faults: usize) -> RefOr<Response> {
     let mut response = Response::new(description(sayings));
     let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
     content.example = serde_json::to_value(example(sayings, most_faults)).ok();
     response
         .content
         .insert(PROBLEM.to_owned(), RefOr::T(content));
-    response
+    RefOr::T(response)
 }
 
 /// The codes of one status with their meanings, as Markdown.

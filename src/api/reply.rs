@@ -16,16 +16,24 @@ pub(super) type ApiResult = Result<Response, ApiError>;
 
 /// A response with a JSON body, and the position that the body reflects.
 pub(super) fn reply<T: Serialize>(status: StatusCode, index: u64, body: &T) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    response.headers_mut().insert(NOTTY_INDEX, index.into());
-    response
+    at_position((status, Json(body)), index)
 }
 
 /// A response without a body, after a write at a position.
 pub(super) fn done(index: u64) -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
+    at_position(StatusCode::NO_CONTENT, index)
+}
+
+/// The response with the header that names the position.
+fn at_position(content: impl IntoResponse, index: u64) -> Response {
+    let mut response = content.into_response();
     response.headers_mut().insert(NOTTY_INDEX, index.into());
     response
+}
+
+/// The bodies of a page's items.
+pub(super) fn to_bodies<T, B: From<T>>(items: Vec<T>) -> Vec<B> {
+    items.into_iter().map(B::from).collect()
 }
 
 /// Adds the path of a resource that was just created: that of its collection, and its id.

@@ -76,6 +76,7 @@ impl From<Counts> for StatsBody {
 
 pub(super) fn routes() -> Vec<Endpoint> {
     vec![
+        // The first Notty had each of these under other paths, in part under two.
         endpoint!(overall, Role::Reader, Effect::Reads)
             .codes(&[Code::ToBeforeFrom, Code::InvalidDate, Code::InvalidFilter])
             .alias(Method::GET, "/stats/"),
@@ -177,19 +178,19 @@ async fn overall(State(api): State<Api>, params: Params) -> ApiResult {
 async fn mailing_counts(api: &Api, id: &str) -> ApiResult {
     let id = MailingId::parse(id).map_err(|_| ApiError::not_found("mailing"))?;
     let index = api.position();
-    let found = api.ask(|reader| match query::mailings::number_of(reader, &id)? {
-        Some(number) => query::stats::of_mailing(reader, number),
-        None => Ok(None),
+    let counts = api.find("mailing", |reader| {
+        match query::mailings::number_of(reader, &id)? {
+            Some(number) => query::stats::of_mailing(reader, number),
+            None => Ok(None),
+        }
     })?;
-    let counts = found.ok_or_else(|| ApiError::not_found("mailing"))?;
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 
 async fn customer_counts(api: &Api, id: &str) -> ApiResult {
     let id = parse_id(id)?;
     let index = api.position();
-    let found = api.ask(|reader| customers::number(reader, &id))?;
-    let number = found.ok_or_else(|| ApiError::not_found("customer"))?;
+    let number = api.find("customer", |reader| customers::number(reader, &id))?;
     let begin = move |reader: &Reader<'_>| CustomerCount::begin(reader, number);
     let counts = api.aside(move |api| api.count(begin)).await?.counts();
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))

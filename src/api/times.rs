@@ -69,6 +69,7 @@ impl Rest<'_> {
 
         let local = midnight.duration_since(EPOCH).as_secs() + seconds.counted;
         let in_utc = local - offset_seconds;
+        // Leap seconds are inserted at ends of months, by UTC.
         if seconds.is_leap && !begins_a_month(in_utc) {
             return None;
         }

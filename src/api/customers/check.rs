@@ -2,7 +2,11 @@
 
 use notty_storage::model::{CustomerId, Name, Phone, Word, ZoneName};
 
-use crate::api::{Code, error::InvalidValue, input::Fields};
+use crate::api::{
+    Code,
+    error::InvalidValue,
+    input::{Fields, new_id},
+};
 
 /// A customer that was checked, and is not part of a command yet.
 pub(in crate::api) struct CheckedCustomer {
@@ -52,8 +56,8 @@ fn check_id(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CustomerId> {
 
     match id_from {
         IdFrom::Body => {
-            // Generated before the command is proposed: all nodes must apply the same id.
-            let id = given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+            // The same rules for a new one: nothing is written under an id that was not parsed.
+            let id = given.unwrap_or_else(new_id);
             fields.parse("id", Some(id), CustomerId::parse)
         }
 
@@ -69,7 +73,7 @@ fn check_id(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CustomerId> {
 fn check_same_id(fields: &mut Fields, given: Option<String>, path: &CustomerId) {
     let id = fields.parse("id", given, CustomerId::parse);
     if id.is_some_and(|id| id != *path) {
-        fields.fault("id", Code::IdMismatch, "differs from the id in the path");
+        fields.fault_of_other_id();
     }
 }
 

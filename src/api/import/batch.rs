@@ -53,13 +53,13 @@ impl WordList {
 
     /// The words with their folded forms, by which filters match them.
     fn folded(self) -> Vec<(String, String)> {
-        let words = self.words.into_iter();
-        let with_folded = words.map(|word| {
-            let folded = fold(&word);
-            (word, folded)
-        });
-        with_folded.collect()
+        self.words.into_iter().map(with_folded).collect()
     }
+}
+
+fn with_folded(word: String) -> (String, String) {
+    let folded = fold(&word);
+    (word, folded)
 }
 
 impl ImportBatch {
@@ -67,6 +67,8 @@ impl ImportBatch {
     pub(super) fn push(&mut self, row: CheckedRow) {
         let customer = row.customer;
         self.bytes += customer.id.as_str().len() + customer.name.len() + ROW_EXTRA_BYTES;
+
+        // Many rows share their words: the command has each of them once.
         let bytes = &mut self.bytes;
         let zone = customer.zone;
         self.rows.push(CustomerRow {
@@ -79,6 +81,7 @@ impl ImportBatch {
             zone: zone.map(|zone| self.zones.number(zone, bytes)),
             kept: row.kept,
         });
+
         self.lines.push(row.line);
     }
 
@@ -91,18 +94,22 @@ impl ImportBatch {
     }
 
     /// Ends the batch and makes a command of it, which repeats are recognised by.
-    pub(super) fn into_rows(self, origin: Origin) -> NumberedRows {
-        let put = PutCustomers {
+    pub(super) fn into_rows(mut self, origin: Origin) -> NumberedRows {
+        let lines = std::mem::take(&mut self.lines);
+        NumberedRows {
+            put: self.into_put(),
+            lines,
+            origin,
+        }
+    }
+
+    fn into_put(self) -> PutCustomers {
+        PutCustomers {
             mode: PutMode::Upsert,
             tags: self.tags.folded(),
             operators: self.operators.folded(),
             zones: self.zones.words,
             rows: self.rows,
-        };
-        NumberedRows {
-            put,
-            lines: self.lines,
-            origin,
         }
     }
 }
@@ -119,6 +126,12 @@ pub(super) struct NumberedRows {
 pub(super) type RepeatedRow = (usize, KeptFields);
 
 impl NumberedRows {
+    /// All rows as if they were to be written again, with the fields that they leave alone now.
+    pub(super) fn all(&self) -> Vec<RepeatedRow> {
+        let kept = self.put.rows.iter().map(|row| row.kept);
+        kept.enumerate().collect()
+    }
+
     /// Some of these rows, of which none was written, with all words, so that their numbers stay right.
     pub(super) fn only(&self, rows: &[RepeatedRow]) -> Self {
         // Taken apart, because a clone of the whole would copy the rows that are left out too.

@@ -38,12 +38,14 @@ pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
     let checked = check(&mut fields, &IdFrom::Body);
     let faults = fields.faults();
 
+    // A row with a fault is left out as a whole: half of it would be a customer that nobody has sent.
     match (checked, faults.first()) {
         (Some(customer), None) => Ok(CheckedRow {
             line: row.line,
             customer,
             kept,
         }),
+
         (_, first) => {
             let code = first.map_or("invalid", |fault| fault.code.name());
             let detail = over_lines(row.line, row.last_line, in_words(&faults));
@@ -61,8 +63,6 @@ fn kept_fields(values: &Map<String, Value>) -> KeptFields {
 }
 
 fn in_words(faults: &[FieldFault]) -> String {
-    let texts = faults
-        .iter()
-        .map(|fault| format!("{}: {}", fault.field, fault.detail));
-    texts.collect::<Vec<_>>().join("; ")
+    let texts: Vec<String> = faults.iter().map(FieldFault::in_words).collect();
+    texts.join("; ")
 }

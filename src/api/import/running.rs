@@ -12,7 +12,7 @@ use notty_storage::{Origin, command::KeptFields};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    ERRORS, ImportBody, ImportError,
+    ImportBody, ImportError,
     batch::{ImportBatch, NumberedRows, RepeatedRow},
     checked::check_row,
     live::LiveCounts,
@@ -68,11 +68,15 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn new(api: Api) -> Self {
+        // Of an import that writes nothing, the answer reflects the state at its start.
         let index = api.position();
+
+        // Drawn anew for each upload: a file that is sent again is another import.
         let numbers = CommandNumbers {
             import: *uuid::Uuid::new_v4().as_bytes(),
             next: 0,
         };
+
         Self {
             api,
             body: ImportBody::default(),
@@ -86,14 +90,11 @@ impl Import {
     }
 
     fn reject(&mut self, line: u64, code: &str, detail: String) {
-        self.body.rejected += 1;
-        if self.body.errors.len() < ERRORS {
-            self.body.errors.push(ImportError {
-                line,
-                code: code.to_owned(),
-                detail,
-            });
-        }
+        self.body.reject(ImportError {
+            line,
+            code: code.to_owned(),
+            detail,
+        });
     }
 
     /// Takes rows into the batch, and sends the batch whenever it is full.
@@ -136,6 +137,8 @@ impl Import {
         if self.batch.is_empty() {
             return Ok(());
         }
+
+        // Bounded, because all that is in flight is kept until its outcome has arrived.
         while self.in_flight.len() >= IN_FLIGHT {
             self.collect().await?;
         }
@@ -167,6 +170,8 @@ impl Import {
         let Some(oldest) = self.next_ended().await? else {
             return Ok(());
         };
+
+        // Most often nothing is left to be done about a command.
         let oldest = match oldest {
             EndedBatch::Written(written) if written.busy().next().is_none() => {
                 self.settle(written);
@@ -192,6 +197,7 @@ impl Import {
             EndedBatch::Written(written) => (written, rows.to_vec()),
             EndedBatch::Lost(lost) => {
                 let written = self.insist(lost.keeping(rows)).await?;
+                // Busy rows come to light only now that the outcome is there.
                 let again = still_busy(&written, rows);
                 (written, again)
             }
@@ -209,6 +215,8 @@ impl Import {
         } = lost;
         let until = Instant::now() + REPEATS;
         let mut pause = PAUSE;
+
+        // Always under its first number: if it was executed, the state returns the reply of then.
         while Instant::now() < until {
             tokio::time::sleep(pause).await;
             pause = LONG_PAUSE.min(pause * 2);
@@ -244,7 +252,13 @@ impl Import {
 
     /// Has rows written, with nothing else in flight.
     async fn write(&mut self, rows: NumberedRows) -> Result<WrittenBatch, ApiError> {
-        match ended(rows.propose(self.api.clone()).await)? {
+        let proposed = rows.propose(self.api.clone()).await;
+        self.outcome_of(ended(proposed)?).await
+    }
+
+    /// The outcome of a command that has ended. If it was lost, the command is proposed again.
+    async fn outcome_of(&mut self, ended: EndedBatch) -> Result<WrittenBatch, ApiError> {
+        match ended {
             EndedBatch::Written(written) => Ok(written),
             EndedBatch::Lost(lost) => self.insist(lost).await,
         }
@@ -252,8 +266,8 @@ impl Import {
 
     /// Writes each row by itself. Those that are still busy are rejected, and are listed in the answer.
     async fn write_one_by_one(&mut self, rows: &NumberedRows) -> Result<(), ApiError> {
-        for (row, customer) in rows.put.rows.iter().enumerate() {
-            let mut alone = rows.only(&[(row, customer.kept)]);
+        for row in rows.all() {
+            let mut alone = rows.only(&[row]);
             // A number is that of one command. Nothing else is in flight: a repeat does no harm.
             alone.origin = Origin::Itself;
             let written = self.write(alone).await?;
@@ -264,9 +278,7 @@ impl Import {
 
     /// Counts the rows of a command that are not busy, and returns the busy ones.
     fn count_but_busy(&mut self, written: WrittenBatch) -> NumberedRows {
-        let all = written.rows.put.rows.iter().map(|row| row.kept);
-        let all: Vec<RepeatedRow> = all.enumerate().collect();
-        let busy = still_busy(&written, &all);
+        let busy = still_busy(&written, &written.rows.all());
         self.count_all_but(written, &busy)
     }
 
@@ -291,9 +303,7 @@ impl Import {
         let Some(finished) = self.in_flight.next().await else {
             return Ok(None);
         };
-        // A panic leaves open what has happened.
-        let proposed =
-            finished.unwrap_or_else(|_| RowsProposed::Failed(ProposeError::Unknown.into()));
+        let proposed = finished.unwrap_or_else(|_| outcome_of_panic());
         ended(proposed).map(Some)
     }
 
@@ -348,6 +358,11 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// A panic leaves open what has happened.
+fn outcome_of_panic() -> RowsProposed {
+    RowsProposed::Failed(ProposeError::Unknown.into())
 }
 
 /// The end of a command that was in flight. One that found no room with the leader is proposed again

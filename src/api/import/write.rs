@@ -75,10 +75,7 @@ impl NumberedRows {
     /// log before all that are proposed later, unless there is no room for it.
     pub(super) async fn propose(self, api: Api) -> RowsProposed {
         let command = Command::new(self.put.clone()).by(self.origin);
-        let proposed = tokio::time::timeout(WRITE_TIME, api.node.propose(command)).await;
-
-        // A command that is late may still be executed.
-        self.outcome(proposed.unwrap_or(Err(ProposeError::Unknown)))
+        self.outcome(api.propose(command, WRITE_TIME).await)
     }
 
     fn outcome(self, proposed: Result<Applied<CustomersWritten>, ProposeError>) -> RowsProposed {
@@ -89,6 +86,8 @@ impl NumberedRows {
                 rejection: Rejection::CustomerBusy,
                 index,
             }) => return RowsProposed::Written(self.all_busy(index)),
+
+            // Perhaps executed, perhaps not: its number makes it safe to propose it again.
             Err(error @ (ProposeError::NoLeader | ProposeError::Unknown)) => {
                 return RowsProposed::Lost(self.lost(error));
             }
@@ -138,17 +137,13 @@ impl WrittenBatch {
     /// Rows whose customer was deleted and still has messages to be cancelled. They can be written once
     /// that has ended.
     pub(super) fn busy(&self) -> impl Iterator<Item = usize> {
-        let busy = self
-            .rejected
-            .iter()
-            .filter(|(_, rejection)| *rejection == Rejection::CustomerBusy);
+        let busy = self.rejected.iter().filter(|row| is_busy(row));
         busy.map(|(row, _)| *row as usize)
     }
 
     /// Drops the busy rows from the rejected ones, because they are written again.
     pub(super) fn forget_busy(&mut self) {
-        self.rejected
-            .retain(|(_, rejection)| *rejection != Rejection::CustomerBusy);
+        self.rejected.retain(|row| !is_busy(row));
     }
 
     /// The end of each row, in order.
@@ -162,6 +157,10 @@ impl WrittenBatch {
         }
         ends
     }
+}
+
+fn is_busy((_, rejection): &(u32, Rejection)) -> bool {
+    *rejection == Rejection::CustomerBusy
 }
 
 /// The end of a row in a command that is no longer in flight.
@@ -182,6 +181,11 @@ impl LostBatch {
             ..self
         }
     }
+
+    /// The end of each row: none is known.
+    fn ends(&self) -> Vec<RowEnd> {
+        vec![RowEnd::Open; self.rows.lines.len()]
+    }
 }
 
 impl EndedBatch {
@@ -200,7 +204,7 @@ impl EndedBatch {
     fn ends(&self) -> Vec<RowEnd> {
         match self {
             Self::Written(written) => written.ends(),
-            Self::Lost(lost) => vec![RowEnd::Open; lost.rows.lines.len()],
+            Self::Lost(lost) => lost.ends(),
         }
     }
 
@@ -215,6 +219,7 @@ impl EndedBatch {
             if end == RowEnd::Rejected {
                 continue;
             }
+
             let written = later.entry(RowIdentity::of(row)).or_default();
             let kept = row.kept.and(*written);
             // A lost command is repeated as a whole: its reply counts rows by their places.

@@ -10,7 +10,7 @@ use notty_storage::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::times::time_text;
+use crate::api::{times::time_text, to_bodies};
 
 /// The hours of a day in which a mailing may send, in the customer's local time.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -195,7 +195,7 @@ pub(in crate::api) struct MailingPage {
 impl From<Page<Mailing, MailingNumber>> for MailingPage {
     fn from(page: Page<Mailing, MailingNumber>) -> Self {
         Self {
-            items: page.items.into_iter().map(MailingBody::from).collect(),
+            items: to_bodies(page.items),
             next: page.next.map(|number| number.to_string()),
         }
     }

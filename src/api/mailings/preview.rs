@@ -19,7 +19,7 @@ use crate::{
         customers::CustomerBody,
         endpoint::{Effect, Endpoint, Takes, endpoint},
         input::{JsonBody, Params},
-        reply,
+        reply, to_bodies,
     },
     config::Role,
     moderation::Moderation,
@@ -108,6 +108,7 @@ async fn preview(State(api): State<Api>, params: Params, body: JsonBody) -> ApiR
 
     let index = api.position();
     let filter = CustomerFilter::of(&spec);
+    // Looks at all customers, for which neither entries nor other requests wait.
     let audience = api.aside(move |api| audience(api, &filter)).await?;
 
     let rate = rate(&api);
@@ -169,7 +170,7 @@ fn some_of(
     wanted: usize,
 ) -> Result<Vec<CustomerBody>, ApiError> {
     let page = api.ask(|reader| query::customers::list(reader, filter, from, wanted))?;
-    Ok(page.items.into_iter().map(CustomerBody::from).collect())
+    Ok(to_bodies(page.items))
 }
 
 /// A rate of sending.
