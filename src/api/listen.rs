@@ -71,11 +71,6 @@ impl ServedRoutes {
         Self(Arc::new(RwLock::new(router)))
     }
 
-    /// Routes that are complete from the start.
-    pub fn of(router: Router) -> Self {
-        Self(Arc::new(RwLock::new(router)))
-    }
-
     /// Replaces the router, for open connections too.
     pub fn set(&self, router: Router) {
         *self.0.write() = router;

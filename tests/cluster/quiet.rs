@@ -47,7 +47,9 @@ async fn a_dead_follower_costs_one_warning_and_its_return_one_line() {
             .says("leads the cluster now")
             .await;
     }
-    cluster.members[leader].says("the cluster stands at it").await;
+    cluster.members[leader]
+        .says("the cluster stands at it")
+        .await;
     let known = survivors.map(|member| cluster.members[member].lines().len());
 
     let name = cluster.members[dead].name.clone();
