@@ -190,6 +190,20 @@ fn pods_get_no_variables_of_services_that_look_like_settings() {
     }
 }
 
+/// A node asks the kernel whether its clock is kept right, which the set of a usual service lacks. A call
+/// that is not in the filter ends the process.
+#[test]
+fn the_unit_of_a_node_permits_the_look_at_the_clock() {
+    let unit = read("notty.service");
+    let filter = unit
+        .lines()
+        .find(|line| line.starts_with("SystemCallFilter="));
+    let filter = filter.expect("a filter of system calls");
+    for call in ["@system-service", "adjtimex", "clock_adjtime"] {
+        assert!(filter.contains(call), "no {call} in {filter}");
+    }
+}
+
 #[test]
 fn systemd_takes_the_units() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -131,6 +131,11 @@ impl Asking {
         self.n
     }
 
+    /// True if an earlier ask had no answer, and may have been granted.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.doubt.is_unanswered()
+    }
+
     /// The position of the state at which the desk woke it last.
     pub(super) fn seen(&self) -> Option<u64> {
         self.seen
@@ -227,6 +232,8 @@ pub(super) struct Load {
     pub(super) slots: usize,
     /// True while the gateway wants no requests.
     pub(super) is_paused: bool,
+    /// True if an earlier ask had no answer, and may have been granted.
+    pub(super) is_unanswered: bool,
     /// Messages without a result.
     pub(super) held: usize,
     /// Number of leases in hand.
@@ -243,8 +250,15 @@ pub(super) struct Load {
 /// Decides how many messages to ask for: as many as can be sent in the next half second or so. `None`
 /// if it is not worth an ask.
 pub(super) fn room(load: &Load, breaker: &Breaker, now: Duration) -> Option<u16> {
-    if load.leases >= limits::POSTMAN_LEASES || load.is_blind || load.is_paused {
+    if load.leases >= limits::POSTMAN_LEASES || load.is_blind {
         return None;
+    }
+
+    // A lease that was granted without an answer is heard of only by asking again. Until then its messages
+    // cannot be handed back, and in the end they would be in doubt, although none was begun.
+    let fetch = load.is_unanswered.then_some(1);
+    if load.is_paused {
+        return fetch;
     }
 
     let slots = load.slots;
@@ -259,7 +273,7 @@ pub(super) fn room(load: &Load, breaker: &Breaker, now: Duration) -> Option<u16>
     let least = (slots / 4).clamp(1, 64).max(wanted / 8);
     let is_worth_it = usize::from(room) >= least.min(usize::from(load.lease_size));
     let is_probe = breaker.stand() != Stand::Closed && room > 0;
-    (is_worth_it || is_probe).then_some(room)
+    (is_worth_it || is_probe).then_some(room).or(fetch)
 }
 
 #[cfg(test)]
@@ -353,6 +367,7 @@ mod tests {
         Load {
             slots: 40,
             is_paused: false,
+            is_unanswered: false,
             held: 0,
             leases: 0,
             per_second: 0.0,
@@ -393,5 +408,33 @@ mod tests {
             None
         );
         assert_eq!(room_of(Load { slots: 4, ..load() }), Some(4));
+    }
+
+    #[test]
+    fn a_lease_that_may_have_been_granted_is_asked_for_also_while_the_gateway_wants_nothing() {
+        let breaker = Breaker::new(40);
+        let room_of = |load: Load| room(&load, &breaker, ms(1));
+        let unanswered = Load {
+            is_unanswered: true,
+            ..load()
+        };
+        let is_paused = true;
+        assert_eq!(
+            room_of(Load {
+                is_paused,
+                ..unanswered
+            }),
+            Some(1)
+        );
+
+        // The same while as much is held as can be sent.
+        let held = unanswered.slots * 1_000;
+        assert_eq!(room_of(Load { held, ..unanswered }), Some(1));
+        let is_blind = true;
+        let blind = Load {
+            is_blind,
+            ..unanswered
+        };
+        assert_eq!(room_of(blind), None);
     }
 }

@@ -282,6 +282,7 @@ impl Postman {
         let load = Load {
             slots: self.outlet.slots(now),
             is_paused: self.outlet.pause.holds(now),
+            is_unanswered: self.asking.is_unanswered(),
             held: self.leases.unsettled(),
             leases: self.leases.len(),
             per_second: self.rate.per_second(),

@@ -328,7 +328,9 @@ impl Import {
         self.index = self.index.max(written.index);
         self.live.add(&written.live);
         for (row, rejection) in written.rejected {
-            let line = written.rows.lines[row as usize];
+            // The reply may be that to an earlier form of the command, which had more rows.
+            let line = written.rows.lines.get(row as usize).copied();
+            let line = line.unwrap_or(self.settled_line);
             self.reject(line, Code::from(&rejection).name(), rejection.to_string());
         }
     }

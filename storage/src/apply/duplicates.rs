@@ -12,7 +12,7 @@ use crate::{
     changes::Changes,
     error::Error,
     keys::{ColumnsKey, MembersKey},
-    model::{MailingNumber, Status},
+    model::MailingNumber,
     records::{Columns, Members, Progress},
     source::Source,
 };
@@ -25,7 +25,8 @@ const CROWD: usize = 8;
 struct Messages {
     batch: u32,
     phones: Vec<u64>,
-    statuses: Vec<Status>,
+    /// Those that went to nobody and never will.
+    unused: Vec<bool>,
 }
 
 /// The phones of one expansion.
@@ -110,7 +111,7 @@ impl<'p> Duplicates<'p> {
             return Ok(false);
         };
         let messages = self.messages(changes, batch)?;
-        let counts = messages.statuses.get(index) != Some(&Status::Cancelled);
+        let counts = messages.unused.get(index) == Some(&false);
         Ok(counts && messages.phones.get(index) == Some(&phone))
     }
 
@@ -128,11 +129,11 @@ impl Messages {
         let members = MembersKey(mailing, batch);
         let phones = changes.read_part(&members, "members of a batch", Members::phones_in)?;
         let columns = ColumnsKey(mailing, batch);
-        let statuses = changes.read_part(&columns, "columns of a batch", Columns::statuses_in)?;
+        let unused = changes.read_part(&columns, "columns of a batch", Columns::unused_in)?;
         Ok(Self {
             batch,
             phones,
-            statuses,
+            unused,
         })
     }
 }

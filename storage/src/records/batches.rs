@@ -241,6 +241,20 @@ impl Columns {
             .ok_or(Error::Contradiction { what: "a status" })
     }
 
+    /// For each message whether it went to nobody and never will, from a record's bytes: it was cancelled
+    /// before it was ever granted. After a grant, a postman that contradicts itself may have sent it.
+    pub fn unused_in(bytes: &[u8]) -> Result<Vec<bool>, Error> {
+        let mut columns = codec::Columns::of(bytes)?;
+        let statuses = columns.bytes()?;
+        let grants = columns.numbers()?;
+
+        let cancelled = statuses.iter().map(|of| *of == Status::Cancelled as u8);
+        let messages = cancelled.zip(grants);
+        Ok(messages
+            .map(|(cancelled, grants)| cancelled && grants == 0)
+            .collect())
+    }
+
     /// The status of one message.
     ///
     /// # Panics
