@@ -243,6 +243,22 @@ fn each_unit_starts_a_command_with_flags_that_it_has() {
     }
 }
 
+/// A value of the compose file as it is where the secrets are set, and nothing else.
+fn substituted(value: &str) -> String {
+    const SECRET: &str = "a-secret-of-this-test";
+    let Some((before, rest)) = value.split_once("${") else {
+        return value.to_owned();
+    };
+
+    let (variable, after) = rest.split_once('}').expect("its end");
+    let default = variable.split_once(":-").map(|(name, default)| match name {
+        "NOTTY_CLUSTER_SECRET" => SECRET,
+        _ => default,
+    });
+    let set = default.unwrap_or(SECRET);
+    format!("{before}{set}{}", substituted(after))
+}
+
 #[test]
 fn each_service_of_compose_gets_a_configuration_that_is_right() {
     let compose = &documents("compose.yaml")[0];
@@ -255,17 +271,7 @@ fn each_service_of_compose_gets_a_configuration_that_is_right() {
         }
         let environment = texts(&service["environment"])
             .into_iter()
-            .map(|(key, value)| {
-                let secret = "a-secret-of-this-test";
-                let value = value.replace("${NOTTY_CLUSTER_SECRET:-}", secret);
-                match value.split_once("${NOTTY_OPS_TOKEN") {
-                    None => (key, value),
-                    Some((before, rest)) => {
-                        let after = rest.split_once('}').expect("its end").1;
-                        (key, format!("{before}{secret}{after}"))
-                    }
-                }
-            });
+            .map(|(key, value)| (key, substituted(&value)));
         let environment: Vec<_> = environment.collect();
         let ended = check("api.listen = \"0.0.0.0:8080\"\n", &environment);
         assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
