@@ -98,6 +98,16 @@ impl Person {
         body
     }
 
+    /// As a row of NDJSON. It names every field: an import leaves alone what a row does not name.
+    pub fn object(self) -> Value {
+        let mut object = self.body();
+        object["timezone"] = match self.zone().0 {
+            "" => Value::Null,
+            zone => json!(zone),
+        };
+        object
+    }
+
     /// As a row of CSV.
     pub fn row(self) -> String {
         let mut row = format!("{},\"{}\",{},", self.id(), self.name(), self.phone());

@@ -97,7 +97,7 @@ fn file(world: &World, dice: &mut Dice, numbers: std::ops::Range<u32>, wrong: u3
         text += &if csv {
             person.row()
         } else {
-            format!("{}\n", person.body())
+            format!("{}\n", person.object())
         };
         file.right.push((line, person));
     }
