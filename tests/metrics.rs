@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Client, Cluster, Ended, Gateway, Postman, Setup, Shape, eventually, free_addresses,
-    mailing, notty, sample_csv,
+    notty,
 };
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -161,13 +161,8 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_sent() {
     let gateway = Gateway::start();
     let (cluster, mut postman, page) = everything(&gateway).await;
     let node = &cluster.members[0].client;
-    let csv = sample_csv(1, 2_000);
-    node.upload("/customers/import", "text/csv", csv)
-        .await
-        .expect(200);
-    node.post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    node.import(2_000).await;
+    node.mail("m", json!({})).await;
     cluster.agree("m", SOON).await;
 
     let mut sent = samples(&page.get("/metrics").await.text);

@@ -46,7 +46,7 @@ fn mode(path: &Path) -> u32 {
     found.permissions().mode() & 0o777
 }
 
-/// What of a data directory in use others can open.
+/// The files of a data directory in use that others can open.
 fn open_to_others(dir: &Path) -> Vec<(PathBuf, u32)> {
     let all = paths(dir);
     assert!(all.len() > 8, "{all:?}");

@@ -64,7 +64,7 @@ pub struct Plan {
     pub skews_ms: Vec<i64>,
     /// What a message takes over the network.
     pub latency_ms: (u64, u64),
-    /// How long the gateway asks to wait when it does, in seconds.
+    /// Time that the gateway asks postmen to wait, in seconds.
     pub wait_s: u64,
     /// The gateway on a usual day.
     pub gateway: GatewayMix,

@@ -61,7 +61,7 @@ pub struct Layer {
     pub writes: Writes,
     /// New customers.
     pub ids: Ids,
-    /// Who holds a phone now, or held it.
+    /// Changes of the holders of phones, present and former.
     pub phones: PhoneChanges,
     /// New words, one dictionary a kind.
     pub words: [NewWords; 3],
@@ -249,7 +249,7 @@ impl<'a> Changes<'a> {
         self.command.phones.insert((phone, customer), holding);
     }
 
-    /// How a customer stands to a phone.
+    /// The relation of a customer to a phone: holder, former holder, or none.
     pub fn holding(&self, phone: u64, customer: u32) -> Holding {
         let changed = self.changed_holding(phone, customer);
         changed.unwrap_or_else(|| self.index.phones.holding(phone, customer))
@@ -281,8 +281,8 @@ impl<'a> Changes<'a> {
         changed.map(|((_, customer), holding)| (*customer, *holding))
     }
 
-    /// Whether anybody else may hold a customer's phone, or have held it: a cheap answer, which may
-    /// be yes too often.
+    /// True if anybody else may hold a customer's phone, or have held it: a cheap answer, which is true
+    /// too often.
     pub fn may_share(&self, phone: u64, customer: u32) -> bool {
         self.index.phones.is_shared(customer) || self.changed_phones(phone).next().is_some()
     }

@@ -35,7 +35,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut encoder = Encoder::new(bytes);
     let encoded = value.serialize(&mut encoder);
     encoded
-        .expect("every stored type has a form: its lists know their lengths, no field is skipped");
+        .expect("all that is stored has a form: lists know their lengths, no field is skipped or as long as zeros");
     encoder.finish(1)
 }
 

@@ -112,7 +112,7 @@ impl Error {
         matches!(self, Error::Sled { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Whether a newer version wrote what this one does not know. That is no damage: whatever it holds
+    /// True if a newer version wrote what this one does not know. That is no damage: whatever it holds
     /// is right, and must not be rebuilt or cut.
     pub fn is_newer(&self) -> bool {
         match self {

@@ -293,7 +293,7 @@ pub struct Index {
     pub mailings: Mailings,
     /// Customers' numbers by id.
     pub ids: Ids,
-    /// Who holds a phone.
+    /// The holders of each phone.
     pub phones: Phones,
     /// Hints at who has a message to a phone.
     pub reached: Reached,

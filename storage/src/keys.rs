@@ -139,7 +139,7 @@ keys! {
     15 ChangeNumbersKey(block: u32 => block.to_be_bytes()) -> ChangeNumbers;
     /// Deleted customers whose messages wait for a sweep: customer, next open mailing.
     16 UnsweptKey -> Vec<(u32, u32)>;
-    /// How far the log of phones that customers gave up goes.
+    /// The ends of the log of phones that customers gave up.
     17 GivenUpKey -> GivenUp;
     /// A phone that a customer gave up while a mailing may have had a message to it.
     18 GivenUpPhoneKey(number: u64 => number.to_be_bytes()) -> (u64, u32);
@@ -164,7 +164,7 @@ keys! {
     /// The mailing whose messages have another number in their ids, since it was resumed after a
     /// restore.
     28 RenumberedKey(number: MailingNumber => number.0.to_be_bytes()) -> MailingNumber;
-    /// What was decided of customers who changed before a mailing had looked at them.
+    /// Decisions about customers who changed before a mailing had looked at them.
     29 DecidedKey(mailing: MailingNumber => mailing.0.to_be_bytes(), block: u32 => block.to_be_bytes()) -> Decided;
     /// All postmen.
     30 PostmenKey -> Postmen;

@@ -1,4 +1,4 @@
-//! Who holds a phone, in memory: the customers who have it now, and those who gave it up while a
+//! The holders of each phone, in memory: the customers who have it now, and those who gave it up while a
 //! mailing may have a message to it from them.
 //!
 //! It follows from the records, so it is the same on every node: columns of customers say who holds

@@ -65,7 +65,7 @@ async fn a_row_without_an_id_whose_phone_several_have_is_rejected_by_itself() {
     );
 }
 
-/// How long most things may take at the most; far more than they need.
+/// Time limit of most things; far more than they need.
 const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Gateway, Shape, eventually, mailing, sample_csv, total};
+use crate::support::{Cluster, Gateway, Shape, eventually, total};
 
 /// How long sending may pause when the leader is lost.
 const RESUME: Duration = Duration::from_secs(4);
@@ -23,13 +23,8 @@ async fn sending(gateway: &Gateway, customers: u64, more: &str) -> Cluster {
     };
     let cluster = Cluster::start(shape).await;
     let node = &cluster.follower().await.client;
-    let csv = sample_csv(1, customers);
-    node.upload("/customers/import", "text/csv", csv)
-        .await
-        .expect(200);
-    node.post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    node.import(customers).await;
+    node.mail("m", json!({})).await;
     gateway.requests(customers / 20).await;
     cluster
 }

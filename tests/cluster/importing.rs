@@ -13,7 +13,7 @@ const ROWS: u64 = 40_000;
 const FIRST: u64 = 12_000;
 /// Rows of each piece that is sent.
 const PIECE: u64 = 1_000;
-/// How long most things may take at the most; far more than they need.
+/// Time limit of most things; far more than they need.
 const SOON: Duration = Duration::from_secs(60);
 
 /// An upload whose pieces are sent one by one.

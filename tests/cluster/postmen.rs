@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Cluster, Ended, Gateway, Postman, SECRET, Setup, Shape, eventually, free_addresses, mailing,
-    sample_csv, total, waits_mostly,
+    Cluster, Ended, Gateway, Postman, SECRET, Setup, Shape, eventually, free_addresses, total,
+    waits_mostly,
 };
 
 /// Requests in flight from one postman.
@@ -32,13 +32,8 @@ async fn cluster() -> Cluster {
 /// Imports customers, and mails to all of them.
 async fn mail(cluster: &Cluster, customers: u64) {
     let node = &cluster.follower().await.client;
-    let csv = sample_csv(1, customers);
-    node.upload("/customers/import", "text/csv", csv)
-        .await
-        .expect(200);
-    node.post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    node.import(customers).await;
+    node.mail("m", json!({})).await;
 }
 
 fn count(stats: &Value, status: &str) -> u64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::changing::join;
-use crate::support::{Cluster, Gateway, Shape, mailing, sample_csv, waits_mostly};
+use crate::support::{Cluster, Gateway, Shape, waits_mostly};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -52,13 +52,8 @@ async fn a_cluster_of_three_becomes_one_of_five_by_one_configuration_for_all() {
     }
 
     let node = cluster.members[1].client.clone();
-    let csv = sample_csv(1, 2_000);
-    node.upload("/customers/import", "text/csv", csv)
-        .await
-        .expect(200);
-    node.post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    node.import(2_000).await;
+    node.mail("m", json!({})).await;
     let stats = cluster.agree("m", SOON).await;
     assert_eq!(stats["done"], 2_000, "{stats}");
     let told = node.get("/cluster").await.expect(200);

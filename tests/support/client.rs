@@ -3,6 +3,8 @@
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
+use super::node::{mailing, sample_csv};
+
 /// A client of one API.
 #[derive(Clone)]
 pub struct Client {
@@ -105,6 +107,18 @@ impl Client {
             .request(Method::POST, path)
             .header("content-type", kind);
         self.send(request.body(body)).await
+    }
+
+    /// Imports sample customers `customer-1` to `customer-{count}`.
+    pub async fn import(&self, count: u64) {
+        let answer = self.upload("/customers/import", "text/csv", sample_csv(1, count));
+        assert_eq!(answer.await.expect(200)["created"], count);
+    }
+
+    /// Creates a mailing from now on for an hour, with some fields otherwise.
+    pub async fn mail(&self, id: &str, otherwise: Value) {
+        let mailing = mailing(id, otherwise);
+        self.post("/mailings", &mailing).await.expect(201);
     }
 }
 

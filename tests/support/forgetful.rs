@@ -16,7 +16,7 @@ use tokio::{
 /// Passes bytes on. A connection that was idle for long is forgotten without a word, and whatever comes on
 /// it after that is answered by a reset.
 pub struct Forgetful {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: String,
     known: Arc<AtomicU64>,
     resets: Arc<AtomicU64>,

@@ -142,19 +142,12 @@ impl Node {
 
     /// Imports sample customers `customer-1` to `customer-{count}`.
     pub async fn import(&self, count: u64) {
-        let answer = self
-            .client
-            .upload("/customers/import", "text/csv", sample_csv(1, count))
-            .await;
-        assert_eq!(answer.expect(200)["created"], count);
+        self.client.import(count).await;
     }
 
     /// Creates a mailing from now on for an hour, with some fields otherwise.
     pub async fn mail(&self, id: &str, otherwise: Value) {
-        self.client
-            .post("/mailings", &mailing(id, otherwise))
-            .await
-            .expect(201);
+        self.client.mail(id, otherwise).await;
     }
 
     /// The counts of a mailing by status.

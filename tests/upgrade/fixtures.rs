@@ -28,7 +28,7 @@ use crate::support::{
 const CUSTOMERS: u64 = 40;
 /// A start and an end that no test lives to see.
 const FAR: [&str; 2] = ["9997-01-01T00:00:00Z", "9998-01-01T00:00:00Z"];
-/// How long nodes of older data may take for anything.
+/// Time limit of nodes of older data for anything.
 const LONG: Duration = Duration::from_secs(120);
 /// Bytes of the fixtures of one version, at most.
 const BYTES: u64 = 200 * 1024;
@@ -239,7 +239,7 @@ async fn restores_a_backup(of: &Path, facts: &Value) {
     node.stop().await;
 }
 
-/// What was under way when everything was killed is in doubt, and never sent again.
+/// Messages that were under way when everything was killed are in doubt, and never sent again.
 async fn opens_three_nodes_and_a_journal(of: &Path) {
     let gateway = Gateway::start();
     let mut cluster = Cluster::new(Shape {

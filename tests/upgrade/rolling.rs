@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::support::{
-    Client, Cluster, Gateway, Member, Postman, Release, Shape, eventually, mailing, sample_csv,
-    total,
+    Client, Cluster, Gateway, Member, Postman, Release, Shape, eventually, total,
 };
 
 /// Customers of the mailing.
 const CUSTOMERS: u64 = 16_000;
-/// How long a node may take to stop, to start, and the mailing to end.
+/// Time limit of a node for a stop or a start, and of the mailing for its end.
 const LONG: Duration = Duration::from_secs(90);
 /// Longest time without a write that is accepted: a change of the leader on a busy machine.
 const LEADER_CHANGE: Duration = Duration::from_secs(5);
@@ -71,13 +70,8 @@ async fn older(gateway: &Gateway) -> (Cluster, Postman) {
     postman.run();
 
     let node = &cluster.members[0].client;
-    let csv = sample_csv(1, CUSTOMERS);
-    node.upload("/customers/import", "text/csv", csv)
-        .await
-        .expect(200);
-    node.post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    node.import(CUSTOMERS).await;
+    node.mail("m", json!({})).await;
     gateway.requests(CUSTOMERS / 16).await;
     (cluster, postman)
 }

@@ -5,14 +5,13 @@
 //!
 //! Reading order: this file; `parts` puts the parts together that `open` has opened; `responding`
 //! answers what the front asks; [`status`] shows the node to people and programs; `readiness` decides
-//! whether it can serve; `news` logs who leads, and `leaders` counts changes of the leader; `lag` notices a
+//! whether it can serve; `news` logs who leads, and counts changes of the leader; `lag` notices a
 //! state that does not keep up; `duty` ends its work before it is
 //! taken out; `upkeep` and `catch_up` run beside everything else.
 
 mod catch_up;
 mod duty;
 mod lag;
-mod leaders;
 mod news;
 pub(crate) mod parts;
 pub mod readiness;
@@ -23,7 +22,7 @@ mod tests;
 mod upkeep;
 
 use std::{
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -91,7 +90,8 @@ pub struct Node {
     dismissal: Dismissal,
     list: Arc<MemberList>,
     duty: Duty,
-    leaders: leaders::LeaderCount,
+    /// Changes of the leader that it has seen, for people who watch a cluster.
+    leader_changes: AtomicU64,
     readiness: Readiness,
     levels: Arc<Levels>,
     level_keeper: LevelKeeper,
@@ -136,7 +136,6 @@ impl Node {
         tokio::spawn(catch_up::run(Arc::downgrade(self)));
         tokio::spawn(upkeep::run(Arc::downgrade(self)));
         tokio::spawn(lag::follow(Arc::downgrade(self)));
-        tokio::spawn(leaders::follow(Arc::downgrade(self)));
         tokio::spawn(news::run(Arc::downgrade(self)));
     }
 

@@ -1,8 +1,11 @@
-//! News of the leader in the log: who leads now, and that nobody does.
+//! News of the leader: who leads now, and that nobody does, in the log; and the count of changes.
 //!
 //! An election takes a second or two, and is no news by itself: only its result is.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Weak, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -35,6 +38,11 @@ enum Headline {
 }
 
 impl LeaderNews {
+    /// False until the first leader is known, which is no change.
+    fn knows_a_leader(&self) -> bool {
+        self.logged.is_some()
+    }
+
     /// Takes in the leader and its term as they are now.
     fn note(&mut self, now: Instant, leader: Option<(&str, u64)>) -> Option<Headline> {
         let Some((name, term)) = leader else {
@@ -73,7 +81,11 @@ pub(super) async fn run(node: Weak<Node>) {
 
         let known = node.consensus.leader_with_term();
         let leader = known.as_ref().map(|(name, term)| (name.as_str(), *term));
+        let is_first = !news.knows_a_leader();
         if let Some(headline) = news.note(Instant::now(), leader) {
+            if headline == Headline::Leads && !is_first {
+                node.leader_changes.fetch_add(1, Ordering::Relaxed);
+            }
             log(&node, &headline, leader);
         }
     }

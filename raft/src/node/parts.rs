@@ -4,12 +4,15 @@
 //! made here from those, each by a method of its own, so that it shows which part works with which.
 //! Nothing is started here but the task that gathers commands.
 
-use std::sync::{Arc, OnceLock, atomic::AtomicBool};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Node, duty::Duty, leaders::LeaderCount, readiness::Readiness};
+use super::{Node, duty::Duty, readiness::Readiness};
 use crate::{
     cluster::{
         changes::MemberChanges, dismissal::Dismissal, handover::Handover, level::LevelKeeper,
@@ -92,7 +95,7 @@ impl NodeParts {
             dismissal,
             list,
             duty: Duty::default(),
-            leaders: LeaderCount::default(),
+            leader_changes: AtomicU64::new(0),
             readiness,
             levels,
             level_keeper,

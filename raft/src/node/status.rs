@@ -1,5 +1,7 @@
 //! The status of a node, for people and programs that look at it.
 
+use std::sync::atomic::Ordering;
+
 use super::Node;
 use crate::{
     consensus::handle::{Member, roster},
@@ -58,7 +60,7 @@ impl NodeStatus {
             name: node.me.peer.name.clone(),
             leader,
             term: metrics.current_term,
-            leader_changes: node.leaders.changes(),
+            leader_changes: node.leader_changes.load(Ordering::Relaxed),
             last_index: metrics.last_log_index.unwrap_or(0),
             applied_index: node.state.applied_index(),
             snapshot_index: metrics.snapshot.map_or(0, |snapshot| snapshot.index),

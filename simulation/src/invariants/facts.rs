@@ -77,7 +77,7 @@ pub struct MessageFact {
 pub struct Deletion {
     /// The time of it.
     pub at: Duration,
-    /// Whether somebody was created under its id since.
+    /// True if somebody was created under its id since.
     pub is_back: bool,
 }
 
@@ -107,7 +107,7 @@ pub struct Facts {
     pub postmen: BTreeMap<Epoch, (String, Duration)>,
     /// Epochs that were replaced by a newer start.
     pub replaced: BTreeSet<Epoch>,
-    /// When customers were deleted last, by their numbers.
+    /// The last deletions of customers, by their numbers.
     pub deleted: BTreeMap<u32, Deletion>,
     /// The last report that something is done.
     pub last_done: Option<Report>,

@@ -6,13 +6,12 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Facts, Invariant, Judgement, ensure};
 use crate::event::Event;
 
-/// What an answer may take from its first bytes to its last, on the slowest network: it counts once it is
-/// whole.
+/// Time of an answer from its first bytes to its last on the slowest network. It counts once it is whole.
 const READING: Duration = Duration::from_millis(500);
-/// How much a machine's clock rounds.
+/// Rounding of a machine's clock.
 const ROUNDING: Duration = Duration::from_millis(2);
 
-/// See above.
+/// The judge of this property, with what it has seen of each postman.
 #[derive(Default)]
 pub(super) struct NoSendWhileAskedToWait {
     /// From when to when each machine has to wait.

@@ -53,7 +53,7 @@ const MOODS: [Mood; 13] = [
 ];
 
 impl Mood {
-    /// Whether it is a clear answer that does not take the message.
+    /// True for a clear answer that does not take the message.
     pub fn declines(self) -> bool {
         use Mood::{AsksToWait, Refuses, Says429, Says503};
         matches!(self, AsksToWait | Refuses | Says429 | Says503)

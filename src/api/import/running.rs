@@ -1,7 +1,7 @@
 //! An import in progress: its commands in flight, the order of their rows, and its counts.
 //!
 //! Commands are proposed in the order of the file, so that of two rows with one id the later one counts.
-//! Where the leader changes, outcomes get lost. The import then proposes those commands again under
+//! A change of the leader may lose outcomes. The import then proposes those commands again under
 //! their numbers, for a bounded time, before it goes on: the state executes each number once.
 
 use std::time::Duration;

@@ -2,8 +2,8 @@
 //!
 //! Such a mailing looks at its customers bit by bit after its start. A customer who changes before its turn
 //! is decided about right then, by how it was before its first change: that is how it was at the start.
-//! Who is deleted and comes back is a new customer in this, and who was created later has too high a
-//! number.
+//! A customer that is deleted and comes back counts as a new one here, and one that was created later has
+//! too high a number.
 
 use std::{collections::BTreeMap, ops::Range};
 

@@ -1,5 +1,5 @@
-//! Who a mailing is for, by its filters: asked when it is expanded, when a customer changes, and by
-//! previews. Whether somebody has a message of it already is none of its questions.
+//! The customers that a mailing is for, by its filters. This is asked when the mailing is expanded, when a
+//! customer changes, and by previews. Messages that somebody has already play no part here.
 
 use crate::{
     model::{MailingSpec, Matcher, Phone},

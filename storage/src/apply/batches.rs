@@ -128,7 +128,7 @@ impl BatchEdit {
 /// A batch of new messages.
 pub(super) struct NewBatch {
     pub(super) members: Members,
-    /// Whether they came to match late.
+    /// True if they came to match late.
     pub(super) late: bool,
     /// The status of all but those whose phone has the message.
     pub(super) status: Status,

@@ -39,7 +39,7 @@ fn row(columns: &CustomerColumns, customer: u32) -> Row {
     (columns.phones[index], zone, tag, columns.operators[index])
 }
 
-/// Whom a mailing takes of the customers that it looks at.
+/// Chooses a mailing's customers among those that it looks at.
 struct Chooser<'p> {
     audience: Audience,
     decisions: Decisions,
@@ -47,7 +47,7 @@ struct Chooser<'p> {
 }
 
 impl Chooser<'_> {
-    /// Whether the customer at an index of a block is for the mailing.
+    /// True if the customer at an index of a block is for the mailing.
     fn contains(
         &mut self,
         changes: &Changes<'_>,

@@ -1,8 +1,8 @@
 //! All that follows customers when rows are written: who holds a phone, mailings that look at changes,
 //! mailings for those who matched at their start, and the count of whom mailings come to reach.
 //!
-//! Which mailings are open is asked at the first row that makes a difference: most writes of single
-//! customers make none.
+//! The open mailings are read at the first row that makes a difference: most writes of single customers make
+//! none.
 
 use super::{
     at_start::{AllUndecided, FormerCustomer},

@@ -1,5 +1,5 @@
-//! Which mailings that are being sent the customers of a command come to match, so that whoever writes
-//! them learns to whom old texts will go.
+//! The mailings under way that the customers of a command come to match. Whoever writes these customers
+//! learns so to whom old texts will go.
 
 use super::audience::Audience;
 use crate::{

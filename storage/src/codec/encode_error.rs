@@ -1,4 +1,4 @@
-//! Faults of a type, not of a value: none of them is met by the types that notty stores.
+//! Faults that none of the values of notty's types has.
 
 use serde::ser;
 
@@ -11,6 +11,9 @@ pub(super) enum EncodeError {
     /// A field is left out, so that those after it would be read in its place.
     #[error("the field {0} is skipped: fields are known by their places")]
     Skipped(&'static str),
+    /// A struct ends in more zeros than a reader adds again.
+    #[error("a struct ends in too many zeros")]
+    Zeros,
     /// The type itself refuses.
     #[error("{0}")]
     Refused(String),

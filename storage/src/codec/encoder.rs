@@ -13,6 +13,8 @@ pub(super) struct Encoder {
     pub(super) bytes: Vec<u8>,
     /// True if the next value is the record as a whole.
     is_whole: bool,
+    /// True if the record as a whole is a struct.
+    was_struct: bool,
 }
 
 impl Encoder {
@@ -21,12 +23,16 @@ impl Encoder {
         Self {
             bytes,
             is_whole: true,
+            was_struct: false,
         }
     }
 
-    /// The bytes of the record, without the zeros at its end; `from` is its first byte.
+    /// The bytes of the record, without the zeros at its end; `from` is its first byte. A record that is a
+    /// struct has dropped its zeros already, and no more of them may go.
     pub(super) fn finish(mut self, from: usize) -> Vec<u8> {
-        self.trim(from);
+        if !self.was_struct {
+            self.trim(from);
+        }
         self.bytes
     }
 
@@ -43,6 +49,7 @@ impl Encoder {
     #[inline]
     fn open(&mut self) -> EncodedStruct<'_> {
         let is_whole = std::mem::take(&mut self.is_whole);
+        self.was_struct |= is_whole;
         if !is_whole {
             // Room for the length. Most structs are short.
             self.bytes.push(0);
@@ -82,23 +89,29 @@ impl EncodedStruct<'_> {
     }
 
     #[inline]
-    fn close(self) {
+    fn close(self) -> Result<(), EncodeError> {
         self.encoder.trim(self.from);
+        // A zero that is left here would be dropped with those of the struct around this one, and this one
+        // would then be shorter than its length.
+        if self.encoder.bytes[self.from..].last() == Some(&0) {
+            return Err(EncodeError::Zeros);
+        }
         if self.is_whole {
-            return;
+            return Ok(());
         }
 
         let bytes = &mut self.encoder.bytes;
         let len = bytes.len() - self.from;
         if len < 251 {
             bytes[self.from - 1] = len as u8;
-            return;
+            return Ok(());
         }
 
         // The length needs more room than was left for it.
         let mut head = Vec::with_capacity(9);
         numbers::put(&mut head, len as u64);
         bytes.splice(self.from - 1..self.from, head);
+        Ok(())
     }
 }
 
@@ -191,8 +204,7 @@ impl<'a> ser::Serializer for &'a mut Encoder {
     }
 
     fn serialize_unit_struct(self, _name: &'static str) -> Result<(), EncodeError> {
-        self.open().close();
-        Ok(())
+        self.open().close()
     }
 
     #[inline]
@@ -354,8 +366,7 @@ macro_rules! structs {
 
             #[inline]
             fn end(self) -> Result<(), EncodeError> {
-                self.close();
-                Ok(())
+                self.close()
             }
         })*
     };

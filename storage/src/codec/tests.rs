@@ -147,6 +147,27 @@ fn zeros_at_the_end_take_no_room() {
     survives(vec![0u8; 100_000]);
 }
 
+/// A struct that may end in very many zeros.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Zeros {
+    bytes: Vec<u8>,
+}
+
+#[test]
+fn zeros_of_a_struct_are_read_back_or_never_written() {
+    let zeros = |len| Zeros {
+        bytes: vec![0; len],
+    };
+    survives(zeros(60_000));
+    survives(vec![zeros(60_000); 2]);
+    survives((zeros(60_000), vec![0u8; 60_000]));
+
+    for refused in [70_000, 200_000] {
+        let written = std::panic::catch_unwind(|| encode(&zeros(refused)));
+        assert!(written.is_err(), "{refused}");
+    }
+}
+
 #[test]
 fn columns_are_read_as_they_were_written() {
     let numbers = vec![

@@ -25,14 +25,14 @@ pub struct MailingSpec {
     pub send_window: Option<SendWindow>,
     /// Until when somebody must match to get it.
     pub audience: AudienceSpan,
-    /// Whether a phone gets one message of it at most, however many customers have the phone.
+    /// True if a phone gets one message of it at most, however many customers have the phone.
     pub unique_phones: bool,
 }
 
 /// Until when customers must match a mailing to get it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AudienceSpan {
-    /// Who comes to match while it is active gets it too.
+    /// Customers who come to match while it is active get it too.
     #[default]
     UntilEnd,
     /// Those who match when it starts, and nobody else.

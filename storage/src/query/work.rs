@@ -51,8 +51,8 @@ pub fn has_unswept<S: Source>(source: &S) -> Result<bool, Error> {
     Ok(!source.get_or_default(&UnsweptKey)?.is_empty())
 }
 
-/// Whether changes of customers were passed by every mailing, or phones given up are needed by none,
-/// and are kept for nothing.
+/// True if changes of customers were passed by every mailing, or phones given up are needed by none, so
+/// that they are kept for nothing.
 pub fn has_passed_changes<S: Source>(source: &S) -> Result<bool, Error> {
     let phones = source.get_or_default(&GivenUpKey)?;
     Ok(changes_are_left(&numbers(source)?, open_mailings(source))

@@ -96,18 +96,18 @@ impl MailingRecord {
         self.started_at.is_some() && !self.is_over()
     }
 
-    /// Whether it may still have messages to make, to list somebody as expired among them.
+    /// True if it may still have messages to make, be it to list somebody as expired.
     pub fn may_expand(&self) -> bool {
         let is_stopped = self.cancelled_at.is_some() || self.deleted_at.is_some();
         self.started_at.is_some() && !is_stopped && self.settled_at.is_none()
     }
 
-    /// Whether it is for those alone who match when it starts.
+    /// True if it is for those alone who match when it starts.
     pub fn is_at_start(&self) -> bool {
         self.spec.audience == AudienceSpan::AtStart
     }
 
-    /// Whether nobody can get a message of it any more who has none yet.
+    /// True if nobody can get a message of it any more who has none yet.
     pub fn looks_no_further(&self, progress: &Progress) -> bool {
         let is_bounded = self.ended.is_some() || self.is_at_start();
         // Neither bound depends on the numbers given so far.
@@ -115,7 +115,7 @@ impl MailingRecord {
         !self.may_expand() || is_bounded && progress.has_passed(&bounds)
     }
 
-    /// How far it looks, where so much has been given and it stands at a cursor.
+    /// The bounds of its looking, by the numbers given so far and its cursor.
     pub fn bounds(&self, numbers: &Numbers, cursor: &Cursor) -> Bounds {
         match self.ended {
             Some((_, bounds)) => bounds,
@@ -123,7 +123,7 @@ impl MailingRecord {
         }
     }
 
-    /// How far it looks if it ends now, or has not ended.
+    /// The bounds of its looking if it ends now, or has not ended.
     pub fn bounds_now(&self, numbers: &Numbers, cursor: &Cursor) -> Bounds {
         if self.is_at_start() {
             // It learns of no change: what changes is decided when it does.
@@ -200,9 +200,9 @@ pub struct Progress {
     /// mailing that was given then: the ids of the messages of that batch and those after it have
     /// that number instead of the mailing's own.
     pub renumbered: Vec<(u32, MailingNumber)>,
-    /// Whether customers were deleted while messages to them were under way.
+    /// True if customers were deleted while messages to them were under way.
     pub forsaken: bool,
-    /// Whether customers changed after its start before it had looked at them, in a mailing for those
+    /// True if customers changed after its start before it had looked at them, in a mailing for those
     /// who match then.
     pub decided: bool,
 }

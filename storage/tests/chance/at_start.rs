@@ -19,7 +19,7 @@ struct Expected {
     gone: BTreeSet<u32>,
 }
 
-/// What mailings that have started must come to.
+/// The customers that mailings which have started must reach.
 #[derive(Default)]
 pub(super) struct AtStart(BTreeMap<MailingNumber, Expected>);
 

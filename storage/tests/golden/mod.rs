@@ -1,6 +1,6 @@
 //! The bytes of each kind of command, outcome and record, as they are kept.
 //!
-//! Whoever changes them changes a format: old data would be read as something else, and nodes of two
+//! A change of these bytes is a change of a format: old data would be read as something else, and nodes of two
 //! versions would disagree. A field that is added at the end of a struct changes nothing here as long as
 //! it is zero (docs/decisions/051-growing-formats.md). `UPDATE_GOLDEN=1` writes the bytes again, which
 //! no released version may need.

@@ -1,4 +1,4 @@
-//! How long connections are kept, and what happens to them while they are.
+//! Connections that are kept: their age, and whatever happens to them meanwhile.
 
 use std::{
     io,
