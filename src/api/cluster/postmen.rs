@@ -12,7 +12,7 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 pub(super) struct PostmanBody {
     /// Name of the postman.
-    #[schema(example = "sender-1")]
+    #[schema(example = "postman-1")]
     name: String,
     /// Time of its last call of a node. One that works calls several times a second.
     #[schema(format = DateTime, example = "2026-03-02T09:00:00.012Z")]
