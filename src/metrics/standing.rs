@@ -51,7 +51,7 @@ impl PostmanStanding {
             ))
         } else if self.0.clocks_differ.load(Relaxed) {
             let why =
-                "this machine's clock and the leader's differ by more than 2 s; set them right";
+                "this machine's clock and the leader's differ by more than 2 s; correct them";
             Some(why.to_owned())
         } else {
             None
