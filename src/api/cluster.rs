@@ -47,7 +47,7 @@ pub(super) struct ClusterBody {
     level: u32,
     /// All nodes of the cluster.
     nodes: Vec<NodeBody>,
-    /// The postmen without storage that asked for messages within the last hour, as far as the leader
+    /// The standalone postmen that asked for messages within the last hour, as far as the leader
     /// knows; by name.
     postmen: Vec<PostmanBody>,
 }

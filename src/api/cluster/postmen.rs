@@ -1,4 +1,4 @@
-//! The postmen by themselves, as `GET /cluster` shows them.
+//! The standalone postmen, as `GET /cluster` shows them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,7 +8,7 @@ use crate::{
     desk::PostmanSight,
 };
 
-/// A postman without storage (`notty postman`).
+/// A standalone postman (`notty postman`).
 #[derive(Serialize, ToSchema)]
 pub(super) struct PostmanBody {
     /// Name of the postman.
