@@ -118,7 +118,9 @@ fn look(node: &Node) -> bool {
 async fn hand_over(node: &Node) {
     match node.transfer_leader(None).await {
         Ok(to) => tracing::warn!("the state makes no progress: `{to}` leads instead"),
-        Err(error) => tracing::warn!("the state makes no progress, and this node still leads: {error}"),
+        Err(error) => {
+            tracing::warn!("the state makes no progress, and this node still leads: {error}")
+        }
     }
 }
 
