@@ -26,4 +26,4 @@ mod transport;
 pub use call::CallError;
 pub use proof::Credentials;
 pub use tls::{TlsError, TlsFiles};
-pub use transport::{Io, Listener, TcpTransport, Transport};
+pub use transport::{Accepted, Io, Listener, Peek, TcpTransport, Transport};
