@@ -22,6 +22,7 @@ pub(crate) mod session;
 mod tests;
 mod tls;
 mod transport;
+mod validity;
 
 pub use call::CallError;
 pub use proof::Credentials;
