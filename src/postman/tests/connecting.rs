@@ -106,19 +106,16 @@ async fn results_are_written_before_a_new_connection_is_waited_for() {
     }];
     journal.leased(1, MAILING, &runs).expect("is noted");
 
-    let second = Duration::from_secs(1);
-    let (options, parts) = postman(
-        dir.path(),
-        Arc::default(),
-        Arc::new(TcpConnector::default()),
-        second,
+    let floor = Floor::new(
+        Arc::new(SystemClock),
+        SendingMetrics::default(),
+        Arc::new(|line| panic!("{line}")),
     );
-    let floor = Floor::new(parts.clock, parts.metrics, parts.fatal);
     floor.seen(SystemClock.boot());
     let gateway = Arc::<TakesOne>::default();
     let place = Workplace {
         floor,
-        outlet: Outlet::new(options.outlet),
+        outlet: Outlet::new(outlet_options(1)),
         gateway: gateway.clone(),
     };
     hire(&place, senders, 0).expect("a slot");
