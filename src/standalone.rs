@@ -39,8 +39,8 @@ pub async fn run_with_page(
 ) -> anyhow::Result<()> {
     config.check_postman()?;
     let gateway = options::gateway(config, &surroundings)?;
-    let desk_options = desk_options(config, &surroundings)?;
     let metrics = Arc::new(PostmanMetrics::default());
+    let desk_options = desk_options(config, &surroundings, &metrics)?;
 
     // Health is answered from now on, however long no cluster is found.
     if let Some(address) = page {
@@ -101,6 +101,7 @@ async fn compare_gateway(desk: Arc<RemoteDesk>, identity: u64) {
 fn desk_options(
     config: &Config,
     surroundings: &Surroundings,
+    metrics: &PostmanMetrics,
 ) -> Result<RemoteDeskOptions, ConfigError> {
     let credentials = options::credentials(config)?
         .ok_or_else(|| ConfigError("cluster.secret: it is required".to_owned()))?;
@@ -111,5 +112,6 @@ fn desk_options(
         credentials,
         peers: config.postman.peers.clone(),
         transport: surroundings.transport.clone(),
+        standing: metrics.sending.standing.clone(),
     })
 }

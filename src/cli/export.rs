@@ -18,7 +18,7 @@ use crate::{config::ConfigError, formula};
 /// Items requested in one page.
 const PAGE: usize = 1_000;
 const CUSTOMER: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
-const MESSAGE: [&str; 10] = [
+const MESSAGE: [&str; 11] = [
     "id",
     "mailing_id",
     "customer_id",
@@ -29,6 +29,7 @@ const MESSAGE: [&str; 10] = [
     "created_at",
     "updated_at",
     "sent_at",
+    "reason",
 ];
 
 /// The items that can be exported.
@@ -145,6 +146,11 @@ fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
                     formula::escape(cell)
                 };
                 put_cell(text, &cell);
+            }
+            // A reason is an object, of which the name is for programs.
+            Some(Value::Object(reason)) => {
+                let code = reason.get("code").and_then(Value::as_str);
+                put_cell(text, code.unwrap_or_default());
             }
             Some(other) => text.push_str(&other.to_string()),
         }
