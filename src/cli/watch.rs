@@ -11,7 +11,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use lines::Lines;
+use lines::ProgressLines;
 
 use super::{
     ApiArgs,
@@ -227,7 +227,7 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
 
-    let mut lines = Lines::new(Instant::now());
+    let mut lines = ProgressLines::new(Instant::now());
     let mut seen_at = Instant::now();
     let mut pace = Pace::default();
     loop {

@@ -10,12 +10,12 @@ const LINE: Duration = Duration::from_secs(2);
 const SAME: Duration = Duration::from_secs(60);
 
 /// The line that was written last, and its time.
-pub(super) struct Lines {
+pub(super) struct ProgressLines {
     last: String,
     at: Instant,
 }
 
-impl Lines {
+impl ProgressLines {
     /// No line yet; the first one comes when a mailing takes its time.
     pub(super) fn new(now: Instant) -> Self {
         Self {
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_line_that_stays_the_same_comes_once_a_minute() {
         let start = Instant::now();
-        let mut lines = Lines::new(start);
+        let mut lines = ProgressLines::new(start);
         let taken = (1..=600).filter(|n| lines.take("paused", start + LINE / 2 * *n));
         assert_eq!(taken.count(), 10);
     }
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_line_that_changes_comes_every_two_seconds() {
         let start = Instant::now();
-        let mut lines = Lines::new(start);
+        let mut lines = ProgressLines::new(start);
         let taken = (1..=20).filter(|n| lines.take(&n.to_string(), start + LINE / 2 * *n));
         assert_eq!(taken.count(), 10);
     }
