@@ -22,31 +22,31 @@ pub(super) struct ClusterArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
-    /// Show the leader, the role and progress of each node as the asked node sees them, and the senders
-    /// without storage
+    /// Show the leader, the nodes with role and progress, and the standalone postmen
     ///
-    /// The exit status is 1 if the asked node knows no leader; what is missing stands on stderr.
+    /// All values are as the asked node sees them. The exit status is 1 if it knows no leader; the reason
+    /// is on stderr.
     Status(StatusArgs),
     /// Add a node, which must already run, with an empty data directory
     ///
     /// Start the node first, with a [cluster] section in its configuration; it then waits. It joins as
-    /// a learner and becomes a voter when it has caught up; the command waits for that. Repeating the
-    /// command is harmless.
+    /// a learner and becomes a voter when it has caught up; the command waits for that. It is safe to
+    /// repeat the command. The token needs the role admin.
     Add(AddArgs),
     /// Remove a node for good
     ///
-    /// A running node hands back its unsent messages first, and a leader hands over leadership. Remove a
-    /// node with a lost disk in the same way; then it can be added with an empty data directory. The
-    /// command is refused if no majority of the remaining voters can be reached. Repeating the command is
-    /// harmless.
+    /// A running node hands back its unsent messages first, and a leader hands over leadership. A node
+    /// that lost its disk is removed in the same way, and is then added again with an empty data
+    /// directory. The command is refused if a majority of the remaining voters cannot be reached. It is
+    /// safe to repeat the command. The token needs the role admin.
     Remove(RemoveArgs),
     /// Transfer leadership to another node
     TransferLeader(TransferArgs),
     /// Set the cluster's time, back or forward, after a clock was wrong
     ///
-    /// Set the clocks right first. While a node does not believe its clock, nothing starts, ends,
-    /// expires or is sent. This command confirms the time where neither NTP nor most of the other nodes
-    /// can. The token needs the role admin. Repeating the command is harmless.
+    /// Correct the clocks of the machines first. While the leader does not believe its clock, nothing
+    /// starts, ends, expires or is sent. This command confirms the time if neither NTP nor most of the
+    /// other nodes can. It is safe to repeat the command. The token needs the role admin.
     SetTime(SetTimeArgs),
 }
 
@@ -232,12 +232,12 @@ fn show(cluster: &Value) {
 
     let postmen = cluster.get("postmen").and_then(Value::as_array);
     for postman in postmen.into_iter().flatten() {
-        out::line(&sender(postman, width));
+        out::line(&postman_line(postman, width));
     }
 }
 
-/// The line of a sender without storage; the gateway is worth a word only if it is another one.
-fn sender(postman: &Value, width: usize) -> String {
+/// The line of a standalone postman; the gateway is worth a word only if it is another one.
+fn postman_line(postman: &Value, width: usize) -> String {
     let name = text(postman, "name");
     let seen = text(postman, "last_seen");
     let is_other = text(postman, "gateway") == "other";
@@ -246,7 +246,7 @@ fn sender(postman: &Value, width: usize) -> String {
     } else {
         ""
     };
-    format!("{name:<width$}  sender   last call {seen}{gateway}")
+    format!("{name:<width$}  postman  last call {seen}{gateway}")
 }
 
 /// The last and the applied position of a node, or the reason why it cannot be reached.
@@ -280,13 +280,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_has_a_line_and_another_gateway_is_named() {
+    fn a_postman_has_a_line_and_another_gateway_is_named() {
         let told = |gateway| {
             let postman =
                 json!({ "name": "s", "last_seen": "2026-03-02T09:00:00Z", "gateway": gateway });
-            sender(&postman, 3)
+            postman_line(&postman, 3)
         };
-        let line = "s    sender   last call 2026-03-02T09:00:00Z";
+        let line = "s    postman  last call 2026-03-02T09:00:00Z";
         assert_eq!(told(json!("same")), line);
         assert_eq!(told(Value::Null), line);
         assert!(told(json!("other")).contains("another gateway"));

@@ -168,7 +168,7 @@ impl Look {
         let [created, sending, failed] =
             ["created", "sending", "failed"].map(|status| count(&self.stats, status));
         if created + failed == 0 && sending > 0 {
-            "senders hold the last ones; those of a sender that died become unconfirmed when its leases end"
+            "postmen hold the last ones; those of a postman that died become unconfirmed when its leases end"
         } else if self.has_window {
             "the send window may be closed"
         } else if created == 0 && failed > 0 {
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn a_mailing_that_stands_still_names_the_likely_reason() {
         let told = |stats| look("active", stats).told(0.0, 0);
-        assert!(told(json!({ "done": 1, "sending": 2 })).contains("senders hold the last ones"));
+        assert!(told(json!({ "done": 1, "sending": 2 })).contains("postmen hold the last ones"));
         assert!(told(json!({ "done": 1, "failed": 2 })).contains("tried again"));
         assert!(told(json!({ "created": 1, "sending": 2 })).contains("see the log"));
     }
