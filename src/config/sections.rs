@@ -82,6 +82,17 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The name of the role, as in `[api] tokens`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// `[gateway]`: the SMS gateway, and how it is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

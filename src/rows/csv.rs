@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     ImportRow, ROW_BYTES, RowError,
     cells::{CELLS, CellReader},
+    header_help,
     records::{Grammar, Place, TakenBytes, Then},
     value_of,
 };
@@ -67,8 +68,7 @@ impl CsvRecords {
             let column = column_name(cell);
             if !self.is_known(&column) {
                 let known = self.known.join(", ");
-                let detail = format!("there is no column `{column}`; the columns are {known}");
-                return Err(wrong(detail));
+                return Err(wrong(header_help::unknown(&column, &known)));
             }
             if columns.contains(&column) {
                 return Err(wrong(format!("the column `{column}` appears twice")));

@@ -7,6 +7,7 @@
 
 mod cells;
 mod csv;
+mod header_help;
 mod lines;
 mod ndjson;
 mod records;

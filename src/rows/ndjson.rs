@@ -69,6 +69,7 @@ fn parse(line: u64, text: &[u8]) -> Result<Map<String, Value>, RowError> {
         Err(error) => {
             // For the parser each row is line 1; the error carries the line of the file.
             let detail = error.to_string().replace(" at line 1 column", " at column");
+            let detail = format!("the line is not JSON: {detail}");
             Err(RowError::row(line, "invalid_json", detail))
         }
     }

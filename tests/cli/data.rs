@@ -218,8 +218,7 @@ async fn exported_customers_can_be_imported_and_are_the_same() {
 async fn exported_messages_say_what_became_of_each() {
     let gateway = Gateway::start();
     let node = Setup::at(&gateway).start().await;
-    let header =
-        "id,mailing_id,customer_id,phone,text,status,attempts,created_at,updated_at,sent_at\n";
+    let header = "id,mailing_id,customer_id,phone,text,status,attempts,created_at,updated_at,sent_at,reason\n";
     assert_eq!(printed(at(&node, &["export", "messages"])), header);
     assert_eq!(
         printed(at(&node, &["export", "messages", "--format", "ndjson"])),
@@ -253,6 +252,27 @@ async fn exported_messages_say_what_became_of_each() {
     assert_eq!(rows, node.messages("staff").await);
     let ended = at(&node, &["export", "messages", "--mailing", "none"]);
     assert!(ended.one_line(1).contains("not_found"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn exported_messages_name_the_reason_of_a_shared_phone() {
+    let gateway = Gateway::start();
+    let node = Setup::at(&gateway).start().await;
+    let twins = "id,phone\na,+79161112233\nb,+79161112233\n";
+    node.client
+        .upload("/customers/import", "text/csv", twins.to_owned())
+        .await
+        .expect(200);
+    node.mail("twins", json!({})).await;
+    node.until("twins", json!({ "done": 1, "cancelled": 1 }))
+        .await;
+    let csv = printed(at(&node, &["export", "messages"]));
+    let ends = |status: &str, end: &str| {
+        let mut rows = csv.lines().filter(|row| row.contains(status));
+        rows.next().is_some_and(|row| row.ends_with(end))
+    };
+    assert!(ends(",cancelled,", ",duplicate_phone"), "{csv}");
+    assert!(ends(",done,", "Z,"), "{csv}");
 }
 
 /// The cells of an export, without the quotes about them.

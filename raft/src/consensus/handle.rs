@@ -153,14 +153,16 @@ impl Consensus {
         metrics.current_leader.filter(|_| is_known)
     }
 
-    /// Name and term of the leader, as far as this node knows.
+    /// Name and term of the leader, as far as this node knows. A node that was just restored or taken in
+    /// has no names for itself yet.
     pub(crate) fn leader_with_term(&self) -> Option<(String, u64)> {
         let leader = self.leader()?;
         let watched = self.raft.metrics();
         let metrics = watched.borrow();
         let members = metrics.membership_config.membership();
         let peer = members.get_node(&leader)?;
-        Some((peer.name.clone(), metrics.current_term))
+        let is_named = !peer.name.is_empty();
+        is_named.then(|| (peer.name.clone(), metrics.current_term))
     }
 
     /// The leader, if there is one and it is another node.

@@ -364,6 +364,10 @@ pub(super) fn explained(error: &io::Error) -> io::Error {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    // The library's own words lead to its manual, which helps no operator.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return io::Error::new(error.kind(), "it closed the connection");
+    }
     let Some(inner) = inner else {
         return io::Error::new(error.kind(), error.to_string());
     };
