@@ -47,7 +47,7 @@ pub(super) struct CustomerBody {
     /// Name of the customer; may be empty.
     #[schema(example = "Анастасия Алексеева")]
     pub(super) name: String,
-    /// Phone number as in E.164: `+` and 10 to 15 digits.
+    /// Phone number in E.164: `+` and 10 to 15 digits.
     #[schema(example = "+79161112233")]
     pub(super) phone: String,
     /// The mobile operator; may be empty.
@@ -85,7 +85,7 @@ pub(super) struct CustomerInput {
     /// Name of the customer; absent: empty.
     #[schema(example = "Анастасия Алексеева")]
     name: Option<String>,
-    /// Phone number as in E.164: `+` and 10 to 15 digits.
+    /// Phone number: `+` and 10 to 15 digits. Spaces, no-break spaces and `-`, `(`, `)`, `.` are dropped.
     #[schema(example = "+79161112233")]
     phone: String,
     /// The mobile operator; absent: empty.

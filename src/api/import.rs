@@ -4,10 +4,12 @@
 //! breaks off stay, and the file may be sent again.
 //!
 //! [`checked`] checks rows, [`batch`] gathers them, [`write`] proposes them and finds the rows that must
-//! be written again, [`running`] keeps their order. [`live`] counts whom mailings come to reach.
+//! be written again, [`running`] keeps their order,
+//! [`counted`] reads the counts of replies. [`live`] counts whom mailings come to reach.
 
 mod batch;
 mod checked;
+mod counted;
 mod live;
 mod running;
 mod write;

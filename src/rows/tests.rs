@@ -219,6 +219,14 @@ fn the_separator_is_that_of_the_header_alone() {
 }
 
 #[test]
+fn names_of_columns_have_any_letter_case_and_spaces_around_them() {
+    let wanted = [r#"2 {"id":"a","name":"x","phone":"1"}"#];
+    assert_eq!(csv("ID, Phone ,NAME\na,1,x"), wanted);
+    assert_eq!(csv("\tId;\" phone \";name \na;1;x"), wanted);
+    assert_eq!(csv("id,phone,Phone\n"), ["1 fatal invalid_header"]);
+}
+
+#[test]
 fn an_encoding_mark_is_taken_off_in_every_format() {
     assert_eq!(
         csv("\u{feff}id;phone\na;1\n"),

@@ -6,6 +6,7 @@ mod cluster;
 mod data;
 mod demo;
 mod gateway;
+mod live;
 mod postman;
 pub(crate) mod serve;
 mod signals;
