@@ -19,7 +19,7 @@ use super::{
     write::{EndedBatch, LostBatch, RowsProposed, WrittenBatch, to_repeat},
 };
 use crate::{
-    api::{Api, ApiError, code::Code},
+    api::{Api, ApiError, code::Code, customers::zones::FoundZones},
     rows::{ImportRow, RowError},
 };
 
@@ -60,6 +60,7 @@ pub(super) struct Import {
     numbers: CommandNumbers,
     in_flight: FuturesOrdered<JoinHandle<RowsProposed>>,
     live: LiveCounts,
+    zones: FoundZones,
     /// Position that the answer reflects.
     index: u64,
     /// The line of the last row before which every row is written or rejected; 0 if there is none.
@@ -84,6 +85,7 @@ impl Import {
             numbers,
             in_flight: FuturesOrdered::new(),
             live: LiveCounts::default(),
+            zones: FoundZones::default(),
             index,
             settled_line: 0,
         }
@@ -126,7 +128,7 @@ impl Import {
 
     fn take_row(&mut self, row: ImportRow) {
         let line = row.line;
-        match check_row(row) {
+        match check_row(row, &mut self.zones) {
             Ok(checked) => self.batch.push(checked),
             Err((code, detail)) => self.reject(line, &code, detail),
         }
