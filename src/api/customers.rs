@@ -1,8 +1,10 @@
 //! Customers: create, read, list, replace, delete.
 //!
 //! The checks of their fields are in [`check`](mod@check); an import checks its rows by the same ones.
+//! [`zones`] looks time zones up.
 
 pub(super) mod check;
+pub(super) mod zones;
 
 use std::time::Duration;
 
@@ -20,7 +22,10 @@ use notty_storage::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::check::{CheckedCustomer, IdFrom, check};
+use self::{
+    check::{CheckedCustomer, IdFrom, check},
+    zones::FoundZones,
+};
 use super::{
     Api, ApiError, ApiResult, IdempotencyKey, WRITE_TIME,
     code::Code,
@@ -239,7 +244,7 @@ async fn create(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
-    let checked = check(&mut fields, &IdFrom::Body);
+    let checked = check(&mut fields, &IdFrom::Body, &mut FoundZones::default());
     let customer = fields.finish(checked)?;
 
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
@@ -327,7 +332,7 @@ async fn replace(
 
     // The path decides: the body may repeat the id, and cannot change it.
     let id = parse_id(&id)?;
-    let checked = check(&mut fields, &IdFrom::Path(&id));
+    let checked = check(&mut fields, &IdFrom::Path(&id), &mut FoundZones::default());
     let customer = fields.finish(checked)?;
 
     let command = key.bind(put_one(customer, PutMode::Update), &bytes);

@@ -29,6 +29,7 @@ use self::{checked::check_row, live::LiveMailing, running::Import};
 use super::{
     Api, ApiError, ApiResult,
     code::Code,
+    customers::zones::FoundZones,
     endpoint::{Effect, Endpoint, endpoint},
     input::{Params, content_type, drain},
     reply,
@@ -96,7 +97,7 @@ pub(super) struct ImportError {
 /// Checks a row as the import does, and writes nothing. The error has the code of its first fault, and
 /// all faults in words.
 pub fn check_import_row(row: ImportRow) -> Result<(), (String, String)> {
-    check_row(row).map(drop)
+    check_row(row, &mut FoundZones::default()).map(drop)
 }
 
 pub(super) fn routes() -> Vec<Endpoint> {

@@ -47,7 +47,7 @@ impl Grammar for JsonRecords {
         self.text.clear();
 
         let values = parsed.transpose()?;
-        Ok(values.map(|values| place.row(values)))
+        Ok(values.map(|values| place.row(values.into())))
     }
 
     fn needs_header(&self) -> bool {

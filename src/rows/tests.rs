@@ -15,7 +15,7 @@ fn read_pieces<'a>(format: RowFormat, pieces: impl Iterator<Item = &'a [u8]>) ->
     reader.end(&mut rows);
 
     let told = rows.iter().map(|row| match row {
-        Ok(row) => format!("{} {}", row.line, Value::Object(row.values.clone())),
+        Ok(row) => format!("{} {}", row.line, Value::Object(row.values.clone().into())),
         Err(RowError::Row { line, code, .. }) => format!("{line} {code}"),
         Err(RowError::Fatal { line, code, .. }) => format!("{line} fatal {code}"),
     });
@@ -257,6 +257,13 @@ fn a_row_that_is_too_long_or_not_utf8_is_left_out_alone() {
     let mut text = b"id,phone\n".to_vec();
     text.extend_from_slice(b"\xff,1\nb,2\n");
     let rows = read(RowFormat::Csv, &text);
+    assert_eq!(rows, ["2 invalid_utf8", r#"3 {"id":"b","phone":"2"}"#]);
+}
+
+#[test]
+fn a_character_that_is_cut_by_a_separator_is_not_utf8() {
+    // Without the comma it would be the letter А.
+    let rows = read(RowFormat::Csv, b"id,phone\n\xd0,\x90\nb,2\n");
     assert_eq!(rows, ["2 invalid_utf8", r#"3 {"id":"b","phone":"2"}"#]);
 }
 

@@ -1,7 +1,6 @@
 //! Batches of rows: as many checked customers as fit in one command, with the lines they came from.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use notty_storage::{
     Origin,
     command::{CustomerRow, KeptFields, PutCustomers, PutMode},

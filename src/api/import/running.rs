@@ -19,7 +19,7 @@ use super::{
     write::{EndedBatch, LostBatch, RowsProposed, WRITE_TIME, WrittenBatch, to_repeat},
 };
 use crate::{
-    api::{Api, ApiError, code::Code},
+    api::{Api, ApiError, code::Code, customers::zones::FoundZones},
     rows::{ImportRow, RowError},
 };
 
@@ -61,6 +61,7 @@ pub(super) struct Import {
     numbers: CommandNumbers,
     in_flight: FuturesOrdered<JoinHandle<RowsProposed>>,
     live: LiveCounts,
+    zones: FoundZones,
     /// Position that the answer reflects.
     index: u64,
     /// The line of the last row before which every row is written or rejected; 0 if there is none.
@@ -85,6 +86,7 @@ impl Import {
             numbers,
             in_flight: FuturesOrdered::new(),
             live: LiveCounts::default(),
+            zones: FoundZones::default(),
             index,
             settled_line: 0,
         }
@@ -127,7 +129,7 @@ impl Import {
 
     fn take_row(&mut self, row: ImportRow) {
         let line = row.line;
-        match check_row(row) {
+        match check_row(row, &mut self.zones) {
             Ok(checked) => self.batch.push(checked),
             Err((code, detail)) => self.reject(line, &code, detail),
         }
