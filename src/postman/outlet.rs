@@ -215,7 +215,7 @@ impl Outlet {
     /// Logs that the breaker has closed (0) or opened.
     pub(super) fn tell_stand(&self, figure: i64) {
         if figure == 0 {
-            tracing::info!("the gateway answers again: sending goes on");
+            tracing::info!("the gateway answers again: sending continues");
             return;
         }
 

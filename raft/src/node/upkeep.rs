@@ -106,8 +106,8 @@ async fn hand_over_for_clock(node: &Node) {
 
     match node.transfer_leader(Some(&heir.name)).await {
         Ok(leader) => tracing::warn!(
-            "this node's clock is more than 2 s from most voters': `{leader}` leads now; put the \
-             clock right (NTP)"
+            "this node's clock is more than 2 s from most voters': `{leader}` leads now; \
+             correct the clock (NTP)"
         ),
         Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
     }
