@@ -23,7 +23,7 @@ fn files_that_only_the_unit_can_read_are_named_and_no_fault_outside_of_it() {
     let check = ["check-config", "--config", arg(&path)];
     let ended = run(&check);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.ends_with("config.toml: right\n"), "{ended:?}");
+    assert!(ended.stdout.ends_with("config.toml: valid\n"), "{ended:?}");
     let lines: Vec<_> = ended.stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{ended:?}");
     for (line, part) in lines.iter().zip(["cluster.tls", "moderation.words_file"]) {

@@ -175,7 +175,7 @@ fn check_config_names_variables_that_look_like_settings_and_are_none() {
     let ended = Ended::of(command.env("NOTTY_GATEWAY_URL", "http://h/"));
     let line = ended.one_line(0);
     assert!(line.contains("did you mean NOTTY_GATEWAY__URL?"), "{line}");
-    assert!(ended.stdout.ends_with("a.toml: right\n"), "{ended:?}");
+    assert!(ended.stdout.ends_with("a.toml: valid\n"), "{ended:?}");
 }
 
 #[test]
