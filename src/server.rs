@@ -16,7 +16,7 @@ mod tests;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Clock, Listener, Node, Service, TransferError, WaitingReason};
+use notty_raft::{Clock, Credentials, Listener, Node, Service, TransferError, WaitingReason};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub use self::credential_files::unchecked_parts;
@@ -58,6 +58,8 @@ impl Server {
         let moderation = options::moderation(config)?;
         let gateway = options::gateway(config, &surroundings)?;
         let credentials = options::credentials(config)?;
+        let certificate = credentials.as_ref();
+        let expires_at = certificate.and_then(Credentials::certificate_expires_at);
 
         // Health checks are answered from now on, however long the node waits for its cluster.
         let (listener, address) = listen(config, &surroundings).await?;
@@ -74,6 +76,7 @@ impl Server {
         let opened = Node::open_with_reason(data_dir, node_options, &waiting).await;
         let node = opened.map_err(|error| of_directory(data_dir, error.into()))?;
         let mut metrics = Metrics::of_node(data_dir);
+        metrics.register_certificate(expires_at);
         start_backups(config, &node, &surroundings.clock, &mut metrics, &work);
         let metrics = Arc::new(metrics);
         let rounds = metrics.apply_rounds.clone();

@@ -40,7 +40,8 @@ pub async fn run_with_page(
     config.check_postman()?;
     let gateway = options::gateway(config, &surroundings)?;
     let desk_options = desk_options(config, &surroundings)?;
-    let metrics = Arc::new(PostmanMetrics::default());
+    let expires_at = desk_options.credentials.certificate_expires_at();
+    let metrics = Arc::new(PostmanMetrics::new(expires_at));
 
     // Health is answered from now on, however long no cluster is found.
     if let Some(address) = page {

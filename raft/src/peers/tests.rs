@@ -101,7 +101,7 @@ fn serve(stream: DuplexStream, answer: usize) -> JoinHandle<io::Result<()>> {
     tokio::spawn(async move {
         let (peers, handler, sessions) =
             (peers(Arc::default()), Anyone(answer), Sessions::default());
-        let place = Arc::<Handshakes>::default().enter("h:1");
+        let place = Arc::<Handshakes>::default().enter("h:1", Box::new(|| false));
         serve_one(
             Box::new(stream),
             "h:1",
