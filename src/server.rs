@@ -2,10 +2,11 @@
 //!
 //! It is the only module of a node that knows all others. [`options`] makes the options of each part
 //! of the configuration, [`supervision`] ends the process if a part fails, and [`own_postman`] runs
-//! the node's own postman.
+//! the node's own postman. [`credential_files`] knows which files only systemd's unit can read.
 
 pub(crate) mod options;
 
+mod credential_files;
 mod own_postman;
 mod supervision;
 
@@ -18,6 +19,7 @@ use anyhow::Context;
 use notty_raft::{Clock, Credentials, Listener, Node, Service, TransferError, WaitingReason};
 use tokio::{sync::watch, task::JoinHandle};
 
+pub use self::credential_files::unchecked_parts;
 use self::supervision::Supervisor;
 use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
@@ -187,7 +189,9 @@ fn start_backups(
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check());
-    faults.take(options::check_files(config));
+    faults.take(credential_files::check_variables(config));
+    let checkable = credential_files::without_unseen(config);
+    faults.take(options::check_files(&checkable));
     faults.finish()
 }
 
@@ -195,6 +199,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
 pub fn check_node(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check_node());
+    faults.take(credential_files::check_variables(config));
     faults.take(options::check_files(config));
     faults.finish()
 }
@@ -203,6 +208,7 @@ pub fn check_node(config: &Config) -> Result<(), ConfigError> {
 pub fn check_postman(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check_postman());
+    faults.take(credential_files::check_variables(config));
     faults.take(options::check_files(config));
     faults.finish()
 }

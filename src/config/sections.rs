@@ -267,7 +267,7 @@ pub struct ClusterConfig {
     pub postman_secret: Secret,
     /// Name of this node.
     pub name: String,
-    /// Number of nodes that form the cluster.
+    /// Least number of nodes that form the cluster; all that are listed must be there.
     pub expect: u32,
     /// Certificates for mutual TLS between peers.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod cluster;
+mod credentials;
 mod data;
 mod demo;
 mod gateway;

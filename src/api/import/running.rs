@@ -43,6 +43,14 @@ struct CommandNumbers {
 }
 
 impl CommandNumbers {
+    /// Numbers of a new import. Drawn anew for each upload: a file that is sent again is another import.
+    fn draw() -> Self {
+        Self {
+            import: *uuid::Uuid::new_v4().as_bytes(),
+            next: 0,
+        }
+    }
+
     fn next(&mut self) -> Origin {
         let n = self.next;
         self.next += 1;
@@ -73,17 +81,11 @@ impl Import {
         // Of an import that writes nothing, the answer reflects the state at its start.
         let index = api.position();
 
-        // Drawn anew for each upload: a file that is sent again is another import.
-        let numbers = CommandNumbers {
-            import: *uuid::Uuid::new_v4().as_bytes(),
-            next: 0,
-        };
-
         Self {
             api,
             body: ImportBody::default(),
             batch: ImportBatch::default(),
-            numbers,
+            numbers: CommandNumbers::draw(),
             in_flight: FuturesOrdered::new(),
             live: LiveCounts::default(),
             zones: FoundZones::default(),
@@ -394,3 +396,6 @@ fn still_busy(written: &WrittenBatch, rows: &[RepeatedRow]) -> Vec<RepeatedRow> 
         .filter(|(row, kept)| busy.binary_search(row).is_ok() && *kept != KeptFields::ALL);
     left.copied().collect()
 }
+
+#[cfg(test)]
+mod tests;
