@@ -20,7 +20,7 @@ use notty_storage::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::check::{CheckedCustomer, IdFrom, check};
+use self::check::{CheckedCustomer, IdFrom, check, needed_phone};
 use super::{
     Api, ApiError, ApiResult, IdempotencyKey, WRITE_TIME,
     code::Code,
@@ -239,7 +239,7 @@ async fn create(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
-    let checked = check(&mut fields, &IdFrom::Body);
+    let checked = check(&mut fields, &IdFrom::Body, needed_phone);
     let customer = fields.finish(checked)?;
 
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
@@ -327,7 +327,7 @@ async fn replace(
 
     // The path decides: the body may repeat the id, and cannot change it.
     let id = parse_id(&id)?;
-    let checked = check(&mut fields, &IdFrom::Path(&id));
+    let checked = check(&mut fields, &IdFrom::Path(&id), needed_phone);
     let customer = fields.finish(checked)?;
 
     let command = key.bind(put_one(customer, PutMode::Update), &bytes);

@@ -15,6 +15,8 @@ use crate::formula;
 
 /// Separators of cells; spreadsheets of many countries write semicolons.
 const SEPARATORS: [u8; 2] = [b',', b';'];
+/// Columns of which a file needs one: without both, no row says whose it is.
+const NEEDED: [&str; 2] = ["phone", "id"];
 
 /// The grammar of CSV.
 pub(super) struct CsvRecords {
@@ -76,8 +78,12 @@ impl CsvRecords {
             columns.push(column);
         }
 
-        if !columns.iter().any(|column| column == "phone") {
-            return Err(wrong("the column `phone` is missing".to_owned()));
+        if !columns
+            .iter()
+            .any(|column| NEEDED.contains(&column.as_str()))
+        {
+            let detail = "neither of the columns `phone` and `id` is there; rows need one of them";
+            return Err(wrong(detail.to_owned()));
         }
         Ok(columns)
     }

@@ -1,11 +1,12 @@
 //! A row that was checked: its customer, and the fields that the row does not speak of.
 
-use notty_storage::command::KeptFields;
+use notty_storage::{command::KeptFields, model::Phone};
 use serde_json::{Map, Value};
 
 use crate::{
     api::{
-        customers::check::{CheckedCustomer, IdFrom, check},
+        code::Code,
+        customers::check::{CheckedCustomer, IdFrom, check, needed_phone},
         error::FieldFault,
         input::Fields,
     },
@@ -16,6 +17,7 @@ use crate::{
 fn field_named(name: &str) -> Option<KeptFields> {
     match name {
         "name" => Some(KeptFields::NAME),
+        "phone" => Some(KeptFields::PHONE),
         "tag" => Some(KeptFields::TAG),
         "operator" => Some(KeptFields::OPERATOR),
         "timezone" => Some(KeptFields::TIMEZONE),
@@ -26,7 +28,8 @@ fn field_named(name: &str) -> Option<KeptFields> {
 /// A row that may be written.
 pub(super) struct CheckedRow {
     pub(super) line: u64,
-    pub(super) customer: CheckedCustomer,
+    /// Has no phone if the row speaks of none: whoever has the id keeps theirs.
+    pub(super) customer: CheckedCustomer<Option<Phone>>,
     /// Fields that stay as they are if the customer exists.
     pub(super) kept: KeptFields,
 }
@@ -38,7 +41,12 @@ pub(super) type RowFault = (String, String);
 pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
     let kept = kept_fields(&row.values);
     let mut fields = Fields::new(row.values);
-    let checked = check(&mut fields, &IdFrom::Body);
+    let checked = if kept.has(KeptFields::PHONE) {
+        check_without_phone(&mut fields)
+    } else {
+        let some_phone = |fields: &mut Fields| needed_phone(fields).map(Some);
+        check(&mut fields, &IdFrom::Body, some_phone)
+    };
     let faults = fields.faults();
 
     // A row with a fault is left out as a whole: half of it would be a customer that nobody has sent.
@@ -59,13 +67,25 @@ pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
 
 /// An empty value clears its field; one that is not there says nothing about it.
 fn kept_fields(values: &Map<String, Value>) -> KeptFields {
-    // One walk over the row's few fields costs less than looking for each. A row always has a phone.
+    // One walk over the row's few fields costs less than looking for each.
     let spoken_of = values.keys().filter_map(|name| field_named(name));
-    let spoken_of = spoken_of.fold(KeptFields::PHONE, KeptFields::and);
+    let spoken_of = spoken_of.fold(KeptFields::NONE, KeptFields::and);
     spoken_of.written()
+}
+
+/// Checks a row that does not speak of a phone: its id says whose it is.
+fn check_without_phone(fields: &mut Fields) -> Option<CheckedCustomer<Option<Phone>>> {
+    if !fields.has("id") {
+        let detail = "a row needs a phone, or the id of a customer who exists";
+        fields.fault("phone", Code::Missing, detail);
+    }
+    check(fields, &IdFrom::Body, |_| Some(None))
 }
 
 fn in_words(faults: &[FieldFault]) -> String {
     let texts: Vec<String> = faults.iter().map(FieldFault::in_words).collect();
     texts.join("; ")
 }
+
+#[cfg(test)]
+mod tests;

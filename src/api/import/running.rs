@@ -285,18 +285,20 @@ impl Import {
         self.count_all_but(written, &busy)
     }
 
-    /// Counts a command without the busy rows that have to be written again, and returns those. A busy
-    /// row that a later one has replaced counts as if it had been written before that.
+    /// Counts a command without the rows that have to be written again, and returns those.
     fn count_all_but(
         &mut self,
         mut written: WrittenBatch,
         repeated: &[RepeatedRow],
     ) -> NumberedRows {
-        let replaced = written.busy().count() - repeated.len();
-        written.updated += replaced as u32;
-        written.forget_busy();
+        let was_executed = written.busy().next().is_none();
+        written.forget(repeated);
 
-        let again = written.rows.only(repeated);
+        let mut again = written.rows.only(repeated);
+        if was_executed {
+            // Under its number the state would return the reply of before. Nothing else is in flight.
+            again.origin = Origin::Itself;
+        }
         self.count(written);
         again
     }
