@@ -1,15 +1,18 @@
 //! A row that was checked: its customer, and the fields that the row does not speak of.
 
 use notty_storage::{command::KeptFields, model::Phone};
-use serde_json::{Map, Value};
 
 use crate::{
     api::{
         code::Code,
-        customers::check::{CheckedCustomer, IdFrom, check, needed_phone},
+        customers::{
+            check::{CheckedCustomer, IdFrom, check, needed_phone},
+            zones::FoundZones,
+        },
         error::FieldFault,
         input::Fields,
     },
+    named_values::NamedValues,
     rows::{ImportRow, over_lines},
 };
 
@@ -38,14 +41,14 @@ pub(super) struct CheckedRow {
 pub(super) type RowFault = (String, String);
 
 /// Checks a row, and returns its customer.
-pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
+pub(super) fn check_row(row: ImportRow, zones: &mut FoundZones) -> Result<CheckedRow, RowFault> {
     let kept = kept_fields(&row.values);
     let mut fields = Fields::new(row.values);
     let checked = if kept.has(KeptFields::PHONE) {
-        check_without_phone(&mut fields)
+        check_without_phone(&mut fields, zones)
     } else {
         let some_phone = |fields: &mut Fields| needed_phone(fields).map(Some);
-        check(&mut fields, &IdFrom::Body, some_phone)
+        check(&mut fields, &IdFrom::Body, some_phone, zones)
     };
     let faults = fields.faults();
 
@@ -66,20 +69,23 @@ pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
 }
 
 /// An empty value clears its field; one that is not there says nothing about it.
-fn kept_fields(values: &Map<String, Value>) -> KeptFields {
+fn kept_fields(values: &NamedValues) -> KeptFields {
     // One walk over the row's few fields costs less than looking for each.
-    let spoken_of = values.keys().filter_map(|name| field_named(name));
+    let spoken_of = values.names().filter_map(field_named);
     let spoken_of = spoken_of.fold(KeptFields::NONE, KeptFields::and);
     spoken_of.written()
 }
 
 /// Checks a row that does not speak of a phone: its id says whose it is.
-fn check_without_phone(fields: &mut Fields) -> Option<CheckedCustomer<Option<Phone>>> {
+fn check_without_phone(
+    fields: &mut Fields,
+    zones: &mut FoundZones,
+) -> Option<CheckedCustomer<Option<Phone>>> {
     if !fields.has("id") {
         let detail = "a row needs a phone, or the id of a customer who exists";
         fields.fault("phone", Code::Missing, detail);
     }
-    check(fields, &IdFrom::Body, |_| Some(None))
+    check(fields, &IdFrom::Body, |_| Some(None), zones)
 }
 
 fn in_words(faults: &[FieldFault]) -> String {

@@ -140,18 +140,9 @@ impl WrittenBatch {
         busy.map(|(row, _)| *row as usize)
     }
 
-    /// Drops the busy rows from the rejected ones, and those that are written again. A busy row that a later
-    /// one has replaced counts as if it had been written before that.
-    pub(super) fn forget(&mut self, repeated: &[RepeatedRow]) {
-        let is_repeated = |row: usize| {
-            let found = repeated.binary_search_by_key(&row, |(row, _)| *row);
-            found.is_ok()
-        };
-
-        let replaced = self.busy().filter(|row| !is_repeated(*row)).count();
-        self.updated += replaced as u32;
-        self.rejected
-            .retain(|row| !is_busy(row) && !is_repeated(row.0 as usize));
+    /// Drops the busy rows from the rejected ones, because they are written again.
+    pub(super) fn forget_busy(&mut self) {
+        self.rejected.retain(|row| !is_busy(row));
     }
 
     /// The end of each row, in order.
@@ -160,7 +151,6 @@ impl WrittenBatch {
         for (row, rejection) in &self.rejected {
             ends[*row as usize] = match rejection {
                 Rejection::CustomerBusy => RowEnd::Open,
-                Rejection::MissingPhone => RowEnd::Unfound,
                 _ => RowEnd::Rejected,
             };
         }
@@ -178,8 +168,6 @@ enum RowEnd {
     Written,
     /// It must be written again: its customer was busy, or its command was lost.
     Open,
-    /// It has no phone, and its customer was not there: an older command, still open, may create it.
-    Unfound,
     /// It is wrong in itself, and replaces nothing.
     Rejected,
 }
@@ -221,24 +209,21 @@ impl EndedBatch {
 
     /// The rows that must be written again, in order, without the fields that later rows write.
     /// Notes the fields that this command has written or will write.
-    fn to_repeat<'a>(&'a self, later: &mut WrittenFields<'a>, is_oldest: bool) -> Vec<RepeatedRow> {
+    fn to_repeat<'a>(&'a self, later: &mut WrittenFields<'a>) -> Vec<RepeatedRow> {
         let rows = self.rows().put.rows.iter().zip(self.ends()).enumerate();
 
         // From the last row to the first: of two rows of one customer the later one counts.
         let mut repeat = Vec::new();
         for (index, (row, end)) in rows.rev() {
-            let is_unfound = end == RowEnd::Unfound;
-            if end == RowEnd::Rejected || is_unfound && is_oldest {
+            if end == RowEnd::Rejected {
                 continue;
             }
 
             let written = later.entry(RowIdentity::of(row)).or_default();
             let kept = row.kept.and(*written);
-            // A lost command is repeated as a whole: its reply counts rows by their places. A row that found
-            // nobody is repeated whatever it leaves alone: only the state knows now if it is wrong.
+            // A lost command is repeated as a whole: its reply counts rows by their places.
             let is_lost = matches!(self, Self::Lost(_));
-            let is_left = end == RowEnd::Open && (is_lost || kept != KeptFields::ALL);
-            if is_left || is_unfound {
+            if end == RowEnd::Open && (is_lost || kept != KeptFields::ALL) {
                 repeat.push((index, kept));
             }
             *written = written.and(row.kept.written());
@@ -257,9 +242,9 @@ type WrittenFields<'a> = HashMap<RowIdentity<'a>, KeptFields>;
 /// has written or will write.
 pub(super) fn to_repeat(ended: &[EndedBatch]) -> Vec<Vec<RepeatedRow>> {
     let mut later = WrittenFields::new();
-    let from_the_last = ended.iter().enumerate().rev();
+    let from_the_last = ended.iter().rev();
     let mut repeats: Vec<_> = from_the_last
-        .map(|(n, batch)| batch.to_repeat(&mut later, n == 0))
+        .map(|batch| batch.to_repeat(&mut later))
         .collect();
     repeats.reverse();
     repeats

@@ -1,16 +1,17 @@
 //! Tests of rows that leave out fields.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
 fn checked(values: &Value) -> Result<CheckedRow, RowFault> {
     let values = values.as_object().expect("an object").clone();
-    check_row(ImportRow {
+    let row = ImportRow {
         line: 2,
         last_line: 2,
-        values,
-    })
+        values: values.into(),
+    };
+    check_row(row, &mut FoundZones::default())
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn rows(rows: &[(&str, KeptFields)]) -> NumberedRows {
     NumberedRows {
         put,
         lines: (2..2 + rows.len() as u64).collect(),
+        first_lines: None,
         origin: Origin::Itself,
     }
 }
@@ -93,21 +94,6 @@ fn a_repeated_row_leaves_alone_what_later_rows_of_its_id_write() {
     let of_first = (0, KeptFields::TAG.and(later));
     let of_third = (0, all_but(KeptFields::PHONE));
     assert_eq!(repeats, [vec![of_first], vec![], vec![of_third]]);
-}
-
-#[test]
-fn a_row_that_found_nobody_is_repeated_once_older_commands_are_written() {
-    let unfound = |rows| written(rows, &[(1, Rejection::MissingPhone)]);
-    let without_phones = || rows(&[("a", KeptFields::PHONE), ("b", KeptFields::PHONE)]);
-    let lost = EndedBatch::Lost(whole(&["b"]).lost(ProposeError::Unknown));
-
-    // Nothing that could have created the customer is older than the first command.
-    let repeats = to_repeat(&[unfound(without_phones()), lost, unfound(without_phones())]);
-    let of_lost = (0, KeptFields::PHONE.written());
-    assert_eq!(
-        repeats,
-        [vec![], vec![of_lost], vec![(1, KeptFields::PHONE)]]
-    );
 }
 
 #[test]
