@@ -145,7 +145,7 @@ fn customers(from: u64) -> Action {
         id: CustomerId::parse(&format!("customer-{n:07}")).expect("an id"),
         by_phone: false,
         name: "Анна Шевчук".to_owned(),
-        phone: Phone::from_digits(70_000_000_000 + n),
+        phone: Some(Phone::from_digits(70_000_000_000 + n)),
         tag: (n % 20) as u16,
         operator: (n % 4) as u16,
         zone: None,

@@ -37,7 +37,7 @@ fn put(first: u32, count: u32) -> Action {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
         by_phone: false,
         name: format!("Name of customer {n}"),
-        phone: Phone::from_digits(79_160_000_000 + u64::from(n)),
+        phone: Some(Phone::from_digits(79_160_000_000 + u64::from(n))),
         tag: 0,
         operator: 0,
         zone: None,

@@ -23,7 +23,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::{
-    check::{CheckedCustomer, IdFrom, check},
+    check::{CheckedCustomer, IdFrom, check, needed_phone},
     zones::FoundZones,
 };
 use super::{
@@ -244,7 +244,12 @@ async fn create(
 ) -> ApiResult {
     let JsonBody { mut fields, bytes } = body;
     params.finish()?;
-    let checked = check(&mut fields, &IdFrom::Body, &mut FoundZones::default());
+    let checked = check(
+        &mut fields,
+        &IdFrom::Body,
+        needed_phone,
+        &mut FoundZones::default(),
+    );
     let customer = fields.finish(checked)?;
 
     let command = key.bind(put_one(customer, PutMode::Create), &bytes);
@@ -332,7 +337,8 @@ async fn replace(
 
     // The path decides: the body may repeat the id, and cannot change it.
     let id = parse_id(&id)?;
-    let checked = check(&mut fields, &IdFrom::Path(&id), &mut FoundZones::default());
+    let zones = &mut FoundZones::default();
+    let checked = check(&mut fields, &IdFrom::Path(&id), needed_phone, zones);
     let customer = fields.finish(checked)?;
 
     let command = key.bind(put_one(customer, PutMode::Update), &bytes);

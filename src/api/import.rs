@@ -86,7 +86,8 @@ pub(super) struct ImportError {
     /// `missing`, `wrong_type`, `unknown_field`, `invalid_id`, `too_long`, `control_character`,
     /// `empty_text`, `invalid_phone`, `invalid_timezone`. And `customer_busy`: a customer with this id was
     /// just deleted, and its messages are still being cancelled; `ambiguous_phone`: the row has no
-    /// id, and several customers have its phone.
+    /// id, and several customers have its phone; `missing`, too, where the row has no phone, and nobody
+    /// has its id.
     #[schema(example = "invalid_phone")]
     code: String,
     /// All faults of the row in words.
@@ -139,10 +140,11 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// The body is a stream of `text/csv` with a header row, or of `application/x-ndjson`: one customer a
 /// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
 /// A customer whose id exists is updated: a column that is not in the file (a key that is not in the
-/// object) leaves its field as it is, an empty cell (`""`, null) clears it. A row without an id belongs to
-/// the customer who has its phone; if nobody has it, a new one is created. Invalid rows are left out, and
-/// reported with their lines. If the cluster's leader changes, the import continues; if it finds no
-/// leader, the error names the last line that is written.
+/// object) leaves its field as it is, an empty cell (`""`, null) clears it; only a phone cannot be cleared.
+/// A row without an id belongs to the customer who has its phone; if nobody has it, a new one is created.
+/// A row without a phone updates the customer who has its id, so a CSV file needs a column `id` or
+/// `phone`. Invalid rows are left out, and reported with their lines. If the cluster's leader changes, the
+/// import continues; if it finds no leader, the error names the last line that is written.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),

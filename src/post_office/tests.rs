@@ -80,7 +80,7 @@ pub(crate) fn customers(count: u64) -> Action {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
         by_phone: false,
         name: String::new(),
-        phone: Phone::from_digits(79_160_000_000 + n),
+        phone: Some(Phone::from_digits(79_160_000_000 + n)),
         tag: 0,
         operator: 0,
         zone: None,

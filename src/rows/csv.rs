@@ -14,6 +14,8 @@ use crate::{formula, named_values::NamedValues};
 
 /// Separators of cells; spreadsheets of many countries write semicolons.
 const SEPARATORS: [u8; 2] = [b',', b';'];
+/// Columns of which a file needs one: without both, no row says whose it is.
+const NEEDED: [&str; 2] = ["phone", "id"];
 
 /// The grammar of CSV.
 pub(super) struct CsvRecords {
@@ -74,8 +76,9 @@ impl CsvRecords {
             columns.push(column);
         }
 
-        if !columns.contains(&"phone") {
-            return Err(wrong("the column `phone` is missing".to_owned()));
+        if !columns.iter().any(|column| NEEDED.contains(column)) {
+            let detail = "neither of the columns `phone` and `id` is there; rows need one of them";
+            return Err(wrong(detail.to_owned()));
         }
         Ok(columns)
     }

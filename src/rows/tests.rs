@@ -192,14 +192,26 @@ fn a_row_of_too_many_cells_is_left_out_alone() {
 
 #[test]
 fn a_header_that_is_wrong_ends_the_import() {
-    for text in ["id,fone\na,1\n", "id,name\na,1\n", "phone,phone\n1,2\n"] {
+    for text in ["id,fone\na,1\n", "name\na\n", "phone,phone\n1,2\n"] {
         assert_eq!(csv(text), ["1 fatal invalid_header"], "{text}");
     }
     for text in ["", "\n\n", " , \n", "\u{feff}"] {
         assert_eq!(csv(text), ["1 fatal invalid_header"], "{text:?}");
     }
-    assert_eq!(csv("\n\nid\na"), ["3 fatal invalid_header"]);
+    assert_eq!(csv("\n\nname\na"), ["3 fatal invalid_header"]);
     assert!(csv("phone").is_empty() && csv("id;phone").is_empty());
+}
+
+#[test]
+fn a_header_has_an_id_or_a_phone_and_a_column_that_is_not_there_has_no_value() {
+    assert_eq!(csv("id,name\na,A\n"), [r#"2 {"id":"a","name":"A"}"#]);
+    assert_eq!(csv("\n\nID\na"), [r#"4 {"id":"a"}"#]);
+    assert_eq!(csv("phone\n1"), [r#"2 {"phone":"1"}"#]);
+
+    let told = detail(RowFormat::Csv, "name\nA\n");
+    for column in ["`phone`", "`id`"] {
+        assert!(told.contains(column), "{told}");
+    }
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn customers(number: u64) -> Action {
         id: id(number + n),
         by_phone: false,
         name: format!("{n:0100}"),
-        phone: Phone::from_digits(79_160_000_000 + n),
+        phone: Some(Phone::from_digits(79_160_000_000 + n)),
         tag: 0,
         operator: 0,
         zone: None,

@@ -299,7 +299,7 @@ fn put_with_new_words(world: &mut World, round: u32) {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
         by_phone: false,
         name: String::new(),
-        phone: Phone::from_digits(79_160_000_000 + u64::from(n)),
+        phone: Some(Phone::from_digits(79_160_000_000 + u64::from(n))),
         tag: n as u16,
         operator: n as u16,
         zone: None,

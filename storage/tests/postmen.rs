@@ -115,7 +115,7 @@ fn customers() -> PutCustomers {
         id: CustomerId::parse(&format!("c-{n}")).expect("an id"),
         by_phone: false,
         name: String::new(),
-        phone: Phone::from_digits(79_160_000_000 + n),
+        phone: Some(Phone::from_digits(79_160_000_000 + n)),
         tag: 0,
         operator: 0,
         zone: None,

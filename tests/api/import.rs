@@ -301,7 +301,7 @@ async fn a_wrong_header_or_content_type_is_refused_and_nothing_is_written() {
     let row = "a,+79160000001\n";
     for header in [
         "id,fone",
-        "id,name",
+        "name,tag",
         "phone,phone",
         "a,+79160000002",
         "",

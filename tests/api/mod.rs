@@ -7,6 +7,7 @@ mod access;
 mod aliases;
 mod customers;
 mod import;
+mod kept_phones;
 mod lists;
 mod mailings;
 mod messages;

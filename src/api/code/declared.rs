@@ -23,7 +23,7 @@ codes! {
     }
     InvalidHeader = "invalid_header", BAD_REQUEST at "line 1" {
         "the first row of a CSV file does not name the columns as it should",
-        "the column `phone` is needed"
+        "the column `phone` or `id` is needed"
     }
 
     // Fields.

@@ -23,6 +23,7 @@ impl From<&Rejection> for Code {
             Rejection::CustomerExists => Self::CustomerExists,
             Rejection::CustomerBusy => Self::CustomerBusy,
             Rejection::AmbiguousPhone => Self::AmbiguousPhone,
+            Rejection::MissingPhone => Self::Missing,
             Rejection::MailingExists => Self::MailingExists,
             Rejection::MailingStarted { .. } => Self::MailingStarted,
             Rejection::MailingOver { .. } => Self::MailingOver,

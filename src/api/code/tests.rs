@@ -62,6 +62,7 @@ fn a_rejection_has_one_name_here_and_in_storage() {
         Rejection::NodeDismissed,
         Rejection::NoNumbersLeft,
         Rejection::AmbiguousPhone,
+        Rejection::MissingPhone,
         Rejection::LevelTooLow {
             needed: 3,
             level: 2,

@@ -5,13 +5,13 @@ use notty_storage::model::{CustomerId, Name, Phone, Word};
 use super::zones::FoundZones;
 use crate::api::input::{Fields, new_id};
 
-/// A customer that was checked, and is not part of a command yet.
-pub(in crate::api) struct CheckedCustomer {
+/// A customer that was checked, and is not part of a command yet. Where `P` says so, it may lack a phone.
+pub(in crate::api) struct CheckedCustomer<P = Phone> {
     pub(in crate::api) id: CustomerId,
     /// True if there was no id, and this one was drawn at random.
     pub(in crate::api) has_new_id: bool,
     pub(in crate::api) name: String,
-    pub(in crate::api) phone: Phone,
+    pub(in crate::api) phone: P,
     pub(in crate::api) operator: String,
     pub(in crate::api) tag: String,
     pub(in crate::api) zone: Option<String>,
@@ -25,17 +25,18 @@ pub(in crate::api) enum IdFrom<'a> {
     Path(&'a CustomerId),
 }
 
-/// Checks a customer field by field. All fields are checked, also after a fault, so that the answer
-/// lists all faults.
-pub(in crate::api) fn check(
+/// Checks a customer field by field, and its phone by a rule of the caller's. All fields are checked, also
+/// after a fault, so that the answer lists all faults.
+pub(in crate::api) fn check<P>(
     fields: &mut Fields,
     id_from: &IdFrom<'_>,
+    check_phone: impl FnOnce(&mut Fields) -> Option<P>,
     zones: &mut FoundZones,
-) -> Option<CheckedCustomer> {
+) -> Option<CheckedCustomer<P>> {
     let has_new_id = matches!(id_from, IdFrom::Body) && !fields.has("id");
     let id = check_id(fields, id_from);
     let name = fields.parse_or("name", "", Name::parse);
-    let phone = fields.parse_needed("phone", Phone::parse);
+    let phone = check_phone(fields);
     let operator = fields.parse_or("operator", "", Word::parse);
     let tag = fields.parse_or("tag", "", Word::parse);
     let zone = check_zone(fields, zones);
@@ -50,6 +51,11 @@ pub(in crate::api) fn check(
         tag: tag?.into_string(),
         zone: zone?,
     })
+}
+
+/// A phone that must be there.
+pub(in crate::api) fn needed_phone(fields: &mut Fields) -> Option<Phone> {
+    fields.parse_needed("phone", Phone::parse)
 }
 
 fn check_id(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CustomerId> {

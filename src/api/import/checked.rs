@@ -1,11 +1,12 @@
 //! A row that was checked: its customer, and the fields that the row does not speak of.
 
-use notty_storage::command::KeptFields;
+use notty_storage::{command::KeptFields, model::Phone};
 
 use crate::{
     api::{
+        code::Code,
         customers::{
-            check::{CheckedCustomer, IdFrom, check},
+            check::{CheckedCustomer, IdFrom, check, needed_phone},
             zones::FoundZones,
         },
         error::FieldFault,
@@ -19,6 +20,7 @@ use crate::{
 fn field_named(name: &str) -> Option<KeptFields> {
     match name {
         "name" => Some(KeptFields::NAME),
+        "phone" => Some(KeptFields::PHONE),
         "tag" => Some(KeptFields::TAG),
         "operator" => Some(KeptFields::OPERATOR),
         "timezone" => Some(KeptFields::TIMEZONE),
@@ -29,7 +31,8 @@ fn field_named(name: &str) -> Option<KeptFields> {
 /// A row that may be written.
 pub(super) struct CheckedRow {
     pub(super) line: u64,
-    pub(super) customer: CheckedCustomer,
+    /// Has no phone if the row speaks of none: whoever has the id keeps theirs.
+    pub(super) customer: CheckedCustomer<Option<Phone>>,
     /// Fields that stay as they are if the customer exists.
     pub(super) kept: KeptFields,
 }
@@ -41,7 +44,12 @@ pub(super) type RowFault = (String, String);
 pub(super) fn check_row(row: ImportRow, zones: &mut FoundZones) -> Result<CheckedRow, RowFault> {
     let kept = kept_fields(&row.values);
     let mut fields = Fields::new(row.values);
-    let checked = check(&mut fields, &IdFrom::Body, zones);
+    let checked = if kept.has(KeptFields::PHONE) {
+        check_without_phone(&mut fields, zones)
+    } else {
+        let some_phone = |fields: &mut Fields| needed_phone(fields).map(Some);
+        check(&mut fields, &IdFrom::Body, some_phone, zones)
+    };
     let faults = fields.faults();
 
     // A row with a fault is left out as a whole: half of it would be a customer that nobody has sent.
@@ -62,13 +70,28 @@ pub(super) fn check_row(row: ImportRow, zones: &mut FoundZones) -> Result<Checke
 
 /// An empty value clears its field; one that is not there says nothing about it.
 fn kept_fields(values: &NamedValues) -> KeptFields {
-    // One walk over the row's few fields costs less than looking for each. A row always has a phone.
+    // One walk over the row's few fields costs less than looking for each.
     let spoken_of = values.names().filter_map(field_named);
-    let spoken_of = spoken_of.fold(KeptFields::PHONE, KeptFields::and);
+    let spoken_of = spoken_of.fold(KeptFields::NONE, KeptFields::and);
     spoken_of.written()
+}
+
+/// Checks a row that does not speak of a phone: its id says whose it is.
+fn check_without_phone(
+    fields: &mut Fields,
+    zones: &mut FoundZones,
+) -> Option<CheckedCustomer<Option<Phone>>> {
+    if !fields.has("id") {
+        let detail = "a row needs a phone, or the id of a customer who exists";
+        fields.fault("phone", Code::Missing, detail);
+    }
+    check(fields, &IdFrom::Body, |_| Some(None), zones)
 }
 
 fn in_words(faults: &[FieldFault]) -> String {
     let texts: Vec<String> = faults.iter().map(FieldFault::in_words).collect();
     texts.join("; ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,10 +62,9 @@ enum RowIdentity<'a> {
 
 impl<'a> RowIdentity<'a> {
     fn of(row: &'a CustomerRow) -> Self {
-        if row.by_phone {
-            Self::Phone(row.phone)
-        } else {
-            Self::Id(&row.id)
+        match row.phone {
+            Some(phone) if row.by_phone => Self::Phone(phone),
+            _ => Self::Id(&row.id),
         }
     }
 }

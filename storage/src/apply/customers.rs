@@ -78,8 +78,8 @@ impl Dictionary {
 
 /// What one row did.
 enum Written {
-    Created(Seq),
-    Revived(Seq),
+    Created(Seq, Phone),
+    Revived(Seq, Phone),
     Changed(Seq, FormerCustomer),
     Same,
 }
@@ -90,7 +90,8 @@ struct RowTexts<'a> {
     id: &'a CustomerId,
     by_phone: bool,
     name: &'a str,
-    phone: Phone,
+    /// None: the customer must exist, and keeps the phone.
+    phone: Option<Phone>,
     /// Fields that the row leaves alone if the customer exists.
     kept: KeptFields,
 }
@@ -127,10 +128,15 @@ impl RowWriter {
             row,
             words,
         )?;
-        let now = (words, row.phone.digits());
         match put {
-            Ok(Written::Created(seq)) => self.followers.created(changes, seq, now),
-            Ok(Written::Revived(seq)) => self.followers.revived(changes, seq, now)?,
+            Ok(Written::Created(seq, phone)) => {
+                self.followers
+                    .created(changes, seq, (words, phone.digits()));
+            }
+            Ok(Written::Revived(seq, phone)) => {
+                let now = (words, phone.digits());
+                self.followers.revived(changes, seq, now)?;
+            }
             Ok(Written::Changed(seq, before)) => {
                 // Fields that the row keeps are not those of the row.
                 let (block, index) = self.blocks.get(changes, seq)?;
@@ -180,7 +186,7 @@ pub(super) fn put(changes: &mut Changes<'_>, put: &PutCustomers) -> Ruled<Custom
         };
 
         match rows.put(changes, texts, words)? {
-            Ok(Written::Created(_) | Written::Revived(_)) => written.created += 1,
+            Ok(Written::Created(..) | Written::Revived(..)) => written.created += 1,
             Ok(Written::Changed(..) | Written::Same) => written.updated += 1,
             // It can be written later, and then all of the command in its order.
             Err(Rejection::CustomerBusy) => return Err(Rejection::CustomerBusy.into()),
@@ -210,7 +216,7 @@ pub(super) fn put_one(changes: &mut Changes<'_>, put: &PutCustomer) -> Ruled<Box
         id: &customer.id,
         by_phone: false,
         name: &customer.name,
-        phone: customer.phone,
+        phone: Some(customer.phone),
         kept: KeptFields::NONE,
     };
     rows.put(changes, texts, words)??;
@@ -235,8 +241,8 @@ fn whose(
     blocks: &mut CustomerBlocks,
     row: RowTexts<'_>,
 ) -> Result<Result<Option<Seq>, Rejection>, Error> {
-    if row.by_phone {
-        match phones::holder(changes, row.phone.digits()) {
+    if let (true, Some(phone)) = (row.by_phone, row.phone) {
+        match phones::holder(changes, phone.digits()) {
             // Its id is new, unless the same command was executed before, and its customer has
             // another phone by now.
             Ok(None) => {}
@@ -262,11 +268,14 @@ fn put_row(
         if mode == PutMode::Update {
             return Ok(Err(Rejection::CustomerNotFound));
         }
+        let Some(phone) = row.phone else {
+            return Ok(Err(Rejection::MissingPhone));
+        };
         let seq = Seq(numbers.customers);
         numbers.customers += 1;
-        append(changes, blocks, seq, row, words)?;
+        append(changes, blocks, seq, (row, phone), words)?;
         blocks.use_words(words);
-        return Ok(Ok(Written::Created(seq)));
+        return Ok(Ok(Written::Created(seq, phone)));
     };
     let (block, index) = blocks.get(changes, seq)?;
     let present = block.columns.is_present(index);
@@ -279,13 +288,16 @@ fn put_row(
         if is_unswept(changes, seq)? {
             return Ok(Err(Rejection::CustomerBusy));
         }
-        // Nothing of its former life is left to keep.
+        // Nothing of its former life is left to keep, nor is its phone.
+        let Some(phone) = row.phone else {
+            return Ok(Err(Rejection::MissingPhone));
+        };
         let kept = KeptFields::NONE;
         overwrite(block, index, RowTexts { kept, ..row }, words);
         blocks.use_words(words);
         numbers.deleted -= 1;
         mark_deleted(changes, seq, false)?;
-        return Ok(Ok(Written::Revived(seq)));
+        return Ok(Ok(Written::Revived(seq, phone)));
     }
     let words_before = block.words(index);
     let words = words.keeping(row.kept, words_before);
@@ -309,7 +321,7 @@ fn append(
     changes: &mut Changes<'_>,
     blocks: &mut CustomerBlocks,
     seq: Seq,
-    row: RowTexts<'_>,
+    (row, phone): (RowTexts<'_>, Phone),
     words: CustomerWords,
 ) -> Result<(), Error> {
     let hash = id_hash(row.id.as_str());
@@ -318,7 +330,7 @@ fn append(
     block.columns.zones.push(words.zone);
     block.columns.tags.push(words.tag);
     block.columns.operators.push(words.operator);
-    block.columns.phones.push(row.phone.digits());
+    block.columns.phones.push(phone.digits());
     block.texts.ids.push(row.id.as_str().to_owned());
     block.texts.names.push(row.name.to_owned());
     block.hashes.push(hash);
@@ -344,10 +356,9 @@ fn overwrite(
         columns.operators[index],
         columns.phones[index],
     );
-    let phone = if row.kept.has(KeptFields::PHONE) {
-        old.3
-    } else {
-        row.phone.digits()
+    let phone = match row.phone {
+        Some(phone) if !row.kept.has(KeptFields::PHONE) => phone.digits(),
+        _ => old.3,
     };
     let new = (words.zone, words.tag, words.operator, phone);
     (columns.zones[index], columns.tags[index]) = (new.0, new.1);

@@ -11,6 +11,7 @@ use super::{
         Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported,
         SweptBatches,
     },
+    row_phone,
 };
 use crate::{
     model::{
@@ -339,8 +340,9 @@ pub struct CustomerRow {
     pub by_phone: bool,
     /// The name of the customer.
     pub name: String,
-    /// The phone of the customer.
-    pub phone: Phone,
+    /// The phone of the customer; none: a customer who exists keeps the phone, and nobody is created.
+    #[serde(with = "row_phone")]
+    pub phone: Option<Phone>,
     /// Index of its tag in the command's table.
     pub tag: u16,
     /// Index of its operator in the command's table.

@@ -195,7 +195,7 @@ mod tests {
                 id: CustomerId::parse(&"𠀀".repeat(64)).expect("letters"),
                 by_phone: true,
                 name: text.clone(),
-                phone: Phone::from_digits(999_999_999_999_999),
+                phone: Some(Phone::from_digits(999_999_999_999_999)),
                 tag: u16::MAX,
                 operator: u16::MAX,
                 zone: Some(u16::MAX),

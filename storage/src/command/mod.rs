@@ -11,6 +11,7 @@ mod kept;
 mod numbered;
 mod rejection;
 mod reply;
+mod row_phone;
 
 use serde::{Deserialize, Serialize};
 

@@ -128,6 +128,11 @@ pub enum Rejection {
     /// Several customers have the phone by which a row knows its customer.
     #[error("several customers have this phone: give the id of the one that is meant")]
     AmbiguousPhone,
+    /// A row has no phone, and its id is that of no customer.
+    #[error(
+        "no customer has this id, and a new one needs a phone: correct the id, or add the phone"
+    )]
+    MissingPhone,
 }
 
 impl Rejection {
@@ -138,6 +143,7 @@ impl Rejection {
             Rejection::CustomerNotFound | Rejection::MailingNotFound => "not_found",
             Rejection::CustomerBusy => "customer_busy",
             Rejection::AmbiguousPhone => "ambiguous_phone",
+            Rejection::MissingPhone => "missing",
 
             Rejection::MailingExists => "mailing_exists",
             Rejection::MailingStarted { .. } => "mailing_started",

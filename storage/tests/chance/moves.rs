@@ -139,11 +139,13 @@ pub(crate) fn put(dice: &mut Dice) -> Action {
         let all = WORDS.into_iter().chain([rare.as_str()]);
         all.map(|word| (word.to_owned(), word.to_owned())).collect()
     };
-    let rows = (0..=dice.below(3)).map(|_| CustomerRow {
+    let rows = (0..=dice.below(3)).map(|n| CustomerRow {
         id: customer(dice),
         by_phone: dice.one_in(4),
         name: String::new(),
-        phone: Phone::from_digits(79_160_000_000 + dice.below(3)),
+        // Never the first one: a command of it alone may be that of one whole customer.
+        phone: Some(Phone::from_digits(79_160_000_000 + dice.below(3)))
+            .filter(|_| n == 0 || !dice.one_in(4)),
         tag: dice.below(4) as u16,
         operator: dice.below(4) as u16,
         zone: dice.pick(&[None, Some(0), Some(1)]).copied().flatten(),
@@ -178,7 +180,7 @@ fn put_one(put: &PutCustomers, row: &CustomerRow) -> Action {
     let customer = Customer {
         id: row.id.clone(),
         name: row.name.clone(),
-        phone: row.phone,
+        phone: row.phone.expect("the first row has a phone"),
         operator,
         tag,
         timezone: row.zone.map(|zone| put.zones[usize::from(zone)].clone()),

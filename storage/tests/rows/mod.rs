@@ -12,7 +12,7 @@ pub(crate) fn entry(round: u64) -> Entry {
         id: CustomerId::parse(&format!("c-{round}-{n}")).expect("an id"),
         by_phone: false,
         name: format!("{:x}", round * 1_000 + n).repeat((n % 40 + 10) as usize),
-        phone: Phone::from_digits(79_160_000_000 + n),
+        phone: Some(Phone::from_digits(79_160_000_000 + n)),
         tag: 0,
         operator: 0,
         zone: None,

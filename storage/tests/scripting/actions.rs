@@ -27,7 +27,8 @@ use super::{
 type Parsed<T> = Result<T, String>;
 
 /// Customers of a script: their ids, and what the keys say; several zones take turns, and so do as
-/// many phones as `phones` says. With `by=phone`, rows have no ids, and new customers get these.
+/// many phones as `phones` says. With `by=phone`, rows have no ids, and new customers get these. With `none`
+/// in place of the phone, rows have no phones.
 fn put_customers(line: &Line) -> Parsed<Action> {
     line.only(&[
         "tag", "operator", "zone", "name", "mode", "by", "phones", "keep",
@@ -45,16 +46,20 @@ fn put_customers(line: &Line) -> Parsed<Action> {
     let ids = names(line.word(0)?)?;
     let zones = line.key("zone").map_or(Ok(Vec::new()), names)?;
     let phones = line.number("phones", i64::from(u32::MAX))? as u64;
-    let first = Phone::parse(line.word(1)?)
-        .map_err(|e| e.to_string())?
-        .digits();
+    let (first, has_phones) = match line.word(1)? {
+        "none" => (0, false),
+        text => (
+            Phone::parse(text).map_err(|e| e.to_string())?.digits(),
+            true,
+        ),
+    };
     let kept = kept_fields(line)?;
     let row = |(at, (id, digits)): (usize, (&String, u64))| {
         Ok(CustomerRow {
             id: CustomerId::parse(id).map_err(|e| e.to_string())?,
             by_phone: line.key("by") == Some("phone"),
             name: line.key("name").unwrap_or_default().to_owned(),
-            phone: Phone::from_digits(digits),
+            phone: has_phones.then(|| Phone::from_digits(digits)),
             tag: 0,
             operator: 0,
             zone: (!zones.is_empty()).then(|| (at % zones.len()) as u16),
@@ -76,7 +81,7 @@ fn put_customers(line: &Line) -> Parsed<Action> {
         rows,
     };
     Ok(match put.rows.as_slice() {
-        [row] if mode != PutMode::Upsert => put_one(&put, row),
+        [row] if mode != PutMode::Upsert => put_one(&put, row)?,
         _ => put.into(),
     })
 }
@@ -97,23 +102,23 @@ fn kept_fields(line: &Line) -> Parsed<KeptFields> {
 }
 
 /// The only row of a line, written by itself.
-fn put_one(put: &PutCustomers, row: &CustomerRow) -> Action {
+fn put_one(put: &PutCustomers, row: &CustomerRow) -> Parsed<Action> {
     let (tag, folded_tag) = put.tags[0].clone();
     let (operator, folded_operator) = put.operators[0].clone();
     let customer = Customer {
         id: row.id.clone(),
         name: row.name.clone(),
-        phone: row.phone,
+        phone: row.phone.ok_or("a phone is missing")?,
         operator,
         tag,
         timezone: put.zones.first().cloned(),
     };
-    Action::PutCustomer(PutCustomer {
+    Ok(Action::PutCustomer(PutCustomer {
         mode: put.mode,
         customer,
         folded_tag,
         folded_operator,
-    })
+    }))
 }
 
 /// The spec of a mailing: what the keys say over what it was.

@@ -61,7 +61,7 @@ fn entry(index: u64, count: u64) -> LogEntry {
         id: CustomerId::parse(&format!("customer-{n}")).expect("an id"),
         by_phone: false,
         name: format!("Name of customer {n}"),
-        phone: Phone::from_digits(79_160_000_000 + n),
+        phone: Some(Phone::from_digits(79_160_000_000 + n)),
         tag: 0,
         operator: 0,
         zone: None,

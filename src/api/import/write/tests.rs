@@ -14,7 +14,7 @@ fn rows(rows: &[(&str, KeptFields)]) -> NumberedRows {
         id: CustomerId::parse(id).expect("valid"),
         by_phone: false,
         name: String::new(),
-        phone: Phone::parse("+79161112233").expect("valid"),
+        phone: Some(Phone::parse("+79161112233").expect("valid")),
         tag: 0,
         operator: 0,
         zone: None,
