@@ -10,6 +10,7 @@ use crate::{
     server, standalone,
     surroundings::Surroundings,
     telemetry,
+    version::VERSION,
 };
 
 /// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
@@ -37,6 +38,7 @@ pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
     // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
     let mut config = Settings::read(args.config.as_deref(), &[])?.checked(server::check_postman)?;
+    tracing::info!("notty {VERSION} starts");
     warn_of_strays();
     share_files(&mut config)?;
     let runtime = runtime()?;
