@@ -52,6 +52,7 @@ pub use guard::Tokens;
 pub use import::{IMPORT_COLUMNS, check_import_row};
 pub use listen::{CONNECTIONS, ServedRoutes, serve};
 pub use parts::{ApiParts, SendingCapacity};
+pub(crate) use times::parse_time;
 
 use self::{
     allowed::AllowedMethods,

@@ -60,6 +60,7 @@ impl Node {
             own.subscribe(),
             options.clock.clone(),
             options.store.level,
+            &options.commit,
         );
         let (peers, stop_peers) = open_peers(&own.current(), &front, &options).await?;
         tokio::spawn(end_outdated(peers.outdated(), options.fatal.clone()));
@@ -92,6 +93,7 @@ impl Node {
             consensus: Arc::new(handle),
             stop_peers,
             level: options.store.level,
+            commit: options.commit.clone(),
             exercises_levels: options.exercises_levels,
         };
 
