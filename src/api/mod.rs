@@ -17,6 +17,7 @@ mod customers;
 mod docs;
 mod endpoint;
 mod error;
+mod examples;
 mod guard;
 mod idempotency;
 mod import;
