@@ -84,9 +84,8 @@ enum Command {
     /// Import customers from a CSV or NDJSON file
     ///
     /// The first row of a CSV file names the columns: id, name, phone, operator, tag, timezone. Invalid
-    /// rows are left out and listed with their line numbers. The exit status is 0 even then, because the
-    /// other rows were written. To check a file first, use --dry-run: its exit status is 1 if a row is
-    /// invalid.
+    /// rows are left out and listed with their line numbers; all other rows are written. The exit status is
+    /// 1 if a row was left out. To check a file first, use --dry-run.
     Import(import::ImportArgs),
     /// Export customers or messages as CSV or NDJSON to stdout or a file
     Export(export::ExportArgs),
@@ -115,7 +114,8 @@ enum Command {
     /// Check a configuration file, and print all errors with their lines
     ///
     /// Environment variables that override keys of the file are checked too, and without a file they are
-    /// checked with the defaults, as `notty serve` uses them. The exit status is 2 if there is an error.
+    /// checked with the defaults, as `notty serve` uses them. The exit status is 2 if there is an error. Files
+    /// that systemd gives to the unit alone (LoadCredential=) are named, and are no error.
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
@@ -276,8 +276,9 @@ fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
     let file = settings.file().map(|file| file.display().to_string());
     let config = settings.checked(crate::server::check)?;
 
-    let strays = config::stray_variables();
-    for note in strays.into_iter().chain(config.advice()) {
+    let notes = crate::server::unchecked_parts(&config).into_iter();
+    let notes = notes.chain(config::stray_variables());
+    for note in notes.chain(config.advice()) {
         out::note(&format!("notty: {note}"));
     }
     let checked = file.unwrap_or_else(|| {

@@ -3,9 +3,11 @@
 mod backup;
 mod bench;
 mod cluster;
+mod credentials;
 mod data;
 mod demo;
 mod gateway;
+mod live;
 mod postman;
 pub(crate) mod serve;
 mod signals;
