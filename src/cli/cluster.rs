@@ -246,9 +246,8 @@ fn show(cluster: &Value) {
         let api = text(node, "api");
         let progress = progress(node);
         let build = build(node);
-        out::line(&format!(
-            "{name:<width$}  {role:<7}  {progress:<37}  {api}  {build}"
-        ));
+        let line = format!("{name:<width$}  {role:<7}  {progress:<37}  {api}  {build}");
+        out::line(line.trim_end());
     }
 
     let postmen = cluster.get("postmen").and_then(Value::as_array);

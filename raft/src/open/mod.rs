@@ -11,6 +11,7 @@ pub(crate) mod stores;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use notty_storage::level::VERSION;
 use tokio::sync::watch;
 
 use crate::{
@@ -53,6 +54,8 @@ impl Node {
         waiting: &WaitingReason,
     ) -> Result<Arc<Self>, Error> {
         let own = Arc::new(open_identity(dir, &options)?);
+        // Now that the directory is right, and before a wait for the cluster.
+        tracing::info!("notty {VERSION} ({}) starts", options.commit);
 
         // Peers are answered from now on: the others cannot form a cluster without this node.
         let front = Front::new(
