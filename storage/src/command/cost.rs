@@ -139,6 +139,9 @@ impl PutCustomer {
 
 /// Bytes of one encoded run, at most: its length, position, number of messages and attempt.
 const RUN_BYTES: usize = 1 + 5 + 3 + 3;
+/// Bytes of one result in a report beside its runs, at most: its length, its kind, the length of its
+/// numbers and two of them, and the length of the list of runs.
+const RESULT_BYTES: usize = 1 + 1 + 1 + 2 * 9 + LEN_BYTES;
 
 impl Report {
     fn cost(&self) -> Cost {
@@ -151,7 +154,7 @@ impl Report {
             last = Some(batch);
         }
         Cost {
-            bytes: count * RUN_BYTES + 40,
+            bytes: count * RUN_BYTES + self.results.len() * RESULT_BYTES + 40,
             customers: 0,
             batches: batches.min(limits::ENTRY_BATCHES),
         }
@@ -238,8 +241,12 @@ mod tests {
             len: u16::MAX,
             attempt: u16::MAX,
         };
-        for runs in [1, 100, 1_000] {
-            let results = vec![(SendResult::Done, vec![run; runs])];
+        let longest = SendResult::UnsureRepeatable {
+            pause_ms: u64::MAX,
+            repeat_ms: u64::MAX,
+        };
+        for (kinds, runs) in [(1, 1), (1, 100), (1, 1_000), (1_000, 0), (1_000, 1)] {
+            let results = vec![(longest, vec![run; runs]); kinds];
             let mailing = MailingNumber(u32::MAX);
             let report = Report {
                 lease,
@@ -252,7 +259,7 @@ mod tests {
             let said = action.cost().bytes + ORIGIN_BYTES;
             assert!(
                 bytes <= said,
-                "{bytes} bytes of {runs} runs, said to be {said}"
+                "{bytes} bytes of {kinds} results with {runs} runs, said to be {said}"
             );
         }
     }
