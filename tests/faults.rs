@@ -61,7 +61,7 @@ fn a_wrong_configuration_is_told_by_key_and_line() {
         ),
         ("[api]\nlisten = \"here\"\n", &["api.listen", "here"]),
         (
-            "[api]\ntokens = [{ name = \"a\", token = \"short\", role = \"admin\" }]\n",
+            "[api]\ntokens = [{ name = \"a\", token = \"\", role = \"admin\" }]\n",
             &["api.tokens[0].token"],
         ),
         (

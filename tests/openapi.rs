@@ -203,14 +203,13 @@ fn every_parameter_says_what_it_is() {
             let field = parameter["name"].as_str().expect("a name").to_owned();
             let text = parameter["description"].as_str().unwrap_or_default();
             assert!(!text.is_empty(), "{name}: {field} is not explained");
-            // The page fills examples in: a list would seem empty, because all filters are set.
-            let shown =
-                !parameter["example"].is_null() || !parameter["schema"]["examples"].is_null();
-            assert_eq!(
-                shown,
-                parameter["in"] == "path",
-                "{name}: the example of {field}"
-            );
+            // The page fills examples in: a list would seem empty, because all filters are set. So those
+            // of parameters that may be absent are switched off.
+            let filled_in = !parameter["example"].is_null();
+            assert_eq!(filled_in, parameter["in"] == "path", "{name}: {field}");
+            let example = &parameter["examples"]["example"];
+            let switched_off = !example["value"].is_null() && example["x-disabled"] == true;
+            assert_ne!(switched_off, filled_in, "{name}: the example of {field}");
             assert!(told.insert(field), "{name}: a parameter twice");
         }
 
@@ -221,6 +220,31 @@ fn every_parameter_says_what_it_is() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn every_field_has_a_description_and_an_example_of_its_own() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object();
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for (schema, body) in schemas.expect("schemas") {
+        for (name, field) in body["properties"].as_object().into_iter().flatten() {
+            count += 1;
+            let text = field["description"].as_str().unwrap_or_default();
+            let has_example = ["example", "examples"].map(|key| !field[key].is_null());
+            if text.is_empty() || !has_example.contains(&true) {
+                missing.push(format!("{schema}.{name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(count > 100, "only {count} fields were found");
+
+    // An example of a list is made of those of its parts.
+    let items = &document["components"]["schemas"]["CustomerPage"]["properties"]["items"];
+    let id = &document["components"]["schemas"]["CustomerBody"]["properties"]["id"]["example"];
+    assert_eq!(items["example"][0]["id"], *id);
 }
 
 #[test]

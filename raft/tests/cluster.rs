@@ -181,6 +181,7 @@ async fn open_node(
     clock: ShiftedClock,
 ) -> Result<Arc<Node>> {
     let options = NodeOptions {
+        commit: String::new(),
         exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: peer.peer.clone(),

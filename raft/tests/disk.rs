@@ -56,6 +56,7 @@ impl Frail {
                 name: "notty-0".into(),
                 ..Peer::default()
             },
+            commit: String::new(),
             exercises_levels: false,
             cluster: None,
             store: StoreOptions {

@@ -92,6 +92,7 @@ impl Nodes {
 fn options(n: usize, peers: &[Peer], links: &Links) -> NodeOptions {
     let peer = peers[n].clone();
     NodeOptions {
+        commit: String::new(),
         exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: peer.peer.clone(),

@@ -23,6 +23,7 @@ fn options() -> NodeOptions {
             api: String::new(),
             disk: String::new(),
         },
+        commit: String::new(),
         exercises_levels: false,
         cluster: None,
         store: StoreOptions::default(),

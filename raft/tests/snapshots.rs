@@ -117,6 +117,7 @@ async fn a_snapshot_in_progress_adds_little_to_applying() -> Result {
         onlooker: None,
         clock: Arc::new(SystemClock),
         fatal: Arc::new(|line| panic!("{line}")),
+        commit: String::new(),
         exercises_levels: false,
         cluster: None,
     };

@@ -13,6 +13,7 @@ use utoipa::openapi::{
 
 use super::{
     endpoint::{Alias, Effect, Endpoint},
+    examples,
     mailings::MAILING_STATUSES,
     messages::MESSAGE_STATUSES,
     problems,
@@ -72,6 +73,7 @@ fn as_asked(endpoint: &Endpoint, method: &Method) -> Operation {
     operation.parameters = Some(parameters).filter(|parameters| !parameters.is_empty());
 
     add_words(&mut operation, endpoint);
+    examples::add_to_parameters(&mut operation);
     problems::describe(&mut operation, endpoint, method);
     add_position(&mut operation);
     operation
@@ -82,7 +84,7 @@ pub(super) fn complete(components: &mut Components) {
     problems::add_of_no_route(components);
     add_shared_parameters(components);
     add_words_of_fields(components);
-    add_example_of_windows(components);
+    examples::add_to_fields(components);
 }
 
 fn add_shared_parameters(components: &mut Components) {
@@ -96,17 +98,6 @@ fn add_words_of_fields(components: &mut Components) {
             && let Some(field) = schema.properties.get_mut(field)
         {
             set_words(field, words);
-        }
-    }
-}
-
-/// Adds an example to every `send_window`, which is a `oneOf` because it may be absent.
-fn add_example_of_windows(components: &mut Components) {
-    for schema in components.schemas.values_mut() {
-        if let RefOr::T(Schema::Object(schema)) = schema
-            && let Some(RefOr::T(Schema::OneOf(window))) = schema.properties.get_mut("send_window")
-        {
-            window.example = Some(json!({ "from": "09:00", "to": "21:00" }));
         }
     }
 }
@@ -163,15 +154,15 @@ fn reference(name: &str) -> RefOr<Parameter> {
     RefOr::Ref(Ref::new(format!("#/components/parameters/{name}")))
 }
 
-/// A shared parameter. None has an example: the page would fill it in, and nobody wants the second
-/// page, or waits for a position, in a first try.
 fn shared(name: &str) -> Parameter {
-    ParameterBuilder::new()
+    let mut parameter = ParameterBuilder::new()
         .name(name)
         .parameter_in(shared_place(name))
         .description(Some(shared_description(name)))
         .schema(Some(shared_schema(name)))
-        .build()
+        .build();
+    examples::add_to_parameter(&mut parameter);
+    parameter
 }
 
 fn shared_place(name: &str) -> ParameterIn {

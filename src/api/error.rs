@@ -54,7 +54,7 @@ impl FieldFault {
 
 /// The reason why a value was refused, before its field is known.
 #[derive(Clone, Debug)]
-pub(super) struct InvalidValue {
+pub(crate) struct InvalidValue {
     code: Code,
     detail: String,
 }
@@ -65,6 +65,12 @@ impl InvalidValue {
             code,
             detail: detail.into(),
         }
+    }
+}
+
+impl From<InvalidValue> for String {
+    fn from(invalid: InvalidValue) -> Self {
+        invalid.detail
     }
 }
 

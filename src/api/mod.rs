@@ -17,6 +17,7 @@ mod customers;
 mod docs;
 mod endpoint;
 mod error;
+mod examples;
 mod guard;
 mod idempotency;
 mod import;
@@ -52,6 +53,7 @@ pub use guard::Tokens;
 pub use import::{IMPORT_COLUMNS, check_import_row};
 pub use listen::{CONNECTIONS, ServedRoutes, serve};
 pub use parts::{ApiParts, SendingCapacity};
+pub(crate) use times::parse_time;
 
 use self::{
     allowed::AllowedMethods,

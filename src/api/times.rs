@@ -25,7 +25,7 @@ pub(super) fn time_text(at: Timestamp) -> String {
 }
 
 /// Parses a time with an offset.
-pub(super) fn parse_time(text: &str) -> Result<Timestamp, InvalidValue> {
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, InvalidValue> {
     let parsed = Rest(text).instant();
     let millis = parsed.filter(|millis| calendar(*millis).is_some());
     millis.map(Timestamp::from_millis).ok_or_else(|| {

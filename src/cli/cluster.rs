@@ -10,6 +10,10 @@ use super::{
     client::{Client, count},
     out, runtime,
 };
+use crate::{
+    address::{HostPort, HttpUrl},
+    api::parse_time,
+};
 
 /// Pause between two checks of a node that catches up.
 const LOOK: Duration = Duration::from_millis(500);
@@ -18,15 +22,17 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct ClusterArgs {
     #[command(subcommand)]
     command: ClusterCommand,
+    #[command(flatten)]
+    ask: AskArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
-    /// Show the leader, the nodes with role and progress, and the standalone postmen
+    /// Show the leader, the nodes with role, progress and version, and the standalone postmen
     ///
     /// All values are as the asked node sees them. The exit status is 1 if it knows no leader; the reason
     /// is on stderr.
-    Status(StatusArgs),
+    Status,
     /// Add a node, which must already run, with an empty data directory
     ///
     /// Start the node first, with a [cluster] section in its configuration; it then waits. It joins as
@@ -55,61 +61,76 @@ struct AddArgs {
     /// The node's name, as in its configuration
     name: String,
     /// The node's address for its peers: host and port
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = host_and_port)]
     peer: String,
     /// URL of the node's API for clients
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     api_url: String,
-    #[command(flatten)]
-    ask: StatusArgs,
 }
 
 #[derive(Debug, clap::Args)]
 struct RemoveArgs {
     /// Name of the node to remove
     name: String,
-    #[command(flatten)]
-    ask: StatusArgs,
 }
 
 #[derive(Debug, clap::Args)]
 struct TransferArgs {
     /// The new leader; default: the node with the most entries
     name: Option<String>,
-    #[command(flatten)]
-    ask: StatusArgs,
 }
 
 #[derive(Debug, clap::Args)]
 struct SetTimeArgs {
     /// The time, like 2026-03-02T09:00:00Z; default: the clock of the asked node
+    #[arg(value_parser = time)]
     time: Option<String>,
-    #[command(flatten)]
-    ask: StatusArgs,
 }
 
 #[derive(Debug, clap::Args)]
-struct StatusArgs {
+struct AskArgs {
     /// Print the JSON object that the API returned
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
     api: ApiArgs,
 }
 
+/// Rejects what is no address, before any node is asked.
+fn host_and_port(given: &str) -> Result<String, String> {
+    HostPort::parse(given)
+        .map(|_| given.to_owned())
+        .map_err(|fault| format!("it {fault}; give a host and a port, like 10.0.0.4:7080"))
+}
+
+/// Rejects what is no URL.
+fn url(given: &str) -> Result<String, String> {
+    HttpUrl::parse(given)
+        .map(|_| given.to_owned())
+        .map_err(|fault| format!("it {fault}; give a URL, like http://10.0.0.4:8080"))
+}
+
+/// Rejects what is no time.
+fn time(given: &str) -> Result<String, String> {
+    parse_time(given)
+        .map(|_| given.to_owned())
+        .map_err(String::from)
+}
+
 pub(super) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
-    match &args.command {
-        ClusterCommand::Status(args) => runtime()?.block_on(status(args)),
-        ClusterCommand::Add(args) => runtime()?.block_on(add(args)),
-        ClusterCommand::Remove(args) => runtime()?.block_on(remove(args)),
-        ClusterCommand::TransferLeader(args) => runtime()?.block_on(transfer_leader(args)),
-        ClusterCommand::SetTime(args) => runtime()?.block_on(set_time(args)),
+    let ClusterArgs { command, ask } = args;
+    match command {
+        ClusterCommand::Status => runtime()?.block_on(status(ask)),
+        ClusterCommand::Add(args) => runtime()?.block_on(add(args, ask)),
+        ClusterCommand::Remove(args) => runtime()?.block_on(remove(args, ask)),
+        ClusterCommand::TransferLeader(args) => runtime()?.block_on(transfer_leader(args, ask)),
+        ClusterCommand::SetTime(args) => runtime()?.block_on(set_time(args, ask)),
     }
 }
 
 /// Prints an answer: the JSON object with `--json`, otherwise the line.
-fn print(args: &StatusArgs, answer: &Value, line: &str) {
-    if args.json {
+fn print(ask: &AskArgs, answer: &Value, line: &str) {
+    if ask.json {
         out::line(&answer.to_string());
     } else {
         out::line(line);
@@ -121,15 +142,15 @@ fn path_of(name: &str) -> String {
     format!("/cluster/nodes/{name}")
 }
 
-async fn add(args: &AddArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.ask.api.api)?;
+async fn add(args: &AddArgs, ask: &AskArgs) -> anyhow::Result<()> {
+    let client = Client::new(&ask.api.api)?;
     let name = &args.name;
     let body = json!({ "peer": args.peer, "api": args.api_url });
     let mut node = client.put(&path_of(name), &body).await?;
 
     // The answer comes before the node has caught up. Until it votes, it adds nothing to the safety of
     // the cluster, so the command waits.
-    if is_learner(&node) && !args.ask.json {
+    if is_learner(&node) && !ask.json {
         out::note(&format!(
             "{name} is a learner and catches up; it becomes a voter then"
         ));
@@ -144,25 +165,21 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
             .with_context(|| format!("{name} was removed from the cluster while it caught up"))?;
     }
 
-    print(
-        &args.ask,
-        &node,
-        &format!("{name} is a voter of the cluster"),
-    );
+    print(ask, &node, &format!("{name} is a voter of the cluster"));
     Ok(())
 }
 
-async fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.ask.api.api)?;
+async fn remove(args: &RemoveArgs, ask: &AskArgs) -> anyhow::Result<()> {
+    let client = Client::new(&ask.api.api)?;
     let name = &args.name;
     client.delete(&path_of(name)).await?;
     let line = format!("{name} was removed from the cluster; its data directory can be deleted");
-    print(&args.ask, &json!({ "removed": name }), &line);
+    print(ask, &json!({ "removed": name }), &line);
     Ok(())
 }
 
-async fn transfer_leader(args: &TransferArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.ask.api.api)?;
+async fn transfer_leader(args: &TransferArgs, ask: &AskArgs) -> anyhow::Result<()> {
+    let client = Client::new(&ask.api.api)?;
     let body = args
         .name
         .as_ref()
@@ -172,12 +189,12 @@ async fn transfer_leader(args: &TransferArgs) -> anyhow::Result<()> {
         .get("leader")
         .and_then(Value::as_str)
         .unwrap_or("nobody");
-    print(&args.ask, &told, &format!("{leader} leads"));
+    print(ask, &told, &format!("{leader} leads"));
     Ok(())
 }
 
-async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.ask.api.api)?;
+async fn set_time(args: &SetTimeArgs, ask: &AskArgs) -> anyhow::Result<()> {
+    let client = Client::new(&ask.api.api)?;
     let body = args
         .time
         .as_ref()
@@ -185,17 +202,17 @@ async fn set_time(args: &SetTimeArgs) -> anyhow::Result<()> {
     let told = client.post("/cluster/time", &body).await?;
     let text = |field: &str| told.get(field).and_then(Value::as_str);
     let time = text("time").unwrap_or("unknown");
-    print(&args.ask, &told, &format!("the cluster's time is {time}"));
-    if let Some(doubt) = text("doubt").filter(|_| !args.ask.json) {
+    print(ask, &told, &format!("the cluster's time is {time}"));
+    if let Some(doubt) = text("doubt").filter(|_| !ask.json) {
         out::note(doubt);
     }
     Ok(())
 }
 
-async fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.api.api)?;
+async fn status(ask: &AskArgs) -> anyhow::Result<()> {
+    let client = Client::new(&ask.api.api)?;
     let cluster = client.get("/cluster").await?;
-    if args.json {
+    if ask.json {
         out::line(&cluster.to_string());
     } else {
         show(&cluster);
@@ -208,7 +225,7 @@ async fn status(args: &StatusArgs) -> anyhow::Result<()> {
         bail!("the node knows no leader: ask again, or another node");
     }
     if let Err(reason) = readiness.as_ref().map_err(ToString::to_string)
-        && !args.json
+        && !ask.json
     {
         out::note(&format!("the asked node is not ready: {reason}"));
     }
@@ -218,7 +235,8 @@ async fn status(args: &StatusArgs) -> anyhow::Result<()> {
 fn show(cluster: &Value) {
     let leader = text(cluster, "leader");
     let term = count(cluster, "term");
-    out::line(&format!("leader {leader}, term {term}"));
+    let level = count(cluster, "level");
+    out::line(&format!("leader {leader}, term {term}, level {level}"));
 
     let names = nodes_of(cluster).iter().map(|node| text(node, "name"));
     let width = names.map(str::len).max().unwrap_or(0);
@@ -227,7 +245,9 @@ fn show(cluster: &Value) {
         let role = text(node, "role");
         let api = text(node, "api");
         let progress = progress(node);
-        out::line(&format!("{name:<width$}  {role:<7}  {progress:<37}  {api}"));
+        let build = build(node);
+        let line = format!("{name:<width$}  {role:<7}  {progress:<37}  {api}  {build}");
+        out::line(line.trim_end());
     }
 
     let postmen = cluster.get("postmen").and_then(Value::as_array);
@@ -258,6 +278,16 @@ fn progress(node: &Value) -> String {
     let last = count(node, "last_index");
     let applied = count(node, "applied_index");
     format!("last {last:>9}  applied {applied:>9}")
+}
+
+/// The version and the commit of a node; nothing while it does not answer.
+fn build(node: &Value) -> String {
+    let part = |field: &str| node.get(field).and_then(Value::as_str);
+    match (part("version"), part("commit")) {
+        (Some(version), Some(commit)) => format!("{version} ({commit})"),
+        (Some(version), None) => version.to_owned(),
+        (None, _) => String::new(),
+    }
 }
 
 /// The nodes in an answer about the cluster.

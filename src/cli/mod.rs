@@ -113,9 +113,9 @@ enum Command {
     Healthcheck(ApiArgs),
     /// Check a configuration file, and print all errors with their lines
     ///
-    /// Environment variables that override keys of the file are checked too. The exit status is 2 if there
-    /// is an error. Files that systemd gives to the unit alone (LoadCredential=) are named, and are no
-    /// error.
+    /// Environment variables that override keys of the file are checked too, and without a file they are
+    /// checked with the defaults, as `notty serve` uses them. The exit status is 2 if there is an error. Files
+    /// that systemd gives to the unit alone (LoadCredential=) are named, and are no error.
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
@@ -153,16 +153,16 @@ static API: LazyLock<String> = LazyLock::new(|| {
 
 #[derive(Debug, clap::Args)]
 struct CheckConfigArgs {
-    /// The configuration file to check
-    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
-    config: PathBuf,
+    /// The configuration file to check; default: config.toml, if it exists
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// The API of a node, for commands that are its clients.
 #[derive(Clone, Debug, clap::Args)]
 struct ApiArgs {
     /// URL of a node's API, also read from NOTTY_API; the token is read from NOTTY_TOKEN
-    #[arg(long, value_name = "URL", default_value = API.as_str())]
+    #[arg(long, global = true, value_name = "URL", default_value = API.as_str())]
     api: String,
 }
 
@@ -272,15 +272,20 @@ async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
 }
 
 fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    let settings = Settings::read(Some(&args.config), &[])?;
+    let settings = Settings::read(args.config.as_deref(), &[])?;
+    let file = settings.file().map(|file| file.display().to_string());
     let config = settings.checked(crate::server::check)?;
-    for unchecked in crate::server::unchecked_parts(&config) {
-        out::note(&format!("notty: {unchecked}"));
+
+    let notes = crate::server::unchecked_parts(&config).into_iter();
+    let notes = notes.chain(config::stray_variables());
+    for note in notes.chain(config.advice()) {
+        out::note(&format!("notty: {note}"));
     }
-    if let Some(strays) = config::stray_variables() {
-        out::note(&format!("notty: {strays}"));
-    }
-    out::line(&format!("{}: valid", args.config.display()));
+    let checked = file.unwrap_or_else(|| {
+        let missing = format!("no {} is here", config::DEFAULT_FILE);
+        format!("{missing}; the defaults and the environment variables")
+    });
+    out::line(&format!("{checked}: valid"));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::{
     server, standalone,
     surroundings::Surroundings,
     telemetry,
+    version::VERSION,
 };
 
 /// Time limit of a stop. Service managers kill a process that takes longer than about 20 s.
@@ -39,6 +40,7 @@ pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
     let mut config = Settings::read(args.config.as_deref(), &[])?.checked(server::check_postman)?;
     warn_of_strays();
     share_files(&mut config)?;
+    tracing::info!("notty {VERSION} starts");
     let runtime = runtime()?;
     let sent = runtime.block_on(send(&config, args.metrics));
     runtime.shutdown_timeout(THREADS_STOP);

@@ -70,6 +70,9 @@ impl ServeArgs {
         let settings = Settings::read(self.config.as_deref(), &options)?;
         let config = settings.checked(server::check_node)?;
         warn_of_strays();
+        for advice in config.advice() {
+            tracing::warn!("{advice}");
+        }
         Ok(config)
     }
 }

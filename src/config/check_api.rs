@@ -5,9 +5,6 @@ use super::{
     values::{PLACEHOLDER, check_header_text, check_listen_address},
 };
 
-/// The shortest token of the API, in bytes.
-const TOKEN_BYTES: usize = 8;
-
 /// Checks the section as a node needs it.
 pub(super) fn check(api: &ApiConfig) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
@@ -63,8 +60,8 @@ fn check_token(tokens: &[TokenConfig], n: usize) -> Result<(), ConfigError> {
 
 fn check_token_text(key: &str, token: &Secret) -> Result<(), ConfigError> {
     let text = token.expose();
-    if text.len() < TOKEN_BYTES {
-        let fault = format!("a token must have at least {TOKEN_BYTES} characters");
+    if text.is_empty() {
+        let fault = "it is empty, so anybody would have it; create one with `openssl rand -hex 32`";
         return Err(ConfigError::at(key, fault));
     }
     if text.starts_with(PLACEHOLDER) {

@@ -5,10 +5,11 @@
 //!
 //! [`sections`] has the keys. [`settings`] reads a file and the environment: [`parse`] and [`environment`]
 //! try each value in its place in the [`shape`], and [`sources`] remembers the place that it came from.
-//! [`check`] rejects values that a type cannot exclude. All faults are found at once.
+//! [`check`] rejects values that a type cannot exclude, and [`advice`] names those that work but should be changed. All faults are found at once.
 
 pub mod sections;
 
+mod advice;
 mod check;
 mod check_api;
 mod check_cluster;

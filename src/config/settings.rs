@@ -1,7 +1,10 @@
 //! Settings as they were given, in a file, in the environment and by options: read at once, with the place
 //! of each value, so that every fault names it.
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Config, ConfigError, DEFAULT_FILE, NamedValue,
@@ -13,6 +16,8 @@ use super::{
 /// A configuration that was read but not checked, with the places of its values.
 #[derive(Debug)]
 pub struct Settings {
+    /// The file that was read, if there was one.
+    file: Option<PathBuf>,
     config: Config,
     sources: Sources,
 }
@@ -22,17 +27,22 @@ impl Settings {
     /// overrides the ones before.
     pub fn read(file: Option<&Path>, options: &[NamedValue]) -> Result<Self, ConfigError> {
         let default = Path::new(DEFAULT_FILE);
-        let path = file.unwrap_or(default);
         // A file that was named must exist; the default one need not.
-        let text = if file.is_some() || default.exists() {
-            read_text(path)?
-        } else {
-            String::new()
-        };
+        let file = file.or_else(|| default.exists().then_some(default));
+        let text = file.map_or_else(|| Ok(String::new()), read_text)?;
 
         let mut given = overrides(&environment());
         given.extend_from_slice(options);
-        Ok(Self::from_parts(&path.display().to_string(), &text, &given))
+        let name = file.unwrap_or(default).display().to_string();
+        Ok(Self {
+            file: file.map(Path::to_owned),
+            ..Self::from_parts(&name, &text, &given)
+        })
+    }
+
+    /// The file that was read; `None` if there was none.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Reads a file's name and text, and values that override it.
@@ -43,7 +53,11 @@ impl Settings {
             reading.named(value);
         }
         let (config, sources) = reading.finish();
-        Self { config, sources }
+        Self {
+            file: None,
+            config,
+            sources,
+        }
     }
 
     /// Checks what was read. Returns it if it is right, or else all faults, each with its place.

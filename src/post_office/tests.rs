@@ -54,6 +54,7 @@ pub(crate) async fn open(dir: &TempDir, clock: Arc<ShiftedClock>) -> (Arc<Node>,
             name: "notty-0".to_owned(),
             ..Peer::default()
         },
+        commit: String::new(),
         exercises_levels: false,
         cluster: None,
         store: StoreOptions::default(),

@@ -22,6 +22,7 @@ use crate::{
     post_office::PostOfficeOptions,
     postman::{OutletOptions, PostmanOptions, retry::RetryPolicy},
     surroundings::Surroundings,
+    version::COMMIT,
 };
 
 /// The name of a node by itself.
@@ -174,6 +175,7 @@ pub(super) fn node(
         onlooker: surroundings.onlooker.clone(),
         clock: surroundings.clock.clone(),
         fatal: surroundings.fatal.clone(),
+        commit: COMMIT.to_owned(),
     }
 }
 

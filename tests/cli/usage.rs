@@ -109,6 +109,23 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["serve", "data"], "'data'"),
         (&["gateway", "--speed", "9"], "--speed"),
         (&["check-config", "--strict"], "--strict"),
+        (&["cluster", "set-time", "foo"], "2026-11-23T10:00:00Z"),
+        (
+            &[
+                "cluster",
+                "add",
+                "a",
+                "--peer",
+                "foo",
+                "--api-url",
+                "http://h:1",
+            ],
+            "10.0.0.4:7080",
+        ),
+        (
+            &["cluster", "add", "a", "--peer", "h:1", "--api-url", "foo"],
+            "http://10.0.0.4:8080",
+        ),
     ] {
         let ended = run(args);
         let line = ended.one_line(2);
@@ -265,8 +282,8 @@ fn check_config_says_whether_a_file_is_right_and_where_it_is_not() {
         ),
         ("[api]\nlisten = \"here\"\n", &["api.listen", "here"]),
         (
-            "[api]\ntokens = [{ name = \"a\", token = \"short\", role = \"admin\" }]\n",
-            &["api.tokens"],
+            "[api]\ntokens = [{ name = \"a\", token = \"\", role = \"admin\" }]\n",
+            &["api.tokens", "it is empty"],
         ),
         (
             "[api]\ntokens = [{ name = \"a\", token = \"long-enough\", role = \"king\" }]\n",
@@ -300,13 +317,44 @@ fn a_configuration_that_is_not_there_is_named() {
         let ended = run(&[command, "--config", arg(&missing)]);
         assert!(ended.one_line(2).contains("missing.toml"), "{ended:?}");
     }
-    let ended = Ended::of(notty().arg("check-config").current_dir(dir.path()));
-    assert!(ended.one_line(2).contains("config.toml"), "{ended:?}");
     file(dir.path(), "config.toml", "[lease]\nsize = 0\n");
     for command in ["check-config", "serve"] {
         let ended = Ended::of(notty().arg(command).current_dir(dir.path()));
         assert!(ended.one_line(2).contains("lease.size"), "{ended:?}");
     }
+}
+
+#[test]
+fn check_config_without_a_file_checks_defaults_and_variables_as_serve_does() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let check = |size: &str| {
+        let mut command = notty();
+        command.arg("check-config").current_dir(dir.path());
+        Ended::of(command.env("NOTTY_LEASE__SIZE", size))
+    };
+    let said = printed(check("500"));
+    assert!(said.contains("no config.toml is here"), "{said}");
+    assert!(said.contains("variables"), "{said}");
+    let ended = check("0");
+    assert!(ended.one_line(2).contains("NOTTY_LEASE__SIZE"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_short_token_is_taken_with_one_warning_that_does_not_show_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let tokens = "[api]\ntokens = [{ name = \"ops\", token = \"xyz-1\", role = \"admin\" }, \
+                  { name = \"wall\", token = \"xyz-2\", role = \"reader\" }]\n";
+    let path = file(dir.path(), "a.toml", tokens);
+    let ended = run(&["check-config", "--config", arg(&path)]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = "the token of `ops` and of `wall` has fewer than 8 characters";
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("xyz"), "{ended:?}");
+
+    let node = Setup::new().arg("--config").arg(arg(&path)).start().await;
+    let lines = node.stop().await;
+    let warnings = lines.iter().filter(|line| line.contains(told));
+    assert_eq!(warnings.count(), 1, "{lines:?}");
 }
 
 #[test]

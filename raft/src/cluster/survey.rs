@@ -36,6 +36,8 @@ pub struct Sight {
     pub level: u32,
     /// Its version of notty; empty while it does not answer.
     pub version: String,
+    /// The commit that it was built from; empty while it does not answer or does not say it.
+    pub commit: String,
 }
 
 /// Asks all members for their positions.
@@ -46,6 +48,8 @@ pub(crate) struct Surveyor {
     pub(crate) peers: Arc<Peers>,
     /// The level that this node understands.
     pub(crate) level: u32,
+    /// The commit that this node was built from.
+    pub(crate) commit: String,
 }
 
 impl Surveyor {
@@ -72,6 +76,7 @@ impl Surveyor {
             reason,
             level: status.level,
             version: status.version,
+            commit: status.commit,
             last_index: status.last_index,
             applied_index: status.applied_index,
         }
@@ -84,6 +89,7 @@ impl Surveyor {
             applied_index: self.state.applied_index(),
             level: self.level,
             version: VERSION.to_owned(),
+            commit: self.commit.clone(),
             ..PeerStatus::default()
         }
     }

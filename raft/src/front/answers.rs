@@ -41,6 +41,8 @@ pub(crate) struct Front {
     clock: Arc<dyn Clock>,
     /// The level that this node understands.
     level: u32,
+    /// The commit that this node was built from.
+    commit: String,
     invitations: Invitations,
     place: Arc<NodePlace>,
     gatekeeper: Gatekeeper,
@@ -67,6 +69,7 @@ impl Front {
         own: watch::Receiver<Identity>,
         clock: Arc<dyn Clock>,
         level: u32,
+        commit: &str,
     ) -> Arc<Self> {
         let place = Arc::<NodePlace>::default();
 
@@ -76,6 +79,7 @@ impl Front {
             own,
             clock,
             level,
+            commit: commit.to_owned(),
             invitations: Invitations::default(),
             place,
         })
@@ -216,6 +220,7 @@ impl Answer<AskStatus> for Front {
                 wall,
                 level: self.level,
                 version: VERSION.to_owned(),
+                commit: self.commit.clone(),
                 ..PeerStatus::default()
             });
         };
@@ -231,6 +236,7 @@ impl Answer<AskStatus> for Front {
             has_say,
             level: self.level,
             version: VERSION.to_owned(),
+            commit: self.commit.clone(),
         })
     }
 }

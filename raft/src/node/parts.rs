@@ -42,6 +42,8 @@ pub(crate) struct NodeParts {
     pub(crate) stop_peers: watch::Sender<bool>,
     /// The level that this node understands.
     pub(crate) level: u32,
+    /// The commit that it was built from.
+    pub(crate) commit: String,
     pub(crate) exercises_levels: bool,
 }
 
@@ -157,6 +159,7 @@ impl NodeParts {
             state: self.state.clone(),
             peers: self.peers.clone(),
             level: self.level,
+            commit: self.commit.clone(),
         }
     }
 

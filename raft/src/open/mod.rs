@@ -11,6 +11,7 @@ pub(crate) mod stores;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use notty_storage::level::VERSION;
 use tokio::sync::watch;
 
 use crate::{
@@ -53,6 +54,8 @@ impl Node {
         waiting: &WaitingReason,
     ) -> Result<Arc<Self>, Error> {
         let own = Arc::new(open_identity(dir, &options)?);
+        // Now that the directory is right, and before a wait for the cluster.
+        tracing::info!("notty {VERSION} ({}) starts", options.commit);
 
         // Peers are answered from now on: the others cannot form a cluster without this node.
         let front = Front::new(
@@ -60,6 +63,7 @@ impl Node {
             own.subscribe(),
             options.clock.clone(),
             options.store.level,
+            &options.commit,
         );
         let (peers, stop_peers) = open_peers(&own.current(), &front, &options).await?;
         tokio::spawn(end_outdated(peers.outdated(), options.fatal.clone()));
@@ -92,6 +96,7 @@ impl Node {
             consensus: Arc::new(handle),
             stop_peers,
             level: options.store.level,
+            commit: options.commit.clone(),
             exercises_levels: options.exercises_levels,
         };
 

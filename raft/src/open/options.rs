@@ -31,6 +31,8 @@ pub struct NodeOptions {
     pub clock: Arc<dyn Clock>,
     /// Ends the process when this node cannot be trusted to go on.
     pub fatal: Fatal,
+    /// The commit that this program was built from, which the other nodes show; may be empty.
+    pub commit: String,
     /// True if a leader proposes commands of the second level all the time, for tests and simulations.
     pub exercises_levels: bool,
     /// The cluster; `None` for a node by itself.

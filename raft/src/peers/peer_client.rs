@@ -93,6 +93,7 @@ mod tests {
             ..Peer::default()
         };
         let options = NodeOptions {
+            commit: String::new(),
             exercises_levels: false,
             cluster: Some(ClusterOptions {
                 listen: address.clone(),

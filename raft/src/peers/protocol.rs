@@ -346,4 +346,6 @@ pub(crate) struct PeerStatus {
     pub level: u32,
     /// Its version of notty.
     pub version: String,
+    /// The commit that it was built from; empty if it does not say it.
+    pub commit: String,
 }

@@ -48,6 +48,9 @@ pub(in crate::api) struct NodeBody {
     /// Version of notty that it runs; null while it does not answer.
     #[schema(example = "0.2.0")]
     version: Option<String>,
+    /// The commit that its program was built from; null while it does not answer.
+    #[schema(example = "c0b893b1f2aa")]
+    commit: Option<String>,
 }
 
 /// Addresses of a node that is to be added.
@@ -85,6 +88,7 @@ impl From<Sight> for NodeBody {
             applied_index: seen.applied_index,
             // Empty while the node does not answer.
             version: Some(seen.version).filter(|version| !version.is_empty()),
+            commit: Some(seen.commit).filter(|commit| !commit.is_empty()),
         }
     }
 }

@@ -131,7 +131,7 @@ const RANGES: [(&str, &str); 18] = [
 const TOKENS: [(&str, &str); 7] = [
     (
         "name = \"b\", token = \"\"",
-        "api.tokens[1].token: a token must have at least 8",
+        "api.tokens[1].token: it is empty",
     ),
     (
         "name = \"b\", token = \"first-token\"",

@@ -39,6 +39,7 @@ fn b() -> Peer {
 
 async fn open_b(dir: &Path, a: &Peer, b: &Peer) -> Arc<Node> {
     let options = NodeOptions {
+        commit: String::new(),
         exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: b.peer.clone(),
@@ -73,7 +74,7 @@ async fn pretend_to_be(dir: &Path, b: &Peer) -> watch::Sender<bool> {
     };
     let me = Hello::new(&b.name, "", None, &identity.disk);
     let own = OwnIdentity::new(data_dir, identity);
-    let front = Front::new(&b.name, own.subscribe(), Arc::new(SystemClock), LEVEL);
+    let front = Front::new(&b.name, own.subscribe(), Arc::new(SystemClock), LEVEL, "");
     let peers = Arc::new(Peers::new(
         Arc::new(TcpTransport),
         Credentials::by_secret(SECRET),

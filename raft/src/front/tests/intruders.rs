@@ -65,6 +65,7 @@ fn options(address: &str, others: &[Peer]) -> NodeOptions {
     };
     let nodes = [vec![me.clone()], others.to_vec()].concat();
     NodeOptions {
+        commit: String::new(),
         exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: address.to_owned(),

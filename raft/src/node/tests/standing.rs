@@ -22,6 +22,7 @@ fn register(name: &str) -> RegisterPostman {
 
 async fn open(dir: &Path, me: Peer, nodes: Vec<Peer>) -> Arc<Node> {
     let options = NodeOptions {
+        commit: String::new(),
         exercises_levels: false,
         cluster: Some(ClusterOptions {
             listen: me.peer.clone(),

@@ -167,6 +167,7 @@ fn a_snapshot_that_is_written_is_kept_before_another_is_installed() {
 
 fn options() -> NodeOptions {
     NodeOptions {
+        commit: String::new(),
         exercises_levels: false,
         cluster: None,
         peer: Peer::default(),
