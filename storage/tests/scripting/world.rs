@@ -1,6 +1,9 @@
 //! The state that a script tells of, and what its lines do to it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use notty_storage::{
     Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
@@ -17,6 +20,9 @@ use tempfile::TempDir;
 
 use super::{line::Line, show};
 use crate::common::{self, Census, Past};
+
+/// Longest wait for a place of the state that was just let go.
+const SOON: Duration = Duration::from_secs(10);
 
 /// What a line answers, or why it makes no sense.
 pub(crate) type Said = Result<Vec<String>, String>;
@@ -537,7 +543,16 @@ impl World {
 /// Opens one of the places in which a script's state has lain.
 fn open(dir: &TempDir, place: u32) -> Store {
     let path = dir.path().join(place.to_string());
-    Store::open(&path, StoreOptions::default()).expect("a state of our own opens")
+    let began = Instant::now();
+    loop {
+        match Store::open(&path, StoreOptions::default()) {
+            // sled lets go of a place a moment after it was dropped.
+            Err(error) if error.is_locked() && began.elapsed() < SOON => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened.expect("a state of our own opens"),
+        }
+    }
 }
 
 fn same(before: u64, after: u64) -> &'static str {
