@@ -1,9 +1,6 @@
 //! The state that a script tells of, and what its lines do to it.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use notty_storage::{
     Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
@@ -21,8 +18,8 @@ use tempfile::TempDir;
 use super::{line::Line, show};
 use crate::common::{self, Census, Past};
 
-/// Longest wait for a place of the state that was just let go.
-const SOON: Duration = Duration::from_secs(10);
+/// The most tries to open a place of the state that was just let go, a millisecond apart.
+const TRIES: u32 = 10_000;
 
 /// What a line answers, or why it makes no sense.
 pub(crate) type Said = Result<Vec<String>, String>;
@@ -543,16 +540,14 @@ impl World {
 /// Opens one of the places in which a script's state has lain.
 fn open(dir: &TempDir, place: u32) -> Store {
     let path = dir.path().join(place.to_string());
-    let began = Instant::now();
-    loop {
+    for _ in 0..TRIES {
         match Store::open(&path, StoreOptions::default()) {
             // sled lets go of a place a moment after it was dropped.
-            Err(error) if error.is_locked() && began.elapsed() < SOON => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            Err(error) if error.is_locked() => std::thread::sleep(Duration::from_millis(1)),
             opened => return opened.expect("a state of our own opens"),
         }
     }
+    panic!("{} is still open", path.display());
 }
 
 fn same(before: u64, after: u64) -> &'static str {
