@@ -115,6 +115,7 @@ async fn a_node_by_itself_is_the_leader_of_its_cluster() {
     let wanted = [
         "api",
         "applied_index",
+        "commit",
         "last_index",
         "name",
         "peer",

@@ -52,7 +52,12 @@ async fn upgrade(member: &mut Member) {
 async fn lead(cluster: &Cluster, member: usize) {
     let Member { client, name, .. } = &cluster.members[member];
     let wanted = json!({ "name": name });
-    client.put("/cluster/leader", &wanted).await.expect(200);
+    // A member that has just started may need a second try to be level in time.
+    eventually("it leads", LONG, async || {
+        let answer = client.put("/cluster/leader", &wanted).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
     assert_eq!(cluster.leader().await, member);
 }
 

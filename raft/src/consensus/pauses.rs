@@ -23,6 +23,8 @@ const STEP: Duration = Duration::from_millis(150);
 /// Time without a majority, after the leader counts as cut off, before the first pause. It is for a
 /// leader that was stopped: its followers answer as soon as it goes on.
 const DELAY: Duration = Duration::from_millis(500);
+/// The same for a leader that no majority has answered in its whole term. It never counts as cut off.
+const FIRST_DELAY: Duration = Duration::from_millis(2_500);
 /// Length of a pause. The lease of this leader (1 s) runs out in it, then a follower that heard it waits
 /// up to another second, asks for support and is elected.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -38,8 +40,9 @@ pub(crate) async fn pause_when_cut_off(consensus: Arc<Consensus>) {
 
     while metrics.has_changed().is_ok() {
         sleep(LOOK).await;
-        let is_useless = is_useless(&metrics.borrow());
-        let pauses_now = pauses.note(Instant::now(), is_useless);
+        // Whoever hands over keeps still already, and is answered soon after that has failed.
+        let delay = delay(&metrics.borrow()).filter(|_| !consensus.is_handing_over());
+        let pauses_now = pauses.note(Instant::now(), delay);
         if pauses_now != consensus.heartbeats().pauses() {
             tracing::debug!(pauses_now, "no majority answers this leader");
             consensus.heartbeats().note_cut_off(pauses_now);
@@ -47,10 +50,18 @@ pub(crate) async fn pause_when_cut_off(consensus: Arc<Consensus>) {
     }
 }
 
-/// True if this node leads without a majority, and the others might elect another leader.
-fn is_useless(metrics: &RaftMetrics<NodeId, Peer>) -> bool {
+/// Time before the first pause, if this node leads without a majority and the others might elect another
+/// leader.
+fn delay(metrics: &RaftMetrics<NodeId, Peer>) -> Option<Duration> {
     let members = metrics.membership_config.membership();
-    is_cut_off(metrics) && members.voter_ids().count() > FEW_VOTERS
+    if !metrics.state.is_leader() || members.voter_ids().count() <= FEW_VOTERS {
+        return None;
+    }
+
+    match metrics.millis_since_quorum_ack {
+        None => Some(FIRST_DELAY),
+        Some(_) => is_cut_off(metrics).then_some(DELAY),
+    }
 }
 
 /// The alternation of pauses and speaking, while it lasts.
@@ -62,18 +73,19 @@ struct Pauses {
 }
 
 impl Pauses {
-    /// Takes in a look; returns true if the leader should keep still until the next one.
-    fn note(&mut self, now: Instant, is_cut_off: bool) -> bool {
+    /// Takes in a look: the time before the first pause, or none for a leader that needs none. Returns true
+    /// if the leader should keep still until the next look.
+    fn note(&mut self, now: Instant, delay: Option<Duration>) -> bool {
         let step = self.looked.replace(now).map_or(Duration::ZERO, |looked| {
             now.saturating_duration_since(looked).min(STEP)
         });
-        if !is_cut_off {
+        let Some(delay) = delay else {
             self.lasted = Duration::ZERO;
             return false;
-        }
+        };
 
         self.lasted += step;
-        let Some(since) = self.lasted.checked_sub(DELAY) else {
+        let Some(since) = self.lasted.checked_sub(delay) else {
             return false;
         };
         let round = (PAUSE + SPEAKING).as_millis();
@@ -83,19 +95,23 @@ impl Pauses {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use openraft::{Membership, ServerState, StoredMembership};
+
     use super::*;
 
     /// Looks until a time without a majority has passed; returns the last answer.
-    fn after(pauses: &mut Pauses, start: Instant, time: Duration) -> bool {
+    fn after(pauses: &mut Pauses, start: Instant, time: Duration, delay: Duration) -> bool {
         let looks = (time.as_millis() / LOOK.as_millis()) as u32;
-        let answers = (0..=looks).map(|n| pauses.note(start + LOOK * n, true));
+        let answers = (0..=looks).map(|n| pauses.note(start + LOOK * n, Some(delay)));
         answers.last().expect("there is one")
     }
 
     #[test]
     fn a_leader_without_a_majority_pauses_and_speaks_in_turns() {
         let start = Instant::now();
-        let pauses_after = |time| after(&mut Pauses::default(), start, time);
+        let pauses_after = |time| after(&mut Pauses::default(), start, time, DELAY);
         let look = LOOK;
         assert!(!pauses_after(DELAY - look));
         assert!(pauses_after(DELAY));
@@ -106,14 +122,37 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_whom_a_majority_never_answered_pauses_too() {
+        let metrics = |answered| {
+            let mut metrics = RaftMetrics::new_initial(1);
+            metrics.state = ServerState::Leader;
+            metrics.millis_since_quorum_ack = answered;
+            let voters: BTreeSet<NodeId> = (1..=5).collect();
+            let nodes = voters.iter().map(|node| (*node, Peer::default()));
+            let nodes: BTreeMap<NodeId, Peer> = nodes.collect();
+            let membership = Membership::new(vec![voters], nodes);
+            metrics.membership_config = Arc::new(StoredMembership::new(None, membership));
+            metrics
+        };
+        assert_eq!(delay(&metrics(None)), Some(FIRST_DELAY));
+        assert_eq!(delay(&metrics(Some(1_000))), None);
+        assert_eq!(delay(&metrics(Some(10_000))), Some(DELAY));
+
+        let start = Instant::now();
+        let pauses_after = |time| after(&mut Pauses::default(), start, time, FIRST_DELAY);
+        assert!(!pauses_after(FIRST_DELAY - LOOK));
+        assert!(pauses_after(FIRST_DELAY));
+    }
+
+    #[test]
     fn a_majority_ends_the_pause_and_a_process_that_was_stopped_begins_none() {
         let start = Instant::now();
         let mut pauses = Pauses::default();
-        assert!(after(&mut pauses, start, DELAY + LOOK));
-        assert!(!pauses.note(start + DELAY + LOOK * 2, false));
-        assert!(!pauses.note(start + DELAY + LOOK * 3, true));
+        assert!(after(&mut pauses, start, DELAY + LOOK, DELAY));
+        assert!(!pauses.note(start + DELAY + LOOK * 2, None));
+        assert!(!pauses.note(start + DELAY + LOOK * 3, Some(DELAY)));
 
         let hour = Duration::from_secs(3_600);
-        assert!(!pauses.note(start + hour, true));
+        assert!(!pauses.note(start + hour, Some(DELAY)));
     }
 }
