@@ -41,12 +41,11 @@ struct BackupFile(Vec<u8>);
 
 pub(super) fn routes() -> Vec<Endpoint> {
     // For the role `admin`: a backup has all texts, names and phones.
-    let backup = endpoint!(backup, Role::Admin, Effect::ReadsNode).codes(&[
+    vec![endpoint!(backup, Role::Admin, Effect::ReadsNode).codes(&[
         Code::Forbidden,
         Code::Busy,
         Code::BackupFailed,
-    ]);
-    vec![backup]
+    ])]
 }
 
 /// Back up

@@ -130,10 +130,9 @@ struct SparseLog(Option<Instant>);
 
 impl SparseLog {
     fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let is_due = self.0.is_none_or(|last| now - last >= LOG_PERIOD);
+        let is_due = self.0.is_none_or(|last| last.elapsed() >= LOG_PERIOD);
         if is_due {
-            self.0 = Some(now);
+            self.0 = Some(Instant::now());
         }
         is_due
     }

@@ -152,7 +152,7 @@ impl Rest<'_> {
 /// True for the first second of a month in UTC: leap seconds stand before such seconds only.
 fn begins_a_month(seconds: i64) -> bool {
     let time = calendar(seconds.saturating_mul(1_000));
-    time.is_some_and(|time| time == time.date().first_of_month().at(0, 0, 0, 0))
+    time.is_some_and(|time| time == time.first_of_month().start_of_day())
 }
 
 #[cfg(test)]

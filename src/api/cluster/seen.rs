@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
 /// Detail of an answer about a change whose outcome is unknown.
 pub(super) const CHANGE_UNKNOWN: &str =
     "whether it was done is not known; ask again, a repeat is harmless";
@@ -15,8 +17,8 @@ pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(20);
 pub(super) async fn await_seen(is_seen: impl Fn() -> bool) {
     let looking = async {
         while !is_seen() {
-            tokio::time::sleep(LOOK_PAUSE).await;
+            sleep(LOOK_PAUSE).await;
         }
     };
-    let _ = tokio::time::timeout(SEEN_TIME, looking).await;
+    let _ = timeout(SEEN_TIME, looking).await;
 }

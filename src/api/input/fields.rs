@@ -58,11 +58,14 @@ impl Fields {
     pub(in crate::api) fn optional_text(&mut self, field: &str) -> Option<String> {
         match self.take(field)? {
             Value::String(text) => Some(text),
-            _ => {
-                self.fault(field, Code::WrongType, "a string is needed");
-                None
-            }
+            _ => self.wrong_type(field, "a string is needed"),
         }
+    }
+
+    /// Notes that a value is of another type than its field, and so is no value.
+    pub(in crate::api) fn wrong_type<T>(&mut self, field: &str, detail: &str) -> Option<T> {
+        self.fault(field, Code::WrongType, detail);
+        None
     }
 
     /// Takes a text that must be there.
@@ -80,10 +83,7 @@ impl Fields {
     pub(in crate::api) fn optional_bool(&mut self, field: &str) -> Option<bool> {
         match self.take(field)? {
             Value::Bool(value) => Some(value),
-            _ => {
-                self.fault(field, Code::WrongType, "true or false is needed");
-                None
-            }
+            _ => self.wrong_type(field, "true or false is needed"),
         }
     }
 
@@ -142,9 +142,7 @@ impl Fields {
     /// The value that was built of the fields; all faults if there are any.
     pub(in crate::api) fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
         let faults = self.faults();
-        match value {
-            Some(value) if faults.is_empty() => Ok(value),
-            _ => Err(ApiError::invalid(faults)),
-        }
+        let whole = value.filter(|_| faults.is_empty());
+        whole.ok_or_else(|| ApiError::invalid(faults))
     }
 }

@@ -121,8 +121,7 @@ fn check_time(fields: &mut Fields, name: &str, rule: PeriodRule) -> Option<Times
 fn check_window(fields: &mut Fields) -> Option<SendWindow> {
     let Value::Object(mut window) = fields.take("send_window")? else {
         let detail = "an object with from and to is needed";
-        fields.fault("send_window", Code::WrongType, detail);
-        return None;
+        return fields.wrong_type("send_window", detail);
     };
 
     // An absent time is an empty text, which is a fault of the window as a whole.
