@@ -179,8 +179,9 @@ fn hangs_up() -> Plan {
 /// A standalone postman is cut off from what the nodes say, not from what it tells them.
 fn lost_receipts() -> Plan {
     let mut faults = vec![];
-    for round in 0..6 {
-        let at = 4_500 + round * 3_000;
+    // In no step with the pauses between tries: each round meets reports at another moment.
+    for round in 0..10 {
+        let at = 4_500 + round * 2_300;
         let deaf = |node| Fault::OneWay {
             from: Target::Node(node),
             to: 3,
