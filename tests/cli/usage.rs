@@ -184,6 +184,22 @@ async fn the_api_is_taken_from_the_environment_unless_an_option_names_another() 
 }
 
 #[test]
+fn completions_of_each_shell_know_the_commands_and_their_options() {
+    let signs = [
+        ("bash", "complete -F _notty"),
+        ("zsh", "#compdef notty"),
+        ("fish", "complete -c notty"),
+    ];
+    for (shell, sign) in signs {
+        let ended = run(&["completions", shell]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for known in [sign, "check-config", "import", "data-dir"] {
+            assert!(ended.stdout.contains(known), "{shell}: {known}");
+        }
+    }
+}
+
+#[test]
 fn check_config_names_variables_that_look_like_settings_and_are_none() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = file(dir.path(), "a.toml", "");
