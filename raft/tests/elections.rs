@@ -3,6 +3,8 @@
 mod links;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
+#[path = "../../tests/support/wait.rs"]
+mod wait;
 
 use std::{
     sync::Arc,
@@ -14,13 +16,12 @@ use notty_raft::{ClusterOptions, Credentials, Node, NodeOptions, Peer, SystemClo
 use notty_storage::{Command, StoreOptions, command::RegisterPostman, model::PostmanName};
 use ports::free_addresses;
 use tempfile::TempDir;
+use wait::eventually;
 
 type Result<T = ()> = anyhow::Result<T>;
 
 /// Far longer than anything here needs.
 const SOON: Duration = Duration::from_secs(30);
-/// Between two looks at a condition.
-const LOOK: Duration = Duration::from_millis(10);
 
 struct Nodes {
     _dir: TempDir,
@@ -71,13 +72,13 @@ impl Nodes {
     }
 
     /// Waits until one of some nodes leads.
-    async fn leader_among(&self, some: &[usize]) -> Result<usize> {
+    async fn leader_among(&self, some: &[usize]) -> usize {
         let leads = |n: &usize| self.nodes[*n].leads_now();
         until(|| some.iter().copied().find(leads)).await
     }
 
     /// Waits until all of some nodes name the same leader.
-    async fn follow_one(&self, some: &[usize]) -> Result<usize> {
+    async fn follow_one(&self, some: &[usize]) -> usize {
         until(|| {
             let named = |n: &usize| self.nodes[*n].status().leader;
             let first = named(some.first()?)?;
@@ -111,37 +112,25 @@ fn options(n: usize, peers: &[Peer], links: &Links) -> NodeOptions {
     }
 }
 
-/// Waits until a look shows something.
-async fn until<T>(look: impl Fn() -> Option<T>) -> Result<T> {
-    let looking = async {
-        loop {
-            match look() {
-                Some(seen) => return seen,
-                None => tokio::time::sleep(LOOK).await,
-            }
-        }
-    };
-    Ok(tokio::time::timeout(SOON, looking).await?)
-}
-
 fn register(nonce: u64) -> Command<RegisterPostman> {
     let name = PostmanName::parse("a").expect("a valid name");
     Command::new(RegisterPostman { name, nonce })
 }
 
-/// Waits until a node has a command executed.
-async fn writes(node: &Node) -> Result<u64> {
+/// Waits until a look shows something.
+async fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    eventually("the nodes come to it", SOON, async || look()).await
+}
+
+/// Waits until a node has a command executed. Returns its position.
+async fn writes(node: &Node) -> u64 {
     let mut nonce = 0;
-    let writing = async {
-        loop {
-            nonce += 1;
-            match node.propose(register(nonce)).await {
-                Ok(written) => return written.index,
-                Err(_) => tokio::time::sleep(LOOK).await,
-            }
-        }
-    };
-    Ok(tokio::time::timeout(SOON, writing).await?)
+    eventually("a command is executed", SOON, async || {
+        nonce += 1;
+        let written = node.propose(register(nonce)).await;
+        written.ok().map(|written| written.index)
+    })
+    .await
 }
 
 /// The leader dies without a word, and a follower with less of the log than the other asks it for
@@ -151,27 +140,27 @@ async fn a_follower_that_asks_a_dead_node_for_support_names_the_new_leader_at_on
     const ROUNDS: u32 = 4;
     let trio = Nodes::form(3).await?;
     let all = trio.all();
-    let mut leader = trio.follow_one(&all).await?;
+    let mut leader = trio.follow_one(&all).await;
     let mut waited = Duration::ZERO;
 
     for _ in 0..ROUNDS {
         let [next, behind] = [(leader + 1) % 3, (leader + 2) % 3];
         trio.set_cut(behind, &all, true);
-        let index = writes(&trio.nodes[leader]).await?;
-        until(|| (trio.nodes[next].applied_index() >= index).then_some(())).await?;
+        let index = writes(&trio.nodes[leader]).await;
+        until(|| (trio.nodes[next].applied_index() >= index).then_some(())).await;
 
         // It has waited for long and asks already.
-        until(|| trio.nodes[behind].status().leader.is_none().then_some(())).await?;
+        until(|| trio.nodes[behind].status().leader.is_none().then_some(())).await;
         trio.set_cut(leader, &all, true);
         trio.set_cut(behind, &[next], false);
-        assert_eq!(trio.leader_among(&[next, behind]).await?, next);
+        assert_eq!(trio.leader_among(&[next, behind]).await, next);
         let elected = Instant::now();
         let follows = || trio.nodes[behind].status().leader == Some(trio.peers[next].name.clone());
-        until(|| follows().then_some(())).await?;
+        until(|| follows().then_some(())).await;
         waited += elected.elapsed();
 
         trio.set_cut(leader, &all, false);
-        leader = trio.follow_one(&all).await?;
+        leader = trio.follow_one(&all).await;
     }
 
     let mean = waited / ROUNDS;
@@ -184,18 +173,18 @@ async fn a_follower_that_asks_a_dead_node_for_support_names_the_new_leader_at_on
 async fn a_leader_without_a_majority_gives_way_although_a_follower_hears_it() -> Result {
     let five = Nodes::form(5).await?;
     let all = five.all();
-    let leader = five.follow_one(&all).await?;
+    let leader = five.follow_one(&all).await;
     let [near, far, farther, dead] = [1, 2, 3, 4].map(|n| (leader + n) % 5);
     five.set_cut(dead, &all, true);
     five.set_cut(leader, &[far, farther], true);
-    let next = five.leader_among(&[near, far, farther]).await?;
-    writes(&five.nodes[next]).await?;
+    let next = five.leader_among(&[near, far, farther]).await;
+    writes(&five.nodes[next]).await;
 
     // It learns of the new leader as soon as it can.
     five.set_cut(leader, &[far, farther], false);
-    assert_eq!(five.follow_one(&[leader, near, far, farther]).await?, next);
+    assert_eq!(five.follow_one(&[leader, near, far, farther]).await, next);
     five.set_cut(dead, &all, false);
-    five.follow_one(&all).await?;
+    five.follow_one(&all).await;
     Ok(())
 }
 
@@ -204,9 +193,9 @@ async fn a_leader_without_a_majority_gives_way_although_a_follower_hears_it() ->
 async fn a_leader_that_gave_way_leads_on_where_nobody_else_can() -> Result {
     let five = Nodes::form(5).await?;
     let all = five.all();
-    let leader = five.follow_one(&all).await?;
+    let leader = five.follow_one(&all).await;
     let [near, far, farther, dead] = [1, 2, 3, 4].map(|n| (leader + n) % 5);
-    writes(&five.nodes[leader]).await?;
+    writes(&five.nodes[leader]).await;
     five.set_cut(dead, &all, true);
     five.set_cut(near, &[far, farther], true);
     five.set_cut(leader, &[far, farther], true);
@@ -218,14 +207,14 @@ async fn a_leader_that_gave_way_leads_on_where_nobody_else_can() -> Result {
         let node = five.nodes[leader].clone();
         async move { node.propose(register(1 << 32)).await }
     });
-    until(|| (five.nodes[near].status().last_index > last).then_some(())).await?;
-    until(|| five.nodes[near].status().leader.is_none().then_some(())).await?;
+    until(|| (five.nodes[near].status().last_index > last).then_some(())).await;
+    until(|| five.nodes[near].status().leader.is_none().then_some(())).await;
 
     five.set_cut(near, &all, true);
     five.set_cut(leader, &[far, farther], false);
-    assert_eq!(five.follow_one(&[leader, far, farther]).await?, leader);
+    assert_eq!(five.follow_one(&[leader, far, farther]).await, leader);
     assert_eq!(five.nodes[leader].status().term, term);
-    writes(&five.nodes[leader]).await?;
+    writes(&five.nodes[leader]).await;
     let _ = proposing.await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What a command or an entry changes of the holders of phones, before memory takes it in.
+//! Changes of the holders of phones by a command or an entry, before memory takes them in.
 //!
-//! Looked up by phone, once or twice for each row of an import, so it is a hash table. Nearly every phone
+//! They are looked up by phone, once or twice for each row of an import, so they stand in a hash table. Nearly every phone
 //! changes for one customer. Those of a phone that changes for more stand in order, since a command may
 //! give one phone to all of its customers. The order of the table reaches nothing: memory takes
 //! changes of several phones in any order.
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::{DefaultHashBuilder, HashMap, hash_map::Entry};
 
-/// How a customer stands to a phone. One of the two is true at least, but where there is nothing.
+/// The relation of a customer to a phone. At least one of the two is true, unless there is no relation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
     /// The customer has the phone.

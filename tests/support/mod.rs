@@ -30,5 +30,5 @@ pub use postman::Postman;
 pub use process::{Ended, Process, notty};
 pub use release::Release;
 pub use turns::waits_mostly;
-pub use wait::eventually;
+pub(crate) use wait::eventually;
 pub use wire::{Recorder, say, say_in_tls, say_in_tls_at_once};

@@ -6,7 +6,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Looks again and again until there is something; fails the test if there is nothing in time.
-pub async fn eventually<T>(
+pub(crate) async fn eventually<T>(
     what: &str,
     within: Duration,
     mut look: impl AsyncFnMut() -> Option<T>,

@@ -207,7 +207,7 @@ impl Machine {
         *self.orders.lock() = Some(orders);
     }
 
-    /// Whether a process works here: a node, or a standalone postman.
+    /// True while a process works here: a node, or a standalone postman.
     pub fn is_up(&self) -> bool {
         self.orders.lock().is_some()
     }

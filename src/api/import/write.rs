@@ -251,4 +251,4 @@ pub(super) fn to_repeat(ended: &[EndedBatch]) -> Vec<Vec<RepeatedRow>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,43 +1,18 @@
 //! Tests of the counts of a repeated command.
 
-use notty_storage::{
-    Origin, Rejection,
-    command::{CustomerRow, KeptFields, PutCustomers, PutMode},
-    model::{CustomerId, Phone},
-};
+use notty_storage::{Origin, Rejection, command::KeptFields};
 
 use super::*;
-use crate::api::import::batch::NumberedRows;
+use crate::api::import::{batch::NumberedRows, write::tests::whole};
 
 /// A command with the rows of lines 2 to 4.
 fn three_rows() -> NumberedRows {
-    let row = |id: &str| CustomerRow {
-        id: CustomerId::parse(id).expect("valid"),
-        by_phone: false,
-        name: String::new(),
-        phone: Some(Phone::parse("+79161112233").expect("valid")),
-        tag: 0,
-        operator: 0,
-        zone: None,
-        kept: KeptFields::NONE,
-    };
-
-    let put = PutCustomers {
-        mode: PutMode::Upsert,
-        tags: Vec::new(),
-        operators: Vec::new(),
-        zones: Vec::new(),
-        rows: ["a", "b", "c"].map(row).into(),
-    };
-
     NumberedRows {
-        put,
-        lines: vec![2, 3, 4],
-        first_lines: None,
         origin: Origin::Import {
             import: [1; 16],
             n: 0,
         },
+        ..whole(&["a", "b", "c"])
     }
 }
 

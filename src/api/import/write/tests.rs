@@ -35,7 +35,8 @@ fn rows(rows: &[(&str, KeptFields)]) -> NumberedRows {
     }
 }
 
-fn whole(ids: &[&str]) -> NumberedRows {
+/// Rows of these ids, which replace their customers as a whole.
+pub(in crate::api::import) fn whole(ids: &[&str]) -> NumberedRows {
     let ids: Vec<_> = ids.iter().map(|id| (*id, KeptFields::NONE)).collect();
     rows(&ids)
 }
