@@ -6,7 +6,6 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -128,7 +127,8 @@ async fn a_crowd_of_slow_readers_keeps_out_neither_health_checks_nor_others() {
         until_answered(&address, path).await;
     }
     let body = json!({ "id": "x", "phone": "+79160000001" });
-    node.client.post("/customers", &body).await.expect(201);
+    let client = node.client.with_new_connections();
+    client.post("/customers", &body).await.expect(201);
     // More than the one place that an idle client of this test gives back after 10 s.
     let mut newcomers = Vec::new();
     for _ in 0..20 {
@@ -200,6 +200,8 @@ async fn with_few_files_a_crowd_takes_none_of_those_that_the_node_needs() {
     let setup = Setup::new().set("NOTTY_GATEWAY__CONCURRENCY", "16");
     let node = setup.start_by(&mut limited(&setup, "-n", 256)).await;
     let address = address(&node);
+    // The crowd evicts connections that are kept.
+    let client = node.client.with_new_connections();
     let mut crowd = Vec::new();
     for round in 0..4 {
         crowd.extend(join_all((0..150).map(|_| sent(&address, b""))).await);
@@ -207,14 +209,9 @@ async fn with_few_files_a_crowd_takes_none_of_those_that_the_node_needs() {
         until_answered(&address, "/healthz").await;
         // New files of the log and of a copy of the state.
         let body = json!({ "id": format!("c-{round}"), "phone": "+79160000001" });
-        node.client.post("/customers", &body).await.expect(201);
-        let backup = node.client.request(Method::GET, "/backup");
-        assert!(
-            node.client
-                .try_send(backup)
-                .await
-                .is_ok_and(|answer| answer.status == 200)
-        );
+        client.post("/customers", &body).await.expect(201);
+        let backup = client.get("/backup").await;
+        assert_eq!(backup.status, 200, "{backup:?}");
     }
     let lines = node.stop().await.join("\n");
     assert!(

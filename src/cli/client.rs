@@ -14,6 +14,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// The longest time in which a node takes nothing of an upload: it waits for a new leader meanwhile.
 const STANDSTILL: Duration = Duration::from_secs(120);
+/// Time for which a connection is kept between two requests. A node closes it after 10 s, and a request
+/// that begins at that moment would fail.
+const KEPT: Duration = Duration::from_secs(5);
 
 /// Time limit of a change of the cluster: a removed node hands back its messages first.
 const CHANGE: Duration = Duration::from_secs(90);
@@ -54,6 +57,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(KEPT)
             .tcp_user_timeout(STANDSTILL)
             .build()?;
         let token = std::env::var("NOTTY_TOKEN")

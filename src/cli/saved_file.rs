@@ -26,8 +26,7 @@ impl SavedFile {
     /// Creates the temporary file beside the one that is wanted.
     pub(super) fn create(file: &Path) -> anyhow::Result<Self> {
         let aside = aside(file);
-        signals::remove_at_end(aside.clone());
-        let output = File::create(&aside);
+        let output = signals::create_leftover(&aside);
         let output = output.with_context(|| format!("{}: cannot be written", file.display()))?;
         Ok(Self {
             file: file.to_owned(),

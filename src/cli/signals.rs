@@ -3,14 +3,19 @@
 //! Every command listens to them. The first process of a container gets no signal that it does not listen
 //! to, and a terminal that is closed must not leave requests in doubt.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::out;
 
-/// Files that must not outlive the command if a signal ends it.
+/// Files that must not outlive the command if a signal ends it. Locked while such a file is created, and
+/// from a signal to the end of the process.
 static LEFTOVERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// The signals, listened to from when this is made.
@@ -51,9 +56,11 @@ impl Stop {
     }
 }
 
-/// Removes a file if a signal ends the command.
-pub(super) fn remove_at_end(file: PathBuf) {
-    LEFTOVERS.lock().push(file);
+/// Creates a file that is removed if a signal ends the command. After that signal it is created no more.
+pub(super) fn create_leftover(file: &Path) -> io::Result<File> {
+    let mut leftovers = LEFTOVERS.lock();
+    leftovers.push(file.to_owned());
+    File::create(file)
 }
 
 /// Waits for the end of the terminal; for ever if that is ignored.
@@ -85,10 +92,14 @@ pub(super) fn end_at_a_signal() -> anyhow::Result<()> {
 
     let wait = move || {
         let (name, number) = runtime.block_on(stop.told());
-        for file in LEFTOVERS.lock().iter() {
-            // It may not exist yet, or no longer.
+
+        // Held to the end, so that the command creates no file after those that are there were removed.
+        let leftovers = LEFTOVERS.lock();
+        for file in leftovers.iter() {
+            // It may have its name by now.
             let _ = std::fs::remove_file(file);
         }
+
         out::note(&format!("notty: stopped by {name}"));
         out::flush();
         std::process::exit(i32::from(128 + number));

@@ -1,5 +1,7 @@
 //! A client of a node's API: what was answered, whole.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
@@ -23,17 +25,26 @@ pub struct Answer {
     pub text: String,
 }
 
+/// Nodes close connections that are idle for 10 s; a request must not meet that moment.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// A client that keeps so many connections open between requests.
+fn http_client(kept: usize) -> reqwest::Client {
+    // The command line's own choice of cryptography; installed once, whoever comes first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(kept)
+        .pool_idle_timeout(KEPT)
+        .build()
+        .expect("a client")
+}
+
 impl Client {
     pub fn new(base: &str) -> Self {
-        // The command line's own choice of cryptography; installed once, whoever comes first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("a client");
         Self {
-            http,
+            http: http_client(usize::MAX),
             base: base.to_owned(),
             token: None,
         }
@@ -43,6 +54,15 @@ impl Client {
     pub fn with_token(&self, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same, with a connection of its own for each request: one that is kept between two requests may
+    /// be closed by the node at the moment when the second one begins.
+    pub fn with_new_connections(&self) -> Self {
+        Self {
+            http: http_client(0),
             ..self.clone()
         }
     }
