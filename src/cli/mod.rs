@@ -11,6 +11,7 @@ mod demo;
 mod destination;
 mod export;
 mod files;
+mod gateways;
 mod import;
 mod nodes;
 mod out;
@@ -78,6 +79,8 @@ enum Command {
     /// It accepts POST /v1/send/{id}, counts requests by message id, reports duplicates, and shows the
     /// messages it received at GET / and GET /messages. The options below make it misbehave.
     Gateway(process::GatewayArgs),
+    /// Show what notty knows of SMS providers
+    Gateways(gateways::GatewaysArgs),
     /// Import customers from a CSV or NDJSON file
     ///
     /// The first row of a CSV file names the columns: id, name, phone, operator, tag, timezone. Invalid
@@ -231,6 +234,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Postman(args) => postman::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Gateway(args) => process::run_gateway(&args),
+        Command::Gateways(args) => gateways::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Backup(args) => backup::run(&args),
@@ -239,6 +243,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Cluster(args) => cluster::run(&args),
         Command::Healthcheck(args) => runtime()?.block_on(healthcheck(&args)),
         Command::CheckConfig(args) => check_config(&args),
+        Command::Bench(args) => bench::run(&args),
+
         Command::Openapi => {
             out::line(&api::openapi().to_pretty_json()?);
             Ok(())
@@ -247,7 +253,6 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             out::line(completions(shell)?.trim_end());
             Ok(())
         }
-        Command::Bench(args) => bench::run(&args),
     }
 }
 
