@@ -17,6 +17,7 @@ mod nodes;
 mod out;
 mod postman;
 mod process;
+mod profile_check;
 mod restore;
 mod sample;
 mod saved_file;
@@ -152,6 +153,9 @@ struct CheckConfigArgs {
     /// The configuration file to check
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     config: PathBuf,
+    /// A gateway profile to check instead; shows the request of a sample message too
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    profile: Option<PathBuf>,
 }
 
 /// The API of a node, for commands that are its clients.
@@ -270,6 +274,9 @@ async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
 }
 
 fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
+    if let Some(profile) = &args.profile {
+        return profile_check::run(profile);
+    }
     let settings = Settings::read(Some(&args.config), &[])?;
     settings.checked(crate::server::check)?;
     if let Some(strays) = config::stray_variables() {

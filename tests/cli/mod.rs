@@ -7,6 +7,7 @@ mod data;
 mod demo;
 mod gateway;
 mod postman;
+mod profiles;
 pub(crate) mod serve;
 mod signals;
 mod surroundings;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     placeholder::Placeholder,
     request::{RequestForm, url_template},
+    spot::{ProfileFaults, Spot},
     template::Template,
 };
-use crate::config::{ConfigError, FaultList, Secret};
+use crate::config::{ConfigError, Secret};
 
 /// An account at a provider.
 #[derive(Clone, Debug, Default)]
@@ -49,45 +50,50 @@ impl GatewayAccount {
     /// Checks that it has what a request needs, and nothing that the request does not know. Returns the
     /// address of the request.
     pub(super) fn check(&self, request: &RequestForm) -> Result<Template, ConfigError> {
-        let mut faults = FaultList::default();
-        self.check_secrets(&request.secrets(), &mut faults);
-        if request.needs_sender && self.sender.as_deref().is_none_or(str::is_empty) {
-            let fault = "the profile needs it: the name or number that messages come from, as the provider \
-                         knows it";
-            faults.add(&self.key("sender"), fault);
+        let faults = ProfileFaults::default();
+        let spot = faults.at(&self.section);
+        self.check_missing(&request.secrets(), &spot.key("secrets"));
+        self.check_unknown(&request.secrets(), &spot.key("secrets"));
+        if request.needs_sender {
+            self.check_sender(&spot.key("sender"));
         }
 
-        let url = match &self.url {
-            Some(url) => url_template(url, &self.key("url"), &mut faults),
-            None => Some(request.url.clone()),
-        };
+        let url = self.url(request, &spot.key("url"));
         faults.finish()?;
         Ok(url.unwrap_or_default())
     }
 
-    fn check_secrets(&self, wanted: &BTreeSet<&str>, faults: &mut FaultList) {
+    fn check_missing(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
         let given = |name: &str| self.secrets.get(name).is_some_and(|s| !s.is_empty());
         for name in wanted.iter().filter(|name| !given(name)) {
-            faults.add(
-                &self.secret_key(name),
-                "it is missing, and the profile needs it",
+            let spot = spot.key(name);
+            spot.fault("it is missing, and the profile needs it");
+        }
+    }
+
+    fn check_unknown(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
+        let unknown = |name: &&String| !wanted.contains(name.as_str());
+        for name in self.secrets.keys().filter(unknown) {
+            let known = listed(wanted);
+            spot.key(name)
+                .fault(format!("the profile has no such secret; it has {known}"));
+        }
+    }
+
+    fn check_sender(&self, spot: &Spot<'_>) {
+        if self.sender.as_deref().is_none_or(str::is_empty) {
+            spot.fault(
+                "the profile needs it: the name or number that messages come from, as the provider knows it",
             );
         }
-        for name in self.secrets.keys() {
-            if !wanted.contains(name.as_str()) {
-                let fault = format!("the profile has no such secret; it has {}", listed(wanted));
-                faults.add(&self.secret_key(name), fault);
-            }
+    }
+
+    /// The address of this account, or else the profile's.
+    fn url(&self, request: &RequestForm, spot: &Spot<'_>) -> Option<Template> {
+        match &self.url {
+            Some(url) => url_template(url, spot),
+            None => Some(request.url.clone()),
         }
-    }
-
-    fn secret_key(&self, name: &str) -> String {
-        self.key(&format!("secrets.{name}"))
-    }
-
-    /// The path of a key of this account.
-    pub(super) fn key(&self, key: &str) -> String {
-        super::keys::key_path(&self.section, key)
     }
 }
 

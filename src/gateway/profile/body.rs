@@ -2,12 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{
-    keys::{key_path, shown},
-    placeholder::Placeholder,
-    template::Template,
-};
-use crate::config::FaultList;
+use super::{placeholder::Placeholder, spot::Spot, template::Template};
 
 /// A field of a form or of a query, with its value.
 pub(super) type FieldForm = (String, Template);
@@ -39,37 +34,27 @@ pub(super) enum JsonForm {
 
 impl JsonForm {
     /// Reads the members of an object.
-    pub(super) fn object(table: &Table, path: &str, faults: &mut FaultList) -> Self {
-        let mut members = Vec::new();
-        for (key, value) in table {
-            let form = Self::parse(value, &key_path(path, key), faults);
-            members.extend(form.map(|form| (key.clone(), form)));
-        }
-        Self::Object(members)
-    }
-
-    fn parse(value: &Value, path: &str, faults: &mut FaultList) -> Option<Self> {
-        match value {
-            Value::Table(table) => Some(Self::object(table, path, faults)),
-            Value::Array(elements) => Some(Self::array(elements, path, faults)),
-            Value::String(text) => template(text, path, faults).map(Self::Text),
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {
-                Some(Self::Plain(value.to_string()))
-            }
-            Value::Datetime(_) => {
-                let fault = format!("{} is a time, and JSON has none; quote it", shown(value));
-                faults.add(path, fault);
-                None
-            }
-        }
-    }
-
-    fn array(elements: &[Value], path: &str, faults: &mut FaultList) -> Self {
-        let numbered = elements.iter().enumerate();
-        let forms = numbered.filter_map(|(n, element)| {
-            let path = format!("{path}[{n}]");
-            Self::parse(element, &path, faults)
+    pub(super) fn object(table: &Table, spot: &Spot<'_>) -> Self {
+        let members = table.iter().filter_map(|(key, value)| {
+            let form = Self::parse(value, &spot.key(key))?;
+            Some((key.clone(), form))
         });
+        Self::Object(members.collect())
+    }
+
+    fn parse(value: &Value, spot: &Spot<'_>) -> Option<Self> {
+        match value {
+            Value::Table(table) => Some(Self::object(table, spot)),
+            Value::Array(elements) => Some(Self::array(elements, spot)),
+            Value::String(text) => template(text, spot).map(Self::Text),
+            Value::Datetime(_) => spot.expect(None, value, "JSON, which has no times; quote it"),
+            plain => Some(Self::Plain(plain.to_string())),
+        }
+    }
+
+    fn array(elements: &[Value], spot: &Spot<'_>) -> Self {
+        let numbered = elements.iter().enumerate();
+        let forms = numbered.filter_map(|(n, element)| Self::parse(element, &spot.entry(n)));
         Self::Array(forms.collect())
     }
 
@@ -87,25 +72,33 @@ impl JsonForm {
     /// which nothing is left goes too.
     pub(super) fn without(self, is_absent: &impl Fn(&Placeholder) -> bool) -> Option<Self> {
         match self {
-            Self::Object(members) => {
-                let kept = members.into_iter().filter_map(|(key, form)| {
-                    let form = form.without(is_absent)?;
-                    Some((key, form))
-                });
-                let kept: Vec<_> = kept.collect();
-                (!kept.is_empty()).then_some(Self::Object(kept))
-            }
-
-            Self::Array(elements) => {
-                let kept = elements.into_iter();
-                let kept: Vec<_> = kept.filter_map(|form| form.without(is_absent)).collect();
-                (!kept.is_empty()).then_some(Self::Array(kept))
-            }
-
+            Self::Object(members) => without_members(members, is_absent),
+            Self::Array(elements) => without_elements(elements, is_absent),
             Self::Text(template) => is_whole(&template, is_absent).then_some(Self::Text(template)),
             Self::Plain(_) => Some(self),
         }
     }
+}
+
+fn without_members(
+    members: Vec<(String, JsonForm)>,
+    is_absent: &impl Fn(&Placeholder) -> bool,
+) -> Option<JsonForm> {
+    let kept = members.into_iter().filter_map(|(key, form)| {
+        let form = form.without(is_absent)?;
+        Some((key, form))
+    });
+    let kept: Vec<_> = kept.collect();
+    (!kept.is_empty()).then_some(JsonForm::Object(kept))
+}
+
+fn without_elements(
+    elements: Vec<JsonForm>,
+    is_absent: &impl Fn(&Placeholder) -> bool,
+) -> Option<JsonForm> {
+    let kept = elements.into_iter();
+    let kept: Vec<_> = kept.filter_map(|form| form.without(is_absent)).collect();
+    (!kept.is_empty()).then_some(JsonForm::Array(kept))
 }
 
 /// True if a template has no absent placeholder in it.
@@ -114,35 +107,30 @@ pub(super) fn is_whole(template: &Template, is_absent: &impl Fn(&Placeholder) ->
 }
 
 /// Reads the fields of a form, of a query, or of the headers.
-pub(super) fn fields(table: &Table, path: &str, faults: &mut FaultList) -> Vec<FieldForm> {
-    let mut fields = Vec::new();
-    for (key, value) in table {
-        let field = field(value, &key_path(path, key), faults);
-        fields.extend(field.map(|template| (key.clone(), template)));
-    }
-    fields
+pub(super) fn fields(table: &Table, spot: &Spot<'_>) -> Vec<FieldForm> {
+    let fields = table.iter().filter_map(|(key, value)| {
+        let template = field(value, &spot.key(key))?;
+        Some((key.clone(), template))
+    });
+    fields.collect()
 }
 
-fn field(value: &Value, path: &str, faults: &mut FaultList) -> Option<Template> {
+fn field(value: &Value, spot: &Spot<'_>) -> Option<Template> {
+    let text = word(value);
+    let text = spot.expect(text, value, "a text or a number")?;
+    template(&text, spot)
+}
+
+/// A value that can stand for a text as it is.
+pub(super) fn word(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => template(text, path, faults),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {
-            template(&value.to_string(), path, faults)
-        }
-        _ => {
-            faults.add(path, format!("{} is not a text or a number", shown(value)));
-            None
-        }
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Some(value.to_string()),
+        _ => None,
     }
 }
 
 /// Reads a text with placeholders.
-pub(super) fn template(text: &str, path: &str, faults: &mut FaultList) -> Option<Template> {
-    match Template::parse(text) {
-        Ok(template) => Some(template),
-        Err(fault) => {
-            faults.add(path, fault);
-            None
-        }
-    }
+pub(super) fn template(text: &str, spot: &Spot<'_>) -> Option<Template> {
+    spot.keep(Template::parse(text))
 }

@@ -4,12 +4,8 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::{
-    keys::{KeyReader, shown},
-    pointer::AnswerPointer,
-    statuses::StatusSet,
-};
-use crate::{config::FaultList, gateway::Envelope};
+use super::{keys::KeyReader, pointer::AnswerPointer, spot::Spot, statuses::StatusSet};
+use crate::gateway::Envelope;
 
 /// Bytes that a regular expression may take when it is compiled.
 const REGEX_BYTES: usize = 256 * 1024;
@@ -53,42 +49,35 @@ pub(super) enum PlainValue {
 
 impl Condition {
     /// Reads `if`: one table, or a list of tables that must all fit.
-    pub(super) fn parse(value: &Value, path: &str, faults: &mut FaultList) -> Option<Self> {
-        let tables = tables(value, path, faults)?;
+    pub(super) fn parse(value: &Value, spot: &Spot<'_>) -> Option<Self> {
+        let found = tables(value);
+        let tables = spot.expect(found, value, "a table or a list of tables")?;
         let mut whole = Self {
             statuses: StatusSet::all(),
             values: Vec::new(),
             bodies: Vec::new(),
         };
 
-        let is_list = value.is_array();
         for (n, table) in tables.iter().enumerate() {
-            let path = if is_list {
-                format!("{path}[{n}]")
-            } else {
-                path.to_owned()
-            };
-            whole.add(table, &path, faults);
+            let entry = value.is_array().then(|| spot.entry(n));
+            whole.add(table, entry.unwrap_or_else(|| spot.clone()));
         }
         Some(whole)
     }
 
-    fn add(&mut self, table: &Table, path: &str, faults: &mut FaultList) {
-        let mut keys = KeyReader::new(table, path);
+    fn add(&mut self, table: &Table, spot: Spot<'_>) {
+        if table.is_empty() {
+            spot.fault("it is empty; name a `status`, a place (`at`) or a `body`");
+        }
+
+        let mut keys = KeyReader::new(table, spot);
         if let Some(value) = keys.value("status") {
-            let statuses = StatusSet::parse(value, &keys.path("status"), faults);
+            let statuses = StatusSet::parse(value, &keys.spot("status"));
             self.statuses = self.statuses.both(&statuses);
         }
-        self.values.extend(value_test(&mut keys, faults));
-        self.bodies.extend(body(&mut keys, faults));
-        keys.finish(faults);
-
-        if table.is_empty() {
-            faults.add(
-                path,
-                "it is empty; name a `status`, a place (`at`) or a `body`",
-            );
-        }
+        self.values.extend(value_test(&mut keys));
+        self.bodies.extend(body(&mut keys));
+        keys.finish();
     }
 
     /// True if an answer fits. A body that is no JSON fits no test of a value.
@@ -165,105 +154,85 @@ impl<'a> AnswerBody<'a> {
     }
 }
 
-fn tables<'v>(value: &'v Value, path: &str, faults: &mut FaultList) -> Option<Vec<&'v Table>> {
-    let tables = match value {
+fn tables(value: &Value) -> Option<Vec<&Table>> {
+    let tables: Option<Vec<&Table>> = match value {
         Value::Table(table) => Some(vec![table]),
         Value::Array(list) => list.iter().map(Value::as_table).collect(),
         _ => None,
     };
-    let tables = tables.filter(|tables| !tables.is_empty());
-    if tables.is_none() {
-        let fault = format!("{} is not a table or a list of tables", shown(value));
-        faults.add(path, fault);
-    }
-    tables
+    tables.filter(|tables| !tables.is_empty())
 }
 
-fn value_test(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<ValueTest> {
-    let path = keys.path("at");
-    let at = keys.text("at", faults);
-    let wanted = wanted(keys, faults);
-    if at.is_none() && wanted.is_some() {
-        faults.add(&path, "it is missing; it names the place of the value");
-    }
-    let at = at?;
-    if wanted.is_none() {
-        faults.add(
-            &path,
-            "one of `equals`, `in` and `exists` must say which value fits",
-        );
+fn value_test(keys: &mut KeyReader<'_>) -> Option<ValueTest> {
+    let spot = keys.spot("at");
+    let at = keys.text("at");
+    let wanted = wanted(keys);
+    match (at, &wanted) {
+        (None, Some(_)) => spot.fault("it is missing; it names the place of the value"),
+        (Some(_), None) => {
+            spot.fault("one of `equals`, `in` and `exists` must say which value fits");
+        }
+        _ => {}
     }
 
-    let parsed = AnswerPointer::parse(at);
-    if let Err(fault) = &parsed {
-        faults.add(&path, fault);
-    }
-    Some(ValueTest {
-        at: parsed.ok()?,
-        wanted: wanted?,
-    })
+    let at = spot.keep(AnswerPointer::parse(at?))?;
+    wanted.map(|wanted| ValueTest { at, wanted })
 }
 
 /// The wanted value. More than one way of naming it is a fault.
-fn wanted(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<WantedValue> {
-    let equals = equals(keys, faults);
-    let one_of = one_of(keys, faults);
-    let exists = keys.flag("exists", faults).map(|exists| {
-        if exists {
-            WantedValue::Present
-        } else {
-            WantedValue::Absent
-        }
-    });
-
-    let mut given = [equals, one_of, exists].into_iter().flatten();
+fn wanted(keys: &mut KeyReader<'_>) -> Option<WantedValue> {
+    let given = [equals(keys), one_of(keys), exists(keys)];
+    let mut given = given.into_iter().flatten();
     let first = given.next();
     if given.next().is_some() {
-        let fault = "more than one of `equals`, `in` and `exists` is there";
-        faults.add(&keys.path("at"), fault);
+        let spot = keys.spot("at");
+        spot.fault("more than one of `equals`, `in` and `exists` is there");
     }
     first
 }
 
-fn equals(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<WantedValue> {
+fn equals(keys: &mut KeyReader<'_>) -> Option<WantedValue> {
     let value = keys.value("equals")?;
-    let plain = PlainValue::parse(value);
-    if plain.is_none() {
-        let fault = format!(
-            "{} is not a text, a whole number or a truth value",
-            shown(value)
-        );
-        faults.add(&keys.path("equals"), fault);
-    }
-    plain.map(|plain| WantedValue::OneOf(vec![plain]))
+    let plain = PlainValue::parse(value).map(|plain| WantedValue::OneOf(vec![plain]));
+    let spot = keys.spot("equals");
+    spot.expect(plain, value, "a text, a whole number or a truth value")
 }
 
-fn one_of(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<WantedValue> {
+fn one_of(keys: &mut KeyReader<'_>) -> Option<WantedValue> {
     let value = keys.value("in")?;
-    let list = value.as_array().filter(|list| !list.is_empty());
-    let plain = list.and_then(|list| list.iter().map(PlainValue::parse).collect());
-    if plain.is_none() {
-        let fault = format!("{} is not a list of texts or whole numbers", shown(value));
-        faults.add(&keys.path("in"), fault);
-    }
-    plain.map(WantedValue::OneOf)
+    let values = plain_values(value).map(WantedValue::OneOf);
+    let spot = keys.spot("in");
+    spot.expect(values, value, "a list of texts or whole numbers")
 }
 
-fn body(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<Regex> {
-    let text = keys.text("body", faults)?;
+/// The values of a list that has at least one.
+fn plain_values(value: &Value) -> Option<Vec<PlainValue>> {
+    let list = value.as_array().filter(|list| !list.is_empty())?;
+    list.iter().map(PlainValue::parse).collect()
+}
+
+fn exists(keys: &mut KeyReader<'_>) -> Option<WantedValue> {
+    let exists = keys.flag("exists")?;
+    Some(if exists {
+        WantedValue::Present
+    } else {
+        WantedValue::Absent
+    })
+}
+
+fn body(keys: &mut KeyReader<'_>) -> Option<Regex> {
+    let text = keys.text("body")?;
     let compiled = RegexBuilder::new(text).size_limit(REGEX_BYTES).build();
-    match compiled {
-        Ok(regex) => Some(regex),
-        Err(error) => {
-            // The library shows the place on several lines.
-            let error = error.to_string();
-            let reason = error.lines().last().unwrap_or_default();
-            let reason = reason.trim_start_matches("error: ");
-            faults.add(
-                &keys.path("body"),
-                format!("`{text}` is no regular expression: {reason}"),
-            );
-            None
-        }
-    }
+    let found = compiled.map_err(|error| {
+        let reason = reason(&error);
+        format!("`{text}` is no regular expression: {reason}")
+    });
+    keys.spot("body").keep(found)
+}
+
+/// The reason alone: the library shows the place too, on several lines.
+fn reason(error: &regex::Error) -> String {
+    let error = error.to_string();
+    let last = error.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }

@@ -77,19 +77,17 @@ impl Line {
     }
 
     /// Adds fields in the form `name=value&name=value`.
-    pub(super) fn push_fields<'f>(
+    pub(super) fn push_fields(
         &mut self,
-        fields: impl Iterator<Item = &'f FieldForm>,
+        fields: &[FieldForm],
         place: FillPlace,
         account: &GatewayAccount,
     ) {
-        let mut separator = "";
-        for (name, value) in fields {
-            self.push(separator);
+        for (n, (name, value)) in fields.iter().enumerate() {
+            self.push(if n == 0 { "" } else { "&" });
             self.push_encoded(name, place);
             self.push("=");
             self.push_value(value, place, account);
-            separator = "&";
         }
     }
 

@@ -5,8 +5,9 @@
 //! unsure: the list of certainties is a whitelist, because a message that is sent again by mistake is
 //! worse than one whose fate is open. Nothing here connects, reads files or looks at a clock.
 //!
-//! [`keys`] reads tables and gathers faults. [`placeholder`], [`template`], [`body`] and [`request`] have
-//! the request as it is written; [`account`], [`line`] and [`bound`] make it ready for one account, with
+//! [`keys`] reads tables, [`spot`] gathers faults. [`placeholder`], [`template`], [`body`] and [`request`] have
+//! the request as it is written; [`account`], [`present`], [`line`],
+//! [`headers`] and [`bound`] make it ready for one account, with
 //! the values of [`fill`] in the encodings of [`encode`]. [`condition`], [`statuses`], [`pointer`] and
 //! [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
 //! [`built_in`] has the profiles that come with the service.
@@ -18,14 +19,17 @@ pub mod built_in;
 mod condition;
 mod encode;
 mod fill;
+mod headers;
 mod judge;
 mod keys;
 mod line;
 mod placeholder;
 mod pointer;
+mod present;
 mod reach;
 mod request;
 mod rule;
+mod spot;
 mod statuses;
 mod template;
 #[cfg(test)]
@@ -39,10 +43,11 @@ use self::{
     keys::KeyReader,
     placeholder::Placeholder,
     request::RequestForm,
-    rule::{AnswerRule, RuleMeaning},
+    rule::AnswerRule,
+    spot::{ProfileFaults, Spot, one_line},
 };
 use super::Envelope;
-use crate::config::{ConfigError, FaultList};
+use crate::config::ConfigError;
 
 pub use account::GatewayAccount;
 pub use bound::{BoundRequest, MessageRequest};
@@ -64,23 +69,22 @@ impl Profile {
     /// Reads a profile and checks it. The error has every fault, each with its key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let table: Table = text.parse().map_err(|error| no_toml(&error, text))?;
-        let mut faults = FaultList::default();
-        let profile = Self::of_table(&table, &mut faults);
+        let faults = ProfileFaults::default();
+        let profile = Self::of_table(&table, &faults.at(""));
         faults.finish()?;
         profile.ok_or_else(|| ConfigError::at("request", "it is missing"))
     }
 
-    fn of_table(table: &Table, faults: &mut FaultList) -> Option<Self> {
-        let mut keys = KeyReader::new(table, "");
-        keys.text("summary", faults);
-        check_sources(&mut keys, faults);
-        let request = keys.table("request", faults);
-        let request = request.and_then(|table| RequestForm::parse(table, faults));
-        let rules = rule::rules(keys.value("answer"), faults);
-        let concurrency = concurrency(&mut keys, faults);
-        keys.finish(faults);
+    fn of_table(table: &Table, spot: &Spot<'_>) -> Option<Self> {
+        let mut keys = KeyReader::new(table, spot.clone());
+        check_sources(&mut keys);
+        let request = request(&mut keys);
+        let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
+        let concurrency = concurrency(&mut keys);
+        keys.finish();
 
-        check_rules(&rules, faults);
+        check_taken(&rules, &spot.key("answer"));
+        check_reach(&rules, &spot.key("answer"));
         Some(Self {
             request: request?,
             rules,
@@ -129,36 +133,41 @@ fn no_toml(error: &toml::de::Error, text: &str) -> ConfigError {
     ConfigError::at(&format!("line {line}"), one_line(error.message()))
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Reads where the profile comes from, and what in it could not be verified. People read that.
+fn check_sources(keys: &mut KeyReader<'_>) {
+    keys.text("summary");
+    keys.texts("documentation");
+    keys.text("looked_up");
+    keys.texts("unverified");
 }
 
-/// Reads where the profile comes from, and what in it could not be verified.
-fn check_sources(keys: &mut KeyReader<'_>, faults: &mut FaultList) {
-    keys.texts("documentation", faults);
-    keys.text("looked_up", faults);
-    keys.texts("unverified", faults);
+fn request(keys: &mut KeyReader<'_>) -> Option<RequestForm> {
+    let spot = keys.spot("request");
+    let table = keys.table("request")?;
+    RequestForm::parse(table, &spot)
 }
 
-fn concurrency(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<usize> {
-    let table = keys.table("limits", faults)?;
-    let mut limits = KeyReader::new(table, "limits");
-    let concurrency = limits.number("concurrency", 1..=CONCURRENCY, faults);
-    limits.finish(faults);
+fn concurrency(keys: &mut KeyReader<'_>) -> Option<usize> {
+    let spot = keys.spot("limits");
+    let mut limits = KeyReader::new(keys.table("limits")?, spot);
+    let concurrency = limits.number("concurrency", 1..=CONCURRENCY);
+    limits.finish();
     concurrency.and_then(|number| usize::try_from(number).ok())
 }
 
-/// Rejects rules by which no message would ever be taken, and those that no answer reaches.
-fn check_rules(rules: &[AnswerRule], faults: &mut FaultList) {
-    let is_taken = |rule: &AnswerRule| matches!(rule.meaning, RuleMeaning::Taken { .. });
-    if !rules.iter().any(is_taken) {
-        let fault = "no rule is `taken`, so that every message would end as unconfirmed";
-        faults.add("answer", fault);
+/// Rejects rules by which no message would ever be taken.
+fn check_taken(rules: &[AnswerRule], spot: &Spot<'_>) {
+    if !rules.iter().any(AnswerRule::takes) {
+        spot.fault("no rule is `taken`, so that every message would end as unconfirmed");
     }
+}
 
+/// Rejects rules that no answer reaches.
+fn check_reach(rules: &[AnswerRule], spot: &Spot<'_>) {
     for (n, rule) in rules.iter().enumerate() {
         if let Some(fault) = reach::unreachable(rule, &rules[..n]) {
-            faults.add(&rule.path, fault);
+            // Not by its number among those that could be read.
+            spot.at(&rule.path).fault(fault);
         }
     }
 }

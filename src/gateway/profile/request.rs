@@ -1,15 +1,16 @@
 //! The request of a profile: reads `[request]` and checks it.
 
 use http::{HeaderName, Method, header::AUTHORIZATION};
-use toml::{Table, Value};
+use toml::Table;
 
 use super::{
-    body::{BodyForm, FieldForm, JsonForm, fields, template},
-    keys::{KeyReader, shown},
+    body::{BodyForm, FieldForm, JsonForm, fields, template, word},
+    keys::KeyReader,
     placeholder::Placeholder,
+    spot::Spot,
     template::{Template, TemplatePiece},
 };
-use crate::{address::HttpUrl, config::FaultList, segments::Encoding};
+use crate::{address::HttpUrl, segments::Encoding};
 
 /// Headers that the service writes itself.
 const OWN_HEADERS: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
@@ -58,30 +59,29 @@ impl EncodingWords {
 
 impl RequestForm {
     /// Reads the table `[request]`. `None` if a part is missing that nothing can stand for.
-    pub(super) fn parse(table: &Table, faults: &mut FaultList) -> Option<Self> {
-        let mut keys = KeyReader::new(table, "request");
-        let method = method(&mut keys, faults);
-        let url = keys
-            .required_text("url", faults)
-            .and_then(|url| url_template(url, "request.url", faults));
-
+    pub(super) fn parse(table: &Table, spot: &Spot<'_>) -> Option<Self> {
+        let mut keys = KeyReader::new(table, spot.clone());
+        let method = method(&mut keys);
+        let url = url(&mut keys);
+        let body = body(&mut keys);
         let form = Self {
-            method: method.unwrap_or_default(),
+            method: method.clone().unwrap_or_default(),
             url: url.clone().unwrap_or_default(),
-            headers: headers(&mut keys, faults),
-            login: login(&mut keys, faults),
-            query: table_of_fields(&mut keys, "query", faults),
-            body: body(&mut keys, faults),
-            receipts: BodyForm::Empty,
-            needs_sender: needs_sender(&mut keys, faults),
-            encodings: encodings(&mut keys, faults),
+            headers: headers(&mut keys),
+            login: login(&mut keys),
+            query: table_of_fields(&mut keys, "query"),
+            receipts: receipts(&mut keys, &body),
+            body,
+            needs_sender: needs_sender(&mut keys),
+            encodings: encodings(&mut keys),
         };
-        let receipts = receipts(&mut keys, &form, faults);
-        keys.finish(faults);
+        keys.finish();
 
-        form.check_method(faults);
-        form.check_login(faults);
-        url.map(|_| Self { receipts, ..form })
+        // All keys first: a method that is wrong must not hide the faults of the rest.
+        method.and(url)?;
+        form.check_method(spot);
+        form.check_login(spot);
+        Some(form)
     }
 
     /// Every placeholder in it.
@@ -99,18 +99,18 @@ impl RequestForm {
         found
     }
 
-    fn check_method(&self, faults: &mut FaultList) {
+    fn check_method(&self, spot: &Spot<'_>) {
         if self.method == Method::GET && self.body != BodyForm::Empty {
-            let fault = "`GET` has no body; use `query`, or the method `POST`";
-            faults.add("request.method", fault);
+            let spot = spot.key("method");
+            spot.fault("`GET` has no body; use `query`, or the method `POST`");
         }
     }
 
-    fn check_login(&self, faults: &mut FaultList) {
+    fn check_login(&self, spot: &Spot<'_>) {
         let has_own = self.headers.iter().any(|(name, _)| name == AUTHORIZATION);
         if has_own && self.login.is_some() {
-            let fault = "`basic` or `bearer` is there too; a request has one of them";
-            faults.add("request.headers.Authorization", fault);
+            let spot = spot.key("headers").key("Authorization");
+            spot.fault("`basic` or `bearer` is there too; a request has one of them");
         }
     }
 }
@@ -125,38 +125,48 @@ fn gather<'f>(body: &'f BodyForm, found: &mut Vec<&'f Placeholder>) {
     }
 }
 
-fn method(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<Method> {
-    match keys.required_text("method", faults)? {
+fn method(keys: &mut KeyReader<'_>) -> Option<Method> {
+    let spot = keys.spot("method");
+    match keys.required_text("method")? {
         "GET" => Some(Method::GET),
         "POST" => Some(Method::POST),
         "PUT" => Some(Method::PUT),
-        other => {
-            let fault = format!("`{other}` is not `GET`, `POST` or `PUT`");
-            faults.add("request.method", fault);
-            None
-        }
+        other => spot.keep(Err(format!("`{other}` is not `GET`, `POST` or `PUT`"))),
     }
 }
 
+fn url(keys: &mut KeyReader<'_>) -> Option<Template> {
+    let url = keys.required_text("url")?;
+    url_template(url, &keys.spot("url"))
+}
+
 /// Reads the whole address of a request. Its scheme and host are the same for all messages.
-pub(super) fn url_template(url: &str, key: &str, faults: &mut FaultList) -> Option<Template> {
-    let template = template(url, key, faults)?;
+pub(super) fn url_template(url: &str, spot: &Spot<'_>) -> Option<Template> {
+    let template = template(url, spot)?;
+    spot.keep(check_host(url))?;
+    spot.keep(check_url(url, &template))?;
+    Some(template)
+}
+
+fn check_host(url: &str) -> Result<(), String> {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = after_scheme.split('/').next().unwrap_or_default();
     if host.contains('{') {
-        let fault = format!("`{url}` has a placeholder in its host; a gateway has one address");
-        faults.add(key, fault);
-        return None;
+        let fault = "has a placeholder in its host; a gateway has one address";
+        return Err(format!("`{url}` {fault}"));
     }
+    Ok(())
+}
 
-    // Checked with a value that fits everywhere in the place of each placeholder.
+/// Checks an address with a value that fits everywhere in the place of each placeholder.
+fn check_url(url: &str, template: &Template) -> Result<(), String> {
     let sample: String = template.0.iter().map(sample).collect();
-    if let Err(fault) = HttpUrl::parse(&sample) {
-        let fault = fault.replace("but a path is added to it", "which belongs into `query`");
-        faults.add(key, format!("`{url}` {fault}"));
-        return None;
-    }
-    Some(template)
+    let parsed = HttpUrl::parse(&sample);
+    let fault = parsed.map_err(|fault| {
+        // Here nothing is added to the path.
+        fault.replace("but a path is added to it", "which belongs into `query`")
+    });
+    fault.map(drop).map_err(|fault| format!("`{url}` {fault}"))
 }
 
 fn sample(piece: &TemplatePiece) -> &str {
@@ -166,16 +176,16 @@ fn sample(piece: &TemplatePiece) -> &str {
     }
 }
 
-fn headers(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Vec<(HeaderName, Template)> {
-    let mut headers = Vec::new();
-    for (name, value) in table_of_fields(keys, "headers", faults) {
-        let path = format!("request.headers.{name}");
-        match header_name(&name).and_then(|name| check_header(&value).map(|()| name)) {
-            Ok(name) => headers.push((name, value)),
-            Err(fault) => faults.add(&path, fault),
-        }
-    }
-    headers
+fn headers(keys: &mut KeyReader<'_>) -> Vec<(HeaderName, Template)> {
+    let spot = keys.spot("headers");
+    let fields = table_of_fields(keys, "headers").into_iter();
+    let headers = fields.filter_map(|(name, value)| {
+        let spot = spot.key(&name);
+        let name = spot.keep(header_name(&name))?;
+        spot.keep(check_header(&value))?;
+        Some((name, value))
+    });
+    headers.collect()
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {
@@ -188,120 +198,98 @@ fn header_name(name: &str) -> Result<HeaderName, String> {
 }
 
 fn check_header(value: &Template) -> Result<(), String> {
-    let misplaced = value
-        .placeholders()
-        .find(|placeholder| !placeholder.fits_header());
-    if let Some(placeholder) = misplaced {
+    let mut placeholders = value.placeholders();
+    if let Some(placeholder) = placeholders.find(|placeholder| !placeholder.fits_header()) {
         return Err(format!("`{placeholder}` cannot stand in a header"));
     }
 
-    let fixed = value.0.iter().map(sample);
-    let fits = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if fixed.clone().all(fits) {
+    let text: String = value.0.iter().map(sample).collect();
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Ok(());
     }
-    let text: String = fixed.collect();
     Err(format!("`{text}` has characters that no header can have"))
 }
 
-fn login(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<LoginForm> {
-    let basic = login_template(keys, "basic", faults);
-    let bearer = login_template(keys, "bearer", faults);
-    if let Some(basic) = basic {
-        if bearer.is_some() {
-            faults.add(
-                "request.bearer",
-                "`basic` is there too; a request has one of them",
-            );
-        }
-        return Some(LoginForm::Basic(basic));
+fn login(keys: &mut KeyReader<'_>) -> Option<LoginForm> {
+    let basic = login_template(keys, "basic").map(LoginForm::Basic);
+    let bearer = login_template(keys, "bearer").map(LoginForm::Bearer);
+    if basic.is_some() && bearer.is_some() {
+        let spot = keys.spot("bearer");
+        spot.fault("`basic` is there too; a request has one of them");
     }
-    bearer.map(LoginForm::Bearer)
+    basic.or(bearer)
 }
 
-fn login_template(
-    keys: &mut KeyReader<'_>,
-    key: &'static str,
-    faults: &mut FaultList,
-) -> Option<Template> {
-    let path = keys.path(key);
-    let template = template(keys.text(key, faults)?, &path, faults)?;
-    if let Some(other) = template.placeholders().find(|found| !found.is_fixed()) {
-        let fault =
-            format!("`{other}` differs from message to message; only secrets may stand here");
-        faults.add(&path, fault);
-        return None;
+fn login_template(keys: &mut KeyReader<'_>, key: &'static str) -> Option<Template> {
+    let spot = keys.spot(key);
+    let template = template(keys.text(key)?, &spot)?;
+    let other = template.placeholders().find(|found| !found.is_fixed());
+    if let Some(other) = other {
+        let fault = "differs from message to message; only secrets may stand here";
+        return spot.keep(Err(format!("`{other}` {fault}")));
     }
     Some(template)
 }
 
-fn table_of_fields(
-    keys: &mut KeyReader<'_>,
-    key: &'static str,
-    faults: &mut FaultList,
-) -> Vec<FieldForm> {
-    let path = keys.path(key);
-    let table = keys.table(key, faults);
-    table.map_or_else(Vec::new, |table| fields(table, &path, faults))
+fn table_of_fields(keys: &mut KeyReader<'_>, key: &'static str) -> Vec<FieldForm> {
+    let spot = keys.spot(key);
+    let table = keys.table(key);
+    table.map_or_else(Vec::new, |table| fields(table, &spot))
 }
 
-fn body(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> BodyForm {
-    let json = keys.table("json", faults);
-    let form = keys.table("form", faults);
-    match (json, form) {
-        (Some(_), Some(_)) => {
-            faults.add("request.form", "`json` is there too; a body is one of them");
-            BodyForm::Empty
-        }
-        (Some(json), None) => BodyForm::Json(JsonForm::object(json, "request.json", faults)),
-        (None, Some(form)) => BodyForm::Form(fields(form, "request.form", faults)),
-        (None, None) => BodyForm::Empty,
+fn body(keys: &mut KeyReader<'_>) -> BodyForm {
+    let json = keys.table("json");
+    let form = keys.table("form");
+    if json.is_some() && form.is_some() {
+        let spot = keys.spot("form");
+        spot.fault("`json` is there too; a body is one of them");
     }
+
+    let json = json.map(|json| BodyForm::Json(JsonForm::object(json, &keys.spot("json"))));
+    let form = form.map(|form| BodyForm::Form(fields(form, &keys.spot("form"))));
+    json.or(form).unwrap_or_default()
 }
 
 /// Reads what receipts add: members of a JSON body, or else fields of the form or of the query.
-fn receipts(keys: &mut KeyReader<'_>, form: &RequestForm, faults: &mut FaultList) -> BodyForm {
-    let path = "request.receipts";
-    let Some(table) = keys.table("receipts", faults) else {
+fn receipts(keys: &mut KeyReader<'_>, body: &BodyForm) -> BodyForm {
+    let spot = keys.spot("receipts");
+    let Some(table) = keys.table("receipts") else {
         return BodyForm::Empty;
     };
-    match form.body {
-        BodyForm::Json(_) => BodyForm::Json(JsonForm::object(table, path, faults)),
-        BodyForm::Form(_) | BodyForm::Empty => BodyForm::Form(fields(table, path, faults)),
+    match body {
+        BodyForm::Json(_) => BodyForm::Json(JsonForm::object(table, &spot)),
+        BodyForm::Form(_) | BodyForm::Empty => BodyForm::Form(fields(table, &spot)),
     }
 }
 
-fn needs_sender(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> bool {
-    let needs = keys.texts("needs", faults);
+fn needs_sender(keys: &mut KeyReader<'_>) -> bool {
+    let needs = keys.texts("needs");
     for other in needs.iter().filter(|name| **name != "sender") {
-        let fault = format!("`{other}` is not `sender`, the one thing that may be needed");
-        faults.add("request.needs", fault);
+        let spot = keys.spot("needs");
+        spot.fault(format!(
+            "`{other}` is not `sender`, the one thing that may be needed"
+        ));
     }
     needs.contains(&"sender")
 }
 
-fn encodings(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> EncodingWords {
-    let path = keys.path("encoding");
-    let table = keys.table("encoding", faults).cloned().unwrap_or_default();
-    let mut words = KeyReader::new(&table, &path);
+fn encodings(keys: &mut KeyReader<'_>) -> EncodingWords {
+    let spot = keys.spot("encoding");
+    let table = keys.table("encoding").cloned().unwrap_or_default();
+    let mut words = KeyReader::new(&table, spot);
     let encodings = EncodingWords {
-        gsm_7: encoding_word(&mut words, "gsm7", faults),
-        ucs_2: encoding_word(&mut words, "ucs2", faults),
+        gsm_7: encoding_word(&mut words, "gsm7"),
+        ucs_2: encoding_word(&mut words, "ucs2"),
     };
-    words.finish(faults);
+    words.finish();
     encodings
 }
 
 /// The word for an encoding; its own name, unless the profile has another.
-fn encoding_word(words: &mut KeyReader<'_>, key: &'static str, faults: &mut FaultList) -> String {
-    let path = words.path(key);
-    match words.value(key) {
-        None => key.to_owned(),
-        Some(Value::String(word)) => word.clone(),
-        Some(Value::Integer(number)) => number.to_string(),
-        Some(other) => {
-            faults.add(&path, format!("{} is not a text or a number", shown(other)));
-            key.to_owned()
-        }
-    }
+fn encoding_word(words: &mut KeyReader<'_>, key: &'static str) -> String {
+    let given = words.value(key).and_then(|value| {
+        let spot = words.spot(key);
+        spot.expect(word(value), value, "a text or a number")
+    });
+    given.unwrap_or_else(|| key.to_owned())
 }

@@ -5,12 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use toml::{Table, Value};
 
-use super::{
-    condition::Condition,
-    keys::{KeyReader, shown},
-    pointer::AnswerPointer,
-};
-use crate::config::FaultList;
+use super::{condition::Condition, keys::KeyReader, pointer::AnswerPointer, spot::Spot};
 
 /// The longest pause that a rule may name, in milliseconds: a day.
 const PAUSE_MS: i64 = 86_400_000;
@@ -75,95 +70,111 @@ pub enum HaltScope {
 
 impl AnswerRule {
     /// Reads one `[[answer]]`. `None` if it cannot stand for a rule.
-    pub(super) fn parse(table: &Table, path: &str, faults: &mut FaultList) -> Option<Self> {
-        let mut keys = KeyReader::new(table, path);
-        let condition = condition(&mut keys, faults);
-        let meaning = meaning(&mut keys, faults);
-        let why = why(&mut keys, faults);
-        keys.finish(faults);
+    fn parse(table: &Table, spot: &Spot<'_>) -> Option<Self> {
+        let mut keys = KeyReader::new(table, spot.clone());
+        let condition = condition(&mut keys);
+        let meaning = meaning(&mut keys);
+        let why = why(&mut keys);
+        keys.finish();
 
         let rule = Self {
-            path: path.to_owned(),
+            path: spot.path().to_owned(),
             condition: condition?,
             meaning: meaning?,
             why,
         };
-        rule.check_sign(faults);
+        rule.check_sign(spot);
         Some(rule)
     }
 
+    /// True if messages are taken by this rule.
+    pub(super) fn takes(&self) -> bool {
+        matches!(self.meaning, RuleMeaning::Taken { .. })
+    }
+
     /// Rejects a rule that would call a message taken because nothing speaks against it.
-    fn check_sign(&self, faults: &mut FaultList) {
-        let is_taken = matches!(self.meaning, RuleMeaning::Taken { .. });
-        if is_taken && !self.condition.is_positive() {
-            let fault = "`taken` needs a sign in the answer: a value (`at` with `equals`, `in` or `exists = \
-                         true`) or a `body`; a status alone may come from anything on the way";
-            faults.add(&format!("{}.if", self.path), fault);
+    fn check_sign(&self, spot: &Spot<'_>) {
+        if self.takes() && !self.condition.is_positive() {
+            spot.key("if").fault(
+                "`taken` needs a sign in the answer: a value (`at` with `equals`, `in` or `exists = true`) \
+                 or a `body`; a status alone may come from anything on the way",
+            );
         }
     }
 }
 
-fn condition(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<Condition> {
-    let path = keys.path("if");
-    let Some(value) = keys.value("if") else {
-        faults.add(&path, "it is missing");
-        return None;
-    };
-    Condition::parse(value, &path, faults)
+fn condition(keys: &mut KeyReader<'_>) -> Option<Condition> {
+    let spot = keys.spot("if");
+    match keys.value("if") {
+        Some(value) => Condition::parse(value, &spot),
+        None => spot.keep(Err("it is missing".to_owned())),
+    }
 }
 
-/// Reads `is`, and the keys that go with it. A key that goes with another meaning is a fault.
-fn meaning(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<RuleMeaning> {
-    let path = keys.path("is");
-    let is = keys.required_text("is", faults)?;
-    let options = MeaningOptions::read(keys, faults);
-    let (meaning, fitting): (_, &[&str]) = match is {
-        "taken" => (options.taken(), &["provider_id"]),
-        "refused" => (options.refused(), &["opted_out"]),
-        "later" => (options.later(faults), &["pause_ms", "wait", "scope"]),
-        "halt" => (options.halt(faults), &["scope"]),
-        "unsure" => (RuleMeaning::Unsure, &[]),
+/// Reads `is`, and the keys that go with it.
+fn meaning(keys: &mut KeyReader<'_>) -> Option<RuleMeaning> {
+    let spot = keys.spot("is");
+    let is = keys.required_text("is")?;
+    let options = MeaningOptions::read(keys);
+    let meaning = match is {
+        "taken" => options.taken(),
+        "refused" => options.refused(),
+        "later" => options.later(),
+        "halt" => options.halt(),
+        "unsure" => RuleMeaning::Unsure,
         other => {
-            let fault = format!("`{other}` is not `taken`, `refused`, `later`, `halt` or `unsure`");
-            faults.add(&path, fault);
-            return None;
+            let wanted = "`taken`, `refused`, `later`, `halt` or `unsure`";
+            return spot.keep(Err(format!("`{other}` is not {wanted}")));
         }
     };
 
-    for key in options.given.iter().filter(|key| !fitting.contains(key)) {
-        let fault = format!("it says nothing where `is` is `{is}`");
-        faults.add(&keys.path(key), fault);
-    }
+    options.check_fitting(is, keys);
     Some(meaning)
 }
 
+/// The keys that go with a meaning.
+fn fitting(is: &str) -> &'static [&'static str] {
+    match is {
+        "taken" => &["provider_id"],
+        "refused" => &["opted_out"],
+        "later" => &["pause_ms", "wait", "scope"],
+        "halt" => &["scope"],
+        _ => &[],
+    }
+}
+
 /// The keys that only some meanings have.
-struct MeaningOptions {
+struct MeaningOptions<'t> {
     provider_id: Option<AnswerPointer>,
     opted_out: bool,
     pause: Option<Duration>,
     wait: Option<HeaderName>,
-    scope: Option<String>,
-    scope_path: String,
+    scope: Option<&'t str>,
+    scope_spot: Spot<'t>,
     given: Vec<&'static str>,
 }
 
-impl MeaningOptions {
-    fn read(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Self {
+impl<'t> MeaningOptions<'t> {
+    fn read(keys: &mut KeyReader<'t>) -> Self {
         let names = ["provider_id", "opted_out", "pause_ms", "wait", "scope"];
         let given = names.into_iter().filter(|key| keys.value(key).is_some());
-        let given = given.collect();
-
-        let pause_ms = keys.number("pause_ms", 1..=PAUSE_MS, faults);
-        let pause_ms = pause_ms.and_then(|pause_ms| u64::try_from(pause_ms).ok());
         Self {
-            provider_id: provider_id(keys, faults),
-            opted_out: keys.flag("opted_out", faults).unwrap_or_default(),
-            pause: pause_ms.map(Duration::from_millis),
-            wait: wait(keys, faults),
-            scope: keys.text("scope", faults).map(str::to_owned),
-            scope_path: keys.path("scope"),
-            given,
+            given: given.collect(),
+            provider_id: provider_id(keys),
+            opted_out: keys.flag("opted_out").unwrap_or_default(),
+            pause: pause(keys),
+            wait: wait(keys),
+            scope: keys.text("scope"),
+            scope_spot: keys.spot("scope"),
+        }
+    }
+
+    /// Rejects a key that goes with another meaning.
+    fn check_fitting(&self, is: &str, keys: &KeyReader<'_>) {
+        let fitting = fitting(is);
+        for key in self.given.iter().filter(|key| !fitting.contains(key)) {
+            let fault = format!("it says nothing where `is` is `{is}`");
+            keys.spot(key).fault(fault);
         }
     }
 
@@ -179,96 +190,83 @@ impl MeaningOptions {
         }
     }
 
-    fn later(&self, faults: &mut FaultList) -> RuleMeaning {
-        let scopes = [
-            ("message", LaterScope::Message),
-            ("gateway", LaterScope::Gateway),
-        ];
+    fn later(&self) -> RuleMeaning {
+        let message = ("message", LaterScope::Message);
+        let gateway = ("gateway", LaterScope::Gateway);
         RuleMeaning::Later {
             pause: self.pause,
             wait: self.wait.clone(),
-            scope: self.scope(scopes, faults),
+            scope: self.scope(message, gateway),
         }
     }
 
-    fn halt(&self, faults: &mut FaultList) -> RuleMeaning {
-        let scopes = [
-            ("gateway", HaltScope::Gateway),
-            ("mailing", HaltScope::Mailing),
-        ];
+    fn halt(&self) -> RuleMeaning {
+        let gateway = ("gateway", HaltScope::Gateway);
+        let mailing = ("mailing", HaltScope::Mailing);
         RuleMeaning::Halt {
-            scope: self.scope(scopes, faults),
+            scope: self.scope(gateway, mailing),
         }
     }
 
     /// The scope by its name; the first one if none is given.
-    fn scope<S: Copy>(&self, scopes: [(&str, S); 2], faults: &mut FaultList) -> S {
-        let [(first, default), (second, _)] = scopes;
-        let Some(given) = &self.scope else {
-            return default;
-        };
-        let found = scopes.iter().find(|(name, _)| name == given);
-        if found.is_none() {
-            let fault = format!("`{given}` is not `{first}` or `{second}`");
-            faults.add(&self.scope_path, fault);
+    fn scope<S>(&self, first: (&str, S), second: (&str, S)) -> S {
+        match self.scope {
+            Some(given) if given == second.0 => return second.1,
+            Some(given) if given != first.0 => {
+                let fault = format!("`{given}` is not `{}` or `{}`", first.0, second.0);
+                self.scope_spot.fault(fault);
+            }
+            _ => {}
         }
-        found.map_or(default, |(_, scope)| *scope)
+        first.1
     }
 }
 
-fn provider_id(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<AnswerPointer> {
-    let path = keys.path("provider_id");
-    match AnswerPointer::parse(keys.text("provider_id", faults)?) {
-        Ok(pointer) => Some(pointer),
-        Err(fault) => {
-            faults.add(&path, fault);
-            None
-        }
-    }
+fn provider_id(keys: &mut KeyReader<'_>) -> Option<AnswerPointer> {
+    let text = keys.text("provider_id")?;
+    keys.spot("provider_id").keep(AnswerPointer::parse(text))
+}
+
+fn pause(keys: &mut KeyReader<'_>) -> Option<Duration> {
+    let pause_ms = keys.number("pause_ms", 1..=PAUSE_MS)?;
+    u64::try_from(pause_ms).ok().map(Duration::from_millis)
 }
 
 /// Reads `wait`, which names a header.
-fn wait(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<HeaderName> {
-    let path = keys.path("wait");
-    let text = keys.text("wait", faults)?;
-    let name = text.strip_prefix("header:").map(str::parse);
-    if let Some(Ok(name)) = name {
-        return Some(name);
-    }
-    let fault =
-        format!("`{text}` is not `header:` and the name of a header, like `header:Retry-After`");
-    faults.add(&path, fault);
-    None
+fn wait(keys: &mut KeyReader<'_>) -> Option<HeaderName> {
+    let text = keys.text("wait")?;
+    let name = text.strip_prefix("header:");
+    let name = name.and_then(|name| name.parse().ok());
+    let found = name.ok_or_else(|| {
+        format!("`{text}` is not `header:` and the name of a header, like `header:Retry-After`")
+    });
+    keys.spot("wait").keep(found)
 }
 
-fn why(keys: &mut KeyReader<'_>, faults: &mut FaultList) -> Option<String> {
-    let path = keys.path("why");
-    let why = keys.text("why", faults)?;
+fn why(keys: &mut KeyReader<'_>) -> Option<String> {
+    let why = keys.text("why")?;
     if why.is_empty() || why.chars().count() > WHY_CHARS {
         let fault = format!("it has no text, or more than {WHY_CHARS} characters");
-        faults.add(&path, fault);
+        keys.spot("why").fault(fault);
     }
     Some(why.to_owned())
 }
 
 /// Reads all rules, in their order.
-pub(super) fn rules(value: Option<&Value>, faults: &mut FaultList) -> Vec<AnswerRule> {
+pub(super) fn rules(value: Option<&Value>, spot: &Spot<'_>) -> Vec<AnswerRule> {
     let Some(value) = value else {
         return Vec::new();
     };
-    let Some(list) = value.as_array() else {
-        let fault = format!("{} is not a list of tables; write [[answer]]", shown(value));
-        faults.add("answer", fault);
-        return Vec::new();
-    };
-
-    let mut rules = Vec::new();
-    for (n, value) in list.iter().enumerate() {
-        let path = format!("answer[{n}]");
-        match value.as_table() {
-            Some(table) => rules.extend(AnswerRule::parse(table, &path, faults)),
-            None => faults.add(&path, format!("{} is not a table", shown(value))),
-        }
-    }
-    rules
+    let list = spot.expect(
+        value.as_array(),
+        value,
+        "a list of tables; write [[answer]]",
+    );
+    let numbered = list.into_iter().flatten().enumerate();
+    let rules = numbered.filter_map(|(n, value)| {
+        let spot = spot.entry(n);
+        let table = spot.expect(value.as_table(), value, "a table")?;
+        AnswerRule::parse(table, &spot)
+    });
+    rules.collect()
 }

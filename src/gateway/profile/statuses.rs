@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::Value;
 
-use super::keys::shown;
-use crate::config::FaultList;
+use super::spot::Spot;
 
 /// The statuses that an answer may have.
 const STATUSES: std::ops::Range<u16> = 100..1_000;
@@ -21,30 +20,19 @@ impl StatusSet {
     }
 
     /// Reads one status, or a list of statuses.
-    pub(super) fn parse(value: &Value, path: &str, faults: &mut FaultList) -> Self {
+    pub(super) fn parse(value: &Value, spot: &Spot<'_>) -> Self {
         let list = match value {
             Value::Array(list) => list.as_slice(),
             one => std::slice::from_ref(one),
         };
         if list.is_empty() {
-            faults.add(path, "the list is empty, so that no answer fits");
+            spot.fault("the list is empty, so that no answer fits");
         }
 
-        let mut statuses = BTreeSet::new();
-        for value in list {
-            match range(value) {
-                Some(range) => statuses.extend(range),
-                None => {
-                    let fault = format!(
-                        "{} is not an HTTP status, which is a number from 100 to 999, or a class like \
-                         \"4xx\"",
-                        shown(value)
-                    );
-                    faults.add(path, fault);
-                }
-            }
-        }
-        Self(statuses)
+        let wanted = "an HTTP status, which is a number from 100 to 999, or a class like \"4xx\"";
+        let ranges = list.iter();
+        let ranges = ranges.filter_map(|value| spot.expect(range(value), value, wanted));
+        Self(ranges.flatten().collect())
     }
 
     /// True if a status is in the set.
@@ -70,13 +58,21 @@ impl StatusSet {
 
 /// The statuses that a value stands for.
 fn range(value: &Value) -> Option<std::ops::Range<u16>> {
-    if let Some(number) = value.as_integer() {
-        let status = u16::try_from(number).ok();
-        let status = status.filter(|status| STATUSES.contains(status))?;
-        return Some(status..status + 1);
+    match value {
+        Value::Integer(number) => one(*number),
+        Value::String(class) => whole_class(class),
+        _ => None,
     }
+}
 
-    let class: u16 = value.as_str()?.strip_suffix("xx")?.parse().ok()?;
+fn one(number: i64) -> Option<std::ops::Range<u16>> {
+    let status = u16::try_from(number).ok()?;
+    let is_status = STATUSES.contains(&status);
+    is_status.then(|| status..status + 1)
+}
+
+fn whole_class(class: &str) -> Option<std::ops::Range<u16>> {
+    let class: u16 = class.strip_suffix("xx")?.parse().ok()?;
     let is_class = (1..=9).contains(&class);
     is_class.then(|| class * 100..(class + 1) * 100)
 }
