@@ -40,7 +40,7 @@ ENV NOTTY_NODE__DATA_DIR=/data
 VOLUME /data
 EXPOSE 8080
 # An API that is reachable from outside needs a token: see deploy/compose.yaml.
-# Right for a sender too, if it has its page at this port: `notty postman --metrics 0.0.0.0:8080`.
+# It works for a standalone postman too, if that has this port: `notty postman --metrics 0.0.0.0:8080`.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["/notty", "healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/notty"]

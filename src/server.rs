@@ -179,7 +179,7 @@ fn start_backups(
     }
 }
 
-/// Checks a configuration for a node or a postman by itself, and finds the faults too that otherwise only
+/// Checks a configuration for a node or a standalone postman, and finds the faults too that otherwise only
 /// a start would find, without starting.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
@@ -196,7 +196,7 @@ pub fn check_node(config: &Config) -> Result<(), ConfigError> {
     faults.finish()
 }
 
-/// The same for a postman by itself.
+/// The same for a standalone postman.
 pub fn check_postman(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check_postman());

@@ -1,4 +1,4 @@
-//! The composition root of a postman by itself. It has no node, and stores nothing but its journal: it
+//! The composition root of a standalone postman. It has no node, and stores nothing but its journal: it
 //! leases from a cluster over the peer protocol, and sends.
 
 mod page;

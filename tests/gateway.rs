@@ -352,18 +352,22 @@ async fn lossy(how: &str, per_mille: &str) {
         stats["created"].as_u64() > Some(4_000),
         "{how} {per_mille}: {stats}"
     );
+    // The credit at the start, and one more for every eighth that goes well. What opened the breaker and
+    // what it tried then is among the last requests.
+    let [done, lost] = ["done", "unconfirmed"].map(|s| stats[s].as_u64().expect("a count"));
+    let probes = gateway.count("requests").await - before + 4;
+    let few = 64 + done / 8 + probes;
+    assert!(lost <= few, "{how} {per_mille}: {few}, {stats}");
 
     gateway.behave(json!({})).await;
     let what = format!("{how} {per_mille}: all the rest is done");
-    let lost = eventually(&what, Duration::from_secs(60), async || {
+    let in_all = eventually(&what, Duration::from_secs(60), async || {
         let stats = node.stats("lossy").await;
         let [done, lost] = ["done", "unconfirmed"].map(|s| stats[s].as_u64().expect("a count"));
         (done + lost == 5_000).then_some(lost)
     })
     .await;
-    println!("{how} {per_mille}: {lost} of 5,000 are in doubt");
-    // Three postmen together leave no more than 300.
-    assert!(lost <= 100, "{how} {per_mille}: {lost}");
+    println!("{how} {per_mille}: {lost} of 5,000 are in doubt, {in_all} in the end");
     assert_eq!(gateway.count("duplicates").await, 0);
 }
 

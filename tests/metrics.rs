@@ -1,4 +1,4 @@
-//! Metrics of nodes and of postmen by themselves: their two forms, and the alerts and the dashboard that
+//! Metrics of nodes and of standalone postmen: their two forms, and the alerts and the dashboard that
 //! are made of them.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};

@@ -124,7 +124,7 @@ impl Plan {
         self.nodes + self.spares + self.postmen
     }
 
-    /// Whether a machine runs a postman by itself.
+    /// Whether a machine runs a standalone postman.
     pub fn is_postman(&self, machine: usize) -> bool {
         machine >= self.nodes + self.spares
     }

@@ -51,8 +51,8 @@ pub(super) fn routes() -> Vec<Endpoint> {
 
 /// Back up
 ///
-/// A consistent copy of the node's whole state at one position, made while everything goes on. It is
-/// a file for `notty restore`; `notty backup` downloads and checks one. Any node can be asked.
+/// Returns a consistent copy of the node's whole state at one position. The node works meanwhile. The
+/// copy is a file for `notty restore`; `notty backup` downloads and checks it. Any node can make one.
 #[utoipa::path(get, path = "/backup", tag = "node", operation_id = "getBackup",
     responses((status = 200, body = inline(BackupFile), content_type = "application/octet-stream")))]
 async fn backup(State(api): State<Api>, params: Params) -> ApiResult {

@@ -47,19 +47,19 @@ pub(super) struct ClusterBody {
     level: u32,
     /// All nodes of the cluster.
     nodes: Vec<NodeBody>,
-    /// The postmen without storage that asked for messages within the last hour, as far as the leader
+    /// The standalone postmen that asked for messages within the last hour, as far as the leader
     /// knows; by name.
     postmen: Vec<PostmanBody>,
 }
 
-/// The node that is to lead.
+/// The node that becomes leader.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
     reason = "describes the body, which is parsed field by field"
 )]
 pub(super) struct LeaderInput {
-    /// Name of the node; absent: the node with the most advanced log, other than the present leader.
+    /// Name of the node; absent: of the other nodes, the one with the longest log.
     #[schema(example = "notty-1")]
     name: Option<String>,
 }
@@ -105,8 +105,8 @@ async fn cluster(State(api): State<Api>, params: Params) -> ApiResult {
 
 /// Hand over leadership
 ///
-/// To the node of a name, or to the one with the most advanced log. Writes wait meanwhile, for about two
-/// seconds. For the role `admin`. A repeat with a name is harmless.
+/// The new leader is the named node, or the one with the longest log. Writes wait for about two seconds
+/// meanwhile. Needs the role `admin`. It is safe to repeat a request with a name.
 #[utoipa::path(put, path = "/cluster/leader", tag = "node", operation_id = "transferLeadership",
     request_body(content = Option<LeaderInput>),
     responses((status = 200, body = LeaderBody)))]

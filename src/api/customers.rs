@@ -310,7 +310,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
 
 /// Replace a customer
 ///
-/// Takes the whole object. The id comes from the path.
+/// The body is the whole object. The id comes from the path.
 #[utoipa::path(put, path = "/customers/{id}", tag = "customers", operation_id = "replaceCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     request_body = CustomerInput,
@@ -337,7 +337,7 @@ async fn replace(
 
 /// Delete a customer
 ///
-/// Its data is erased, its messages that wait are cancelled, and it gets no more messages.
+/// The customer's data is erased, its waiting messages are cancelled, and it gets no more messages.
 #[utoipa::path(delete, path = "/customers/{id}", tag = "customers", operation_id = "deleteCustomer",
     params(("id" = String, Path, description = "The customer's id", example = "customer-0000001")),
     responses((status = 204, description = "Deleted")))]

@@ -55,8 +55,8 @@ pub(super) struct ImportBody {
     /// Number of rows that were left out.
     #[schema(example = 40)]
     rejected: u64,
-    /// Mailings that are active until their end and that new or changed customers of this import now match:
-    /// these are about to get their texts. The first 100 such mailings are looked at.
+    /// Mailings that are active until their end and that new or changed customers of this import now match.
+    /// These customers get their texts. At most 100 mailings are checked, the oldest ones first.
     live_mailings: Vec<LiveMailing>,
     /// Reasons, for the first 1,000 of these rows.
     errors: Vec<ImportError>,
@@ -137,9 +137,9 @@ pub(super) fn routes() -> Vec<Endpoint> {
 /// row, fields by name in any order. Quoted cells may hold line ends, and rows of empty cells are skipped.
 /// A customer whose id exists is updated: a column that is not in the file (a key that is not in the
 /// object) leaves its field as it is, an empty cell (`""`, null) clears it. A row without an id belongs to
-/// the customer who has its phone; if nobody has it, a new one is created. Rows that are wrong are left
-/// out, and reported with their lines. Where the cluster's leader changes, the import goes on; if it
-/// finds no leader, the error names the last line that is written.
+/// the customer who has its phone; if nobody has it, a new one is created. Invalid rows are left out, and
+/// reported with their lines. If the cluster's leader changes, the import continues; if it finds no
+/// leader, the error names the last line that is written.
 #[utoipa::path(post, path = "/customers/import", tag = "customers", operation_id = "importCustomers",
     request_body(content((String = "text/csv", example = "id,phone\ncustomer-1,+79161112233\n"),
         (String = "application/x-ndjson", example = "{\"id\":\"customer-1\",\"phone\":\"+79161112233\"}\n"))),

@@ -210,7 +210,7 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
 
 /// Replace a mailing
 ///
-/// Takes the whole object. Before the start everything may change. After it, `desc`, `send_window` and
+/// The body is the whole object. Before the start everything may change. After it, `desc`, `send_window` and
 /// `end` may change, as long as the end has not passed. A read-only field may be sent with its present
 /// value.
 #[utoipa::path(put, path = "/mailings/{id}", tag = "mailings", operation_id = "replaceMailing",
@@ -250,7 +250,7 @@ fn check_same_id(fields: &mut Fields, id: &MailingId) {
 
 /// Delete a mailing
 ///
-/// It is hidden at once, and its messages that wait are cancelled.
+/// The mailing is hidden at once, and its waiting messages are cancelled.
 #[utoipa::path(delete, path = "/mailings/{id}", tag = "mailings", operation_id = "deleteMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 204, description = "Deleted")))]
@@ -310,7 +310,7 @@ async fn resume(
 
 /// Cancel a mailing
 ///
-/// For good: messages that wait are cancelled, requests to the gateway that are in flight still end.
+/// This is final: waiting messages are cancelled. Requests to the gateway that are in flight still end.
 #[utoipa::path(post, path = "/mailings/{id}/cancel", tag = "mailings", operation_id = "cancelMailing",
     params(("id" = String, Path, description = "The mailing's id", example = "spring-sale")),
     responses((status = 200, body = MailingBody)))]

@@ -60,7 +60,7 @@ pub(super) struct MessageBody {
     /// `cancelled` or `unconfirmed`.
     #[schema(example = "done")]
     status: String,
-    /// Number of tries; one that was handed back before anything was sent does not count.
+    /// Number of tries. An attempt that was handed back before anything was sent does not count.
     #[schema(example = 1)]
     attempts: u16,
     /// Time of its creation.

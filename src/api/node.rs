@@ -54,7 +54,7 @@ pub(super) fn ok() -> Response {
 
 /// Alive
 ///
-/// 200 as long as the process answers at all; the state of the cluster does not matter. Needs no token.
+/// Returns 200 as long as the process answers, whatever the state of the cluster is. Needs no token.
 #[utoipa::path(get, path = "/healthz", tag = "node", operation_id = "getHealth", security(()),
     responses((status = 200, body = HealthBody)))]
 async fn healthz() -> Response {

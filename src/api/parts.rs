@@ -29,7 +29,7 @@ const PARTS: usize = 50;
 pub struct ApiParts {
     /// The node whose state is read, and which proposes commands.
     pub node: Arc<Node>,
-    /// The desk of the node, which knows the postmen by themselves.
+    /// The desk of the node, which knows the standalone postmen.
     pub desk: Arc<NodeDesk>,
     /// The clocks of this machine.
     pub clock: Arc<dyn Clock>,

@@ -42,7 +42,7 @@ pub(super) struct StatsBody {
     /// Taken by the gateway; final.
     #[schema(example = 9700)]
     done: u64,
-    /// Certainly not taken by the gateway; will be tried again.
+    /// Not taken by the gateway, or in doubt at an idempotent one; will be tried again.
     #[schema(example = 3)]
     failed: u64,
     /// Refused by the gateway for good; final.
@@ -51,10 +51,11 @@ pub(super) struct StatsBody {
     /// Not sent, because the mailing ended first; final.
     #[schema(example = 0)]
     expired: u64,
-    /// Not sent, because the mailing was cancelled or deleted, or the customer deleted; final.
+    /// Not sent, because the mailing was cancelled or deleted, the customer was deleted, or another
+    /// customer's message goes to the same phone; final.
     #[schema(example = 0)]
     cancelled: u64,
-    /// The gateway may have it, so it is not sent again.
+    /// Perhaps taken by the gateway, so it is not sent again; final.
     #[schema(example = 1)]
     unconfirmed: u64,
 }

@@ -33,16 +33,16 @@ pub(super) struct BenchArgs {
 enum What {
     /// Rate from the first to the last message at the gateway, compared with the bare client
     ///
-    /// Nodes and practice gateway are processes of their own. The bare client is notty's gateway client
-    /// with nothing behind it; its rate is the upper bound on this machine. Both run in turns.
+    /// Nodes and practice gateway are separate processes. The bare client is notty's gateway client
+    /// without log and state; its rate is the highest possible on this machine. Both run in turns.
     Dispatch(dispatch::DispatchArgs),
-    /// Rate of expanding, granting and reporting, with log and state, but without sending
+    /// Rate of expanding, granting and reporting messages, with log and state, but without sending
     PostOffice(office::PostOfficeArgs),
     /// Rate of an import over HTTP, and its memory
     Import(import::ImportArgs),
     /// Time from creating a mailing to its message at the gateway, on idle and on busy nodes
     Latency(latency::LatencyArgs),
-    /// Rate and latency of single creates by several clients at once
+    /// Rate and latency of creating customers one by one, by several clients at once
     Write(write::WriteArgs),
     /// Latency of reads by id and of lists, while sending at full rate
     Read(read::ReadArgs),
@@ -52,11 +52,13 @@ enum What {
     Filter(filter::FilterArgs),
     /// Time until a node is ready again after a kill at full rate
     Restart(restart::RestartArgs),
-    /// Memory, disk, statistics and restart of a node with many customers and messages
+    /// Memory, disk use, statistics and restart of a node with many customers and messages
     Size(size::SizeArgs),
-    /// Growth of the disk over many mailings, of which none is kept
+    /// Growth of the disk use over many mailings whose messages are not kept
     Churn(churn::ChurnArgs),
-    /// The same work with little data in the node and with much
+    /// The benchmarks dispatch, post-office and import with 10,000 to 10,000,000 messages
+    ///
+    /// Shows if a message costs more when a node has more data. Prints one line for each size.
     Growth(growth::GrowthArgs),
     /// All benchmarks, compared with their targets
     All(targets::AllArgs),

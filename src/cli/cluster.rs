@@ -22,30 +22,31 @@ pub(super) struct ClusterArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
-    /// Show the leader, and the role and progress of each node as the asked node sees them
+    /// Show the leader, and the role and progress of each node
     ///
-    /// The exit status is 1 if the asked node knows no leader; what is missing stands on stderr.
+    /// All values are as the asked node sees them. The exit status is 1 if it knows no leader; the reason
+    /// is on stderr.
     Status(StatusArgs),
     /// Add a node, which must already run, with an empty data directory
     ///
     /// Start the node first, with a [cluster] section in its configuration; it then waits. It joins as
-    /// a learner and becomes a voter when it has caught up; the command waits for that. Repeating the
-    /// command is harmless.
+    /// a learner and becomes a voter when it has caught up; the command waits for that. It is safe to
+    /// repeat the command. The token needs the role admin.
     Add(AddArgs),
     /// Remove a node for good
     ///
-    /// A running node hands back its unsent messages first, and a leader hands over leadership. Remove a
-    /// node with a lost disk in the same way; then it can be added with an empty data directory. The
-    /// command is refused if no majority of the remaining voters can be reached. Repeating the command is
-    /// harmless.
+    /// A running node hands back its unsent messages first, and a leader hands over leadership. A node
+    /// that lost its disk is removed in the same way, and is then added again with an empty data
+    /// directory. The command is refused if a majority of the remaining voters cannot be reached. It is
+    /// safe to repeat the command. The token needs the role admin.
     Remove(RemoveArgs),
     /// Transfer leadership to another node
     TransferLeader(TransferArgs),
     /// Set the cluster's time, back or forward, after a clock was wrong
     ///
-    /// Set the clocks right first. While a node does not believe its clock, nothing starts, ends,
-    /// expires or is sent. This command confirms the time where neither NTP nor most of the other nodes
-    /// can. The token needs the role admin. Repeating the command is harmless.
+    /// Correct the clocks of the machines first. While the leader does not believe its clock, nothing
+    /// starts, ends, expires or is sent. This command confirms the time if neither NTP nor most of the
+    /// other nodes can. It is safe to repeat the command. The token needs the role admin.
     SetTime(SetTimeArgs),
 }
 

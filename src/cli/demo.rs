@@ -43,10 +43,10 @@ pub(super) struct DemoArgs {
     /// Number of nodes, 1 or 3
     #[arg(long, value_name = "N", default_value_t = 1)]
     nodes: u8,
-    /// Kill the leader in the middle of the mailing (needs --nodes 3)
+    /// Kill the leader (kill -9) in the middle of the mailing; needs --nodes 3
     #[arg(long)]
     kill_leader: bool,
-    /// Exit after the balance, instead of serving until Ctrl-C
+    /// Exit after the balance; without this option, the demo serves until Ctrl-C
     #[arg(long)]
     exit: bool,
 }
@@ -322,7 +322,7 @@ fn show_balance(stats: &Value, practice: &Practice, customers: u64, seconds: f64
     let taken = (done..=done + doubt).contains(&tally.messages);
     let right = total == customers && tally.duplicates == 0 && taken;
     out::line(if right {
-        "balance    right"
+        "balance    correct"
     } else {
         "balance    WRONG"
     });

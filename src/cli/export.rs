@@ -50,7 +50,7 @@ pub(super) struct ExportArgs {
     /// Format of the output
     #[arg(long, value_enum, default_value = "csv")]
     format: FileFormat,
-    /// Write to this file instead of stdout; it is replaced when the export is whole
+    /// Write to this file instead of stdout; an existing file is replaced when the export is complete
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]

@@ -49,7 +49,7 @@ pub(super) struct ImportArgs {
     format: Option<FileFormat>,
     #[command(flatten)]
     api: ApiArgs,
-    /// Check the rows without a node and write nothing; exit status 1 if a row is invalid
+    /// Check the rows without a node, and write nothing; the exit status is 1 if a row is invalid
     #[arg(long)]
     dry_run: bool,
 }

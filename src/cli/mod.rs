@@ -38,14 +38,15 @@ use crate::{
 
 /// The end of the overview.
 const START: &str = "\
-To begin: `notty demo` shows all of it with a practice gateway and sends nothing. `notty serve` runs a node; \
+To begin: `notty demo` shows a mailing with a practice gateway and sends no SMS. `notty serve` runs a node; \
 its API is described at http://127.0.0.1:8080/docs.
 
-Each command has a help of its own: notty COMMAND --help. Keys of the configuration are listed in \
-config.toml.example, and each can be a variable, like NOTTY_GATEWAY__URL. Commands find a node by --api or \
-NOTTY_API, and their token in NOTTY_TOKEN.
+Each command has its own help: notty COMMAND --help. config.toml.example lists all keys of the \
+configuration; an environment variable overrides a key, like NOTTY_GATEWAY__URL. Commands that talk to a \
+node take its URL from --api or NOTTY_API, and the token from NOTTY_TOKEN.
 
-Exit status: 0 success, 1 failure, 2 wrong usage or configuration.";
+Exit status: 0 success, 1 failure, 2 wrong usage or configuration, 4 (only of serve) the node was removed \
+from its cluster.";
 
 /// Sends SMS mailings, each message at most once, from one binary that stores everything itself.
 #[derive(Debug, Parser)]
@@ -65,20 +66,22 @@ enum Command {
     /// The exit status is 0 after a stop, 2 if the configuration is wrong, and 4 if this node was removed
     /// from its cluster: a restart would not help then.
     Serve(serve::ServeArgs),
-    /// Run a sender without storage: it leases messages from a cluster and sends them
+    /// Run a standalone postman, which leases messages from a cluster and sends them
     ///
-    /// Its configuration needs `postman.name` (no other sender or node may have the same),
-    /// `postman.peers`, the cluster's secret or certificates, and `postman.journal_dir`, a local
-    /// directory that outlives the process.
+    /// It stores nothing but a journal. Its configuration needs `postman.name` (no other postman or node
+    /// may have the same), `postman.peers`, `postman.journal_dir` (a local directory that is kept when the
+    /// process ends), and one of `cluster.postman_secret`, `cluster.secret` and `cluster.tls`.
     Postman(postman::PostmanArgs),
-    /// Run a demo: a gateway, a node, customers, one mailing, and the balance
+    /// Run a demo: send one mailing to sample customers through a practice gateway
     ///
-    /// The data is kept in a new temporary directory. With --nodes 3, each node is a process of its own.
+    /// The demo starts a practice gateway and a node, imports customers, sends one mailing, and compares
+    /// the counts of the node with those of the gateway (the balance). No SMS is sent. The data is in a
+    /// new temporary directory. With --nodes 3, each node is a separate process.
     Demo(demo::DemoArgs),
     /// Run the practice gateway, which sends no SMS
     ///
     /// It accepts POST /v1/send/{id}, counts requests by message id, reports duplicates, and shows the
-    /// messages it received at GET / and GET /messages. The options below make it misbehave.
+    /// messages that it received at GET / and GET /messages. The options make it slow or faulty.
     Gateway(process::GatewayArgs),
     /// Show what notty knows of SMS providers
     Gateways(gateways::GatewaysArgs),
@@ -93,36 +96,40 @@ enum Command {
     Export(export::ExportArgs),
     /// Write a consistent copy of a running node to a file
     ///
-    /// The node keeps working meanwhile. The file is complete and checked, or it is not written at all.
-    /// Any node of a cluster can make a backup; the token needs the role admin.
+    /// The node keeps working meanwhile. The file is read back and checked before it gets its name. Any
+    /// node of a cluster can make a backup. The token needs the role admin.
     Backup(backup::BackupArgs),
     /// Create the data directory of a new cluster from a backup
     ///
     /// The new cluster sends nothing by itself: messages that were not final become unconfirmed, and
-    /// unfinished mailings are paused until they are resumed with accept_duplicates. Stop the old
-    /// cluster first, and never start it again.
+    /// unfinished mailings are paused until you resume each one with accept_duplicates. Stop the old
+    /// cluster first, and never start it again: both clusters would send.
     Restore(restore::RestoreArgs),
     /// Follow a mailing until it is caught up or ends
+    ///
+    /// Shows the rate, the time left and the number of messages by status. A mailing is caught up when
+    /// every customer that matches now has a final message.
     Watch(watch::WatchArgs),
     /// Show the cluster, and change its nodes, its leader or its time
     Cluster(cluster::ClusterArgs),
     /// Check that a node can serve: exit status 0 if it can, 1 if not
     ///
-    /// Prints what is missing. For health checks of containers that hold no other program.
+    /// Prints the reason if it cannot. This is for health checks of containers without other programs.
     Healthcheck(ApiArgs),
-    /// Check a configuration file, and print all faults with their places
+    /// Check a configuration file, and print all errors with their lines
     ///
-    /// Environment variables that override keys of the file are checked with it. The exit status is 2 if
-    /// there is a fault.
+    /// Environment variables that override keys of the file are checked too. The exit status is 2 if there
+    /// is an error.
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
     /// Print completions for a shell
     ///
-    /// bash, in ~/.bashrc: source <(notty completions bash); zsh, in a directory of $fpath:
-    /// notty completions zsh > _notty; fish: notty completions fish > ~/.config/fish/completions/notty.fish
+    /// For bash, put this line into ~/.bashrc: source <(notty completions bash). For zsh, run this in a
+    /// directory of $fpath: notty completions zsh > _notty. For fish, run: notty completions fish >
+    /// ~/.config/fish/completions/notty.fish
     Completions {
-        /// The shell that is to complete
+        /// The shell that completes commands
         shell: clap_complete::Shell,
     },
     /// Measure speed, memory and disk on this machine
@@ -282,7 +289,7 @@ fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
     if let Some(strays) = config::stray_variables() {
         out::note(&format!("notty: {strays}"));
     }
-    out::line(&format!("{}: right", args.config.display()));
+    out::line(&format!("{}: valid", args.config.display()));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `notty postman`: runs a sender without storage until a signal stops it.
+//! `notty postman`: runs a standalone postman until a signal stops it.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ pub(super) struct PostmanArgs {
     /// The configuration file; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Serve /healthz, /readyz and /metrics at this address, like 127.0.0.1:8080; without it, nothing
+    /// Serve /healthz, /readyz and /metrics at this address, like 127.0.0.1:8080; default: no port
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
     #[command(flatten)]

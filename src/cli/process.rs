@@ -18,7 +18,7 @@ use crate::{
 
 /// Files that the practice gateway has open without any connection, generously.
 const GATEWAY_FILES: usize = 32;
-/// Connections that one sender opens by default.
+/// Connections that one postman opens by default.
 const CONNECTIONS: usize = 256;
 
 #[derive(Debug, clap::Args)]

@@ -42,7 +42,7 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
     ));
     let time = jiff::Timestamp::from_millisecond(restored.at.as_millis());
     out::line(&format!(
-        "time of the backup: {}",
+        "time of the new cluster: {}",
         time.map_or("unknown".to_owned(), |time| time.to_string())
     ));
 
@@ -51,7 +51,7 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<()> {
         out::note(&format!(
             "this machine's clock is {} days ahead of the backup, and the kernel does not confirm it by \
              NTP, so the node will not believe it: time stands still and nothing is sent. If the clock is \
-             right, start the node and run: notty cluster set-time",
+             correct, start the node and run: notty cluster set-time",
             restored.not_believed_ms / 86_400_000
         ));
     }

@@ -20,7 +20,7 @@ const STOP: Duration = Duration::from_millis(18_500);
 const THREADS_STOP: Duration = Duration::from_secs(1);
 /// Files that log, state, journal and runtime have open, generously.
 const OWN_FILES: usize = 128;
-/// Files for connections from and to other nodes and postmen by themselves.
+/// Files for connections from and to other nodes and standalone postmen.
 const PEER_FILES: usize = 128;
 /// Connections to the API that there must be, however few files the process may open.
 const FEW_CONNECTIONS: usize = 16;

@@ -1,4 +1,4 @@
-//! The checks of values, by what the process needs: a node, or a postman by itself.
+//! The checks of values, by what the process needs: a node, or a standalone postman.
 //!
 //! A type excludes what it can; here is the rest: limits, and values that contradict each other. All
 //! faults are returned. The larger sections have files of their own: [`check_api`], [`check_cluster`] and
@@ -26,7 +26,7 @@ use super::{
 const LEASE_SPARE_MS: u64 = 2_000;
 
 impl Config {
-    /// Checks the configuration as a node needs it; or as a postman by itself does, if it is for one
+    /// Checks the configuration as a node needs it; or as a standalone postman does, if it is for one
     /// and cannot be for a node.
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.is_for_postman() {
@@ -80,7 +80,7 @@ impl Config {
         Err(ConfigError::at("retention.finished_days", fault))
     }
 
-    /// Checks the configuration as a postman by itself needs it.
+    /// Checks the configuration as a standalone postman needs it.
     pub fn check_postman(&self) -> Result<(), ConfigError> {
         let mut faults = FaultList::default();
         if self.postman.peers.is_empty() {
@@ -216,7 +216,7 @@ fn check_timezone(name: &str) -> Result<(), ConfigError> {
     Err(ConfigError::at("node.timezone", fault))
 }
 
-/// Checks the addresses under which a postman by itself looks for the cluster.
+/// Checks the addresses under which a standalone postman looks for the cluster.
 fn check_peers(peers: &[String]) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     let mut seen = BTreeMap::new();

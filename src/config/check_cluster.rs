@@ -173,7 +173,7 @@ fn check_node_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     Err(missing_secret("cluster.secret", fault))
 }
 
-/// Rejects the name of a node for a postman by itself: the node's own postman has it already.
+/// Rejects the name of a node for a standalone postman: the node's own postman has it already.
 pub(super) fn check_postman_name(cluster: &ClusterConfig, name: &str) -> Result<(), ConfigError> {
     if cluster.nodes.iter().all(|node| node.name != name) {
         return Ok(());
@@ -182,7 +182,7 @@ pub(super) fn check_postman_name(cluster: &ClusterConfig, name: &str) -> Result<
     Err(ConfigError::at("postman.name", fault))
 }
 
-/// Checks the secrets of a postman by itself, which needs either of the two, or certificates.
+/// Checks the secrets of a standalone postman, which needs either of the two, or certificates.
 pub(super) fn check_postman_secrets(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     check_secrets(cluster)?;
     let has_secret = !cluster.secret.is_empty() || !cluster.postman_secret.is_empty();

@@ -49,7 +49,7 @@ pub use self::{
 /// The file that is read if none is named and this one exists.
 pub const DEFAULT_FILE: &str = "config.toml";
 
-/// The whole configuration of a node, or of a postman by itself.
+/// The whole configuration of a node, or of a standalone postman.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

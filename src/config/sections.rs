@@ -149,7 +149,7 @@ pub struct PostmanConfig {
     pub name: String,
     /// Directory of the journal; empty means one in the data directory.
     pub journal_dir: PathBuf,
-    /// Peer addresses of the cluster, for a postman by itself.
+    /// Peer addresses of the cluster, for a standalone postman.
     pub peers: Vec<String>,
 }
 
@@ -252,7 +252,7 @@ pub struct ClusterConfig {
     pub listen: String,
     /// Secret by which nodes prove that they belong to the cluster.
     pub secret: Secret,
-    /// Secret for postmen by themselves, which opens less; empty means that they need `secret`.
+    /// Secret for standalone postmen, which opens less; empty means that they need `secret`.
     pub postman_secret: Secret,
     /// Name of this node.
     pub name: String,

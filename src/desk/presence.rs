@@ -1,4 +1,4 @@
-//! The postmen by themselves that a node hears of: their last calls, and the gateways they send to.
+//! The standalone postmen that a node hears of: their last calls, and the gateways they send to.
 //!
 //! Each node knows those that call it, and tells the leader; so the leader knows all. This is for people
 //! only: no rule of sending depends on it, and it is lost with the process.
@@ -16,7 +16,7 @@ const FORGOTTEN: Duration = Duration::from_secs(3_600);
 /// The most postmen that are remembered: names are the callers' own.
 const MOST: usize = 10_000;
 
-/// A postman by itself, as a node last heard of it.
+/// A standalone postman, as a node last heard of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostmanSight {
     /// Name of the postman.

@@ -1,4 +1,4 @@
-//! The list of postmen by themselves, as the whole cluster knows it: what a node tells its leader, and
+//! The list of standalone postmen, as the whole cluster knows it: what a node tells its leader, and
 //! what it learns from there.
 
 use std::{
@@ -30,7 +30,7 @@ impl NodeDesk {
         self.presence.is_own(gateway)
     }
 
-    /// The postmen by themselves that called within the last hour, as far as the leader knows; without a
+    /// The standalone postmen that called within the last hour, as far as the leader knows; without a
     /// leader, as far as this node knows.
     pub async fn postmen(&self) -> Vec<PostmanSight> {
         if !self.node.leads_now() {

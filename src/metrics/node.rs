@@ -47,7 +47,7 @@ impl NodeMetrics {
                      /readyz gives the reason";
         registry.register("clock_in_doubt", doubt, self.clock_in_doubt.clone());
         let lead = "Time by which the cluster's time is ahead of this node's clock, after a clock that was \
-                    ahead; time stands still until the clock comes there, or an admin runs notty \
+                    ahead; time stands still until the clock reaches it, or an admin runs notty \
                     cluster set-time; 0 otherwise";
         let gauge = self.time_lead.clone();
         registry.register_with_unit("cluster_time_lead", lead, Unit::Seconds, gauge);

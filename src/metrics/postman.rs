@@ -1,4 +1,4 @@
-//! The metrics of a postman by itself.
+//! The metrics of a standalone postman.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 

@@ -50,8 +50,7 @@ impl PostmanStanding {
                 "no node of the cluster has answered for {seconds} s; check the nodes and postman.peers"
             ))
         } else if self.0.clocks_differ.load(Relaxed) {
-            let why =
-                "this machine's clock and the leader's differ by more than 2 s; set them right";
+            let why = "this machine's clock and the leader's differ by more than 2 s; correct them";
             Some(why.to_owned())
         } else {
             None

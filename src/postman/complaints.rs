@@ -55,7 +55,9 @@ fn log(outcome: GatewayOutcome, words: &str) {
         GatewayOutcome::Done => {}
         // A refusal is about one message: mostly its phone.
         GatewayOutcome::Invalid => {
-            tracing::info!("the gateway refused a message for good, which is invalid now: {words}");
+            tracing::info!(
+                "the gateway refused a message, which is `invalid` now and is not tried again: {words}"
+            );
         }
         GatewayOutcome::NotTaken { status, .. } => tracing::warn!(
             http.status = status,

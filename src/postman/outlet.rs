@@ -146,16 +146,17 @@ impl Outlet {
     /// after a pause.
     pub(super) fn release(&self, now: impl FnOnce() -> Duration) {
         let breaker = self.breaker.lock();
-        self.free.add_permits(1);
         let wanted = self.pause.slots(breaker.slots(), now);
         let held = self.permits.load(Ordering::Relaxed);
 
-        let permits = if held < wanted {
-            self.free.add_permits(wanted - held);
+        let permits = if held <= wanted {
+            self.free.add_permits(1 + wanted - held);
             wanted
         } else {
-            // Those in use are taken away when they come back.
-            held - self.free.forget_permits(held - wanted)
+            // This one is taken away, and is never shown: a slot that waits would have it at once. Others
+            // in use go the same way when they come back.
+            let others = held - wanted - 1;
+            held - 1 - self.free.forget_permits(others)
         };
         self.permits.store(permits, Ordering::Relaxed);
     }
@@ -214,7 +215,7 @@ impl Outlet {
     /// Logs that the breaker has closed (0) or opened.
     pub(super) fn tell_stand(&self, figure: i64) {
         if figure == 0 {
-            tracing::info!("the gateway answers again: sending goes on");
+            tracing::info!("the gateway answers again: sending continues");
             return;
         }
 

@@ -1,5 +1,6 @@
 //! A postman at a desk whose answers a test decides.
 
+mod in_flight;
 mod refused;
 mod stopping;
 
@@ -211,6 +212,22 @@ async fn run_in(
     Postman::run(options, parts, stop).await
 }
 
+/// A gateway with so many slots and short times, whose failures are tried again at once.
+fn outlet_options(concurrency: usize) -> OutletOptions {
+    let second = Duration::from_secs(1);
+    OutletOptions {
+        identity: 1,
+        concurrency,
+        retry: RetryPolicy {
+            initial_ms: 1,
+            max_ms: 1,
+            repeat_ms: None,
+        },
+        connect_time: second,
+        answer_time: second,
+    }
+}
+
 /// A postman with one slot, whose connections are made by a connector within a time.
 fn postman(
     dir: &Path,
@@ -225,15 +242,9 @@ fn postman(
         threads: 1,
         lease_size: 10,
         outlet: OutletOptions {
-            identity: 1,
-            concurrency: 1,
-            retry: RetryPolicy {
-                initial_ms: 1,
-                max_ms: 1,
-                repeat_ms: None,
-            },
             connect_time: time,
             answer_time: time,
+            ..outlet_options(1)
         },
     };
     let gateway = GatewayOptions {

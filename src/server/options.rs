@@ -1,4 +1,4 @@
-//! The options of each part of a node, and of a postman by itself, from the configuration.
+//! The options of each part of a node, and of a standalone postman, from the configuration.
 //!
 //! A fault that the configuration's own checks cannot find is found here: a file that cannot be read,
 //! a certificate that does not fit, a URL that is none.
@@ -38,14 +38,14 @@ pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Config
 
     let own = match &cluster.tls {
         Some(tls) => by_certificates(cluster, tls, secret.as_deref())?,
-        // A postman by itself may know no other secret than that of postmen.
+        // A standalone postman may know no other secret than that of postmen.
         None => {
             let known = secret.or_else(|| of_postmen.clone());
             Credentials::by_secret(&known.unwrap_or_default())
         }
     };
 
-    // Nodes check postmen by it. Only a postman by itself also proves it, by `of_postman`.
+    // Nodes check postmen by it. Only a standalone postman also proves it, by `of_postman`.
     Ok(Some(match of_postmen {
         Some(of_postmen) => own.with_postman_secret(&of_postmen),
         None => own,

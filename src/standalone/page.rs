@@ -1,4 +1,4 @@
-//! The page of a postman by itself, for probes and for Prometheus: `/healthz`, `/readyz`, `/metrics`.
+//! The page of a standalone postman, for probes and for Prometheus: `/healthz`, `/readyz`, `/metrics`.
 //!
 //! It needs no token: it has figures, and no phones, names or texts.
 
@@ -64,7 +64,7 @@ fn router(page: PageSources) -> Router {
         .route("/metrics", get(metrics))
         .fallback(async || {
             let detail =
-                "a postman by itself has /healthz, /readyz and /metrics; nodes have the API";
+                "a standalone postman has /healthz, /readyz and /metrics; nodes have the API";
             ApiError::new(Code::UnknownRoute, detail)
         })
         .with_state(page)

@@ -12,7 +12,7 @@ fn the_demo_sends_to_all_customers_and_its_balance_is_right() {
         "imported   300 customers",
         "total             300  of 300 customers",
         "duplicates          0",
-        "balance    right",
+        "balance    correct",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
@@ -77,7 +77,7 @@ fn the_demo_of_three_nodes_goes_on_when_the_leader_is_killed() {
     for line in [
         "(leads)",
         "duplicates          0",
-        "balance    right",
+        "balance    correct",
         "all three agree",
     ] {
         assert!(said.contains(line), "{line}: {said}");

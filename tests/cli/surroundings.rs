@@ -66,7 +66,7 @@ fn a_demo_is_right_with_as_many_files_as_a_mac_allows() {
         let args = ["demo", "--customers", "2000", "--exit"];
         let ended = Ended::of(&mut after(first, &args));
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.stdout.contains("balance    right"), "{ended:?}");
+        assert!(ended.stdout.contains("balance    correct"), "{ended:?}");
         assert!(!ended.stderr.contains("files"), "{ended:?}");
     }
 }

@@ -154,7 +154,7 @@ fn contains(bytes: &[u8], what: &str) -> bool {
         .any(|part| part == what.as_bytes())
 }
 
-/// Three nodes that reach each other, and a postman by itself that reaches them, over proxies that
+/// Three nodes that reach each other, and a standalone postman that reaches them, over proxies that
 /// record everything. The postman knows the postmen's secret alone.
 async fn overheard(gateway: &Gateway) -> (Cluster, Postman, Vec<Recorder>) {
     let mut cluster = Cluster::new(Shape {

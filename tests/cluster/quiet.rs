@@ -48,7 +48,7 @@ async fn a_dead_follower_costs_one_warning_and_its_return_one_line() {
             .await;
     }
     cluster.members[leader]
-        .says("the cluster stands at it")
+        .says("is the level of the cluster")
         .await;
     let known = survivors.map(|member| cluster.members[member].lines().len());
 

@@ -1,4 +1,4 @@
-//! A postman by itself as a process, with a configuration file and a journal of its own.
+//! A standalone postman as a process, with a configuration file and a journal of its own.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(20);
 
-/// A postman by itself, running or not.
+/// A standalone postman, running or not.
 pub struct Postman {
     pub home: PathBuf,
     process: Option<Process>,

@@ -81,15 +81,15 @@ pub(crate) async fn become_member(
         // An invitation counts before anything else: its sender has written the number down.
         let invited = invitations.borrow_and_update().clone();
         if let Some(invitation) = invited {
-            own.keep(invited_identity(own.current(), invitation))?;
+            own.change(|identity| accept(invitation, identity))?;
             return Ok(None);
         }
 
         let identity = own.current();
         if !rules::empty_disk_waits()
-            && let Some(identity) = take_place(peers, expected, &identity).await
+            && let Some((cluster, node)) = take_place(peers, expected).await
         {
-            own.keep(identity)?;
+            own.change(|identity| (identity.cluster, identity.node) = (cluster, node))?;
             return Ok(None);
         }
 
@@ -111,28 +111,21 @@ pub(crate) async fn become_member(
     }
 }
 
-/// The identity that an invitation gives to this node.
-fn invited_identity(before: Identity, invitation: Invitation) -> Identity {
-    Identity {
-        cluster: invitation.cluster,
-        node: invitation.node,
-        inviters: invitation.members,
-        ..before
-    }
+/// Gives this node the cluster and the number of an invitation.
+fn accept(invitation: Invitation, identity: &mut Identity) {
+    identity.cluster = invitation.cluster;
+    identity.node = invitation.node;
+    identity.inviters = invitation.members;
 }
 
-/// The place that this node had before it lost its disk. Only a simulation that leaves the rule out
-/// takes it.
-async fn take_place(peers: &Peers, expected: &Expected, identity: &Identity) -> Option<Identity> {
+/// The cluster and the number that this node had before it lost its disk. Only a simulation that
+/// leaves the rule out takes them.
+async fn take_place(peers: &Peers, expected: &Expected) -> Option<(String, NodeId)> {
     let place = expected.my_place()?;
     for peer in expected.others() {
         let standing = identify(peers, &peer.peer).await.ok();
         if let Some(cluster) = standing.and_then(|standing| standing.cluster) {
-            return Some(Identity {
-                cluster,
-                node: place,
-                ..identity.clone()
-            });
+            return Some((cluster, place));
         }
     }
     None
@@ -258,12 +251,10 @@ fn write_down(own: &OwnIdentity, members: &Founders) -> Result<Identity, Error> 
 
     let mut numbers = members.iter();
     let mine = numbers.find(|(_, peer)| peer.disk == identity.disk);
-    let identity = Identity {
+    let founding = Invitation {
         cluster: uuid::Uuid::new_v4().to_string(),
         node: mine.map_or(0, |(node, _)| *node),
-        inviters: members.clone(),
-        ..identity
+        members: members.clone(),
     };
-    own.keep(identity.clone())?;
-    Ok(identity)
+    own.change(|identity| accept(founding, identity))
 }

@@ -35,7 +35,9 @@ impl LevelKeeper {
         let version = VERSION.to_owned();
         let raise = RaiseLevel { to, version };
         self.proposals.act_as_leader(raise).await?;
-        tracing::info!("all nodes understand level {to}: the cluster stands at it from now on");
+        tracing::info!(
+            "all nodes understand level {to}: it is the level of the cluster from now on"
+        );
         Ok(())
     }
 

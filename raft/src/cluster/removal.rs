@@ -44,7 +44,7 @@ impl Removal {
         self.workbench.list.dismiss(node, &member).await?;
         let left = timeout(AGREE, self.until_gone(node)).await;
         left.map_err(|_| ChangeError::Unknown)??;
-        tracing::info!(node.id = node, "`{name}` is taken out of the cluster");
+        tracing::info!(node.id = node, "`{name}` is removed from the cluster");
 
         let _ = peers.call_member(&member, BidFarewell, ANSWER).await;
         Ok(name)

@@ -75,7 +75,9 @@ pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak
         let Err(why) = stepped else { break };
         if why != logged {
             let count = take_in.count;
-            tracing::info!("this restored node is not one of {count} yet: {why}");
+            tracing::info!(
+                "the cluster of this restored node does not have {count} nodes yet: {why}"
+            );
         }
         logged = why;
     }
@@ -88,7 +90,9 @@ pub(crate) async fn run(take_in: TakeIn, changes: Weak<MemberChanges>, own: Weak
 /// Removes the mark of a restored directory: its cluster has all its nodes.
 fn unmark(own: &OwnIdentity, count: usize) {
     match blocking(|| own.data_dir().settle_restored()) {
-        Ok(()) if count > 1 => tracing::info!("the restored cluster has its {count} nodes"),
+        Ok(()) if count > 1 => {
+            tracing::info!("all {count} nodes of the restored cluster are voters")
+        }
         Ok(()) => {}
         Err(error) => {
             tracing::error!(%error, "the mark of a restored directory could not be removed");

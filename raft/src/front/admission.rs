@@ -49,7 +49,7 @@ impl Gatekeeper {
         if grade == Grade::Postmen && !is_postman {
             return Err(format!(
                 "`{}` speaks as a node and has proved cluster.postman_secret only, which is for \
-                 postmen by themselves: set cluster.secret",
+                 standalone postmen: set cluster.secret",
                 peer.name
             ));
         }

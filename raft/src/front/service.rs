@@ -9,7 +9,7 @@ use crate::peers::server::Who;
 pub enum Caller {
     /// A node of the same cluster.
     Node,
-    /// A postman by itself, by its name.
+    /// A standalone postman, by its name.
     Postman(String),
 }
 

@@ -5,7 +5,6 @@ use std::{sync::Weak, time::Duration};
 use super::Node;
 use crate::{
     consensus::{handle::Consensus, reads::Reads},
-    disk::data_dir::Identity,
     runtime::blocking,
 };
 
@@ -33,15 +32,11 @@ pub(super) async fn run(node: Weak<Node>) {
     };
 
     node.readiness.note_caught_up();
-    let identity = node.own.current();
-    if !identity.formed {
-        let formed = Identity {
-            formed: true,
-            ..identity
-        };
+    if !node.own.current().formed {
+        let write = || node.own.change(|identity| identity.formed = true);
         // A node that wrote this and does not know whether it is on the disk ends, as with its log:
         // `guarded` sees to that.
-        let _ = blocking(|| node.state.guarded(|| node.own.keep(formed)));
+        let _ = blocking(|| node.state.guarded(write));
     }
 }
 

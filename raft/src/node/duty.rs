@@ -43,7 +43,7 @@ impl Duty {
 
     /// Ends this node's work, as far as it has any, because it is about to be taken out.
     pub(super) async fn retire(&self) {
-        tracing::info!("this node is to be taken out of the cluster: it ends its work");
+        tracing::info!("this node is being removed from the cluster: it ends its work");
         *self.retired.lock() = Some(Instant::now());
         self.may_work.send_replace(false);
 
@@ -57,7 +57,7 @@ impl Duty {
         if retired.is_some_and(|since| since.elapsed() > RETIRED) {
             *retired = None;
             if !is_dismissed {
-                tracing::warn!("this node was not taken out after all: it works on");
+                tracing::warn!("this node was not removed within a minute: it continues its work");
                 self.may_work.send_replace(true);
             }
         }

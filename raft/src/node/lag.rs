@@ -117,8 +117,10 @@ fn look(node: &Node) -> bool {
 
 async fn hand_over(node: &Node) {
     match node.transfer_leader(None).await {
-        Ok(to) => tracing::warn!("the state stands still: `{to}` leads instead"),
-        Err(error) => tracing::warn!("the state stands still, and this node leads: {error}"),
+        Ok(to) => tracing::warn!("the state makes no progress: `{to}` leads instead"),
+        Err(error) => {
+            tracing::warn!("the state makes no progress, and this node still leads: {error}")
+        }
     }
 }
 

@@ -160,8 +160,8 @@ impl Readiness {
         let apart = self.clock.wall().since(leader);
         (apart.abs() - took_ms > APART_MS).then(|| {
             format!(
-                "the clock is in doubt: it is {} s from the leader's, and this node sends nothing; put \
-                 it right (NTP)",
+                "the clock is in doubt: it is {} s from the leader's, and this node sends nothing; \
+                 correct the clock (NTP)",
                 apart / 1_000
             )
         })

@@ -62,17 +62,15 @@ pub(super) async fn run(node: Weak<Node>) {
 /// Notes the level of the cluster in this node's identity, where an older binary finds it first.
 fn note_level(node: &Node) {
     let agreed = node.levels.agreed();
-    let identity = node.own.current();
-    if agreed.level() <= identity.level.max(FIRST_LEVEL) {
+    if agreed.level() <= node.own.current().level.max(FIRST_LEVEL) {
         return;
     }
 
-    let noted = Identity {
-        level: agreed.level(),
-        level_since: agreed.version,
-        ..identity
+    let note = |identity: &mut Identity| {
+        identity.level = agreed.level();
+        identity.level_since = agreed.version;
     };
-    if let Err(error) = blocking(|| node.own.keep(noted)) {
+    if let Err(error) = blocking(|| node.own.change(note)) {
         tracing::warn!("the level of the cluster could not be noted: {error}");
     }
 }
@@ -108,8 +106,8 @@ async fn hand_over_for_clock(node: &Node) {
 
     match node.transfer_leader(Some(&heir.name)).await {
         Ok(leader) => tracing::warn!(
-            "this node's clock is more than 2 s from most voters': `{leader}` leads now; put the \
-             clock right (NTP)"
+            "this node's clock is more than 2 s from most voters': `{leader}` leads now; \
+             correct the clock (NTP)"
         ),
         Err(error) => tracing::warn!("leadership could not be handed over: {error}"),
     }

@@ -102,10 +102,7 @@ impl Node {
         consensus::begin(&raft, &own, founders, has_peers).await?;
         // A founder's log holds the first members by now: it need not wait for the others again.
         if has_begun && !identity.formed {
-            own.keep(Identity {
-                formed: true,
-                ..identity
-            })?;
+            own.change(|identity| identity.formed = true)?;
         }
 
         node.start(leads, options.log.compact_bytes);
@@ -170,10 +167,7 @@ fn open_identity(dir: &Path, options: &NodeOptions) -> Result<OwnIdentity, Error
     // The process before died before it could write this down. A founder whose log holds the first
     // members must not form the cluster once more, with disks that came later.
     if has_begun {
-        own.keep(Identity {
-            formed: true,
-            ..own.current()
-        })?;
+        own.change(|identity| identity.formed = true)?;
     }
     Ok(own)
 }

@@ -13,7 +13,7 @@ pub(crate) enum Callers {
     Founders,
     /// Members and admitted nodes.
     Nodes,
-    /// Members, admitted nodes, and postmen by themselves.
+    /// Members, admitted nodes, and standalone postmen.
     NodesAndPostmen,
 }
 

@@ -1,4 +1,4 @@
-//! Calls to the nodes of a cluster from a process that is none of them: a postman by itself.
+//! Calls to the nodes of a cluster from a process that is none of them: a standalone postman.
 //!
 //! It speaks the nodes' own protocol, proves itself as they do, and shows that it is no node. Before
 //! it may ask for anything it names the cluster that it means, so that no data of one cluster goes to

@@ -35,7 +35,7 @@ pub(super) const PROOF_BYTES: usize = 32;
 pub(crate) enum Grade {
     /// All calls, as far as the caller's number and disk allow them: `cluster.secret`.
     Cluster,
-    /// Calls of postmen by themselves: `cluster.postman_secret`.
+    /// Calls of standalone postmen: `cluster.postman_secret`.
     Postmen,
 }
 
@@ -101,13 +101,13 @@ impl Credentials {
         }
     }
 
-    /// The same; postmen by themselves may prove this secret instead.
+    /// The same; standalone postmen may prove this secret instead.
     pub fn with_postman_secret(mut self, secret: &[u8]) -> Self {
         self.postmen = Some(Password::new(secret));
         self
     }
 
-    /// The same, for a postman by itself: it proves the postmen's secret if it knows one.
+    /// The same, for a standalone postman: it proves the postmen's secret if it knows one.
     pub fn of_postman(mut self) -> Self {
         if self.postmen.is_some() {
             self.own = Grade::Postmen;

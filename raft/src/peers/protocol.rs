@@ -199,7 +199,7 @@ impl PeerCall for StandForElection {
 }
 
 /// Calls the service above, which alone knows the meaning of the bytes. Besides `Identify`, it is the
-/// only call that a postman by itself may make.
+/// only call that a standalone postman may make.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CallService(pub(crate) Vec<u8>);
 

@@ -33,7 +33,7 @@ use super::{
 const ACCEPT: Duration = Duration::from_secs(3);
 /// Sessions at once, at most.
 const SESSIONS: usize = 1_024;
-/// Sessions of postmen by themselves among them, at most.
+/// Sessions of standalone postmen among them, at most.
 const SESSIONS_OF_POSTMEN: usize = 768;
 
 /// An answer under way; it ends once the answer is sent. A call that is followed by frames of its own
@@ -47,7 +47,7 @@ pub(crate) type Admitting<'a> = Pin<Box<dyn Future<Output = Result<Who, String>>
 pub(crate) enum Who {
     /// A member, or an admitted node: its number and its disk are right.
     Node,
-    /// A postman by itself, by its name.
+    /// A standalone postman, by its name.
     Postman(String),
     /// It has no place in this node's cluster, and claims none.
     Visitor,

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// The way out of any doubt that a person can end.
 const CURE: &str = "until then time stands still: nothing starts, ends, expires or is sent. \
-                    Put the clock right (NTP), or, if it is right, run: notty cluster set-time";
+                    Correct the clock (NTP), or, if it is correct, run: notty cluster set-time";
 
 /// The reason for which a node does not believe its clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl fmt::Display for ClockDoubt {
             Self::Differs => write!(
                 f,
                 "it is more than 2 s from most voters', and this node leads: nothing starts, ends, \
-                 expires or is sent until they agree, or another node leads; put the clock right (NTP)"
+                 expires or is sent until they agree, or another node leads; correct the clock (NTP)"
             ),
         }
     }

@@ -36,8 +36,8 @@ impl fmt::Display for TimeLead {
         write!(
             f,
             "the cluster's time is {} ahead of this node's clock, as after a clock that was ahead: until \
-             the clock comes there, time stands still, mailings that end earlier are refused, and retries \
-             and leases wait. If the clock is right now, an admin ends this at once: notty cluster set-time",
+             the clock reaches that time, time stands still, mailings that end earlier are refused, and \
+             retries and leases wait. If the clock is correct now, run as admin: notty cluster set-time",
             Span(self.0)
         )
     }

@@ -35,7 +35,7 @@ pub struct Death {
     pub power: bool,
 }
 
-/// A machine that runs a node, or a postman by itself.
+/// A machine that runs a node, or a standalone postman.
 pub struct Machine {
     /// Which.
     pub number: usize,
@@ -207,7 +207,7 @@ impl Machine {
         *self.orders.lock() = Some(orders);
     }
 
-    /// Whether a process works here: a node, or a postman by itself.
+    /// Whether a process works here: a node, or a standalone postman.
     pub fn is_up(&self) -> bool {
         self.orders.lock().is_some()
     }

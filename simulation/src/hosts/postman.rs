@@ -1,4 +1,4 @@
-//! A postman by itself: no node, its journal, and leases from the cluster's nodes.
+//! A standalone postman: no node, its journal, and leases from the cluster's nodes.
 
 use std::sync::Arc;
 

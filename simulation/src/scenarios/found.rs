@@ -85,7 +85,7 @@ fn early_window() -> Plan {
     plan
 }
 
-/// A postman by itself is cut off from what the nodes say for longer than a lease: what it is granted
+/// A standalone postman is cut off from what the nodes say for longer than a lease: what it is granted
 /// meanwhile it never hears of. All of that stayed unconfirmed, although nobody ever had it. (No seed
 /// found this, because the judge excused it; `tests/cluster/cut_off.rs` did.)
 fn unheard() -> Plan {

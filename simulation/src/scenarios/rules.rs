@@ -176,7 +176,7 @@ fn hangs_up() -> Plan {
     }
 }
 
-/// A postman by itself is cut off from what the nodes say, not from what it tells them.
+/// A standalone postman is cut off from what the nodes say, not from what it tells them.
 fn lost_receipts() -> Plan {
     let mut faults = vec![];
     for round in 0..6 {

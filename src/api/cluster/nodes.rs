@@ -130,7 +130,7 @@ pub(super) fn route_of_remove() -> Endpoint {
         )
         .says(
             Code::NodeExists,
-            "the leader goes by a name now that another node has",
+            "the leader has a new name now, and another node has the same name",
             "`notty-1` is a node of the cluster already, with another disk or at another \
              address; if its disk is lost, remove it first: notty cluster remove notty-1",
         )
@@ -141,8 +141,8 @@ pub(super) fn route_of_remove() -> Endpoint {
 ///
 /// The node must run, with the cluster's secret, under this name, and with an empty data directory. It
 /// is added as a learner, and becomes a voter once it has caught up. If that takes longer than ten
-/// seconds, the answer has the role `learner`, and the rest happens without a further request. For the
-/// role `admin`. A repeat is harmless.
+/// seconds, the answer has the role `learner`, and the node becomes a voter without a further request.
+/// Needs the role `admin`. It is safe to repeat the request.
 #[utoipa::path(put, path = "/cluster/nodes/{name}", tag = "node", operation_id = "addNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     request_body = NodeInput,
@@ -237,10 +237,10 @@ async fn sight_of(api: &Api, name: &str) -> NodeBody {
 
 /// Remove a node from the cluster
 ///
-/// For good: a node with this disk can never join again. It hands back the messages that it has not
-/// sent, and a leader first hands over its leadership. A node that does not answer is removed all the
-/// same; the messages that it has under lease become `unconfirmed`. For the role `admin`. A repeat is
-/// harmless.
+/// This is final: a node with this disk can never join again. The node hands back its unsent messages,
+/// and a leader first hands over its leadership. A node that does not answer is removed too; the
+/// messages that it has under lease become `unconfirmed`. Needs the role `admin`. It is safe to repeat the
+/// request.
 #[utoipa::path(delete, path = "/cluster/nodes/{name}", tag = "node", operation_id = "removeNode",
     params(("name" = String, Path, description = "The node's name", example = "notty-3")),
     responses((status = 204)))]

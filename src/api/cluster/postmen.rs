@@ -1,4 +1,4 @@
-//! The postmen by themselves, as `GET /cluster` shows them.
+//! The standalone postmen, as `GET /cluster` shows them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,11 +8,11 @@ use crate::{
     desk::PostmanSight,
 };
 
-/// A postman without storage (`notty postman`).
+/// A standalone postman (`notty postman`).
 #[derive(Serialize, ToSchema)]
 pub(super) struct PostmanBody {
     /// Name of the postman.
-    #[schema(example = "sender-1")]
+    #[schema(example = "postman-1")]
     name: String,
     /// Time of its last call of a node. One that works calls several times a second.
     #[schema(format = DateTime, example = "2026-03-02T09:00:00.012Z")]

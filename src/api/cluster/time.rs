@@ -17,7 +17,7 @@ use crate::{
     config::Role,
 };
 
-/// The time that the cluster is to have.
+/// The new time of the cluster.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
@@ -29,7 +29,7 @@ pub(in crate::api) struct TimeInput {
     time: Option<String>,
 }
 
-/// The time of the cluster, once it was set.
+/// The time of the cluster, after it was set.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct TimeBody {
     /// Time of the cluster: entries of the log carry it from now on.
@@ -54,11 +54,11 @@ pub(super) fn route() -> Endpoint {
 
 /// Set the cluster's time
 ///
-/// Back or forward, after a clock was wrong, in one entry of the log. A node needs this if its clock is
-/// right and is in doubt all the same: see `GET /readyz`. Leases, pauses before another try, keys of
-/// repeats and retention last as long as before. A message that the gateway may have is not repeated
-/// there any more. A clock that differs from this time by more than five minutes is in doubt until it
-/// agrees. For the role `admin`. A repeat is harmless.
+/// Sets the time back or forward, after a clock was wrong. A node needs this if its clock is correct and is
+/// still in doubt: see `GET /readyz`. Leases, pauses before another try, kept `Idempotency-Key`s and
+/// retention last as long as before. A message that the gateway may have is not repeated there any more.
+/// A clock that differs from this time by more than five minutes is in doubt until it agrees. Needs the
+/// role `admin`. It is safe to repeat the request.
 #[utoipa::path(post, path = "/cluster/time", tag = "node", operation_id = "setClusterTime",
     request_body(content = Option<TimeInput>),
     responses((status = 200, body = TimeBody)))]

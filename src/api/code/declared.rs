@@ -159,7 +159,7 @@ codes! {
 
     // Authorization.
     Unauthorized = "unauthorized", UNAUTHORIZED {
-        "tokens are configured, and the request has none of them",
+        "tokens are configured, and the request does not have a valid one",
         "a token is needed: Authorization: Bearer {token}; the command line takes it from \
          NOTTY_TOKEN"
     }
@@ -200,7 +200,7 @@ codes! {
         "10000 mailings are open: finish, cancel or delete some first"
     }
     NoNumbersLeft = "no_numbers_left", CONFLICT {
-        "message ids of all mailings are used up",
+        "there are no message ids left for another mailing",
         "no numbers are left for mailings, and so no message ids: begin with an empty data \
          directory"
     }
@@ -218,12 +218,12 @@ codes! {
          those that it knows no message of, resume it with accept_duplicates: true"
     }
     NodeExists = "node_exists", CONFLICT {
-        "the name is that of another node, or was when that node was added",
+        "another node has this name, or had it when it was added",
         "`notty-3` is a node of the cluster already, with another disk or at another address; if \
          its disk is lost, remove it first: notty cluster remove notty-3"
     }
     NodeUnreachable = "node_unreachable", CONFLICT {
-        "the node does not answer, or another one does",
+        "the node does not answer, or another node answers at its address",
         "the node cannot be taken in: at 10.0.0.4:7080 is `notty-4`, not `notty-3`"
     }
     NodeNotEmpty = "node_not_empty", CONFLICT {
@@ -245,7 +245,7 @@ codes! {
         "leadership was not handed over: `notty-1` was not elected in time"
     }
     Refused = "refused", CONFLICT {
-        "it breaks a rule of the cluster's state",
+        "the change breaks a rule of the cluster's state",
         "out of bounds: 256 nodes are admitted"
     }
 
@@ -308,8 +308,8 @@ codes! {
         "the customer was just deleted, its messages are being cancelled; try again"
     }
     TooManyKeys = "too_many_keys", SERVICE_UNAVAILABLE {
-        "the caller's share of the 100,000 `Idempotency-Key`s that are remembered for 24 hours is \
-         used up: half of what others leave; pause, resume and cancel are executed all the same",
+        "the caller has used its share of the 100,000 `Idempotency-Key`s that are remembered for 24 \
+         hours (half of those that other callers leave); pause, resume and cancel are executed even then",
         "too many Idempotency-Keys of this caller's last 24 hours are remembered; try again later, \
          or without a key"
     }

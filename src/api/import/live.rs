@@ -7,13 +7,13 @@ use notty_storage::{Error, Reader, model::MailingNumber, query};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A mailing that some of the imported customers get now.
+/// An active mailing that some of the imported customers match now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(in crate::api) struct LiveMailing {
     /// Id of the mailing.
     #[schema(example = "spring-sale")]
     id: String,
-    /// Number of new or changed customers that match it. Those who have its message already get no other.
+    /// Number of new or changed customers that match it. Customers who have its message already get no second one.
     #[schema(example = 1960)]
     matches: u64,
 }

@@ -16,7 +16,7 @@ use super::{
     batch::{ImportBatch, NumberedRows, RepeatedRow},
     checked::check_row,
     live::LiveCounts,
-    write::{EndedBatch, LostBatch, RowsProposed, WrittenBatch, to_repeat},
+    write::{EndedBatch, LostBatch, RowsProposed, WRITE_TIME, WrittenBatch, to_repeat},
 };
 use crate::{
     api::{Api, ApiError, code::Code},
@@ -31,9 +31,10 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two repeats of a command whose outcome was lost.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
-/// Time for which such a command is repeated: more than the choice of a leader takes, and less than clients
-/// keep a connection open that takes nothing more.
-const REPEATS: Duration = Duration::from_secs(20);
+/// Time for which such a command is repeated: more than the choice of a leader takes. With [`WRITE_TIME`] it
+/// is less than the 30 s after which many clients close a connection that takes nothing more
+/// (`TCP_USER_TIMEOUT`): the answer, which says how far the import came, must be there by then.
+const REPEATS: Duration = Duration::from_secs(15);
 
 /// Numbers the commands of one import.
 struct CommandNumbers {
@@ -148,7 +149,7 @@ impl Import {
         for _ in 0..TRIES {
             // Polled here and now, and so proposed before any later batch: of two rows with the same
             // id, the later one must count.
-            let mut proposing = Box::pin(rows.propose(self.api.clone()));
+            let mut proposing = Box::pin(rows.propose(self.api.clone(), WRITE_TIME));
             let task = match proposing.as_mut().now_or_never() {
                 Some(RowsProposed::NoRoom(refused)) => {
                     rows = refused;
@@ -221,7 +222,9 @@ impl Import {
             tokio::time::sleep(pause).await;
             pause = LONG_PAUSE.min(pause * 2);
 
-            match rows.propose(self.api.clone()).await {
+            let left = until.saturating_duration_since(Instant::now());
+            let proposing = rows.propose(self.api.clone(), left.min(WRITE_TIME));
+            match proposing.await {
                 RowsProposed::Written(written) => return Ok(written),
                 RowsProposed::Failed(error) => return Err(error),
                 RowsProposed::NoRoom(refused) => rows = refused,
@@ -252,7 +255,7 @@ impl Import {
 
     /// Has rows written, with nothing else in flight.
     async fn write(&mut self, rows: NumberedRows) -> Result<WrittenBatch, ApiError> {
-        let proposed = rows.propose(self.api.clone()).await;
+        let proposed = rows.propose(self.api.clone(), WRITE_TIME).await;
         self.outcome_of(ended(proposed)?).await
     }
 

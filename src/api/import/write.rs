@@ -12,8 +12,8 @@ use notty_storage::{
 use super::batch::{NumberedRows, RepeatedRow};
 use crate::api::{Api, ApiError};
 
-/// Time for one command.
-const WRITE_TIME: Duration = Duration::from_secs(30);
+/// Time for one command. If it is not enough, the command is proposed again.
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
 
 /// Outcome of a proposal. `NoRoom` returns the rows: the queue was full, and nothing was proposed.
 pub(super) enum RowsProposed {
@@ -73,9 +73,9 @@ impl<'a> RowIdentity<'a> {
 impl NumberedRows {
     /// Proposes the rows as one command, with the first poll of this future. The command stands in the
     /// log before all that are proposed later, unless there is no room for it.
-    pub(super) async fn propose(self, api: Api) -> RowsProposed {
+    pub(super) async fn propose(self, api: Api, within: Duration) -> RowsProposed {
         let command = Command::new(self.put.clone()).by(self.origin);
-        self.outcome(api.propose(command, WRITE_TIME).await)
+        self.outcome(api.propose(command, within).await)
     }
 
     fn outcome(self, proposed: Result<Applied<CustomersWritten>, ProposeError>) -> RowsProposed {

@@ -63,8 +63,8 @@ pub(in crate::api) struct MailingBody {
     /// Hours in which messages may be sent; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     send_window: Option<WindowBody>,
-    /// `until_end`: who comes to match while it is active gets it too. `at_start`: those who match when it
-    /// starts, and nobody else.
+    /// `until_end`: customers who begin to match while it is active get it too. `at_start`: only customers
+    /// who match when it starts.
     #[schema(example = "until_end")]
     audience: String,
     /// True if a phone gets one message at most: further customers with it get a message that is
@@ -134,8 +134,8 @@ pub(in crate::api) struct MailingInput {
     phone_filter: Option<String>,
     /// Hours in which messages may be sent; absent: all.
     send_window: Option<WindowBody>,
-    /// `until_end`: who comes to match while it is active gets it too. `at_start`: those who match when it
-    /// starts, and nobody else. Absent: `until_end`.
+    /// `until_end`: customers who begin to match while it is active get it too. `at_start`: only customers
+    /// who match when it starts. Absent: `until_end`.
     #[schema(example = "at_start")]
     audience: Option<String>,
     /// True if a phone gets one message at most, however many customers have it; absent: true.
@@ -173,8 +173,8 @@ pub(in crate::api) struct PreviewInput {
     phone_filter: Option<String>,
     /// Hours in which messages may be sent; absent: all.
     send_window: Option<WindowBody>,
-    /// `until_end`: who comes to match while it is active gets it too. `at_start`: those who match when it
-    /// starts, and nobody else. Absent: `until_end`.
+    /// `until_end`: customers who begin to match while it is active get it too. `at_start`: only customers
+    /// who match when it starts. Absent: `until_end`.
     #[schema(example = "at_start")]
     audience: Option<String>,
     /// True if a phone gets one message at most, however many customers have it; absent: true.

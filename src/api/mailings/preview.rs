@@ -33,7 +33,7 @@ const ASSUMED_LATENCY: f64 = 0.05;
 /// The shortest time of an answer that an estimate is based on, in seconds.
 const LEAST_LATENCY: f64 = 0.000_1;
 
-/// The effect that a mailing would have now.
+/// The effect of a mailing if it started now.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct PreviewBody {
     /// Number of customers that match now.
@@ -41,9 +41,9 @@ pub(in crate::api) struct PreviewBody {
     customers: u64,
     /// Up to 5 of these customers.
     sample: Vec<CustomerBody>,
-    /// The SMS that the text makes.
+    /// The SMS that the text needs.
     sms: SmsBody,
-    /// Time for sending to all of them at the rate below, in seconds. Hours in which the `send_window`
+    /// Time for sending to all of them at the rate of `rate`, in seconds. Hours in which the `send_window`
     /// is closed are not counted.
     #[schema(example = 12.5)]
     seconds: f64,

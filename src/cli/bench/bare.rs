@@ -46,7 +46,7 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));
 
-    // As many threads as the sender of a node has, and the same number of connections.
+    // As many threads as the postman of a node has, and the same number of connections.
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(args.concurrency);

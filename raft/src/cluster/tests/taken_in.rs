@@ -97,13 +97,12 @@ async fn pretend_to_be(dir: &Path, b: &Peer) -> watch::Sender<bool> {
         let identity = own.current();
         let (cluster, node) = (invitation.cluster, invitation.node);
         peers.become_somebody(Hello::new("b", &cluster, Some(node), &identity.disk));
-        let invited = Identity {
-            cluster,
-            node,
-            inviters: invitation.members,
-            ..identity
-        };
-        own.keep(invited).expect("it is kept");
+        own.change(|identity| {
+            identity.cluster = cluster;
+            identity.node = node;
+            identity.inviters = invitation.members;
+        })
+        .expect("it is kept");
     });
     stop
 }
