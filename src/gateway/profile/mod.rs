@@ -3,13 +3,12 @@
 //! A profile is a TOML file. It has the request of a message, with placeholders from a closed list, and
 //! the meaning of each answer by rules of which the first that fits decides. What no rule names is
 //! unsure: the list of certainties is a whitelist, because a message that is sent again by mistake is
-//! worse than one whose fate is open. Nothing here connects, reads files or looks at a clock.
+//! worse than one whose fate is open. Nothing here connects or reads files.
 //!
-//! [`keys`] reads tables, [`spot`] gathers faults. [`placeholder`], [`template`], [`body`] and [`request`] have
-//! the request as it is written; [`account`], [`present`], [`line`],
-//! [`headers`] and [`bound`] make it ready for one account, with
-//! the values of [`fill`] in the encodings of [`encode`]. [`condition`], [`statuses`], [`pointer`] and
-//! [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
+//! [`keys`] reads tables, [`spot`] gathers faults. [`placeholder`], [`template`], [`body`] and
+//! [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
+//! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
+//! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
 //! [`built_in`] has the profiles that come with the service.
 
 mod account;
