@@ -20,6 +20,7 @@ pub mod surroundings;
 pub mod api;
 pub mod formula;
 pub mod moderation;
+pub mod named_values;
 pub mod rows;
 pub mod segments;
 

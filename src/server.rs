@@ -2,10 +2,11 @@
 //!
 //! It is the only module of a node that knows all others. [`options`] makes the options of each part
 //! of the configuration, [`supervision`] ends the process if a part fails, and [`own_postman`] runs
-//! the node's own postman.
+//! the node's own postman. [`credential_files`] knows which files only systemd's unit can read.
 
 pub(crate) mod options;
 
+mod credential_files;
 mod own_postman;
 mod supervision;
 
@@ -15,9 +16,10 @@ mod tests;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use notty_raft::{Clock, Listener, Node, Service, TransferError, WaitingReason};
+use notty_raft::{Clock, Credentials, Listener, Node, Service, TransferError, WaitingReason};
 use tokio::{sync::watch, task::JoinHandle};
 
+pub use self::credential_files::unchecked_parts;
 use self::supervision::Supervisor;
 use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
@@ -56,6 +58,8 @@ impl Server {
         let moderation = options::moderation(config)?;
         let gateway = options::gateway(config, &surroundings)?;
         let credentials = options::credentials(config)?;
+        let certificate = credentials.as_ref();
+        let expires_at = certificate.and_then(Credentials::certificate_expires_at);
 
         // Health checks are answered from now on, however long the node waits for its cluster.
         let (listener, address) = listen(config, &surroundings).await?;
@@ -72,6 +76,7 @@ impl Server {
         let opened = Node::open_with_reason(data_dir, node_options, &waiting).await;
         let node = opened.map_err(|error| of_directory(data_dir, error.into()))?;
         let mut metrics = Metrics::of_node(data_dir);
+        metrics.register_certificate(expires_at);
         start_backups(config, &node, &surroundings.clock, &mut metrics, &work);
         let metrics = Arc::new(metrics);
         let rounds = metrics.apply_rounds.clone();
@@ -184,7 +189,9 @@ fn start_backups(
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check());
-    faults.take(options::check_files(config));
+    faults.take(credential_files::check_variables(config));
+    let checkable = credential_files::without_unseen(config);
+    faults.take(options::check_files(&checkable));
     faults.finish()
 }
 
@@ -192,6 +199,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
 pub fn check_node(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check_node());
+    faults.take(credential_files::check_variables(config));
     faults.take(options::check_files(config));
     faults.finish()
 }
@@ -200,6 +208,7 @@ pub fn check_node(config: &Config) -> Result<(), ConfigError> {
 pub fn check_postman(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
     faults.take(config.check_postman());
+    faults.take(credential_files::check_variables(config));
     faults.take(options::check_files(config));
     faults.finish()
 }

@@ -5,6 +5,7 @@ mod page;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use notty_raft::Credentials;
 use notty_storage::model::PostmanName;
 use tokio::sync::watch;
 
@@ -39,8 +40,9 @@ pub async fn run_with_page(
 ) -> anyhow::Result<()> {
     config.check_postman()?;
     let gateway = options::gateway(config, &surroundings)?;
-    let desk_options = desk_options(config, &surroundings)?;
-    let metrics = Arc::new(PostmanMetrics::default());
+    let credentials = credentials(config)?;
+    let metrics = Arc::new(PostmanMetrics::new(credentials.certificate_expires_at()));
+    let desk_options = desk_options(config, &surroundings, credentials, &metrics)?;
 
     // Health is answered from now on, however long no cluster is found.
     if let Some(address) = page {
@@ -98,12 +100,17 @@ async fn compare_gateway(desk: Arc<RemoteDesk>, identity: u64) {
     }
 }
 
+fn credentials(config: &Config) -> Result<Credentials, ConfigError> {
+    options::credentials(config)?
+        .ok_or_else(|| ConfigError("cluster.secret: it is required".to_owned()))
+}
+
 fn desk_options(
     config: &Config,
     surroundings: &Surroundings,
+    credentials: Credentials,
+    metrics: &PostmanMetrics,
 ) -> Result<RemoteDeskOptions, ConfigError> {
-    let credentials = options::credentials(config)?
-        .ok_or_else(|| ConfigError("cluster.secret: it is required".to_owned()))?;
     let name = PostmanName::parse(&config.postman.name)
         .map_err(|invalid| ConfigError(format!("postman.name: {}", invalid.detail)))?;
     Ok(RemoteDeskOptions {
@@ -111,5 +118,6 @@ fn desk_options(
         credentials,
         peers: config.postman.peers.clone(),
         transport: surroundings.transport.clone(),
+        standing: metrics.sending.standing.clone(),
     })
 }

@@ -279,3 +279,87 @@ fn each_service_of_compose_gets_a_configuration_that_is_right() {
     }
     assert_eq!(nodes, 3, "three services are nodes of a cluster");
 }
+
+#[test]
+fn the_units_read_only_credentials_that_systemd_gives_them() {
+    for name in UNITS {
+        let unit = read(name);
+        let given = |sign: &str| -> Vec<String> {
+            let lines = unit.lines().filter_map(|line| line.strip_prefix(sign));
+            let names = lines.filter_map(|line| Some(line.split_once(':')?.0.to_owned()));
+            names.collect()
+        };
+        let start = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="));
+        let mut config = start.expect("a command").split(' ');
+        let config = config.find_map(|word| word.strip_prefix("${CREDENTIALS_DIRECTORY}/"));
+        assert_eq!(
+            given("LoadCredential="),
+            [config.expect("a file")],
+            "{name}"
+        );
+
+        // The lines for certificates name the paths at which they will be.
+        assert_eq!(
+            given("#LoadCredential="),
+            ["peer.pem", "peer.key", "ca.pem"]
+        );
+        let place = format!("cert = \"/run/credentials/{name}/peer.pem\"");
+        assert!(unit.contains(&place), "{name}: {place}");
+        assert!(unit.contains("DynamicUser=yes"), "{name}");
+    }
+}
+
+#[test]
+fn the_image_builds_its_dependencies_before_the_sources_are_there() {
+    let dockerfile = std::fs::read_to_string(path("../Dockerfile")).expect("it is there");
+    let (_, build) = dockerfile.split_once(" AS build\n").expect("the stage");
+    let dependencies = build.find("cargo build").expect("the dependencies");
+    let sources = build.find("COPY . .").expect("the sources");
+    assert!(
+        dependencies < sources,
+        "each change of a source builds all anew"
+    );
+
+    // The commit is different each time.
+    let commit = build.find("ARG NOTTY_COMMIT").expect("the commit");
+    assert!(dependencies < commit, "each commit builds all anew");
+    let check = "CMD [\"/notty\", \"healthcheck\"]";
+    assert!(build.contains(check), "no health check");
+}
+
+#[test]
+fn a_restore_on_kubernetes_makes_the_volume_of_the_first_pod() {
+    let set = &documents("k8s/statefulset.yaml")[0];
+    let [claim, pod] = &documents("k8s-restore.yaml")[..] else {
+        panic!("a claim and a pod");
+    };
+    let template = &set["spec"]["volumeClaimTemplates"][0];
+    assert_eq!(claim["spec"], template["spec"]);
+    assert_eq!(claim["metadata"]["name"], "data-notty-0");
+
+    let of_set = &set["spec"]["template"]["spec"];
+    let of_pod = &pod["spec"];
+    let (node, restore) = (&of_set["containers"][0], &of_pod["containers"][0]);
+    assert_eq!(restore["image"], node["image"]);
+    for key in ["runAsUser", "runAsGroup", "fsGroup"] {
+        assert_eq!(
+            of_pod["securityContext"][key],
+            of_set["securityContext"][key]
+        );
+    }
+    let volume = &of_pod["volumes"][1]["persistentVolumeClaim"];
+    assert_eq!(volume["claimName"], claim["metadata"]["name"]);
+
+    // The command is one that notty has, and only the file is missing here.
+    let args = restore["args"].as_sequence().expect("a list");
+    let args: Vec<_> = args
+        .iter()
+        .map(|arg| arg.as_str().expect("a text"))
+        .collect();
+    let ended = Ended::of(notty().args(&args[..2]).args(["--data-dir", "/nowhere"]));
+    let line = ended.one_line(1);
+    assert_eq!(args[2..], ["--data-dir", "/data"]);
+    assert!(line.contains("/backup/file"), "{line}");
+}

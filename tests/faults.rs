@@ -288,7 +288,7 @@ async fn of_a_file_with_every_second_row_wrong_the_other_half_is_imported() {
         .arg(&path)
         .args(["--api", node.client.base()]);
     let ended = Ended::of(&mut import);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     let counts = "created 2,500, updated 0, rejected 2,500";
     assert!(ended.stdout.starts_with(counts), "{ended:?}");
     assert!(ended.stdout.contains("line 3: phone: ") && ended.stdout.contains("line 2001: "));

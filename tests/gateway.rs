@@ -1,6 +1,7 @@
 //! What each answer of the gateway makes of a message: the table of the guarantee, row by row.
 
 mod connections;
+mod ids;
 mod pauses;
 mod repeats;
 mod words;

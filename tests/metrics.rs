@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
+use crate::cluster::tls::{Authority, cluster_with_certificates, secret};
 use crate::support::{
     Answer, Client, Cluster, Ended, Gateway, Postman, Setup, Shape, eventually, free_addresses,
     notty,
@@ -97,16 +98,21 @@ async fn open_metrics_need_no_token_and_nothing_else_is_open() {
     }
 }
 
-/// Three nodes that make backups, and a postman with a page of its own.
-async fn everything(gateway: &Gateway) -> (Cluster, Postman, Client) {
+const CERTIFICATE_EXPIRY: &str = "notty_peer_certificate_expiry_timestamp_seconds";
+/// The beginning of the year 4096, when certificates of these tests expire.
+const EXPIRES_AT: f64 = 67_090_118_400.0;
+
+/// Three nodes that make backups, and a postman with a page of its own; all of them have certificates.
+async fn everything(gateway: &Gateway, authority: &Authority) -> (Cluster, Postman, Client) {
     let url = gateway.url();
     let shape = Shape {
         gateway: &url,
         more: "[backup]\ndir = \"backups\"\n",
         ..Shape::default()
     };
-    let cluster = Cluster::start(shape).await;
+    let cluster = cluster_with_certificates(authority, shape).await;
     let mut postman = Postman::new(&cluster, gateway, "sender", "sender");
+    postman.reconfigure(&secret(), &authority.sign("sender", "sender").line());
     let page = free_addresses(1).remove(0);
     postman.run_with(&["--metrics", &page]);
     let client = Client::new(&format!("http://{page}"));
@@ -159,13 +165,16 @@ fn expressions() -> Vec<String> {
 #[tokio::test]
 async fn every_metric_of_the_alerts_and_the_dashboard_is_sent() {
     let gateway = Gateway::start();
-    let (cluster, mut postman, page) = everything(&gateway).await;
+    let authority = Authority::new("ours");
+    let (cluster, mut postman, page) = everything(&gateway, &authority).await;
     let node = &cluster.members[0].client;
     node.import(2_000).await;
     node.mail("m", json!({})).await;
     cluster.agree("m", SOON).await;
 
-    let mut sent = samples(&page.get("/metrics").await.text);
+    let text = page.get("/metrics").await.text;
+    assert_eq!(value(&text, CERTIFICATE_EXPIRY), EXPIRES_AT);
+    let mut sent = samples(&text);
     assert!(sent.contains("notty_postman_view_age_seconds"), "{sent:?}");
     for member in &cluster.members {
         let text = member.client.get("/metrics").await.text;
@@ -177,6 +186,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_sent() {
             let reachable = format!("notty_peer_reachable{{peer=\"{}\"}}", other.name);
             assert_eq!(value(&text, &reachable), 1.0);
         }
+        assert_eq!(value(&text, CERTIFICATE_EXPIRY), EXPIRES_AT);
         assert!(
             !text.contains(&format!("peer=\"{}\"", member.name)),
             "it is no peer of its own"
@@ -274,7 +284,8 @@ async fn a_postman_that_finds_no_cluster_is_alive_and_not_ready() {
 async fn postmen_by_themselves_are_listed_by_every_node_and_one_with_another_gateway_is_warned_of()
 {
     let gateway = Gateway::start();
-    let (cluster, mut postman, page) = everything(&gateway).await;
+    let authority = Authority::new("ours");
+    let (cluster, mut postman, page) = everything(&gateway, &authority).await;
     assert_eq!(page.get("/healthz").await.status, 200);
     page.get("/cluster").await.problem(404, "unknown_route");
 
@@ -282,6 +293,7 @@ async fn postmen_by_themselves_are_listed_by_every_node_and_one_with_another_gat
 
     let elsewhere = Gateway::start();
     let mut other = Postman::new(&cluster, &elsewhere, "other", "other");
+    other.reconfigure(&secret(), &authority.sign("other", "other").line());
     other.run();
     other
         .says("another gateway or account than the nodes")

@@ -60,8 +60,8 @@ pub use node::{AppliedChanges, Node, readiness::NotReady, status::NodeStatus};
 pub use open::options::{ClusterOptions, NodeOptions};
 pub use outcome::{Applied, ProposeError};
 pub use peers::{
-    CallError, Credentials, Io, Listener, TcpTransport, TlsError, TlsFiles, Transport,
-    peer_client::PeerClient,
+    Accepted, CallError, Credentials, Io, Listener, Peek, TcpTransport, TlsError, TlsFiles,
+    Transport, peer_client::PeerClient,
 };
 pub use state::onlooker::{AppliedEntry, Onlooker};
 pub use time::{

@@ -100,7 +100,11 @@ fn authorize(api: &Api, request: &Request, admission: Admission) -> Result<Calle
 
     let token = token_of(api, request.headers())?;
     if token.role < role {
-        let detail = format!("the role of token `{}` does not allow this", token.name);
+        let (name, has) = (&token.name, token.role.name());
+        let detail = format!(
+            "the role of token `{name}` does not allow this: it is {has}, and {} is needed",
+            role.name()
+        );
         return Err(ApiError::new(Code::Forbidden, detail));
     }
     Ok(CallerName(token.name.clone()))

@@ -4,10 +4,12 @@
 //! breaks off stay, and the file may be sent again.
 //!
 //! [`checked`] checks rows, [`batch`] gathers them, [`write`] proposes them and finds the rows that must
-//! be written again, [`running`] keeps their order. [`live`] counts whom mailings come to reach.
+//! be written again, [`running`] keeps their order,
+//! [`counted`] reads the counts of replies. [`live`] counts whom mailings come to reach.
 
 mod batch;
 mod checked;
+mod counted;
 mod live;
 mod running;
 mod write;
@@ -27,6 +29,7 @@ use self::{checked::check_row, live::LiveMailing, running::Import};
 use super::{
     Api, ApiError, ApiResult,
     code::Code,
+    customers::zones::FoundZones,
     endpoint::{Effect, Endpoint, endpoint},
     input::{Params, content_type, drain},
     reply,
@@ -94,7 +97,7 @@ pub(super) struct ImportError {
 /// Checks a row as the import does, and writes nothing. The error has the code of its first fault, and
 /// all faults in words.
 pub fn check_import_row(row: ImportRow) -> Result<(), (String, String)> {
-    check_row(row).map(drop)
+    check_row(row, &mut FoundZones::default()).map(drop)
 }
 
 pub(super) fn routes() -> Vec<Endpoint> {

@@ -82,11 +82,14 @@ pub(super) struct MessageBody {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct ReasonBody {
     /// Stable name of the reason. `duplicate_phone`: another customer of the mailing has the same phone, and
-    /// a phone gets one message.
+    /// its message is the only one to that phone, whatever becomes of it: if the mailing ends first, it is
+    /// `expired`, and this one is `cancelled` all the same.
     #[schema(example = "duplicate_phone")]
     code: String,
     /// The same in words.
-    #[schema(example = "another customer with this phone has the message")]
+    #[schema(
+        example = "the mailing's one message to this phone is another customer's, sent or not"
+    )]
     detail: String,
 }
 

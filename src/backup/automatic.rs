@@ -119,15 +119,8 @@ impl AutomaticBackups {
         let file = create(aside).with_context(place)?;
         write_all(file, &copy.header, &mut copy.snapshot).with_context(place)?;
 
-        let read = Backup::check(aside)?;
-        anyhow::ensure!(
-            read.index == copy.index && read.bytes == copy.bytes,
-            "{}: another backup was read back than was written",
-            place()
-        );
-
         let path = self.own.path(at);
-        fs::rename(aside, &path).with_context(|| path.display().to_string())?;
+        let read = name_good_one(aside, &path, (copy.index, copy.bytes))?;
         File::open(&self.own.dir)?.sync_all()?;
         Ok(read)
     }
@@ -193,6 +186,23 @@ fn tell(backups: &AutomaticBackups, made: &anyhow::Result<Backup>, has_failed: b
             }
         }
     }
+}
+
+/// Reads a backup back as a restore reads it, and gives it its name if it is the one of this position and
+/// length that was written.
+pub(super) fn name_good_one(
+    aside: &Path,
+    path: &Path,
+    written: (u64, u64),
+) -> anyhow::Result<Backup> {
+    let read = Backup::check(aside)?;
+    anyhow::ensure!(
+        (read.index, read.bytes) == written,
+        "{}: another backup was read back than was written",
+        aside.display()
+    );
+    fs::rename(aside, path).with_context(|| path.display().to_string())?;
+    Ok(read)
 }
 
 /// Makes a file that only its owner can open.

@@ -1,11 +1,11 @@
 //! Backups that a node makes by itself, without the rest of the service.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use notty_raft::{Node, SystemClock, backup::beside::copy_beside};
 use tokio::sync::watch;
 
-use super::automatic::AutomaticBackups;
+use super::automatic::{AutomaticBackups, name_good_one};
 use crate::{
     config::BackupConfig,
     metrics::{BackupMetrics, Metrics, MetricsForm},
@@ -142,6 +142,36 @@ async fn a_backup_that_fails_is_counted_and_removes_no_older_one() {
     until(|| figures.value(newest) > 1.7e9 && !old.exists()).await;
     stop.send_replace(true);
     running.await.expect("it ends");
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_gets_its_name_only_if_it_reads_back_as_it_was_written() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (node, _office) = open(&data, Arc::default()).await;
+    let mut copy = node.back_up("0.0.0").expect("a copy");
+    let mut good = copy.header.clone();
+    copy.snapshot.read_to_end(&mut good).expect("read");
+    let written = (copy.index, copy.bytes);
+
+    let (aside, path) = (data.path().join("aside"), data.path().join("named"));
+    let mut flipped = good.clone();
+    let middle = flipped.len() - 9;
+    flipped[middle] ^= 1;
+    let cut = good[..good.len() - 1].to_vec();
+    for bad in [flipped, cut] {
+        fs::write(&aside, bad).expect("written");
+        name_good_one(&aside, &path, written).expect_err("it is damaged");
+        assert!(!path.exists());
+    }
+
+    // A whole backup of another moment is not the one that was written.
+    fs::write(&aside, &good).expect("written");
+    let other = (written.0 + 1, written.1);
+    name_good_one(&aside, &path, other).expect_err("it is another");
+    assert!(!path.exists());
+    name_good_one(&aside, &path, written).expect("it is good");
+    assert!(path.exists() && !aside.exists());
     node.stop().await.expect("it stops");
 }
 

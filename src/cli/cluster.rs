@@ -22,7 +22,7 @@ pub(super) struct ClusterArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
-    /// Show the leader, and the role and progress of each node
+    /// Show the leader, the nodes with role and progress, and the standalone postmen
     ///
     /// All values are as the asked node sees them. The exit status is 1 if it knows no leader; the reason
     /// is on stderr.
@@ -229,6 +229,24 @@ fn show(cluster: &Value) {
         let progress = progress(node);
         out::line(&format!("{name:<width$}  {role:<7}  {progress:<37}  {api}"));
     }
+
+    let postmen = cluster.get("postmen").and_then(Value::as_array);
+    for postman in postmen.into_iter().flatten() {
+        out::line(&postman_line(postman, width));
+    }
+}
+
+/// The line of a standalone postman; the gateway is worth a word only if it is another one.
+fn postman_line(postman: &Value, width: usize) -> String {
+    let name = text(postman, "name");
+    let seen = text(postman, "last_seen");
+    let is_other = text(postman, "gateway") == "other";
+    let gateway = if is_other {
+        "  sends to another gateway or account than the asked node"
+    } else {
+        ""
+    };
+    format!("{name:<width$}  postman  last call {seen}{gateway}")
 }
 
 /// The last and the applied position of a node, or the reason why it cannot be reached.
@@ -255,4 +273,22 @@ fn is_learner(node: &Value) -> bool {
 /// A text of a JSON object, `none` if it is absent.
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or("none")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_postman_has_a_line_and_another_gateway_is_named() {
+        let told = |gateway| {
+            let postman =
+                json!({ "name": "s", "last_seen": "2026-03-02T09:00:00Z", "gateway": gateway });
+            postman_line(&postman, 3)
+        };
+        let line = "s    postman  last call 2026-03-02T09:00:00Z";
+        assert_eq!(told(json!("same")), line);
+        assert_eq!(told(Value::Null), line);
+        assert!(told(json!("other")).contains("another gateway"));
+    }
 }

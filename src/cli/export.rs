@@ -1,6 +1,6 @@
 //! `notty export`: writes customers or messages to stdout, page by page.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -18,7 +18,7 @@ use crate::{config::ConfigError, formula};
 /// Items requested in one page.
 const PAGE: usize = 1_000;
 const CUSTOMER: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
-const MESSAGE: [&str; 10] = [
+const MESSAGE: [&str; 11] = [
     "id",
     "mailing_id",
     "customer_id",
@@ -29,6 +29,7 @@ const MESSAGE: [&str; 10] = [
     "created_at",
     "updated_at",
     "sent_at",
+    "reason",
 ];
 
 /// The items that can be exported.
@@ -134,22 +135,27 @@ fn put_csv(text: &mut String, item: &Value, fields: &[&str]) {
         if n > 0 {
             text.push(',');
         }
-        match item.get(field) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(cell)) => {
-                // A phone is `+` and digits: a number to a spreadsheet, and never a formula.
-                let is_phone = *field == "phone";
-                let cell = if is_phone {
-                    Cow::Borrowed(cell.as_str())
-                } else {
-                    formula::escape(cell)
-                };
-                put_cell(text, &cell);
-            }
-            Some(other) => text.push_str(&other.to_string()),
+        if let Some(value) = item.get(field) {
+            put_value(text, field, value);
         }
     }
     text.push('\n');
+}
+
+fn put_value(text: &mut String, field: &str, value: &Value) {
+    match value {
+        Value::Null => {}
+        // A phone is `+` and digits: a number to a spreadsheet, and never a formula.
+        Value::String(cell) if field == "phone" => put_cell(text, cell),
+        Value::String(cell) => put_cell(text, &formula::escape(cell)),
+
+        // A reason is an object, of which the name is for programs.
+        Value::Object(reason) => {
+            let code = reason.get("code").and_then(Value::as_str);
+            put_cell(text, code.unwrap_or_default());
+        }
+        other => text.push_str(&other.to_string()),
+    }
 }
 
 /// Writes a cell, quoted if it holds a comma, a quote or a line break.

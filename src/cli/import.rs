@@ -126,8 +126,17 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let body = reqwest::Body::wrap_stream(pieces.boxed());
     let answer = client.upload("/customers/import", kind, body).await;
     bar.finish_and_clear();
-    show(&answer.map_err(broken)?);
-    Ok(())
+
+    let answer = answer.map_err(broken)?;
+    show(&answer);
+    match count(&answer, "rejected") {
+        0 => Ok(()),
+        rejected => bail!(
+            "{}: rows left out: {}; correct them and import them again. All others are written",
+            args.file.display(),
+            out::number(rejected)
+        ),
+    }
 }
 
 /// A refusal says how far the import came. A connection that broke says nothing.
@@ -165,12 +174,6 @@ fn show(answer: &Value) {
     let listed = errors.map_or(0, Vec::len) as u64;
     if rejected > listed {
         out::line(&format!("… and {} more", out::number(rejected - listed)));
-    }
-    if rejected > 0 {
-        out::line(&format!(
-            "rows left out: {}; correct them and import them again",
-            out::number(rejected)
-        ));
     }
 }
 

@@ -88,9 +88,8 @@ enum Command {
     /// Import customers from a CSV or NDJSON file
     ///
     /// The first row of a CSV file names the columns: id, name, phone, operator, tag, timezone. Invalid
-    /// rows are left out and listed with their line numbers. The exit status is 0 even then, because the
-    /// other rows were written. To check a file first, use --dry-run: its exit status is 1 if a row is
-    /// invalid.
+    /// rows are left out and listed with their line numbers; all other rows are written. The exit status is
+    /// 1 if a row was left out. To check a file first, use --dry-run.
     Import(import::ImportArgs),
     /// Export customers or messages as CSV or NDJSON to stdout or a file
     Export(export::ExportArgs),
@@ -119,7 +118,8 @@ enum Command {
     /// Check a configuration file, and print all errors with their lines
     ///
     /// Environment variables that override keys of the file are checked too. The exit status is 2 if there
-    /// is an error.
+    /// is an error. Files that systemd gives to the unit alone (LoadCredential=) are named, and are no
+    /// error.
     CheckConfig(CheckConfigArgs),
     /// Print the OpenAPI document
     Openapi,
@@ -285,7 +285,10 @@ fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
         return profile_check::run(profile);
     }
     let settings = Settings::read(Some(&args.config), &[])?;
-    settings.checked(crate::server::check)?;
+    let config = settings.checked(crate::server::check)?;
+    for unchecked in crate::server::unchecked_parts(&config) {
+        out::note(&format!("notty: {unchecked}"));
+    }
     if let Some(strays) = config::stray_variables() {
         out::note(&format!("notty: {strays}"));
     }

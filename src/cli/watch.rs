@@ -1,5 +1,7 @@
 //! `notty watch`: follows a mailing until it is caught up or ends.
 
+mod lines;
+
 use std::{
     collections::VecDeque,
     io::IsTerminal,
@@ -9,6 +11,8 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use lines::ProgressLines;
+
 use super::{
     ApiArgs,
     client::{Client, Refusal, count, naming},
@@ -17,12 +21,13 @@ use super::{
 
 /// Pause between two requests.
 const LOOK: Duration = Duration::from_millis(250);
-/// Between two lines where there is no terminal.
-const LINE: Duration = Duration::from_secs(2);
 /// Time after which a node that does not answer is an error.
 const AWAY: Duration = Duration::from_secs(30);
 /// Over how long the rate is taken.
 const PACE: Duration = Duration::from_secs(3);
+/// Said of a mailing without messages: often its filters are not meant as they are written.
+const NOBODY: &str =
+    "no messages: no customer matched its filters, in which `%` stands for any text";
 /// The statuses, in the order in which they are shown.
 pub(super) const STATUSES: [&str; 8] = [
     "created",
@@ -48,7 +53,11 @@ pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
         let client = Client::new(&args.api.api)?;
         let followed = follow(&client, &args.mailing).await;
         let stats = followed.map_err(naming("mailing", &args.mailing))?;
-        out::line(&counts(&stats));
+        if total(&stats) == 0 {
+            out::line(NOBODY);
+        } else {
+            out::line(&counts(&stats));
+        }
         Ok(())
     })
 }
@@ -75,12 +84,14 @@ fn total(stats: &Value) -> u64 {
     STATUSES.iter().map(|status| count(stats, status)).sum()
 }
 
+/// Messages that are not final.
+fn open(stats: &Value) -> u64 {
+    let open = ["created", "sending", "failed"];
+    open.iter().map(|status| count(stats, status)).sum()
+}
+
 fn finals(stats: &Value) -> u64 {
-    total(stats)
-        - ["created", "sending", "failed"]
-            .iter()
-            .map(|s| count(stats, s))
-            .sum::<u64>()
+    total(stats) - open(stats)
 }
 
 /// A mailing as it is looked at.
@@ -139,13 +150,31 @@ impl Look {
 
     /// Nobody waits for it now; who may get it later must be said, because it is easily forgotten.
     fn caught_up_told(&self) -> String {
-        if self.is_until_end {
-            format!(
+        match (self.status.as_str(), self.is_until_end) {
+            ("paused", true) => {
+                "caught up; paused, customers who match later get it once it is resumed".to_owned()
+            }
+            ("paused", false) => "caught up; paused".to_owned(),
+            (_, true) => format!(
                 "caught up; stays active until {}, customers who match later get it too",
                 self.end
-            )
+            ),
+            (_, false) => "caught up".to_owned(),
+        }
+    }
+
+    /// The likely reason why an active mailing does not move.
+    fn still_told(&self) -> &'static str {
+        let [created, sending, failed] =
+            ["created", "sending", "failed"].map(|status| count(&self.stats, status));
+        if created + failed == 0 && sending > 0 {
+            "postmen hold the last ones; those of a postman that died become unconfirmed when its leases end"
+        } else if self.has_window {
+            "the send window may be closed"
+        } else if created == 0 && failed > 0 {
+            "failed messages are tried again after a pause that grows"
         } else {
-            "caught up".to_owned()
+            "see the log of the nodes"
         }
     }
 
@@ -156,23 +185,20 @@ impl Look {
             "scheduled" => format!("starts at {}", self.start),
             "paused" => format!("paused until it is resumed: {counts}"),
             "active" if rate < 1.0 => {
-                let reason = if self.has_window {
-                    "the send window may be closed"
-                } else {
-                    "see the log of the nodes"
-                };
+                let reason = self.still_told();
                 format!("active, nothing is sent at the moment ({reason}): {counts}")
             }
 
-            // A mailing that has ended can have a rate of 0, for which there is no finite time.
-            status => {
+            "active" => {
                 let seconds = (left as f64 / rate).ceil();
-                let left = if seconds.is_finite() {
-                    format!(", {seconds:.0} s left")
-                } else {
-                    String::new()
-                };
-                format!("{status}: {}/s{left}: {counts}", out::number(rate as u64))
+                let rate = out::number(rate as u64);
+                format!("active: {rate}/s, {seconds:.0} s left: {counts}")
+            }
+
+            // Nothing is sent any more, so that there is no rate.
+            status => {
+                let open = out::number(open(&self.stats));
+                format!("{status}; waits for the results of {open} messages: {counts}")
             }
         }
     }
@@ -201,7 +227,8 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
 
-    let (mut line_at, mut seen_at) = (Instant::now(), Instant::now());
+    let mut lines = ProgressLines::new(Instant::now());
+    let mut seen_at = Instant::now();
     let mut pace = Pace::default();
     loop {
         match Look::at(client, &path).await {
@@ -213,9 +240,8 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
                 bar.set_position(settled);
 
                 let told = look.told(pace.note(settled), all.saturating_sub(settled));
-                if !terminal && line_at.elapsed() >= LINE {
+                if !terminal && lines.take(&told, Instant::now()) {
                     out::note(&told);
-                    line_at = Instant::now();
                 }
                 bar.set_message(told);
 
@@ -231,9 +257,8 @@ pub(super) async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
                     return Err(error);
                 }
                 let told = "the node does not answer; waiting for it";
-                if !terminal && line_at.elapsed() >= LINE {
+                if !terminal && lines.take(told, Instant::now()) {
                     out::note(told);
-                    line_at = Instant::now();
                 }
                 bar.set_message(told);
             }
@@ -259,5 +284,49 @@ impl Pace {
             }
             _ => 0.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn look(status: &str, stats: Value) -> Look {
+        Look {
+            status: status.to_owned(),
+            caught_up: false,
+            start: "2026-03-02T09:00:00Z".to_owned(),
+            end: "2026-03-03T09:00:00Z".to_owned(),
+            is_until_end: true,
+            has_window: false,
+            stats,
+        }
+    }
+
+    #[test]
+    fn a_paused_mailing_that_is_caught_up_is_not_called_active() {
+        let mut look = look("paused", json!({ "done": 2 }));
+        look.caught_up = true;
+        let told = look.end().expect("the end");
+        assert!(told.starts_with("caught up; paused, "), "{told}");
+        look.is_until_end = false;
+        assert_eq!(look.end().as_deref(), Some("caught up; paused"));
+    }
+
+    #[test]
+    fn a_mailing_that_stands_still_names_the_likely_reason() {
+        let told = |stats| look("active", stats).told(0.0, 0);
+        assert!(told(json!({ "done": 1, "sending": 2 })).contains("postmen hold the last ones"));
+        assert!(told(json!({ "done": 1, "failed": 2 })).contains("tried again"));
+        assert!(told(json!({ "created": 1, "sending": 2 })).contains("see the log"));
+    }
+
+    #[test]
+    fn a_mailing_that_is_over_has_no_rate() {
+        let told = look("cancelled", json!({ "cancelled": 5, "sending": 1 })).told(1_000.0, 1);
+        let wanted = "cancelled; waits for the results of 1 messages: cancelled 5, sending 1";
+        assert_eq!(told, wanted);
     }
 }

@@ -136,6 +136,12 @@ fn check_expect(cluster: &ClusterConfig) -> Result<(), ConfigError> {
     if (1..=nodes).contains(&expect) {
         return Ok(());
     }
+    if expect == 0 {
+        let fault = format!(
+            "it is required: how many nodes form the cluster at its first start, from 1 to {nodes}"
+        );
+        return Err(ConfigError::at("cluster.expect", fault));
+    }
     let fault = format!("{expect} is not between 1 and {nodes}, the number of [[cluster.nodes]]");
     Err(ConfigError::at("cluster.expect", fault))
 }

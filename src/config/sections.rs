@@ -82,6 +82,17 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The name of the role, as in `[api] tokens`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// `[gateway]`: the SMS gateway, and how it is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -256,7 +267,7 @@ pub struct ClusterConfig {
     pub postman_secret: Secret,
     /// Name of this node.
     pub name: String,
-    /// Number of nodes that form the cluster.
+    /// Least number of nodes that form the cluster; all that are listed must be there.
     pub expect: u32,
     /// Certificates for mutual TLS between peers.
     #[serde(skip_serializing_if = "Option::is_none")]

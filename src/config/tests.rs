@@ -210,6 +210,16 @@ fn a_postman_by_itself_needs_a_name_peers_and_the_secret() {
 }
 
 #[test]
+fn a_cluster_without_a_number_of_nodes_is_told_that_it_is_required() {
+    let node = "secret = \"sixteen letters.\"\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n";
+    let list = "[[cluster.nodes]]\nname = \"a\"\npeer = \"127.0.0.1:1\"\napi = \"http://h\"\n";
+    let error = fault(&format!("[cluster]\n{node}{list}"));
+    assert!(error.contains("cluster.expect: it is required"), "{error}");
+    let error = fault(&format!("[cluster]\n{node}expect = 2\n{list}"));
+    assert!(error.contains("2 is not between 1 and 1"), "{error}");
+}
+
+#[test]
 fn whole_days_are_a_number_too() {
     let config = load("[retention]\nfinished_days = 1", &[]).expect("valid");
     assert_eq!(config.retention.finished_ms(), 86_400_000);

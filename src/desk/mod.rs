@@ -2,11 +2,13 @@
 //!
 //! [`node`] turns calls into commands and reads, [`service`] answers those that come from elsewhere,
 //! and [`waiting`] holds a call until there is something to send. [`remote`] makes calls of nodes;
-//! [`calls`] is what goes over the wire between the two. [`presence`] and [`roll`] know which standalone
+//! [`calls`] is what goes over the wire between the two, and [`contact`] what the log says of it.
+//! [`presence`] and [`roll`] know which standalone
 //! postmen there are. Both desks are a
 //! [`Desk`](crate::postman::desk::Desk): a postman does not know which of them it has.
 
 mod calls;
+mod contact;
 mod node;
 mod presence;
 mod remote;

@@ -14,9 +14,13 @@ use notty_storage::{
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
-use super::calls::{Call, CallResult};
+use super::{
+    calls::{Call, CallResult},
+    contact::{Contact, Loss},
+};
+use crate::metrics::PostmanStanding;
 use crate::postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel};
 
 /// Longest time for a look: a hanging node must be left before the postman's view is too old.
@@ -38,6 +42,8 @@ pub struct RemoteDeskOptions {
     pub peers: Vec<String>,
     /// Makes streams to the nodes.
     pub transport: Arc<dyn Transport>,
+    /// Takes the reason when no node serves, for those who ask.
+    pub standing: PostmanStanding,
 }
 
 /// The desk of a standalone postman.
@@ -46,15 +52,8 @@ pub struct RemoteDesk {
     peers: Vec<String>,
     /// The peer that is asked now, as a count of changes.
     current: watch::Sender<usize>,
-    /// The last log line about the peers.
-    told: Mutex<LastNotice>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum LastNotice {
-    Nothing,
-    CallResult,
-    Failed,
+    contact: Mutex<Contact>,
+    standing: PostmanStanding,
 }
 
 impl RemoteDesk {
@@ -65,19 +64,21 @@ impl RemoteDesk {
             credentials,
             peers,
             transport,
+            standing,
         } = options;
         let client = PeerClient::new(name.as_str(), credentials, transport);
 
         // Postmen begin at different nodes.
         let first = codec::hash(name.as_str().as_bytes()) as usize % peers.len();
-        let (at, cluster) = find_cluster(&client, &peers, first).await;
+        let (at, cluster) = find_cluster(&client, &peers, first, &standing).await;
 
         client.belong_to(&cluster);
         let desk = Self {
             client,
             peers,
             current: watch::Sender::new(at),
-            told: Mutex::new(LastNotice::Nothing),
+            contact: Mutex::default(),
+            standing,
         };
         (Arc::new(desk), cluster)
     }
@@ -107,10 +108,7 @@ impl RemoteDesk {
             () = self.left(at, grace) => Err(format!("{address} did not answer, and was left")),
         };
         match answered {
-            Ok(answer) => {
-                self.tell_answered(at);
-                answer
-            }
+            Ok(answer) => answer,
             Err(why) => {
                 self.leave(at, &why);
                 Err(DeskError::Unavailable(why))
@@ -163,21 +161,22 @@ impl RemoteDesk {
             return;
         }
 
-        // One line a loss: while no node answers, they are left all the time.
-        let mut told = self.told.lock();
-        if *told != LastNotice::Failed {
-            tracing::info!("{} is left: {why}", self.address(at));
-            *told = LastNotice::Failed;
+        self.standing.lacks(why);
+        match self.contact.lock().note_loss(Instant::now()) {
+            Some(Loss::Node) => tracing::info!("{} is left: {why}", self.address(at)),
+            Some(Loss::Cluster) => tracing::warn!(
+                "no node of the cluster serves this postman, and nothing is sent meanwhile: {why}"
+            ),
+            None => {}
         }
     }
 
-    fn tell_answered(&self, at: usize) {
-        let at = at % self.peers.len();
-        let mut told = self.told.lock();
-        if *told == LastNotice::Failed {
-            tracing::info!("the node at {} is asked now", self.peers[at]);
+    /// Notes that the node that is asked now has shown the cluster.
+    fn note_view(&self) {
+        if self.contact.lock().note_view() {
+            let address = self.address(*self.current.borrow());
+            tracing::info!("the node at {address} is asked now");
         }
-        *told = LastNotice::CallResult;
     }
 
     /// Returns some time after a node was left.
@@ -190,7 +189,12 @@ impl RemoteDesk {
 }
 
 /// Asks the nodes in turns, from one on, for their cluster. Returns the place of the one that answered.
-async fn find_cluster(client: &PeerClient, peers: &[String], first: usize) -> (usize, String) {
+async fn find_cluster(
+    client: &PeerClient,
+    peers: &[String],
+    first: usize,
+    standing: &PostmanStanding,
+) -> (usize, String) {
     let mut told = String::new();
     loop {
         for n in first..first + peers.len() {
@@ -201,6 +205,7 @@ async fn find_cluster(client: &PeerClient, peers: &[String], first: usize) -> (u
                 Err(error) => error.to_string(),
             };
             tracing::debug!(why, "no cluster at this peer");
+            standing.lacks(&why);
 
             // One line a reason, and of the first node alone: it may be down for hours.
             if n == first && why != told {
@@ -249,7 +254,13 @@ impl Desk for RemoteDesk {
     }
 
     fn look(&self, held: Vec<HeldLease>) -> DeskAnswer<'_, ClusterLook> {
-        Box::pin(self.question(Call::Look(held), LOOK, GRACE))
+        Box::pin(async move {
+            let view = self.question(Call::Look(held), LOOK, GRACE).await;
+            if view.is_ok() {
+                self.note_view();
+            }
+            view
+        })
     }
 
     fn left(&self, epoch: Epoch) -> DeskAnswer<'_, Vec<Left>> {

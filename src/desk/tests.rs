@@ -207,10 +207,6 @@ impl Gateway for Takes {
 impl Courier for TakesOne {
     type PreparedCourier<'c> = &'c TakesOne;
 
-    fn is_connected(&self) -> bool {
-        true
-    }
-
     async fn prepare(&mut self) -> Option<&TakesOne> {
         Some(self)
     }

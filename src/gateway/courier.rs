@@ -46,9 +46,6 @@ pub trait Courier: Send + 'static {
     where
         Self: 'c;
 
-    /// True if preparing will not wait for a connection, as far as is known.
-    fn is_connected(&self) -> bool;
-
     /// Looks after a connection while there is nothing to send: it notices that the gateway closes it, and
     /// closes one that is too old to be used again. Ends once there is nothing more to look after.
     fn rest(&mut self) -> impl Future<Output = ()> + Send {

@@ -115,10 +115,6 @@ impl Gateway for Windowed {
 impl Courier for WindowedCourier {
     type PreparedCourier<'c> = WindowPlace<'c>;
 
-    fn is_connected(&self) -> bool {
-        !self.0.window.is_closed()
-    }
-
     async fn prepare(&mut self) -> Option<WindowPlace<'_>> {
         let place = self.0.window.clone().acquire_owned().await.ok()?;
         Some(WindowPlace {

@@ -4,6 +4,7 @@
 //! node or the state are read when somebody asks for the metrics.
 
 mod backups;
+mod certificate;
 mod disk;
 mod form;
 mod node;
@@ -107,6 +108,11 @@ impl Metrics {
         let backups = BackupMetrics::default();
         backups.register(&mut self.registry);
         backups
+    }
+
+    /// Adds the time at which the certificate for peers expires, if there is one.
+    pub fn register_certificate(&mut self, expires_at: Option<i64>) {
+        certificate::register(expires_at, &mut self.registry);
     }
 
     fn register(&mut self) {

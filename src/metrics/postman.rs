@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{MetricsForm, SendingMetrics, process::ProcessMetrics, register_program};
+use super::{MetricsForm, SendingMetrics, certificate, process::ProcessMetrics, register_program};
 
 /// All metrics of a process that only sends.
 pub struct PostmanMetrics {
@@ -21,8 +21,9 @@ pub struct PostmanMetrics {
     pub sending: SendingMetrics,
 }
 
-impl Default for PostmanMetrics {
-    fn default() -> Self {
+impl PostmanMetrics {
+    /// The metrics of a process whose certificate for peers, if it has one, expires at a time.
+    pub fn new(certificate_expires_at: Option<i64>) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("notty"),
             own: Registry::default(),
@@ -31,12 +32,11 @@ impl Default for PostmanMetrics {
             view_age: Gauge::default(),
             sending: SendingMetrics::default(),
         };
+        certificate::register(certificate_expires_at, &mut metrics.registry);
         metrics.register();
         metrics
     }
-}
 
-impl PostmanMetrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         register_program(registry, &self.log_lines_dropped);

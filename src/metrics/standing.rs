@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 /// The latest view that a postman had of its cluster; all clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct PostmanStanding(Arc<LatestView>);
@@ -18,6 +20,8 @@ struct LatestView {
     looked_at: AtomicU64,
     /// True while the clocks are too far apart to send.
     clocks_differ: AtomicBool,
+    /// The reason why the last node that was asked did not serve; stale once a view came.
+    lack: Mutex<String>,
 }
 
 impl PostmanStanding {
@@ -32,6 +36,11 @@ impl PostmanStanding {
         self.0.clocks_differ.store(!agree, Relaxed);
     }
 
+    /// Notes why a node did not serve.
+    pub fn lacks(&self, why: &str) {
+        why.clone_into(&mut self.0.lack.lock());
+    }
+
     /// The time of the latest view, by the boot clock; zero before the first.
     pub fn looked_at(&self) -> Duration {
         Duration::from_millis(self.0.looked_at.load(Relaxed))
@@ -42,18 +51,30 @@ impl PostmanStanding {
         let looked_at = self.looked_at();
         let age = now.saturating_sub(looked_at);
         if looked_at.is_zero() {
-            let why = "the postman has not registered at its cluster yet; its log says why";
-            Some(why.to_owned())
+            let lack = self.lack();
+            Some(format!(
+                "the postman has not registered at its cluster yet{lack}"
+            ))
         } else if age > UNSEEN {
             let seconds = age.as_secs();
+            let lack = self.lack();
             Some(format!(
-                "no node of the cluster has answered for {seconds} s; check the nodes and postman.peers"
+                "no node of the cluster has served for {seconds} s{lack}; check the nodes and postman.peers"
             ))
         } else if self.0.clocks_differ.load(Relaxed) {
             let why = "this machine's clock and the leader's differ by more than 2 s; correct them";
             Some(why.to_owned())
         } else {
             None
+        }
+    }
+
+    fn lack(&self) -> String {
+        let lack = self.0.lack.lock();
+        if lack.is_empty() {
+            String::new()
+        } else {
+            format!(", the last because: {lack}")
         }
     }
 }
@@ -73,7 +94,9 @@ mod tests {
         assert!(unready(100).contains("not registered"));
         standing.looked(at(100));
         assert_eq!(unready(102), "");
-        assert!(unready(110).contains("answered for 10 s"));
+        assert!(unready(110).contains("served for 10 s; check"));
+        standing.lacks("it has no leader");
+        assert!(unready(110).contains("served for 10 s, the last because: it has no leader;"));
         standing.looked(at(111));
         standing.clocks(false);
         assert!(unready(111).contains("clock"));

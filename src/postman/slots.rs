@@ -16,7 +16,7 @@ use std::{
 
 use futures_util::{
     StreamExt,
-    future::{Either, select},
+    future::{Either, poll_immediate, select},
     stream::FuturesUnordered,
 };
 use notty_raft::Clock;
@@ -118,6 +118,26 @@ impl Station {
 
     fn end_process(&self, error: &io::Error) {
         (self.floor.fatal)(&format!("postman: the journal cannot be written: {error}"));
+    }
+
+    /// Prepares the next message, unless the postman stops meanwhile.
+    async fn prepare<'c, C: Courier>(
+        &self,
+        courier: &'c mut C,
+    ) -> io::Result<Preparation<C::PreparedCourier<'c>>> {
+        let mut preparing = pin!(courier.prepare());
+        if let Some(prepared) = poll_immediate(preparing.as_mut()).await {
+            return Ok(Preparation::of(prepared));
+        }
+
+        // Connecting may take long, and results must not stay unwritten meanwhile. Only now is it known: a
+        // connection that was there before may have ended unnoticed.
+        self.thread.journal.lock().flush()?;
+        let stopped = pin!(self.floor.stopped());
+        Ok(match select(preparing, stopped).await {
+            Either::Left((prepared, _)) => Preparation::of(prepared),
+            Either::Right(((), _)) => Preparation::Stopped,
+        })
     }
 
     /// Notes a message as begun, and hands it over. Returns the outcome, and its time.
@@ -227,11 +247,7 @@ impl<C: Courier> Slot<C> {
             return Ok(SendResult::HandedBack);
         };
 
-        // Connecting may take long, and results must not stay unwritten meanwhile.
-        if !courier.is_connected() {
-            thread.journal.lock().flush()?;
-        }
-        let (outcome, ended) = match prepare(courier, floor).await {
+        let (outcome, ended) = match station.prepare(courier).await? {
             Preparation::Done(prepared) => {
                 // Preparing took time: look again.
                 let began = floor.clock.boot();
@@ -280,17 +296,9 @@ enum Preparation<P> {
     Stopped,
 }
 
-/// Prepares the next message, unless the postman stops meanwhile.
-async fn prepare<'c, C: Courier>(
-    courier: &'c mut C,
-    floor: &Floor,
-) -> Preparation<C::PreparedCourier<'c>> {
-    let preparing = pin!(courier.prepare());
-    let stopped = pin!(floor.stopped());
-    match select(preparing, stopped).await {
-        Either::Left((Some(prepared), _)) => Preparation::Done(prepared),
-        Either::Left((None, _)) => Preparation::Failed,
-        Either::Right(((), _)) => Preparation::Stopped,
+impl<P> Preparation<P> {
+    fn of(prepared: Option<P>) -> Self {
+        prepared.map_or(Self::Failed, Self::Done)
     }
 }
 

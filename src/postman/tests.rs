@@ -1,5 +1,6 @@
 //! A postman at a desk whose answers a test decides.
 
+mod connecting;
 mod in_flight;
 mod refused;
 mod stopping;
@@ -255,7 +256,7 @@ fn postman(
         idle_timeout: time,
         unsure_statuses: Vec::new(),
     };
-    let gateway = HttpGateway::new(gateway, connector);
+    let gateway = HttpGateway::new(gateway, connector, Arc::new(SystemClock));
     let parts = PostmanParts {
         desk,
         gateway: Arc::new(gateway.map_err(|(key, _)| key).expect("a gateway")),

@@ -74,12 +74,14 @@ impl CellReader {
     }
 
     /// The cells of the record that has ended; `None` if one of them is not UTF-8.
-    pub(super) fn cells(&self) -> Option<Vec<String>> {
+    pub(super) fn cells(&self) -> Option<Vec<&str>> {
+        // One check for all of them: a cell that ends inside of a character has no end in the text.
+        let text = std::str::from_utf8(&self.output[..self.written]).ok()?;
+
         let mut cells = Vec::with_capacity(self.count);
         let mut start = 0;
         for end in &self.ends[..self.count] {
-            let cell = std::str::from_utf8(&self.output[start..*end]).ok()?;
-            cells.push(cell.to_owned());
+            cells.push(text.get(start..*end)?);
             start = *end;
         }
         Some(cells)

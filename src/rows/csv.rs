@@ -3,15 +3,14 @@
 //! The separator is recognised from that record alone. The cells of it and of all others come from
 //! [`CellReader`].
 
-use serde_json::{Map, Value};
-
 use super::{
     ImportRow, ROW_BYTES, RowError,
     cells::{CELLS, CellReader},
+    header_help,
     records::{Grammar, Place, TakenBytes, Then},
     value_of,
 };
-use crate::formula;
+use crate::{formula, named_values::NamedValues};
 
 /// Separators of cells; spreadsheets of many countries write semicolons.
 const SEPARATORS: [u8; 2] = [b',', b';'];
@@ -21,7 +20,7 @@ pub(super) struct CsvRecords {
     /// Names of the columns that a file can have.
     known: Vec<&'static str>,
     /// The columns of the file; `None` before its header.
-    columns: Option<Vec<String>>,
+    columns: Option<Vec<&'static str>>,
     cells: CellReader,
 }
 
@@ -60,42 +59,51 @@ impl CsvRecords {
     }
 
     /// The columns that a header names. Rejects unknown ones: their cells would be ignored.
-    fn header(&self, line: u64, cells: &[String]) -> Result<Vec<String>, RowError> {
+    fn header(&self, line: u64, cells: &[&str]) -> Result<Vec<&'static str>, RowError> {
         let wrong = |detail: String| RowError::row(line, "invalid_header", detail);
-        let mut columns: Vec<String> = Vec::new();
+        let mut columns: Vec<&'static str> = Vec::new();
         for cell in cells {
-            let column = column_name(cell);
-            if !self.is_known(&column) {
+            let name = column_name(cell);
+            let Some(column) = self.known.iter().find(|known| **known == name) else {
                 let known = self.known.join(", ");
-                let detail = format!("there is no column `{column}`; the columns are {known}");
-                return Err(wrong(detail));
-            }
-            if columns.contains(&column) {
+                return Err(wrong(header_help::unknown(&name, &known)));
+            };
+            if columns.contains(column) {
                 return Err(wrong(format!("the column `{column}` appears twice")));
             }
             columns.push(column);
         }
 
-        if !columns.iter().any(|column| column == "phone") {
+        if !columns.contains(&"phone") {
             return Err(wrong("the column `phone` is missing".to_owned()));
         }
         Ok(columns)
     }
 
     /// The cells of the record that has ended.
-    fn take_cells(&mut self, line: u64) -> Result<Vec<String>, RowError> {
-        let count = self.cells.count();
-        let cells = self.cells.cells();
-        self.cells.clear();
-
-        if count > CELLS {
+    fn record(&self, line: u64) -> Result<Vec<&str>, RowError> {
+        if self.cells.count() > CELLS {
             let detail = format!("a row has at most {}", self.bounds());
             return Err(RowError::row(line, "row_too_long", detail));
         }
-        cells.ok_or_else(|| {
+        self.cells.cells().ok_or_else(|| {
             let detail = "the row is not UTF-8; save the file as UTF-8";
             RowError::row(line, "invalid_utf8", detail)
         })
+    }
+
+    /// The values of the record that has ended; none if it is empty or the header, which is taken.
+    fn read_record(&mut self, place: Place) -> Result<Option<NamedValues>, RowError> {
+        let cells = self.record(place.line)?;
+        if are_blank(&cells) {
+            return Ok(None);
+        }
+
+        if let Some(columns) = &self.columns {
+            return values(place, columns, &cells).map(Some);
+        }
+        self.columns = Some(self.header(place.line, &cells)?);
+        Ok(None)
     }
 }
 
@@ -127,17 +135,9 @@ impl Grammar for CsvRecords {
     }
 
     fn row(&mut self, place: Place) -> Result<Option<ImportRow>, RowError> {
-        let cells = self.take_cells(place.line)?;
-        if are_blank(&cells) {
-            return Ok(None);
-        }
-
-        let Some(columns) = &self.columns else {
-            self.columns = Some(self.header(place.line, &cells)?);
-            return Ok(None);
-        };
-        let values = values(place, columns, cells)?;
-        Ok(Some(place.row(values)))
+        let values = self.read_record(place);
+        self.cells.clear();
+        Ok(values?.map(|values| place.row(values)))
     }
 
     fn needs_header(&self) -> bool {
@@ -149,8 +149,8 @@ impl Grammar for CsvRecords {
     }
 }
 
-fn are_blank(cells: &[String]) -> bool {
-    cells.iter().all(|cell| cell.trim().is_empty())
+fn are_blank(cells: &[&str]) -> bool {
+    cells.iter().all(|cell| cell.trim_start().is_empty())
 }
 
 fn column_name(cell: &str) -> String {
@@ -158,11 +158,7 @@ fn column_name(cell: &str) -> String {
 }
 
 /// The values of a row's cells.
-fn values(
-    place: Place,
-    columns: &[String],
-    cells: Vec<String>,
-) -> Result<Map<String, Value>, RowError> {
+fn values(place: Place, columns: &[&'static str], cells: &[&str]) -> Result<NamedValues, RowError> {
     if cells.len() != columns.len() {
         let found = cells.len();
         let wanted = columns.len();
@@ -173,8 +169,8 @@ fn values(
     let named = columns.iter().zip(cells);
     let values = named.map(|(column, cell)| {
         // An export marks cells that a spreadsheet would take for formulas.
-        let text = formula::unescape(cell);
-        (column.clone(), value_of(text))
+        let text = formula::unescape((*cell).to_owned());
+        (*column, value_of(text))
     });
     Ok(values.collect())
 }

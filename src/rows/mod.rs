@@ -7,6 +7,7 @@
 
 mod cells;
 mod csv;
+mod header_help;
 mod lines;
 mod ndjson;
 mod records;
@@ -14,9 +15,10 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::{csv::CsvRecords, ndjson::JsonRecords, records::RecordReader};
+use crate::named_values::NamedValues;
 
 /// The largest record, in bytes, without its line end.
 const ROW_BYTES: usize = 16 * 1024;
@@ -29,7 +31,7 @@ pub struct ImportRow {
     /// The line that it ends on: a later one if a quoted cell holds line ends.
     pub last_line: u64,
     /// Its values. An empty one is null; a column that the row does not have is absent.
-    pub values: Map<String, Value>,
+    pub values: NamedValues,
 }
 
 /// A reason for which there is no row.
@@ -128,7 +130,8 @@ impl RowFormat {
 
 /// A value as a row has it: a text without any visible character is no value, in every format.
 fn value_of(text: String) -> Value {
-    if text.trim().is_empty() {
+    // `trim` would walk in from the end too.
+    if text.trim_start().is_empty() {
         Value::Null
     } else {
         Value::String(text)

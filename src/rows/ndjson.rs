@@ -47,7 +47,7 @@ impl Grammar for JsonRecords {
         self.text.clear();
 
         let values = parsed.transpose()?;
-        Ok(values.map(|values| place.row(values)))
+        Ok(values.map(|values| place.row(values.into())))
     }
 
     fn needs_header(&self) -> bool {
@@ -69,6 +69,7 @@ fn parse(line: u64, text: &[u8]) -> Result<Map<String, Value>, RowError> {
         Err(error) => {
             // For the parser each row is line 1; the error carries the line of the file.
             let detail = error.to_string().replace(" at line 1 column", " at column");
+            let detail = format!("the line is not JSON: {detail}");
             Err(RowError::row(line, "invalid_json", detail))
         }
     }

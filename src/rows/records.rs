@@ -4,12 +4,11 @@
 //! and the last record, which may have no line end. [`Grammar`] is the rest: where a record ends, and
 //! its values.
 
-use serde_json::{Map, Value};
-
 use super::{
     ImportRow, ROW_BYTES, RowError, Rows,
     lines::{LineCount, leading_line_ends},
 };
+use crate::named_values::NamedValues;
 
 /// Bytes with which some programs mark a file as UTF-8.
 const ENCODING_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -63,7 +62,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The row of a record at this place.
-    pub(super) fn row(self, values: Map<String, Value>) -> ImportRow {
+    pub(super) fn row(self, values: NamedValues) -> ImportRow {
         ImportRow {
             line: self.line,
             last_line: self.last_line,

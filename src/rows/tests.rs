@@ -15,7 +15,7 @@ fn read_pieces<'a>(format: RowFormat, pieces: impl Iterator<Item = &'a [u8]>) ->
     reader.end(&mut rows);
 
     let told = rows.iter().map(|row| match row {
-        Ok(row) => format!("{} {}", row.line, Value::Object(row.values.clone())),
+        Ok(row) => format!("{} {}", row.line, Value::Object(row.values.clone().into())),
         Err(RowError::Row { line, code, .. }) => format!("{line} {code}"),
         Err(RowError::Fatal { line, code, .. }) => format!("{line} fatal {code}"),
     });
@@ -219,6 +219,14 @@ fn the_separator_is_that_of_the_header_alone() {
 }
 
 #[test]
+fn names_of_columns_have_any_letter_case_and_spaces_around_them() {
+    let wanted = [r#"2 {"id":"a","name":"x","phone":"1"}"#];
+    assert_eq!(csv("ID, Phone ,NAME\na,1,x"), wanted);
+    assert_eq!(csv("\tId;\" phone \";name \na;1;x"), wanted);
+    assert_eq!(csv("id,phone,Phone\n"), ["1 fatal invalid_header"]);
+}
+
+#[test]
 fn an_encoding_mark_is_taken_off_in_every_format() {
     assert_eq!(
         csv("\u{feff}id;phone\na;1\n"),
@@ -249,6 +257,13 @@ fn a_row_that_is_too_long_or_not_utf8_is_left_out_alone() {
     let mut text = b"id,phone\n".to_vec();
     text.extend_from_slice(b"\xff,1\nb,2\n");
     let rows = read(RowFormat::Csv, &text);
+    assert_eq!(rows, ["2 invalid_utf8", r#"3 {"id":"b","phone":"2"}"#]);
+}
+
+#[test]
+fn a_character_that_is_cut_by_a_separator_is_not_utf8() {
+    // Without the comma it would be the letter А.
+    let rows = read(RowFormat::Csv, b"id,phone\n\xd0,\x90\nb,2\n");
     assert_eq!(rows, ["2 invalid_utf8", r#"3 {"id":"b","phone":"2"}"#]);
 }
 

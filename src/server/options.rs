@@ -107,7 +107,8 @@ pub(crate) fn gateway(
     config: &Config,
     surroundings: &Surroundings,
 ) -> Result<HttpGateway, ConfigError> {
-    HttpGateway::new(config.gateway.options(), surroundings.connector.clone())
+    let (connector, clock) = (surroundings.connector.clone(), surroundings.clock.clone());
+    HttpGateway::new(config.gateway.options(), connector, clock)
         .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
 }
 

@@ -78,6 +78,19 @@ async fn until<T>(what: impl Fn() -> Option<T>) -> T {
     tokio::time::timeout(SOON, waiting).await.expect("in time")
 }
 
+#[test]
+fn a_message_is_repeated_for_half_of_the_time_that_its_gateway_remembers_it_if_that_takes_repeats()
+{
+    let repeat_ms = |config: &Config| options::postman(config, "c", 1, 1).outlet.retry.repeat_ms;
+    let mut config = Config::default();
+    assert_eq!(repeat_ms(&config), None);
+
+    config.gateway.idempotent = true;
+    assert_eq!(repeat_ms(&config), Some(12 * 3_600_000));
+    config.gateway.idempotent_hours = 1;
+    assert_eq!(repeat_ms(&config), Some(1_800_000));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nodes_own_postman_that_was_forgotten_registers_anew_and_sends() {
     let dir = tempfile::tempdir().expect("a directory");

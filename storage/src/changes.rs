@@ -16,7 +16,7 @@ use crate::{
     keys::{CustomerTextsKey, Key, MailingKey, ProgressKey, StagesKey, WordKey, WordUsesKey},
     limits::{CUSTOMERS_PER_BLOCK, STAGES_PER_BLOCK, WORDS_PER_BLOCK},
     model::{CustomerId, MailingNumber, Seq, Timestamp},
-    phones::{Holding, PhoneChanges},
+    phone_changes::{Holding, PhoneChanges},
     records::{MailingRecord, Progress, Stage, TimeSetting, WordKind, WordRecord, WordUses},
     source::Source,
     tree::Tree,
@@ -80,9 +80,13 @@ pub struct Layer {
 impl Layer {
     fn absorb(&mut self, other: &mut Layer) {
         // `append` would walk through all of the entry's writes for each command.
-        self.writes.extend(std::mem::take(&mut other.writes));
+        if self.writes.is_empty() {
+            std::mem::swap(&mut self.writes, &mut other.writes);
+        } else {
+            self.writes.extend(std::mem::take(&mut other.writes));
+        }
         self.ids.absorb(&mut other.ids);
-        self.phones.extend(std::mem::take(&mut other.phones));
+        self.phones.absorb(&mut other.phones);
         for (words, new) in self.words.iter_mut().zip(&mut other.words) {
             words.absorb(new);
         }
@@ -246,7 +250,7 @@ impl<'a> Changes<'a> {
 
     /// Sets how a customer stands to a phone.
     pub fn put_holding(&mut self, phone: u64, customer: u32, holding: Holding) {
-        self.command.phones.insert((phone, customer), holding);
+        self.command.phones.set(phone, customer, holding);
     }
 
     /// The relation of a customer to a phone: holder, former holder, or none.
@@ -256,9 +260,8 @@ impl<'a> Changes<'a> {
     }
 
     fn changed_holding(&self, phone: u64, customer: u32) -> Option<Holding> {
-        let key = (phone, customer);
-        let changed = self.command.phones.get(&key);
-        changed.or_else(|| self.entry.phones.get(&key)).copied()
+        let changed = self.command.phones.get(phone, customer);
+        changed.or_else(|| self.entry.phones.get(phone, customer))
     }
 
     /// Those who hold a phone or held it, in any order.
@@ -276,15 +279,15 @@ impl<'a> Changes<'a> {
 
     fn changed_phones(&self, phone: u64) -> impl Iterator<Item = (u32, Holding)> + '_ {
         let layers = [&self.command, &self.entry].into_iter();
-        let range = (phone, 0)..=(phone, u32::MAX);
-        let changed = layers.flat_map(move |layer| layer.phones.range(range.clone()));
-        changed.map(|((_, customer), holding)| (*customer, *holding))
+        layers.flat_map(move |layer| layer.phones.of(phone))
     }
 
     /// True if anybody else may hold a customer's phone, or have held it: a cheap answer, which is true
     /// too often.
     pub fn may_share(&self, phone: u64, customer: u32) -> bool {
-        self.index.phones.is_shared(customer) || self.changed_phones(phone).next().is_some()
+        let layers = [&self.command, &self.entry];
+        self.index.phones.is_shared(customer)
+            || layers.iter().any(|layer| !layer.phones.leaves(phone))
     }
 
     /// Makes a client's key findable.

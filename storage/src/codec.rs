@@ -34,14 +34,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes.push(FORMAT);
     let mut encoder = Encoder::new(bytes);
     let encoded = value.serialize(&mut encoder);
-    encoded
-        .expect("all that is stored has a form: lists know their lengths, no field is skipped or as long as zeros");
-    encoder.finish(1)
-}
-
-/// Bytes that [`encode`] would write.
-pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> usize {
-    encode(value).len()
+    let finished = encoded.and_then(|()| encoder.finish(1));
+    finished
+        .expect("all that is stored has a form: lists know their lengths, no field is skipped or as long as zeros")
 }
 
 /// A 64-bit hash of bytes, the same on every machine and in every version.

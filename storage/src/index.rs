@@ -49,6 +49,10 @@ impl Ids {
 
     /// Takes all of `other`.
     pub fn absorb(&mut self, other: &mut Ids) {
+        if self.table.is_empty() {
+            std::mem::swap(self, other);
+            return;
+        }
         for (hash, seq) in other.table.drain() {
             self.insert(hash, seq);
         }

@@ -32,6 +32,7 @@ mod loading;
 pub mod memory;
 pub mod model;
 pub mod options;
+pub mod phone_changes;
 pub mod phones;
 pub mod pin;
 #[doc(hidden)]

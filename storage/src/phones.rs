@@ -10,29 +10,15 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable, hash_table::Entry};
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::phone_changes::{Holding, PhoneChanges};
 
 /// Holders of one phone that stand in the table of all; with more, they get an ordered map.
 const FEW: usize = 8;
 /// Holders that are left when they go back to the table of all: fewer, lest they go to and fro.
 const FEWER: usize = 4;
-
-/// A customer and how it stands to a phone. At least one of the two is true.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holding {
-    /// The customer has the phone.
-    pub holds: bool,
-    /// The customer gave the phone up, and a mailing may have a message to it from then.
-    pub held: bool,
-}
-
-impl Holding {
-    /// True if there is nothing to remember.
-    pub fn is_nothing(self) -> bool {
-        !self.holds && !self.held
-    }
-}
 
 /// A phone, a customer and how it stands to the phone, in twelve bytes: one for each customer.
 #[derive(Clone, Copy, Debug)]
@@ -141,20 +127,19 @@ impl Phones {
     }
 
     /// Takes in what an entry changed.
-    pub fn absorb(&mut self, changes: PhoneChanges) {
+    pub fn absorb(&mut self, changes: &PhoneChanges) {
         // A customer has one bit, and it is that of the phone it holds: that comes last.
-        let (now, before): (Vec<_>, Vec<_>) =
-            changes.into_iter().partition(|(_, holding)| holding.holds);
-        for ((phone, customer), holding) in before.into_iter().chain(now) {
-            self.set(phone, customer, holding);
+        for holds in [false, true] {
+            let all = changes.all();
+            for (phone, customer, holding) in all.filter(|(_, _, now)| now.holds == holds) {
+                self.set(phone, customer, holding);
+            }
         }
     }
 
     /// Sets how a customer stands to a phone. One that gives a phone up for another gives up first.
     pub fn set(&mut self, phone: u64, customer: u32, holding: Holding) {
-        if self.is_nobodys(phone) {
-            // The usual case: one search, and one place.
-            self.insert(PhoneEntry::new(phone, customer, holding));
+        if self.set_first(phone, customer, holding) {
             return;
         }
 
@@ -192,8 +177,23 @@ impl Phones {
         found.filter(move |entry| entry.phone() == phone)
     }
 
-    fn is_nobodys(&self, phone: u64) -> bool {
-        !self.crowded.contains_key(&phone) && self.entries(phone).next().is_none()
+    /// Sets it if nobody holds the phone or held it: the usual case, with one search and one place.
+    fn set_first(&mut self, phone: u64, customer: u32, holding: Holding) -> bool {
+        if self.crowded.contains_key(&phone) {
+            return false;
+        }
+
+        let is_it = |entry: &PhoneEntry| entry.phone() == phone;
+        let rehash = |entry: &PhoneEntry| hash(entry.phone());
+        match self.table.entry(hash(phone), is_it, rehash) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                if !holding.is_nothing() {
+                    place.insert(PhoneEntry::new(phone, customer, holding));
+                }
+                true
+            }
+        }
     }
 
     fn insert(&mut self, new: PhoneEntry) {
@@ -266,9 +266,6 @@ impl Phones {
         }
     }
 }
-
-/// The ways in which customers stand to phones after the changes of a command or an entry, by phone and customer.
-pub type PhoneChanges = BTreeMap<(u64, u32), Holding>;
 
 #[cfg(test)]
 mod tests {
@@ -345,12 +342,12 @@ mod tests {
         let mut phones = Phones::default();
         phones.set(PHONE, 7, HOLDS);
         phones.set(PHONE - 1, 8, HOLDS);
-        phones.absorb(PhoneChanges::from([
-            ((PHONE, 7), NOTHING),
-            ((PHONE, 8), HOLDS),
-            ((PHONE - 1, 7), HOLDS),
-            ((PHONE - 1, 8), HELD),
-        ]));
+        let mut changes = PhoneChanges::default();
+        changes.set(PHONE, 7, NOTHING);
+        changes.set(PHONE, 8, HOLDS);
+        changes.set(PHONE - 1, 7, HOLDS);
+        changes.set(PHONE - 1, 8, HELD);
+        phones.absorb(&changes);
         assert!(
             phones.is_shared(7),
             "who had its phone before may have a message"

@@ -141,7 +141,7 @@ impl Store {
                 index.mailings.apply(number, change);
             }
             index.ids.absorb(ids);
-            index.phones.absorb(std::mem::take(phones));
+            index.phones.absorb(phones);
             for (kind, number) in freed_words.drain(..) {
                 index.words[kind as usize].remove(number);
             }

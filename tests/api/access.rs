@@ -202,7 +202,9 @@ async fn a_backup_is_for_an_admin_alone() {
     };
     let refused = by("operator-secret");
     assert!(
-        refused.one_line(1).contains("does not allow this"),
+        refused
+            .one_line(1)
+            .contains("does not allow this: it is operator, and admin is needed"),
         "{refused:?}"
     );
     assert!(!file.exists());

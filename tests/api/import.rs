@@ -91,9 +91,9 @@ async fn a_column_that_is_not_in_the_file_stays_and_an_empty_cell_clears_its_fie
 #[tokio::test]
 async fn a_key_that_is_not_in_the_object_stays_and_null_or_an_empty_text_clears_its_field() {
     let node = Setup::new().start().await;
-    let rows = r#"{"id":"a","phone":"+79160000001","name":"A","tag":"x","timezone":"Asia/Omsk"}
+    let rows = r#"{"id":"a","phone":"+79160000001","name":"A","operator":"B","tag":"x","timezone":"Asia/Omsk"}
         {"id":"a","phone":"+79160000002"}
-        {"id":"a","phone":"+79160000003","timezone":null,"tag":""}"#;
+        {"id":"a","phone":"+79160000003","timezone":null,"tag":"","operator":null}"#;
     assert_eq!(import(&node, NDJSON, rows).await, counted(1, 2));
     let a = json!({ "id": "a", "name": "A", "phone": "+79160000003", "operator": "", "tag": "" });
     assert_eq!(node.client.get("/customers/a").await.expect(200), a);

@@ -37,7 +37,7 @@ async fn a_list_without_ids_that_is_imported_twice_changes_nothing_the_second_ti
     );
     assert_eq!(customers(&node).await, before);
 
-    let twice = import(&node, "phone\n+79160000003\n+79160000003\n").await;
+    let twice = import(&node, "phone\n+79160000003\n+7 (916) 000-00-03\n").await;
     assert_eq!(
         (&twice["created"], &twice["updated"]),
         (&json!(1), &json!(1))

@@ -3,9 +3,11 @@
 mod backup;
 mod bench;
 mod cluster;
+mod credentials;
 mod data;
 mod demo;
 mod gateway;
+mod live;
 mod postman;
 mod profiles;
 pub(crate) mod serve;

@@ -1,5 +1,7 @@
 //! Help, wrong usage, configuration files, tokens, and nodes that are not there.
 
+use std::{path::Path, process::Command};
+
 use super::{arg, at, file, printed, run};
 use crate::support::{Ended, Setup, notty};
 
@@ -126,9 +128,54 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
 }
 
 #[test]
-fn it_says_its_version() {
-    let said = printed(run(&["--version"]));
-    assert!(said.starts_with("notty "), "{said}");
+fn it_names_its_version_and_the_commit_that_it_was_built_from() {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("NOTTY_COMMIT"));
+    let printed = printed(run(&["--version"]));
+    assert_eq!(printed, format!("notty {version} ({commit})\n"));
+
+    // Only a build without the repository knows no commit.
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).output();
+    let is_known = Path::new(".git").exists() && head.is_ok_and(|head| head.status.success());
+    let is_commit = commit.len() == 12 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_commit || (!is_known && commit == "unknown"), "{commit}");
+}
+
+#[tokio::test]
+async fn the_api_is_taken_from_the_environment_unless_an_option_names_another() {
+    let node = Setup::new().start().await;
+    let export = |api: &str, args: &[&str]| {
+        let mut command = notty();
+        command.env("NOTTY_API", api).args(["export", "customers"]);
+        Ended::of(command.args(args))
+    };
+    let base = node.client.base();
+    assert!(printed(export(base, &[])).starts_with("id,"));
+    let other = "http://127.0.0.1:9";
+    assert!(printed(export(other, &["--api", base])).starts_with("id,"));
+    let ended = export(other, &[]);
+    assert!(ended.one_line(1).contains(other), "{ended:?}");
+
+    // A URL that is none is a fault of the variable, and an empty variable is as good as none.
+    let ended = export("here", &[]);
+    let line = ended.one_line(2);
+    assert!(
+        line.contains("NOTTY_API") && line.contains("`here`"),
+        "{line}"
+    );
+    let help = printed(export("", &["--help"]));
+    assert!(help.contains("[default: http://127.0.0.1:8080]"), "{help}");
+}
+
+#[test]
+fn check_config_names_variables_that_look_like_settings_and_are_none() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = file(dir.path(), "a.toml", "");
+    let mut command = notty();
+    command.args(["check-config", "--config", arg(&path)]);
+    let ended = Ended::of(command.env("NOTTY_GATEWAY_URL", "http://h/"));
+    let line = ended.one_line(0);
+    assert!(line.contains("did you mean NOTTY_GATEWAY__URL?"), "{line}");
+    assert!(ended.stdout.ends_with("a.toml: valid\n"), "{ended:?}");
 }
 
 #[test]

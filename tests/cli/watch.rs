@@ -21,7 +21,8 @@ async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
     node.mail("nobody", nobody).await;
     assert_eq!(
         printed(at(&node, &["watch", "nobody"])),
-        "nobody: caught up\nno messages yet\n"
+        "nobody: caught up\n\
+         no messages: no customer matched its filters, in which `%` stands for any text\n"
     );
 }
 

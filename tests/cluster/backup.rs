@@ -169,6 +169,11 @@ async fn a_restored_node_founds_a_cluster_with_empty_nodes_only() {
     }
     old.ready(WHOLE).await;
     three_voters(&old).await;
+    for member in &old.members {
+        let lines = member.lines();
+        let nameless = lines.iter().find(|line| line.contains("`` leads"));
+        assert_eq!(nameless, None, "a leader has a name");
+    }
     // Killed all at once and started again, it is the same cluster.
     old.members.iter_mut().for_each(Member::kill);
     old.start_all();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Cluster, SECRET, Shape, eventually, sample_csv};
+use crate::support::{Cluster, SECRET, Shape, eventually, sample_csv, waits_mostly};
 
 /// How long a cold start may take.
 const COLD_START: Duration = Duration::from_secs(10);
@@ -154,4 +154,31 @@ async fn an_empty_disk_under_an_old_name_and_another_clusters_disk_are_refused()
     cluster.ready(COLD_START).await;
     let path = "/customers/customer-7?consistency=linearizable";
     cluster.members[odd].client.get(path).await.expect(200);
+}
+
+#[tokio::test]
+async fn all_nodes_of_the_list_must_be_there_also_where_fewer_are_expected() {
+    waits_mostly();
+    let mut cluster = Cluster::new(Shape::default());
+    let mut sections: Vec<_> = (0..3).map(|n| cluster.section(n, 3)).collect();
+    for n in 3..5 {
+        cluster.newcomer(Shape::default());
+        sections.push(cluster.section(n, n + 1));
+    }
+    for (n, before) in sections.iter().enumerate() {
+        cluster.members[n].reconfigure(before, &cluster.section(n, 3));
+    }
+
+    for n in 0..4 {
+        cluster.members[n].start();
+    }
+    let waits = format!(
+        "4 of 5 nodes are there; `notty-4` at {}",
+        cluster.peer_address(4)
+    );
+    for n in 0..4 {
+        cluster.members[n].says(&waits).await;
+    }
+    cluster.members[4].start();
+    cluster.ready(COLD_START).await;
 }

@@ -16,4 +16,4 @@ mod reasons;
 mod replacing;
 mod scaling;
 mod snapshots;
-mod tls;
+pub(crate) mod tls;

@@ -243,7 +243,7 @@ async fn a_postman_waits_for_a_majority_and_sends_nothing_without_one() {
     const CUSTOMERS: u64 = 3_000;
     let gateway = Gateway::with(&["--latency-ms", "30"]);
     let mut cluster = cluster().await;
-    let _postman = Postman::start(&cluster, &gateway, "postman-1");
+    let mut postman = Postman::start(&cluster, &gateway, "postman-1");
     mail(&cluster, CUSTOMERS).await;
     gateway.requests(300).await;
     for n in [0, 1] {
@@ -260,11 +260,18 @@ async fn a_postman_waits_for_a_majority_and_sends_nothing_without_one() {
     })
     .await;
     assert!(last.0 < CUSTOMERS, "{}", last.0);
+
+    // However long it goes round the nodes, that is a line; a second one if the nodes died one by one.
+    postman.says("no node of the cluster serves").await;
+    let lines = postman.process().lines();
+    let lost = lines.iter().filter(|line| line.contains("is left: "));
+    assert!((1..=2).contains(&lost.count()), "{lines:#?}");
     for n in [0, 1] {
         cluster.members[n].start();
     }
     cluster.ready(Duration::from_secs(20)).await;
     balanced(&cluster, &gateway, CUSTOMERS, 0).await;
+    postman.says("is asked now").await;
 }
 
 #[tokio::test]

@@ -30,6 +30,13 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     cluster.members[lost].start();
     cluster.members[lost].says("notty cluster add").await;
     assert_eq!(cluster.members[lost].try_get("/readyz").await, None);
+    eventually("the others say why it is no help", BACK, async || {
+        let told = node.get("/cluster").await.expect(200);
+        let reason = &told["nodes"][lost]["reason"];
+        let reason = reason.as_str().unwrap_or_default();
+        reason.contains("belongs to no cluster").then_some(())
+    })
+    .await;
 
     let (name, api) = (cluster.members[lost].name.clone(), node.base().to_owned());
     let (peer, own) = (

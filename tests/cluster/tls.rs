@@ -21,20 +21,20 @@ use crate::support::{Cluster, Ended, Gateway, Postman, SECRET, Shape, mailing, n
 const SOON: Duration = Duration::from_secs(30);
 
 /// An authority with a directory for what it signs.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     dir: TempDir,
 }
 
 /// The files of a certificate.
-struct Files {
+pub(crate) struct Files {
     cert: PathBuf,
     key: PathBuf,
     ca: PathBuf,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new([]).expect("parameters");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -46,7 +46,7 @@ impl Authority {
     }
 
     /// A certificate for a host, under a name.
-    fn sign(&self, name: &str, host: &str) -> Files {
+    pub(crate) fn sign(&self, name: &str, host: &str) -> Files {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([host.to_owned()]).expect("parameters");
         let cert = params.signed_by(&key, &self.issuer).expect("signed");
@@ -63,7 +63,7 @@ impl Authority {
 
 impl Files {
     /// Their line of a configuration.
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Self { cert, key, ca } = self;
         let shown = |path: &Path| path.display().to_string();
         let (cert, key, ca) = (shown(cert), shown(key), shown(ca));
@@ -72,16 +72,22 @@ impl Files {
 }
 
 /// The line that certificates stand for.
-fn secret() -> String {
+pub(crate) fn secret() -> String {
     format!("secret = \"{SECRET}\"")
 }
 
 /// Three nodes with certificates of an authority and without a secret, ready.
 async fn cluster(authority: &Authority, more: &str) -> Cluster {
-    let mut cluster = Cluster::new(Shape {
+    let shape = Shape {
         more,
         ..Shape::default()
-    });
+    };
+    cluster_with_certificates(authority, shape).await
+}
+
+/// The same in another shape.
+pub(crate) async fn cluster_with_certificates(authority: &Authority, shape: Shape<'_>) -> Cluster {
+    let mut cluster = Cluster::new(shape);
     for member in &mut cluster.members {
         let files = authority.sign(&member.name, "127.0.0.1");
         member.reconfigure(&secret(), &files.line());

@@ -31,4 +31,4 @@ pub use process::{Ended, Process, notty};
 pub use release::Release;
 pub use turns::waits_mostly;
 pub use wait::eventually;
-pub use wire::{Recorder, say, say_in_tls};
+pub use wire::{Recorder, say, say_in_tls, say_in_tls_at_once};

@@ -2,7 +2,7 @@
 //! TLS to a peer port as anybody can speak it.
 
 use std::{
-    io,
+    io::{self, Read, Write},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -115,8 +115,8 @@ pub async fn say(peer: &str, what: &[u8]) -> io::Result<Vec<u8>> {
     read.expect("the port is closed in time").map(|_| answer)
 }
 
-/// Opens TLS to a peer port, whatever certificate it shows.
-pub async fn tls(peer: &str) -> io::Result<TlsStream<TcpStream>> {
+/// TLS as whoever accepts any certificate speaks it.
+fn anybodys_tls() -> (Arc<rustls::ClientConfig>, ServerName<'static>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -125,9 +125,35 @@ pub async fn tls(peer: &str) -> io::Result<TlsStream<TcpStream>> {
         .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
         .with_no_client_auth();
     let name = ServerName::try_from("anybody").expect("a name");
-    TlsConnector::from(Arc::new(config))
+    (Arc::new(config), name)
+}
+
+/// Opens TLS to a peer port, whatever certificate it shows.
+pub async fn tls(peer: &str) -> io::Result<TlsStream<TcpStream>> {
+    let (config, name) = anybodys_tls();
+    TlsConnector::from(config)
         .connect(name, TcpStream::connect(peer).await?)
         .await
+}
+
+/// The same as [`say_in_tls`] by somebody who speaks as soon as it is connected: its first message is
+/// ready before, and no other task of this process comes between. Blocks.
+pub fn say_in_tls_at_once(peer: &str, what: &[u8]) -> io::Result<Vec<u8>> {
+    let (config, name) = anybodys_tls();
+    let mut session = rustls::ClientConnection::new(config, name).map_err(io::Error::other)?;
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello)?;
+
+    let mut stream = std::net::TcpStream::connect(peer)?;
+    stream.write_all(&hello)?;
+    stream.set_read_timeout(Some(CLOSED))?;
+    let mut stream = rustls::StreamOwned::new(session, stream);
+    stream.write_all(what)?;
+
+    let mut answer = Vec::new();
+    // As above: an end without a farewell is one.
+    let _ = stream.read_to_end(&mut answer);
+    Ok(answer)
 }
 
 /// The same as [`say`], inside TLS.

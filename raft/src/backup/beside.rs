@@ -1,6 +1,7 @@
 //! A copy of a data directory, made before a start changes something in it for good.
 //!
 //! A migration that cannot be undone calls [`copy_beside`] first, while nothing of the directory is open.
+//! No version has such a migration yet (docs/decisions/049-own-backups.md).
 //! The copy has all that counts on a disk: identity, log and snapshots. The state is rebuilt from them.
 //! To go back, a person starts the older notty with the copy as its data directory.
 

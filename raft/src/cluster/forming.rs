@@ -37,7 +37,7 @@ pub(crate) struct Expected {
     pub(crate) me: Peer,
     /// All nodes that are configured, this one among them.
     pub(crate) nodes: Vec<Peer>,
-    /// The number of nodes that form the cluster.
+    /// The least number of nodes that form the cluster. All that are configured must be there.
     pub(crate) count: usize,
 }
 
@@ -155,8 +155,9 @@ async fn look_round(
 
     if !missing.is_empty() {
         let there = found.len();
+        let listed = there + missing.len();
         let missing = missing.join("; ");
-        return Err(format!("{there} of {count} nodes are there; {missing}"));
+        return Err(format!("{there} of {listed} nodes are there; {missing}"));
     }
     if found.len() < count {
         return Err(format!("{} of {count} nodes are configured", found.len()));

@@ -8,7 +8,7 @@ use notty_storage::{
 };
 
 use crate::{
-    cluster::survey::{Sight, Surveyor},
+    cluster::survey::Surveyor,
     consensus::{levels::Levels, proposals::Proposals},
     outcome::ProposeError,
 };
@@ -28,7 +28,8 @@ impl LevelKeeper {
             return Ok(());
         }
 
-        let to = common(&self.surveyor.survey().await);
+        let members = self.surveyor.survey().await;
+        let to = common(members.iter().map(|seen| seen.level));
         if to <= agreed {
             return Ok(());
         }
@@ -49,6 +50,20 @@ impl LevelKeeper {
 }
 
 /// The highest level that all members understand; 0 while one does not answer.
-fn common(members: &[Sight]) -> u32 {
-    members.iter().map(|seen| seen.level).min().unwrap_or(0)
+fn common(levels: impl Iterator<Item = u32>) -> u32 {
+    levels.min().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_common_if_every_member_understands_it_and_answers() {
+        let of = |levels: &[u32]| common(levels.iter().copied());
+        assert_eq!(of(&[2, 3, 2]), 2);
+        assert_eq!(of(&[3, 1, 3]), 1);
+        assert_eq!(of(&[3, 0, 3]), 0);
+        assert_eq!(of(&[]), 0);
+    }
 }

@@ -10,11 +10,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::{
+    future::{Either, select},
+    stream::{FuturesUnordered, StreamExt},
+};
 use openraft::Membership;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -56,30 +60,79 @@ struct Outlook {
     heard: Option<Instant>,
 }
 
+/// The silence of the leader, and the time that this node waits in it.
+struct LeaderWatch {
+    silence: Silence,
+    patience: Duration,
+}
+
+impl Default for LeaderWatch {
+    fn default() -> Self {
+        Self {
+            silence: Silence::default(),
+            patience: draw_patience(),
+        }
+    }
+}
+
+/// One look at the leader.
+struct LeaderLook {
+    outlook: Outlook,
+    /// True if it was silent for so long that this node would stand.
+    is_due: bool,
+}
+
 impl Candidacy {
     /// Watches the leader, and has this node stand when there is none, until raft has ended.
     pub(crate) async fn run(self: Arc<Self>) {
-        let mut silence = Silence::default();
-        let mut patience = draw_patience();
-        loop {
-            sleep(LOOK).await;
-            let Some(outlook) = self.outlook().await else {
-                return;
-            };
-
-            let silent = silence.note(Instant::now(), outlook.heard);
-            let is_due = !outlook.leads && silent >= outlook.wait(patience);
-            self.consensus.note_silence(is_due);
-            if !is_due || !self.may_stand() {
+        let mut watch = LeaderWatch::default();
+        while let Some(look) = self.look(&mut watch).await {
+            if !look.is_due || !self.may_stand() {
                 continue;
             }
 
-            if self.stand(outlook).await {
-                patience = draw_patience();
-            } else {
-                sleep(draw(AGAIN_MS)).await;
+            if self.attempt_while_due(look.outlook, &mut watch).await {
+                watch.patience = draw_patience();
             }
         }
+    }
+
+    /// Stands for election, or gives up as soon as a leader or a candidate is heard; false after a while
+    /// if it had to go on without either.
+    async fn attempt_while_due(&self, outlook: Outlook, watch: &mut LeaderWatch) -> bool {
+        // The leader is watched beside: another node may be elected, and a question to a dead one takes
+        // its time.
+        let attempt = pin!(self.attempt(outlook));
+        let is_over = pin!(self.until_not_due(watch));
+        match select(attempt, is_over).await {
+            Either::Left((stands, _)) => stands,
+            Either::Right(((), _)) => true,
+        }
+    }
+
+    /// Looks a moment later, and notes whether the leader is silent; `None` once raft has ended.
+    async fn look(&self, watch: &mut LeaderWatch) -> Option<LeaderLook> {
+        sleep(LOOK).await;
+        let outlook = self.outlook().await?;
+
+        let silent = watch.silence.note(Instant::now(), outlook.heard);
+        let is_due = !outlook.leads && silent >= outlook.wait(watch.patience);
+        self.consensus.note_silence(is_due);
+        Some(LeaderLook { outlook, is_due })
+    }
+
+    /// Ends once a leader or a candidate is heard, or raft has ended.
+    async fn until_not_due(&self, watch: &mut LeaderWatch) {
+        while self.look(watch).await.is_some_and(|look| look.is_due) {}
+    }
+
+    /// Stands for election; false after a while if that was not possible.
+    async fn attempt(&self, outlook: Outlook) -> bool {
+        let stands = self.stand(outlook).await;
+        if !stands {
+            sleep(draw(AGAIN_MS)).await;
+        }
+        stands
     }
 
     /// True if this node supports a candidate with a log that ends there: it hears no leader, and

@@ -31,7 +31,7 @@ type Answer = Result<Applied, ProposeError>;
 /// A command that waits for its entry.
 pub(crate) struct Waiting {
     pub(crate) command: Command,
-    /// Length of the encoded command.
+    /// Length of the encoded command, at most.
     pub(crate) bytes: usize,
     pub(crate) answer: oneshot::Sender<Answer>,
 }

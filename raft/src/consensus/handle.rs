@@ -17,7 +17,7 @@ use openraft::{Membership, RaftMetrics, error::RaftError};
 use tokio::sync::watch;
 
 use crate::{
-    consensus::leadership::Leadership,
+    consensus::{heartbeats::Heartbeats, leadership::Leadership},
     outcome::ProposeError,
     peers::{call::CallError, client::Peers, protocol::PeerCall},
     types::{LogId, NodeId, Peer, Raft},
@@ -55,6 +55,8 @@ pub(crate) struct Consensus {
     me: NodeId,
     peers: Arc<Peers>,
     leads: watch::Receiver<Option<Leadership>>,
+    /// The heartbeats of this node, which it pauses for some reasons.
+    heartbeats: Heartbeats,
     /// True while this node hands over: it counts as the leader no more.
     handing_over: AtomicBool,
     /// False while this node must not stand for election.
@@ -72,6 +74,7 @@ impl Consensus {
         leads: watch::Receiver<Option<Leadership>>,
     ) -> Self {
         Self {
+            heartbeats: Heartbeats::new(raft.clone()),
             raft,
             me,
             peers,
@@ -89,6 +92,10 @@ impl Consensus {
 
     pub(crate) fn raft(&self) -> &Raft {
         &self.raft
+    }
+
+    pub(crate) fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
     }
 
     /// The term in which this node leads, and changes of that.
@@ -146,14 +153,16 @@ impl Consensus {
         metrics.current_leader.filter(|_| is_known)
     }
 
-    /// Name and term of the leader, as far as this node knows.
+    /// Name and term of the leader, as far as this node knows. A node that was just restored or taken in
+    /// has no names for itself yet.
     pub(crate) fn leader_with_term(&self) -> Option<(String, u64)> {
         let leader = self.leader()?;
         let watched = self.raft.metrics();
         let metrics = watched.borrow();
         let members = metrics.membership_config.membership();
         let peer = members.get_node(&leader)?;
-        Some((peer.name.clone(), metrics.current_term))
+        let is_named = !peer.name.is_empty();
+        is_named.then(|| (peer.name.clone(), metrics.current_term))
     }
 
     /// The leader, if there is one and it is another node.
@@ -200,7 +209,7 @@ impl Consensus {
     /// As the leader: the position that reflects all that was acknowledged so far.
     pub(crate) async fn read_index(&self) -> Result<u64, ProposeError> {
         // openraft confirms with a majority, and would so renew the lease that has to run out.
-        if self.is_handing_over() {
+        if self.is_handing_over() || self.heartbeats.pauses() {
             return Err(ProposeError::NoLeader);
         }
 
@@ -280,13 +289,13 @@ pub(crate) struct HandingOver<'c>(&'c Consensus);
 impl HandingOver<'_> {
     /// Keeps still from now on, so that the lease of this leader runs out.
     pub(crate) fn stop_heartbeats(&self) {
-        self.0.raft.runtime_config().heartbeat(false);
+        self.0.heartbeats.note_handover(true);
     }
 }
 
 impl Drop for HandingOver<'_> {
     fn drop(&mut self) {
-        self.0.raft.runtime_config().heartbeat(true);
+        self.0.heartbeats.note_handover(false);
         self.0.handing_over.store(false, Ordering::Release);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use notty_storage::{Action, Command, Intent, Rejection, codec, command::SetTime, limits};
+use notty_storage::{Action, Command, Intent, Rejection, command::SetTime, limits};
 use parking_lot::Mutex;
 use tokio::{
     sync::{
@@ -142,7 +142,7 @@ impl Proposals {
         }
         self.levels.permit(&command.action)?;
 
-        let bytes = codec::encoded_len(&command);
+        let bytes = command.most_bytes();
         if bytes > limits::COMMAND_BYTES {
             let what = format!("a command has at most {} bytes", limits::COMMAND_BYTES);
             return Err(ProposeError::Rejected {

@@ -60,8 +60,14 @@ impl Gatekeeper {
             return Ok(Who::Visitor);
         }
         if peer.cluster != cluster {
+            // A restored cluster is a new one, and a postman stays with the one that it found first.
+            let way_out = if is_postman {
+                "; if this one was restored from a backup, restart the postman"
+            } else {
+                ""
+            };
             return Err(format!(
-                "`{}` belongs to another cluster than this node",
+                "`{}` belongs to another cluster than this node{way_out}",
                 peer.name
             ));
         }

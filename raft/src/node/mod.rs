@@ -52,6 +52,7 @@ use crate::{
         handle::Consensus,
         leadership::{self, Leadership},
         levels::Levels,
+        pauses::pause_when_cut_off,
         proposals::Proposals,
         reads::Reads,
     },
@@ -129,6 +130,7 @@ impl Node {
             tokio::spawn(compacting),
             tokio::spawn(comparing),
             tokio::spawn(self.candidacy.clone().run()),
+            tokio::spawn(pause_when_cut_off(self.consensus.clone())),
             tokio::spawn(self.reachability.clone().run()),
         ];
 

@@ -13,6 +13,7 @@ use super::{
     proof::Credentials,
     protocol::PeerCall,
     session::{Hello, Session},
+    tls,
     transport::Transport,
 };
 use crate::types::Peer;
@@ -119,6 +120,12 @@ impl Peers {
     /// Checks that the other end is a member: another node at its address, or another disk under its
     /// name, must get nothing that is meant for it.
     fn check(&self, there: &Hello, member: &Peer) -> Result<(), String> {
+        if there.cluster.is_empty() {
+            return Err(format!(
+                "`{}` is there, which belongs to no cluster: its data directory is empty",
+                there.name
+            ));
+        }
         if there.cluster != self.me().cluster {
             return Err(format!(
                 "`{}` is there, which belongs to another cluster",
@@ -202,7 +209,7 @@ impl Peers {
         };
         // An answer that is late may still come: the session is dropped with it.
         let answer = match tokio::time::timeout(within, talking).await {
-            Ok(answer) => answer.map_err(|error| lost(error.to_string()))?,
+            Ok(answer) => answer.map_err(|error| lost(tls::explained(&error).to_string()))?,
             Err(_) => return Err(lost("no answer in time".to_owned())),
         };
 

@@ -3,7 +3,9 @@
 //! A connection that sends nothing takes one of them, and anybody can open one. So a newcomer that
 //! finds none free gets the place of another: of the host that holds most of them, hosts with a proved
 //! session last, and there of the connection that has come least far and waits longest. A flood of
-//! silent connections evicts itself. The proofs themselves are made in [`super::opening`].
+//! silent connections evicts itself. Silent is who has sent nothing, and not whom a busy node has not read
+//! yet: so the system is asked before a place is taken away. The proofs themselves are made in
+//! [`super::opening`].
 
 use std::{
     collections::HashMap,
@@ -21,7 +23,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::transport::Io;
+use super::transport::{Io, Peek};
 
 /// Places for all hosts together.
 const PLACES: usize = 256;
@@ -58,6 +60,8 @@ struct Unproved {
     number: u64,
     host: String,
     came_to: HandshakeStep,
+    /// Shows whether it has sent anything; `None` once that is known.
+    has_sent: Option<Peek>,
     /// Dropped to take the place away.
     _hold: oneshot::Sender<()>,
 }
@@ -145,7 +149,12 @@ pub(super) struct Proved {
 
 impl Handshakes {
     /// Gives a newcomer a place, if need be that of another.
-    pub(super) fn enter(self: &Arc<Self>, from: &str) -> (Arc<HandshakePlace>, Evicted) {
+    /// `has_sent` shows whether it has sent anything.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        from: &str,
+        has_sent: Peek,
+    ) -> (Arc<HandshakePlace>, Evicted) {
         let host = host_of(from);
         let mut taken = self.0.lock();
         // A host with too many gives up one of its own before the others have to.
@@ -170,6 +179,7 @@ impl Handshakes {
             number,
             host,
             came_to: HandshakeStep::Silent,
+            has_sent: Some(has_sent),
             _hold: hold,
         });
 
@@ -186,14 +196,22 @@ impl Handshakes {
 impl TakenPlaces {
     /// Takes away a host's place that has come least far, the oldest of them.
     fn evict(&mut self, host: &str) {
-        let of_host = self
-            .unproved
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| other.host == host);
-        if let Some((at, _)) = of_host.min_by_key(|(_, other)| other.came_to) {
-            self.unproved.remove(at);
+        // Ends: each round but the last notes of one more place that it is not silent.
+        while let Some(at) = self.least_far(host) {
+            if !self.unproved[at].has_spoken_unread() {
+                self.unproved.remove(at);
+                return;
+            }
+            self.unproved[at].note(HandshakeStep::Spoken);
         }
+    }
+
+    /// The position of a host's place that has come least far, the oldest of them.
+    fn least_far(&self, host: &str) -> Option<usize> {
+        let all = self.unproved.iter().enumerate();
+        let of_host = all.filter(|(_, other)| other.host == host);
+        let least = of_host.min_by_key(|(_, other)| other.came_to);
+        least.map(|(at, _)| at)
     }
 
     /// The host with most places, those without a proved session first.
@@ -211,6 +229,18 @@ impl TakenPlaces {
     }
 }
 
+impl Unproved {
+    /// True if it has sent something that this node, which is busy, has not read yet.
+    fn has_spoken_unread(&self) -> bool {
+        self.has_sent.as_ref().is_some_and(|has_sent| has_sent())
+    }
+
+    fn note(&mut self, step: HandshakeStep) {
+        self.came_to = step;
+        self.has_sent = None;
+    }
+}
+
 impl HandshakePlace {
     /// Notes the progress of its connection.
     pub(super) fn note(&self, step: HandshakeStep) {
@@ -220,7 +250,7 @@ impl HandshakePlace {
             .iter_mut()
             .find(|other| other.number == self.number);
         if let Some(mine) = mine {
-            mine.came_to = step;
+            mine.note(step);
         }
     }
 
@@ -290,9 +320,16 @@ pub(super) fn host_of(from: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     type Entered = (Arc<HandshakePlace>, Evicted);
+
+    /// A newcomer that sends nothing.
+    fn enter(handshakes: &Arc<Handshakes>, from: &str) -> Entered {
+        handshakes.enter(from, Box::new(|| false))
+    }
 
     fn is_evicted((_, evicted): &mut Entered) -> bool {
         !matches!(
@@ -304,10 +341,12 @@ mod tests {
     #[test]
     fn a_flood_of_one_host_pushes_out_itself_and_the_silent_first() {
         let handshakes = Arc::new(Handshakes::default());
-        let mut spoke = handshakes.enter("10.0.0.1:1");
+        let mut spoke = enter(&handshakes, "10.0.0.1:1");
         spoke.0.note(HandshakeStep::Spoken);
-        let mut other = handshakes.enter("10.0.0.2:1");
-        let mut flood: Vec<_> = (0..1_100).map(|_| handshakes.enter("10.0.0.1:2")).collect();
+        let mut other = enter(&handshakes, "10.0.0.2:1");
+        let mut flood: Vec<_> = (0..1_100)
+            .map(|_| enter(&handshakes, "10.0.0.1:2"))
+            .collect();
         assert!(!is_evicted(&mut spoke) && !is_evicted(&mut other));
         assert!(
             !is_evicted(flood.last_mut().expect("many")),
@@ -324,11 +363,35 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_sent_something_is_not_silent_although_nobody_has_read_it_yet() {
+        let handshakes = Arc::new(Handshakes::default());
+        let has_sent = Arc::<AtomicBool>::default();
+        let sends = has_sent.clone();
+        let peek = move || sends.load(Ordering::Relaxed);
+        let mut newcomer = handshakes.enter("10.0.0.1:1", Box::new(peek));
+        has_sent.store(true, Ordering::Relaxed);
+        let _flood: Vec<_> = (0..1_100)
+            .map(|_| enter(&handshakes, "10.0.0.1:2"))
+            .collect();
+        assert!(!is_evicted(&mut newcomer));
+    }
+
+    #[test]
+    fn those_who_have_all_sent_something_give_way_like_others() {
+        let handshakes = Arc::new(Handshakes::default());
+        let enter = |_| handshakes.enter("10.0.0.1:1", Box::new(|| true));
+        let mut all: Vec<_> = (0..=PLACES_OF_HOST).map(enter).collect();
+        let evicted = all.iter_mut().map(is_evicted).filter(|evicted| *evicted);
+        assert_eq!(evicted.count(), 1);
+        assert!(is_evicted(&mut all[0]), "the oldest");
+    }
+
+    #[test]
     fn a_flood_of_many_hosts_leaves_those_alone_that_have_proved_themselves() {
         let handshakes = Arc::new(Handshakes::default());
-        let _proved = handshakes.enter("10.0.0.1:1").0.prove("10.0.0.1:1");
-        let mut again: Vec<_> = (0..8).map(|_| handshakes.enter("10.0.0.1:2")).collect();
-        let flood = (0..5_000).map(|n| handshakes.enter(&format!("10.1.{}.1:2", n % 250)));
+        let _proved = enter(&handshakes, "10.0.0.1:1").0.prove("10.0.0.1:1");
+        let mut again: Vec<_> = (0..8).map(|_| enter(&handshakes, "10.0.0.1:2")).collect();
+        let flood = (0..5_000).map(|n| enter(&handshakes, &format!("10.1.{}.1:2", n % 250)));
         let _flood: Vec<_> = flood.collect();
         assert!(!again.iter_mut().any(is_evicted));
         assert_eq!(handshakes.0.lock().unproved.len(), PLACES);
@@ -337,10 +400,10 @@ mod tests {
     #[test]
     fn a_place_that_is_given_back_is_free() {
         let handshakes = Arc::new(Handshakes::default());
-        let mut first = handshakes.enter("10.0.0.1:1");
+        let mut first = enter(&handshakes, "10.0.0.1:1");
         for _ in 0..1_000 {
-            drop(handshakes.enter("10.0.0.1:1"));
-            drop(handshakes.enter("10.0.0.1:1").0.prove("10.0.0.1:1"));
+            drop(enter(&handshakes, "10.0.0.1:1"));
+            drop(enter(&handshakes, "10.0.0.1:1").0.prove("10.0.0.1:1"));
         }
         assert!(!is_evicted(&mut first));
         assert!(handshakes.0.lock().proved.is_empty());

@@ -22,8 +22,9 @@ pub(crate) mod session;
 mod tests;
 mod tls;
 mod transport;
+mod validity;
 
 pub use call::CallError;
 pub use proof::Credentials;
 pub use tls::{TlsError, TlsFiles};
-pub use transport::{Io, Listener, TcpTransport, Transport};
+pub use transport::{Accepted, Io, Listener, Peek, TcpTransport, Transport};

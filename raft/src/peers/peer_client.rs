@@ -178,6 +178,7 @@ mod tests {
         let answer = postman.call(&address, Vec::new(), SOON).await;
         let told = answer.expect_err("refused").to_string();
         assert!(told.contains("another cluster"), "{told}");
+        assert!(told.ends_with("restart the postman"), "{told}");
         node.stop().await.expect("stops");
     }
 

@@ -115,6 +115,12 @@ impl Credentials {
         self
     }
 
+    /// The time at which the certificate of this process expires, in seconds since 1970; `None` without a
+    /// certificate.
+    pub fn certificate_expires_at(&self) -> Option<i64> {
+        self.tls.as_ref()?.expires_at
+    }
+
     pub(super) fn own(&self) -> Grade {
         self.own
     }

@@ -26,7 +26,7 @@ use super::{
     protocol::AnyCall,
     refusals::Refusals,
     session::{Hello, IDLE, Session, within},
-    transport::{Io, Listener},
+    transport::{Accepted, Io, Listener},
 };
 
 /// Time for TLS and for proving both ends.
@@ -80,11 +80,11 @@ pub(crate) async fn serve(
     loop {
         // Tasks that end are collected here; those that are left end with the server.
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept_observed() => accepted,
             Some(_) = tasks.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        let (stream, from) = match accepted {
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a peer could not be accepted");
@@ -95,7 +95,12 @@ pub(crate) async fn serve(
         };
 
         // Before anything is awaited: a newcomer has its place at once.
-        let place = handshakes.enter(&from);
+        let Accepted {
+            stream,
+            from,
+            has_sent,
+        } = accepted;
+        let place = handshakes.enter(&from, has_sent);
         let peers = peers.clone();
         let handler = handler.clone();
         let refusals = refusals.clone();

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use notty_storage::level::{LEVEL, VERSION};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream, duplex},
     task::JoinHandle,
@@ -17,7 +18,7 @@ use tokio::{
 
 use super::{
     CallError, Credentials, Io, Listener, Transport,
-    call::Denial,
+    call::{Callers, Denial},
     client::Peers,
     handshakes::Handshakes,
     opening,
@@ -100,7 +101,7 @@ fn serve(stream: DuplexStream, answer: usize) -> JoinHandle<io::Result<()>> {
     tokio::spawn(async move {
         let (peers, handler, sessions) =
             (peers(Arc::default()), Anyone(answer), Sessions::default());
-        let place = Arc::<Handshakes>::default().enter("h:1");
+        let place = Arc::<Handshakes>::default().enter("h:1", Box::new(|| false));
         serve_one(
             Box::new(stream),
             "h:1",
@@ -305,4 +306,30 @@ async fn a_session_whose_call_was_given_up_serves_the_next() {
         before + 1,
         "a session of its own"
     );
+}
+
+/// A call of a later version of notty.
+#[derive(Debug)]
+struct LaterCall;
+
+impl PeerCall for LaterCall {
+    type Reply = Vec<u8>;
+    const CALLERS: Callers = Callers::Everybody;
+    const LEVEL: u32 = LEVEL + 1;
+
+    fn into_any(self) -> AnyCall {
+        any().into_any()
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_the_peer_does_not_know_is_not_sent_and_both_levels_are_named() {
+    let peers = peers(Arc::default());
+    let refused = peers.call("h:1", LaterCall, LONG).await;
+    let Err(CallError::NotSent { what, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    let wanted = format!("does not know this call (level {})", LEVEL + 1);
+    assert!(what.contains(&wanted) && what.contains(VERSION), "{what}");
+    assert!(peers.call("h:1", any(), LONG).await.is_ok());
 }

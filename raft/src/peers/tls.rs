@@ -32,7 +32,7 @@ use rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::transport::Io;
+use super::{transport::Io, validity};
 
 /// Label of the value of a TLS session to which proofs are bound.
 const BINDING_LABEL: &[u8] = b"EXPORTER-notty-peer";
@@ -76,6 +76,9 @@ pub(super) struct PeerTls {
     acceptor: TlsAcceptor,
     /// True if the server's certificate must be for the host that is dialled.
     names_hosts: bool,
+    /// The time at which this process' own certificate expires, in seconds since 1970, if it is one that
+    /// people renew.
+    pub(super) expires_at: Option<i64>,
 }
 
 impl TlsError {
@@ -154,6 +157,8 @@ impl PeerTls {
             .map_err(|error| TlsError::new("key", unread(&files.key, "private key", &error)))?;
         verifiers.check_own(files, &chain, host)?;
 
+        let expires_at = validity::ends_at(&chain);
+
         // Both ends show the same certificate: a node is client and server.
         let misfit = |error: rustls::Error| {
             TlsError::at("key", &files.key, format!("does not fit cert: {error}"))
@@ -166,7 +171,10 @@ impl PeerTls {
             .with_client_cert_verifier(verifiers.clients)
             .with_single_cert(chain, key)
             .map_err(misfit)?;
-        Ok(Self::of(client, server, true))
+        Ok(Self {
+            expires_at,
+            ..Self::of(client, server, true)
+        })
     }
 
     /// Settings with a certificate that is made here and proves nothing.
@@ -199,6 +207,7 @@ impl PeerTls {
             connector: Arc::new(client).into(),
             acceptor: Arc::new(server).into(),
             names_hosts,
+            expires_at: None,
         }
     }
 
@@ -355,6 +364,10 @@ pub(super) fn explained(error: &io::Error) -> io::Error {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    // The library's own words lead to its manual, which helps no operator.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return io::Error::new(error.kind(), "it closed the connection");
+    }
     let Some(inner) = inner else {
         return io::Error::new(error.kind(), error.to_string());
     };

@@ -3,8 +3,9 @@
 //! A stream carries bytes in both directions and nothing else: encryption, proofs and frames lie above
 //! it, so that a simulation runs them too, or leaves them out.
 
-use std::{future::Future, io, pin::Pin};
+use std::{future::Future, io, os::fd::AsFd, pin::Pin};
 
+use rustix::net::RecvFlags;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -31,10 +32,38 @@ pub trait Transport: Send + Sync + 'static {
     }
 }
 
+/// A look at a stream that another task reads from: true if the system has bytes of it that nobody read
+/// yet. It never waits.
+pub type Peek = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// A stream that a peer has opened.
+pub struct Accepted {
+    /// The stream as the system has it.
+    pub stream: Box<dyn Io>,
+    /// The address that it comes from.
+    pub from: String,
+    /// Shows whether the peer has sent anything, also before the stream is read for the first time.
+    pub has_sent: Peek,
+}
+
 /// Accepts the streams that peers open.
 pub trait Listener: Send {
     /// Waits for the next stream, and returns it with the address that it comes from.
     fn accept(&mut self) -> IoFuture<'_, (Box<dyn Io>, String)>;
+    /// Waits like [`Listener::accept`], for somebody who wants to know more than the stream shows to its
+    /// reader.
+    fn accept_observed(&mut self) -> IoFuture<'_, Accepted> {
+        Box::pin(async move {
+            let (stream, from) = self.accept().await?;
+            // Nothing but reading shows it.
+            let has_sent = Box::new(|| false);
+            Ok(Accepted {
+                stream,
+                from,
+                has_sent,
+            })
+        })
+    }
     /// The address at which it listens.
     fn address(&self) -> io::Result<String>;
 }
@@ -73,17 +102,44 @@ impl Transport for TcpTransport {
 impl Listener for TcpListener {
     fn accept(&mut self) -> IoFuture<'_, (Box<dyn Io>, String)> {
         Box::pin(async move {
-            let (stream, from) = TcpListener::accept(self).await?;
-            stream.set_nodelay(true)?;
-            // Without it, progress of a slow reader is only seen in larger steps.
-            let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
-            Ok((Box::new(stream) as Box<dyn Io>, from.to_string()))
+            let (stream, from) = accept_stream(self).await?;
+            Ok((Box::new(stream) as Box<dyn Io>, from))
+        })
+    }
+
+    fn accept_observed(&mut self) -> IoFuture<'_, Accepted> {
+        Box::pin(async move {
+            let (stream, from) = accept_stream(self).await?;
+            Ok(Accepted {
+                has_sent: peek(&stream)?,
+                stream: Box::new(stream),
+                from,
+            })
         })
     }
 
     fn address(&self) -> io::Result<String> {
         Ok(self.local_addr()?.to_string())
     }
+}
+
+async fn accept_stream(listener: &TcpListener) -> io::Result<(TcpStream, String)> {
+    let (stream, from) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    // Without it, progress of a slow reader is only seen in larger steps.
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    Ok((stream, from.to_string()))
+}
+
+/// A look at a stream by a descriptor of its own: the stream may be gone before the look is.
+fn peek(stream: &TcpStream) -> io::Result<Peek> {
+    let socket = stream.as_fd().try_clone_to_owned()?;
+    Ok(Box::new(move || {
+        let mut byte = [0];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        // Its end is no message: whoever closes has nothing to say any more.
+        rustix::net::recv(&socket, &mut byte[..], flags).is_ok_and(|(_, count)| count > 0)
+    }))
 }
 
 #[cfg(test)]

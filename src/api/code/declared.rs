@@ -165,7 +165,7 @@ codes! {
     }
     Forbidden = "forbidden", FORBIDDEN {
         "the token's role does not allow this",
-        "the role of token `wall` does not allow this"
+        "the role of token `wall` does not allow this: it is reader, and operator is needed"
     }
     ForbiddenOrigin = "forbidden_origin", FORBIDDEN {
         "no tokens are configured, and the request names another host than this machine, or was \

@@ -1,12 +1,9 @@
 //! The checks of a customer's fields, for a request and for a row of an import.
 
-use notty_storage::model::{CustomerId, Name, Phone, Word, ZoneName};
+use notty_storage::model::{CustomerId, Name, Phone, Word};
 
-use crate::api::{
-    Code,
-    error::InvalidValue,
-    input::{Fields, new_id},
-};
+use super::zones::FoundZones;
+use crate::api::input::{Fields, new_id};
 
 /// A customer that was checked, and is not part of a command yet.
 pub(in crate::api) struct CheckedCustomer {
@@ -30,14 +27,18 @@ pub(in crate::api) enum IdFrom<'a> {
 
 /// Checks a customer field by field. All fields are checked, also after a fault, so that the answer
 /// lists all faults.
-pub(in crate::api) fn check(fields: &mut Fields, id_from: &IdFrom<'_>) -> Option<CheckedCustomer> {
+pub(in crate::api) fn check(
+    fields: &mut Fields,
+    id_from: &IdFrom<'_>,
+    zones: &mut FoundZones,
+) -> Option<CheckedCustomer> {
     let has_new_id = matches!(id_from, IdFrom::Body) && !fields.has("id");
     let id = check_id(fields, id_from);
     let name = fields.parse_or("name", "", Name::parse);
     let phone = fields.parse_needed("phone", Phone::parse);
     let operator = fields.parse_or("operator", "", Word::parse);
     let tag = fields.parse_or("tag", "", Word::parse);
-    let zone = check_zone(fields);
+    let zone = check_zone(fields, zones);
 
     // All faults are noted: from here on, the first missing value ends the check.
     Some(CheckedCustomer {
@@ -78,21 +79,10 @@ fn check_same_id(fields: &mut Fields, given: Option<String>, path: &CustomerId) 
 }
 
 /// The time zone; the inner `None` if the customer has none, the outer one if it is wrong.
-fn check_zone(fields: &mut Fields) -> Option<Option<String>> {
-    match fields.optional_text("timezone") {
-        Some(text) => fields.parse("timezone", Some(text), known_zone).map(Some),
-        None => Some(None),
-    }
-}
-
-/// A time zone that the database knows, in the database's spelling.
-fn known_zone(text: &str) -> Result<String, InvalidValue> {
-    let name = ZoneName::parse(text)?;
-    match jiff::tz::TimeZone::get(name.as_str()) {
-        Ok(zone) => Ok(zone.iana_name().unwrap_or(name.as_str()).to_owned()),
-        Err(_) => {
-            let detail = "no such time zone; an IANA name is needed, like Europe/Moscow";
-            Err(InvalidValue::new(Code::InvalidTimezone, detail))
-        }
-    }
+fn check_zone(fields: &mut Fields, zones: &mut FoundZones) -> Option<Option<String>> {
+    let Some(text) = fields.optional_text("timezone") else {
+        return Some(None);
+    };
+    let found = fields.parse("timezone", Some(text), |text| zones.find(text));
+    found.map(Some)
 }

@@ -1,7 +1,6 @@
 //! Batches of rows: as many checked customers as fit in one command, with the lines they came from.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use notty_storage::{
     Origin,
     command::{CustomerRow, KeptFields, PutCustomers, PutMode},
@@ -99,6 +98,7 @@ impl ImportBatch {
         NumberedRows {
             put: self.into_put(),
             lines,
+            first_lines: None,
             origin,
         }
     }
@@ -118,6 +118,8 @@ impl ImportBatch {
 pub(super) struct NumberedRows {
     pub(super) put: PutCustomers,
     pub(super) lines: Vec<u64>,
+    /// Lines of the rows that the command had when it was first proposed, if it has fewer by now.
+    pub(super) first_lines: Option<Vec<u64>>,
     /// Makes a repeat of the command recognisable.
     pub(super) origin: Origin,
 }
@@ -156,11 +158,28 @@ impl NumberedRows {
         };
 
         let lines = rows.iter().map(|(row, _)| self.lines[*row]).collect();
+        let first_lines = self.first_lines.as_ref().unwrap_or(&self.lines);
         Self {
             put,
             lines,
+            first_lines: Some(first_lines.clone()),
             origin: self.origin,
         }
+    }
+
+    /// One of these rows as a command of its own. It has no number, since a number is that of one command.
+    pub(super) fn alone(&self, row: RepeatedRow) -> Self {
+        Self {
+            first_lines: None,
+            origin: Origin::Itself,
+            ..self.only(&[row])
+        }
+    }
+
+    /// Number of rows that the command had first, and that later rows have replaced.
+    pub(super) fn replaced(&self) -> usize {
+        let first = self.first_lines.as_ref().map_or(self.lines.len(), Vec::len);
+        first - self.lines.len()
     }
 
     /// The same command, whose rows leave more fields alone.

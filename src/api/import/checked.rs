@@ -1,14 +1,17 @@
 //! A row that was checked: its customer, and the fields that the row does not speak of.
 
 use notty_storage::command::KeptFields;
-use serde_json::{Map, Value};
 
 use crate::{
     api::{
-        customers::check::{CheckedCustomer, IdFrom, check},
+        customers::{
+            check::{CheckedCustomer, IdFrom, check},
+            zones::FoundZones,
+        },
         error::FieldFault,
         input::Fields,
     },
+    named_values::NamedValues,
     rows::{ImportRow, over_lines},
 };
 
@@ -35,10 +38,10 @@ pub(super) struct CheckedRow {
 pub(super) type RowFault = (String, String);
 
 /// Checks a row, and returns its customer.
-pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
+pub(super) fn check_row(row: ImportRow, zones: &mut FoundZones) -> Result<CheckedRow, RowFault> {
     let kept = kept_fields(&row.values);
     let mut fields = Fields::new(row.values);
-    let checked = check(&mut fields, &IdFrom::Body);
+    let checked = check(&mut fields, &IdFrom::Body, zones);
     let faults = fields.faults();
 
     // A row with a fault is left out as a whole: half of it would be a customer that nobody has sent.
@@ -58,9 +61,9 @@ pub(super) fn check_row(row: ImportRow) -> Result<CheckedRow, RowFault> {
 }
 
 /// An empty value clears its field; one that is not there says nothing about it.
-fn kept_fields(values: &Map<String, Value>) -> KeptFields {
+fn kept_fields(values: &NamedValues) -> KeptFields {
     // One walk over the row's few fields costs less than looking for each. A row always has a phone.
-    let spoken_of = values.keys().filter_map(|name| field_named(name));
+    let spoken_of = values.names().filter_map(field_named);
     let spoken_of = spoken_of.fold(KeptFields::PHONE, KeptFields::and);
     spoken_of.written()
 }

@@ -19,7 +19,7 @@ use super::{
     write::{EndedBatch, LostBatch, RowsProposed, WRITE_TIME, WrittenBatch, to_repeat},
 };
 use crate::{
-    api::{Api, ApiError, code::Code},
+    api::{Api, ApiError, code::Code, customers::zones::FoundZones},
     rows::{ImportRow, RowError},
 };
 
@@ -43,6 +43,14 @@ struct CommandNumbers {
 }
 
 impl CommandNumbers {
+    /// Numbers of a new import. Drawn anew for each upload: a file that is sent again is another import.
+    fn draw() -> Self {
+        Self {
+            import: *uuid::Uuid::new_v4().as_bytes(),
+            next: 0,
+        }
+    }
+
     fn next(&mut self) -> Origin {
         let n = self.next;
         self.next += 1;
@@ -61,6 +69,7 @@ pub(super) struct Import {
     numbers: CommandNumbers,
     in_flight: FuturesOrdered<JoinHandle<RowsProposed>>,
     live: LiveCounts,
+    zones: FoundZones,
     /// Position that the answer reflects.
     index: u64,
     /// The line of the last row before which every row is written or rejected; 0 if there is none.
@@ -72,19 +81,14 @@ impl Import {
         // Of an import that writes nothing, the answer reflects the state at its start.
         let index = api.position();
 
-        // Drawn anew for each upload: a file that is sent again is another import.
-        let numbers = CommandNumbers {
-            import: *uuid::Uuid::new_v4().as_bytes(),
-            next: 0,
-        };
-
         Self {
             api,
             body: ImportBody::default(),
             batch: ImportBatch::default(),
-            numbers,
+            numbers: CommandNumbers::draw(),
             in_flight: FuturesOrdered::new(),
             live: LiveCounts::default(),
+            zones: FoundZones::default(),
             index,
             settled_line: 0,
         }
@@ -127,7 +131,7 @@ impl Import {
 
     fn take_row(&mut self, row: ImportRow) {
         let line = row.line;
-        match check_row(row) {
+        match check_row(row, &mut self.zones) {
             Ok(checked) => self.batch.push(checked),
             Err((code, detail)) => self.reject(line, &code, detail),
         }
@@ -204,8 +208,10 @@ impl Import {
             }
         };
 
-        let again = self.count_all_but(written, &again);
-        self.repeat(again).await
+        match self.count_all_but(written, &again) {
+            Some(again) => self.repeat(again).await,
+            None => Ok(()),
+        }
     }
 
     /// Proposes a lost command again until its outcome arrives, with nothing else in flight.
@@ -241,12 +247,15 @@ impl Import {
     async fn repeat(&mut self, mut rows: NumberedRows) -> Result<(), ApiError> {
         for _ in 0..TRIES {
             if rows.lines.is_empty() {
-                return Ok(());
+                break;
             }
 
             tokio::time::sleep(PAUSE).await;
             let written = self.write(rows).await?;
-            rows = self.count_but_busy(written);
+            match self.count_but_busy(written) {
+                Some(busy) => rows = busy,
+                None => return Ok(()),
+            }
         }
 
         // Together, one row that is still busy would hold up all others.
@@ -269,34 +278,33 @@ impl Import {
 
     /// Writes each row by itself. Those that are still busy are rejected, and are listed in the answer.
     async fn write_one_by_one(&mut self, rows: &NumberedRows) -> Result<(), ApiError> {
+        // The others were replaced by later rows.
+        self.body.updated += rows.replaced() as u64;
+
         for row in rows.all() {
-            let mut alone = rows.only(&[row]);
-            // A number is that of one command. Nothing else is in flight: a repeat does no harm.
-            alone.origin = Origin::Itself;
-            let written = self.write(alone).await?;
+            // Without a number. Nothing else is in flight: a repeat does no harm.
+            let written = self.write(rows.alone(row)).await?;
             self.count(written);
         }
         Ok(())
     }
 
-    /// Counts the rows of a command that are not busy, and returns the busy ones.
-    fn count_but_busy(&mut self, written: WrittenBatch) -> NumberedRows {
+    /// Counts a command, unless its rows are busy: then it returns them.
+    fn count_but_busy(&mut self, written: WrittenBatch) -> Option<NumberedRows> {
         let busy = still_busy(&written, &written.rows.all());
         self.count_all_but(written, &busy)
     }
 
-    /// Counts a command without the busy rows that have to be written again, and returns those. A busy
-    /// row that a later one has replaced counts as if it had been written before that.
+    /// Counts a command, unless its rows are busy: then it returns those that have to be written again. Busy
+    /// rows that later ones have replaced are counted with them.
     fn count_all_but(
         &mut self,
         mut written: WrittenBatch,
         repeated: &[RepeatedRow],
-    ) -> NumberedRows {
-        let replaced = written.busy().count() - repeated.len();
-        written.updated += replaced as u32;
+    ) -> Option<NumberedRows> {
+        let is_busy = written.busy().next().is_some();
+        let again = is_busy.then(|| written.rows.only(repeated));
         written.forget_busy();
-
-        let again = written.rows.only(repeated);
         self.count(written);
         again
     }
@@ -326,15 +334,14 @@ impl Import {
     }
 
     fn count(&mut self, written: WrittenBatch) {
-        self.body.created += u64::from(written.created);
-        self.body.updated += u64::from(written.updated);
+        let counted = written.counted();
+        self.body.created += counted.created;
+        self.body.updated += counted.updated;
         self.index = self.index.max(written.index);
         self.live.add(&written.live);
-        for (row, rejection) in written.rejected {
-            // The reply may be that to an earlier form of the command, which had more rows.
-            let line = written.rows.lines.get(row as usize).copied();
-            let line = line.unwrap_or(self.settled_line);
-            self.reject(line, Code::from(&rejection).name(), rejection.to_string());
+        for (row, rejection) in &written.rejected {
+            let line = counted.lines[*row as usize];
+            self.reject(line, Code::from(rejection).name(), rejection.to_string());
         }
     }
 
@@ -389,3 +396,6 @@ fn still_busy(written: &WrittenBatch, rows: &[RepeatedRow]) -> Vec<RepeatedRow> 
         .filter(|(row, kept)| busy.binary_search(row).is_ok() && *kept != KeptFields::ALL);
     left.copied().collect()
 }
+
+#[cfg(test)]
+mod tests;

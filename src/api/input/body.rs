@@ -101,7 +101,10 @@ fn parse_object(bytes: &[u8]) -> Result<Fields, ApiError> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(values)) => Ok(Fields::new(values)),
         Ok(_) => Err(body_fault(Code::InvalidJson, "an object is needed")),
-        Err(error) => Err(body_fault(Code::InvalidJson, error.to_string())),
+        Err(error) => {
+            let detail = format!("the body is not JSON: {error}");
+            Err(body_fault(Code::InvalidJson, detail))
+        }
     }
 }
 

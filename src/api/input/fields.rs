@@ -3,24 +3,27 @@
 //! The shapes of bodies are declared with their routes; this file only knows how a field is taken
 //! out, and what is wrong if it is missing, unknown or of another type.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::noted;
-use crate::api::{
-    code::Code,
-    error::{ApiError, FieldFault, InvalidValue},
+use crate::{
+    api::{
+        code::Code,
+        error::{ApiError, FieldFault, InvalidValue},
+    },
+    named_values::NamedValues,
 };
 
 /// The fields of a JSON object or the columns of a row, taken out one by one.
 pub(in crate::api) struct Fields {
-    values: Map<String, Value>,
+    values: NamedValues,
     faults: Vec<FieldFault>,
 }
 
 impl Fields {
-    pub(in crate::api) fn new(values: Map<String, Value>) -> Self {
+    pub(in crate::api) fn new(values: impl Into<NamedValues>) -> Self {
         Self {
-            values,
+            values: values.into(),
             faults: Vec::new(),
         }
     }
@@ -124,7 +127,9 @@ impl Fields {
 
     /// All faults. Fields that were not taken are unknown, which is a fault too.
     pub(in crate::api) fn faults(mut self) -> Vec<FieldFault> {
-        for field in self.values.keys() {
+        let mut left: Vec<&str> = self.values.names().collect();
+        left.sort_unstable();
+        for field in left {
             self.faults.push(FieldFault::new(
                 field,
                 Code::UnknownField,

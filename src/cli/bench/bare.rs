@@ -16,7 +16,6 @@ use serde_json::json;
 use super::super::{out, process::Cost};
 use crate::gateway::{
     Courier, Envelope, Gateway, GatewayOptions, GatewayOutcome, HttpGateway, PreparedCourier,
-    TcpConnector,
 };
 
 #[derive(Debug, clap::Args)]
@@ -41,8 +40,8 @@ pub(super) fn run(args: &BareArgs) -> anyhow::Result<()> {
         idle_timeout: Duration::from_secs(30),
         unsure_statuses: Vec::new(),
     };
-    let gateway = HttpGateway::new(options, Arc::new(TcpConnector::default()))
-        .map_err(|(key, what)| anyhow!("{key}: {what}"))?;
+    let gateway =
+        HttpGateway::on_this_machine(options).map_err(|(key, what)| anyhow!("{key}: {what}"))?;
     let gateway = Arc::new(gateway);
     let next = Arc::new(AtomicU64::new(0));
 

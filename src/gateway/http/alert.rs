@@ -4,7 +4,10 @@
 //! at its `Finished` (RFC 8446, section 2). A server that refuses them says so by a fatal alert, which the
 //! client meets at its first read, after the request. Records are handled in order, so that server never
 //! came to the request. The proof holds only for alerts that a handshake alone can produce, and only
-//! while the server has sent nothing else: later alerts say nothing of what was read before.
+//! while the server has sent nothing else: later alerts say nothing of what was read before. A session
+//! ticket is such a sign too, although no byte of HTTP comes with it. A server that asks for a certificate
+//! sends it once it has taken the certificate (RFC 8446, section 4.6.1): from then on it reads requests,
+//! and may still refuse the client later, after a check that took longer.
 
 use std::{
     io,
@@ -103,9 +106,16 @@ impl AlertWatch {
     fn note(&mut self, read: &io::Result<()>, bytes: usize) {
         match read {
             Ok(()) if bytes > 0 => self.may_be_refused = false,
-            Err(error) if refuses_handshake(error) => self.flag.set_unread(),
+            Err(error) if refuses_handshake(error) && !self.has_ticket() => {
+                self.flag.set_unread();
+            }
             Ok(()) | Err(_) => {}
         }
+    }
+
+    /// True if the server has sent a session ticket. Tickets are counted before the alert that follows.
+    fn has_ticket(&self) -> bool {
+        self.stream.get_ref().1.tls13_tickets_received() > 0
     }
 }
 

@@ -43,11 +43,17 @@ impl HttpCourier {
         }
     }
 
-    async fn is_open(&mut self, now: Instant) -> bool {
+    async fn is_open(&mut self) -> bool {
         match &mut self.open {
-            Some(open) => open.is_good(now).await,
+            Some(open) => open.is_good(self.gateway.clock.boot()).await,
             None => false,
         }
+    }
+
+    /// True while there is a connection, also one that has ended unnoticed.
+    #[cfg(test)]
+    pub(super) fn is_connected(&self) -> bool {
+        self.open.is_some()
     }
 
     async fn connect(&mut self) -> bool {
@@ -64,25 +70,18 @@ impl HttpCourier {
 impl Courier for HttpCourier {
     type PreparedCourier<'c> = PreparedHttpCourier<'c>;
 
-    fn is_connected(&self) -> bool {
-        self.open.is_some()
-    }
-
     async fn rest(&mut self) {
         if let Some(open) = &mut self.open {
-            open.until_over().await;
+            open.until_over(&*self.gateway.clock).await;
             self.open = None;
         }
     }
 
     async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_>> {
-        let mut now = Instant::now();
-        if !self.is_open(now).await {
-            if !self.connect().await {
-                return None;
-            }
-            now = Instant::now();
+        if !self.is_open().await && !self.connect().await {
+            return None;
         }
+        let now = Instant::now();
         Some(PreparedHttpCourier { courier: self, now })
     }
 
@@ -119,7 +118,8 @@ impl PreparedCourier for PreparedHttpCourier<'_> {
         let answered = tokio::time::timeout_at(self.now + options.timeout, exchange).await;
         match answered.unwrap_or(Err(Failure::TimedOut)) {
             Ok(answer) => {
-                if connected.answered(answer.kept_for, options.idle_timeout) {
+                let now = gateway.clock.boot();
+                if connected.answered(answer.kept_for, options.idle_timeout, now) {
                     *open = Some(connected);
                 }
                 if answer.outcome != GatewayOutcome::Done {

@@ -22,6 +22,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use notty_raft::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 
 use self::{
@@ -65,6 +66,8 @@ pub struct HttpGateway {
     requests: RequestMaker,
     tls: Option<GatewayTls>,
     connector: Arc<dyn Connector>,
+    /// Measures the age of connections.
+    clock: Arc<dyn Clock>,
 }
 
 impl HttpGateway {
@@ -72,6 +75,7 @@ impl HttpGateway {
     pub fn new(
         options: GatewayOptions,
         connector: Arc<dyn Connector>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, (&'static str, String)> {
         let url = GatewayUrl::parse(&options.url).map_err(|fault| ("url", fault))?;
         let requests = RequestMaker::new(&url, &options.token).map_err(|fault| ("token", fault))?;
@@ -84,7 +88,14 @@ impl HttpGateway {
             requests,
             tls,
             connector,
+            clock,
         })
+    }
+
+    /// The same with the network and the clocks of this machine.
+    pub fn on_this_machine(options: GatewayOptions) -> Result<Self, (&'static str, String)> {
+        let connector = Arc::new(TcpConnector::default());
+        Self::new(options, connector, Arc::new(SystemClock))
     }
 
     async fn connect(&self) -> Result<OpenConnection, Failure> {
@@ -103,7 +114,8 @@ impl HttpGateway {
         // The flag lies below TLS, and is cleared before each request: a handshake is no request.
         let flag = Flag::default();
         let stream = self.flagged(stream, &flag).await?;
-        Ok(OpenConnection::over(stream, flag, self.options.idle_timeout).await?)
+        let (idle_timeout, now) = (self.options.idle_timeout, self.clock.boot());
+        Ok(OpenConnection::over(stream, flag, idle_timeout, now).await?)
     }
 
     /// Lays the flag over a stream, and TLS over the flag.

@@ -3,7 +3,8 @@
 //!
 //! A connection does not stay good while it is idle. The gateway may close it, which the system knows at
 //! once; or something on the way, such as a balancer or a NAT, forgets it without a word, and the next
-//! request would be lost. So it is used only while it is young, and closed by itself after that.
+//! request would be lost. So it is used only while it is young, and closed by itself after that. Its age is
+//! measured by the boot clock, which goes on while the machine sleeps, as the far end's clock does.
 
 use std::{
     future::{Future, poll_fn},
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use notty_raft::Clock;
 use tokio::time::{Instant, Sleep};
 
 use super::{super::GatewayOutcome, connect::ByteStream, flagged::Flag};
@@ -37,19 +39,21 @@ pub(super) struct OpenConnection {
     pub(super) flag: Flag,
     /// Longest idle time before it ends.
     limit: Duration,
-    /// The time of the last answer, or of connecting.
-    idle_since: Instant,
+    /// The time of the last answer, or of connecting, by the boot clock.
+    idle_since: Duration,
     /// Ends the connection when it was idle for too long. It is set again when it fires, not with each
-    /// request, so that it costs little at full rate.
+    /// request, so that it costs little at full rate. It stands still while the machine sleeps, and may be
+    /// late therefore.
     timer: Pin<Box<Sleep>>,
 }
 
 impl OpenConnection {
-    /// A connection over a stream, whose lowest layer sets the flag.
+    /// A connection over a stream, whose lowest layer sets the flag, at a time of the boot clock.
     pub(super) async fn over(
         stream: Box<dyn ByteStream>,
         flag: Flag,
         idle_timeout: Duration,
+        now: Duration,
     ) -> hyper::Result<Self> {
         // Bounded, so that a head without an end cannot fill the memory.
         let (sender, connection) = Builder::new()
@@ -57,33 +61,37 @@ impl OpenConnection {
             .handshake(TokioIo::new(stream))
             .await?;
 
-        let now = Instant::now();
         Ok(Self {
             sender,
             connection,
             flag,
             limit: idle_timeout,
             idle_since: now,
-            timer: Box::pin(tokio::time::sleep_until(now + idle_timeout)),
+            timer: Box::pin(tokio::time::sleep(idle_timeout)),
         })
     }
 
-    /// Notes the end of an exchange, with the longest idle time that the gateway named. Returns whether the
-    /// connection can serve another request.
-    pub(super) fn answered(&mut self, kept_for: Option<Duration>, idle_timeout: Duration) -> bool {
-        self.idle_since = Instant::now();
+    /// Notes the end of an exchange at a time, with the longest idle time that the gateway named. Returns
+    /// whether the connection can serve another request.
+    pub(super) fn answered(
+        &mut self,
+        kept_for: Option<Duration>,
+        idle_timeout: Duration,
+        now: Duration,
+    ) -> bool {
+        self.idle_since = now;
         let limit = kept_for.map_or(self.limit, |kept_for| kept_for.min(idle_timeout));
         // The timer may be late for a shorter time, and sets itself again for a longer one.
         if limit < self.limit {
-            self.timer.as_mut().reset(self.idle_since + limit);
+            self.timer.as_mut().reset(Instant::now() + limit);
         }
         self.limit = limit;
         !limit.is_zero()
     }
 
     /// True if the connection may serve a request at a time: it is young, and has not ended.
-    pub(super) async fn is_good(&mut self, now: Instant) -> bool {
-        let idle = now.saturating_duration_since(self.idle_since);
+    pub(super) async fn is_good(&mut self, now: Duration) -> bool {
+        let idle = now.saturating_sub(self.idle_since);
         if idle >= self.limit {
             return false;
         }
@@ -95,12 +103,12 @@ impl OpenConnection {
     }
 
     /// Waits until the connection ends, or has been idle for too long.
-    pub(super) async fn until_over(&mut self) {
+    pub(super) async fn until_over(&mut self, clock: &dyn Clock) {
         poll_fn(|cx| {
             if self.has_ended(cx) {
                 return Poll::Ready(());
             }
-            self.poll_timer(cx)
+            self.poll_timer(cx, clock)
         })
         .await
     }
@@ -110,13 +118,14 @@ impl OpenConnection {
         Pin::new(&mut self.connection).poll(cx).is_ready() || !self.sender.is_ready()
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, clock: &dyn Clock) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            let due = self.idle_since + self.limit;
-            if Instant::now() >= due {
+            let idle = clock.boot().saturating_sub(self.idle_since);
+            let left = self.limit.saturating_sub(idle);
+            if left.is_zero() {
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(due);
+            self.timer.as_mut().reset(Instant::now() + left);
         }
         Poll::Pending
     }

@@ -14,7 +14,7 @@ const STYLE: &str = "\
     th,td{padding:.3rem .8rem .3rem 0;text-align:left;vertical-align:top}\
     td{overflow-wrap:anywhere;border-top:1px solid #8884}\
     .bad{background:#d334;font-weight:bold}\
-    @media(max-width:40rem){th{display:none}\
+    @media(max-width:40rem){tr:first-child{display:none!important}\
     tr{display:block;border-top:1px solid #8888;padding:.5rem}\
     td{display:block;border:0;padding:0}td::before{content:attr(title) ': ';opacity:.7}}";
 

@@ -60,7 +60,7 @@ impl Followers {
         customer: Seq,
         (words, phone): (CustomerWords, u64),
     ) {
-        phones::take(changes, customer, phone);
+        phones::take_as_new(changes, customer, phone);
         self.count(changes, words, phone);
     }
 

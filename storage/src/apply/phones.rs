@@ -14,7 +14,7 @@ use crate::{
     keys::{GivenUpKey, GivenUpPhoneKey, HeldPhoneKey},
     limits::CHANGES_PER_BLOCK,
     model::Seq,
-    phones::Holding,
+    phone_changes::Holding,
     records::GivenUp,
     source::Source,
 };
@@ -28,6 +28,16 @@ pub(super) fn holder(changes: &Changes<'_>, phone: u64) -> Result<Option<Seq>, R
         Some(_) => Err(Rejection::AmbiguousPhone),
         None => Ok(first),
     }
+}
+
+/// A new customer has a phone. Its number was never given before, so nothing was ever changed or known
+/// under it, and need not be looked for.
+pub(super) fn take_as_new(changes: &mut Changes<'_>, customer: Seq, phone: u64) {
+    let now = Holding {
+        holds: true,
+        held: false,
+    };
+    changes.put_holding(phone, customer.0, now);
 }
 
 /// A customer has a phone from now on.

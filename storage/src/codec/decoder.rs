@@ -11,6 +11,17 @@ use crate::error::DecodeError;
 
 /// Zeros behind the end of a struct, at most. Bounds the memory that a made-up length costs.
 pub(super) const PADDING: usize = 64 * 1024;
+/// Zeros behind the ends of all structs of a record, at most, however short it is: a few long lists of
+/// zeros.
+const RECORD_PADDING: usize = 16 * PADDING;
+/// Zeros beside these for each byte of the record: more than any struct of one byte has fields.
+const PADDING_PER_BYTE: usize = 64;
+
+/// Zeros behind the ends of all structs of a record of so many bytes, at most. Without it, each of many
+/// small structs could claim [`PADDING`].
+pub(super) const fn padding_of_record(bytes: usize) -> usize {
+    RECORD_PADDING + PADDING_PER_BYTE * bytes
+}
 
 /// Treatment of fields that this version does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +38,8 @@ pub(super) struct Decoder<'de> {
     pub(super) rest: &'de [u8],
     /// Zeros read behind its end.
     padded: usize,
+    /// Zeros that may still be read in the record.
+    budget: usize,
     /// True if the next value is the record as a whole.
     is_whole: bool,
     unknown: Unknown,
@@ -38,6 +51,7 @@ impl<'de> Decoder<'de> {
         Self {
             rest,
             padded: 0,
+            budget: padding_of_record(rest.len()),
             is_whole: true,
             unknown,
         }
@@ -57,15 +71,26 @@ impl<'de> Decoder<'de> {
     /// Takes zeros from behind the end.
     fn pad(&mut self, zeros: usize) -> Result<(), DecodeError> {
         self.padded += zeros;
-        if self.padded > PADDING {
-            Err(DecodeError::Ended)
-        } else {
-            Ok(())
+        if self.padded > PADDING || zeros > self.budget {
+            return Err(DecodeError::Ended);
         }
+        self.budget -= zeros;
+        Ok(())
     }
 
     #[inline]
-    fn number<T: bincode::Decode<()>>(&mut self) -> Result<T, DecodeError> {
+    fn number(&mut self) -> Result<u64, DecodeError> {
+        // Most numbers are one byte, and a block of customers has thousands of them.
+        match self.rest.split_first() {
+            Some((byte, rest)) if *byte <= numbers::MOST_OF_BYTE => {
+                self.rest = rest;
+                Ok((*byte).into())
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number<T: bincode::Decode<()>>(&mut self) -> Result<T, DecodeError> {
         let taken = numbers::take(&mut self.rest);
         let (number, zeros) = taken.map_err(|_| DecodeError::NoNumber)?;
         self.pad(zeros)?;
@@ -75,7 +100,7 @@ impl<'de> Decoder<'de> {
     /// A length that its bytes allow.
     #[inline]
     fn len(&mut self) -> Result<usize, DecodeError> {
-        let len: u64 = self.number()?;
+        let len = self.number()?;
         if len > (self.rest.len() + PADDING) as u64 {
             return Err(DecodeError::Ended);
         }
@@ -145,10 +170,10 @@ impl<'de> Decoder<'de> {
 }
 
 macro_rules! decode_numbers {
-    ($($method:ident $visit:ident $number:ty as $widest:ty;)*) => {
+    ($($method:ident $visit:ident $number:ty as $widest:ty => $take:ident;)*) => {
         $(#[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            let number: $widest = self.number()?;
+            let number: $widest = self.$take()?;
             let fitting: Result<$number, _> = number.try_into();
             visitor.$visit(fitting.map_err(|_| DecodeError::TooLarge(number.into()))?)
         })*
@@ -160,12 +185,12 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 
     // Read at full width, so that a number that is too large is named.
     decode_numbers! {
-        deserialize_u16 visit_u16 u16 as u64;
-        deserialize_u32 visit_u32 u32 as u64;
-        deserialize_u64 visit_u64 u64 as u64;
-        deserialize_i16 visit_i16 i16 as i64;
-        deserialize_i32 visit_i32 i32 as i64;
-        deserialize_i64 visit_i64 i64 as i64;
+        deserialize_u16 visit_u16 u16 as u64 => number;
+        deserialize_u32 visit_u32 u32 as u64 => number;
+        deserialize_u64 visit_u64 u64 as u64 => number;
+        deserialize_i16 visit_i16 i16 as i64 => long_number;
+        deserialize_i32 visit_i32 i32 as i64 => long_number;
+        deserialize_i64 visit_i64 i64 as i64 => long_number;
     }
 
     #[inline]
@@ -183,13 +208,13 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let number: u64 = self.number()?;
+        let number = self.number()?;
         let sign = u32::try_from(number).ok().and_then(char::from_u32);
         visitor.visit_char(sign.ok_or(DecodeError::Text)?)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let number: u64 = self.number()?;
+        let number = self.number()?;
         let bits = u32::try_from(number).map_err(|_| DecodeError::TooLarge(number.into()))?;
         visitor.visit_f32(f32::from_bits(bits))
     }
@@ -396,7 +421,7 @@ impl<'de> de::EnumAccess<'de> for DecodedEnum<'_, 'de> {
         self,
         seed: S,
     ) -> Result<(S::Value, Self), DecodeError> {
-        let number: u64 = self.decoder.number()?;
+        let number = self.decoder.number()?;
         let number = u32::try_from(number).map_err(|_| DecodeError::TooLarge(number.into()))?;
 
         // The type itself knows its numbers, and refuses others.

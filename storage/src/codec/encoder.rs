@@ -6,7 +6,11 @@
 
 use serde::ser::{self, Serialize};
 
-use super::{decoder::PADDING, encode_error::EncodeError, numbers};
+use super::{
+    decoder::{PADDING, padding_of_record},
+    encode_error::EncodeError,
+    numbers,
+};
 
 /// Appends values to bytes.
 pub(super) struct Encoder {
@@ -15,6 +19,8 @@ pub(super) struct Encoder {
     is_whole: bool,
     /// True if the record as a whole is a struct.
     was_struct: bool,
+    /// Zeros that were dropped.
+    dropped: usize,
 }
 
 impl Encoder {
@@ -24,16 +30,22 @@ impl Encoder {
             bytes,
             is_whole: true,
             was_struct: false,
+            dropped: 0,
         }
     }
 
     /// The bytes of the record, without the zeros at its end; `from` is its first byte. A record that is a
     /// struct has dropped its zeros already, and no more of them may go.
-    pub(super) fn finish(mut self, from: usize) -> Vec<u8> {
+    pub(super) fn finish(mut self, from: usize) -> Result<Vec<u8>, EncodeError> {
         if !self.was_struct {
             self.trim(from);
         }
-        self.bytes
+
+        // A decoder would refuse it.
+        if self.dropped > padding_of_record(self.bytes.len() - from) {
+            return Err(EncodeError::Zeros);
+        }
+        Ok(self.bytes)
     }
 
     /// Drops the zeros at the end, as many as a decoder adds again.
@@ -42,6 +54,7 @@ impl Encoder {
         let floor = from.max(self.bytes.len().saturating_sub(PADDING));
         while self.bytes.len() > floor && self.bytes.last() == Some(&0) {
             self.bytes.pop();
+            self.dropped += 1;
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) fn put(bytes: &mut Vec<u8>, number: impl Encode) {
     put.expect("memory takes all bytes, and a number has no other fault");
 }
 
+/// The largest number that is one byte, and that byte's value.
+pub(super) const MOST_OF_BYTE: u8 = 250;
+
 /// Bytes with zeros behind their end.
 struct Padded<'a, 'de> {
     rest: &'a mut &'de [u8],

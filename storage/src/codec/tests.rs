@@ -56,6 +56,25 @@ enum OlderKind {
     Fancy {},
 }
 
+/// A record of this many parts, each of which claims a label of so many zeros.
+fn of_claims(parts: u8, zeros: u16) -> Vec<u8> {
+    let [low, high] = zeros.to_le_bytes();
+    let part = [5, 0, 0, 251, low, high];
+    let head = [FORMAT, 0, 0, parts];
+    [&head[..], &part.repeat(parts.into())].concat()
+}
+
+#[test]
+fn made_up_lengths_of_many_parts_take_no_more_memory_than_the_record_allows() {
+    let one: Newer = decode(&of_claims(1, 60_000)).expect("reads");
+    assert_eq!(one.parts[0].label.len(), 60_000);
+
+    // Each could be right, all together cannot.
+    assert!(decode::<Newer>(&of_claims(200, 60_000)).is_err());
+    let many: Newer = decode(&of_claims(200, 300)).expect("reads");
+    assert_eq!(decode::<Newer>(&encode(&many)).expect("reads"), many);
+}
+
 fn older() -> Older {
     Older {
         name: "n".repeat(300),

@@ -1,10 +1,13 @@
 //! The bounds that a command declares, so that an entry is not filled beyond its budget.
 
-use super::action::{
-    Action, CreateMailing, Expand, FoldMailing, PurgeMailing, PutCustomer, PutCustomers, Report,
-    SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
+use super::{
+    Command,
+    action::{
+        Action, CreateMailing, Expand, FoldMailing, PurgeMailing, PutCustomer, PutCustomers,
+        Report, SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
+    },
 };
-use crate::{limits, model::Customer};
+use crate::{codec, limits, model::Customer};
 
 /// Bytes of a command beside its action, at most.
 pub(super) const ORIGIN_BYTES: usize = 64;
@@ -71,19 +74,41 @@ impl Action {
     }
 }
 
+impl Command {
+    /// Bytes of the encoded command, at most. Those that can be long bound it themselves: whoever proposes
+    /// a thousand customers need not encode them only to count.
+    pub fn most_bytes(&self) -> usize {
+        let bounds_itself = matches!(
+            self.action,
+            Action::PutCustomers(_) | Action::PutCustomer(_) | Action::Report(_)
+        );
+        if bounds_itself {
+            self.cost().bytes
+        } else {
+            codec::encode(self).len()
+        }
+    }
+}
+
+/// Bytes before a text or a list, at most: all that stand in commands have fewer than 65,536.
+const LEN_BYTES: usize = 3;
+/// Bytes of a row in a command beside its texts, at most: its own length and those of its texts, and
+/// phone, three numbers of words, the mark of a zone, and two bytes of marks.
+const ROW_BYTES: usize = 3 * LEN_BYTES + 9 + 3 * 3 + 1 + 2;
+
+fn text_bytes(text: &str) -> usize {
+    text.len() + LEN_BYTES
+}
+
 impl PutCustomers {
     fn cost(&self) -> Cost {
         let words = self.tags.iter().chain(&self.operators);
-        let words: usize = words
-            .map(|(text, folded)| text.len() + folded.len() + 4)
-            .sum();
-        let rows = self
-            .rows
-            .iter()
-            .map(|row| row.id.as_str().len() + row.name.len() + 25);
-        let bytes = words + rows.sum::<usize>() + self.zones.len() * 24;
+        let words = words.map(|(text, folded)| text_bytes(text) + text_bytes(folded));
+        let zones = self.zones.iter().map(|zone| text_bytes(zone));
+        let rows = self.rows.iter();
+        let rows = rows.map(|row| row.id.as_str().len() + row.name.len() + ROW_BYTES);
         Cost {
-            bytes,
+            bytes: words.sum::<usize>() + zones.sum::<usize>() + rows.sum::<usize>(),
             customers: self.rows.len() as u32,
             batches: 0,
         }
@@ -100,11 +125,12 @@ impl PutCustomer {
             timezone,
             ..
         } = &self.customer;
-        let folded = self.folded_tag.len() + self.folded_operator.len();
-        let words = tag.len() + operator.len() + folded + 8;
-        let zone = timezone.as_ref().map_or(0, |_| 24);
+        let folded = [&self.folded_tag, &self.folded_operator];
+        let texts = [name, tag, operator].into_iter().chain(folded);
+        let texts = texts.map(|text| text_bytes(text));
+        let zone = timezone.as_ref().map_or(0, |zone| text_bytes(zone));
         Cost {
-            bytes: words + id.as_str().len() + name.len() + 28 + zone,
+            bytes: texts.sum::<usize>() + zone + id.as_str().len() + ROW_BYTES,
             customers: 1,
             batches: 0,
         }
@@ -136,9 +162,70 @@ impl Report {
 mod tests {
     use super::*;
     use crate::{
-        codec,
-        model::{Epoch, LeaseId, MailingNumber, Run, SendResult},
+        Origin,
+        command::{CustomerRow, KeptFields, PutMode},
+        model::{CustomerId, Epoch, LeaseId, MailingNumber, Phone, Run, SendResult},
     };
+
+    /// Fails unless a command is at most as long as it says, and not much shorter.
+    fn check_bound(action: impl Into<Action>) {
+        let origin = Origin::Import {
+            import: [u8::MAX; 16],
+            n: u32::MAX,
+        };
+        let command = Command::new(action.into()).by(origin);
+        let bytes = codec::encode(&command).len();
+        let said = command.most_bytes();
+        let much = bytes + bytes / 8 + 300;
+        assert!(bytes <= said && said <= much, "{bytes} of {said}");
+    }
+
+    /// Texts that take as many bytes as they can, or none.
+    fn texts() -> [String; 3] {
+        [String::new(), "ж".repeat(64), "😀".repeat(64)]
+    }
+
+    #[test]
+    fn no_customers_are_longer_than_they_say() {
+        for text in texts() {
+            let row = CustomerRow {
+                id: CustomerId::parse(&"𠀀".repeat(64)).expect("letters"),
+                by_phone: true,
+                name: text.clone(),
+                phone: Phone::from_digits(999_999_999_999_999),
+                tag: u16::MAX,
+                operator: u16::MAX,
+                zone: Some(u16::MAX),
+                kept: KeptFields::ALL,
+            };
+            check_bound(PutCustomers {
+                mode: PutMode::Upsert,
+                tags: vec![(text.clone(), text.clone()); 2],
+                operators: vec![(text.clone(), text.clone()); 2],
+                zones: vec![text; 2],
+                rows: vec![row; limits::CUSTOMER_ROWS],
+            });
+        }
+    }
+
+    #[test]
+    fn no_customer_is_longer_than_it_says() {
+        for text in texts() {
+            check_bound(PutCustomer {
+                mode: PutMode::Update,
+                customer: Customer {
+                    id: CustomerId::parse(&"𠀀".repeat(64)).expect("letters"),
+                    name: text.clone(),
+                    phone: Phone::from_digits(999_999_999_999_999),
+                    operator: text.clone(),
+                    tag: text.clone(),
+                    timezone: Some(text.clone()),
+                },
+                folded_tag: text.clone(),
+                folded_operator: text,
+            });
+        }
+    }
 
     #[test]
     fn no_report_is_longer_than_it_says() {

@@ -40,6 +40,20 @@ pub(super) fn breaks_a_line(char: char) -> bool {
     is_control(char) || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// True for a text with a character that breaks a line.
+pub(super) fn have_a_break(text: &str) -> bool {
+    may_have_a_break(text) && text.chars().any(breaks_a_line)
+}
+
+/// False for most texts without such a character, which their bytes alone tell: controls are single bytes,
+/// or begin with C2, and all others that break a line begin with E2.
+fn may_have_a_break(text: &str) -> bool {
+    let may_break = |byte: u8| byte < b' ' || matches!(byte, 0x7f | 0xc2 | 0xe2);
+    // To the end of it, because a walk without an exit looks at many bytes at once.
+    let bytes = text.bytes();
+    bytes.fold(false, |found, byte| found | may_break(byte))
+}
+
 /// True for what may stand in no text: controls and line ends other than the line feed, and the two
 /// characters that show a text in another order than it has.
 pub(super) fn breaks_a_text(char: char) -> bool {
@@ -103,6 +117,20 @@ mod tests {
         }
         for char in ['a', 'ж', '.', '7', '한', 'ـ', '😀', '\u{301}', '\u{e000}'] {
             assert!(is_visible(char), "U+{:04X}", u32::from(char));
+        }
+    }
+
+    #[test]
+    fn no_character_that_breaks_a_line_is_missed_by_its_bytes() {
+        for char in ('\0'..=char::MAX).filter(|char| breaks_a_line(*char)) {
+            assert!(
+                have_a_break(&format!("ж{char}")),
+                "U+{:04X}",
+                u32::from(char)
+            );
+        }
+        for text in ["", "Анна Мороз", "№ 1 — «é»", "👩\u{200d}🚀"] {
+            assert!(!have_a_break(text), "{text}");
         }
     }
 

@@ -13,6 +13,11 @@ use crate::limits::FILTER_CHARS;
 /// that it folds the same wherever it stands, and one character stays one. For proposers only, never
 /// inside apply.
 pub fn fold(text: &str) -> String {
+    // The mapper's table says the same of ASCII.
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+
     let mapper = CaseMapper::new();
     text.chars().map(|char| mapper.simple_fold(char)).collect()
 }
@@ -233,6 +238,14 @@ mod tests {
         Filter::parse(pattern)
             .expect("a valid pattern")
             .matches(&fold(text))
+    }
+
+    #[test]
+    fn ascii_is_folded_as_the_table_says() {
+        for char in '\0'..='\x7f' {
+            let folded = CaseMapper::new().simple_fold(char);
+            assert_eq!(fold(&char.to_string()), folded.to_string());
+        }
     }
 
     #[test]

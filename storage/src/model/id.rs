@@ -8,7 +8,19 @@ use crate::limits::ID_CHARS;
 /// Characters of an id beside letters and digits.
 const SIGNS: [char; 5] = ['-', '_', '.', '@', '+'];
 
+/// True for an id of ASCII alone, which nearly every one is, found without Unicode's tables.
+fn is_plain(text: &str) -> bool {
+    // As many characters as bytes.
+    let fits = (2..=ID_CHARS).contains(&text.len());
+    let may_be_an_id = |byte: u8| byte.is_ascii_alphanumeric() || SIGNS.contains(&char::from(byte));
+    fits && text != ".." && text.bytes().all(may_be_an_id)
+}
+
 fn parse_id(text: &str) -> Result<String, Invalid> {
+    if is_plain(text) {
+        return Ok(text.to_owned());
+    }
+
     let fits = (1..=ID_CHARS).contains(&text.chars().count());
     let may_be_an_id = |char| SIGNS.contains(&char) || characters::is_word(char);
     // A mark would be written with whatever stands before the id.

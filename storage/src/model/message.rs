@@ -239,7 +239,9 @@ impl Reason {
     /// The same in words, for people.
     pub const fn detail(self) -> &'static str {
         match self {
-            Reason::DuplicatePhone => "another customer with this phone has the message",
+            Reason::DuplicatePhone => {
+                "the mailing's one message to this phone is another customer's, sent or not"
+            }
         }
     }
 }

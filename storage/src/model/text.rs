@@ -4,13 +4,14 @@ use super::{Invalid, characters};
 use crate::limits::{DESC_CHARS, NAME_CHARS, TEXT_CHARS, WORD_CHARS};
 
 fn parse_line(what: &str, text: &str, most: usize) -> Result<String, Invalid> {
-    if text.chars().count() > most {
+    // No text has more characters than bytes, so that most need not be counted.
+    if text.len() > most && text.chars().count() > most {
         return Err(Invalid::new(
             "too_long",
             format!("{what} has at most {most} characters"),
         ));
     }
-    if text.chars().any(characters::breaks_a_line) {
+    if characters::have_a_break(text) {
         let detail = format!(
             "{what} has no control characters, tabs, line ends, or characters that turn the direction of \
              writing"

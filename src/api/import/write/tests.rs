@@ -30,6 +30,7 @@ fn rows(rows: &[(&str, KeptFields)]) -> NumberedRows {
     NumberedRows {
         put,
         lines: (2..2 + rows.len() as u64).collect(),
+        first_lines: None,
         origin: Origin::Itself,
     }
 }

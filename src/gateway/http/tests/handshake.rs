@@ -1,10 +1,16 @@
 //! Ends of a connection that show only after the request was written, and what each proves.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier, version::TLS12};
+use rustls::{
+    AlertDescription, ConnectionTrafficSecrets, ContentType, ProtocolVersion, RootCertStore,
+    ServerConfig,
+    crypto::cipher::{OutboundChunks, OutboundPlainMessage},
+    server::WebPkiClientVerifier,
+    version::TLS12,
+};
 use rustls_pki_types::PrivatePkcs8KeyDer;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::support::{OK, answer_all, courier, gateway, listener, read_request, send};
 use crate::gateway::{
@@ -118,6 +124,69 @@ async fn an_end_of_tls_after_the_request_proves_nothing() {
     for _ in 0..2 {
         assert_eq!(send(&mut courier).await, GatewayOutcome::Unsure);
     }
+}
+
+/// Sends a fatal alert as a server's next record.
+async fn refuse(
+    stream: tokio_rustls::server::TlsStream<TcpStream>,
+    alert: AlertDescription,
+) -> io::Result<()> {
+    let (mut stream, session) = stream.into_inner();
+    let suite = session
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.tls13());
+    let suite = suite.expect("TLS 1.3");
+    let secrets = session
+        .dangerous_extract_secrets()
+        .map_err(io::Error::other)?;
+
+    let (sequence, secrets) = secrets.tx;
+    let (key, iv) = match secrets {
+        ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (key, iv),
+        _ => panic!("another cipher"),
+    };
+
+    let fatal = [2, u8::from(alert)];
+    let plain = OutboundPlainMessage {
+        typ: ContentType::Alert,
+        version: ProtocolVersion::TLSv1_3,
+        payload: OutboundChunks::Single(&fatal),
+    };
+    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    let record = encrypter
+        .encrypt(plain, sequence)
+        .map_err(io::Error::other)?;
+    stream.write_all(&record.encode()).await
+}
+
+/// The outcome of a message to a server that sends so many session tickets and reads the request, and
+/// then refuses the client.
+async fn refused_after(tickets: usize) -> GatewayOutcome {
+    let certificate = Certificate::new();
+    let mut config = certificate.server(false, rustls::ALL_VERSIONS);
+    config.send_tls13_tickets = tickets;
+    config.enable_secret_extraction = true;
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+
+    let (listener, at) = listener().await;
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await?;
+        let mut stream = acceptor.accept(stream).await?;
+        read_request(&mut stream).await?;
+        refuse(stream, AlertDescription::CertificateRevoked).await
+    });
+    send(&mut courier(certificate.gateway(at))).await
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_session_ticket_proves_nothing() {
+    for tickets in [1, 2, 5] {
+        assert_eq!(refused_after(tickets).await, GatewayOutcome::Unsure);
+    }
+    // The same alert as the first sign of the server.
+    assert_eq!(refused_after(0).await, GatewayOutcome::NotSent);
 }
 
 /// The outcome of a message to a server that answers it, in clear, by these bytes.

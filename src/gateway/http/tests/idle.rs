@@ -5,12 +5,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
+use notty_raft::{Clock, SystemClock};
+use notty_storage::Timestamp;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
@@ -69,6 +71,34 @@ async fn a_connection_that_is_too_old_is_not_used_although_nobody_looked_after_i
     // The passing of time is the condition itself.
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(send(&mut courier).await, GatewayOutcome::Done);
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+/// This machine's clocks, after a sleep that only the boot clock has counted.
+#[derive(Default)]
+struct AfterSleep(AtomicU64);
+
+impl Clock for AfterSleep {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall()
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot() + Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn a_connection_from_before_a_sleep_of_the_machine_is_not_used() {
+    let (at, connections) = serve(OK).await;
+    let mut gateway = gateway("http", at, HOUR);
+    let clock = Arc::<AfterSleep>::default();
+    gateway.clock = clock.clone();
+    let mut courier = courier(gateway);
+    for slept_s in [0, 3_000, 3 * 3_600] {
+        clock.0.store(slept_s, Ordering::Relaxed);
+        assert_eq!(send(&mut courier).await, GatewayOutcome::Done);
+    }
     assert_eq!(connections.load(Ordering::Relaxed), 2);
 }
 

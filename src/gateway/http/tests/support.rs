@@ -10,7 +10,6 @@ use tokio::{
 
 use crate::gateway::{
     Courier, Envelope, Gateway, GatewayOptions, GatewayOutcome, HttpGateway, PreparedCourier,
-    TcpConnector,
 };
 
 /// The answer to a message that was taken.
@@ -29,7 +28,7 @@ pub(super) fn gateway(scheme: &str, at: SocketAddr, idle_timeout: Duration) -> H
         idle_timeout,
         unsure_statuses: Vec::new(),
     };
-    let made = HttpGateway::new(options, Arc::new(TcpConnector::default()));
+    let made = HttpGateway::on_this_machine(options);
     made.map_err(|(key, what)| format!("{key}: {what}"))
         .expect("a gateway")
 }
