@@ -1,0 +1,96 @@
+//! Places in a profile, and the faults that are found there while the reading goes on.
+
+use std::cell::RefCell;
+
+use toml::Value;
+
+use crate::config::{ConfigError, FaultList};
+
+/// The faults of a profile. Its parts are read one after the other, and all of them add to it.
+#[derive(Default)]
+pub(super) struct ProfileFaults(RefCell<FaultList>);
+
+impl ProfileFaults {
+    /// The place of a section by its path; the path of the whole profile is empty.
+    pub(super) fn at(&self, path: &str) -> Spot<'_> {
+        Spot {
+            path: path.to_owned(),
+            faults: self,
+        }
+    }
+
+    /// All faults as one error, if there are any.
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        self.0.into_inner().finish()
+    }
+}
+
+/// A place in a profile, where something may be wrong.
+#[derive(Clone)]
+pub(super) struct Spot<'f> {
+    path: String,
+    faults: &'f ProfileFaults,
+}
+
+impl Spot<'_> {
+    /// The place of a key in the table that is here.
+    pub(super) fn key(&self, key: &str) -> Self {
+        self.faults_at(key_path(&self.path, key))
+    }
+
+    /// The place of an element in the list that is here, counted from 0.
+    pub(super) fn entry(&self, n: usize) -> Self {
+        self.faults_at(format!("{}[{n}]", self.path))
+    }
+
+    /// A place of the same profile, by its whole path.
+    pub(super) fn at(&self, path: &str) -> Self {
+        self.faults_at(path.to_owned())
+    }
+
+    fn faults_at(&self, path: String) -> Self {
+        let faults = self.faults;
+        Self { path, faults }
+    }
+
+    /// The path of this place in the profile.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Notes a fault of this place.
+    pub(super) fn fault(&self, fault: impl AsRef<str>) {
+        self.faults.0.borrow_mut().add(&self.path, fault);
+    }
+
+    /// Returns what was found right, or notes the fault.
+    pub(super) fn keep<T>(&self, found: Result<T, String>) -> Option<T> {
+        found.map_err(|fault| self.fault(fault)).ok()
+    }
+
+    /// Returns what a value holds, or notes that the value is something else.
+    pub(super) fn expect<T>(&self, found: Option<T>, value: &Value, wanted: &str) -> Option<T> {
+        if found.is_none() {
+            self.fault(format!("{} is not {wanted}", shown(value)));
+        }
+        found
+    }
+}
+
+/// The path of a key within a table.
+pub(super) fn key_path(table: &str, key: &str) -> String {
+    if table.is_empty() {
+        return key.to_owned();
+    }
+    format!("{table}.{key}")
+}
+
+/// A value as it is written, on one line.
+fn shown(value: &Value) -> String {
+    format!("`{}`", one_line(&value.to_string()))
+}
+
+/// A text with one blank in the place of each line end and indentation.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

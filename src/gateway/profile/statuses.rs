@@ -1,0 +1,78 @@
+//! Sets of HTTP statuses: single ones, and whole classes such as `4xx`.
+
+use std::collections::BTreeSet;
+
+use toml::Value;
+
+use super::spot::Spot;
+
+/// The statuses that an answer may have.
+const STATUSES: std::ops::Range<u16> = 100..1_000;
+
+/// Some of the statuses of answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StatusSet(BTreeSet<u16>);
+
+impl StatusSet {
+    /// All statuses that there are.
+    pub(super) fn all() -> Self {
+        Self(STATUSES.collect())
+    }
+
+    /// Reads one status, or a list of statuses.
+    pub(super) fn parse(value: &Value, spot: &Spot<'_>) -> Self {
+        let list = match value {
+            Value::Array(list) => list.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        if list.is_empty() {
+            spot.fault("the list is empty, so that no answer fits");
+        }
+
+        let wanted = "an HTTP status, which is a number from 100 to 999, or a class like \"4xx\"";
+        let ranges = list.iter();
+        let ranges = ranges.filter_map(|value| spot.expect(range(value), value, wanted));
+        Self(ranges.flatten().collect())
+    }
+
+    /// True if a status is in the set.
+    pub(super) fn contains(&self, status: u16) -> bool {
+        self.0.contains(&status)
+    }
+
+    /// The statuses that are in both sets.
+    pub(super) fn both(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).copied().collect())
+    }
+
+    /// The statuses that are not in the other set.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        Self(self.0.difference(&other.0).copied().collect())
+    }
+
+    /// True if no status is in the set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The statuses that a value stands for.
+fn range(value: &Value) -> Option<std::ops::Range<u16>> {
+    match value {
+        Value::Integer(number) => one(*number),
+        Value::String(class) => whole_class(class),
+        _ => None,
+    }
+}
+
+fn one(number: i64) -> Option<std::ops::Range<u16>> {
+    let status = u16::try_from(number).ok()?;
+    let is_status = STATUSES.contains(&status);
+    is_status.then(|| status..status + 1)
+}
+
+fn whole_class(class: &str) -> Option<std::ops::Range<u16>> {
+    let class: u16 = class.strip_suffix("xx")?.parse().ok()?;
+    let is_class = (1..=9).contains(&class);
+    is_class.then(|| class * 100..(class + 1) * 100)
+}
