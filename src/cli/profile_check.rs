@@ -6,7 +6,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http::Request;
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 
 use super::out;
 use crate::{
@@ -57,6 +60,8 @@ fn sample_message() -> MessageRequest<'static> {
             id: MessageId::from_u64(ID).expect("an id"),
             phone: Phone::parse(PHONE).expect("a phone number"),
             text: "Hello",
+            ends_at: Timestamp::default(),
+            receipt_url: "",
         },
         valid_minutes: 60,
         receipt_url: "",

@@ -10,7 +10,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 
 use super::GatewayOutcome;
 
@@ -23,6 +26,10 @@ pub struct Envelope<'e> {
     pub phone: Phone,
     /// The text of the mailing.
     pub text: &'e str,
+    /// The end of the mailing, after which the message is of no use.
+    pub ends_at: Timestamp,
+    /// The URL for receipts of the message; empty where none are asked for.
+    pub receipt_url: &'e str,
 }
 
 /// One gateway, and one account there.

@@ -17,4 +17,4 @@ mod tests;
 
 pub use courier::{Courier, Envelope, Gateway, PreparedCourier};
 pub use http::{ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, TcpConnector};
-pub use outcome::GatewayOutcome;
+pub use outcome::{GatewayOutcome, HaltScope, LaterScope};

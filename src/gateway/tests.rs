@@ -4,7 +4,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::join_all;
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -144,6 +147,8 @@ fn envelope(n: u64) -> Envelope<'static> {
         id: MessageId::from_u64((1 << 32) + n).expect("an id"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text: "Hello",
+        ends_at: Timestamp::default(),
+        receipt_url: "",
     }
 }
 

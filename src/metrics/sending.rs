@@ -40,6 +40,10 @@ pub struct SendingMetrics {
     pub breaker: Gauge,
     /// 1 while the gateway has asked this postman to send nothing.
     pub paused: Gauge,
+    /// 1 while the gateway is halted for this postman.
+    pub halted: Gauge,
+    /// Mailings that this postman does not send because the gateway halted them.
+    pub mailings_halted: Gauge,
     /// Second reports of a message that differ from the first.
     pub conflicts: Counter,
     /// The standing of the postman with its cluster.
@@ -58,6 +62,8 @@ impl Default for SendingMetrics {
             leases: Gauge::default(),
             breaker: Gauge::default(),
             paused: Gauge::default(),
+            halted: Gauge::default(),
+            mailings_halted: Gauge::default(),
             conflicts: Counter::default(),
             standing: PostmanStanding::default(),
         }
@@ -88,9 +94,10 @@ impl SendingMetrics {
 
     /// Adds these metrics to a registry, for a postman on a node or by itself.
     pub(super) fn register(&self, registry: &mut Registry) {
-        let answers = "Answers of the gateway by their meaning: done, invalid (400), not_taken (any \
-                       other status), not_sent (nothing was written), unsure (it may have been \
-                       taken); their rate is the sending rate";
+        let answers = "Answers of the gateway by their meaning: done, invalid (refused for good), \
+                       not_taken (tried again), halted (no money, a wrong key and the like: handed back \
+                       untried), not_sent (nothing was written), unsure (it may have been taken); \
+                       their rate is the sending rate";
         registry.register("gateway_answers", answers, self.answers.clone());
         let latency = "Time from the first byte of a request to the complete answer of the gateway";
         registry.register_with_unit("gateway", latency, Unit::Seconds, self.latency.clone());
@@ -111,6 +118,16 @@ impl SendingMetrics {
         let paused = "State of the pause that the gateway asked this postman for (429 or 503 with \
                       Retry-After): 0 none, 1 it holds";
         registry.register("postman_paused", paused, self.paused.clone());
+        let halted =
+            "1 while the gateway is halted for this postman: no money, a wrong key and the like";
+        registry.register("postman_halted", halted, self.halted.clone());
+        let mailings =
+            "Mailings that the gateway halted for this postman, because of their text or sender";
+        registry.register(
+            "postman_mailings_halted",
+            mailings,
+            self.mailings_halted.clone(),
+        );
         let conflicts = "Reports of a message that differ from its first one";
         registry.register("report_conflicts", conflicts, self.conflicts.clone());
     }

@@ -230,8 +230,10 @@ impl Asking {
 pub(super) struct Load {
     /// Requests that may be in flight.
     pub(super) slots: usize,
-    /// True while the gateway wants no requests.
+    /// True while the gateway wants no requests, or is halted.
     pub(super) is_paused: bool,
+    /// True if the gateway is halted, and one message is to probe.
+    pub(super) probes_halt: bool,
     /// True if an earlier ask had no answer, and may have been granted.
     pub(super) is_unanswered: bool,
     /// Messages without a result.
@@ -266,13 +268,15 @@ pub(super) fn room(load: &Load, breaker: &Breaker, now: Duration) -> Option<u16>
     let free = wanted
         .saturating_sub(load.held)
         .min(usize::from(load.lease_size)) as u16;
-    let room = breaker.room(free, now);
+    let most = if load.probes_halt { 1 } else { u16::MAX };
+    let room = breaker.room(free, now).min(most);
 
     // Few full leases cost the cluster less than many small ones: there must be room for an eighth of
     // what is wanted, and for a quarter of the slots.
     let least = (slots / 4).clamp(1, 64).max(wanted / 8);
     let is_worth_it = usize::from(room) >= least.min(usize::from(load.lease_size));
-    let is_probe = breaker.stand() != Stand::Closed && room > 0;
+    let probes = breaker.stand() != Stand::Closed || load.probes_halt;
+    let is_probe = probes && room > 0;
     (is_worth_it || is_probe).then_some(room).or(fetch)
 }
 
@@ -367,6 +371,7 @@ mod tests {
         Load {
             slots: 40,
             is_paused: false,
+            probes_halt: false,
             is_unanswered: false,
             held: 0,
             leases: 0,

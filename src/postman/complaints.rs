@@ -18,6 +18,7 @@ pub(super) struct Complaints {
     not_sent: LastLine,
     unsure: LastLine,
     invalid: LastLine,
+    halted: LastLine,
 }
 
 impl Complaints {
@@ -46,6 +47,7 @@ impl Complaints {
             GatewayOutcome::NotTaken { .. } => Some(&self.not_taken),
             GatewayOutcome::NotSent => Some(&self.not_sent),
             GatewayOutcome::Unsure => Some(&self.unsure),
+            GatewayOutcome::Halted { .. } => Some(&self.halted),
         }
     }
 }
@@ -65,6 +67,10 @@ fn log(outcome: GatewayOutcome, words: &str) {
         ),
         GatewayOutcome::NotSent => {
             tracing::warn!("a message did not get to the gateway: {words}; it is tried again");
+        }
+        // A halt itself is a line of its own.
+        GatewayOutcome::Halted { .. } => {
+            tracing::info!("the gateway sent a message back, which counts as not tried: {words}");
         }
         GatewayOutcome::Unsure => tracing::warn!(
             "the gateway leaves open whether it took a message: {words}; the message is unconfirmed, \

@@ -77,7 +77,11 @@ impl Floor {
 
     /// Hands back all messages that wait at an outlet.
     pub(super) fn hand_back_waiting(&self, outlet: &Outlet) {
-        let jobs = outlet.take_waiting();
+        self.hand_back(&outlet.take_waiting());
+    }
+
+    /// Hands back messages that were not begun.
+    pub(super) fn hand_back(&self, jobs: &[Job]) {
         let back = jobs.iter().map(|job| Settled::handed_back(job.token()));
         self.settled.lock().extend(back);
         self.news.notify_one();

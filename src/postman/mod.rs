@@ -16,9 +16,11 @@ mod calls;
 mod complaints;
 pub mod desk;
 mod floor;
+mod halt;
 pub mod journal;
 mod leases;
 mod looking;
+mod notices;
 mod outlet;
 mod parcels;
 mod pause;
@@ -135,6 +137,8 @@ pub struct Postman {
     asking: Asking,
     looking: Looking,
     rate: SendRate,
+    /// Leases of halted mailings since the last one of another mailing.
+    halted_in_a_row: usize,
 }
 
 impl Postman {
@@ -181,6 +185,7 @@ impl Postman {
             asking: Asking::default(),
             looking: Looking::default(),
             rate: SendRate::default(),
+            halted_in_a_row: 0,
         };
         postman.work_and_end(&mut stop).await
     }
@@ -281,7 +286,8 @@ impl Postman {
         let is_old = self.floor.view_age(now) > VIEW_AGE / 2;
         let load = Load {
             slots: self.outlet.slots(now),
-            is_paused: self.outlet.pause.holds(now),
+            is_paused: self.outlet.rests(now),
+            probes_halt: self.outlet.halts.wants_probe(now),
             is_unanswered: self.asking.is_unanswered(),
             held: self.leases.unsettled(),
             leases: self.leases.len(),
@@ -418,9 +424,19 @@ impl Postman {
             self.outlet.tell_stand(figure);
         }
 
+        self.show_halts(now);
         let is_paused = self.outlet.pause.holds(now);
         if metrics.paused.set(is_paused.into()) == 1 && !is_paused {
             tracing::info!("the pause that the gateway asked for is over: sending resumes");
         }
+    }
+
+    fn show_halts(&self, now: Duration) {
+        let metrics = &self.floor.metrics;
+        let halts = &self.outlet.halts;
+        metrics.halted.set(halts.is_halted().into());
+        metrics
+            .mailings_halted
+            .set(halts.halted_mailings(now) as i64);
     }
 }

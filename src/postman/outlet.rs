@@ -14,18 +14,21 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
+use notty_storage::model::MessageId;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::{
     breaker::{Breaker, Pass, Signal, Stand},
     complaints::Complaints,
+    halt::{HaltPass, Halts},
+    notices,
     pause::{GatewayPause, LONGEST, wish},
     queue::JobQueue,
     retry::RetryPolicy,
     terms::{Job, MARGIN},
 };
-use crate::gateway::GatewayOutcome;
+use crate::gateway::{GatewayOutcome, HaltScope};
 
 /// The settings of one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,14 @@ pub struct OutletOptions {
     pub connect_time: Duration,
     /// Longest time for an answer.
     pub answer_time: Duration,
+}
+
+/// Permission to begin a message; its outcome comes back with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutletPass {
+    message: MessageId,
+    breaker: Pass,
+    halts: HaltPass,
 }
 
 /// One gateway at work. What changes with each message is kept apart, each on a cache line of its own:
@@ -57,6 +68,8 @@ pub(super) struct Outlet {
     pub(super) in_flight: CachePadded<AtomicUsize>,
     /// The pause that the gateway asked for.
     pub(super) pause: GatewayPause,
+    /// The halts of the gateway, and of single mailings at it.
+    pub(super) halts: CachePadded<Halts>,
     /// Log lines about its failures.
     pub(super) complaints: Complaints,
     /// True if the last trouble was that the gateway could not be connected to.
@@ -76,6 +89,7 @@ impl Outlet {
             ready: CachePadded::new(Semaphore::new(0)),
             in_flight: CachePadded::default(),
             pause: GatewayPause::default(),
+            halts: CachePadded::default(),
             complaints: Complaints::default(),
             is_unreachable: AtomicBool::new(false),
         })
@@ -115,19 +129,43 @@ impl Outlet {
         self.queue.lock().len()
     }
 
-    /// True if messages wait that will not be begun soon, because the gateway asked for a pause or the
-    /// breaker is open.
+    /// True if messages wait that will not be begun soon: the gateway rests, or the breaker is open.
     pub(super) fn is_held_up(&self, now: Duration) -> bool {
-        self.waiting() > 0 && (self.pause.holds(now) || self.breaker.lock().holds_up(now))
+        self.waiting() > 0 && (self.rests(now) || self.breaker.lock().holds_up(now))
+    }
+
+    /// True while the gateway asked for a pause, or is halted.
+    pub(super) fn rests(&self, now: Duration) -> bool {
+        self.pause.holds(now) || self.halts.holds(now)
     }
 
     /// Permits a message to begin now, or not.
-    pub(super) fn may_begin(&self, now: Duration) -> Option<Pass> {
+    pub(super) fn may_begin(&self, message: MessageId, now: Duration) -> Option<OutletPass> {
         // The pause first: a message that cannot begin must not use up a pass of the breaker.
         if self.pause.holds(now) {
             return None;
         }
-        self.breaker.lock().may_begin(now)
+        let halts = self.halts.may_begin(message.mailing, now)?;
+        let Some(breaker) = self.breaker.lock().may_begin(now) else {
+            self.halts.lapsed(halts, message.mailing, now);
+            return None;
+        };
+        Some(OutletPass {
+            message,
+            breaker,
+            halts,
+        })
+    }
+
+    /// True if a message that was permitted may still go out.
+    pub(super) fn still_permits(&self, pass: OutletPass, now: Duration) -> bool {
+        !self.pause.holds(now) && self.halts.still_permits(pass.halts, pass.message.mailing)
+    }
+
+    /// Takes back the permission of a message that never began.
+    pub(super) fn lapsed(&self, pass: OutletPass, now: Duration) {
+        self.breaker.lock().lapsed(pass.breaker, now);
+        self.halts.lapsed(pass.halts, pass.message.mailing, now);
     }
 
     /// Ends the slots that wait.
@@ -162,13 +200,14 @@ impl Outlet {
     }
 
     /// Notes the outcome of a request; true if the breaker's stand changed.
-    pub(super) fn note(&self, pass: Pass, outcome: GatewayOutcome, now: Duration) -> bool {
+    pub(super) fn note(&self, pass: OutletPass, outcome: GatewayOutcome, now: Duration) -> bool {
         let signal = match outcome {
             GatewayOutcome::Unsure => Signal::InDoubt,
             GatewayOutcome::NotSent => Signal::Unsent,
-            GatewayOutcome::Done | GatewayOutcome::Invalid | GatewayOutcome::NotTaken { .. } => {
-                Signal::Clear
-            }
+            GatewayOutcome::Done
+            | GatewayOutcome::Invalid
+            | GatewayOutcome::NotTaken { .. }
+            | GatewayOutcome::Halted { .. } => Signal::Clear,
         };
 
         // What an operator is told of the gateway depends on its last trouble.
@@ -180,7 +219,32 @@ impl Outlet {
         if let Some(wish) = wish(outcome) {
             self.note_wish(wish, now);
         }
-        self.breaker.lock().note(pass, signal, now)
+        self.breaker.lock().note(pass.breaker, signal, now)
+    }
+
+    /// Notes the outcome of a request for halts, and logs what changed. True if anything did.
+    pub(super) fn note_halts(
+        &self,
+        pass: OutletPass,
+        outcome: GatewayOutcome,
+        now: Duration,
+        words: impl Fn() -> Option<String>,
+    ) -> bool {
+        let changes = self
+            .halts
+            .note(pass.halts, pass.message.mailing, outcome, now);
+        for change in &changes {
+            notices::tell_halt(*change, pass.message, words());
+        }
+        !changes.is_empty()
+    }
+
+    /// True if a message goes back after a while: it halted, and its gateway is not halted for it.
+    pub(super) fn sends_back_at_leisure(&self, outcome: GatewayOutcome) -> bool {
+        let halts = GatewayOutcome::Halted {
+            scope: HaltScope::Gateway,
+        };
+        outcome == halts && !self.halts.is_halted()
     }
 
     /// Notes that the gateway asks for a pause, and logs the first such wish.
@@ -223,7 +287,7 @@ impl Outlet {
         if self.is_unreachable.load(Ordering::Relaxed) {
             tracing::warn!(
                 "the gateway cannot be connected to: sending waits, one message at a time probes; \
-                 look at gateway.url, and whether it runs"
+                 look at its URL in the configuration, and whether it runs"
             );
         } else {
             tracing::warn!(

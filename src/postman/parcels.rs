@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notty_storage::query::leases::LeasedMessage;
+use notty_storage::{model::MailingNumber, query::leases::LeasedMessage};
 
 use super::{
     Postman, PostmanError,
@@ -16,6 +16,8 @@ use super::{
 
 /// Time before an ask after a lease that is too short for a single message.
 const SHORT: Duration = Duration::from_secs(10);
+/// Time before an ask while nothing but halted mailings is granted.
+const HALTED: Duration = Duration::from_secs(1);
 
 impl Postman {
     /// Takes in the answer to an ask; the lease runs from the first ask under its number.
@@ -27,7 +29,8 @@ impl Postman {
     ) -> Result<(), PostmanError> {
         match answer {
             Ok(Some(parcel)) => {
-                self.asking.go_on(now);
+                let rest = self.rest_after(parcel.mailing, now);
+                self.asking.go_on(now + rest);
                 self.accept(asked_at, parcel, now)?;
             }
 
@@ -96,6 +99,11 @@ impl Postman {
         );
 
         let lease = self.leases.add(n, lease);
+        if self.outlet.halts.holds_mailing(shared.mailing, now) {
+            self.floor.hand_back(&jobs);
+            return Ok(());
+        }
+
         lease.keep_back(jobs);
         if now.saturating_sub(asked_at) <= VIEW_AGE / 2 {
             lease.release();
@@ -105,6 +113,22 @@ impl Postman {
         }
         self.check_length(parcel.ttl, now);
         Ok(())
+    }
+
+    /// The time before the next ask after a lease of a mailing. The cluster does not know that a mailing is
+    /// halted here, and grants it again in its turn: others have theirs first, and then this postman waits.
+    fn rest_after(&mut self, mailing: MailingNumber, now: Duration) -> Duration {
+        if !self.outlet.halts.holds_mailing(mailing, now) {
+            self.halted_in_a_row = 0;
+            return Duration::ZERO;
+        }
+
+        self.halted_in_a_row += 1;
+        if self.halted_in_a_row > self.outlet.halts.halted_mailings(now) {
+            HALTED
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Complains of leases in which no message can be begun.

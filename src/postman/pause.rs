@@ -1,5 +1,5 @@
-//! The pause that a gateway asks for: 429 or 503 with `Retry-After` speaks of the whole gateway, not of one
-//! message.
+//! The pause that a gateway asks for as a whole, not for one message: 429 or 503 with `Retry-After`, or
+//! what a profile calls so.
 //!
 //! While it holds, nothing is begun or leased, and what was not begun is handed back. Requests that were
 //! under way when the gateway spoke still arrive. After it sending resumes gently: a few requests in flight
@@ -13,7 +13,7 @@ use std::{
 
 use notty_storage::rules;
 
-use crate::gateway::GatewayOutcome;
+use crate::gateway::{GatewayOutcome, LaterScope};
 
 /// The longest pause: a gateway that asks for more is asked again after it.
 pub(super) const LONGEST: Duration = Duration::from_secs(3_600);
@@ -28,8 +28,9 @@ const NEVER: u64 = 0;
 pub(super) fn wish(outcome: GatewayOutcome) -> Option<Duration> {
     match outcome {
         GatewayOutcome::NotTaken {
-            status: 429 | 503,
             retry_after: Some(wish),
+            scope: LaterScope::Gateway,
+            ..
         } if !wish.is_zero() => Some(wish),
         _ => None,
     }
@@ -96,19 +97,18 @@ mod tests {
     }
 
     #[test]
-    fn only_429_and_503_with_a_time_speak_of_the_whole_gateway() {
-        let said = |status, seconds: Option<u64>| {
-            let retry_after = seconds.map(Duration::from_secs);
+    fn only_a_pause_of_the_whole_gateway_with_a_time_is_one() {
+        let said = |scope, seconds: Option<u64>| {
             wish(GatewayOutcome::NotTaken {
-                status,
-                retry_after,
+                status: 429,
+                retry_after: seconds.map(Duration::from_secs),
+                scope,
             })
         };
-        assert_eq!(said(429, Some(10)), Some(ms(10_000)));
-        assert_eq!(said(503, Some(1)), Some(ms(1_000)));
-        assert_eq!(said(429, None), None);
-        assert_eq!(said(503, Some(0)), None);
-        assert_eq!(said(500, Some(10)), None);
+        assert_eq!(said(LaterScope::Gateway, Some(10)), Some(ms(10_000)));
+        assert_eq!(said(LaterScope::Gateway, None), None);
+        assert_eq!(said(LaterScope::Gateway, Some(0)), None);
+        assert_eq!(said(LaterScope::Message, Some(10)), None);
         assert_eq!(wish(GatewayOutcome::Unsure), None);
     }
 

@@ -35,6 +35,8 @@ impl RetryPolicy {
             GatewayOutcome::NotTaken { retry_after, .. } => SendResult::NotTaken {
                 pause_ms: pause_ms().max(self.wish_ms(outcome, retry_after)),
             },
+            // Certainly not taken, and no fault of the message: it was no try.
+            GatewayOutcome::Halted { .. } => SendResult::HandedBack,
             GatewayOutcome::NotSent => SendResult::NotSent {
                 pause_ms: pause_ms(),
             },
@@ -64,6 +66,7 @@ impl RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::LaterScope;
 
     const POLICY: RetryPolicy = RetryPolicy {
         initial_ms: 1_000,
@@ -81,17 +84,23 @@ mod tests {
 
     #[test]
     fn the_gateways_wish_is_heeded_within_the_longest_pause() {
-        let wish = |status, seconds| GatewayOutcome::NotTaken {
-            status,
-            retry_after: Some(Duration::from_secs(seconds)),
+        let paused_ms = |scope, seconds| {
+            let outcome = GatewayOutcome::NotTaken {
+                status: 500,
+                retry_after: Some(Duration::from_secs(seconds)),
+                scope,
+            };
+            match POLICY.result(outcome, 0) {
+                SendResult::NotTaken { pause_ms } => pause_ms,
+                other => panic!("{other:?}"),
+            }
         };
-        let not_taken = |pause_ms| SendResult::NotTaken { pause_ms };
-        assert_eq!(POLICY.result(wish(500, 60), 0), not_taken(60_000));
-        assert_eq!(POLICY.result(wish(500, 86_400), 0), not_taken(300_000));
+        assert_eq!(paused_ms(LaterScope::Message, 60), 60_000);
+        assert_eq!(paused_ms(LaterScope::Message, 86_400), 300_000);
         // A pause of the whole gateway is longer than that of a message may be.
-        assert_eq!(POLICY.result(wish(429, 60), 0), not_taken(60_000));
-        assert_eq!(POLICY.result(wish(503, 1_200), 0), not_taken(1_200_000));
-        assert_eq!(POLICY.result(wish(429, 86_400), 0), not_taken(3_600_000));
+        assert_eq!(paused_ms(LaterScope::Gateway, 60), 60_000);
+        assert_eq!(paused_ms(LaterScope::Gateway, 1_200), 1_200_000);
+        assert_eq!(paused_ms(LaterScope::Gateway, 86_400), 3_600_000);
     }
 
     #[test]

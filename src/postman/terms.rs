@@ -4,7 +4,14 @@
 //! terms of a moment never change: new ones replace them behind one pointer, and a reader sees either
 //! the old or the new, never a part of each.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use notty_storage::{
@@ -30,6 +37,8 @@ pub(super) struct SharedLease {
     pub(super) text: Arc<str>,
     /// The end of the lease, since the machine started.
     pub(super) ends: Duration,
+    /// The end of the mailing by the latest terms, in milliseconds since 1970: requests may name it.
+    mailing_ends_ms: AtomicI64,
     terms: ArcSwap<LeaseTerms>,
 }
 
@@ -41,6 +50,7 @@ impl SharedLease {
         ends: Duration,
         terms: LeaseTerms,
     ) -> Arc<Self> {
+        let mailing_ends_ms = AtomicI64::new(terms.mailing.ends_at.as_millis());
         // Each renewal replaces them as a whole.
         let terms = ArcSwap::from_pointee(terms);
 
@@ -49,12 +59,24 @@ impl SharedLease {
             mailing,
             text,
             ends,
+            mailing_ends_ms,
             terms,
         })
     }
 
+    /// The end of the mailing.
+    pub(super) fn mailing_ends_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.mailing_ends_ms.load(Ordering::Relaxed))
+    }
+
     /// Replaces the terms by those of a later look. Messages that were dropped once stay dropped.
     pub(super) fn renew(&self, asked_at: Duration, mailing: Terms, dropped: &[u32]) {
+        let ends_ms = mailing.ends_at.as_millis();
+        // A mailing that is over has no end in its terms. Slots read beside the number: it is written
+        // only if it changed.
+        if ends_ms > 0 && self.mailing_ends_ms.load(Ordering::Relaxed) != ends_ms {
+            self.mailing_ends_ms.store(ends_ms, Ordering::Relaxed);
+        }
         // The postman alone renews: nothing can come between reading and replacing.
         let renewed = self.terms.load().renewed(asked_at, mailing, dropped);
         self.terms.store(Arc::new(renewed));

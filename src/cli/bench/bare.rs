@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{anyhow, ensure};
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 use serde_json::json;
 
 use super::super::{out, process::Cost};
@@ -105,6 +108,8 @@ fn send(
                     id,
                     phone,
                     text: "Hello from the benchmark!",
+                    ends_at: Timestamp::default(),
+                    receipt_url: "",
                 };
                 let outcome = match courier.prepare().await {
                     Some(prepared) => prepared.send(envelope).await,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
-use super::super::{GatewayOutcome, retry_after::pause_of};
+use super::super::{GatewayOutcome, LaterScope, retry_after::pause_of};
 
 /// The part of the gateway's keep-alive time that is not used.
 const KEEP_MARGIN: Duration = Duration::from_secs(1);
@@ -41,6 +41,15 @@ fn not_taken(status: StatusCode, headers: &HeaderMap) -> GatewayOutcome {
     GatewayOutcome::NotTaken {
         status: status.as_u16(),
         retry_after: retry_after(headers),
+        scope: scope(status),
+    }
+}
+
+/// The messages that a pause is for: these two statuses speak of the gateway, others of one message.
+fn scope(status: StatusCode) -> LaterScope {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => LaterScope::Gateway,
+        _ => LaterScope::Message,
     }
 }
 
@@ -99,9 +108,15 @@ mod tests {
             assert_eq!(status(unsure), Some(GatewayOutcome::Unsure));
         }
         for not_taken in [301, 307, 401, 404, 409, 413, 429, 500, 503] {
+            let is_of_gateway = [429, 503].contains(&not_taken);
             let wanted = GatewayOutcome::NotTaken {
                 status: not_taken,
                 retry_after: None,
+                scope: if is_of_gateway {
+                    LaterScope::Gateway
+                } else {
+                    LaterScope::Message
+                },
             };
             assert_eq!(status(not_taken), Some(wanted));
         }

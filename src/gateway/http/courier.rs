@@ -17,25 +17,27 @@ use tokio::time::Instant;
 use super::{
     super::{Courier, Envelope, GatewayOutcome, PreparedCourier},
     HttpGateway,
-    answer::{by_body, by_status, keep_alive},
+    answer::keep_alive,
     failure::{Failure, with_causes},
     open::{HttpConnection, OpenConnection},
+    own::OwnSpeech,
+    speech::Speech,
 };
 
 /// Bytes of an answer's body, at most; a longer one is unreadable.
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// A courier with one connection, which is opened when it is needed.
-pub struct HttpCourier {
-    gateway: Arc<HttpGateway>,
+pub struct HttpCourier<S = OwnSpeech> {
+    gateway: Arc<HttpGateway<S>>,
     open: Option<OpenConnection>,
     /// The reason of the last outcome that was not good.
     failure: Option<Failure>,
 }
 
-impl HttpCourier {
+impl<S> HttpCourier<S> {
     /// A courier without a connection.
-    pub(super) fn new(gateway: Arc<HttpGateway>) -> Self {
+    pub(super) fn new(gateway: Arc<HttpGateway<S>>) -> Self {
         Self {
             gateway,
             open: None,
@@ -67,8 +69,8 @@ impl HttpCourier {
     }
 }
 
-impl Courier for HttpCourier {
-    type PreparedCourier<'c> = PreparedHttpCourier<'c>;
+impl<S: Speech> Courier for HttpCourier<S> {
+    type PreparedCourier<'c> = PreparedHttpCourier<'c, S>;
 
     async fn rest(&mut self) {
         if let Some(open) = &mut self.open {
@@ -77,7 +79,7 @@ impl Courier for HttpCourier {
         }
     }
 
-    async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_>> {
+    async fn prepare(&mut self) -> Option<PreparedHttpCourier<'_, S>> {
         if !self.is_open().await && !self.connect().await {
             return None;
         }
@@ -87,18 +89,18 @@ impl Courier for HttpCourier {
 
     fn describe_failure(&self, envelope: &Envelope<'_>) -> Option<String> {
         let failure = self.failure.as_ref()?;
-        Some(failure.describe(envelope, &self.gateway.options.token))
+        Some(failure.describe(envelope, self.gateway.speech.secrets()))
     }
 }
 
 /// A courier whose connection is open.
-pub struct PreparedHttpCourier<'c> {
-    courier: &'c mut HttpCourier,
+pub struct PreparedHttpCourier<'c, S = OwnSpeech> {
+    courier: &'c mut HttpCourier<S>,
     /// The time of preparing: the gateway's time begins here.
     now: Instant,
 }
 
-impl PreparedCourier for PreparedHttpCourier<'_> {
+impl<S: Speech> PreparedCourier for PreparedHttpCourier<'_, S> {
     async fn send(self, envelope: Envelope<'_>) -> GatewayOutcome {
         let HttpCourier {
             gateway,
@@ -113,13 +115,13 @@ impl PreparedCourier for PreparedHttpCourier<'_> {
         // Before the first byte of this message: the handshake or the last one set the flag.
         connected.flag.clear();
 
-        let options = &gateway.options;
+        let times = &gateway.times;
         let exchange = exchange(&mut connected, gateway, &envelope);
-        let answered = tokio::time::timeout_at(self.now + options.timeout, exchange).await;
+        let answered = tokio::time::timeout_at(self.now + times.answer, exchange).await;
         match answered.unwrap_or(Err(Failure::TimedOut)) {
             Ok(answer) => {
                 let now = gateway.clock.boot();
-                if connected.answered(answer.kept_for, options.idle_timeout, now) {
+                if connected.answered(answer.kept_for, times.idle, now) {
                     *open = Some(connected);
                 }
                 if answer.outcome != GatewayOutcome::Done {
@@ -145,12 +147,12 @@ struct GatewayAnswer {
 }
 
 /// Sends one request. Without a whole answer the connection cannot serve another.
-async fn exchange(
+async fn exchange<S: Speech>(
     open: &mut OpenConnection,
-    gateway: &HttpGateway,
+    gateway: &HttpGateway<S>,
     envelope: &Envelope<'_>,
 ) -> Result<GatewayAnswer, Failure> {
-    let request = gateway.requests.request(envelope);
+    let request = gateway.speech.request(envelope);
     let OpenConnection {
         sender, connection, ..
     } = open;
@@ -159,23 +161,31 @@ async fn exchange(
         let sent = sender.send_request(request).await;
         let response = sent.map_err(broken)?;
         let (head, body) = response.into_parts();
-        let unsure_statuses = &gateway.options.unsure_statuses;
-        let by_status = by_status(head.status, &head.headers, unsure_statuses);
 
         // An answer that breaks off, or never ends, is none, whatever its status.
         let body = read_body(body).await?;
-        Ok(whole_answer(&head, by_status, body))
+        Ok(whole_answer(&gateway.speech, &head, body, envelope))
     };
     drive(connection, talk).await
 }
 
 /// The meaning of an answer that came whole.
-fn whole_answer(head: &Parts, by_status: Option<GatewayOutcome>, body: Bytes) -> GatewayAnswer {
-    let status = head.status.as_u16();
+fn whole_answer(
+    speech: &impl Speech,
+    head: &Parts,
+    body: Bytes,
+    envelope: &Envelope<'_>,
+) -> GatewayAnswer {
+    let verdict = speech.judge(head, &body, envelope);
+    let failure = Failure::Answer {
+        status: head.status.as_u16(),
+        why: verdict.why.map(str::to_owned),
+        body,
+    };
     GatewayAnswer {
-        outcome: by_status.unwrap_or_else(|| by_body(&body)),
+        outcome: verdict.outcome,
         kept_for: keep_alive(&head.headers),
-        failure: Failure::Answer { status, body },
+        failure,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The reason of a failed handover, for the log: the status and the beginning of the answer, or the error.
 //!
-//! A gateway may repeat in its answer what it was sent. Phones, the text of the message and the token
+//! A gateway may repeat in its answer what it was sent. Phones, the text of the message and secrets
 //! never stand in a log, so they are taken out here, before anything else sees the words.
 
 use bytes::Bytes;
@@ -30,20 +30,26 @@ pub(super) enum Failure {
     /// The connection ended, or the answer cannot be read.
     Broken(String),
     /// The gateway gave an answer that does not take the message.
-    Answer { status: u16, body: Bytes },
+    Answer {
+        status: u16,
+        body: Bytes,
+        /// Its meaning by the profile, if there is one.
+        why: Option<String>,
+    },
 }
 
 impl Failure {
-    /// The failure in words, without phones, without the message's text and without the token.
-    pub(super) fn describe(&self, envelope: &Envelope<'_>, token: &str) -> String {
+    /// The failure in words, without phones, without the message's text and without secrets.
+    pub(super) fn describe(&self, envelope: &Envelope<'_>, secrets: &[String]) -> String {
         match self {
             Failure::NotConnected(why) => shorten(&format!("not connected: {why}")),
             Failure::TimedOut => "no whole answer in time".to_owned(),
             Failure::Broken(why) => shorten(why),
 
-            Failure::Answer { status, body } => {
-                let words = excerpt(body, envelope.text, token);
-                shorten(&format!("{status} {words}"))
+            Failure::Answer { status, body, why } => {
+                let words = excerpt(body, envelope.text, secrets);
+                let meaning = why.iter().map(|why| format!("{why}: "));
+                shorten(&format!("{}{status} {words}", meaning.collect::<String>()))
             }
         }
     }
@@ -61,13 +67,13 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// The beginning of an answer, without what must not be in a log.
-fn excerpt(body: &[u8], text: &str, token: &str) -> String {
+fn excerpt(body: &[u8], text: &str, secrets: &[String]) -> String {
     let beginning = &body[..body.len().min(BYTES)];
     let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
 
-    // Before anything is cut: half of a phone, or of a token, would not be known as one.
-    let without_token = without_token(words, token);
-    without_numbers(&without_text(&without_token, text))
+    // Before anything is cut: half of a phone, or of a secret, would not be known as one.
+    let without_secrets = secrets.iter().fold(words, without_secret);
+    without_numbers(&without_text(&without_secrets, text))
 }
 
 /// JSON as the gateway meant it: escapes would hide the text.
@@ -85,12 +91,12 @@ fn cut(words: &mut String, characters: usize) {
     }
 }
 
-fn without_token(words: String, token: &str) -> String {
-    // An empty token stands between any two characters.
-    if token.is_empty() {
+fn without_secret(words: String, secret: &String) -> String {
+    // An empty one stands between any two characters.
+    if secret.is_empty() {
         return words;
     }
-    words.replace(token, &GAP.to_string())
+    words.replace(secret, &GAP.to_string())
 }
 
 /// Takes out whatever is a part of the text, whole or cut, in any letter case.
@@ -191,7 +197,10 @@ fn one_line(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use notty_storage::model::{MessageId, Phone};
+    use notty_storage::{
+        Timestamp,
+        model::{MessageId, Phone},
+    };
 
     use super::*;
 
@@ -202,9 +211,12 @@ mod tests {
             id: MessageId::from_u64((1 << 32) + 7).expect("an id"),
             phone: Phone::parse("+79161112233").expect("a phone number"),
             text: TEXT,
+            ends_at: Timestamp::default(),
+            receipt_url: "",
         };
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Failure::Answer { status, body }.describe(&envelope, "s3cret-token")
+        let why = None;
+        Failure::Answer { status, body, why }.describe(&envelope, &["s3cret-token".to_owned()])
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! There is one request at a time on a connection, HTTP/1.1, no redirects, no proxies, no retries. A
 //! flag under the HTTP layer is set by the first byte of a request: "not sent" is said only while that
 //! flag is unset and the connection is gone, or where the gateway proved that it read nothing.
-//! [`address`] reads the URL, [`request`] builds the requests, [`connect`] and [`tcp`] make connections,
-//! [`open`] looks after one, [`courier`] sends over it, [`answer`] holds the meaning of each answer,
-//! [`alert`] that of TLS alerts, and [`failure`] has the words for the log.
+//! [`address`] reads the URL, [`connect`] and [`tcp`] make connections, [`open`] looks after one,
+//! [`courier`] sends over it, [`alert`] holds the meaning of TLS alerts, and [`failure`] has the words for
+//! the log. Requests and answers are a [`speech`]: [`own`] is the service's own, with [`request`] and
+//! [`answer`]; [`provider`] is that of a profile.
 
 mod address;
 mod alert;
@@ -15,7 +16,10 @@ mod courier;
 mod failure;
 mod flagged;
 mod open;
+mod own;
+pub mod provider;
 mod request;
+mod speech;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -32,11 +36,12 @@ use self::{
     failure::{Failure, with_causes},
     flagged::{Flag, Flagged},
     open::OpenConnection,
-    request::RequestMaker,
 };
 use super::Gateway;
 
 pub use connect::{ByteStream, Connecting, Connector};
+pub use own::OwnSpeech;
+pub use speech::{Speech, Verdict};
 pub use tcp::TcpConnector;
 
 /// The settings of an HTTP gateway.
@@ -59,11 +64,23 @@ pub struct GatewayOptions {
 /// An error of any of the layers of a connection.
 type ConnectError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A gateway over HTTP, and an account there.
-pub struct HttpGateway {
-    options: GatewayOptions,
+/// Longest times of a gateway over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpTimes {
+    /// Time for connecting, TLS included.
+    pub connect: Duration,
+    /// Time from the first byte written to the whole answer.
+    pub answer: Duration,
+    /// Longest idle time of a connection that is used again; zero: each request has its own.
+    pub idle: Duration,
+}
+
+/// A gateway over HTTP, and an account there. What is spoken with it is known at compile time, so that a
+/// message costs no dynamic call.
+pub struct HttpGateway<S = OwnSpeech> {
+    times: HttpTimes,
     url: GatewayUrl,
-    requests: RequestMaker,
+    speech: S,
     tls: Option<GatewayTls>,
     connector: Arc<dyn Connector>,
     /// Measures the age of connections.
@@ -78,18 +95,10 @@ impl HttpGateway {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, (&'static str, String)> {
         let url = GatewayUrl::parse(&options.url).map_err(|fault| ("url", fault))?;
-        let requests = RequestMaker::new(&url, &options.token).map_err(|fault| ("token", fault))?;
-        let tls = tls_of(&url).map_err(|fault| ("url", fault))?;
-
-        // Nothing is connected yet: a gateway that is down does not keep a node from starting.
-        Ok(Self {
-            options,
-            url,
-            requests,
-            tls,
-            connector,
-            clock,
-        })
+        let times = options.times();
+        let speech = OwnSpeech::new(&url, options.token, options.unsure_statuses);
+        let speech = speech.map_err(|fault| ("token", fault))?;
+        Self::speaking(speech, url, times, connector, clock).map_err(|fault| ("url", fault))
     }
 
     /// The same with the network and the clocks of this machine.
@@ -97,9 +106,42 @@ impl HttpGateway {
         let connector = Arc::new(TcpConnector::default());
         Self::new(options, connector, Arc::new(SystemClock))
     }
+}
+
+impl GatewayOptions {
+    fn times(&self) -> HttpTimes {
+        HttpTimes {
+            connect: self.connect_timeout,
+            answer: self.timeout,
+            idle: self.idle_timeout,
+        }
+    }
+}
+
+impl<S> HttpGateway<S> {
+    /// A gateway at a URL. The error is a fault of that, or of this machine's certificate authorities.
+    fn speaking(
+        speech: S,
+        url: GatewayUrl,
+        times: HttpTimes,
+        connector: Arc<dyn Connector>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, String> {
+        let tls = tls_of(&url)?;
+
+        // Nothing is connected yet: a gateway that is down does not keep a node from starting.
+        Ok(Self {
+            times,
+            url,
+            speech,
+            tls,
+            connector,
+            clock,
+        })
+    }
 
     async fn connect(&self) -> Result<OpenConnection, Failure> {
-        let within = self.options.connect_timeout;
+        let within = self.times.connect;
         match tokio::time::timeout(within, self.open()).await {
             Ok(opened) => opened.map_err(|error| Failure::NotConnected(with_causes(&*error))),
             Err(_) => Err(not_connected_within(within)),
@@ -108,14 +150,14 @@ impl HttpGateway {
 
     async fn open(&self) -> Result<OpenConnection, ConnectError> {
         let GatewayUrl { host, port, .. } = &self.url;
-        let within = self.options.connect_timeout;
+        let within = self.times.connect;
         let stream = self.connector.connect(host, *port, within).await?;
 
         // The flag lies below TLS, and is cleared before each request: a handshake is no request.
         let flag = Flag::default();
         let stream = self.flagged(stream, &flag).await?;
-        let (idle_timeout, now) = (self.options.idle_timeout, self.clock.boot());
-        Ok(OpenConnection::over(stream, flag, idle_timeout, now).await?)
+        let now = self.clock.boot();
+        Ok(OpenConnection::over(stream, flag, self.times.idle, now).await?)
     }
 
     /// Lays the flag over a stream, and TLS over the flag.
@@ -144,15 +186,16 @@ fn not_connected_within(time: Duration) -> Failure {
     Failure::NotConnected(why)
 }
 
-impl Gateway for HttpGateway {
-    type Courier = HttpCourier;
+impl<S: Speech> Gateway for HttpGateway<S> {
+    type Courier = HttpCourier<S>;
 
-    /// Another token is another account, as far as anybody can tell; the token does not show in the
-    /// number. The writing of the host, and a port that goes without saying, make no difference.
+    /// Secrets do not show in the number. The writing of the host, and a port that goes without saying,
+    /// make no difference.
     fn identity(&self, cluster: &str) -> u64 {
         let place = self.url.normal_form();
+        let account = self.speech.account();
         let mut hasher = Sha256::new_with_prefix("notty gateway and account");
-        for part in [cluster, &place, &self.options.token] {
+        for part in [cluster, &place].into_iter().chain(account) {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
@@ -162,7 +205,7 @@ impl Gateway for HttpGateway {
             .map_or(0, |first| u64::from_be_bytes(*first))
     }
 
-    fn courier(self: &Arc<Self>) -> HttpCourier {
+    fn courier(self: &Arc<Self>) -> HttpCourier<S> {
         HttpCourier::new(self.clone())
     }
 }

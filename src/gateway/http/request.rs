@@ -73,7 +73,9 @@ fn bearer(token: &str) -> Result<HeaderValue, String> {
 
 /// The body of a message's request.
 fn body(envelope: &Envelope<'_>) -> Bytes {
-    let Envelope { id, phone, text } = envelope;
+    let Envelope {
+        id, phone, text, ..
+    } = envelope;
     // Quotes and escapes are few: nearly every text fits without growing.
     let mut body = String::with_capacity(text.len() + BODY_BYTES);
     let digits = phone.digits();
@@ -87,7 +89,7 @@ fn body(envelope: &Envelope<'_>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use notty_storage::model::Phone;
+    use notty_storage::{Timestamp, model::Phone};
 
     use super::*;
 
@@ -96,7 +98,13 @@ mod tests {
         let text = "He said \"no\"\n\\ \u{1F600} Скидка";
         let id = MessageId::from_u64((1 << 32) + 7).expect("an id");
         let phone = Phone::parse("+79161112233").expect("a phone number");
-        let bytes = body(&Envelope { id, phone, text });
+        let bytes = body(&Envelope {
+            id,
+            phone,
+            text,
+            ends_at: Timestamp::default(),
+            receipt_url: "",
+        });
         let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
 
         assert_eq!(value["id"], (1u64 << 32) + 7);

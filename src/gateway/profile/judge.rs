@@ -9,9 +9,13 @@ use serde_json::Value;
 use super::{
     condition::AnswerBody,
     pointer::AnswerPointer,
-    rule::{AnswerRule, HaltScope, LaterScope, RuleMeaning},
+    rule::{AnswerRule, RuleMeaning},
 };
-use crate::gateway::{Envelope, retry_after::pause_of};
+use crate::gateway::{
+    Envelope,
+    outcome::{HaltScope, LaterScope},
+    retry_after::pause_of,
+};
 
 /// An answer that came whole.
 #[derive(Clone, Copy, Debug)]

@@ -48,10 +48,10 @@ use self::{
 use super::Envelope;
 use crate::config::ConfigError;
 
+pub use super::outcome::{HaltScope, LaterScope};
 pub use account::GatewayAccount;
 pub use bound::{BoundRequest, MessageRequest};
 pub use judge::{AnswerJudgement, AnswerMeaning, WholeAnswer};
-pub use rule::{HaltScope, LaterScope};
 
 /// Requests in flight that a profile may allow, at most.
 const CONCURRENCY: i64 = 10_000;

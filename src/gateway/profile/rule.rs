@@ -6,6 +6,7 @@ use http::HeaderName;
 use toml::{Table, Value};
 
 use super::{condition::Condition, keys::KeyReader, pointer::AnswerPointer, spot::Spot};
+use crate::gateway::outcome::{HaltScope, LaterScope};
 
 /// The longest pause that a rule may name, in milliseconds: a day.
 const PAUSE_MS: i64 = 86_400_000;
@@ -48,24 +49,6 @@ pub(super) enum RuleMeaning {
     Halt { scope: HaltScope },
     /// The provider may have it.
     Unsure,
-}
-
-/// The messages that wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaterScope {
-    /// The one that was answered.
-    Message,
-    /// All messages of the gateway.
-    Gateway,
-}
-
-/// The part of the sending that halts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HaltScope {
-    /// Everything that goes to the gateway.
-    Gateway,
-    /// The mailing of the message.
-    Mailing,
 }
 
 impl AnswerRule {

@@ -19,10 +19,18 @@ fn is_ready(future: &mut Pin<&mut impl Future>) -> bool {
 #[test]
 fn a_request_in_doubt_leaves_its_place_to_no_slot_that_waits() {
     let outlet = Outlet::new(outlet_options(100));
+    let message = MessageId {
+        mailing: MAILING,
+        position: 0,
+    };
     let mut passes = Vec::new();
     while let Ok(permit) = outlet.free.try_acquire() {
         permit.forget();
-        passes.push(outlet.may_begin(NOW).expect("the breaker is closed"));
+        passes.push(
+            outlet
+                .may_begin(message, NOW)
+                .expect("the breaker is closed"),
+        );
     }
     assert_eq!(passes.len(), 64);
     let mut waiting = pin!(outlet.free.acquire());

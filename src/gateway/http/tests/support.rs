@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
@@ -44,6 +47,8 @@ pub(super) fn envelope() -> Envelope<'static> {
         id: MessageId::from_u64((1 << 32) + 1).expect("an id"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text: "Hello",
+        ends_at: Timestamp::default(),
+        receipt_url: "",
     }
 }
 

@@ -6,7 +6,10 @@ mod rendering;
 mod script;
 mod scripts;
 
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 
 use super::Profile;
 use crate::gateway::Envelope;
@@ -17,6 +20,8 @@ fn envelope(text: &str) -> Envelope<'_> {
         id: MessageId::from_u64((7 << 32) + 12).expect("an id"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text,
+        ends_at: Timestamp::default(),
+        receipt_url: "",
     }
 }
 

@@ -1,0 +1,173 @@
+//! A gateway that is described by a profile: the connections of this module, with the profile's requests
+//! and the profile's meaning of each answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, response::Parts};
+use http_body_util::Full;
+use notty_raft::Clock;
+use notty_storage::Timestamp;
+
+use super::{
+    super::{
+        Envelope, GatewayOutcome,
+        profile::{
+            AnswerJudgement, AnswerMeaning, BoundRequest, GatewayAccount, MessageRequest, Profile,
+            WholeAnswer,
+        },
+    },
+    Connector, HttpGateway, HttpTimes,
+    address::GatewayUrl,
+    speech::{Speech, Verdict},
+};
+use crate::config::{ConfigError, Secret};
+
+/// The meaning of an answer that no rule fits.
+const NO_RULE: &str = "no rule of the profile fits this answer";
+/// The longest validity that is named to a provider, in minutes: a year.
+const LONGEST_MINUTES: i64 = 365 * 24 * 60;
+
+/// A gateway at a provider.
+pub type ProviderGateway = HttpGateway<ProfileSpeech>;
+
+/// The settings of a gateway at a provider.
+pub struct ProviderOptions {
+    /// Name of the profile, which is a part of the gateway's identity.
+    pub profile_name: String,
+    /// The provider's language.
+    pub profile: Profile,
+    /// The account there.
+    pub account: GatewayAccount,
+    /// Longest times.
+    pub times: HttpTimes,
+}
+
+impl ProviderGateway {
+    /// Binds the profile to the account. An error names each key of the account with a fault.
+    pub fn of_profile(
+        options: ProviderOptions,
+        connector: Arc<dyn Connector>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConfigError> {
+        let at_url = format!("{}.url", options.account.section);
+        let times = options.times;
+        let speech = ProfileSpeech::new(options, clock.clone())?;
+
+        let url = GatewayUrl::parse(speech.requests.base());
+        url.and_then(|url| Self::speaking(speech, url, times, connector, clock))
+            .map_err(|fault| ConfigError::at(&at_url, fault))
+    }
+}
+
+/// The language of a profile, spoken with one account.
+pub struct ProfileSpeech {
+    profile: Profile,
+    requests: BoundRequest,
+    /// See [`Speech::account`].
+    account: Vec<String>,
+    secrets: Vec<String>,
+    /// Tells how long a message is still of use.
+    clock: Arc<dyn Clock>,
+}
+
+impl ProfileSpeech {
+    fn new(options: ProviderOptions, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        let ProviderOptions {
+            profile_name,
+            profile,
+            account,
+            ..
+        } = options;
+        let secrets = account.secrets.values().map(Secret::expose);
+        Ok(Self {
+            requests: profile.bind(&account)?,
+            secrets: secrets.map(str::to_owned).collect(),
+            account: account_texts(profile_name, &account),
+            profile,
+            clock,
+        })
+    }
+}
+
+/// The name of the profile, the path if it is not the profile's, and the secrets by their names.
+fn account_texts(profile_name: String, account: &GatewayAccount) -> Vec<String> {
+    let url = account.url.as_deref().unwrap_or_default();
+    let after_host = url.splitn(4, '/').nth(3).unwrap_or_default();
+    let mut texts = vec![profile_name, after_host.to_owned()];
+    for (name, secret) in &account.secrets {
+        texts.extend([name.clone(), secret.expose().to_owned()]);
+    }
+    texts
+}
+
+impl Speech for ProfileSpeech {
+    fn request(&self, envelope: &Envelope<'_>) -> Request<Full<Bytes>> {
+        let message = MessageRequest {
+            envelope: *envelope,
+            valid_minutes: minutes_between(self.clock.wall(), envelope.ends_at),
+            receipt_url: envelope.receipt_url,
+        };
+        self.requests.request(&message).map(Full::new)
+    }
+
+    fn judge(&self, head: &Parts, body: &[u8], envelope: &Envelope<'_>) -> Verdict<'_> {
+        let status = head.status.as_u16();
+        let answer = WholeAnswer {
+            status,
+            headers: &head.headers,
+            body,
+        };
+        verdict(&self.profile.judge(answer, envelope), status)
+    }
+
+    fn account(&self) -> Vec<&str> {
+        self.account.iter().map(String::as_str).collect()
+    }
+
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+}
+
+fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> Verdict<'p> {
+    let outcome = match judgement.meaning {
+        AnswerMeaning::Taken { .. } => GatewayOutcome::Done,
+        AnswerMeaning::Refused { .. } => GatewayOutcome::Invalid,
+        AnswerMeaning::Later { pause, scope } => GatewayOutcome::NotTaken {
+            status,
+            retry_after: pause,
+            scope,
+        },
+        AnswerMeaning::Halt { scope } => GatewayOutcome::Halted { scope },
+        AnswerMeaning::Unsure => GatewayOutcome::Unsure,
+    };
+    let unnamed = judgement.rule.is_none().then_some(NO_RULE);
+    Verdict {
+        outcome,
+        why: judgement.why.or(unnamed),
+    }
+}
+
+/// Whole minutes from now to the end of a mailing: one at least, because providers take 0 for "no limit".
+fn minutes_between(now: Timestamp, end: Timestamp) -> u32 {
+    let minutes = end.as_millis().saturating_sub(now.as_millis()) / 60_000;
+    let bounded = minutes.clamp(1, LONGEST_MINUTES);
+    u32::try_from(bounded).expect("at most a year")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_valid_for_whole_minutes_until_the_end() {
+        let minutes =
+            |end| minutes_between(Timestamp::from_millis(60_000), Timestamp::from_millis(end));
+        assert_eq!(minutes(180_000), 2);
+        assert_eq!(minutes(239_999), 2);
+        assert_eq!(minutes(60_001), 1);
+        assert_eq!(minutes(0), 1);
+        assert_eq!(minutes(i64::MAX), 525_600);
+    }
+}
