@@ -2,12 +2,15 @@
 //!
 //! It is the only module of a node that knows all others. [`options`] makes the options of each part
 //! of the configuration, [`supervision`] ends the process if a part fails, and [`own_postman`] runs
-//! the node's own postman. [`credential_files`] knows which files only systemd's unit can read.
+//! the node's own postman. [`gateway`] makes the gateway, with users' own profiles from [`profile_file`];
+//! [`credential_files`] knows which files only systemd's unit can read.
 
+pub(crate) mod gateway;
 pub(crate) mod options;
 
 mod credential_files;
 mod own_postman;
+mod profile_file;
 mod supervision;
 
 #[cfg(test)]
@@ -20,7 +23,7 @@ use notty_raft::{Clock, Credentials, Listener, Node, Service, TransferError, Wai
 use tokio::{sync::watch, task::JoinHandle};
 
 pub use self::credential_files::unchecked_parts;
-use self::supervision::Supervisor;
+use self::{gateway::ConfiguredGateway, supervision::Supervisor};
 use crate::{
     api::{self, ApiParts, SendingCapacity, ServedRoutes, Tokens},
     backup::automatic::AutomaticBackups,
@@ -56,7 +59,8 @@ impl Server {
     pub async fn start(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         // Faults of the configuration come first, before a port or a directory is taken.
         let moderation = options::moderation(config)?;
-        let gateway = options::gateway(config, &surroundings)?;
+        let gateway = gateway::configured(config, &surroundings)?;
+        let config = &gateway.within_profile(config);
         let credentials = options::credentials(config)?;
         let certificate = credentials.as_ref();
         let expires_at = certificate.and_then(Credentials::certificate_expires_at);
@@ -98,12 +102,20 @@ impl Server {
         let postman = config.postman.enabled.then(|| {
             let parts = PostmanParts {
                 desk: desk.clone(),
-                gateway: Arc::new(gateway),
+                gateway: Arc::new(()),
                 clock: surroundings.clock.clone(),
                 metrics: metrics.sending.clone(),
                 fatal: surroundings.fatal.clone(),
             };
-            start_postman(config, &node, parts, &work, surroundings.sender_threads)
+            let threads = surroundings.sender_threads;
+            match gateway {
+                ConfiguredGateway::Own(gateway) => {
+                    start_postman(config, &node, parts.at(*gateway), &work, threads)
+                }
+                ConfiguredGateway::Provider { gateway, .. } => {
+                    start_postman(config, &node, parts.at(*gateway), &work, threads)
+                }
+            }
         });
 
         // The post office stops later than the rest: reports of the last requests still come in.
@@ -111,6 +123,7 @@ impl Server {
         let last = Supervisor::new(office_stopped, surroundings.fatal.clone());
         let office = last.spawn_endless("the post office", office.run(last.stop()));
 
+        let terms = config.gateway_terms();
         // With everything in place, the provisional routes give way to the real ones.
         routes.set(api::router(ApiParts {
             node: node.clone(),
@@ -121,8 +134,8 @@ impl Server {
             moderation,
             metrics,
             capacity: SendingCapacity {
-                rate_limit: config.gateway.rate_limit,
-                concurrency: config.gateway.concurrency,
+                rate_limit: terms.rate_limit,
+                concurrency: terms.concurrency,
             },
         }));
         Ok(Self {

@@ -12,10 +12,12 @@ use tokio::sync::watch;
 use crate::{
     config::{Config, ConfigError},
     desk::{RemoteDesk, RemoteDeskOptions},
-    gateway::Gateway,
     metrics::PostmanMetrics,
     postman::{Postman, PostmanParts, desk::DeskError},
-    server::options,
+    server::{
+        gateway::{self, ConfiguredGateway},
+        options,
+    },
     surroundings::Surroundings,
 };
 
@@ -39,7 +41,8 @@ pub async fn run_with_page(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     config.check_postman()?;
-    let gateway = options::gateway(config, &surroundings)?;
+    let gateway = gateway::configured(config, &surroundings)?;
+    let config = &gateway.within_profile(config);
     let credentials = credentials(config)?;
     let metrics = Arc::new(PostmanMetrics::new(credentials.certificate_expires_at()));
     let desk_options = desk_options(config, &surroundings, credentials, &metrics)?;
@@ -67,29 +70,34 @@ pub async fn run_with_page(
         options.journal_dir.display()
     );
 
-    let comparing = compare_gateway(desk.clone(), identity);
+    let comparing = compare_gateway(desk.clone(), identity, config.gateway_section());
     let comparing = tokio::spawn(comparing);
     let parts = PostmanParts {
         desk,
-        gateway: Arc::new(gateway),
+        gateway: Arc::new(()),
         clock: surroundings.clock,
         metrics: metrics.sending.clone(),
         fatal: surroundings.fatal,
     };
-    let sent = Postman::run(options, parts, stop).await;
+    let sent = match gateway {
+        ConfiguredGateway::Own(gateway) => Postman::run(options, parts.at(*gateway), stop).await,
+        ConfiguredGateway::Provider { gateway, .. } => {
+            Postman::run(options, parts.at(*gateway), stop).await
+        }
+    };
     comparing.abort();
     Ok(sent?)
 }
 
 /// Compares the gateway with that of a node once, and warns if they differ: a message in doubt at one is
 /// not repeated at the other.
-async fn compare_gateway(desk: Arc<RemoteDesk>, identity: u64) {
+async fn compare_gateway(desk: Arc<RemoteDesk>, identity: u64, section: &'static str) {
     loop {
         match desk.compare_gateway(identity).await {
             Ok(Some(false)) => {
                 tracing::warn!(
                     "this postman sends to another gateway or account than the nodes of its cluster: \
-                     make gateway.url and gateway.token the same on both"
+                     make the address and the secrets of {section} the same on both"
                 );
                 return;
             }

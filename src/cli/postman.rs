@@ -50,11 +50,12 @@ pub(super) fn run(args: &PostmanArgs) -> anyhow::Result<()> {
 /// Lowers the number of requests in flight to that for which there are files.
 fn share_files(config: &mut Config) -> anyhow::Result<()> {
     files::require("postman", LEAST_FILES)?;
-    let wanted = config.gateway.concurrency;
+    let wanted = config.gateway_terms().concurrency;
+    let key = format!("{}.concurrency", config.gateway_section());
     let slots = files::for_gateway(wanted, LEAST_FILES / 2);
-    config.gateway.concurrency = slots;
+    config.lower_concurrency(slots);
 
-    let needs = [("gateway.concurrency", wanted), ("itself", OWN_FILES)];
+    let needs = [(&*key, wanted), ("itself", OWN_FILES)];
     let consequence = format!(", so {slots} requests to the gateway are in flight");
     if let Some(shortage) = files::shortage(&needs, &consequence) {
         tracing::warn!("{shortage}");

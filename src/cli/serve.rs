@@ -111,14 +111,15 @@ fn share_files(config: &mut Config) -> anyhow::Result<usize> {
     let own = OWN_FILES + peers + FEW_CONNECTIONS;
     files::require("serve", own + FEW_SLOTS)?;
 
-    let wanted = config.gateway.concurrency;
+    let wanted = config.gateway_terms().concurrency;
+    let key = format!("{}.concurrency", config.gateway_section());
     let slots = files::for_gateway(wanted, own);
-    config.gateway.concurrency = slots;
+    config.lower_concurrency(slots);
     let left = files::limit().saturating_sub(slots + OWN_FILES + peers);
     let connections = left.clamp(FEW_CONNECTIONS, CONNECTIONS);
 
     let needs = [
-        ("gateway.concurrency", wanted),
+        (&*key, wanted),
         ("the API", CONNECTIONS),
         ("the data", OWN_FILES),
         ("other nodes", peers),

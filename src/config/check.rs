@@ -17,7 +17,7 @@ use notty_storage::{
 };
 
 use super::{
-    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway, upkeep,
+    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway, check_gateways, upkeep,
     values::{check_peer_address, within},
 };
 
@@ -121,6 +121,7 @@ impl Config {
     fn check_sending(&self) -> Result<(), ConfigError> {
         let mut faults = FaultList::default();
         faults.take(check_gateway::check(&self.gateway));
+        faults.take(check_gateways::check(&self.gateways));
         faults.take(self.check_lease());
         faults.take(self.check_retry());
 
@@ -153,21 +154,27 @@ impl Config {
     /// within the lease, and so would never send.
     fn check_lease_has_time(&self) -> Result<(), ConfigError> {
         let ttl_ms = self.lease.ttl_ms;
-        let gateway = &self.gateway;
-        let request_ms = gateway
-            .connect_timeout_ms
-            .saturating_add(gateway.timeout_ms);
+        let terms = self.gateway_terms();
+        let request_ms = terms.connect_ms.saturating_add(terms.answer_ms);
         let needed = request_ms.saturating_add(LEASE_SPARE_MS);
 
         // Timeouts that are out of range themselves have their own faults.
-        if ttl_ms >= needed || check_gateway::check_timeouts(gateway).is_err() {
+        if ttl_ms >= needed || self.check_timeouts().is_err() {
             return Ok(());
         }
+        let section = self.gateway_section();
         let fault = format!(
-            "{ttl_ms} is too short: it must be at least gateway.connect_timeout_ms + \
-             gateway.timeout_ms + 2000, which is {needed}"
+            "{ttl_ms} is too short: it must be at least {section}.connect_timeout_ms + \
+             {section}.timeout_ms + 2000, which is {needed}"
         );
         Err(ConfigError::at("lease.ttl_ms", fault))
+    }
+
+    fn check_timeouts(&self) -> Result<(), ConfigError> {
+        match self.gateways.first() {
+            Some(gateway) => check_gateways::check_timeouts(gateway, self.gateway_section()),
+            None => check_gateway::check_timeouts(&self.gateway),
+        }
     }
 
     fn check_retry(&self) -> Result<(), ConfigError> {

@@ -9,6 +9,7 @@ use std::{ffi::OsString, str::FromStr};
 use toml::{Table, Value, de::DeTable};
 
 use super::{
+    gateways::ProviderConfig,
     parse::{SettingsReader, Whereabouts},
     path::KeyPath,
     shape::Keys,
@@ -17,6 +18,8 @@ use super::{
 
 /// The beginning of all variables that are for notty.
 const PREFIX: &str = "NOTTY_";
+/// The list whose entries have names in variables.
+const GATEWAYS: &str = "gateways";
 /// Variables of the command line, of builds and of tests.
 const OTHERS: [&str; 4] = ["NOTTY_TOKEN", "NOTTY_API", "NOTTY_COMMIT", "NOTTY_OLD_BIN"];
 /// The variable whose value begins each set that Kubernetes makes for a Service.
@@ -91,7 +94,9 @@ fn described(name: &str, known: &[KeyPath]) -> String {
 impl SettingsReader {
     /// Puts a value that was given by name in the place of its key.
     pub(super) fn named(&mut self, given: &NamedValue) {
-        let path = KeyPath::split(&given.key, ".");
+        let Some(path) = self.path_of(given) else {
+            return;
+        };
         let sample = self.keys.find(&path).filter(|sample| !sample.is_table());
         let Some(sample) = sample.cloned() else {
             self.no_such_variable(given, &path);
@@ -111,6 +116,43 @@ impl SettingsReader {
                 "the file has a plain value in the place of its section",
             );
         }
+    }
+
+    /// The path of the key. A gateway is named there by its name, not by its place in the list. `None` if
+    /// there is none of that name, which is a fault.
+    fn path_of(&mut self, given: &NamedValue) -> Option<KeyPath> {
+        let path = KeyPath::split(&given.key, ".");
+        let parts: Vec<&str> = path.parts().collect();
+        let [GATEWAYS, name, keys @ ..] = parts.as_slice() else {
+            return Some(path);
+        };
+
+        let n = self.gateway_of_name(given, name)?;
+        let gateway = KeyPath::root().key(GATEWAYS).entry(n);
+        Some(keys.iter().fold(gateway, |path, key| path.key(key)))
+    }
+
+    /// The place of a gateway in the list. The variables alone can make one; but where the file has
+    /// gateways, another name is a misspelling.
+    fn gateway_of_name(&mut self, given: &NamedValue, name: &str) -> Option<usize> {
+        let names = names(&self.table);
+        let is_it = |known: &String| ProviderConfig::variable_name(known) == name;
+        if let Some(n) = names.iter().position(is_it) {
+            return Some(n);
+        }
+        if !names.is_empty() {
+            let known = names.join(", ");
+            let fault = format!("there is no gateway `{name}`; there is {known}");
+            self.sources.fault_at(&given.name, &fault);
+            return None;
+        }
+
+        let gateway = Table::from_iter([("name".to_owned(), Value::from(name))]);
+        let list = Value::Array(vec![gateway.into()]);
+        self.table.insert(GATEWAYS.to_owned(), list);
+        let entry = KeyPath::root().key(GATEWAYS).entry(0);
+        self.sources.note(&entry, given.name.clone());
+        Some(0)
     }
 
     fn no_such_variable(&mut self, given: &NamedValue, path: &KeyPath) {
@@ -170,16 +212,34 @@ fn read<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
+/// The names of the gateways so far.
+fn names(table: &Table) -> Vec<String> {
+    let gateways = table.get(GATEWAYS).and_then(Value::as_array);
+    let name = |gateway: &Value| {
+        let name = gateway.get("name").and_then(Value::as_str);
+        name.unwrap_or_default().to_owned()
+    };
+    gateways.into_iter().flatten().map(name).collect()
+}
+
 /// Sets a key, whose sections need not be in the file. `None` if the file has a plain value where a
 /// section should be.
 fn insert(table: &mut Table, path: &KeyPath, value: Value) -> Option<()> {
     let mut table = table;
     let levels = path.parent();
-    for section in levels.parts() {
+    let mut parts = levels.parts();
+    while let Some(section) = parts.next() {
         let inner = table
             .entry(section.to_owned())
             .or_insert_with(|| Table::new().into());
-        table = inner.as_table_mut()?;
+        table = match inner {
+            // The number of an entry follows.
+            Value::Array(entries) => {
+                let n: usize = parts.next()?.parse().ok()?;
+                entries.get_mut(n)?.as_table_mut()?
+            }
+            other => other.as_table_mut()?,
+        };
     }
     table.insert(path.name().to_owned(), value);
     Some(())

@@ -14,8 +14,10 @@ mod check;
 mod check_api;
 mod check_cluster;
 mod check_gateway;
+pub(crate) mod check_gateways;
 mod environment;
 mod fault;
+pub mod gateways;
 mod parse;
 mod path;
 mod placeholder;
@@ -23,6 +25,7 @@ mod secret;
 mod settings;
 mod shape;
 mod sources;
+mod terms;
 pub mod upkeep;
 mod values;
 mod wording;
@@ -38,12 +41,14 @@ pub(crate) use self::fault::FaultList;
 pub use self::{
     environment::NamedValue,
     fault::ConfigError,
+    gateways::{ProviderConfig, SpanLimitConfig},
     secret::Secret,
     sections::{
         ApiConfig, ClusterConfig, GatewayConfig, LeaseConfig, ModerationConfig, NodeConfig,
         PeerConfig, PeerTlsConfig, PostmanConfig, RetentionConfig, RetryConfig, Role, TokenConfig,
     },
     settings::{Settings, stray_variables},
+    terms::GatewayTerms,
     upkeep::{BackupConfig, MetricsConfig},
 };
 
@@ -60,6 +65,9 @@ pub struct Config {
     pub api: ApiConfig,
     /// The SMS gateway, and how it is used.
     pub gateway: GatewayConfig,
+    /// Gateways at providers, instead of `[gateway]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<ProviderConfig>,
     /// Sending from this process.
     pub postman: PostmanConfig,
     /// Size and length of leases.

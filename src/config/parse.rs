@@ -88,6 +88,12 @@ impl SettingsReader {
     }
 
     fn unknown(&mut self, path: &KeyPath) {
+        // Not a misspelling: it is planned, and whoever writes it must not think that it counts.
+        if path.to_string() == "routes" {
+            let fault = "routes are not possible yet: all messages go through the one gateway";
+            self.sources.fault(path, fault);
+            return;
+        }
         let way_out = match self.keys.nearest(path) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => "config.toml.example has all keys".to_owned(),
@@ -149,10 +155,21 @@ impl SettingsReader {
 
     /// Ends the reading with a configuration of all that fits, whose values are not checked yet.
     pub(super) fn finish(mut self) -> (Config, Sources) {
+        self.refuse_two_kinds();
         let mut table = Value::Table(std::mem::take(&mut self.table));
         self.complete(&mut table, &KeyPath::root());
         let config = table.try_into();
         (config.expect("each value was tried"), self.sources)
+    }
+
+    /// Refuses `[gateway]` beside `[[gateways]]`: one of them would be ignored.
+    fn refuse_two_kinds(&mut self) {
+        if self.table.contains_key("gateway") && self.table.contains_key("gateways") {
+            let fault = "there is [[gateways]] too; keep one of them. [gateway] is a gateway that speaks \
+                         notty's own protocol";
+            self.sources
+                .fault(&KeyPath::root().key("gateway"), fault);
+        }
     }
 
     /// Puts a sample in the place of each key that is missing but required, beside the fault.

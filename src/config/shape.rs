@@ -5,8 +5,8 @@
 use toml::{Table, Value};
 
 use super::{
-    BackupConfig, ClusterConfig, Config, PeerConfig, PeerTlsConfig, Role, Secret, TokenConfig,
-    path::KeyPath,
+    BackupConfig, ClusterConfig, Config, PeerConfig, PeerTlsConfig, ProviderConfig, Role, Secret,
+    TokenConfig, gateways::ANY_KEY, path::KeyPath,
 };
 
 /// Similarity of two names, from 0 to 1, above which one may be meant by the other.
@@ -26,6 +26,7 @@ impl Keys {
             role: Role::Reader,
         }];
         config.postman.peers = vec![String::new()];
+        config.gateways = vec![ProviderConfig::sample()];
         config.cluster = Some(ClusterConfig {
             tls: Some(PeerTlsConfig::default()),
             nodes: vec![PeerConfig::default()],
@@ -43,7 +44,7 @@ impl Keys {
             found = match (found, part.parse::<usize>()) {
                 // All entries of a list have the same type.
                 (Value::Array(entries), Ok(_)) => entries.first()?,
-                (Value::Table(table), _) => table.get(part)?,
+                (Value::Table(table), _) => table.get(part).or_else(|| table.get(ANY_KEY))?,
                 _ => return None,
             };
         }
@@ -72,7 +73,10 @@ impl Keys {
         for part in path.parts() {
             found = match (found, part.parse::<usize>()) {
                 (Value::Array(entries), Ok(_)) => entries.first_mut()?,
-                (Value::Table(table), _) => table.get_mut(part)?,
+                (Value::Table(table), _) => {
+                    let is_known = table.contains_key(part);
+                    table.get_mut(if is_known { part } else { ANY_KEY })?
+                }
                 _ => return None,
             };
         }

@@ -2,6 +2,8 @@
 
 use toml::Value;
 
+use super::gateways::ANY_KEY;
+
 /// A value of the type that a key has, as a person writes it.
 pub(super) fn expected(sample: &Value) -> String {
     let plain = match sample {
@@ -12,6 +14,9 @@ pub(super) fn expected(sample: &Value) -> String {
         Value::Datetime(_) => "a time",
         Value::Array(_) => "a list in brackets, like [\"a\", \"b\"]",
         Value::Table(table) => {
+            if table.contains_key(ANY_KEY) {
+                return "a table of texts, like { name = \"…\" }".to_owned();
+            }
             let keys: Vec<_> = table.keys().map(String::as_str).collect();
             return format!("a table with the keys {}", keys.join(", "));
         }

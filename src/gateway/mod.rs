@@ -16,5 +16,5 @@ mod retry_after;
 mod tests;
 
 pub use courier::{Courier, Envelope, Gateway, PreparedCourier};
-pub use http::{ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, TcpConnector};
+pub use http::{ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, HttpTimes, TcpConnector};
 pub use outcome::{GatewayOutcome, HaltScope, LaterScope};

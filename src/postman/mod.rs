@@ -94,6 +94,19 @@ pub struct PostmanParts<G> {
     pub fatal: Fatal,
 }
 
+impl<G> PostmanParts<G> {
+    /// The same for another gateway.
+    pub fn at<H>(self, gateway: H) -> PostmanParts<H> {
+        PostmanParts {
+            desk: self.desk,
+            gateway: Arc::new(gateway),
+            clock: self.clock,
+            metrics: self.metrics,
+            fatal: self.fatal,
+        }
+    }
+}
+
 impl<G> Clone for PostmanParts<G> {
     fn clone(&self) -> Self {
         Self {

@@ -15,9 +15,9 @@ use notty_raft::{
 };
 use notty_storage::model::PostmanName;
 
+use super::gateway;
 use crate::{
     config::{ClusterConfig, Config, ConfigError, FaultList, PeerConfig, PeerTlsConfig, Secret},
-    gateway::HttpGateway,
     moderation::Moderation,
     post_office::PostOfficeOptions,
     postman::{OutletOptions, PostmanOptions, retry::RetryPolicy},
@@ -82,7 +82,7 @@ fn by_certificates(
 /// directories. Creates nothing.
 pub(super) fn check_files(config: &Config) -> Result<(), ConfigError> {
     let mut faults = FaultList::default();
-    faults.take(gateway(config, &Surroundings::real()));
+    faults.take(gateway::configured(config, &Surroundings::real()));
     faults.take(credentials(config));
     faults.take(moderation(config));
 
@@ -101,16 +101,6 @@ pub(super) fn check_files(config: &Config) -> Result<(), ConfigError> {
         }
     }
     faults.finish()
-}
-
-/// The client of the gateway.
-pub(crate) fn gateway(
-    config: &Config,
-    surroundings: &Surroundings,
-) -> Result<HttpGateway, ConfigError> {
-    let (connector, clock) = (surroundings.connector.clone(), surroundings.clock.clone());
-    HttpGateway::new(config.gateway.options(), connector, clock)
-        .map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))
 }
 
 /// The check for explicit language; `None` if it is switched off.
@@ -220,7 +210,7 @@ pub(super) fn post_office(config: &Config) -> PostOfficeOptions {
     PostOfficeOptions {
         lease_size: config.lease.size,
         lease_ttl_ms: config.lease.ttl_ms,
-        rate_limit: config.gateway.rate_limit,
+        rate_limit: config.gateway_terms().rate_limit,
         retention_ms: config.retention.finished_ms(),
         timezone: config.node.timezone.clone(),
     }
@@ -239,7 +229,7 @@ pub(crate) fn postman(
         journal_dir: journal_dir(config),
         cluster: cluster.to_owned(),
         // The requests in flight are shared out over the threads: a thread without one would be idle.
-        threads: threads.min(config.gateway.concurrency),
+        threads: threads.min(config.gateway_terms().concurrency),
         lease_size: config.lease.size,
         outlet: outlet_options(config, gateway_identity),
     }
@@ -266,24 +256,24 @@ fn journal_dir(config: &Config) -> PathBuf {
 
 /// The settings of one gateway, for a postman.
 fn outlet_options(config: &Config, identity: u64) -> OutletOptions {
-    let gateway = &config.gateway;
+    let terms = config.gateway_terms();
     OutletOptions {
         identity,
-        concurrency: gateway.concurrency,
+        concurrency: terms.concurrency,
         retry: retry_policy(config),
-        connect_time: Duration::from_millis(gateway.connect_timeout_ms),
-        answer_time: Duration::from_millis(gateway.timeout_ms),
+        connect_time: Duration::from_millis(terms.connect_ms),
+        answer_time: Duration::from_millis(terms.answer_ms),
     }
 }
 
 fn retry_policy(config: &Config) -> RetryPolicy {
-    let gateway = &config.gateway;
     // Only half of the time for which the gateway remembers an id, so that no repeat comes close to
     // its end.
-    let repeat_ms = gateway.idempotent_hours * 3_600_000 / 2;
+    let idempotent_hours = config.gateway_terms().idempotent_hours;
+    let repeat_ms = idempotent_hours.map(|hours| hours * 3_600_000 / 2);
     RetryPolicy {
         initial_ms: config.retry.initial_ms,
         max_ms: config.retry.max_ms,
-        repeat_ms: gateway.idempotent.then_some(repeat_ms),
+        repeat_ms,
     }
 }

@@ -1,0 +1,115 @@
+//! The gateway of the configuration, of whichever kind: one that speaks the service's own protocol, or one
+//! at a provider. The kind is asked for once, at the start; from then on each has its own code.
+
+use super::profile_file;
+use crate::{
+    config::{Config, ConfigError, ProviderConfig, check_gateways},
+    gateway::{
+        Gateway, HttpGateway,
+        http::provider::{ProviderGateway, ProviderOptions},
+        profile::{Profile, built_in},
+    },
+    surroundings::Surroundings,
+};
+
+/// The gateway that a postman of this process sends to.
+pub(crate) enum ConfiguredGateway {
+    /// That of `[gateway]`.
+    Own(Box<HttpGateway>),
+    /// The one of `[[gateways]]`.
+    Provider {
+        gateway: Box<ProviderGateway>,
+        /// Requests in flight that the provider allows, from all postmen together.
+        concurrency: Option<usize>,
+    },
+}
+
+impl ConfiguredGateway {
+    /// The number of the gateway and the account in a cluster.
+    pub(crate) fn identity(&self, cluster: &str) -> u64 {
+        match self {
+            Self::Own(gateway) => gateway.identity(cluster),
+            Self::Provider { gateway, .. } => gateway.identity(cluster),
+        }
+    }
+
+    /// The configuration with no more requests in flight than are this postman's share of what the provider
+    /// allows. Nodes know each other by the configuration alone, and none knows standalone postmen.
+    pub(crate) fn within_profile(&self, config: &Config) -> Config {
+        let mut config = config.clone();
+        let Self::Provider {
+            concurrency: Some(allowed),
+            ..
+        } = self
+        else {
+            return config;
+        };
+
+        let postmen = postmen(&config);
+        let share = (allowed / postmen).max(1);
+        let wanted = config.gateway_terms().concurrency;
+        if share < wanted {
+            tracing::info!(
+                "gateway `{}`: {share} requests at once, not {wanted}: the provider allows {allowed} in \
+                 all, and the configuration has {postmen} that send",
+                config.gateways[0].name
+            );
+        }
+        config.lower_concurrency(share);
+        config
+    }
+}
+
+/// The number of postmen that the configuration shows: the nodes, and this one if it is none of them.
+fn postmen(config: &Config) -> usize {
+    let cluster = config.cluster.as_ref();
+    let nodes = cluster.map_or(0, |cluster| cluster.nodes.len());
+    if nodes > 0 {
+        return nodes;
+    }
+    config.postman.peers.len() + 1
+}
+
+/// Makes the gateway of a configuration.
+pub(crate) fn configured(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<ConfiguredGateway, ConfigError> {
+    if let Some(entry) = config.gateways.first() {
+        return provider(entry, surroundings);
+    }
+    let (connector, clock) = (surroundings.connector.clone(), surroundings.clock.clone());
+    let gateway = HttpGateway::new(config.gateway.options(), connector, clock);
+    let gateway = gateway.map_err(|(key, error)| ConfigError(format!("gateway.{key}: {error}")))?;
+    Ok(ConfiguredGateway::Own(Box::new(gateway)))
+}
+
+fn provider(
+    entry: &ProviderConfig,
+    surroundings: &Surroundings,
+) -> Result<ConfiguredGateway, ConfigError> {
+    let section = check_gateways::section(0);
+    let profile = profile(entry, &section)?;
+    let concurrency = profile.concurrency();
+    let options = ProviderOptions {
+        profile_name: entry.profile_name(),
+        profile,
+        account: entry.account(&section),
+        times: entry.times(),
+    };
+
+    let (connector, clock) = (surroundings.connector.clone(), surroundings.clock.clone());
+    let gateway = ProviderGateway::of_profile(options, connector, clock)?;
+    Ok(ConfiguredGateway::Provider {
+        gateway: Box::new(gateway),
+        concurrency,
+    })
+}
+
+fn profile(entry: &ProviderConfig, section: &str) -> Result<Profile, ConfigError> {
+    if !entry.profile_file.as_os_str().is_empty() {
+        return profile_file::read(&entry.profile_file, &format!("{section}.profile_file"));
+    }
+    built_in::find(&entry.profile)
+        .map_err(|error| ConfigError::at(&format!("{section}.profile"), error.0))
+}
