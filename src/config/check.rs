@@ -17,7 +17,8 @@ use notty_storage::{
 };
 
 use super::{
-    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway, check_gateways, upkeep,
+    Config, ConfigError, FaultList, check_api, check_cluster, check_gateway, check_gateways,
+    upkeep,
     values::{check_peer_address, within},
 };
 

@@ -47,7 +47,8 @@ fn check_one(gateway: &ProviderConfig, section: &str) -> Result<(), ConfigError>
 }
 
 fn check_name(name: &str, key: &str) -> Result<(), ConfigError> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     let begins_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
     // Two underscores in a row set levels apart in variables of the environment.
     let is_plain = !ProviderConfig::variable_name(name).contains("__");
@@ -93,7 +94,11 @@ fn check_limits(limits: &[SpanLimitConfig], key: &str) -> Result<(), ConfigError
             let fault = format!("`{per}` cannot be kept yet; a limit per `{SECOND}` can");
             faults.add(&format!("{at}.per"), fault);
         }
-        faults.take(within(&format!("{at}.max"), limit.max.into(), 1..=u32::MAX.into()));
+        faults.take(within(
+            &format!("{at}.max"),
+            limit.max.into(),
+            1..=u32::MAX.into(),
+        ));
         if limits[..n].iter().any(|earlier| earlier.per == limit.per) {
             faults.add(&at, format!("there is a limit per `{}` already", limit.per));
         }

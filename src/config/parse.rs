@@ -167,8 +167,7 @@ impl SettingsReader {
         if self.table.contains_key("gateway") && self.table.contains_key("gateways") {
             let fault = "there is [[gateways]] too; keep one of them. [gateway] is a gateway that speaks \
                          notty's own protocol";
-            self.sources
-                .fault(&KeyPath::root().key("gateway"), fault);
+            self.sources.fault(&KeyPath::root().key("gateway"), fault);
         }
     }
 

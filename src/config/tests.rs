@@ -1,5 +1,6 @@
 //! Tests of the configuration: defaults, the file, the environment, and every check.
 
+mod gateways;
 mod places;
 mod wrong_values;
 

@@ -16,5 +16,7 @@ mod retry_after;
 mod tests;
 
 pub use courier::{Courier, Envelope, Gateway, PreparedCourier};
-pub use http::{ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, HttpTimes, TcpConnector};
+pub use http::{
+    ByteStream, Connecting, Connector, GatewayOptions, HttpGateway, HttpTimes, TcpConnector,
+};
 pub use outcome::{GatewayOutcome, HaltScope, LaterScope};

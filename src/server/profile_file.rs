@@ -19,7 +19,9 @@ fn placed(faults: &ConfigError, file: &str, text: &str) -> ConfigError {
     let document = DeTable::parse(text).ok();
     let lines = faults.0.lines().map(|fault| {
         let path = fault.split_once(": ").map_or("", |(path, _)| path);
-        let start = document.as_ref().map(|document| start(document.get_ref(), path));
+        let start = document
+            .as_ref()
+            .map(|document| start(document.get_ref(), path));
         match start {
             Some(start) => format!("{file}:{}: {fault}", line_of(text, start)),
             // A text that is no TOML has the line in its fault.
@@ -35,9 +37,9 @@ fn start(document: &DeTable<'_>, path: &str) -> usize {
     let mut found: Option<&DeValue<'_>> = None;
     for step in path.split(['.', '[']) {
         let next = match (found, step.trim_end_matches(']').parse::<usize>()) {
-            (Some(DeValue::Array(entries)), Ok(n)) => {
-                entries.get(n).map(|entry| (entry.span().start, entry.get_ref()))
-            }
+            (Some(DeValue::Array(entries)), Ok(n)) => entries
+                .get(n)
+                .map(|entry| (entry.span().start, entry.get_ref())),
             (Some(DeValue::Table(table)), _) => key(table, step),
             (None, _) => key(document, step),
             _ => None,
@@ -72,10 +74,14 @@ mod tests {
     fn each_fault_of_a_profile_has_its_line() {
         let text = "[request]\nmethod = \"POST\"\nurl = \"ftp://x\"\n\n[[answer]]\n\
                     if = { at = \"/id\", exists = true }\nis = \"taken\"\n\n[[answer]]\n\
-                    if = { status = 700 }\nis = \"later\"\nspeed = 3\n";
+                    if = { at = \"no-slash\" }\nis = \"later\"\nspeed = 3\n";
         let faults = Profile::parse(text).expect_err("refused");
         let placed = placed(&faults, "acme.toml", text).0;
-        for wanted in ["acme.toml:3: request.url: ", "acme.toml:10: answer[1].if", "acme.toml:12: answer[1].speed: "] {
+        for wanted in [
+            "acme.toml:3: request.url: ",
+            "acme.toml:10: answer[1].if",
+            "acme.toml:12: answer[1].speed: ",
+        ] {
             let is_there = placed.lines().any(|line| line.starts_with(wanted));
             assert!(is_there, "{wanted}: {placed}");
         }

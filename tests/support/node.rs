@@ -61,6 +61,12 @@ impl Setup {
         self
     }
 
+    /// With a configuration key as it is by default.
+    pub fn without(mut self, variable: &str) -> Self {
+        self.environment.retain(|(known, _)| known != variable);
+        self
+    }
+
     /// With another flag of `serve`.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());

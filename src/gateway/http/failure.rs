@@ -4,6 +4,7 @@
 //! never stand in a log, so they are taken out here, before anything else sees the words.
 
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 
 use super::super::Envelope;
 
@@ -71,7 +72,9 @@ fn excerpt(body: &[u8], text: &str, secrets: &[String]) -> String {
     let beginning = &body[..body.len().min(BYTES)];
     let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
 
-    // Before anything is cut: half of a phone, or of a secret, would not be known as one.
+    // Before anything is cut: half of a phone, or of a secret, would not be known as one. A page of an error
+    // may repeat the address of the request, which has all of them in its encoding.
+    let words = unescaped(&words);
     let without_secrets = secrets.iter().fold(words, without_secret);
     without_numbers(&without_text(&without_secrets, text))
 }
@@ -89,6 +92,21 @@ fn cut(words: &mut String, characters: usize) {
     if let Some((end, _)) = words.char_indices().nth(characters) {
         words.truncate(end);
     }
+}
+
+/// Words without the encoding of addresses and forms, if they have any.
+fn unescaped(words: &str) -> String {
+    let decode = |word: &str| {
+        let is_encoded = word.contains('%');
+        let spaced = if is_encoded {
+            &word.replace('+', " ")
+        } else {
+            word
+        };
+        let decoded = percent_decode_str(spaced).decode_utf8_lossy();
+        decoded.into_owned()
+    };
+    words.split(' ').map(decode).collect::<Vec<_>>().join(" ")
 }
 
 fn without_secret(words: String, secret: &String) -> String {

@@ -2,4 +2,5 @@
 
 mod handshake;
 mod idle;
+mod provider;
 mod support;
