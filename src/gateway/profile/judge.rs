@@ -112,11 +112,12 @@ fn meaning(
     }
 }
 
-/// The provider's id for a message: a text, or a number as it is written.
+/// The provider's id for a message: a text, or a whole number as it is written.
 fn id_at(at: &AnswerPointer, body: &AnswerBody<'_>, envelope: &Envelope<'_>) -> Option<String> {
     match at.find(body.json.as_ref()?, envelope)? {
         Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
+        // A number that is read as a float has lost digits perhaps.
+        Value::Number(id) if !id.is_f64() => Some(id.to_string()),
         _ => None,
     }
 }

@@ -140,6 +140,15 @@ impl Line {
         })
     }
 
+    /// Bytes that it has for any message, at most.
+    pub(super) fn longest(&self) -> usize {
+        let pieces = self.0.iter().map(|piece| match piece {
+            LinePiece::Fixed(text) => text.len(),
+            LinePiece::Filled(placeholder, _) => placeholder.longest(),
+        });
+        pieces.sum()
+    }
+
     /// Writes the line for a message. `fill` adds the value of a placeholder to the text.
     pub(super) fn write(&self, fill: impl Fn(&Placeholder, FillPlace, &mut String)) -> String {
         let mut text = String::new();

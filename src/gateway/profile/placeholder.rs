@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use notty_storage::limits::TEXT_CHARS;
+
 use super::keys::way_out;
 
+/// Bytes of any value but the text in a URL: a receipt's address is the longest.
+const OTHER_BYTES: usize = 4_096;
 /// The beginning of a secret's placeholder.
 const SECRET: &str = "secret.";
 /// All others, by name.
@@ -83,6 +87,31 @@ impl Placeholder {
     /// True if every character of it may stand in a header.
     pub(super) fn fits_header(&self) -> bool {
         !matches!(self, Self::Text)
+    }
+
+    /// Bytes of its value in the encoding of a URL, at most.
+    pub(super) fn longest(&self) -> usize {
+        // Four bytes of UTF-8, each as `%F0`, or two units of UTF-16.
+        if self.is_text() {
+            TEXT_CHARS * 12
+        } else {
+            OTHER_BYTES
+        }
+    }
+
+    /// True if an account may have no value for it.
+    pub(super) fn is_optional(&self) -> bool {
+        matches!(self, Self::Sender | Self::ValidMinutes | Self::ReceiptUrl)
+    }
+
+    /// True if it is the text, in any form.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::Text | Self::TextUtf16Hex)
+    }
+
+    /// True if it is the phone, in any form.
+    pub(super) fn is_phone(&self) -> bool {
+        matches!(self, Self::Phone | Self::PhoneDigits | Self::PhoneNumber)
     }
 
     /// True if JSON has it as a number.

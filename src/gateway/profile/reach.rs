@@ -92,7 +92,8 @@ fn contradict(one: &KnownPlace<'_>, other: &KnownPlace<'_>) -> bool {
     let (other_place, other_value) = other;
     match (value, other_value) {
         (KnownValue::Is(value), KnownValue::Is(other)) => place == other_place && value != other,
-        // A place within one that is not there is not there either.
+        // The whole answer is always there; a place within one that is not there is not there either.
+        (KnownValue::Absent, KnownValue::Absent) => place.is_whole(),
         (KnownValue::Absent, KnownValue::Is(_) | KnownValue::Present) => place.holds(other_place),
         _ => false,
     }
@@ -129,7 +130,7 @@ fn follows(test: &ValueTest, case: &[KnownPlace<'_>]) -> bool {
             *place == &test.at && matches!(value, KnownValue::Is(known) if is_one(known))
         }
         // Any look at a value needs an answer that is JSON, and so the whole of it is there.
-        WantedValue::Present if test.at.as_str().is_empty() => true,
+        WantedValue::Present if test.at.is_whole() => true,
         WantedValue::Present => *value != KnownValue::Absent && test.at.holds(place),
         WantedValue::Absent => *value == KnownValue::Absent && place.holds(&test.at),
     })
