@@ -64,14 +64,16 @@ impl GatewayAccount {
         for name in &wanted {
             self.check_secret(name, &spot.key(name));
         }
+        self.check_unknown(&wanted, spot);
+        self.check_users(request, spot);
+    }
 
+    fn check_unknown(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
         let unknown = |name: &&String| !wanted.contains(name.as_str());
         for name in self.secrets.keys().filter(unknown) {
-            let known = listed(&wanted);
-            let spot = spot.key(name);
-            spot.fault(format!("the profile has no such secret; it has {known}"));
+            let fault = format!("the profile has no such secret; it has {}", listed(wanted));
+            spot.key(name).fault(fault);
         }
-        self.check_users(request, spot);
     }
 
     fn check_secret(&self, name: &str, spot: &Spot<'_>) {
@@ -129,8 +131,8 @@ fn check_value(value: &str, spot: &Spot<'_>) {
 
 fn listed(names: &BTreeSet<&str>) -> String {
     let names: Vec<&str> = names.iter().copied().collect();
-    if names.is_empty() {
-        return "none".to_owned();
+    match names.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
-    names.join(", ")
 }

@@ -159,11 +159,16 @@ fn split_base(url: &Template) -> (String, Template) {
     };
 
     let path = first.split_off(end_of_host(first));
-    let base = std::mem::replace(first, path);
-    if first.is_empty() {
-        first.push('/');
-    }
+    let base = std::mem::replace(first, path_or_slash(path));
     (base, Template(pieces))
+}
+
+fn path_or_slash(path: String) -> String {
+    if path.is_empty() {
+        "/".to_owned()
+    } else {
+        path
+    }
 }
 
 fn end_of_host(url: &str) -> usize {

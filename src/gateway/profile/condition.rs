@@ -90,6 +90,11 @@ impl Condition {
             && self.values.iter().all(|test| test.fits(body, envelope))
     }
 
+    /// True if the body is looked at by a regular expression that is written so.
+    pub(super) fn has_body(&self, regex: &str) -> bool {
+        self.bodies.iter().any(|body| body.as_str() == regex)
+    }
+
     /// True if an answer that fits shows something, and does not merely lack something.
     pub(super) fn is_positive(&self) -> bool {
         // An expression that fits an empty body fits any other one too.

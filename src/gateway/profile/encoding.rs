@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::{body::word, keys::KeyReader};
+use super::{body::word, encode::is_printable, keys::KeyReader};
 use crate::segments::Encoding;
 
 /// The profile's words for the encodings of a text.
@@ -60,12 +60,9 @@ impl EncodingWord {
 
     fn parse(value: &Value) -> Option<Self> {
         // A header may have it, which has no other characters.
-        let text =
-            word(value).filter(|text| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)))?;
-        Some(Self {
-            is_number: value.is_integer(),
-            ..Self::of_text(text)
-        })
+        let text = word(value).filter(|text| is_printable(text))?;
+        let is_number = value.is_integer();
+        Some(Self { text, is_number })
     }
 
     fn of_text(text: String) -> Self {

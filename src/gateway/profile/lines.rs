@@ -1,6 +1,11 @@
 //! The lines of a profile's keys, for faults: a person looks for a line, not for a path.
 
-use toml::de::{DeTable, DeValue};
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 /// The keys of a profile with their places in its text.
 pub(super) struct ProfileLines<'t> {
@@ -20,7 +25,7 @@ pub(super) struct LinePlace<'l> {
 impl<'t> ProfileLines<'t> {
     /// Reads a text. One that is no TOML has no keys.
     pub(super) fn read(text: &'t str) -> Self {
-        let table = DeTable::parse(text).map(toml::Spanned::into_inner);
+        let table = DeTable::parse(text).map(Spanned::into_inner);
         Self {
             text,
             root: DeValue::Table(table.unwrap_or_default()),
@@ -42,22 +47,25 @@ impl<'l> LinePlace<'l> {
     pub(super) fn key(self, key: &str) -> Self {
         let table = self.value.as_table();
         let found = table.and_then(|table| table.get_key_value(key));
-        found.map_or(self, |(key, value)| Self {
-            value: value.get_ref(),
-            start: Some(key.span().start),
-            ..self
-        })
+        found.map_or(self, |(key, value)| self.inner(value, key.span()))
     }
 
     /// The place of an element of a list, or else this one.
     pub(super) fn entry(self, n: usize) -> Self {
         let list = self.value.as_array();
         let found = list.and_then(|list| list.get(n));
-        found.map_or(self, |value| Self {
-            value: value.get_ref(),
-            start: Some(value.span().start),
+        found.map_or(self, |value| self.inner(value, value.span()))
+    }
+
+    /// A value in this one, which begins with a part of the text.
+    fn inner(self, value: &'l Spanned<DeValue<'l>>, span: Range<usize>) -> Self {
+        let value = value.get_ref();
+        let start = Some(span.start);
+        Self {
+            value,
+            start,
             ..self
-        })
+        }
     }
 
     /// The line, counted from 1; `None` for the whole profile.

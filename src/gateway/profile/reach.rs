@@ -68,15 +68,16 @@ fn extended<'r>(
     cases: &[Vec<KnownPlace<'r>>],
     choices: &[KnownPlace<'r>],
 ) -> Vec<Vec<KnownPlace<'r>>> {
-    let mut extended = Vec::new();
-    for case in cases {
-        for choice in choices {
-            let mut longer = case.clone();
-            longer.push(*choice);
-            extended.push(longer);
-        }
-    }
-    extended
+    let longer = cases
+        .iter()
+        .map(|case| choices.iter().map(|choice| with(case, *choice)));
+    longer.flatten().collect()
+}
+
+fn with<'r>(case: &[KnownPlace<'r>], choice: KnownPlace<'r>) -> Vec<KnownPlace<'r>> {
+    let mut longer = case.to_vec();
+    longer.push(choice);
+    longer
 }
 
 fn is_possible(case: &[KnownPlace<'_>]) -> bool {
@@ -113,12 +114,11 @@ fn is_covered(rule: &AnswerRule, case: &[KnownPlace<'_>], before: &[AnswerRule])
 
 /// True if an earlier rule fits each answer of a case, whatever its status.
 fn fits_always(earlier: &AnswerRule, rule: &AnswerRule, case: &[KnownPlace<'_>]) -> bool {
-    let patterns = &rule.condition.bodies;
-    let same_pattern = |wanted: &str| patterns.iter().any(|own| own.as_str() == wanted);
     let bodies = &earlier.condition.bodies;
     let values = &earlier.condition.values;
-
-    bodies.iter().all(|body| same_pattern(body.as_str()))
+    bodies
+        .iter()
+        .all(|body| rule.condition.has_body(body.as_str()))
         && values.iter().all(|test| follows(test, case))
 }
 

@@ -5,6 +5,7 @@ use toml::Table;
 
 use super::{
     body::{BodyForm, FieldForm, JsonForm, fields, names, template},
+    encode::is_printable,
     encoding::EncodingWords,
     keys::KeyReader,
     login::{LoginForm, login},
@@ -230,13 +231,14 @@ fn sample(piece: &TemplatePiece) -> &str {
 fn headers(keys: &mut KeyReader<'_>) -> Vec<(HeaderName, Template)> {
     let spot = keys.spot("headers");
     let fields = table_of_fields(keys, "headers").into_iter();
-    let headers = fields.filter_map(|(name, value)| {
-        let spot = spot.key(&name);
-        let name = spot.keep(header_name(&name))?;
-        spot.keep(check_header(&value))?;
-        Some((name, value))
-    });
+    let headers = fields.filter_map(|(name, value)| header(&name, value, &spot.key(&name)));
     headers.collect()
+}
+
+fn header(name: &str, value: Template, spot: &Spot<'_>) -> Option<(HeaderName, Template)> {
+    let name = spot.keep(header_name(name))?;
+    spot.keep(check_header(&value))?;
+    Some((name, value))
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {
@@ -255,7 +257,7 @@ fn check_header(value: &Template) -> Result<(), String> {
     }
 
     let text: String = value.0.iter().map(sample).collect();
-    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    if is_printable(&text) {
         return Ok(());
     }
     Err(format!("`{text}` has characters that no header can have"))
@@ -275,9 +277,17 @@ fn body(keys: &mut KeyReader<'_>) -> BodyForm {
         spot.fault("`json` is there too; a body is one of them");
     }
 
-    let json = json.map(|json| BodyForm::Json(JsonForm::object(json, &keys.spot("json"))));
-    let form = form.map(|form| BodyForm::Form(fields(form, &keys.spot("form"))));
+    let json = json.map(|json| json_body(json, &keys.spot("json")));
+    let form = form.map(|form| form_body(form, &keys.spot("form")));
     json.or(form).unwrap_or_default()
+}
+
+fn json_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
+    BodyForm::Json(JsonForm::object(table, spot))
+}
+
+fn form_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
+    BodyForm::Form(fields(table, spot))
 }
 
 /// Reads what receipts add: members of a JSON body, or else fields of the form or of the query.
@@ -287,8 +297,8 @@ fn receipts(keys: &mut KeyReader<'_>, body: &BodyForm) -> BodyForm {
         return BodyForm::Empty;
     };
     match body {
-        BodyForm::Json(_) => BodyForm::Json(JsonForm::object(table, &spot)),
-        BodyForm::Form(_) | BodyForm::Empty => BodyForm::Form(fields(table, &spot)),
+        BodyForm::Json(_) => json_body(table, &spot),
+        BodyForm::Form(_) | BodyForm::Empty => form_body(table, &spot),
     }
 }
 

@@ -266,10 +266,11 @@ pub(super) fn rules(value: Option<&Value>, spot: &Spot<'_>) -> Vec<AnswerRule> {
         "a list of tables; write [[answer]]",
     );
     let numbered = list.into_iter().flatten().enumerate();
-    let rules = numbered.filter_map(|(n, value)| {
-        let spot = spot.entry(n);
-        let table = spot.expect(value.as_table(), value, "a table")?;
-        AnswerRule::parse(table, n, &spot)
-    });
+    let rules = numbered.filter_map(|(n, value)| rule(value, n, &spot.entry(n)));
     rules.collect()
+}
+
+fn rule(value: &Value, number: usize, spot: &Spot<'_>) -> Option<AnswerRule> {
+    let table = spot.expect(value.as_table(), value, "a table")?;
+    AnswerRule::parse(table, number, spot)
 }

@@ -80,8 +80,8 @@ fn one(number: i64) -> Option<Range<u16>> {
 }
 
 fn whole_class(class: &str) -> Option<Range<u16>> {
-    let first = class.strip_suffix("xx")?;
-    let class = CLASSES.iter().position(|digit| *digit == first)?;
-    let start = u16::try_from(class + 1).ok()? * 100;
+    let digit = class.strip_suffix("xx")?;
+    let place = CLASSES.iter().position(|class| *class == digit)?;
+    let start = STATUSES.step_by(100).nth(place)?;
     Some(start..start + 100)
 }

@@ -102,9 +102,10 @@ impl TemplatePiece {
 }
 
 /// The brace at the beginning, if it is there twice, and the rest after both.
-fn doubled(text: &str) -> Option<(&'static str, &str)> {
-    let open = text.strip_prefix("{{").map(|rest| ("{", rest));
-    open.or_else(|| text.strip_prefix("}}").map(|rest| ("}", rest)))
+fn doubled(text: &str) -> Option<(&str, &str)> {
+    let brace = text.get(..1)?;
+    let rest = text.strip_prefix("{{").or(text.strip_prefix("}}"))?;
+    Some((brace, rest))
 }
 
 /// The name between a brace at the beginning and the next one, and the rest.

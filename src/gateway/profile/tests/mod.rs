@@ -2,6 +2,7 @@
 
 mod accounts;
 mod answers;
+mod documented;
 mod faults;
 mod judging;
 mod places;
