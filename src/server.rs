@@ -2,15 +2,14 @@
 //!
 //! It is the only module of a node that knows all others. [`options`] makes the options of each part
 //! of the configuration, [`supervision`] ends the process if a part fails, and [`own_postman`] runs
-//! the node's own postman. [`gateway`] makes the gateway, with users' own profiles from [`profile_file`];
-//! [`credential_files`] knows which files only systemd's unit can read.
+//! the node's own postman. [`gateway`] makes the gateway; [`credential_files`]
+//! knows which files only systemd's unit can read.
 
 pub(crate) mod gateway;
 pub(crate) mod options;
 
 mod credential_files;
 mod own_postman;
-mod profile_file;
 mod supervision;
 
 #[cfg(test)]

@@ -190,6 +190,55 @@ fn the_section_of_backups_is_shown_and_its_keys_are_checked() {
 }
 
 #[test]
+fn the_gateways_at_providers_are_shown_and_each_key_is_overridden_by_the_name() {
+    let all = text();
+    let (_, shown) = all.split_once("# [[gateways]]\n").expect("the gateways");
+    let lines = shown.lines().map_while(|line| line.strip_prefix("# "));
+    let shown = lines.collect::<Vec<_>>().join("\n");
+    let table: Table = toml::from_str(&shown).expect("it is TOML");
+    let shown_keys: Vec<&str> = table.keys().map(String::as_str).collect();
+
+    let values = [
+        ("concurrency", "10", "14", Some("0")),
+        ("connect_timeout_ms", "2000", "1", Some("0")),
+        ("limits", "[]", "[{ per = \"1s\", max = 5 }]", Some("5")),
+        ("name", "\"smsc\"", "smsc", Some("a b")),
+        ("profile", "\"smsc.ru\"", "smsc.ru", Some("smsc.rus")),
+        ("profile_file", "\"\"", "", Some("nowhere.toml")),
+        ("secrets", "{ apikey = \"…\" }", "", None),
+        ("sender", "\"MYSHOP\"", "OTHER", None),
+        ("timeout_ms", "10000", "1", Some("30000")),
+        ("url", "\"\"", "https://sms.example/send", Some("x")),
+    ];
+    assert_eq!(shown_keys, values.map(|(key, ..)| key));
+
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, format!("[[gateways]]\n{shown}\n")).expect("written");
+    let check = |key: &str, value: &str| {
+        let mut command = notty();
+        let variable = format!("NOTTY_GATEWAYS__SMSC__{}", key.to_uppercase());
+        command.args(["check-config", "--config"]).arg(&path);
+        Ended::of(command.env(variable, value))
+    };
+    assert_eq!(check("secrets__apikey", "k").code, Some(0));
+    for (key, default, right, wrong) in values {
+        let line: Table = toml::from_str(&format!("value = {default}")).expect("a TOML value");
+        assert_eq!(table[key], line["value"], "{key}");
+        if key == "secrets" {
+            continue;
+        }
+        let ended = check(key, right);
+        assert_eq!(ended.code, Some(0), "{key}={right}: {ended:?}");
+        if let Some(wrong) = wrong {
+            let ended = check(key, wrong);
+            assert_eq!(ended.code, Some(2), "{key}={wrong}: {ended:?}");
+            assert!(ended.stderr.contains(key), "{key}={wrong}: {ended:?}");
+        }
+    }
+}
+
+#[test]
 fn each_key_is_overridden_by_its_environment_variable() {
     for (key, _, right, wrong) in KEYS {
         let variable = variable(key);

@@ -1,7 +1,8 @@
 //! The gateway of the configuration, of whichever kind: one that speaks the service's own protocol, or one
 //! at a provider. The kind is asked for once, at the start; from then on each has its own code.
 
-use super::profile_file;
+use std::path::Path;
+
 use crate::{
     config::{Config, ConfigError, ProviderConfig, check_gateways},
     gateway::{
@@ -108,8 +109,16 @@ fn provider(
 
 fn profile(entry: &ProviderConfig, section: &str) -> Result<Profile, ConfigError> {
     if !entry.profile_file.as_os_str().is_empty() {
-        return profile_file::read(&entry.profile_file, &format!("{section}.profile_file"));
+        return read_profile(&entry.profile_file, &format!("{section}.profile_file"));
     }
     built_in::find(&entry.profile)
         .map_err(|error| ConfigError::at(&format!("{section}.profile"), error.0))
+}
+
+/// Reads a profile of a user's own, which `key` names. Each fault has the file and the line.
+fn read_profile(file: &Path, key: &str) -> Result<Profile, ConfigError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ConfigError::at(key, format!("{name}: {error}")))?;
+    Profile::parse(&text).map_err(|faults| faults.of_file(&name))
 }

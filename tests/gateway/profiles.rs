@@ -238,7 +238,10 @@ fn check_config_names_every_fault_of_a_gateway() {
 
     let profile = "[request]\nmethod = \"POST\"\nurl = \"ftp://x\"\n";
     let own = faults("profile_file = \"acme.toml\"", profile);
-    assert!(own.contains("acme.toml:3: request.url: "), "{own}");
+    assert!(
+        own.contains("acme.toml: request.url: ") && own.contains("(line 3)"),
+        "{own}"
+    );
     assert!(own.contains("no rule is `taken`"), "{own}");
     let missing = faults("profile_file = \"nowhere.toml\"", "");
     assert!(
