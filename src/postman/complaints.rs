@@ -61,6 +61,7 @@ fn log(outcome: GatewayOutcome, words: &str) {
                 "the gateway refused a message, which is `invalid` now and is not tried again: {words}"
             );
         }
+
         GatewayOutcome::NotTaken { status, .. } => tracing::warn!(
             http.status = status,
             "the gateway does not take messages: {words}; they are tried again"

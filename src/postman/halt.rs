@@ -54,13 +54,13 @@ enum HaltStand {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Halt {
+struct ActiveHalt {
     stand: HaltStand,
     /// The pause after the next probe that halts.
     pause: Duration,
 }
 
-impl Halt {
+impl ActiveHalt {
     fn begin(now: Duration) -> Self {
         let mut halt = Self {
             stand: HaltStand::Probing,
@@ -144,19 +144,19 @@ impl Halts {
 
     /// True while nothing may be begun at the gateway, and none probes now.
     pub(super) fn holds(&self, now: Duration) -> bool {
-        let holds = |halt: &Halt| !halt.is_due(now);
+        let holds = |halt: &ActiveHalt| !halt.is_due(now);
         !self.is_quiet() && self.known.lock().gateway.as_ref().is_some_and(holds)
     }
 
     /// True if the gateway is halted, and the next message probes.
     pub(super) fn wants_probe(&self, now: Duration) -> bool {
-        let is_due = |halt: &Halt| halt.is_due(now);
+        let is_due = |halt: &ActiveHalt| halt.is_due(now);
         !self.is_quiet() && self.known.lock().gateway.as_ref().is_some_and(is_due)
     }
 
     /// True while no message of a mailing may be begun, and none probes now.
     pub(super) fn holds_mailing(&self, mailing: MailingNumber, now: Duration) -> bool {
-        let holds = |halt: &Halt| !halt.is_due(now);
+        let holds = |halt: &ActiveHalt| !halt.is_due(now);
         !self.is_quiet() && self.known.lock().mailings.get(&mailing).is_some_and(holds)
     }
 
@@ -186,8 +186,8 @@ impl Halts {
 struct KnownHalts {
     /// Halting answers of the whole gateway in a row.
     row: u32,
-    gateway: Option<Halt>,
-    mailings: HashMap<MailingNumber, Halt>,
+    gateway: Option<ActiveHalt>,
+    mailings: HashMap<MailingNumber, ActiveHalt>,
 }
 
 impl KnownHalts {
@@ -201,7 +201,7 @@ impl KnownHalts {
             probes_mailing: self.mailings.contains_key(&mailing),
         };
         // Both first: a message that one of them keeps back must not be the probe of the other.
-        let mut halts: Vec<&mut Halt> = self.mailings.get_mut(&mailing).into_iter().collect();
+        let mut halts: Vec<&mut ActiveHalt> = self.mailings.get_mut(&mailing).into_iter().collect();
         halts.extend(&mut self.gateway);
         if !halts.iter().all(|halt| halt.is_due(now)) {
             return None;
@@ -271,7 +271,7 @@ impl KnownHalts {
             Some(_) => return None,
             None if self.row < HALTING => return None,
             None => {
-                self.gateway = Some(Halt::begin(now));
+                self.gateway = Some(ActiveHalt::begin(now));
                 FIRST_PAUSE
             }
         };
@@ -312,7 +312,7 @@ impl KnownHalts {
             Some(halt) if pass.probes_mailing => halt.wait(now),
             Some(_) => return None,
             None => {
-                self.mailings.insert(mailing, Halt::begin(now));
+                self.mailings.insert(mailing, ActiveHalt::begin(now));
                 FIRST_PAUSE
             }
         };
@@ -347,8 +347,7 @@ impl KnownHalts {
 
     /// Forgets mailings that have long been due, and that nobody probes.
     fn forget_old(&mut self, now: Duration) {
-        let is_old =
-            |halt: &Halt| matches!(halt.stand, HaltStand::Until(until) if until + FORGOTTEN < now);
+        let is_old = |halt: &ActiveHalt| matches!(halt.stand, HaltStand::Until(until) if until + FORGOTTEN < now);
         self.mailings.retain(|_, halt| !is_old(halt));
     }
 }

@@ -1,6 +1,7 @@
 //! A postman at a desk whose answers a test decides.
 
 mod connecting;
+mod halting;
 mod in_flight;
 mod refused;
 mod stopping;
@@ -52,6 +53,8 @@ struct Odd {
     refuses_reports: Option<DeskError>,
     /// Grants one lease, whose answer takes longer than a view may be old.
     grants_late: bool,
+    /// Grants a lease to every ask.
+    grants_all: bool,
     /// Answers the first ask too late: its lease ran out.
     runs_out: bool,
     /// What was asked for and reported, one line each.
@@ -135,9 +138,10 @@ impl Desk for Odd {
             let answer = if asked == 0 { lost } else { DeskError::Closed };
             return Box::pin(async { Err(answer) });
         }
-        let grants = self.grants_late && asked == 0;
+        let is_late = self.grants_late && asked == 0;
+        let grants = is_late || self.grants_all;
         Box::pin(async move {
-            if grants {
+            if is_late {
                 tokio::time::sleep(VIEW_AGE + Duration::from_millis(300)).await;
             }
             Ok(grants.then(|| parcel(lease)))

@@ -15,7 +15,7 @@ use crate::{
 
 /// The gateway that a postman of this process sends to.
 pub(crate) enum ConfiguredGateway {
-    /// That of `[gateway]`.
+    /// The gateway of the section `[gateway]`.
     Own(Box<HttpGateway>),
     /// The one of `[[gateways]]`.
     Provider {

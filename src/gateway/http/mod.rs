@@ -41,7 +41,7 @@ use super::Gateway;
 
 pub use connect::{ByteStream, Connecting, Connector};
 pub use own::OwnSpeech;
-pub use speech::{Speech, Verdict};
+pub use speech::{AnswerVerdict, Speech};
 pub use tcp::TcpConnector;
 
 /// The settings of an HTTP gateway.

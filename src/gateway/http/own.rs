@@ -9,7 +9,7 @@ use super::{
     address::GatewayUrl,
     answer::{by_body, by_status},
     request::RequestMaker,
-    speech::{Speech, Verdict},
+    speech::{AnswerVerdict, Speech},
 };
 
 /// The own protocol with one account.
@@ -39,9 +39,9 @@ impl Speech for OwnSpeech {
         self.requests.request(envelope)
     }
 
-    fn judge(&self, head: &Parts, body: &[u8], _: &Envelope<'_>) -> Verdict<'_> {
+    fn judge(&self, head: &Parts, body: &[u8], _: &Envelope<'_>) -> AnswerVerdict<'_> {
         let by_status = by_status(head.status, &head.headers, &self.unsure_statuses);
-        Verdict {
+        AnswerVerdict {
             outcome: by_status.unwrap_or_else(|| by_body(body)),
             why: None,
         }

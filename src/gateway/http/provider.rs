@@ -19,7 +19,7 @@ use super::{
     },
     Connector, HttpGateway, HttpTimes,
     address::GatewayUrl,
-    speech::{Speech, Verdict},
+    speech::{AnswerVerdict, Speech},
 };
 use crate::config::{ConfigError, Secret};
 
@@ -35,11 +35,11 @@ pub type ProviderGateway = HttpGateway<ProfileSpeech>;
 pub struct ProviderOptions {
     /// Name of the profile, which is a part of the gateway's identity.
     pub profile_name: String,
-    /// The provider's language.
+    /// The language of the provider.
     pub profile: Profile,
-    /// The account there.
+    /// The account at the provider.
     pub account: GatewayAccount,
-    /// Longest times.
+    /// Time limits of its requests.
     pub times: HttpTimes,
 }
 
@@ -64,7 +64,7 @@ impl ProviderGateway {
 pub struct ProfileSpeech {
     profile: Profile,
     requests: BoundRequest,
-    /// See [`Speech::account`].
+    /// The texts of [`Speech::account`].
     account: Vec<String>,
     secrets: Vec<String>,
     /// Tells how long a message is still of use.
@@ -111,7 +111,7 @@ impl Speech for ProfileSpeech {
         self.requests.request(&message).map(Full::new)
     }
 
-    fn judge(&self, head: &Parts, body: &[u8], envelope: &Envelope<'_>) -> Verdict<'_> {
+    fn judge(&self, head: &Parts, body: &[u8], envelope: &Envelope<'_>) -> AnswerVerdict<'_> {
         let status = head.status.as_u16();
         let answer = WholeAnswer {
             status,
@@ -130,7 +130,7 @@ impl Speech for ProfileSpeech {
     }
 }
 
-fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> Verdict<'p> {
+fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> AnswerVerdict<'p> {
     let outcome = match judgement.meaning {
         AnswerMeaning::Taken { .. } => GatewayOutcome::Done,
         AnswerMeaning::Refused { .. } => GatewayOutcome::Invalid,
@@ -143,7 +143,7 @@ fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> Verdict<'p> {
         AnswerMeaning::Unsure => GatewayOutcome::Unsure,
     };
     let unnamed = judgement.rule.is_none().then_some(NO_RULE);
-    Verdict {
+    AnswerVerdict {
         outcome,
         why: judgement.why.or(unnamed),
     }

@@ -17,7 +17,7 @@ pub trait Speech: Send + Sync + 'static {
     fn request(&self, envelope: &Envelope<'_>) -> Request<Full<Bytes>>;
 
     /// The meaning of an answer that came whole.
-    fn judge(&self, head: &Parts, body: &[u8], envelope: &Envelope<'_>) -> Verdict<'_>;
+    fn judge(&self, head: &Parts, body: &[u8], envelope: &Envelope<'_>) -> AnswerVerdict<'_>;
 
     /// Texts that tell one account from another, besides scheme, host and port.
     fn account(&self) -> Vec<&str>;
@@ -28,7 +28,7 @@ pub trait Speech: Send + Sync + 'static {
 
 /// The meaning of an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Verdict<'s> {
+pub struct AnswerVerdict<'s> {
     /// The meaning for the message.
     pub outcome: GatewayOutcome,
     /// The meaning in words, for the log.
