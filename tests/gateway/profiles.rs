@@ -231,7 +231,7 @@ fn check_config_names_every_fault_of_a_gateway() {
     for wanted in [
         "gateways[0].secrets.token: it is missing",
         "gateways[0].secrets.kee: the profile has no such secret; it has sid, token",
-        "gateways[0].sender: the profile needs it",
+        "gateways[0].sender: it is missing, and the profile needs it",
     ] {
         assert!(account.contains(wanted), "{wanted}: {account}");
     }
