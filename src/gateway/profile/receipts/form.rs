@@ -42,8 +42,8 @@ impl ReceiptForm {
 
     fn check_states(&self, spot: &Spot<'_>) {
         if self.delivered.is_empty() {
-            spot.key("delivered")
-                .fault("it is missing or empty, so that no message would be delivered");
+            let spot = spot.key("delivered");
+            spot.fault("it is missing or empty, so that no message would be delivered");
         }
         if let Some(both) = self
             .undelivered
@@ -58,15 +58,18 @@ impl ReceiptForm {
     /// Rejects a place that no receipt of the list has.
     fn check_fields(&self, spot: &Spot<'_>) {
         let is_lines = matches!(self.list, ItemList::Lines(_));
-        let id = self.subject.field();
-        let only = self.only.as_ref().map(|test| &test.at);
-        let fields = [Some(&self.state), id, self.error.as_ref(), only];
-        for field in fields.into_iter().flatten() {
-            if matches!(field, ItemField::Line(_)) != is_lines {
-                let fault = "`line:` goes with `lines`, and all else without it";
-                spot.fault(format!("`{}`: {fault}", field.name()));
-            }
+        let is_wrong = |field: &&ItemField| matches!(field, ItemField::Line(_)) != is_lines;
+        for field in self.fields().filter(is_wrong) {
+            let fault = "`line:` goes with `lines`, and all else without it";
+            spot.fault(format!("`{}`: {fault}", field.name()));
         }
+    }
+
+    /// The places of all values.
+    fn fields(&self) -> impl Iterator<Item = &ItemField> {
+        let only = self.only.as_ref().map(|test| &test.at);
+        let optional = [self.subject.field(), self.error.as_ref(), only];
+        optional.into_iter().flatten().chain([&self.state])
     }
 }
 
@@ -97,8 +100,7 @@ fn subject(keys: &mut KeyReader<'_>) -> Option<SubjectForm> {
     };
 
     match by? {
-        "url" if id.is_some() => spot.keep(Err("it says nothing where `by` is `url`".to_owned())),
-        "url" => Some(SubjectForm::Url),
+        "url" => of_url(id.as_ref(), &spot),
         "id" => needed(SubjectForm::OwnId),
         "id.31" => needed(SubjectForm::OwnId31),
         "provider_id" => needed(SubjectForm::ProviderId),
@@ -107,6 +109,13 @@ fn subject(keys: &mut KeyReader<'_>) -> Option<SubjectForm> {
             keys.spot("by").keep(Err(fault))
         }
     }
+}
+
+fn of_url(id: Option<&ItemField>, spot: &Spot<'_>) -> Option<SubjectForm> {
+    if id.is_some() {
+        spot.fault("it says nothing where `by` is `url`");
+    }
+    Some(SubjectForm::Url)
 }
 
 fn required_field(keys: &mut KeyReader<'_>, key: &'static str) -> Option<ItemField> {
@@ -189,19 +198,18 @@ fn signature(keys: &mut KeyReader<'_>) -> Option<SignatureForm> {
 
 fn signature_kind(kind: &str, keys: &mut KeyReader<'_>) -> Option<SignatureKind> {
     match kind {
-        "sha256-texts" => {
-            let field = keys.required_text("field")?.to_owned();
-            Some(SignatureKind::TextsSha256 { field })
-        }
-        "hmac-sha256" => {
-            let header = header_name(keys)?;
-            Some(SignatureKind::BodyHmacSha256 { header })
-        }
+        "sha256-texts" => texts_sha_256(keys),
+        "hmac-sha256" => header_name(keys).map(|header| SignatureKind::BodyHmacSha256 { header }),
         other => {
             let fault = format!("`{other}` is not `sha256-texts` or `hmac-sha256`");
             keys.spot("kind").keep(Err(fault))
         }
     }
+}
+
+fn texts_sha_256(keys: &mut KeyReader<'_>) -> Option<SignatureKind> {
+    let field = keys.required_text("field")?.to_owned();
+    Some(SignatureKind::TextsSha256 { field })
 }
 
 fn header_name(keys: &mut KeyReader<'_>) -> Option<HeaderName> {
