@@ -74,19 +74,20 @@ impl ReceiptForm {
 }
 
 fn list(keys: &mut KeyReader<'_>) -> ItemList {
-    let items = keys.text("items");
+    let array = array(keys);
     let lines = keys.text("lines");
-    if items.is_some() && lines.is_some() {
-        keys.spot("lines")
-            .fault("`items` is there too; receipts stand in one of them");
+    if array.is_some() && lines.is_some() {
+        let spot = keys.spot("lines");
+        spot.fault("`items` is there too; receipts stand in one of them");
     }
 
-    let items = items.and_then(|text| pointer(text, &keys.spot("items")));
     let lines = lines.map(|name| ItemList::Lines(name.to_owned()));
-    items
-        .map(ItemList::Array)
-        .or(lines)
-        .unwrap_or(ItemList::Whole)
+    array.or(lines).unwrap_or(ItemList::Whole)
+}
+
+fn array(keys: &mut KeyReader<'_>) -> Option<ItemList> {
+    let text = keys.text("items")?;
+    pointer(text, &keys.spot("items")).map(ItemList::Array)
 }
 
 /// Reads `by`, and the place of the id where it needs one.
@@ -137,8 +138,13 @@ fn item_field(text: &str, spot: &Spot<'_>) -> Option<ItemField> {
         return line(number, spot).map(ItemField::Line);
     }
 
-    let name = (!text.is_empty()).then(|| ItemField::Name(text.to_owned()));
-    spot.keep(name.ok_or_else(|| "it is empty; name a field, or a place like `/status`".to_owned()))
+    name(text, spot).map(ItemField::Name)
+}
+
+fn name(text: &str, spot: &Spot<'_>) -> Option<String> {
+    let fault = "it is empty; name a field, or a place like `/status`";
+    let found = (!text.is_empty()).then(|| text.to_owned());
+    spot.keep(found.ok_or_else(|| fault.to_owned()))
 }
 
 fn line(number: &str, spot: &Spot<'_>) -> Option<usize> {
@@ -223,18 +229,22 @@ fn header_name(keys: &mut KeyReader<'_>) -> Option<HeaderName> {
 /// Reads `reply`; without it the answer is 204.
 fn reply(keys: &mut KeyReader<'_>) -> ReceiptReply {
     let spot = keys.spot("reply");
-    let Some(table) = keys.table("reply") else {
-        return ReceiptReply::of(204, String::new(), None);
-    };
+    let table = keys.table("reply");
+    table.map_or_else(ReceiptReply::empty, |table| reply_of(table, spot))
+}
 
+fn reply_of(table: &Table, spot: Spot<'_>) -> ReceiptReply {
     let mut keys = KeyReader::new(table, spot);
     let status = keys.number("status", 200..=299).unwrap_or(200);
-    let body = keys
-        .value("body")
-        .and_then(|value| text_of(value, &keys.spot("body")));
+    let body = reply_body(&mut keys).unwrap_or_default();
     let content_type = keys.text("type").map(str::to_owned);
     keys.finish();
-    ReceiptReply::of(status, body.unwrap_or_default(), content_type)
+    ReceiptReply::of(status, body, content_type)
+}
+
+fn reply_body(keys: &mut KeyReader<'_>) -> Option<String> {
+    let value = keys.value("body")?;
+    text_of(value, &keys.spot("body"))
 }
 
 fn text_of(value: &Value, spot: &Spot<'_>) -> Option<String> {
@@ -242,6 +252,10 @@ fn text_of(value: &Value, spot: &Spot<'_>) -> Option<String> {
 }
 
 impl ReceiptReply {
+    fn empty() -> Self {
+        Self::of(204, String::new(), None)
+    }
+
     fn of(status: i64, body: String, content_type: Option<String>) -> Self {
         let usual = (!body.is_empty()).then(|| TEXT_TYPE.to_owned());
         Self {

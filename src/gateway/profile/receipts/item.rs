@@ -38,7 +38,7 @@ pub(super) struct ItemTest {
 /// One receipt of a call.
 #[derive(Debug)]
 pub(super) enum ReceiptItem<'i> {
-    /// The call itself.
+    /// The call, of which nothing is a list.
     Call(&'i CallParts<'i>),
     /// An element of an array.
     Element(&'i Value),

@@ -54,8 +54,11 @@ impl SignatureForm {
         let fits = right
             .zip(given)
             .is_some_and(|(right, given)| is_same(&right, &given));
-        let fault = || ReceiptFault::NotSigned(self.secret.clone());
-        fits.then_some(()).ok_or_else(fault)
+        fits.then_some(()).ok_or_else(|| self.fault())
+    }
+
+    fn fault(&self) -> ReceiptFault {
+        ReceiptFault::NotSigned(self.secret.clone())
     }
 
     /// The signature that the call has.
