@@ -38,6 +38,7 @@ fn check_one(gateway: &ProviderConfig, section: &str) -> Result<(), ConfigError>
     faults.take(within(&at("concurrency"), concurrency, 1..=10_000));
     faults.take(check_timeouts(gateway, section));
     faults.take(check_limits(&gateway.limits, &at("limits")));
+    faults.take(check_no_password(&gateway.url, &at("url")));
     faults.take(placeholder::check_url(&at("url"), &gateway.url));
     for (name, secret) in &gateway.secrets {
         let key = format!("{section}.secrets.{name}");
@@ -60,6 +61,17 @@ fn check_name(name: &str, key: &str) -> Result<(), ConfigError> {
          these signs in a row, and a letter or digit first"
     );
     Err(ConfigError::at(key, fault))
+}
+
+/// Rejects a password in a URL before any other check can show the URL.
+fn check_no_password(url: &str, key: &str) -> Result<(), ConfigError> {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = after_scheme.split('/').next().unwrap_or_default();
+    if host.contains('@') {
+        let fault = "it has a user name or password in it, which would show in logs; use `secrets`";
+        return Err(ConfigError::at(key, fault));
+    }
+    Ok(())
 }
 
 fn check_profile(gateway: &ProviderConfig, key: &str) -> Result<(), ConfigError> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Cluster, Ended, Gateway, Postman, SECRET, Setup, Shape, eventually, free_addresses, total,
-    waits_mostly,
+    Cluster, Deed, Ended, Fate, Gateway, Postman, Provider, SECRET, Setup, Shape, eventually,
+    free_addresses, total, waits_mostly,
 };
 
 /// Requests in flight from one postman.
@@ -88,6 +88,32 @@ async fn a_postman_by_itself_sends_a_mailing_and_hands_back_when_it_is_stopped()
     assert!(sent < CUSTOMERS, "it was stopped in the middle: {stats}");
     postman.run();
     balanced(&cluster, &gateway, CUSTOMERS, 0).await;
+}
+
+#[tokio::test]
+async fn a_postman_by_itself_sends_through_a_profile() {
+    const CUSTOMERS: u64 = 500;
+    let taken = r#"{"id":14,"cnt":1}"#;
+    let provider = Provider::start(move |_, _| Deed::taken(200, taken)).await;
+    let gateway = Gateway::start();
+    let cluster = cluster().await;
+    let mut postman = Postman::new(&cluster, &gateway, "postman-1", "postman-1");
+    let through_profile = format!(
+        "[[gateways]]\nname = \"p\"\nprofile = \"smsc.ru\"\nsecrets = {{ apikey = \"k\" }}\n\
+         url = \"http://{}/send\"\nconcurrency = 32\n",
+        provider.address
+    );
+    let own = format!("[gateway]\nurl = \"{}\"\nconcurrency = 32\n", gateway.url());
+    postman.reconfigure(&own, &through_profile);
+
+    postman.run();
+    mail(&cluster, CUSTOMERS).await;
+    let stats = cluster.agree("m", LONG).await;
+    assert_eq!(count(&stats, "done"), CUSTOMERS, "{stats}");
+    assert_eq!(provider.count(Fate::Taken), CUSTOMERS);
+    // The provider allows 14 in all, and there are three nodes.
+    let lines = postman.stop().await;
+    assert!(lines.contains("3 requests at once, not 32"), "{lines}");
 }
 
 #[tokio::test]

@@ -96,6 +96,10 @@ fn what_is_not_possible_is_refused_with_its_reason() {
             "config.toml:3: gateways[0].profile: `profile_file` is set too",
         ),
         (
+            format!("{SMSC}url = \"https://u:hush@x.example/{{y}}\"\n"),
+            "config.toml:5: gateways[0].url: it has a user name or password in it",
+        ),
+        (
             format!("{SMSC}speed = 1\n"),
             "config.toml:5: gateways[0].speed: unknown key",
         ),
