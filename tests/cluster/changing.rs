@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    Cluster, Gateway, Shape, eventually, mailing, sample_csv, total, waits_mostly,
-};
+use crate::support::{Cluster, Gateway, Shape, eventually, total, waits_mostly};
 
 /// How long a node may take to be taken in, or out.
 const CHANGE: Duration = Duration::from_secs(30);
@@ -87,14 +85,8 @@ async fn a_cluster_grows_from_one_to_five_and_back_while_it_sends() {
     cluster.start_all();
     cluster.ready(CHANGE).await;
     let first = cluster.members[0].client.clone();
-    first
-        .upload("/customers/import", "text/csv", sample_csv(1, CUSTOMERS))
-        .await
-        .expect(200);
-    first
-        .post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    first.import(CUSTOMERS).await;
+    first.mail("m", json!({})).await;
     gateway.requests(100).await;
     for asked in 0..4 {
         // Each is asked of another node.
@@ -213,7 +205,7 @@ async fn what_would_harm_the_cluster_is_refused() {
         .await
         .problem(409, "not_transferred");
     let customer = json!({ "id": "late", "phone": "+79161112233" });
-    asked.post("/customers", &customer).await.expect(201);
+    asked.insist("/customers", &customer).await.expect(201);
 }
 
 #[tokio::test]

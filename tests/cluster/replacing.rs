@@ -70,7 +70,7 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     );
     cluster.members[lost].ready(BACK).await;
     let read = "/customers/customer-7?consistency=linearizable";
-    cluster.members[lost].client.get(read).await.expect(200);
+    cluster.members[lost].client.ask(read).await.expect(200);
 
     // It counts: without another one, the two go on.
     let to = cluster.members[asked].name.clone();
@@ -82,11 +82,8 @@ async fn a_lost_disk_is_replaced_by_two_commands() {
     let third = 3 - lost - asked;
     cluster.members[third].kill();
     let customer = json!({ "id": "late", "phone": "+79161112233" });
-    cluster.members[lost]
-        .client
-        .post("/customers", &customer)
-        .await
-        .expect(201);
+    let written = cluster.members[lost].client.insist("/customers", &customer);
+    written.await.expect(201);
     cluster.members[third].start();
     cluster.members[third].ready(BACK).await;
 
@@ -125,11 +122,9 @@ async fn a_node_that_moved_is_known_by_its_new_address() {
     }
     let customer = json!({ "id": "c", "phone": "+79161112233" });
     for (n, member) in cluster.members.iter().enumerate() {
-        member.client.post("/customers", &customer).await;
-        let read = member
-            .client
-            .get("/customers/c?consistency=linearizable")
-            .await;
+        member.client.insist("/customers", &customer).await;
+        let read = member.client.ask("/customers/c?consistency=linearizable");
+        let read = read.await;
         assert_eq!(read.status, 200, "{n}: {}", read.text);
     }
 }
@@ -153,7 +148,7 @@ async fn a_node_by_itself_grows_into_a_cluster() {
     for asked in 0..2 {
         let n = add(&mut cluster, Shape::default(), asked).await;
         let read = "/customers/customer-7?consistency=linearizable";
-        cluster.members[n].client.get(read).await.expect(200);
+        cluster.members[n].client.ask(read).await.expect(200);
     }
     // One of three with the data of a node by itself: without its peers' addresses it does not start.
     cluster.members[0].kill();
