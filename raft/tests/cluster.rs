@@ -329,7 +329,12 @@ async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Re
         // A busy machine may have told it that it is cut off before it was asked.
         let answer = tokio::time::timeout(SOON, lost).await??;
         let not_written = [ProposeError::Unknown, ProposeError::NoLeader];
-        assert!(answer.as_ref().is_err_and(|error| not_written.contains(error)), "{answer:?}");
+        assert!(
+            answer
+                .as_ref()
+                .is_err_and(|error| not_written.contains(error)),
+            "{answer:?}"
+        );
     }
     trio.hand_over(old).await?;
     trio.node(old).ready().await;

@@ -165,7 +165,10 @@ async fn a_follower_that_asks_a_dead_node_for_support_names_the_new_leader_at_on
 
     // A busy machine may hold up one of them.
     waited.sort();
-    assert!(waited[ROUNDS - 2] < Duration::from_millis(200), "{waited:?}");
+    assert!(
+        waited[ROUNDS - 2] < Duration::from_millis(200),
+        "{waited:?}"
+    );
     Ok(())
 }
 

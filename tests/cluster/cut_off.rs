@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{
-    Client, Cluster, Gateway, Network, Shape, eventually, total, waits_mostly,
-};
+use crate::support::{Client, Cluster, Gateway, Network, Shape, eventually, total, waits_mostly};
 
 /// Customers of the mailing that is under way.
 const CUSTOMERS: u64 = 12_000;

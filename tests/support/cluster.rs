@@ -227,7 +227,10 @@ impl Cluster {
             let told = join_all(running.map(|member| member.try_get("/cluster"))).await;
 
             // Whoever has not heard of the last election yet still names the leader before.
-            let known = told.iter().flatten().filter(|told| !told["leader"].is_null());
+            let known = told
+                .iter()
+                .flatten()
+                .filter(|told| !told["leader"].is_null());
             let latest = known.max_by_key(|told| told["term"].as_u64())?;
             let is_leader = |member: &Member| latest["leader"] == member.name.as_str();
             let found = self.members.iter().position(is_leader);
