@@ -59,6 +59,10 @@ async fn cut_off(the_leader: bool) {
     others.import(CUSTOMERS).await;
     others.mail("m", json!({})).await;
     gateway.requests(CUSTOMERS / 20).await;
+    eventually("it sends as well", Duration::from_secs(30), async || {
+        (sent(alone).await > 0).then_some(())
+    })
+    .await;
     network.cut(cut);
     let since = Instant::now();
 
