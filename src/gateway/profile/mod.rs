@@ -8,7 +8,8 @@
 //! [`keys`] reads tables, [`spot`] gathers faults, [`lines`] finds the lines of keys. [`placeholder`], [`template`], [`body`], [`login`],
 //! [`encoding`] and [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
-//! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
+//! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them. [`receipts`] has what
+//! a provider reports afterwards, and [`receipt_link`] checks that the request fits that.
 //! [`built_in`] has the profiles that come with the service.
 
 mod account;
@@ -29,6 +30,8 @@ mod placeholder;
 mod pointer;
 mod present;
 mod reach;
+mod receipt_link;
+pub mod receipts;
 mod request;
 mod rule;
 mod spot;
@@ -46,6 +49,8 @@ use self::{
     lines::{ProfileLines, line_of},
     login::LoginForm,
     placeholder::Placeholder,
+    receipt_link::ReceiptLink,
+    receipts::ReceiptForm,
     request::RequestForm,
     rule::AnswerRule,
     spot::{ProfileFaults, Spot, one_line},
@@ -67,6 +72,7 @@ pub struct Profile {
     request: RequestForm,
     rules: Vec<AnswerRule>,
     concurrency: Option<usize>,
+    receipts: Option<ReceiptForm>,
 }
 
 impl Profile {
@@ -86,15 +92,23 @@ impl Profile {
         let request = request(&mut keys);
         let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
         let concurrency = concurrency(&mut keys);
+        let receipts = receipts(&mut keys);
         keys.finish();
 
         check_taken(&rules, &spot.key("answer"));
         check_reach(&rules, &spot.key("answer"));
-        Some(Self {
+        let profile = Self {
             request: request?,
             rules,
             concurrency,
-        })
+            receipts,
+        };
+        let receipts = ReceiptLink {
+            form: profile.receipts(),
+            has_section: table.contains_key("receipts"),
+        };
+        receipts.check(&profile.request, &profile.rules, &spot.key("receipts"));
+        Some(profile)
     }
 
     /// Requests in flight that the provider allows for one account, if it says so.
@@ -104,12 +118,26 @@ impl Profile {
 
     /// The names of the secrets that an account needs.
     pub fn secrets(&self) -> BTreeSet<&str> {
-        self.request.secrets()
+        let signing = self.receipts.as_ref().and_then(ReceiptForm::secret);
+        let mut secrets = self.request.secrets();
+        secrets.extend(signing);
+        secrets
+    }
+
+    /// The form of the provider's receipts, if it has any.
+    pub fn receipts(&self) -> Option<&ReceiptForm> {
+        self.receipts.as_ref()
+    }
+
+    /// True if each request can name a URL for the receipts of its message. Otherwise receipts, if there
+    /// are any, come to one URL for the whole account.
+    pub fn asks_receipts(&self) -> bool {
+        self.request.asks_receipts()
     }
 
     /// Makes the request ready for an account. The error names each key of the account with a fault.
     pub fn bind(&self, account: &GatewayAccount) -> Result<BoundRequest, ConfigError> {
-        BoundRequest::new(&self.request, account)
+        BoundRequest::new(&self.request, account, &self.secrets())
     }
 
     /// The meaning of an answer to a message.
@@ -157,6 +185,11 @@ fn concurrency(keys: &mut KeyReader<'_>) -> Option<usize> {
     let concurrency = limits.number("concurrency", 1..=CONCURRENCY);
     limits.finish();
     concurrency.and_then(|number| usize::try_from(number).ok())
+}
+
+fn receipts(keys: &mut KeyReader<'_>) -> Option<ReceiptForm> {
+    let spot = keys.spot("receipts");
+    ReceiptForm::parse(keys.table("receipts")?, &spot)
 }
 
 /// Rejects rules by which no message would ever be taken.
