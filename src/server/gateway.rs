@@ -120,5 +120,9 @@ fn read_profile(file: &Path, key: &str) -> Result<Profile, ConfigError> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file)
         .map_err(|error| ConfigError::at(key, format!("{name}: {error}")))?;
-    Profile::parse(&text).map_err(|faults| faults.of_file(&name))
+    Profile::parse(&text).map_err(|faults| {
+        // The file is a part of each key: of several faults with one key, only the first is shown.
+        let lines = faults.0.lines().map(|fault| format!("{name}, {fault}"));
+        ConfigError(lines.collect::<Vec<_>>().join("\n"))
+    })
 }

@@ -239,7 +239,7 @@ fn check_config_names_every_fault_of_a_gateway() {
     let profile = "[request]\nmethod = \"POST\"\nurl = \"ftp://x\"\n";
     let own = faults("profile_file = \"acme.toml\"", profile);
     assert!(
-        own.contains("acme.toml: request.url: ") && own.contains("(line 3)"),
+        own.contains("acme.toml, request.url: ") && own.contains("(line 3)"),
         "{own}"
     );
     assert!(own.contains("no rule is `taken`"), "{own}");
