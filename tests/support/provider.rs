@@ -13,8 +13,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The last digits of a sample customer's phone, and the digits before them.
-const PHONE: (&str, usize) = ("7000", 7);
+/// The beginning of a sample customer's phone, and the number of all its digits: ids have fewer.
+const PHONE: (&str, usize) = ("7000", 11);
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +214,10 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<String>> {
 /// The phone of a sample customer that a request is for.
 fn phone(request: &str) -> String {
     let (start, digits) = PHONE;
-    let at = request.find(start).expect("a sample customer's phone");
-    request[at..at + start.len() + digits].to_owned()
+    let mut numbers = request.split(|c: char| !c.is_ascii_digit());
+    let is_phone = |number: &&str| number.starts_with(start) && number.len() == digits;
+    numbers
+        .find(is_phone)
+        .expect("a sample customer's phone")
+        .to_owned()
 }
