@@ -9,6 +9,7 @@
 //! [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
 //! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
+//! [`practice_answer`] has the answers of the practice gateway, and [`reading`] finds the message in a request.
 //! [`built_in`] has the profiles that come with the service.
 
 mod account;
@@ -24,8 +25,10 @@ mod keys;
 mod line;
 mod placeholder;
 mod pointer;
+mod practice_answer;
 mod present;
 mod reach;
+mod reading;
 mod request;
 mod rule;
 mod spot;
@@ -51,6 +54,8 @@ use crate::config::ConfigError;
 pub use account::GatewayAccount;
 pub use bound::{BoundRequest, MessageRequest};
 pub use judge::{AnswerJudgement, AnswerMeaning, WholeAnswer};
+pub use practice_answer::{AnswerKind, AnswerOccasion, FilledAnswer, PracticeAnswer};
+pub use reading::{FoundMessage, RequestReader};
 pub use rule::{HaltScope, LaterScope};
 
 /// Requests in flight that a profile may allow, at most.
@@ -62,6 +67,7 @@ pub struct Profile {
     request: RequestForm,
     rules: Vec<AnswerRule>,
     concurrency: Option<usize>,
+    practice: Vec<PracticeAnswer>,
 }
 
 impl Profile {
@@ -80,6 +86,8 @@ impl Profile {
         let request = request(&mut keys);
         let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
         let concurrency = concurrency(&mut keys);
+        let practice =
+            practice_answer::answers(keys.value("practice"), &rules, &spot.key("practice"));
         keys.finish();
 
         check_taken(&rules, &spot.key("answer"));
@@ -88,6 +96,7 @@ impl Profile {
             request: request?,
             rules,
             concurrency,
+            practice,
         })
     }
 
@@ -104,6 +113,16 @@ impl Profile {
     /// Makes the request ready for an account. The error names each key of the account with a fault.
     pub fn bind(&self, account: &GatewayAccount) -> Result<BoundRequest, ConfigError> {
         BoundRequest::new(&self.request, account)
+    }
+
+    /// The answers that the practice gateway gives, in the order of the profile.
+    pub fn practice(&self) -> &[PracticeAnswer] {
+        &self.practice
+    }
+
+    /// Makes a reader of the requests that this profile makes.
+    pub fn reader(&self) -> RequestReader {
+        RequestReader::new(&self.request)
     }
 
     /// The meaning of an answer to a message.

@@ -2,6 +2,8 @@
 
 mod faults;
 mod judging;
+mod practising;
+mod reading;
 mod rendering;
 mod script;
 mod scripts;
