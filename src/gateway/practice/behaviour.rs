@@ -1,6 +1,10 @@
 //! The behaviour of the practice gateway: it answers well, or badly on demand.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::gateway::profile::AnswerKind;
 
 /// Settings of the behaviour. Shares are of a thousand requests, picked by message and try, so that a failed
 /// message may succeed later and a run can be repeated.
@@ -17,6 +21,15 @@ pub struct Behaviour {
     pub hang_per_mille: u32,
     /// Share of connections reset, every second time after the message was taken.
     pub reset_per_mille: u32,
+    /// Share of requests answered with a halt of the profile.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub halt_per_mille: u32,
+    /// Share of requests answered so that nobody knows whether the message was taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unsure_per_mille: u32,
+    /// Shares of requests with single answers of the profile, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers_per_mille: BTreeMap<String, u32>,
     /// Acts on each of the next requests instead, in order; the last one stays.
     pub acts: Vec<Act>,
     /// Number of requests that the acts are for; `None` for all.
@@ -43,6 +56,8 @@ pub enum Act {
         #[serde(default)]
         breaks_off: bool,
     },
+    /// Answers as the profile's answer of this name.
+    Named(String),
     /// Takes the message and never answers.
     Hang,
     /// Reads the request, does not take it, resets the connection.
@@ -59,28 +74,59 @@ pub enum Act {
     Broken,
 }
 
+/// The next act, before it is known who answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum NextAct {
+    /// Exactly this one.
+    Is(Act),
+    /// One of the answers of a kind, picked by the number.
+    OfKind(AnswerKind, u32),
+}
+
+impl NextAct {
+    /// The act in notty's own protocol.
+    pub(super) fn plain(self) -> Act {
+        match self {
+            Self::Is(act) => act,
+            Self::OfKind(AnswerKind::Refused, _) => refusal(400, r#"{"code":400,"message":"bad"}"#),
+            Self::OfKind(..) => refusal(503, r#"{"code":503,"message":"busy"}"#),
+        }
+    }
+}
+
 impl Act {
     /// True if the message is taken, or may have been as far as anyone outside can tell.
     pub(super) fn takes(&self) -> bool {
         match self {
             Act::Answer { status, .. } => (200..300).contains(status),
-            Act::ResetBefore => false,
+            Act::ResetBefore | Act::Named(_) => false,
             _ => true,
         }
     }
 }
 
 impl Behaviour {
-    /// The act for a request; `tries` of the message came before.
-    pub(super) fn next_act(&mut self, id: u64, tries: u8) -> Act {
-        if let Some(act) = self.scripted() {
-            return act;
+    /// Rejects what only a profile has answers for.
+    pub(super) fn check_plain(&self) -> Result<(), String> {
+        let is_named = |act: &Act| matches!(act, Act::Named(_));
+        let shares = self.halt_per_mille + self.unsure_per_mille;
+        let needs_profile = shares > 0 || !self.answers_per_mille.is_empty();
+        if needs_profile || self.acts.iter().any(is_named) {
+            return Err("halts, unsure answers and answers by name need --profile".to_owned());
         }
-        self.drawn(draw(id, tries))
+        Ok(())
+    }
+
+    /// The act for a request; `tries` of the message came before.
+    pub(super) fn next_act(&mut self, id: u64, tries: u8) -> NextAct {
+        let scripted = self.scripted().map(NextAct::Is);
+        scripted.unwrap_or_else(|| self.drawn(draw(id, tries)))
     }
 
     /// The act that a draw falls upon, by the shares.
-    fn drawn(&self, draw: u32) -> Act {
+    fn drawn(&self, draw: u32) -> NextAct {
+        // Digits of the draw that no share has looked at.
+        let pick = draw / 1000;
         // Shares follow each other, so that each draw falls upon one of them at most.
         let mut bound = 0;
         let mut is_within = |share: u32| {
@@ -89,18 +135,21 @@ impl Behaviour {
         };
 
         if is_within(self.fail_per_mille) {
-            refusal(503, r#"{"code":503,"message":"busy"}"#)
+            NextAct::OfKind(AnswerKind::Later, pick)
         } else if is_within(self.invalid_per_mille) {
-            refusal(400, r#"{"code":400,"message":"bad"}"#)
+            NextAct::OfKind(AnswerKind::Refused, pick)
         } else if is_within(self.hang_per_mille) {
-            Act::Hang
-        } else if !is_within(self.reset_per_mille) {
-            Act::Take
-        } else if (draw / 1000).is_multiple_of(2) {
-            // By digits of the draw that no share has looked at.
-            Act::ResetBefore
+            NextAct::Is(Act::Hang)
+        } else if is_within(self.reset_per_mille) {
+            NextAct::Is(reset(pick))
+        } else if is_within(self.halt_per_mille) {
+            NextAct::OfKind(AnswerKind::Halt, pick)
+        } else if is_within(self.unsure_per_mille) {
+            NextAct::OfKind(AnswerKind::Unsure, pick)
         } else {
-            Act::ResetAfter
+            let mut named = self.answers_per_mille.iter();
+            let named = named.find(|(_, share)| is_within(**share));
+            NextAct::Is(named.map_or(Act::Take, |(name, _)| Act::Named(name.clone())))
         }
     }
 
@@ -121,6 +170,19 @@ impl Behaviour {
             1 => self.acts.first().cloned(),
             _ => Some(self.acts.remove(0)),
         }
+    }
+}
+
+fn is_zero(share: &u32) -> bool {
+    *share == 0
+}
+
+/// A reset, every second time after the message was taken.
+fn reset(pick: u32) -> Act {
+    if pick.is_multiple_of(2) {
+        Act::ResetBefore
+    } else {
+        Act::ResetAfter
     }
 }
 
@@ -155,7 +217,7 @@ mod tests {
         };
         let count = |behaviour: &mut Behaviour| {
             (0..10_000)
-                .filter(|id| behaviour.next_act(*id, 0) != Act::Take)
+                .filter(|id| behaviour.next_act(*id, 0).plain() != Act::Take)
                 .count()
         };
         let failed = count(&mut behaviour);
@@ -171,7 +233,7 @@ mod tests {
             times: Some(3),
             ..Behaviour::default()
         };
-        let got: Vec<_> = (0..4).map(|id| behaviour.next_act(id, 0)).collect();
+        let got: Vec<_> = (0..4).map(|id| behaviour.next_act(id, 0).plain()).collect();
         assert_eq!(got, [Act::Hang, Act::Close, Act::Close, Act::Take]);
     }
 }
