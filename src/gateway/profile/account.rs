@@ -52,39 +52,56 @@ impl GatewayAccount {
     pub(super) fn check(&self, request: &RequestForm) -> Result<Template, ConfigError> {
         let faults = ProfileFaults::default();
         let spot = faults.at(&self.section);
-        self.check_missing(&request.secrets(), &spot.key("secrets"));
-        self.check_unknown(&request.secrets(), &spot.key("secrets"));
-        if request.needs_sender {
-            self.check_sender(&spot.key("sender"));
-        }
-
+        self.check_secrets(request, &spot.key("secrets"));
+        self.check_sender(request, &spot.key("sender"));
         let url = self.url(request, &spot.key("url"));
         faults.finish()?;
         Ok(url.unwrap_or_default())
     }
 
-    fn check_missing(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
-        let given = |name: &str| self.secrets.get(name).is_some_and(|s| !s.is_empty());
-        for name in wanted.iter().filter(|name| !given(name)) {
-            let spot = spot.key(name);
-            spot.fault("it is missing, and the profile needs it");
+    fn check_secrets(&self, request: &RequestForm, spot: &Spot<'_>) {
+        let wanted = request.secrets();
+        for name in &wanted {
+            self.check_secret(name, &spot.key(name));
         }
+        self.check_unknown(&wanted, spot);
+        self.check_users(request, spot);
     }
 
     fn check_unknown(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
         let unknown = |name: &&String| !wanted.contains(name.as_str());
         for name in self.secrets.keys().filter(unknown) {
-            let known = listed(wanted);
-            spot.key(name)
-                .fault(format!("the profile has no such secret; it has {known}"));
+            let fault = format!("the profile has no such secret; it has {}", listed(wanted));
+            spot.key(name).fault(fault);
         }
     }
 
-    fn check_sender(&self, spot: &Spot<'_>) {
-        if self.sender.as_deref().is_none_or(str::is_empty) {
-            spot.fault(
-                "the profile needs it: the name or number that messages come from, as the provider knows it",
-            );
+    fn check_secret(&self, name: &str, spot: &Spot<'_>) {
+        match self.secrets.get(name) {
+            Some(secret) => check_value(secret.expose(), spot),
+            None => spot.fault("it is missing, and the profile needs it"),
+        }
+    }
+
+    /// Rejects a colon in the name of a user: the rest of the name would become the password.
+    fn check_users(&self, request: &RequestForm, spot: &Spot<'_>) {
+        for name in request.user_secrets() {
+            let secret = self.secrets.get(name);
+            if secret.is_some_and(|secret| secret.expose().contains(':')) {
+                spot.key(name)
+                    .fault("it has a colon, which no name of a user can have");
+            }
+        }
+    }
+
+    fn check_sender(&self, request: &RequestForm, spot: &Spot<'_>) {
+        match &self.sender {
+            Some(sender) => check_value(sender, spot),
+            None if request.needs_sender => spot.fault(
+                "it is missing, and the profile needs it: the name or number that messages come from, as \
+                 the provider knows it",
+            ),
+            None => {}
         }
     }
 
@@ -97,10 +114,25 @@ impl GatewayAccount {
     }
 }
 
+/// Rejects what is a slip wherever it stands. The value itself is not shown: it may be a secret.
+fn check_value(value: &str, spot: &Spot<'_>) {
+    if value.is_empty() {
+        spot.fault("it is empty; leave it out if there is none");
+    }
+    if value.contains(char::is_control) {
+        spot.fault(
+            "it has a line end or another control character in it; a file's last line end perhaps",
+        );
+    }
+    if !value.is_empty() && value.trim_matches('.').is_empty() {
+        spot.fault("it has nothing but dots, which mean another path in a URL");
+    }
+}
+
 fn listed(names: &BTreeSet<&str>) -> String {
     let names: Vec<&str> = names.iter().copied().collect();
-    if names.is_empty() {
-        return "none".to_owned();
+    match names.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
-    names.join(", ")
 }

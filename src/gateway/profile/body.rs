@@ -32,6 +32,33 @@ pub(super) enum JsonForm {
     Plain(String),
 }
 
+impl BodyForm {
+    /// Every text in it.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        let mut found = Vec::new();
+        match self {
+            Self::Empty => {}
+            Self::Json(form) => form.gather(&mut found),
+            Self::Form(fields) => found.extend(fields.iter().map(|(_, value)| value)),
+        }
+        found
+    }
+
+    /// The names of its members or fields.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Json(JsonForm::Object(members)) => names(members),
+            Self::Form(fields) => names(fields),
+            Self::Empty | Self::Json(_) => Vec::new(),
+        }
+    }
+}
+
+/// The names of some fields or members.
+pub(super) fn names<T>(named: &[(String, T)]) -> Vec<&str> {
+    named.iter().map(|(name, _)| name.as_str()).collect()
+}
+
 impl JsonForm {
     /// Reads the members of an object.
     pub(super) fn object(table: &Table, spot: &Spot<'_>) -> Self {
@@ -48,6 +75,9 @@ impl JsonForm {
             Value::Array(elements) => Some(Self::array(elements, spot)),
             Value::String(text) => template(text, spot).map(Self::Text),
             Value::Datetime(_) => spot.expect(None, value, "JSON, which has no times; quote it"),
+            Value::Float(number) if !number.is_finite() => {
+                spot.expect(None, value, "JSON, which has no such number; quote it")
+            }
             plain => Some(Self::Plain(plain.to_string())),
         }
     }
@@ -58,12 +88,12 @@ impl JsonForm {
         Self::Array(forms.collect())
     }
 
-    /// Adds every placeholder in it.
-    pub(super) fn gather<'f>(&'f self, found: &mut Vec<&'f Placeholder>) {
+    /// Adds every text in it.
+    pub(super) fn gather<'f>(&'f self, found: &mut Vec<&'f Template>) {
         match self {
             Self::Object(members) => members.iter().for_each(|(_, form)| form.gather(found)),
             Self::Array(elements) => elements.iter().for_each(|form| form.gather(found)),
-            Self::Text(template) => found.extend(template.placeholders()),
+            Self::Text(template) => found.push(template),
             Self::Plain(_) => {}
         }
     }

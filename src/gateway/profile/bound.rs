@@ -9,15 +9,19 @@ use super::{
     account::GatewayAccount,
     body::{BodyForm, FieldForm},
     encode::{FillPlace, encode},
+    encoding::{EncodingWord, EncodingWords},
     fill,
     headers::HeaderLines,
     line::Line,
     placeholder::Placeholder,
     present::present,
-    request::{EncodingWords, RequestForm},
+    request::RequestForm,
     template::{Template, TemplatePiece},
 };
 use crate::{config::ConfigError, gateway::Envelope, segments::segments};
+
+/// Bytes of path and query, at most; the library that sends them takes a few more.
+const TARGET_BYTES: usize = 60_000;
 
 /// A message, with what its request may need besides.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +50,12 @@ impl BoundRequest {
         let url = account.check(form)?;
         let form = present(form, account);
         let (base, path) = split_base(&url);
+        let target = target(&path, &form.query, account);
+        check_length(&target, account)?;
 
         Ok(Self {
             headers: HeaderLines::new(&form, account, &base)?,
-            target: target(&path, &form.query, account),
+            target,
             body: body(&form.body, account),
             method: form.method,
             base,
@@ -65,8 +71,7 @@ impl BoundRequest {
     /// The request of one message. Its address begins with the path.
     pub fn request(&self, message: &MessageRequest<'_>) -> Request<Bytes> {
         let fill = |found: &Placeholder, place: FillPlace, out: &mut String| {
-            let value = self.value(found, message);
-            encode(out, &value, found.is_number(), place);
+            self.fill(found, place, message, out);
         };
         let body = self.body.write(fill);
         let headers: HeaderMap = self.headers.write(fill);
@@ -76,6 +81,25 @@ impl BoundRequest {
         *request.uri_mut() = uri(&self.target.write(fill));
         *request.headers_mut() = headers;
         request
+    }
+
+    /// Adds the value of a placeholder, in the encoding of its place.
+    fn fill(
+        &self,
+        found: &Placeholder,
+        place: FillPlace,
+        message: &MessageRequest<'_>,
+        out: &mut String,
+    ) {
+        let is_number = place == FillPlace::JsonValue && self.is_number(found, message);
+        encode(out, &self.value(found, message), is_number, place);
+    }
+
+    fn is_number(&self, found: &Placeholder, message: &MessageRequest<'_>) -> bool {
+        match found {
+            Placeholder::Encoding => self.encoding(message.envelope.text).is_number,
+            other => other.is_number(),
+        }
     }
 
     fn value<'m>(
@@ -88,13 +112,13 @@ impl BoundRequest {
             return value;
         }
         match placeholder {
-            Placeholder::Encoding => Cow::Borrowed(self.encoding(envelope.text)),
+            Placeholder::Encoding => Cow::Borrowed(&self.encoding(envelope.text).text),
             Placeholder::ValidMinutes => Cow::Owned(message.valid_minutes.to_string()),
             _ => Cow::Borrowed(message.receipt_url),
         }
     }
 
-    fn encoding(&self, text: &str) -> &str {
+    fn encoding(&self, text: &str) -> &EncodingWord {
         self.encodings.word(segments(text).encoding)
     }
 }
@@ -110,10 +134,21 @@ fn target(path: &Template, query: &[FieldForm], account: &GatewayAccount) -> Lin
     target
 }
 
+/// Rejects an address that a long text would make longer than any request can have.
+fn check_length(target: &Line, account: &GatewayAccount) -> Result<(), ConfigError> {
+    if target.longest() <= TARGET_BYTES {
+        return Ok(());
+    }
+    let fault = format!(
+        "the path and the query can grow longer than {TARGET_BYTES} bytes; use `form` or `json`"
+    );
+    Err(ConfigError::at(&account.section, fault))
+}
+
 fn uri(target: &str) -> Uri {
     target
         .parse()
-        .expect("a checked path with encoded values is one")
+        .expect("a checked path with encoded values of bounded length is one")
 }
 
 /// Takes scheme, host and port off an address. The path has at least its slash.
@@ -124,11 +159,16 @@ pub(super) fn split_base(url: &Template) -> (String, Template) {
     };
 
     let path = first.split_off(end_of_host(first));
-    let base = std::mem::replace(first, path);
-    if first.is_empty() {
-        first.push('/');
-    }
+    let base = std::mem::replace(first, path_or_slash(path));
     (base, Template(pieces))
+}
+
+fn path_or_slash(path: String) -> String {
+    if path.is_empty() {
+        "/".to_owned()
+    } else {
+        path
+    }
 }
 
 fn end_of_host(url: &str) -> usize {

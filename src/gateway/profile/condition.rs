@@ -9,6 +9,10 @@ use crate::gateway::Envelope;
 
 /// Bytes that a regular expression may take when it is compiled.
 const REGEX_BYTES: usize = 256 * 1024;
+/// The largest number up to which every whole number has a float of its own.
+const EXACT: u64 = 1 << 53;
+/// The bytes that some programs write before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// All that an answer must be for a rule to fit.
 #[derive(Clone, Debug)]
@@ -30,9 +34,9 @@ pub(super) struct ValueTest {
 pub(super) enum WantedValue {
     /// One of these values.
     OneOf(Vec<PlainValue>),
-    /// Any value, `null` too.
+    /// Any value but `null`.
     Present,
-    /// None, in an answer that is JSON.
+    /// None, or `null`, in an answer that is JSON.
     Absent,
 }
 
@@ -71,8 +75,7 @@ impl Condition {
         }
 
         let mut keys = KeyReader::new(table, spot);
-        if let Some(value) = keys.value("status") {
-            let statuses = StatusSet::parse(value, &keys.spot("status"));
+        if let Some(statuses) = statuses(&mut keys) {
             self.statuses = self.statuses.both(&statuses);
         }
         self.values.extend(value_test(&mut keys));
@@ -87,27 +90,42 @@ impl Condition {
             && self.values.iter().all(|test| test.fits(body, envelope))
     }
 
+    /// True if the body is looked at by a regular expression that is written so.
+    pub(super) fn has_body(&self, regex: &str) -> bool {
+        self.bodies.iter().any(|body| body.as_str() == regex)
+    }
+
     /// True if an answer that fits shows something, and does not merely lack something.
     pub(super) fn is_positive(&self) -> bool {
-        let shows = |test: &ValueTest| test.wanted != WantedValue::Absent;
-        !self.bodies.is_empty() || self.values.iter().any(shows)
+        // An expression that fits an empty body fits any other one too.
+        let mut signs = self.bodies.iter().map(|regex| !regex.is_match(b""));
+        signs.any(|is_sign| is_sign) || self.values.iter().any(ValueTest::is_positive)
     }
 }
 
 impl ValueTest {
     fn fits(&self, body: &AnswerBody<'_>, envelope: &Envelope<'_>) -> bool {
-        let Some(answer) = &body.json else {
-            return false;
-        };
-        let found = self.at.find(answer, envelope);
-        match &self.wanted {
-            WantedValue::Present => found.is_some(),
-            WantedValue::Absent => found.is_none(),
-            WantedValue::OneOf(values) => {
-                found.is_some_and(|found| values.iter().any(|value| value.is(found)))
-            }
+        let answer = body.json.as_ref();
+        answer.is_some_and(|answer| self.wanted.is(self.at.find(answer, envelope)))
+    }
+
+    fn is_positive(&self) -> bool {
+        self.wanted != WantedValue::Absent
+    }
+}
+
+impl WantedValue {
+    fn is(&self, found: Option<&Json>) -> bool {
+        match self {
+            Self::Present => found.is_some(),
+            Self::Absent => found.is_none(),
+            Self::OneOf(values) => found.is_some_and(|found| is_one_of(found, values)),
         }
     }
+}
+
+fn is_one_of(found: &Json, values: &[PlainValue]) -> bool {
+    values.iter().any(|value| value.is(found))
 }
 
 impl PlainValue {
@@ -131,10 +149,12 @@ impl PlainValue {
 
 /// True for a number in any writing, as 7, 7.0 and 70e-1.
 fn is_number(found: &Json, number: i64) -> bool {
-    match found.as_i64() {
-        Some(whole) => whole == number,
-        None => found.as_f64() == Some(number as f64),
+    if let Some(whole) = found.as_i64() {
+        return whole == number;
     }
+
+    // A larger number is not exact as a float, and would be equal to its neighbours.
+    number.unsigned_abs() <= EXACT && found.as_f64() == Some(number as f64)
 }
 
 /// The body of an answer, read as JSON if it is that.
@@ -146,11 +166,10 @@ pub(super) struct AnswerBody<'a> {
 
 impl<'a> AnswerBody<'a> {
     /// Reads a body that came whole.
-    pub(super) fn read(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            json: serde_json::from_slice(bytes).ok(),
-        }
+    pub(super) fn read(body: &'a [u8]) -> Self {
+        let bytes = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        let json = serde_json::from_slice(bytes).ok();
+        Self { bytes, json }
     }
 }
 
@@ -161,6 +180,11 @@ fn tables(value: &Value) -> Option<Vec<&Table>> {
         _ => None,
     };
     tables.filter(|tables| !tables.is_empty())
+}
+
+fn statuses(keys: &mut KeyReader<'_>) -> Option<StatusSet> {
+    let value = keys.value("status")?;
+    StatusSet::parse(value, &keys.spot("status"))
 }
 
 fn value_test(keys: &mut KeyReader<'_>) -> Option<ValueTest> {

@@ -64,13 +64,19 @@ pub(super) fn utf16_hex(text: &str) -> String {
 /// A number from 1 to 2147483647 that follows from an id. It must never change: a provider may be asked
 /// about a message by it. Two ids can have the same number.
 pub(super) fn id_31(id: u64) -> u32 {
-    // The finisher of SplitMix64: ids of one mailing differ in few bits, their numbers must not.
-    let mut mixed = id;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-
     let most = i32::MAX.unsigned_abs();
-    let number = mixed % u64::from(most) + 1;
+    let number = mixed(id) % u64::from(most) + 1;
     u32::try_from(number).expect("at most 31 bits")
+}
+
+/// The finisher of SplitMix64: ids of one mailing differ in few bits, their numbers must not.
+fn mixed(id: u64) -> u64 {
+    let once = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    twice ^ (twice >> 31)
+}
+
+/// True for printable characters of ASCII alone, which each header can have.
+pub(super) fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }

@@ -7,13 +7,8 @@ use http::{
 };
 
 use super::{
-    account::GatewayAccount,
-    body::BodyForm,
-    encode::FillPlace,
-    line::Line,
-    placeholder::Placeholder,
-    request::{LoginForm, RequestForm},
-    template::Template,
+    account::GatewayAccount, body::BodyForm, encode::FillPlace, line::Line, login::LoginForm,
+    placeholder::Placeholder, request::RequestForm, template::Template,
 };
 use crate::config::ConfigError;
 
@@ -88,16 +83,18 @@ fn header_value(
     text: &str,
     account: &GatewayAccount,
 ) -> Result<HeaderValue, ConfigError> {
-    let value = HeaderValue::from_str(text);
-    let mut value = value.map_err(|_| ConfigError::at(&account.section, unfit(name)))?;
+    // The library takes other bytes too, which providers read in different ways.
+    let fitting = text.is_ascii().then(|| HeaderValue::from_str(text).ok());
+    let value = fitting.flatten();
+    let mut value = value.ok_or_else(|| ConfigError::at(&account.section, unfit(name)))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn unfit(name: &HeaderName) -> String {
     format!(
-        "a secret or the sender has a line end or a character beyond ASCII in it, and the header `{name}` \
-         cannot carry that"
+        "a secret or the sender has a character beyond ASCII in it, and the header `{name}` cannot carry \
+         that"
     )
 }
 

@@ -35,6 +35,17 @@ pub struct AnswerJudgement<'p> {
     pub rule: Option<&'p str>,
 }
 
+impl AnswerJudgement<'_> {
+    /// The judgement of an answer that no rule fits.
+    fn of_none() -> Self {
+        Self {
+            meaning: AnswerMeaning::Unsure,
+            why: None,
+            rule: None,
+        }
+    }
+}
+
 /// The five things that an answer can mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerMeaning {
@@ -73,11 +84,7 @@ pub(super) fn judge<'p>(
     let body = AnswerBody::read(answer.body);
     let fits = |rule: &&AnswerRule| rule.condition.fits(answer.status, &body, envelope);
     let Some(rule) = rules.iter().find(fits) else {
-        return AnswerJudgement {
-            meaning: AnswerMeaning::Unsure,
-            why: None,
-            rule: None,
-        };
+        return AnswerJudgement::of_none();
     };
 
     AnswerJudgement {
@@ -94,12 +101,7 @@ fn meaning(
     envelope: &Envelope<'_>,
 ) -> AnswerMeaning {
     match rule {
-        RuleMeaning::Taken { provider_id } => {
-            let provider_id = provider_id.as_ref();
-            AnswerMeaning::Taken {
-                provider_id: provider_id.and_then(|at| id_at(at, body, envelope)),
-            }
-        }
+        RuleMeaning::Taken { provider_id } => taken(provider_id.as_ref(), body, envelope),
         RuleMeaning::Refused { opted_out } => AnswerMeaning::Refused {
             opted_out: *opted_out,
         },
@@ -112,11 +114,21 @@ fn meaning(
     }
 }
 
-/// The provider's id for a message: a text, or a number as it is written.
+fn taken(
+    id: Option<&AnswerPointer>,
+    body: &AnswerBody<'_>,
+    envelope: &Envelope<'_>,
+) -> AnswerMeaning {
+    let provider_id = id.and_then(|at| id_at(at, body, envelope));
+    AnswerMeaning::Taken { provider_id }
+}
+
+/// The provider's id for a message: a text, or a whole number as it is written.
 fn id_at(at: &AnswerPointer, body: &AnswerBody<'_>, envelope: &Envelope<'_>) -> Option<String> {
     match at.find(body.json.as_ref()?, envelope)? {
         Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
+        // A number that is read as a float has lost digits perhaps.
+        Value::Number(id) if !id.is_f64() => Some(id.to_string()),
         _ => None,
     }
 }

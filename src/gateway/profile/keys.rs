@@ -116,7 +116,7 @@ pub(super) fn way_out(wrong: &str, known: &[&str]) -> String {
 
 fn most_similar<'n>(wrong: &str, known: &[&'n str]) -> Option<&'n str> {
     let similarity = |name: &str| strsim::normalized_damerau_levenshtein(name, wrong);
-    let scored = known.iter().map(|name| (similarity(name), *name));
-    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (best.0 >= SIMILAR).then_some(best.1)
+    let compared = |one: &&&str, other: &&&str| similarity(one).total_cmp(&similarity(other));
+    let best = known.iter().max_by(compared)?;
+    (similarity(best) >= SIMILAR).then_some(*best)
 }

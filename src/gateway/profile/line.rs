@@ -21,6 +21,22 @@ enum LinePiece {
     Filled(Placeholder, FillPlace),
 }
 
+impl LinePiece {
+    fn fixed(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(text) => Some(text),
+            Self::Filled(..) => None,
+        }
+    }
+
+    fn longest(&self) -> usize {
+        match self {
+            Self::Fixed(text) => text.len(),
+            Self::Filled(placeholder, _) => placeholder.longest(),
+        }
+    }
+}
+
 impl Line {
     /// Adds a text as it is.
     pub(super) fn push(&mut self, text: &str) {
@@ -28,6 +44,13 @@ impl Line {
             fixed.push_str(text);
         } else {
             self.0.push(LinePiece::Fixed(text.to_owned()));
+        }
+    }
+
+    /// Adds what stands between two elements, but not before the first one.
+    fn push_separator(&mut self, n: usize, separator: &str) {
+        if n > 0 {
+            self.push(separator);
         }
     }
 
@@ -84,7 +107,7 @@ impl Line {
         account: &GatewayAccount,
     ) {
         for (n, (name, value)) in fields.iter().enumerate() {
-            self.push(if n == 0 { "" } else { "&" });
+            self.push_separator(n, "&");
             self.push_encoded(name, place);
             self.push("=");
             self.push_value(value, place, account);
@@ -115,7 +138,7 @@ impl Line {
     fn push_json_array(&mut self, elements: &[JsonForm], account: &GatewayAccount) {
         self.push("[");
         for (n, element) in elements.iter().enumerate() {
-            self.push(if n == 0 { "" } else { "," });
+            self.push_separator(n, ",");
             self.push_json(element, account);
         }
         self.push("]");
@@ -124,7 +147,7 @@ impl Line {
     fn push_json_object(&mut self, members: &[(String, JsonForm)], account: &GatewayAccount) {
         self.push("{");
         for (n, (name, value)) in members.iter().enumerate() {
-            self.push(if n == 0 { "" } else { "," });
+            self.push_separator(n, ",");
             self.push_encoded(name, FillPlace::JsonValue);
             self.push(":");
             self.push_json(value, account);
@@ -134,10 +157,12 @@ impl Line {
 
     /// The texts that are written already.
     pub(super) fn fixed(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|piece| match piece {
-            LinePiece::Fixed(text) => Some(text.as_str()),
-            LinePiece::Filled(..) => None,
-        })
+        self.0.iter().filter_map(LinePiece::fixed)
+    }
+
+    /// Bytes that it has for any message, at most.
+    pub(super) fn longest(&self) -> usize {
+        self.0.iter().map(LinePiece::longest).sum()
     }
 
     /// Writes the line for a message. `fill` adds the value of a placeholder to the text.

@@ -5,8 +5,8 @@
 //! unsure: the list of certainties is a whitelist, because a message that is sent again by mistake is
 //! worse than one whose fate is open. Nothing here connects or reads files.
 //!
-//! [`keys`] reads tables, [`spot`] gathers faults. [`placeholder`], [`template`], [`body`] and
-//! [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
+//! [`keys`] reads tables, [`spot`] gathers faults, [`lines`] finds the lines of keys. [`placeholder`], [`template`], [`body`], [`login`],
+//! [`encoding`] and [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
 //! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
 //! [`practice_answer`] has the answers of the practice gateway, and [`reading`] finds the message in a request.
@@ -18,11 +18,14 @@ mod bound;
 pub mod built_in;
 mod condition;
 mod encode;
+mod encoding;
 mod fill;
 mod headers;
 mod judge;
 mod keys;
 mod line;
+mod lines;
+mod login;
 mod placeholder;
 mod pointer;
 mod practice_answer;
@@ -43,6 +46,8 @@ use toml::Table;
 
 use self::{
     keys::KeyReader,
+    lines::{ProfileLines, line_of},
+    login::LoginForm,
     placeholder::Placeholder,
     request::RequestForm,
     rule::AnswerRule,
@@ -74,7 +79,8 @@ impl Profile {
     /// Reads a profile and checks it. The error has every fault, each with its key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let table: Table = text.parse().map_err(|error| no_toml(&error, text))?;
-        let faults = ProfileFaults::default();
+        let lines = ProfileLines::read(text);
+        let faults = ProfileFaults::of_lines(&lines);
         let profile = Self::of_table(&table, &faults.at(""));
         faults.finish()?;
         profile.ok_or_else(|| ConfigError::at("request", "it is missing"))
@@ -133,21 +139,20 @@ impl Profile {
 
 impl RequestForm {
     fn secrets(&self) -> BTreeSet<&str> {
-        self.placeholders()
-            .into_iter()
-            .filter_map(Placeholder::secret)
-            .collect()
+        let placeholders = self.placeholders().into_iter();
+        placeholders.filter_map(Placeholder::secret).collect()
+    }
+
+    fn user_secrets(&self) -> Vec<&str> {
+        let users = self.login.iter().flat_map(LoginForm::user);
+        users.filter_map(Placeholder::secret).collect()
     }
 }
 
 /// The fault of a text that is no TOML, with its line.
 fn no_toml(error: &toml::de::Error, text: &str) -> ConfigError {
-    let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let line = text.as_bytes()[..start]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1;
+    let start = error.span().map_or(0, |span| span.start);
+    let line = line_of(text, start);
     ConfigError::at(&format!("line {line}"), one_line(error.message()))
 }
 
@@ -185,7 +190,7 @@ fn check_reach(rules: &[AnswerRule], spot: &Spot<'_>) {
     for (n, rule) in rules.iter().enumerate() {
         if let Some(fault) = reach::unreachable(rule, &rules[..n]) {
             // Not by its number among those that could be read.
-            spot.at(&rule.path).fault(fault);
+            spot.entry(rule.number).fault(fault);
         }
     }
 }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use notty_storage::limits::TEXT_CHARS;
+
 use super::keys::way_out;
 
+/// Bytes of any value but the text in a URL: a receipt's address is the longest.
+const OTHER_BYTES: usize = 4_096;
 /// The beginning of a secret's placeholder.
 const SECRET: &str = "secret.";
 /// All others, by name.
@@ -59,12 +63,18 @@ pub(super) enum Placeholder {
 impl Placeholder {
     /// Reads the name between the braces.
     pub(super) fn parse(name: &str) -> Result<Self, String> {
-        if let Some(secret) = name.strip_prefix(SECRET).filter(|name| is_word(name)) {
-            return Ok(Self::Secret(secret.to_owned()));
-        }
-        let named = NAMED.iter().find(|(known, _)| *known == name);
-        let found = named.map(|(_, placeholder)| placeholder.clone());
+        let found = Self::of_secret(name).or_else(|| Self::named(name));
         found.ok_or_else(|| unknown(name))
+    }
+
+    fn of_secret(name: &str) -> Option<Self> {
+        let secret = name.strip_prefix(SECRET)?;
+        is_word(secret).then(|| Self::Secret(secret.to_owned()))
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let found = NAMED.iter().find(|(known, _)| *known == name);
+        found.map(|(_, placeholder)| placeholder.clone())
     }
 
     /// The name of the secret, if it is one.
@@ -85,6 +95,31 @@ impl Placeholder {
         !matches!(self, Self::Text)
     }
 
+    /// Bytes of its value in the encoding of a URL, at most.
+    pub(super) fn longest(&self) -> usize {
+        // Four bytes of UTF-8, each as `%F0`, or two units of UTF-16.
+        if self.is_text() {
+            TEXT_CHARS * 12
+        } else {
+            OTHER_BYTES
+        }
+    }
+
+    /// True if an account may have no value for it.
+    pub(super) fn is_optional(&self) -> bool {
+        matches!(self, Self::Sender | Self::ValidMinutes | Self::ReceiptUrl)
+    }
+
+    /// True if it is the text, in any form.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::Text | Self::TextUtf16Hex)
+    }
+
+    /// True if it is the phone, in any form.
+    pub(super) fn is_phone(&self) -> bool {
+        matches!(self, Self::Phone | Self::PhoneDigits | Self::PhoneNumber)
+    }
+
     /// True if JSON has it as a number.
     pub(super) fn is_number(&self) -> bool {
         matches!(
@@ -96,24 +131,30 @@ impl Placeholder {
 
 impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Secret(name) = self {
-            return write!(f, "{{{SECRET}{name}}}");
+        match self {
+            Self::Secret(name) => write!(f, "{{{SECRET}{name}}}"),
+            other => write!(f, "{{{}}}", name_of(other)),
         }
-        let named = NAMED.iter().find(|(_, placeholder)| placeholder == self);
-        let name = named.map_or("", |(name, _)| name);
-        write!(f, "{{{name}}}")
     }
+}
+
+fn name_of(placeholder: &Placeholder) -> &'static str {
+    let found = NAMED.iter().find(|(_, named)| named == placeholder);
+    found.map_or("", |(name, _)| name)
 }
 
 /// True for a name that a variable of the environment can have.
 fn is_word(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    !name.is_empty() && name.bytes().all(fits)
+    !name.is_empty() && name.bytes().all(is_word_byte)
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
 fn unknown(name: &str) -> String {
-    let mut known: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
-    known.push("secret.NAME");
+    let named = NAMED.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = named.chain(["secret.NAME"]).collect();
     let way_out = way_out(name, &known);
     format!("there is no placeholder `{{{name}}}`; {way_out}")
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{placeholder::Placeholder, template::Template};
+use super::{fill, placeholder::Placeholder, template::Template};
 use crate::gateway::Envelope;
 
 /// A place in a JSON answer.
@@ -18,39 +18,36 @@ pub(super) struct AnswerPointer {
 impl AnswerPointer {
     /// Reads a pointer: empty for the whole answer, or steps that begin with `/`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if !text.is_empty() && !text.starts_with('/') {
-            return Err(format!(
-                "`{text}` is no JSON pointer, which begins with `/`, like `/messages/0/id`"
-            ));
-        }
-        if !escapes_are_right(text) {
-            return Err(format!(
-                "`{text}` has a `~` by itself; write `~0` for it, and `~1` for a slash in a name"
-            ));
-        }
-
+        check_form(text)?;
         let template = Template::parse(text)?;
         if let Some(other) = template.placeholders().find(|found| !may_stand(found)) {
-            return Err(format!(
-                "`{other}` cannot stand in a pointer; the id and the phone can"
-            ));
+            let fault = "cannot stand in a pointer; the id and the phone can";
+            return Err(format!("`{other}` {fault}"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            template,
-        })
+
+        let text = text.to_owned();
+        Ok(Self { text, template })
     }
 
-    /// The value at this place, if the answer has one. The envelope is that of the answered message.
+    /// The value at this place, if the answer has one. A `null` is none, unless it is the whole answer.
+    /// The envelope is that of the answered message.
     pub(super) fn find<'a>(&self, answer: &'a Value, envelope: &Envelope<'_>) -> Option<&'a Value> {
-        answer.pointer(&self.filled(envelope))
+        let found = answer.pointer(&self.filled(envelope))?;
+        let is_value = !found.is_null() || self.is_whole();
+        is_value.then_some(found)
     }
 
+    /// The pointer for one message. Its own text may have had braces that were written twice.
     fn filled(&self, envelope: &Envelope<'_>) -> Cow<'_, str> {
-        if self.template.placeholders().next().is_none() {
-            return Cow::Borrowed(&self.text);
+        match self.template.fixed() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(fill::plain(&self.template, envelope)),
         }
-        Cow::Owned(super::fill::plain(&self.template, envelope))
+    }
+
+    /// True if it stands for the whole answer.
+    pub(super) fn is_whole(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// True if the other place is this one, or lies within it.
@@ -58,11 +55,17 @@ impl AnswerPointer {
         let below = other.text.strip_prefix(&self.text);
         below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     }
+}
 
-    /// The pointer as it is written.
-    pub(super) fn as_str(&self) -> &str {
-        &self.text
-    }
+fn check_form(text: &str) -> Result<(), String> {
+    let fault = if !text.is_empty() && !text.starts_with('/') {
+        "is no JSON pointer, which begins with `/`, like `/messages/0/id`"
+    } else if !escapes_are_right(text) {
+        "has a `~` by itself; write `~0` for it, and `~1` for a slash in a name"
+    } else {
+        return Ok(());
+    };
+    Err(format!("`{text}` {fault}"))
 }
 
 fn escapes_are_right(text: &str) -> bool {

@@ -208,13 +208,9 @@ impl PracticeAnswer {
 
     /// Rejects what is not known of a message, a secret above all.
     fn check_placeholders(&self, spot: &Spot<'_>) {
-        let mut placeholders = Vec::new();
-        match &self.body {
-            AnswerForm::Text(template) => placeholders.extend(template.placeholders()),
-            AnswerForm::Json(form) => form.gather(&mut placeholders),
-        }
-        let unknown = |found: &&&Placeholder| fill::of_message(found, &nobody().envelope).is_none();
-        if let Some(unknown) = placeholders.iter().find(unknown) {
+        let templates = self.body.templates().into_iter();
+        let mut placeholders = templates.flat_map(Template::placeholders);
+        if let Some(unknown) = placeholders.find(|found| is_unknown(found)) {
             spot.fault(format!("`{unknown}` cannot stand in an answer"));
         }
     }
@@ -243,7 +239,20 @@ impl PracticeAnswer {
     }
 }
 
+fn is_unknown(placeholder: &Placeholder) -> bool {
+    fill::of_message(placeholder, &nobody().envelope).is_none()
+}
+
 impl AnswerForm {
+    fn templates(&self) -> Vec<&Template> {
+        let mut found = Vec::new();
+        match self {
+            Self::Text(template) => found.push(template),
+            Self::Json(form) => form.gather(&mut found),
+        }
+        found
+    }
+
     fn fill(&self, message: AnsweredMessage<'_>) -> String {
         match self {
             Self::Text(template) => filled(template, message),

@@ -68,15 +68,16 @@ fn extended<'r>(
     cases: &[Vec<KnownPlace<'r>>],
     choices: &[KnownPlace<'r>],
 ) -> Vec<Vec<KnownPlace<'r>>> {
-    let mut extended = Vec::new();
-    for case in cases {
-        for choice in choices {
-            let mut longer = case.clone();
-            longer.push(*choice);
-            extended.push(longer);
-        }
-    }
-    extended
+    let longer = cases
+        .iter()
+        .map(|case| choices.iter().map(|choice| with(case, *choice)));
+    longer.flatten().collect()
+}
+
+fn with<'r>(case: &[KnownPlace<'r>], choice: KnownPlace<'r>) -> Vec<KnownPlace<'r>> {
+    let mut longer = case.to_vec();
+    longer.push(choice);
+    longer
 }
 
 fn is_possible(case: &[KnownPlace<'_>]) -> bool {
@@ -92,7 +93,8 @@ fn contradict(one: &KnownPlace<'_>, other: &KnownPlace<'_>) -> bool {
     let (other_place, other_value) = other;
     match (value, other_value) {
         (KnownValue::Is(value), KnownValue::Is(other)) => place == other_place && value != other,
-        // A place within one that is not there is not there either.
+        // The whole answer is always there; a place within one that is not there is not there either.
+        (KnownValue::Absent, KnownValue::Absent) => place.is_whole(),
         (KnownValue::Absent, KnownValue::Is(_) | KnownValue::Present) => place.holds(other_place),
         _ => false,
     }
@@ -112,12 +114,11 @@ fn is_covered(rule: &AnswerRule, case: &[KnownPlace<'_>], before: &[AnswerRule])
 
 /// True if an earlier rule fits each answer of a case, whatever its status.
 fn fits_always(earlier: &AnswerRule, rule: &AnswerRule, case: &[KnownPlace<'_>]) -> bool {
-    let patterns = &rule.condition.bodies;
-    let same_pattern = |wanted: &str| patterns.iter().any(|own| own.as_str() == wanted);
     let bodies = &earlier.condition.bodies;
     let values = &earlier.condition.values;
-
-    bodies.iter().all(|body| same_pattern(body.as_str()))
+    bodies
+        .iter()
+        .all(|body| rule.condition.has_body(body.as_str()))
         && values.iter().all(|test| follows(test, case))
 }
 
@@ -129,7 +130,7 @@ fn follows(test: &ValueTest, case: &[KnownPlace<'_>]) -> bool {
             *place == &test.at && matches!(value, KnownValue::Is(known) if is_one(known))
         }
         // Any look at a value needs an answer that is JSON, and so the whole of it is there.
-        WantedValue::Present if test.at.as_str().is_empty() => true,
+        WantedValue::Present if test.at.is_whole() => true,
         WantedValue::Present => *value != KnownValue::Absent && test.at.holds(place),
         WantedValue::Absent => *value == KnownValue::Absent && place.holds(&test.at),
     })

@@ -4,13 +4,16 @@ use http::{HeaderName, Method, header::AUTHORIZATION};
 use toml::Table;
 
 use super::{
-    body::{BodyForm, FieldForm, JsonForm, fields, template, word},
+    body::{BodyForm, FieldForm, JsonForm, fields, names, template},
+    encode::is_printable,
+    encoding::EncodingWords,
     keys::KeyReader,
+    login::{LoginForm, login},
     placeholder::Placeholder,
     spot::Spot,
     template::{Template, TemplatePiece},
 };
-use crate::{address::HttpUrl, segments::Encoding};
+use crate::address::HttpUrl;
 
 /// Headers that the service writes itself.
 const OWN_HEADERS: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
@@ -31,32 +34,6 @@ pub(super) struct RequestForm {
     pub(super) encodings: EncodingWords,
 }
 
-/// The `Authorization` of a request.
-#[derive(Clone, Debug)]
-pub(super) enum LoginForm {
-    /// A user and a password, with a colon between them.
-    Basic(Template),
-    /// A token after the word `Bearer`.
-    Bearer(Template),
-}
-
-/// The profile's words for the encodings of a text.
-#[derive(Clone, Debug)]
-pub(super) struct EncodingWords {
-    gsm_7: String,
-    ucs_2: String,
-}
-
-impl EncodingWords {
-    /// The word for an encoding.
-    pub(super) fn word(&self, encoding: Encoding) -> &str {
-        match encoding {
-            Encoding::Gsm7 => &self.gsm_7,
-            Encoding::Ucs2 => &self.ucs_2,
-        }
-    }
-}
-
 impl RequestForm {
     /// Reads the table `[request]`. `None` if a part is missing that nothing can stand for.
     pub(super) fn parse(table: &Table, spot: &Spot<'_>) -> Option<Self> {
@@ -73,30 +50,42 @@ impl RequestForm {
             receipts: receipts(&mut keys, &body),
             body,
             needs_sender: needs_sender(&mut keys),
-            encodings: encodings(&mut keys),
+            encodings: EncodingWords::read(&mut keys),
         };
         keys.finish();
 
         // All keys first: a method that is wrong must not hide the faults of the rest.
         method.and(url)?;
-        form.check_method(spot);
-        form.check_login(spot);
+        form.check(spot);
         Some(form)
+    }
+
+    /// Checks what no key shows by itself.
+    fn check(&self, spot: &Spot<'_>) {
+        self.check_method(spot);
+        self.check_login(spot);
+        self.check_headers(spot);
+        self.check_receipts(spot);
+        self.check_lasting(spot);
+        self.check_message(spot);
+    }
+
+    /// Every text in it, those of receipts too.
+    fn templates(&self) -> Vec<&Template> {
+        let fields = self.headers.iter().map(|(_, value)| value);
+        let mut found: Vec<&Template> = vec![&self.url];
+        found.extend(fields);
+        found.extend(self.login.iter().map(LoginForm::template));
+        found.extend(self.query.iter().map(|(_, value)| value));
+        found.extend(self.body.templates());
+        found.extend(self.receipts.templates());
+        found
     }
 
     /// Every placeholder in it.
     pub(super) fn placeholders(&self) -> Vec<&Placeholder> {
-        let mut found: Vec<&Placeholder> = self.url.placeholders().collect();
-        let headers = self.headers.iter().map(|(_, template)| template);
-        let query = self.query.iter().map(|(_, template)| template);
-        found.extend(headers.chain(query).flat_map(Template::placeholders));
-
-        if let Some(LoginForm::Basic(template) | LoginForm::Bearer(template)) = &self.login {
-            found.extend(template.placeholders());
-        }
-        gather(&self.body, &mut found);
-        gather(&self.receipts, &mut found);
-        found
+        let templates = self.templates().into_iter();
+        templates.flat_map(Template::placeholders).collect()
     }
 
     fn check_method(&self, spot: &Spot<'_>) {
@@ -113,16 +102,69 @@ impl RequestForm {
             spot.fault("`basic` or `bearer` is there too; a request has one of them");
         }
     }
-}
 
-fn gather<'f>(body: &'f BodyForm, found: &mut Vec<&'f Placeholder>) {
-    match body {
-        BodyForm::Empty => {}
-        BodyForm::Json(form) => form.gather(found),
-        BodyForm::Form(fields) => {
-            found.extend(fields.iter().flat_map(|(_, value)| value.placeholders()));
+    /// Rejects a header that stands there twice, in other letters.
+    fn check_headers(&self, spot: &Spot<'_>) {
+        for (n, (name, _)) in self.headers.iter().enumerate() {
+            if self.headers[..n].iter().any(|(earlier, _)| earlier == name) {
+                let spot = spot.key("headers");
+                spot.fault(format!("the header `{name}` is there twice"));
+            }
         }
     }
+
+    /// Rejects what receipts would add a second time.
+    fn check_receipts(&self, spot: &Spot<'_>) {
+        let present = match &self.body {
+            BodyForm::Empty => names(&self.query),
+            body => body.names(),
+        };
+        for name in self.receipts.names() {
+            if present.contains(&name) {
+                let spot = spot.key("receipts").key(name);
+                spot.fault("the request has it already, and would have it twice");
+            }
+        }
+    }
+
+    /// Rejects a place that cannot be left out, but whose value an account may not have.
+    fn check_lasting(&self, spot: &Spot<'_>) {
+        let lasting = |found: &&Placeholder| found.is_optional() && !self.has(found);
+        if let Some(found) = self.url.placeholders().find(lasting) {
+            let fault =
+                format!("an account may have no `{found}`, and an address is never left out");
+            spot.key("url").fault(fault);
+        }
+
+        let login = self.login.iter().map(LoginForm::template);
+        if let Some(found) = login.flat_map(Template::placeholders).find(lasting) {
+            let fault = format!("an account may have no `{found}`; add `needs = [\"sender\"]`");
+            spot.fault(fault);
+        }
+    }
+
+    /// Rejects a field that has the message in it and would be left out with something else.
+    fn check_message(&self, spot: &Spot<'_>) {
+        let templates = self.templates().into_iter();
+        let mut lost = templates.filter(|template| template.placeholders().any(is_message));
+        let optional = |found: &&Placeholder| found.is_optional() && !self.has(found);
+        if let Some(found) = lost.find_map(|template| template.placeholders().find(optional)) {
+            spot.fault(format!(
+                "the phone or the text stands in one value with `{found}`, and would be left out with it \
+                 where an account has none"
+            ));
+        }
+    }
+
+    /// True if each account has a value for a placeholder that is optional elsewhere.
+    fn has(&self, placeholder: &Placeholder) -> bool {
+        *placeholder == Placeholder::Sender && self.needs_sender
+    }
+}
+
+/// True for what no request may lack.
+fn is_message(placeholder: &Placeholder) -> bool {
+    placeholder.is_phone() || placeholder.is_text()
 }
 
 fn method(keys: &mut KeyReader<'_>) -> Option<Method> {
@@ -145,7 +187,17 @@ pub(super) fn url_template(url: &str, spot: &Spot<'_>) -> Option<Template> {
     let template = template(url, spot)?;
     spot.keep(check_host(url))?;
     spot.keep(check_url(url, &template))?;
+    spot.keep(check_path(&template))?;
     Some(template)
+}
+
+/// Rejects a text in the path: a text of dots alone would be a step of the path itself.
+fn check_path(url: &Template) -> Result<(), String> {
+    let found = url.placeholders().find(|found| found.is_text());
+    found.map_or(Ok(()), |found| {
+        let place = "the path; put it into `query`, `form` or `json`";
+        Err(format!("`{found}` cannot stand in {place}"))
+    })
 }
 
 fn check_host(url: &str) -> Result<(), String> {
@@ -179,13 +231,14 @@ fn sample(piece: &TemplatePiece) -> &str {
 fn headers(keys: &mut KeyReader<'_>) -> Vec<(HeaderName, Template)> {
     let spot = keys.spot("headers");
     let fields = table_of_fields(keys, "headers").into_iter();
-    let headers = fields.filter_map(|(name, value)| {
-        let spot = spot.key(&name);
-        let name = spot.keep(header_name(&name))?;
-        spot.keep(check_header(&value))?;
-        Some((name, value))
-    });
+    let headers = fields.filter_map(|(name, value)| header(&name, value, &spot.key(&name)));
     headers.collect()
+}
+
+fn header(name: &str, value: Template, spot: &Spot<'_>) -> Option<(HeaderName, Template)> {
+    let name = spot.keep(header_name(name))?;
+    spot.keep(check_header(&value))?;
+    Some((name, value))
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {
@@ -204,31 +257,10 @@ fn check_header(value: &Template) -> Result<(), String> {
     }
 
     let text: String = value.0.iter().map(sample).collect();
-    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    if is_printable(&text) {
         return Ok(());
     }
     Err(format!("`{text}` has characters that no header can have"))
-}
-
-fn login(keys: &mut KeyReader<'_>) -> Option<LoginForm> {
-    let basic = login_template(keys, "basic").map(LoginForm::Basic);
-    let bearer = login_template(keys, "bearer").map(LoginForm::Bearer);
-    if basic.is_some() && bearer.is_some() {
-        let spot = keys.spot("bearer");
-        spot.fault("`basic` is there too; a request has one of them");
-    }
-    basic.or(bearer)
-}
-
-fn login_template(keys: &mut KeyReader<'_>, key: &'static str) -> Option<Template> {
-    let spot = keys.spot(key);
-    let template = template(keys.text(key)?, &spot)?;
-    let other = template.placeholders().find(|found| !found.is_fixed());
-    if let Some(other) = other {
-        let fault = "differs from message to message; only secrets may stand here";
-        return spot.keep(Err(format!("`{other}` {fault}")));
-    }
-    Some(template)
 }
 
 fn table_of_fields(keys: &mut KeyReader<'_>, key: &'static str) -> Vec<FieldForm> {
@@ -245,9 +277,17 @@ fn body(keys: &mut KeyReader<'_>) -> BodyForm {
         spot.fault("`json` is there too; a body is one of them");
     }
 
-    let json = json.map(|json| BodyForm::Json(JsonForm::object(json, &keys.spot("json"))));
-    let form = form.map(|form| BodyForm::Form(fields(form, &keys.spot("form"))));
+    let json = json.map(|json| json_body(json, &keys.spot("json")));
+    let form = form.map(|form| form_body(form, &keys.spot("form")));
     json.or(form).unwrap_or_default()
+}
+
+fn json_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
+    BodyForm::Json(JsonForm::object(table, spot))
+}
+
+fn form_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
+    BodyForm::Form(fields(table, spot))
 }
 
 /// Reads what receipts add: members of a JSON body, or else fields of the form or of the query.
@@ -257,8 +297,8 @@ fn receipts(keys: &mut KeyReader<'_>, body: &BodyForm) -> BodyForm {
         return BodyForm::Empty;
     };
     match body {
-        BodyForm::Json(_) => BodyForm::Json(JsonForm::object(table, &spot)),
-        BodyForm::Form(_) | BodyForm::Empty => BodyForm::Form(fields(table, &spot)),
+        BodyForm::Json(_) => json_body(table, &spot),
+        BodyForm::Form(_) | BodyForm::Empty => form_body(table, &spot),
     }
 }
 
@@ -271,25 +311,4 @@ fn needs_sender(keys: &mut KeyReader<'_>) -> bool {
         ));
     }
     needs.contains(&"sender")
-}
-
-fn encodings(keys: &mut KeyReader<'_>) -> EncodingWords {
-    let spot = keys.spot("encoding");
-    let table = keys.table("encoding").cloned().unwrap_or_default();
-    let mut words = KeyReader::new(&table, spot);
-    let encodings = EncodingWords {
-        gsm_7: encoding_word(&mut words, "gsm7"),
-        ucs_2: encoding_word(&mut words, "ucs2"),
-    };
-    words.finish();
-    encodings
-}
-
-/// The word for an encoding; its own name, unless the profile has another.
-fn encoding_word(words: &mut KeyReader<'_>, key: &'static str) -> String {
-    let given = words.value(key).and_then(|value| {
-        let spot = words.spot(key);
-        spot.expect(word(value), value, "a text or a number")
-    });
-    given.unwrap_or_else(|| key.to_owned())
 }

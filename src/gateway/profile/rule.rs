@@ -17,6 +17,8 @@ const WHY_CHARS: usize = 100;
 pub(super) struct AnswerRule {
     /// Path in the profile, for faults and tests.
     pub(super) path: String,
+    /// Its number among the rules of the file, from 0.
+    pub(super) number: usize,
     pub(super) condition: Condition,
     pub(super) meaning: RuleMeaning,
     /// The reason in words, for the log.
@@ -70,7 +72,7 @@ pub enum HaltScope {
 
 impl AnswerRule {
     /// Reads one `[[answer]]`. `None` if it cannot stand for a rule.
-    fn parse(table: &Table, spot: &Spot<'_>) -> Option<Self> {
+    fn parse(table: &Table, number: usize, spot: &Spot<'_>) -> Option<Self> {
         let mut keys = KeyReader::new(table, spot.clone());
         let condition = condition(&mut keys);
         let meaning = meaning(&mut keys);
@@ -79,6 +81,7 @@ impl AnswerRule {
 
         let rule = Self {
             path: spot.path().to_owned(),
+            number,
             condition: condition?,
             meaning: meaning?,
             why,
@@ -263,10 +266,11 @@ pub(super) fn rules(value: Option<&Value>, spot: &Spot<'_>) -> Vec<AnswerRule> {
         "a list of tables; write [[answer]]",
     );
     let numbered = list.into_iter().flatten().enumerate();
-    let rules = numbered.filter_map(|(n, value)| {
-        let spot = spot.entry(n);
-        let table = spot.expect(value.as_table(), value, "a table")?;
-        AnswerRule::parse(table, &spot)
-    });
+    let rules = numbered.filter_map(|(n, value)| rule(value, n, &spot.entry(n)));
     rules.collect()
+}
+
+fn rule(value: &Value, number: usize, spot: &Spot<'_>) -> Option<AnswerRule> {
+    let table = spot.expect(value.as_table(), value, "a table")?;
+    AnswerRule::parse(table, number, spot)
 }

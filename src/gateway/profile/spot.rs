@@ -4,24 +4,37 @@ use std::cell::RefCell;
 
 use toml::Value;
 
+use super::lines::{LinePlace, ProfileLines};
 use crate::config::{ConfigError, FaultList};
 
 /// The faults of a profile. Its parts are read one after the other, and all of them add to it.
 #[derive(Default)]
-pub(super) struct ProfileFaults(RefCell<FaultList>);
+pub(super) struct ProfileFaults<'l> {
+    found: RefCell<FaultList>,
+    root: Option<LinePlace<'l>>,
+}
 
-impl ProfileFaults {
+impl<'l> ProfileFaults<'l> {
+    /// Faults that name the lines of a profile.
+    pub(super) fn of_lines(lines: &'l ProfileLines<'_>) -> Self {
+        Self {
+            root: Some(lines.root()),
+            ..Self::default()
+        }
+    }
+
     /// The place of a section by its path; the path of the whole profile is empty.
     pub(super) fn at(&self, path: &str) -> Spot<'_> {
         Spot {
             path: path.to_owned(),
+            place: self.root,
             faults: self,
         }
     }
 
     /// All faults as one error, if there are any.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
-        self.0.into_inner().finish()
+        self.found.into_inner().finish()
     }
 }
 
@@ -29,28 +42,28 @@ impl ProfileFaults {
 #[derive(Clone)]
 pub(super) struct Spot<'f> {
     path: String,
-    faults: &'f ProfileFaults,
+    /// The same place in the text, if faults name lines.
+    place: Option<LinePlace<'f>>,
+    faults: &'f ProfileFaults<'f>,
 }
 
 impl Spot<'_> {
     /// The place of a key in the table that is here.
     pub(super) fn key(&self, key: &str) -> Self {
-        self.faults_at(key_path(&self.path, key))
+        Self {
+            path: key_path(&self.path, key),
+            place: self.place.map(|place| place.key(key)),
+            faults: self.faults,
+        }
     }
 
     /// The place of an element in the list that is here, counted from 0.
     pub(super) fn entry(&self, n: usize) -> Self {
-        self.faults_at(format!("{}[{n}]", self.path))
-    }
-
-    /// A place of the same profile, by its whole path.
-    pub(super) fn at(&self, path: &str) -> Self {
-        self.faults_at(path.to_owned())
-    }
-
-    fn faults_at(&self, path: String) -> Self {
-        let faults = self.faults;
-        Self { path, faults }
+        Self {
+            path: format!("{}[{n}]", self.path),
+            place: self.place.map(|place| place.entry(n)),
+            faults: self.faults,
+        }
     }
 
     /// The path of this place in the profile.
@@ -60,7 +73,11 @@ impl Spot<'_> {
 
     /// Notes a fault of this place.
     pub(super) fn fault(&self, fault: impl AsRef<str>) {
-        self.faults.0.borrow_mut().add(&self.path, fault);
+        let fault = fault.as_ref();
+        let line = self.place.and_then(LinePlace::line);
+        let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
+        let mut found = self.faults.found.borrow_mut();
+        found.add(&self.path, format!("{fault}{line}"));
     }
 
     /// Returns what was found right, or notes the fault.

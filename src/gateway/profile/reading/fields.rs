@@ -1,6 +1,6 @@
 //! The fields of a query or of a form.
 
-use super::{super::body::FieldForm, Optional, found::Reading, pattern::TextPattern};
+use super::{super::body::FieldForm, Optional, found::RequestFindings, pattern::TextPattern};
 
 /// The fields that must be there, or may be.
 pub(super) struct FieldPatterns(Vec<FieldPattern>);
@@ -33,30 +33,30 @@ impl FieldPatterns {
     }
 
     /// Reads fields as they came. `place` names the query or the form.
-    pub(super) fn read(&self, place: &str, raw: &[u8], reading: &mut Reading) {
+    pub(super) fn read(&self, place: &str, raw: &[u8], findings: &mut RequestFindings) {
         let given: Vec<(String, String)> = form_urlencoded::parse(raw).into_owned().collect();
         for pattern in &self.0 {
             let mut values = given.iter().filter(|(name, _)| *name == pattern.name);
             let value = values.next().map(|(_, value)| value.as_str());
-            pattern.read(place, value, reading);
+            pattern.read(place, value, findings);
 
             if values.next().is_some() {
-                reading.misfit(format!("{place} has `{}` more than once", pattern.name));
+                findings.misfit(format!("{place} has `{}` more than once", pattern.name));
             }
         }
 
         let is_known = |name: &str| self.0.iter().any(|pattern| pattern.name == name);
         for (name, _) in given.iter().filter(|(name, _)| !is_known(name)) {
-            reading.misfit(format!("{place} has `{name}`, which the profile does not"));
+            findings.misfit(format!("{place} has `{name}`, which the profile does not"));
         }
     }
 }
 
 impl FieldPattern {
-    fn read(&self, place: &str, value: Option<&str>, reading: &mut Reading) {
+    fn read(&self, place: &str, value: Option<&str>, findings: &mut RequestFindings) {
         if value.is_some() || !self.is_optional {
             let place = format!("`{}` of {place}", self.name);
-            reading.take_text(&place, &self.value, value);
+            findings.take_text(&place, &self.value, value);
         }
     }
 }

@@ -64,12 +64,12 @@ impl FoundMessage {
 
 /// A request that is being read.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct RequestFindings {
     values: BTreeMap<Placeholder, String>,
     misfits: Vec<String>,
 }
 
-impl Reading {
+impl RequestFindings {
     /// Notes something that does not fit.
     pub(super) fn misfit(&mut self, misfit: String) {
         self.misfits.push(misfit);

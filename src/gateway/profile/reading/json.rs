@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     super::{body::JsonForm, placeholder::Placeholder},
     Optional,
-    found::Reading,
+    found::RequestFindings,
     pattern::TextPattern,
 };
 
@@ -48,19 +48,19 @@ impl JsonPattern {
     }
 
     /// Reads a value as it came. `at` is its place as a JSON pointer.
-    pub(super) fn read(&self, at: &str, value: &Value, reading: &mut Reading) {
+    pub(super) fn read(&self, at: &str, value: &Value, findings: &mut RequestFindings) {
         match (self, value) {
             (Self::Object(patterns), Value::Object(members)) => {
-                read_members(patterns, at, members, reading);
+                read_members(patterns, at, members, findings);
             }
             (Self::Array(patterns), Value::Array(elements)) => {
-                read_elements(patterns, at, elements, reading);
+                read_elements(patterns, at, elements, findings);
             }
-            (Self::Text(pattern), value) => read_text(pattern, at, value, reading),
+            (Self::Text(pattern), value) => read_text(pattern, at, value, findings),
             (Self::Plain(wanted), value) if wanted == value => {}
-            (Self::Plain(wanted), _) => reading.misfit(format!("`{at}` is not {wanted}")),
-            (Self::Object(_), _) => reading.misfit(format!("`{at}` is no JSON object")),
-            (Self::Array(_), _) => reading.misfit(format!("`{at}` is no JSON array")),
+            (Self::Plain(wanted), _) => findings.misfit(format!("`{at}` is not {wanted}")),
+            (Self::Object(_), _) => findings.misfit(format!("`{at}` is no JSON object")),
+            (Self::Array(_), _) => findings.misfit(format!("`{at}` is no JSON array")),
         }
     }
 }
@@ -87,19 +87,19 @@ fn read_members(
     patterns: &[(String, JsonPattern, bool)],
     at: &str,
     members: &serde_json::Map<String, Value>,
-    reading: &mut Reading,
+    findings: &mut RequestFindings,
 ) {
     for (name, pattern, is_optional) in patterns {
         match members.get(name) {
-            Some(value) => pattern.read(&format!("{at}/{name}"), value, reading),
+            Some(value) => pattern.read(&format!("{at}/{name}"), value, findings),
             None if *is_optional => {}
-            None => reading.misfit(format!("`{at}/{name}` is missing")),
+            None => findings.misfit(format!("`{at}/{name}` is missing")),
         }
     }
 
     let is_known = |name: &String| patterns.iter().any(|(known, ..)| known == name);
     for name in members.keys().filter(|name| !is_known(name)) {
-        reading.misfit(format!(
+        findings.misfit(format!(
             "`{at}/{name}` is there, which the profile does not have"
         ));
     }
@@ -109,7 +109,7 @@ fn read_elements(
     patterns: &[(JsonPattern, bool)],
     at: &str,
     elements: &[Value],
-    reading: &mut Reading,
+    findings: &mut RequestFindings,
 ) {
     // Elements that may be left out are left out together: all accounts lack the same values.
     let least = patterns
@@ -119,7 +119,7 @@ fn read_elements(
     let is_short = elements.len() == least;
     if !is_short && elements.len() != patterns.len() {
         let (is, wanted) = (elements.len(), patterns.len());
-        reading.misfit(format!("`{at}` has {is} elements, and not {wanted}"));
+        findings.misfit(format!("`{at}` has {is} elements, and not {wanted}"));
         return;
     }
 
@@ -127,22 +127,22 @@ fn read_elements(
         .iter()
         .filter(|(_, is_optional)| !(is_short && *is_optional));
     for (n, ((pattern, _), value)) in present.zip(elements).enumerate() {
-        pattern.read(&format!("{at}/{n}"), value, reading);
+        pattern.read(&format!("{at}/{n}"), value, findings);
     }
 }
 
-fn read_text(pattern: &TextPattern, at: &str, value: &Value, reading: &mut Reading) {
+fn read_text(pattern: &TextPattern, at: &str, value: &Value, findings: &mut RequestFindings) {
     let place = format!("`{at}`");
     let is_number = pattern.lone().is_some_and(Placeholder::is_number);
     match value {
         Value::String(_) if is_number => {
-            reading.misfit(format!("{place} is a text, and must be a number"))
+            findings.misfit(format!("{place} is a text, and must be a number"))
         }
-        Value::String(text) => reading.take_text(&place, pattern, Some(text)),
+        Value::String(text) => findings.take_text(&place, pattern, Some(text)),
         Value::Number(number) if is_number => {
-            reading.take_text(&place, pattern, Some(&number.to_string()));
+            findings.take_text(&place, pattern, Some(&number.to_string()));
         }
-        _ if is_number => reading.misfit(format!("{place} is no number")),
-        _ => reading.misfit(format!("{place} is no text")),
+        _ if is_number => findings.misfit(format!("{place} is no number")),
+        _ => findings.misfit(format!("{place} is no text")),
     }
 }

@@ -21,15 +21,12 @@ use http::{
 };
 
 use self::{
-    fields::FieldPatterns, found::Reading, json::JsonPattern, masked::MaskedPlaces,
+    fields::FieldPatterns, found::RequestFindings, json::JsonPattern, masked::MaskedPlaces,
     pattern::TextPattern,
 };
 use super::{
-    body::BodyForm,
-    bound::split_base,
-    placeholder::Placeholder,
-    request::{EncodingWords, LoginForm, RequestForm},
-    template::Template,
+    body::BodyForm, bound::split_base, encoding::EncodingWords, login::LoginForm,
+    placeholder::Placeholder, request::RequestForm, template::Template,
 };
 use crate::segments::segments;
 
@@ -77,11 +74,8 @@ impl Optional {
     }
 
     fn may_lack(self, placeholder: &Placeholder) -> bool {
-        match placeholder {
-            Placeholder::Sender => !self.needs_sender,
-            Placeholder::ValidMinutes | Placeholder::ReceiptUrl => true,
-            _ => false,
-        }
+        let is_needed = self.needs_sender && *placeholder == Placeholder::Sender;
+        placeholder.is_optional() && !is_needed
     }
 }
 
@@ -119,12 +113,12 @@ impl RequestReader {
 
     /// Finds the message in a request. The error has everything that does not fit, and no secret.
     pub fn read(&self, request: &Request<Bytes>) -> Result<FoundMessage, String> {
-        let mut reading = Reading::default();
-        self.read_address(request, &mut reading);
-        self.read_headers(request, &mut reading);
-        self.read_body(request, &mut reading);
-        self.check_encoding(&mut reading);
-        reading.finish()
+        let mut findings = RequestFindings::default();
+        self.read_address(request, &mut findings);
+        self.read_headers(request, &mut findings);
+        self.read_body(request, &mut findings);
+        self.check_encoding(&mut findings);
+        findings.finish()
     }
 
     /// The request as text, with dots in the place of each secret.
@@ -132,36 +126,36 @@ impl RequestReader {
         masked::shown(request, &self.masked, &self.path)
     }
 
-    fn read_address(&self, request: &Request<Bytes>, reading: &mut Reading) {
+    fn read_address(&self, request: &Request<Bytes>, findings: &mut RequestFindings) {
         if *request.method() != self.method {
             let (is, wanted) = (request.method(), &self.method);
-            reading.misfit(format!("the method is {is}, and not {wanted}"));
+            findings.misfit(format!("the method is {is}, and not {wanted}"));
         }
 
         let path = request.uri().path();
         match self.path.encoded_values(path) {
-            Some(values) => reading.take("the path", values),
-            None => reading.misfit(format!("the path `{path}` is not `{}`", self.path_form)),
+            Some(values) => findings.take("the path", values),
+            None => findings.misfit(format!("the path `{path}` is not `{}`", self.path_form)),
         }
         let query = request.uri().query().unwrap_or_default();
-        self.query.read("the query", query.as_bytes(), reading);
+        self.query.read("the query", query.as_bytes(), findings);
     }
 
-    fn read_headers(&self, request: &Request<Bytes>, reading: &mut Reading) {
+    fn read_headers(&self, request: &Request<Bytes>, findings: &mut RequestFindings) {
         for (name, pattern, is_optional) in &self.headers {
             let given = header(request, name);
             if given.is_some() || !is_optional {
-                reading.take_text(&format!("the header {name}"), pattern, given.as_deref());
+                findings.take_text(&format!("the header {name}"), pattern, given.as_deref());
             }
         }
         if let Some(login) = &self.login {
             let given = header(request, &AUTHORIZATION);
-            login.read(given.as_deref().unwrap_or_default(), reading);
+            login.read(given.as_deref().unwrap_or_default(), findings);
         }
-        self.check_content_type(request, reading);
+        self.check_content_type(request, findings);
     }
 
-    fn check_content_type(&self, request: &Request<Bytes>, reading: &mut Reading) {
+    fn check_content_type(&self, request: &Request<Bytes>, findings: &mut RequestFindings) {
         let wanted = match self.body {
             BodyPattern::Empty => return,
             BodyPattern::Json(_) => "application/json",
@@ -170,35 +164,35 @@ impl RequestReader {
         let given = header(request, &CONTENT_TYPE).unwrap_or_default();
         let kind = given.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case(wanted) {
-            reading.misfit(format!("the content-type is `{given}`, and not {wanted}"));
+            findings.misfit(format!("the content-type is `{given}`, and not {wanted}"));
         }
     }
 
-    fn read_body(&self, request: &Request<Bytes>, reading: &mut Reading) {
+    fn read_body(&self, request: &Request<Bytes>, findings: &mut RequestFindings) {
         let body = request.body();
         match &self.body {
             BodyPattern::Empty if body.is_empty() => {}
-            BodyPattern::Empty => reading.misfit("there is a body, and must be none".to_owned()),
-            BodyPattern::Form(fields) => fields.read("the form", body, reading),
+            BodyPattern::Empty => findings.misfit("there is a body, and must be none".to_owned()),
+            BodyPattern::Form(fields) => fields.read("the form", body, findings),
             BodyPattern::Json(pattern) => match serde_json::from_slice(body) {
-                Ok(value) => pattern.read("", &value, reading),
-                Err(error) => reading.misfit(format!("the body is no JSON: {error}")),
+                Ok(value) => pattern.read("", &value, findings),
+                Err(error) => findings.misfit(format!("the body is no JSON: {error}")),
             },
         }
     }
 
     /// A text that is sent in the wrong encoding arrives as other characters.
-    fn check_encoding(&self, reading: &mut Reading) {
+    fn check_encoding(&self, findings: &mut RequestFindings) {
         let (Some(given), Some(text)) = (
-            reading.value(&Placeholder::Encoding),
-            reading.value(&Placeholder::Text),
+            findings.value(&Placeholder::Encoding),
+            findings.value(&Placeholder::Text),
         ) else {
             return;
         };
-        let wanted = self.encodings.word(segments(text).encoding);
+        let wanted = &self.encodings.word(segments(text).encoding).text;
         if given != wanted {
             let fault = format!("the encoding is `{given}`, but the text needs `{wanted}`");
-            reading.misfit(fault);
+            findings.misfit(fault);
         }
     }
 }
@@ -211,13 +205,13 @@ impl LoginPattern {
         }
     }
 
-    fn read(&self, given: &str, reading: &mut Reading) {
+    fn read(&self, given: &str, findings: &mut RequestFindings) {
         let place = "the header authorization";
         match self {
             Self::Bearer(pattern) => {
-                reading.take_text(place, pattern, given.strip_prefix("Bearer "));
+                findings.take_text(place, pattern, given.strip_prefix("Bearer "));
             }
-            Self::Basic(pattern) => reading.take_text(place, pattern, basic(given).as_deref()),
+            Self::Basic(pattern) => findings.take_text(place, pattern, basic(given).as_deref()),
         }
     }
 }

@@ -71,6 +71,27 @@ fn a_text_that_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_fault_names_the_line_of_its_key() {
+    let text = format!(
+        "{REQUEST}[request.json]\nto = \"{{phon}}\"\n\n{TAKEN}\n[[answer]]\nif = {{ status = 7 }}\n"
+    );
+    let found = faults(&text);
+    for (beginning, end) in [
+        ("request.json.to: ", " (line 5)"),
+        ("answer[1].if.status: ", " (line 12)"),
+        ("answer[1].is: it is missing", " (line 11)"),
+    ] {
+        let fits = |fault: &&String| fault.starts_with(beginning) && fault.ends_with(end);
+        assert_eq!(
+            found.iter().filter(fits).count(),
+            1,
+            "{beginning} {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 3, "{found:#?}");
+}
+
+#[test]
 fn a_profile_without_a_taken_rule_is_refused() {
     let found = of_rules("[[answer]]\nif = { status = 400 }\nis = \"refused\"\n");
     assert_one(&found, "answer: ", "no rule is `taken`");
@@ -82,6 +103,9 @@ fn taken_needs_a_sign() {
     for rule in [
         "[[answer]]\nif = { status = 200 }\nis = \"taken\"\n",
         "[[answer]]\nif = { at = \"/error\", exists = false }\nis = \"taken\"\n",
+        "[[answer]]\nif = { body = \"\" }\nis = \"taken\"\n",
+        "[[answer]]\nif = { body = \".*\" }\nis = \"taken\"\n",
+        "[[answer]]\nif = { body = \"^(OK)?\" }\nis = \"taken\"\n",
     ] {
         assert_one(&of_rules(rule), "answer[0].if: ", "needs a sign");
     }
@@ -114,6 +138,7 @@ is = "unsure"
         r#"[{ at = "/a", equals = 1 }, { at = "/a", equals = 2 }]"#,
         r#"[{ at = "/a", exists = false }, { at = "/a/b", exists = true }]"#,
         r#"[{ status = 200 }, { status = 400 }]"#,
+        r#"{ at = "", exists = false }"#,
     ] {
         let rules = format!("{before}[[answer]]\nif = {condition}\nis = \"unsure\"\n");
         let found = Profile::parse(&format!("{REQUEST}{rules}"));

@@ -42,14 +42,14 @@ fn judged(profile: &Profile, status: u16, wait: &str, body: &str) -> AnswerMeani
 #[test]
 fn a_pointer_speaks_of_the_message_that_was_answered() {
     let profile = with_rules(RULES);
-    let taken = r#"{"sms":{"79161112233":{"code":100,"id":"7-1"}},"error":null}"#;
+    let taken = r#"{"sms":{"79161112233":{"code":100,"id":"7-1"}},"error":7}"#;
     let provider_id = Some("7-1".to_owned());
     assert_eq!(
         judged(&profile, 200, "", taken),
         AnswerMeaning::Taken { provider_id }
     );
 
-    let other = r#"{"sms":{"79161112234":{"code":100}},"error":null}"#;
+    let other = r#"{"sms":{"79161112234":{"code":100}},"error":7}"#;
     let refused = AnswerMeaning::Refused { opted_out: false };
     assert_eq!(judged(&profile, 200, "", other), refused);
 }

@@ -1,7 +1,11 @@
 //! Tests of profiles: each built-in one by its script, and the format by its faults and values.
 
+mod accounts;
+mod answers;
+mod documented;
 mod faults;
 mod judging;
+mod places;
 mod practising;
 mod reading;
 mod rendering;

@@ -37,14 +37,14 @@ fn rendered(profile: &Profile, account: &GatewayAccount) -> String {
 
 #[test]
 fn a_value_is_encoded_for_its_place() {
-    let request = "[request]\nmethod = \"POST\"\nurl = \"https://sms.example/a%20b/{text}/{secret.key}/\"\n\
+    let request = "[request]\nmethod = \"POST\"\nurl = \"https://sms.example/a%20b/{phone}/{secret.key}/\"\n\
                    query = { q = \"{text}\" }\nform = { \"f/1\" = \"x {text}\" }";
     let shown = rendered(&with_request(request), &account(&[("key", "a/b?c")]));
     let value = "%22a%22%26b%3Dc%20d%2F%D0%B5%0A";
     assert_eq!(
         shown,
         format!(
-            "POST /a%20b/{value}/a%2Fb%3Fc/?q={value} HTTP/1.1\nhost: sms.example\n\
+            "POST /a%20b/%2B79161112233/a%2Fb%3Fc/?q={value} HTTP/1.1\nhost: sms.example\n\
              content-type: application/x-www-form-urlencoded\n\n\
              f%2F1=x+%22a%22%26b%3Dc+d%2F%D0%B5%0A\n"
         )
@@ -121,7 +121,7 @@ fn an_account_has_exactly_what_its_profile_needs() {
     for (line, beginning) in lines.iter().zip([
         "gateways[0].secrets.password: it is missing",
         "gateways[0].secrets.pasword: the profile has no such secret; it has password, user",
-        "gateways[0].sender: the profile needs it",
+        "gateways[0].sender: it is missing, and the profile needs it",
         "gateways[0].url: `ftp://sms.example` is no URL",
     ]) {
         assert!(line.starts_with(beginning), "{line}");
@@ -131,12 +131,12 @@ fn an_account_has_exactly_what_its_profile_needs() {
 #[test]
 fn a_secret_that_no_header_can_carry_is_refused_and_not_shown() {
     let profile = with_request(&format!("{REQUEST}bearer = \"{{secret.token}}\""));
-    let Err(error) = profile.bind(&account(&[("token", "sec\nret")])) else {
-        panic!("the secret has a line end");
+    let Err(error) = profile.bind(&account(&[("token", "пароль")])) else {
+        panic!("the secret has characters beyond ASCII");
     };
     let error = error.to_string();
     assert!(
-        error.contains("`authorization`") && !error.contains("sec\n"),
+        error.contains("`authorization`") && !error.contains("пароль"),
         "{error}"
     );
 }
