@@ -237,7 +237,7 @@ fn practice(
     }
 }
 
-/// What the greeting says of a provider: its name, and the path of its messages.
+/// The words of the greeting for a provider: its name, and the path of its messages.
 fn speaks(provider: &PracticeProvider) -> (String, String) {
     (provider.name().to_owned(), provider.path().to_owned())
 }

@@ -14,6 +14,7 @@ mod exchange;
 mod page;
 mod perform;
 mod provider;
+mod provider_check;
 mod provider_page;
 mod wire;
 
@@ -85,10 +86,9 @@ impl Practice {
 
     /// The name of the profile's answer that each request gets at present, if one was chosen.
     fn named_act(&self) -> Option<String> {
-        match self.behaviour.lock().acts.first() {
-            Some(Act::Named(name)) => Some(name.clone()),
-            _ => None,
-        }
+        let behaviour = self.behaviour.lock();
+        let first = behaviour.acts.first()?;
+        first.name().map(str::to_owned)
     }
 
     /// The latest messages, newest first, with their requests as people may see them.

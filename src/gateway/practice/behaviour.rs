@@ -77,7 +77,7 @@ pub enum Act {
 /// The next act, before it is known who answers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum NextAct {
-    /// Exactly this one.
+    /// Exactly this one act.
     Is(Act),
     /// One of the answers of a kind, picked by the number.
     OfKind(AnswerKind, u32),
@@ -95,6 +95,14 @@ impl NextAct {
 }
 
 impl Act {
+    /// The name of the profile's answer, if it is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// True if the message is taken, or may have been as far as anyone outside can tell.
     pub(super) fn takes(&self) -> bool {
         match self {
@@ -108,13 +116,30 @@ impl Act {
 impl Behaviour {
     /// Rejects what only a profile has answers for.
     pub(super) fn check_plain(&self) -> Result<(), String> {
-        let is_named = |act: &Act| matches!(act, Act::Named(_));
-        let shares = self.halt_per_mille + self.unsure_per_mille;
-        let needs_profile = shares > 0 || !self.answers_per_mille.is_empty();
-        if needs_profile || self.acts.iter().any(is_named) {
+        let has_shares = self.halt_per_mille + self.unsure_per_mille > 0;
+        if has_shares || self.names().next().is_some() {
             return Err("halts, unsure answers and answers by name need --profile".to_owned());
         }
         Ok(())
+    }
+
+    /// The kinds of answers that its shares ask for.
+    pub(super) fn kinds(&self) -> Vec<AnswerKind> {
+        let shares = [
+            (self.fail_per_mille, AnswerKind::Later),
+            (self.invalid_per_mille, AnswerKind::Refused),
+            (self.halt_per_mille, AnswerKind::Halt),
+            (self.unsure_per_mille, AnswerKind::Unsure),
+        ];
+        let wanted = shares.into_iter().filter(|(share, _)| *share > 0);
+        wanted.map(|(_, kind)| kind).collect()
+    }
+
+    /// Names of the answers that it asks for.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let acts = self.acts.iter().filter_map(Act::name);
+        let shares = self.answers_per_mille.keys();
+        acts.chain(shares.map(String::as_str))
     }
 
     /// The act for a request; `tries` of the message came before.
@@ -123,11 +148,10 @@ impl Behaviour {
         scripted.unwrap_or_else(|| self.drawn(draw(id, tries)))
     }
 
-    /// The act that a draw falls upon, by the shares.
+    /// The act that a draw falls upon. Shares follow each other, so that it falls upon one of them at most.
     fn drawn(&self, draw: u32) -> NextAct {
         // Digits of the draw that no share has looked at.
         let pick = draw / 1000;
-        // Shares follow each other, so that each draw falls upon one of them at most.
         let mut bound = 0;
         let mut is_within = |share: u32| {
             bound += share;
@@ -142,15 +166,32 @@ impl Behaviour {
             NextAct::Is(Act::Hang)
         } else if is_within(self.reset_per_mille) {
             NextAct::Is(reset(pick))
-        } else if is_within(self.halt_per_mille) {
-            NextAct::OfKind(AnswerKind::Halt, pick)
-        } else if is_within(self.unsure_per_mille) {
-            NextAct::OfKind(AnswerKind::Unsure, pick)
         } else {
-            let mut named = self.answers_per_mille.iter();
-            let named = named.find(|(_, share)| is_within(**share));
-            NextAct::Is(named.map_or(Act::Take, |(name, _)| Act::Named(name.clone())))
+            self.drawn_of_profile(draw % 1000 - bound, pick)
         }
+    }
+
+    /// The act that the rest of a draw falls upon, by the shares that only profiles have.
+    fn drawn_of_profile(&self, rest: u32, pick: u32) -> NextAct {
+        let of_halt = self.halt_per_mille;
+        let of_unsure = of_halt + self.unsure_per_mille;
+        if rest < of_halt {
+            return NextAct::OfKind(AnswerKind::Halt, pick);
+        }
+        if rest < of_unsure {
+            return NextAct::OfKind(AnswerKind::Unsure, pick);
+        }
+        NextAct::Is(self.drawn_by_name(rest - of_unsure))
+    }
+
+    fn drawn_by_name(&self, rest: u32) -> Act {
+        let mut bound = 0;
+        let mut named = self.answers_per_mille.iter();
+        let named = named.find(|(_, share)| {
+            bound += **share;
+            rest < bound
+        });
+        named.map_or(Act::Take, |(name, _)| Act::Named(name.clone()))
     }
 
     /// The act of the script, as long as that lasts.

@@ -94,7 +94,7 @@ pub struct ReceivedMessage {
     /// Name of the answer, where a profile is spoken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
-    /// What does not fit the profile.
+    /// The parts of the request that do not fit the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub misfit: Option<String>,
     /// The request with dots in the place of secrets.

@@ -135,7 +135,7 @@ async fn respond_as(
     }
     match asked {
         ("GET", "/answers") => answer_json(stream, &provider.listed()).await?,
-        ("POST", "/answer") => exchange::choose(practice, provider, stream, whole.body()).await?,
+        ("POST", "/answer") => exchange::choose(practice, stream, whole.body()).await?,
         _ => inform(practice, stream, asked, whole.body()).await?,
     }
     Ok(true)

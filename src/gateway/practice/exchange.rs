@@ -7,7 +7,7 @@ use http::Request;
 use tokio::net::TcpStream;
 
 use super::{
-    Act, Practice,
+    Act, Behaviour, Practice,
     book::{ArrivedMessage, SeenRequest},
     perform::{perform, wait},
     provider::{MisfitRequest, PracticeProvider, key_of, shown_id},
@@ -86,22 +86,23 @@ fn note_misfit(
 /// Has every message answered with the answer that a person chose on the page, or as before.
 pub(super) async fn choose(
     practice: &Practice,
-    provider: &PracticeProvider,
     stream: &mut TcpStream,
     form: &[u8],
 ) -> io::Result<()> {
-    let name = form_urlencoded::parse(form).find(|(field, _)| field == "name");
-    let name = name.map(|(_, name)| name.into_owned());
-    let named = name.filter(|name| !name.is_empty()).map(Act::Named);
-
-    let mut behaviour = practice.behaviour.lock().clone();
-    behaviour.acts = Vec::from_iter(named);
-    behaviour.times = None;
-    match provider.check(&behaviour) {
+    let behaviour = Behaviour {
+        acts: Vec::from_iter(chosen(form)),
+        times: None,
+        ..practice.behaviour.lock().clone()
+    };
+    match practice.behave(behaviour) {
         Err(fault) => answer(stream, 400, &[], &fault).await,
-        Ok(()) => {
-            *practice.behaviour.lock() = behaviour;
-            answer(stream, 303, &["location: /".to_owned()], "").await
-        }
+        Ok(()) => answer(stream, 303, &["location: /".to_owned()], "").await,
     }
+}
+
+/// The answer that a form of the page names.
+fn chosen(form: &[u8]) -> Option<Act> {
+    let mut fields = form_urlencoded::parse(form);
+    let (_, name) = fields.find(|(field, _)| field == "name")?;
+    (!name.is_empty()).then(|| Act::Named(name.into_owned()))
 }

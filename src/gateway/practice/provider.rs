@@ -14,7 +14,7 @@ use http::Request;
 use notty_storage::model::MessageId;
 use serde_json::{Value, json};
 
-use super::{Act, Behaviour, behaviour::NextAct, book::MessageKey};
+use super::{Act, behaviour::NextAct, book::MessageKey};
 use crate::{
     config::{ConfigError, Secret},
     gateway::profile::{
@@ -26,17 +26,17 @@ use crate::{
 /// A provider to practise with.
 pub struct PracticeProvider {
     name: String,
-    profile: Profile,
+    pub(super) profile: Profile,
     reader: RequestReader,
     /// Secrets that must be right; others are taken as they come.
-    secrets: BTreeMap<String, Secret>,
+    pub(super) secrets: BTreeMap<String, Secret>,
     /// Messages so far, whose numbers stand for ids where none travels.
     count: AtomicU32,
 }
 
 /// An act in the provider's words.
 pub(super) struct ProviderAct {
-    /// Shown on the page.
+    /// The answer in words, for the page.
     pub(super) outcome: String,
     pub(super) act: Act,
     pub(super) is_taken: bool,
@@ -68,7 +68,7 @@ impl PracticeProvider {
         Ok(provider)
     }
 
-    /// The profile's name.
+    /// The name of the profile.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -86,12 +86,7 @@ impl PracticeProvider {
     /// All answers with what they mean.
     pub(super) fn listed(&self) -> Value {
         let answers = self.profile.practice().iter();
-        let answers = answers.map(|answer| {
-            let is_mailing = answer.kind() == AnswerKind::HaltMailing;
-            let scope = is_mailing.then_some("mailing");
-            json!({ "name": answer.name(), "is": answer.kind().name(), "scope": scope })
-        });
-        json!({ "items": answers.collect::<Vec<_>>() })
+        json!({ "items": answers.map(listed).collect::<Vec<_>>() })
     }
 
     /// A request with dots in the place of secrets.
@@ -108,13 +103,15 @@ impl PracticeProvider {
     pub(super) fn read(&self, request: &Request<Bytes>) -> Result<FoundMessage, MisfitRequest> {
         let found = self.reader.read(request);
         let found = found.map_err(|misfit| self.misfit(misfit, AnswerOccasion::Request))?;
-
-        let wrong = found.secrets().find(|secret| !self.is_right(*secret));
-        if let Some((name, _)) = wrong {
-            let misfit = format!("the secret `{name}` is wrong");
-            return Err(self.misfit(misfit, AnswerOccasion::Secret));
+        match self.wrong_secret(&found) {
+            Some(misfit) => Err(self.misfit(misfit, AnswerOccasion::Secret)),
+            None => Ok(found),
         }
-        Ok(found)
+    }
+
+    fn wrong_secret(&self, found: &FoundMessage) -> Option<String> {
+        let (name, _) = found.secrets().find(|secret| !self.is_right(*secret))?;
+        Some(format!("the secret `{name}` is wrong"))
     }
 
     fn is_right(&self, (name, given): (&str, &str)) -> bool {
@@ -133,15 +130,18 @@ impl PracticeProvider {
 
     /// The act on a message in this provider's words.
     pub(super) fn act(&self, next: NextAct, message: &FoundMessage) -> ProviderAct {
-        let answer = match &next {
-            NextAct::Is(Act::Take) => self.of_kind(AnswerKind::Taken, 0),
-            NextAct::OfKind(kind, pick) => self.of_kind(*kind, *pick),
-            NextAct::Is(Act::Named(name)) => self.named(name),
-            NextAct::Is(_) => None,
-        };
-        match answer {
+        match self.answer(&next) {
             Some(answer) => act_of(answer, answer.filled(message, self.next_number())),
             None => raw_act(next.plain()),
+        }
+    }
+
+    /// The answer that an act asks for; `None` for acts below the provider's protocol.
+    fn answer(&self, next: &NextAct) -> Option<&PracticeAnswer> {
+        match next {
+            NextAct::Is(Act::Take) => self.of_kind(AnswerKind::Taken, 0),
+            NextAct::OfKind(kind, pick) => self.of_kind(*kind, *pick),
+            NextAct::Is(act) => self.named(act.name()?),
         }
     }
 
@@ -151,115 +151,66 @@ impl PracticeProvider {
         MessageId::from_u64(first + u64::from(position)).expect("the first mailing has a number")
     }
 
-    fn named(&self, name: &str) -> Option<&PracticeAnswer> {
+    pub(super) fn named(&self, name: &str) -> Option<&PracticeAnswer> {
         let mut answers = self.profile.practice().iter();
         answers.find(|answer| answer.name() == name)
     }
 
-    fn for_occasion(&self, occasion: AnswerOccasion) -> Option<&PracticeAnswer> {
+    pub(super) fn for_occasion(&self, occasion: AnswerOccasion) -> Option<&PracticeAnswer> {
         let mut answers = self.profile.practice().iter();
         answers.find(|answer| answer.occasion() == Some(occasion))
     }
 
     /// One of the answers of a kind; the same pick falls upon the same answer.
-    fn of_kind(&self, kind: AnswerKind, pick: u32) -> Option<&PracticeAnswer> {
+    pub(super) fn of_kind(&self, kind: AnswerKind, pick: u32) -> Option<&PracticeAnswer> {
         let answers = || self.profile.practice().iter();
         let fitting = || answers().filter(|answer| answer.kind() == kind);
         let n = (pick as usize).checked_rem(fitting().count())?;
         fitting().nth(n)
     }
-
-    /// Rejects a behaviour that this provider has no answers for.
-    pub(super) fn check(&self, behaviour: &Behaviour) -> Result<(), String> {
-        for (share, kind) in [
-            (behaviour.fail_per_mille, AnswerKind::Later),
-            (behaviour.invalid_per_mille, AnswerKind::Refused),
-            (behaviour.halt_per_mille, AnswerKind::Halt),
-            (behaviour.unsure_per_mille, AnswerKind::Unsure),
-        ] {
-            if share > 0 && self.of_kind(kind, 0).is_none() {
-                return Err(self.lacks(&format!("that is `{}`", kind.name())));
-            }
-        }
-
-        let acts = behaviour.acts.iter().filter_map(|act| match act {
-            Act::Named(name) => Some(name),
-            _ => None,
-        });
-        let mut names = behaviour.answers_per_mille.keys().chain(acts);
-        match names.find(|name| self.named(name).is_none()) {
-            Some(unknown) => Err(self.lacks(&format!("`{unknown}`"))),
-            None => Ok(()),
-        }
-    }
-
-    fn lacks(&self, what: &str) -> String {
-        let names: Vec<&str> = self.names().collect();
-        let names = names.join(", ");
-        format!(
-            "the profile `{}` has no answer {what}; it has {names}",
-            self.name
-        )
-    }
-
-    fn check_answers(&self) -> Result<(), ConfigError> {
-        let fault = |what: &str| {
-            let what = format!("no [[practice]] of the profile {what}");
-            Err(ConfigError::at(&self.name, what))
-        };
-        if self.of_kind(AnswerKind::Taken, 0).is_none() {
-            return fault("is `taken`");
-        }
-        if self.for_occasion(AnswerOccasion::Request).is_none() {
-            return fault("has `to = \"wrong request\"`");
-        }
-        let has_secrets = !self.profile.secrets().is_empty();
-        if has_secrets && self.for_occasion(AnswerOccasion::Secret).is_none() {
-            return fault("has `to = \"wrong secret\"`");
-        }
-        Ok(())
-    }
-
-    fn check_secrets(&self) -> Result<(), ConfigError> {
-        let known = self.profile.secrets();
-        let mut given = self.secrets.keys();
-        match given.find(|name| !known.contains(name.as_str())) {
-            Some(unknown) => {
-                let known: Vec<&str> = known.into_iter().collect();
-                let known = known.join(", ");
-                let fault = format!("it has no secret `{unknown}`; it has {known}");
-                Err(ConfigError::at(&self.name, fault))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
-/// The name of a message in the book: by the id where it travels, or else by the address of its receipts,
-/// which is its own, or else by phone and text.
+/// The name of a message in the book: by the id where it travels, or else by a hash.
 pub(super) fn key_of(message: &FoundMessage) -> MessageKey {
-    if let Some(id) = message.id() {
-        return MessageKey::Id(id);
-    }
+    let id = message.id().map(MessageKey::Id);
+    id.unwrap_or_else(|| MessageKey::Hash(hash_of(message)))
+}
+
+/// A hash of the address of a message's receipts, which is its own, or else of phone and text.
+fn hash_of(message: &FoundMessage) -> u64 {
     let mut hasher = DefaultHasher::new();
     match message.receipt_url() {
         Some(url) => url.hash(&mut hasher),
         // Two messages can have the same number of 31 bits.
         None => (message.id_31(), message.phone().digits(), message.text()).hash(&mut hasher),
     }
-    MessageKey::Hash(hasher.finish())
+    hasher.finish()
 }
 
 /// The id that is shown, if one travels.
 pub(super) fn shown_id(message: &FoundMessage) -> String {
     let id = message.id().map(|id| id.to_string());
-    id.or_else(|| message.id_31().map(str::to_owned))
-        .unwrap_or_default()
+    let id_31 = message.id_31().map(str::to_owned);
+    id.or(id_31).unwrap_or_default()
+}
+
+fn listed(answer: &PracticeAnswer) -> Value {
+    let kind = answer.kind();
+    json!({ "name": answer.name(), "is": kind.name(), "scope": kind.scope() })
+}
+
+/// An answer in words: its name, and what that means if the name does not say it.
+fn outcome(answer: &PracticeAnswer) -> String {
+    let is = answer.kind().name();
+    match answer.name() {
+        name if name == is => is.to_owned(),
+        name => format!("{name} ({is})"),
+    }
 }
 
 fn act_of(answer: &PracticeAnswer, filled: FilledAnswer) -> ProviderAct {
     ProviderAct {
-        outcome: format!("{} ({})", answer.name(), answer.kind().name()),
+        outcome: outcome(answer),
         is_taken: answer.kind().may_be_taken(),
         act: Act::Answer {
             status: filled.status,

@@ -10,7 +10,7 @@ use super::{
 /// Requests that the page shows.
 const SHOWN: usize = 50;
 
-/// What the plain page does not need.
+/// The style of what the plain page does not have.
 const MORE_STYLE: &str = "\
     pre{margin:.3rem 0 0;padding:.6rem;background:#8882;border-radius:.3rem;white-space:pre-wrap;\
     overflow-wrap:anywhere;font-size:.85rem;line-height:1.4}\
@@ -18,7 +18,8 @@ const MORE_STYLE: &str = "\
     border:1px solid #8888;border-radius:1rem;background:none;color:inherit}\
     button.on{background:#37d;border-color:#37d;color:#fff}\
     article{border-top:1px solid #8884;padding:.8rem 0}article p{margin:0;overflow-wrap:anywhere}\
-    article.bad{font-weight:normal;padding:.8rem}small{opacity:.7}";
+    article.bad{font-weight:normal;background:none;border-left:.3rem solid #d33;padding-left:.8rem}\
+    small{opacity:.7}";
 
 /// The page as HTML. `chosen` is the answer that every message gets at present.
 pub(super) fn provider_page(
@@ -70,29 +71,34 @@ fn button(value: &str, shown: &str, is_on: bool) -> String {
 }
 
 fn request(message: &ReceivedMessage) -> String {
-    let is_bad = message.duplicate || message.misfit.is_some();
-    let mark = mark(is_bad);
-    let outcome = escape(message.outcome.as_deref().unwrap_or_default());
+    let mark = mark(message.duplicate || message.misfit.is_some());
+    let outcome = shown(&message.outcome);
     let duplicate = if message.duplicate { ", duplicate" } else { "" };
-
-    // Whatever came comes from anybody, and must not become a part of the page.
-    let what = match &message.misfit {
-        Some(misfit) => format!("does not fit the profile: {}", escape(misfit)),
-        None => understood(message),
-    };
-    let request = escape(message.request.as_deref().unwrap_or_default());
+    let what = what(message);
+    let request = shown(&message.request);
     format!(
         "<article{mark}><p><strong>{outcome}{duplicate}</strong> {what}</p><pre>{request}</pre></article>\n"
     )
 }
 
-/// The message as it was understood.
-fn understood(message: &ReceivedMessage) -> String {
-    let ReceivedMessage { id, phone, .. } = message;
-    let id = if id.is_empty() {
-        String::new()
-    } else {
-        format!(", id {id}")
-    };
-    format!("+{phone}{id}<br><small>{}</small>", escape(&message.text))
+/// A text that came from anybody, and must not become a part of the page.
+fn shown(text: &Option<String>) -> String {
+    escape(text.as_deref().unwrap_or_default())
+}
+
+/// The message as it was understood, or why it was not.
+fn what(message: &ReceivedMessage) -> String {
+    if message.misfit.is_some() {
+        return format!("does not fit the profile: {}", shown(&message.misfit));
+    }
+    let ReceivedMessage { phone, text, .. } = message;
+    let id = shown_id(&message.id);
+    format!("+{phone}{id}<br><small>{}</small>", escape(text))
+}
+
+fn shown_id(id: &str) -> String {
+    match id {
+        "" => String::new(),
+        id => format!(", id {id}"),
+    }
 }

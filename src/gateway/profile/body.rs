@@ -35,13 +35,11 @@ pub(super) enum JsonForm {
 impl BodyForm {
     /// Every text in it.
     pub(super) fn templates(&self) -> Vec<&Template> {
-        let mut found = Vec::new();
         match self {
-            Self::Empty => {}
-            Self::Json(form) => form.gather(&mut found),
-            Self::Form(fields) => found.extend(fields.iter().map(|(_, value)| value)),
+            Self::Empty => Vec::new(),
+            Self::Json(form) => form.templates(),
+            Self::Form(fields) => fields.iter().map(|(_, value)| value).collect(),
         }
-        found
     }
 
     /// The names of its members or fields.
@@ -88,8 +86,15 @@ impl JsonForm {
         Self::Array(forms.collect())
     }
 
+    /// Every text in it.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        let mut found = Vec::new();
+        self.gather(&mut found);
+        found
+    }
+
     /// Adds every text in it.
-    pub(super) fn gather<'f>(&'f self, found: &mut Vec<&'f Template>) {
+    fn gather<'f>(&'f self, found: &mut Vec<&'f Template>) {
         match self {
             Self::Object(members) => members.iter().for_each(|(_, form)| form.gather(found)),
             Self::Array(elements) => elements.iter().for_each(|form| form.gather(found)),

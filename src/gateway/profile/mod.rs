@@ -9,7 +9,7 @@
 //! [`encoding`] and [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
 //! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
-//! [`practice_answer`] has the answers of the practice gateway, and [`reading`] finds the message in a request.
+//! [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills them, and [`reading`] finds the message in a request.
 //! [`built_in`] has the profiles that come with the service.
 
 mod account;
@@ -29,6 +29,7 @@ mod login;
 mod placeholder;
 mod pointer;
 mod practice_answer;
+mod practice_keys;
 mod present;
 mod reach;
 mod reading;
@@ -93,7 +94,7 @@ impl Profile {
         let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
         let concurrency = concurrency(&mut keys);
         let practice =
-            practice_answer::answers(keys.value("practice"), &rules, &spot.key("practice"));
+            practice_keys::answers(keys.value("practice"), &rules, &spot.key("practice"));
         keys.finish();
 
         check_taken(&rules, &spot.key("answer"));

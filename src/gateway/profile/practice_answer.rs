@@ -1,25 +1,18 @@
-//! Answers of a provider as its documentation has them: `[[practice]]` of a profile, for the practice
-//! gateway to give.
-//!
-//! Each says what it means, and the rules of the profile must agree: so they are examples of the rules as
-//! well, which are checked whenever the profile is read.
+//! Answers of a provider as its documentation has them, for the practice gateway to give.
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use notty_storage::model::{MessageId, Phone};
-use serde_json::Value as Json;
-use toml::{Table, Value};
+use serde_json::{Map, Value as Json};
 
 use super::{
-    body::{JsonForm, template},
+    body::JsonForm,
     fill,
-    judge::{AnswerMeaning, WholeAnswer, judge},
-    keys::KeyReader,
+    judge::AnswerMeaning,
     placeholder::Placeholder,
     reading::FoundMessage,
-    rule::{AnswerRule, HaltScope},
-    spot::Spot,
+    rule::HaltScope,
     template::{Template, TemplatePiece},
 };
 use crate::gateway::Envelope;
@@ -27,12 +20,21 @@ use crate::gateway::Envelope;
 /// One answer, with placeholders in it.
 #[derive(Clone, Debug)]
 pub struct PracticeAnswer {
-    name: String,
-    kind: AnswerKind,
-    occasion: Option<AnswerOccasion>,
-    status: u16,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: AnswerForm,
+    pub(super) name: String,
+    pub(super) kind: AnswerKind,
+    pub(super) occasion: Option<AnswerOccasion>,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: AnswerForm,
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug)]
+pub(super) enum AnswerForm {
+    /// A text of any kind.
+    Text(Template),
+    /// A JSON object, whose names may have placeholders too.
+    Json(JsonForm),
 }
 
 /// The kind of what an answer means for a message.
@@ -40,15 +42,15 @@ pub struct PracticeAnswer {
 pub enum AnswerKind {
     /// The provider has the message.
     Taken,
-    /// It never will.
+    /// The provider never will have it.
     Refused,
-    /// It did not take it now.
+    /// The provider did not take it now.
     Later,
-    /// It takes nothing at present.
+    /// The provider takes nothing at present.
     Halt,
-    /// It takes nothing of this mailing.
+    /// The provider takes nothing of this mailing.
     HaltMailing,
-    /// It may have the message.
+    /// The provider may have the message.
     Unsure,
 }
 
@@ -68,27 +70,30 @@ pub struct FilledAnswer {
     pub status: u16,
     /// Its headers, each `Name: value`.
     pub headers: Vec<String>,
-    /// Its body.
+    /// The body, empty if there is none.
     pub body: String,
-}
-
-/// The body of an answer.
-#[derive(Clone, Debug)]
-enum AnswerForm {
-    Text(Template),
-    Json(JsonForm),
 }
 
 /// The message that an answer speaks of.
 #[derive(Clone, Copy)]
-struct AnsweredMessage<'m> {
-    /// What the request had, in its own writing.
+pub(super) struct AnsweredMessage<'m> {
+    /// The values of the request, in its own writing.
     found: Option<&'m FoundMessage>,
-    /// What it had not: a number in place of the id.
-    envelope: Envelope<'m>,
+    /// The message itself; the id may be made up.
+    pub(super) envelope: Envelope<'m>,
 }
 
 impl AnswerKind {
+    /// All kinds, in the order in which people expect them.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Taken,
+        Self::Refused,
+        Self::Later,
+        Self::Halt,
+        Self::HaltMailing,
+        Self::Unsure,
+    ];
+
     /// The kind's name, as profiles write it; both kinds of halt have the same.
     pub fn name(self) -> &'static str {
         match self {
@@ -98,6 +103,11 @@ impl AnswerKind {
             Self::Halt | Self::HaltMailing => "halt",
             Self::Unsure => "unsure",
         }
+    }
+
+    /// The scope of a halt, if it is not the gateway.
+    pub fn scope(self) -> Option<&'static str> {
+        (self == Self::HaltMailing).then_some("mailing")
     }
 
     /// The kind of a judgement.
@@ -111,11 +121,6 @@ impl AnswerKind {
         }
     }
 
-    /// True if the provider has the message, or may have it.
-    pub fn may_be_taken(self) -> bool {
-        matches!(self, Self::Taken | Self::Unsure)
-    }
-
     fn of_halt(scope: HaltScope) -> Self {
         match scope {
             HaltScope::Gateway => Self::Halt,
@@ -123,15 +128,9 @@ impl AnswerKind {
         }
     }
 
-    fn parse(is: &str) -> Option<Self> {
-        let kinds = [
-            Self::Taken,
-            Self::Refused,
-            Self::Later,
-            Self::Halt,
-            Self::Unsure,
-        ];
-        kinds.into_iter().find(|kind| kind.name() == is)
+    /// True if the provider has the message, or may have it.
+    pub fn may_be_taken(self) -> bool {
+        matches!(self, Self::Taken | Self::Unsure)
     }
 }
 
@@ -153,286 +152,126 @@ impl PracticeAnswer {
 
     /// The answer to a message. `number` stands for the id where none travels.
     pub fn filled(&self, message: &FoundMessage, number: MessageId) -> FilledAnswer {
-        self.fill(AnsweredMessage {
-            found: Some(message),
-            envelope: Envelope {
-                id: message.id().and_then(MessageId::from_u64).unwrap_or(number),
-                phone: message.phone(),
-                text: message.text(),
-            },
-        })
+        self.fill(AnsweredMessage::of(message, number))
     }
 
     /// The answer to a request in which no message was found.
     pub fn filled_for_nobody(&self) -> FilledAnswer {
-        self.fill(nobody())
+        self.fill(AnsweredMessage::nobody())
     }
 
-    fn fill(&self, message: AnsweredMessage<'_>) -> FilledAnswer {
-        let header = |(name, value): &(HeaderName, HeaderValue)| {
-            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
-        };
-        let mut headers: Vec<String> = self.headers.iter().map(header).collect();
-        if matches!(self.body, AnswerForm::Json(_)) {
-            headers.push("content-type: application/json".to_owned());
-        }
+    pub(super) fn fill(&self, message: AnsweredMessage<'_>) -> FilledAnswer {
         FilledAnswer {
             status: self.status,
-            headers,
+            headers: self.header_lines(),
             body: self.body.fill(message),
         }
     }
 
-    fn parse(table: &Table, spot: &Spot<'_>) -> Option<Self> {
-        let mut keys = KeyReader::new(table, spot.clone());
-        let name = keys.required_text("name").map(str::to_owned);
-        let kind = kind(&mut keys);
-        let occasion = occasion(&mut keys);
-        let status = keys.number("status", 200..=599);
-        let headers = headers(&mut keys);
-        let body = body(&mut keys);
-        keys.finish();
-
-        if status.is_none() {
-            keys_missing(table, "status", spot);
-        }
-        Some(Self {
-            name: name?,
-            kind: kind?,
-            occasion,
-            status: u16::try_from(status?).ok()?,
-            headers,
-            body: body?,
-        })
-    }
-
-    /// Rejects what is not known of a message, a secret above all.
-    fn check_placeholders(&self, spot: &Spot<'_>) {
-        let templates = self.body.templates().into_iter();
-        let mut placeholders = templates.flat_map(Template::placeholders);
-        if let Some(unknown) = placeholders.find(|found| is_unknown(found)) {
-            spot.fault(format!("`{unknown}` cannot stand in an answer"));
-        }
-    }
-
-    /// Rejects an answer that the rules understand as something else.
-    fn check_judgement(&self, rules: &[AnswerRule], spot: &Spot<'_>) {
-        let message = nobody();
-        let answer = self.fill(message);
-        let headers: HeaderMap = self.headers.iter().cloned().collect();
-        let whole = WholeAnswer {
-            status: answer.status,
-            headers: &headers,
-            body: answer.body.as_bytes(),
-        };
-
-        let judgement = judge(rules, whole, &message.envelope);
-        let judged = AnswerKind::of(&judgement.meaning);
-        if judged != self.kind {
-            let rule = judgement.rule.unwrap_or("no rule");
-            let (judged, is) = (shown(judged), shown(self.kind));
-            spot.fault(format!(
-                "`{}`: {rule} makes it {judged}, and not {is}",
-                self.name
-            ));
-        }
+    fn header_lines(&self) -> Vec<String> {
+        let lines = self.headers.iter().map(header_line);
+        lines.chain(self.body.content_type()).collect()
     }
 }
 
-fn is_unknown(placeholder: &Placeholder) -> bool {
-    fill::of_message(placeholder, &nobody().envelope).is_none()
+fn header_line((name, value): &(HeaderName, HeaderValue)) -> String {
+    format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
 }
 
 impl AnswerForm {
-    fn templates(&self) -> Vec<&Template> {
-        let mut found = Vec::new();
+    /// Every text in it, but for the names of members.
+    pub(super) fn templates(&self) -> Vec<&Template> {
         match self {
-            Self::Text(template) => found.push(template),
-            Self::Json(form) => form.gather(&mut found),
+            Self::Text(template) => vec![template],
+            Self::Json(form) => form.templates(),
         }
-        found
+    }
+
+    fn content_type(&self) -> Option<String> {
+        let is_json = matches!(self, Self::Json(_));
+        is_json.then(|| "content-type: application/json".to_owned())
     }
 
     fn fill(&self, message: AnsweredMessage<'_>) -> String {
         match self {
-            Self::Text(template) => filled(template, message),
-            Self::Json(form) => json(form, message).to_string(),
+            Self::Text(template) => message.text(template),
+            Self::Json(form) => message.json(form).to_string(),
         }
     }
 }
 
-impl AnsweredMessage<'_> {
-    fn value(&self, placeholder: &Placeholder) -> Cow<'_, str> {
-        let found = self.found.and_then(|found| found.value(placeholder));
-        found
-            .map(Cow::Borrowed)
-            .unwrap_or_else(|| fill::of_message(placeholder, &self.envelope).unwrap_or_default())
+impl<'m> AnsweredMessage<'m> {
+    fn of(message: &'m FoundMessage, number: MessageId) -> Self {
+        let id = message.id().and_then(MessageId::from_u64);
+        Self {
+            found: Some(message),
+            envelope: Envelope {
+                id: id.unwrap_or(number),
+                phone: message.phone(),
+                text: message.text(),
+            },
+        }
     }
-}
 
-/// A message that stands for any.
-fn nobody() -> AnsweredMessage<'static> {
-    AnsweredMessage {
-        found: None,
-        envelope: Envelope {
+    /// A message that stands for any.
+    pub(super) fn nobody() -> Self {
+        let envelope = Envelope {
             id: MessageId::from_u64(1 << 32).expect("the id of a first message"),
             phone: Phone::parse("+79161112233").expect("a phone number"),
             text: "Hello",
-        },
-    }
-}
-
-fn shown(kind: AnswerKind) -> &'static str {
-    match kind {
-        AnswerKind::HaltMailing => "`halt` of the mailing",
-        AnswerKind::Halt => "`halt` of the gateway",
-        AnswerKind::Taken => "`taken`",
-        AnswerKind::Refused => "`refused`",
-        AnswerKind::Later => "`later`",
-        AnswerKind::Unsure => "`unsure`",
-    }
-}
-
-fn filled(template: &Template, message: AnsweredMessage<'_>) -> String {
-    let pieces = template.0.iter().map(|piece| match piece {
-        TemplatePiece::Fixed(text) => Cow::Borrowed(text.as_str()),
-        TemplatePiece::Filled(placeholder) => Cow::Owned(message.value(placeholder).into_owned()),
-    });
-    pieces.collect()
-}
-
-fn json(form: &JsonForm, message: AnsweredMessage<'_>) -> Json {
-    match form {
-        JsonForm::Plain(text) => serde_json::from_str(text).unwrap_or_default(),
-        JsonForm::Text(template) => json_text(template, message),
-        JsonForm::Array(elements) => elements.iter().map(|form| json(form, message)).collect(),
-        JsonForm::Object(members) => {
-            let members = members.iter();
-            let members = members.map(|(name, form)| (key(name, message), json(form, message)));
-            Json::Object(members.collect())
-        }
-    }
-}
-
-/// The name of a member, in which a phone or an id may stand.
-fn key(name: &str, message: AnsweredMessage<'_>) -> String {
-    let template = Template::parse(name);
-    template.map_or_else(|_| name.to_owned(), |template| filled(&template, message))
-}
-
-/// A text, or the number that is all of it.
-fn json_text(template: &Template, message: AnsweredMessage<'_>) -> Json {
-    let text = filled(template, message);
-    let is_number = template
-        .lone_placeholder()
-        .is_some_and(Placeholder::is_number);
-    let number = text.parse::<u64>().ok().filter(|_| is_number);
-    number.map_or(Json::String(text), Json::from)
-}
-
-/// Reads `is` and `scope`.
-fn kind(keys: &mut KeyReader<'_>) -> Option<AnswerKind> {
-    let is_mailing = scope_is_mailing(keys);
-    let spot = keys.spot("is");
-    let is = keys.required_text("is")?;
-    let kind = AnswerKind::parse(is)
-        .ok_or_else(|| format!("`{is}` is not `taken`, `refused`, `later`, `halt` or `unsure`"));
-    match spot.keep(kind)? {
-        AnswerKind::Halt if is_mailing => Some(AnswerKind::HaltMailing),
-        kind => Some(kind),
-    }
-}
-
-fn scope_is_mailing(keys: &mut KeyReader<'_>) -> bool {
-    let spot = keys.spot("scope");
-    match keys.text("scope") {
-        None | Some("gateway") => false,
-        Some("mailing") => true,
-        Some(other) => {
-            spot.fault(format!("`{other}` is not `gateway` or `mailing`"));
-            false
-        }
-    }
-}
-
-/// Reads `to`.
-fn occasion(keys: &mut KeyReader<'_>) -> Option<AnswerOccasion> {
-    let spot = keys.spot("to");
-    match keys.text("to")? {
-        "wrong secret" => Some(AnswerOccasion::Secret),
-        "wrong request" => Some(AnswerOccasion::Request),
-        other => {
-            let wanted = "`wrong secret` or `wrong request`";
-            spot.keep(Err(format!("`{other}` is not {wanted}")))
-        }
-    }
-}
-
-fn headers(keys: &mut KeyReader<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    let spot = keys.spot("headers");
-    let table = keys.table("headers").cloned().unwrap_or_default();
-    let headers = table.iter().filter_map(|(name, value)| {
-        let header = header(name, value).ok_or_else(|| format!("`{name}` is no header"));
-        spot.key(name).keep(header)
-    });
-    headers.collect()
-}
-
-fn header(name: &str, value: &Value) -> Option<(HeaderName, HeaderValue)> {
-    let text = super::body::word(value)?;
-    Some((name.parse().ok()?, text.parse().ok()?))
-}
-
-/// Reads `json` or `body`; one of them must be there.
-fn body(keys: &mut KeyReader<'_>) -> Option<AnswerForm> {
-    let json_spot = keys.spot("json");
-    let json = keys.table("json");
-    let json = json.map(|table| AnswerForm::Json(JsonForm::object(table, &json_spot)));
-
-    let spot = keys.spot("body");
-    let text = keys.text("body");
-    if json.is_some() == text.is_some() {
-        return spot.keep(Err("one of `body` and `json` must be there".to_owned()));
-    }
-    json.or_else(|| template(text?, &spot).map(AnswerForm::Text))
-}
-
-fn keys_missing(table: &Table, key: &str, spot: &Spot<'_>) {
-    if !table.contains_key(key) {
-        spot.key(key).fault("it is missing");
-    }
-}
-
-/// Reads all answers, in their order, and checks them by the rules.
-pub(super) fn answers(
-    value: Option<&Value>,
-    rules: &[AnswerRule],
-    spot: &Spot<'_>,
-) -> Vec<PracticeAnswer> {
-    let Some(value) = value else {
-        return Vec::new();
-    };
-    let list = spot.expect(
-        value.as_array(),
-        value,
-        "a list of tables; write [[practice]]",
-    );
-
-    let mut answers: Vec<PracticeAnswer> = Vec::new();
-    for (n, value) in list.into_iter().flatten().enumerate() {
-        let spot = spot.entry(n);
-        let table = spot.expect(value.as_table(), value, "a table");
-        let Some(answer) = table.and_then(|table| PracticeAnswer::parse(table, &spot)) else {
-            continue;
         };
-
-        answer.check_placeholders(&spot);
-        answer.check_judgement(rules, &spot);
-        if answers.iter().any(|known| known.name == answer.name) {
-            spot.key("name")
-                .fault(format!("`{}` is there twice", answer.name));
+        Self {
+            found: None,
+            envelope,
         }
-        answers.push(answer);
     }
-    answers
+
+    fn value(&self, placeholder: &Placeholder) -> Cow<'m, str> {
+        let found = self.found.and_then(|found| found.value(placeholder));
+        let found = found.map(Cow::Borrowed);
+        let filled = || fill::of_message(placeholder, &self.envelope);
+        found.or_else(filled).unwrap_or_default()
+    }
+
+    fn text(&self, template: &Template) -> String {
+        let pieces = template.0.iter().map(|piece| self.piece(piece));
+        pieces.collect()
+    }
+
+    fn piece(&self, piece: &TemplatePiece) -> String {
+        match piece {
+            TemplatePiece::Fixed(text) => text.clone(),
+            TemplatePiece::Filled(placeholder) => self.value(placeholder).into_owned(),
+        }
+    }
+
+    fn json(&self, form: &JsonForm) -> Json {
+        match form {
+            JsonForm::Plain(text) => serde_json::from_str(text).unwrap_or_default(),
+            JsonForm::Text(template) => self.json_text(template),
+            JsonForm::Array(elements) => elements.iter().map(|form| self.json(form)).collect(),
+            JsonForm::Object(members) => Json::Object(self.members(members)),
+        }
+    }
+
+    fn members(&self, members: &[(String, JsonForm)]) -> Map<String, Json> {
+        let members = members.iter();
+        let filled = members.map(|(name, form)| (self.key(name), self.json(form)));
+        filled.collect()
+    }
+
+    /// The name of a member, in which a phone or an id may stand.
+    fn key(&self, name: &str) -> String {
+        let template = Template::parse(name);
+        template.map_or_else(|_| name.to_owned(), |template| self.text(&template))
+    }
+
+    /// A text, or the number that is all of it.
+    fn json_text(&self, template: &Template) -> Json {
+        let text = self.text(template);
+        let lone = template.lone_placeholder();
+        let is_number = lone.is_some_and(Placeholder::is_number);
+        let number = text.parse::<u64>().ok().filter(|_| is_number);
+        number.map_or(Json::String(text), Json::from)
+    }
 }

@@ -1,4 +1,4 @@
-//! What was found in a request: the values of the message, and what does not fit.
+//! The values of a message that its request has.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use notty_storage::model::Phone;
 use super::{
     super::placeholder::Placeholder,
     pattern::{FoundValue, TextPattern},
+    plain::plain,
 };
 
 /// Characters of a value that a misfit shows.
@@ -22,38 +23,33 @@ pub struct FoundMessage {
 impl FoundMessage {
     /// Our id of 63 bits, if it travels.
     pub fn id(&self) -> Option<u64> {
-        self.values.get(&Placeholder::Id)?.parse().ok()
+        self.value(&Placeholder::Id)?.parse().ok()
     }
 
     /// Our number of 31 bits, if that travels. Two messages can have the same.
     pub fn id_31(&self) -> Option<&str> {
-        self.values.get(&Placeholder::Id31).map(String::as_str)
+        self.value(&Placeholder::Id31)
     }
 
-    /// The customer's phone.
+    /// The phone that the message is for.
     pub fn phone(&self) -> Phone {
         self.phone
     }
 
-    /// The message's text.
+    /// The text, without any encoding.
     pub fn text(&self) -> &str {
-        self.values
-            .get(&Placeholder::Text)
-            .map_or("", String::as_str)
+        self.value(&Placeholder::Text).unwrap_or_default()
     }
 
     /// The URL for its receipts, if it has one.
     pub fn receipt_url(&self) -> Option<&str> {
-        self.values
-            .get(&Placeholder::ReceiptUrl)
-            .map(String::as_str)
+        self.value(&Placeholder::ReceiptUrl)
     }
 
-    /// The secrets by name.
+    /// All secrets by their names.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values
-            .iter()
-            .filter_map(|(placeholder, value)| Some((placeholder.secret()?, value.as_str())))
+        let values = self.values.iter();
+        values.filter_map(|(placeholder, value)| Some((placeholder.secret()?, value.as_str())))
     }
 
     /// The value of a placeholder, in the writing of the request.
@@ -62,7 +58,7 @@ impl FoundMessage {
     }
 }
 
-/// A request that is being read.
+/// A request that is being read: the values so far, and what does not fit.
 #[derive(Default)]
 pub(super) struct RequestFindings {
     values: BTreeMap<Placeholder, String>,
@@ -83,19 +79,11 @@ impl RequestFindings {
     /// Takes in a text; `None` if there is none. `place` names it in misfits.
     pub(super) fn take_text(&mut self, place: &str, pattern: &TextPattern, text: Option<&str>) {
         let Some(text) = text else {
-            self.misfit(format!("{place} is missing"));
-            return;
+            return self.misfit(format!("{place} is missing"));
         };
         match pattern.values(text) {
             Some(values) => self.take(place, values),
-            // Whatever stands there may be a secret.
-            None if pattern.has_secret() => {
-                self.misfit(format!("{place} is not `{}`", pattern.form()));
-            }
-            None => {
-                let (shown, form) = (shown(text), pattern.form());
-                self.misfit(format!("{place} is `{shown}`, and not `{form}`"));
-            }
+            None => self.misfit(format!("{place} is {}", other_text(pattern, text))),
         }
     }
 
@@ -103,123 +91,52 @@ impl RequestFindings {
     pub(super) fn take(&mut self, place: &str, values: Vec<FoundValue>) {
         for (placeholder, value) in values {
             match plain(&placeholder, &value) {
-                Ok((placeholder, value)) => self.keep(place, placeholder, value),
+                Ok(found) => self.keep(place, found),
                 Err(fault) => self.misfit(format!("{place}: {fault}")),
             }
         }
     }
 
     /// Keeps a value. What a request has twice must be the same twice.
-    fn keep(&mut self, place: &str, placeholder: Placeholder, value: String) {
-        match self.values.get(&placeholder) {
-            Some(known) if *known != value => {
-                let differs = format!("{place}: {placeholder} differs from another place");
-                self.misfits.push(differs);
-            }
-            _ => {
-                self.values.insert(placeholder, value);
-            }
+    fn keep(&mut self, place: &str, (placeholder, value): FoundValue) {
+        let known = self.value(&placeholder);
+        if known.is_some_and(|known| known != value) {
+            self.misfit(format!("{place}: {placeholder} differs from another place"));
         }
+        self.values.insert(placeholder, value);
     }
 
     /// The message, or everything that does not fit.
     pub(super) fn finish(mut self) -> Result<FoundMessage, String> {
-        let digits = self.value(&Placeholder::PhoneDigits);
-        let phone = digits.and_then(|digits| phone_of(digits).ok());
+        let phone = self.phone();
         if phone.is_none() && self.misfits.is_empty() {
             self.misfit("no phone is in it".to_owned());
         }
 
         let misfits = self.misfits.join("; ");
+        let phone = phone.filter(|_| misfits.is_empty()).ok_or(misfits)?;
         let values = self.values;
-        phone
-            .filter(|_| misfits.is_empty())
-            .map(|phone| FoundMessage { values, phone })
-            .ok_or(misfits)
+        Ok(FoundMessage { values, phone })
+    }
+
+    fn phone(&self) -> Option<Phone> {
+        let digits = self.value(&Placeholder::PhoneDigits)?;
+        Phone::parse(&format!("+{digits}")).ok()
     }
 }
 
-/// The plain form of a value: a phone is its digits whatever the writing, and a text is a text. The error
-/// tells what is wrong with it.
-fn plain(placeholder: &Placeholder, value: &str) -> Result<FoundValue, String> {
-    let checked = match placeholder {
-        Placeholder::Id | Placeholder::IdText => (Placeholder::Id, id(value)?),
-        Placeholder::Id31 => (Placeholder::Id31, id_31(value)?),
-        Placeholder::Phone => (Placeholder::PhoneDigits, phone_with_plus(value)?),
-        Placeholder::PhoneDigits | Placeholder::PhoneNumber => {
-            phone_of(value)?;
-            (Placeholder::PhoneDigits, value.to_owned())
-        }
-        Placeholder::TextUtf16Hex => (Placeholder::Text, utf16(value)?),
-        Placeholder::Segments | Placeholder::ValidMinutes => {
-            (placeholder.clone(), whole_number(value)?)
-        }
-        Placeholder::ReceiptUrl => (Placeholder::ReceiptUrl, url(value)?),
-        Placeholder::Secret(_) | Placeholder::Sender => (placeholder.clone(), some(value)?),
-        Placeholder::Text | Placeholder::Encoding => (placeholder.clone(), value.to_owned()),
-    };
-    Ok(checked)
-}
-
-fn id(value: &str) -> Result<String, String> {
-    let id = value.parse::<i64>().ok().filter(|id| *id > 0);
-    let id = id.ok_or_else(|| format!("`{}` is no id of a message", shown(value)))?;
-    Ok(id.to_string())
-}
-
-fn id_31(value: &str) -> Result<String, String> {
-    let number = value.parse::<i32>().ok().filter(|number| *number > 0);
-    let number = number.ok_or_else(|| format!("`{}` is no number of 31 bits", shown(value)))?;
-    Ok(number.to_string())
-}
-
-fn phone_with_plus(value: &str) -> Result<String, String> {
-    let digits = value.strip_prefix('+');
-    let digits = digits.ok_or_else(|| format!("`{}` has no plus", shown(value)))?;
-    phone_of(digits)?;
-    Ok(digits.to_owned())
-}
-
-/// The phone of digits without a plus.
-fn phone_of(digits: &str) -> Result<Phone, String> {
-    let is_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let phone = is_digits.then(|| Phone::parse(&format!("+{digits}")).ok());
-    let phone = phone.flatten();
-    phone.ok_or_else(|| format!("`{}` is no phone number of digits alone", shown(digits)))
-}
-
-fn utf16(value: &str) -> Result<String, String> {
-    let fault = || "it is no UTF-16 in hexadecimal digits".to_owned();
-    let digits = value.as_bytes().chunks(4).map(|unit| {
-        let unit = std::str::from_utf8(unit).ok().filter(|_| unit.len() == 4)?;
-        u16::from_str_radix(unit, 16).ok()
-    });
-    let units: Option<Vec<u16>> = digits.collect();
-    String::from_utf16(&units.ok_or_else(fault)?).map_err(|_| fault())
-}
-
-fn whole_number(value: &str) -> Result<String, String> {
-    let number = value.parse::<u32>();
-    let number = number.map_err(|_| format!("`{}` is no whole number", shown(value)))?;
-    Ok(number.to_string())
-}
-
-fn url(value: &str) -> Result<String, String> {
-    let is_url = value.starts_with("http://") || value.starts_with("https://");
-    let url = is_url.then(|| value.to_owned());
-    url.ok_or_else(|| format!("`{}` is no URL", shown(value)))
-}
-
-fn some(value: &str) -> Result<String, String> {
-    let some = (!value.is_empty()).then(|| value.to_owned());
-    some.ok_or_else(|| "it is empty".to_owned())
+/// A text that is not as the profile has it. It is not shown where it may be a secret.
+fn other_text(pattern: &TextPattern, text: &str) -> String {
+    let form = pattern.form();
+    if pattern.has_secret() {
+        return format!("not `{form}`");
+    }
+    format!("`{}`, and not `{form}`", shown(text))
 }
 
 /// The beginning of a value.
 fn shown(value: &str) -> String {
-    let mut shown: String = value.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < value.len() {
-        shown.push('…');
-    }
-    shown
+    let shown: String = value.chars().take(SHOWN_CHARS).collect();
+    let more = if shown.len() < value.len() { "…" } else { "" };
+    format!("{shown}{more}")
 }

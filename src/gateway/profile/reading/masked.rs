@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::{HeaderName, Request, header::AUTHORIZATION};
+use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
+use serde_json::Value;
 
 use super::{
     super::{
         body::{BodyForm, FieldForm, JsonForm},
-        placeholder::Placeholder,
         request::RequestForm,
         template::Template,
     },
@@ -21,8 +21,8 @@ use super::{
 const DOTS: &str = "••••••";
 
 /// The places of a request that have secrets.
-#[derive(Default)]
 pub(super) struct MaskedPlaces {
+    path: TextPattern,
     /// Names in the query and in the form.
     fields: BTreeSet<String>,
     headers: Vec<HeaderName>,
@@ -31,146 +31,150 @@ pub(super) struct MaskedPlaces {
 }
 
 impl MaskedPlaces {
-    /// The places that a profile puts secrets into.
-    pub(super) fn of(form: &RequestForm) -> Self {
-        let mut places = Self::default();
+    /// The places that a profile puts secrets into. `path` is that of its requests.
+    pub(super) fn of(form: &RequestForm, path: TextPattern) -> Self {
+        let mut places = Self {
+            path,
+            fields: BTreeSet::new(),
+            headers: secret_headers(form),
+            members: BTreeSet::new(),
+        };
         places.add_fields(&form.query);
-        for body in [&form.body, &form.receipts] {
-            match body {
-                BodyForm::Empty => {}
-                BodyForm::Form(fields) => places.add_fields(fields),
-                BodyForm::Json(json) => places.add_members("", json),
-            }
-        }
-
-        let headers = form
-            .headers
-            .iter()
-            .filter(|(_, template)| has_secret(template));
-        places.headers.extend(headers.map(|(name, _)| name.clone()));
-        places.headers.push(AUTHORIZATION);
+        places.add_body(&form.body);
+        places.add_body(&form.receipts);
         places
     }
 
+    fn add_body(&mut self, body: &BodyForm) {
+        match body {
+            BodyForm::Empty => {}
+            BodyForm::Form(fields) => self.add_fields(fields),
+            BodyForm::Json(json) => self.add_members("", json),
+        }
+    }
+
     fn add_fields(&mut self, fields: &[FieldForm]) {
-        let secret = fields.iter().filter(|(_, template)| has_secret(template));
+        let secret = fields.iter().filter(|(_, value)| has_secret(value));
         self.fields.extend(secret.map(|(name, _)| name.clone()));
     }
 
     fn add_members(&mut self, name: &str, form: &JsonForm) {
         match form {
             JsonForm::Plain(_) => {}
-            JsonForm::Text(template) if has_secret(template) => {
-                self.members.insert(name.to_owned());
-            }
-            JsonForm::Text(_) => {}
+            JsonForm::Text(template) => self.add_member(name, template),
             JsonForm::Array(elements) => elements.iter().for_each(|e| self.add_members(name, e)),
             JsonForm::Object(members) => {
                 members
                     .iter()
-                    .for_each(|(name, form)| self.add_members(name, form));
+                    .for_each(|(name, e)| self.add_members(name, e));
             }
+        }
+    }
+
+    fn add_member(&mut self, name: &str, template: &Template) {
+        if has_secret(template) {
+            self.members.insert(name.to_owned());
+        }
+    }
+
+    /// A request as text.
+    pub(super) fn shown(&self, request: &Request<Bytes>) -> String {
+        let mut lines = vec![self.first_line(request)];
+        lines.extend(request.headers().iter().map(|header| self.header(header)));
+
+        let body = self.body(request.body());
+        if !body.is_empty() {
+            lines.push(format!("\n{body}"));
+        }
+        lines.join("\n")
+    }
+
+    fn first_line(&self, request: &Request<Bytes>) -> String {
+        let path = request.uri().path();
+        let path = self.path.masked(path, DOTS);
+        let query = request.uri().query();
+        let query = query.map(|query| format!("?{}", self.fields(query)));
+        let query = query.unwrap_or_default();
+        format!("{} {path}{query} HTTP/1.1", request.method())
+    }
+
+    fn header(&self, (name, value): (&HeaderName, &HeaderValue)) -> String {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if self.headers.contains(name) {
+            return format!("{name}: {}", masked_header(&value));
+        }
+        format!("{name}: {value}")
+    }
+
+    fn fields(&self, fields: &str) -> String {
+        let fields = fields.split('&').map(|field| self.field(field));
+        fields.collect::<Vec<_>>().join("&")
+    }
+
+    fn field(&self, field: &str) -> String {
+        let name = field.split('=').next().unwrap_or_default();
+        if self.is_secret(name) {
+            return format!("{name}={DOTS}");
+        }
+        field.to_owned()
+    }
+
+    fn is_secret(&self, encoded: &str) -> bool {
+        let decoded = form_urlencoded::parse(encoded.as_bytes()).next();
+        decoded.is_some_and(|(name, _)| self.fields.contains(name.as_ref()))
+    }
+
+    fn body(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        match serde_json::from_slice(body) {
+            Ok(json) => self.json(&text, &json),
+            // A JSON body that is broken cannot be searched for its secrets.
+            Err(_) if !self.members.is_empty() => {
+                format!("({} bytes that are no JSON)", body.len())
+            }
+            Err(_) => self.fields(&text),
+        }
+    }
+
+    /// The body as it came, without the values of secret members.
+    fn json(&self, text: &str, json: &Value) -> String {
+        let mut secrets = Vec::new();
+        self.gather("", json, &mut secrets);
+        let dots = format!("\"{DOTS}\"");
+        secrets
+            .iter()
+            .fold(text.to_owned(), |text, secret| text.replace(secret, &dots))
+    }
+
+    /// Gathers the secret values below a member, as they are written.
+    fn gather(&self, name: &str, value: &Value, secrets: &mut Vec<String>) {
+        match value {
+            Value::Array(elements) => elements.iter().for_each(|e| self.gather(name, e, secrets)),
+            Value::Object(members) => {
+                members
+                    .iter()
+                    .for_each(|(name, e)| self.gather(name, e, secrets));
+            }
+            other if self.members.contains(name) => secrets.push(other.to_string()),
+            _ => {}
         }
     }
 }
 
+fn secret_headers(form: &RequestForm) -> Vec<HeaderName> {
+    let headers = form.headers.iter();
+    let secret = headers.filter(|(_, value)| has_secret(value));
+    let names = secret.map(|(name, _)| name.clone());
+    names.chain([AUTHORIZATION]).collect()
+}
+
 fn has_secret(template: &Template) -> bool {
     let mut placeholders = template.placeholders();
-    placeholders.any(|placeholder: &Placeholder| placeholder.secret().is_some())
-}
-
-/// A request as text.
-pub(super) fn shown(request: &Request<Bytes>, places: &MaskedPlaces, path: &TextPattern) -> String {
-    let mut lines = vec![first_line(request, places, path)];
-    for (name, value) in request.headers() {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        let value = if places.headers.contains(name) {
-            masked_header(&value)
-        } else {
-            value.into_owned()
-        };
-        lines.push(format!("{name}: {value}"));
-    }
-
-    let body = masked_body(request.body(), places);
-    if !body.is_empty() {
-        lines.push(format!("\n{body}"));
-    }
-    lines.join("\n")
-}
-
-fn first_line(request: &Request<Bytes>, places: &MaskedPlaces, pattern: &TextPattern) -> String {
-    let path = request.uri().path();
-    let path = pattern
-        .masked(path, DOTS)
-        .unwrap_or_else(|| path.to_owned());
-    let query = request.uri().query();
-    let query = query.map(|query| format!("?{}", masked_fields(query, places)));
-    format!(
-        "{} {path}{} HTTP/1.1",
-        request.method(),
-        query.unwrap_or_default()
-    )
+    placeholders.any(|placeholder| placeholder.secret().is_some())
 }
 
 /// A header of which the first word stays, if there are more: that is the scheme.
 fn masked_header(value: &str) -> String {
     let scheme = value.split_once(' ').map(|(scheme, _)| scheme);
     scheme.map_or_else(|| DOTS.to_owned(), |scheme| format!("{scheme} {DOTS}"))
-}
-
-fn masked_fields(fields: &str, places: &MaskedPlaces) -> String {
-    let fields = fields.split('&').map(|field| match field.split_once('=') {
-        Some((name, _)) if is_secret(name, places) => format!("{name}={DOTS}"),
-        _ => field.to_owned(),
-    });
-    fields.collect::<Vec<_>>().join("&")
-}
-
-fn is_secret(encoded: &str, places: &MaskedPlaces) -> bool {
-    let decoded = form_urlencoded::parse(encoded.as_bytes()).next();
-    decoded.is_some_and(|(name, _)| places.fields.contains(name.as_ref()))
-}
-
-fn masked_body(body: &[u8], places: &MaskedPlaces) -> String {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return format!("({} bytes that are no text)", body.len());
-    };
-    match serde_json::from_slice(body) {
-        Ok(json) => masked_json(text, &json, places),
-        // A JSON body that is broken cannot be searched for its secrets.
-        Err(_) if !places.members.is_empty() => {
-            format!("({} bytes that are no JSON)", body.len())
-        }
-        Err(_) => masked_fields(text, places),
-    }
-}
-
-/// The body as it came, without the texts of secret members.
-fn masked_json(text: &str, json: &serde_json::Value, places: &MaskedPlaces) -> String {
-    let mut secrets = Vec::new();
-    gather("", json, places, &mut secrets);
-    let mut masked = text.to_owned();
-    for secret in secrets {
-        masked = masked.replace(&secret, &format!("\"{DOTS}\""));
-    }
-    masked
-}
-
-/// Gathers the secret values below a member, as they are written.
-fn gather(name: &str, value: &serde_json::Value, places: &MaskedPlaces, secrets: &mut Vec<String>) {
-    match value {
-        serde_json::Value::Array(elements) => {
-            elements
-                .iter()
-                .for_each(|e| gather(name, e, places, secrets));
-        }
-        serde_json::Value::Object(members) => {
-            members
-                .iter()
-                .for_each(|(name, v)| gather(name, v, places, secrets));
-        }
-        other if places.members.contains(name) => secrets.push(other.to_string()),
-        _ => {}
-    }
 }

@@ -1,7 +1,7 @@
 //! One text with placeholders, found again in a request.
 
 use percent_encoding::percent_decode_str;
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::super::{
     placeholder::Placeholder,
@@ -12,6 +12,7 @@ use super::super::{
 pub(super) type FoundValue = (Placeholder, String);
 
 /// A text as it must be: fixed parts, and values between them.
+#[derive(Clone)]
 pub(super) struct TextPattern {
     regex: Regex,
     placeholders: Vec<Placeholder>,
@@ -30,13 +31,11 @@ impl TextPattern {
     }
 
     fn with_values(template: &Template, value: &str) -> Self {
-        let pieces = template.0.iter().map(|piece| match piece {
-            TemplatePiece::Fixed(text) => regex::escape(text),
-            TemplatePiece::Filled(_) => value.to_owned(),
-        });
+        let pieces = template.0.iter().map(|piece| source(piece, value));
         let pieces: String = pieces.collect();
+        let regex = Regex::new(&format!("^(?s:{pieces})$"));
         Self {
-            regex: Regex::new(&format!("^(?s:{pieces})$")).expect("escaped texts are a pattern"),
+            regex: regex.expect("escaped texts are a pattern"),
             placeholders: template.placeholders().cloned().collect(),
             form: template.to_string(),
         }
@@ -49,8 +48,8 @@ impl TextPattern {
 
     /// The placeholder, if the text is nothing else.
     pub(super) fn lone(&self) -> Option<&Placeholder> {
-        let lone = self.placeholders.first()?;
-        (self.form == lone.to_string()).then_some(lone)
+        let first = self.placeholders.first()?;
+        (self.form == first.to_string()).then_some(first)
     }
 
     /// True if a text is of this form.
@@ -65,33 +64,46 @@ impl TextPattern {
 
     /// The values of a text; `None` if the text is of another form.
     pub(super) fn values(&self, text: &str) -> Option<Vec<FoundValue>> {
-        let captures = self.regex.captures(text)?;
-        let values = captures.iter().skip(1).flatten();
-        let values = values.map(|value| value.as_str().to_owned());
+        let values = texts(&self.regex.captures(text)?);
         Some(self.placeholders.iter().cloned().zip(values).collect())
     }
 
     /// The values of a path, decoded; `None` if the path is of another form.
     pub(super) fn encoded_values(&self, path: &str) -> Option<Vec<FoundValue>> {
-        let values = self.values(path)?.into_iter();
-        let decoded = values.map(|(placeholder, value)| {
-            let value = percent_decode_str(&value).decode_utf8().ok()?;
-            Some((placeholder, value.into_owned()))
-        });
-        decoded.collect()
+        self.values(path)?.into_iter().map(decoded).collect()
     }
 
-    /// The text with dots in the place of each secret, if it is of this form.
-    pub(super) fn masked(&self, text: &str, dots: &str) -> Option<String> {
-        let captures = self.regex.captures(text)?;
+    /// The text with dots in the place of each secret. A text of another form stays as it is.
+    pub(super) fn masked(&self, text: &str, dots: &str) -> String {
         let mut masked = text.to_owned();
-        let values = captures.iter().skip(1).flatten().zip(&self.placeholders);
+        let Some(captures) = self.regex.captures(text) else {
+            return masked;
+        };
 
         // From the end, so that the places before stay where they are.
+        let values = captures.iter().skip(1).flatten().zip(&self.placeholders);
         let secrets = values.filter(|(_, placeholder)| placeholder.secret().is_some());
         for (value, _) in secrets.collect::<Vec<_>>().into_iter().rev() {
             masked.replace_range(value.range(), dots);
         }
-        Some(masked)
+        masked
     }
+}
+
+/// The part of a regular expression that fits a piece.
+fn source(piece: &TemplatePiece, value: &str) -> String {
+    match piece {
+        TemplatePiece::Fixed(text) => regex::escape(text),
+        TemplatePiece::Filled(_) => value.to_owned(),
+    }
+}
+
+fn texts(captures: &Captures<'_>) -> Vec<String> {
+    let values = captures.iter().skip(1).flatten();
+    values.map(|value| value.as_str().to_owned()).collect()
+}
+
+fn decoded((placeholder, value): FoundValue) -> Option<FoundValue> {
+    let value = percent_decode_str(&value).decode_utf8().ok()?;
+    Some((placeholder, value.into_owned()))
 }
