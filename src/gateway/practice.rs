@@ -94,12 +94,16 @@ impl Practice {
     /// The latest messages, newest first, with their requests as people may see them.
     fn latest(&self) -> Vec<ReceivedMessage> {
         let mut latest = self.book.lock().latest();
-        let provider = self.provider.iter();
-        for (message, provider) in latest.iter_mut().zip(provider.cycle()) {
-            let raw = message.raw.as_deref();
-            message.request = raw.map(|raw| provider.masked(raw));
+        for message in &mut latest {
+            message.request = self.shown_request(message);
         }
         latest
+    }
+
+    fn shown_request(&self, message: &ReceivedMessage) -> Option<String> {
+        let provider = self.provider.as_ref()?;
+        let raw = message.raw.as_deref()?;
+        Some(provider.masked(raw))
     }
 
     /// Notes a message. Returns how to act on it, and the latency of that in milliseconds.

@@ -136,11 +136,13 @@ impl PracticeBook {
     pub(super) fn tries(&self, key: MessageKey) -> u8 {
         match key {
             MessageKey::Hash(hash) => self.scattered.get(&hash).map_or(0, |mark| tries_of(*mark)),
-            MessageKey::Id(id) => {
-                let page = self.pages.get(&(id / PAGE));
-                page.map_or(0, |page| tries_of(page[place(id)]))
-            }
+            MessageKey::Id(id) => self.tries_in_page(id),
         }
+    }
+
+    fn tries_in_page(&self, id: u64) -> u8 {
+        let page = self.pages.get(&(id / PAGE));
+        page.map_or(0, |page| tries_of(page[place(id)]))
     }
 
     /// Notes a message, and whether it was taken.
@@ -157,12 +159,12 @@ impl PracticeBook {
     }
 
     /// Notes a request that no profile makes. Returns false if the last one of them was the same.
-    pub(super) fn note_misfit(&mut self, misfit: String, seen: SeenRequest) -> bool {
+    pub(super) fn note_misfit(&mut self, misfit: &str, seen: SeenRequest) -> bool {
         let is_new = self.last_misfit != misfit;
-        self.last_misfit.clone_from(&misfit);
+        misfit.clone_into(&mut self.last_misfit);
         *self.tally.misfits.get_or_insert_default() += 1;
         self.keep(ReceivedMessage {
-            misfit: Some(misfit),
+            misfit: Some(misfit.to_owned()),
             outcome: Some(seen.outcome),
             raw: Some(seen.request),
             ..ReceivedMessage::default()
@@ -218,14 +220,16 @@ impl PracticeBook {
     fn mark(&mut self, key: MessageKey) -> Option<&mut u8> {
         match key {
             MessageKey::Id(id) => self.mark_in_page(id),
-            MessageKey::Hash(hash) => {
-                let is_full = self.scattered.len() >= SCATTERED;
-                if is_full && !self.scattered.contains_key(&hash) {
-                    return None;
-                }
-                Some(self.scattered.entry(hash).or_default())
-            }
+            MessageKey::Hash(hash) => self.scattered_mark(hash),
         }
+    }
+
+    fn scattered_mark(&mut self, hash: u64) -> Option<&mut u8> {
+        let has_room = self.scattered.len() < SCATTERED;
+        if has_room || self.scattered.contains_key(&hash) {
+            return Some(self.scattered.entry(hash).or_default());
+        }
+        None
     }
 
     fn mark_in_page(&mut self, id: u64) -> Option<&mut u8> {

@@ -73,14 +73,15 @@ fn note_misfit(
         outcome: answer.outcome,
         id: String::new(),
     };
-    let is_new = practice.book.lock().note_misfit(misfit.clone(), seen);
-
     // A mailing can bring the same misfit a million times.
-    if is_new {
-        let profile = provider.name();
-        tracing::warn!(profile, "a request does not fit the profile: {misfit}");
+    if practice.book.lock().note_misfit(&misfit, seen) {
+        log_misfit(provider.name(), &misfit);
     }
     answer.act
+}
+
+fn log_misfit(profile: &str, misfit: &str) {
+    tracing::warn!(profile, "a request does not fit the profile: {misfit}");
 }
 
 /// Has every message answered with the answer that a person chose on the page, or as before.
@@ -104,5 +105,10 @@ pub(super) async fn choose(
 fn chosen(form: &[u8]) -> Option<Act> {
     let mut fields = form_urlencoded::parse(form);
     let (_, name) = fields.find(|(field, _)| field == "name")?;
-    (!name.is_empty()).then(|| Act::Named(name.into_owned()))
+    named(&name)
+}
+
+/// The act of a button; the one without a name is for no act at all.
+fn named(name: &str) -> Option<Act> {
+    (!name.is_empty()).then(|| Act::Named(name.to_owned()))
 }

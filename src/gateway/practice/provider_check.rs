@@ -10,20 +10,23 @@ use crate::{
 impl PracticeProvider {
     /// Rejects a behaviour that this provider has no answers for.
     pub(super) fn check(&self, behaviour: &Behaviour) -> Result<(), String> {
-        self.check_kinds(behaviour)?;
-        let mut names = behaviour.names();
-        match names.find(|name| self.named(name).is_none()) {
-            Some(unknown) => Err(self.lacks(&format!("`{unknown}`"))),
-            None => Ok(()),
-        }
+        behaviour
+            .kinds()
+            .into_iter()
+            .try_for_each(|kind| self.check_kind(kind))?;
+        behaviour.names().try_for_each(|name| self.check_name(name))
     }
 
-    fn check_kinds(&self, behaviour: &Behaviour) -> Result<(), String> {
-        let mut wanted = behaviour.kinds().into_iter();
-        match wanted.find(|kind| self.of_kind(*kind, 0).is_none()) {
-            Some(kind) => Err(self.lacks(&format!("that is `{}`", kind.name()))),
-            None => Ok(()),
-        }
+    fn check_kind(&self, kind: AnswerKind) -> Result<(), String> {
+        let found = self.of_kind(kind, 0);
+        let lacks = || self.lacks(&format!("that is `{}`", kind.name()));
+        found.map(drop).ok_or_else(lacks)
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), String> {
+        let found = self.named(name);
+        let lacks = || self.lacks(&format!("`{name}`"));
+        found.map(drop).ok_or_else(lacks)
     }
 
     fn lacks(&self, what: &str) -> String {
@@ -54,15 +57,18 @@ impl PracticeProvider {
 
     /// Rejects secrets that the profile does not have.
     pub(super) fn check_secrets(&self) -> Result<(), ConfigError> {
-        let known = self.profile.secrets();
         let mut given = self.secrets.keys();
-        let unknown = given.find(|name| !known.contains(name.as_str()));
-        let Some(unknown) = unknown else {
-            return Ok(());
-        };
-        let known: Vec<&str> = known.into_iter().collect();
-        let known = known.join(", ");
-        let fault = format!("it has no secret `{unknown}`; it has {known}");
-        Err(ConfigError::at(self.name(), fault))
+        given.try_for_each(|name| self.check_secret(name))
+    }
+
+    fn check_secret(&self, name: &str) -> Result<(), ConfigError> {
+        let known = self.profile.secrets();
+        let is_known = known.contains(name).then_some(());
+        is_known.ok_or_else(|| {
+            let known: Vec<&str> = known.into_iter().collect();
+            let known = known.join(", ");
+            let fault = format!("it has no secret `{name}`; it has {known}");
+            ConfigError::at(self.name(), fault)
+        })
     }
 }

@@ -28,18 +28,24 @@ pub(super) fn provider_page(
     tally: &PracticeTally,
     latest: &[ReceivedMessage],
 ) -> String {
-    let name = escape(provider.name());
     let figures = figures(tally);
     let buttons = buttons(provider, chosen.as_deref());
     let requests: String = latest.iter().take(SHOWN).map(request).collect();
+    let content = format!(
+        "<p class=figures>{figures}</p><h2>Answer to every message</h2>{buttons}\
+         <h2>The latest requests</h2>{requests}\n"
+    );
+    framed(&escape(provider.name()), &content)
+}
 
-    // In one file, and with nothing to load: it is looked at without a network, too.
+/// The content with all around it. In one file, and with nothing to load: it is looked at without a
+/// network, too.
+fn framed(name: &str, content: &str) -> String {
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>\
          <meta name=viewport content=\"width=device-width,initial-scale=1\">\
          <title>Practice gateway: {name}</title><style>{STYLE}{MORE_STYLE}</style>\
-         <h1>Practice gateway: {name}</h1><p class=figures>{figures}</p>\
-         <h2>Answer to every message</h2>{buttons}<h2>The latest requests</h2>{requests}\n"
+         <h1>Practice gateway: {name}</h1>{content}"
     )
 }
 

@@ -200,6 +200,14 @@ impl AnswerForm {
     }
 }
 
+fn sample() -> Envelope<'static> {
+    Envelope {
+        id: MessageId::from_u64(1 << 32).expect("the id of a first message"),
+        phone: Phone::parse("+79161112233").expect("a phone number"),
+        text: "Hello",
+    }
+}
+
 impl<'m> AnsweredMessage<'m> {
     fn of(message: &'m FoundMessage, number: MessageId) -> Self {
         let id = message.id().and_then(MessageId::from_u64);
@@ -215,14 +223,9 @@ impl<'m> AnsweredMessage<'m> {
 
     /// A message that stands for any.
     pub(super) fn nobody() -> Self {
-        let envelope = Envelope {
-            id: MessageId::from_u64(1 << 32).expect("the id of a first message"),
-            phone: Phone::parse("+79161112233").expect("a phone number"),
-            text: "Hello",
-        };
         Self {
             found: None,
-            envelope,
+            envelope: sample(),
         }
     }
 

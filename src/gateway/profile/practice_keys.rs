@@ -74,9 +74,12 @@ impl PracticeAnswer {
     fn check(&self, rules: &[AnswerRule], before: &[Self], spot: &Spot<'_>) {
         self.check_placeholders(spot);
         self.check_meaning(rules, spot);
+        self.check_name(before, &spot.key("name"));
+    }
+
+    fn check_name(&self, before: &[Self], spot: &Spot<'_>) {
         if before.iter().any(|known| known.name == self.name) {
-            let fault = format!("`{}` is there twice", self.name);
-            spot.key("name").fault(fault);
+            spot.fault(format!("`{}` is there twice", self.name));
         }
     }
 
@@ -171,11 +174,17 @@ fn status(keys: &mut KeyReader<'_>) -> Option<u16> {
 fn headers(keys: &mut KeyReader<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let spot = keys.spot("headers");
     let table = keys.table("headers").cloned().unwrap_or_default();
-    let headers = table.iter().filter_map(|(name, value)| {
-        let fault = || format!("`{name}` is no header");
-        spot.key(name).keep(header(name, value).ok_or_else(fault))
-    });
+    let headers = table.iter().filter_map(|header| read_header(header, &spot));
     headers.collect()
+}
+
+fn read_header(
+    (name, value): (&String, &Value),
+    spot: &Spot<'_>,
+) -> Option<(HeaderName, HeaderValue)> {
+    let fault = || format!("`{name}` is no header");
+    let header = header(name, value).ok_or_else(fault);
+    spot.key(name).keep(header)
 }
 
 fn header(name: &str, value: &Value) -> Option<(HeaderName, HeaderValue)> {

@@ -7,11 +7,8 @@ use notty_storage::model::Phone;
 use super::{
     super::placeholder::Placeholder,
     pattern::{FoundValue, TextPattern},
-    plain::plain,
+    plain::{plain, shown},
 };
-
-/// Characters of a value that a misfit shows.
-const SHOWN_CHARS: usize = 40;
 
 /// The values of a message as its request has them.
 #[derive(Clone, Debug)]
@@ -108,15 +105,19 @@ impl RequestFindings {
 
     /// The message, or everything that does not fit.
     pub(super) fn finish(mut self) -> Result<FoundMessage, String> {
-        let phone = self.phone();
-        if phone.is_none() && self.misfits.is_empty() {
-            self.misfit("no phone is in it".to_owned());
-        }
-
-        let misfits = self.misfits.join("; ");
-        let phone = phone.filter(|_| misfits.is_empty()).ok_or(misfits)?;
+        self.check_phone();
+        let phone = self.phone().filter(|_| self.misfits.is_empty());
+        let phone = phone.ok_or_else(|| self.misfits.join("; "))?;
         let values = self.values;
         Ok(FoundMessage { values, phone })
+    }
+
+    fn check_phone(&mut self) {
+        // Where it is wrong, that was noted.
+        let is_clear = self.misfits.is_empty();
+        if is_clear && self.phone().is_none() {
+            self.misfit("no phone is in it".to_owned());
+        }
     }
 
     fn phone(&self) -> Option<Phone> {
@@ -132,11 +133,4 @@ fn other_text(pattern: &TextPattern, text: &str) -> String {
         return format!("not `{form}`");
     }
     format!("`{}`, and not `{form}`", shown(text))
-}
-
-/// The beginning of a value.
-fn shown(value: &str) -> String {
-    let shown: String = value.chars().take(SHOWN_CHARS).collect();
-    let more = if shown.len() < value.len() { "…" } else { "" };
-    format!("{shown}{more}")
 }

@@ -140,10 +140,14 @@ fn read_array(parts: &[JsonPart], at: &str, value: &Value, findings: &mut Reques
 /// The parts of an array of this length. Those that may be left out are left out together: an account
 /// lacks the same values everywhere.
 fn present(parts: &[JsonPart], length: usize) -> Option<Vec<&JsonPart>> {
-    let all: Vec<&JsonPart> = parts.iter().collect();
-    let fewest: Vec<&JsonPart> = parts.iter().filter(|part| !part.is_optional).collect();
-    let mut choices = [all, fewest].into_iter();
-    choices.find(|choice| choice.len() == length)
+    let choices = [parts.iter().collect(), fewest(parts)];
+    let mut choices = choices.into_iter();
+    choices.find(|choice: &Vec<&JsonPart>| choice.len() == length)
+}
+
+fn fewest(parts: &[JsonPart]) -> Vec<&JsonPart> {
+    let lasting = parts.iter().filter(|part| !part.is_optional);
+    lasting.collect()
 }
 
 fn read_plain(wanted: &Value, at: &str, value: &Value, findings: &mut RequestFindings) {

@@ -33,16 +33,20 @@ pub(super) struct MaskedPlaces {
 impl MaskedPlaces {
     /// The places that a profile puts secrets into. `path` is that of its requests.
     pub(super) fn of(form: &RequestForm, path: TextPattern) -> Self {
-        let mut places = Self {
-            path,
-            fields: BTreeSet::new(),
-            headers: secret_headers(form),
-            members: BTreeSet::new(),
-        };
+        let mut places = Self::of_head(form, path);
         places.add_fields(&form.query);
         places.add_body(&form.body);
         places.add_body(&form.receipts);
         places
+    }
+
+    fn of_head(form: &RequestForm, path: TextPattern) -> Self {
+        Self {
+            path,
+            fields: BTreeSet::new(),
+            headers: secret_headers(form),
+            members: BTreeSet::new(),
+        }
     }
 
     fn add_body(&mut self, body: &BodyForm) {
@@ -54,8 +58,7 @@ impl MaskedPlaces {
     }
 
     fn add_fields(&mut self, fields: &[FieldForm]) {
-        let secret = fields.iter().filter(|(_, value)| has_secret(value));
-        self.fields.extend(secret.map(|(name, _)| name.clone()));
+        self.fields.extend(secret_names(fields));
     }
 
     fn add_members(&mut self, name: &str, form: &JsonForm) {
@@ -90,12 +93,14 @@ impl MaskedPlaces {
     }
 
     fn first_line(&self, request: &Request<Bytes>) -> String {
-        let path = request.uri().path();
-        let path = self.path.masked(path, DOTS);
-        let query = request.uri().query();
-        let query = query.map(|query| format!("?{}", self.fields(query)));
-        let query = query.unwrap_or_default();
+        let path = self.path.masked(request.uri().path(), DOTS);
+        let query = self.query(request.uri().query());
         format!("{} {path}{query} HTTP/1.1", request.method())
+    }
+
+    fn query(&self, query: Option<&str>) -> String {
+        let query = query.map(|query| format!("?{}", self.fields(query)));
+        query.unwrap_or_default()
     }
 
     fn header(&self, (name, value): (&HeaderName, &HeaderValue)) -> String {
@@ -162,10 +167,14 @@ impl MaskedPlaces {
 }
 
 fn secret_headers(form: &RequestForm) -> Vec<HeaderName> {
-    let headers = form.headers.iter();
-    let secret = headers.filter(|(_, value)| has_secret(value));
-    let names = secret.map(|(name, _)| name.clone());
+    let names = secret_names(&form.headers);
     names.chain([AUTHORIZATION]).collect()
+}
+
+/// The names of those that have a secret in their value.
+fn secret_names<N: Clone>(named: &[(N, Template)]) -> impl Iterator<Item = N> {
+    let secret = named.iter().filter(|(_, value)| has_secret(value));
+    secret.map(|(name, _)| name.clone())
 }
 
 fn has_secret(template: &Template) -> bool {

@@ -37,10 +37,15 @@ fn family(placeholder: &Placeholder) -> Placeholder {
 /// A value if it is right, or else what it is not.
 fn checked(value: &str, is_right: bool, wanted: &str) -> Result<String, String> {
     let right = is_right.then(|| value.to_owned());
-    right.ok_or_else(|| {
-        let shown: String = value.chars().take(SHOWN_CHARS).collect();
-        format!("`{shown}` is no {wanted}")
-    })
+    right.ok_or_else(|| format!("`{}` is no {wanted}", shown(value)))
+}
+
+/// The beginning of a value.
+pub(super) fn shown(value: &str) -> String {
+    match value.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 fn id(value: &str) -> Result<String, String> {
