@@ -37,7 +37,7 @@ impl PracticeProvider {
 
     /// Rejects a profile without the answers that any practice needs.
     pub(super) fn check_answers(&self) -> Result<(), ConfigError> {
-        let has_secrets = !self.profile.secrets().is_empty();
+        let has_secrets = !self.profile.request_secrets().is_empty();
         if self.of_kind(AnswerKind::Taken, 0).is_none() {
             return self.needs("is `taken`");
         }
@@ -62,7 +62,7 @@ impl PracticeProvider {
     }
 
     fn check_secret(&self, name: &str) -> Result<(), ConfigError> {
-        let known = self.profile.secrets();
+        let known = self.profile.request_secrets();
         let is_known = known.contains(name).then_some(());
         is_known.ok_or_else(|| {
             let known: Vec<&str> = known.into_iter().collect();

@@ -49,26 +49,25 @@ impl GatewayAccount {
 
     /// Checks that it has what a request needs, and nothing that the request does not know. Returns the
     /// address of the request.
-    pub(super) fn check(&self, request: &RequestForm) -> Result<Template, ConfigError> {
+    pub(super) fn check(
+        &self,
+        request: &RequestForm,
+        secrets: &BTreeSet<&str>,
+    ) -> Result<Template, ConfigError> {
         let faults = ProfileFaults::default();
         let spot = faults.at(&self.section);
-        self.check_secrets(request, &spot.key("secrets"));
+        self.check_secrets(secrets, &spot.key("secrets"));
+        self.check_users(request, &spot.key("secrets"));
         self.check_sender(request, &spot.key("sender"));
         let url = self.url(request, &spot.key("url"));
         faults.finish()?;
         Ok(url.unwrap_or_default())
     }
 
-    fn check_secrets(&self, request: &RequestForm, spot: &Spot<'_>) {
-        let wanted = request.secrets();
-        for name in &wanted {
+    fn check_secrets(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
+        for name in wanted {
             self.check_secret(name, &spot.key(name));
         }
-        self.check_unknown(&wanted, spot);
-        self.check_users(request, spot);
-    }
-
-    fn check_unknown(&self, wanted: &BTreeSet<&str>, spot: &Spot<'_>) {
         let unknown = |name: &&String| !wanted.contains(name.as_str());
         for name in self.secrets.keys().filter(unknown) {
             let fault = format!("the profile has no such secret; it has {}", listed(wanted));

@@ -1,6 +1,6 @@
 //! A profile's request, bound to an account: it makes the request of each message.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
@@ -46,8 +46,12 @@ pub struct BoundRequest {
 
 impl BoundRequest {
     /// Binds a request to an account. An error names each key of the account with a fault.
-    pub(super) fn new(form: &RequestForm, account: &GatewayAccount) -> Result<Self, ConfigError> {
-        let url = account.check(form)?;
+    pub(super) fn new(
+        form: &RequestForm,
+        account: &GatewayAccount,
+        secrets: &BTreeSet<&str>,
+    ) -> Result<Self, ConfigError> {
+        let url = account.check(form, secrets)?;
         let form = present(form, account);
         let (base, path) = split_base(&url);
         let target = target(&path, &form.query, account);

@@ -8,7 +8,8 @@
 //! [`keys`] reads tables, [`spot`] gathers faults, [`lines`] finds the lines of keys. [`placeholder`], [`template`], [`body`], [`login`],
 //! [`encoding`] and [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
-//! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them.
+//! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them. [`receipts`] has what
+//! a provider reports afterwards.
 //! [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills them, and [`reading`] finds the message in a request.
 //! [`built_in`] has the profiles that come with the service.
 
@@ -33,6 +34,7 @@ mod practice_keys;
 mod present;
 mod reach;
 mod reading;
+pub mod receipts;
 mod request;
 mod rule;
 mod spot;
@@ -50,6 +52,7 @@ use self::{
     lines::{ProfileLines, line_of},
     login::LoginForm,
     placeholder::Placeholder,
+    receipts::{ReceiptForm, SubjectForm},
     request::RequestForm,
     rule::AnswerRule,
     spot::{ProfileFaults, Spot, one_line},
@@ -73,6 +76,7 @@ pub struct Profile {
     request: RequestForm,
     rules: Vec<AnswerRule>,
     concurrency: Option<usize>,
+    receipts: Option<ReceiptForm>,
     practice: Vec<PracticeAnswer>,
 }
 
@@ -93,18 +97,58 @@ impl Profile {
         let request = request(&mut keys);
         let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
         let concurrency = concurrency(&mut keys);
+        let receipts = receipts(&mut keys);
         let practice =
             practice_keys::answers(keys.value("practice"), &rules, &spot.key("practice"));
         keys.finish();
 
         check_taken(&rules, &spot.key("answer"));
         check_reach(&rules, &spot.key("answer"));
-        Some(Self {
+        let profile = Self {
             request: request?,
             rules,
             concurrency,
+            receipts,
             practice,
-        })
+        };
+        profile.check_receipts(table.contains_key("receipts"), &spot.key("receipts"));
+        Some(profile)
+    }
+
+    /// Rejects receipts that cannot name a message, and a request for receipts that nobody could read.
+    fn check_receipts(&self, has_section: bool, spot: &Spot<'_>) {
+        if !has_section && self.request.asks_receipts() {
+            spot.fault("it is missing, and the request has `{receipt_url}`");
+        }
+        if let Some(receipts) = &self.receipts
+            && let Some(fault) = self.lost_subject(receipts.subject())
+        {
+            spot.key("by").fault(fault);
+        }
+    }
+
+    /// The reason why the provider cannot know what its receipts name messages by.
+    fn lost_subject(&self, subject: &SubjectForm) -> Option<&'static str> {
+        let request = &self.request;
+        let (is_known, fault) = match subject {
+            SubjectForm::Url => (
+                request.asks_receipts(),
+                "the request has no `{receipt_url}`",
+            ),
+            SubjectForm::OwnId(_) => (
+                request.has_any(&[Placeholder::Id, Placeholder::IdText]),
+                "the request has neither `{id}` nor `{id.text}`",
+            ),
+            SubjectForm::OwnId31(_) => (
+                request.has_any(&[Placeholder::Id31]),
+                "the request has no `{id.31}`",
+            ),
+            SubjectForm::ProviderId(_) => (
+                self.rules.iter().any(AnswerRule::names_id),
+                "no rule that is `taken` has a `provider_id`",
+            ),
+        };
+        (!is_known).then_some(fault)
     }
 
     /// Requests in flight that the provider allows for one account, if it says so.
@@ -114,12 +158,31 @@ impl Profile {
 
     /// The names of the secrets that an account needs.
     pub fn secrets(&self) -> BTreeSet<&str> {
+        let signing = self.receipts.as_ref().and_then(ReceiptForm::secret);
+        let mut secrets = self.request.secrets();
+        secrets.extend(signing);
+        secrets
+    }
+
+    /// The names of the secrets that each request has in it.
+    pub fn request_secrets(&self) -> BTreeSet<&str> {
         self.request.secrets()
+    }
+
+    /// The form of the provider's receipts, if it has any.
+    pub fn receipts(&self) -> Option<&ReceiptForm> {
+        self.receipts.as_ref()
+    }
+
+    /// True if each request can name a URL for the receipts of its message. Otherwise receipts, if there
+    /// are any, come to one URL for the whole account.
+    pub fn asks_receipts(&self) -> bool {
+        self.request.asks_receipts()
     }
 
     /// Makes the request ready for an account. The error names each key of the account with a fault.
     pub fn bind(&self, account: &GatewayAccount) -> Result<BoundRequest, ConfigError> {
-        BoundRequest::new(&self.request, account)
+        BoundRequest::new(&self.request, account, &self.secrets())
     }
 
     /// The answers that the practice gateway gives, in the order of the profile.
@@ -142,6 +205,16 @@ impl RequestForm {
     fn secrets(&self) -> BTreeSet<&str> {
         let placeholders = self.placeholders().into_iter();
         placeholders.filter_map(Placeholder::secret).collect()
+    }
+
+    fn asks_receipts(&self) -> bool {
+        self.has_any(&[Placeholder::ReceiptUrl])
+    }
+
+    fn has_any(&self, wanted: &[Placeholder]) -> bool {
+        self.placeholders()
+            .into_iter()
+            .any(|found| wanted.contains(found))
     }
 
     fn user_secrets(&self) -> Vec<&str> {
@@ -177,6 +250,11 @@ fn concurrency(keys: &mut KeyReader<'_>) -> Option<usize> {
     let concurrency = limits.number("concurrency", 1..=CONCURRENCY);
     limits.finish();
     concurrency.and_then(|number| usize::try_from(number).ok())
+}
+
+fn receipts(keys: &mut KeyReader<'_>) -> Option<ReceiptForm> {
+    let spot = keys.spot("receipts");
+    ReceiptForm::parse(keys.table("receipts")?, &spot)
 }
 
 /// Rejects rules by which no message would ever be taken.

@@ -45,6 +45,11 @@ impl AnswerPointer {
         }
     }
 
+    /// The pointer, if it is the same for every message.
+    pub(super) fn fixed(&self) -> Option<&str> {
+        self.template.fixed()
+    }
+
     /// True if it stands for the whole answer.
     pub(super) fn is_whole(&self) -> bool {
         self.text.is_empty()

@@ -95,6 +95,11 @@ impl AnswerRule {
         matches!(self.meaning, RuleMeaning::Taken { .. })
     }
 
+    /// True if messages are taken by it under an id of the provider.
+    pub(super) fn names_id(&self) -> bool {
+        matches!(&self.meaning, RuleMeaning::Taken { provider_id } if provider_id.is_some())
+    }
+
     /// Rejects a rule that would call a message taken because nothing speaks against it.
     fn check_sign(&self, spot: &Spot<'_>) {
         if self.takes() && !self.condition.is_positive() {

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use super::{
     super::{GatewayAccount, MessageRequest, Profile, WholeAnswer},
     envelope,
+    receipts::shown_call,
     script::{shown_judgement, shown_request},
 };
 use crate::config::Secret;
@@ -75,6 +76,24 @@ fn the_documented_answers_mean_what_the_page_says() {
 }
 
 #[test]
+fn the_documented_receipts_mean_what_the_page_says() {
+    let profile = profile();
+    let (_, table) = PAGE
+        .split_once("| call | meaning |\n|---|---|\n")
+        .expect("the table");
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let mut count = 0;
+    for row in rows {
+        let (body, meaning) = row[2..].split_once(" | ").expect("two cells");
+        let written = format!("POST ?k=Zm9v\n\n{}", body.trim_matches('`'));
+        let shown = shown_call(&profile, &written);
+        assert_eq!(shown, meaning.trim_end_matches(" |"), "{row}");
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
+
+#[test]
 fn every_key_and_placeholder_is_documented() {
     for name in [
         "id",
@@ -110,6 +129,17 @@ fn every_key_and_placeholder_is_documented() {
         "receipts",
         "needs",
         "encoding",
+        "by",
+        "id",
+        "state",
+        "delivered",
+        "undelivered",
+        "error",
+        "items",
+        "lines",
+        "only",
+        "signature",
+        "reply",
     ] {
         assert!(PAGE.contains(&format!("| `{key}` |")), "{key}");
     }

@@ -8,6 +8,8 @@ mod judging;
 mod places;
 mod practising;
 mod reading;
+mod receipt_faults;
+mod receipts;
 mod rendering;
 mod script;
 mod scripts;
@@ -28,7 +30,12 @@ fn envelope(text: &str) -> Envelope<'_> {
 
 /// A profile with a request of some lines, and one rule that takes messages.
 fn with_request(request: &str) -> Profile {
-    let text = format!("{request}\n{TAKEN}");
+    let receipts = if request.contains("{receipt_url}") {
+        RECEIPTS
+    } else {
+        ""
+    };
+    let text = format!("{request}\n{TAKEN}\n{receipts}");
     Profile::parse(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))
 }
 
@@ -39,4 +46,5 @@ fn with_rules(rules: &str) -> Profile {
 }
 
 const REQUEST: &str = "[request]\nmethod = \"POST\"\nurl = \"https://sms.example/send\"\n";
+const RECEIPTS: &str = "[receipts]\nby = \"url\"\nstate = \"s\"\ndelivered = [1]\n";
 const TAKEN: &str = "[[answer]]\nif = { at = \"/id\", exists = true }\nis = \"taken\"\n";

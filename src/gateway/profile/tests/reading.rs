@@ -45,7 +45,7 @@ fn every_built_in_profile_is_understood_in_its_own_request() {
             assert!(id, "{name}: {message:?}");
 
             let secrets: Vec<_> = message.secrets().map(|(name, _)| name).collect();
-            assert_eq!(secrets, Vec::from_iter(profile.secrets()), "{name}");
+            assert_eq!(secrets, Vec::from_iter(profile.request_secrets()), "{name}");
             assert!(profile.reader().is_addressed(&request(&profile, &account)));
         }
     }

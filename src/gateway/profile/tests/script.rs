@@ -58,7 +58,8 @@ impl<'s> ScriptAnswer<'s> {
     }
 }
 
-fn header(line: &str) -> (HeaderName, HeaderValue) {
+/// Reads a line of a head.
+pub(super) fn header(line: &str) -> (HeaderName, HeaderValue) {
     let (name, value) = line.split_once(": ").expect("a header");
     let name = name.parse().expect("a header's name");
     (name, value.parse().expect("a header's value"))

@@ -1,0 +1,120 @@
+//! The form of a provider's receipts, and the reading of its calls.
+
+use super::{
+    call::{CallParts, ReceiptCall},
+    item::{ItemField, ItemList, ItemTest, ReceiptItem},
+    receipt::{RECEIPTS, Receipt, ReceiptFault, ReceiptReply, ReceiptState},
+    signature::{ReceiptSecrets, SignatureForm},
+    subject::SubjectForm,
+};
+
+/// Bytes of a provider's error code that are kept.
+const ERROR_BYTES: usize = 16;
+
+/// The form of a provider's receipts.
+#[derive(Clone, Debug)]
+pub struct ReceiptForm {
+    pub(super) list: ItemList,
+    pub(super) only: Option<ItemTest>,
+    pub(super) subject: SubjectForm,
+    pub(super) state: ItemField,
+    pub(super) delivered: Vec<String>,
+    pub(super) undelivered: Vec<String>,
+    pub(super) error: Option<ItemField>,
+    pub(super) signature: Option<SignatureForm>,
+    pub(super) reply: ReceiptReply,
+}
+
+impl ReceiptForm {
+    /// The receipts of a call, in their order; none if the call speaks of other things. A receipt that
+    /// cannot be read is left out where others can.
+    pub fn read(&self, call: &ReceiptCall<'_>) -> Result<Vec<Receipt>, ReceiptFault> {
+        let parts = CallParts::read(call);
+        let items = self.list.items(&parts)?;
+        if items.len() > RECEIPTS {
+            return Err(ReceiptFault::TooMany);
+        }
+
+        let wanted = items.iter().filter(|item| self.is_wanted(item));
+        let mut receipts = Vec::new();
+        let mut fault = None;
+        for receipt in wanted.map(|item| self.receipt(item)) {
+            match receipt {
+                Ok(receipt) => receipts.push(receipt),
+                Err(found) => fault = fault.or(Some(found)),
+            }
+        }
+        fault
+            .filter(|_| receipts.is_empty())
+            .map_or(Ok(receipts), Err)
+    }
+
+    /// Checks the provider's signature, if the profile has one. The key of the URL is another proof, and
+    /// is checked elsewhere.
+    pub fn check_signature(
+        &self,
+        call: &ReceiptCall<'_>,
+        secrets: &ReceiptSecrets,
+    ) -> Result<(), ReceiptFault> {
+        match &self.signature {
+            Some(form) => form.check(&CallParts::read(call), &self.list, secrets),
+            None => Ok(()),
+        }
+    }
+
+    /// True if calls carry a signature of the provider.
+    pub fn is_signed(&self) -> bool {
+        self.signature.is_some()
+    }
+
+    /// The answer to a call whose receipts are noted.
+    pub fn reply(&self) -> &ReceiptReply {
+        &self.reply
+    }
+
+    /// The name of the secret that signs calls.
+    pub(in crate::gateway::profile) fn secret(&self) -> Option<&str> {
+        self.signature.as_ref().map(SignatureForm::secret)
+    }
+
+    /// The way in which receipts name their messages.
+    pub(in crate::gateway::profile) fn subject(&self) -> &SubjectForm {
+        &self.subject
+    }
+
+    fn is_wanted(&self, item: &ReceiptItem<'_>) -> bool {
+        self.only.as_ref().is_none_or(|test| test.fits(item))
+    }
+
+    fn receipt(&self, item: &ReceiptItem<'_>) -> Result<Receipt, ReceiptFault> {
+        let word = item.required(&self.state)?;
+        let state = self.state(&word);
+        Ok(Receipt {
+            subject: self.subject.read(item)?,
+            state,
+            error: self.error(item, state),
+        })
+    }
+
+    fn state(&self, word: &str) -> ReceiptState {
+        let is_in = |list: &[String]| list.iter().any(|known| known == word);
+        if is_in(&self.delivered) {
+            ReceiptState::Delivered
+        } else if is_in(&self.undelivered) {
+            ReceiptState::Undelivered
+        } else {
+            ReceiptState::Progress
+        }
+    }
+
+    /// The code of the error, without what no log should have.
+    fn error(&self, item: &ReceiptItem<'_>, state: ReceiptState) -> Option<String> {
+        if state != ReceiptState::Undelivered {
+            return None;
+        }
+        let code = item.value(self.error.as_ref()?)?;
+        let printable = code.chars().filter(char::is_ascii_graphic);
+        let code: String = printable.take(ERROR_BYTES).collect();
+        (!code.is_empty()).then_some(code)
+    }
+}
