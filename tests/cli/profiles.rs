@@ -57,6 +57,7 @@ fn every_fault_of_a_profile_is_shown_with_its_file_key_and_value() {
         panic!("{ended:?}");
     };
     assert!(placeholder.contains("acme.toml: request.json.to: there is no placeholder `{phon}`"));
+    assert!(placeholder.ends_with(" (line 4)"), "{placeholder}");
     assert!(
         sign.contains("acme.toml: answer[0].if: `taken` needs a sign"),
         "{sign}"

@@ -84,13 +84,16 @@ impl GatewayAccount {
 
     /// Rejects a colon in the name of a user: the rest of the name would become the password.
     fn check_users(&self, request: &RequestForm, spot: &Spot<'_>) {
-        for name in request.user_secrets() {
-            let secret = self.secrets.get(name);
-            if secret.is_some_and(|secret| secret.expose().contains(':')) {
-                spot.key(name)
-                    .fault("it has a colon, which no name of a user can have");
-            }
+        let users = request.user_secrets().into_iter();
+        for name in users.filter(|name| self.has_colon(name)) {
+            let spot = spot.key(name);
+            spot.fault("it has a colon, which no name of a user can have");
         }
+    }
+
+    fn has_colon(&self, secret: &str) -> bool {
+        let found = self.secrets.get(secret);
+        found.is_some_and(|secret| secret.expose().contains(':'))
     }
 
     fn check_sender(&self, request: &RequestForm, spot: &Spot<'_>) {

@@ -45,16 +45,22 @@ impl<'t> ProfileLines<'t> {
 impl<'l> LinePlace<'l> {
     /// The place of a key, or else this one.
     pub(super) fn key(self, key: &str) -> Self {
-        let table = self.value.as_table();
-        let found = table.and_then(|table| table.get_key_value(key));
-        found.map_or(self, |(key, value)| self.inner(value, key.span()))
+        self.of_key(key).unwrap_or(self)
+    }
+
+    fn of_key(self, key: &str) -> Option<Self> {
+        let (key, value) = self.value.as_table()?.get_key_value(key)?;
+        Some(self.inner(value, key.span()))
     }
 
     /// The place of an element of a list, or else this one.
     pub(super) fn entry(self, n: usize) -> Self {
-        let list = self.value.as_array();
-        let found = list.and_then(|list| list.get(n));
-        found.map_or(self, |value| self.inner(value, value.span()))
+        self.of_entry(n).unwrap_or(self)
+    }
+
+    fn of_entry(self, n: usize) -> Option<Self> {
+        let value = self.value.as_array()?.get(n)?;
+        Some(self.inner(value, value.span()))
     }
 
     /// A value in this one, which begins with a part of the text.

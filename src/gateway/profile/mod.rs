@@ -9,7 +9,7 @@
 //! [`encoding`] and [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
 //! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them. [`receipts`] has what
-//! a provider reports afterwards.
+//! a provider reports afterwards, and [`receipt_link`] checks that the request fits that.
 //! [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills them, and [`reading`] finds the message in a request.
 //! [`built_in`] has the profiles that come with the service.
 
@@ -34,6 +34,7 @@ mod practice_keys;
 mod present;
 mod reach;
 mod reading;
+mod receipt_link;
 pub mod receipts;
 mod request;
 mod rule;
@@ -52,7 +53,8 @@ use self::{
     lines::{ProfileLines, line_of},
     login::LoginForm,
     placeholder::Placeholder,
-    receipts::{ReceiptForm, SubjectForm},
+    receipt_link::ReceiptLink,
+    receipts::ReceiptForm,
     request::RequestForm,
     rule::AnswerRule,
     spot::{ProfileFaults, Spot, one_line},
@@ -111,44 +113,12 @@ impl Profile {
             receipts,
             practice,
         };
-        profile.check_receipts(table.contains_key("receipts"), &spot.key("receipts"));
-        Some(profile)
-    }
-
-    /// Rejects receipts that cannot name a message, and a request for receipts that nobody could read.
-    fn check_receipts(&self, has_section: bool, spot: &Spot<'_>) {
-        if !has_section && self.request.asks_receipts() {
-            spot.fault("it is missing, and the request has `{receipt_url}`");
-        }
-        if let Some(receipts) = &self.receipts
-            && let Some(fault) = self.lost_subject(receipts.subject())
-        {
-            spot.key("by").fault(fault);
-        }
-    }
-
-    /// The reason why the provider cannot know what its receipts name messages by.
-    fn lost_subject(&self, subject: &SubjectForm) -> Option<&'static str> {
-        let request = &self.request;
-        let (is_known, fault) = match subject {
-            SubjectForm::Url => (
-                request.asks_receipts(),
-                "the request has no `{receipt_url}`",
-            ),
-            SubjectForm::OwnId(_) => (
-                request.has_any(&[Placeholder::Id, Placeholder::IdText]),
-                "the request has neither `{id}` nor `{id.text}`",
-            ),
-            SubjectForm::OwnId31(_) => (
-                request.has_any(&[Placeholder::Id31]),
-                "the request has no `{id.31}`",
-            ),
-            SubjectForm::ProviderId(_) => (
-                self.rules.iter().any(AnswerRule::names_id),
-                "no rule that is `taken` has a `provider_id`",
-            ),
+        let receipts = ReceiptLink {
+            form: profile.receipts(),
+            has_section: table.contains_key("receipts"),
         };
-        (!is_known).then_some(fault)
+        receipts.check(&profile.request, &profile.rules, &spot.key("receipts"));
+        Some(profile)
     }
 
     /// Requests in flight that the provider allows for one account, if it says so.
@@ -205,16 +175,6 @@ impl RequestForm {
     fn secrets(&self) -> BTreeSet<&str> {
         let placeholders = self.placeholders().into_iter();
         placeholders.filter_map(Placeholder::secret).collect()
-    }
-
-    fn asks_receipts(&self) -> bool {
-        self.has_any(&[Placeholder::ReceiptUrl])
-    }
-
-    fn has_any(&self, wanted: &[Placeholder]) -> bool {
-        self.placeholders()
-            .into_iter()
-            .any(|found| wanted.contains(found))
     }
 
     fn user_secrets(&self) -> Vec<&str> {

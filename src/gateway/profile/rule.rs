@@ -218,15 +218,19 @@ impl<'t> MeaningOptions<'t> {
 
     /// The scope by its name; the first one if none is given.
     fn scope<S>(&self, first: (&str, S), second: (&str, S)) -> S {
-        match self.scope {
-            Some(given) if given == second.0 => return second.1,
-            Some(given) if given != first.0 => {
-                let fault = format!("`{given}` is not `{}` or `{}`", first.0, second.0);
-                self.scope_spot.fault(fault);
-            }
-            _ => {}
+        let given = self.scope.unwrap_or(first.0);
+        if given == second.0 {
+            return second.1;
+        }
+        if given != first.0 {
+            self.unknown_scope(given, [first.0, second.0]);
         }
         first.1
+    }
+
+    fn unknown_scope(&self, given: &str, [first, second]: [&str; 2]) {
+        let fault = format!("`{given}` is not `{first}` or `{second}`");
+        self.scope_spot.fault(fault);
     }
 }
 

@@ -42,8 +42,8 @@ impl ReceiptForm {
 
     fn check_states(&self, spot: &Spot<'_>) {
         if self.delivered.is_empty() {
-            spot.key("delivered")
-                .fault("it is missing or empty, so that no message would be delivered");
+            let spot = spot.key("delivered");
+            spot.fault("it is missing or empty, so that no message would be delivered");
         }
         if let Some(both) = self
             .undelivered
@@ -58,32 +58,36 @@ impl ReceiptForm {
     /// Rejects a place that no receipt of the list has.
     fn check_fields(&self, spot: &Spot<'_>) {
         let is_lines = matches!(self.list, ItemList::Lines(_));
-        let id = self.subject.field();
-        let only = self.only.as_ref().map(|test| &test.at);
-        let fields = [Some(&self.state), id, self.error.as_ref(), only];
-        for field in fields.into_iter().flatten() {
-            if matches!(field, ItemField::Line(_)) != is_lines {
-                let fault = "`line:` goes with `lines`, and all else without it";
-                spot.fault(format!("`{}`: {fault}", field.name()));
-            }
+        let is_wrong = |field: &&ItemField| matches!(field, ItemField::Line(_)) != is_lines;
+        for field in self.fields().filter(is_wrong) {
+            let fault = "`line:` goes with `lines`, and all else without it";
+            spot.fault(format!("`{}`: {fault}", field.name()));
         }
+    }
+
+    /// The places of all values.
+    fn fields(&self) -> impl Iterator<Item = &ItemField> {
+        let only = self.only.as_ref().map(|test| &test.at);
+        let optional = [self.subject.field(), self.error.as_ref(), only];
+        optional.into_iter().flatten().chain([&self.state])
     }
 }
 
 fn list(keys: &mut KeyReader<'_>) -> ItemList {
-    let items = keys.text("items");
+    let array = array(keys);
     let lines = keys.text("lines");
-    if items.is_some() && lines.is_some() {
-        keys.spot("lines")
-            .fault("`items` is there too; receipts stand in one of them");
+    if array.is_some() && lines.is_some() {
+        let spot = keys.spot("lines");
+        spot.fault("`items` is there too; receipts stand in one of them");
     }
 
-    let items = items.and_then(|text| pointer(text, &keys.spot("items")));
     let lines = lines.map(|name| ItemList::Lines(name.to_owned()));
-    items
-        .map(ItemList::Array)
-        .or(lines)
-        .unwrap_or(ItemList::Whole)
+    array.or(lines).unwrap_or(ItemList::Whole)
+}
+
+fn array(keys: &mut KeyReader<'_>) -> Option<ItemList> {
+    let text = keys.text("items")?;
+    pointer(text, &keys.spot("items")).map(ItemList::Array)
 }
 
 /// Reads `by`, and the place of the id where it needs one.
@@ -97,8 +101,7 @@ fn subject(keys: &mut KeyReader<'_>) -> Option<SubjectForm> {
     };
 
     match by? {
-        "url" if id.is_some() => spot.keep(Err("it says nothing where `by` is `url`".to_owned())),
-        "url" => Some(SubjectForm::Url),
+        "url" => of_url(id.as_ref(), &spot),
         "id" => needed(SubjectForm::OwnId),
         "id.31" => needed(SubjectForm::OwnId31),
         "provider_id" => needed(SubjectForm::ProviderId),
@@ -107,6 +110,13 @@ fn subject(keys: &mut KeyReader<'_>) -> Option<SubjectForm> {
             keys.spot("by").keep(Err(fault))
         }
     }
+}
+
+fn of_url(id: Option<&ItemField>, spot: &Spot<'_>) -> Option<SubjectForm> {
+    if id.is_some() {
+        spot.fault("it says nothing where `by` is `url`");
+    }
+    Some(SubjectForm::Url)
 }
 
 fn required_field(keys: &mut KeyReader<'_>, key: &'static str) -> Option<ItemField> {
@@ -128,8 +138,13 @@ fn item_field(text: &str, spot: &Spot<'_>) -> Option<ItemField> {
         return line(number, spot).map(ItemField::Line);
     }
 
-    let name = (!text.is_empty()).then(|| ItemField::Name(text.to_owned()));
-    spot.keep(name.ok_or_else(|| "it is empty; name a field, or a place like `/status`".to_owned()))
+    name(text, spot).map(ItemField::Name)
+}
+
+fn name(text: &str, spot: &Spot<'_>) -> Option<String> {
+    let fault = "it is empty; name a field, or a place like `/status`";
+    let found = (!text.is_empty()).then(|| text.to_owned());
+    spot.keep(found.ok_or_else(|| fault.to_owned()))
 }
 
 fn line(number: &str, spot: &Spot<'_>) -> Option<usize> {
@@ -189,19 +204,18 @@ fn signature(keys: &mut KeyReader<'_>) -> Option<SignatureForm> {
 
 fn signature_kind(kind: &str, keys: &mut KeyReader<'_>) -> Option<SignatureKind> {
     match kind {
-        "sha256-texts" => {
-            let field = keys.required_text("field")?.to_owned();
-            Some(SignatureKind::TextsSha256 { field })
-        }
-        "hmac-sha256" => {
-            let header = header_name(keys)?;
-            Some(SignatureKind::BodyHmacSha256 { header })
-        }
+        "sha256-texts" => texts_sha_256(keys),
+        "hmac-sha256" => header_name(keys).map(|header| SignatureKind::BodyHmacSha256 { header }),
         other => {
             let fault = format!("`{other}` is not `sha256-texts` or `hmac-sha256`");
             keys.spot("kind").keep(Err(fault))
         }
     }
+}
+
+fn texts_sha_256(keys: &mut KeyReader<'_>) -> Option<SignatureKind> {
+    let field = keys.required_text("field")?.to_owned();
+    Some(SignatureKind::TextsSha256 { field })
 }
 
 fn header_name(keys: &mut KeyReader<'_>) -> Option<HeaderName> {
@@ -215,18 +229,22 @@ fn header_name(keys: &mut KeyReader<'_>) -> Option<HeaderName> {
 /// Reads `reply`; without it the answer is 204.
 fn reply(keys: &mut KeyReader<'_>) -> ReceiptReply {
     let spot = keys.spot("reply");
-    let Some(table) = keys.table("reply") else {
-        return ReceiptReply::of(204, String::new(), None);
-    };
+    let table = keys.table("reply");
+    table.map_or_else(ReceiptReply::empty, |table| reply_of(table, spot))
+}
 
+fn reply_of(table: &Table, spot: Spot<'_>) -> ReceiptReply {
     let mut keys = KeyReader::new(table, spot);
     let status = keys.number("status", 200..=299).unwrap_or(200);
-    let body = keys
-        .value("body")
-        .and_then(|value| text_of(value, &keys.spot("body")));
+    let body = reply_body(&mut keys).unwrap_or_default();
     let content_type = keys.text("type").map(str::to_owned);
     keys.finish();
-    ReceiptReply::of(status, body.unwrap_or_default(), content_type)
+    ReceiptReply::of(status, body, content_type)
+}
+
+fn reply_body(keys: &mut KeyReader<'_>) -> Option<String> {
+    let value = keys.value("body")?;
+    text_of(value, &keys.spot("body"))
 }
 
 fn text_of(value: &Value, spot: &Spot<'_>) -> Option<String> {
@@ -234,6 +252,10 @@ fn text_of(value: &Value, spot: &Spot<'_>) -> Option<String> {
 }
 
 impl ReceiptReply {
+    fn empty() -> Self {
+        Self::of(204, String::new(), None)
+    }
+
     fn of(status: i64, body: String, content_type: Option<String>) -> Self {
         let usual = (!body.is_empty()).then(|| TEXT_TYPE.to_owned());
         Self {

@@ -38,7 +38,7 @@ pub(super) struct ItemTest {
 /// One receipt of a call.
 #[derive(Debug)]
 pub(super) enum ReceiptItem<'i> {
-    /// The call itself.
+    /// The call, of which nothing is a list.
     Call(&'i CallParts<'i>),
     /// An element of an array.
     Element(&'i Value),
@@ -75,17 +75,20 @@ pub(super) fn texts<'i>(
     parts: &'i CallParts<'i>,
     name: &str,
 ) -> Result<Vec<&'i str>, ReceiptFault> {
-    let numbered = parts.fields.iter().filter_map(|(field, value)| {
-        let number = number_of(field, name)?;
-        Some((number, value.as_str()))
-    });
-    let mut texts: Vec<(usize, &str)> = numbered.collect();
-    // Those without a number keep their order.
-    texts.sort_by_key(|(number, _)| *number);
+    let mut texts = numbered(parts, name);
     if texts.is_empty() {
         return Err(ReceiptFault::NoList(name.to_owned()));
     }
+
+    // A form may have them in any order; those without a number keep theirs.
+    texts.sort_by_key(|(number, _)| *number);
     Ok(texts.into_iter().map(|(_, text)| text).collect())
+}
+
+fn numbered<'i>(parts: &'i CallParts<'i>, name: &str) -> Vec<(usize, &'i str)> {
+    let fields = parts.fields.iter();
+    let found = fields.filter_map(|(field, value)| Some((number_of(field, name)?, value.as_str())));
+    found.collect()
 }
 
 /// The number of `NAME[number]`; 0 for `NAME[]`.
@@ -104,13 +107,10 @@ fn of_lines(text: &str) -> ReceiptItem<'_> {
 impl<'i> ReceiptItem<'i> {
     /// A value as a text; numbers are as they are written. `None` if it is absent or empty.
     pub(super) fn value(&self, field: &ItemField) -> Option<Cow<'i, str>> {
-        let found = match (self, field) {
-            (Self::Call(parts), ItemField::Name(name)) => named(parts, name),
-            (Self::Call(parts), ItemField::Pointer(at)) => word(parts.json.as_ref()?.pointer(at)?),
-            (Self::Element(value), ItemField::Name(name)) => word(value.get(name)?),
-            (Self::Element(value), ItemField::Pointer(at)) => word(value.pointer(at)?),
-            (Self::Text(lines), ItemField::Line(n)) => lines.get(n - 1).map(|line| (*line).into()),
-            _ => None,
+        let found = match self {
+            Self::Call(parts) => of_call(parts, field),
+            Self::Element(value) => of_json(value, field),
+            Self::Text(lines) => of_text(lines, field),
         };
         found.filter(|value| !value.is_empty())
     }
@@ -122,9 +122,31 @@ impl<'i> ReceiptItem<'i> {
     }
 }
 
-fn named<'i>(parts: &'i CallParts<'i>, name: &str) -> Option<Cow<'i, str>> {
-    let member = parts.json.as_ref().and_then(|json| json.get(name));
-    member.map_or_else(|| parts.field(name).map(Cow::Borrowed), word)
+fn of_call<'i>(parts: &'i CallParts<'i>, field: &ItemField) -> Option<Cow<'i, str>> {
+    let in_json = parts.json.as_ref().and_then(|json| of_json(json, field));
+    in_json.or_else(|| of_fields(parts, field))
+}
+
+fn of_fields<'i>(parts: &'i CallParts<'i>, field: &ItemField) -> Option<Cow<'i, str>> {
+    match field {
+        ItemField::Name(name) => parts.field(name).map(Cow::Borrowed),
+        _ => None,
+    }
+}
+
+fn of_json<'i>(value: &'i Value, field: &ItemField) -> Option<Cow<'i, str>> {
+    match field {
+        ItemField::Name(name) => word(value.get(name)?),
+        ItemField::Pointer(at) => word(value.pointer(at)?),
+        ItemField::Line(_) => None,
+    }
+}
+
+fn of_text<'i>(lines: &[&'i str], field: &ItemField) -> Option<Cow<'i, str>> {
+    match field {
+        ItemField::Line(number) => lines.get(number - 1).map(|line| Cow::Borrowed(*line)),
+        _ => None,
+    }
 }
 
 fn word(value: &Value) -> Option<Cow<'_, str>> {

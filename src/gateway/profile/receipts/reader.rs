@@ -36,17 +36,12 @@ impl ReceiptForm {
         }
 
         let wanted = items.iter().filter(|item| self.is_wanted(item));
-        let mut receipts = Vec::new();
-        let mut fault = None;
-        for receipt in wanted.map(|item| self.receipt(item)) {
-            match receipt {
-                Ok(receipt) => receipts.push(receipt),
-                Err(found) => fault = fault.or(Some(found)),
-            }
+        let read: Vec<_> = wanted.map(|item| self.receipt(item)).collect();
+        if read.iter().any(Result::is_ok) {
+            // A provider repeats a whole call, and the rest of it would never come through.
+            return Ok(read.into_iter().flatten().collect());
         }
-        fault
-            .filter(|_| receipts.is_empty())
-            .map_or(Ok(receipts), Err)
+        read.into_iter().collect()
     }
 
     /// Checks the provider's signature, if the profile has one. The key of the URL is another proof, and
@@ -97,10 +92,9 @@ impl ReceiptForm {
     }
 
     fn state(&self, word: &str) -> ReceiptState {
-        let is_in = |list: &[String]| list.iter().any(|known| known == word);
-        if is_in(&self.delivered) {
+        if is_in(&self.delivered, word) {
             ReceiptState::Delivered
-        } else if is_in(&self.undelivered) {
+        } else if is_in(&self.undelivered, word) {
             ReceiptState::Undelivered
         } else {
             ReceiptState::Progress
@@ -117,4 +111,12 @@ impl ReceiptForm {
         let code: String = printable.take(ERROR_BYTES).collect();
         (!code.is_empty()).then_some(code)
     }
+}
+
+/// True if a list has a word, or its beginning with a star after it.
+fn is_in(list: &[String], word: &str) -> bool {
+    list.iter().any(|known| match known.strip_suffix('*') {
+        Some(beginning) => word.starts_with(beginning),
+        None => known == word,
+    })
 }
