@@ -3,7 +3,7 @@
 use super::{
     call::{CallParts, ReceiptCall},
     item::{ItemField, ItemList, ItemTest, ReceiptItem},
-    receipt::{RECEIPTS, Receipt, ReceiptFault, ReceiptReply, ReceiptState},
+    receipt::{DeliveryReceipt, RECEIPTS, ReceiptFault, ReceiptReply, ReceiptState},
     signature::{ReceiptSecrets, SignatureForm},
     subject::SubjectForm,
 };
@@ -28,7 +28,7 @@ pub struct ReceiptForm {
 impl ReceiptForm {
     /// The receipts of a call, in their order; none if the call speaks of other things. A receipt that
     /// cannot be read is left out where others can.
-    pub fn read(&self, call: &ReceiptCall<'_>) -> Result<Vec<Receipt>, ReceiptFault> {
+    pub fn read(&self, call: &ReceiptCall<'_>) -> Result<Vec<DeliveryReceipt>, ReceiptFault> {
         let parts = CallParts::read(call);
         let items = self.list.items(&parts)?;
         if items.len() > RECEIPTS {
@@ -81,10 +81,10 @@ impl ReceiptForm {
         self.only.as_ref().is_none_or(|test| test.fits(item))
     }
 
-    fn receipt(&self, item: &ReceiptItem<'_>) -> Result<Receipt, ReceiptFault> {
+    fn receipt(&self, item: &ReceiptItem<'_>) -> Result<DeliveryReceipt, ReceiptFault> {
         let word = item.required(&self.state)?;
         let state = self.state(&word);
-        Ok(Receipt {
+        Ok(DeliveryReceipt {
             subject: self.subject.read(item)?,
             state,
             error: self.error(item, state),

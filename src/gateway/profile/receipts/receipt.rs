@@ -1,4 +1,4 @@
-//! What a call with receipts says, and what it is answered.
+//! Statements of a provider about messages, faults of its calls, and the answer to them.
 
 use thiserror::Error;
 
@@ -7,7 +7,7 @@ pub const RECEIPTS: usize = 1_000;
 
 /// A provider's statement about one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub struct DeliveryReceipt {
     /// The message that it speaks of.
     pub subject: ReceiptSubject,
     /// The fate of the message.

@@ -10,7 +10,7 @@ use super::{
     super::{
         Profile, built_in,
         receipts::{
-            Receipt, ReceiptCall, ReceiptForm, ReceiptSecrets, ReceiptState, ReceiptSubject,
+            DeliveryReceipt, ReceiptCall, ReceiptForm, ReceiptSecrets, ReceiptState, ReceiptSubject,
         },
     },
     script::{header, sections},
@@ -65,7 +65,7 @@ pub(super) fn shown_call(profile: &Profile, written: &str) -> String {
     }
 }
 
-fn shown_receipt(receipt: &Receipt) -> String {
+fn shown_receipt(receipt: &DeliveryReceipt) -> String {
     let state = match receipt.state {
         ReceiptState::Delivered => "delivered",
         ReceiptState::Undelivered => "undelivered",
