@@ -156,7 +156,7 @@ fn uri(target: &str) -> Uri {
 }
 
 /// Takes scheme, host and port off an address. The path has at least its slash.
-fn split_base(url: &Template) -> (String, Template) {
+pub(super) fn split_base(url: &Template) -> (String, Template) {
     let mut pieces = url.0.clone();
     let Some(TemplatePiece::Fixed(first)) = pieces.first_mut() else {
         return (String::new(), Template(pieces));
