@@ -278,6 +278,8 @@ fn received(message: ArrivedMessage<'_>, is_duplicate: bool) -> ReceivedMessage 
         duplicate: is_duplicate,
         ..ReceivedMessage::default()
     };
+
+    // Only the request of a provider is kept: that of the service's own protocol has nothing more to show.
     match message.seen {
         None => ReceivedMessage {
             id: message.key.number().to_string(),

@@ -42,11 +42,13 @@ fn note(
     request: Arc<Request<Bytes>>,
 ) -> (Act, u64) {
     let key = key_of(message);
+    // Locked together, so that a repeat that comes at the same time is told from the first.
     let mut book = practice.book.lock();
     let mut behaviour = practice.behaviour.lock();
 
     let next = behaviour.next_act(key.number(), book.tries(key));
     let act = provider.act(next, message);
+
     book.note(ArrivedMessage {
         key,
         phone: message.phone().digits(),
@@ -73,6 +75,7 @@ fn note_misfit(
         outcome: answer.outcome,
         id: String::new(),
     };
+
     // A mailing can bring the same misfit a million times.
     if practice.book.lock().note_misfit(&misfit, seen) {
         log_misfit(provider.name(), &misfit);
@@ -95,6 +98,8 @@ pub(super) async fn choose(
         times: None,
         ..practice.behaviour.lock().clone()
     };
+
+    // A browser goes back to the page, and shows it anew.
     match practice.behave(behaviour) {
         Err(fault) => answer(stream, 400, &[], &fault).await,
         Ok(()) => answer(stream, 303, &["location: /".to_owned()], "").await,

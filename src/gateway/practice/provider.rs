@@ -63,6 +63,8 @@ impl PracticeProvider {
             secrets,
             count: AtomicU32::new(0),
         };
+
+        // Now, so that no fault shows only in the middle of a mailing.
         provider.check_answers()?;
         provider.check_secrets()?;
         Ok(provider)

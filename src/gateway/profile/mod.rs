@@ -102,6 +102,7 @@ impl Profile {
         let receipts = receipts(&mut keys);
         let practice =
             practice_keys::answers(keys.value("practice"), &rules, &spot.key("practice"));
+        // All keys that there are have been read: any other one is a fault.
         keys.finish();
 
         check_taken(&rules, &spot.key("answer"));
@@ -113,6 +114,7 @@ impl Profile {
             receipts,
             practice,
         };
+
         let receipts = ReceiptLink {
             form: profile.receipts(),
             has_section: table.contains_key("receipts"),

@@ -61,6 +61,7 @@ impl PracticeAnswer {
         let body = body(&mut keys);
         keys.finish();
 
+        // Only now: a part that is missing must not hide the faults of the others.
         Some(Self {
             name: name?,
             kind: kind?,

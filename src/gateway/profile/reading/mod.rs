@@ -74,6 +74,7 @@ impl RequestReader {
         let (_, path) = split_base(&form.url);
         let path = TextPattern::of_path(&path);
 
+        // The address is that of this machine: only its path says something.
         let mut reader = Self {
             head: HeadPattern::new(form, path.clone(), optional),
             query: FieldPatterns::new(&form.query, optional),
