@@ -11,6 +11,7 @@ mod demo;
 mod destination;
 mod export;
 mod files;
+mod gateway;
 mod gateways;
 mod import;
 mod nodes;
@@ -82,7 +83,10 @@ enum Command {
     ///
     /// It accepts POST /v1/send/{id}, counts requests by message id, reports duplicates, and shows the
     /// messages that it received at GET / and GET /messages. The options make it slow or faulty.
-    Gateway(process::GatewayArgs),
+    ///
+    /// With --profile it stands for an SMS provider: it takes the requests of that profile alone, answers as
+    /// the provider's documentation has it, and shows each request on its page. No account is needed.
+    Gateway(gateway::GatewayArgs),
     /// Show what notty knows of SMS providers
     Gateways(gateways::GatewaysArgs),
     /// Import customers from a CSV or NDJSON file
@@ -244,7 +248,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(&args),
         Command::Postman(args) => postman::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Gateway(args) => process::run_gateway(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Gateways(args) => gateways::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -1,121 +1,14 @@
-//! Processes that other commands start: the practice gateway, and a look at what they cost.
+//! Processes that other commands start, and a look at what they cost.
 
 use std::{
     io::{BufRead, BufReader},
-    net::ToSocketAddrs,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, bail};
-use tokio::net::TcpListener;
 
-use super::{files, out, runtime, signals::Stop};
-use crate::{
-    config::ConfigError,
-    gateway::practice::{Behaviour, Practice},
-};
-
-/// Files that the practice gateway has open without any connection, generously.
-const GATEWAY_FILES: usize = 32;
-/// Connections that one postman opens by default.
-const CONNECTIONS: usize = 256;
-
-#[derive(Debug, clap::Args)]
-pub(super) struct GatewayArgs {
-    /// Listen address of the gateway
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
-    listen: String,
-    /// The token that requests must carry; empty: none
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        default_value = "",
-        hide_default_value = true
-    )]
-    token: String,
-    /// Delay before each answer, in milliseconds
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    latency_ms: u64,
-    /// Answer 503 to this many of a thousand requests
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
-    fail_per_mille: u32,
-    /// Answer 400 to this many of a thousand requests
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
-    invalid_per_mille: u32,
-    /// Take this many of a thousand messages and never answer
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
-    hang_per_mille: u32,
-    /// Reset the connection of this many of a thousand requests, half of them after taking the message
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
-    reset_per_mille: u32,
-}
-
-pub(super) fn run_gateway(args: &GatewayArgs) -> anyhow::Result<()> {
-    let behaviour = Behaviour {
-        latency_ms: args.latency_ms,
-        fail_per_mille: args.fail_per_mille,
-        invalid_per_mille: args.invalid_per_mille,
-        hang_per_mille: args.hang_per_mille,
-        reset_per_mille: args.reset_per_mille,
-        ..Behaviour::default()
-    };
-
-    let shares = [
-        args.fail_per_mille,
-        args.invalid_per_mille,
-        args.hang_per_mille,
-        args.reset_per_mille,
-    ];
-    let sum: u32 = shares.iter().sum();
-    if sum > 1_000 {
-        let what = format!(
-            "the --…-per-mille options are shares of all requests: their sum is {sum}, but must be at most \
-             1000"
-        );
-        return Err(ConfigError(what).into());
-    }
-
-    let addresses = args.listen.to_socket_addrs();
-    let addresses: Vec<_> = addresses
-        .map_err(|error| {
-            let what = format!(
-                "--listen: `{}` is not an address with a port, like 127.0.0.1:9090: {error}",
-                args.listen
-            );
-            ConfigError(what)
-        })?
-        .collect();
-
-    files::require("gateway", GATEWAY_FILES)?;
-    let needs = [("connections", CONNECTIONS), ("itself", GATEWAY_FILES)];
-    if let Some(shortage) = files::shortage(&needs, "") {
-        out::note(&format!("notty: {shortage}"));
-    }
-
-    let practice = Practice::new(args.token.clone(), behaviour);
-    out::wait_for_nobody()?;
-    // One thread is enough for it, and leaves the other cores to what is tried.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut stop = Stop::listen()?;
-
-        let listener = TcpListener::bind(&*addresses)
-            .await
-            .with_context(|| format!("--listen: cannot listen on {}", args.listen))?;
-        let address = listener.local_addr()?;
-        out::line(&format!(
-            "practice gateway on http://{address}/v1/send, its page on http://{address}/"
-        ));
-
-        tokio::select! {
-            served = practice.serve(listener) => Ok(served?),
-            _ = stop.told() => Ok(()),
-        }
-    })
-}
+use super::runtime;
 
 /// A process of this same binary, killed when it is let go.
 pub(super) struct Own {

@@ -3,11 +3,19 @@
 //! It reads requests by `httparse` in a loop of its own, because it must not be what a benchmark
 //! measures. A message is a duplicate if it arrives again after an earlier request for it was
 //! taken, or may have been: a refusal (400, 429, 503) leaves room for another try.
+//!
+//! With a [`PracticeProvider`] it stands for that provider: it takes the requests of its profile alone,
+//! and answers as the profile's `[[practice]]` has it.
 
 mod behaviour;
 mod book;
 mod connection;
+mod exchange;
 mod page;
+mod perform;
+mod provider;
+mod provider_check;
+mod provider_page;
 mod wire;
 
 use std::{
@@ -24,6 +32,9 @@ use tokio::{
 
 pub use behaviour::{Act, Behaviour};
 pub use book::{PracticeBook, PracticeTally, ReceivedMessage};
+pub use provider::PracticeProvider;
+
+use self::book::{ArrivedMessage, MessageKey};
 
 /// Connections that may wait to be accepted: more than a postman opens at once. Of those beyond, each
 /// is tried again a second later, with a message waiting for it.
@@ -34,6 +45,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 /// A practice gateway: its behaviour, and the messages that it received.
 pub struct Practice {
     token: String,
+    /// The provider in whose place it answers; without one it speaks notty's own protocol.
+    provider: Option<PracticeProvider>,
     behaviour: Mutex<Behaviour>,
     book: Mutex<PracticeBook>,
 }
@@ -43,9 +56,54 @@ impl Practice {
     pub fn new(token: String, behaviour: Behaviour) -> Arc<Self> {
         Arc::new(Self {
             token,
+            provider: None,
             behaviour: Mutex::new(behaviour),
             book: Mutex::new(PracticeBook::default()),
         })
+    }
+
+    /// A gateway in the place of a provider. The error tells which part of the behaviour the provider has
+    /// no answer for.
+    pub fn of(provider: PracticeProvider, behaviour: Behaviour) -> Result<Arc<Self>, String> {
+        provider.check(&behaviour)?;
+        Ok(Arc::new(Self {
+            token: String::new(),
+            provider: Some(provider),
+            behaviour: Mutex::new(behaviour),
+            book: Mutex::new(PracticeBook::of_provider()),
+        }))
+    }
+
+    /// Behaves so from the next message on. The error tells what it cannot do.
+    fn behave(&self, behaviour: Behaviour) -> Result<(), String> {
+        match &self.provider {
+            Some(provider) => provider.check(&behaviour)?,
+            None => behaviour.check_plain()?,
+        }
+        *self.behaviour.lock() = behaviour;
+        Ok(())
+    }
+
+    /// The name of the profile's answer that each request gets at present, if one was chosen.
+    fn named_act(&self) -> Option<String> {
+        let behaviour = self.behaviour.lock();
+        let first = behaviour.acts.first()?;
+        first.name().map(str::to_owned)
+    }
+
+    /// The latest messages, newest first, with their requests as people may see them.
+    fn latest(&self) -> Vec<ReceivedMessage> {
+        let mut latest = self.book.lock().latest();
+        for message in &mut latest {
+            message.request = self.shown_request(message);
+        }
+        latest
+    }
+
+    fn shown_request(&self, message: &ReceivedMessage) -> Option<String> {
+        let provider = self.provider.as_ref()?;
+        let raw = message.raw.as_deref()?;
+        Some(provider.masked(raw))
     }
 
     /// Notes a message. Returns how to act on it, and the latency of that in milliseconds.
@@ -53,8 +111,15 @@ impl Practice {
         let mut book = self.book.lock();
         let mut behaviour = self.behaviour.lock();
 
-        let act = behaviour.next_act(id, book.tries(id));
-        book.note(id, phone, text, &act);
+        let key = MessageKey::Id(id);
+        let act = behaviour.next_act(id, book.tries(key)).plain();
+        book.note(ArrivedMessage {
+            key,
+            phone,
+            text,
+            is_taken: act.takes(),
+            seen: None,
+        });
         (act, behaviour.latency_ms)
     }
 

@@ -4,8 +4,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{at, printed};
+use super::at;
 use crate::support::{Gateway, Node, Process, Setup, eventually, minutes_from_now, notty};
+
+/// The end of a mailing that is followed. On a busy machine its progress is told before, on stderr.
+fn followed(node: &Node, mailing: &str) -> String {
+    let ended = at(node, &["watch", mailing]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout
+}
 
 #[tokio::test]
 async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
@@ -13,14 +20,14 @@ async fn watch_ends_when_the_mailing_is_caught_up_and_tells_the_counts() {
     let node = Setup::at(&gateway).start().await;
     node.import(1_500).await;
     node.mail("followed", json!({})).await;
-    let said = printed(at(&node, &["watch", "followed"]));
+    let said = followed(&node, "followed");
     let end = ends_at(&node, "followed").await;
     let stays = format!("stays active until {end}, customers who match later get it too");
     assert_eq!(said, format!("followed: caught up; {stays}\ndone 1,500\n"));
     let nobody = json!({ "tag_filter": "nobody", "audience": "at_start" });
     node.mail("nobody", nobody).await;
     assert_eq!(
-        printed(at(&node, &["watch", "nobody"])),
+        followed(&node, "nobody"),
         "nobody: caught up\n\
          no messages: no customer matched its filters, in which `%` stands for any text\n"
     );
@@ -46,7 +53,7 @@ async fn watch_ends_with_a_mailing_that_was_cancelled() {
         .await
         .expect(200);
     assert_eq!(
-        printed(at(&node, &["watch", "stopped"])),
+        followed(&node, "stopped"),
         "stopped: cancelled\ncancelled 5\n"
     );
 }

@@ -1,6 +1,10 @@
 //! The behaviour of the practice gateway: it answers well, or badly on demand.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::gateway::profile::AnswerKind;
 
 /// Settings of the behaviour. Shares are of a thousand requests, picked by message and try, so that a failed
 /// message may succeed later and a run can be repeated.
@@ -17,6 +21,15 @@ pub struct Behaviour {
     pub hang_per_mille: u32,
     /// Share of connections reset, every second time after the message was taken.
     pub reset_per_mille: u32,
+    /// Share of requests answered with a halt of the profile.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub halt_per_mille: u32,
+    /// Share of requests answered so that nobody knows whether the message was taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unsure_per_mille: u32,
+    /// Shares of requests with single answers of the profile, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers_per_mille: BTreeMap<String, u32>,
     /// Acts on each of the next requests instead, in order; the last one stays.
     pub acts: Vec<Act>,
     /// Number of requests that the acts are for; `None` for all.
@@ -43,6 +56,8 @@ pub enum Act {
         #[serde(default)]
         breaks_off: bool,
     },
+    /// Answers as the profile's answer of this name.
+    Named(String),
     /// Takes the message and never answers.
     Hang,
     /// Reads the request, does not take it, resets the connection.
@@ -59,29 +74,84 @@ pub enum Act {
     Broken,
 }
 
+/// The next act, before it is known who answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum NextAct {
+    /// Exactly this one act.
+    Is(Act),
+    /// One of the answers of a kind, picked by the number.
+    OfKind(AnswerKind, u32),
+}
+
+impl NextAct {
+    /// The act in notty's own protocol.
+    pub(super) fn plain(self) -> Act {
+        match self {
+            Self::Is(act) => act,
+            Self::OfKind(AnswerKind::Refused, _) => refusal(400, r#"{"code":400,"message":"bad"}"#),
+            Self::OfKind(..) => refusal(503, r#"{"code":503,"message":"busy"}"#),
+        }
+    }
+}
+
 impl Act {
+    /// The name of the profile's answer, if it is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// True if the message is taken, or may have been as far as anyone outside can tell.
     pub(super) fn takes(&self) -> bool {
         match self {
             Act::Answer { status, .. } => (200..300).contains(status),
-            Act::ResetBefore => false,
+            Act::ResetBefore | Act::Named(_) => false,
             _ => true,
         }
     }
 }
 
 impl Behaviour {
-    /// The act for a request; `tries` of the message came before.
-    pub(super) fn next_act(&mut self, id: u64, tries: u8) -> Act {
-        if let Some(act) = self.scripted() {
-            return act;
+    /// Rejects what only a profile has answers for.
+    pub(super) fn check_plain(&self) -> Result<(), String> {
+        let has_shares = self.halt_per_mille + self.unsure_per_mille > 0;
+        if has_shares || self.names().next().is_some() {
+            return Err("halts, unsure answers and answers by name need --profile".to_owned());
         }
-        self.drawn(draw(id, tries))
+        Ok(())
     }
 
-    /// The act that a draw falls upon, by the shares.
-    fn drawn(&self, draw: u32) -> Act {
-        // Shares follow each other, so that each draw falls upon one of them at most.
+    /// The kinds of answers that its shares ask for.
+    pub(super) fn kinds(&self) -> Vec<AnswerKind> {
+        let shares = [
+            (self.fail_per_mille, AnswerKind::Later),
+            (self.invalid_per_mille, AnswerKind::Refused),
+            (self.halt_per_mille, AnswerKind::Halt),
+            (self.unsure_per_mille, AnswerKind::Unsure),
+        ];
+        let wanted = shares.into_iter().filter(|(share, _)| *share > 0);
+        wanted.map(|(_, kind)| kind).collect()
+    }
+
+    /// Names of the answers that it asks for.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let acts = self.acts.iter().filter_map(Act::name);
+        let shares = self.answers_per_mille.keys();
+        acts.chain(shares.map(String::as_str))
+    }
+
+    /// The act for a request; `tries` of the message came before.
+    pub(super) fn next_act(&mut self, id: u64, tries: u8) -> NextAct {
+        let scripted = self.scripted().map(NextAct::Is);
+        scripted.unwrap_or_else(|| self.drawn(draw(id, tries)))
+    }
+
+    /// The act that a draw falls upon. Shares follow each other, so that it falls upon one of them at most.
+    fn drawn(&self, draw: u32) -> NextAct {
+        // Digits of the draw that no share has looked at.
+        let pick = draw / 1000;
         let mut bound = 0;
         let mut is_within = |share: u32| {
             bound += share;
@@ -89,19 +159,39 @@ impl Behaviour {
         };
 
         if is_within(self.fail_per_mille) {
-            refusal(503, r#"{"code":503,"message":"busy"}"#)
+            NextAct::OfKind(AnswerKind::Later, pick)
         } else if is_within(self.invalid_per_mille) {
-            refusal(400, r#"{"code":400,"message":"bad"}"#)
+            NextAct::OfKind(AnswerKind::Refused, pick)
         } else if is_within(self.hang_per_mille) {
-            Act::Hang
-        } else if !is_within(self.reset_per_mille) {
-            Act::Take
-        } else if (draw / 1000).is_multiple_of(2) {
-            // By digits of the draw that no share has looked at.
-            Act::ResetBefore
+            NextAct::Is(Act::Hang)
+        } else if is_within(self.reset_per_mille) {
+            NextAct::Is(reset(pick))
         } else {
-            Act::ResetAfter
+            self.drawn_of_profile(draw % 1000 - bound, pick)
         }
+    }
+
+    /// The act that the rest of a draw falls upon, by the shares that only profiles have.
+    fn drawn_of_profile(&self, rest: u32, pick: u32) -> NextAct {
+        let of_halt = self.halt_per_mille;
+        let of_unsure = of_halt + self.unsure_per_mille;
+        if rest < of_halt {
+            return NextAct::OfKind(AnswerKind::Halt, pick);
+        }
+        if rest < of_unsure {
+            return NextAct::OfKind(AnswerKind::Unsure, pick);
+        }
+        NextAct::Is(self.drawn_by_name(rest - of_unsure))
+    }
+
+    fn drawn_by_name(&self, rest: u32) -> Act {
+        let mut bound = 0;
+        let mut named = self.answers_per_mille.iter();
+        let named = named.find(|(_, share)| {
+            bound += **share;
+            rest < bound
+        });
+        named.map_or(Act::Take, |(name, _)| Act::Named(name.clone()))
     }
 
     /// The act of the script, as long as that lasts.
@@ -121,6 +211,19 @@ impl Behaviour {
             1 => self.acts.first().cloned(),
             _ => Some(self.acts.remove(0)),
         }
+    }
+}
+
+fn is_zero(share: &u32) -> bool {
+    *share == 0
+}
+
+/// A reset, every second time after the message was taken.
+fn reset(pick: u32) -> Act {
+    if pick.is_multiple_of(2) {
+        Act::ResetBefore
+    } else {
+        Act::ResetAfter
     }
 }
 
@@ -155,7 +258,7 @@ mod tests {
         };
         let count = |behaviour: &mut Behaviour| {
             (0..10_000)
-                .filter(|id| behaviour.next_act(*id, 0) != Act::Take)
+                .filter(|id| behaviour.next_act(*id, 0).plain() != Act::Take)
                 .count()
         };
         let failed = count(&mut behaviour);
@@ -171,7 +274,7 @@ mod tests {
             times: Some(3),
             ..Behaviour::default()
         };
-        let got: Vec<_> = (0..4).map(|id| behaviour.next_act(id, 0)).collect();
+        let got: Vec<_> = (0..4).map(|id| behaviour.next_act(id, 0).plain()).collect();
         assert_eq!(got, [Act::Hang, Act::Close, Act::Close, Act::Take]);
     }
 }

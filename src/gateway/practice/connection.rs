@@ -1,35 +1,36 @@
 //! One connection to the practice gateway: reads requests, acts, answers.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use bytes::{Buf, BytesMut};
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::{
-    Act, Behaviour, Practice,
+    Behaviour, Practice, exchange,
     page::page,
-    wire::{RequestHead, answer, answer_json, parse_head},
+    perform::{perform, wait},
+    provider::PracticeProvider,
+    provider_page::provider_page,
+    wire::{RequestHead, answer, answer_json, parse_head, whole_request},
 };
 
 /// Bytes of a request, at most.
 const REQUEST_BYTES: usize = 64 * 1024;
+/// Requests that are the practice gateway's own, whatever the profile.
+const OWN: [(&str, &str); 9] = [
+    ("GET", "/"),
+    ("GET", "/favicon.ico"),
+    ("GET", "/stats"),
+    ("GET", "/messages"),
+    ("GET", "/taken"),
+    ("GET", "/behaviour"),
+    ("PUT", "/behaviour"),
+    ("GET", "/answers"),
+    ("POST", "/answer"),
+];
 /// The path of a message, without its id.
 const SEND: &str = "/v1/send/";
-/// Delay of a timer on average, with ticks of 1 ms and a wait that is rounded up to them: a latency of
-/// 50 ms took 51.9.
-const TIMER_LATE: Duration = Duration::from_micros(1_500);
-/// The answer to a message that was taken.
-const OK: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n\
-    {\"code\":0,\"message\":\"OK\"}";
-/// An answer in another protocol.
-const GARBAGE: &[u8] = b"\x16\x03\x01 this is not HTTP\r\n\r\n";
-/// An answer that ends in the middle of its body.
-const BROKEN: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":";
 
 /// The body of a message's request.
 #[derive(Deserialize)]
@@ -53,8 +54,7 @@ pub(super) async fn serve(practice: Arc<Practice>, mut stream: TcpStream) -> io:
             return Ok(());
         }
 
-        let body = &buffer[head.head_bytes..total];
-        if !respond(&practice, &mut stream, &head, body).await? {
+        if !respond(&practice, &mut stream, &head, &buffer[..total]).await? {
             return Ok(());
         }
         // The next request may be in the buffer already.
@@ -93,15 +93,20 @@ async fn read_until(
     Ok(true)
 }
 
-/// Answers one request; false if the connection ends with it.
+/// Answers one request, of which all bytes are given; false if the connection ends with it.
 async fn respond(
     practice: &Practice,
     stream: &mut TcpStream,
     head: &RequestHead,
-    body: &[u8],
+    request: &[u8],
 ) -> io::Result<bool> {
     let method = head.method.as_str();
     let path = head.path.split('?').next().unwrap_or_default();
+    let body = &request[head.head_bytes..];
+
+    if let Some(provider) = &practice.provider {
+        return respond_as(provider, practice, stream, head, request).await;
+    }
 
     // Messages alone are answered badly on demand: no other answer ends the connection.
     if let ("POST", Some(id)) = (method, path.strip_prefix(SEND)) {
@@ -109,6 +114,30 @@ async fn respond(
     }
 
     inform(practice, stream, (method, path), body).await?;
+    Ok(true)
+}
+
+/// Answers one request in the place of a provider; false if the connection ends with it.
+async fn respond_as(
+    provider: &PracticeProvider,
+    practice: &Practice,
+    stream: &mut TcpStream,
+    head: &RequestHead,
+    request: &[u8],
+) -> io::Result<bool> {
+    let path = head.path.split('?').next().unwrap_or_default();
+    let asked = (head.method.as_str(), path);
+    let whole = whole_request(request, head.head_bytes)?;
+
+    // A profile may have the path `/` too, and goes first.
+    if provider.is_addressed(&whole) || !OWN.contains(&asked) {
+        return exchange::receive(practice, provider, stream, whole).await;
+    }
+    match asked {
+        ("GET", "/answers") => answer_json(stream, &provider.listed()).await?,
+        ("POST", "/answer") => exchange::choose(practice, stream, whole.body()).await?,
+        _ => inform(practice, stream, asked, whole.body()).await?,
+    }
     Ok(true)
 }
 
@@ -124,7 +153,7 @@ async fn inform(
         ("GET", "/") => show(practice, stream).await,
         ("GET", "/stats") => answer_json(stream, &practice.tally()).await,
         ("GET", "/messages") => {
-            let latest = practice.book.lock().latest();
+            let latest = practice.latest();
             answer_json(stream, &serde_json::json!({ "items": latest })).await
         }
         ("GET", "/taken") => {
@@ -144,18 +173,21 @@ async fn inform(
 
 async fn show(practice: &Practice, stream: &mut TcpStream) -> io::Result<()> {
     let tally = practice.tally();
-    let latest = practice.book.lock().latest();
+    let latest = practice.latest();
+    let page = match &practice.provider {
+        Some(provider) => provider_page(provider, &practice.named_act(), &tally, &latest),
+        None => page(&tally, &latest),
+    };
     let headers = ["content-type: text/html; charset=utf-8".to_owned()];
-    answer(stream, 200, &headers, &page(&tally, &latest)).await
+    answer(stream, 200, &headers, &page).await
 }
 
 async fn behave(practice: &Practice, stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
-    match serde_json::from_slice::<Behaviour>(body) {
-        Ok(behaviour) => {
-            *practice.behaviour.lock() = behaviour;
-            answer(stream, 204, &[], "").await
-        }
-        Err(error) => answer(stream, 400, &[], &error.to_string()).await,
+    let behaviour = serde_json::from_slice::<Behaviour>(body);
+    let behaved = behaviour.map_err(|error| error.to_string());
+    match behaved.and_then(|behaviour| practice.behave(behaviour)) {
+        Ok(()) => answer(stream, 204, &[], "").await,
+        Err(fault) => answer(stream, 400, &[], &fault).await,
     }
 }
 
@@ -190,79 +222,8 @@ async fn refuse(stream: &mut TcpStream, status: u16, text: &str) -> io::Result<b
     Ok(true)
 }
 
-/// Takes as long as a gateway with this latency.
-async fn wait(latency_ms: u64) {
-    if latency_ms > 0 {
-        let latency = Duration::from_millis(latency_ms);
-        tokio::time::sleep(latency.saturating_sub(TIMER_LATE)).await;
-    }
-}
-
 /// The message of a request; `None` if body and path do not fit each other.
 fn message(id: &str, body: &[u8]) -> Option<PracticeMessage> {
     let message: PracticeMessage = serde_json::from_slice(body).ok()?;
     (id.parse() == Ok(message.id)).then_some(message)
-}
-
-/// Acts on a request; false if the connection ends with it.
-async fn perform(stream: &mut TcpStream, act: Act) -> io::Result<bool> {
-    match act {
-        Act::Take => stream.write_all(OK).await?,
-        Act::Answer {
-            status,
-            body,
-            headers,
-            breaks_off: false,
-        } => answer(stream, status, &headers, &body).await?,
-
-        // After anything else the client cannot know where a further answer would begin.
-        act => {
-            break_off(stream, act).await?;
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Ends the connection in one of the ways in which gateways do.
-async fn break_off(stream: &mut TcpStream, act: Act) -> io::Result<()> {
-    match act {
-        Act::Answer { status, body, .. } => answer_in_part(stream, status, &body).await?,
-        Act::Hang => hang(stream).await?,
-
-        // The reset goes out when the caller closes the connection.
-        Act::ResetBefore | Act::ResetAfter => reset_when_closed(stream)?,
-        Act::Garbage => stream.write_all(GARBAGE).await?,
-        // Not an error: the client may hang up before it has read all of it.
-        Act::Oversized => {
-            let _ = answer(stream, 200, &[], &oversized()).await;
-        }
-        Act::Broken => stream.write_all(BROKEN).await?,
-        Act::Take | Act::Close => {}
-    }
-    Ok(())
-}
-
-/// Makes the system send a reset in place of an orderly end.
-fn reset_when_closed(stream: &TcpStream) -> io::Result<()> {
-    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
-}
-
-/// A body far longer than any client should read.
-fn oversized() -> String {
-    "x".repeat(1024 * 1024)
-}
-
-/// Announces more than it sends.
-async fn answer_in_part(stream: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
-    let length = body.len() + 100;
-    let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n");
-    stream.write_all(format!("{head}{body}").as_bytes()).await
-}
-
-/// Answers nothing until the client gives up.
-async fn hang(stream: &mut TcpStream) -> io::Result<()> {
-    let mut rest = [0; 1024];
-    while stream.read(&mut rest).await? > 0 {}
-    Ok(())
 }

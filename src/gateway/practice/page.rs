@@ -5,8 +5,8 @@ use super::{PracticeTally, ReceivedMessage};
 /// Messages that the page shows.
 const SHOWN: usize = 50;
 
-/// The page's style: light or dark as its reader has it, and a card for each message on a narrow screen.
-const STYLE: &str = "\
+/// The style of the page: light or dark as its reader has it, and a card for each message on a narrow screen.
+pub(super) const STYLE: &str = "\
     body{font:16px/1.5 system-ui,sans-serif;margin:1.5rem auto;max-width:60rem;padding:0 1rem;\
     color-scheme:light dark}\
     .figures{display:flex;flex-wrap:wrap;gap:.5rem 2rem}b{font-size:1.6rem}\
@@ -43,11 +43,11 @@ pub(super) fn page(tally: &PracticeTally, latest: &[ReceivedMessage]) -> String 
 }
 
 /// The attribute of an element that shows a fault.
-fn mark(is_bad: bool) -> &'static str {
+pub(super) fn mark(is_bad: bool) -> &'static str {
     if is_bad { " class=bad" } else { "" }
 }
 
-fn figure(n: u64, of: &str, mark: &str) -> String {
+pub(super) fn figure(n: u64, of: &str, mark: &str) -> String {
     format!("<span{mark}><b>{n}</b> {of}</span>")
 }
 
@@ -65,10 +65,11 @@ fn row(message: &ReceivedMessage) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -82,6 +83,7 @@ mod tests {
             text: "<b>".to_owned(),
             taken: true,
             duplicate,
+            ..ReceivedMessage::default()
         }
     }
 

@@ -2,7 +2,12 @@
 
 use std::io;
 
+use bytes::Bytes;
+use http::Request;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+/// Headers of a request, at most.
+const HEADERS: usize = 32;
 
 /// The head of a request.
 pub(super) struct RequestHead {
@@ -16,7 +21,7 @@ pub(super) struct RequestHead {
 
 /// Reads a head; `None` while it is not whole.
 pub(super) fn parse_head(buffer: &[u8], token: &str) -> io::Result<Option<RequestHead>> {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let parsed = request.parse(buffer).map_err(io::Error::other)?;
     let httparse::Status::Complete(head_bytes) = parsed else {
@@ -36,6 +41,22 @@ pub(super) fn parse_head(buffer: &[u8], token: &str) -> io::Result<Option<Reques
         head.take(header, token)?;
     }
     Ok(Some(head))
+}
+
+/// The request of these bytes, which begin with a head of this length.
+pub(super) fn whole_request(bytes: &[u8], head_bytes: usize) -> io::Result<Request<Bytes>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut head = httparse::Request::new(&mut headers);
+    head.parse(bytes).map_err(io::Error::other)?;
+
+    let mut request = Request::builder()
+        .method(head.method.unwrap_or_default())
+        .uri(head.path.unwrap_or_default());
+    for header in head.headers.iter() {
+        request = request.header(header.name, header.value);
+    }
+    let body = Bytes::copy_from_slice(&bytes[head_bytes..]);
+    request.body(body).map_err(io::Error::other)
 }
 
 impl RequestHead {

@@ -35,13 +35,11 @@ pub(super) enum JsonForm {
 impl BodyForm {
     /// Every text in it.
     pub(super) fn templates(&self) -> Vec<&Template> {
-        let mut found = Vec::new();
         match self {
-            Self::Empty => {}
-            Self::Json(form) => form.gather(&mut found),
-            Self::Form(fields) => found.extend(fields.iter().map(|(_, value)| value)),
+            Self::Empty => Vec::new(),
+            Self::Json(form) => form.templates(),
+            Self::Form(fields) => fields.iter().map(|(_, value)| value).collect(),
         }
-        found
     }
 
     /// The names of its members or fields.
@@ -86,6 +84,13 @@ impl JsonForm {
         let numbered = elements.iter().enumerate();
         let forms = numbered.filter_map(|(n, element)| Self::parse(element, &spot.entry(n)));
         Self::Array(forms.collect())
+    }
+
+    /// Every text in it.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        let mut found = Vec::new();
+        self.gather(&mut found);
+        found
     }
 
     /// Adds every text in it.

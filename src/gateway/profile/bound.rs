@@ -52,6 +52,7 @@ impl BoundRequest {
         secrets: &BTreeSet<&str>,
     ) -> Result<Self, ConfigError> {
         let url = account.check(form, secrets)?;
+        // What this account has no value for is left out once, and not for each message.
         let form = present(form, account);
         let (base, path) = split_base(&url);
         let target = target(&path, &form.query, account);
@@ -115,6 +116,8 @@ impl BoundRequest {
         if let Some(value) = fill::of_message(placeholder, envelope) {
             return value;
         }
+
+        // The others need more than the message.
         match placeholder {
             Placeholder::Encoding => Cow::Borrowed(&self.encoding(envelope.text).text),
             Placeholder::ValidMinutes => Cow::Owned(message.valid_minutes.to_string()),
@@ -156,7 +159,7 @@ fn uri(target: &str) -> Uri {
 }
 
 /// Takes scheme, host and port off an address. The path has at least its slash.
-fn split_base(url: &Template) -> (String, Template) {
+pub(super) fn split_base(url: &Template) -> (String, Template) {
     let mut pieces = url.0.clone();
     let Some(TemplatePiece::Fixed(first)) = pieces.first_mut() else {
         return (String::new(), Template(pieces));

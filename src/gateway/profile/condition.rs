@@ -62,6 +62,7 @@ impl Condition {
             bodies: Vec::new(),
         };
 
+        // All of them must fit, so that each narrows the whole.
         for (n, table) in tables.iter().enumerate() {
             let entry = value.is_array().then(|| spot.entry(n));
             whole.add(table, entry.unwrap_or_else(|| spot.clone()));
@@ -196,6 +197,7 @@ fn value_test(keys: &mut KeyReader<'_>) -> Option<ValueTest> {
         (Some(_), None) => {
             spot.fault("one of `equals`, `in` and `exists` must say which value fits");
         }
+        // Both, or neither: the condition says nothing of values.
         _ => {}
     }
 

@@ -26,6 +26,7 @@ pub(super) fn of_message<'m>(
         Placeholder::TextUtf16Hex => utf16_hex(text),
         Placeholder::Segments => segments(text).segments.to_string(),
 
+        // These need the account as well, or the postman.
         Placeholder::Encoding
         | Placeholder::Sender
         | Placeholder::ValidMinutes

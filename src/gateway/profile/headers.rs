@@ -29,6 +29,8 @@ impl HeaderLines {
             fixed: HeaderMap::from_iter([(HOST, host(base))]),
             filled: Vec::new(),
         };
+
+        // Before those of the profile, which may name another.
         let content_type = content_type(&form.body);
         headers
             .fixed
@@ -37,6 +39,7 @@ impl HeaderLines {
         for (name, template) in &form.headers {
             headers.add(name, template, account)?;
         }
+
         if let Some(login) = &form.login {
             let value = header_value(&AUTHORIZATION, &login_text(login, account), account)?;
             headers.fixed.insert(AUTHORIZATION, value);

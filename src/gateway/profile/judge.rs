@@ -86,6 +86,8 @@ pub(super) fn judge<'p>(
     envelope: &Envelope<'_>,
 ) -> AnswerJudgement<'p> {
     let body = AnswerBody::read(answer.body);
+
+    // The first that fits: what stands before a rule is an exception to it.
     let fits = |rule: &&AnswerRule| rule.condition.fits(answer.status, &body, envelope);
     let Some(rule) = rules.iter().find(fits) else {
         return AnswerJudgement::of_none();

@@ -10,6 +10,7 @@
 //! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
 //! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them. [`receipts`] has what
 //! a provider reports afterwards, and [`receipt_link`] checks that the request fits that.
+//! [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills them, and [`reading`] finds the message in a request.
 //! [`built_in`] has the profiles that come with the service.
 
 mod account;
@@ -28,8 +29,11 @@ mod lines;
 mod login;
 mod placeholder;
 mod pointer;
+mod practice_answer;
+mod practice_keys;
 mod present;
 mod reach;
+mod reading;
 mod receipt_link;
 pub mod receipts;
 mod request;
@@ -62,6 +66,8 @@ pub use super::outcome::{HaltScope, LaterScope};
 pub use account::GatewayAccount;
 pub use bound::{BoundRequest, MessageRequest};
 pub use judge::{AnswerJudgement, AnswerMeaning, WholeAnswer};
+pub use practice_answer::{AnswerKind, AnswerOccasion, FilledAnswer, PracticeAnswer};
+pub use reading::{FoundMessage, RequestReader};
 
 /// Requests in flight that a profile may allow, at most.
 const CONCURRENCY: i64 = 10_000;
@@ -73,6 +79,7 @@ pub struct Profile {
     rules: Vec<AnswerRule>,
     concurrency: Option<usize>,
     receipts: Option<ReceiptForm>,
+    practice: Vec<PracticeAnswer>,
 }
 
 impl Profile {
@@ -93,6 +100,9 @@ impl Profile {
         let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
         let concurrency = concurrency(&mut keys);
         let receipts = receipts(&mut keys);
+        let practice =
+            practice_keys::answers(keys.value("practice"), &rules, &spot.key("practice"));
+        // All keys that there are have been read: any other one is a fault.
         keys.finish();
 
         check_taken(&rules, &spot.key("answer"));
@@ -102,7 +112,9 @@ impl Profile {
             rules,
             concurrency,
             receipts,
+            practice,
         };
+
         let receipts = ReceiptLink {
             form: profile.receipts(),
             has_section: table.contains_key("receipts"),
@@ -124,6 +136,11 @@ impl Profile {
         secrets
     }
 
+    /// The names of the secrets that each request has in it.
+    pub fn request_secrets(&self) -> BTreeSet<&str> {
+        self.request.secrets()
+    }
+
     /// The form of the provider's receipts, if it has any.
     pub fn receipts(&self) -> Option<&ReceiptForm> {
         self.receipts.as_ref()
@@ -138,6 +155,16 @@ impl Profile {
     /// Makes the request ready for an account. The error names each key of the account with a fault.
     pub fn bind(&self, account: &GatewayAccount) -> Result<BoundRequest, ConfigError> {
         BoundRequest::new(&self.request, account, &self.secrets())
+    }
+
+    /// The answers that the practice gateway gives, in the order of the profile.
+    pub fn practice(&self) -> &[PracticeAnswer] {
+        &self.practice
+    }
+
+    /// Makes a reader of the requests that this profile makes.
+    pub fn reader(&self) -> RequestReader {
+        RequestReader::new(&self.request)
     }
 
     /// The meaning of an answer to a message.

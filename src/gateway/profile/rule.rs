@@ -62,6 +62,7 @@ impl AnswerRule {
         let why = why(&mut keys);
         keys.finish();
 
+        // Only now: a part that is missing must not hide the faults of the others.
         let rule = Self {
             path: spot.path().to_owned(),
             number,
@@ -107,6 +108,7 @@ fn meaning(keys: &mut KeyReader<'_>) -> Option<RuleMeaning> {
     let spot = keys.spot("is");
     let is = keys.required_text("is")?;
     let options = MeaningOptions::read(keys);
+
     let meaning = match is {
         "taken" => options.taken(),
         "refused" => options.refused(),

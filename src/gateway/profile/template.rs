@@ -1,5 +1,7 @@
 //! Texts of a profile with placeholders in them.
 
+use std::fmt;
+
 use super::placeholder::Placeholder;
 
 /// A text, taken apart at its placeholders.
@@ -85,6 +87,15 @@ impl Template {
             [TemplatePiece::Filled(placeholder)] => Some(placeholder),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            TemplatePiece::Fixed(text) => f.write_str(text),
+            TemplatePiece::Filled(placeholder) => write!(f, "{placeholder}"),
+        })
     }
 }
 

@@ -144,3 +144,12 @@ fn every_key_and_placeholder_is_documented() {
         assert!(PAGE.contains(&format!("| `{key}` |")), "{key}");
     }
 }
+
+#[test]
+fn the_documented_practice_answers_mean_what_the_documented_rules_say() {
+    let rules = block("The whole profile:\n\n```toml\n");
+    let answers = block("`notty gateway --profile-file acme.toml`.\n\n```toml\n");
+    let profile = Profile::parse(&format!("{rules}\n{answers}"));
+    let profile = profile.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(profile.practice().len(), 3);
+}

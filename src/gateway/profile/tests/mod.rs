@@ -6,6 +6,8 @@ mod documented;
 mod faults;
 mod judging;
 mod places;
+mod practising;
+mod reading;
 mod receipt_faults;
 mod receipts;
 mod rendering;
