@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
-use notty_storage::model::{MessageId, Phone};
+use notty_storage::{
+    Timestamp,
+    model::{MessageId, Phone},
+};
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -204,6 +207,8 @@ fn sample() -> Envelope<'static> {
         id: MessageId::from_u64(1 << 32).expect("the id of a first message"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text: "Hello",
+        ends_at: Timestamp::default(),
+        receipt_url: "",
     }
 }
 
@@ -216,6 +221,8 @@ impl<'m> AnsweredMessage<'m> {
                 id: id.unwrap_or(number),
                 phone: message.phone(),
                 text: message.text(),
+                ends_at: Timestamp::default(),
+                receipt_url: "",
             },
         }
     }
