@@ -48,6 +48,11 @@ pub enum GatewayOutcome {
 }
 
 impl GatewayOutcome {
+    /// True if the next message would not be taken either.
+    pub fn halts(self) -> bool {
+        matches!(self, Self::Halted { .. })
+    }
+
     /// Its name in metrics and logs.
     pub fn name(self) -> &'static str {
         match self {

@@ -70,12 +70,13 @@ fn log(outcome: GatewayOutcome, words: &str) {
             tracing::warn!("a message did not get to the gateway: {words}; it is tried again");
         }
         // A halt itself is a line of its own.
-        GatewayOutcome::Halted { .. } => {
-            tracing::info!("the gateway sent a message back, which counts as not tried: {words}");
-        }
+        GatewayOutcome::Halted { .. } => tracing::warn!(
+            "the gateway did not take a message: {words}; it is tried again, and the gateway is halted \
+             once it answers three messages in a row so"
+        ),
         GatewayOutcome::Unsure => tracing::warn!(
             "the gateway leaves open whether it took a message: {words}; the message is unconfirmed, \
-             or sent again where gateway.idempotent is set"
+             or sent again to a [gateway] that is `idempotent`"
         ),
     }
 }

@@ -1,10 +1,11 @@
 //! Halts: a gateway that certainly takes nothing, or nothing of one mailing, until a person has done
 //! something about it: no money, a wrong key, a forbidden text.
 //!
-//! A halting answer is no try: the message goes back as if it had not been begun. So halts must not go
-//! round and round. Three halting answers in a row halt the gateway, one halts a mailing. Halted, nothing
-//! is begun; after 1, 2, 4, 8, 15, 15 … minutes one message probes, and any other answer ends the halt.
-//! Each postman learns of a halt by its own answers, and forgets it when it ends.
+//! The first halting answer to a message is no try: the message goes back as if it had not been begun. So
+//! halts must not go round and round. Halting answers to three messages in a row halt the gateway, one
+//! halts a mailing. Halted, nothing is begun; after 1, 2, 4, 8, 15, 15 … minutes one message probes, and any
+//! other answer ends the halt. A message that halts again has failed, and is tried again later: it may be
+//! the reason itself. Each postman learns of a halt by its own answers, and forgets it when it ends.
 
 use std::{
     collections::HashMap,
@@ -12,13 +13,18 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::model::MailingNumber;
+use notty_storage::model::{MailingNumber, MessageId};
 use parking_lot::Mutex;
 
+use super::halted_before::HaltedBefore;
 use crate::gateway::{GatewayOutcome, HaltScope};
 
-/// Halting answers in a row that halt a gateway: one may be a matter of its message.
+/// Messages in a row whose halting answers halt a gateway: one may be the reason itself.
 const HALTING: u32 = 3;
+/// The outcome that halts the whole gateway.
+pub(super) const GATEWAY_HALTS: GatewayOutcome = GatewayOutcome::Halted {
+    scope: HaltScope::Gateway,
+};
 /// Time before the first probe.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest time before a probe.
@@ -31,6 +37,23 @@ const FORGOTTEN: Duration = Duration::from_secs(3_600);
 pub(super) struct HaltPass {
     probes_gateway: bool,
     probes_mailing: bool,
+}
+
+/// A message, and the mailing that its lease is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HaltSubject {
+    pub(super) message: MessageId,
+    /// Not always the one in the message's id: a mailing that was held by a restore has another number there.
+    pub(super) mailing: MailingNumber,
+}
+
+/// The consequences of an outcome for halts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct HaltNews {
+    /// The halts that changed.
+    pub(super) changes: Vec<HaltChange>,
+    /// True if the message halted, and had halted before.
+    pub(super) halts_again: bool,
 }
 
 /// A change of a halt, for the log.
@@ -127,19 +150,28 @@ impl Halts {
     pub(super) fn note(
         &self,
         pass: HaltPass,
-        mailing: MailingNumber,
+        subject: HaltSubject,
         outcome: GatewayOutcome,
         now: Duration,
-    ) -> Vec<HaltChange> {
-        let halts = matches!(outcome, GatewayOutcome::Halted { .. });
+    ) -> HaltNews {
+        let halts = outcome.halts();
         if self.is_quiet() && !halts {
-            return Vec::new();
+            return HaltNews::default();
         }
 
         let mut known = self.known.lock();
-        let changes = known.note(pass, mailing, outcome, now);
+        let halts_again = halts && known.before.note(subject.message);
+        // A message that halts again says nothing new of the gateway.
+        if outcome == GATEWAY_HALTS && !halts_again {
+            known.row += 1;
+        }
+        let changes = known.note(pass, subject.mailing, outcome, now);
         self.is_quiet.store(known.is_quiet(), Ordering::Relaxed);
-        changes.into_iter().flatten().collect()
+
+        HaltNews {
+            changes: changes.into_iter().flatten().collect(),
+            halts_again,
+        }
     }
 
     /// True while nothing may be begun at the gateway, and none probes now.
@@ -184,8 +216,9 @@ impl Halts {
 /// The halts that are known, and the way to the next one.
 #[derive(Debug, Default)]
 struct KnownHalts {
-    /// Halting answers of the whole gateway in a row.
+    /// Messages in a row to which the gateway gave a halting answer for all.
     row: u32,
+    before: HaltedBefore,
     gateway: Option<ActiveHalt>,
     mailings: HashMap<MailingNumber, ActiveHalt>,
 }
@@ -236,9 +269,7 @@ impl KnownHalts {
         now: Duration,
     ) -> [Option<HaltChange>; 2] {
         match outcome {
-            GatewayOutcome::Halted {
-                scope: HaltScope::Gateway,
-            } => {
+            GATEWAY_HALTS => {
                 // It says nothing of the mailing.
                 self.lapsed(without_gateway(pass), mailing, now);
                 [self.note_gateway_halts(pass, now), None]
@@ -263,7 +294,6 @@ impl KnownHalts {
     }
 
     fn note_gateway_halts(&mut self, pass: HaltPass, now: Duration) -> Option<HaltChange> {
-        self.row += 1;
         let was_halted = self.gateway.is_some();
         let pause = match &mut self.gateway {
             Some(halt) if pass.probes_gateway => halt.wait(now),

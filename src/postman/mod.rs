@@ -17,6 +17,7 @@ mod complaints;
 pub mod desk;
 mod floor;
 mod halt;
+mod halted_before;
 pub mod journal;
 mod leases;
 mod looking;

@@ -1,17 +1,15 @@
 //! Log lines about halts. A person must do something about each: so the first line is a warning with the
 //! profile's reason and the provider's answer, and what follows is for the record.
 
-use notty_storage::model::MessageId;
-
-use super::halt::HaltChange;
+use super::halt::{HaltChange, HaltSubject};
 use crate::gateway::HaltScope;
 
 /// Logs that a halt began, goes on or ended. The words come without phones and texts.
-pub(super) fn tell_halt(change: HaltChange, message: MessageId, words: Option<String>) {
+pub(super) fn tell_halt(change: HaltChange, subject: HaltSubject, words: Option<String>) {
     let words = words.unwrap_or_else(|| "no more is known".to_owned());
     match change.scope {
         HaltScope::Gateway => tell_gateway(change, &words),
-        HaltScope::Mailing => tell_mailing(change, message, &words),
+        HaltScope::Mailing => tell_mailing(change, subject, &words),
     }
 }
 
@@ -32,10 +30,10 @@ fn tell_gateway(change: HaltChange, words: &str) {
     }
 }
 
-fn tell_mailing(change: HaltChange, message: MessageId, words: &str) {
+fn tell_mailing(change: HaltChange, subject: HaltSubject, words: &str) {
     // A postman knows the mailing by its number alone; the API shows it with the message.
-    let number = message.mailing.0;
-    let id = message.as_u64();
+    let number = subject.mailing.0;
+    let id = subject.message.as_u64();
     let Some(pause) = change.pause else {
         tracing::info!(
             mailing.number = number,

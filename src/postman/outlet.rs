@@ -14,21 +14,21 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
-use notty_storage::model::MessageId;
+use notty_storage::model::SendResult;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::{
     breaker::{Breaker, Pass, Signal, Stand},
     complaints::Complaints,
-    halt::{HaltPass, Halts},
+    halt::{GATEWAY_HALTS, HaltNews, HaltPass, HaltSubject, Halts},
     notices,
     pause::{GatewayPause, LONGEST, wish},
     queue::JobQueue,
     retry::RetryPolicy,
     terms::{Job, MARGIN},
 };
-use crate::gateway::{GatewayOutcome, HaltScope};
+use crate::gateway::GatewayOutcome;
 
 /// The settings of one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub struct OutletOptions {
 /// Permission to begin a message; its outcome comes back with it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutletPass {
-    message: MessageId,
+    subject: HaltSubject,
     breaker: Pass,
     halts: HaltPass,
 }
@@ -140,18 +140,23 @@ impl Outlet {
     }
 
     /// Permits a message to begin now, or not.
-    pub(super) fn may_begin(&self, message: MessageId, now: Duration) -> Option<OutletPass> {
+    pub(super) fn may_begin(&self, job: &Job, now: Duration) -> Option<OutletPass> {
         // The pause first: a message that cannot begin must not use up a pass of the breaker.
         if self.pause.holds(now) {
             return None;
         }
-        let halts = self.halts.may_begin(message.mailing, now)?;
+        let subject = HaltSubject {
+            message: job.id,
+            mailing: job.lease.mailing,
+        };
+        let halts = self.halts.may_begin(subject.mailing, now)?;
+
         let Some(breaker) = self.breaker.lock().may_begin(now) else {
-            self.halts.lapsed(halts, message.mailing, now);
+            self.halts.lapsed(halts, subject.mailing, now);
             return None;
         };
         Some(OutletPass {
-            message,
+            subject,
             breaker,
             halts,
         })
@@ -159,13 +164,13 @@ impl Outlet {
 
     /// True if a message that was permitted may still go out.
     pub(super) fn still_permits(&self, pass: OutletPass, now: Duration) -> bool {
-        !self.pause.holds(now) && self.halts.still_permits(pass.halts, pass.message.mailing)
+        !self.pause.holds(now) && self.halts.still_permits(pass.halts, pass.subject.mailing)
     }
 
     /// Takes back the permission of a message that never began.
     pub(super) fn lapsed(&self, pass: OutletPass, now: Duration) {
         self.breaker.lock().lapsed(pass.breaker, now);
-        self.halts.lapsed(pass.halts, pass.message.mailing, now);
+        self.halts.lapsed(pass.halts, pass.subject.mailing, now);
     }
 
     /// Ends the slots that wait.
@@ -222,29 +227,35 @@ impl Outlet {
         self.breaker.lock().note(pass.breaker, signal, now)
     }
 
-    /// Notes the outcome of a request for halts, and logs what changed. True if anything did.
+    /// Notes the outcome of a request for halts, and logs what changed, with the gateway's words.
     pub(super) fn note_halts(
         &self,
         pass: OutletPass,
         outcome: GatewayOutcome,
         now: Duration,
         words: impl Fn() -> Option<String>,
-    ) -> bool {
-        let changes = self
-            .halts
-            .note(pass.halts, pass.message.mailing, outcome, now);
-        for change in &changes {
-            notices::tell_halt(*change, pass.message, words());
+    ) -> HaltNews {
+        let news = self.halts.note(pass.halts, pass.subject, outcome, now);
+        for change in &news.changes {
+            notices::tell_halt(*change, pass.subject, words());
         }
-        !changes.is_empty()
+        news
     }
 
-    /// True if a message goes back after a while: it halted, and its gateway is not halted for it.
-    pub(super) fn sends_back_at_leisure(&self, outcome: GatewayOutcome) -> bool {
-        let halts = GatewayOutcome::Halted {
-            scope: HaltScope::Gateway,
-        };
-        outcome == halts && !self.halts.is_halted()
+    /// The result of a message of a lease. One that halts again may be the reason itself: it must not come
+    /// back at once for ever, and keep others waiting.
+    pub(super) fn result(&self, job: &Job, outcome: GatewayOutcome, news: &HaltNews) -> SendResult {
+        if news.halts_again {
+            self.options.retry.not_taken(job.tries)
+        } else {
+            self.options.retry.result(outcome, job.tries)
+        }
+    }
+
+    /// True if an outcome is about its message alone, as far as is known: it would halt the gateway, and did
+    /// not.
+    pub(super) fn halts_alone(&self, outcome: GatewayOutcome) -> bool {
+        outcome == GATEWAY_HALTS && !self.halts.is_halted()
     }
 
     /// Notes that the gateway asks for a pause, and logs the first such wish.

@@ -46,6 +46,14 @@ impl RetryPolicy {
         }
     }
 
+    /// The result of a message that was certainly not taken, after a number of tries before.
+    pub(super) fn not_taken(&self, tries: u16) -> SendResult {
+        let jitter = rand::random_range(0..JITTER.len());
+        SendResult::NotTaken {
+            pause_ms: self.pause_ms(tries, jitter),
+        }
+    }
+
     /// The pause that the gateway asked for. One that speaks of the whole gateway holds for this message
     /// too, however short the longest pause of a message is.
     fn wish_ms(&self, outcome: GatewayOutcome, retry_after: Option<Duration>) -> u64 {

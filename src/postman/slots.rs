@@ -256,7 +256,7 @@ impl<C: Courier> Slot<C> {
             return Ok(SendResult::HandedBack);
         }
         // Only now: a message that cannot be sent must not use up a pass of the breaker.
-        let Some(pass) = outlet.may_begin(job.id, looked_at) else {
+        let Some(pass) = outlet.may_begin(job, looked_at) else {
             return Ok(SendResult::HandedBack);
         };
 
@@ -286,16 +286,22 @@ impl<C: Courier> Slot<C> {
 
         let words = || courier.describe_failure(&envelope(job));
         let is_changed = outlet.note(pass, outcome, ended);
-        if outlet.note_halts(pass, outcome, ended, words) || is_changed {
+        let news = outlet.note_halts(pass, outcome, ended, words);
+        if is_changed || !news.changes.is_empty() {
             floor.news.notify_one();
         }
-        outlet.complaints.note(outcome, ended, words);
+
+        // A halt has lines of its own.
+        let halts_alone = outlet.halts_alone(outcome);
+        if halts_alone || !outcome.halts() {
+            outlet.complaints.note(outcome, ended, words);
+        }
 
         // Buffered here, and written together with the next message that is begun: one write a message
         // instead of two.
-        let result = outlet.options.retry.result(outcome, job.tries);
+        let result = outlet.result(job, outcome, &news);
         thread.journal.lock().settled(job.token(), result);
-        if outlet.sends_back_at_leisure(outcome) {
+        if halts_alone && result == SendResult::HandedBack {
             station.wait_a_moment(job, ended).await?;
         }
         Ok(result)

@@ -1,6 +1,7 @@
 //! A postman at a desk whose answers a test decides.
 
 mod connecting;
+mod halted_mailing;
 mod halting;
 mod in_flight;
 mod refused;
@@ -55,6 +56,8 @@ struct Odd {
     grants_late: bool,
     /// Grants a lease to every ask.
     grants_all: bool,
+    /// Each lease has a message of its own.
+    grants_others: bool,
     /// Answers the first ask too late: its lease ran out.
     runs_out: bool,
     /// What was asked for and reported, one line each.
@@ -84,15 +87,20 @@ fn open_terms() -> Terms {
 
 /// A lease of one message.
 fn parcel(lease: LeaseId) -> Parcel {
+    parcel_of(lease, 0)
+}
+
+/// A lease of one message at a position.
+fn parcel_of(lease: LeaseId, position: u32) -> Parcel {
     let runs = vec![Run {
-        first: 0,
+        first: position,
         len: 1,
         attempt: 1,
     }];
     let message = LeasedMessage {
         id: MessageId {
             mailing: MAILING,
-            position: 0,
+            position,
         },
         attempt: 1,
         tries: 0,
@@ -140,11 +148,12 @@ impl Desk for Odd {
         }
         let is_late = self.grants_late && asked == 0;
         let grants = is_late || self.grants_all;
+        let position = if self.grants_others { asked as u32 } else { 0 };
         Box::pin(async move {
             if is_late {
                 tokio::time::sleep(VIEW_AGE + Duration::from_millis(300)).await;
             }
-            Ok(grants.then(|| parcel(lease)))
+            Ok(grants.then(|| parcel_of(lease, position)))
         })
     }
 

@@ -59,7 +59,7 @@ impl PreparedCourier for &mut OneWay {
 }
 
 /// A message of the first lease.
-fn job(lease: &Arc<SharedLease>, position: u32) -> Job {
+pub(super) fn job(lease: &Arc<SharedLease>, position: u32) -> Job {
     Job {
         lease: lease.clone(),
         id: MessageId {
@@ -76,12 +76,17 @@ fn job(lease: &Arc<SharedLease>, position: u32) -> Job {
 
 /// A lease that was granted just now.
 fn shared_lease(epoch: Epoch) -> Arc<SharedLease> {
+    lease_of(MAILING, epoch)
+}
+
+/// The same of another mailing.
+pub(super) fn lease_of(mailing: MailingNumber, epoch: Epoch) -> Arc<SharedLease> {
     let now = SystemClock.boot();
     let terms = LeaseTerms::new(now, open_terms());
     let lease = LeaseId { epoch, n: 1 };
     SharedLease::new(
         lease,
-        MAILING,
+        mailing,
         "Hello".into(),
         now + Duration::from_secs(60),
         terms,

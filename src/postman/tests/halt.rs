@@ -1,19 +1,33 @@
 //! Halts by their answers, on a clock of the test.
 
+use std::sync::atomic::AtomicU32;
+
 use super::*;
 use crate::gateway::LaterScope;
 
 const ONE: MailingNumber = MailingNumber(1);
 const OTHER: MailingNumber = MailingNumber(2);
-const HALTED: GatewayOutcome = GatewayOutcome::Halted {
-    scope: HaltScope::Gateway,
-};
+const HALTED: GatewayOutcome = GATEWAY_HALTS;
 const MAILING_HALTED: GatewayOutcome = GatewayOutcome::Halted {
     scope: HaltScope::Mailing,
 };
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+/// A message of a mailing.
+fn subject(mailing: MailingNumber, position: u32) -> HaltSubject {
+    HaltSubject {
+        message: MessageId { mailing, position },
+        mailing,
+    }
+}
+
+/// A message of a mailing that no other call returns.
+fn another(mailing: MailingNumber) -> HaltSubject {
+    static NEXT: AtomicU32 = AtomicU32::new(1_000);
+    subject(mailing, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Sends one message that must be permitted. Returns the pause of each change, in seconds.
@@ -24,10 +38,16 @@ fn send(
     outcome: GatewayOutcome,
     now: u64,
 ) -> Vec<Option<u64>> {
-    let pass = halts.may_begin(mailing, secs(now)).expect("permitted");
-    let changes = halts.note(pass, mailing, outcome, secs(now));
+    let news = send_one(halts, another(mailing), outcome, now);
     let pause = |change: &HaltChange| change.pause.map(|pause| pause.as_secs());
-    changes.iter().map(pause).collect()
+    news.changes.iter().map(pause).collect()
+}
+
+/// The same with a message of the test's choice.
+#[track_caller]
+fn send_one(halts: &Halts, message: HaltSubject, outcome: GatewayOutcome, now: u64) -> HaltNews {
+    let pass = halts.may_begin(message.mailing, secs(now));
+    halts.note(pass.expect("permitted"), message, outcome, secs(now))
 }
 
 /// Halts whose gateway is halted from a time on.
@@ -40,7 +60,7 @@ fn halted_at(now: u64) -> Halts {
 }
 
 #[test]
-fn three_halting_answers_in_a_row_halt_the_gateway() {
+fn halting_answers_to_three_messages_in_a_row_halt_the_gateway() {
     let halts = halted_at(100);
     assert!(halts.is_halted() && halts.holds(secs(159)));
     assert_eq!(halts.may_begin(ONE, secs(159)), None);
@@ -87,7 +107,7 @@ fn one_message_probes_after_growing_pauses() {
         assert!(halts.holds(secs(now)) && !halts.wants_probe(secs(now)));
         assert!(halts.still_permits(pass, ONE));
 
-        let changes = halts.note(pass, ONE, HALTED, secs(now));
+        let changes = halts.note(pass, another(ONE), HALTED, secs(now)).changes;
         assert_eq!(changes[0].pause, Some(secs(pause)));
         assert!(changes[0].was_halted);
         now += pause;
@@ -107,11 +127,12 @@ fn answers_to_what_was_begun_before_the_halt_neither_end_it_nor_lengthen_it() {
     let early: Vec<_> = (0..5).map(|_| halts.may_begin(ONE, secs(0))).collect();
     let early: Vec<_> = early.into_iter().map(|pass| pass.expect("it")).collect();
     for pass in &early[..3] {
-        halts.note(*pass, ONE, HALTED, secs(1));
+        halts.note(*pass, another(ONE), HALTED, secs(1));
     }
     assert!(!halts.still_permits(early[3], ONE), "it is not begun");
-    assert_eq!(halts.note(early[3], ONE, HALTED, secs(2)), []);
-    assert_eq!(halts.note(early[4], ONE, GatewayOutcome::Done, secs(3)), []);
+    let changes = |pass, outcome, now| halts.note(pass, another(ONE), outcome, secs(now)).changes;
+    assert_eq!(changes(early[3], HALTED, 2), []);
+    assert_eq!(changes(early[4], GatewayOutcome::Done, 3), []);
     assert!(halts.is_halted() && halts.wants_probe(secs(61)));
 }
 
@@ -167,4 +188,41 @@ fn a_mailing_that_nobody_probes_any_more_is_forgotten() {
     assert_eq!(halts.halted_mailings(secs(3_660)), 1);
     assert_eq!(halts.halted_mailings(secs(3_661)), 0);
     assert!(halts.is_quiet());
+}
+
+#[test]
+fn one_message_that_halts_over_and_over_halts_no_gateway() {
+    let halts = Halts::default();
+    let bad = subject(ONE, 7);
+    let first = send_one(&halts, bad, HALTED, 0);
+    assert_eq!(first, HaltNews::default(), "the first time is no try");
+    for now in 1..10 {
+        let news = send_one(&halts, bad, HALTED, now);
+        assert!(news.halts_again && news.changes.is_empty(), "{news:?}");
+    }
+    assert!(!halts.is_halted());
+
+    // Others are counted beside it.
+    assert_eq!(send(&halts, ONE, HALTED, 10), []);
+    assert_eq!(send(&halts, ONE, HALTED, 10), [Some(60)]);
+}
+
+#[test]
+fn a_message_that_halts_again_is_known_although_the_gateway_took_another_between() {
+    let halts = Halts::default();
+    let bad = subject(ONE, 7);
+    send_one(&halts, bad, HALTED, 0);
+    send(&halts, ONE, GatewayOutcome::Done, 1);
+    assert!(halts.is_quiet());
+    assert!(send_one(&halts, bad, HALTED, 2).halts_again);
+    assert!(halts.is_quiet(), "the row has not begun");
+}
+
+#[test]
+fn a_probe_that_halts_again_is_told_apart_so_that_the_next_one_is_another_message() {
+    let halts = Halts::default();
+    let mailing_halts = subject(ONE, 7);
+    assert!(!send_one(&halts, mailing_halts, MAILING_HALTED, 0).halts_again);
+    let probe = send_one(&halts, mailing_halts, MAILING_HALTED, 60);
+    assert!(probe.halts_again && probe.changes.len() == 1, "{probe:?}");
 }

@@ -89,9 +89,37 @@ async fn gateway_at(account: &Arc<SmscAccount>) -> ProviderGateway {
 }
 
 #[tokio::test]
+async fn a_message_that_alone_halts_is_tried_again_later_and_halts_no_gateway() {
+    let desk = Arc::new(Odd {
+        grants_all: true,
+        shows: AtomicBool::new(true),
+        ..Odd::default()
+    });
+    let account = Arc::new(SmscAccount::default());
+    let dir = tempfile::tempdir().expect("a directory");
+    let connector = Arc::new(TcpConnector::default());
+    let (options, parts) = postman(dir.path(), desk.clone(), connector, Duration::from_secs(1));
+    let metrics = parts.metrics.clone();
+
+    let (stop, stopped) = watch::channel(false);
+    let running = Postman::run(options, parts.at(gateway_at(&account).await), stopped);
+    let running = tokio::spawn(running);
+    until(|| account.requests.load(Ordering::Relaxed) > 6).await;
+    assert_eq!(metrics.halted.get(), 0);
+    stop.send_replace(true);
+    running.await.expect("no panic").expect("it ends well");
+
+    let said = desk.said.lock();
+    let reports: Vec<_> = said.iter().filter(|line| line.starts_with("rep")).collect();
+    assert!(reports[0].contains("HandedBack"), "{}", reports[0]);
+    assert!(reports[1].contains("NotTaken"), "{}", reports[1]);
+}
+
+#[tokio::test]
 async fn a_gateway_without_money_gets_one_message_after_a_minute_and_all_once_it_is_taken() {
     let desk = Arc::new(Odd {
         grants_all: true,
+        grants_others: true,
         shows: AtomicBool::new(true),
         ..Odd::default()
     });

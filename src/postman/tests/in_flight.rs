@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::super::outlet::Outlet;
-use super::*;
+use super::{
+    connecting::{job, lease_of},
+    *,
+};
 use crate::gateway::GatewayOutcome;
 
 const NOW: Duration = Duration::from_secs(100);
@@ -19,18 +22,11 @@ fn is_ready(future: &mut Pin<&mut impl Future>) -> bool {
 #[test]
 fn a_request_in_doubt_leaves_its_place_to_no_slot_that_waits() {
     let outlet = Outlet::new(outlet_options(100));
-    let message = MessageId {
-        mailing: MAILING,
-        position: 0,
-    };
+    let job = job(&lease_of(MAILING, Epoch(1)), 0);
     let mut passes = Vec::new();
     while let Ok(permit) = outlet.free.try_acquire() {
         permit.forget();
-        passes.push(
-            outlet
-                .may_begin(message, NOW)
-                .expect("the breaker is closed"),
-        );
+        passes.push(outlet.may_begin(&job, NOW).expect("the breaker is closed"));
     }
     assert_eq!(passes.len(), 64);
     let mut waiting = pin!(outlet.free.acquire());
