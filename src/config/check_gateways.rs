@@ -66,8 +66,15 @@ fn check_name(name: &str, key: &str) -> Result<(), ConfigError> {
 /// Rejects a password in a URL before any other check can show the URL.
 fn check_no_password(url: &str, key: &str) -> Result<(), ConfigError> {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = after_scheme.split('/').next().unwrap_or_default();
-    if host.contains('@') {
+    let has_port =
+        |host: &str| !host.contains(':') || host.ends_with(|last: char| last.is_ascii_digit());
+    let host = after_scheme
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default();
+    // A password may have a slash in it: then what seems to be the port is none.
+    let is_cut = !host.starts_with('[') && !has_port(host) && url.contains('@');
+    if host.contains('@') || is_cut {
         let fault = "it has a user name or password in it, which would show in logs; use `secrets`";
         return Err(ConfigError::at(key, fault));
     }

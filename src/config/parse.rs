@@ -16,7 +16,7 @@ use super::{
     path::KeyPath,
     shape::Keys,
     sources::Sources,
-    wording::{expected, misfit, one_line},
+    wording::{expected, is_table_of_list, may_hide_secret, misfit, one_line},
 };
 
 /// A configuration that is being read.
@@ -144,7 +144,10 @@ impl SettingsReader {
             return Some(value);
         };
         let sample = self.keys.find(path)?;
-        let fault = if path.is_secret() && !path.name().starts_with("role") {
+        let is_secret = path.is_secret() && !path.name().starts_with("role");
+        let fault = if is_table_of_list(sample, &value) {
+            format!("there may be several: write [[{path}]], with two brackets on each side")
+        } else if is_secret || may_hide_secret(sample, &value) {
             format!("the value is not {}", expected(sample))
         } else {
             misfit(sample, &value, error.message())

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::gateways::ANY_KEY;
+use super::{gateways::ANY_KEY, path::KeyPath};
 
 /// A value of the type that a key has, as a person writes it.
 pub(super) fn expected(sample: &Value) -> String {
@@ -22,6 +22,29 @@ pub(super) fn expected(sample: &Value) -> String {
         }
     };
     plain.to_owned()
+}
+
+/// True for a table in the place of a list of tables.
+pub(super) fn is_table_of_list(sample: &Value, value: &Value) -> bool {
+    let entry = sample.as_array().and_then(|entries| entries.first());
+    entry.is_some_and(Value::is_table) && value.is_table()
+}
+
+/// True if a value that does not fit may have a secret in it, because there are some below its key.
+pub(super) fn may_hide_secret(sample: &Value, value: &Value) -> bool {
+    let is_plain = value.is_integer() || value.is_float() || value.is_bool();
+    !is_plain && has_secret(sample)
+}
+
+fn has_secret(sample: &Value) -> bool {
+    match sample {
+        Value::Table(table) => table.iter().any(|(key, value)| {
+            let is_secret = KeyPath::root().key(key).is_secret();
+            is_secret || has_secret(value)
+        }),
+        Value::Array(entries) => entries.iter().any(has_secret),
+        _ => false,
+    }
 }
 
 /// A fault that names the value, and the values that would be right.

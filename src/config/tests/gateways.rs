@@ -118,6 +118,51 @@ fn what_is_not_possible_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_section_in_the_wrong_form_does_not_show_what_is_in_it() {
+    let secrets = "secrets = { apikey = \"hush\" }";
+    let name = "name = \"smsc\"\nprofile = \"smsc.ru\"\n";
+    for (text, wanted) in [
+        (format!("[gateways]\n{name}{secrets}\n"), "[[gateways]]"),
+        (format!("[gateways.smsc]\n{secrets}\n"), "[[gateways]]"),
+        (
+            format!("gateways = [[{{ {secrets} }}]]\n"),
+            "a table with the keys",
+        ),
+        (
+            "gateways = [\"hush\"]\n".to_owned(),
+            "a table with the keys",
+        ),
+        ("gateways = \"hush\"\n".to_owned(), "a list"),
+        (
+            "[api.tokens]\nops = \"hush\"\n".to_owned(),
+            "[[api.tokens]]",
+        ),
+        (
+            "cluster = [{ secret = \"hush\" }]\n".to_owned(),
+            "a table with the keys",
+        ),
+    ] {
+        let error = load(&text, &[]).expect_err(&text);
+        assert!(!error.contains("hush"), "{error}");
+        assert!(
+            error.starts_with("config.toml:1: ") && error.contains(wanted),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_key_in_a_url_that_is_wrong_is_not_shown() {
+    for url in [
+        "https://replace-me.example/send?api_key=hush",
+        "https://u:hu/sh@sms.example/send",
+    ] {
+        let error = load(&format!("{SMSC}url = \"{url}\"\n"), &[]).expect_err(url);
+        assert!(!error.contains("hush") && !error.contains("hu/"), "{error}");
+    }
+}
+
+#[test]
 fn secrets_show_neither_in_faults_nor_where_a_configuration_is_printed() {
     let config = load(SMSC, &[]).expect("right");
     assert!(!format!("{config:?}").contains("hush"));

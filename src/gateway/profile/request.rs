@@ -4,7 +4,7 @@ use http::{HeaderName, Method, header::AUTHORIZATION};
 use toml::Table;
 
 use super::{
-    body::{BodyForm, FieldForm, JsonForm, fields, names, template},
+    body::{BodyForm, FieldForm, JsonForm, fields, names},
     encode::is_printable,
     encoding::EncodingWords,
     keys::KeyReader,
@@ -184,7 +184,7 @@ fn url(keys: &mut KeyReader<'_>) -> Option<Template> {
 
 /// Reads the whole address of a request. Its scheme and host are the same for all messages.
 pub(super) fn url_template(url: &str, spot: &Spot<'_>) -> Option<Template> {
-    let template = template(url, spot)?;
+    let template = spot.keep(address(url))?;
     spot.keep(check_host(url))?;
     spot.keep(check_url(url, &template))?;
     spot.keep(check_path(&template))?;
@@ -205,9 +205,21 @@ fn check_host(url: &str) -> Result<(), String> {
     let host = after_scheme.split('/').next().unwrap_or_default();
     if host.contains('{') {
         let fault = "has a placeholder in its host; a gateway has one address";
-        return Err(format!("`{url}` {fault}"));
+        return Err(without_secrets(url, fault));
     }
     Ok(())
+}
+
+/// Takes an address apart. A fault shows a part of it only where none can be a secret.
+fn address(url: &str) -> Result<Template, String> {
+    let may_show = !url.contains(['?', '@']);
+    Template::parse(url).map_err(|fault| {
+        if may_show {
+            fault
+        } else {
+            "it has an unknown placeholder, or a brace by itself, which is written twice".to_owned()
+        }
+    })
 }
 
 /// Checks an address with a value that fits everywhere in the place of each placeholder.
@@ -218,7 +230,20 @@ fn check_url(url: &str, template: &Template) -> Result<(), String> {
         // Here nothing is added to the path.
         fault.replace("but a path is added to it", "which belongs into `query`")
     });
-    fault.map(drop).map_err(|fault| format!("`{url}` {fault}"))
+    fault
+        .map(drop)
+        .map_err(|fault| without_secrets(url, &fault))
+}
+
+/// A fault of a URL. One that may have a password or a key in it is not shown.
+fn without_secrets(url: &str, fault: &str) -> String {
+    if url.contains('@') {
+        "it is no URL; a user name or password has no place in it".to_owned()
+    } else if url.contains('?') {
+        format!("the URL {fault}")
+    } else {
+        format!("`{url}` {fault}")
+    }
 }
 
 fn sample(piece: &TemplatePiece) -> &str {

@@ -49,6 +49,28 @@ fn a_secret_with_a_line_end_is_refused_wherever_it_stands() {
 }
 
 #[test]
+fn a_url_of_an_account_that_is_wrong_shows_no_password_and_no_key() {
+    let profile = with_request(REQUEST);
+    for url in [
+        "https://user:hush@sms.example/send",
+        "https://user:hu/sh@sms.example/send",
+        "https://sms.example/send?api_key=hush",
+        "https://sms.example/{x?api_key=hush",
+    ] {
+        let account = GatewayAccount {
+            url: Some(url.to_owned()),
+            ..account(&[], None)
+        };
+        let Err(error) = profile.bind(&account) else {
+            panic!("the URL is wrong: {url}");
+        };
+        let error = error.to_string();
+        assert!(error.starts_with("gateways[0].url: "), "{error}");
+        assert!(!error.contains("hush") && !error.contains("hu/"), "{error}");
+    }
+}
+
+#[test]
 fn an_empty_secret_or_sender_is_refused() {
     let request = "form = { key = \"{secret.key}\", from = \"{sender}\" }";
     let profile = with_request(&format!("{REQUEST}{request}"));
