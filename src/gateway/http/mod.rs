@@ -19,6 +19,7 @@ mod open;
 mod own;
 pub mod provider;
 mod request;
+mod secret_forms;
 mod speech;
 mod tcp;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
     address::GatewayUrl,
     answer::{by_body, by_status},
     request::RequestMaker,
+    secret_forms,
     speech::{AnswerVerdict, Speech},
 };
 
@@ -16,7 +17,9 @@ use super::{
 pub struct OwnSpeech {
     requests: RequestMaker,
     unsure_statuses: Vec<u16>,
-    token: [String; 1],
+    token: String,
+    /// The token in all its forms.
+    secrets: Vec<String>,
 }
 
 impl OwnSpeech {
@@ -29,7 +32,8 @@ impl OwnSpeech {
         Ok(Self {
             requests: RequestMaker::new(url, &token)?,
             unsure_statuses,
-            token: [token],
+            secrets: secret_forms::forms([token.as_str()]),
+            token,
         })
     }
 }
@@ -49,10 +53,10 @@ impl Speech for OwnSpeech {
 
     /// Another token is another account, as far as anybody can tell.
     fn account(&self) -> Vec<&str> {
-        vec![&self.token[0]]
+        vec![&self.token]
     }
 
     fn secrets(&self) -> &[String] {
-        &self.token
+        &self.secrets
     }
 }

@@ -19,6 +19,7 @@ use super::{
     },
     Connector, HttpGateway, HttpTimes,
     address::GatewayUrl,
+    secret_forms,
     speech::{AnswerVerdict, Speech},
 };
 use crate::config::{ConfigError, Secret};
@@ -66,6 +67,7 @@ pub struct ProfileSpeech {
     requests: BoundRequest,
     /// The texts of [`Speech::account`].
     account: Vec<String>,
+    /// The secrets in all their forms.
     secrets: Vec<String>,
     /// Tells how long a message is still of use.
     clock: Arc<dyn Clock>,
@@ -79,10 +81,14 @@ impl ProfileSpeech {
             account,
             ..
         } = options;
-        let secrets = account.secrets.values().map(Secret::expose);
+        let requests = profile.bind(&account)?;
+        // Pages of errors repeat the headers of a request too.
+        let values = account.secrets.values().map(Secret::expose);
+        let secrets = secret_forms::forms(values.chain(requests.login()));
+
         Ok(Self {
-            requests: profile.bind(&account)?,
-            secrets: secrets.map(str::to_owned).collect(),
+            requests,
+            secrets,
             account: account_texts(profile_name, &account),
             profile,
             clock,

@@ -73,6 +73,11 @@ impl BoundRequest {
         &self.base
     }
 
+    /// The login as the header `Authorization` has it, without the word before it; it is a secret.
+    pub fn login(&self) -> Option<&str> {
+        self.headers.login()
+    }
+
     /// The request of one message. Its address begins with the path.
     pub fn request(&self, message: &MessageRequest<'_>) -> Request<Bytes> {
         let fill = |found: &Placeholder, place: FillPlace, out: &mut String| {

@@ -66,6 +66,12 @@ impl HeaderLines {
         Ok(())
     }
 
+    /// The last word of `Authorization`, if it is the same for all messages.
+    pub(super) fn login(&self) -> Option<&str> {
+        let login = self.fixed.get(AUTHORIZATION)?.to_str().ok()?;
+        login.split(' ').next_back()
+    }
+
     /// The headers of one message.
     pub(super) fn write(
         &self,

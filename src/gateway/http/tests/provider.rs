@@ -242,6 +242,16 @@ async fn a_failure_says_why_without_secrets_phone_and_text() {
 }
 
 #[tokio::test]
+async fn a_page_that_repeats_the_login_of_a_request_does_not_show_it() {
+    // `s3cr&t key`, as user and password.
+    let login = "czNjciZ0IGtleTpzM2NyJnQga2V5";
+    let page = format!("<pre>Authorization: Basic {login}\npassword=s3cr&amp;t key</pre>");
+    let (_, words) = answered("twilio", http(500, &page), true).await;
+    assert!(words.contains("Authorization"), "{words}");
+    assert!(!words.contains("czN") && !words.contains("s3cr"), "{words}");
+}
+
+#[tokio::test]
 async fn another_account_is_another_identity_and_another_writing_is_not() {
     let identity = |name: &str, url: &str, secret: &str| {
         let mut account = account(name, url);
