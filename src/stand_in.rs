@@ -11,7 +11,7 @@ use notty_storage::{
 };
 use tokio::task::{JoinError, JoinSet};
 
-use crate::postman::desk::{Desk, DeskError, Parcel};
+use crate::postman::desk::{Desk, DeskError, Parcel, SendableWork};
 
 /// Leases at the same time: one is asked for while others are being reported.
 const LEASES: usize = 8;
@@ -29,7 +29,14 @@ pub async fn run(desk: Arc<dyn Desk>, name: PostmanName) -> Result<(), DeskError
     let mut is_repeat = false;
     let mut reports = JoinSet::new();
     loop {
-        match desk.ask(lease, limits::LEASE_MESSAGES, 0, is_repeat).await {
+        let work = SendableWork {
+            gateway: 0,
+            unwanted: Vec::new(),
+        };
+        match desk
+            .ask(lease, limits::LEASE_MESSAGES, work, is_repeat)
+            .await
+        {
             Ok(Some(parcel)) => {
                 reports.spawn(report(desk.clone(), parcel));
                 lease.n += 1;

@@ -2,7 +2,7 @@
 
 use notty_storage::{
     command::Report,
-    model::{Epoch, LeaseId, PostmanName},
+    model::{Epoch, LeaseId, MailingNumber, PostmanName},
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub(super) enum Call {
         gateway: u64,
         /// True if the same was asked before, and no answer came.
         again: bool,
+        /// Mailings that it cannot send now: never with a cluster below
+        /// [`UNWANTED_LEVEL`](notty_storage::level::UNWANTED_LEVEL), which would refuse the call.
+        unwanted: Vec<MailingNumber>,
     },
     /// The results of messages.
     Report(Report),
@@ -58,6 +61,8 @@ pub(super) enum Call {
         gateway: u64,
         /// The position of the state that an earlier wait returned.
         seen: Option<u64>,
+        /// Mailings that it cannot send now, as in an ask.
+        unwanted: Vec<MailingNumber>,
     },
     /// The gateway that a standalone postman sends to, by its hash: is it the node's too?
     CompareGateway(u64),

@@ -7,6 +7,7 @@ use notty_raft::{Node, ProposeError};
 use notty_storage::{
     Error, Reader, Rejection, Timestamp, codec,
     command::{DeclareGateway, RegisterPostman, Report},
+    level::UNWANTED_LEVEL,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
     query,
     records::Lease,
@@ -16,7 +17,9 @@ use parking_lot::Mutex;
 use super::{calls::Call, presence::Presence};
 use crate::{
     post_office::{Ask, Granted, PostOffice},
-    postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, Terms},
+    postman::desk::{
+        ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, SendableWork, Terms,
+    },
     zones::Zones,
 };
 
@@ -83,8 +86,15 @@ impl NodeDesk {
     }
 
     /// True if an ask of a postman may find something, as far as the state here shows.
-    pub(super) fn is_worth_asking(&self, postman: Epoch, gateway: u64) -> Result<bool, DeskError> {
-        let answer = self.post_office.is_worth_asking(postman, gateway);
+    pub(super) fn is_worth_asking(
+        &self,
+        postman: Epoch,
+        work: &SendableWork,
+    ) -> Result<bool, DeskError> {
+        let SendableWork { gateway, unwanted } = work;
+        let answer = self
+            .post_office
+            .is_worth_asking(postman, *gateway, unwanted);
         let checked = self.node.checked(answer);
         checked.map_err(|error| DeskError::Unavailable(error.to_string()))
     }
@@ -98,7 +108,11 @@ impl NodeDesk {
         }
     }
 
-    async fn other_post_office(&self, ask: Ask) -> Result<Option<Granted>, ProposeError> {
+    async fn other_post_office(&self, mut ask: Ask) -> Result<Option<Granted>, ProposeError> {
+        // A leader of an older version would not understand the ask.
+        if self.node.cluster_level() < UNWANTED_LEVEL {
+            ask.unwanted.clear();
+        }
         let call = codec::encode(&Call::Grant(ask));
         let bytes = self.node.ask_leader(call).await?;
 
@@ -220,15 +234,16 @@ impl Desk for NodeDesk {
         &self,
         lease: LeaseId,
         room: u16,
-        gateway: u64,
+        work: SendableWork,
         again: bool,
     ) -> DeskAnswer<'_, Option<Parcel>> {
         Box::pin(async move {
             let ask = Ask {
                 lease,
                 room,
-                gateway,
+                gateway: work.gateway,
                 again,
+                unwanted: work.unwanted,
             };
             // An error leaves open whether it was granted: the postman asks again under the same id.
             let asked = self.leaders_post_office(ask).await;
@@ -262,7 +277,7 @@ impl Desk for NodeDesk {
         })
     }
 
-    fn wait(&self, postman: Epoch, gateway: u64, seen: Option<u64>) -> DeskAnswer<'_, u64> {
-        Box::pin(self.until_worth_asking(postman, gateway, seen))
+    fn wait(&self, postman: Epoch, work: SendableWork, seen: Option<u64>) -> DeskAnswer<'_, u64> {
+        Box::pin(self.until_worth_asking(postman, work, seen))
     }
 }

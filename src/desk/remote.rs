@@ -10,7 +10,7 @@ use notty_raft::{Credentials, PeerClient, Transport};
 use notty_storage::{
     codec,
     command::Report,
-    model::{Epoch, LeaseId, PostmanName},
+    model::{Epoch, LeaseId, MailingNumber, PostmanName},
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -21,7 +21,9 @@ use super::{
     contact::{Contact, Loss},
 };
 use crate::metrics::PostmanStanding;
-use crate::postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel};
+use crate::postman::desk::{
+    ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, NOT_UNDERSTOOD, Parcel, SendableWork,
+};
 
 /// Longest time for a look: a hanging node must be left before the postman's view is too old.
 const LOOK: Duration = Duration::from_millis(700);
@@ -235,18 +237,20 @@ impl Desk for RemoteDesk {
         &self,
         lease: LeaseId,
         room: u16,
-        gateway: u64,
+        work: SendableWork,
         again: bool,
     ) -> DeskAnswer<'_, Option<Parcel>> {
-        let call = Call::Ask {
+        let call = move |unwanted| Call::Ask {
             lease,
             room,
-            gateway,
+            gateway: work.gateway,
             again,
+            unwanted,
         };
 
         // A leader at work may refuse for some time. Looks find out a node that has no leader.
-        Box::pin(self.call(call, CALL, GRACE))
+        let ask = move |call| self.call(call, CALL, GRACE);
+        Box::pin(understood(work.unwanted, call, ask))
     }
 
     fn report(&self, report: Report) -> DeskAnswer<'_, usize> {
@@ -267,13 +271,31 @@ impl Desk for RemoteDesk {
         Box::pin(self.question(Call::Left(epoch), CALL, GRACE))
     }
 
-    fn wait(&self, postman: Epoch, gateway: u64, seen: Option<u64>) -> DeskAnswer<'_, u64> {
-        let call = Call::Wait {
+    fn wait(&self, postman: Epoch, work: SendableWork, seen: Option<u64>) -> DeskAnswer<'_, u64> {
+        let call = move |unwanted| Call::Wait {
             postman,
-            gateway,
+            gateway: work.gateway,
             seen,
+            unwanted,
         };
         // Nothing is lost with a node that is left: the next ask goes to another.
-        Box::pin(self.question(call, CALL, Duration::ZERO))
+        let ask = move |call| self.question(call, CALL, Duration::ZERO);
+        Box::pin(understood(work.unwanted, call, ask))
+    }
+}
+
+/// Makes a call with the mailings that are not wanted, and without them where the node is of an older
+/// version: such a node has refused the call, and done nothing.
+async fn understood<T, F: Future<Output = CallResult<T>>>(
+    unwanted: Vec<MailingNumber>,
+    call: impl Fn(Vec<MailingNumber>) -> Call,
+    ask: impl Fn(Call) -> F,
+) -> CallResult<T> {
+    let is_plain = unwanted.is_empty();
+    match ask(call(unwanted)).await {
+        Err(DeskError::Refused(why)) if why == NOT_UNDERSTOOD && !is_plain => {
+            ask(call(Vec::new())).await
+        }
+        answer => answer,
     }
 }

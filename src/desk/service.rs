@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     post_office::Ask,
-    postman::desk::{Desk, DeskError, HeldLease, NOT_UNDERSTOOD},
+    postman::desk::{Desk, DeskError, HeldLease, NOT_UNDERSTOOD, SendableWork, UNWANTED},
 };
 
 /// True if one lease can have these messages. Every run counts: also one of nothing takes room.
@@ -107,7 +107,11 @@ impl NodeDesk {
                 room,
                 gateway,
                 again,
-            } => codec::encode(&self.ask(lease, room, gateway, again).await),
+                unwanted,
+            } if unwanted.len() <= UNWANTED => {
+                let work = SendableWork { gateway, unwanted };
+                codec::encode(&self.ask(lease, room, work, again).await)
+            }
 
             // Bounds first: a call of any length would be work for the log, or for every look.
             Call::Report(report) if can_be_of_a_lease(&report) => {
@@ -124,16 +128,23 @@ impl NodeDesk {
                 postman,
                 gateway,
                 seen,
-            } => codec::encode(&self.wait(postman, gateway, seen).await),
+                unwanted,
+            } if unwanted.len() <= UNWANTED => {
+                let work = SendableWork { gateway, unwanted };
+                codec::encode(&self.wait(postman, work, seen).await)
+            }
 
             Call::CompareGateway(gateway) => {
                 codec::encode(&CallResult::Ok(self.is_own_gateway(gateway)))
             }
 
             // A call of a node, or one that no lease could make so long.
-            Call::Grant(_) | Call::Postmen(_) | Call::Report(_) | Call::Look(_) => {
-                not_for_postmen()
-            }
+            Call::Grant(_)
+            | Call::Postmen(_)
+            | Call::Report(_)
+            | Call::Look(_)
+            | Call::Ask { .. }
+            | Call::Wait { .. } => not_for_postmen(),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::{
     post_office::tests::{SOON, customers, mailing, open},
     postman::{
         OutletOptions, Postman, PostmanOptions, PostmanParts,
-        desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel},
+        desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, SendableWork},
         retry::RetryPolicy,
     },
 };
@@ -144,6 +144,7 @@ async fn no_postman_speaks_of_what_another_holds() {
                 room: 1,
                 gateway: 1,
                 again: false,
+                unwanted: Vec::new(),
             },
             Call::Report(report),
             Call::Look(vec![held]),
@@ -157,6 +158,7 @@ async fn no_postman_speaks_of_what_another_holds() {
                 postman: epoch,
                 gateway: 1,
                 seen: None,
+                unwanted: Vec::new(),
             },
         ] {
             let why = refusal(&desk, call).await;
@@ -255,15 +257,16 @@ impl Desk for Standalone {
         &self,
         lease: LeaseId,
         room: u16,
-        gateway: u64,
+        work: SendableWork,
         again: bool,
     ) -> DeskAnswer<'_, Option<Parcel>> {
         self.asks.fetch_add(1, Ordering::Relaxed);
         self.call(Call::Ask {
             lease,
             room,
-            gateway,
+            gateway: work.gateway,
             again,
+            unwanted: work.unwanted,
         })
     }
 
@@ -280,12 +283,13 @@ impl Desk for Standalone {
         self.call(Call::Left(epoch))
     }
 
-    fn wait(&self, postman: Epoch, gateway: u64, seen: Option<u64>) -> DeskAnswer<'_, u64> {
+    fn wait(&self, postman: Epoch, work: SendableWork, seen: Option<u64>) -> DeskAnswer<'_, u64> {
         self.waits.fetch_add(1, Ordering::Relaxed);
         self.call(Call::Wait {
             postman,
-            gateway,
+            gateway: work.gateway,
             seen,
+            unwanted: work.unwanted,
         })
     }
 }
@@ -361,5 +365,68 @@ async fn a_message_that_comes_while_a_standalone_postman_waits_is_sent_without_a
 
     stop.send_replace(true);
     postman.await.expect("no panic").expect("it ends well");
+    node.stop().await.expect("it stops");
+}
+
+/// A node of version 0.2.0 refuses a field that it does not know, and reads the same bytes as ever where
+/// there is none.
+#[test]
+fn an_ask_that_names_no_unwanted_mailing_is_one_of_before() {
+    #[derive(serde::Serialize)]
+    enum Before {
+        #[expect(dead_code, reason = "its place counts")]
+        Grant,
+        #[expect(dead_code, reason = "its place counts")]
+        Register,
+        Ask {
+            lease: LeaseId,
+            room: u16,
+            gateway: u64,
+            again: bool,
+        },
+    }
+    let lease = LeaseId {
+        epoch: Epoch(3),
+        n: 9,
+    };
+    let before = Before::Ask {
+        lease,
+        room: 5,
+        gateway: 7,
+        again: true,
+    };
+    let ask = |unwanted| Call::Ask {
+        lease,
+        room: 5,
+        gateway: 7,
+        again: true,
+        unwanted,
+    };
+    let plain = codec::encode(&ask(Vec::new()));
+    assert_eq!(plain, codec::encode(&before));
+    assert_ne!(codec::encode(&ask(vec![MailingNumber(1)])), plain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ask_names_no_more_unwanted_mailings_than_it_may() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, office) = open(&dir, Arc::default()).await;
+    let desk = NodeDesk::new(node.clone(), office, "UTC");
+    let name = PostmanName::parse("p").expect("a name");
+    let epoch = desk.register(name, 1).await.expect("registered");
+    let ask = |count| Call::Ask {
+        lease: LeaseId { epoch, n: 1 },
+        room: 1,
+        gateway: 1,
+        again: false,
+        unwanted: (0..count).map(MailingNumber).collect(),
+    };
+
+    let why = refusal(&desk, ask(65)).await;
+    assert!(why.contains("does not understand"), "{why}");
+    let caller = Caller::Postman("p".to_owned());
+    let answer = desk.call(caller, codec::encode(&ask(64))).await;
+    let answer = codec::decode::<CallResult<Option<Parcel>>>(&answer).expect("an answer");
+    assert!(matches!(answer, Ok(None)), "{answer:?}");
     node.stop().await.expect("it stops");
 }

@@ -11,7 +11,7 @@ use notty_storage::model::Epoch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::node::NodeDesk;
-use crate::postman::desk::DeskError;
+use crate::postman::desk::{DeskError, SendableWork};
 
 /// Longest time for which a call is held: well below the time that its caller gives it.
 pub(super) const HOLD: Duration = Duration::from_secs(4);
@@ -56,7 +56,7 @@ impl NodeDesk {
     pub(super) async fn until_worth_asking(
         &self,
         postman: Epoch,
-        gateway: u64,
+        work: SendableWork,
         seen: Option<u64>,
     ) -> Result<u64, DeskError> {
         let mut changes = self.node.applied_changes();
@@ -70,7 +70,7 @@ impl NodeDesk {
             // The same state has promised something that the leader did not grant: not at once again.
             let is_news = seen.is_none_or(|seen| position > seen);
             let may_answer = is_news || looked_at >= began + TICK;
-            if may_answer && self.is_worth_asking(postman, gateway)? {
+            if may_answer && self.is_worth_asking(postman, &work)? {
                 return Ok(position);
             }
             if looked_at >= ends {

@@ -46,6 +46,8 @@ pub struct CandidatePolicy<'a> {
     pub looks: &'a Looks,
     /// Hash of the gateway that the postman sends to.
     pub gateway: u64,
+    /// Mailings that the postman cannot send now.
+    pub unwanted: &'a [MailingNumber],
 }
 
 /// The part of a mailing that a grant may look at.
@@ -105,6 +107,7 @@ pub fn candidates(
 fn running<'r>(reader: &'r Reader<'_>, policy: &CandidatePolicy<'_>) -> Vec<&'r OpenMailing> {
     let mut running: Vec<_> = work::open_mailings(reader)
         .filter(|mailing| may_send(mailing, policy.now))
+        .filter(|mailing| !policy.unwanted.contains(&mailing.number))
         .collect();
     running.sort_by_key(|mailing| policy.served.get(&mailing.number).copied().unwrap_or(0));
     running

@@ -24,7 +24,7 @@ use super::{
 const LOOKS: usize = 4;
 
 /// A postman's request for a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// The lease's id, one above that of the postman's last lease.
     pub lease: LeaseId,
@@ -34,6 +34,8 @@ pub struct Ask {
     pub gateway: u64,
     /// True if the postman has asked for this lease before and got no answer.
     pub again: bool,
+    /// Mailings that the postman cannot send now: its gateway has halted them.
+    pub unwanted: Vec<MailingNumber>,
 }
 
 /// A lease that was granted.
@@ -77,7 +79,7 @@ impl PostOffice {
         }
         self.check_room(ask.lease)?;
 
-        let candidates = self.read(self.candidates(ask.gateway, ask.room, wall))?;
+        let candidates = self.read(self.candidates(&ask, wall))?;
         for candidate in candidates {
             let LookAhead::Grant { from } = self.look_ahead(&ask, &candidate, wall)? else {
                 continue;
@@ -101,13 +103,24 @@ impl PostOffice {
         &self,
         postman: Epoch,
         gateway: u64,
+        unwanted: &[MailingNumber],
     ) -> Result<bool, notty_storage::Error> {
         let postmen = query::leases::postmen(&self.node.view().read())?;
         if !postmen.iter().any(|known| known.epoch == postman) {
             return Ok(true);
         }
 
-        let candidates = self.candidates(gateway, 1, self.clock.wall())?;
+        let ask = Ask {
+            lease: LeaseId {
+                epoch: postman,
+                n: 0,
+            },
+            room: 1,
+            gateway,
+            again: false,
+            unwanted: unwanted.to_vec(),
+        };
+        let candidates = self.candidates(&ask, self.clock.wall())?;
         Ok(!candidates.is_empty())
     }
 
@@ -124,8 +137,7 @@ impl PostOffice {
 
     fn candidates(
         &self,
-        gateway: u64,
-        room: u16,
+        ask: &Ask,
         now: Timestamp,
     ) -> Result<Vec<Candidate>, notty_storage::Error> {
         let view = self.node.view();
@@ -137,11 +149,12 @@ impl PostOffice {
 
         let policy = CandidatePolicy {
             now,
-            room,
+            room: ask.room,
             zones: &memory.zones,
             served: &memory.served,
             looks: &memory.looks,
-            gateway,
+            gateway: ask.gateway,
+            unwanted: &ask.unwanted,
         };
         candidates::candidates(&reader, &policy)
     }

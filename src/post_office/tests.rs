@@ -10,8 +10,8 @@ use notty_storage::{
     },
     limits,
     model::{
-        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingSpec, Phone,
-        PostmanName, SendResult, SendWindow,
+        AudienceSpan, CustomerId, Epoch, Filter, LeaseId, MailingId, MailingNumber, MailingSpec,
+        Phone, PostmanName, SendResult, SendWindow,
     },
     query,
 };
@@ -149,6 +149,7 @@ async fn ask_until_granted(office: &PostOffice, lease: &mut LeaseId) {
                 room: 1,
                 gateway: 0,
                 again: false,
+                unwanted: Vec::new(),
             };
             let answer = office.ask(ask).await.expect("an answer");
             lease.n += u64::from(answer.is_some());
@@ -181,6 +182,7 @@ async fn nothing_is_granted_while_the_clock_is_not_agreed_on() {
             room: 1,
             gateway: 0,
             again: false,
+            unwanted: Vec::new(),
         };
         let granted = office.ask(ask).await.expect("an answer");
         lease.n += u64::from(granted.is_some());
@@ -244,15 +246,20 @@ async fn a_lease_that_ran_out_unheard_of_is_told_of_although_nothing_waits() {
         room: 1,
         gateway: 0,
         again: true,
+        unwanted: Vec::new(),
     };
     assert!(
-        office.ask(again).await.expect("an answer").is_some(),
+        office
+            .ask(again.clone())
+            .await
+            .expect("an answer")
+            .is_some(),
         "it is open"
     );
     let next = LeaseId { n: 2, ..first };
     let of_next = Ask {
         lease: next,
-        ..again
+        ..again.clone()
     };
     assert!(
         office.ask(of_next).await.expect("an answer").is_none(),
@@ -262,7 +269,7 @@ async fn a_lease_that_ran_out_unheard_of_is_told_of_although_nothing_waits() {
     let refused = async {
         loop {
             office.step().await;
-            match office.ask(again).await {
+            match office.ask(again.clone()).await {
                 Err(ProposeError::Rejected {
                     rejection: Rejection::LeaseClosed,
                     ..
@@ -306,7 +313,7 @@ async fn entries_of_asks_in_vain(node: &Node, office: &PostOffice, ask: Ask) -> 
     let (mut quiet, mut asks) = (0, 0);
     while quiet < ASKS && asks < 10 * ASKS {
         office.step().await;
-        assert_eq!(office.ask(ask).await.expect("an answer"), None);
+        assert_eq!(office.ask(ask.clone()).await.expect("an answer"), None);
         let now = node.applied_index();
         quiet = if now == index { quiet + 1 } else { 0 };
         (index, asks) = (now, asks + 1);
@@ -342,6 +349,7 @@ async fn messages_in_doubt_at_another_gateway_write_no_entries_for_asks_in_vain(
         room: 10,
         gateway,
         again: false,
+        unwanted: Vec::new(),
     };
     for _ in 0..WAITING {
         let granted = office
@@ -407,6 +415,7 @@ async fn messages_that_wait_for_their_hours_write_no_entries_for_asks_in_vain() 
         room: 10,
         gateway: 1,
         again: false,
+        unwanted: Vec::new(),
     };
     let learnt = entries_of_asks_in_vain(&node, &office, ask).await;
     assert!(
@@ -470,6 +479,7 @@ async fn a_postman_with_as_many_leases_as_it_may_have_writes_no_entries_for_more
                 room: 1,
                 gateway: 0,
                 again: false,
+                unwanted: Vec::new(),
             })
             .await;
         let Err(ProposeError::Rejected { rejection, .. }) = answer else {
@@ -478,5 +488,41 @@ async fn a_postman_with_as_many_leases_as_it_may_have_writes_no_entries_for_more
         assert_eq!(rejection, Rejection::TooManyLeases);
     }
     assert_eq!(node.applied_index(), before);
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailing_that_a_postman_does_not_want_is_not_granted_to_it_and_others_are() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, office) = open(&dir, Arc::new(ShiftedClock::default())).await;
+    node.act(customers(10)).await.expect("written");
+    expanded(&node, &office, None, 10).await;
+    let epoch = postman(&office).await;
+    let ask = |n, unwanted: &[MailingNumber]| Ask {
+        lease: LeaseId { epoch, n },
+        room: 1,
+        gateway: 1,
+        again: false,
+        unwanted: unwanted.to_vec(),
+    };
+
+    let view = node.view();
+    let all: Vec<_> = query::work::open_mailings(&view.read())
+        .map(|mailing| mailing.number)
+        .collect();
+    let is_worth = |unwanted: &[MailingNumber]| {
+        let answer = office.is_worth_asking(epoch, 1, unwanted);
+        answer.expect("a readable state")
+    };
+    assert!(is_worth(&all[1..]) && !is_worth(&all));
+    let before = node.applied_index();
+    assert_eq!(office.ask(ask(1, &all)).await.expect("an answer"), None);
+    assert_eq!(node.applied_index(), before, "nothing is proposed");
+
+    // Each turn, the only one that is wanted is granted, whichever waited longest.
+    for n in 1..=3 {
+        let granted = office.ask(ask(n, &all[1..])).await.expect("an answer");
+        assert_eq!(granted.map(|granted| granted.mailing), Some(all[0]));
+    }
     node.stop().await.expect("it stops");
 }

@@ -10,7 +10,7 @@ use notty_storage::{
 
 use super::{
     asking::NextAsk,
-    desk::{ClusterLook, Desk, DeskError, HeldLease, Left, Parcel},
+    desk::{ClusterLook, Desk, DeskError, HeldLease, Left, Parcel, SendableWork},
     looking::LOOK,
 };
 
@@ -65,22 +65,22 @@ impl DeskCalls {
         self.under_way.push(Box::pin(call));
     }
 
-    pub(super) fn ask(&self, ask: NextAsk, room: u16, gateway: u64) {
+    pub(super) fn ask(&self, ask: NextAsk, room: u16, work: SendableWork) {
         let lease = LeaseId {
             epoch: self.epoch,
             n: ask.n,
         };
         let desk = self.desk.clone();
         self.push(async move {
-            let answer = desk.ask(lease, room, gateway, ask.again).await;
+            let answer = desk.ask(lease, room, work, ask.again).await;
             DeskEvent::Asked(ask.first_asked, answer)
         });
     }
 
-    pub(super) fn wait(&self, gateway: u64, seen: Option<u64>) {
+    pub(super) fn wait(&self, work: SendableWork, seen: Option<u64>) {
         let desk = self.desk.clone();
         let epoch = self.epoch;
-        self.push(async move { DeskEvent::Woken(desk.wait(epoch, gateway, seen).await) });
+        self.push(async move { DeskEvent::Woken(desk.wait(epoch, work, seen).await) });
     }
 
     pub(super) fn trace(&self, after: Duration) {

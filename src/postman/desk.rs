@@ -116,6 +116,19 @@ pub struct Left {
     pub runs: Vec<Run>,
 }
 
+/// Mailings that an ask may name as unwanted, at most.
+pub const UNWANTED: usize = 64;
+
+/// The messages that a postman can send through one gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendableWork {
+    /// Hash of the gateway and the account.
+    pub gateway: u64,
+    /// Mailings that the gateway does not take now, [`UNWANTED`] at most. A node of an older version may
+    /// not heed them.
+    pub unwanted: Vec<MailingNumber>,
+}
+
 /// The place where a postman asks.
 pub trait Desk: Send + Sync + 'static {
     /// Registers a postman; the same nonce gives the same epoch.
@@ -129,7 +142,7 @@ pub trait Desk: Send + Sync + 'static {
         &self,
         lease: LeaseId,
         room: u16,
-        gateway: u64,
+        work: SendableWork,
         again: bool,
     ) -> DeskAnswer<'_, Option<Parcel>>;
     /// Reports results. Returns how many contradicted an earlier report.
@@ -144,5 +157,5 @@ pub trait Desk: Send + Sync + 'static {
     /// and has not changed since, is no reason to return at once.
     ///
     /// Only a hint: no rule depends on when, or whether, it returns.
-    fn wait(&self, postman: Epoch, gateway: u64, seen: Option<u64>) -> DeskAnswer<'_, u64>;
+    fn wait(&self, postman: Epoch, work: SendableWork, seen: Option<u64>) -> DeskAnswer<'_, u64>;
 }

@@ -16,7 +16,7 @@ use std::{
 use notty_storage::model::{MailingNumber, MessageId};
 use parking_lot::Mutex;
 
-use super::halted_before::HaltedBefore;
+use super::{desk::UNWANTED, halted_before::HaltedBefore};
 use crate::gateway::{GatewayOutcome, HaltScope};
 
 /// Messages in a row whose halting answers halt a gateway: one may be the reason itself.
@@ -190,6 +190,21 @@ impl Halts {
     pub(super) fn holds_mailing(&self, mailing: MailingNumber, now: Duration) -> bool {
         let holds = |halt: &ActiveHalt| !halt.is_due(now);
         !self.is_quiet() && self.known.lock().mailings.get(&mailing).is_some_and(holds)
+    }
+
+    /// The mailings that are not to be asked for: they are halted, and their next probe is not due. As many as
+    /// an ask may name; which ones is decided by their numbers alone.
+    pub(super) fn unwanted(&self, now: Duration) -> Vec<MailingNumber> {
+        if self.is_quiet() {
+            return Vec::new();
+        }
+
+        let known = self.known.lock();
+        let held = known.mailings.iter().filter(|(_, halt)| !halt.is_due(now));
+        let mut unwanted: Vec<_> = held.map(|(mailing, _)| *mailing).collect();
+        unwanted.sort_unstable();
+        unwanted.truncate(UNWANTED);
+        unwanted
     }
 
     /// True while the gateway is halted, whether or not a message probes.

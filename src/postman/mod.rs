@@ -151,8 +151,6 @@ pub struct Postman {
     asking: Asking,
     looking: Looking,
     rate: SendRate,
-    /// Leases of halted mailings since the last one of another mailing.
-    halted_in_a_row: usize,
 }
 
 impl Postman {
@@ -199,7 +197,6 @@ impl Postman {
             asking: Asking::default(),
             looking: Looking::default(),
             rate: SendRate::default(),
-            halted_in_a_row: 0,
         };
         postman.work_and_end(&mut stop).await
     }
@@ -313,7 +310,7 @@ impl Postman {
         let room = asking::room(&load, &self.outlet.breaker.lock(), now);
         if let Some(room) = room {
             let ask = self.asking.begin(now);
-            self.calls.ask(ask, room, self.outlet.options.identity);
+            self.calls.ask(ask, room, self.outlet.sendable(now));
         }
     }
 

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use super::{
     breaker::{Breaker, Pass, Signal, Stand},
     complaints::Complaints,
+    desk::SendableWork,
     halt::{GATEWAY_HALTS, HaltNews, HaltPass, HaltSubject, Halts},
     notices,
     pause::{GatewayPause, LONGEST, wish},
@@ -137,6 +138,14 @@ impl Outlet {
     /// True while the gateway asked for a pause, or is halted.
     pub(super) fn rests(&self, now: Duration) -> bool {
         self.pause.holds(now) || self.halts.holds(now)
+    }
+
+    /// The messages that may be begun here, as far as halts go.
+    pub(super) fn sendable(&self, now: Duration) -> SendableWork {
+        SendableWork {
+            gateway: self.options.identity,
+            unwanted: self.halts.unwanted(now),
+        }
     }
 
     /// Permits a message to begin now, or not.

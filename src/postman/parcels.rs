@@ -16,7 +16,7 @@ use super::{
 
 /// Time before an ask after a lease that is too short for a single message.
 const SHORT: Duration = Duration::from_secs(10);
-/// Time before an ask while nothing but halted mailings is granted.
+/// Time before an ask after a lease of a halted mailing.
 const HALTED: Duration = Duration::from_secs(1);
 
 impl Postman {
@@ -37,8 +37,8 @@ impl Postman {
             // Not now: the same number is asked for again.
             Ok(None) => {
                 if self.asking.found_nothing(now) {
-                    let gateway = self.outlet.options.identity;
-                    self.calls.wait(gateway, self.asking.seen());
+                    let work = self.outlet.sendable(now);
+                    self.calls.wait(work, self.asking.seen());
                 }
             }
             Err(DeskError::Unavailable(why)) => {
@@ -115,16 +115,11 @@ impl Postman {
         Ok(())
     }
 
-    /// The time before the next ask after a lease of a mailing. The cluster does not know that a mailing is
-    /// halted here, and grants it again in its turn: others have theirs first, and then this postman waits.
-    fn rest_after(&mut self, mailing: MailingNumber, now: Duration) -> Duration {
-        if !self.outlet.halts.holds_mailing(mailing, now) {
-            self.halted_in_a_row = 0;
-            return Duration::ZERO;
-        }
-
-        self.halted_in_a_row += 1;
-        if self.halted_in_a_row > self.outlet.halts.halted_mailings(now) {
+    /// The time before the next ask after a lease of a mailing. One that is halted here should not have been
+    /// granted: the leader is of an older version, or more are halted than an ask names. Each such lease uses
+    /// up an attempt of its messages, so there is a rest after each.
+    fn rest_after(&self, mailing: MailingNumber, now: Duration) -> Duration {
+        if self.outlet.halts.holds_mailing(mailing, now) {
             HALTED
         } else {
             Duration::ZERO

@@ -30,7 +30,9 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     OutletOptions, Postman, PostmanError, PostmanOptions, PostmanParts,
-    desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, Terms},
+    desk::{
+        ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, SendableWork, Terms,
+    },
     journal::{Journal, RunTerms, SendToken},
     retry::RetryPolicy,
     terms::VIEW_AGE,
@@ -64,6 +66,8 @@ struct Odd {
     said: Mutex<Vec<String>>,
     /// Looks show the leases that are held.
     shows: AtomicBool,
+    /// The mailings that each ask did not want; no lease of theirs is granted.
+    unwanted: Mutex<Vec<Vec<MailingNumber>>>,
     /// The gateway of each report.
     gateways: Mutex<Vec<(Epoch, u64)>>,
     /// The position that each wait for something to ask for came with.
@@ -138,7 +142,13 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn ask(&self, lease: LeaseId, _: u16, _: u64, _: bool) -> DeskAnswer<'_, Option<Parcel>> {
+    fn ask(
+        &self,
+        lease: LeaseId,
+        _: u16,
+        work: SendableWork,
+        _: bool,
+    ) -> DeskAnswer<'_, Option<Parcel>> {
         let asked = self.asks.fetch_add(1, Ordering::Relaxed);
         self.said.lock().push(format!("asks for {}", lease.n));
         if self.runs_out && asked < 2 {
@@ -147,7 +157,9 @@ impl Desk for Odd {
             return Box::pin(async { Err(answer) });
         }
         let is_late = self.grants_late && asked == 0;
-        let grants = is_late || self.grants_all;
+        let is_wanted = !work.unwanted.contains(&MAILING);
+        self.unwanted.lock().push(work.unwanted);
+        let grants = is_late || self.grants_all && is_wanted;
         let position = if self.grants_others { asked as u32 } else { 0 };
         Box::pin(async move {
             if is_late {
@@ -199,7 +211,7 @@ impl Desk for Odd {
         Box::pin(async { answer })
     }
 
-    fn wait(&self, _: Epoch, _: u64, seen: Option<u64>) -> DeskAnswer<'_, u64> {
+    fn wait(&self, _: Epoch, _: SendableWork, seen: Option<u64>) -> DeskAnswer<'_, u64> {
         self.waits.lock().push(seen);
         Box::pin(async {
             self.wake.notified().await;

@@ -11,7 +11,10 @@ use crate::command::Action;
 pub const FIRST_LEVEL: u32 = 1;
 
 /// The level that this version understands, with all those below it. Version 0.2.0 has the second.
-pub const LEVEL: u32 = 2;
+pub const LEVEL: u32 = 3;
+
+/// The level from which on asks for messages name the mailings that a postman does not want.
+pub const UNWANTED_LEVEL: u32 = 3;
 
 /// The version of this notty, as its peers and the state name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -226,3 +226,28 @@ fn a_probe_that_halts_again_is_told_apart_so_that_the_next_one_is_another_messag
     let probe = send_one(&halts, mailing_halts, MAILING_HALTED, 60);
     assert!(probe.halts_again && probe.changes.len() == 1, "{probe:?}");
 }
+
+#[test]
+fn halted_mailings_are_not_wanted_until_their_probe_is_due() {
+    let halts = Halts::default();
+    assert_eq!(halts.unwanted(secs(0)), []);
+    send(&halts, OTHER, MAILING_HALTED, 0);
+    send(&halts, ONE, MAILING_HALTED, 10);
+    assert_eq!(halts.unwanted(secs(59)), [ONE, OTHER]);
+    assert_eq!(halts.unwanted(secs(60)), [ONE]);
+
+    // A probe is enough.
+    let probe = halts.may_begin(OTHER, secs(60)).expect("the probe");
+    assert_eq!(halts.unwanted(secs(61)), [ONE, OTHER]);
+    halts.note(probe, another(OTHER), GatewayOutcome::Done, secs(62));
+    assert_eq!(halts.unwanted(secs(62)), [ONE]);
+}
+
+#[test]
+fn no_more_mailings_are_named_than_an_ask_may() {
+    let halts = Halts::default();
+    for number in 0..100 {
+        send(&halts, MailingNumber(number), MAILING_HALTED, 0);
+    }
+    assert_eq!(halts.unwanted(secs(1)).len(), UNWANTED);
+}

@@ -32,6 +32,8 @@ impl Clock for Ahead {
 #[derive(Default)]
 struct SmscAccount {
     has_money: AtomicBool,
+    /// It does not take the text.
+    forbids: AtomicBool,
     requests: AtomicUsize,
 }
 
@@ -45,7 +47,9 @@ impl SmscAccount {
             }
             request.clear();
             self.requests.fetch_add(1, Ordering::Relaxed);
-            let body = if self.has_money.load(Ordering::Relaxed) {
+            let body = if self.forbids.load(Ordering::Relaxed) {
+                r#"{"error_code":6}"#
+            } else if self.has_money.load(Ordering::Relaxed) {
                 r#"{"id":14,"cnt":1}"#
             } else {
                 r#"{"error_code":3}"#
@@ -160,4 +164,43 @@ async fn a_gateway_without_money_gets_one_message_after_a_minute_and_all_once_it
     let said = desk.said.lock();
     let is_burnt = |line: &&String| line.contains("Invalid") || line.contains("Unsure");
     assert_eq!(said.iter().find(is_burnt), None);
+}
+
+#[tokio::test]
+async fn a_halted_mailing_is_not_asked_for_until_its_probe_is_due() {
+    let desk = Arc::new(Odd {
+        grants_all: true,
+        grants_others: true,
+        shows: AtomicBool::new(true),
+        ..Odd::default()
+    });
+    let account = Arc::new(SmscAccount::default());
+    account.forbids.store(true, Ordering::Relaxed);
+    let clock = Arc::new(Ahead::default());
+    let dir = tempfile::tempdir().expect("a directory");
+    let connector = Arc::new(TcpConnector::default());
+    let (options, parts) = postman(dir.path(), desk.clone(), connector, Duration::from_secs(1));
+    let metrics = parts.metrics.clone();
+    let parts = PostmanParts {
+        clock: clock.clone(),
+        ..parts
+    };
+    let (stop, stopped) = watch::channel(false);
+    let running = Postman::run(options, parts.at(gateway_at(&account).await), stopped);
+    let running = tokio::spawn(running);
+
+    until(|| metrics.mailings_halted.get() == 1).await;
+    let requests = || account.requests.load(Ordering::Relaxed);
+    let unwanted = |ask: &Vec<MailingNumber>| ask == &[MAILING];
+    let asks_for_none = || desk.unwanted.lock().last().is_some_and(unwanted);
+    until(asks_for_none).await;
+    assert_eq!(requests(), 1);
+
+    // The desk holds a wait until it is woken.
+    clock.0.store(60_000, Ordering::Relaxed);
+    desk.wake.notify_one();
+    until(|| requests() == 2).await;
+    until(asks_for_none).await;
+    stop.send_replace(true);
+    running.await.expect("no panic").expect("it ends well");
 }
