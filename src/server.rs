@@ -59,7 +59,7 @@ impl Server {
         // Faults of the configuration come first, before a port or a directory is taken.
         let moderation = options::moderation(config)?;
         let gateway = gateway::configured(config, &surroundings)?;
-        let config = &gateway.within_profile(config);
+        let config = &gateway.within_profile(config, gateway::of_nodes(config));
         let credentials = options::credentials(config)?;
         let certificate = credentials.as_ref();
         let expires_at = certificate.and_then(Credentials::certificate_expires_at);

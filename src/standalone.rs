@@ -42,7 +42,7 @@ pub async fn run_with_page(
 ) -> anyhow::Result<()> {
     config.check_postman()?;
     let gateway = gateway::configured(config, &surroundings)?;
-    let config = &gateway.within_profile(config);
+    let config = &gateway.within_profile(config, gateway::of_nodes_and_one(config));
     let credentials = credentials(config)?;
     let metrics = Arc::new(PostmanMetrics::new(credentials.certificate_expires_at()));
     let desk_options = desk_options(config, &surroundings, credentials, &metrics)?;

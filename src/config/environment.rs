@@ -127,6 +127,13 @@ impl SettingsReader {
             return Some(path);
         };
 
+        if *keys == ["name"] {
+            let fault =
+                "the name of a gateway is a part of its variables, and cannot be set by one";
+            self.sources.fault_at(&given.name, fault);
+            return None;
+        }
+
         let n = self.gateway_of_name(given, name)?;
         let gateway = KeyPath::root().key(GATEWAYS).entry(n);
         Some(keys.iter().fold(gateway, |path, key| path.key(key)))
@@ -136,7 +143,8 @@ impl SettingsReader {
     /// gateways, another name is a misspelling.
     fn gateway_of_name(&mut self, given: &NamedValue, name: &str) -> Option<usize> {
         let names = names(&self.table);
-        let is_it = |known: &String| ProviderConfig::variable_name(known) == name;
+        let name_there = ProviderConfig::variable_name(name);
+        let is_it = |known: &String| ProviderConfig::variable_name(known) == name_there;
         if let Some(n) = names.iter().position(is_it) {
             return Some(n);
         }
@@ -156,12 +164,34 @@ impl SettingsReader {
     }
 
     fn no_such_variable(&mut self, given: &NamedValue, path: &KeyPath) {
+        let is_section = self.keys.find(path).is_some();
         let way_out = match self.keys.nearest(path) {
-            Some(nearest) => format!("did you mean {}?", nearest.variable()),
+            _ if is_section => format!("each key in it has a variable, like {}__KEY", given.name),
+            Some(nearest) => format!("did you mean {}?", self.variable(&nearest)),
             None => "config.toml.example has all keys".to_owned(),
         };
-        let fault = format!("there is no key `{path}`; {way_out}");
+
+        let fault = if is_section {
+            format!("`{path}` is a section; {way_out}")
+        } else {
+            format!("there is no key `{path}`; {way_out}")
+        };
         self.sources.fault_at(&given.name, &fault);
+    }
+
+    /// The variable of a key. A gateway has its name there.
+    fn variable(&self, path: &KeyPath) -> String {
+        let parts: Vec<&str> = path.parts().collect();
+        let named = match parts.as_slice() {
+            [GATEWAYS, n, keys @ ..] => {
+                let n = n.parse::<usize>().ok();
+                let name = n.and_then(|n| names(&self.table).into_iter().nth(n));
+                let gateway = KeyPath::root().key(GATEWAYS).key(&name.unwrap_or_default());
+                keys.iter().fold(gateway, |path, key| path.key(key))
+            }
+            _ => path.clone(),
+        };
+        ProviderConfig::variable_name(&named.variable()).to_uppercase()
     }
 
     /// Reads a text as a value of the same type as the sample.

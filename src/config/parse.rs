@@ -167,11 +167,22 @@ impl SettingsReader {
 
     /// Refuses `[gateway]` beside `[[gateways]]`: one of them would be ignored.
     fn refuse_two_kinds(&mut self) {
-        if self.table.contains_key("gateway") && self.table.contains_key("gateways") {
-            let fault = "there is [[gateways]] too; keep one of them. [gateway] is a gateway that speaks \
-                         notty's own protocol";
-            self.sources.fault(&KeyPath::root().key("gateway"), fault);
+        if !self.table.contains_key("gateway") || !self.table.contains_key("gateways") {
+            return;
         }
+
+        // One of them may be there by a variable alone.
+        let place = |section: &str| {
+            let place = self.sources.place_in(&KeyPath::root().key(section));
+            place.cloned().unwrap_or_default()
+        };
+        let fault = format!(
+            "gateway: there is [[gateways]] too; keep one of them. [gateway] is a gateway that speaks \
+             notty's own protocol; [[gateways]] comes from {}",
+            place("gateways")
+        );
+        let at = place("gateway");
+        self.sources.fault_at(&at, &fault);
     }
 
     /// Puts a sample in the place of each key that is missing but required, beside the fault.

@@ -58,6 +58,17 @@ impl Sources {
         }
     }
 
+    /// The place of a section, or of whatever is given below it.
+    pub(super) fn place_in(&self, path: &KeyPath) -> Option<&String> {
+        let path = path.to_string();
+        let mut below = self
+            .places
+            .iter()
+            .filter(|(other, _)| is_part(other, &path));
+        let first_below = below.next().map(|(_, place)| place);
+        self.places.get(&path).or(first_below)
+    }
+
     /// All faults as one error; none if there are none.
     pub(super) fn finish(mut self) -> Result<(), ConfigError> {
         if self.faults.is_empty() {

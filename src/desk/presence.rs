@@ -81,7 +81,7 @@ impl Presence {
         if gateway.and_then(|gateway| self.is_own(gateway)) == Some(false) {
             tracing::warn!(
                 "the postman `{name}` sends to another gateway or account than this node: \
-                 make gateway.url and gateway.token the same on both"
+                 make the URL, and the token or the profile's secrets, the same on both"
             );
         }
     }

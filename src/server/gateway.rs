@@ -35,8 +35,9 @@ impl ConfiguredGateway {
     }
 
     /// The configuration with no more requests in flight than are this postman's share of what the provider
-    /// allows. Nodes know each other by the configuration alone, and none knows standalone postmen.
-    pub(crate) fn within_profile(&self, config: &Config) -> Config {
+    /// allows, of so many postmen. Nodes know each other by the configuration alone, and none knows standalone
+    /// postmen.
+    pub(crate) fn within_profile(&self, config: &Config, postmen: usize) -> Config {
         let mut config = config.clone();
         let Self::Provider {
             concurrency: Some(allowed),
@@ -46,7 +47,13 @@ impl ConfiguredGateway {
             return config;
         };
 
-        let postmen = postmen(&config);
+        if *allowed < postmen {
+            tracing::warn!(
+                "gateway `{}`: the provider allows {allowed} requests at once, and the configuration has \
+                 {postmen} that send, each of them one request: the provider may decline some",
+                config.gateways[0].name
+            );
+        }
         let share = (allowed / postmen).max(1);
         let wanted = config.gateway_terms().concurrency;
         if share < wanted {
@@ -61,14 +68,19 @@ impl ConfiguredGateway {
     }
 }
 
-/// The number of postmen that the configuration shows: the nodes, and this one if it is none of them.
-fn postmen(config: &Config) -> usize {
+/// The number of postmen that the configuration of a node shows: the nodes.
+pub(crate) fn of_nodes(config: &Config) -> usize {
+    listed_nodes(config).max(1)
+}
+
+/// The number of postmen that the configuration of a standalone postman shows: the nodes, and itself.
+pub(crate) fn of_nodes_and_one(config: &Config) -> usize {
+    listed_nodes(config).max(config.postman.peers.len()) + 1
+}
+
+fn listed_nodes(config: &Config) -> usize {
     let cluster = config.cluster.as_ref();
-    let nodes = cluster.map_or(0, |cluster| cluster.nodes.len());
-    if nodes > 0 {
-        return nodes;
-    }
-    config.postman.peers.len() + 1
+    cluster.map_or(0, |cluster| cluster.nodes.len())
 }
 
 /// Makes the gateway of a configuration.
@@ -125,4 +137,25 @@ fn read_profile(file: &Path, key: &str) -> Result<Profile, ConfigError> {
         let lines = faults.0.lines().map(|fault| format!("{name}, {fault}"));
         ConfigError(lines.collect::<Vec<_>>().join("\n"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClusterConfig, PeerConfig};
+
+    #[test]
+    fn a_standalone_postman_counts_itself_beside_the_nodes() {
+        let alone = Config::default();
+        assert_eq!((of_nodes(&alone), of_nodes_and_one(&alone)), (1, 1));
+        let mut config = Config::default();
+        config.postman.peers = vec!["h:1".to_owned(); 2];
+        assert_eq!(of_nodes_and_one(&config), 3);
+
+        config.cluster = Some(ClusterConfig {
+            nodes: vec![PeerConfig::default(); 3],
+            ..ClusterConfig::default()
+        });
+        assert_eq!((of_nodes(&config), of_nodes_and_one(&config)), (3, 4));
+    }
 }

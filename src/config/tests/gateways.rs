@@ -56,7 +56,8 @@ fn a_variable_with_another_name_is_a_misspelling() {
     );
     let variable = "NOTTY_GATEWAYS__SMSC_MAIN_1__SENDR";
     let error = load(SMSC, &[(variable, "x")]).expect_err("refused");
-    assert!(error.contains("did you mean"), "{error}");
+    let meant = "did you mean NOTTY_GATEWAYS__SMSC_MAIN_1__SENDER?";
+    assert!(error.contains(meant), "{error}");
 }
 
 #[test]
@@ -112,9 +113,45 @@ fn what_is_not_possible_is_refused_with_its_reason() {
         assert!(error.starts_with(wanted), "{text}\n{error}");
         assert!(!error.contains("hush"), "{error}");
     }
+}
 
-    let error = load(SMSC, &[("NOTTY_GATEWAY__URL", "http://x/y")]).expect_err("refused");
-    assert!(error.contains("there is [[gateways]] too"), "{error}");
+#[test]
+fn two_kinds_of_gateways_are_named_by_their_places_wherever_they_come_from() {
+    let error = load(SMSC, &[("NOTTY_GATEWAY__TOKEN", "")]).expect_err("refused");
+    assert!(
+        error.starts_with("NOTTY_GATEWAY__TOKEN: gateway: "),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("[[gateways]] comes from config.toml:1"),
+        "{error}"
+    );
+
+    let variable = "NOTTY_GATEWAYS__A__PROFILE";
+    let own = "[gateway]\nurl = \"http://x/y\"\n";
+    let error = load(own, &[(variable, "twilio")]).expect_err("refused");
+    assert!(error.starts_with("config.toml:1: gateway: "), "{error}");
+    assert!(error.ends_with(variable), "{error}");
+}
+
+#[test]
+fn a_variable_of_a_gateway_is_read_by_its_name_in_any_writing() {
+    let environment = [
+        ("NOTTY_GATEWAYS__smsc-1__PROFILE", "smsc.ru"),
+        ("NOTTY_GATEWAYS__smsc-1__SENDER", "SHOP"),
+        ("NOTTY_GATEWAYS__SMSC_1__SECRETS__APIKEY", "k"),
+    ];
+    let config = load("", &environment).expect("right");
+    assert_eq!(config.gateways[0].sender, "SHOP");
+
+    for (key, wanted) in [
+        ("SECRETS", "like NOTTY_GATEWAYS__SMSC_MAIN_1__SECRETS__KEY"),
+        ("NAME", "the name of a gateway is a part of its variables"),
+    ] {
+        let variable = format!("NOTTY_GATEWAYS__SMSC_MAIN_1__{key}");
+        let error = load(SMSC, &[(&variable, "{ apikey = \"hush\" }")]).expect_err("refused");
+        assert!(error.contains(wanted) && !error.contains("hush"), "{error}");
+    }
 }
 
 #[test]

@@ -56,10 +56,16 @@ impl GatewayAccount {
     ) -> Result<Template, ConfigError> {
         let faults = ProfileFaults::default();
         let spot = faults.at(&self.section);
-        self.check_secrets(secrets, &spot.key("secrets"));
+        let url = self.url(request, &spot.key("url"));
+
+        // The address may name secrets that nothing else in the profile does.
+        let placeholders = url.iter().flat_map(Template::placeholders);
+        let mut wanted = secrets.clone();
+        wanted.extend(placeholders.filter_map(Placeholder::secret));
+        self.check_secrets(&wanted, &spot.key("secrets"));
+
         self.check_users(request, &spot.key("secrets"));
         self.check_sender(request, &spot.key("sender"));
-        let url = self.url(request, &spot.key("url"));
         faults.finish()?;
         Ok(url.unwrap_or_default())
     }
@@ -110,9 +116,22 @@ impl GatewayAccount {
     /// The address of this account, or else the profile's.
     fn url(&self, request: &RequestForm, spot: &Spot<'_>) -> Option<Template> {
         match &self.url {
-            Some(url) => url_template(url, spot),
+            Some(url) => self.own_url(url, spot),
             None => Some(request.url.clone()),
         }
+    }
+
+    /// Reads an address of this account. A placeholder without a value would leave a gap in it.
+    fn own_url(&self, url: &str, spot: &Spot<'_>) -> Option<Template> {
+        let template = url_template(url, spot)?;
+        let missing = template.placeholders().find(|found| self.lacks(found));
+        let checked = missing.map_or(Ok(()), |missing| {
+            Err(format!(
+                "there is no value for `{missing}`, which stands in it"
+            ))
+        });
+        spot.keep(checked)?;
+        Some(template)
     }
 }
 

@@ -71,6 +71,30 @@ fn a_url_of_an_account_that_is_wrong_shows_no_password_and_no_key() {
 }
 
 #[test]
+fn an_address_of_an_account_has_a_value_for_each_of_its_placeholders() {
+    let profile = with_request(REQUEST);
+    let at = |url: &str, secrets| GatewayAccount {
+        url: Some(url.to_owned()),
+        ..account(secrets, None)
+    };
+    for placeholder in ["sender", "receipt_url", "valid_minutes"] {
+        let account = at(&format!("https://sms.example/{{{placeholder}}}"), &[]);
+        let wanted = format!("gateways[0].url: there is no value for `{{{placeholder}}}`");
+        assert_refused(&profile, &account, &wanted);
+    }
+
+    // A secret of the address alone is one of the account.
+    let url = "https://sms.example/{secret.path}";
+    let missing = at(url, &[]);
+    assert_refused(
+        &profile,
+        &missing,
+        "gateways[0].secrets.path: it is missing",
+    );
+    assert!(profile.bind(&at(url, &[("path", "p")])).is_ok());
+}
+
+#[test]
 fn an_empty_secret_or_sender_is_refused() {
     let request = "form = { key = \"{secret.key}\", from = \"{sender}\" }";
     let profile = with_request(&format!("{REQUEST}{request}"));

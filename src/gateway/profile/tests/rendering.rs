@@ -119,10 +119,10 @@ fn an_account_has_exactly_what_its_profile_needs() {
     let lines: Vec<&str> = error.lines().collect();
     assert_eq!(lines.len(), 4, "{error}");
     for (line, beginning) in lines.iter().zip([
+        "gateways[0].url: `ftp://sms.example` is no URL",
         "gateways[0].secrets.password: it is missing",
         "gateways[0].secrets.pasword: the profile has no such secret; it has password, user",
         "gateways[0].sender: it is missing, and the profile needs it",
-        "gateways[0].url: `ftp://sms.example` is no URL",
     ]) {
         assert!(line.starts_with(beginning), "{line}");
     }
