@@ -15,7 +15,12 @@ pub struct GatewayTerms {
     pub answer_ms: u64,
     /// Hours for which the gateway remembers an id, if it drops repeats.
     pub idempotent_hours: Option<u64>,
+    /// The longest pause of one message that the gateway asks for, in milliseconds.
+    pub wish_ms: u64,
 }
+
+/// The longest pause that a profile may ask for, in milliseconds: an hour.
+const LONGEST_WISH_MS: u64 = 3_600_000;
 
 impl Config {
     /// The terms of the gateway that this process sends to.
@@ -28,6 +33,7 @@ impl Config {
                 answer_ms: provider.timeout_ms,
                 // No provider is known to drop repeats: a message in doubt stays in doubt.
                 idempotent_hours: None,
+                wish_ms: LONGEST_WISH_MS,
             };
         }
 
@@ -38,6 +44,7 @@ impl Config {
             connect_ms: own.connect_timeout_ms,
             answer_ms: own.timeout_ms,
             idempotent_hours: own.idempotent.then_some(own.idempotent_hours),
+            wish_ms: self.retry.max_ms,
         }
     }
 

@@ -142,6 +142,8 @@ impl NodeDesk {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
             let terms = self.terms(reader, mailing, at)?;
+            let record = query::work::record(reader, mailing)?;
+            let mailing_id = record.map(|record| record.id.to_string());
 
             Ok(Parcel {
                 lease,
@@ -151,6 +153,7 @@ impl NodeDesk {
                 runs,
                 messages,
                 terms,
+                mailing_id: mailing_id.unwrap_or_default(),
             })
         })
     }

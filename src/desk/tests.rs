@@ -318,6 +318,7 @@ fn options(journal_dir: &std::path::Path) -> PostmanOptions {
             retry: RetryPolicy {
                 initial_ms: 1,
                 max_ms: 1,
+                wish_ms: 1,
                 repeat_ms: None,
             },
             connect_time: time,
@@ -428,5 +429,33 @@ async fn an_ask_names_no_more_unwanted_mailings_than_it_may() {
     let answer = desk.call(caller, codec::encode(&ask(64))).await;
     let answer = codec::decode::<CallResult<Option<Parcel>>>(&answer).expect("an answer");
     assert!(matches!(answer, Ok(None)), "{answer:?}");
+    node.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parcel_has_the_id_of_its_mailing_for_the_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, office) = open(&dir, Arc::default()).await;
+    node.act(customers(1)).await.expect("written");
+    node.act(mailing()).await.expect("created");
+    let desk = NodeDesk::new(node.clone(), office.clone(), "UTC");
+    let name = PostmanName::parse("p").expect("a name");
+    let epoch = desk.register(name, 1).await.expect("registered");
+
+    let asking = async {
+        loop {
+            office.step().await;
+            let lease = LeaseId { epoch, n: 1 };
+            let work = SendableWork {
+                gateway: 1,
+                unwanted: Vec::new(),
+            };
+            if let Some(parcel) = desk.ask(lease, 1, work, false).await.expect("an answer") {
+                return parcel;
+            }
+        }
+    };
+    let parcel = tokio::time::timeout(SOON, asking).await.expect("in time");
+    assert_eq!(parcel.mailing_id, "m");
     node.stop().await.expect("it stops");
 }

@@ -68,6 +68,8 @@ pub struct Parcel {
     pub messages: Vec<LeasedMessage>,
     /// The limits of sending as they stood at the grant.
     pub terms: Terms,
+    /// Id of its mailing, for logs; empty from a node of an older version.
+    pub mailing_id: String,
 }
 
 /// The limits within which a mailing's messages may be sent.

@@ -29,8 +29,9 @@ pub(super) const GATEWAY_HALTS: GatewayOutcome = GatewayOutcome::Halted {
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest time before a probe.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// Time after which a mailing's halt is forgotten that no message probes: the mailing has ended.
-const FORGOTTEN: Duration = Duration::from_secs(3_600);
+/// Time after which a mailing's halt is forgotten that no message probes: the mailing is paused, cancelled
+/// or over, and would else be shown as halted for long.
+const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// Permission to begin a message, as far as halts go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -23,7 +23,6 @@ use super::{
     complaints::Complaints,
     desk::SendableWork,
     halt::{GATEWAY_HALTS, HaltNews, HaltPass, HaltSubject, Halts},
-    notices,
     pause::{GatewayPause, LONGEST, wish},
     queue::JobQueue,
     retry::RetryPolicy,
@@ -236,19 +235,14 @@ impl Outlet {
         self.breaker.lock().note(pass.breaker, signal, now)
     }
 
-    /// Notes the outcome of a request for halts, and logs what changed, with the gateway's words.
+    /// Notes the outcome of a request for halts.
     pub(super) fn note_halts(
         &self,
         pass: OutletPass,
         outcome: GatewayOutcome,
         now: Duration,
-        words: impl Fn() -> Option<String>,
     ) -> HaltNews {
-        let news = self.halts.note(pass.halts, pass.subject, outcome, now);
-        for change in &news.changes {
-            notices::tell_halt(*change, pass.subject, words());
-        }
-        news
+        self.halts.note(pass.halts, pass.subject, outcome, now)
     }
 
     /// The result of a message of a lease. One that halts again may be the reason itself: it must not come

@@ -11,7 +11,7 @@ use super::{
     floor::Settled,
     leases::LeaseInHand,
     reports::tokens,
-    terms::{Job, LeaseTerms, SharedLease, VIEW_AGE},
+    terms::{Job, LeaseTerms, LeasedMailing, SharedLease, VIEW_AGE},
 };
 
 /// Time before an ask after a lease that is too short for a single message.
@@ -71,10 +71,14 @@ impl Postman {
         let n = parcel.lease.n;
         // Before any message is begun: a later run believes only what was noted.
         self.journal.leased(n, parcel.mailing, &parcel.runs)?;
+        let mailing = LeasedMailing {
+            number: parcel.mailing,
+            id: parcel.mailing_id,
+            text: parcel.text,
+        };
         let shared = SharedLease::new(
             parcel.lease,
-            parcel.mailing,
-            parcel.text,
+            mailing,
             asked_at + parcel.ttl,
             LeaseTerms::new(asked_at, parcel.terms),
         );
@@ -171,7 +175,8 @@ impl Postman {
 
         // Terms that allow nothing: its messages are reported, not sent.
         let terms = LeaseTerms::new(now, Terms::default());
-        let shared = SharedLease::new(missed.lease, missed.mailing, "".into(), now, terms);
+        let mailing = LeasedMailing::unsent(missed.mailing);
+        let shared = SharedLease::new(missed.lease, mailing, now, terms);
         let lease = LeaseInHand::new(shared, self.outlet.clone(), missed.runs, 0, now);
         self.leases.add(n, lease.settled_with(back));
         Ok(())

@@ -18,6 +18,8 @@ pub struct RetryPolicy {
     pub initial_ms: u64,
     /// The longest pause, in milliseconds.
     pub max_ms: u64,
+    /// The longest pause of one message that its gateway asks for, in milliseconds.
+    pub wish_ms: u64,
     /// For how long after the first doubtful try an idempotent gateway may get the id again, in
     /// milliseconds: half of its memory. `None`: it is not idempotent.
     pub repeat_ms: Option<u64>,
@@ -59,7 +61,7 @@ impl RetryPolicy {
     fn wish_ms(&self, outcome: GatewayOutcome, retry_after: Option<Duration>) -> u64 {
         match (wish(outcome), retry_after) {
             (Some(wish), _) => wish.min(LONGEST).as_millis() as u64,
-            (None, Some(wish)) => wish.min(Duration::from_millis(self.max_ms)).as_millis() as u64,
+            (None, Some(wish)) => wish.min(Duration::from_millis(self.wish_ms)).as_millis() as u64,
             (None, None) => 0,
         }
     }
@@ -79,6 +81,7 @@ mod tests {
     const POLICY: RetryPolicy = RetryPolicy {
         initial_ms: 1_000,
         max_ms: 300_000,
+        wish_ms: 600_000,
         repeat_ms: None,
     };
 
@@ -104,7 +107,7 @@ mod tests {
             }
         };
         assert_eq!(paused_ms(LaterScope::Message, 60), 60_000);
-        assert_eq!(paused_ms(LaterScope::Message, 86_400), 300_000);
+        assert_eq!(paused_ms(LaterScope::Message, 86_400), 600_000);
         // A pause of the whole gateway is longer than that of a message may be.
         assert_eq!(paused_ms(LaterScope::Gateway, 60), 60_000);
         assert_eq!(paused_ms(LaterScope::Gateway, 1_200), 1_200_000);

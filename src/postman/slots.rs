@@ -27,7 +27,8 @@ use tokio::{sync::Semaphore, task::LocalSet};
 use super::{
     floor::{Floor, Settled},
     journal::SenderJournal,
-    outlet::Outlet,
+    notices,
+    outlet::{Outlet, OutletPass},
     terms::{Job, MARGIN},
 };
 use crate::gateway::{Courier, Envelope, Gateway, GatewayOutcome, PreparedCourier};
@@ -86,6 +87,13 @@ impl SendingThread {
     }
 }
 
+/// The outcome of a message, and its time.
+#[derive(Clone, Copy)]
+struct Answered {
+    outcome: GatewayOutcome,
+    at: Duration,
+}
+
 /// The surroundings of a slot.
 struct Station {
     floor: Arc<Floor>,
@@ -127,6 +135,33 @@ impl Station {
         let stopped = pin!(self.floor.stopped());
         let _ = tokio::time::timeout(left.min(MOMENT), stopped).await;
         Ok(())
+    }
+
+    /// Notes the outcome of a message, and logs what it says of the gateway, with the gateway's words. Returns
+    /// the result of the message.
+    fn note(
+        &self,
+        job: &Job,
+        pass: OutletPass,
+        answered: Answered,
+        words: impl Fn() -> Option<String>,
+    ) -> SendResult {
+        let Answered { outcome, at } = answered;
+        let outlet = &self.outlet;
+        let is_changed = outlet.note(pass, outcome, at);
+        let news = outlet.note_halts(pass, outcome, at);
+        if is_changed || !news.changes.is_empty() {
+            self.floor.news.notify_one();
+        }
+
+        // A halt has lines of its own.
+        for change in &news.changes {
+            notices::tell_halt(*change, job, words());
+        }
+        if !outcome.halts() || outlet.halts_alone(outcome) {
+            outlet.complaints.note(outcome, at, words);
+        }
+        outlet.result(job, outcome, &news)
     }
 
     fn end_process(&self, error: &io::Error) {
@@ -284,24 +319,14 @@ impl<C: Courier> Slot<C> {
             }
         };
 
+        let answered = Answered { outcome, at: ended };
         let words = || courier.describe_failure(&envelope(job));
-        let is_changed = outlet.note(pass, outcome, ended);
-        let news = outlet.note_halts(pass, outcome, ended, words);
-        if is_changed || !news.changes.is_empty() {
-            floor.news.notify_one();
-        }
-
-        // A halt has lines of its own.
-        let halts_alone = outlet.halts_alone(outcome);
-        if halts_alone || !outcome.halts() {
-            outlet.complaints.note(outcome, ended, words);
-        }
+        let result = station.note(job, pass, answered, words);
 
         // Buffered here, and written together with the next message that is begun: one write a message
         // instead of two.
-        let result = outlet.result(job, outcome, &news);
         thread.journal.lock().settled(job.token(), result);
-        if halts_alone && result == SendResult::HandedBack {
+        if outlet.halts_alone(outcome) && result == SendResult::HandedBack {
             station.wait_a_moment(job, ended).await?;
         }
         Ok(result)

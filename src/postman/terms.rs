@@ -27,12 +27,35 @@ pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
 /// The part of a lease that must be left after the gateway's time, for reporting.
 pub(super) const MARGIN: Duration = Duration::from_millis(500);
 
+/// The mailing of a lease.
+#[derive(Clone, Debug)]
+pub(super) struct LeasedMailing {
+    pub(super) number: MailingNumber,
+    /// Empty if it is not known.
+    pub(super) id: String,
+    /// The text of its messages.
+    pub(super) text: Arc<str>,
+}
+
+impl LeasedMailing {
+    /// A mailing of which nothing is sent.
+    pub(super) fn unsent(number: MailingNumber) -> Self {
+        Self {
+            number,
+            id: String::new(),
+            text: "".into(),
+        }
+    }
+}
+
 /// The part of a lease that all of its messages share. Aligned, so that it is not on the cache line of
 /// its count of references, which changes with each message.
 #[repr(align(128))]
 pub(super) struct SharedLease {
     pub(super) lease: LeaseId,
     pub(super) mailing: MailingNumber,
+    /// Id of the mailing, for logs; empty if it is not known.
+    pub(super) mailing_id: String,
     /// The text of its messages.
     pub(super) text: Arc<str>,
     /// The end of the lease, since the machine started.
@@ -45,8 +68,7 @@ pub(super) struct SharedLease {
 impl SharedLease {
     pub(super) fn new(
         lease: LeaseId,
-        mailing: MailingNumber,
-        text: Arc<str>,
+        mailing: LeasedMailing,
         ends: Duration,
         terms: LeaseTerms,
     ) -> Arc<Self> {
@@ -56,8 +78,9 @@ impl SharedLease {
 
         Arc::new(Self {
             lease,
-            mailing,
-            text,
+            mailing: mailing.number,
+            mailing_id: mailing.id,
+            text: mailing.text,
             ends,
             mailing_ends_ms,
             terms,
@@ -224,7 +247,7 @@ mod tests {
         };
         let terms = LeaseTerms::new(seconds(10), mailing);
         Job {
-            lease: SharedLease::new(lease, MAILING, "Hello".into(), seconds(60), terms),
+            lease: SharedLease::new(lease, LeasedMailing::unsent(MAILING), seconds(60), terms),
             id: MessageId {
                 mailing: MAILING,
                 position: 7,

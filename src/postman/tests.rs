@@ -120,6 +120,7 @@ fn parcel_of(lease: LeaseId, position: u32) -> Parcel {
         runs,
         messages: vec![message],
         terms: open_terms(),
+        mailing_id: "m".to_owned(),
     }
 }
 
@@ -247,6 +248,7 @@ fn outlet_options(concurrency: usize) -> OutletOptions {
         retry: RetryPolicy {
             initial_ms: 1,
             max_ms: 1,
+            wish_ms: 1,
             repeat_ms: None,
         },
         connect_time: second,

@@ -269,11 +269,12 @@ fn outlet_options(config: &Config, identity: u64) -> OutletOptions {
 fn retry_policy(config: &Config) -> RetryPolicy {
     // Only half of the time for which the gateway remembers an id, so that no repeat comes close to
     // its end.
-    let idempotent_hours = config.gateway_terms().idempotent_hours;
-    let repeat_ms = idempotent_hours.map(|hours| hours * 3_600_000 / 2);
+    let terms = config.gateway_terms();
+    let repeat_ms = terms.idempotent_hours.map(|hours| hours * 3_600_000 / 2);
     RetryPolicy {
         initial_ms: config.retry.initial_ms,
         max_ms: config.retry.max_ms,
+        wish_ms: terms.wish_ms,
         repeat_ms,
     }
 }

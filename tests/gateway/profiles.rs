@@ -197,7 +197,7 @@ async fn a_text_that_the_provider_forbids_halts_its_mailing_and_no_other() {
     node.until("good", json!({ "done": 300 })).await;
     assert!(provider.count(Fate::Refused) <= 14, "what was under way");
     let lines = node.stop().await;
-    let warning = "the text or the sender is forbidden: 200";
+    let warning = "the mailing `bad` is halted: the text or the sender is forbidden: 200";
     assert!(
         lines.iter().any(|line| line.contains(warning)),
         "{lines:#?}"

@@ -16,6 +16,8 @@ fn an_entry_has_all_keys_and_the_rest_by_default() {
     let terms = config.gateway_terms();
     assert_eq!((terms.concurrency, terms.rate_limit), (10, 50));
     assert_eq!(terms.idempotent_hours, None);
+    // Not `retry.max_ms`: a profile knows how long its provider must be left alone.
+    assert_eq!(terms.wish_ms, 3_600_000);
 }
 
 #[test]

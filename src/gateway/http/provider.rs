@@ -1,7 +1,7 @@
 //! A gateway that is described by a profile: the connections of this module, with the profile's requests
 //! and the profile's meaning of each answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, response::Parts};
@@ -11,7 +11,7 @@ use notty_storage::Timestamp;
 
 use super::{
     super::{
-        Envelope, GatewayOutcome,
+        Envelope, GatewayOutcome, LaterScope,
         profile::{
             AnswerJudgement, AnswerMeaning, BoundRequest, GatewayAccount, MessageRequest, Profile,
             WholeAnswer,
@@ -26,8 +26,8 @@ use crate::config::{ConfigError, Secret};
 
 /// The meaning of an answer that no rule fits.
 const NO_RULE: &str = "no rule of the profile fits this answer";
-/// The longest validity that is named to a provider, in minutes: a year.
-const LONGEST_MINUTES: i64 = 365 * 24 * 60;
+/// The pause of a whole gateway whose answer has none.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A gateway at a provider.
 pub type ProviderGateway = HttpGateway<ProfileSpeech>;
@@ -96,6 +96,13 @@ impl ProfileSpeech {
     }
 }
 
+impl ProfileSpeech {
+    fn minutes_until(&self, end: Timestamp) -> u32 {
+        let most = self.profile.valid_minutes();
+        minutes_between(self.clock.wall(), end, most)
+    }
+}
+
 /// The name of the profile, the path if it is not the profile's, and the secrets by their names.
 fn account_texts(profile_name: String, account: &GatewayAccount) -> Vec<String> {
     let url = account.url.as_deref().unwrap_or_default();
@@ -111,7 +118,7 @@ impl Speech for ProfileSpeech {
     fn request(&self, envelope: &Envelope<'_>) -> Request<Full<Bytes>> {
         let message = MessageRequest {
             envelope: *envelope,
-            valid_minutes: minutes_between(self.clock.wall(), envelope.ends_at),
+            valid_minutes: self.minutes_until(envelope.ends_at),
             receipt_url: envelope.receipt_url,
         };
         self.requests.request(&message).map(Full::new)
@@ -142,7 +149,7 @@ fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> AnswerVerdict<'p
         AnswerMeaning::Refused { .. } => GatewayOutcome::Invalid,
         AnswerMeaning::Later { pause, scope } => GatewayOutcome::NotTaken {
             status,
-            retry_after: pause,
+            retry_after: pause.or((scope == LaterScope::Gateway).then_some(LEAST_PAUSE)),
             scope,
         },
         AnswerMeaning::Halt { scope } => GatewayOutcome::Halted { scope },
@@ -155,11 +162,11 @@ fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> AnswerVerdict<'p
     }
 }
 
-/// Whole minutes from now to the end of a mailing: one at least, because providers take 0 for "no limit".
-fn minutes_between(now: Timestamp, end: Timestamp) -> u32 {
+/// Whole minutes from now to the end of a mailing, within a bound: one at least, because providers take 0
+/// for "no limit".
+fn minutes_between(now: Timestamp, end: Timestamp, most: u32) -> u32 {
     let minutes = end.as_millis().saturating_sub(now.as_millis()) / 60_000;
-    let bounded = minutes.clamp(1, LONGEST_MINUTES);
-    u32::try_from(bounded).expect("at most a year")
+    u32::try_from(minutes.max(1)).map_or(most, |minutes| minutes.min(most))
 }
 
 #[cfg(test)]
@@ -168,12 +175,36 @@ mod tests {
 
     #[test]
     fn a_message_is_valid_for_whole_minutes_until_the_end() {
-        let minutes =
-            |end| minutes_between(Timestamp::from_millis(60_000), Timestamp::from_millis(end));
+        let minutes = |end| {
+            minutes_between(
+                Timestamp::from_millis(60_000),
+                Timestamp::from_millis(end),
+                2_880,
+            )
+        };
         assert_eq!(minutes(180_000), 2);
         assert_eq!(minutes(239_999), 2);
         assert_eq!(minutes(60_001), 1);
         assert_eq!(minutes(0), 1);
-        assert_eq!(minutes(i64::MAX), 525_600);
+        assert_eq!(minutes(i64::MAX), 2_880);
+    }
+
+    #[test]
+    fn a_wish_of_a_whole_gateway_without_a_time_is_a_pause_all_the_same() {
+        let pause_of = |pause, scope| {
+            let judgement = AnswerJudgement {
+                meaning: AnswerMeaning::Later { pause, scope },
+                rule: None,
+                why: None,
+            };
+            match verdict(&judgement, 429).outcome {
+                GatewayOutcome::NotTaken { retry_after, .. } => retry_after,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(pause_of(None, LaterScope::Gateway), Some(LEAST_PAUSE));
+        assert_eq!(pause_of(None, LaterScope::Message), None);
+        let named = Some(Duration::from_millis(5));
+        assert_eq!(pause_of(named, LaterScope::Gateway), named);
     }
 }

@@ -72,14 +72,27 @@ pub use reading::{FoundMessage, RequestReader};
 /// Requests in flight that a profile may allow, at most.
 const CONCURRENCY: i64 = 10_000;
 
+/// The longest time that a message may be valid for, in minutes: a year.
+const VALID_MINUTES: i64 = 365 * 24 * 60;
+/// The same where a profile has no other: SMS centres refuse more than some days, and some only after the
+/// provider took the message.
+const USUAL_VALID_MINUTES: u32 = 2 * 24 * 60;
+
 /// The language of a provider.
 #[derive(Clone, Debug)]
 pub struct Profile {
     request: RequestForm,
     rules: Vec<AnswerRule>,
-    concurrency: Option<usize>,
+    limits: ProfileLimits,
     receipts: Option<ReceiptForm>,
     practice: Vec<PracticeAnswer>,
+}
+
+/// The limits of a provider, as far as its profile has them.
+#[derive(Clone, Copy, Debug, Default)]
+struct ProfileLimits {
+    concurrency: Option<usize>,
+    valid_minutes: Option<u32>,
 }
 
 impl Profile {
@@ -98,7 +111,7 @@ impl Profile {
         check_sources(&mut keys);
         let request = request(&mut keys);
         let rules = rule::rules(keys.value("answer"), &spot.key("answer"));
-        let concurrency = concurrency(&mut keys);
+        let limits = limits(&mut keys);
         let receipts = receipts(&mut keys);
         let practice =
             practice_keys::answers(keys.value("practice"), &rules, &spot.key("practice"));
@@ -110,7 +123,7 @@ impl Profile {
         let profile = Self {
             request: request?,
             rules,
-            concurrency,
+            limits,
             receipts,
             practice,
         };
@@ -125,7 +138,12 @@ impl Profile {
 
     /// Requests in flight that the provider allows for one account, if it says so.
     pub fn concurrency(&self) -> Option<usize> {
-        self.concurrency
+        self.limits.concurrency
+    }
+
+    /// The longest validity that a message is sent with, in minutes.
+    pub fn valid_minutes(&self) -> u32 {
+        self.limits.valid_minutes.unwrap_or(USUAL_VALID_MINUTES)
     }
 
     /// The names of the secrets that an account needs.
@@ -206,12 +224,20 @@ fn request(keys: &mut KeyReader<'_>) -> Option<RequestForm> {
     RequestForm::parse(table, &spot)
 }
 
-fn concurrency(keys: &mut KeyReader<'_>) -> Option<usize> {
+fn limits(keys: &mut KeyReader<'_>) -> ProfileLimits {
     let spot = keys.spot("limits");
-    let mut limits = KeyReader::new(keys.table("limits")?, spot);
+    let Some(table) = keys.table("limits") else {
+        return ProfileLimits::default();
+    };
+    let mut limits = KeyReader::new(table, spot);
     let concurrency = limits.number("concurrency", 1..=CONCURRENCY);
+    let valid_minutes = limits.number("valid_minutes", 1..=VALID_MINUTES);
     limits.finish();
-    concurrency.and_then(|number| usize::try_from(number).ok())
+
+    ProfileLimits {
+        concurrency: concurrency.and_then(|number| usize::try_from(number).ok()),
+        valid_minutes: valid_minutes.and_then(|number| u32::try_from(number).ok()),
+    }
 }
 
 fn receipts(keys: &mut KeyReader<'_>) -> Option<ReceiptForm> {

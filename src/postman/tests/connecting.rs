@@ -8,7 +8,7 @@ use crate::{
         journal::{Past, TokenFate},
         outlet::Outlet,
         slots::{Workplace, hire},
-        terms::{Job, LeaseTerms, SharedLease},
+        terms::{Job, LeaseTerms, LeasedMailing, SharedLease},
     },
 };
 
@@ -86,8 +86,7 @@ pub(super) fn lease_of(mailing: MailingNumber, epoch: Epoch) -> Arc<SharedLease>
     let lease = LeaseId { epoch, n: 1 };
     SharedLease::new(
         lease,
-        mailing,
-        "Hello".into(),
+        LeasedMailing::unsent(mailing),
         now + Duration::from_secs(60),
         terms,
     )

@@ -20,7 +20,7 @@ fn a_mailing_halts_by_the_number_of_its_leases_whatever_the_ids_of_its_messages_
     let job = job(&lease_of(RESUMED, Epoch(1)), 0);
     let pass = outlet.may_begin(&job, NOW).expect("nothing is halted");
 
-    outlet.note_halts(pass, MAILING_HALTED, NOW, || None);
+    outlet.note_halts(pass, MAILING_HALTED, NOW);
     assert!(outlet.halts.holds_mailing(RESUMED, NOW));
     assert!(!outlet.halts.holds_mailing(MAILING, NOW));
     assert!(!outlet.still_permits(pass, NOW));
@@ -37,7 +37,7 @@ fn only_the_first_halting_answer_to_a_message_is_no_try() {
         let pass = outlet
             .may_begin(&job, now)
             .expect("the first, or the probe");
-        let news = outlet.note_halts(pass, MAILING_HALTED, now, || None);
+        let news = outlet.note_halts(pass, MAILING_HALTED, now);
         results.push(outlet.result(&job, MAILING_HALTED, &news));
     }
     let later = SendResult::NotTaken { pause_ms: 1 };

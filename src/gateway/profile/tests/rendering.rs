@@ -163,3 +163,11 @@ fn the_short_number_of_a_message_never_changes() {
         [1_026_503_201, 1_089_628_437, 1_901_267_988, 775_304_380]
     );
 }
+
+#[test]
+fn a_message_is_valid_for_two_days_at_most_unless_the_profile_says_otherwise() {
+    let most = |limits: &str| with_request(&format!("{REQUEST}{limits}")).valid_minutes();
+    assert_eq!(most(""), 2_880);
+    assert_eq!(most("[limits]\nconcurrency = 3\n"), 2_880);
+    assert_eq!(most("[limits]\nvalid_minutes = 10080\n"), 10_080);
+}
