@@ -230,7 +230,11 @@ fn options_that_make_no_sense_are_refused() {
         (&["--fail-per-mille", "1"], "has no answer that is `later`"),
         (
             &["--halt-per-mille", "600", "--answer", "wrong key=500"],
-            "their sum is 1100",
+            "the sum is 1100",
+        ),
+        (
+            &["--answer", "taken", "--answer", "wrong key"],
+            "it can be given once without =N",
         ),
         (&["--token", "x"], "--token"),
     ] {
