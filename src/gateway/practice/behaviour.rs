@@ -128,7 +128,7 @@ impl Behaviour {
         let sum: u64 = shares.map(|share| u64::from(*share)).sum();
         if sum > 1_000 {
             return Err(format!(
-                "what is given per mille is a share of all requests: the sum is {sum}, but must be at most 1000"
+                "values per-mille are shares of all requests: the sum is {sum}, but must be at most 1000"
             ));
         }
         Ok(())
