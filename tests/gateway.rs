@@ -2,6 +2,7 @@
 
 mod connections;
 mod ids;
+mod kannel;
 mod pauses;
 mod profiles;
 mod repeats;

@@ -1,0 +1,118 @@
+//! A mailing through Debian's real Kannel to an SMS centre: nobody gets a message twice, whatever is killed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::support::{Kannel, Node, Setup, Submitted, eventually, total};
+
+const PAGE: &str = include_str!("../../docs/kannel.md");
+const COUNT: u64 = 10_000;
+const SOON: Duration = Duration::from_secs(60);
+/// What Kannel may have sent without an answer (`max-pending-submits` on the page).
+const WINDOW: usize = 50;
+
+/// A node that is configured as the page says.
+async fn node_at(kannel: &Kannel) -> Node {
+    let (_, rest) = PAGE.split_once("```toml\n").expect("a block");
+    let (block, _) = rest.split_once("```").expect("its end");
+    assert!(block.contains("127.0.0.1:13013"), "{block}");
+    let block = block.replace("127.0.0.1:13013", kannel.address());
+
+    let setup = Setup::new().without("NOTTY_GATEWAY__URL");
+    std::fs::write(setup.dir().join("config.toml"), block).expect("written");
+    setup.start().await
+}
+
+/// Waits until the centre has messages for so many phones.
+async fn until_submitted(kannel: &Kannel, phones: u64) {
+    let what = format!("{phones} phones have a message");
+    eventually(&what, SOON, async || {
+        (times(kannel.submitted().iter().map(phone)).len() as u64 >= phones).then_some(())
+    })
+    .await;
+}
+
+/// Waits until every message has its end, `done` or in doubt, and returns the counts.
+async fn until_settled(node: &Node) -> Value {
+    eventually("all messages have their end", SOON, async || {
+        let stats = node.stats("one").await;
+        let ends = ["done", "unconfirmed"].map(|end| stats[end].as_u64().expect("a count"));
+        (ends.iter().sum::<u64>() == COUNT).then_some(stats)
+    })
+    .await
+}
+
+fn phone(submitted: &Submitted) -> &String {
+    &submitted.phone
+}
+
+/// How many times each is there.
+fn times<'a>(all: impl Iterator<Item = &'a String>) -> BTreeMap<&'a String, usize> {
+    let mut times = BTreeMap::new();
+    for one in all {
+        *times.entry(one).or_default() += 1;
+    }
+    times
+}
+
+/// Those that are there more than once.
+fn repeated(all: &[String]) -> Vec<&String> {
+    let times = times(all.iter()).into_iter();
+    times.filter(|(_, n)| *n > 1).map(|(one, _)| one).collect()
+}
+
+#[tokio::test]
+async fn a_mailing_through_kannel_reaches_everybody_once() {
+    let Some(kannel) = Kannel::start().await else {
+        return;
+    };
+    let node = node_at(&kannel).await;
+    node.import(COUNT).await;
+    node.mail("one", json!({})).await;
+
+    until_settled(&node).await;
+    assert_eq!(node.stats("one").await["done"], COUNT);
+    until_submitted(&kannel, COUNT).await;
+    assert_eq!(kannel.submitted().len() as u64, COUNT);
+    assert_eq!(kannel.requested().len() as u64, COUNT);
+}
+
+/// Kannel itself sends some messages again after it was killed: those that it had sent to the centre,
+/// whose answer it had not noted yet. So not everything that the centre got twice is notty's doing: that is
+/// what the access log has twice, or the centre twice from the same life of Kannel.
+#[tokio::test]
+async fn what_was_under_way_when_kannel_was_killed_is_not_sent_again() {
+    let Some(mut kannel) = Kannel::start().await else {
+        return;
+    };
+    let node = node_at(&kannel).await;
+    node.import(COUNT).await;
+    node.mail("one", json!({})).await;
+
+    until_submitted(&kannel, 3_000).await;
+    assert!((kannel.requested().len() as u64) < COUNT, "in the middle");
+    kannel.kill_bearerbox().await;
+    until_submitted(&kannel, 6_000).await;
+    assert!((kannel.requested().len() as u64) < COUNT, "in the middle");
+    kannel.kill().await;
+
+    let stats = until_settled(&node).await;
+    assert_eq!(total(&stats), COUNT, "{stats}");
+    let done = stats["done"].as_u64().expect("a count");
+    // What Kannel said that it took is not lost.
+    until_submitted(&kannel, done).await;
+    assert_eq!(repeated(&kannel.requested()), Vec::<&String>::new());
+
+    let mut submitted = kannel.submitted();
+    submitted.sort();
+    let again = submitted.windows(2).filter(|two| two[0] == two[1]);
+    assert_eq!(again.count(), 0, "in one life of Kannel");
+    let again = submitted
+        .windows(2)
+        .filter(|two| two[0].phone == two[1].phone);
+    assert!(
+        again.count() <= 2 * WINDOW,
+        "what was under way when it was killed"
+    );
+}
