@@ -10,8 +10,9 @@ use crate::command::Action;
 /// The level of a cluster that has not agreed on another.
 pub const FIRST_LEVEL: u32 = 1;
 
-/// The level that this version understands, with all those below it. Version 0.2.0 has the second.
-pub const LEVEL: u32 = 2;
+/// The level that this version understands, with all those below it. Version 0.2.0 has the second;
+/// the third has receipts.
+pub const LEVEL: u32 = 3;
 
 /// The version of this notty, as its peers and the state name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -20,6 +21,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn needed_level(action: &Action) -> u32 {
     match action {
         Action::TryLevel(_) => 2,
+        Action::TakeReceipts(_) | Action::SetReceiptSecret(_) => 3,
         _ => FIRST_LEVEL,
     }
 }

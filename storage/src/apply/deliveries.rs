@@ -276,6 +276,10 @@ fn take(
             batch.columns.reported[index] = result.number();
             Taken::First { was_sending }
         }
+        ReportPlace::Later if batch.columns.is_settled_by_receipt(index) => {
+            batch.note_report(index, result);
+            Taken::First { was_sending: true }
+        }
         ReportPlace::Later if batch.columns.reported[index] == result.number() => Taken::Again,
         ReportPlace::Later => {
             was_taken_after_all(batch, index, result, now);

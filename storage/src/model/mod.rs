@@ -3,6 +3,7 @@
 
 mod characters;
 mod customer;
+mod delivery;
 mod filter;
 mod id;
 mod invalid;
@@ -14,6 +15,10 @@ mod timestamp;
 mod window;
 
 pub use customer::{Customer, Phone, Seq};
+pub use delivery::{
+    DELIVERIES, Delivery, DeliveryCounts, ERROR_CODE_CHARS, ErrorCode, ReceiptNote, ReceiptSecret,
+    ReceiptState,
+};
 pub use filter::{Filter, Matcher, fold};
 pub use id::{CustomerId, MailingId, MailingNumber};
 pub use invalid::Invalid;

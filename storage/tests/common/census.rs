@@ -8,7 +8,7 @@ use notty_storage::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{Counts, MailingNumber, Reason, Status, Timestamp},
+    model::{Counts, Delivery, ErrorCode, MailingNumber, Reason, Status, Timestamp},
     records::{Head, Heads, MailingRecord, Numbers, Progress, position},
 };
 
@@ -33,6 +33,12 @@ pub(crate) struct Seen {
     pub(crate) due: Option<Timestamp>,
     /// The reason for its status, if one is known.
     pub(crate) reason: Option<Reason>,
+    /// Whether it reached its phone, if a receipt said so.
+    pub(crate) delivery: Option<Delivery>,
+    /// The gateway's code of the error.
+    pub(crate) error: Option<ErrorCode>,
+    /// Whether a receipt settled its last attempt, which was not reported yet.
+    pub(crate) settled_by_receipt: bool,
 }
 
 /// A mailing with everything in it.
@@ -73,10 +79,18 @@ impl Census {
         messages.get(at)
     }
 
-    /// Whether a token is being sent.
-    pub(crate) fn is_sending(&self, mailing: MailingNumber, position: u32, attempt: u16) -> bool {
-        let seen = self.find(mailing, position);
-        seen.is_some_and(|seen| seen.status == Status::Sending && seen.attempt == attempt)
+    /// Whether a token is under its lease, if that is open: not reported, and not given up. Where the
+    /// message is gone, a receipt had settled it.
+    pub(crate) fn is_unreported(
+        &self,
+        mailing: MailingNumber,
+        position: u32,
+        attempt: u16,
+    ) -> bool {
+        self.find(mailing, position).is_none_or(|seen| {
+            let waits = seen.status == Status::Sending || seen.settled_by_receipt;
+            waits && seen.attempt == attempt
+        })
     }
 }
 
@@ -161,6 +175,9 @@ fn messages(reader: &Reader<'_>, number: MailingNumber, batch: u32) -> Result<Ve
         tries: columns.tries(index),
         due: columns.due_of(index),
         reason: columns.reason(index),
+        delivery: columns.delivery(index),
+        error: columns.error(index).cloned(),
+        settled_by_receipt: columns.is_settled_by_receipt(index),
     };
     Ok(members.customers().enumerate().map(seen).collect())
 }
