@@ -1,7 +1,10 @@
 //! The desk of a node, where its own postman asks, and standalone postmen through the peer port: calls
 //! become commands and reads.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use notty_raft::{Node, ProposeError};
 use notty_storage::{
@@ -17,6 +20,7 @@ use super::{calls::Call, presence::Presence};
 use crate::{
     post_office::{Ask, Granted, PostOffice},
     postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, Terms},
+    receipts::AskedReceipts,
     zones::Zones,
 };
 
@@ -32,6 +36,8 @@ pub struct NodeDesk {
     pub(super) post_office: Arc<PostOffice>,
     zones: Mutex<Zones>,
     pub(super) presence: Presence,
+    /// The address at which gateways reach this cluster with receipts; none are asked for without it.
+    public_url: OnceLock<String>,
 }
 
 impl NodeDesk {
@@ -43,7 +49,27 @@ impl NodeDesk {
             post_office,
             zones,
             presence: Presence::default(),
+            public_url: OnceLock::new(),
         })
+    }
+
+    /// Asks for receipts from now on, which gateways send to an address; empty: none are asked for.
+    pub fn ask_for_receipts(&self, public_url: &str) {
+        if !public_url.is_empty() {
+            let _ = self.public_url.set(public_url.to_owned());
+        }
+    }
+
+    /// The receipts to ask for, once the cluster has a secret for them.
+    fn receipts(&self, reader: &Reader<'_>) -> Result<Option<AskedReceipts>, Error> {
+        let Some(public_url) = self.public_url.get() else {
+            return Ok(None);
+        };
+        let secret = query::receipts::secret(reader)?;
+        Ok(secret.map(|secret| AskedReceipts {
+            public_url: public_url.clone(),
+            secret,
+        }))
     }
 
     pub(super) fn read<T>(
@@ -137,6 +163,7 @@ impl NodeDesk {
                 runs,
                 messages,
                 terms,
+                receipts: self.receipts(reader)?,
             })
         })
     }

@@ -23,6 +23,8 @@ pub struct Envelope<'e> {
     pub phone: Phone,
     /// The text of the mailing.
     pub text: &'e str,
+    /// The URL for receipts of the message; empty where none are asked for.
+    pub receipt_url: &'e str,
 }
 
 /// One gateway, and one account there.

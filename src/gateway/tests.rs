@@ -144,6 +144,7 @@ fn envelope(n: u64) -> Envelope<'static> {
         id: MessageId::from_u64((1 << 32) + n).expect("an id"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text: "Hello",
+        receipt_url: "",
     }
 }
 

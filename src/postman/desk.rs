@@ -13,6 +13,8 @@ use notty_storage::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::receipts::AskedReceipts;
+
 /// An answer that is awaited.
 pub type DeskAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>> + Send + 'a>>;
 
@@ -68,6 +70,8 @@ pub struct Parcel {
     pub messages: Vec<LeasedMessage>,
     /// The limits of sending as they stood at the grant.
     pub terms: Terms,
+    /// The receipts to ask the gateway for; none: it is asked for none.
+    pub receipts: Option<AskedReceipts>,
 }
 
 /// The limits within which a mailing's messages may be sent.

@@ -72,6 +72,7 @@ impl Postman {
             parcel.lease,
             parcel.mailing,
             parcel.text,
+            parcel.receipts,
             asked_at + parcel.ttl,
             LeaseTerms::new(asked_at, parcel.terms),
         );
@@ -152,7 +153,7 @@ impl Postman {
 
         // Terms that allow nothing: its messages are reported, not sent.
         let terms = LeaseTerms::new(now, Terms::default());
-        let shared = SharedLease::new(missed.lease, missed.mailing, "".into(), now, terms);
+        let shared = SharedLease::new(missed.lease, missed.mailing, "".into(), None, now, terms);
         let lease = LeaseInHand::new(shared, self.outlet.clone(), missed.runs, 0, now);
         self.leases.add(n, lease.settled_with(back));
         Ok(())

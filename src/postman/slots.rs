@@ -155,8 +155,9 @@ impl Station {
         // Before the first byte: after a kill, what is not noted counts as never begun.
         thread.journal.lock().begun(job.token())?;
 
+        let receipt_url = job.receipt_url();
         outlet.in_flight.fetch_add(1, Ordering::Relaxed);
-        let outcome = prepared.send(envelope(job)).await;
+        let outcome = prepared.send(envelope(job, &receipt_url)).await;
         outlet.in_flight.fetch_sub(1, Ordering::Relaxed);
 
         let ended = floor.clock.boot();
@@ -274,9 +275,9 @@ impl<C: Courier> Slot<C> {
         if outlet.note(pass, outcome, ended) {
             floor.news.notify_one();
         }
-        outlet
-            .complaints
-            .note(outcome, ended, || courier.describe_failure(&envelope(job)));
+        outlet.complaints.note(outcome, ended, || {
+            courier.describe_failure(&envelope(job, &job.receipt_url()))
+        });
 
         // Buffered here, and written together with the next message that is begun: one write a message
         // instead of two.
@@ -302,11 +303,12 @@ impl<P> Preparation<P> {
     }
 }
 
-fn envelope(job: &Job) -> Envelope<'_> {
+fn envelope<'e>(job: &'e Job, receipt_url: &'e str) -> Envelope<'e> {
     Envelope {
         id: job.id,
         phone: job.phone,
         text: &job.lease.text,
+        receipt_url,
     }
 }
 

@@ -14,6 +14,7 @@ use notty_storage::{
 };
 
 use super::{desk::Terms, journal::SendToken};
+use crate::receipts::{AskedReceipts, DEFAULT_GATEWAY};
 
 /// Maximum age of the view of pauses, ends and deletions under which a message may be begun.
 pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
@@ -28,6 +29,8 @@ pub(super) struct SharedLease {
     pub(super) mailing: MailingNumber,
     /// The text of its messages.
     pub(super) text: Arc<str>,
+    /// The receipts to ask for, if any.
+    receipts: Option<AskedReceipts>,
     /// The end of the lease, since the machine started.
     pub(super) ends: Duration,
     terms: ArcSwap<LeaseTerms>,
@@ -38,6 +41,7 @@ impl SharedLease {
         lease: LeaseId,
         mailing: MailingNumber,
         text: Arc<str>,
+        receipts: Option<AskedReceipts>,
         ends: Duration,
         terms: LeaseTerms,
     ) -> Arc<Self> {
@@ -48,6 +52,7 @@ impl SharedLease {
             lease,
             mailing,
             text,
+            receipts,
             ends,
             terms,
         })
@@ -134,6 +139,12 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// The address for receipts of the message; empty where none are asked for.
+    pub(super) fn receipt_url(&self) -> String {
+        let asked = self.lease.receipts.as_ref();
+        asked.map_or_else(String::new, |asked| asked.url(DEFAULT_GATEWAY, self.id))
+    }
+
     pub(super) fn token(&self) -> SendToken {
         SendToken {
             n: self.lease.lease.n,
@@ -202,7 +213,7 @@ mod tests {
         };
         let terms = LeaseTerms::new(seconds(10), mailing);
         Job {
-            lease: SharedLease::new(lease, MAILING, "Hello".into(), seconds(60), terms),
+            lease: SharedLease::new(lease, MAILING, "Hello".into(), None, seconds(60), terms),
             id: MessageId {
                 mailing: MAILING,
                 position: 7,

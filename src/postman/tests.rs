@@ -105,6 +105,7 @@ fn parcel(lease: LeaseId) -> Parcel {
         runs,
         messages: vec![message],
         terms: open_terms(),
+        receipts: None,
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Planted {
     PauseIgnored,
     /// A mailing does not see that customers share a phone.
     SharedPhonesUnseen,
+    /// A report that comes after a receipt settles its message all the same.
+    ReceiptUnheeded,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -62,7 +64,7 @@ pub const BY_SCENARIO: [Planted; 3] = [
 ];
 
 /// All faults, in the order of their numbers.
-pub const PLANTED: [Planted; 18] = [
+pub const PLANTED: [Planted; 19] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -81,6 +83,7 @@ pub const PLANTED: [Planted; 18] = [
     Planted::JumpBelieved,
     Planted::PauseIgnored,
     Planted::SharedPhonesUnseen,
+    Planted::ReceiptUnheeded,
 ];
 
 impl Planted {

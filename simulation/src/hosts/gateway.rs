@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use turmoil::net::{TcpListener, TcpStream};
 
+use super::receipts::Reporter;
 use crate::{
     event::Event,
     plan::{GatewayMix, Mood},
@@ -25,6 +26,7 @@ use crate::{
 /// The gateway, over all of its connections.
 pub struct SimGateway {
     stage: Arc<Stage>,
+    reporter: Arc<Reporter>,
     state: Mutex<State>,
 }
 
@@ -45,6 +47,7 @@ impl SimGateway {
             taken: BTreeSet::new(),
         };
         Arc::new(Self {
+            reporter: Reporter::new(stage.clone()),
             stage,
             state: Mutex::new(state),
         })
@@ -97,8 +100,11 @@ impl SimGateway {
             .and_then(|value| value.to_str().ok());
         let account = account.unwrap_or_default().to_owned();
         let whole = request.into_body().collect().await;
-        whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let whole = whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         let (mood, pause) = self.decide(account, id);
+        if mood.takes() {
+            self.reporter.report(id, &whole.to_bytes());
+        }
         tokio::time::sleep(pause).await;
         let (status, body) = match mood {
             Mood::Takes => (200, r#"{"code": 0, "message": "OK"}"#),

@@ -31,6 +31,7 @@ pub(super) fn plan(seed: u64) -> Plan {
         sled: rng.random_ratio(1, 16),
         // Not drawn, so that all other draws stay as they are.
         upgrades: seed.is_multiple_of(4),
+        receipts: seed.is_multiple_of(3),
         idempotent: rng.random_ratio(1, 6),
         one_name: rng.random_ratio(1, 10),
         concurrency,

@@ -51,6 +51,7 @@ fn calm(seed: u64) -> Plan {
         base_ms: BASE_MS,
         sled: false,
         upgrades: false,
+        receipts: false,
         idempotent: false,
         one_name: false,
         concurrency: 4,

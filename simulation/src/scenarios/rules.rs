@@ -97,6 +97,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Planted::SharedPhonesUnseen,
         shared_phones,
     ),
+    rule(
+        "receipts_come_before_lost_answers",
+        Planted::ReceiptUnheeded,
+        receipts,
+    ),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -431,5 +436,18 @@ fn declines_repeats() -> Plan {
         gateway,
         retry_ms: (300, 1_000),
         ..calm(1)
+    }
+}
+
+/// One answer in four is lost, and most receipts come early: some of them before the answer.
+fn receipts() -> Plan {
+    let gateway = GatewayMix {
+        latency_ms: (400, 1_500),
+        ..gateway(Mood::TakesAndResets, 250)
+    };
+    Plan {
+        receipts: true,
+        gateway,
+        ..calm(3)
     }
 }

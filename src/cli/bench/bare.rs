@@ -105,6 +105,7 @@ fn send(
                     id,
                     phone,
                     text: "Hello from the benchmark!",
+                    receipt_url: "",
                 };
                 let outcome = match courier.prepare().await {
                     Some(prepared) => prepared.send(envelope).await,

@@ -34,7 +34,8 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The failure in words, without phones, without the message's text and without the token.
+    /// The failure in words, without phones, without the message's text, and without the secrets: the token,
+    /// and the signature of the address for receipts.
     pub(super) fn describe(&self, envelope: &Envelope<'_>, token: &str) -> String {
         match self {
             Failure::NotConnected(why) => shorten(&format!("not connected: {why}")),
@@ -42,7 +43,8 @@ impl Failure {
             Failure::Broken(why) => shorten(why),
 
             Failure::Answer { status, body } => {
-                let words = excerpt(body, envelope.text, token);
+                let signature = signature_of(envelope.receipt_url);
+                let words = excerpt(body, envelope.text, [token, signature]);
                 shorten(&format!("{status} {words}"))
             }
         }
@@ -61,13 +63,20 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// The beginning of an answer, without what must not be in a log.
-fn excerpt(body: &[u8], text: &str, token: &str) -> String {
+fn excerpt(body: &[u8], text: &str, secrets: [&str; 2]) -> String {
     let beginning = &body[..body.len().min(BYTES)];
     let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
 
     // Before anything is cut: half of a phone, or of a token, would not be known as one.
-    let without_token = without_token(words, token);
-    without_numbers(&without_text(&without_token, text))
+    let without_secrets = secrets.into_iter().fold(words, without_token);
+    without_numbers(&without_text(&without_secrets, text))
+}
+
+/// The last parameter of the address for receipts; empty without an address.
+fn signature_of(receipt_url: &str) -> &str {
+    receipt_url
+        .rsplit_once("k=")
+        .map_or("", |(_, signature)| signature)
 }
 
 /// JSON as the gateway meant it: escapes would hide the text.
@@ -202,9 +211,19 @@ mod tests {
             id: MessageId::from_u64((1 << 32) + 7).expect("an id"),
             phone: Phone::parse("+79161112233").expect("a phone number"),
             text: TEXT,
+            receipt_url: "https://sms.example/receipts/default/4294967303?k=5VhsFjVIzUpXKtRllNa1rg",
         };
         let body = Bytes::copy_from_slice(body.as_bytes());
         Failure::Answer { status, body }.describe(&envelope, "s3cret-token")
+    }
+
+    #[test]
+    fn a_gateway_that_repeats_the_address_for_receipts_does_not_give_its_signature_away() {
+        let told = described(500, "cannot call /default/1?k=5VhsFjVIzUpXKtRllNa1rg");
+        assert!(
+            told.contains("cannot call") && !told.contains("5VhsF"),
+            "{told}"
+        );
     }
 
     #[test]

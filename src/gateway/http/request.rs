@@ -73,14 +73,23 @@ fn bearer(token: &str) -> Result<HeaderValue, String> {
 
 /// The body of a message's request.
 fn body(envelope: &Envelope<'_>) -> Bytes {
-    let Envelope { id, phone, text } = envelope;
+    let Envelope {
+        id,
+        phone,
+        text,
+        receipt_url,
+    } = envelope;
     // Quotes and escapes are few: nearly every text fits without growing.
-    let mut body = String::with_capacity(text.len() + BODY_BYTES);
+    let mut body = String::with_capacity(text.len() + receipt_url.len() + BODY_BYTES);
     let digits = phone.digits();
     write!(body, r#"{{"id":{id},"phone":{digits},"text":"#).expect("writing to memory cannot fail");
 
     let mut bytes = body.into_bytes();
     serde_json::to_writer(&mut bytes, text).expect("writing to memory cannot fail");
+    if !receipt_url.is_empty() {
+        bytes.extend_from_slice(br#","receipt_url":"#);
+        serde_json::to_writer(&mut bytes, receipt_url).expect("writing to memory cannot fail");
+    }
     bytes.push(b'}');
     Bytes::from(bytes)
 }
@@ -96,8 +105,17 @@ mod tests {
         let text = "He said \"no\"\n\\ \u{1F600} Скидка";
         let id = MessageId::from_u64((1 << 32) + 7).expect("an id");
         let phone = Phone::parse("+79161112233").expect("a phone number");
-        let bytes = body(&Envelope { id, phone, text });
-        let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        let mut envelope = Envelope {
+            id,
+            phone,
+            text,
+            receipt_url: "",
+        };
+        let value: serde_json::Value = serde_json::from_slice(&body(&envelope)).expect("JSON");
+        assert!(value.get("receipt_url").is_none());
+        envelope.receipt_url = "https://sms.example/receipts/default/7?k=a_b-c";
+        let with_url: serde_json::Value = serde_json::from_slice(&body(&envelope)).expect("JSON");
+        assert_eq!(with_url["receipt_url"], envelope.receipt_url);
 
         assert_eq!(value["id"], (1u64 << 32) + 7);
         assert_eq!(value["phone"], 79_161_112_233_u64);

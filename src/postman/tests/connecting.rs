@@ -83,6 +83,7 @@ fn shared_lease(epoch: Epoch) -> Arc<SharedLease> {
         lease,
         MAILING,
         "Hello".into(),
+        None,
         now + Duration::from_secs(60),
         terms,
     )

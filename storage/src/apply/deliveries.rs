@@ -277,6 +277,9 @@ fn take(
             Taken::First { was_sending }
         }
         ReportPlace::Later if batch.columns.is_settled_by_receipt(index) => {
+            if !rules::receipt_stands() {
+                settle(batch, index, result, now);
+            }
             batch.note_report(index, result);
             Taken::First { was_sending: true }
         }

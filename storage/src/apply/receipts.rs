@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The result of one receipt.
-type Taken = Result<Change, ReceiptRefusal>;
+type ReceiptOutcome = Result<Change, ReceiptRefusal>;
 
 /// Whether a receipt changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ enum Change {
 /// the command.
 type OfMailing<'a> = Vec<(u32, &'a ReceiptNote)>;
 
-/// Batches at hand, by number; none where there is no such batch any more.
-type Batches = BTreeMap<u32, Option<BatchEdit>>;
+/// ReceiptBatches at hand, by number; none where there is no such batch any more.
+type ReceiptBatches = BTreeMap<u32, Option<BatchEdit>>;
 
 /// Takes receipts, each for itself.
 pub(super) fn take(changes: &mut Changes<'_>, take: &TakeReceipts) -> Ruled<ReceiptsTaken> {
@@ -93,7 +93,7 @@ fn of_mailing(
     }
 
     let mut edit = MailingEdit::open(changes, mailing)?;
-    let mut batches = Batches::new();
+    let mut batches = ReceiptBatches::new();
     for (index, receipt) in receipts {
         let taken = take_one(changes, &mut edit, &mut batches, receipt)?;
         note(reply, *index, taken);
@@ -104,7 +104,7 @@ fn of_mailing(
     edit.save(changes)
 }
 
-fn note(reply: &mut ReceiptsTaken, index: u32, taken: Taken) {
+fn note(reply: &mut ReceiptsTaken, index: u32, taken: ReceiptOutcome) {
     match taken {
         Ok(Change::New) => reply.taken += 1,
         Ok(Change::Known) => reply.repeated += 1,
@@ -116,9 +116,9 @@ fn note(reply: &mut ReceiptsTaken, index: u32, taken: Taken) {
 fn take_one(
     changes: &mut Changes<'_>,
     edit: &mut MailingEdit,
-    batches: &mut Batches,
+    batches: &mut ReceiptBatches,
     receipt: &ReceiptNote,
-) -> Result<Taken, Error> {
+) -> Result<ReceiptOutcome, Error> {
     let (number, index) = address(receipt.message.position);
     let has_id = edit.progress.id(edit.number, receipt.message.position) == receipt.message;
     if !has_id || number >= edit.progress.batches {
@@ -139,7 +139,12 @@ fn take_one(
 }
 
 /// Settles a message by a receipt: it was taken, and perhaps it is known what became of it.
-fn settle(batch: &mut BatchEdit, index: usize, receipt: &ReceiptNote, steady: Timestamp) -> Taken {
+fn settle(
+    batch: &mut BatchEdit,
+    index: usize,
+    receipt: &ReceiptNote,
+    steady: Timestamp,
+) -> ReceiptOutcome {
     let is_new = was_taken(batch, index)?;
     if is_new {
         batch.forget_lapsed(index);

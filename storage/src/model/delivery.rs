@@ -5,8 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::MessageId;
-
 /// The longest error code of a gateway, in characters of ASCII.
 pub const ERROR_CODE_CHARS: usize = 16;
 
@@ -103,28 +101,6 @@ impl DeliveryCounts {
     }
 }
 
-/// The state of a message that a receipt names. Whatever it is, the gateway has taken the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ReceiptState {
-    /// On its way: nothing is known of its end.
-    Progress,
-    /// At the phone.
-    Delivered,
-    /// Given up by the gateway or the operator.
-    Undelivered,
-}
-
-impl ReceiptState {
-    /// The delivery that it stands for; none while the message is on its way.
-    pub const fn delivery(self) -> Option<Delivery> {
-        match self {
-            ReceiptState::Progress => None,
-            ReceiptState::Delivered => Some(Delivery::Delivered),
-            ReceiptState::Undelivered => Some(Delivery::Undelivered),
-        }
-    }
-}
-
 /// A gateway's own code of an error, as short as such codes are. Empty: it named none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -153,40 +129,6 @@ impl ErrorCode {
     }
 }
 
-/// One receipt: a statement of a gateway about a message, which was proven to be the gateway's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptNote {
-    /// The message that it is about.
-    pub message: MessageId,
-    /// What has become of the message.
-    pub state: ReceiptState,
-    /// The gateway's code of the error, where it was not delivered.
-    pub error: ErrorCode,
-}
-
-/// The secret by which receipts prove that they answer a request of this cluster.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ReceiptSecret([u8; 32]);
-
-impl ReceiptSecret {
-    /// Random bytes as the secret.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for computing with them alone: they are shown nowhere.
-    pub const fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for ReceiptSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReceiptSecret(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,11 +150,5 @@ mod tests {
         let long = ErrorCode::beginning_of("UNKNOWN_SUBSCRIBER_1");
         assert_eq!(long.as_str(), "UNKNOWN_SUBSCRIB");
         assert!(long.is_valid() && !ErrorCode("UNKNOWN_SUBSCRIBER_1".to_owned()).is_valid());
-    }
-
-    #[test]
-    fn a_secret_is_not_shown() {
-        let shown = format!("{:?}", ReceiptSecret::new([7; 32]));
-        assert_eq!(shown, "ReceiptSecret(…)");
     }
 }

@@ -8,7 +8,9 @@ use notty_storage::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{Counts, Delivery, ErrorCode, MailingNumber, Reason, Status, Timestamp},
+    model::{
+        Counts, Delivery, DeliveryCounts, ErrorCode, MailingNumber, Reason, Status, Timestamp,
+    },
     records::{Head, Heads, MailingRecord, Numbers, Progress, position},
 };
 
@@ -113,13 +115,15 @@ pub(crate) fn take(reader: &Reader<'_>) -> Result<Census, Error> {
     })
 }
 
-/// The counts of all mailings that the state holds.
-pub(crate) fn counts(reader: &Reader<'_>) -> Result<Vec<(MailingNumber, Counts)>, Error> {
+/// The counts of all mailings that the state holds, by status and by delivery.
+pub(crate) fn counts(
+    reader: &Reader<'_>,
+) -> Result<Vec<(MailingNumber, Counts, DeliveryCounts)>, Error> {
     let numbers: Numbers = reader.get_or_default(&NumbersKey)?;
     let (mut counts, mut number) = (Vec::new(), 1);
     while number <= numbers.mailings {
         if let Some(progress) = reader.get(&ProgressKey(MailingNumber(number)))? {
-            counts.push((MailingNumber(number), progress.counts));
+            counts.push((MailingNumber(number), progress.counts, progress.delivery));
         }
         number = numbers.mailing_from(number + 1);
     }

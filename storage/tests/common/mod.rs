@@ -49,7 +49,10 @@ impl Past {
     #[allow(dead_code, reason = "for those that do not check every state")]
     pub(crate) fn note(&mut self, reader: &Reader<'_>) -> Checked {
         let counts = census::counts(reader).map_err(|error| error.to_string())?;
-        self.counts.extend(counts);
+        for (mailing, counts, delivery) in counts {
+            self.counts.insert(mailing, counts);
+            self.deliveries.insert(mailing, delivery);
+        }
         Ok(())
     }
 

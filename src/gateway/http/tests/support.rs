@@ -44,6 +44,7 @@ pub(super) fn envelope() -> Envelope<'static> {
         id: MessageId::from_u64((1 << 32) + 1).expect("an id"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text: "Hello",
+        receipt_url: "",
     }
 }
 
