@@ -20,6 +20,9 @@ use crate::receipts::{
     ReceiptAddress, ReceiptDenial, ReceiptFault, form::ReceiptRequest, reception::NotTaken,
 };
 
+/// The states that a receipt can name.
+const RECEIPT_STATES: &[&str] = &["delivered", "sent", "undelivered"];
+
 /// Codes that a receipt can be answered with, whatever brings it.
 const CODES: &[Code] = &[
     Code::InvalidReceipt,
@@ -59,6 +62,7 @@ fn with_codes(endpoint: Endpoint) -> Endpoint {
             "the message is not kept any more: nothing is changed",
         )
         .says(Code::OutcomeUnknown, unknown, unknown)
+        .words("status", RECEIPT_STATES)
 }
 
 /// Take a receipt
@@ -73,8 +77,7 @@ fn with_codes(endpoint: Endpoint) -> Endpoint {
     params(
         ("gateway" = String, Path, description = "Name of the gateway", example = "default"),
         ("id" = String, Path, description = "The message's id", example = "4294967296"),
-        ("k" = String, Query, description = "The signature of the address",
-            example = "q1w2e3r4t5y6u7i8o9p0aA"),
+        ("k" = String, Query, description = "The signature of the address"),
         ("status" = Option<String>, Query,
             description = "`sent`, `delivered` or `undelivered`, unless the body names it"),
         ("error" = Option<String>, Query, description = "The gateway's code of the error"),
@@ -96,10 +99,8 @@ async fn take_receipt(
     params(
         ("gateway" = String, Path, description = "Name of the gateway", example = "default"),
         ("id" = String, Path, description = "The message's id", example = "4294967296"),
-        ("k" = String, Query, description = "The signature of the address",
-            example = "q1w2e3r4t5y6u7i8o9p0aA"),
-        ("status" = String, Query, description = "`sent`, `delivered` or `undelivered`",
-            example = "delivered"),
+        ("k" = String, Query, description = "The signature of the address"),
+        ("status" = String, Query, description = "`sent`, `delivered` or `undelivered`"),
         ("error" = Option<String>, Query, description = "The gateway's code of the error"),
     ),
     responses((status = 204, description = "Taken; or known already")))]

@@ -107,7 +107,7 @@ async fn a_rolling_upgrade_repeats_nothing_and_holds_up_no_write_and_there_is_no
         upgrade(&mut cluster.members[n]).await;
     }
     eventually("the level rises", LONG, async || {
-        (look(&cluster.members[0]).await["level"] == 2).then_some(())
+        (look(&cluster.members[0]).await["level"] == 3).then_some(())
     })
     .await;
     for node in look(&cluster.members[0]).await["nodes"]
@@ -145,7 +145,7 @@ async fn there_is_no_way_back(cluster: &mut Cluster) {
     let said = member.process().lines().join("\n");
     assert!(!ended.success(), "{said}");
     let present = format!(
-        "stands at level 2 since notty {}",
+        "stands at level 3 since notty {}",
         env!("CARGO_PKG_VERSION")
     );
     assert!(said.contains(&present), "{said}");

@@ -34,22 +34,34 @@ pub struct LeasedMessage {
     pub repeat_until: Option<Timestamp>,
 }
 
-/// The messages of runs that were granted.
+/// The messages of runs that were granted and are still to be sent: those that receipts have settled
+/// since are not, and may be gone.
 pub fn messages<S: Source>(
     source: &S,
     mailing: MailingNumber,
     runs: &[Run],
 ) -> Result<Vec<LeasedMessage>, Error> {
     let mut leased = Vec::new();
-    let progress = source.progress(mailing)?.unwrap_or_default();
+    let progress = source.progress(mailing)?;
+    let gone = progress
+        .as_ref()
+        .map_or(u32::MAX, |progress| progress.purged);
+    let progress = progress.unwrap_or_default();
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
         let (batch, _) = address(first.first);
+        if batch < gone {
+            runs.next();
+            continue;
+        }
         let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
         let columns: Columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
         while let Some(run) = runs.next_if(|run| address(run.first).0 == batch) {
             for position in run.positions() {
                 let (_, index) = address(position);
+                if columns.is_settled_by_receipt(index) {
+                    continue;
+                }
                 leased.push(LeasedMessage {
                     id: progress.id(mailing, position),
                     attempt: run.attempt,

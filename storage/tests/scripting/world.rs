@@ -389,6 +389,15 @@ impl World {
                 let whose = dropped.map(|position| show::whose(&reader, *mailing, position));
                 vec![format!("dropped: {}", whose.collect::<Vec<_>>().join(" "))]
             }
+            // What a postman would be given to send, if it asked for the lease again.
+            "parcel" => {
+                let granted = self.granted.get(&line.lease()?);
+                let (mailing, runs) = granted.ok_or("it was not granted")?;
+                let left = query::leases::messages(&reader, *mailing, runs).map_err(text)?;
+                let left = left.iter().map(|message| message.id.position);
+                let whose = left.map(|position| show::whose(&reader, *mailing, position));
+                vec![format!("to send: {}", whose.collect::<Vec<_>>().join(" "))]
+            }
             "leases" => {
                 let open = query::leases::open(&reader).map_err(text)?;
                 open.iter()

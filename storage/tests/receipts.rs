@@ -1,0 +1,108 @@
+//! The cost of receipts: bytes of batches with and without them, and of the commands that bring them.
+
+mod plant;
+
+use notty_storage::{
+    Reply, Source, codec,
+    command::{ReceiptsTaken, TakeReceipts},
+    keys::{ColumnsKey, HeadsKey},
+    model::{Delivery, ErrorCode, MailingNumber, MessageId, ReceiptNote, ReceiptState},
+    query,
+    records::position,
+};
+use plant::World;
+
+/// A state whose messages to so many customers were all taken.
+fn sent(customers: u32) -> (tempfile::TempDir, World, MailingNumber) {
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut world = World::open(dir.path());
+    world.put_customers(0..customers, 5);
+    let mailing = world.start_mailing(1, "%");
+    world.send(mailing, false);
+    (dir, world, mailing)
+}
+
+fn delivered(message: MessageId) -> ReceiptNote {
+    ReceiptNote {
+        message,
+        state: ReceiptState::Delivered,
+        error: ErrorCode::default(),
+    }
+}
+
+/// Takes receipts of so many messages of each of some batches; bytes that it wrote.
+fn take(
+    world: &mut World,
+    mailing: MailingNumber,
+    batches: std::ops::Range<u32>,
+    each: usize,
+) -> u64 {
+    let ids = batches.flat_map(|batch| (0..each).map(move |index| position(batch, index)));
+    let message = |position| delivered(MessageId { mailing, position });
+    let receipts: Vec<_> = ids.map(message).collect();
+    let taken = receipts.len() as u32;
+    let (bytes, reply) = world.bytes_of(|world| world.act(TakeReceipts { receipts }.into()));
+    let wanted = ReceiptsTaken {
+        taken,
+        ..ReceiptsTaken::default()
+    };
+    assert_eq!(reply, Ok(Reply::Receipts(wanted)));
+    bytes
+}
+
+/// Bytes of the records of one batch that receipts change.
+fn bytes_of_batch(world: &World, mailing: MailingNumber, batch: u32) -> (usize, usize) {
+    let view = world.store.view();
+    let reader = view.read();
+    let columns = reader.need(&ColumnsKey(mailing, batch), "columns");
+    let heads = reader.need(&HeadsKey(mailing, batch / 32), "heads");
+    let columns = codec::encode(&columns.expect("reads")).len();
+    (columns, codec::encode(&heads.expect("reads")).len())
+}
+
+#[test]
+fn a_receipt_takes_two_bytes_of_its_batch_and_the_other_batches_none() {
+    let (_dir, mut world, mailing) = sent(3_000);
+    let before: Vec<_> = (0..3)
+        .map(|batch| bytes_of_batch(&world, mailing, batch))
+        .collect();
+    world.at = world.at.plus_millis(3_600_000);
+    take(&mut world, mailing, 1..2, 1_000);
+
+    for (batch, before) in (0..3).zip(before) {
+        let (columns, heads) = bytes_of_batch(&world, mailing, batch);
+        let grown = if batch == 1 { 2_000 + 8 } else { 0 };
+        assert!(
+            columns <= before.0 + grown,
+            "batch {batch}: {columns} after {before:?}"
+        );
+        assert!(
+            heads <= before.1 + 8,
+            "batch {batch}: {heads} after {before:?}"
+        );
+    }
+    let id = MessageId {
+        mailing,
+        position: position(1, 999),
+    };
+    let found = query::messages::get(&world.store.view().read(), id).expect("reads");
+    let found = found.expect("it is kept");
+    assert_eq!(found.delivery, Some(Delivery::Delivered));
+    let noted = found.delivered_at.expect("it was noted");
+    assert!(
+        (world.at.since(noted)) < 8_000,
+        "{noted:?} is not near {:?}",
+        world.at
+    );
+}
+
+#[test]
+fn receipts_of_one_batch_are_written_together() {
+    let (_dir, mut world, mailing) = sent(3_000);
+    let one = take(&mut world, mailing, 0..1, 1);
+    let thousand = take(&mut world, mailing, 1..2, 1_000);
+    assert!(
+        thousand < one + 5_000,
+        "{thousand} bytes for a thousand, {one} for one"
+    );
+}
