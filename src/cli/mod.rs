@@ -11,11 +11,13 @@ mod demo;
 mod destination;
 mod export;
 mod files;
+mod gateways;
 mod import;
 mod nodes;
 mod out;
 mod postman;
 mod process;
+mod profile_check;
 mod restore;
 mod sample;
 mod saved_file;
@@ -81,6 +83,8 @@ enum Command {
     /// It accepts POST /v1/send/{id}, counts requests by message id, reports duplicates, and shows the
     /// messages that it received at GET / and GET /messages. The options make it slow or faulty.
     Gateway(process::GatewayArgs),
+    /// Show what notty knows of SMS providers
+    Gateways(gateways::GatewaysArgs),
     /// Import customers from a CSV or NDJSON file
     ///
     /// The first row of a CSV file names the columns: id, name, phone, operator, tag, timezone. Invalid
@@ -156,6 +160,9 @@ struct CheckConfigArgs {
     /// The configuration file to check; default: config.toml, if it exists
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A gateway profile to check instead; shows the request of a sample message too
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    profile: Option<PathBuf>,
 }
 
 /// The API of a node, for commands that are its clients.
@@ -238,6 +245,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Postman(args) => postman::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Gateway(args) => process::run_gateway(&args),
+        Command::Gateways(args) => gateways::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Backup(args) => backup::run(&args),
@@ -246,6 +254,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Cluster(args) => cluster::run(&args),
         Command::Healthcheck(args) => runtime()?.block_on(healthcheck(&args)),
         Command::CheckConfig(args) => check_config(&args),
+        Command::Bench(args) => bench::run(&args),
+
         Command::Openapi => {
             out::line(&api::openapi().to_pretty_json()?);
             Ok(())
@@ -254,7 +264,6 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             out::line(completions(shell)?.trim_end());
             Ok(())
         }
-        Command::Bench(args) => bench::run(&args),
     }
 }
 
@@ -272,6 +281,9 @@ async fn healthcheck(args: &ApiArgs) -> anyhow::Result<()> {
 }
 
 fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
+    if let Some(profile) = &args.profile {
+        return profile_check::run(profile);
+    }
     let settings = Settings::read(args.config.as_deref(), &[])?;
     let file = settings.file().map(|file| file.display().to_string());
     let config = settings.checked(crate::server::check)?;

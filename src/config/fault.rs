@@ -11,6 +11,12 @@ impl ConfigError {
     pub(crate) fn at(key: &str, fault: impl AsRef<str>) -> Self {
         Self(format!("{key}: {}", fault.as_ref()))
     }
+
+    /// The same faults, each with the name of the file that has it.
+    pub(crate) fn of_file(&self, file: &str) -> Self {
+        let lines = self.0.lines().map(|line| format!("{file}: {line}"));
+        Self(lines.collect::<Vec<_>>().join("\n"))
+    }
 }
 
 /// Gathers faults while checks go on.

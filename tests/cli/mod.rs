@@ -9,6 +9,7 @@ mod demo;
 mod gateway;
 mod live;
 mod postman;
+mod profiles;
 pub(crate) mod serve;
 mod signals;
 mod surroundings;

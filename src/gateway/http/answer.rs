@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
-use super::super::GatewayOutcome;
+use super::super::{GatewayOutcome, retry_after::pause_of};
 
 /// The part of the gateway's keep-alive time that is not used.
 const KEEP_MARGIN: Duration = Duration::from_secs(1);
@@ -57,31 +57,9 @@ fn is_zero(code: &serde_json::Value) -> bool {
     code.as_f64() == Some(0.0)
 }
 
-/// The pause of `Retry-After`, which is given in seconds or as a date.
+/// The pause of `Retry-After`, if the answer has one.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if is_number(value) {
-        return Some(of_seconds(value));
-    }
-    until_date(value)
-}
-
-/// True for digits alone: a sign is no part of a number in a header.
-fn is_number(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn of_seconds(number: &str) -> Duration {
-    // A number that does not fit is a very long time, and no wish to be ignored.
-    let seconds = number.parse().unwrap_or(u32::MAX);
-    Duration::from_secs(seconds.into())
-}
-
-/// The time from now to a date; zero if it is over.
-fn until_date(value: &str) -> Option<Duration> {
-    let date = jiff::fmt::rfc2822::parse(value).ok()?;
-    let wait = date.timestamp().duration_since(jiff::Timestamp::now());
-    Some(Duration::try_from(wait).unwrap_or_default())
+    pause_of(headers.get(RETRY_AFTER)?)
 }
 
 /// Longest idle time of the connection by `Keep-Alive: timeout=N`, `N` in seconds. A second less than the
