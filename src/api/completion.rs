@@ -145,7 +145,7 @@ fn shared_names(endpoint: &Endpoint, method: &Method) -> Vec<&'static str> {
     if endpoint.is_keyed(method) {
         names.push(KEY);
     }
-    if endpoint.effect != Effect::Health {
+    if !matches!(endpoint.effect, Effect::Health | Effect::Receipt) {
         names.extend([MIN_INDEX, CONSISTENCY]);
     }
     names

@@ -57,6 +57,7 @@ fn sample_message() -> MessageRequest<'static> {
             id: MessageId::from_u64(ID).expect("an id"),
             phone: Phone::parse(PHONE).expect("a phone number"),
             text: "Hello",
+            receipt_url: "",
         },
         valid_minutes: 60,
         receipt_url: "",

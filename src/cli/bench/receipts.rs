@@ -121,6 +121,7 @@ async fn round(args: &ReceiptsArgs) -> anyhow::Result<Record> {
     };
     let mut stage = Stage::start(&plan).await?;
     stage.import(args.customers).await?;
+    await_addresses(stage.address()).await?;
 
     let alone = send(&stage, "first", args.customers, &gateway).await?;
     record.add("alone_rate", alone);
@@ -147,6 +148,21 @@ async fn round(args: &ReceiptsArgs) -> anyhow::Result<Record> {
         "not all are delivered: {stats}"
     );
     Ok(record)
+}
+
+/// Waits until the node makes addresses for receipts: a new cluster agrees on a secret first, and refuses
+/// any signature from then on.
+async fn await_addresses(address: &str) -> anyhow::Result<()> {
+    let mut wire = Wire::connect(address).await?;
+    loop {
+        let Err(error) = wire.get("/receipts/default/1?k=none").await else {
+            anyhow::bail!("a receipt without a signature was taken");
+        };
+        if !error.to_string().contains("not_ready") {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Sends a mailing to all; messages a second from its creation on.

@@ -14,7 +14,9 @@ pub(super) fn of_message<'m>(
     placeholder: &Placeholder,
     envelope: &Envelope<'m>,
 ) -> Option<Cow<'m, str>> {
-    let Envelope { id, phone, text } = *envelope;
+    let Envelope {
+        id, phone, text, ..
+    } = *envelope;
     let owned = match placeholder {
         Placeholder::Id | Placeholder::IdText => id.to_string(),
         Placeholder::Id31 => id_31(id.as_u64()).to_string(),

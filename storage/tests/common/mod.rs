@@ -56,7 +56,7 @@ impl Past {
         Ok(())
     }
 
-    /// A mailing was reported on and dropped by one entry, so that no state shows what its counts
+    /// A mailing was reported on, or got receipts, and was dropped by one entry, so that no state shows what its counts
     /// came to: they are what the totals say, if reports of so many messages account for it.
     #[allow(dead_code, reason = "for those that do not check every state")]
     pub(crate) fn reported_and_dropped(
@@ -84,7 +84,7 @@ impl Past {
         if moved <= 2 * reported && came.total() == counts.total() {
             *counts = came;
         }
-        Ok(())
+        deliveries::take_from_totals(reader, &mut self.deliveries, mailing, reported)
     }
 }
 

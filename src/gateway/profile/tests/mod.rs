@@ -21,6 +21,7 @@ fn envelope(text: &str) -> Envelope<'_> {
         id: MessageId::from_u64((7 << 32) + 12).expect("an id"),
         phone: Phone::parse("+79161112233").expect("a phone number"),
         text,
+        receipt_url: "",
     }
 }
 

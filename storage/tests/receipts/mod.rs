@@ -1,7 +1,5 @@
 //! The cost of receipts: bytes of batches with and without them, and of the commands that bring them.
 
-mod plant;
-
 use notty_storage::{
     Reply, Source, codec,
     command::{ReceiptsTaken, TakeReceipts},
@@ -10,7 +8,8 @@ use notty_storage::{
     query,
     records::position,
 };
-use plant::World;
+
+use crate::plant::World;
 
 /// A state whose messages to so many customers were all taken.
 fn sent(customers: u32) -> (tempfile::TempDir, World, MailingNumber) {
