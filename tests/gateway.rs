@@ -16,7 +16,8 @@ use crate::support::{Gateway, Node, Setup, eventually, mailing, minutes_from_now
 fn quick(gateway: &Gateway) -> Setup {
     Setup::at(gateway)
         .set("NOTTY_RETRY__INITIAL_MS", "50")
-        .set("NOTTY_GATEWAY__TIMEOUT_MS", "2000")
+        // A gateway on a busy machine may stand still for a moment.
+        .set("NOTTY_GATEWAY__TIMEOUT_MS", "4000")
 }
 
 /// Sends one message to a gateway that acts so once and behaves afterwards.

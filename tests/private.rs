@@ -27,30 +27,37 @@ fn with_open_umask(command: &Command) -> Command {
     shell
 }
 
-/// All paths of a directory, itself among them.
+/// All paths of a directory, itself among them. A running node may remove some of them meanwhile.
 fn paths(dir: &Path) -> Vec<PathBuf> {
     let mut all = vec![dir.to_owned()];
     let mut next = 0;
     while let Some(path) = all.get(next).cloned() {
         next += 1;
-        if fs::symlink_metadata(&path).expect("it is there").is_dir() {
-            let entries = fs::read_dir(&path).expect("it can be read");
-            all.extend(entries.map(|entry| entry.expect("an entry").path()));
-        }
+        // None for a file, and for what has just gone.
+        let entries = fs::read_dir(&path).into_iter().flatten();
+        all.extend(entries.map(|entry| entry.expect("an entry").path()));
     }
     all
 }
 
 fn mode(path: &Path) -> u32 {
-    let found = fs::symlink_metadata(path).expect("it is there");
-    found.permissions().mode() & 0o777
+    mode_if_there(path).expect("it is there")
+}
+
+/// None for what a running node has just removed.
+fn mode_if_there(path: &Path) -> Option<u32> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some(found.permissions().mode() & 0o777)
 }
 
 /// The files of a data directory in use that others can open.
 fn open_to_others(dir: &Path) -> Vec<(PathBuf, u32)> {
     let all = paths(dir);
     assert!(all.len() > 8, "{all:?}");
-    let modes = all.into_iter().map(|path| (path.clone(), mode(&path)));
+    let modes = all.into_iter().filter_map(|path| {
+        let mode = mode_if_there(&path)?;
+        Some((path, mode))
+    });
     modes.filter(|(_, mode)| mode & 0o077 != 0).collect()
 }
 

@@ -43,7 +43,7 @@ async fn a_mailing_starts_and_ends_at_its_time_to_the_second() {
     let node = Setup::at(&gateway).start().await;
     node.import(10).await;
     let began = Instant::now();
-    let times = json!({ "start": in_seconds(3), "end": in_seconds(6) });
+    let times = json!({ "start": in_seconds(6), "end": in_seconds(9) });
     node.mail("timed", times).await;
     node.until_field("timed", "status", json!("scheduled"))
         .await;
@@ -53,8 +53,8 @@ async fn a_mailing_starts_and_ends_at_its_time_to_the_second() {
     node.until_field("timed", "status", json!("finished")).await;
     let ended = began.elapsed().as_secs_f64();
     // Times have whole milliseconds here, and a look takes 20 of them.
-    assert!(started >= 1.9, "{started}");
-    assert!(ended >= 4.9, "{ended}");
+    assert!(started >= 4.9, "{started}");
+    assert!(ended >= 7.9, "{ended}");
     assert_eq!(gateway.count("messages").await, 10);
 }
 
@@ -67,7 +67,7 @@ async fn who_was_not_reached_at_the_end_is_listed_as_expired() {
         .start()
         .await;
     node.import(5_000).await;
-    node.mail("short", json!({ "end": in_seconds(3) })).await;
+    node.mail("short", json!({ "end": in_seconds(6) })).await;
     node.until_field("short", "status", json!("finished")).await;
     let stats = node.stats("short").await;
     let done = stats["done"].as_u64().expect("a count");
@@ -81,7 +81,7 @@ async fn a_pause_holds_within_a_second_and_a_resume_goes_on() {
     waits_mostly();
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let node = Setup::at(&gateway)
-        .set("NOTTY_GATEWAY__CONCURRENCY", "8")
+        .set("NOTTY_GATEWAY__CONCURRENCY", &IN_FLIGHT.to_string())
         .start()
         .await;
     node.import(4_000).await;
@@ -98,21 +98,27 @@ async fn a_pause_holds_within_a_second_and_a_resume_goes_on() {
     assert_eq!(gateway.count("duplicates").await, 0);
 }
 
-/// From a second after this call on, no request comes for another second.
+/// Requests in flight at most in the tests of what holds within a second.
+const IN_FLIGHT: u64 = 8;
+
+/// From a second after this call on, no request is sent for another second. Those that were on their way
+/// may still come: a busy gateway takes them late.
 async fn holds_within_a_second(gateway: &Gateway) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     ticks.tick().await;
     let after_a_second = gateway.count("requests").await;
     ticks.tick().await;
-    assert_eq!(gateway.count("requests").await, after_a_second);
+    let came_later = gateway.count("requests").await - after_a_second;
+    assert!(came_later <= IN_FLIGHT, "{came_later}");
 }
 
 #[tokio::test]
 async fn a_cancellation_holds_within_a_second_and_settles_the_rest() {
     let gateway = Gateway::with(&["--latency-ms", "20"]);
     let node = Setup::at(&gateway)
-        .set("NOTTY_GATEWAY__CONCURRENCY", "8")
+        .set("NOTTY_GATEWAY__CONCURRENCY", &IN_FLIGHT.to_string())
         .start()
         .await;
     node.import(4_000).await;
@@ -300,9 +306,10 @@ async fn a_slow_rate_is_shared_by_mailings_too() {
         node.mail(id, json!({})).await;
     }
     gateway.requests(30).await;
+    // One after the other, the first would have them all.
     for id in ["one", "two"] {
         let done = node.stats(id).await["done"].as_u64().expect("a count");
-        assert!((8..=24).contains(&done), "{id}: {done}");
+        assert!(done >= 8, "{id}: {done}");
     }
 }
 

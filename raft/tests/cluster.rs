@@ -19,7 +19,7 @@ use notty_raft::{
     SystemClock,
 };
 use notty_storage::{
-    Command, StoreOptions, Timestamp,
+    Command, Intent, StoreOptions, Timestamp,
     command::{RegisterPostman, SetTime},
     model::PostmanName,
     query,
@@ -208,21 +208,26 @@ fn register(name: &str, nonce: u64) -> RegisterPostman {
     RegisterPostman { name, nonce }
 }
 
+/// Has an action executed. On a busy machine a leader may be given up for a moment: then nothing was
+/// written.
+async fn written<A: Intent + Clone>(node: &Node, action: A) -> Result<u64> {
+    let began = std::time::Instant::now();
+    loop {
+        match node.propose(Command::new(action.clone())).await {
+            Ok(written) => return Ok(written.index),
+            Err(ProposeError::NoLeader) if began.elapsed() < SOON => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// So many entries, one after the other.
 async fn fill(node: &Node, count: usize) -> Result<u64> {
     let mut last = 0;
     for n in 0..count {
-        // On a busy machine a leader may be given up for a moment: then nothing was written.
-        let began = std::time::Instant::now();
-        last = loop {
-            match node.propose(Command::new(register("a", n as u64))).await {
-                Ok(written) => break written.index,
-                Err(ProposeError::NoLeader) if began.elapsed() < SOON => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
+        last = written(node, register("a", n as u64)).await?;
     }
     Ok(last)
 }
@@ -321,9 +326,14 @@ async fn a_leader_that_was_cut_off_and_came_back_by_snapshot_leads_again() -> Re
     };
     tokio::time::timeout(SOON, by_snapshot).await?;
     for lost in lost {
-        assert_eq!(
-            tokio::time::timeout(SOON, lost).await??,
-            Err(ProposeError::Unknown)
+        // A busy machine may have told it that it is cut off before it was asked.
+        let answer = tokio::time::timeout(SOON, lost).await??;
+        let not_written = [ProposeError::Unknown, ProposeError::NoLeader];
+        assert!(
+            answer
+                .as_ref()
+                .is_err_and(|error| not_written.contains(error)),
+            "{answer:?}"
         );
     }
     trio.hand_over(old).await?;
@@ -349,14 +359,26 @@ async fn a_transfer_that_nobody_waits_for_any_more_leaves_a_node_that_can_lead()
         }
     };
     tokio::time::timeout(SOON, written).await?;
-    trio.hand_over(old).await?;
-    trio.node(old).ready().await;
+
+    // On a busy machine another may come to lead meanwhile: that shows nothing.
+    for _ in 0..5 {
+        trio.hand_over(old).await?;
+        if leads_on(trio.node(old)).await {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("it never led for long enough: it sends no heartbeats")
+}
+
+/// Whether a leader leads for so long that the others would have elected another if they heard nothing.
+async fn leads_on(node: &Node) -> bool {
+    let term = node.status().term;
     for n in 2..5 {
-        trio.node(old).act(register("b", n)).await?;
+        // Where another leads meanwhile, this tells nothing more than the term.
+        let _ = node.act(register("b", n)).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(trio.leader().await?, old, "it sends heartbeats");
-    Ok(())
+    node.leads_now() && node.status().term == term
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -458,7 +480,7 @@ async fn a_node_that_was_cut_off_has_raised_no_term_and_is_taken_up_where_it_mov
     tokio::time::timeout(SOON, hears_nobody).await?;
 
     // It may try to be elected all the while.
-    trio.node(leader).transfer_leader(None).await?;
+    trio.hand_over((leader + 2) % 3).await?;
     assert_eq!(trio.node(moved).status().term, term);
 
     trio.stop(moved).await?;
@@ -577,7 +599,7 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
     // An admin says that they are right. It comes to all by the log.
     ahead(YEAR);
     let to = SystemClock.wall().plus_millis(YEAR);
-    trio.node((leader + 1) % 3).act(SetTime { to }).await?;
+    written(trio.node((leader + 1) % 3), SetTime { to }).await?;
     let at = trio.hears_the_time((leader + 2) % 3).await?;
     assert!(at.since(SystemClock.wall()) > YEAR - 60_000);
     ready(&trio).await?;
@@ -585,7 +607,7 @@ async fn clocks_that_all_jump_give_entries_no_time_until_they_are_back_or_people
     // And that they are not: time goes back, in one entry.
     ahead(0);
     let to = SystemClock.wall();
-    trio.node(leader).act(SetTime { to }).await?;
+    written(trio.node(leader), SetTime { to }).await?;
     let at = trio.hears_the_time(leader).await?;
     assert!(at.since(SystemClock.wall()).abs() < 5_000);
     ready(&trio).await

@@ -137,11 +137,11 @@ async fn writes(node: &Node) -> u64 {
 /// support again and again, each time in vain. Another node is elected meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_asks_a_dead_node_for_support_names_the_new_leader_at_once() -> Result {
-    const ROUNDS: u32 = 4;
+    const ROUNDS: usize = 4;
     let trio = Nodes::form(3).await?;
     let all = trio.all();
     let mut leader = trio.follow_one(&all).await;
-    let mut waited = Duration::ZERO;
+    let mut waited = Vec::new();
 
     for _ in 0..ROUNDS {
         let [next, behind] = [(leader + 1) % 3, (leader + 2) % 3];
@@ -157,14 +157,18 @@ async fn a_follower_that_asks_a_dead_node_for_support_names_the_new_leader_at_on
         let elected = Instant::now();
         let follows = || trio.nodes[behind].status().leader == Some(trio.peers[next].name.clone());
         until(|| follows().then_some(())).await;
-        waited += elected.elapsed();
+        waited.push(elected.elapsed());
 
         trio.set_cut(leader, &all, false);
         leader = trio.follow_one(&all).await;
     }
 
-    let mean = waited / ROUNDS;
-    assert!(mean < Duration::from_millis(200), "{mean:?}");
+    // A busy machine may hold up one of them.
+    waited.sort();
+    assert!(
+        waited[ROUNDS - 2] < Duration::from_millis(200),
+        "{waited:?}"
+    );
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 use std::{
     fs::File,
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
 use super::{
@@ -19,6 +20,9 @@ use super::{
 const READY: Duration = Duration::from_secs(30);
 /// Between two looks at who leads.
 const LOOK: Duration = Duration::from_millis(50);
+/// Ports of nodes: below those that the system gives out by itself (Linux: from 32768). Any connection
+/// could come by one of those while its node starts, or is down.
+const PORTS: Range<u16> = 10_000..30_000;
 
 /// Number and configuration of the nodes.
 #[derive(Clone, Debug)]
@@ -228,9 +232,22 @@ impl Node {
 
 /// A peer's and an API's address for each node, free a moment ago.
 fn free_addresses(count: usize) -> anyhow::Result<Vec<(String, String)>> {
+    // Processes that run at once begin apart.
+    let begin = std::process::id() as usize * 997 % PORTS.len();
+    let ports = PORTS.cycle().skip(begin).take(PORTS.len());
+
     // Held together, so that none is given twice.
-    let held = (0..2 * count).map(|_| TcpListener::bind("127.0.0.1:0"));
-    let held: Vec<TcpListener> = held.collect::<Result<_, _>>()?;
+    let held = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let held: Vec<TcpListener> = held.take(2 * count).collect();
+    let needed = 2 * count;
+    ensure!(
+        held.len() == needed,
+        "127.0.0.1: the nodes need {needed} free ports from {} to {}, and only {} are free",
+        PORTS.start,
+        PORTS.end - 1,
+        held.len()
+    );
+
     let addresses = held.iter().map(|held| Ok(held.local_addr()?.to_string()));
     let addresses: Vec<String> = addresses.collect::<std::io::Result<_>>()?;
     Ok(addresses

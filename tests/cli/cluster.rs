@@ -24,7 +24,7 @@ async fn the_status_of_a_cluster_is_told_to_people_and_programs() {
         "only the dead one does not answer",
         Duration::from_secs(10),
         async || {
-            let said = ask(&[]);
+            let said = run(&["cluster", "status", "--api", &api]).stdout;
             (said.matches("cannot be reached").count() == 1).then_some(said)
         },
     )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Ended, Gateway, Member, Shape, mailing, notty, sample_csv, total};
+use crate::support::{Cluster, Ended, Gateway, Member, Shape, notty, sample_csv, total};
 
 const CUSTOMERS: u64 = 6_000;
 /// How long a restored cluster may take to have all of its nodes.
@@ -66,12 +66,8 @@ async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_
     let mut old = Cluster::start(shape).await;
     let file = old.dir().join("backup");
     let node = &old.members[0].client;
-    node.upload("/customers/import", "text/csv", sample_csv(1, CUSTOMERS))
-        .await
-        .expect(200);
-    node.post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    node.import(CUSTOMERS).await;
+    node.mail("m", json!({})).await;
     let asked = old.follower().await;
     crate::support::eventually("the follower knows some as done", WHOLE, async || {
         let now = asked.try_get("/stats/mailings/m").await?;
@@ -110,7 +106,8 @@ async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_
         total(&stats) < CUSTOMERS && count(&stats, "done") >= 200,
         "{stats}"
     );
-    let refused = new.members[0].client.poke("/mailings/m/resume").await;
+    let resume = "/mailings/m/resume";
+    let refused = new.members[0].client.insist(resume, &json!({})).await;
     refused.problem(409, "duplicates_not_accepted");
 
     // It is a cluster like any other: it goes on without its leader.
@@ -118,12 +115,8 @@ async fn a_cluster_is_backed_up_while_it_sends_and_restored_as_a_new_cluster_of_
     new.members[leader].kill();
     let next = new.leader_but(Some(leader)).await;
     let accept = json!({ "accept_duplicates": true });
-    let path = "/mailings/m/resume";
-    new.members[next]
-        .client
-        .post(path, &accept)
-        .await
-        .expect(200);
+    let resumed = new.members[next].client.insist(resume, &accept).await;
+    resumed.expect(200);
     new.members[leader].start();
     new.ready(WHOLE).await;
     let unconfirmed = count(&stats, "unconfirmed");

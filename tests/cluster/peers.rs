@@ -64,11 +64,8 @@ async fn another_version_and_other_protocols_are_refused_and_told_why() {
     // Silent ones are let go of, and hold up nobody.
     let silent = say(&member.peer, b"").await.expect("closed");
     assert_eq!(silent, b"");
-    let answer = member
-        .client
-        .get("/customers?consistency=linearizable")
-        .await;
-    answer.expect(200);
+    let answer = member.client.ask("/customers?consistency=linearizable");
+    answer.await.expect(200);
     // The same is not said again and again.
     for _ in 0..5 {
         say_in_tls(&member.peer, b"GET / HTTP/1.1\r\n\r\n")

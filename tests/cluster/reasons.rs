@@ -36,6 +36,17 @@ fn ask(client: &Client, command: &[&str]) -> Ended {
     Ended::of(notty().args(command).args(["--api", client.base()]))
 }
 
+/// Waits until a command fails and names everything of a list. Some wait for a slow node for a moment only.
+async fn fails_and_names(client: &Client, command: &[&str], parts: &[&str]) {
+    eventually(&format!("{command:?} names {parts:?}"), SOON, async || {
+        let ended = ask(client, command);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let is_named = parts.iter().all(|part| ended.stderr.contains(part));
+        is_named.then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_a_majority_the_missing_nodes_are_named() {
     waits_mostly();
@@ -56,10 +67,7 @@ async fn without_a_majority_the_missing_nodes_are_named() {
 
     // The command line prints the same, and fails.
     for command in [&["healthcheck"][..], &["cluster", "status"]] {
-        let ended = ask(node, command);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        let said = missing.iter().all(|part| ended.stderr.contains(part));
-        assert!(said, "{ended:?}");
+        fails_and_names(node, command, &missing).await;
     }
     let status = ask(node, &["cluster", "status", "--json"]);
     assert_eq!(status.code, Some(1), "{status:?}");
@@ -73,8 +81,11 @@ async fn without_a_majority_the_missing_nodes_are_named() {
     cluster.members[1].ready(SOON).await;
     cluster.members[0].ready(SOON).await;
     cluster.members[0].says("leads the cluster").await;
-    let ended = ask(&cluster.members[0].client, &["healthcheck"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    eventually("it is healthy", SOON, async || {
+        let ended = ask(&cluster.members[0].client, &["healthcheck"]);
+        (ended.code == Some(0)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -94,11 +105,13 @@ async fn a_wrong_secret_is_named() {
 
     let odd_name = cluster.members[odd].name.clone();
     let client = &cluster.members[(odd + 1) % 3].client;
-    let status = ask(client, &["cluster", "status"]);
-    assert_eq!(status.code, Some(0), "{status:?}");
-    let mut lines = status.stdout.lines();
-    let line = lines.find(|line| line.starts_with(&odd_name));
-    assert!(line.is_some_and(|line| line.contains(wrong)), "{status:?}");
+    eventually("the others name it too", SOON, async || {
+        let status = ask(client, &["cluster", "status"]);
+        let mut lines = status.stdout.lines();
+        let line = lines.find(|line| line.starts_with(&odd_name))?;
+        (status.code == Some(0) && line.contains(wrong)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -116,9 +129,7 @@ async fn a_node_that_waits_for_the_others_names_each_of_them() {
     ];
     names(&cluster.members[0].client, &missing).await;
     cluster.members[0].says("1 of 3 nodes are there").await;
-    let ended = ask(&cluster.members[0].client, &["healthcheck"]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains(&second), "{ended:?}");
+    fails_and_names(&cluster.members[0].client, &["healthcheck"], &[&second]).await;
 }
 
 #[tokio::test]

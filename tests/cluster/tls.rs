@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Cluster, Ended, Gateway, Postman, SECRET, Shape, mailing, notty, sample_csv};
+use crate::support::{Cluster, Ended, Gateway, Postman, SECRET, Shape, notty};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -107,15 +107,8 @@ async fn nodes_and_postmen_with_certificates_need_no_secret() {
     postman.reconfigure(&secret(), &authority.sign("postman-1", "postman-1").line());
     postman.run();
     let follower = &cluster.follower().await.client;
-    let csv = sample_csv(1, CUSTOMERS);
-    follower
-        .upload("/customers/import", "text/csv", csv)
-        .await
-        .expect(200);
-    follower
-        .post("/mailings", &mailing("m", json!({})))
-        .await
-        .expect(201);
+    follower.import(CUSTOMERS).await;
+    follower.mail("m", json!({})).await;
     gateway.requests(CUSTOMERS / 4).await;
     let leader = cluster.leader().await;
     cluster.members[leader].kill();

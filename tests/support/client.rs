@@ -1,11 +1,17 @@
 //! A client of a node's API: what was answered, whole.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-use super::node::{mailing, sample_csv};
+use super::{
+    eventually,
+    node::{SOON, mailing, sample_csv},
+};
 
 /// A client of one API.
 #[derive(Clone)]
@@ -104,8 +110,32 @@ impl Client {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// Repeats a GET until the leader, which it asks first, has answered.
+    pub async fn ask(&self, path: &str) -> Answer {
+        eventually(path, SOON, async || {
+            let answer = self.get(path).await;
+            (answer.status != 503).then_some(answer)
+        })
+        .await
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Repeats a POST under one key until a leader has answered it: on a busy machine the leader may change
+    /// at any moment.
+    pub async fn insist(&self, path: &str, body: &Value) -> Answer {
+        static KEYS: AtomicU64 = AtomicU64::new(0);
+        let key = KEYS.fetch_add(1, Ordering::Relaxed);
+
+        eventually(path, SOON, async || {
+            let request = self.request(Method::POST, path).json(body);
+            let answer = self.send(request.header("Idempotency-Key", key)).await;
+            // No leader, or nobody knows whether it was executed.
+            (![503, 504].contains(&answer.status.as_u16())).then_some(answer)
+        })
+        .await
     }
 
     /// A POST without a body.
@@ -138,7 +168,7 @@ impl Client {
     /// Creates a mailing from now on for an hour, with some fields otherwise.
     pub async fn mail(&self, id: &str, otherwise: Value) {
         let mailing = mailing(id, otherwise);
-        self.post("/mailings", &mailing).await.expect(201);
+        self.insist("/mailings", &mailing).await.expect(201);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -214,7 +215,7 @@ impl Cluster {
         }
     }
 
-    /// Which member leads, as long as one of those that run says so.
+    /// Which member leads, as those of the members that run say who know of the latest election.
     pub async fn leader(&self) -> usize {
         self.leader_but(None).await
     }
@@ -222,20 +223,18 @@ impl Cluster {
     /// The same, once it is another than before.
     pub async fn leader_but(&self, before: Option<usize>) -> usize {
         eventually("there is a leader", SOON, async || {
-            for member in self.members.iter().filter(|member| member.runs()) {
-                let Some(cluster) = member.try_get("/cluster").await else {
-                    continue;
-                };
-                let leader = cluster["leader"].as_str().map(str::to_owned);
-                let found = self
-                    .members
-                    .iter()
-                    .position(|m| Some(&m.name) == leader.as_ref());
-                if found.is_some() && found != before {
-                    return found;
-                }
-            }
-            None
+            let running = self.members.iter().filter(|member| member.runs());
+            let told = join_all(running.map(|member| member.try_get("/cluster"))).await;
+
+            // Whoever has not heard of the last election yet still names the leader before.
+            let known = told
+                .iter()
+                .flatten()
+                .filter(|told| !told["leader"].is_null());
+            let latest = known.max_by_key(|told| told["term"].as_u64())?;
+            let is_leader = |member: &Member| latest["leader"] == member.name.as_str();
+            let found = self.members.iter().position(is_leader);
+            found.filter(|found| Some(*found) != before)
         })
         .await
     }
@@ -397,12 +396,11 @@ impl Member {
 
     /// Waits until it says something in its log.
     pub async fn says(&self, what: &str) {
-        eventually(&format!("{} says: {what}", self.name), SOON, async || {
-            self.lines()
-                .iter()
-                .any(|line| line.contains(what))
-                .then_some(())
-        })
-        .await;
+        let saying = eventually(what, SOON * 2, async || {
+            (self.count_lines(what) > 0).then_some(())
+        });
+        if tokio::time::timeout(SOON, saying).await.is_err() {
+            panic!("{} does not say `{what}`: {:#?}", self.name, self.lines());
+        }
     }
 }

@@ -67,6 +67,8 @@ async fn pass(mut near: TcpStream, to: &str, memory: Duration) -> Option<TcpStre
     let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         tokio::select! {
+            // Where this process was late, bytes that are there come before the end of its memory.
+            biased;
             count = near.read(&mut up) => match count {
                 Ok(count @ 1..) => far.write_all(&up[..count]).await.ok()?,
                 _ => return None,

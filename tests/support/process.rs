@@ -13,6 +13,9 @@ use super::{eventually, turns::take_turn};
 /// How long a process may take to say where it listens.
 const START: Duration = Duration::from_secs(30);
 
+/// Lines of each process that a test which fails prints.
+const LAST_LINES: usize = 40;
+
 /// How long a command that ends by itself may take.
 const RUN: Duration = Duration::from_secs(120);
 
@@ -184,6 +187,17 @@ impl Process {
         self.child.id()
     }
 
+    /// Prints what it was like when the test failed: its end, if it had ended, and its last lines.
+    fn tell(&self, ended: Option<ExitStatus>) {
+        let end = ended.map_or_else(|| "ran".to_owned(), |ended| format!("had ended, {ended}"));
+        let lines = self.lines();
+        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        println!(
+            "process {} {end}; its last lines: {last:#?}",
+            self.child.id()
+        );
+    }
+
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let signal = match name {
@@ -228,9 +242,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+
+        if std::thread::panicking() {
+            self.tell(ended);
+        }
     }
 }
 
