@@ -17,7 +17,10 @@ fn sent(customers: u32) -> (tempfile::TempDir, World, MailingNumber) {
     let mut world = World::open(dir.path());
     world.put_customers(0..customers, 5);
     let mailing = world.start_mailing(1, "%");
-    world.send(mailing, false);
+    while world.expand(mailing).is_some() {}
+    // Later than they were made: zeros at the end of a record would not be written.
+    world.at = world.at.plus_millis(1);
+    world.send_ready(mailing, false);
     (dir, world, mailing)
 }
 
@@ -70,7 +73,8 @@ fn a_receipt_takes_two_bytes_of_its_batch_and_the_other_batches_none() {
 
     for (batch, before) in (0..3).zip(before) {
         let (columns, heads) = bytes_of_batch(&world, mailing, batch);
-        let grown = if batch == 1 { 2_000 + 8 } else { 0 };
+        // Two bytes each, the length of the column, and those of six empty columns before it.
+        let grown = if batch == 1 { 2_000 + 3 + 6 } else { 0 };
         assert!(
             columns <= before.0 + grown,
             "batch {batch}: {columns} after {before:?}"
