@@ -185,7 +185,7 @@ impl NodeDesk {
                 let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
 
-                let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
+                let dropped = query::leases::dropped(reader, held.mailing, &held.runs)?;
                 if !dropped.is_empty() {
                     look.dropped.push((held.lease, dropped));
                 }

@@ -94,7 +94,8 @@ pub struct ClusterLook {
     pub leader_clock: Timestamp,
     /// The present terms of each lease.
     pub terms: Vec<(LeaseId, Terms)>,
-    /// Positions of messages whose customers were deleted.
+    /// Positions of messages that must not be begun any more: their customers were deleted, or a receipt has
+    /// settled them.
     pub dropped: Vec<(LeaseId, Vec<u32>)>,
 }
 

@@ -72,7 +72,8 @@ pub(super) struct LeaseTerms {
     /// The time of the question, not of its answer: all that happened later may be missing.
     asked_at: Duration,
     mailing: Terms,
-    /// Positions of messages whose customers were deleted.
+    /// Positions of messages that a look has dropped: their customers were deleted, or a receipt has settled
+    /// them.
     dropped: Arc<HashSet<u32>>,
 }
 

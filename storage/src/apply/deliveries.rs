@@ -28,6 +28,8 @@ use crate::{
 enum Taken {
     /// It was the first.
     First { was_sending: bool },
+    /// It was the first, of an attempt that a receipt had settled.
+    AfterReceipt,
     /// It said what was said before, or came too late to matter.
     Again,
     /// It said something else than before.
@@ -127,6 +129,16 @@ fn take_all(
                 }
                 tally.accepted += 1;
                 tally.from_sending += u32::from(was_sending);
+            }
+            Taken::AfterReceipt => {
+                if batch.columns.status(index).is_ready() {
+                    batch.mark_zone(changes, report.mailing, index)?;
+                }
+                tally.accepted += 1;
+                tally.from_sending += 1;
+                // A receipt that came after the end of the lease was not counted as early.
+                let early = u32::from(lease_is_open);
+                edit.progress.early = edit.progress.early.saturating_sub(early);
             }
             Taken::Again => tally.repeated += 1,
             Taken::Conflict => {
@@ -281,7 +293,7 @@ fn take(
                 settle(batch, index, result, now);
             }
             batch.note_report(index, result);
-            Taken::First { was_sending: true }
+            Taken::AfterReceipt
         }
         ReportPlace::Later if batch.columns.reported[index] == result.number() => Taken::Again,
         ReportPlace::Later => {

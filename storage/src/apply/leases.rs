@@ -157,13 +157,21 @@ fn leave_unconfirmed(
     lease: &Lease,
 ) -> Result<(), Error> {
     let at = changes.steady();
+    let mut early = 0;
     for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
-        let granted = batch.columns.attempts[index] == attempt;
-        if granted && batch.columns.status(index) == Status::Sending {
+        if batch.columns.attempts[index] != attempt {
+            return;
+        }
+        if batch.columns.status(index) == Status::Sending {
             batch.columns.add_lapsed(index, lease.granted_at);
             batch.set(index, rules::status_after_expiry(), at);
+        } else if batch.columns.is_settled_by_receipt(index) {
+            early += 1;
         }
     })?;
+
+    // Nothing is begun under this lease any more.
+    edit.progress.early = edit.progress.early.saturating_sub(early);
     edit.save(changes)
 }
 

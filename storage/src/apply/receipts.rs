@@ -135,7 +135,11 @@ fn take_one(
     if index >= batch.columns.statuses.len() {
         return Ok(Err(ReceiptRefusal::Unknown));
     }
-    Ok(settle(batch, index, receipt, changes.steady()))
+    let was_sending = batch.columns.status(index) == Status::Sending;
+    let taken = settle(batch, index, receipt, changes.steady());
+    // Its postman has to be told, or it would send what it has not begun yet.
+    edit.progress.early += u32::from(was_sending && taken.is_ok());
+    Ok(taken)
 }
 
 /// Settles a message by a receipt: it was taken, and perhaps it is known what became of it.

@@ -207,6 +207,9 @@ pub struct Progress {
     pub decided: bool,
     /// Its messages by delivery.
     pub delivery: DeliveryCounts,
+    /// Messages that receipts settled while they were under a lease, and whose postmen may not know it: they
+    /// have reported nothing of them. May be too many, never too few.
+    pub early: u32,
 }
 
 /// The position of a message in its mailing.

@@ -20,6 +20,7 @@ pub(crate) type PastDeliveries = BTreeMap<MailingNumber, DeliveryCounts>;
 
 /// Checks every message with a delivery, and the sums of mailings and of all.
 pub(crate) fn check(reader: &Reader<'_>, census: &Census, past: &mut PastDeliveries) -> Checked {
+    check_early(reader, census)?;
     for (number, mailing) in &census.mailings {
         check_mailing(*number, mailing)?;
         past.insert(*number, mailing.progress.delivery);
@@ -36,6 +37,35 @@ pub(crate) fn check(reader: &Reader<'_>, census: &Census, past: &mut PastDeliver
     ensure(sum.delivered + sum.undelivered <= done, || {
         format!("{sum:?} of {done} that are done")
     })
+}
+
+/// Each message that a receipt settled under an open lease is counted in its mailing.
+fn check_early(reader: &Reader<'_>, census: &Census) -> Checked {
+    let mut early: BTreeMap<MailingNumber, u32> = BTreeMap::new();
+    for listed in query::leases::open(reader).map_err(|e| e.to_string())? {
+        let lease = query::leases::get(reader, listed.id).map_err(|e| e.to_string())?;
+        let lease = lease.ok_or("an open lease has no record")?;
+        for run in &lease.runs {
+            let seen = run
+                .positions()
+                .filter_map(|at| census.find(lease.mailing, at));
+            let settled =
+                seen.filter(|seen| seen.settled_by_receipt && seen.attempt == run.attempt);
+            *early.entry(lease.mailing).or_default() += settled.count() as u32;
+        }
+    }
+
+    for (number, mailing) in &census.mailings {
+        let found = early.get(number).copied().unwrap_or_default();
+        let said = mailing.progress.early;
+        // What is gone with its batch is not counted down.
+        let is_whole = mailing.progress.purged == 0;
+        let fits = found == said || (!is_whole && found < said);
+        ensure(fits, || {
+            format!("mailing {number} has {found} messages settled early, and counts {said}")
+        })?;
+    }
+    Ok(())
 }
 
 /// No state shows what the deliveries of a mailing came to that one entry changed and dropped: they are what

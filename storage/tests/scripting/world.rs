@@ -384,7 +384,7 @@ impl World {
                 let lease = line.lease()?;
                 let granted = self.granted.get(&lease).ok_or("it was not granted")?;
                 let (mailing, runs) = granted;
-                let dropped = query::leases::of_deleted(&reader, *mailing, runs);
+                let dropped = query::leases::dropped(&reader, *mailing, runs);
                 let dropped = dropped.map_err(text)?.into_iter();
                 let whose = dropped.map(|position| show::whose(&reader, *mailing, position));
                 vec![format!("dropped: {}", whose.collect::<Vec<_>>().join(" "))]
