@@ -9,7 +9,7 @@ use notty::config::{
 };
 use notty_raft::log::LogOptions;
 
-pub use mood::{GatewayMix, Mood};
+pub use mood::{GatewayMix, MOOD_COUNT, Mood, USUAL_MOODS};
 
 use crate::faults::Fault;
 

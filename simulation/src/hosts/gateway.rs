@@ -58,6 +58,11 @@ impl SimGateway {
         self.state.lock().mix = mix;
     }
 
+    /// True if each of its receipts had an answer.
+    pub fn has_reported(&self) -> bool {
+        self.reporter.has_reported()
+    }
+
     /// Takes connections for ever.
     pub async fn run(self: Arc<Self>) -> turmoil::Result {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 9090)).await?;
@@ -116,7 +121,7 @@ impl SimGateway {
             Mood::TakesAndRaves => (200, "\u{1}\u{2} no JSON"),
             Mood::TakesAndDoubts => (200, r#"{"code": 17, "message": "hm"}"#),
             Mood::Says429 => (429, "slow down"),
-            Mood::Says503 => (503, "not now"),
+            Mood::Says503 | Mood::TakesAndSays503 => (503, "not now"),
             Mood::AsksToWait => (429, "wait"),
             Mood::Refuses => (400, r#"{"code": 1, "message": "no such phone"}"#),
         };

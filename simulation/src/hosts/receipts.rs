@@ -1,7 +1,13 @@
 //! Receipts of the gateway: of what it took it tells the truth, early or late, twice, out of order, and
 //! to any node, until it gets an answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use hyper::Method;
 use parking_lot::Mutex;
@@ -10,13 +16,12 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use super::http::{Ask, Got, Lost, ask};
 use crate::{event::Event, plan::PUBLIC_URL, stage::Stage};
 
-/// Tries of one receipt.
-const TRIES: u32 = 60;
-
 /// The part of the gateway that reports.
 pub(super) struct Reporter {
     stage: Arc<Stage>,
     rng: Mutex<StdRng>,
+    /// Receipts without an answer after which they do not come again.
+    waiting: AtomicUsize,
 }
 
 impl Reporter {
@@ -25,7 +30,13 @@ impl Reporter {
         Arc::new(Self {
             stage,
             rng: Mutex::new(rng),
+            waiting: AtomicUsize::new(0),
         })
+    }
+
+    /// True if each receipt had its answer. A healed cluster answers all.
+    pub(super) fn has_reported(&self) -> bool {
+        self.waiting.load(Relaxed) == 0
     }
 
     /// Reports of a message that was taken, if its request asks for that.
@@ -36,9 +47,11 @@ impl Reporter {
         for (pause_ms, status) in self.draw() {
             let path = format!("{path}&status={status}");
             let reporter = self.clone();
+            self.waiting.fetch_add(1, Relaxed);
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                 reporter.insist(id, status, path).await;
+                reporter.waiting.fetch_sub(1, Relaxed);
             });
         }
     }
@@ -73,7 +86,7 @@ impl Reporter {
             body: None,
             key: None,
         };
-        for _ in 0..TRIES {
+        loop {
             let nodes = self.stage.plan.nodes;
             let node = self.rng.lock().random_range(0..nodes);
             let answer = ask(&format!("notty-{node}"), "", &what).await;

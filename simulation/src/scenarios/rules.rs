@@ -102,6 +102,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Planted::ReceiptUnheeded,
         receipts,
     ),
+    rule(
+        "receipts_come_of_messages_that_were_declined",
+        Planted::ReceiptUntold,
+        declined_receipts,
+    ),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -449,5 +454,33 @@ fn receipts() -> Plan {
         receipts: true,
         gateway,
         ..calm(3)
+    }
+}
+
+/// Half of what the gateway takes, it declines all the same, so that it gets it again. Its receipts come while
+/// postmen hold the next attempts, behind slots that wait for a gateway that hangs now and then.
+fn declined_receipts() -> Plan {
+    let hangs = GatewayMix::only(Mood::Hangs, 1_000);
+    let times = [8_000, 12_000, 16_000, 20_000, 24_000];
+    let hang = |at| {
+        (
+            at,
+            Fault::Gateway {
+                mix: hangs,
+                ms: 700,
+            },
+        )
+    };
+    let gateway = GatewayMix {
+        latency_ms: (100, 150),
+        ..gateway(Mood::TakesAndSays503, 500)
+    };
+    Plan {
+        receipts: true,
+        gateway,
+        lease_ttl_ms: 15_000,
+        customers: 1_500,
+        faults: times.into_iter().map(hang).collect(),
+        ..calm(1)
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     limits::{DELETED_PER_BLOCK, POSTMAN_LEASES},
     model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
     records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman, address},
+    rules,
     source::Source,
     view::Reader,
 };
@@ -149,7 +150,7 @@ fn marked<S: Source>(source: &S, mailing: MailingNumber, runs: &[Run]) -> Result
         };
 
         let is_same = read.attempts.get(index) == Some(&attempt);
-        let is_settled = is_same && read.is_settled_by_receipt(index);
+        let is_settled = is_same && read.is_settled_by_receipt(index) && rules::receipts_are_told();
         if is_settled || read.is_forsaken(index) {
             found.push(position);
         }
