@@ -11,7 +11,7 @@ use notty_storage::{
     Error, Reader, Rejection, Timestamp, codec,
     command::{DeclareGateway, RegisterPostman, Report},
     model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
-    query,
+    query::{self, leases::LeasedMessage},
     records::Lease,
 };
 use parking_lot::Mutex;
@@ -20,7 +20,7 @@ use super::{calls::Call, presence::Presence};
 use crate::{
     post_office::{Ask, Granted, PostOffice},
     postman::desk::{ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, Terms},
-    receipts::AskedReceipts,
+    receipts::{AskedReceipts, DEFAULT_GATEWAY},
     zones::Zones,
 };
 
@@ -60,16 +60,19 @@ impl NodeDesk {
         }
     }
 
-    /// The receipts to ask for, once the cluster has a secret for them.
-    fn receipts(&self, reader: &Reader<'_>) -> Result<Option<AskedReceipts>, Error> {
+    /// The receipts to ask for of messages, once the cluster has a secret for them. The secret itself goes to
+    /// no postman.
+    fn receipts(
+        &self,
+        reader: &Reader<'_>,
+        messages: &[LeasedMessage],
+    ) -> Result<Option<AskedReceipts>, Error> {
         let Some(public_url) = self.public_url.get() else {
             return Ok(None);
         };
         let secret = query::receipts::secret(reader)?;
-        Ok(secret.map(|secret| AskedReceipts {
-            public_url: public_url.clone(),
-            secret,
-        }))
+        let ids = messages.iter().map(|message| message.id);
+        Ok(secret.map(|secret| AskedReceipts::sign(public_url, &secret, DEFAULT_GATEWAY, ids)))
     }
 
     pub(super) fn read<T>(
@@ -154,6 +157,7 @@ impl NodeDesk {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
             let terms = self.terms(reader, mailing, at)?;
+            let receipts = self.receipts(reader, &messages)?;
 
             Ok(Parcel {
                 lease,
@@ -163,7 +167,7 @@ impl NodeDesk {
                 runs,
                 messages,
                 terms,
-                receipts: self.receipts(reader)?,
+                receipts,
             })
         })
     }

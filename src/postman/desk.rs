@@ -70,7 +70,7 @@ pub struct Parcel {
     pub messages: Vec<LeasedMessage>,
     /// The limits of sending as they stood at the grant.
     pub terms: Terms,
-    /// The receipts to ask the gateway for; none: it is asked for none.
+    /// The addresses for receipts of its messages; none: the gateway is asked for none.
     pub receipts: Option<AskedReceipts>,
 }
 

@@ -68,15 +68,20 @@ impl Postman {
         let n = parcel.lease.n;
         // Before any message is begun: a later run believes only what was noted.
         self.journal.leased(n, parcel.mailing, &parcel.runs)?;
+        let (base, signatures) = match parcel.receipts {
+            Some(asked) => (Some(asked.base), asked.signatures),
+            None => (None, Vec::new()),
+        };
         let shared = SharedLease::new(
             parcel.lease,
             parcel.mailing,
             parcel.text,
-            parcel.receipts,
+            base,
             asked_at + parcel.ttl,
             LeaseTerms::new(asked_at, parcel.terms),
         );
 
+        let mut signatures = signatures.into_iter();
         let job = |message: &LeasedMessage| Job {
             lease: shared.clone(),
             id: message.id,
@@ -85,6 +90,7 @@ impl Postman {
             tries: message.tries,
             zone: message.zone.0,
             repeat_until: message.repeat_until,
+            receipt: signatures.next(),
         };
         let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
 

@@ -14,7 +14,7 @@ use notty_storage::{
 };
 
 use super::{desk::Terms, journal::SendToken};
-use crate::receipts::{AskedReceipts, DEFAULT_GATEWAY};
+use crate::receipts::{ReceiptBase, ReceiptSignature};
 
 /// Maximum age of the view of pauses, ends and deletions under which a message may be begun.
 pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
@@ -29,8 +29,8 @@ pub(super) struct SharedLease {
     pub(super) mailing: MailingNumber,
     /// The text of its messages.
     pub(super) text: Arc<str>,
-    /// The receipts to ask for, if any.
-    receipts: Option<AskedReceipts>,
+    /// What the addresses for receipts share, where any are asked for.
+    receipts: Option<ReceiptBase>,
     /// The end of the lease, since the machine started.
     pub(super) ends: Duration,
     terms: ArcSwap<LeaseTerms>,
@@ -41,7 +41,7 @@ impl SharedLease {
         lease: LeaseId,
         mailing: MailingNumber,
         text: Arc<str>,
-        receipts: Option<AskedReceipts>,
+        receipts: Option<ReceiptBase>,
         ends: Duration,
         terms: LeaseTerms,
     ) -> Arc<Self> {
@@ -137,13 +137,17 @@ pub(super) struct Job {
     pub(super) zone: u16,
     /// End of the time in which it may go out, if its gateway may have it already.
     pub(super) repeat_until: Option<Timestamp>,
+    /// The signature of its address for receipts, if any are asked for.
+    pub(super) receipt: Option<ReceiptSignature>,
 }
 
 impl Job {
     /// The address for receipts of the message; empty where none are asked for.
     pub(super) fn receipt_url(&self) -> String {
-        let asked = self.lease.receipts.as_ref();
-        asked.map_or_else(String::new, |asked| asked.url(DEFAULT_GATEWAY, self.id))
+        let asked = self.lease.receipts.as_ref().zip(self.receipt.as_ref());
+        asked.map_or_else(String::new, |(base, signature)| {
+            base.url(self.id, signature)
+        })
     }
 
     pub(super) fn token(&self) -> SendToken {
@@ -224,6 +228,7 @@ mod tests {
             tries: 0,
             zone: 3,
             repeat_until: None,
+            receipt: None,
         }
     }
 

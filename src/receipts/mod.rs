@@ -2,7 +2,7 @@
 //!
 //! A gateway reports to an address that is made for one message and signed ([`receipt_key`]), at any node.
 //! Whether it checks out is decided by [`reception`], and what it says is read by [`form`]. [`gatherer`] hands receipts to the state in groups, and
-//! answers each once its group is committed. [`asked`] goes with a lease, so that postmen make the addresses. The state decides what a receipt changes.
+//! answers each once its group is committed. [`asked`] goes with a lease: nodes sign, and postmen make the addresses. The state decides what a receipt changes.
 
 pub mod asked;
 pub mod form;
@@ -11,8 +11,9 @@ pub mod receipt_key;
 pub mod reception;
 
 pub use self::{
-    asked::AskedReceipts,
+    asked::{AskedReceipts, ReceiptBase},
     gatherer::{GatheredReceipts, ReceiptFault, ReceiptGatherer},
+    receipt_key::ReceiptSignature,
     reception::{ReceiptAddress, ReceiptDenial, Reception},
 };
 
