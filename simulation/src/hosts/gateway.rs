@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::receipts::Reporter;
+use super::receipts::{self, Reporter};
 use crate::{
     event::Event,
     plan::{GatewayMix, Mood},
@@ -104,11 +104,12 @@ impl SimGateway {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let account = account.unwrap_or_default().to_owned();
+        let receipts = receipts::path_of(request.headers());
         let whole = request.into_body().collect().await;
-        let whole = whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         let (mood, pause) = self.decide(account, id);
-        if mood.takes() {
-            self.reporter.report(id, &whole.to_bytes());
+        if let Some(path) = receipts.filter(|_| mood.takes()) {
+            self.reporter.report(id, &path);
         }
         tokio::time::sleep(pause).await;
         let (status, body) = match mood {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::Method;
+use hyper::{HeaderMap, Method};
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -39,11 +39,8 @@ impl Reporter {
         self.waiting.load(Relaxed) == 0
     }
 
-    /// Reports of a message that was taken, if its request asks for that.
-    pub(super) fn report(self: &Arc<Self>, id: u64, body: &[u8]) {
-        let Some(path) = path_of(body) else {
-            return;
-        };
+    /// Reports of a message that was taken, to the path that its request named.
+    pub(super) fn report(self: &Arc<Self>, id: u64, path: &str) {
         for (pause_ms, status) in self.draw() {
             let path = format!("{path}&status={status}");
             let reporter = self.clone();
@@ -107,9 +104,8 @@ fn final_answer(answer: Result<Got, Lost>) -> Option<u16> {
     (status.is_success() || status.is_client_error()).then(|| status.as_u16())
 }
 
-/// The path to which a request wants receipts.
-fn path_of(body: &[u8]) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let url = body.get("receipt_url")?.as_str()?;
+/// The path to which a request wants receipts, if it does.
+pub(super) fn path_of(headers: &HeaderMap) -> Option<String> {
+    let url = headers.get("notty-receipt-url")?.to_str().ok()?;
     url.strip_prefix(PUBLIC_URL).map(str::to_owned)
 }
