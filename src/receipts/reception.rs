@@ -113,21 +113,35 @@ impl Reception {
             .ok_or_else(|| self.refuse(ReceiptDenial::WrongSignature))
     }
 
-    /// Has the receipt taken that a request names. Returns the position from which on every node knows
-    /// it.
+    /// The receipt that a request to the address of a message names.
     ///
     /// # Errors
-    /// The request names no receipt, the receipt cannot be true, or the cluster cannot take it now.
-    pub async fn take(&self, id: MessageId, request: ReceiptRequest<'_>) -> Result<u64, NotTaken> {
+    /// The request names none.
+    pub fn read(
+        &self,
+        id: MessageId,
+        request: ReceiptRequest<'_>,
+    ) -> Result<ReceiptNote, NotTaken> {
         let named = request
             .read()
             .map_err(|fault| self.refuse(ReceiptDenial::Unreadable(fault)))?;
-        let receipt = ReceiptNote {
+        Ok(ReceiptNote {
             message: id,
             state: named.state,
             error: named.error,
-        };
+        })
+    }
 
+    /// Notes a receipt that says only what the state knows: nothing is proposed for it.
+    pub fn note_known(&self) {
+        self.metrics.taken();
+    }
+
+    /// Has a receipt taken. Returns the position from which on every node knows it.
+    ///
+    /// # Errors
+    /// The receipt cannot be true, or the cluster cannot take it now.
+    pub async fn take(&self, receipt: ReceiptNote) -> Result<u64, NotTaken> {
         let answered = self.gatherer.take(receipt).await;
         let index = answered.map_err(|fault| match fault {
             ReceiptFault::Refused(why) => self.refuse(ReceiptDenial::Untrue(why)),

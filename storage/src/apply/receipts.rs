@@ -94,10 +94,16 @@ fn of_mailing(
 
     let mut edit = MailingEdit::open(changes, mailing)?;
     let mut batches = ReceiptBatches::new();
+    let taken_before = reply.taken;
     for (index, receipt) in receipts {
         let taken = take_one(changes, &mut edit, &mut batches, receipt)?;
         note(reply, *index, taken);
     }
+    // Whoever knows one address can repeat its receipt at will: what is known already writes nothing.
+    if reply.taken == taken_before {
+        return Ok(());
+    }
+
     for batch in batches.into_values().flatten() {
         edit.close(changes, batch)?;
     }

@@ -52,6 +52,19 @@ fn take(
     bytes
 }
 
+/// Takes the first receipt of a batch again; bytes that it wrote.
+fn repeat(world: &mut World, mailing: MailingNumber, batch: u32) -> u64 {
+    let position = position(batch, 0);
+    let receipts = vec![delivered(MessageId { mailing, position })];
+    let (bytes, reply) = world.bytes_of(|world| world.act(TakeReceipts { receipts }.into()));
+    let wanted = ReceiptsTaken {
+        repeated: 1,
+        ..ReceiptsTaken::default()
+    };
+    assert_eq!(reply, Ok(Reply::Receipts(wanted)));
+    bytes
+}
+
 /// Bytes of the records of one batch that receipts change.
 fn bytes_of_batch(world: &World, mailing: MailingNumber, batch: u32) -> (usize, usize) {
     let view = world.store.view();
@@ -108,4 +121,44 @@ fn receipts_of_one_batch_are_written_together() {
         thousand < one + 5_000,
         "{thousand} bytes for a thousand, {one} for one"
     );
+}
+
+#[test]
+fn a_receipt_that_says_nothing_new_writes_nothing_of_its_mailing() {
+    let (_dir, mut world, mailing) = sent(3_000);
+    let nothing = TakeReceipts {
+        receipts: Vec::new(),
+    };
+    let (least, _) = world.bytes_of(|world| world.act(nothing.into()));
+    let first = take(&mut world, mailing, 1..2, 1);
+    let again = repeat(&mut world, mailing, 1);
+    assert!(first > least + 1_000, "{first} bytes, {least} for nothing");
+    assert!(again <= least + 8, "{again} bytes, {least} for nothing");
+}
+
+#[test]
+fn what_is_known_of_a_message_is_found_without_a_command() {
+    let (_dir, mut world, mailing) = sent(3_000);
+    let known = |world: &World, state, index| {
+        let receipt = ReceiptNote {
+            message: MessageId {
+                mailing,
+                position: position(1, index),
+            },
+            state,
+            error: ErrorCode::default(),
+        };
+        let view = world.store.view();
+        query::receipts::is_known(&view.read(), &receipt).expect("reads")
+    };
+    use ReceiptState::{Delivered, Progress, Undelivered};
+    assert!(known(&world, Progress, 0), "it was reported done");
+    assert!(!known(&world, Delivered, 0));
+
+    take(&mut world, mailing, 1..2, 1);
+    for state in [Delivered, Undelivered, Progress] {
+        assert!(known(&world, state, 0), "{state:?} is less than is known");
+        assert_eq!(known(&world, state, 1), state == Progress);
+        assert!(!known(&world, state, 1_000), "there is no such message");
+    }
 }
