@@ -1,8 +1,11 @@
 //! Leases that come, or fail to: the answers to a postman's asks.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use notty_storage::query::leases::LeasedMessage;
+use notty_storage::{
+    model::{MailingNumber, Run},
+    query::leases::LeasedMessage,
+};
 
 use super::{
     Postman, PostmanError,
@@ -16,6 +19,19 @@ use super::{
 
 /// Time before an ask after a lease that is too short for a single message.
 const SHORT: Duration = Duration::from_secs(10);
+
+/// The messages that a lease holds and its parcel lacks: receipts have settled them. None is begun.
+fn left_out(n: u64, mailing: MailingNumber, runs: &[Run], jobs: &[Job]) -> Vec<Settled> {
+    let granted: usize = runs.iter().map(|run| usize::from(run.len)).sum();
+    if granted == jobs.len() {
+        return Vec::new();
+    }
+    let begun: HashSet<u32> = jobs.iter().map(|job| job.id.position).collect();
+    tokens(n, mailing, runs)
+        .filter(|token| !begun.contains(&token.position))
+        .map(Settled::handed_back)
+        .collect()
+}
 
 impl Postman {
     /// Takes in the answer to an ask; the lease runs from the first ask under its number.
@@ -93,17 +109,22 @@ impl Postman {
             receipt: signatures.next(),
         };
         let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
+        let left_out = left_out(n, parcel.mailing, &parcel.runs, &jobs);
 
         let lease = LeaseInHand::new(
             shared.clone(),
             self.outlet.clone(),
             parcel.runs,
-            jobs.len(),
+            jobs.len() + left_out.len(),
             now,
         );
 
         let lease = self.leases.add(n, lease);
         lease.keep_back(jobs);
+        // Reported with the others: the lease would stay open until its end.
+        for settled in left_out {
+            lease.take(settled);
+        }
         if now.saturating_sub(asked_at) <= VIEW_AGE / 2 {
             lease.release();
         } else {

@@ -66,8 +66,13 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Ruled<Report
             conflicts: Vec::new(),
         });
     }
-    let record = mailings::by_number(changes, report.mailing)?;
     let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
+    if changes.mailing(report.mailing)?.is_none()
+        && let Some((_, lease)) = open_lease(changes, &open, report)?
+    {
+        return report_of_gone(changes, report, &lease);
+    }
+    let record = mailings::by_number(changes, report.mailing)?;
     let lease = open_lease(changes, &open, report)?;
     let mut edit = MailingEdit::open(changes, report.mailing)?;
     let tally = take_all(changes, &mut edit, report, &record, lease.is_some())?;
@@ -90,6 +95,22 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Ruled<Report
         accepted,
         repeated,
         conflicts,
+    })
+}
+
+/// Takes the report of a lease whose mailing is gone: receipts had settled all of its messages, and nothing is
+/// left that a report could change.
+fn report_of_gone(changes: &mut Changes<'_>, report: &Report, lease: &Lease) -> Ruled<Reported> {
+    let repeated = tokens(report).count() as u32;
+    let granted: u32 = lease.runs.iter().map(|run| u32::from(run.len)).sum();
+    // One in parts is not counted down: such a lease stays until its end.
+    if repeated == granted {
+        leases::close(changes, lease.id)?;
+    }
+    Ok(Reported {
+        accepted: 0,
+        repeated,
+        conflicts: Vec::new(),
     })
 }
 
