@@ -17,7 +17,9 @@ use super::{
     input::{content_type, drain, read_body},
 };
 use crate::receipts::{
-    ReceiptAddress, ReceiptDenial, ReceiptFault, form::ReceiptRequest, reception::NotTaken,
+    ReceiptAddress, ReceiptDenial, ReceiptFault,
+    form::ReceiptRequest,
+    reception::{NotTaken, Unready},
 };
 
 /// The states that a receipt can name.
@@ -71,7 +73,7 @@ fn with_codes(endpoint: Endpoint) -> Endpoint {
 /// `error` may be the gateway's code of an error; both in the query, in a form, or in a JSON object. The
 /// address is made for each message and signed, so no token is needed. `delivered` is never taken back; a
 /// repeat changes nothing. Whatever the status, a message that was `unconfirmed` is `done` afterwards. Any
-/// node takes receipts. After any answer but 2xx and 4xx the gateway should send the receipt again.
+/// node takes receipts. The gateway should send the receipt again after any answer but 2xx, 400, 403, 404 and 409.
 #[utoipa::path(post, path = "/receipts/{gateway}/{id}", tag = "receipts",
     operation_id = "takeReceipt", security(()),
     params(
@@ -156,20 +158,27 @@ fn signature(query: &str) -> String {
 }
 
 fn admit(api: &ApiParts, address: ReceiptAddress<'_>) -> Result<MessageId, ApiError> {
-    let secret = api
-        .reception
-        .secret(|| api.ask(|reader| query::receipts::secret(reader)))?;
-    let Some(secret) = secret else {
-        let detail = "the cluster has made no addresses for receipts yet";
-        return Err(ApiError::unavailable(Code::NotReady, detail));
-    };
-    api.reception.admit(&secret, address).map_err(error_of)
+    let reception = &api.reception;
+    let id = reception.message_of(address).map_err(error_of)?;
+    let secret = reception.secret(|| api.ask(|reader| query::receipts::secret(reader)))?;
+    let admitted = reception.admit(secret.as_ref(), id, address);
+    admitted.map(|()| id).map_err(error_of)
 }
 
 fn error_of(fault: NotTaken) -> ApiError {
     match fault {
         NotTaken::Refused(refusal) => refused(refusal),
         NotTaken::Later(later) => unavailable(later),
+        NotTaken::Unready(why) => ApiError::unavailable(Code::NotReady, unready(why)),
+    }
+}
+
+fn unready(why: Unready) -> &'static str {
+    match why {
+        Unready::NoSecret => "this node knows no addresses for receipts yet",
+        Unready::NoSuchGateway => {
+            "the configuration of this node has no gateway of this name, but another node's has"
+        }
     }
 }
 

@@ -16,6 +16,7 @@ struct WhyLabels {
 pub struct ReceiptMetrics {
     taken: Counter,
     refused: Family<WhyLabels, Counter>,
+    put_off: Counter,
 }
 
 impl ReceiptMetrics {
@@ -36,6 +37,9 @@ impl ReceiptMetrics {
         registry.register("receipts_taken", taken, self.taken.clone());
         let refused = "Receipts that this node refused, by the reason";
         registry.register("receipts_refused", refused, self.refused.clone());
+        let put_off =
+            "Receipts that this node could not take when they came: gateways send them again";
+        registry.register("receipts_put_off", put_off, self.put_off.clone());
         for why in Self::REASONS {
             drop(self.refused.get_or_create(&WhyLabels { why }));
         }
@@ -44,6 +48,11 @@ impl ReceiptMetrics {
     /// Counts one receipt that was taken.
     pub fn taken(&self) {
         self.taken.inc();
+    }
+
+    /// Counts one receipt that was not taken, and may be if it comes again.
+    pub fn put_off(&self) {
+        self.put_off.inc();
     }
 
     /// Counts one receipt that was refused.

@@ -69,6 +69,17 @@ pub enum NotTaken {
     Refused(ReceiptDenial),
     /// It may be taken if it comes again.
     Later(ReceiptFault),
+    /// This node cannot check it yet: it may be taken if it comes again.
+    Unready(Unready),
+}
+
+/// The reason for which a node cannot check a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// The cluster has no secret yet, or this node does not know it yet.
+    NoSecret,
+    /// The signature is right, and the configuration of this node lacks the gateway.
+    NoSuchGateway,
 }
 
 impl Reception {
@@ -94,23 +105,59 @@ impl Reception {
         Ok(found.map(|found| *self.secret.get_or_init(|| found)))
     }
 
-    /// The message of an address that checks out.
+    /// The message of an address that has the form of one. Nothing is read for what has another form.
     ///
     /// # Errors
-    /// The gateway is unknown, or the signature is another one's.
+    /// No cluster makes such an address.
+    pub fn message_of(&self, address: ReceiptAddress<'_>) -> Result<MessageId, NotTaken> {
+        let id = address.id.parse().ok().and_then(MessageId::from_u64);
+        let id = id.filter(|_| receipt_key::is_well_formed(address.signature));
+        id.ok_or_else(|| self.refuse(self.denial_of(address)))
+    }
+
+    /// Checks the signature in the address of a message.
+    ///
+    /// # Errors
+    /// The gateway is unknown, or the signature is another one's; or this node cannot tell yet.
     pub fn admit(
         &self,
-        secret: &ReceiptSecret,
+        secret: Option<&ReceiptSecret>,
+        id: MessageId,
         address: ReceiptAddress<'_>,
-    ) -> Result<MessageId, NotTaken> {
-        if !self.gateways.iter().any(|name| name == address.gateway) {
-            return Err(self.refuse(ReceiptDenial::UnknownGateway));
+    ) -> Result<(), NotTaken> {
+        let is_known = self.knows(address.gateway);
+        let Some(secret) = secret else {
+            // The entry that brought it may not have come here yet.
+            let unready = || self.put_off(NotTaken::Unready(Unready::NoSecret));
+            return Err(if is_known {
+                unready()
+            } else {
+                self.refuse(ReceiptDenial::UnknownGateway)
+            });
+        };
+
+        let is_signed = receipt_key::check(secret, address.gateway, id, address.signature);
+        if is_signed && is_known {
+            return Ok(());
         }
-        let id = address.id.parse().ok().and_then(MessageId::from_u64);
-        let signed =
-            |id: &MessageId| receipt_key::check(secret, address.gateway, *id, address.signature);
-        id.filter(signed)
-            .ok_or_else(|| self.refuse(ReceiptDenial::WrongSignature))
+        // A node of this cluster signed it: one whose configuration has the gateway.
+        Err(if is_signed {
+            self.put_off(NotTaken::Unready(Unready::NoSuchGateway))
+        } else {
+            self.refuse(self.denial_of(address))
+        })
+    }
+
+    fn knows(&self, gateway: &str) -> bool {
+        self.gateways.iter().any(|name| name == gateway)
+    }
+
+    fn denial_of(&self, address: ReceiptAddress<'_>) -> ReceiptDenial {
+        if self.knows(address.gateway) {
+            ReceiptDenial::WrongSignature
+        } else {
+            ReceiptDenial::UnknownGateway
+        }
     }
 
     /// The receipt that a request to the address of a message names.
@@ -145,10 +192,15 @@ impl Reception {
         let answered = self.gatherer.take(receipt).await;
         let index = answered.map_err(|fault| match fault {
             ReceiptFault::Refused(why) => self.refuse(ReceiptDenial::Untrue(why)),
-            later => NotTaken::Later(later),
+            later => self.put_off(NotTaken::Later(later)),
         })?;
         self.metrics.taken();
         Ok(index)
+    }
+
+    fn put_off(&self, why: NotTaken) -> NotTaken {
+        self.metrics.put_off();
+        why
     }
 
     fn refuse(&self, refusal: ReceiptDenial) -> NotTaken {
@@ -176,6 +228,70 @@ mod tests {
         ];
         let all = others.into_iter().chain(untrue.map(ReceiptDenial::Untrue));
         assert!(all.map(ReceiptDenial::name).eq(ReceiptMetrics::REASONS));
+    }
+
+    fn reception() -> Reception {
+        let (gatherer, _gathered) = ReceiptGatherer::new();
+        let gateways = vec!["default".to_owned()];
+        Reception::new(gateways, gatherer, ReceiptMetrics::default())
+    }
+
+    fn address<'a>(gateway: &'a str, id: &'a str, signature: &'a str) -> ReceiptAddress<'a> {
+        ReceiptAddress {
+            gateway,
+            id,
+            signature,
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_before_a_secret_is_known() {
+        let reception = reception();
+        let signature = "1.5VhsFjVIzUpXKtRllNa1rg";
+        let refused = |denial| Err(NotTaken::Refused(denial));
+        for (gateway, id, k, denial) in [
+            ("default", "4294967296", "", ReceiptDenial::WrongSignature),
+            ("default", "1", signature, ReceiptDenial::WrongSignature),
+            ("default", "x", signature, ReceiptDenial::WrongSignature),
+            ("other", "4294967296", "k", ReceiptDenial::UnknownGateway),
+        ] {
+            let found = reception.message_of(address(gateway, id, k));
+            assert_eq!(found, refused(denial), "{gateway} {id} {k}");
+        }
+
+        let known = address("default", "4294967296", signature);
+        let id = reception.message_of(known).expect("a message");
+        let unready = Err(NotTaken::Unready(Unready::NoSecret));
+        assert_eq!(reception.admit(None, id, known), unready);
+        let other = address("other", "4294967296", signature);
+        let unknown = Err(NotTaken::Refused(ReceiptDenial::UnknownGateway));
+        assert_eq!(reception.admit(None, id, other), unknown);
+    }
+
+    #[test]
+    fn a_gateway_that_another_node_knows_may_come_again() {
+        let (reception, secret) = (reception(), ReceiptSecret::new([3; 32]));
+        let id = MessageId::from_u64(1 << 32).expect("an id");
+        let admit = |gateway, signed_for| {
+            let signature = receipt_key::sign(&secret, signed_for, id);
+            reception.admit(
+                Some(&secret),
+                id,
+                address(gateway, "4294967296", &signature),
+            )
+        };
+        let unready = Err(NotTaken::Unready(Unready::NoSuchGateway));
+        let refused = |denial| Err(NotTaken::Refused(denial));
+        assert_eq!(admit("default", "default"), Ok(()));
+        assert_eq!(admit("new", "new"), unready);
+        assert_eq!(
+            admit("new", "default"),
+            refused(ReceiptDenial::UnknownGateway)
+        );
+        assert_eq!(
+            admit("default", "new"),
+            refused(ReceiptDenial::WrongSignature)
+        );
     }
 
     #[test]
