@@ -4,7 +4,7 @@
 
 use axum::{
     extract::{Path, Request, State},
-    http::Method,
+    http::{HeaderMap, HeaderValue, Method, header},
 };
 use notty_raft::ProposeError;
 use notty_storage::{command::ReceiptRefusal, model::MessageId, query};
@@ -119,6 +119,12 @@ async fn take(
     Path((gateway, id)): Path<(String, String)>,
     request: Request,
 ) -> ApiResult {
+    // The router takes HEAD for GET. Whoever only tests the address must not settle its message by that.
+    if request.method() == Method::HEAD {
+        let detail = "a receipt is sent by GET or POST: by HEAD nothing is taken";
+        let error = ApiError::new(Code::MethodNotAllowed, detail);
+        return Err(error.with_header(header::ALLOW, HeaderValue::from_static("GET,POST")));
+    }
     let query = request.uri().query().unwrap_or_default().to_owned();
     let signature = signature(&query);
     let address = ReceiptAddress {
@@ -135,10 +141,12 @@ async fn take(
     };
 
     let content_type = content_type(request.headers());
+    let content_encoding = content_encoding(request.headers());
     let body = read_body(request).await?;
     let request = ReceiptRequest {
         query: &query,
         content_type: &content_type,
+        content_encoding: &content_encoding,
         body: &body,
     };
     let receipt = api.reception.read(id, request).map_err(error_of)?;
@@ -149,6 +157,13 @@ async fn take(
     }
     let taken = api.reception.take(receipt).await;
     taken.map(done).map_err(error_of)
+}
+
+/// The encoding of the body, in lower case; empty if there is none.
+fn content_encoding(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_ENCODING);
+    let named = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    named.unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn signature(query: &str) -> String {

@@ -25,6 +25,9 @@ pub struct NamedReceipt {
 /// The reason for which a request is no receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormFault {
+    /// The body is compressed, or encoded otherwise.
+    #[error("the body has a content-encoding: send it without one")]
+    Encoded,
     /// The body is no JSON object although it says so.
     #[error("the body is not a JSON object")]
     NoObject,
@@ -43,6 +46,8 @@ pub struct ReceiptRequest<'a> {
     pub query: &'a str,
     /// The media type of the body, in lower case, without parameters; empty if there is none.
     pub content_type: &'a str,
+    /// The encoding of the body; empty if there is none.
+    pub content_encoding: &'a str,
     /// The body, empty for a GET.
     pub body: &'a [u8],
 }
@@ -72,9 +77,18 @@ impl ReceiptRequest<'_> {
     }
 
     fn fields_of_body(&self) -> Result<Vec<(String, String)>, FormFault> {
-        // Some name a type although they send no body.
-        let is_blank = self.body.iter().all(u8::is_ascii_whitespace);
-        if is_blank || self.content_type != "application/json" {
+        let mut visible = self.body.iter().filter(|byte| !byte.is_ascii_whitespace());
+        let Some(first) = visible.next() else {
+            // Some name a type although they send no body.
+            return Ok(Vec::new());
+        };
+        if !matches!(self.content_encoding, "" | "identity") {
+            return Err(FormFault::Encoded);
+        }
+
+        // Many gateways send JSON as text, or under a type of their own. No form begins so.
+        let is_json = self.content_type == "application/json" || *first == b'{';
+        if !is_json {
             return Ok(fields_of_form(self.body));
         }
         let object = serde_json::from_slice(self.body);
@@ -104,13 +118,16 @@ mod tests {
     use super::*;
 
     fn read(query: &str, content_type: &str, body: &str) -> Result<NamedReceipt, FormFault> {
-        let body = body.as_bytes();
+        request(query, content_type, body).read()
+    }
+
+    fn request<'a>(query: &'a str, content_type: &'a str, body: &'a str) -> ReceiptRequest<'a> {
         ReceiptRequest {
             query,
             content_type,
-            body,
+            content_encoding: "",
+            body: body.as_bytes(),
         }
-        .read()
     }
 
     fn named(state: ReceiptState, error: &str) -> Result<NamedReceipt, FormFault> {
@@ -133,6 +150,27 @@ mod tests {
             read("status=sent", "", ""),
             named(ReceiptState::Progress, "")
         );
+    }
+
+    #[test]
+    fn a_json_object_is_one_whatever_its_type() {
+        let json = " {\"status\": \"undelivered\", \"error\": \"34\"}";
+        let lost = named(ReceiptState::Undelivered, "34");
+        for kind in ["", "text/plain", "text/json", "application/vnd.x+json"] {
+            assert_eq!(read("k=x", kind, json), lost, "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_body_is_refused_by_its_name() {
+        let mut request = request("status=sent", "application/json", "{}");
+        request.content_encoding = "gzip";
+        assert_eq!(request.read(), Err(FormFault::Encoded));
+        request.content_encoding = "identity";
+        assert_eq!(request.read(), named(ReceiptState::Progress, ""));
+        request.content_encoding = "gzip";
+        request.body = b"";
+        assert_eq!(request.read(), named(ReceiptState::Progress, ""));
     }
 
     #[test]

@@ -221,6 +221,9 @@ async fn what_does_not_check_out_is_refused_and_counted() {
     assert_eq!(get(right.replace("?k=", "?x=")).await, 403);
     assert_eq!(get(right.replace("/default/", "/other/")).await, 404);
     assert_eq!(get(right.replace("=delivered", "=lost")).await, 400);
+    let probe = stage.client.head(&right).send().await.expect("an answer");
+    assert_eq!(probe.status().as_u16(), 405, "a probe is no receipt");
+    assert_eq!(probe.headers()["allow"], "GET,POST");
     // Another node may have that gateway already.
     let id = ids[0].parse().ok().and_then(MessageId::from_u64);
     let of_other = sign(&stage.secret, "other", id.expect("an id"));
