@@ -32,6 +32,7 @@ use crate::{
     metrics::Metrics,
     post_office::PostOffice,
     postman::PostmanParts,
+    receipts::{DEFAULT_GATEWAY, ReceiptGatherer, Reception},
     surroundings::Surroundings,
 };
 
@@ -91,6 +92,7 @@ impl Server {
             options::post_office(config),
         );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
+        desk.ask_for_receipts(&config.node.public_url);
         if config.postman.enabled {
             desk.send_to(gateway.identity(&node.identity().cluster));
         }
@@ -122,6 +124,12 @@ impl Server {
         let last = Supervisor::new(office_stopped, surroundings.fatal.clone());
         let office = last.spawn_endless("the post office", office.run(last.stop()));
 
+        let (gatherer, gathered) = ReceiptGatherer::new();
+        let stopping = work.stop();
+        work.spawn_endless("the receipts", gathered.run(node.clone(), stopping));
+        let gateways = vec![DEFAULT_GATEWAY.to_owned()];
+        let reception = Reception::new(gateways, gatherer, metrics.receipts.clone());
+
         let terms = config.gateway_terms();
         // With everything in place, the provisional routes give way to the real ones.
         routes.set(api::router(ApiParts {
@@ -132,6 +140,7 @@ impl Server {
             metrics_are_open: config.metrics.open,
             moderation,
             metrics,
+            reception,
             capacity: SendingCapacity {
                 rate_limit: terms.rate_limit,
                 concurrency: terms.concurrency,

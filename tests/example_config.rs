@@ -9,9 +9,15 @@ use crate::support::{Ended, notty};
 
 /// Every key with its default as the contract has it, another value that is right, and one that is
 /// wrong; none where every text is right.
-const KEYS: [(&str, &str, &str, Option<&str>); 26] = [
+const KEYS: [(&str, &str, &str, Option<&str>); 27] = [
     ("node.data_dir", "\"data\"", "elsewhere", None),
     ("node.compact_log_mb", "64", "1", Some("0")),
+    (
+        "node.public_url",
+        "\"\"",
+        "https://sms.example",
+        Some("sms.example"),
+    ),
     ("node.timezone", "\"UTC\"", "Asia/Omsk", Some("Mars/Base")),
     (
         "api.listen",

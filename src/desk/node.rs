@@ -1,7 +1,10 @@
 //! The desk of a node, where its own postman asks, and standalone postmen through the peer port: calls
 //! become commands and reads.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use notty_raft::{Node, ProposeError};
 use notty_storage::{
@@ -9,7 +12,7 @@ use notty_storage::{
     command::{DeclareGateway, RegisterPostman, Report},
     level::UNWANTED_LEVEL,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
-    query,
+    query::{self, leases::LeasedMessage},
     records::Lease,
 };
 use parking_lot::Mutex;
@@ -20,6 +23,7 @@ use crate::{
     postman::desk::{
         ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, SendableWork, Terms,
     },
+    receipts::{AskedReceipts, DEFAULT_GATEWAY},
     zones::Zones,
 };
 
@@ -35,6 +39,8 @@ pub struct NodeDesk {
     pub(super) post_office: Arc<PostOffice>,
     zones: Mutex<Zones>,
     pub(super) presence: Presence,
+    /// The address at which gateways reach this cluster with receipts; none are asked for without it.
+    public_url: OnceLock<String>,
 }
 
 impl NodeDesk {
@@ -46,7 +52,30 @@ impl NodeDesk {
             post_office,
             zones,
             presence: Presence::default(),
+            public_url: OnceLock::new(),
         })
+    }
+
+    /// Asks for receipts from now on, which gateways send to an address; empty: none are asked for.
+    pub fn ask_for_receipts(&self, public_url: &str) {
+        if !public_url.is_empty() {
+            let _ = self.public_url.set(public_url.to_owned());
+        }
+    }
+
+    /// The receipts to ask for of messages, once the cluster has a secret for them. The secret itself goes to
+    /// no postman.
+    fn receipts(
+        &self,
+        reader: &Reader<'_>,
+        messages: &[LeasedMessage],
+    ) -> Result<Option<AskedReceipts>, Error> {
+        let Some(public_url) = self.public_url.get() else {
+            return Ok(None);
+        };
+        let secret = query::receipts::secret(reader)?;
+        let ids = messages.iter().map(|message| message.id);
+        Ok(secret.map(|secret| AskedReceipts::sign(public_url, &secret, DEFAULT_GATEWAY, ids)))
     }
 
     pub(super) fn read<T>(
@@ -144,6 +173,7 @@ impl NodeDesk {
             let terms = self.terms(reader, mailing, at)?;
             let record = query::work::record(reader, mailing)?;
             let mailing_id = record.map(|record| record.id.to_string());
+            let receipts = self.receipts(reader, &messages)?;
 
             Ok(Parcel {
                 lease,
@@ -154,6 +184,7 @@ impl NodeDesk {
                 messages,
                 terms,
                 mailing_id: mailing_id.unwrap_or_default(),
+                receipts,
             })
         })
     }
@@ -175,7 +206,7 @@ impl NodeDesk {
                 let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
 
-                let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
+                let dropped = query::leases::dropped(reader, held.mailing, &held.runs)?;
                 if !dropped.is_empty() {
                     look.dropped.push((held.lease, dropped));
                 }
