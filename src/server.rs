@@ -32,7 +32,7 @@ use crate::{
     metrics::Metrics,
     post_office::PostOffice,
     postman::PostmanParts,
-    receipts::{DEFAULT_GATEWAY, ReceiptGatherer, Reception},
+    receipts::{ReceiptCaller, ReceiptGatherer, Reception, WantedReceipts},
     surroundings::Surroundings,
 };
 
@@ -92,7 +92,8 @@ impl Server {
             options::post_office(config),
         );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
-        desk.ask_for_receipts(&config.node.public_url);
+        let caller = gateway.caller(config);
+        ask_for_receipts(config, &desk, caller.as_ref());
         if config.postman.enabled {
             desk.send_to(gateway.identity(&node.identity().cluster));
         }
@@ -127,8 +128,8 @@ impl Server {
         let (gatherer, gathered) = ReceiptGatherer::new();
         let stopping = work.stop();
         work.spawn_endless("the receipts", gathered.run(node.clone(), stopping));
-        let gateways = vec![DEFAULT_GATEWAY.to_owned()];
-        let reception = Reception::new(gateways, gatherer, metrics.receipts.clone());
+        let callers = caller.into_iter().collect();
+        let reception = Reception::new(callers, gatherer, metrics.receipts.clone());
 
         let terms = config.gateway_terms();
         // With everything in place, the provisional routes give way to the real ones.
@@ -187,6 +188,19 @@ impl Server {
             .stop()
             .await
             .context("the node could not close cleanly")
+    }
+}
+
+/// Has the desk ask for receipts, if gateways can reach this cluster and the gateway sends any.
+fn ask_for_receipts(config: &Config, desk: &NodeDesk, caller: Option<&ReceiptCaller>) {
+    let public_url = config.node.public_url.clone();
+    let caller = caller.filter(|_| !public_url.is_empty());
+    let wanted = caller.map(|caller| WantedReceipts {
+        public_url,
+        gateway: caller.name.clone(),
+    });
+    if let Some(wanted) = wanted {
+        desk.ask_for_receipts(wanted);
     }
 }
 

@@ -3,11 +3,17 @@
 //! The address is checked before the body is read: who does not know one has the node do no work.
 
 use axum::{
+    body::Body,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::Response,
 };
 use notty_raft::ProposeError;
-use notty_storage::{command::ReceiptRefusal, model::MessageId, query};
+use notty_storage::{
+    command::ReceiptRefusal,
+    model::{MessageId, ReceiptNote},
+    query,
+};
 
 use super::{
     Api, ApiError, ApiParts, ApiResult,
@@ -16,10 +22,14 @@ use super::{
     endpoint::{Access, Effect, Endpoint, endpoint},
     input::{content_type, drain, read_body},
 };
-use crate::receipts::{
-    ReceiptAddress, ReceiptDenial, ReceiptFault,
-    form::ReceiptRequest,
-    reception::{NotTaken, Unready},
+use crate::{
+    gateway::profile::receipts::ReceiptReply,
+    receipts::{
+        ReceiptAddress, ReceiptDenial, ReceiptFault,
+        caller::CallFault,
+        form::ReceiptRequest,
+        reception::{NotTaken, Unready},
+    },
 };
 
 /// The states that a receipt can name.
@@ -140,23 +150,51 @@ async fn take(
         }
     };
 
-    let content_type = content_type(request.headers());
-    let content_encoding = content_encoding(request.headers());
+    let headers = request.headers().clone();
+    let content_type = content_type(&headers);
+    let content_encoding = content_encoding(&headers);
     let body = read_body(request).await?;
     let request = ReceiptRequest {
         query: &query,
+        headers: &headers,
         content_type: &content_type,
         content_encoding: &content_encoding,
         body: &body,
     };
-    let receipt = api.reception.read(id, request).map_err(error_of)?;
+    let receipts = api.reception.read(&gateway, id, request);
+    let mut index = api.position();
+    for receipt in receipts.map_err(error_of)? {
+        index = take_one(api, receipt).await?;
+    }
+    Ok(noted(api.reception.reply(&gateway), index))
+}
+
+/// Has a receipt taken. Returns the position from which on every node knows it.
+async fn take_one(api: &ApiParts, receipt: ReceiptNote) -> Result<u64, ApiError> {
     // Gateways repeat themselves: that must not cost an entry of the log each time.
     if api.ask(|reader| query::receipts::is_known(reader, &receipt))? {
         api.reception.note_known();
-        return Ok(done(api.position()));
+        return Ok(api.position());
     }
-    let taken = api.reception.take(receipt).await;
-    taken.map(done).map_err(error_of)
+    api.reception.take(receipt).await.map_err(error_of)
+}
+
+/// The answer that the gateway takes for "noted": some repeat a receipt until they see their word for it.
+fn noted(reply: Option<&ReceiptReply>, index: u64) -> Response {
+    let mut response = done(index);
+    let Some(reply) = reply else {
+        return response;
+    };
+
+    let status = StatusCode::from_u16(reply.status);
+    *response.status_mut() = status.expect("a profile is checked for a status of success");
+    if let Some(kind) = &reply.content_type {
+        let kind = HeaderValue::from_str(kind);
+        let kind = kind.expect("a profile is checked for a type of its answer");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        *response.body_mut() = Body::from(reply.body.clone());
+    }
+    response
 }
 
 /// The encoding of the body, in lower case; empty if there is none.
@@ -199,9 +237,7 @@ fn unready(why: Unready) -> &'static str {
 
 fn refused(refusal: ReceiptDenial) -> ApiError {
     match refusal {
-        ReceiptDenial::Unreadable(fault) => {
-            ApiError::invalid_field("status", Code::InvalidReceipt, fault.to_string())
-        }
+        ReceiptDenial::Unreadable(fault) => unreadable(&fault),
         ReceiptDenial::UnknownGateway => {
             let detail = "no gateway of the configuration has this name";
             ApiError::new(Code::NotFound, detail)
@@ -211,6 +247,14 @@ fn refused(refusal: ReceiptDenial) -> ApiError {
             ApiError::new(Code::InvalidSignature, detail)
         }
         ReceiptDenial::Untrue(refusal) => untrue(refusal),
+    }
+}
+
+fn unreadable(fault: &CallFault) -> ApiError {
+    let why = fault.to_string();
+    match fault {
+        CallFault::Own(_) => ApiError::invalid_field("status", Code::InvalidReceipt, why),
+        _ => ApiError::new(Code::InvalidReceipt, why),
     }
 }
 

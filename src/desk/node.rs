@@ -23,7 +23,7 @@ use crate::{
     postman::desk::{
         ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, SendableWork, Terms,
     },
-    receipts::{AskedReceipts, DEFAULT_GATEWAY},
+    receipts::{AskedReceipts, WantedReceipts},
     zones::Zones,
 };
 
@@ -39,8 +39,8 @@ pub struct NodeDesk {
     pub(super) post_office: Arc<PostOffice>,
     zones: Mutex<Zones>,
     pub(super) presence: Presence,
-    /// The address at which gateways reach this cluster with receipts; none are asked for without it.
-    public_url: OnceLock<String>,
+    /// The receipts to ask for; none are asked for without it.
+    wanted_receipts: OnceLock<WantedReceipts>,
 }
 
 impl NodeDesk {
@@ -52,15 +52,13 @@ impl NodeDesk {
             post_office,
             zones,
             presence: Presence::default(),
-            public_url: OnceLock::new(),
+            wanted_receipts: OnceLock::new(),
         })
     }
 
-    /// Asks for receipts from now on, which gateways send to an address; empty: none are asked for.
-    pub fn ask_for_receipts(&self, public_url: &str) {
-        if !public_url.is_empty() {
-            let _ = self.public_url.set(public_url.to_owned());
-        }
+    /// Asks for receipts from now on, which a gateway sends to the cluster's address.
+    pub fn ask_for_receipts(&self, wanted: WantedReceipts) {
+        let _ = self.wanted_receipts.set(wanted);
     }
 
     /// The receipts to ask for of messages, once the cluster has a secret for them. The secret itself goes to
@@ -70,12 +68,16 @@ impl NodeDesk {
         reader: &Reader<'_>,
         messages: &[LeasedMessage],
     ) -> Result<Option<AskedReceipts>, Error> {
-        let Some(public_url) = self.public_url.get() else {
+        let Some(wanted) = self.wanted_receipts.get() else {
             return Ok(None);
         };
         let secret = query::receipts::secret(reader)?;
         let ids = messages.iter().map(|message| message.id);
-        Ok(secret.map(|secret| AskedReceipts::sign(public_url, &secret, DEFAULT_GATEWAY, ids)))
+        let WantedReceipts {
+            public_url,
+            gateway,
+        } = wanted;
+        Ok(secret.map(|secret| AskedReceipts::sign(public_url, &secret, gateway, ids)))
     }
 
     pub(super) fn read<T>(

@@ -23,6 +23,15 @@ impl ReceiptBase {
     }
 }
 
+/// The wish for receipts of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedReceipts {
+    /// The address at which gateways reach the cluster.
+    pub public_url: String,
+    /// The name of the gateway in the configuration.
+    pub gateway: String,
+}
+
 /// The addresses for receipts of a lease's messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedReceipts {

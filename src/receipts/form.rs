@@ -3,6 +3,7 @@
 //! A gateway names the state as `status` and may name its error as `error`: in the query, in a form, or in
 //! a JSON object. What else it names is ignored.
 
+use http::HeaderMap;
 use notty_storage::model::{ErrorCode, ReceiptState};
 use serde_json::Value;
 
@@ -44,6 +45,8 @@ pub enum FormFault {
 pub struct ReceiptRequest<'a> {
     /// The query of the address, encoded.
     pub query: &'a str,
+    /// All headers.
+    pub headers: &'a HeaderMap,
     /// The media type of the body, in lower case, without parameters; empty if there is none.
     pub content_type: &'a str,
     /// The encoding of the body; empty if there is none.
@@ -118,11 +121,17 @@ mod tests {
     use super::*;
 
     fn read(query: &str, content_type: &str, body: &str) -> Result<NamedReceipt, FormFault> {
-        request(query, content_type, body).read()
+        request(&HeaderMap::new(), query, content_type, body).read()
     }
 
-    fn request<'a>(query: &'a str, content_type: &'a str, body: &'a str) -> ReceiptRequest<'a> {
+    fn request<'a>(
+        headers: &'a HeaderMap,
+        query: &'a str,
+        content_type: &'a str,
+        body: &'a str,
+    ) -> ReceiptRequest<'a> {
         ReceiptRequest {
+            headers,
             query,
             content_type,
             content_encoding: "",
@@ -163,7 +172,8 @@ mod tests {
 
     #[test]
     fn an_encoded_body_is_refused_by_its_name() {
-        let mut request = request("status=sent", "application/json", "{}");
+        let headers = HeaderMap::new();
+        let mut request = request(&headers, "status=sent", "application/json", "{}");
         request.content_encoding = "gzip";
         assert_eq!(request.read(), Err(FormFault::Encoded));
         request.content_encoding = "identity";

@@ -10,16 +10,17 @@ use notty_storage::{
 };
 
 use super::{
-    form::{FormFault, ReceiptRequest},
+    caller::{CallFault, ReceiptCaller},
+    form::ReceiptRequest,
     gatherer::{ReceiptFault, ReceiptGatherer},
     receipt_key,
 };
-use crate::metrics::ReceiptMetrics;
+use crate::{gateway::profile::receipts::ReceiptReply, metrics::ReceiptMetrics};
 
 /// The place where a node takes receipts.
 pub struct Reception {
-    /// The names of all gateways.
-    gateways: Vec<String>,
+    /// All gateways that send receipts.
+    gateways: Vec<ReceiptCaller>,
     gatherer: ReceiptGatherer,
     metrics: ReceiptMetrics,
     /// The secret, once it was read: it never changes.
@@ -38,21 +39,21 @@ pub struct ReceiptAddress<'a> {
 }
 
 /// The reason for which a receipt was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptDenial {
     /// No gateway has the name.
     UnknownGateway,
     /// The signature is not that of this message's address.
     WrongSignature,
-    /// The request names no state of a message.
-    Unreadable(FormFault),
+    /// The request names no state of this message.
+    Unreadable(CallFault),
     /// Its content cannot be true.
     Untrue(ReceiptRefusal),
 }
 
 impl ReceiptDenial {
     /// The name in metrics.
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::UnknownGateway => "unknown_gateway",
             Self::WrongSignature => "wrong_signature",
@@ -84,7 +85,11 @@ pub enum Unready {
 
 impl Reception {
     /// Takes receipts of some gateways.
-    pub fn new(gateways: Vec<String>, gatherer: ReceiptGatherer, metrics: ReceiptMetrics) -> Self {
+    pub fn new(
+        gateways: Vec<ReceiptCaller>,
+        gatherer: ReceiptGatherer,
+        metrics: ReceiptMetrics,
+    ) -> Self {
         Self {
             gateways,
             gatherer,
@@ -149,7 +154,11 @@ impl Reception {
     }
 
     fn knows(&self, gateway: &str) -> bool {
-        self.gateways.iter().any(|name| name == gateway)
+        self.caller(gateway).is_some()
+    }
+
+    fn caller(&self, gateway: &str) -> Option<&ReceiptCaller> {
+        self.gateways.iter().find(|caller| caller.name == gateway)
     }
 
     fn denial_of(&self, address: ReceiptAddress<'_>) -> ReceiptDenial {
@@ -160,23 +169,25 @@ impl Reception {
         }
     }
 
-    /// The receipt that a request to the address of a message names.
+    /// The receipts that a request to the address of a message names; none if it speaks of other things.
     ///
     /// # Errors
-    /// The request names none.
+    /// The request cannot be read, or names another message.
     pub fn read(
         &self,
+        gateway: &str,
         id: MessageId,
         request: ReceiptRequest<'_>,
-    ) -> Result<ReceiptNote, NotTaken> {
-        let named = request
-            .read()
-            .map_err(|fault| self.refuse(ReceiptDenial::Unreadable(fault)))?;
-        Ok(ReceiptNote {
-            message: id,
-            state: named.state,
-            error: named.error,
-        })
+    ) -> Result<Vec<ReceiptNote>, NotTaken> {
+        let caller = self.caller(gateway);
+        let caller = caller.ok_or_else(|| self.refuse(ReceiptDenial::UnknownGateway))?;
+        let read = caller.read(id, request);
+        read.map_err(|fault| self.refuse(ReceiptDenial::Unreadable(fault)))
+    }
+
+    /// The answer that a gateway takes for "noted"; `None`: an empty one.
+    pub fn reply(&self, gateway: &str) -> Option<&ReceiptReply> {
+        self.caller(gateway)?.reply()
     }
 
     /// Notes a receipt that says only what the state knows: nothing is proposed for it.
@@ -212,6 +223,7 @@ impl Reception {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receipts::caller::CallLanguage;
 
     #[test]
     fn every_reason_has_a_name_in_the_metrics() {
@@ -224,16 +236,19 @@ mod tests {
         let others = [
             ReceiptDenial::UnknownGateway,
             ReceiptDenial::WrongSignature,
-            ReceiptDenial::Unreadable(FormFault::NoStatus),
+            ReceiptDenial::Unreadable(CallFault::OtherMessage),
         ];
         let all = others.into_iter().chain(untrue.map(ReceiptDenial::Untrue));
-        assert!(all.map(ReceiptDenial::name).eq(ReceiptMetrics::REASONS));
+        assert!(all.map(|denial| denial.name()).eq(ReceiptMetrics::REASONS));
     }
 
     fn reception() -> Reception {
         let (gatherer, _gathered) = ReceiptGatherer::new();
-        let gateways = vec!["default".to_owned()];
-        Reception::new(gateways, gatherer, ReceiptMetrics::default())
+        let caller = ReceiptCaller {
+            name: "default".to_owned(),
+            language: CallLanguage::Own,
+        };
+        Reception::new(vec![caller], gatherer, ReceiptMetrics::default())
     }
 
     fn address<'a>(gateway: &'a str, id: &'a str, signature: &'a str) -> ReceiptAddress<'a> {
