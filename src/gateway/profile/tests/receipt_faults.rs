@@ -38,6 +38,18 @@ fn call<'c>(headers: &'c HeaderMap, body: &'c str) -> ReceiptCall<'c> {
 }
 
 #[test]
+fn ids_of_the_provider_need_a_rule_that_keeps_them() {
+    let rest = REST.replace("receipts = { url = \"{receipt_url}\" }", "");
+    let receipts = "by = \"provider_id\"\nid = \"a\"\nstate = \"s\"\ndelivered = [1]";
+    let error = Profile::parse(&format!("{rest}\n[receipts]\n{receipts}\n"));
+    let error = error.err().expect("a fault").to_string();
+    assert!(
+        error.starts_with("receipts.by: no rule that is `taken`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn every_fault_of_the_section_is_found() {
     let rest = "\nstate = \"s\"\ndelivered = [1]";
     for (receipts, beginning) in [
@@ -100,7 +112,7 @@ fn every_fault_of_the_section_is_found() {
         ),
         (
             &format!("by = \"provider_id\"\nid = \"a\"{rest}"),
-            "receipts.by: no rule that is `taken`",
+            "receipts.by: `{receipt_url}` names the message already",
         ),
     ] {
         let error = parsed(receipts).expect_err(receipts);
