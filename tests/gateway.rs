@@ -5,6 +5,7 @@ mod connections;
 mod ids;
 mod pauses;
 mod profiles;
+mod receipts;
 mod repeats;
 mod words;
 
