@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) one_sends: bool,
     /// The command that runs one; `--config FILE` is added.
     pub(super) command: &'static [&'static str],
+    /// Address at which gateways report; empty: they are not asked to.
+    pub(super) public_url: &'static str,
     /// More of the configuration.
     pub(super) more: &'static str,
     /// Secret of the cluster.
@@ -54,8 +56,17 @@ impl Plan {
             concurrency,
             one_sends,
             command,
+            public_url: "",
             more,
             secret,
+        }
+    }
+
+    /// A line only where it is needed: binaries of before do not know the key.
+    fn public_url_line(&self) -> String {
+        match self.public_url {
+            "" => String::new(),
+            url => format!("public_url = {url:?}\n"),
         }
     }
 
@@ -63,10 +74,11 @@ impl Plan {
     fn config(&self, n: usize, home: &Path, addresses: &[(String, String)]) -> String {
         let (peer, api) = &addresses[n];
         let node = format!(
-            "[node]\ndata_dir = {data:?}\n[api]\nlisten = \"{api}\"\n[gateway]\n\
+            "[node]\ndata_dir = {data:?}\n{public_url}[api]\nlisten = \"{api}\"\n[gateway]\n\
              url = \"http://{gateway}/v1/send\"\nconcurrency = {each}\n[postman]\n\
              enabled = {sends}\n{more}",
             data = home.join("data").display().to_string(),
+            public_url = self.public_url_line(),
             gateway = self.gateway,
             each = self.concurrency,
             more = self.more,

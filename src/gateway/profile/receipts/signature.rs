@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::{
     call::CallParts,
     item::{ItemList, texts},
-    receipt::ReceiptFault,
+    receipt::ReceiptCallFault,
 };
 use crate::config::Secret;
 
@@ -48,7 +48,7 @@ impl SignatureForm {
         parts: &CallParts<'_>,
         list: &ItemList,
         secrets: &ReceiptSecrets,
-    ) -> Result<(), ReceiptFault> {
+    ) -> Result<(), ReceiptCallFault> {
         let right = self.right(parts, list, secrets);
         let given = self.given(parts);
         let fits = right
@@ -57,8 +57,8 @@ impl SignatureForm {
         fits.then_some(()).ok_or_else(|| self.fault())
     }
 
-    fn fault(&self) -> ReceiptFault {
-        ReceiptFault::NotSigned(self.secret.clone())
+    fn fault(&self) -> ReceiptCallFault {
+        ReceiptCallFault::NotSigned(self.secret.clone())
     }
 
     /// The signature that the call has.
