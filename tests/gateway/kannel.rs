@@ -4,9 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Kannel, Node, Setup, Submitted, eventually, total};
+use crate::support::{
+    Kannel, Node, Setup, Submitted, block_of_page, eventually, free_addresses, total,
+};
 
-const PAGE: &str = include_str!("../../docs/kannel.md");
+/// An address that nobody signed.
+const UNSIGNED: &str = "/receipts/kannel/4294967296?k=1.AAAAAAAAAAAAAAAAAAAAAA";
 const COUNT: u64 = 10_000;
 const SOON: Duration = Duration::from_secs(60);
 /// What Kannel may have sent without an answer (`max-pending-submits` on the page).
@@ -14,14 +17,24 @@ const WINDOW: usize = 50;
 
 /// A node that is configured as the page says.
 async fn node_at(kannel: &Kannel) -> Node {
-    let (_, rest) = PAGE.split_once("```toml\n").expect("a block");
-    let (block, _) = rest.split_once("```").expect("its end");
-    assert!(block.contains("127.0.0.1:13013"), "{block}");
-    let block = block.replace("127.0.0.1:13013", kannel.address());
+    let address = free_addresses(1).remove(0);
+    let replaced = [
+        ("127.0.0.1:13013", kannel.address()),
+        ("127.0.0.1:8080", &address),
+    ];
+    let configuration = block_of_page("toml", &replaced);
 
-    let setup = Setup::new().without("NOTTY_GATEWAY__URL");
-    std::fs::write(setup.dir().join("config.toml"), block).expect("written");
-    setup.start().await
+    // Kannel calls for receipts where the node listens.
+    let setup = Setup::new().listen(&address).without("NOTTY_GATEWAY__URL");
+    std::fs::write(setup.dir().join("config.toml"), configuration).expect("written");
+    let node = setup.start().await;
+
+    // A new cluster has no secret at first.
+    eventually("addresses are made", SOON, async || {
+        (node.client.get(UNSIGNED).await.status == 403).then_some(())
+    })
+    .await;
+    node
 }
 
 /// Waits until the centre has messages for so many phones.
@@ -88,6 +101,12 @@ async fn a_mailing_through_kannel_reaches_everybody_once() {
     until_submitted(&kannel, COUNT).await;
     assert_eq!(kannel.submitted().len() as u64, COUNT);
     assert_eq!(kannel.requested().len() as u64, COUNT);
+
+    eventually("all are delivered", SOON, async || {
+        let stats = node.stats("one").await;
+        (stats["delivery"] == json!({ "delivered": COUNT, "undelivered": 0 })).then_some(())
+    })
+    .await;
 }
 
 /// Kannel itself sends some messages again after it was killed: those that it had sent to the centre,

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{Client, Process, free_addresses, process::clean, turns::take_turn, wait::eventually};
 
-/// The page whose first block is the configuration.
+/// The page with both configurations, Kannel's and notty's.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kannel.md");
 const CENTRE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/centre.py");
 /// The password of everything on the page.
@@ -184,12 +184,8 @@ impl Ports {
 
     /// The configuration of the page, with these ports, and with its files in a directory.
     fn configuration(&self, dir: &Path) -> String {
-        let page = fs::read_to_string(PAGE).expect("the page");
-        let (_, rest) = page.split_once("```ini\n").expect("a block");
-        let (block, _) = rest.split_once("```").expect("its end");
         let dir = dir.to_str().expect("UTF-8");
-
-        let replacements = [
+        let replaced = [
             ("13000", port(&self.admin)),
             ("13001", port(&self.boxes)),
             ("13013", port(&self.sendsms)),
@@ -198,12 +194,7 @@ impl Ports {
             ("/var/spool/kannel", dir),
             ("/var/log/kannel", dir),
         ];
-        replacements
-            .iter()
-            .fold(block.to_owned(), |text, (known, own)| {
-                assert!(text.contains(known), "the page has no {known}");
-                text.replace(known, own)
-            })
+        block_of_page("ini", &replaced)
     }
 
     /// The page on which the bearerbox says how it is; empty while it says nothing.
@@ -246,6 +237,22 @@ impl Drop for Smsbox {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The configuration in this language on the page, with some of its texts replaced.
+pub fn block_of_page(language: &str, replaced: &[(&str, &str)]) -> String {
+    let page = fs::read_to_string(PAGE).expect("the page");
+    let (_, rest) = page
+        .split_once(&format!("```{language}\n"))
+        .expect("a block");
+    let (block, _) = rest.split_once("```").expect("its end");
+
+    replaced
+        .iter()
+        .fold(block.to_owned(), |text, (known, own)| {
+            assert!(text.contains(known), "the page has no {known}");
+            text.replace(known, own)
+        })
 }
 
 /// What is not installed here, and how it is.

@@ -25,7 +25,7 @@ pub use cluster::{Cluster, Member, SECRET, Shape};
 pub use faketime::FakeClock;
 pub use forgetful::Forgetful;
 pub use gateway::Gateway;
-pub use kannel::{Kannel, Submitted};
+pub use kannel::{Kannel, Submitted, block_of_page};
 pub use network::{Network, in_namespace};
 pub use node::{Node, Setup, mailing, minutes_from_now, sample_csv, total};
 pub(crate) use ports::free_addresses;
