@@ -370,7 +370,7 @@ async fn a_transfer_that_nobody_waits_for_any_more_leaves_a_node_that_can_lead()
     anyhow::bail!("it never led for long enough: it sends no heartbeats")
 }
 
-/// Whether a leader leads for so long that the others would have elected another if they heard nothing.
+/// True if a leader leads on for so long that the others would have elected another if they heard nothing.
 async fn leads_on(node: &Node) -> bool {
     let term = node.status().term;
     // Nothing is written meanwhile: followers would take that for heartbeats.

@@ -1,13 +1,6 @@
 //! Backups that a node makes by itself, without the rest of the service.
 
-use std::{
-    fs,
-    io::Read,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use notty_raft::{Node, SystemClock, backup::beside::copy_beside};
 use tokio::sync::watch;
@@ -182,19 +175,6 @@ async fn a_backup_gets_its_name_only_if_it_reads_back_as_it_was_written() {
     node.stop().await.expect("it stops");
 }
 
-/// Copies a directory whose node was just stopped: its last tasks may hold the lock for a moment longer.
-async fn copied(data: &Path) -> PathBuf {
-    let mut copy = copy_beside(data, "9.0.0");
-    for _ in 0..1_000 {
-        if copy.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        copy = copy_beside(data, "9.0.0");
-    }
-    copy.expect("copied").expect("there is a node")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_before_a_migration_opens_as_the_data_directory_that_it_was() {
     let data = tempfile::tempdir().expect("a directory");
@@ -211,7 +191,11 @@ async fn a_copy_before_a_migration_opens_as_the_data_directory_that_it_was() {
 
     // What a start that was killed in the middle left.
     fs::create_dir_all(data.path().join("before-9.0.0.new/log")).expect("created");
-    let copy = copied(data.path()).await;
+    // The last tasks of the node that was stopped may hold the lock for a moment longer.
+    until(|| copy_beside(data.path(), "9.0.0").is_ok()).await;
+    let copy = copy_beside(data.path(), "9.0.0")
+        .expect("copied")
+        .expect("there is a node");
     assert_eq!(copy, data.path().join("before-9.0.0"));
     assert_eq!(names(&copy), ["clock", "identity", "log", "snapshots"]);
     let again = copy_beside(data.path(), "9.0.0").expect("it is there");

@@ -3,19 +3,19 @@
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, ToSocketAddrs},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use super::{files, out, signals::Stop};
+use super::{files, out, profile_check, signals::Stop};
 use crate::{
     config::{ConfigError, Secret},
     gateway::{
         practice::{Act, Behaviour, Practice, PracticeProvider},
-        profile::{Profile, built_in},
+        profile::built_in,
     },
     telemetry::{self, LogFormat},
 };
@@ -76,7 +76,7 @@ pub(super) struct GatewayArgs {
 
 pub(super) fn run(args: &GatewayArgs) -> anyhow::Result<()> {
     let behaviour = behaviour(args)?;
-    check_shares(&behaviour)?;
+    behaviour.check_shares().map_err(ConfigError)?;
     let addresses = addresses(&args.listen)?;
     let provider = provider(args)?;
     check_files()?;
@@ -116,7 +116,14 @@ fn behaviour(args: &GatewayArgs) -> Result<Behaviour, ConfigError> {
 
     for answer in &args.answer {
         match answer.split_once('=') {
-            None => behaviour.acts = vec![Act::Named(answer.clone())],
+            None if behaviour.acts.is_empty() => {
+                behaviour.acts.push(Act::Named(answer.clone()));
+            }
+            None => {
+                let what =
+                    "--answer: it can be given once without =N; every request gets that answer";
+                return Err(ConfigError(what.to_owned()));
+            }
             Some((name, share)) => {
                 let share = per_mille(share, answer)?;
                 behaviour.answers_per_mille.insert(name.to_owned(), share);
@@ -132,27 +139,6 @@ fn per_mille(share: &str, answer: &str) -> Result<u32, ConfigError> {
         let what = format!("--answer {answer}: `{share}` is not a number from 0 to 1000");
         ConfigError(what)
     })
-}
-
-fn check_shares(behaviour: &Behaviour) -> Result<(), ConfigError> {
-    let shares = [
-        behaviour.fail_per_mille,
-        behaviour.invalid_per_mille,
-        behaviour.hang_per_mille,
-        behaviour.reset_per_mille,
-        behaviour.halt_per_mille,
-        behaviour.unsure_per_mille,
-    ];
-    let named = behaviour.answers_per_mille.values();
-    let sum: u32 = shares.iter().chain(named).sum();
-    if sum > 1_000 {
-        let what = format!(
-            "the --…-per-mille options are shares of all requests: their sum is {sum}, but must be at most \
-             1000"
-        );
-        return Err(ConfigError(what));
-    }
-    Ok(())
 }
 
 fn addresses(listen: &str) -> Result<Vec<SocketAddr>, ConfigError> {
@@ -178,7 +164,7 @@ fn check_files() -> anyhow::Result<()> {
 fn provider(args: &GatewayArgs) -> anyhow::Result<Option<PracticeProvider>> {
     let (name, profile) = match (&args.profile, &args.profile_file) {
         (Some(name), _) => (name.clone(), built_in::find(name)?),
-        (None, Some(file)) => (file.display().to_string(), read_profile(file)?),
+        (None, Some(file)) => (file.display().to_string(), profile_check::read(file)?),
         (None, None) => {
             check_plain(args)?;
             return Ok(None);
@@ -186,14 +172,6 @@ fn provider(args: &GatewayArgs) -> anyhow::Result<Option<PracticeProvider>> {
     };
     let secrets = secrets(&args.secret)?;
     Ok(Some(PracticeProvider::new(&name, profile, secrets)?))
-}
-
-/// Reads a profile from a file. The error has all faults, each with the file's name.
-fn read_profile(file: &Path) -> Result<Profile, ConfigError> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| ConfigError::at(&name, error.to_string()))?;
-    Profile::parse(&text).map_err(|faults| faults.of_file(&name))
 }
 
 /// Rejects options that only a provider has.

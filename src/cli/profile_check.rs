@@ -25,15 +25,12 @@ const ID: u64 = 1 << 32;
 /// The phone of the sample.
 const PHONE: &str = "+79161112233";
 
-/// Checks a profile's file. The error has all faults, each with the file's name.
+/// Checks a profile's file, and shows what follows from it.
 pub(super) fn run(file: &Path) -> anyhow::Result<()> {
-    let name = file.display().to_string();
-    let text =
-        std::fs::read_to_string(file).map_err(|error| ConfigError::at(&name, error.to_string()))?;
-    let profile = Profile::parse(&text).map_err(|faults| faults.of_file(&name))?;
+    let profile = read(file)?;
     let bound = profile.bind(&sample_account(&profile))?;
 
-    out::line(&format!("{name}: right"));
+    out::line(&format!("{}: right", file.display()));
     out::line(&format!("secrets: {}", secrets(&profile)));
     out::line(&format!(
         "\nThe request of a message, to {}:\n",
@@ -41,6 +38,14 @@ pub(super) fn run(file: &Path) -> anyhow::Result<()> {
     ));
     out::line(&shown(&bound.request(&sample_message())));
     Ok(())
+}
+
+/// Reads a profile from a file. The error has all faults, each with the file's name.
+pub(super) fn read(file: &Path) -> Result<Profile, ConfigError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| ConfigError::at(&name, error.to_string()))?;
+    Profile::parse(&text).map_err(|faults| faults.of_file(&name))
 }
 
 /// An account whose secrets are their own names.

@@ -76,6 +76,7 @@ impl Practice {
 
     /// Behaves so from the next message on. The error tells what it cannot do.
     fn behave(&self, behaviour: Behaviour) -> Result<(), String> {
+        behaviour.check_shares()?;
         match &self.provider {
             Some(provider) => provider.check(&behaviour)?,
             None => behaviour.check_plain()?,

@@ -1,11 +1,15 @@
 //! `notty gateway --profile`: the practice gateway in the place of a provider.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{printed, run};
-use crate::support::{Answer, Gateway};
+use crate::support::{Answer, Gateway, eventually};
 
+/// Far longer than a line takes from the gateway to this process.
+const SOON: Duration = Duration::from_secs(30);
 const TWILIO: &str = "/2010-04-01/Accounts/AC1/Messages.json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -104,8 +108,19 @@ async fn what_the_profile_does_not_send_is_answered_and_shown_as_a_misfit() {
     );
     send(&gateway, "a").await.expect(201);
 
-    let lines = gateway.process.lines().join("\n");
-    assert!(lines.contains("the secret `token` is wrong"), "{lines}");
+    // It reads and writes on: what it said is heard a moment later.
+    let lines = eventually("the misfits are logged", SOON, async || {
+        let lines = gateway.process.lines().join("\n");
+        let logged = [
+            "the secret `token` is wrong",
+            "the path `/v1/send/7` is not",
+        ];
+        logged
+            .iter()
+            .all(|part| lines.contains(part))
+            .then_some(lines)
+    })
+    .await;
     assert!(
         !lines.contains("guess") && !lines.contains("hush"),
         "{lines}"
@@ -230,7 +245,11 @@ fn options_that_make_no_sense_are_refused() {
         (&["--fail-per-mille", "1"], "has no answer that is `later`"),
         (
             &["--halt-per-mille", "600", "--answer", "wrong key=500"],
-            "their sum is 1100",
+            "the sum is 1100",
+        ),
+        (
+            &["--answer", "taken", "--answer", "wrong key"],
+            "it can be given once without =N",
         ),
         (&["--token", "x"], "--token"),
     ] {

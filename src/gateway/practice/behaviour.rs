@@ -13,9 +13,9 @@ use crate::gateway::profile::AnswerKind;
 pub struct Behaviour {
     /// Waits so long before it answers, in milliseconds.
     pub latency_ms: u64,
-    /// Share of requests answered with 503.
+    /// Share of requests answered with 503, or as the profile says "later".
     pub fail_per_mille: u32,
-    /// Share of requests answered with 400.
+    /// Share of requests answered with 400, or as the profile refuses.
     pub invalid_per_mille: u32,
     /// Share of messages taken without ever an answer.
     pub hang_per_mille: u32,
@@ -114,6 +114,26 @@ impl Act {
 }
 
 impl Behaviour {
+    /// Rejects shares that are more than all requests together.
+    pub fn check_shares(&self) -> Result<(), String> {
+        let shares = [
+            self.fail_per_mille,
+            self.invalid_per_mille,
+            self.hang_per_mille,
+            self.reset_per_mille,
+            self.halt_per_mille,
+            self.unsure_per_mille,
+        ];
+        let shares = shares.iter().chain(self.answers_per_mille.values());
+        let sum: u64 = shares.map(|share| u64::from(*share)).sum();
+        if sum > 1_000 {
+            return Err(format!(
+                "values per-mille are shares of all requests: the sum is {sum}, but must be at most 1000"
+            ));
+        }
+        Ok(())
+    }
+
     /// Rejects what only a profile has answers for.
     pub(super) fn check_plain(&self) -> Result<(), String> {
         let has_shares = self.halt_per_mille + self.unsure_per_mille > 0;

@@ -45,7 +45,7 @@ pub struct PracticeTally {
 /// A message's name in the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessageKey {
-    /// Its id, which lies near those of others.
+    /// Its id. Those of a mailing are close together, so that their marks share pages.
     Id(u64),
     /// A hash of what is known of it where no id travels.
     Hash(u64),

@@ -113,7 +113,7 @@ fn chosen(form: &[u8]) -> Option<Act> {
     named(&name)
 }
 
-/// The act of a button; the one without a name is for no act at all.
+/// The act of a button; the empty name takes the chosen answer back.
 fn named(name: &str) -> Option<Act> {
     (!name.is_empty()).then(|| Act::Named(name.to_owned()))
 }

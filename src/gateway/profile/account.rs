@@ -135,7 +135,7 @@ impl GatewayAccount {
     }
 }
 
-/// Rejects what is a slip wherever it stands. The value itself is not shown: it may be a secret.
+/// Rejects an empty value and control characters. The value itself is not shown: it may be a secret.
 fn check_value(value: &str, spot: &Spot<'_>) {
     if value.is_empty() {
         spot.fault("it is empty; leave it out if there is none");

@@ -3,7 +3,7 @@
 use super::Profile;
 use crate::config::ConfigError;
 
-/// All of them, by name.
+/// All built-in profiles, by name.
 const ALL: [(&str, &str); 13] = [
     ("notty", include_str!("built_in/notty.toml")),
     ("kannel", include_str!("built_in/kannel.toml")),

@@ -1,4 +1,4 @@
-//! The condition of an answer rule: the status, values in a JSON answer, and the words of any other one.
+//! The condition of an answer rule: the status, values in a JSON answer, and the words of any answer.
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value as Json;

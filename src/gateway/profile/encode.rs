@@ -29,7 +29,7 @@ pub(super) fn encode(out: &mut String, value: &str, is_number: bool, place: Fill
     }
 }
 
-/// Every byte but those that RFC 3986, 2.3, has no use for.
+/// Percent-encodes every byte that is not unreserved (RFC 3986, 2.3).
 fn percent(out: &mut String, value: &str) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -70,7 +70,7 @@ pub enum AnswerMeaning {
         /// The messages that wait so long.
         scope: LaterScope,
     },
-    /// The provider did not take it, and would not take the next one either.
+    /// The provider did not take it, and would take no other message of the scope either.
     Halt {
         /// The part of the sending that halts.
         scope: HaltScope,

@@ -3,15 +3,20 @@
 //! A profile is a TOML file. It has the request of a message, with placeholders from a closed list, and
 //! the meaning of each answer by rules of which the first that fits decides. What no rule names is
 //! unsure: the list of certainties is a whitelist, because a message that is sent again by mistake is
-//! worse than one whose fate is open. Nothing here connects or reads files.
+//! worse than one whose fate is open. This module opens no connections and reads no files.
 //!
-//! [`keys`] reads tables, [`spot`] gathers faults, [`lines`] finds the lines of keys. [`placeholder`], [`template`], [`body`], [`login`],
-//! [`encoding`] and [`mod@request`] have the request as it is written; [`account`], [`present`], [`line`], [`headers`] and
-//! [`bound`] make it ready for one account, with the values of [`fill`] in the encodings of [`encode`].
-//! [`condition`], [`statuses`], [`mod@pointer`] and [`rule`] have the answer rules, [`reach`] finds those that cannot be reached, [`judge`] applies them. [`receipts`] has what
-//! a provider reports afterwards, and [`receipt_link`] checks that the request fits that.
-//! [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills them, and [`reading`] finds the message in a request.
-//! [`built_in`] has the profiles that come with the service.
+//! - Reading: [`keys`] reads tables, [`spot`] gathers faults, [`lines`] finds the lines of keys.
+//! - The request as it is written: [`placeholder`], [`template`], [`body`], [`login`], [`encoding`],
+//!   [`mod@request`].
+//! - The request ready for one account: [`account`], [`present`], [`line`], [`headers`], [`bound`], with
+//!   the values of [`fill`] in the encodings of [`encode`].
+//! - The answer: [`condition`], [`statuses`], [`mod@pointer`] and [`rule`]. [`reach`] finds rules that no
+//!   answer reaches, [`judge`] applies the rules.
+//! - Afterwards: [`receipts`] reads a provider's reports, [`receipt_link`] checks that the request asks
+//!   for them.
+//! - Practice: [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills
+//!   them, [`reading`] finds the message in a request.
+//! - [`built_in`] has the profiles that come with the service.
 
 mod account;
 mod body;

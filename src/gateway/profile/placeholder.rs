@@ -10,7 +10,7 @@ use super::keys::way_out;
 const OTHER_BYTES: usize = 4_096;
 /// The beginning of a secret's placeholder.
 const SECRET: &str = "secret.";
-/// All others, by name.
+/// All placeholders but secrets, by name.
 const NAMED: [(&str, Placeholder); 13] = [
     ("id", Placeholder::Id),
     ("id.text", Placeholder::IdText),
@@ -27,7 +27,7 @@ const NAMED: [(&str, Placeholder); 13] = [
     ("receipt_url", Placeholder::ReceiptUrl),
 ];
 
-/// One thing that is filled in.
+/// A value that a request gets for each message or account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Placeholder {
     /// The message's id, a number of 63 bits.

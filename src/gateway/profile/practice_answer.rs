@@ -147,7 +147,7 @@ impl PracticeAnswer {
         self.kind
     }
 
-    /// The requests that it is for, if there are such.
+    /// The occasion on which it is given without being asked for; `None` for most answers.
     pub fn occasion(&self) -> Option<AnswerOccasion> {
         self.occasion
     }

@@ -98,12 +98,17 @@ impl PracticeAnswer {
         let message = AnsweredMessage::nobody();
         let judgement = self.judged(rules, message, &self.fill(message));
         let meant = AnswerKind::of(&judgement.meaning);
-        if meant != self.kind {
-            let rule = judgement.rule.unwrap_or("no rule");
-            let (meant, is) = (shown(meant), shown(self.kind));
-            let name = &self.name;
-            spot.fault(format!("`{name}`: {rule} makes it {meant}, and not {is}"));
+        if meant == self.kind {
+            return;
         }
+
+        let meant = shown(meant);
+        let why = match judgement.rule {
+            Some(rule) => format!("{rule} makes it {meant}"),
+            None => format!("no rule fits it, so that it is {meant}"),
+        };
+        let (name, is) = (&self.name, shown(self.kind));
+        spot.fault(format!("`{name}`: {why}, and `is` says {is}"));
     }
 
     fn judged<'p>(

@@ -47,7 +47,7 @@ pub(super) enum RuleMeaning {
         wait: Option<HeaderName>,
         scope: LaterScope,
     },
-    /// The provider did not take it, and would take no other one either.
+    /// The provider did not take it, and would take no other message of the scope either.
     Halt { scope: HaltScope },
     /// The provider may have it.
     Unsure,

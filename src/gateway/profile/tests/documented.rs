@@ -1,5 +1,7 @@
 //! The profile of docs/gateway-profiles.md does what that page says.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     receipts::shown_call,
     script::{shown_judgement, shown_request},
 };
-use crate::config::Secret;
+use crate::{config::Secret, gateway::practice::PracticeProvider};
 
 const PAGE: &str = include_str!("../../../../docs/gateway-profiles.md");
 
@@ -148,8 +150,9 @@ fn every_key_and_placeholder_is_documented() {
 #[test]
 fn the_documented_practice_answers_mean_what_the_documented_rules_say() {
     let rules = block("The whole profile:\n\n```toml\n");
-    let answers = block("`notty gateway --profile-file acme.toml`.\n\n```toml\n");
+    let answers = block("`notty gateway --profile-file acme.toml`:\n\n```toml\n");
     let profile = Profile::parse(&format!("{rules}\n{answers}"));
     let profile = profile.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(profile.practice().len(), 3);
+    assert_eq!(profile.practice().len(), 4);
+    PracticeProvider::new("acme.toml", profile, BTreeMap::new()).expect("ready to practise with");
 }

@@ -117,7 +117,7 @@ fn an_answer_that_the_rules_understand_otherwise_is_a_fault_of_the_profile() {
     let text = format!("{}{rules}", super::REQUEST);
     let faults = Profile::parse(&text).expect_err("faults").to_string();
     for part in [
-        "practice[0]: `taken`: no rule makes it `unsure`, and not `taken`",
+        "practice[0]: `taken`: no rule fits it, so that it is `unsure`, and `is` says `taken`",
         "practice[1]: `{secret.key}` cannot stand in an answer",
         "practice[1].name: `taken` is there twice",
     ] {

@@ -102,6 +102,7 @@ const BODY: &str = r#"{"id":7,"to":"79161112233","text":"a","coding":"0","list":
 #[test]
 fn what_does_not_fit_is_told_with_its_place_and_without_secrets() {
     let (path, key) = ("/v1/me/send?v=2", "Bearer hush");
+    let changed = |from: &str, to: &str| sent(path, key, &BODY.replace(from, to));
     for (sent, wanted) in [
         (
             sent("/v1/send?v=2", key, BODY),
@@ -129,37 +130,25 @@ fn what_does_not_fit_is_told_with_its_place_and_without_secrets() {
         ),
         (sent(path, key, "{\"id\":"), "the body is no JSON"),
         (
-            sent(path, key, &BODY.replace("7,", "\"7\",")),
+            changed("7,", "\"7\","),
             "`/id` is a text, and must be a number",
         ),
+        (changed("7,", "0,"), "`/id`: `0` is no id of a message"),
+        (changed("7916", "+7916"), "no phone number of digits alone"),
         (
-            sent(path, key, &BODY.replace("7,", "0,")),
-            "`/id`: `0` is no id of a message",
-        ),
-        (
-            sent(path, key, &BODY.replace("7916", "+7916")),
-            "no phone number of digits alone",
-        ),
-        (
-            sent(path, key, &BODY.replace("\"text\"", "\"txt\"")),
+            changed("\"text\"", "\"txt\""),
             "`/text` is missing; `/txt` is there",
         ),
         (
-            sent(path, key, &BODY.replace("\"a\"", "\"д\"")),
+            changed("\"a\"", "\"д\""),
             "the encoding is `0`, but the text needs `8`",
         ),
         (
-            sent(path, key, &BODY.replace("hush", "sesame")),
+            changed("hush", "sesame"),
             "`/list/0/key`: {secret.key} differs",
         ),
-        (
-            sent(path, key, &BODY.replace("[{", "[{},{")),
-            "`/list` has 2 elements, and not 1",
-        ),
-        (
-            sent(path, key, &BODY.replace("\"a\"", "1")),
-            "`/text` is no text",
-        ),
+        (changed("[{", "[{},{"), "`/list` has 2 elements, and not 1"),
+        (changed("\"a\"", "1"), "`/text` is no text"),
     ] {
         let misfit = misfit(sent);
         assert!(misfit.contains(wanted), "{wanted}\n{misfit}");
