@@ -12,6 +12,7 @@ mod destination;
 mod export;
 mod files;
 mod gateway;
+mod gateway_receipts;
 mod gateways;
 mod import;
 mod nodes;

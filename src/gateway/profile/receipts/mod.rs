@@ -21,6 +21,6 @@ pub use self::{
     receipt::{
         DeliveryReceipt, RECEIPTS, ReceiptFault, ReceiptReply, ReceiptState, ReceiptSubject,
     },
-    signature::ReceiptSecrets,
+    signature::{CallSignature, ReceiptSecrets},
 };
 pub(super) use subject::SubjectForm;
