@@ -21,6 +21,8 @@ mod provider_page;
 mod provider_receipts;
 mod receipts;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::{

@@ -140,6 +140,8 @@ impl ReceiptCaller {
             .body(filled.body.clone());
         match request.send().await {
             Ok(answer) => judged(answer, &round.wanted).await,
+            // An address that is none will be none at the next try.
+            Err(error) if error.is_builder() => CallEnd::Refused(shown(error)),
             Err(error) => CallEnd::Failed(shown(error)),
         }
     }
