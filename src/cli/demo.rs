@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, count},
+    demo_gateway::DemoGateway,
     files,
     nodes::{Nodes, Plan},
     out, process, sample,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    gateway::practice::{Behaviour, Practice},
+    gateway::practice::Practice,
     server::Server,
     surroundings::Surroundings,
     telemetry,
@@ -46,6 +47,9 @@ pub(super) struct DemoArgs {
     /// Kill the leader (kill -9) in the middle of the mailing; needs --nodes 3
     #[arg(long)]
     kill_leader: bool,
+    /// Send as to a provider: the name of a built-in profile, like twilio; its secrets are made up
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Exit after the balance; without this option, the demo serves until Ctrl-C
     #[arg(long)]
     exit: bool,
@@ -85,19 +89,18 @@ fn check(args: &DemoArgs) -> Result<(), ConfigError> {
         let what = format!("--customers: {customers} is not a number from 1 to {CUSTOMERS}");
         return Err(ConfigError(what));
     }
-    Ok(())
+    DemoGateway::check(args.profile.as_deref())
 }
 
 /// One node, in this process.
 async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
-    let practice = Practice::new(String::new(), Behaviour::default());
-    let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
-    let server = start(dir.path(), &gateway.to_string()).await?;
+    let gateway = DemoGateway::start(args.profile.as_deref(), 0)?;
+    let server = start(dir.path(), &gateway).await?;
     let api = format!("http://{}", server.address());
 
     out::line(&format!("API        {api}/docs"));
-    out::line(&format!("gateway    http://{gateway}/"));
+    out::line(&format!("gateway    {}", gateway.shown()));
     out::line(&format!("data       {}", dir.path().display()));
 
     let client = Client::new(&api)?;
@@ -106,7 +109,12 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
         let began = fill(&client, args.customers).await?;
         let stats = follow(&client, MAILING).await?;
         let seconds = began.elapsed().as_secs_f64();
-        Ok(show_balance(&stats, &practice, args.customers, seconds))
+        Ok(show_balance(
+            &stats,
+            &gateway.practice,
+            args.customers,
+            seconds,
+        ))
     };
 
     // Whatever the demo came to, the node stops in order, and its directory goes.
@@ -122,12 +130,7 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
 async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
     let latency_ms = if args.kill_leader { LATENCY_MS } else { 0 };
-    let behaviour = Behaviour {
-        latency_ms,
-        ..Behaviour::default()
-    };
-    let practice = Practice::new(String::new(), behaviour);
-    let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
+    let gateway = DemoGateway::start(args.profile.as_deref(), latency_ms)?;
 
     // The mailing must last long enough for a kill in its middle.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
@@ -138,10 +141,14 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     };
     // Each node has its own files, but the gateway has the other ends of all three.
     let each = each.min((files::limit() - FILES) / 3).max(1);
-    out::line(&format!("gateway    http://{gateway}/"));
+    out::line(&format!("gateway    {}", gateway.shown()));
     out::line(&format!("data       {}", dir.path().display()));
-    let mut nodes = Nodes::start(dir.path(), &Plan::new(3, &gateway.to_string(), each)).await?;
-    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &practice)).await;
+    let plan = Plan {
+        provider: gateway.section(each),
+        ..Plan::new(3, &gateway.address.to_string(), each)
+    };
+    let mut nodes = Nodes::start(dir.path(), &plan).await?;
+    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &gateway.practice)).await;
     if shown.is_ok() {
         serve_on(args, &mut stop).await;
     }
@@ -255,12 +262,12 @@ fn end(balanced: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(dir: &std::path::Path, gateway: &str) -> anyhow::Result<Server> {
+async fn start(dir: &std::path::Path, gateway: &DemoGateway) -> anyhow::Result<Server> {
     let mut config = Config::default();
     config.node.data_dir = dir.join("data");
-    config.gateway.url = format!("http://{gateway}/v1/send");
     // Both ends of a connection are in this process.
-    config.gateway.concurrency = ((files::limit() - FILES) / 2).clamp(1, CONCURRENCY);
+    let concurrency = ((files::limit() - FILES) / 2).clamp(1, CONCURRENCY);
+    gateway.configure(&mut config, concurrency);
     // The usual port, so that the commands of the README work; another if it is taken.
     if std::net::TcpListener::bind(&config.api.listen).is_err() {
         config.api.listen = "127.0.0.1:0".to_owned();

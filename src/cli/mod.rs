@@ -8,6 +8,7 @@ mod bench;
 mod client;
 mod cluster;
 mod demo;
+mod demo_gateway;
 mod destination;
 mod export;
 mod files;

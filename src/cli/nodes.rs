@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) count: usize,
     /// Host and port of the gateway.
     pub(super) gateway: String,
+    /// The section of a provider, in the place of that gateway.
+    pub(super) provider: Option<String>,
     /// Requests in flight of each.
     pub(super) concurrency: usize,
     /// `true` if only the last node sends.
@@ -51,6 +53,7 @@ impl Plan {
         Self {
             count,
             gateway,
+            provider: None,
             concurrency,
             one_sends,
             command,
@@ -59,16 +62,22 @@ impl Plan {
         }
     }
 
+    fn gateway_section(&self) -> String {
+        let own = || {
+            let (gateway, each) = (&self.gateway, self.concurrency);
+            format!("[gateway]\nurl = \"http://{gateway}/v1/send\"\nconcurrency = {each}\n")
+        };
+        self.provider.clone().unwrap_or_else(own)
+    }
+
     /// The configuration of one of them.
     fn config(&self, n: usize, home: &Path, addresses: &[(String, String)]) -> String {
         let (peer, api) = &addresses[n];
         let node = format!(
-            "[node]\ndata_dir = {data:?}\n[api]\nlisten = \"{api}\"\n[gateway]\n\
-             url = \"http://{gateway}/v1/send\"\nconcurrency = {each}\n[postman]\n\
+            "[node]\ndata_dir = {data:?}\n[api]\nlisten = \"{api}\"\n{gateway}[postman]\n\
              enabled = {sends}\n{more}",
             data = home.join("data").display().to_string(),
-            gateway = self.gateway,
-            each = self.concurrency,
+            gateway = self.gateway_section(),
             more = self.more,
             sends = !self.one_sends || n + 1 == self.count,
         );
