@@ -3,6 +3,7 @@
 mod connections;
 mod ids;
 mod pauses;
+mod practised;
 mod profiles;
 mod repeats;
 mod words;
