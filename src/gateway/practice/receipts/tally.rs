@@ -1,4 +1,4 @@
-//! Counts of receipts.
+//! Counts of receipts, and of the messages that they are about.
 
 use serde::Serialize;
 
