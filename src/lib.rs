@@ -5,7 +5,7 @@
 //! comes in by [`api`] and becomes a command; the nodes (`notty-raft`) agree on it, and each applies
 //! it to its state (`notty-storage`). On the leader, the [`post_office`] decides what is due and grants
 //! leases. A [`postman`] asks for leases at a [`desk`] and sends through the [`gateway`], on a node or
-//! by itself ([`standalone`]). [`backup`] reads and restores backups, and [`cli`] has the commands.
+//! by itself ([`standalone`]). Gateways report later what became of messages ([`receipts`]). [`backup`] reads and restores backups, and [`cli`] has the commands.
 
 pub mod address;
 pub mod config;
@@ -31,6 +31,7 @@ pub mod desk;
 pub mod gateway;
 pub mod metrics;
 pub mod postman;
+pub mod receipts;
 pub mod stand_in;
 
 pub mod backup;

@@ -32,6 +32,7 @@ use crate::{
     metrics::Metrics,
     post_office::PostOffice,
     postman::PostmanParts,
+    receipts::{ReceiptCaller, ReceiptGatherer, Reception, WantedReceipts},
     surroundings::Surroundings,
 };
 
@@ -91,6 +92,8 @@ impl Server {
             options::post_office(config),
         );
         let desk = NodeDesk::new(node.clone(), office.clone(), &config.node.timezone);
+        let caller = gateway.caller(config);
+        ask_for_receipts(config, &desk, caller.as_ref());
         if config.postman.enabled {
             desk.send_to(gateway.identity(&node.identity().cluster));
         }
@@ -122,6 +125,12 @@ impl Server {
         let last = Supervisor::new(office_stopped, surroundings.fatal.clone());
         let office = last.spawn_endless("the post office", office.run(last.stop()));
 
+        let (gatherer, gathered) = ReceiptGatherer::new();
+        let stopping = work.stop();
+        work.spawn_endless("the receipts", gathered.run(node.clone(), stopping));
+        let callers = caller.into_iter().collect();
+        let reception = Reception::new(callers, gatherer, metrics.receipts.clone());
+
         let terms = config.gateway_terms();
         // With everything in place, the provisional routes give way to the real ones.
         routes.set(api::router(ApiParts {
@@ -132,6 +141,7 @@ impl Server {
             metrics_are_open: config.metrics.open,
             moderation,
             metrics,
+            reception,
             capacity: SendingCapacity {
                 rate_limit: terms.rate_limit,
                 concurrency: terms.concurrency,
@@ -178,6 +188,19 @@ impl Server {
             .stop()
             .await
             .context("the node could not close cleanly")
+    }
+}
+
+/// Has the desk ask for receipts, if gateways can reach this cluster and the gateway sends any.
+fn ask_for_receipts(config: &Config, desk: &NodeDesk, caller: Option<&ReceiptCaller>) {
+    let public_url = config.node.public_url.clone();
+    let caller = caller.filter(|_| !public_url.is_empty());
+    let wanted = caller.map(|caller| WantedReceipts {
+        public_url,
+        gateway: caller.name.clone(),
+    });
+    if let Some(wanted) = wanted {
+        desk.ask_for_receipts(wanted);
     }
 }
 

@@ -1,10 +1,12 @@
 //! What each answer of the gateway makes of a message: the table of the guarantee, row by row.
 
+mod bridge;
 mod connections;
 mod ids;
 mod pauses;
 mod practised;
 mod profiles;
+mod receipts;
 mod repeats;
 mod words;
 

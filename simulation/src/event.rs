@@ -116,6 +116,15 @@ pub enum Event<'a> {
         /// With which status.
         status: u16,
     },
+    /// The gateway reported of a message, and got an answer after which it does not do so again.
+    ReceiptAnswered {
+        /// Which message.
+        id: u64,
+        /// What it reported.
+        status: &'a str,
+        /// The status of the answer.
+        answer: u16,
+    },
     /// A client was told something.
     Told(Told<'a>),
 }
@@ -252,6 +261,12 @@ impl fmt::Display for Event<'_> {
             }
             Event::Answered { id, status } => {
                 write!(f, "gateway answers {status} to message {id}")
+            }
+            Event::ReceiptAnswered { id, status, answer } => {
+                write!(
+                    f,
+                    "gateway reports message {id} as {status}, answered {answer}"
+                )
             }
             Event::Told(told) => write!(f, "client: {told:?}"),
         }

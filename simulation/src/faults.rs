@@ -2,7 +2,7 @@
 
 use rand::{Rng, rngs::StdRng};
 
-use crate::plan::{GatewayMix, Plan};
+use crate::plan::{GatewayMix, Plan, USUAL_MOODS};
 
 /// Whom a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -395,7 +395,7 @@ impl Fault {
 fn bad_day(rng: &mut StdRng, plan: &Plan) -> GatewayMix {
     let mut mix = plan.gateway;
     for _ in 0..rng.random_range(1..=2) {
-        mix.shares[rng.random_range(0..mix.shares.len())] += rng.random_range(100..450);
+        mix.shares[rng.random_range(0..USUAL_MOODS)] += rng.random_range(100..450);
     }
     mix
 }

@@ -9,12 +9,15 @@ use notty::config::{
 };
 use notty_raft::log::LogOptions;
 
-pub use mood::{GatewayMix, Mood};
+pub use mood::{GatewayMix, MOOD_COUNT, Mood, USUAL_MOODS};
 
 use crate::faults::Fault;
 
 /// The token of the clients.
 pub const TOKEN: &str = "simulated-token";
+
+/// The address at which the gateway reports; it knows that this stands for all nodes.
+pub const PUBLIC_URL: &str = "http://notty.example";
 
 /// One simulation.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub struct Plan {
     /// Whether nodes begin with an older version, which does not understand the latest level, and get the
     /// present one at their first restart.
     pub upgrades: bool,
+    /// Whether the gateway is asked for receipts.
+    pub receipts: bool,
     /// Whether the gateway drops repeated ids, and the service knows.
     pub idempotent: bool,
     /// Whether the postmen of all nodes have one name: the newest works.
@@ -146,6 +151,11 @@ impl Plan {
         }
     }
 
+    fn public_url(&self) -> String {
+        let url = if self.receipts { PUBLIC_URL } else { "" };
+        url.to_owned()
+    }
+
     /// How a machine's process is configured.
     pub fn config(&self, machine: usize, data_dir: std::path::PathBuf) -> Config {
         let peer = |n: usize| PeerConfig {
@@ -160,6 +170,7 @@ impl Plan {
         Config {
             node: NodeConfig {
                 data_dir,
+                public_url: self.public_url(),
                 ..NodeConfig::default()
             },
             api: ApiConfig {

@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Final},
     faults::Fault,
     hosts::{Machine, client::Client, gateway::SimGateway, node, operator::Operator, postman},
-    plan::{GatewayMix, Plan},
+    plan::{GatewayMix, MOOD_COUNT, Plan},
     stage::Stage,
 };
 use strike::DiskCopy;
@@ -306,7 +306,7 @@ impl World {
         }
         self.set_latency(self.stage.plan.latency_ms.1);
         self.gateway.behave(GatewayMix {
-            shares: [0; 13],
+            shares: [0; MOOD_COUNT],
             ..self.stage.plan.gateway
         });
         for machine in &self.machines {
@@ -323,7 +323,8 @@ impl World {
     }
 
     fn has_come_to_rest(&mut self, since_quiet_ms: u64) -> bool {
-        let done = *self.clients_done.lock() == self.stage.plan.clients && self.operator.is_done();
+        let clients_are_done = *self.clients_done.lock() == self.stage.plan.clients;
+        let done = clients_are_done && self.operator.is_done() && self.gateway.has_reported();
         match convergence::look(&self.machines) {
             Ok(machine) if done && since_quiet_ms >= convergence::SAID_MS => {
                 let view = machine.node().map(|node| node.view().past_damage());
@@ -340,7 +341,7 @@ impl World {
             result if since_quiet_ms > convergence::BOUND_MS => {
                 let why = result
                     .err()
-                    .unwrap_or("clients or operator are not done".to_owned());
+                    .unwrap_or("clients, operator or receipts are not done".to_owned());
                 self.stage.violate("convergence", why);
             }
             _ => {}

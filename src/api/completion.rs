@@ -15,7 +15,7 @@ use super::{
     endpoint::{Alias, Effect, Endpoint},
     examples,
     mailings::MAILING_STATUSES,
-    messages::MESSAGE_STATUSES,
+    messages::{MESSAGE_DELIVERIES, MESSAGE_STATUSES},
     problems,
 };
 
@@ -23,9 +23,10 @@ use super::{
 pub(super) const FIRST_NOTTY: &str = "first Notty";
 
 /// Fields that hold one of a few words: schema, field, words.
-const WORDS: [(&str, &str, &[&str]); 5] = [
+const WORDS: [(&str, &str, &[&str]); 6] = [
     ("MailingBody", "status", MAILING_STATUSES),
     ("MessageBody", "status", MESSAGE_STATUSES),
+    ("MessageBody", "delivery", MESSAGE_DELIVERIES),
     ("NodeBody", "role", &["leader", "voter", "learner"]),
     (
         "PreviewBody",
@@ -144,7 +145,7 @@ fn shared_names(endpoint: &Endpoint, method: &Method) -> Vec<&'static str> {
     if endpoint.is_keyed(method) {
         names.push(KEY);
     }
-    if endpoint.effect != Effect::Health {
+    if !matches!(endpoint.effect, Effect::Health | Effect::Receipt) {
         names.extend([MIN_INDEX, CONSISTENCY]);
     }
     names

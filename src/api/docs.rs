@@ -64,6 +64,7 @@ const PAGE: &str = r#"<!doctype html>
         (name = "customers", description = "People who can get messages"),
         (name = "mailings", description = "A text for all customers that its filters match, between start and end"),
         (name = "messages", description = "One text to one customer, with its status"),
+        (name = "receipts", description = "What gateways say later of messages that they took"),
         (name = "stats", description = "Counts by status; every message is in exactly one"),
         (name = "node", description = "The node and its cluster"),
         (name = completion::FIRST_NOTTY, description = "The routes of the first Notty, for \

@@ -55,6 +55,8 @@ impl From<Role> for Access {
 pub(super) enum Effect {
     /// Reports the node's health. Answered also under foreign host names and on reserved places.
     Health,
+    /// Takes a receipt, whose address proves who sends it: answered under foreign host names too.
+    Receipt,
     /// Reads something other than the state.
     ReadsNode,
     /// Reads the state that the cluster shares.
@@ -296,7 +298,7 @@ impl Endpoint {
 
         match self.effect {
             // Answered before any of the checks that the codes below come from.
-            Effect::Health => return codes,
+            Effect::Health | Effect::Receipt => return codes,
             Effect::ReadsNode => {}
             Effect::Reads => codes.push(Code::StorageFault),
             Effect::Writes | Effect::KeyedWrite | Effect::ChangesCluster => {

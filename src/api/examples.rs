@@ -14,11 +14,13 @@ use utoipa::openapi::{
 };
 
 /// Values of parameters that have no list of words, by name.
-const PARAMETERS: [(&str, &str); 9] = [
+const PARAMETERS: [(&str, &str); 11] = [
     ("after", "100"),
     ("customer", "customer-0000001"),
+    ("error", "34"),
     ("from", "2026-03-01"),
     ("Idempotency-Key", "order-2026-03-02-0001"),
+    ("k", "5VhsFjVIzUpXKtRllNa1rg"),
     ("mailing", "spring-sale"),
     ("operator", "mts%"),
     ("phone", "+7916%"),

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -31,6 +31,8 @@ use crate::config::TokenConfig;
 
 /// The route that the configuration may open to everybody.
 const METRICS: &str = "/metrics";
+/// Routes whose failures are counted, and not logged.
+const QUIET_ROUTES: [&str; 2] = ["/readyz", "/receipts/{gateway}/{id}"];
 /// The longest wait for the position that a request asks for.
 const POSITION_TIME: Duration = Duration::from_secs(5);
 /// Time in which a linearizable read finds a leader whose majority answers.
@@ -219,8 +221,7 @@ pub(super) async fn check(
         .api
         .metrics
         .requested(&method, &route, status.as_u16(), began.elapsed());
-    // Probes ask for readiness all the time: a node that is not ready would fill the log.
-    if status.is_server_error() && route != "/readyz" {
+    if is_worth_a_line(&route, status) {
         tracing::warn!(
             method,
             route,
@@ -229,6 +230,14 @@ pub(super) async fn check(
         );
     }
     response
+}
+
+/// True if an answer is worth a line of the log.
+///
+/// Probes ask for readiness all the time, and gateways send each receipt until it is taken: a node that is not
+/// ready would fill the log. Metrics count both.
+fn is_worth_a_line(route: &str, status: StatusCode) -> bool {
+    status.is_server_error() && !QUIET_ROUTES.contains(&route)
 }
 
 /// Refuses a request. Its body is read first: a client that still sends would not see the answer.
@@ -274,5 +283,26 @@ impl Guard {
         let headers = response.headers_mut();
         headers.entry(NOTTY_INDEX).or_insert_with(|| index.into());
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_anybody_can_ask_for_again_and_again_does_not_fill_the_log() {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        assert!(is_worth_a_line("/stats", unavailable));
+        assert!(!is_worth_a_line("/stats", StatusCode::NOT_FOUND));
+        for route in QUIET_ROUTES {
+            assert!(!is_worth_a_line(route, unavailable), "{route}");
+        }
+        let receipts = super::super::receipts::routes();
+        assert!(
+            receipts
+                .iter()
+                .all(|endpoint| QUIET_ROUTES.contains(&&*endpoint.path))
+        );
     }
 }

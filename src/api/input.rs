@@ -9,7 +9,7 @@ mod fields;
 mod params;
 
 pub(super) use self::{
-    body::{JsonBody, OptionalJsonBody, content_type, drain},
+    body::{JsonBody, OptionalJsonBody, content_type, drain, read_body},
     fields::Fields,
     params::{Params, PathId},
 };

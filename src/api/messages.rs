@@ -7,7 +7,9 @@ use axum::{
     http::{Method, StatusCode},
 };
 use notty_storage::{
-    model::{CustomerId, MailingId, MailingNumber, Message, MessageId, Reason, Seq, Status},
+    model::{
+        CustomerId, Delivery, MailingId, MailingNumber, Message, MessageId, Reason, Seq, Status,
+    },
     query::{self, Page, messages::MessageFilter},
 };
 use serde::Serialize;
@@ -37,6 +39,9 @@ pub(super) const MESSAGE_STATUSES: &[&str] = &[
     "cancelled",
     "unconfirmed",
 ];
+
+/// The deliveries that a message can have.
+pub(super) const MESSAGE_DELIVERIES: &[&str] = &["delivered", "undelivered"];
 
 /// One mailing's text to one customer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -73,7 +78,17 @@ pub(super) struct MessageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2026-11-23T10:00:01.456Z")]
     sent_at: Option<String>,
-    /// The reason for its status, where one is known.
+    /// The gateway's later word of it: `delivered` to the phone, or `undelivered`; only if a receipt has
+    /// come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "delivered")]
+    delivery: Option<String>,
+    /// Time at which the delivery was noted, to a quarter of a second, or to a 500th of the time since it
+    /// was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime, example = "2026-11-23T10:00:05.706Z")]
+    delivered_at: Option<String>,
+    /// The reason for its status, or for what the gateway did not deliver, where one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<ReasonBody>,
 }
@@ -83,7 +98,8 @@ pub(super) struct MessageBody {
 pub(super) struct ReasonBody {
     /// Stable name of the reason. `duplicate_phone`: another customer of the mailing has the same phone, and
     /// its message is the only one to that phone, whatever becomes of it: if the mailing ends first, it is
-    /// `expired`, and this one is `cancelled` all the same.
+    /// `expired`, and this one is `cancelled` all the same. `undelivered`: the gateway took it, and reported
+    /// later that it did not reach the phone.
     #[schema(example = "duplicate_phone")]
     code: String,
     /// The same in words.
@@ -91,6 +107,27 @@ pub(super) struct ReasonBody {
         example = "the mailing's one message to this phone is another customer's, sent or not"
     )]
     detail: String,
+}
+
+impl ReasonBody {
+    /// The reason of a message, if there is one.
+    fn of(message: &Message) -> Option<Self> {
+        match (message.reason, message.delivery) {
+            (Some(reason), _) => Some(reason.into()),
+            (None, Some(Delivery::Undelivered)) => Some(Self::undelivered(message)),
+            (None, _) => None,
+        }
+    }
+
+    fn undelivered(message: &Message) -> Self {
+        let detail = "the gateway reported that it did not reach the phone";
+        let detail = match &message.delivery_error {
+            Some(code) => format!("{detail}; its code of the error: {}", code.as_str()),
+            None => detail.to_owned(),
+        };
+        let code = Delivery::Undelivered.name().to_owned();
+        Self { code, detail }
+    }
 }
 
 impl From<Reason> for ReasonBody {
@@ -104,6 +141,7 @@ impl From<Reason> for ReasonBody {
 
 impl From<Message> for MessageBody {
     fn from(message: Message) -> Self {
+        let reason = ReasonBody::of(&message);
         Self {
             id: message.id.to_string(),
             mailing_id: message.mailing_id.as_str().to_owned(),
@@ -115,7 +153,9 @@ impl From<Message> for MessageBody {
             created_at: time_text(message.created_at),
             updated_at: time_text(message.updated_at),
             sent_at: message.sent_at.map(time_text),
-            reason: message.reason.map(ReasonBody::from),
+            delivery: message.delivery.map(|delivery| delivery.name().to_owned()),
+            delivered_at: message.delivered_at.map(time_text),
+            reason,
         }
     }
 }
@@ -148,6 +188,7 @@ pub(super) fn routes() -> Vec<Endpoint> {
             .paged()
             .codes(&[
                 Code::InvalidStatus,
+                Code::InvalidDelivery,
                 Code::InvalidId,
                 Code::InvalidLimit,
                 Code::InvalidAfter,
@@ -158,7 +199,8 @@ pub(super) fn routes() -> Vec<Endpoint> {
                 "there is no such mailing or customer",
                 "no mailing is there with this id",
             )
-            .words("status", MESSAGE_STATUSES),
+            .words("status", MESSAGE_STATUSES)
+            .words("delivery", MESSAGE_DELIVERIES),
     ]
 }
 
@@ -187,12 +229,14 @@ async fn read(State(api): State<Api>, PathId(id): PathId, params: Params) -> Api
         ("customer" = Option<String>, Query,
             description = "Only those to the customer with this id"),
         ("status" = Option<String>, Query, description = "Only those with this status"),
+        ("delivery" = Option<String>, Query, description = "Only those with this delivery"),
     ),
     responses((status = 200, body = MessagePage)))]
 async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
     let mailing = params.parse("mailing", MailingId::parse);
     let customer = params.parse("customer", CustomerId::parse);
     let status = params.parse("status", parse_status);
+    let delivery = params.parse("delivery", parse_delivery);
     let limit = params.limit();
     let after = params.after();
     params.finish()?;
@@ -203,6 +247,7 @@ async fn list(State(api): State<Api>, mut params: Params) -> ApiResult {
         mailing: mailing.map(|id| mailing_number(&api, &id)).transpose()?,
         customer: customer.map(|id| customer_number(&api, &id)).transpose()?,
         status,
+        delivery,
     };
 
     let from = after.unwrap_or(0);
@@ -221,6 +266,11 @@ fn parse_status(text: &str) -> Result<Status, InvalidValue> {
     let detail = "created, sending, done, failed, invalid, expired, cancelled or unconfirmed \
                   is needed";
     Status::from_name(text).ok_or_else(|| InvalidValue::new(Code::InvalidStatus, detail))
+}
+
+fn parse_delivery(text: &str) -> Result<Delivery, InvalidValue> {
+    let detail = "delivered or undelivered is needed";
+    Delivery::from_name(text).ok_or_else(|| InvalidValue::new(Code::InvalidDelivery, detail))
 }
 
 fn mailing_number(api: &ApiParts, id: &MailingId) -> Result<MailingNumber, ApiError> {

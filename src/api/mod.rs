@@ -30,6 +30,7 @@ mod origin;
 mod parts;
 mod places;
 mod problems;
+mod receipts;
 mod reply;
 mod stats;
 mod table;

@@ -98,6 +98,7 @@ async fn metrics(State(api): State<Api>, headers: HeaderMap) -> ApiResult {
     let state = api.ask(|reader| {
         Ok(StateFigures {
             counts: query::stats::overall(reader)?,
+            delivery: query::stats::overall_delivery(reader)?,
             customers: query::customers::count(reader)?,
             mailings_open: query::work::open_mailings(reader).len() as u64,
             leases_open: query::leases::open(reader)?.len() as u64,

@@ -13,7 +13,7 @@ use notty_storage::{
 use tokio::{runtime::RuntimeFlavor, sync::Semaphore};
 
 use super::{ApiError, Code, Tokens};
-use crate::{desk::NodeDesk, metrics::Metrics, moderation::Moderation};
+use crate::{desk::NodeDesk, metrics::Metrics, moderation::Moderation, receipts::Reception};
 
 /// Time for a write, after which its outcome counts as unknown.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ pub struct ApiParts {
     pub moderation: Option<Moderation>,
     /// Counters of requests, and of the postman of this node.
     pub metrics: Arc<Metrics>,
+    /// The place where receipts of gateways are taken.
+    pub reception: Reception,
     /// Limits of sending, for the duration that a preview estimates.
     pub capacity: SendingCapacity,
 }

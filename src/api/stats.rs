@@ -9,7 +9,7 @@ use axum::{
 };
 use notty_storage::{
     Reader,
-    model::{Counts, Filter, MailingId, Status},
+    model::{Counts, DeliveryCounts, Filter, MailingId, Status},
     query::{
         self,
         filtered::{FilteredCount, StatsFilter},
@@ -58,10 +58,35 @@ pub(super) struct StatsBody {
     /// Perhaps taken by the gateway, so it is not sent again; final.
     #[schema(example = 1)]
     unconfirmed: u64,
+    /// The same messages by delivery, as far as receipts have come.
+    delivery: DeliveryBody,
 }
 
-impl From<Counts> for StatsBody {
-    fn from(counts: Counts) -> Self {
+/// Counts of messages of which gateways reported later; all of them are `done`.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct DeliveryBody {
+    /// Those that reached their phones.
+    #[schema(example = 9000)]
+    delivered: u64,
+    /// Those that did not reach their phones, as far as the gateway knows.
+    #[schema(example = 200)]
+    undelivered: u64,
+}
+
+impl From<DeliveryCounts> for DeliveryBody {
+    fn from(counts: DeliveryCounts) -> Self {
+        Self {
+            delivered: counts.delivered,
+            undelivered: counts.undelivered,
+        }
+    }
+}
+
+/// Counts by status and by delivery, of one position.
+type BothCounts = (Counts, DeliveryCounts);
+
+impl From<BothCounts> for StatsBody {
+    fn from((counts, delivery): BothCounts) -> Self {
         Self {
             created: counts.of(Status::Created),
             sending: counts.of(Status::Sending),
@@ -71,6 +96,7 @@ impl From<Counts> for StatsBody {
             expired: counts.of(Status::Expired),
             cancelled: counts.of(Status::Cancelled),
             unconfirmed: counts.of(Status::Unconfirmed),
+            delivery: delivery.into(),
         }
     }
 }
@@ -168,10 +194,14 @@ async fn overall(State(api): State<Api>, params: Params) -> ApiResult {
     let counts = match filter {
         Some(filter) => {
             let begin = move |reader: &Reader<'_>| Ok(FilteredCount::begin(reader, filter.clone()));
-            api.aside(move |api| api.count(begin)).await?.counts()
+            let count = api.aside(move |api| api.count(begin)).await?;
+            (count.counts(), count.delivery())
         }
         // Without a filter the state has the counts ready.
-        None => api.ask(|reader| query::stats::overall(reader))?,
+        None => api.ask(|reader| {
+            let counts = query::stats::overall(reader)?;
+            Ok((counts, query::stats::overall_delivery(reader)?))
+        })?,
     };
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
@@ -181,7 +211,10 @@ async fn mailing_counts(api: &Api, id: &str) -> ApiResult {
     let index = api.position();
     let counts = api.find("mailing", |reader| {
         match query::mailings::number_of(reader, &id)? {
-            Some(number) => query::stats::of_mailing(reader, number),
+            Some(number) => {
+                let counts = query::stats::of_mailing(reader, number)?;
+                Ok(counts.zip(query::stats::delivery_of_mailing(reader, number)?))
+            }
             None => Ok(None),
         }
     })?;
@@ -193,7 +226,8 @@ async fn customer_counts(api: &Api, id: &str) -> ApiResult {
     let index = api.position();
     let number = api.find("customer", |reader| customers::number(reader, &id))?;
     let begin = move |reader: &Reader<'_>| CustomerCount::begin(reader, number);
-    let counts = api.aside(move |api| api.count(begin)).await?.counts();
+    let count = api.aside(move |api| api.count(begin)).await?;
+    let counts = (count.counts(), count.delivery());
     Ok(reply(StatusCode::OK, index, &StatsBody::from(counts)))
 }
 

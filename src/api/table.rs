@@ -18,7 +18,7 @@ use super::{
     allowed::AllowedMethods,
     backup, cluster, completion, customers, docs,
     endpoint::{Access, Effect, Endpoint},
-    import, mailings, messages, node, stats,
+    import, mailings, messages, node, receipts, stats,
 };
 use crate::config::Role;
 
@@ -26,19 +26,20 @@ use crate::config::Role;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Admission {
     pub(super) access: Access,
-    pub(super) is_health: bool,
+    /// True if the origin of a request matters on an API without tokens.
+    pub(super) checks_origin: bool,
 }
 
 impl Admission {
     /// No route was matched, or none with this method: there is nothing to read or to change.
     const UNMATCHED: Self = Self {
         access: Access::Needs(Role::Reader),
-        is_health: false,
+        checks_origin: true,
     };
     /// A page of the documentation.
     const PAGE: Self = Self {
         access: Access::Open,
-        is_health: false,
+        checks_origin: true,
     };
 
     /// True if the route answers everyone without a token.
@@ -90,6 +91,7 @@ impl RouteTable {
             import::routes(),
             mailings::routes(),
             messages::routes(),
+            receipts::routes(),
             stats::routes(),
             node::routes(),
             cluster::routes(),
@@ -144,10 +146,10 @@ impl RouteTable {
         let mut admissions = Admissions::default();
 
         for endpoint in &self.0 {
-            let is_health = endpoint.effect == Effect::Health;
+            let proves_itself = matches!(endpoint.effect, Effect::Health | Effect::Receipt);
             let admission = Admission {
                 access: endpoint.access,
-                is_health,
+                checks_origin: !proves_itself,
             };
             for (method, path) in endpoint.names() {
                 router = router.route(path, endpoint.router(&method));
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_health_and_documentation_are_open() {
+    fn only_health_receipts_and_documentation_are_open() {
         let (_, admissions) = RouteTable::new().compose();
         let open: Vec<_> = admissions
             .0
@@ -215,6 +217,7 @@ mod tests {
             "/healthz",
             "/openapi.json",
             "/readyz",
+            "/receipts/{gateway}/{id}",
         ];
         assert_eq!(open, wanted);
         assert!(is_health("/healthz") && is_health("/readyz"));
@@ -226,7 +229,7 @@ mod tests {
         let table = RouteTable::new();
         for endpoint in &table.0 {
             let lowest = match endpoint.effect {
-                Effect::Health => continue,
+                Effect::Health | Effect::Receipt => continue,
                 Effect::Reads | Effect::ReadsNode => Role::Reader,
                 Effect::Writes | Effect::KeyedWrite => Role::Operator,
                 Effect::ChangesCluster => Role::Admin,

@@ -11,6 +11,7 @@ mod import;
 mod latency;
 mod office;
 mod read;
+mod receipts;
 mod record;
 mod restart;
 mod size;
@@ -46,6 +47,10 @@ enum What {
     Write(write::WriteArgs),
     /// Latency of reads by id and of lists, while sending at full rate
     Read(read::ReadArgs),
+    /// Rate of receipts, while sending
+    ///
+    /// The first mailing is sent alone. Then its receipts come in while a second one is sent.
+    Receipts(receipts::ReceiptsArgs),
     /// Latency of statistics, with few and many messages and mailings
     Stats(stats::StatsArgs),
     /// Duration of a mailing whose filters match one customer in a thousand
@@ -129,6 +134,7 @@ async fn measure(what: &What) -> anyhow::Result<()> {
         What::Latency(args) => (latency::measure(args).await?, args.rounds.output),
         What::Write(args) => (write::measure(args).await?, args.rounds.output),
         What::Read(args) => (read::measure(args).await?, args.rounds.output),
+        What::Receipts(args) => (receipts::measure(args).await?, args.rounds.output),
         What::Stats(args) => (stats::measure(args).await?, args.output),
         What::Filter(args) => (filter::measure(args).await?, args.rounds.output),
         What::Restart(args) => (restart::measure(args).await?, args.rounds.output),

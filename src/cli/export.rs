@@ -18,7 +18,7 @@ use crate::{config::ConfigError, formula};
 /// Items requested in one page.
 const PAGE: usize = 1_000;
 const CUSTOMER: [&str; 6] = ["id", "name", "phone", "operator", "tag", "timezone"];
-const MESSAGE: [&str; 11] = [
+const MESSAGE: [&str; 13] = [
     "id",
     "mailing_id",
     "customer_id",
@@ -30,6 +30,8 @@ const MESSAGE: [&str; 11] = [
     "updated_at",
     "sent_at",
     "reason",
+    "delivery",
+    "delivered_at",
 ];
 
 /// The items that can be exported.

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) one_sends: bool,
     /// The command that runs one; `--config FILE` is added.
     pub(super) command: &'static [&'static str],
+    /// Address at which gateways report; empty: they are not asked to.
+    pub(super) public_url: &'static str,
     /// More of the configuration.
     pub(super) more: &'static str,
     /// Secret of the cluster.
@@ -57,6 +59,7 @@ impl Plan {
             concurrency,
             one_sends,
             command,
+            public_url: "",
             more,
             secret,
         }
@@ -70,13 +73,22 @@ impl Plan {
         self.provider.clone().unwrap_or_else(own)
     }
 
+    /// A line only where it is needed: binaries of before do not know the key.
+    fn public_url_line(&self) -> String {
+        match self.public_url {
+            "" => String::new(),
+            url => format!("public_url = {url:?}\n"),
+        }
+    }
+
     /// The configuration of one of them.
     fn config(&self, n: usize, home: &Path, addresses: &[(String, String)]) -> String {
         let (peer, api) = &addresses[n];
         let node = format!(
-            "[node]\ndata_dir = {data:?}\n[api]\nlisten = \"{api}\"\n{gateway}[postman]\n\
+            "[node]\ndata_dir = {data:?}\n{public_url}[api]\nlisten = \"{api}\"\n{gateway}[postman]\n\
              enabled = {sends}\n{more}",
             data = home.join("data").display().to_string(),
+            public_url = self.public_url_line(),
             gateway = self.gateway_section(),
             more = self.more,
             sends = !self.one_sends || n + 1 == self.count,

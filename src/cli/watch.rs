@@ -72,12 +72,21 @@ pub(super) fn counts(stats: &Value) -> String {
     let shown = shown.filter(|(_, n)| *n > 0);
     let shown: Vec<_> = shown
         .map(|(status, n)| format!("{status} {}", out::number(n)))
+        .chain(deliveries(stats))
         .collect();
     if shown.is_empty() {
         "no messages yet".to_owned()
     } else {
         shown.join(", ")
     }
+}
+
+/// The word of receipts, behind the counts.
+fn deliveries(stats: &Value) -> impl Iterator<Item = String> + '_ {
+    let delivery = stats.get("delivery").unwrap_or(&Value::Null);
+    let counted = ["delivered", "undelivered"].map(|name| (name, count(delivery, name)));
+    let shown = counted.into_iter().filter(|(_, n)| *n > 0);
+    shown.map(|(name, n)| format!("{name} {}", out::number(n)))
 }
 
 fn total(stats: &Value) -> u64 {
@@ -321,6 +330,13 @@ mod tests {
         assert!(told(json!({ "done": 1, "sending": 2 })).contains("postmen hold the last ones"));
         assert!(told(json!({ "done": 1, "failed": 2 })).contains("tried again"));
         assert!(told(json!({ "created": 1, "sending": 2 })).contains("see the log"));
+    }
+
+    #[test]
+    fn deliveries_stand_behind_the_counts() {
+        let delivery = json!({ "delivered": 1_500, "undelivered": 0 });
+        let told = counts(&json!({ "done": 2_000, "sending": 1, "delivery": delivery }));
+        assert_eq!(told, "done 2,000, sending 1, delivered 1,500");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::{
     upkeep,
     values::{check_peer_address, within},
 };
+use crate::address::HttpUrl;
 
 /// The part of a lease beyond the time of one request that is needed for waiting and for the report,
 /// in milliseconds.
@@ -54,6 +55,8 @@ impl Config {
         }
         let compact_mb = self.node.compact_log_mb;
         faults.take(within("node.compact_log_mb", compact_mb, 1..=65_536));
+
+        faults.take(check_public_url(&self.node.public_url));
 
         faults.take(check_api::check(&self.api));
         if let Some(cluster) = &self.cluster {
@@ -213,6 +216,20 @@ impl Config {
 /// the machine.
 fn shares_address(one: SocketAddr, other: SocketAddr) -> bool {
     one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified()
+}
+
+/// Checks the address that gateways are told. They may reach it through a proxy, with a path before it.
+fn check_public_url(url: &str) -> Result<(), ConfigError> {
+    if url.is_empty() {
+        return Ok(());
+    }
+    let fault = match HttpUrl::parse(url) {
+        Ok(_) => return Ok(()),
+        // A password in it must not be shown.
+        Err(fault) if url.contains('@') => format!("the URL {fault}"),
+        Err(fault) => format!("`{url}` {fault}"),
+    };
+    Err(ConfigError::at("node.public_url", fault))
 }
 
 fn check_timezone(name: &str) -> Result<(), ConfigError> {

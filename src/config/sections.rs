@@ -20,6 +20,8 @@ pub struct NodeConfig {
     pub timezone: String,
     /// Length of the log since the last snapshot at which a new one is written, in MiB.
     pub compact_log_mb: u64,
+    /// Base of the URL at which gateways reach the cluster with receipts; empty: none are asked for.
+    pub public_url: String,
 }
 
 impl NodeConfig {
@@ -35,6 +37,7 @@ impl Default for NodeConfig {
             data_dir: "data".into(),
             timezone: "UTC".into(),
             compact_log_mb: 64,
+            public_url: String::new(),
         }
     }
 }

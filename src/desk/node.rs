@@ -1,7 +1,10 @@
 //! The desk of a node, where its own postman asks, and standalone postmen through the peer port: calls
 //! become commands and reads.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use notty_raft::{Node, ProposeError};
 use notty_storage::{
@@ -9,7 +12,7 @@ use notty_storage::{
     command::{DeclareGateway, RegisterPostman, Report},
     level::UNWANTED_LEVEL,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
-    query,
+    query::{self, leases::LeasedMessage},
     records::Lease,
 };
 use parking_lot::Mutex;
@@ -20,6 +23,7 @@ use crate::{
     postman::desk::{
         ClusterLook, Desk, DeskAnswer, DeskError, HeldLease, Left, Parcel, SendableWork, Terms,
     },
+    receipts::{AskedReceipts, WantedReceipts},
     zones::Zones,
 };
 
@@ -35,6 +39,8 @@ pub struct NodeDesk {
     pub(super) post_office: Arc<PostOffice>,
     zones: Mutex<Zones>,
     pub(super) presence: Presence,
+    /// The receipts to ask for; none are asked for without it.
+    wanted_receipts: OnceLock<WantedReceipts>,
 }
 
 impl NodeDesk {
@@ -46,7 +52,32 @@ impl NodeDesk {
             post_office,
             zones,
             presence: Presence::default(),
+            wanted_receipts: OnceLock::new(),
         })
+    }
+
+    /// Asks for receipts from now on, which a gateway sends to the cluster's address.
+    pub fn ask_for_receipts(&self, wanted: WantedReceipts) {
+        let _ = self.wanted_receipts.set(wanted);
+    }
+
+    /// The receipts to ask for of messages, once the cluster has a secret for them. The secret itself goes to
+    /// no postman.
+    fn receipts(
+        &self,
+        reader: &Reader<'_>,
+        messages: &[LeasedMessage],
+    ) -> Result<Option<AskedReceipts>, Error> {
+        let Some(wanted) = self.wanted_receipts.get() else {
+            return Ok(None);
+        };
+        let secret = query::receipts::secret(reader)?;
+        let ids = messages.iter().map(|message| message.id);
+        let WantedReceipts {
+            public_url,
+            gateway,
+        } = wanted;
+        Ok(secret.map(|secret| AskedReceipts::sign(public_url, &secret, gateway, ids)))
     }
 
     pub(super) fn read<T>(
@@ -144,6 +175,7 @@ impl NodeDesk {
             let terms = self.terms(reader, mailing, at)?;
             let record = query::work::record(reader, mailing)?;
             let mailing_id = record.map(|record| record.id.to_string());
+            let receipts = self.receipts(reader, &messages)?;
 
             Ok(Parcel {
                 lease,
@@ -154,6 +186,7 @@ impl NodeDesk {
                 messages,
                 terms,
                 mailing_id: mailing_id.unwrap_or_default(),
+                receipts,
             })
         })
     }
@@ -175,7 +208,7 @@ impl NodeDesk {
                 let terms = self.terms(reader, held.mailing, leader_clock)?;
                 look.terms.push((held.lease, terms));
 
-                let dropped = query::leases::of_deleted(reader, held.mailing, &held.runs)?;
+                let dropped = query::leases::dropped(reader, held.mailing, &held.runs)?;
                 if !dropped.is_empty() {
                     look.dropped.push((held.lease, dropped));
                 }

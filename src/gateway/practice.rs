@@ -46,7 +46,7 @@ pub use tally::{PracticeAnswers, PracticeTally};
 use self::{
     book::{ArrivedMessage, MessageKey},
     handled::HandledRequest,
-    receipts::ReceiptCaller,
+    receipts::PracticeCaller,
 };
 
 /// Connections that may wait to be accepted: more than a postman opens at once. Of those beyond, each
@@ -62,7 +62,7 @@ pub struct Practice {
     provider: Option<PracticeProvider>,
     behaviour: Mutex<Behaviour>,
     book: Mutex<PracticeBook>,
-    receipts: Arc<ReceiptCaller>,
+    receipts: Arc<PracticeCaller>,
 }
 
 impl Practice {

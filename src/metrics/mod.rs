@@ -11,6 +11,7 @@ mod node;
 mod peers;
 mod postman;
 mod process;
+mod receipts;
 mod requests;
 mod sending;
 mod standing;
@@ -26,8 +27,8 @@ use prometheus_client::{
 };
 
 pub use self::{
-    backups::BackupMetrics, form::MetricsForm, postman::PostmanMetrics, sending::SendingMetrics,
-    standing::PostmanStanding, state::StateFigures,
+    backups::BackupMetrics, form::MetricsForm, postman::PostmanMetrics, receipts::ReceiptMetrics,
+    sending::SendingMetrics, standing::PostmanStanding, state::StateFigures,
 };
 use self::{
     disk::DiskMetrics, node::NodeMetrics, peers::PeerMetrics, process::ProcessMetrics,
@@ -61,6 +62,8 @@ pub struct Metrics {
     log_lines_dropped: Counter,
     /// The counters of this node's postman.
     pub sending: SendingMetrics,
+    /// The counters of receipts.
+    pub receipts: ReceiptMetrics,
     /// Times that rounds of applying took.
     pub apply_rounds: Histogram,
 }
@@ -97,6 +100,7 @@ impl Metrics {
             node: NodeMetrics::default(),
             log_lines_dropped: Counter::default(),
             sending: SendingMetrics::default(),
+            receipts: ReceiptMetrics::default(),
             apply_rounds: node::apply_rounds(),
         };
         metrics.register();
@@ -121,6 +125,7 @@ impl Metrics {
 
         self.state.register(registry);
         self.sending.register(registry);
+        self.receipts.register(registry);
         self.requests.register(registry);
         self.node.register(registry);
         node::register_rounds(&self.apply_rounds, registry);

@@ -32,6 +32,8 @@ pub(super) struct LeaderMemory {
     pub(super) scattered: BTreeSet<MailingNumber>,
     /// Messages granted lately, from which it follows how far ahead to expand.
     pub(super) recent: RecentGrants,
+    /// True once the cluster is known to have a secret of receipts, which it keeps.
+    pub(super) has_receipt_secret: bool,
 }
 
 impl LeaderMemory {
@@ -46,6 +48,7 @@ impl LeaderMemory {
             looks: Looks::default(),
             scattered: BTreeSet::new(),
             recent: RecentGrants::default(),
+            has_receipt_secret: false,
         }
     }
 

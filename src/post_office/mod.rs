@@ -21,7 +21,13 @@ pub(crate) mod tests;
 use std::{sync::Arc, time::Duration};
 
 use notty_raft::{AppliedChanges, Clock, Node, ProposeError};
-use notty_storage::{Action, Timestamp, command::Expand};
+use notty_storage::{
+    Action, Reader, Timestamp,
+    command::{Expand, SetReceiptSecret},
+    level::needed_level,
+    model::ReceiptSecret,
+    query,
+};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -144,7 +150,17 @@ impl PostOffice {
             retention_ms: self.options.retention_ms,
             zones: &memory.zones,
         };
-        let agenda = self.node.checked(agenda::draw_up(&reader, now, &policy))?;
+        let mut agenda = self.node.checked(agenda::draw_up(&reader, now, &policy))?;
+
+        if !memory.has_receipt_secret {
+            memory.has_receipt_secret = self
+                .node
+                .checked(query::receipts::secret(&reader))?
+                .is_some();
+            agenda
+                .actions
+                .extend(self.node.checked(receipt_secret(&reader))?);
+        }
 
         // One batch for each grant in vain: otherwise a closed window expands a mailing whole.
         for action in &agenda.actions {
@@ -185,6 +201,18 @@ impl PostOffice {
     fn tick(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.boot().as_millis() as i64)
     }
+}
+
+/// The secret of receipts, drawn at random, where the cluster has none and all of its nodes know what it is.
+fn receipt_secret(reader: &Reader<'_>) -> Result<Option<Action>, notty_storage::Error> {
+    let has_one = query::receipts::secret(reader)?.is_some();
+    let set = SetReceiptSecret {
+        secret: ReceiptSecret::new(rand::random()),
+    };
+    let action = Action::from(set);
+    let level = query::level::cluster_level(reader)?.level();
+    let is_needed = !has_one && level >= needed_level(&action);
+    Ok(is_needed.then_some(action))
 }
 
 /// Waits for a change of the state. The first change is looked at when it comes; one of many together

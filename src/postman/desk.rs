@@ -13,6 +13,8 @@ use notty_storage::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::receipts::AskedReceipts;
+
 /// An answer that is awaited.
 pub type DeskAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>> + Send + 'a>>;
 
@@ -70,6 +72,8 @@ pub struct Parcel {
     pub terms: Terms,
     /// Id of its mailing, for logs; empty from a node of an older version.
     pub mailing_id: String,
+    /// The addresses for receipts of its messages; none: the gateway is asked for none.
+    pub receipts: Option<AskedReceipts>,
 }
 
 /// The limits within which a mailing's messages may be sent.
@@ -92,7 +96,8 @@ pub struct ClusterLook {
     pub leader_clock: Timestamp,
     /// The present terms of each lease.
     pub terms: Vec<(LeaseId, Terms)>,
-    /// Positions of messages whose customers were deleted.
+    /// Positions of messages that must not be begun any more: their customers were deleted, or a receipt has
+    /// settled them.
     pub dropped: Vec<(LeaseId, Vec<u32>)>,
 }
 

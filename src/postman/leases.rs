@@ -90,7 +90,8 @@ impl LeaseInHand {
         }
     }
 
-    fn take(&mut self, settled: Settled) {
+    /// Takes in a message's result.
+    pub(super) fn take(&mut self, settled: Settled) {
         // Once given up, a message has its result: a later one would be a conflict.
         if self.settled.insert(settled.token.position) {
             self.unsettled -= 1;

@@ -1,8 +1,11 @@
 //! Leases that come, or fail to: the answers to a postman's asks.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use notty_storage::{model::MailingNumber, query::leases::LeasedMessage};
+use notty_storage::{
+    model::{MailingNumber, Run},
+    query::leases::LeasedMessage,
+};
 
 use super::{
     Postman, PostmanError,
@@ -18,6 +21,19 @@ use super::{
 const SHORT: Duration = Duration::from_secs(10);
 /// Time before an ask after a lease of a halted mailing.
 const HALTED: Duration = Duration::from_secs(1);
+
+/// The messages that a lease holds and its parcel lacks: receipts have settled them. None is begun.
+fn left_out(n: u64, mailing: MailingNumber, runs: &[Run], jobs: &[Job]) -> Vec<Settled> {
+    let granted: usize = runs.iter().map(|run| usize::from(run.len)).sum();
+    if granted == jobs.len() {
+        return Vec::new();
+    }
+    let begun: HashSet<u32> = jobs.iter().map(|job| job.id.position).collect();
+    tokens(n, mailing, runs)
+        .filter(|token| !begun.contains(&token.position))
+        .map(Settled::handed_back)
+        .collect()
+}
 
 impl Postman {
     /// Takes in the answer to an ask; the lease runs from the first ask under its number.
@@ -71,10 +87,15 @@ impl Postman {
         let n = parcel.lease.n;
         // Before any message is begun: a later run believes only what was noted.
         self.journal.leased(n, parcel.mailing, &parcel.runs)?;
+        let (base, signatures) = match parcel.receipts {
+            Some(asked) => (Some(asked.base), asked.signatures),
+            None => (None, Vec::new()),
+        };
         let mailing = LeasedMailing {
             number: parcel.mailing,
             id: parcel.mailing_id,
             text: parcel.text,
+            receipts: base,
         };
         let shared = SharedLease::new(
             parcel.lease,
@@ -83,6 +104,7 @@ impl Postman {
             LeaseTerms::new(asked_at, parcel.terms),
         );
 
+        let mut signatures = signatures.into_iter();
         let job = |message: &LeasedMessage| Job {
             lease: shared.clone(),
             id: message.id,
@@ -91,14 +113,16 @@ impl Postman {
             tries: message.tries,
             zone: message.zone.0,
             repeat_until: message.repeat_until,
+            receipt: signatures.next(),
         };
         let jobs: Vec<_> = parcel.messages.iter().map(job).collect();
+        let left_out = left_out(n, parcel.mailing, &parcel.runs, &jobs);
 
         let lease = LeaseInHand::new(
             shared.clone(),
             self.outlet.clone(),
             parcel.runs,
-            jobs.len(),
+            jobs.len() + left_out.len(),
             now,
         );
 
@@ -109,6 +133,10 @@ impl Postman {
         }
 
         lease.keep_back(jobs);
+        // Reported with the others: the lease would stay open until its end.
+        for settled in left_out {
+            lease.take(settled);
+        }
         if now.saturating_sub(asked_at) <= VIEW_AGE / 2 {
             lease.release();
         } else {

@@ -203,8 +203,9 @@ impl Station {
         // Before the first byte: after a kill, what is not noted counts as never begun.
         thread.journal.lock().begun(job.token())?;
 
+        let receipt_url = job.receipt_url();
         outlet.in_flight.fetch_add(1, Ordering::Relaxed);
-        let outcome = prepared.send(envelope(job)).await;
+        let outcome = prepared.send(envelope(job, &receipt_url)).await;
         outlet.in_flight.fetch_sub(1, Ordering::Relaxed);
 
         let ended = floor.clock.boot();
@@ -320,7 +321,7 @@ impl<C: Courier> Slot<C> {
         };
 
         let answered = Answered { outcome, at: ended };
-        let words = || courier.describe_failure(&envelope(job));
+        let words = || courier.describe_failure(&envelope(job, &job.receipt_url()));
         let result = station.note(job, pass, answered, words);
 
         // Buffered here, and written together with the next message that is begun: one write a message
@@ -349,13 +350,13 @@ impl<P> Preparation<P> {
     }
 }
 
-fn envelope(job: &Job) -> Envelope<'_> {
+fn envelope<'e>(job: &'e Job, receipt_url: &'e str) -> Envelope<'e> {
     Envelope {
         id: job.id,
         phone: job.phone,
         text: &job.lease.text,
         ends_at: job.lease.mailing_ends_at(),
-        receipt_url: "",
+        receipt_url,
     }
 }
 

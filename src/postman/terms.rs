@@ -21,6 +21,7 @@ use notty_storage::{
 };
 
 use super::{desk::Terms, journal::SendToken};
+use crate::receipts::{ReceiptBase, ReceiptSignature};
 
 /// Maximum age of the view of pauses, ends and deletions under which a message may be begun.
 pub(super) const VIEW_AGE: Duration = Duration::from_secs(1);
@@ -35,6 +36,8 @@ pub(super) struct LeasedMailing {
     pub(super) id: String,
     /// The text of its messages.
     pub(super) text: Arc<str>,
+    /// The part that the addresses for receipts share, where any are asked for.
+    pub(super) receipts: Option<ReceiptBase>,
 }
 
 impl LeasedMailing {
@@ -44,6 +47,7 @@ impl LeasedMailing {
             number,
             id: String::new(),
             text: "".into(),
+            receipts: None,
         }
     }
 }
@@ -58,6 +62,8 @@ pub(super) struct SharedLease {
     pub(super) mailing_id: String,
     /// The text of its messages.
     pub(super) text: Arc<str>,
+    /// The part that the addresses for receipts share, where any are asked for.
+    receipts: Option<ReceiptBase>,
     /// The end of the lease, since the machine started.
     pub(super) ends: Duration,
     /// The end of the mailing by the latest terms, in milliseconds since 1970: requests may name it.
@@ -81,6 +87,7 @@ impl SharedLease {
             mailing: mailing.number,
             mailing_id: mailing.id,
             text: mailing.text,
+            receipts: mailing.receipts,
             ends,
             mailing_ends_ms,
             terms,
@@ -112,7 +119,8 @@ pub(super) struct LeaseTerms {
     /// The time of the question, not of its answer: all that happened later may be missing.
     asked_at: Duration,
     mailing: Terms,
-    /// Positions of messages whose customers were deleted.
+    /// Positions of messages that a look has dropped: their customers were deleted, or a receipt has settled
+    /// them.
     dropped: Arc<HashSet<u32>>,
 }
 
@@ -176,9 +184,19 @@ pub(super) struct Job {
     pub(super) zone: u16,
     /// End of the time in which it may go out, if its gateway may have it already.
     pub(super) repeat_until: Option<Timestamp>,
+    /// The signature of its address for receipts, if any are asked for.
+    pub(super) receipt: Option<ReceiptSignature>,
 }
 
 impl Job {
+    /// The address for receipts of the message; empty where none are asked for.
+    pub(super) fn receipt_url(&self) -> String {
+        let asked = self.lease.receipts.as_ref().zip(self.receipt.as_ref());
+        asked.map_or_else(String::new, |(base, signature)| {
+            base.url(self.id, signature)
+        })
+    }
+
     pub(super) fn token(&self) -> SendToken {
         SendToken {
             n: self.lease.lease.n,
@@ -257,6 +275,7 @@ mod tests {
             tries: 0,
             zone: 3,
             repeat_until: None,
+            receipt: None,
         }
     }
 

@@ -60,6 +60,8 @@ struct Odd {
     grants_all: bool,
     /// Each lease has a message of its own.
     grants_others: bool,
+    /// Grants one lease of two messages, the second of which a receipt has settled.
+    grants_settled: bool,
     /// Answers the first ask too late: its lease ran out.
     runs_out: bool,
     /// What was asked for and reported, one line each.
@@ -121,6 +123,7 @@ fn parcel_of(lease: LeaseId, position: u32) -> Parcel {
         messages: vec![message],
         terms: open_terms(),
         mailing_id: "m".to_owned(),
+        receipts: None,
     }
 }
 
@@ -161,10 +164,16 @@ impl Desk for Odd {
         let is_wanted = !work.unwanted.contains(&MAILING);
         self.unwanted.lock().push(work.unwanted);
         let grants = is_late || self.grants_all && is_wanted;
+        let settled = self.grants_settled && asked == 0;
         let position = if self.grants_others { asked as u32 } else { 0 };
         Box::pin(async move {
             if is_late {
                 tokio::time::sleep(VIEW_AGE + Duration::from_millis(300)).await;
+            }
+            if settled {
+                let mut parcel = parcel_of(lease, 0);
+                parcel.runs[0].len = 2;
+                return Ok(Some(parcel));
             }
             Ok(grants.then(|| parcel_of(lease, position)))
         })
@@ -347,6 +356,22 @@ async fn a_lease_whose_terms_are_old_is_not_begun_before_a_look_shows_them_anew(
     // Nobody listens there: it is begun, and reported as not sent.
     desk.shows.store(true, Ordering::Relaxed);
     until(|| desk.reports.load(Ordering::Relaxed) > 0).await;
+    stop.send_replace(true);
+    postman.await.expect("no panic").expect("it ends well");
+}
+
+#[tokio::test]
+async fn a_message_that_a_lease_holds_and_its_parcel_lacks_is_handed_back() {
+    let desk = Arc::new(Odd {
+        grants_settled: true,
+        ..Odd::default()
+    });
+    desk.shows.store(true, Ordering::Relaxed);
+    let (stop, stopped) = watch::channel(false);
+    let postman = tokio::spawn(run(desk.clone(), stopped));
+    let second = "HandedBack, [Run { first: 1, len: 1, attempt: 1 }]";
+    let is_reported = || desk.said.lock().iter().any(|line| line.contains(second));
+    until(is_reported).await;
     stop.send_replace(true);
     postman.await.expect("no panic").expect("it ends well");
 }

@@ -8,8 +8,9 @@ use crate::{
     gateway::{
         Gateway, HttpGateway,
         http::provider::{ProviderGateway, ProviderOptions},
-        profile::{Profile, built_in},
+        profile::{Profile, built_in, receipts::ReceiptForm},
     },
+    receipts::{CallLanguage, DEFAULT_GATEWAY, ReceiptCaller},
     surroundings::Surroundings,
 };
 
@@ -22,6 +23,8 @@ pub(crate) enum ConfiguredGateway {
         gateway: Box<ProviderGateway>,
         /// Requests in flight that the provider allows, from all postmen together.
         concurrency: Option<usize>,
+        /// The calls that it makes to the addresses of messages; `None` if it is told none.
+        receipts: Option<Box<ReceiptForm>>,
     },
 }
 
@@ -32,6 +35,20 @@ impl ConfiguredGateway {
             Self::Own(gateway) => gateway.identity(cluster),
             Self::Provider { gateway, .. } => gateway.identity(cluster),
         }
+    }
+
+    /// The gateway as one that calls the addresses of messages; `None` if it has no receipts.
+    pub(crate) fn caller(&self, config: &Config) -> Option<ReceiptCaller> {
+        let language = match self {
+            Self::Own(_) => CallLanguage::Own,
+            Self::Provider { receipts, .. } => CallLanguage::Profile(receipts.clone()?),
+        };
+        let named = config.gateways.first();
+        let name = named.map_or(DEFAULT_GATEWAY, |gateway| gateway.name.as_str());
+        Some(ReceiptCaller {
+            name: name.to_owned(),
+            language,
+        })
     }
 
     /// The configuration with no more requests in flight than are this postman's share of what the provider
@@ -104,6 +121,8 @@ fn provider(
     let section = check_gateways::section(0);
     let profile = profile(entry, &section)?;
     let concurrency = profile.concurrency();
+    let receipts = profile.receipts().filter(|_| profile.asks_receipts());
+    let receipts = receipts.cloned().map(Box::new);
     let options = ProviderOptions {
         profile_name: entry.profile_name(),
         profile,
@@ -116,6 +135,7 @@ fn provider(
     Ok(ConfiguredGateway::Provider {
         gateway: Box::new(gateway),
         concurrency,
+        receipts,
     })
 }
 

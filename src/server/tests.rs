@@ -1,5 +1,7 @@
 //! Tests of supervised parts, and of a node's own postman.
 
+mod receipts;
+
 use std::time::Duration;
 
 use notty_raft::Fatal;

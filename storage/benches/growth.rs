@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p notty-storage --bench growth -- 1000000 10` plants 1,000,000 customers and ten
 //! mailings to all of them; without arguments, several sizes. `-- churn 400` sends mailing after
-//! mailing and keeps none. All times are CPU of the one thread that works, so that what else runs on
+//! mailing and keeps none. `-- receipts` takes receipts in groups of a thousand. All times are CPU of the one thread that works, so that what else runs on
 //! the machine matters little. `STUCK=1` leaves a message in each lease that failed and waits;
 //! `TAGS=1000` is how many tags the customers have.
 
@@ -15,14 +15,19 @@ use std::{fs, path::Path};
 
 use notty_storage::{
     Store, StoreOptions,
-    model::{Filter, MailingNumber, Seq},
+    command::TakeReceipts,
+    model::{ErrorCode, Filter, MailingNumber, MessageId, ReceiptNote, ReceiptState, Seq},
     query::{self, filtered::StatsFilter},
+    records::position,
 };
 use plant::{DAY_MS, World};
 
 fn main() {
     if std::env::args().any(|arg| arg == "churn") {
         return churn();
+    }
+    if std::env::args().any(|arg| arg == "receipts") {
+        return receipts();
     }
     let numbers: Vec<u32> = std::env::args()
         .skip(1)
@@ -266,4 +271,38 @@ fn churn() {
         }
     }
     print_open(world, dir.path());
+}
+
+/// A thousand receipts a command, about ever more batches.
+fn receipts() {
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut world = World::open(dir.path());
+    world.put_customers(0..100_000, tags());
+    let mailing = world.start_mailing(1, "%");
+    world.send(mailing, false);
+
+    for batches in [1, 2, 5, 10, 20, 50] {
+        let each = 1_000 / batches;
+        let message = |n: u32| MessageId {
+            mailing,
+            position: position(n / each, (n % each) as usize),
+        };
+        let receipts = |state| TakeReceipts {
+            receipts: (0..1_000)
+                .map(|n| ReceiptNote {
+                    message: message(n),
+                    state,
+                    error: ErrorCode::default(),
+                })
+                .collect(),
+        };
+        // What was undelivered is delivered in the end, so that each command changes all of its messages.
+        let first = cost(|| world.act(receipts(ReceiptState::Undelivered).into())).0;
+        let second = cost(|| world.act(receipts(ReceiptState::Delivered).into())).0;
+        println!(
+            "{batches} batches: {:.2} and {:.2} us of CPU a receipt",
+            first / 1e3,
+            second / 1e3
+        );
+    }
 }

@@ -42,11 +42,12 @@
 //! | 44 | slot | [`ImportReplies`] |
 //! | 50 | block of 128 customers | [`CustomerTotals`] |
 //! | 51 | UTC day, 16 tags, 16 operators | [`Facets`] |
+//! | 60 | – | [`ReceiptSecret`] |
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    model::{MailingId, MailingNumber},
+    model::{MailingId, MailingNumber, ReceiptSecret},
     records::{
         ChangeBlock, ChangeNumbers, ClientReply, ClusterLevel, Columns, CustomerColumns,
         CustomerTexts, CustomerTotals, Decided, DeletedBlock, Facets, GivenUp, Heads,
@@ -184,6 +185,8 @@ keys! {
     50 CustomerTotalsKey(block: u32 => block.to_be_bytes()) -> CustomerTotals;
     /// Final messages by day, tag and operator.
     51 FacetsKey(day: u32 => day.to_be_bytes(), tags: u32 => tags.to_be_bytes(), operators: u32 => operators.to_be_bytes()) -> Facets;
+    /// What proves a receipt.
+    60 ReceiptSecretKey -> ReceiptSecret;
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::command::Action;
 /// The level of a cluster that has not agreed on another.
 pub const FIRST_LEVEL: u32 = 1;
 
-/// The level that this version understands, with all those below it. Version 0.2.0 has the second.
+/// The level that this version understands, with all those below it. Version 0.2.0 has the second;
+/// the third has receipts, and asks with unwanted mailings.
 pub const LEVEL: u32 = 3;
 
 /// The level from which on asks for messages name the mailings that a postman does not want.
@@ -23,6 +24,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn needed_level(action: &Action) -> u32 {
     match action {
         Action::TryLevel(_) => 2,
+        Action::TakeReceipts(_) | Action::SetReceiptSecret(_) => 3,
         _ => FIRST_LEVEL,
     }
 }

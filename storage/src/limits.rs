@@ -121,6 +121,10 @@ pub const POSTMEN: usize = 1_000;
 pub const POSTMAN_STARTS: usize = 8;
 /// The longest life of a lease, in milliseconds.
 pub const LEASE_TTL_MS: u64 = 600_000;
+/// Receipts of one command, at most.
+pub const RECEIPTS: usize = 1_000;
+/// Batches that the receipts of one command may be about, at most: each is read and written once.
+pub const RECEIPT_BATCHES: usize = ENTRY_BATCHES as usize;
 /// The longest pause before another try, in milliseconds (one day).
 pub const RETRY_PAUSE_MS: u64 = 86_400_000;
 

@@ -48,21 +48,27 @@ pub enum Planted {
     PauseIgnored,
     /// A mailing does not see that customers share a phone.
     SharedPhonesUnseen,
+    /// A report that comes after a receipt settles its message all the same.
+    ReceiptUnheeded,
+    /// A postman is not told that a receipt has settled a message that it holds.
+    ReceiptUntold,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
 ///
-/// A postman holds little more than it has in flight, so an old view rarely lets it begin anything.
+/// A postman holds little more than it has in flight, so an old view rarely lets it begin anything, nor does
+/// a receipt that it was not told of.
 /// Few days move to another account while a message is in doubt there, and in few does the gateway
 /// lose many answers, but never many in a row.
-pub const BY_SCENARIO: [Planted; 3] = [
+pub const BY_SCENARIO: [Planted; 4] = [
     Planted::ViewUnchecked,
     Planted::DoubtGoesAnywhere,
     Planted::BreakerCountsRowsOnly,
+    Planted::ReceiptUntold,
 ];
 
 /// All faults, in the order of their numbers.
-pub const PLANTED: [Planted; 18] = [
+pub const PLANTED: [Planted; 20] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -81,6 +87,8 @@ pub const PLANTED: [Planted; 18] = [
     Planted::JumpBelieved,
     Planted::PauseIgnored,
     Planted::SharedPhonesUnseen,
+    Planted::ReceiptUnheeded,
+    Planted::ReceiptUntold,
 ];
 
 impl Planted {

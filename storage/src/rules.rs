@@ -154,6 +154,16 @@ pub(crate) fn is_gateway_of_doubt(asked_for: u64, doubtful: u64) -> bool {
     asked_for == doubtful || is_planted(Planted::DoubtGoesAnywhere)
 }
 
+/// Rule 17: a postman is told of the messages that it holds and that a receipt has settled.
+pub(crate) fn receipts_are_told() -> bool {
+    !is_planted(Planted::ReceiptUntold)
+}
+
+/// Rule 17: what a receipt has settled stays, whatever a report says of it afterwards.
+pub(crate) fn receipt_stands() -> bool {
+    !is_planted(Planted::ReceiptUnheeded)
+}
+
 /// Time (rules without a number): a look at the clock that finds a contradiction leaves it in doubt.
 pub fn contradicting_clock_is_doubted() -> bool {
     !is_planted(Planted::JumpBelieved)

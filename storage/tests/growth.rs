@@ -2,6 +2,7 @@
 //! of records read and bytes written, not by time.
 
 mod plant;
+mod receipts;
 
 use std::{cell::Cell, sync::Arc};
 

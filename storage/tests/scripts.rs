@@ -64,5 +64,6 @@ rules! {
     a_snapshot_holds_the_whole_state: "snapshot";
     a_restored_backup_sends_nothing_by_itself_and_meets_no_id_again: "restore";
     a_nodes_number_and_disk_are_never_used_again: "nodes";
+    a_receipt_settles_what_is_in_doubt_and_starts_nothing: "receipts";
     setting_the_time_repeats_nothing_and_makes_nothing_wait: "time";
 }

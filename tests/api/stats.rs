@@ -18,7 +18,7 @@ const STATUSES: [&str; 8] = [
 
 /// Stats that have these counts, and 0 of everything else.
 fn counts(counts: Value) -> Value {
-    let mut all = json!({});
+    let mut all = json!({ "delivery": { "delivered": 0, "undelivered": 0 } });
     for status in STATUSES {
         all[status] = counts.get(status).cloned().unwrap_or(json!(0));
     }
@@ -30,7 +30,7 @@ async fn stats(node: &Node, params: &[(&str, &str)]) -> Value {
 }
 
 #[tokio::test]
-async fn stats_have_one_count_for_each_status_and_nothing_else() {
+async fn stats_have_one_count_for_each_status_and_delivery_and_nothing_else() {
     let node = Setup::new().start().await;
     node.client
         .post("/customers", &customer("one", json!({})))

@@ -120,3 +120,10 @@ fn growth_is_measured_size_by_size_with_mailings_at_once() {
         ],
     );
 }
+
+#[test]
+fn receipts_are_measured_while_another_mailing_is_sent() {
+    let size = ["--customers", "3000", "--clients", "8", "--rounds", "1"];
+    let found = record(&[&["receipts"][..], &size].concat());
+    measured(&found, &["alone_rate", "meanwhile_rate", "receipts_rate"]);
+}

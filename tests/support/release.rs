@@ -25,7 +25,7 @@ impl Release {
         };
         match self {
             Self::Present => {}
-            Self::Eager => drop(command.env("NOTTY_TEST_LEVEL", "2")),
+            Self::Eager => drop(command.env("NOTTY_TEST_LEVEL", "3")),
             Self::Older => drop(command.env("NOTTY_TEST_LEVEL", "1")),
         }
         command

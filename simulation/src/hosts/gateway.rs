@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use turmoil::net::{TcpListener, TcpStream};
 
+use super::receipts::{self, Reporter};
 use crate::{
     event::Event,
     plan::{GatewayMix, Mood},
@@ -25,6 +26,7 @@ use crate::{
 /// The gateway, over all of its connections.
 pub struct SimGateway {
     stage: Arc<Stage>,
+    reporter: Arc<Reporter>,
     state: Mutex<State>,
 }
 
@@ -45,6 +47,7 @@ impl SimGateway {
             taken: BTreeSet::new(),
         };
         Arc::new(Self {
+            reporter: Reporter::new(stage.clone()),
             stage,
             state: Mutex::new(state),
         })
@@ -53,6 +56,11 @@ impl SimGateway {
     /// From now on it behaves like this.
     pub fn behave(&self, mix: GatewayMix) {
         self.state.lock().mix = mix;
+    }
+
+    /// True if each of its receipts had an answer.
+    pub fn has_reported(&self) -> bool {
+        self.reporter.has_reported()
     }
 
     /// Takes connections for ever.
@@ -96,9 +104,13 @@ impl SimGateway {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let account = account.unwrap_or_default().to_owned();
+        let receipts = receipts::path_of(request.headers());
         let whole = request.into_body().collect().await;
         whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         let (mood, pause) = self.decide(account, id);
+        if let Some(path) = receipts.filter(|_| mood.takes()) {
+            self.reporter.report(id, &path);
+        }
         tokio::time::sleep(pause).await;
         let (status, body) = match mood {
             Mood::Takes => (200, r#"{"code": 0, "message": "OK"}"#),
@@ -110,7 +122,7 @@ impl SimGateway {
             Mood::TakesAndRaves => (200, "\u{1}\u{2} no JSON"),
             Mood::TakesAndDoubts => (200, r#"{"code": 17, "message": "hm"}"#),
             Mood::Says429 => (429, "slow down"),
-            Mood::Says503 => (503, "not now"),
+            Mood::Says503 | Mood::TakesAndSays503 => (503, "not now"),
             Mood::AsksToWait => (429, "wait"),
             Mood::Refuses => (400, r#"{"code": 1, "message": "no such phone"}"#),
         };

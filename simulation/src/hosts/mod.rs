@@ -8,5 +8,6 @@ mod machine;
 pub mod node;
 pub mod operator;
 pub mod postman;
+mod receipts;
 
 pub use machine::{Death, Machine};

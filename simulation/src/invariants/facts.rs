@@ -38,6 +38,8 @@ pub struct MailingFact {
     pub window: Option<SendWindow>,
     /// Since when it is cancelled or deleted.
     pub stopped: Option<Duration>,
+    /// True if it was deleted: nothing of it is shown any more.
+    pub deleted: bool,
     /// Since when it is paused.
     pub paused: Option<Duration>,
 }
@@ -90,6 +92,18 @@ pub struct Receipt {
     pub dropped: bool,
     /// What it answered; none: nothing.
     pub answered: Option<u16>,
+}
+
+impl Receipt {
+    /// True if it took the message, and answered that it did not.
+    pub fn is_denied(&self) -> bool {
+        self.taken && self.answered == Some(503)
+    }
+
+    /// True if it took the message, and never denied that.
+    pub fn is_owned(&self) -> bool {
+        self.taken && !self.is_denied()
+    }
 }
 
 /// Everything that the invariants go by.
@@ -262,7 +276,8 @@ impl Facts {
                 _,
             ) => {
                 self.with_mailing(id, |mailing| {
-                    mailing.stopped = mailing.stopped.or(Some(now))
+                    mailing.stopped = mailing.stopped.or(Some(now));
+                    mailing.deleted |= matches!(action, Action::DeleteMailing(_));
                 });
             }
             (Action::RegisterPostman(RegisterPostman { name, .. }), Reply::Registered(epoch)) => {
@@ -319,6 +334,7 @@ impl Facts {
             .map(|b| (now, b.end));
         let ended_before = ended_before.or(before.and_then(|before| before.ended_before));
         let (stopped, paused) = before.map_or((None, None), |b| (b.stopped, b.paused));
+        let deleted = before.is_some_and(|before| before.deleted);
         let (start, end, window) = (spec.start, spec.end, spec.send_window);
         let fact = MailingFact {
             start,
@@ -326,6 +342,7 @@ impl Facts {
             ended_before,
             window,
             stopped,
+            deleted,
             paused,
         };
         self.mailings.insert(number.0, fact);

@@ -69,10 +69,12 @@ impl Invariant for GatewayAndStateAgree {
                 continue;
             };
             let taken = message.received.iter().any(|receipt| receipt.taken);
+            let owned = message.received.iter().any(|receipt| receipt.is_owned());
             let agrees = match found.status {
                 Status::Done => taken,
                 Status::Unconfirmed => true,
-                _ => !taken,
+                // Of what it denied, only a receipt tells, and that may come too late.
+                _ => !owned,
             };
             let last = message.grants.last().and_then(|grant| grant.reported);
             ensure(

@@ -1,4 +1,5 @@
-//! The gateway never gets a message again that it may have taken. Where it drops repeats, and the
+//! The gateway never gets a message again that it may have taken, unless it denied that: what it says by
+//! receipts is the matter of another invariant. Where it drops repeats, and the
 //! service knows, it may get them, and takes none twice. And no phone gets two messages of a mailing,
 //! however many customers share it, and whoever gives it to whom while the mailing lasts.
 
@@ -34,7 +35,7 @@ impl Invariant for GatewayGetsOnce {
         let taken = facts.messages[id]
             .received
             .iter()
-            .filter(|receipt| receipt.taken)
+            .filter(|receipt| receipt.is_owned())
             .count();
         ensure(taken <= 1, || {
             format!("the gateway took message {id} {taken} times")

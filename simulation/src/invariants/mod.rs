@@ -13,6 +13,7 @@ mod no_send_without_lease;
 mod nobody_is_forgotten;
 mod nodes_start;
 mod nothing_goes_back;
+mod receipts_are_kept;
 mod replicas_agree;
 mod stats_add_up;
 mod stops_on_disk_error;
@@ -72,6 +73,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(time_is_the_true_time::TimeIsTheTrueTime::new(plan)),
         Box::new(doubt_is_bounded::DoubtIsBounded::default()),
         Box::new(no_send_while_asked_to_wait::NoSendWhileAskedToWait::default()),
+        Box::new(receipts_are_kept::ReceiptsAreKept::default()),
     ]
 }
 

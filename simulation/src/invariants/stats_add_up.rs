@@ -74,7 +74,7 @@ impl Invariant for StatsAddUp {
     }
 }
 
-/// Mailings that an entry took reports of before it dropped them, and how many messages those were.
+/// Mailings that an entry took reports or receipts of before it dropped them, and how many messages those were.
 /// The state after the entry does not have them any more, that before it not what was reported.
 fn reported_and_dropped(applied: &AppliedEntry<'_>) -> Vec<(MailingNumber, u64)> {
     let commands = applied.entry.iter().flat_map(|entry| &entry.commands);
@@ -85,6 +85,10 @@ fn reported_and_dropped(applied: &AppliedEntry<'_>) -> Vec<(MailingNumber, u64)>
                 let runs = report.results.iter().flat_map(|(_, runs)| runs);
                 let messages: u64 = runs.map(|run| u64::from(run.len)).sum();
                 reported.push((report.mailing, messages));
+            }
+            (Action::TakeReceipts(take), Ok(_)) => {
+                let receipts = take.receipts.iter();
+                reported.extend(receipts.map(|receipt| (receipt.message.mailing, 1)));
             }
             (
                 Action::PurgeMailing(PurgeMailing { mailing, .. }),

@@ -3,7 +3,7 @@
 use notty_raft::log::LogOptions;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use super::{Fate, GatewayMix, MailingPlan, Mood, Plan};
+use super::{Fate, GatewayMix, MOOD_COUNT, MailingPlan, Mood, Plan, USUAL_MOODS};
 use crate::faults::{Fault, JOURNAL_DAMAGES, Target};
 
 /// 2026-03-02, 08:58 UTC: windows that begin or end at nine are met soon.
@@ -31,6 +31,7 @@ pub(super) fn plan(seed: u64) -> Plan {
         sled: rng.random_ratio(1, 16),
         // Not drawn, so that all other draws stay as they are.
         upgrades: seed.is_multiple_of(4),
+        receipts: seed.is_multiple_of(3),
         idempotent: rng.random_ratio(1, 6),
         one_name: rng.random_ratio(1, 10),
         concurrency,
@@ -53,6 +54,11 @@ pub(super) fn plan(seed: u64) -> Plan {
         quiet_ms,
     };
     plan.mailings = mailings(rng, quiet_ms);
+    if plan.receipts {
+        // Not drawn either.
+        let per_mille = (seed % 50) as u32;
+        plan.gateway = plan.gateway.and(Mood::TakesAndSays503, per_mille);
+    }
     plan.gateway.latency_ms = pace(rng, &plan);
     plan.postmen = *[0, 0, 1, 1, 2].choose(rng).expect("it is not empty");
     plan.one_postman = plan.postmen > 1 && rng.random_bool(0.5);
@@ -79,9 +85,10 @@ fn skews(rng: &mut StdRng, nodes: usize) -> Vec<i64> {
 }
 
 /// A gateway on a usual day does a little of everything; in some, it also asks to wait.
-fn usual(rng: &mut StdRng) -> [u32; 13] {
+fn usual(rng: &mut StdRng) -> [u32; MOOD_COUNT] {
     let busy = rng.random_range(0..=8);
-    let mut shares: [u32; 13] = std::array::from_fn(|_| rng.random_range(0..=busy));
+    let mut shares = [0; MOOD_COUNT];
+    shares[..USUAL_MOODS].fill_with(|| rng.random_range(0..=busy));
 
     // A single such answer stops a postman for seconds.
     let asks_to_wait = &mut shares[12];

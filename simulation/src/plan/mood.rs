@@ -33,10 +33,17 @@ pub enum Mood {
     Refuses,
     /// Says that it is too much, does not take it, and wants no request for a while.
     AsksToWait,
+    /// Takes it, and says that it cannot now: it contradicts itself, and only its receipts tell the truth.
+    TakesAndSays503,
 }
 
+/// Moods that have a share.
+pub const MOOD_COUNT: usize = 14;
+/// Those of them that any gateway may have. The last one is for gateways that send receipts.
+pub const USUAL_MOODS: usize = 13;
+
 /// All moods but the first, in the order of their shares.
-const MOODS: [Mood; 13] = [
+const MOODS: [Mood; MOOD_COUNT] = [
     Mood::TakesAndHangs,
     Mood::Hangs,
     Mood::TakesAndResets,
@@ -50,6 +57,7 @@ const MOODS: [Mood; 13] = [
     Mood::Says503,
     Mood::Refuses,
     Mood::AsksToWait,
+    Mood::TakesAndSays503,
 ];
 
 impl Mood {
@@ -63,6 +71,7 @@ impl Mood {
     pub fn takes(self) -> bool {
         use Mood::{
             Takes, TakesAndDoubts, TakesAndHangs, TakesAndRaves, TakesAndResets, TakesAndSays502,
+            TakesAndSays503,
         };
         matches!(
             self,
@@ -72,6 +81,7 @@ impl Mood {
                 | TakesAndSays502
                 | TakesAndRaves
                 | TakesAndDoubts
+                | TakesAndSays503
         )
     }
 }
@@ -80,7 +90,7 @@ impl Mood {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatewayMix {
     /// How often each mood comes, of a thousand requests; the rest is taken.
-    pub shares: [u32; 13],
+    pub shares: [u32; MOOD_COUNT],
     /// How long an answer takes.
     pub latency_ms: (u64, u64),
 }

@@ -12,7 +12,7 @@ use notty_storage::planted::Planted;
 
 use crate::{
     faults::{Fault, Target},
-    plan::{Fate, GatewayMix, MailingPlan, Plan},
+    plan::{Fate, GatewayMix, MOOD_COUNT, MailingPlan, Plan},
 };
 
 /// A history that is written down.
@@ -51,6 +51,7 @@ fn calm(seed: u64) -> Plan {
         base_ms: BASE_MS,
         sled: false,
         upgrades: false,
+        receipts: false,
         idempotent: false,
         one_name: false,
         concurrency: 4,
@@ -71,7 +72,7 @@ fn calm(seed: u64) -> Plan {
         latency_ms: (0, 5),
         wait_s: 2,
         gateway: GatewayMix {
-            shares: [0; 13],
+            shares: [0; MOOD_COUNT],
             latency_ms: (200, 900),
         },
         faults: Vec::new(),

@@ -97,6 +97,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Planted::SharedPhonesUnseen,
         shared_phones,
     ),
+    rule(
+        "receipts_come_before_lost_answers",
+        Planted::ReceiptUnheeded,
+        receipts,
+    ),
+    rule(
+        "receipts_come_of_messages_that_were_declined",
+        Planted::ReceiptUntold,
+        declined_receipts,
+    ),
 ];
 
 const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
@@ -430,6 +440,47 @@ fn declines_repeats() -> Plan {
         idempotent: true,
         gateway,
         retry_ms: (300, 1_000),
+        ..calm(1)
+    }
+}
+
+/// One answer in four is lost, and most receipts come early: some of them before the answer.
+fn receipts() -> Plan {
+    let gateway = GatewayMix {
+        latency_ms: (400, 1_500),
+        ..gateway(Mood::TakesAndResets, 250)
+    };
+    Plan {
+        receipts: true,
+        gateway,
+        ..calm(3)
+    }
+}
+
+/// Half of what the gateway takes, it declines all the same, so that it gets it again. Its receipts come while
+/// postmen hold the next attempts, behind slots that wait for a gateway that hangs now and then.
+fn declined_receipts() -> Plan {
+    let hangs = GatewayMix::only(Mood::Hangs, 1_000);
+    let times = [8_000, 12_000, 16_000, 20_000, 24_000];
+    let hang = |at| {
+        (
+            at,
+            Fault::Gateway {
+                mix: hangs,
+                ms: 700,
+            },
+        )
+    };
+    let gateway = GatewayMix {
+        latency_ms: (100, 150),
+        ..gateway(Mood::TakesAndSays503, 500)
+    };
+    Plan {
+        receipts: true,
+        gateway,
+        lease_ttl_ms: 15_000,
+        customers: 1_500,
+        faults: times.into_iter().map(hang).collect(),
         ..calm(1)
     }
 }

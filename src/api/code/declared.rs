@@ -115,6 +115,20 @@ codes! {
         "a URL, like http://10.0.0.4:8080"
     }
 
+    // Receipts.
+    InvalidReceipt = "invalid_receipt", BAD_REQUEST at "status" {
+        "the request names no state of a message",
+        "`status` is missing: sent, delivered or undelivered is needed"
+    }
+    InvalidSignature = "invalid_signature", FORBIDDEN {
+        "the address is not one that the cluster has made for this message",
+        "`k` is not the signature of this message's address"
+    }
+    ReceiptRefused = "receipt_refused", CONFLICT {
+        "the receipt cannot be true: no gateway can have the message",
+        "it is certain that no gateway took the message: nothing is changed"
+    }
+
     // Parameters and headers.
     UnknownParameter = "unknown_parameter", BAD_REQUEST at "shoe" {
         "there is no such parameter, or it is given twice",
@@ -135,6 +149,10 @@ codes! {
     InvalidStatus = "invalid_status", BAD_REQUEST at "status" {
         "there is no such status",
         "created, sending, done, failed, invalid, expired, cancelled or unconfirmed is needed"
+    }
+    InvalidDelivery = "invalid_delivery", BAD_REQUEST at "delivery" {
+        "there is no such delivery",
+        "delivered or undelivered is needed"
     }
     InvalidDate = "invalid_date", BAD_REQUEST at "from" {
         "`from` or `to` is not a date",

@@ -113,7 +113,8 @@ fn body_fault(code: Code, detail: impl Into<String>) -> ApiError {
     ApiError::invalid_field("", code, detail)
 }
 
-async fn read_body(request: Request) -> Result<Bytes, ApiError> {
+/// Reads a body within bounds of size and time.
+pub(in crate::api) async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     let declared = content_length(request.headers());
     let mut body = request.into_body();
 

@@ -58,7 +58,7 @@ const URLS: [(&str, &str); 13] = [
 ];
 
 /// Files with a number, a name or a list that is out of its range.
-const RANGES: [(&str, &str); 18] = [
+const RANGES: [(&str, &str); 19] = [
     (
         "[lease]\nsize = 1001",
         "lease.size: 1001 is not between 1 and 1000",
@@ -122,6 +122,10 @@ const RANGES: [(&str, &str); 18] = [
     (
         "[node]\ndata_dir = \"\"\n",
         "node.data_dir: must name a directory",
+    ),
+    (
+        "[node]\npublic_url = \"sms.example\"\n",
+        "node.public_url: `sms.example` ",
     ),
     ("node = 5\n", "node: `5` is not a table with the keys"),
     ("[postman]\nname = \"a b\"\n", "postman.name: "),

@@ -40,7 +40,8 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The failure in words, without phones, without the message's text and without secrets.
+    /// The failure in words, without phones, without the message's text, and without secrets: those of the
+    /// gateway, and the signature of the address for receipts.
     pub(super) fn describe(&self, envelope: &Envelope<'_>, secrets: &[String]) -> String {
         match self {
             Failure::NotConnected(why) => shorten(&format!("not connected: {why}")),
@@ -48,7 +49,7 @@ impl Failure {
             Failure::Broken(why) => shorten(why),
 
             Failure::Answer { status, body, why } => {
-                let words = excerpt(body, envelope.text, secrets);
+                let words = excerpt(body, envelope, secrets);
                 let meaning = why.iter().map(|why| format!("{why}: "));
                 shorten(&format!("{}{status} {words}", meaning.collect::<String>()))
             }
@@ -68,15 +69,24 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// The beginning of an answer, without what must not be in a log.
-fn excerpt(body: &[u8], text: &str, secrets: &[String]) -> String {
+fn excerpt(body: &[u8], envelope: &Envelope<'_>, secrets: &[String]) -> String {
     let beginning = &body[..body.len().min(BYTES)];
     let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
 
     // Before anything is cut: half of a phone, or of a secret, would not be known as one. A page of an error
     // may repeat the address of the request, which has all of them in its encoding.
     let words = unescaped(&words);
-    let without_secrets = secrets.iter().fold(words, without_secret);
-    without_numbers(&without_text(&without_secrets, text))
+    let signature = signature_of(envelope.receipt_url);
+    let secrets = secrets.iter().map(String::as_str).chain([signature]);
+    let without_secrets = secrets.fold(words, without_secret);
+    without_numbers(&without_text(&without_secrets, envelope.text))
+}
+
+/// The signature in the address for receipts, without the number of its secret; empty without an address.
+fn signature_of(receipt_url: &str) -> &str {
+    let key = receipt_url.rsplit_once("k=");
+    let signature = key.and_then(|(_, key)| key.split_once('.'));
+    signature.map_or("", |(_, signature)| signature)
 }
 
 /// JSON as the gateway meant it: escapes would hide the text.
@@ -109,7 +119,7 @@ fn unescaped(words: &str) -> String {
     words.split(' ').map(decode).collect::<Vec<_>>().join(" ")
 }
 
-fn without_secret(words: String, secret: &String) -> String {
+fn without_secret(words: String, secret: &str) -> String {
     // An empty one stands between any two characters.
     if secret.is_empty() {
         return words;
@@ -230,11 +240,22 @@ mod tests {
             phone: Phone::parse("+79161112233").expect("a phone number"),
             text: TEXT,
             ends_at: Timestamp::default(),
-            receipt_url: "",
+            receipt_url: "https://sms.example/receipts/default/4294967303?k=1.5VhsFjVIzUpXKtRllNa1rg",
         };
         let body = Bytes::copy_from_slice(body.as_bytes());
         let why = None;
         Failure::Answer { status, body, why }.describe(&envelope, &["s3cret-token".to_owned()])
+    }
+
+    #[test]
+    fn a_gateway_that_repeats_the_address_for_receipts_does_not_give_its_signature_away() {
+        for key in ["1.5VhsFjVIzUpXKtRllNa1rg", "5VhsFjVIzUpXKtRllNa1rg"] {
+            let told = described(500, &format!("cannot call /default/1?k={key}"));
+            assert!(
+                told.contains("cannot call") && !told.contains("5VhsF"),
+                "{told}"
+            );
+        }
     }
 
     #[test]

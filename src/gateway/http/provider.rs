@@ -65,6 +65,8 @@ impl ProviderGateway {
 pub struct ProfileSpeech {
     profile: Profile,
     requests: BoundRequest,
+    /// The requests that ask for receipts; `None` if the profile has no place for their URL.
+    asking: Option<BoundRequest>,
     /// The texts of [`Speech::account`].
     account: Vec<String>,
     /// The secrets in all their forms.
@@ -82,12 +84,14 @@ impl ProfileSpeech {
             ..
         } = options;
         let requests = profile.bind(&account)?;
+        let asking = bind_asking(&profile, &account)?;
         // Pages of errors repeat the headers of a request too.
         let values = account.secrets.values().map(Secret::expose);
         let secrets = secret_forms::forms(values.chain(requests.login()));
 
         Ok(Self {
             requests,
+            asking,
             secrets,
             account: account_texts(profile_name, &account),
             profile,
@@ -101,6 +105,19 @@ impl ProfileSpeech {
         let most = self.profile.valid_minutes();
         minutes_between(self.clock.wall(), end, most)
     }
+}
+
+/// Binds the requests that ask for receipts.
+fn bind_asking(
+    profile: &Profile,
+    account: &GatewayAccount,
+) -> Result<Option<BoundRequest>, ConfigError> {
+    let account = GatewayAccount {
+        has_receipts: true,
+        ..account.clone()
+    };
+    let asking = profile.asks_receipts().then(|| profile.bind(&account));
+    asking.transpose()
 }
 
 /// The name of the profile, the path if it is not the profile's, and the secrets by their names.
@@ -121,7 +138,11 @@ impl Speech for ProfileSpeech {
             valid_minutes: self.minutes_until(envelope.ends_at),
             receipt_url: envelope.receipt_url,
         };
-        self.requests.request(&message).map(Full::new)
+        // A message may have no URL: not every node may know yet that receipts are asked for.
+        let asks = !envelope.receipt_url.is_empty();
+        let asking = self.asking.as_ref().filter(|_| asks);
+        let requests = asking.unwrap_or(&self.requests);
+        requests.request(&message).map(Full::new)
     }
 
     fn judge(&self, head: &Parts, body: &[u8], envelope: &Envelope<'_>) -> AnswerVerdict<'_> {

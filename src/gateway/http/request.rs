@@ -15,6 +15,10 @@ use super::{super::Envelope, address::GatewayUrl};
 /// Room for all of a body but its text.
 const BODY_BYTES: usize = 64;
 
+/// The header with the URL for receipts of the message. It is no part of the body: that URL may change between
+/// two tries, and a gateway may know a repeat by its body.
+const RECEIPT_URL: HeaderName = HeaderName::from_static("notty-receipt-url");
+
 /// Builds requests; whatever all of them share is kept ready.
 pub(super) struct RequestMaker {
     path: String,
@@ -39,7 +43,7 @@ impl RequestMaker {
         let mut request = Request::new(Full::new(body(envelope)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri(envelope.id);
-        self.fill(request.headers_mut(), envelope.id);
+        self.fill(request.headers_mut(), envelope);
         request
     }
 
@@ -49,17 +53,30 @@ impl RequestMaker {
             .expect("a path of a URL and a number is a path")
     }
 
-    fn fill(&self, headers: &mut HeaderMap, id: MessageId) {
-        headers.reserve(4);
+    fn fill(&self, headers: &mut HeaderMap, envelope: &Envelope<'_>) {
+        headers.reserve(5);
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         // The gateway may know a repeat by it.
-        let key = HeaderValue::from(id.as_u64());
+        let key = HeaderValue::from(envelope.id.as_u64());
         headers.insert(HeaderName::from_static("idempotency-key"), key);
+        headers.extend(receipt_url(envelope).map(|url| (RECEIPT_URL, url)));
     }
+}
+
+/// The header's value for a message's receipts, where any are asked for.
+fn receipt_url(envelope: &Envelope<'_>) -> Option<HeaderValue> {
+    let url = envelope.receipt_url;
+    // The check of the configuration lets nothing through that cannot stand in a header.
+    let mut value = HeaderValue::from_str(url)
+        .ok()
+        .filter(|_| !url.is_empty())?;
+    // Its signature must not show where headers are printed.
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The header's value for a token.
@@ -98,17 +115,41 @@ mod tests {
         let text = "He said \"no\"\n\\ \u{1F600} Скидка";
         let id = MessageId::from_u64((1 << 32) + 7).expect("an id");
         let phone = Phone::parse("+79161112233").expect("a phone number");
-        let bytes = body(&Envelope {
+        let envelope = Envelope {
             id,
             phone,
             text,
             ends_at: Timestamp::default(),
             receipt_url: "",
-        });
-        let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        };
+        let value: serde_json::Value = serde_json::from_slice(&body(&envelope)).expect("JSON");
 
         assert_eq!(value["id"], (1u64 << 32) + 7);
         assert_eq!(value["phone"], 79_161_112_233_u64);
         assert_eq!(value["text"], text);
+    }
+
+    #[test]
+    fn a_repeat_has_the_same_body_whether_receipts_are_asked_for_or_not() {
+        let url = GatewayUrl::parse("http://127.0.0.1:9090/v1/send").expect("a URL");
+        let maker = RequestMaker::new(&url, "token").expect("a token");
+        let with = "https://sms.example/receipts/default/7?k=1.a_b-c";
+        let envelope = |receipt_url| Envelope {
+            id: MessageId::from_u64((1 << 32) + 7).expect("an id"),
+            phone: Phone::parse("+79161112233").expect("a phone number"),
+            text: "Hello",
+            ends_at: Timestamp::default(),
+            receipt_url,
+        };
+        assert_eq!(body(&envelope("")), body(&envelope(with)));
+
+        let header = |receipt_url| {
+            let request = maker.request(&envelope(receipt_url));
+            request.headers().get(RECEIPT_URL).cloned()
+        };
+        assert_eq!(header(""), None);
+        let told = header(with).expect("a header");
+        assert_eq!(told, with);
+        assert!(told.is_sensitive());
     }
 }

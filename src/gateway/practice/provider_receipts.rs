@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use notty_storage::model::MessageId;
+use notty_storage::model::{MessageId, ReceiptState};
 
 use super::{
     Behaviour, ReceiptShares,
@@ -12,10 +12,7 @@ use super::{
 use crate::{
     address::HttpUrl,
     config::{ConfigError, Secret},
-    gateway::profile::{
-        FilledReceipt, FoundMessage, PracticeReceipt,
-        receipts::{ReceiptForm, ReceiptState},
-    },
+    gateway::profile::{FilledReceipt, FoundMessage, PracticeReceipt, receipts::ReceiptForm},
 };
 
 impl PracticeProvider {

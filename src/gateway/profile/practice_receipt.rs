@@ -1,13 +1,13 @@
 //! Calls with receipts as a provider makes them, for the practice gateway to make.
 
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
-use notty_storage::model::MessageId;
+use notty_storage::model::{MessageId, ReceiptState};
 
 use super::{
     body::{BodyForm, FieldForm},
     practice_answer::AnsweredMessage,
     reading::FoundMessage,
-    receipts::{CallSignature, ReceiptCall, ReceiptForm, ReceiptSecrets, ReceiptState},
+    receipts::{CallSignature, ReceiptCall, ReceiptForm, ReceiptSecrets},
 };
 
 /// One call, with placeholders in it. Its address comes from elsewhere.

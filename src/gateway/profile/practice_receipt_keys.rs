@@ -4,6 +4,7 @@
 //! of that section as well, which are checked whenever the profile is read.
 
 use http::Method;
+use notty_storage::model::ReceiptState;
 use toml::{Table, Value};
 
 use super::{
@@ -14,9 +15,7 @@ use super::{
     practice_answer::{AnswerKind, AnsweredMessage, PracticeAnswer},
     practice_keys::is_unknown,
     practice_receipt::PracticeReceipt,
-    receipts::{
-        DeliveryReceipt, ReceiptCall, ReceiptForm, ReceiptState, ReceiptSubject, SubjectForm,
-    },
+    receipts::{DeliveryReceipt, ReceiptCall, ReceiptForm, ReceiptSubject, SubjectForm},
     request::{form_body, json_body},
     rule::AnswerRule,
     spot::Spot,

@@ -42,7 +42,7 @@ fn lost(
         SubjectForm::Url => &[Placeholder::ReceiptUrl],
         SubjectForm::OwnId(_) => &[Placeholder::Id, Placeholder::IdText],
         SubjectForm::OwnId31(_) => &[Placeholder::Id31],
-        SubjectForm::ProviderId(_) => return lost_provider_id(rules),
+        SubjectForm::ProviderId(_) => return lost_provider_id(request, rules),
     };
     (!request.has_any(needed)).then(|| missing(subject))
 }
@@ -55,7 +55,10 @@ fn missing(subject: &SubjectForm) -> &'static str {
     }
 }
 
-fn lost_provider_id(rules: &[AnswerRule]) -> Option<&'static str> {
+fn lost_provider_id(request: &RequestForm, rules: &[AnswerRule]) -> Option<&'static str> {
+    if request.asks_receipts() {
+        return Some("`{receipt_url}` names the message already; write `url`");
+    }
     let is_named = rules.iter().any(AnswerRule::names_id);
     (!is_named).then_some("no rule that is `taken` has a `provider_id`")
 }

@@ -71,6 +71,7 @@ pub(super) fn job(lease: &Arc<SharedLease>, position: u32) -> Job {
         tries: 0,
         zone: 0,
         repeat_until: None,
+        receipt: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     changelog, customers, deliveries, expansion, gateways, leases, level, mailings, nodes, postmen,
+    receipts,
     ruled::{Halt, Ruled},
     sweeps, time,
 };
@@ -56,6 +57,8 @@ fn apply(changes: &mut Changes<'_>, action: &Action) -> Ruled<Reply> {
         Action::DeclareGateway(declare) => by(changes, declare, gateways::declare),
         Action::RaiseLevel(raise) => by(changes, raise, level::raise),
         Action::TryLevel(attempt) => by(changes, attempt, level::try_it),
+        Action::TakeReceipts(take) => by(changes, take, receipts::take),
+        Action::SetReceiptSecret(set) => by(changes, set, receipts::set_secret),
     }
 }
 

@@ -4,8 +4,11 @@
 //! what changed into its head, its block's summary, the mailing's counts, the day's facets and the
 //! customers' totals; saving the mailing carries it into the totals. All in the same entry.
 
+mod deliveries;
+
 use std::collections::BTreeMap;
 
+use self::deliveries::DeliveryMove;
 use super::settling::settle;
 use crate::{
     changes::Changes,
@@ -15,10 +18,10 @@ use crate::{
         TotalsKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
-    model::{Counts, MailingNumber, Reason, Status, Timestamp},
+    model::{Counts, DeliveryCounts, MailingNumber, Reason, Status, Timestamp},
     records::{
-        Block, Columns, CustomerTotals, Doubt, Head, Heads, Members, Progress, Reaches, WordKind,
-        position,
+        Block, Columns, CustomerTotals, Doubt, Facet, Head, Heads, Members, Progress, Reaches,
+        WordKind, position,
     },
     source::Source,
 };
@@ -44,6 +47,7 @@ pub(super) struct BatchEdit {
     pub(super) columns: Columns,
     members: Option<Members>,
     moves: Vec<Move>,
+    delivered: Vec<DeliveryMove>,
     touched: bool,
     narrowed: bool,
 }
@@ -156,7 +160,7 @@ impl NewBatch {
 pub(super) struct MailingEdit {
     pub(super) number: MailingNumber,
     pub(super) progress: Progress,
-    before: Counts,
+    before: (Counts, DeliveryCounts),
     heads: Option<(u32, Heads)>,
 }
 
@@ -165,7 +169,7 @@ impl MailingEdit {
         let progress = (*changes.need_progress(number)?).clone();
         Ok(Self {
             number,
-            before: progress.counts,
+            before: (progress.counts, progress.delivery),
             progress,
             heads: None,
         })
@@ -229,6 +233,7 @@ impl MailingEdit {
             columns,
             members,
             moves,
+            delivered: Vec::new(),
             touched,
             narrowed,
         }))
@@ -265,6 +270,7 @@ impl MailingEdit {
             columns,
             members,
             moves,
+            delivered: Vec::new(),
             touched,
             narrowed,
         };
@@ -317,7 +323,8 @@ impl MailingEdit {
             .map(|(_, due)| *due)
             .min()
             .unwrap_or(NEVER);
-        if edit.head.counted {
+        let was_counted = edit.head.counted;
+        if was_counted {
             self.recount_facets(changes, &mut edit)?;
         } else if is_through(&edit.head) {
             self.count_facets(changes, &mut edit)?;
@@ -325,6 +332,7 @@ impl MailingEdit {
         if !new && edit.number < self.progress.folded {
             self.recount_customers(changes, &mut edit)?;
         }
+        self.recount_deliveries(changes, &mut edit, was_counted)?;
         changes.put(&ColumnsKey(self.number, edit.number), &edit.columns);
         self.put_head(changes, edit)
     }
@@ -358,7 +366,11 @@ impl MailingEdit {
                 .add(edit.columns.status(index), 1);
         }
         let day = edit.head.created_at.day() as u32;
-        update_facets(changes, day, counts, |all, new| all.merge(&new))?;
+        update_facets(changes, day, counts, |facet, new| facet.counts.merge(&new))?;
+        if edit.head.delivery != DeliveryCounts::default() {
+            let found = deliveries::by_words(members, &edit.columns);
+            update_facets(changes, day, found, |facet, new| facet.delivery.merge(&new))?;
+        }
         edit.head.counted = true;
         Ok(())
     }
@@ -375,10 +387,10 @@ impl MailingEdit {
             let facet = (members.tags[step.index], members.operators[step.index]);
             steps.entry(facet).or_default().push(*step);
         }
-        update_facets(changes, day, steps, |all, steps| {
+        update_facets(changes, day, steps, |facet, steps| {
             steps
                 .iter()
-                .for_each(|step| all.shift(step.from, step.to, 1));
+                .for_each(|step| facet.counts.shift(step.from, step.to, 1));
         })
     }
 
@@ -406,9 +418,13 @@ impl MailingEdit {
     /// Writes everything, and settles the mailing if nothing more can happen by itself.
     pub(super) fn save(mut self, changes: &mut Changes<'_>) -> Result<(), Error> {
         self.store_heads(changes);
-        if self.before != self.progress.counts {
-            let (before, after) = (self.before, self.progress.counts);
-            changes.update(&TotalsKey, |totals| totals.counts.replace(&before, &after))?;
+        let after = (self.progress.counts, self.progress.delivery);
+        if self.before != after {
+            let before = self.before;
+            changes.update(&TotalsKey, |totals| {
+                totals.counts.replace(&before.0, &after.0);
+                totals.delivery.replace(&before.1, &after.1);
+            })?;
         }
         changes.put_progress(self.number, self.progress.clone());
         settle(changes, self.number, &self.progress)
@@ -438,6 +454,7 @@ fn new_head(
         created_at,
         shift_ms,
         counted: false,
+        delivery: DeliveryCounts::default(),
     }
 }
 
@@ -482,7 +499,7 @@ fn update_facets<T>(
     changes: &mut Changes<'_>,
     day: u32,
     values: BTreeMap<(u32, u32), T>,
-    mut change: impl FnMut(&mut Counts, T),
+    mut change: impl FnMut(&mut Facet, T),
 ) -> Result<(), Error> {
     let mut records: BTreeMap<(u32, u32), BTreeMap<(u32, u32), T>> = BTreeMap::new();
     for ((tag, operator), value) in values {
@@ -499,7 +516,7 @@ fn update_facets<T>(
                 if !facets.contains(tag, operator) {
                     new.push((tag, operator));
                 }
-                change(facets.counts_mut(tag, operator), value);
+                change(facets.pair_mut(tag, operator), value);
             }
         })?;
         for (tag, operator) in new {

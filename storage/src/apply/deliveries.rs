@@ -28,6 +28,8 @@ use crate::{
 enum Taken {
     /// It was the first.
     First { was_sending: bool },
+    /// It was the first, of an attempt that a receipt had settled.
+    AfterReceipt,
     /// It said what was said before, or came too late to matter.
     Again,
     /// It said something else than before.
@@ -64,8 +66,13 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Ruled<Report
             conflicts: Vec::new(),
         });
     }
-    let record = mailings::by_number(changes, report.mailing)?;
     let open: LeaseList = changes.get_or_default(&OpenLeasesKey)?;
+    if changes.mailing(report.mailing)?.is_none()
+        && let Some((_, lease)) = open_lease(changes, &open, report)?
+    {
+        return report_of_gone(changes, report, &lease);
+    }
+    let record = mailings::by_number(changes, report.mailing)?;
     let lease = open_lease(changes, &open, report)?;
     let mut edit = MailingEdit::open(changes, report.mailing)?;
     let tally = take_all(changes, &mut edit, report, &record, lease.is_some())?;
@@ -88,6 +95,22 @@ pub(super) fn report(changes: &mut Changes<'_>, report: &Report) -> Ruled<Report
         accepted,
         repeated,
         conflicts,
+    })
+}
+
+/// Takes the report of a lease whose mailing is gone: receipts had settled all of its messages, and nothing is
+/// left that a report could change.
+fn report_of_gone(changes: &mut Changes<'_>, report: &Report, lease: &Lease) -> Ruled<Reported> {
+    let repeated = tokens(report).count() as u32;
+    let granted: u32 = lease.runs.iter().map(|run| u32::from(run.len)).sum();
+    // One in parts is not counted down: such a lease stays until its end.
+    if repeated == granted {
+        leases::close(changes, lease.id)?;
+    }
+    Ok(Reported {
+        accepted: 0,
+        repeated,
+        conflicts: Vec::new(),
     })
 }
 
@@ -127,6 +150,16 @@ fn take_all(
                 }
                 tally.accepted += 1;
                 tally.from_sending += u32::from(was_sending);
+            }
+            Taken::AfterReceipt => {
+                if batch.columns.status(index).is_ready() {
+                    batch.mark_zone(changes, report.mailing, index)?;
+                }
+                tally.accepted += 1;
+                tally.from_sending += 1;
+                // A receipt that came after the end of the lease was not counted as early.
+                let early = u32::from(lease_is_open);
+                edit.progress.early = edit.progress.early.saturating_sub(early);
             }
             Taken::Again => tally.repeated += 1,
             Taken::Conflict => {
@@ -275,6 +308,13 @@ fn take(
             settle(batch, index, result, now);
             batch.columns.reported[index] = result.number();
             Taken::First { was_sending }
+        }
+        ReportPlace::Later if batch.columns.is_settled_by_receipt(index) => {
+            if !rules::receipt_stands() {
+                settle(batch, index, result, now);
+            }
+            batch.note_report(index, result);
+            Taken::AfterReceipt
         }
         ReportPlace::Later if batch.columns.reported[index] == result.number() => Taken::Again,
         ReportPlace::Later => {

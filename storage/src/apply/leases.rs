@@ -140,19 +140,39 @@ pub(super) fn expire(changes: &mut Changes<'_>, expire: &ExpireLease) -> Ruled<(
         return Err(Rejection::NotNow.into());
     }
     let lease = changes.need(&LeaseKey(found.slot), "an open lease")?;
-    let at = changes.steady();
-    let mut edit = MailingEdit::open(changes, lease.mailing)?;
-    for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
-        let granted = batch.columns.attempts[index] == attempt;
-        if granted && batch.columns.status(index) == Status::Sending {
-            batch.columns.add_lapsed(index, lease.granted_at);
-            batch.set(index, rules::status_after_expiry(), at);
-        }
-    })?;
-    edit.save(changes)?;
+    // Receipts may have settled all that it had left, and the mailing may be gone since.
+    if changes.progress(lease.mailing)?.is_some() {
+        let edit = MailingEdit::open(changes, lease.mailing)?;
+        leave_unconfirmed(changes, edit, &lease)?;
+    }
     close(changes, id)?;
     keep_unheard(changes, found, &lease)?;
     Ok(())
+}
+
+/// What a lease has not reported is `unconfirmed` from now on.
+fn leave_unconfirmed(
+    changes: &mut Changes<'_>,
+    mut edit: MailingEdit,
+    lease: &Lease,
+) -> Result<(), Error> {
+    let at = changes.steady();
+    let mut early = 0;
+    for_each_batch(changes, &mut edit, &lease.runs, |batch, index, attempt| {
+        if batch.columns.attempts[index] != attempt {
+            return;
+        }
+        if batch.columns.status(index) == Status::Sending {
+            batch.columns.add_lapsed(index, lease.granted_at);
+            batch.set(index, rules::status_after_expiry(), at);
+        } else if batch.columns.is_settled_by_receipt(index) {
+            early += 1;
+        }
+    })?;
+
+    // Nothing is begun under this lease any more.
+    edit.progress.early = edit.progress.early.saturating_sub(early);
+    edit.save(changes)
 }
 
 /// Calls `each` with every message of some runs, batch by batch.

@@ -30,6 +30,7 @@ mod nodes;
 mod origin;
 mod phones;
 mod postmen;
+mod receipts;
 mod restored;
 mod ruled;
 mod search;

@@ -48,6 +48,8 @@ pub(crate) fn close_mailing(
         }
         edit.close(changes, batch)?;
     }
+    // No postman holds anything in the new life.
+    edit.progress.early = 0;
     let more = edit.progress.counts.open() > 0;
     edit.save(changes)?;
     Ok(more)

@@ -21,7 +21,7 @@ use crate::{
         ReachesKey, RenumberedKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, ENTRY_BATCHES, FOLD_BLOCKS, HEADS_PER_BLOCK, REACHES_PER_BLOCK},
-    model::{Counts, MailingNumber, Status, Timestamp},
+    model::{Counts, Delivery, MailingNumber, Status, Timestamp},
     records::{Columns, CustomerTotals, Members, Stage},
     source::Source,
 };
@@ -172,10 +172,10 @@ fn fold_batch(
     members: &Members,
 ) -> Result<(), Error> {
     let columns: Columns = changes.need(&ColumnsKey(number, batch), "columns of a batch")?;
-    let mut blocks: BTreeMap<u32, Vec<(u8, Status)>> = BTreeMap::new();
+    let mut blocks: BTreeMap<u32, Vec<(u8, Status, Option<Delivery>)>> = BTreeMap::new();
     for (index, customer) in members.customers().enumerate() {
         let offset = (customer % CUSTOMERS_PER_BLOCK) as u8;
-        let message = (offset, columns.status(index));
+        let message = (offset, columns.status(index), columns.delivery(index));
         blocks
             .entry(customer / CUSTOMERS_PER_BLOCK)
             .or_default()
@@ -183,8 +183,11 @@ fn fold_batch(
     }
     for (block, messages) in blocks {
         changes.update(&CustomerTotalsKey(block), |totals: &mut CustomerTotals| {
-            for (offset, status) in messages {
+            for (offset, status, delivery) in messages {
                 totals_of(totals, offset).add(status, 1);
+                if let Some(delivery) = delivery {
+                    totals.delivery_mut(offset).add(delivery, 1);
+                }
             }
         })?;
     }

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     kept::KeptFields,
     reply::{
-        Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported,
-        SweptBatches,
+        Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, ReceiptsTaken, Reply,
+        Reported, SweptBatches,
     },
     row_phone,
 };
 use crate::{
     model::{
         Customer, CustomerId, Epoch, LeaseId, Mailing, MailingId, MailingNumber, MailingSpec,
-        Phone, PostmanName, Run, SendResult, Timestamp, ZoneNumber,
+        Phone, PostmanName, ReceiptNote, ReceiptSecret, Run, SendResult, Timestamp, ZoneNumber,
     },
     records::Cursor,
 };
@@ -86,6 +86,8 @@ actions! {
     24 DeclareGateway -> ();
     25 RaiseLevel -> ();
     26 TryLevel -> ();
+    27 TakeReceipts -> ReceiptsTaken;
+    28 SetReceiptSecret -> ();
 }
 
 /// The leader: all members understand a higher level.
@@ -388,4 +390,19 @@ pub struct Report {
     /// Positions and attempts with the same result, in rising order, at most as many as a lease
     /// has.
     pub results: Vec<(SendResult, Vec<Run>)>,
+}
+
+/// Receipts of gateways, each proven to be its gateway's. They start nothing: they settle what was in
+/// doubt, and say what was delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeReceipts {
+    /// In the order in which they came, at most 1,000 about at most 50 batches.
+    pub receipts: Vec<ReceiptNote>,
+}
+
+/// The leader: the secret that receipts are proven by. The first one stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetReceiptSecret {
+    /// Random bytes, drawn by the proposer.
+    pub secret: ReceiptSecret,
 }

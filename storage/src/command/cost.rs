@@ -1,13 +1,18 @@
 //! The bounds that a command declares, so that an entry is not filled beyond its budget.
 
+use std::collections::BTreeSet;
+
 use super::{
     Command,
     action::{
         Action, CreateMailing, Expand, FoldMailing, PurgeMailing, PutCustomer, PutCustomers,
-        Report, SweepDeleted, SweepMailing, TrimChanges, UpdateMailing,
+        Report, SweepDeleted, SweepMailing, TakeReceipts, TrimChanges, UpdateMailing,
     },
 };
-use crate::{codec, limits, model::Customer};
+use crate::{
+    codec, limits,
+    model::{Customer, MailingNumber},
+};
 
 /// Bytes of a command beside its action, at most.
 pub(super) const ORIGIN_BYTES: usize = 64;
@@ -65,6 +70,7 @@ impl Action {
             Action::Grant(grant) => batches(u32::from(grant.batches) + u32::from(grant.barren)),
             Action::ExpireLease(_) => batches(limits::LEASE_BATCHES.into()),
             Action::Report(report) => report.cost(),
+            Action::TakeReceipts(take) => take.cost(),
             Action::TrimChanges(TrimChanges { blocks }) => Cost {
                 customers: blocks * limits::CHANGES_PER_BLOCK as u32,
                 ..Cost::default()
@@ -80,7 +86,10 @@ impl Command {
     pub fn most_bytes(&self) -> usize {
         let bounds_itself = matches!(
             self.action,
-            Action::PutCustomers(_) | Action::PutCustomer(_) | Action::Report(_)
+            Action::PutCustomers(_)
+                | Action::PutCustomer(_)
+                | Action::Report(_)
+                | Action::TakeReceipts(_)
         );
         if bounds_itself {
             self.cost().bytes
@@ -158,6 +167,33 @@ impl Report {
             customers: 0,
             batches: batches.min(limits::ENTRY_BATCHES),
         }
+    }
+}
+
+/// Bytes of one receipt beside its code, at most: its length, that of the id and its two numbers, the
+/// state, and the length of the code.
+const RECEIPT_BYTES: usize = 1 + 1 + 2 * 5 + 1 + LEN_BYTES;
+
+impl TakeReceipts {
+    fn cost(&self) -> Cost {
+        let codes = self
+            .receipts
+            .iter()
+            .map(|receipt| receipt.error.as_str().len());
+        Cost {
+            bytes: self.receipts.len() * RECEIPT_BYTES + codes.sum::<usize>() + ORIGIN_BYTES,
+            customers: 0,
+            batches: self.batches().len() as u32,
+        }
+    }
+
+    /// The batches that the receipts are about, each by its mailing's number in ids and its own.
+    pub(crate) fn batches(&self) -> BTreeSet<(MailingNumber, u32)> {
+        let receipts = self.receipts.iter();
+        let batch = |position| position >> limits::BATCH_STRIDE_BITS;
+        receipts
+            .map(|receipt| (receipt.message.mailing, batch(receipt.message.position)))
+            .collect()
     }
 }
 

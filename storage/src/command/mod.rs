@@ -19,14 +19,15 @@ pub use action::{
     Action, AdmitNode, CancelMailing, CreateMailing, CustomerRow, DeclareGateway, DeleteCustomer,
     DeleteMailing, DismissNode, EndMailing, Expand, ExpireLease, FoldMailing, Grant, Intent,
     PauseMailing, PurgeMailing, PutCustomer, PutCustomers, PutMode, RaiseLevel, RegisterPostman,
-    Report, ResumeMailing, SetTime, StartMailing, SweepDeleted, SweepMailing, TrimChanges,
-    TryLevel, UpdateMailing,
+    Report, ResumeMailing, SetReceiptSecret, SetTime, StartMailing, SweepDeleted, SweepMailing,
+    TakeReceipts, TrimChanges, TryLevel, UpdateMailing,
 };
 pub use cost::Cost;
 pub use kept::KeptFields;
 pub use rejection::Rejection;
 pub use reply::{
-    Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, Reply, Reported, SweptBatches,
+    Admitted, CustomersWritten, Expanded, FromReply, GrantedLease, ReceiptRefusal, ReceiptsTaken,
+    Reply, Reported, SweptBatches,
 };
 
 use crate::model::Timestamp;

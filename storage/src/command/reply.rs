@@ -75,6 +75,8 @@ replies! {
     8 Reported(Reported);
     /// A node was admitted.
     9 Admitted(Admitted);
+    /// Receipts were taken, or refused one by one.
+    10 Receipts(ReceiptsTaken);
 }
 
 /// The reply to a write of many customers.
@@ -136,4 +138,40 @@ pub struct Reported {
 pub struct Admitted {
     /// The number that the node was given.
     pub node: u64,
+}
+
+/// The reply to receipts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptsTaken {
+    /// Those that settled something, or said what was not known.
+    pub taken: u32,
+    /// Those that said what was known, or less.
+    pub repeated: u32,
+    /// Those that cannot be true, by index.
+    pub refused: Vec<(u32, ReceiptRefusal)>,
+}
+
+/// The reason for which a receipt changes nothing although its gateway sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReceiptRefusal {
+    /// There is no such message.
+    Unknown,
+    /// The message was dropped after its time.
+    Purged,
+    /// The message was never given to anyone who could send it.
+    NeverSent,
+    /// The message was given up for good, without doubt: the gateway cannot have it.
+    NotTaken,
+}
+
+impl ReceiptRefusal {
+    /// The stable name that programs see.
+    pub const fn code(self) -> &'static str {
+        match self {
+            ReceiptRefusal::Unknown => "unknown_message",
+            ReceiptRefusal::Purged => "purged",
+            ReceiptRefusal::NeverSent => "never_sent",
+            ReceiptRefusal::NotTaken => "not_taken",
+        }
+    }
 }

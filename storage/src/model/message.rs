@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CustomerId, MailingId, MailingNumber, Phone, Timestamp};
+use super::{CustomerId, Delivery, ErrorCode, MailingId, MailingNumber, Phone, Timestamp};
 
 /// A message's id: the mailing's number and the position in the mailing, 63 bits, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -271,6 +271,13 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     /// The reason for its status, where the status alone does not say it.
     pub reason: Option<Reason>,
+    /// Whether it reached its phone, if a receipt said so.
+    pub delivery: Option<Delivery>,
+    /// When that was noted, rounded down to a quarter of a second, or to a 500th of the time since it was
+    /// sent.
+    pub delivered_at: Option<Timestamp>,
+    /// The gateway's code of the error, if it was not delivered and the gateway named one.
+    pub delivery_error: Option<ErrorCode>,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     index::OpenMailing,
     keys::{ColumnsKey, FacetsKey, HeadsKey, Key, MembersKey},
     limits::HEADS_PER_BLOCK,
-    model::{Counts, Filter, MailingNumber, Matcher},
+    model::{Counts, DeliveryCounts, Filter, MailingNumber, Matcher},
     records::{Columns, Facets, Heads, Members, WordKind},
     source::{Scan, Source},
 };
@@ -44,6 +44,16 @@ pub fn filtered<S: Scan>(source: &S, filter: &StatsFilter) -> Result<Counts, Err
     Ok(count.counts)
 }
 
+/// The messages that match by delivery, in one look.
+pub fn filtered_delivery<S: Scan>(
+    source: &S,
+    filter: &StatsFilter,
+) -> Result<DeliveryCounts, Error> {
+    let mut count = FilteredCount::begin(source, filter.clone());
+    while count.part(source)? {}
+    Ok(count.delivery)
+}
+
 /// The count of messages that match, in bounded parts.
 #[derive(Clone, Debug)]
 pub struct FilteredCount {
@@ -55,6 +65,7 @@ pub struct FilteredCount {
     /// Blocks of the next mailing below this were looked at.
     block: u32,
     counts: Counts,
+    delivery: DeliveryCounts,
 }
 
 impl FilteredCount {
@@ -76,12 +87,18 @@ impl FilteredCount {
             mailings,
             block: 0,
             counts: Counts::default(),
+            delivery: DeliveryCounts::default(),
         }
     }
 
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// The same by delivery.
+    pub fn delivery(&self) -> DeliveryCounts {
+        self.delivery
     }
 
     fn count_facets<S: Scan>(&mut self, source: &S, from: &[u8]) -> Result<(), Error> {
@@ -110,6 +127,7 @@ impl FilteredCount {
         for facet in &facets.facets {
             if self.chosen.contains(source, facet.tag, facet.operator) {
                 self.counts.merge(&facet.counts);
+                self.delivery.merge(&facet.delivery);
             }
         }
     }
@@ -151,8 +169,12 @@ impl FilteredCount {
     ) -> Result<(), Error> {
         let heads: Heads = source.get_or_default(&HeadsKey(mailing, block))?;
         for (head, batch) in heads.heads.iter().zip(block * HEADS_PER_BLOCK..) {
-            if !head.counted && self.chosen.has_day(head.created_at.day()) {
-                self.count_batch(source, mailing, batch)?;
+            if head.counted || !self.chosen.has_day(head.created_at.day()) {
+                continue;
+            }
+            self.count_batch(source, mailing, batch)?;
+            if head.delivery != DeliveryCounts::default() {
+                self.count_deliveries(source, mailing, batch)?;
             }
         }
         Ok(())
@@ -171,6 +193,29 @@ impl FilteredCount {
         for ((tag, operator), status) in words.into_iter().zip(statuses) {
             if self.chosen.contains(source, tag, operator) {
                 self.counts.add(status, 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FilteredCount {
+    /// Counts the deliveries of a batch for which receipts have come.
+    fn count_deliveries<S: Source>(
+        &mut self,
+        source: &S,
+        mailing: MailingNumber,
+        batch: u32,
+    ) -> Result<(), Error> {
+        let key = MembersKey(mailing, batch);
+        let words = source.read_part(&key, "members of a batch", Members::words_in)?;
+        let columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
+
+        for (index, (tag, operator)) in words.into_iter().enumerate() {
+            if let Some(delivery) = columns.delivery(index)
+                && self.chosen.contains(source, tag, operator)
+            {
+                self.delivery.add(delivery, 1);
             }
         }
         Ok(())

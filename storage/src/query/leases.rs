@@ -13,6 +13,7 @@ use crate::{
     limits::{DELETED_PER_BLOCK, POSTMAN_LEASES},
     model::{Epoch, LeaseId, MailingNumber, MessageId, Phone, Run, Timestamp, ZoneNumber},
     records::{Columns, DeletedBlock, Lease, ListedLease, Members, Postman, address},
+    rules,
     source::Source,
     view::Reader,
 };
@@ -34,22 +35,34 @@ pub struct LeasedMessage {
     pub repeat_until: Option<Timestamp>,
 }
 
-/// The messages of runs that were granted.
+/// The messages of runs that were granted and are still to be sent: those that receipts have settled
+/// since are not, and may be gone.
 pub fn messages<S: Source>(
     source: &S,
     mailing: MailingNumber,
     runs: &[Run],
 ) -> Result<Vec<LeasedMessage>, Error> {
     let mut leased = Vec::new();
-    let progress = source.progress(mailing)?.unwrap_or_default();
+    let progress = source.progress(mailing)?;
+    let gone = progress
+        .as_ref()
+        .map_or(u32::MAX, |progress| progress.purged);
+    let progress = progress.unwrap_or_default();
     let mut runs = runs.iter().peekable();
     while let Some(first) = runs.peek() {
         let (batch, _) = address(first.first);
+        if batch < gone {
+            runs.next();
+            continue;
+        }
         let members: Members = source.need(&MembersKey(mailing, batch), "members of a batch")?;
         let columns: Columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
         while let Some(run) = runs.next_if(|run| address(run.first).0 == batch) {
             for position in run.positions() {
                 let (_, index) = address(position);
+                if columns.is_settled_by_receipt(index) {
+                    continue;
+                }
                 leased.push(LeasedMessage {
                     id: progress.id(mailing, position),
                     attempt: run.attempt,
@@ -64,24 +77,37 @@ pub fn messages<S: Source>(
     Ok(leased)
 }
 
-/// Positions, among runs that were granted, of messages whose customers are deleted now, or were while
-/// their message was under way, whoever has their ids since.
-pub fn of_deleted<S: Source>(
+/// Positions, among runs that were granted, of messages that must not be begun any more, although their mailing
+/// goes on: a receipt has settled them; or their customers are deleted now, or were while their message was
+/// under way, whoever has their ids since.
+pub fn dropped<S: Source>(
     source: &S,
     mailing: MailingNumber,
     runs: &[Run],
 ) -> Result<Vec<u32>, Error> {
-    let is_any_forsaken = source
-        .progress(mailing)?
-        .is_some_and(|progress| progress.forsaken);
-    let mut found = match is_any_forsaken {
-        true => forsaken(source, mailing, runs)?,
+    let progress = source.progress(mailing)?;
+    // In most mailings none is marked: their columns are not read.
+    let is_any_marked = progress.is_some_and(|progress| progress.forsaken || progress.early > 0);
+    let mut found = match is_any_marked {
+        true => marked(source, mailing, runs)?,
         false => Vec::new(),
     };
-    if source.get_or_default(&NumbersKey)?.deleted == 0 {
-        return Ok(found);
+
+    if source.get_or_default(&NumbersKey)?.deleted > 0 {
+        found.extend(of_deleted(source, mailing, runs)?);
+        found.sort_unstable();
+        found.dedup();
     }
-    let (mut customers, mut batch) = (Vec::new(), None);
+    Ok(found)
+}
+
+/// Positions of messages whose customers are deleted now.
+fn of_deleted<S: Source>(
+    source: &S,
+    mailing: MailingNumber,
+    runs: &[Run],
+) -> Result<Vec<u32>, Error> {
+    let (mut found, mut customers, mut batch) = (Vec::new(), Vec::new(), None);
     // Customers of a batch come in order: the marks of one block serve many of them.
     let mut deleted: Option<(u32, DeletedBlock)> = None;
     for position in runs.iter().flat_map(Run::positions) {
@@ -94,6 +120,7 @@ pub fn of_deleted<S: Source>(
         let Some(customer) = customers.get(index) else {
             continue;
         };
+
         let number = customer / DELETED_PER_BLOCK;
         let block = match deleted.take_if(|(kept, _)| *kept == number) {
             Some((_, block)) => block,
@@ -104,27 +131,27 @@ pub fn of_deleted<S: Source>(
         }
         deleted = Some((number, block));
     }
-    found.sort_unstable();
-    found.dedup();
     Ok(found)
 }
 
-/// Positions of messages whose customers were deleted while they were under way. A customer comes back
-/// only after all its messages have been marked so.
-fn forsaken<S: Source>(
-    source: &S,
-    mailing: MailingNumber,
-    runs: &[Run],
-) -> Result<Vec<u32>, Error> {
+/// Positions of messages that a receipt has settled, or whose customers were deleted while they were under
+/// way. A customer comes back only after all its messages have been marked so.
+fn marked<S: Source>(source: &S, mailing: MailingNumber, runs: &[Run]) -> Result<Vec<u32>, Error> {
     let mut found = Vec::new();
     let mut columns: Option<(u32, Columns)> = None;
-    for position in runs.iter().flat_map(Run::positions) {
+    let tokens = runs
+        .iter()
+        .flat_map(|run| run.positions().map(|position| (position, run.attempt)));
+    for (position, attempt) in tokens {
         let (number, index) = address(position);
         let read = match columns.take_if(|(kept, _)| *kept == number) {
             Some((_, read)) => read,
             None => source.get_or_default(&ColumnsKey(mailing, number))?,
         };
-        if read.is_forsaken(index) {
+
+        let is_same = read.attempts.get(index) == Some(&attempt);
+        let is_settled = is_same && read.is_settled_by_receipt(index) && rules::receipts_are_told();
+        if is_settled || read.is_forsaken(index) {
             found.push(position);
         }
         columns = Some((number, read));

@@ -6,7 +6,9 @@ use crate::{
     error::Error,
     keys::{ColumnsKey, HeadsKey, MembersKey, NumbersKey, RenumberedKey},
     limits::HEADS_PER_BLOCK,
-    model::{MailingNumber, Message, MessageId, Phone, Seq, Status},
+    model::{
+        Counts, Delivery, DeliveryCounts, MailingNumber, Message, MessageId, Phone, Seq, Status,
+    },
     records::{Columns, Head, Heads, MailingRecord, Members, Numbers, Progress, address, position},
     source::Source,
 };
@@ -23,6 +25,25 @@ pub struct MessageFilter {
     pub customer: Option<Seq>,
     /// In one status.
     pub status: Option<Status>,
+    /// With one delivery.
+    pub delivery: Option<Delivery>,
+}
+
+impl MessageFilter {
+    /// Whether there can be one among messages that were counted so.
+    fn finds_in(&self, counts: &Counts, delivery: &DeliveryCounts) -> bool {
+        self.status.is_none_or(|status| counts.of(status) > 0)
+            && self.delivery.is_none_or(|wanted| delivery.of(wanted) > 0)
+    }
+
+    /// Whether it asks for a message of a batch, by what changes.
+    fn wants(&self, columns: &Columns, index: usize) -> bool {
+        self.status
+            .is_none_or(|status| columns.status(index) == status)
+            && self
+                .delivery
+                .is_none_or(|wanted| columns.delivery(index) == Some(wanted))
+    }
 }
 
 /// A batch at hand.
@@ -72,6 +93,7 @@ impl<'a> Batch<'a> {
         let status = self.columns.status(index);
         let changed_ms = self.columns.changed_ms[index] as i64;
         let updated_at = self.head.created_at.plus_millis(changed_ms);
+        let delivery = self.columns.deliveries.get(index);
         Ok(Message {
             id: self.id(index),
             mailing_id: self.record.id.clone(),
@@ -84,6 +106,9 @@ impl<'a> Batch<'a> {
             updated_at,
             sent_at: (status == Status::Done).then_some(updated_at),
             reason: self.columns.reason(index),
+            delivery: delivery.map(|(delivery, _)| delivery),
+            delivered_at: delivery.map(|(_, delay_ms)| updated_at.plus_millis(delay_ms as i64)),
+            delivery_error: self.columns.error(index).cloned(),
         })
     }
 }
@@ -202,9 +227,7 @@ impl<S: Source> Listing<'_, S> {
         let first = from
             .map_or(0, |id| address(id.position).0)
             .max(progress.purged);
-        if let Some(status) = self.filter.status
-            && progress.counts.of(status) == 0
-        {
+        if !self.filter.finds_in(&progress.counts, &progress.delivery) {
             return Ok(());
         }
         for number in first..progress.batches {
@@ -227,12 +250,12 @@ impl<S: Source> Listing<'_, S> {
         (record, progress): (&MailingRecord, &Progress),
         number: u32,
     ) -> Result<(), Error> {
-        if let Some(status) = self.filter.status {
+        if self.filter.status.is_some() || self.filter.delivery.is_some() {
             let heads: Heads = self
                 .source
                 .get_or_default(&HeadsKey(mailing, number / HEADS_PER_BLOCK))?;
             let head = heads.heads.get((number % HEADS_PER_BLOCK) as usize);
-            if head.is_none_or(|head| head.counts.of(status) == 0) {
+            if head.is_none_or(|head| !self.filter.finds_in(&head.counts, &head.delivery)) {
                 return Ok(());
             }
         }
@@ -251,11 +274,7 @@ impl<S: Source> Listing<'_, S> {
     /// Takes one message if it is asked for; ends the page where it is full.
     fn take(&mut self, batch: &Batch<'_>, index: usize) -> Result<(), Error> {
         let place = place(batch.mailing, position(batch.number, index));
-        let wanted = self
-            .filter
-            .status
-            .is_none_or(|s| batch.columns.status(index) == s);
-        if place < self.from || !wanted {
+        if place < self.from || !self.filter.wants(&batch.columns, index) {
             return Ok(());
         }
         if self.items.len() == self.limit {

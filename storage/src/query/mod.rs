@@ -11,6 +11,7 @@ pub mod level;
 pub mod mailings;
 pub mod messages;
 pub mod nodes;
+pub mod receipts;
 pub mod stats;
 pub mod time;
 pub mod work;

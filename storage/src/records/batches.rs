@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::DeliveryColumn;
 use crate::{
     codec,
     error::Error,
-    model::{Counts, Reason, Status, Timestamp, ZoneNumber},
+    model::{Counts, Delivery, DeliveryCounts, ErrorCode, Reason, Status, Timestamp, ZoneNumber},
 };
 
 /// What finding work reads of a batch.
@@ -31,6 +32,8 @@ pub struct Head {
     pub shift_ms: i64,
     /// Whether its messages are counted in the facets (done once they are final, but for a few).
     pub counted: bool,
+    /// Its messages by delivery.
+    pub delivery: DeliveryCounts,
 }
 
 impl Head {
@@ -206,6 +209,10 @@ pub struct Columns {
     pub forsaken: Vec<u16>,
     /// Numbers of reasons, where there are any, in the order of indexes.
     pub reasons: Vec<(u16, u8)>,
+    /// What receipts said of each; empty while none has come.
+    pub deliveries: DeliveryColumn,
+    /// The gateway's codes of errors, where it named one, in the order of indexes.
+    pub errors: Vec<(u16, ErrorCode)>,
 }
 
 impl Columns {
@@ -230,6 +237,45 @@ impl Columns {
     pub fn reason(&self, index: usize) -> Option<Reason> {
         let at = find(&self.reasons, index)?;
         Reason::from_u8(self.reasons[at].1)
+    }
+
+    /// The delivery of a message, if a receipt named one.
+    pub fn delivery(&self, index: usize) -> Option<Delivery> {
+        self.deliveries.get(index).map(|(delivery, _)| delivery)
+    }
+
+    /// Sets the delivery of a message and the gateway's code of the error, at a steady time after the
+    /// batch was expanded.
+    pub fn set_delivery(
+        &mut self,
+        index: usize,
+        to: Delivery,
+        error: Option<&ErrorCode>,
+        at_ms: u64,
+    ) {
+        let delay_ms = at_ms.saturating_sub(self.changed_ms[index]);
+        let len = self.statuses.len();
+        self.deliveries.set(index, len, to, delay_ms);
+
+        if let Some(at) = find(&self.errors, index) {
+            self.errors.remove(at);
+        }
+        if let Some(error) = error {
+            let at = self
+                .errors
+                .partition_point(|(i, _)| usize::from(*i) < index);
+            self.errors.insert(at, (index as u16, error.clone()));
+        }
+    }
+
+    /// The gateway's code of the error of a message, if it named one.
+    pub fn error(&self, index: usize) -> Option<&ErrorCode> {
+        find(&self.errors, index).map(|at| &self.errors[at].1)
+    }
+
+    /// Whether a receipt settled the present attempt of a message, and its report has not come yet.
+    pub fn is_settled_by_receipt(&self, index: usize) -> bool {
+        self.status(index) == Status::Done && self.reported[index] == 0
     }
 
     /// The statuses alone, by number, from a record's bytes.

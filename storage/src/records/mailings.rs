@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::meta::Numbers;
 use crate::limits::{BATCH_STRIDE_BITS, MAILING_BATCHES};
 use crate::model::{
-    AudienceSpan, Counts, MailingId, MailingNumber, MailingSpec, MailingStatus, MessageId,
-    Timestamp,
+    AudienceSpan, Counts, DeliveryCounts, MailingId, MailingNumber, MailingSpec, MailingStatus,
+    MessageId, Timestamp,
 };
 
 /// How far a mailing has looked at the customers.
@@ -205,6 +205,11 @@ pub struct Progress {
     /// True if customers changed after its start before it had looked at them, in a mailing for those
     /// who match then.
     pub decided: bool,
+    /// Its messages by delivery.
+    pub delivery: DeliveryCounts,
+    /// Messages that receipts settled while they were under a lease, and whose postmen may not know it: they
+    /// have reported nothing of them. May be too many, never too few.
+    pub early: u32,
 }
 
 /// The position of a message in its mailing.

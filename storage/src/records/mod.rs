@@ -5,6 +5,7 @@
 
 mod batches;
 mod customers;
+mod delivery;
 mod imports;
 mod leases;
 mod level;
@@ -18,6 +19,7 @@ pub use batches::{Columns, Doubt, Head, Heads, Members};
 pub use customers::{
     ChangeBlock, ChangeNumbers, CustomerColumns, CustomerTexts, Decided, DeletedBlock, GivenUp,
 };
+pub use delivery::DeliveryColumn;
 pub use imports::ImportReplies;
 pub use leases::{DeclaredGateway, Lease, LeaseList, ListedLease, Postman, Postmen};
 pub use level::ClusterLevel;

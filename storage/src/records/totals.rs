@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Counts;
+use crate::model::{Counts, DeliveryCounts};
 
 /// All messages ever expanded, by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// By status.
     pub counts: Counts,
+    /// By delivery.
+    pub delivery: DeliveryCounts,
 }
 
 /// Messages of settled mailings by customer, for one block of customers.
@@ -16,6 +18,29 @@ pub struct Totals {
 pub struct CustomerTotals {
     /// Offset in the block and counts, in the order of offsets.
     pub counts: Vec<(u8, Counts)>,
+    /// Offset in the block and deliveries, of those who have any, in the order of offsets.
+    pub deliveries: Vec<(u8, DeliveryCounts)>,
+}
+
+impl CustomerTotals {
+    /// The deliveries of one customer of the block.
+    pub fn delivery(&self, offset: u8) -> DeliveryCounts {
+        let found = self.deliveries.binary_search_by_key(&offset, |(o, _)| *o);
+        found.map_or_else(|_| DeliveryCounts::default(), |at| self.deliveries[at].1)
+    }
+
+    /// The deliveries of one customer of the block, made where they are new.
+    pub fn delivery_mut(&mut self, offset: u8) -> &mut DeliveryCounts {
+        let at = match self.deliveries.binary_search_by_key(&offset, |(o, _)| *o) {
+            Ok(at) => at,
+            Err(at) => {
+                let none = DeliveryCounts::default();
+                self.deliveries.insert(at, (offset, none));
+                at
+            }
+        };
+        &mut self.deliveries[at].1
+    }
 }
 
 /// Messages of one tag and operator, in batches that are final but for a few messages.
@@ -27,6 +52,8 @@ pub struct Facet {
     pub operator: u32,
     /// By status.
     pub counts: Counts,
+    /// By delivery.
+    pub delivery: DeliveryCounts,
 }
 
 /// Messages of one UTC day, in batches that are final but for a few messages, for sixteen tags and sixteen operators.
@@ -44,8 +71,8 @@ impl Facets {
             .is_ok()
     }
 
-    /// The counts of one pair, made where it is new.
-    pub fn counts_mut(&mut self, tag: u32, operator: u32) -> &mut Counts {
+    /// One pair, made where it is new.
+    pub fn pair_mut(&mut self, tag: u32, operator: u32) -> &mut Facet {
         let key = (tag, operator);
         let at = match self
             .facets
@@ -59,11 +86,12 @@ impl Facets {
                         tag,
                         operator,
                         counts: Counts::default(),
+                        delivery: DeliveryCounts::default(),
                     },
                 );
                 at
             }
         };
-        &mut self.facets[at].counts
+        &mut self.facets[at]
     }
 }

@@ -5,5 +5,6 @@ mod dice;
 mod model;
 mod moves;
 mod play;
+mod receipts;
 
 pub(crate) use play::play;

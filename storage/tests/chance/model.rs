@@ -12,6 +12,7 @@ use notty_storage::{
     records::MailingRecord,
 };
 
+use super::receipts::Heard;
 use crate::common::{Census, Checked, census::Seen, ensure};
 
 /// A message: its mailing and position.
@@ -58,6 +59,8 @@ pub(crate) struct Model {
     settled: BTreeMap<Message, Status>,
     /// Messages whose customers were deleted while they were under way: they do not come back.
     forsaken: BTreeSet<Message>,
+    /// What receipts have said.
+    pub(crate) heard: Heard,
     /// The highest epoch before the last restore.
     over: Epoch,
     /// The steady time at which the time was set last.
@@ -126,7 +129,7 @@ impl Model {
         runs: &[Run],
     ) -> Checked {
         if let Some((mailing, known)) = self.leases.get(&grant.lease) {
-            let open = each(known).any(|(at, attempt)| before.is_sending(*mailing, at, attempt));
+            let open = each(known).any(|(at, attempt)| before.is_unreported(*mailing, at, attempt));
             ensure(open, || {
                 format!("closed lease {} was granted again", grant.lease)
             })?;
@@ -285,7 +288,12 @@ impl Model {
             token.first = Some(result);
             let granted_at = token.granted_at;
             self.doubt(message, report.gateway, (granted_at, now.steady), result);
-            return Said::First(Some(self.settled(before, message, seen, result)));
+            let expected = if self.heard.of(message) {
+                Status::Done
+            } else {
+                self.settled(before, message, seen, result)
+            };
+            return Said::First(Some(expected));
         };
         if first.number() == result.number() {
             return Said::Again;
@@ -382,10 +390,12 @@ impl Model {
             ensure(position == seen.position, || {
                 format!("customer {} has two messages of {mailing}", seen.customer)
             })?;
+            self.heard.check(message, seen)?;
             self.fits_tokens(after, message, seen)?;
             if let Some(before) = self.statuses.insert(message, seen.status) {
+                let by_receipt = self.heard.of(message) && seen.status == Status::Done;
                 ensure(
-                    before == seen.status || can_become(before, seen.status),
+                    before == seen.status || by_receipt || can_become(before, seen.status),
                     || format!("{message:?} went from {before:?} to {:?}", seen.status),
                 )?;
             }
@@ -393,8 +403,21 @@ impl Model {
         Ok(())
     }
 
+    fn fits_tries(&self, message: Message, seen: &Seen) -> Checked {
+        let tries = self.tokens.get(&message).map_or(0, |tokens| {
+            let back = |token: &&Token| token.first != Some(SendResult::HandedBack);
+            tokens.values().filter(back).count()
+        });
+        ensure(tries == usize::from(seen.tries), || {
+            format!("{message:?} had {tries}: {seen:?}")
+        })
+    }
+
     fn fits_tokens(&self, after: &Census, message: Message, seen: &Seen) -> Checked {
         use Status::{Cancelled, Created, Done, Expired, Failed, Invalid, Sending, Unconfirmed};
+        if self.heard.of(message) {
+            return self.fits_tries(message, seen);
+        }
         if let Some(settled) = self.settled.get(&message) {
             return ensure(seen.status == *settled, || {
                 format!(
@@ -423,13 +446,7 @@ impl Model {
             },
         };
         ensure(fits, || format!("{message:?} is {seen:?} after {last:?}"))?;
-        let tries = self.tokens.get(&message).map_or(0, |tokens| {
-            let back = |token: &&Token| token.first != Some(SendResult::HandedBack);
-            tokens.values().filter(back).count()
-        });
-        ensure(tries == usize::from(seen.tries), || {
-            format!("{message:?} had {tries}: {seen:?}")
-        })?;
+        self.fits_tries(message, seen)?;
         let record = &after.mailings[&message.0].record;
         ensure(
             record.settled_at.is_none() || seen.status.is_final(),

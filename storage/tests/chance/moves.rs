@@ -18,6 +18,7 @@ use notty_storage::{
 use super::{
     dice::Dice,
     model::{Model, each},
+    receipts,
 };
 use crate::common::Census;
 
@@ -81,6 +82,7 @@ pub(crate) fn next(dice: &mut Dice, table: &Table<'_>) -> Action {
         40..64 => Action::Grant(grant(dice, table)),
         64..93 => Action::Report(report(dice, table)),
         93..95 => declare(dice, table),
+        95..97 => receipts::some(dice, table),
         _ if table.open.is_empty() => office(dice, table),
         _ => expire(dice, table),
     }

@@ -232,6 +232,9 @@ impl Game {
                 self.model
                     .reported(&self.census, &after, self.now(), report, outcome)?;
             }
+            (Action::TakeReceipts(take), outcome) => {
+                self.model.heard.answered(&self.census, take, outcome)?;
+            }
             (Action::DeleteCustomer(_), Ok(_)) => self.model.deleted(&self.census, &after),
             _ => {}
         }

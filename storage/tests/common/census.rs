@@ -8,7 +8,9 @@ use notty_storage::{
         ColumnsKey, CustomerColumnsKey, HeadsKey, MailingKey, MembersKey, NumbersKey, ProgressKey,
     },
     limits::{CUSTOMERS_PER_BLOCK, HEADS_PER_BLOCK},
-    model::{Counts, MailingNumber, Reason, Status, Timestamp},
+    model::{
+        Counts, Delivery, DeliveryCounts, ErrorCode, MailingNumber, Reason, Status, Timestamp,
+    },
     records::{Head, Heads, MailingRecord, Numbers, Progress, position},
 };
 
@@ -33,6 +35,12 @@ pub(crate) struct Seen {
     pub(crate) due: Option<Timestamp>,
     /// The reason for its status, if one is known.
     pub(crate) reason: Option<Reason>,
+    /// Whether it reached its phone, if a receipt said so.
+    pub(crate) delivery: Option<Delivery>,
+    /// The gateway's code of the error.
+    pub(crate) error: Option<ErrorCode>,
+    /// Whether a receipt settled its last attempt, which was not reported yet.
+    pub(crate) settled_by_receipt: bool,
 }
 
 /// A mailing with everything in it.
@@ -73,10 +81,18 @@ impl Census {
         messages.get(at)
     }
 
-    /// Whether a token is being sent.
-    pub(crate) fn is_sending(&self, mailing: MailingNumber, position: u32, attempt: u16) -> bool {
-        let seen = self.find(mailing, position);
-        seen.is_some_and(|seen| seen.status == Status::Sending && seen.attempt == attempt)
+    /// Whether a token is under its lease, if that is open: not reported, and not given up. Where the
+    /// message is gone, a receipt had settled it.
+    pub(crate) fn is_unreported(
+        &self,
+        mailing: MailingNumber,
+        position: u32,
+        attempt: u16,
+    ) -> bool {
+        self.find(mailing, position).is_none_or(|seen| {
+            let waits = seen.status == Status::Sending || seen.settled_by_receipt;
+            waits && seen.attempt == attempt
+        })
     }
 }
 
@@ -99,13 +115,15 @@ pub(crate) fn take(reader: &Reader<'_>) -> Result<Census, Error> {
     })
 }
 
-/// The counts of all mailings that the state holds.
-pub(crate) fn counts(reader: &Reader<'_>) -> Result<Vec<(MailingNumber, Counts)>, Error> {
+/// The counts of all mailings that the state holds, by status and by delivery.
+pub(crate) fn counts(
+    reader: &Reader<'_>,
+) -> Result<Vec<(MailingNumber, Counts, DeliveryCounts)>, Error> {
     let numbers: Numbers = reader.get_or_default(&NumbersKey)?;
     let (mut counts, mut number) = (Vec::new(), 1);
     while number <= numbers.mailings {
         if let Some(progress) = reader.get(&ProgressKey(MailingNumber(number)))? {
-            counts.push((MailingNumber(number), progress.counts));
+            counts.push((MailingNumber(number), progress.counts, progress.delivery));
         }
         number = numbers.mailing_from(number + 1);
     }
@@ -161,6 +179,9 @@ fn messages(reader: &Reader<'_>, number: MailingNumber, batch: u32) -> Result<Ve
         tries: columns.tries(index),
         due: columns.due_of(index),
         reason: columns.reason(index),
+        delivery: columns.delivery(index),
+        error: columns.error(index).cloned(),
+        settled_by_receipt: columns.is_settled_by_receipt(index),
     };
     Ok(members.customers().enumerate().map(seen).collect())
 }

@@ -20,6 +20,7 @@ use notty_storage::{
 
 use super::{
     line::{Line, names},
+    receipts,
     world::World,
 };
 
@@ -224,6 +225,7 @@ fn of_the_cluster(line: &Line) -> Parsed<Action> {
             to: line.word(0)?.parse().map_err(|_| "raise LEVEL")?,
             version: line.key("by").unwrap_or("1.2.3").to_owned(),
         }),
+        "secret" => receipts::secret(line)?,
         "try-level" => Action::TryLevel(TryLevel { nonce: 7 }),
         other => return Err(format!("{other} is no command")),
     })
@@ -284,6 +286,7 @@ impl World {
             }),
             "grant" => Action::Grant(self.grant(line)?),
             "report" => Action::Report(self.report(line)?),
+            "receipts" => self.receipts(line)?,
             "run-out" => Action::ExpireLease(ExpireLease {
                 lease: line.lease()?,
             }),
@@ -292,7 +295,7 @@ impl World {
     }
 
     /// The number of a mailing by the name that the script gave it, or as `#number`.
-    fn mailing(&self, name: &str) -> Parsed<MailingNumber> {
+    pub(super) fn mailing(&self, name: &str) -> Parsed<MailingNumber> {
         if let Some(number) = name.strip_prefix('#') {
             return Ok(MailingNumber(
                 number.parse().map_err(|_| format!("{name} is no number"))?,

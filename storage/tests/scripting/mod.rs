@@ -6,6 +6,7 @@
 
 mod actions;
 mod line;
+mod receipts;
 mod show;
 mod world;
 

@@ -9,6 +9,8 @@ use notty_storage::{
     records::address,
 };
 
+use super::receipts;
+
 /// The answer to one command.
 pub(crate) fn outcome(reader: &Reader<'_>, outcome: &Outcome) -> Vec<String> {
     match outcome {
@@ -63,6 +65,7 @@ fn reply(reader: &Reader<'_>, reply: &Reply) -> Vec<String> {
                 tokens(reader, *mailing, runs)
             )
         }
+        Reply::Receipts(taken) => receipts::reply(taken),
         Reply::Admitted(Admitted { node }) => format!("node {node}"),
         Reply::Granted(None) => "nothing yet".to_owned(),
         Reply::Reported(Reported {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use notty_storage::{
-    Action, Beginning, Command, Entry, Error, Export, Origin, Reply, Source, Store, StoreOptions,
-    Timestamp, View, begin_anew, codec,
+    Action, Beginning, Command, Entry, Error, Export, Origin, Reader, Reply, Source, Store,
+    StoreOptions, Timestamp, View, begin_anew, codec,
     command::{Cost, ExpireLease, GrantedLease},
     import_snapshot,
     keys::{NumbersKey, WordUsesKey},
@@ -15,7 +15,7 @@ use notty_storage::{
 };
 use tempfile::TempDir;
 
-use super::{line::Line, show};
+use super::{line::Line, receipts, show};
 use crate::common::{self, Census, Past};
 
 /// The most tries to open a place of the state that was just let go, a millisecond apart.
@@ -384,10 +384,19 @@ impl World {
                 let lease = line.lease()?;
                 let granted = self.granted.get(&lease).ok_or("it was not granted")?;
                 let (mailing, runs) = granted;
-                let dropped = query::leases::of_deleted(&reader, *mailing, runs);
+                let dropped = query::leases::dropped(&reader, *mailing, runs);
                 let dropped = dropped.map_err(text)?.into_iter();
                 let whose = dropped.map(|position| show::whose(&reader, *mailing, position));
                 vec![format!("dropped: {}", whose.collect::<Vec<_>>().join(" "))]
+            }
+            // What a postman would be given to send, if it asked for the lease again.
+            "parcel" => {
+                let granted = self.granted.get(&line.lease()?);
+                let (mailing, runs) = granted.ok_or("it was not granted")?;
+                let left = query::leases::messages(&reader, *mailing, runs).map_err(text)?;
+                let left = left.iter().map(|message| message.id.position);
+                let whose = left.map(|position| show::whose(&reader, *mailing, position));
+                vec![format!("to send: {}", whose.collect::<Vec<_>>().join(" "))]
             }
             "leases" => {
                 let open = query::leases::open(&reader).map_err(text)?;
@@ -462,7 +471,8 @@ impl World {
                 .reason
                 .map(|reason| format!(" ({})", reason.code()))
                 .unwrap_or_default();
-            let line = format!("{status} attempt {attempt}, tries {tries}{due}{reason}");
+            let delivery = receipts::delivery(seen);
+            let line = format!("{status} attempt {attempt}, tries {tries}{due}{reason}{delivery}");
             if number == Some(mailing) {
                 said.push(format!("{whose} {line}"));
             } else if number.is_none() && customer == Some(seen.customer) {
@@ -479,10 +489,11 @@ impl World {
     fn stats(&self, line: &Line) -> Result<String, String> {
         let view = self.store.view();
         let reader = view.read();
-        let counts = match line.words.first() {
-            None if line.key("tag").is_none() && line.key("operator").is_none() => {
-                query::stats::overall(&reader).map_err(text)?
-            }
+        let (counts, delivery) = match line.words.first() {
+            None if line.key("tag").is_none() && line.key("operator").is_none() => (
+                query::stats::overall(&reader).map_err(text)?,
+                query::stats::overall_delivery(&reader).map_err(text)?,
+            ),
             None => {
                 let filter = |key| Filter::parse(line.key(key).unwrap_or("%"));
                 let filter = query::filtered::StatsFilter {
@@ -491,21 +502,35 @@ impl World {
                     from_day: line.number("from", 0)? as i32,
                     to_day: line.number("to", i32::MAX.into())? as i32,
                 };
-                query::filtered::filtered(&reader, &filter).map_err(text)?
+                let counts = query::filtered::filtered(&reader, &filter).map_err(text)?;
+                let delivery = query::filtered::filtered_delivery(&reader, &filter);
+                (counts, delivery.map_err(text)?)
             }
-            Some(name) => match self.mailings.get(name) {
-                Some(number) => match query::stats::of_mailing(&reader, *number).map_err(text)? {
-                    Some(counts) => counts,
-                    None => return Ok("no such mailing".to_owned()),
-                },
-                None => {
-                    let id = CustomerId::parse(name).map_err(|e| e.to_string())?;
-                    let seq = reader.find_customer(&id).map_err(text)?.ok_or("who?")?;
-                    query::stats::of_customer(&reader, seq).map_err(text)?
-                }
-            },
+            Some(name) => return self.stats_of(&reader, name),
         };
-        Ok(show::counts(&counts))
+        Ok(show::counts(&counts) + &receipts::counts(&delivery))
+    }
+
+    /// The counts of a mailing or a customer.
+    fn stats_of(&self, reader: &Reader<'_>, name: &str) -> Result<String, String> {
+        let (counts, delivery) = match self.mailings.get(name) {
+            Some(number) => {
+                let counts = query::stats::of_mailing(reader, *number).map_err(text)?;
+                let delivery = query::stats::delivery_of_mailing(reader, *number).map_err(text)?;
+                let Some(both) = counts.zip(delivery) else {
+                    return Ok("no such mailing".to_owned());
+                };
+                both
+            }
+            None => {
+                let id = CustomerId::parse(name).map_err(|e| e.to_string())?;
+                let seq = reader.find_customer(&id).map_err(text)?.ok_or("who?")?;
+                let counts = query::stats::of_customer(reader, seq).map_err(text)?;
+                let delivery = query::stats::delivery_of_customer(reader, seq).map_err(text)?;
+                (counts, delivery)
+            }
+        };
+        Ok(show::counts(&counts) + &receipts::counts(&delivery))
     }
 
     /// The state, to be asked.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::StatusCode;
+use notty_storage::model::ReceiptState;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -16,10 +17,7 @@ use super::{
     round::{ReceiptRound, RoundCall},
     tally::PracticeReceipts,
 };
-use crate::gateway::profile::{
-    FilledReceipt,
-    receipts::{ReceiptReply, ReceiptState},
-};
+use crate::gateway::profile::{FilledReceipt, receipts::ReceiptReply};
 
 /// Calls in flight, at most: each needs a file.
 pub(in crate::gateway) const CALLS: usize = 32;
@@ -33,7 +31,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const EARLY: Duration = Duration::from_secs(2);
 
 /// Makes the calls, and counts them.
-pub(in crate::gateway::practice) struct ReceiptCaller {
+pub(in crate::gateway::practice) struct PracticeCaller {
     client: OnceLock<reqwest::Client>,
     calls: Semaphore,
     waiting: Semaphore,
@@ -51,7 +49,7 @@ enum CallEnd {
     Failed(String),
 }
 
-impl Default for ReceiptCaller {
+impl Default for PracticeCaller {
     fn default() -> Self {
         Self {
             client: OnceLock::new(),
@@ -63,7 +61,7 @@ impl Default for ReceiptCaller {
     }
 }
 
-impl ReceiptCaller {
+impl PracticeCaller {
     /// Totals up to now.
     pub(in crate::gateway::practice) fn counts(&self) -> PracticeReceipts {
         *self.counts.lock()

@@ -10,7 +10,7 @@ mod shares;
 mod tally;
 
 pub(super) use self::{
-    caller::ReceiptCaller,
+    caller::PracticeCaller,
     round::{ReceiptRound, RoundMessage},
 };
 pub use self::{shares::ReceiptShares, tally::PracticeReceipts};

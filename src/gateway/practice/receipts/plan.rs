@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use notty_storage::model::ReceiptState;
+
 use super::{super::behaviour::draw, shares::ReceiptShares};
-use crate::gateway::profile::receipts::ReceiptState;
 
 /// Draws of receipts, apart from each other and from those of answers, which are numbered by tries below
 /// this.

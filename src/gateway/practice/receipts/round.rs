@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use notty_storage::model::ReceiptState;
+
 use super::{
     super::behaviour::draw,
     plan::{KnownStates, plan},
     shares::ReceiptShares,
 };
-use crate::gateway::profile::{
-    FilledReceipt, PracticeReceipt, Profile,
-    receipts::{ReceiptReply, ReceiptState},
-};
+use crate::gateway::profile::{FilledReceipt, PracticeReceipt, Profile, receipts::ReceiptReply};
 
 /// The draw that picks one of several receipts of the same state.
 const PICK: u8 = 0x8f;

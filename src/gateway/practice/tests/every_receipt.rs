@@ -1,14 +1,13 @@
 //! Receipts of every built-in provider, and of notty's own protocol, as they arrive.
 
+use notty_storage::model::ReceiptState;
+
 use super::{
     super::{Behaviour, ReceiptShares},
     receiver::{NotedCall, Receiver},
     sending::{Running, account},
 };
-use crate::gateway::profile::{
-    Profile, built_in,
-    receipts::{ReceiptCall, ReceiptState},
-};
+use crate::gateway::profile::{Profile, built_in, receipts::ReceiptCall};
 
 /// The state of a call, as the node that gets it reads it.
 fn state(profile: &Profile, call: &NotedCall) -> ReceiptState {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{call::CallParts, receipt::ReceiptFault};
+use super::{call::CallParts, receipt::ReceiptCallFault};
 
 /// The place of the receipts in a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl ItemList {
     pub(super) fn items<'i>(
         &self,
         parts: &'i CallParts<'i>,
-    ) -> Result<Vec<ReceiptItem<'i>>, ReceiptFault> {
+    ) -> Result<Vec<ReceiptItem<'i>>, ReceiptCallFault> {
         match self {
             Self::Whole => Ok(vec![ReceiptItem::Call(parts)]),
             Self::Array(pointer) => elements(parts, pointer),
@@ -63,10 +63,10 @@ impl ItemList {
 fn elements<'i>(
     parts: &'i CallParts<'i>,
     pointer: &str,
-) -> Result<Vec<ReceiptItem<'i>>, ReceiptFault> {
+) -> Result<Vec<ReceiptItem<'i>>, ReceiptCallFault> {
     let found = parts.json.as_ref().and_then(|json| json.pointer(pointer));
     let list = found.and_then(Value::as_array);
-    let list = list.ok_or_else(|| ReceiptFault::NoList(pointer.to_owned()))?;
+    let list = list.ok_or_else(|| ReceiptCallFault::NoList(pointer.to_owned()))?;
     Ok(list.iter().map(ReceiptItem::Element).collect())
 }
 
@@ -74,10 +74,10 @@ fn elements<'i>(
 pub(super) fn texts<'i>(
     parts: &'i CallParts<'i>,
     name: &str,
-) -> Result<Vec<&'i str>, ReceiptFault> {
+) -> Result<Vec<&'i str>, ReceiptCallFault> {
     let mut texts = numbered(parts, name);
     if texts.is_empty() {
-        return Err(ReceiptFault::NoList(name.to_owned()));
+        return Err(ReceiptCallFault::NoList(name.to_owned()));
     }
 
     // A form may have them in any order; those without a number keep theirs.
@@ -116,9 +116,9 @@ impl<'i> ReceiptItem<'i> {
     }
 
     /// A value without which there is no receipt.
-    pub(super) fn required(&self, field: &ItemField) -> Result<Cow<'i, str>, ReceiptFault> {
+    pub(super) fn required(&self, field: &ItemField) -> Result<Cow<'i, str>, ReceiptCallFault> {
         let found = self.value(field);
-        found.ok_or_else(|| ReceiptFault::Missing(field.name()))
+        found.ok_or_else(|| ReceiptCallFault::Missing(field.name()))
     }
 }
 

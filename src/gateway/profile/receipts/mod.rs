@@ -18,9 +18,7 @@ mod subject;
 pub use self::{
     call::ReceiptCall,
     reader::ReceiptForm,
-    receipt::{
-        DeliveryReceipt, RECEIPTS, ReceiptFault, ReceiptReply, ReceiptState, ReceiptSubject,
-    },
+    receipt::{DeliveryReceipt, RECEIPTS, ReceiptCallFault, ReceiptReply, ReceiptSubject},
     signature::{CallSignature, ReceiptSecrets},
 };
 pub(super) use subject::SubjectForm;

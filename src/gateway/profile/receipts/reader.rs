@@ -1,15 +1,14 @@
 //! The form of a provider's receipts, and the reading of its calls.
 
+use notty_storage::model::{ErrorCode, ReceiptState};
+
 use super::{
     call::{CallParts, ReceiptCall},
     item::{ItemField, ItemList, ItemTest, ReceiptItem},
-    receipt::{DeliveryReceipt, RECEIPTS, ReceiptFault, ReceiptReply, ReceiptState},
+    receipt::{DeliveryReceipt, RECEIPTS, ReceiptCallFault, ReceiptReply},
     signature::{CallSignature, ReceiptSecrets, SignatureForm},
     subject::SubjectForm,
 };
-
-/// Bytes of a provider's error code that are kept.
-const ERROR_BYTES: usize = 16;
 
 /// The form of a provider's receipts.
 #[derive(Clone, Debug)]
@@ -28,11 +27,11 @@ pub struct ReceiptForm {
 impl ReceiptForm {
     /// The receipts of a call, in their order; none if the call speaks of other things. A receipt that
     /// cannot be read is left out where others can.
-    pub fn read(&self, call: &ReceiptCall<'_>) -> Result<Vec<DeliveryReceipt>, ReceiptFault> {
+    pub fn read(&self, call: &ReceiptCall<'_>) -> Result<Vec<DeliveryReceipt>, ReceiptCallFault> {
         let parts = CallParts::read(call);
         let items = self.list.items(&parts)?;
         if items.len() > RECEIPTS {
-            return Err(ReceiptFault::TooMany);
+            return Err(ReceiptCallFault::TooMany);
         }
 
         let wanted = items.iter().filter(|item| self.is_wanted(item));
@@ -50,7 +49,7 @@ impl ReceiptForm {
         &self,
         call: &ReceiptCall<'_>,
         secrets: &ReceiptSecrets,
-    ) -> Result<(), ReceiptFault> {
+    ) -> Result<(), ReceiptCallFault> {
         match &self.signature {
             Some(form) => form.check(&CallParts::read(call), &self.list, secrets),
             None => Ok(()),
@@ -96,7 +95,7 @@ impl ReceiptForm {
         self.only.as_ref().is_none_or(|test| test.fits(item))
     }
 
-    fn receipt(&self, item: &ReceiptItem<'_>) -> Result<DeliveryReceipt, ReceiptFault> {
+    fn receipt(&self, item: &ReceiptItem<'_>) -> Result<DeliveryReceipt, ReceiptCallFault> {
         let word = item.required(&self.state)?;
         let state = self.state(&word);
         Ok(DeliveryReceipt {
@@ -117,14 +116,11 @@ impl ReceiptForm {
     }
 
     /// The code of the error, without what no log should have.
-    fn error(&self, item: &ReceiptItem<'_>, state: ReceiptState) -> Option<String> {
-        if state != ReceiptState::Undelivered {
-            return None;
-        }
-        let code = item.value(self.error.as_ref()?)?;
-        let printable = code.chars().filter(char::is_ascii_graphic);
-        let code: String = printable.take(ERROR_BYTES).collect();
-        (!code.is_empty()).then_some(code)
+    fn error(&self, item: &ReceiptItem<'_>, state: ReceiptState) -> ErrorCode {
+        let place = self.error.as_ref();
+        let wanted = place.filter(|_| state == ReceiptState::Undelivered);
+        let code = wanted.and_then(|place| item.value(place));
+        ErrorCode::beginning_of(&code.unwrap_or_default())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Statements of a provider about messages, faults of its calls, and the answer to them.
 
+use notty_storage::model::{ErrorCode, MessageId, ReceiptState};
 use thiserror::Error;
+
+use crate::gateway::profile::encode::id_31;
 
 /// Receipts that one call may bring.
 pub const RECEIPTS: usize = 1_000;
@@ -12,8 +15,8 @@ pub struct DeliveryReceipt {
     pub subject: ReceiptSubject,
     /// The fate of the message.
     pub state: ReceiptState,
-    /// The provider's code for an error: at most 16 printable bytes of ASCII, where it was not delivered.
-    pub error: Option<String>,
+    /// The provider's code for an error, where it was not delivered; empty if it named none.
+    pub error: ErrorCode,
 }
 
 /// The way in which a receipt names its message.
@@ -29,15 +32,17 @@ pub enum ReceiptSubject {
     ProviderId(String),
 }
 
-/// The fate of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiptState {
-    /// The phone has it.
-    Delivered,
-    /// The phone will not get it.
-    Undelivered,
-    /// The provider has it; the rest is not known yet.
-    Progress,
+impl ReceiptSubject {
+    /// True if it can name a message, as far as the call of that message's URL shows. A provider's id names
+    /// none there: what it stands for is not known.
+    pub fn may_be(&self, id: MessageId) -> bool {
+        match self {
+            Self::Url => true,
+            Self::OwnId(own) => *own == id.as_u64(),
+            Self::OwnId31(own) => *own == id_31(id.as_u64()),
+            Self::ProviderId(_) => false,
+        }
+    }
 }
 
 /// The answer that a provider takes for "noted".
@@ -53,7 +58,7 @@ pub struct ReceiptReply {
 
 /// The reason why a call is refused. It repeats no value, which might be a phone.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum ReceiptFault {
+pub enum ReceiptCallFault {
     /// The list of receipts is not where the profile says.
     #[error("there is no list of receipts at `{0}`")]
     NoList(String),

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::{
     call::CallParts,
     item::{ItemList, texts},
-    receipt::ReceiptFault,
+    receipt::ReceiptCallFault,
 };
 use crate::config::Secret;
 
@@ -57,7 +57,7 @@ impl SignatureForm {
         parts: &CallParts<'_>,
         list: &ItemList,
         secrets: &ReceiptSecrets,
-    ) -> Result<(), ReceiptFault> {
+    ) -> Result<(), ReceiptCallFault> {
         let right = self.right(parts, list, secrets);
         let given = self.given(parts);
         let fits = right
@@ -82,8 +82,8 @@ impl SignatureForm {
         })
     }
 
-    fn fault(&self) -> ReceiptFault {
-        ReceiptFault::NotSigned(self.secret.clone())
+    fn fault(&self) -> ReceiptCallFault {
+        ReceiptCallFault::NotSigned(self.secret.clone())
     }
 
     /// The signature that the call has.

@@ -2,7 +2,7 @@
 
 use super::{
     item::{ItemField, ReceiptItem},
-    receipt::{ReceiptFault, ReceiptSubject},
+    receipt::{ReceiptCallFault, ReceiptSubject},
 };
 
 /// Bytes of a provider's id, at most.
@@ -31,7 +31,7 @@ impl SubjectForm {
     }
 
     /// The message that a receipt speaks of.
-    pub(super) fn read(&self, item: &ReceiptItem<'_>) -> Result<ReceiptSubject, ReceiptFault> {
+    pub(super) fn read(&self, item: &ReceiptItem<'_>) -> Result<ReceiptSubject, ReceiptCallFault> {
         match self {
             Self::Url => Ok(ReceiptSubject::Url),
             Self::OwnId(field) => id(item, field, own_id),
@@ -45,9 +45,9 @@ fn id(
     item: &ReceiptItem<'_>,
     field: &ItemField,
     read: fn(&str) -> Option<ReceiptSubject>,
-) -> Result<ReceiptSubject, ReceiptFault> {
+) -> Result<ReceiptSubject, ReceiptCallFault> {
     let written = item.required(field)?;
-    read(&written).ok_or_else(|| ReceiptFault::NoId(field.name()))
+    read(&written).ok_or_else(|| ReceiptCallFault::NoId(field.name()))
 }
 
 fn own_id(written: &str) -> Option<ReceiptSubject> {

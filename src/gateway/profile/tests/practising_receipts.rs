@@ -1,15 +1,13 @@
 //! The practice receipts of every built-in profile: each means what it says to the profile's own
 //! `[receipts]`, about the message that it is for.
 
-use notty_storage::model::MessageId;
+use notty_storage::model::{MessageId, ReceiptState};
 
 use super::{
     super::{
         AnswerMeaning, FilledReceipt, PracticeReceipt, Profile, WholeAnswer, built_in,
         encode::id_31,
-        receipts::{
-            DeliveryReceipt, ReceiptCall, ReceiptSecrets, ReceiptState, ReceiptSubject, SubjectForm,
-        },
+        receipts::{DeliveryReceipt, ReceiptCall, ReceiptSecrets, ReceiptSubject, SubjectForm},
     },
     envelope,
     practising::{found, full_account},

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use super::super::{
     Profile,
-    receipts::{RECEIPTS, ReceiptCall, ReceiptFault, ReceiptForm, ReceiptSecrets},
+    receipts::{RECEIPTS, ReceiptCall, ReceiptCallFault, ReceiptForm, ReceiptSecrets},
 };
 use crate::config::Secret;
 
@@ -35,6 +35,21 @@ fn call<'c>(headers: &'c HeaderMap, body: &'c str) -> ReceiptCall<'c> {
         headers,
         body: body.as_bytes(),
     }
+}
+
+#[test]
+fn ids_of_the_provider_need_a_rule_that_keeps_them() {
+    let rest = REST.replace("receipts = { url = \"{receipt_url}\" }", "");
+    let receipts = "by = \"provider_id\"\nid = \"a\"\nstate = \"s\"\ndelivered = [1]";
+    let parsed = Profile::parse(&format!("{rest}\n[receipts]\n{receipts}\n"));
+    let Err(error) = parsed else {
+        panic!("no fault");
+    };
+    let error = error.to_string();
+    assert!(
+        error.starts_with("receipts.by: no rule that is `taken`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -100,7 +115,7 @@ fn every_fault_of_the_section_is_found() {
         ),
         (
             &format!("by = \"provider_id\"\nid = \"a\"{rest}"),
-            "receipts.by: no rule that is `taken`",
+            "receipts.by: `{receipt_url}` names the message already",
         ),
     ] {
         let error = parsed(receipts).expect_err(receipts);
@@ -126,7 +141,7 @@ fn ids_are_numbers_in_their_range() {
     let headers = HeaderMap::new();
     let body = |id: &str| format!("s=1&id={id}");
     for id in ["0", "-1", "%2B1", "1.0", "abc", "99999999999999999999999"] {
-        let wanted = Err(ReceiptFault::NoId("id".to_owned()));
+        let wanted = Err(ReceiptCallFault::NoId("id".to_owned()));
         assert_eq!(own.read(&call(&headers, &body(id))), wanted, "{id}");
         assert_eq!(short.read(&call(&headers, &body(id))), wanted, "{id}");
     }
@@ -148,7 +163,7 @@ fn a_call_has_no_more_receipts_than_one_command() {
         .expect("so many");
     assert_eq!(read.len(), RECEIPTS);
     let fault = form.read(&call(&headers, &body(RECEIPTS + 1)));
-    assert_eq!(fault, Err(ReceiptFault::TooMany));
+    assert_eq!(fault, Err(ReceiptCallFault::TooMany));
 }
 
 #[test]
@@ -170,7 +185,7 @@ fn a_body_is_signed_by_the_bytes_that_came() {
     };
     assert_eq!(check(right, &secrets), Ok(()));
     assert_eq!(check(&right.to_uppercase(), &secrets), Ok(()));
-    let fault = Err(ReceiptFault::NotSigned("key".to_owned()));
+    let fault = Err(ReceiptCallFault::NotSigned("key".to_owned()));
     assert_eq!(check(&right[1..], &secrets), fault);
     assert_eq!(check("", &secrets), fault);
     assert_eq!(check(right, &ReceiptSecrets::new()), fault);

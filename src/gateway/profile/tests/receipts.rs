@@ -6,12 +6,12 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
+use notty_storage::model::ReceiptState;
+
 use super::{
     super::{
         Profile, built_in,
-        receipts::{
-            DeliveryReceipt, ReceiptCall, ReceiptForm, ReceiptSecrets, ReceiptState, ReceiptSubject,
-        },
+        receipts::{DeliveryReceipt, ReceiptCall, ReceiptForm, ReceiptSecrets, ReceiptSubject},
     },
     script::{header, sections},
 };
@@ -71,8 +71,12 @@ fn shown_receipt(receipt: &DeliveryReceipt) -> String {
         ReceiptState::Undelivered => "undelivered",
         ReceiptState::Progress => "progress",
     };
-    let error = receipt.error.as_ref();
-    let error = error.map_or_else(String::new, |code| format!(", error `{code}`"));
+    let code = receipt.error.as_str();
+    let error = if code.is_empty() {
+        String::new()
+    } else {
+        format!(", error `{code}`")
+    };
     let subject = match &receipt.subject {
         ReceiptSubject::Url => "the message of the URL".to_owned(),
         ReceiptSubject::OwnId(id) => format!("our id {id}"),
