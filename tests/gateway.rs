@@ -5,6 +5,7 @@ mod connections;
 mod ids;
 mod pauses;
 mod practised;
+mod practised_receipts;
 mod profiles;
 mod receipts;
 mod repeats;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{
     client::{Client, count},
     demo_gateway::DemoGateway,
-    files,
-    nodes::{Nodes, Plan},
+    demo_receipts, files,
+    nodes::{Nodes, Plan, ReportAddress, free_addresses},
     out, process, sample,
     signals::Stop,
     watch::{STATUSES, follow},
@@ -106,15 +106,11 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let client = Client::new(&api)?;
     let showing = async {
         client.await_ready(Duration::from_secs(20)).await?;
-        let began = fill(&client, args.customers).await?;
+        let began = fill(&client, args.customers, &gateway).await?;
         let stats = follow(&client, MAILING).await?;
         let seconds = began.elapsed().as_secs_f64();
-        Ok(show_balance(
-            &stats,
-            &gateway.practice,
-            args.customers,
-            seconds,
-        ))
+        let balanced = show_balance(&stats, &gateway.practice, args.customers, seconds);
+        Ok(show_receipts(&client, &gateway).await? && balanced)
     };
 
     // Whatever the demo came to, the node stops in order, and its directory goes.
@@ -145,10 +141,15 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     out::line(&format!("data       {}", dir.path().display()));
     let plan = Plan {
         provider: gateway.section(each),
+        reports: if gateway.reports() {
+            ReportAddress::OwnApi
+        } else {
+            ReportAddress::None
+        },
         ..Plan::new(3, &gateway.address.to_string(), each)
     };
     let mut nodes = Nodes::start(dir.path(), &plan).await?;
-    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &gateway.practice)).await;
+    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &gateway)).await;
     if shown.is_ok() {
         serve_on(args, &mut stop).await;
     }
@@ -159,7 +160,7 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
 async fn show_three(
     args: &DemoArgs,
     nodes: &mut Nodes,
-    practice: &Practice,
+    gateway: &DemoGateway,
 ) -> anyhow::Result<bool> {
     let leader = nodes.leader().await?;
     for (n, node) in nodes.nodes.iter().enumerate() {
@@ -169,7 +170,7 @@ async fn show_three(
 
     // The bar follows a node that is not killed.
     let other = nodes.nodes[(leader + 1) % nodes.nodes.len()].client.clone();
-    let began = fill(&other, args.customers).await?;
+    let began = fill(&other, args.customers, gateway).await?;
 
     let killing = async {
         if args.kill_leader {
@@ -182,7 +183,8 @@ async fn show_three(
     let (stats, ()) = (stats?, killed?);
     let seconds = began.elapsed().as_secs_f64();
 
-    let mut balanced = show_balance(&stats, practice, args.customers, seconds);
+    let mut balanced = show_balance(&stats, &gateway.practice, args.customers, seconds);
+    balanced &= show_receipts(&other, gateway).await?;
     let path = format!("/stats/mailings/{MAILING}");
     let agree = nodes.agree(&path, Duration::from_secs(10)).await;
     balanced &= agree;
@@ -221,7 +223,7 @@ async fn kill_in_the_middle(
 }
 
 /// Imports customers and creates the mailing. Returns when it was created.
-async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
+async fn fill(client: &Client, customers: u64, gateway: &DemoGateway) -> anyhow::Result<Instant> {
     let began = Instant::now();
     let imported = client
         .upload("/customers/import", "text/csv", sample::stream(customers))
@@ -232,6 +234,10 @@ async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
         "imported   {} customers in {seconds:.1} s",
         out::number(created)
     ));
+    if gateway.reports() {
+        demo_receipts::await_addresses(client).await?;
+    }
+
     let began = Instant::now();
     client.post("/mailings", &mailing()?).await?;
     Ok(began)
@@ -246,6 +252,29 @@ async fn unless_stopped(
         shown = showing => shown,
         _ = stop.told() => bail!("stopped before the balance; the data of the demo was deleted"),
     }
+}
+
+/// The address of the API for a gateway, which must know the port before the node has one.
+fn reachable(listen: &mut String) -> anyhow::Result<String> {
+    if listen.ends_with(":0") {
+        let (_, api) = free_addresses(1)?.remove(0);
+        *listen = api;
+    }
+    Ok(format!("http://{listen}"))
+}
+
+/// Shows the receipts of messages, if there are any. Returns whether they agree.
+async fn show_receipts(client: &Client, gateway: &DemoGateway) -> anyhow::Result<bool> {
+    if !gateway.reports() {
+        return Ok(true);
+    }
+    let agree = demo_receipts::show(client, MAILING, &gateway.practice).await?;
+    out::line(if agree {
+        "receipts   correct"
+    } else {
+        "receipts   WRONG"
+    });
+    Ok(agree)
 }
 
 async fn serve_on(args: &DemoArgs, stop: &mut Stop) {
@@ -271,6 +300,9 @@ async fn start(dir: &std::path::Path, gateway: &DemoGateway) -> anyhow::Result<S
     // The usual port, so that the commands of the README work; another if it is taken.
     if std::net::TcpListener::bind(&config.api.listen).is_err() {
         config.api.listen = "127.0.0.1:0".to_owned();
+    }
+    if gateway.reports() {
+        config.node.public_url = reachable(&mut config.api.listen)?;
     }
     Server::start(&config, Surroundings::real())
         .await

@@ -27,6 +27,8 @@ struct DemoProvider {
     /// The path of a message, with placeholders.
     path: String,
     secrets: BTreeMap<String, Secret>,
+    /// True if each request names a URL for receipts.
+    asks_receipts: bool,
 }
 
 impl DemoGateway {
@@ -72,6 +74,12 @@ impl DemoGateway {
         Some(provider.section(self.address, concurrency))
     }
 
+    /// True if it reports what became of each message.
+    pub(super) fn reports(&self) -> bool {
+        let provider = self.provider.as_ref();
+        provider.is_some_and(|provider| provider.asks_receipts)
+    }
+
     /// The address of its page, with the name of the provider that it stands for.
     pub(super) fn shown(&self) -> String {
         let address = format!("http://{}/", self.address);
@@ -86,6 +94,7 @@ impl DemoProvider {
     fn practice(name: &str, behaviour: Behaviour) -> anyhow::Result<(Arc<Practice>, Option<Self>)> {
         let profile = built_in::find(name)?;
         let secrets = made_up(&profile);
+        let asks_receipts = profile.asks_receipts();
         let provider = PracticeProvider::new(name, profile, secrets.clone())?;
 
         // Everybody may see them: they are worth nothing.
@@ -94,6 +103,7 @@ impl DemoProvider {
             name: name.to_owned(),
             path: provider.path().to_owned(),
             secrets,
+            asks_receipts,
         };
         let practice = Practice::of(provider, behaviour).map_err(ConfigError)?;
         Ok((practice, Some(demo)))

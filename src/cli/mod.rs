@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod demo;
 mod demo_gateway;
+mod demo_receipts;
 mod destination;
 mod export;
 mod files;

@@ -98,6 +98,13 @@ fn the_demo_of_each_provider_sends_to_all_customers() {
         ] {
             assert!(said.contains(line), "{name}: {line}: {said}");
         }
+
+        // Where requests name a URL for receipts, all of these come.
+        let profile = printed_but_notes(&["gateways", "profile", name]);
+        let asks = profile.contains("{receipt_url}");
+        for line in ["delivered         200  by receipts", "receipts   correct"] {
+            assert_eq!(said.contains(line), asks, "{name}: {line}: {said}");
+        }
     }
 }
 
@@ -106,7 +113,12 @@ fn the_demo_of_a_provider_has_three_nodes_too() {
     let args = ["demo", "--profile", "twilio", "--nodes", "3"];
     let more = ["--customers", "300", "--exit"];
     let said = printed_but_notes(&[&args[..], &more[..]].concat());
-    for line in ["/ as twilio\n", "balance    correct", "all three agree"] {
+    for line in [
+        "/ as twilio\n",
+        "balance    correct",
+        "receipts   correct",
+        "all three agree",
+    ] {
         assert!(said.contains(line), "{line}: {said}");
     }
 }

@@ -31,7 +31,7 @@ const BELOW: [&str; 6] = [
 ];
 
 /// A built-in profile in a file of its own, with pauses that a test can wait for.
-struct Practised {
+pub(super) struct Practised {
     name: String,
     file: PathBuf,
     text: String,
@@ -45,7 +45,7 @@ fn printed(args: &[&str]) -> String {
 }
 
 /// The names of all built-in profiles.
-fn names() -> Vec<String> {
+pub(super) fn names() -> Vec<String> {
     let ended = Ended::of(notty().args(["gateway", "--profile", "?"]));
     let names = ended.one_line(2).split("there are ").nth(1);
     let names = names.expect("names").split(", ");
@@ -64,7 +64,7 @@ fn with_short_pause(line: &str) -> String {
 }
 
 impl Practised {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let text = printed(&["gateways", "profile", name]);
         let lines: Vec<_> = text.lines().map(with_short_pause).collect();
         let text = lines.join("\n");
@@ -77,6 +77,20 @@ impl Practised {
             text,
             _dir: dir,
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True if each request has a URL for receipts.
+    pub(super) fn asks_receipts(&self) -> bool {
+        self.text.contains("{receipt_url}")
+    }
+
+    /// True if the provider has receipts of messages that were not delivered.
+    pub(super) fn has_undelivered(&self) -> bool {
+        self.text.contains("is = \"undelivered\"")
     }
 
     fn path(&self) -> &str {
@@ -112,8 +126,13 @@ impl Practised {
         Gateway::with(&flags)
     }
 
+    /// A gateway in the provider's place with other flags.
+    pub(super) fn gateway_with(&self, flags: &[&str]) -> Gateway {
+        Gateway::with(&[&["--profile-file", self.path()][..], flags].concat())
+    }
+
     /// A node that sends through the profile.
-    async fn setup(&self, gateway: &Gateway) -> Setup {
+    pub(super) async fn setup(&self, gateway: &Gateway) -> Setup {
         let lines = eventually("the address is said", SOON, async || {
             let lines = gateway.process.lines().join("\n");
             lines.contains(", its page").then_some(lines)
