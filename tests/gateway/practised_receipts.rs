@@ -41,7 +41,7 @@ const FAULTS: [&str; 18] = [
 async fn reachable(setup: Setup) -> Node {
     let listen = free_addresses(1).remove(0);
     let node = setup
-        .set("NOTTY_API__LISTEN", &listen)
+        .listen(&listen)
         .set("NOTTY_NODE__PUBLIC_URL", &format!("http://{listen}"))
         .start()
         .await;

@@ -22,6 +22,7 @@ pub(super) const SOON: Duration = Duration::from_secs(30);
 pub struct Setup {
     dir: Arc<TempDir>,
     data_dir: PathBuf,
+    listen: String,
     environment: Vec<(String, String)>,
     args: Vec<String>,
 }
@@ -41,6 +42,7 @@ impl Setup {
         let this = Self {
             dir: Arc::new(dir),
             data_dir,
+            listen: "127.0.0.1:0".to_owned(),
             environment: Vec::new(),
             args: Vec::new(),
         };
@@ -73,6 +75,12 @@ impl Setup {
         self
     }
 
+    /// With an address that is known before it starts.
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
+    }
+
     /// With its data elsewhere.
     pub fn data_dir(mut self, dir: &Path) -> Self {
         dir.clone_into(&mut self.data_dir);
@@ -94,7 +102,7 @@ impl Setup {
         let mut command = notty();
         command.current_dir(self.dir.path());
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", &self.listen, "--data-dir"])
             .arg(&self.data_dir);
         command
             .args(&self.args)
