@@ -12,7 +12,7 @@ use crate::gateway::practice::{Practice, PracticeReceipts};
 
 /// An address that nobody signed: a node can tell once it makes addresses, and not before.
 const UNSIGNED: &str = "/receipts/demo/4294967296?k=1.AAAAAAAAAAAAAAAAAAAAAA";
-/// Between two looks.
+/// The pause between two looks at counts.
 const LOOK: Duration = Duration::from_millis(20);
 /// The longest wait for receipts: a gateway repeats those of a killed node for 15 seconds.
 const WAIT: Duration = Duration::from_secs(30);

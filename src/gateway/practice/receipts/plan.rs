@@ -180,7 +180,7 @@ mod tests {
             count(|plan| ends_as(plan, ReceiptState::Undelivered)),
             1_800,
         );
-        is_about(count(|plan| ends_twice(plan)), 2_700);
+        is_about(count(ends_twice), 2_700);
     }
 
     fn ends_as(plan: &ReceiptPlan, state: ReceiptState) -> bool {
