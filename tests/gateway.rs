@@ -5,6 +5,8 @@ mod connections;
 mod ids;
 mod kannel;
 mod pauses;
+mod practised;
+mod practised_receipts;
 mod profiles;
 mod receipts;
 mod repeats;

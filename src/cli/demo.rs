@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, count},
-    files,
-    nodes::{Nodes, Plan},
+    demo_gateway::DemoGateway,
+    demo_receipts, files,
+    nodes::{Nodes, Plan, ReportAddress, free_addresses},
     out, process, sample,
     signals::Stop,
     watch::{STATUSES, follow},
 };
 use crate::{
     config::{Config, ConfigError},
-    gateway::practice::{Behaviour, Practice},
+    gateway::practice::Practice,
     server::Server,
     surroundings::Surroundings,
     telemetry,
@@ -46,6 +47,9 @@ pub(super) struct DemoArgs {
     /// Kill the leader (kill -9) in the middle of the mailing; needs --nodes 3
     #[arg(long)]
     kill_leader: bool,
+    /// Send as to a provider: the name of a built-in profile, like twilio; its secrets are made up
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Exit after the balance; without this option, the demo serves until Ctrl-C
     #[arg(long)]
     exit: bool,
@@ -85,28 +89,28 @@ fn check(args: &DemoArgs) -> Result<(), ConfigError> {
         let what = format!("--customers: {customers} is not a number from 1 to {CUSTOMERS}");
         return Err(ConfigError(what));
     }
-    Ok(())
+    DemoGateway::check(args.profile.as_deref())
 }
 
 /// One node, in this process.
 async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
-    let practice = Practice::new(String::new(), Behaviour::default());
-    let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
-    let server = start(dir.path(), &gateway.to_string()).await?;
+    let gateway = DemoGateway::start(args.profile.as_deref(), 0)?;
+    let server = start(dir.path(), &gateway).await?;
     let api = format!("http://{}", server.address());
 
     out::line(&format!("API        {api}/docs"));
-    out::line(&format!("gateway    http://{gateway}/"));
+    out::line(&format!("gateway    {}", gateway.shown()));
     out::line(&format!("data       {}", dir.path().display()));
 
     let client = Client::new(&api)?;
     let showing = async {
         client.await_ready(Duration::from_secs(20)).await?;
-        let began = fill(&client, args.customers).await?;
+        let began = fill(&client, args.customers, &gateway).await?;
         let stats = follow(&client, MAILING).await?;
         let seconds = began.elapsed().as_secs_f64();
-        Ok(show_balance(&stats, &practice, args.customers, seconds))
+        let balanced = show_balance(&stats, &gateway.practice, args.customers, seconds);
+        Ok(show_receipts(&client, &gateway).await? && balanced)
     };
 
     // Whatever the demo came to, the node stops in order, and its directory goes.
@@ -122,12 +126,7 @@ async fn alone(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
 async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("notty-demo-").tempdir()?;
     let latency_ms = if args.kill_leader { LATENCY_MS } else { 0 };
-    let behaviour = Behaviour {
-        latency_ms,
-        ..Behaviour::default()
-    };
-    let practice = Practice::new(String::new(), behaviour);
-    let gateway = practice.spawn(std::net::TcpListener::bind("127.0.0.1:0")?)?;
+    let gateway = DemoGateway::start(args.profile.as_deref(), latency_ms)?;
 
     // The mailing must last long enough for a kill in its middle.
     let for_a_while = args.customers * LATENCY_MS / 1_000 / 3 / KILL_SECONDS;
@@ -138,10 +137,19 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
     };
     // Each node has its own files, but the gateway has the other ends of all three.
     let each = each.min((files::limit() - FILES) / 3).max(1);
-    out::line(&format!("gateway    http://{gateway}/"));
+    out::line(&format!("gateway    {}", gateway.shown()));
     out::line(&format!("data       {}", dir.path().display()));
-    let mut nodes = Nodes::start(dir.path(), &Plan::new(3, &gateway.to_string(), each)).await?;
-    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &practice)).await;
+    let plan = Plan {
+        provider: gateway.section(each),
+        reports: if gateway.reports() {
+            ReportAddress::OwnApi
+        } else {
+            ReportAddress::None
+        },
+        ..Plan::new(3, &gateway.address.to_string(), each)
+    };
+    let mut nodes = Nodes::start(dir.path(), &plan).await?;
+    let shown = unless_stopped(&mut stop, show_three(args, &mut nodes, &gateway)).await;
     if shown.is_ok() {
         serve_on(args, &mut stop).await;
     }
@@ -152,7 +160,7 @@ async fn three(args: &DemoArgs, mut stop: Stop) -> anyhow::Result<()> {
 async fn show_three(
     args: &DemoArgs,
     nodes: &mut Nodes,
-    practice: &Practice,
+    gateway: &DemoGateway,
 ) -> anyhow::Result<bool> {
     let leader = nodes.leader().await?;
     for (n, node) in nodes.nodes.iter().enumerate() {
@@ -162,7 +170,7 @@ async fn show_three(
 
     // The bar follows a node that is not killed.
     let other = nodes.nodes[(leader + 1) % nodes.nodes.len()].client.clone();
-    let began = fill(&other, args.customers).await?;
+    let began = fill(&other, args.customers, gateway).await?;
 
     let killing = async {
         if args.kill_leader {
@@ -175,7 +183,8 @@ async fn show_three(
     let (stats, ()) = (stats?, killed?);
     let seconds = began.elapsed().as_secs_f64();
 
-    let mut balanced = show_balance(&stats, practice, args.customers, seconds);
+    let mut balanced = show_balance(&stats, &gateway.practice, args.customers, seconds);
+    balanced &= show_receipts(&other, gateway).await?;
     let path = format!("/stats/mailings/{MAILING}");
     let agree = nodes.agree(&path, Duration::from_secs(10)).await;
     balanced &= agree;
@@ -214,7 +223,7 @@ async fn kill_in_the_middle(
 }
 
 /// Imports customers and creates the mailing. Returns when it was created.
-async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
+async fn fill(client: &Client, customers: u64, gateway: &DemoGateway) -> anyhow::Result<Instant> {
     let began = Instant::now();
     let imported = client
         .upload("/customers/import", "text/csv", sample::stream(customers))
@@ -225,6 +234,10 @@ async fn fill(client: &Client, customers: u64) -> anyhow::Result<Instant> {
         "imported   {} customers in {seconds:.1} s",
         out::number(created)
     ));
+    if gateway.reports() {
+        demo_receipts::await_addresses(client).await?;
+    }
+
     let began = Instant::now();
     client.post("/mailings", &mailing()?).await?;
     Ok(began)
@@ -241,6 +254,29 @@ async fn unless_stopped(
     }
 }
 
+/// The address of the API for a gateway, which must know the port before the node has one.
+fn reachable(listen: &mut String) -> anyhow::Result<String> {
+    if listen.ends_with(":0") {
+        let (_, api) = free_addresses(1)?.remove(0);
+        *listen = api;
+    }
+    Ok(format!("http://{listen}"))
+}
+
+/// Shows the receipts of messages, if there are any. Returns whether they agree.
+async fn show_receipts(client: &Client, gateway: &DemoGateway) -> anyhow::Result<bool> {
+    if !gateway.reports() {
+        return Ok(true);
+    }
+    let agree = demo_receipts::show(client, MAILING, &gateway.practice).await?;
+    out::line(if agree {
+        "receipts   correct"
+    } else {
+        "receipts   WRONG"
+    });
+    Ok(agree)
+}
+
 async fn serve_on(args: &DemoArgs, stop: &mut Stop) {
     if !args.exit {
         out::line("serving until Ctrl-C");
@@ -255,15 +291,18 @@ fn end(balanced: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(dir: &std::path::Path, gateway: &str) -> anyhow::Result<Server> {
+async fn start(dir: &std::path::Path, gateway: &DemoGateway) -> anyhow::Result<Server> {
     let mut config = Config::default();
     config.node.data_dir = dir.join("data");
-    config.gateway.url = format!("http://{gateway}/v1/send");
     // Both ends of a connection are in this process.
-    config.gateway.concurrency = ((files::limit() - FILES) / 2).clamp(1, CONCURRENCY);
+    let concurrency = ((files::limit() - FILES) / 2).clamp(1, CONCURRENCY);
+    gateway.configure(&mut config, concurrency);
     // The usual port, so that the commands of the README work; another if it is taken.
     if std::net::TcpListener::bind(&config.api.listen).is_err() {
         config.api.listen = "127.0.0.1:0".to_owned();
+    }
+    if gateway.reports() {
+        config.node.public_url = reachable(&mut config.api.listen)?;
     }
     Server::start(&config, Surroundings::real())
         .await

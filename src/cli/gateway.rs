@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use super::{files, out, profile_check, signals::Stop};
+use super::{files, gateway_receipts::ReceiptArgs, out, profile_check, signals::Stop};
 use crate::{
     config::{ConfigError, Secret},
     gateway::{
@@ -48,6 +48,9 @@ pub(super) struct GatewayArgs {
     /// A secret that must be right; others are taken as they come (repeatable)
     #[arg(long, value_name = "NAME=VALUE")]
     secret: Vec<String>,
+    /// Show requests with their secrets, and not with dots in their place
+    #[arg(long)]
+    show_secrets: bool,
     /// Delay before each answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 0)]
     latency_ms: u64,
@@ -63,6 +66,9 @@ pub(super) struct GatewayArgs {
     /// Reset the connection of this many of a thousand requests, half of them after taking the message
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     reset_per_mille: u32,
+    /// Take this many of a thousand messages and cut the answer off, or answer no HTTP
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    cut_per_mille: u32,
     /// Answer with a halt of the profile to this many of a thousand requests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     halt_per_mille: u32,
@@ -72,6 +78,8 @@ pub(super) struct GatewayArgs {
     /// Give this answer of the profile to every request, or to N of a thousand (repeatable with N)
     #[arg(long, value_name = "NAME[=N]")]
     answer: Vec<String>,
+    #[command(flatten)]
+    receipts: ReceiptArgs,
 }
 
 pub(super) fn run(args: &GatewayArgs) -> anyhow::Result<()> {
@@ -109,8 +117,10 @@ fn behaviour(args: &GatewayArgs) -> Result<Behaviour, ConfigError> {
         invalid_per_mille: args.invalid_per_mille,
         hang_per_mille: args.hang_per_mille,
         reset_per_mille: args.reset_per_mille,
+        cut_per_mille: args.cut_per_mille,
         halt_per_mille: args.halt_per_mille,
         unsure_per_mille: args.unsure_per_mille,
+        receipts: args.receipts.shares(),
         ..Behaviour::default()
     };
 
@@ -171,7 +181,21 @@ fn provider(args: &GatewayArgs) -> anyhow::Result<Option<PracticeProvider>> {
         }
     };
     let secrets = secrets(&args.secret)?;
-    Ok(Some(PracticeProvider::new(&name, profile, secrets)?))
+    let provider = PracticeProvider::new(&name, profile, secrets)?;
+    Ok(Some(as_asked(args, provider)?))
+}
+
+/// The provider with what the options add to it.
+fn as_asked(args: &GatewayArgs, provider: PracticeProvider) -> anyhow::Result<PracticeProvider> {
+    let provider = match &args.receipts.receipts_to {
+        Some(url) => provider.with_receipts_to(url)?,
+        None => provider,
+    };
+    Ok(if args.show_secrets {
+        provider.showing_secrets()
+    } else {
+        provider
+    })
 }
 
 /// Rejects options that only a provider has.
@@ -179,6 +203,8 @@ fn check_plain(args: &GatewayArgs) -> Result<(), ConfigError> {
     let given = [
         ("--secret", !args.secret.is_empty()),
         ("--answer", !args.answer.is_empty()),
+        ("--show-secrets", args.show_secrets),
+        ("--receipts-to", args.receipts.receipts_to.is_some()),
         ("--halt-per-mille", args.halt_per_mille > 0),
         ("--unsure-per-mille", args.unsure_per_mille > 0),
     ];
@@ -204,15 +230,13 @@ fn practice(
     provider: Option<PracticeProvider>,
     behaviour: Behaviour,
 ) -> Result<Arc<Practice>, ConfigError> {
-    match provider {
-        None => Ok(Practice::new(args.token.clone(), behaviour)),
-        Some(provider) => {
-            let practice = Practice::of(provider, behaviour).map_err(ConfigError)?;
-            // What fits no profile is logged.
-            telemetry::init(LogFormat::Text);
-            Ok(practice)
-        }
-    }
+    let practice = match provider {
+        None => Practice::new(args.token.clone(), behaviour),
+        Some(provider) => Practice::of(provider, behaviour).map_err(ConfigError)?,
+    };
+    // Requests that fit no profile are logged, and receipts that nobody takes.
+    telemetry::init(LogFormat::Text);
+    Ok(practice)
 }
 
 /// The words of the greeting for a provider: its name, and the path of its messages.

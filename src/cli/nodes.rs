@@ -24,6 +24,17 @@ const LOOK: Duration = Duration::from_millis(50);
 /// could come by one of those while its node starts, or is down.
 const PORTS: Range<u16> = 10_000..30_000;
 
+/// The address at which gateways report.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReportAddress {
+    /// They are not asked to.
+    None,
+    /// The API of the node that sends.
+    OwnApi,
+    /// This one, for all nodes.
+    At(&'static str),
+}
+
 /// Number and configuration of the nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -31,14 +42,16 @@ pub(super) struct Plan {
     pub(super) count: usize,
     /// Host and port of the gateway.
     pub(super) gateway: String,
+    /// The section of a provider, in the place of that gateway.
+    pub(super) provider: Option<String>,
     /// Requests in flight of each.
     pub(super) concurrency: usize,
     /// `true` if only the last node sends.
     pub(super) one_sends: bool,
     /// The command that runs one; `--config FILE` is added.
     pub(super) command: &'static [&'static str],
-    /// Address at which gateways report; empty: they are not asked to.
-    pub(super) public_url: &'static str,
+    /// Address at which gateways report what became of messages.
+    pub(super) reports: ReportAddress,
     /// More of the configuration.
     pub(super) more: &'static str,
     /// Secret of the cluster.
@@ -53,20 +66,30 @@ impl Plan {
         Self {
             count,
             gateway,
+            provider: None,
             concurrency,
             one_sends,
             command,
-            public_url: "",
+            reports: ReportAddress::None,
             more,
             secret,
         }
     }
 
+    fn gateway_section(&self) -> String {
+        let own = || {
+            let (gateway, each) = (&self.gateway, self.concurrency);
+            format!("[gateway]\nurl = \"http://{gateway}/v1/send\"\nconcurrency = {each}\n")
+        };
+        self.provider.clone().unwrap_or_else(own)
+    }
+
     /// A line only where it is needed: binaries of before do not know the key.
-    fn public_url_line(&self) -> String {
-        match self.public_url {
-            "" => String::new(),
-            url => format!("public_url = {url:?}\n"),
+    fn public_url_line(&self, api: &str) -> String {
+        match self.reports {
+            ReportAddress::None => String::new(),
+            ReportAddress::OwnApi => format!("public_url = \"http://{api}\"\n"),
+            ReportAddress::At(url) => format!("public_url = {url:?}\n"),
         }
     }
 
@@ -74,13 +97,11 @@ impl Plan {
     fn config(&self, n: usize, home: &Path, addresses: &[(String, String)]) -> String {
         let (peer, api) = &addresses[n];
         let node = format!(
-            "[node]\ndata_dir = {data:?}\n{public_url}[api]\nlisten = \"{api}\"\n[gateway]\n\
-             url = \"http://{gateway}/v1/send\"\nconcurrency = {each}\n[postman]\n\
+            "[node]\ndata_dir = {data:?}\n{public_url}[api]\nlisten = \"{api}\"\n{gateway}[postman]\n\
              enabled = {sends}\n{more}",
             data = home.join("data").display().to_string(),
-            public_url = self.public_url_line(),
-            gateway = self.gateway,
-            each = self.concurrency,
+            public_url = self.public_url_line(api),
+            gateway = self.gateway_section(),
             more = self.more,
             sends = !self.one_sends || n + 1 == self.count,
         );
@@ -231,7 +252,7 @@ impl Node {
 }
 
 /// A peer's and an API's address for each node, free a moment ago.
-fn free_addresses(count: usize) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn free_addresses(count: usize) -> anyhow::Result<Vec<(String, String)>> {
     // Processes that run at once begin apart.
     let begin = std::process::id() as usize * 997 % PORTS.len();
     let ports = PORTS.cycle().skip(begin).take(PORTS.len());

@@ -11,11 +11,18 @@ mod behaviour;
 mod book;
 mod connection;
 mod exchange;
+mod handled;
+mod own_receipts;
 mod page;
 mod perform;
 mod provider;
 mod provider_check;
 mod provider_page;
+mod provider_receipts;
+mod receipts;
+mod tally;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::{
@@ -31,10 +38,16 @@ use tokio::{
 };
 
 pub use behaviour::{Act, Behaviour};
-pub use book::{PracticeBook, PracticeTally, ReceivedMessage};
+pub use book::{PracticeBook, ReceivedMessage};
 pub use provider::PracticeProvider;
+pub use receipts::{PracticeReceipts, ReceiptShares};
+pub use tally::{PracticeAnswers, PracticeTally};
 
-use self::book::{ArrivedMessage, MessageKey};
+use self::{
+    book::{ArrivedMessage, MessageKey},
+    handled::HandledRequest,
+    receipts::PracticeCaller,
+};
 
 /// Connections that may wait to be accepted: more than a postman opens at once. Of those beyond, each
 /// is tried again a second later, with a message waiting for it.
@@ -49,6 +62,7 @@ pub struct Practice {
     provider: Option<PracticeProvider>,
     behaviour: Mutex<Behaviour>,
     book: Mutex<PracticeBook>,
+    receipts: Arc<PracticeCaller>,
 }
 
 impl Practice {
@@ -59,6 +73,7 @@ impl Practice {
             provider: None,
             behaviour: Mutex::new(behaviour),
             book: Mutex::new(PracticeBook::default()),
+            receipts: Arc::default(),
         })
     }
 
@@ -71,6 +86,7 @@ impl Practice {
             provider: Some(provider),
             behaviour: Mutex::new(behaviour),
             book: Mutex::new(PracticeBook::of_provider()),
+            receipts: Arc::default(),
         }))
     }
 
@@ -104,11 +120,11 @@ impl Practice {
     fn shown_request(&self, message: &ReceivedMessage) -> Option<String> {
         let provider = self.provider.as_ref()?;
         let raw = message.raw.as_deref()?;
-        Some(provider.masked(raw))
+        Some(provider.shown(raw))
     }
 
-    /// Notes a message. Returns how to act on it, and the latency of that in milliseconds.
-    fn note(&self, id: u64, phone: u64, text: &str) -> (Act, u64) {
+    /// Notes a message, which may have a URL for its receipts. Returns how to go on with it.
+    fn note(&self, (id, phone, text): (u64, u64, &str), receipts: Option<&str>) -> HandledRequest {
         let mut book = self.book.lock();
         let mut behaviour = self.behaviour.lock();
 
@@ -121,12 +137,20 @@ impl Practice {
             is_taken: act.takes(),
             seen: None,
         });
-        (act, behaviour.latency_ms)
+        let wanted = receipts.filter(|_| act.takes());
+        HandledRequest {
+            act,
+            latency_ms: behaviour.latency_ms,
+            round: wanted.and_then(|url| own_receipts::round(url, id, &behaviour.receipts)),
+        }
     }
 
     /// Totals of the messages received so far.
     pub fn tally(&self) -> PracticeTally {
-        self.book.lock().tally()
+        PracticeTally {
+            receipts: self.receipts.counts().some(),
+            ..self.book.lock().tally()
+        }
     }
 
     /// The moment at which the next message to a phone arrives, from now on. A second wait for the

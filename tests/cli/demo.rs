@@ -85,10 +85,50 @@ fn the_demo_of_three_nodes_goes_on_when_the_leader_is_killed() {
 }
 
 #[test]
+fn the_demo_of_each_provider_sends_to_all_customers() {
+    let ended = run(&["gateway", "--profile", "?"]);
+    let names = ended.one_line(2).split("there are ").nth(1).expect("names");
+    for name in names.split(", ") {
+        let said = printed_but_notes(&["demo", "--profile", name, "--customers", "200", "--exit"]);
+        for line in [
+            &format!("/ as {name}\n"),
+            "gateway           200  messages taken",
+            "duplicates          0",
+            "balance    correct",
+        ] {
+            assert!(said.contains(line), "{name}: {line}: {said}");
+        }
+
+        // Where requests name a URL for receipts, all of these come.
+        let profile = printed_but_notes(&["gateways", "profile", name]);
+        let asks = profile.contains("{receipt_url}");
+        for line in ["delivered         200  by receipts", "receipts   correct"] {
+            assert_eq!(said.contains(line), asks, "{name}: {line}: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_demo_of_a_provider_has_three_nodes_too() {
+    let args = ["demo", "--profile", "twilio", "--nodes", "3"];
+    let more = ["--customers", "300", "--exit"];
+    let said = printed_but_notes(&[&args[..], &more[..]].concat());
+    for line in [
+        "/ as twilio\n",
+        "balance    correct",
+        "receipts   correct",
+        "all three agree",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_demo_that_makes_no_sense_is_refused() {
     for (args, about) in [
         (&["demo", "--kill-leader", "--exit"][..], "--nodes 3"),
         (&["demo", "--nodes", "2", "--exit"], "1 or 3"),
+        (&["demo", "--profile", "twillio", "--exit"], "twilio"),
     ] {
         let ended = run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");

@@ -10,6 +10,7 @@ mod gateway;
 mod live;
 mod postman;
 mod practice;
+mod practice_receipts;
 mod profiles;
 pub(crate) mod serve;
 mod signals;

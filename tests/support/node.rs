@@ -75,6 +75,12 @@ impl Setup {
         self
     }
 
+    /// With an address that is known before it starts.
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
+    }
+
     /// With its data elsewhere.
     pub fn data_dir(mut self, dir: &Path) -> Self {
         dir.clone_into(&mut self.data_dir);

@@ -24,7 +24,11 @@ use tokio::{
 };
 
 use super::{
-    super::{client::count, nodes::Plan, out},
+    super::{
+        client::count,
+        nodes::{Plan, ReportAddress},
+        out,
+    },
     Rounds,
     record::Record,
     stage::Stage,
@@ -118,7 +122,7 @@ async fn round(args: &ReceiptsArgs) -> anyhow::Result<Record> {
     let gateway = Reporting::default();
     let address = gateway.start().await?;
     let plan = Plan {
-        public_url: PUBLIC_URL,
+        reports: ReportAddress::At(PUBLIC_URL),
         ..Plan::new(usize::from(args.nodes), &address, 256)
     };
     let mut stage = Stage::start(&plan).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::receipts::ReceiptShares;
 use crate::gateway::profile::AnswerKind;
 
 /// Settings of the behaviour. Shares are of a thousand requests, picked by message and try, so that a failed
@@ -21,6 +22,10 @@ pub struct Behaviour {
     pub hang_per_mille: u32,
     /// Share of connections reset, every second time after the message was taken.
     pub reset_per_mille: u32,
+    /// Share of messages taken whose answer is cut off, is no HTTP, or never begins before the end of the
+    /// connection.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cut_per_mille: u32,
     /// Share of requests answered with a halt of the profile.
     #[serde(skip_serializing_if = "is_zero")]
     pub halt_per_mille: u32,
@@ -34,6 +39,9 @@ pub struct Behaviour {
     pub acts: Vec<Act>,
     /// Number of requests that the acts are for; `None` for all.
     pub times: Option<u64>,
+    /// The receipts of messages that were taken.
+    #[serde(skip_serializing_if = "ReceiptShares::is_usual")]
+    pub receipts: ReceiptShares,
 }
 
 /// One way to deal with a request.
@@ -103,6 +111,15 @@ impl Act {
         }
     }
 
+    /// True if the client gets an answer that is whole.
+    pub(super) fn answers(&self) -> bool {
+        match self {
+            Act::Answer { breaks_off, .. } => !breaks_off,
+            Act::Take => true,
+            _ => false,
+        }
+    }
+
     /// True if the message is taken, or may have been as far as anyone outside can tell.
     pub(super) fn takes(&self) -> bool {
         match self {
@@ -121,6 +138,7 @@ impl Behaviour {
             self.invalid_per_mille,
             self.hang_per_mille,
             self.reset_per_mille,
+            self.cut_per_mille,
             self.halt_per_mille,
             self.unsure_per_mille,
         ];
@@ -131,7 +149,7 @@ impl Behaviour {
                 "values per-mille are shares of all requests: the sum is {sum}, but must be at most 1000"
             ));
         }
-        Ok(())
+        self.receipts.check()
     }
 
     /// Rejects what only a profile has answers for.
@@ -186,6 +204,8 @@ impl Behaviour {
             NextAct::Is(Act::Hang)
         } else if is_within(self.reset_per_mille) {
             NextAct::Is(reset(pick))
+        } else if is_within(self.cut_per_mille) {
+            NextAct::Is(cut(pick))
         } else {
             self.drawn_of_profile(draw % 1000 - bound, pick)
         }
@@ -238,6 +258,16 @@ fn is_zero(share: &u32) -> bool {
     *share == 0
 }
 
+/// One of the ways to end an answer, or to give none.
+fn cut(pick: u32) -> Act {
+    match pick % 4 {
+        0 => Act::Close,
+        1 => Act::Garbage,
+        2 => Act::Oversized,
+        _ => Act::Broken,
+    }
+}
+
 /// A reset, every second time after the message was taken.
 fn reset(pick: u32) -> Act {
     if pick.is_multiple_of(2) {
@@ -257,7 +287,7 @@ fn refusal(status: u16, body: &str) -> Act {
 }
 
 /// A number that looks random but is the same for the same message and try (splitmix64).
-fn draw(id: u64, tries: u8) -> u32 {
+pub(super) fn draw(id: u64, tries: u8) -> u32 {
     let mut x = id
         .wrapping_add(u64::from(tries) << 56)
         .wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -11,6 +11,9 @@ use http::Request;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::{PracticeAnswers, PracticeTally};
+use crate::gateway::profile::AnswerKind;
+
 /// Messages whose marks share a page of memory.
 const PAGE: u64 = 1 << 16;
 /// Pages kept, at most: 256 MiB, marks of 268 million message ids.
@@ -21,26 +24,6 @@ const SCATTERED: usize = 20_000_000;
 const LATEST: usize = 200;
 /// In a message's mark: it was taken, or may have been.
 const TAKEN: u8 = 0x80;
-
-/// Totals. `requests` is the sum of the answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PracticeTally {
-    /// Requests for messages that arrived whole.
-    pub requests: u64,
-    /// Requests whose message was taken.
-    pub taken: u64,
-    /// Requests that were refused or cut off before the message was taken.
-    pub refused: u64,
-    /// Requests taken whose message had been taken before: must be 0.
-    pub duplicates: u64,
-    /// Different messages that were taken.
-    pub messages: u64,
-    /// Milliseconds between the first and the last request.
-    pub span_ms: u64,
-    /// Requests that no profile makes, or with a wrong secret; absent without a profile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub misfits: Option<u64>,
-}
 
 /// A message's name in the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +57,8 @@ pub(super) struct ArrivedMessage<'a> {
 pub(super) struct SeenRequest {
     pub(super) request: Arc<Request<Bytes>>,
     pub(super) outcome: String,
+    /// The meaning of the answer; `None` where there is none.
+    pub(super) kind: Option<AnswerKind>,
     /// Shown as the id, if the message has one.
     pub(super) id: String,
 }
@@ -124,6 +109,7 @@ impl PracticeBook {
     pub(super) fn of_provider() -> Self {
         let tally = PracticeTally {
             misfits: Some(0),
+            answers: Some(PracticeAnswers::default()),
             ..PracticeTally::default()
         };
         Self {
@@ -151,7 +137,8 @@ impl PracticeBook {
         let now = Instant::now();
         let first = *self.first.get_or_insert(now);
         self.tally.span_ms = (now - first).as_millis() as u64;
-        self.tally.requests += 1;
+        let kind = message.seen.as_ref().and_then(|seen| seen.kind);
+        self.tally.count(message.is_taken, kind);
         self.wake(message.phone, now);
 
         let is_duplicate = self.count(message.key, message.is_taken);
@@ -172,11 +159,8 @@ impl PracticeBook {
         is_new
     }
 
-    /// Counts a request for a message, and marks the message. Returns true if it had been taken before.
+    /// Marks the message of a request. Returns true if it had been taken before.
     fn count(&mut self, key: MessageKey, is_taken: bool) -> bool {
-        self.tally.taken += u64::from(is_taken);
-        self.tally.refused += u64::from(!is_taken);
-
         // Without room for its mark it counts neither as new nor as a duplicate.
         let Some(mark) = self.mark(key) else {
             return false;

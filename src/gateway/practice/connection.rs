@@ -8,8 +8,8 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::{
     Behaviour, Practice, exchange,
+    handled::finish,
     page::page,
-    perform::{perform, wait},
     provider::PracticeProvider,
     provider_page::provider_page,
     wire::{RequestHead, answer, answer_json, parse_head, whole_request},
@@ -211,9 +211,9 @@ async fn receive(
     };
 
     // Noted before the wait: the message counts even if the client gives up meanwhile.
-    let (act, latency_ms) = practice.note(message.id, message.phone, &message.text);
-    wait(latency_ms).await;
-    perform(stream, act).await
+    let PracticeMessage { id, phone, text } = &message;
+    let handled = practice.note((*id, *phone, text), head.receipt_url.as_deref());
+    finish(practice, stream, handled).await
 }
 
 /// Answers without a note in the book; the connection goes on.

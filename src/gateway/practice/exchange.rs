@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::{
     Act, Behaviour, Practice,
     book::{ArrivedMessage, SeenRequest},
-    perform::{perform, wait},
+    handled::{HandledRequest, finish},
     provider::{MisfitRequest, PracticeProvider, key_of, shown_id},
     wire::answer,
 };
@@ -26,28 +26,34 @@ pub(super) async fn receive(
     let request = Arc::new(request);
 
     // Noted before the wait: the message counts even if the client gives up meanwhile.
-    let (act, latency_ms) = match found {
+    let handled = match found {
         Ok(message) => note(practice, provider, &message, request),
-        Err(misfit) => (note_misfit(practice, provider, misfit, request), 0),
+        Err(misfit) => HandledRequest {
+            act: note_misfit(practice, provider, misfit, request),
+            latency_ms: 0,
+            round: None,
+        },
     };
-    wait(latency_ms).await;
-    perform(stream, act).await
+    finish(practice, stream, handled).await
 }
 
-/// Notes a message. Returns how to act on it, and the latency of that in milliseconds.
+/// Notes a message. Returns how to go on with it.
 fn note(
     practice: &Practice,
     provider: &PracticeProvider,
     message: &FoundMessage,
     request: Arc<Request<Bytes>>,
-) -> (Act, u64) {
+) -> HandledRequest {
+    let number = provider.next_number();
     let key = key_of(message);
     // Locked together, so that a repeat that comes at the same time is told from the first.
     let mut book = practice.book.lock();
     let mut behaviour = practice.behaviour.lock();
 
     let next = behaviour.next_act(key.number(), book.tries(key));
-    let act = provider.act(next, message);
+    let act = provider.act(next, message, number);
+    let shares = &behaviour.receipts;
+    let wanted = act.is_taken.then_some(shares);
 
     book.note(ArrivedMessage {
         key,
@@ -57,10 +63,15 @@ fn note(
         seen: Some(SeenRequest {
             request,
             outcome: act.outcome,
+            kind: act.kind,
             id: shown_id(message),
         }),
     });
-    (act.act, behaviour.latency_ms)
+    HandledRequest {
+        act: act.act,
+        latency_ms: behaviour.latency_ms,
+        round: wanted.and_then(|shares| provider.round(message, key.number(), number, shares)),
+    }
 }
 
 fn note_misfit(
@@ -73,6 +84,7 @@ fn note_misfit(
     let seen = SeenRequest {
         request: raw,
         outcome: answer.outcome,
+        kind: answer.kind,
         id: String::new(),
     };
 

@@ -31,13 +31,14 @@ pub(super) fn page(tally: &PracticeTally, latest: &[ReceivedMessage]) -> String 
     // The figure that the page is for: anything but 0 must catch the eye.
     let mark = mark(tally.duplicates > 0);
     let duplicates = figure(tally.duplicates, "duplicates", mark);
+    let receipts = receipt_figures(tally);
 
     // In one file, and with nothing to load: it is looked at without a network, too.
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>\
          <meta name=viewport content=\"width=device-width,initial-scale=1\">\
          <title>Practice gateway</title><style>{STYLE}</style>\
-         <h1>Practice gateway</h1><p class=figures>{figures}{duplicates}</p><h2>The latest messages</h2>\
+         <h1>Practice gateway</h1><p class=figures>{figures}{duplicates}{receipts}</p><h2>The latest messages</h2>\
          <table><tr><th>id<th>phone<th>answer<th>text\n{rows}</table>\n"
     )
 }
@@ -49,6 +50,20 @@ pub(super) fn mark(is_bad: bool) -> &'static str {
 
 pub(super) fn figure(n: u64, of: &str, mark: &str) -> String {
     format!("<span{mark}><b>{n}</b> {of}</span>")
+}
+
+/// The figures of receipts, once there are any.
+pub(super) fn receipt_figures(tally: &PracticeTally) -> String {
+    let Some(receipts) = tally.receipts else {
+        return String::new();
+    };
+    let given_up = mark(receipts.given_up > 0);
+    let figures = [
+        figure(receipts.sent, "receipts sent", ""),
+        figure(receipts.noted, "receipts answered well", ""),
+        figure(receipts.given_up, "receipts given up", given_up),
+    ];
+    figures.concat()
 }
 
 fn row(message: &ReceivedMessage) -> String {

@@ -30,6 +30,10 @@ pub struct PracticeProvider {
     reader: RequestReader,
     /// Secrets that must be right; others are taken as they come.
     pub(super) secrets: BTreeMap<String, Secret>,
+    /// Address of the receipts of messages that name none.
+    pub(super) receipts_to: Option<String>,
+    /// True if people may see the secrets of requests.
+    shows_secrets: bool,
     /// Messages so far, whose numbers stand for ids where none travels.
     count: AtomicU32,
 }
@@ -40,6 +44,8 @@ pub(super) struct ProviderAct {
     pub(super) outcome: String,
     pub(super) act: Act,
     pub(super) is_taken: bool,
+    /// The meaning of the answer; `None` where there is none.
+    pub(super) kind: Option<AnswerKind>,
 }
 
 /// A request that the provider does not take for a message.
@@ -61,13 +67,22 @@ impl PracticeProvider {
             reader: profile.reader(),
             profile,
             secrets,
+            receipts_to: None,
+            shows_secrets: false,
             count: AtomicU32::new(0),
         };
 
         // Now, so that no fault shows only in the middle of a mailing.
         provider.check_answers()?;
         provider.check_secrets()?;
+        provider.check_signature()?;
         Ok(provider)
+    }
+
+    /// Shows requests with their secrets, which are worth nothing then.
+    pub fn showing_secrets(mut self) -> Self {
+        self.shows_secrets = true;
+        self
     }
 
     /// The name of the profile.
@@ -91,9 +106,13 @@ impl PracticeProvider {
         json!({ "items": answers.map(listed).collect::<Vec<_>>() })
     }
 
-    /// A request with dots in the place of secrets.
-    pub(super) fn masked(&self, request: &Request<Bytes>) -> String {
-        self.reader.masked(request)
+    /// A request as people may see it: with dots in the place of secrets, unless these may be seen.
+    pub(super) fn shown(&self, request: &Request<Bytes>) -> String {
+        if self.shows_secrets {
+            self.reader.shown(request)
+        } else {
+            self.reader.masked(request)
+        }
     }
 
     /// True if a request goes where messages go.
@@ -130,10 +149,15 @@ impl PracticeProvider {
         }
     }
 
-    /// The act on a message in this provider's words.
-    pub(super) fn act(&self, next: NextAct, message: &FoundMessage) -> ProviderAct {
+    /// The act on a message in this provider's words. `number` stands for the id where none travels.
+    pub(super) fn act(
+        &self,
+        next: NextAct,
+        message: &FoundMessage,
+        number: MessageId,
+    ) -> ProviderAct {
         match self.answer(&next) {
-            Some(answer) => act_of(answer, answer.filled(message, self.next_number())),
+            Some(answer) => act_of(answer, answer.filled(message, number)),
             None => raw_act(next.plain()),
         }
     }
@@ -147,7 +171,8 @@ impl PracticeProvider {
         }
     }
 
-    fn next_number(&self) -> MessageId {
+    /// The number of the next message, in the place of an id that does not travel.
+    pub(super) fn next_number(&self) -> MessageId {
         let position = self.count.fetch_add(1, Ordering::Relaxed);
         let first = 1_u64 << 32;
         MessageId::from_u64(first + u64::from(position)).expect("the first mailing has a number")
@@ -214,6 +239,7 @@ fn act_of(answer: &PracticeAnswer, filled: FilledAnswer) -> ProviderAct {
     ProviderAct {
         outcome: outcome(answer),
         is_taken: answer.kind().may_be_taken(),
+        kind: Some(answer.kind()),
         act: Act::Answer {
             status: filled.status,
             body: filled.body,
@@ -229,6 +255,7 @@ fn raw_act(act: Act) -> ProviderAct {
     ProviderAct {
         outcome: shown.as_str().unwrap_or("scripted").replace('_', " "),
         is_taken: act.takes(),
+        kind: None,
         act,
     }
 }

@@ -14,6 +14,7 @@ impl PracticeProvider {
             .kinds()
             .into_iter()
             .try_for_each(|kind| self.check_kind(kind))?;
+        self.check_receipts(behaviour)?;
         behaviour.names().try_for_each(|name| self.check_name(name))
     }
 
@@ -62,7 +63,7 @@ impl PracticeProvider {
     }
 
     fn check_secret(&self, name: &str) -> Result<(), ConfigError> {
-        let known = self.profile.request_secrets();
+        let known = self.profile.secrets();
         let is_known = known.contains(name).then_some(());
         is_known.ok_or_else(|| {
             let known: Vec<&str> = known.into_iter().collect();

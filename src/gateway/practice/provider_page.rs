@@ -3,7 +3,7 @@
 
 use super::{
     PracticeTally, ReceivedMessage,
-    page::{STYLE, escape, figure, mark},
+    page::{STYLE, escape, figure, mark, receipt_figures},
     provider::PracticeProvider,
 };
 
@@ -51,14 +51,16 @@ fn framed(name: &str, content: &str) -> String {
 
 fn figures(tally: &PracticeTally) -> String {
     let misfits = tally.misfits.unwrap_or_default();
+    let halts = tally.answers.unwrap_or_default().halt;
     let figures = [
         figure(tally.requests, "requests", ""),
         figure(tally.messages, "messages taken", ""),
         figure(tally.refused, "not taken", ""),
+        figure(halts, "halts", ""),
         figure(misfits, "misfits", mark(misfits > 0)),
         figure(tally.duplicates, "duplicates", mark(tally.duplicates > 0)),
     ];
-    figures.concat()
+    figures.concat() + &receipt_figures(tally)
 }
 
 fn buttons(provider: &PracticeProvider, chosen: Option<&str>) -> String {

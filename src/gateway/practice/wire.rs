@@ -15,6 +15,8 @@ pub(super) struct RequestHead {
     pub(super) path: String,
     /// True if it came with the token.
     pub(super) is_authorized: bool,
+    /// The URL for receipts of the message, in notty's own protocol.
+    pub(super) receipt_url: Option<String>,
     pub(super) head_bytes: usize,
     pub(super) body_bytes: usize,
 }
@@ -32,6 +34,7 @@ pub(super) fn parse_head(buffer: &[u8], token: &str) -> io::Result<Option<Reques
         method: request.method.unwrap_or_default().to_owned(),
         path: request.path.unwrap_or_default().to_owned(),
         is_authorized: token.is_empty(),
+        receipt_url: None,
         head_bytes,
         body_bytes: 0,
     };
@@ -67,6 +70,8 @@ impl RequestHead {
         } else if header.name.eq_ignore_ascii_case("authorization") {
             let given = header.value.strip_prefix(b"Bearer ");
             self.is_authorized |= given == Some(token.as_bytes());
+        } else if header.name.eq_ignore_ascii_case("notty-receipt-url") {
+            self.receipt_url = Some(String::from_utf8_lossy(header.value).into_owned());
         }
         Ok(())
     }

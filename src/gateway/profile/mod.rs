@@ -15,7 +15,8 @@
 //! - Afterwards: [`receipts`] reads a provider's reports, [`receipt_link`] checks that the request asks
 //!   for them.
 //! - Practice: [`practice_keys`] reads the answers of the practice gateway, [`practice_answer`] fills
-//!   them, [`reading`] finds the message in a request.
+//!   them, [`reading`] finds the message in a request. [`practice_receipt_keys`] and [`practice_receipt`] do
+//!   the same for its receipts.
 //! - [`built_in`] has the profiles that come with the service.
 
 mod account;
@@ -36,6 +37,8 @@ mod placeholder;
 mod pointer;
 mod practice_answer;
 mod practice_keys;
+mod practice_receipt;
+mod practice_receipt_keys;
 mod present;
 mod reach;
 mod reading;
@@ -58,6 +61,7 @@ use self::{
     lines::{ProfileLines, line_of},
     login::LoginForm,
     placeholder::Placeholder,
+    practice_receipt_keys::ReceiptAgreement,
     receipt_link::ReceiptLink,
     receipts::ReceiptForm,
     request::RequestForm,
@@ -72,6 +76,7 @@ pub use account::GatewayAccount;
 pub use bound::{BoundRequest, MessageRequest};
 pub use judge::{AnswerJudgement, AnswerMeaning, WholeAnswer};
 pub use practice_answer::{AnswerKind, AnswerOccasion, FilledAnswer, PracticeAnswer};
+pub use practice_receipt::{FilledReceipt, PracticeReceipt};
 pub use reading::{FoundMessage, RequestReader};
 
 /// Requests in flight that a profile may allow, at most.
@@ -91,6 +96,7 @@ pub struct Profile {
     limits: ProfileLimits,
     receipts: Option<ReceiptForm>,
     practice: Vec<PracticeAnswer>,
+    practice_receipts: Vec<PracticeReceipt>,
 }
 
 /// The limits of a provider, as far as its profile has them.
@@ -120,6 +126,18 @@ impl Profile {
         let receipts = receipts(&mut keys);
         let practice =
             practice_keys::answers(keys.value("practice"), &rules, &spot.key("practice"));
+        let agreement = ReceiptAgreement {
+            form: receipts.as_ref(),
+            has_section: table.contains_key("receipts"),
+            rules: &rules,
+            answers: &practice,
+        };
+        let practice_receipts = practice_receipt_keys::receipts(
+            keys.value("practice_receipt"),
+            &agreement,
+            &spot.key("practice_receipt"),
+        );
+
         // All keys that there are have been read: any other one is a fault.
         keys.finish();
 
@@ -131,6 +149,7 @@ impl Profile {
             limits,
             receipts,
             practice,
+            practice_receipts,
         };
 
         let receipts = ReceiptLink {
@@ -183,6 +202,11 @@ impl Profile {
     /// The answers that the practice gateway gives, in the order of the profile.
     pub fn practice(&self) -> &[PracticeAnswer] {
         &self.practice
+    }
+
+    /// The calls with receipts that the practice gateway makes, in the order of the profile.
+    pub fn practice_receipts(&self) -> &[PracticeReceipt] {
+        &self.practice_receipts
     }
 
     /// Makes a reader of the requests that this profile makes.

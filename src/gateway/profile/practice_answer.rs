@@ -130,6 +130,11 @@ impl AnswerKind {
         }
     }
 
+    /// True if the provider did not take the message, and would take no other one either.
+    pub fn is_halt(self) -> bool {
+        matches!(self, Self::Halt | Self::HaltMailing)
+    }
+
     /// True if the provider has the message, or may have it.
     pub fn may_be_taken(self) -> bool {
         matches!(self, Self::Taken | Self::Unsure)
@@ -213,7 +218,7 @@ fn sample() -> Envelope<'static> {
 }
 
 impl<'m> AnsweredMessage<'m> {
-    fn of(message: &'m FoundMessage, number: MessageId) -> Self {
+    pub(super) fn of(message: &'m FoundMessage, number: MessageId) -> Self {
         let id = message.id().and_then(MessageId::from_u64);
         Self {
             found: Some(message),
@@ -242,7 +247,7 @@ impl<'m> AnsweredMessage<'m> {
         found.or_else(filled).unwrap_or_default()
     }
 
-    fn text(&self, template: &Template) -> String {
+    pub(super) fn text(&self, template: &Template) -> String {
         let pieces = template.0.iter().map(|piece| self.piece(piece));
         pieces.collect()
     }
@@ -254,7 +259,7 @@ impl<'m> AnsweredMessage<'m> {
         }
     }
 
-    fn json(&self, form: &JsonForm) -> Json {
+    pub(super) fn json(&self, form: &JsonForm) -> Json {
         match form {
             JsonForm::Plain(text) => serde_json::from_str(text).unwrap_or_default(),
             JsonForm::Text(template) => self.json_text(template),

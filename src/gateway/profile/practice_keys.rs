@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::{
     body::{JsonForm, template, word},
     fill,
-    judge::{AnswerJudgement, WholeAnswer, judge},
+    judge::{AnswerJudgement, AnswerMeaning, WholeAnswer, judge},
     keys::KeyReader,
     placeholder::Placeholder,
     practice_answer::{
@@ -93,6 +93,12 @@ impl PracticeAnswer {
         }
     }
 
+    /// The meaning of this answer to a message that stands for any.
+    pub(super) fn meaning(&self, rules: &[AnswerRule]) -> AnswerMeaning {
+        let message = AnsweredMessage::nobody();
+        self.judged(rules, message, &self.fill(message)).meaning
+    }
+
     /// Rejects an answer that the rules understand as something else.
     fn check_meaning(&self, rules: &[AnswerRule], spot: &Spot<'_>) {
         let message = AnsweredMessage::nobody();
@@ -127,7 +133,8 @@ impl PracticeAnswer {
     }
 }
 
-fn is_unknown(placeholder: &Placeholder) -> bool {
+/// True for what is not known of a message.
+pub(super) fn is_unknown(placeholder: &Placeholder) -> bool {
     let envelope = AnsweredMessage::nobody().envelope;
     fill::of_message(placeholder, &envelope).is_none()
 }

@@ -307,11 +307,13 @@ fn body(keys: &mut KeyReader<'_>) -> BodyForm {
     json.or(form).unwrap_or_default()
 }
 
-fn json_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
+/// A body of JSON.
+pub(super) fn json_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
     BodyForm::Json(JsonForm::object(table, spot))
 }
 
-fn form_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
+/// A body of fields, as a browser sends them.
+pub(super) fn form_body(table: &Table, spot: &Spot<'_>) -> BodyForm {
     BodyForm::Form(fields(table, spot))
 }
 

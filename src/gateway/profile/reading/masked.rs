@@ -20,6 +20,21 @@ use super::{
 /// Stands for a secret.
 const DOTS: &str = "••••••";
 
+/// A request as text, with its secrets.
+pub(super) fn unmasked(request: &Request<Bytes>) -> String {
+    let mut text = format!("{} {} HTTP/1.1", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        text.push_str(&format!("\n{name}: {value}"));
+    }
+
+    if !request.body().is_empty() {
+        let body = String::from_utf8_lossy(request.body());
+        text.push_str(&format!("\n\n{body}"));
+    }
+    text
+}
+
 /// The places of a request that have secrets.
 pub(super) struct MaskedPlaces {
     path: TextPattern,

@@ -120,6 +120,11 @@ impl RequestReader {
         findings.finish()
     }
 
+    /// The request as text, with its secrets.
+    pub fn shown(&self, request: &Request<Bytes>) -> String {
+        masked::unmasked(request)
+    }
+
     /// The request as text, with dots in the place of each secret.
     pub fn masked(&self, request: &Request<Bytes>) -> String {
         self.masked.shown(request)

@@ -19,6 +19,6 @@ pub use self::{
     call::ReceiptCall,
     reader::ReceiptForm,
     receipt::{DeliveryReceipt, RECEIPTS, ReceiptCallFault, ReceiptReply, ReceiptSubject},
-    signature::ReceiptSecrets,
+    signature::{CallSignature, ReceiptSecrets},
 };
 pub(super) use subject::SubjectForm;

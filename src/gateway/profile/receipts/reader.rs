@@ -6,7 +6,7 @@ use super::{
     call::{CallParts, ReceiptCall},
     item::{ItemField, ItemList, ItemTest, ReceiptItem},
     receipt::{DeliveryReceipt, RECEIPTS, ReceiptCallFault, ReceiptReply},
-    signature::{ReceiptSecrets, SignatureForm},
+    signature::{CallSignature, ReceiptSecrets, SignatureForm},
     subject::SubjectForm,
 };
 
@@ -56,6 +56,21 @@ impl ReceiptForm {
         }
     }
 
+    /// The signature that the provider gives a call; `None` if it signs none, or without the secret.
+    pub fn signature(
+        &self,
+        call: &ReceiptCall<'_>,
+        secrets: &ReceiptSecrets,
+    ) -> Option<CallSignature> {
+        let signature = self.signature.as_ref()?;
+        signature.made(&CallParts::read(call), &self.list, secrets)
+    }
+
+    /// True if a call names its messages itself, so that one URL can take all calls of an account.
+    pub fn names_messages(&self) -> bool {
+        self.subject != SubjectForm::Url
+    }
+
     /// True if calls carry a signature of the provider.
     pub fn is_signed(&self) -> bool {
         self.signature.is_some()
@@ -67,7 +82,7 @@ impl ReceiptForm {
     }
 
     /// The name of the secret that signs calls.
-    pub(in crate::gateway::profile) fn secret(&self) -> Option<&str> {
+    pub fn secret(&self) -> Option<&str> {
         self.signature.as_ref().map(SignatureForm::secret)
     }
 

@@ -36,6 +36,15 @@ pub(super) enum SignatureKind {
     BodyHmacSha256 { header: HeaderName },
 }
 
+/// A signature with its place in the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallSignature {
+    /// A field of the form or of the query.
+    Field(String, String),
+    /// A header of the call.
+    Header(HeaderName, String),
+}
+
 impl SignatureForm {
     /// The name of the secret.
     pub(super) fn secret(&self) -> &str {
@@ -55,6 +64,22 @@ impl SignatureForm {
             .zip(given)
             .is_some_and(|(right, given)| is_same(&right, &given));
         fits.then_some(()).ok_or_else(|| self.fault())
+    }
+
+    /// Makes the signature of a call; `None` without the secret, or without texts to sign.
+    pub(super) fn made(
+        &self,
+        parts: &CallParts<'_>,
+        list: &ItemList,
+        secrets: &ReceiptSecrets,
+    ) -> Option<CallSignature> {
+        let right = self.right(parts, list, secrets)?;
+        Some(match &self.kind {
+            SignatureKind::TextsSha256 { field } => CallSignature::Field(field.clone(), right),
+            SignatureKind::BodyHmacSha256 { header } => {
+                CallSignature::Header(header.clone(), right)
+            }
+        })
     }
 
     fn fault(&self) -> ReceiptCallFault {

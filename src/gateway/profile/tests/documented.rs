@@ -151,8 +151,10 @@ fn every_key_and_placeholder_is_documented() {
 fn the_documented_practice_answers_mean_what_the_documented_rules_say() {
     let rules = block("The whole profile:\n\n```toml\n");
     let answers = block("`notty gateway --profile-file acme.toml`:\n\n```toml\n");
-    let profile = Profile::parse(&format!("{rules}\n{answers}"));
+    let receipts = block("by `[receipts]` as it says. These are Acme's:\n\n```toml\n");
+    let profile = Profile::parse(&format!("{rules}\n{answers}\n{receipts}"));
     let profile = profile.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(profile.practice().len(), 4);
+    assert_eq!(profile.practice_receipts().len(), 3);
     PracticeProvider::new("acme.toml", profile, BTreeMap::new()).expect("ready to practise with");
 }

@@ -7,6 +7,7 @@ mod faults;
 mod judging;
 mod places;
 mod practising;
+mod practising_receipts;
 mod reading;
 mod receipt_faults;
 mod receipts;
