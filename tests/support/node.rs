@@ -87,12 +87,6 @@ impl Setup {
         self
     }
 
-    /// With an address of its own for the API.
-    pub fn listen(mut self, address: &str) -> Self {
-        address.clone_into(&mut self.listen);
-        self
-    }
-
     /// Where it keeps its data.
     pub fn data(&self) -> &Path {
         &self.data_dir
