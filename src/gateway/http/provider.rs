@@ -168,6 +168,7 @@ fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> AnswerVerdict<'p
     let outcome = match judgement.meaning {
         AnswerMeaning::Taken { .. } => GatewayOutcome::Done,
         AnswerMeaning::Refused { .. } => GatewayOutcome::Invalid,
+        // A whole gateway that wants a pause gets one, whether it says how long or not.
         AnswerMeaning::Later { pause, scope } => GatewayOutcome::NotTaken {
             status,
             retry_after: pause.or((scope == LaterScope::Gateway).then_some(LEAST_PAUSE)),
@@ -176,6 +177,7 @@ fn verdict<'p>(judgement: &AnswerJudgement<'p>, status: u16) -> AnswerVerdict<'p
         AnswerMeaning::Halt { scope } => GatewayOutcome::Halted { scope },
         AnswerMeaning::Unsure => GatewayOutcome::Unsure,
     };
+
     let unnamed = judgement.rule.is_none().then_some(NO_RULE);
     AnswerVerdict {
         outcome,

@@ -143,6 +143,7 @@ impl Behaviour {
             self.unsure_per_mille,
         ];
         let shares = shares.iter().chain(self.answers_per_mille.values());
+
         let sum: u64 = shares.map(|share| u64::from(*share)).sum();
         if sum > 1_000 {
             return Err(format!(

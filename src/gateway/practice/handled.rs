@@ -55,9 +55,12 @@ async fn begin_before(
         practice.receipts.begin_early(round).await;
         return None;
     }
+
+    // A request that gets no answer has its receipts all the same: the message was taken.
     if !has_end {
         practice.receipts.begin(round);
         return None;
     }
+
     Some(round)
 }

@@ -74,10 +74,12 @@ impl PracticeProvider {
             return Ok(());
         };
 
+        // What a request has is known when the first one comes.
         let travels = self.profile.request_secrets().contains(secret);
         if travels || self.secrets.contains_key(secret) {
             return Ok(());
         }
+
         let fault = format!(
             "its receipts are signed with the secret `{secret}`, which no request has: add --secret \
              {secret}=VALUE"
@@ -96,12 +98,15 @@ impl PracticeProvider {
     ) -> Option<ReceiptRound> {
         let url = message.receipt_url().or(self.receipts_to.as_deref())?;
         let form = self.profile.receipts()?;
+
         let round = RoundMessage {
             profile: &self.profile,
             number: key,
             url: url.to_owned(),
             shares,
         };
+
+        // A call is signed last: the signature is over all that it says.
         let secrets = self.all_secrets(message);
         let fill = |receipt: &PracticeReceipt| -> Option<FilledReceipt> {
             receipt.filled(message, number).signed(form, &secrets)

@@ -76,6 +76,8 @@ impl FilledReceipt {
             headers: &self.headers,
             body: self.body.as_bytes(),
         };
+
+        // Over the call as it is, so this comes last.
         match form.signature(&call, secrets)? {
             CallSignature::Field(name, value) => self.add_field(&name, &value),
             CallSignature::Header(name, value) => {

@@ -52,6 +52,7 @@ pub(super) fn receipts(
         spot.fault("there is no [receipts] that says what these calls mean; add it");
     }
 
+    // One that cannot be read has named its faults, and is left out.
     let numbered = list.into_iter().flatten().enumerate();
     let receipts = numbered.filter_map(|(n, value)| {
         let spot = spot.entry(n);
@@ -114,6 +115,7 @@ impl PracticeReceipt {
             headers: &filled.headers,
             body: filled.body.as_bytes(),
         });
+
         match read.as_deref() {
             Ok([receipt]) => self.check_receipt(receipt, agreement.subject(form), spot),
             Ok(others) => spot.fault(format!(
@@ -137,6 +139,8 @@ impl PracticeReceipt {
                 "[receipts] reads `{read}` in it, and `is` says `{is}`"
             ));
         }
+
+        // Receipts that come to the URL of a message name no other.
         if subject.is_some_and(|subject| subject != receipt.subject) {
             spot.fault(
                 "[receipts] finds another message in it; give it the id as the request or the answer \

@@ -85,6 +85,7 @@ impl PracticeCaller {
             self.count(|counts| counts.lost += 1);
             return;
         }
+
         let Ok(_waiting) = self.waiting.try_acquire() else {
             return self.give_up("too many receipts wait already");
         };
@@ -95,6 +96,7 @@ impl PracticeCaller {
             if self.call(&round, call).await {
                 told.push(call.state);
             }
+            // The answer to the message waits for an early receipt, and no longer.
             if let Some(first) = first.take() {
                 let _ = first.send(());
             }
@@ -107,6 +109,7 @@ impl PracticeCaller {
         self.count(|counts| counts.sent += 1);
         let mut fault = String::new();
         for n in 0..TRIES {
+            // Each pause is twice as long as the one before.
             if n > 0 {
                 self.count(|counts| counts.repeated += 1);
                 tokio::time::sleep(round.again * 2_u32.pow(n - 1)).await;
@@ -124,6 +127,7 @@ impl PracticeCaller {
                 }
             }
         }
+
         self.give_up(&fault);
         false
     }
@@ -189,6 +193,7 @@ async fn judged(answer: reqwest::Response, wanted: &ReceiptReply) -> CallEnd {
         Err(error) => return CallEnd::Failed(shown(error)),
     };
 
+    // Some faults pass by themselves. The others would only be repeated.
     if !status.is_success() {
         let why = format!("it was answered {status}");
         return if is_hopeful(status) {
@@ -197,6 +202,7 @@ async fn judged(answer: reqwest::Response, wanted: &ReceiptReply) -> CallEnd {
             CallEnd::Refused(why)
         };
     }
+
     if wanted.body.is_empty() || body.trim() == wanted.body {
         return CallEnd::Noted;
     }

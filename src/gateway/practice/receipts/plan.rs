@@ -50,11 +50,14 @@ pub(super) fn plan(number: u64, shares: &ReceiptShares, known: KnownStates) -> R
     };
     let is_early = message.is_drawn(1, shares.early_per_mille);
     let states = message.states(is_early);
+
+    // An early receipt comes before the answer to the message, which does not wait.
     let delay = if is_early {
         Duration::ZERO
     } else {
         message.delay()
     };
+
     ReceiptPlan {
         is_early,
         steps: in_time(&states, delay),
@@ -76,6 +79,7 @@ impl PlannedMessage<'_> {
             return Vec::new();
         }
 
+        // Each fault is drawn by a number of its own, so that one share says nothing of another.
         let last = self.last();
         let mut states = if self.is_drawn(3, self.shares.mixed_per_mille) {
             self.mixed(last)
@@ -128,6 +132,7 @@ fn in_time(states: &[ReceiptState], delay: Duration) -> Vec<PlannedReceipt> {
     let first = states
         .iter()
         .position(|state| *state != ReceiptState::Progress);
+
     let numbered = states.iter().enumerate();
     let steps = numbered.map(|(n, state)| PlannedReceipt {
         after: if Some(n) == first {

@@ -59,6 +59,7 @@ impl ReceiptRound {
             url,
             shares,
         } = message;
+        // Without a call for `delivered` no message could come to an end.
         let form = profile.receipts()?;
         pick(profile, ReceiptState::Delivered, number)?;
 
@@ -71,6 +72,7 @@ impl ReceiptRound {
                 filled: fill(receipt)?,
             })
         });
+
         Some(Self {
             url,
             is_early: plan.is_early,

@@ -53,6 +53,8 @@ impl ReceiptShares {
                 ));
             }
         }
+
+        // A longer pause is a slip: nobody practises for days.
         for (name, ms) in self.times() {
             if ms > LONGEST_MS {
                 return Err(format!(
