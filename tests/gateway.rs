@@ -1,9 +1,11 @@
 //! What each answer of the gateway makes of a message: the table of the guarantee, row by row.
 
+mod bridge;
 mod connections;
 mod ids;
 mod pauses;
 mod profiles;
+mod receipts;
 mod repeats;
 mod words;
 

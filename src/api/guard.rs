@@ -232,7 +232,7 @@ pub(super) async fn check(
     response
 }
 
-/// Whether an answer is worth a line of the log.
+/// True if an answer is worth a line of the log.
 ///
 /// Probes ask for readiness all the time, and gateways send each receipt until it is taken: a node that is not
 /// ready would fill the log. Metrics count both.

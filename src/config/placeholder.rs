@@ -27,7 +27,9 @@ pub(super) fn check_secret(key: &str, secret: &Secret) -> Result<(), ConfigError
 pub(super) fn check_url(key: &str, url: &str) -> Result<(), ConfigError> {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     if is_placeholder(host) {
-        let fault = "its host is from an example; put your own there";
+        let fault = format!(
+            "its host begins with `{PLACEHOLDER}`, so it is from an example; put your own there"
+        );
         return Err(ConfigError::at(key, fault));
     }
     Ok(())

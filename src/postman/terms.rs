@@ -36,7 +36,7 @@ pub(super) struct LeasedMailing {
     pub(super) id: String,
     /// The text of its messages.
     pub(super) text: Arc<str>,
-    /// What the addresses for receipts share, where any are asked for.
+    /// The part that the addresses for receipts share, where any are asked for.
     pub(super) receipts: Option<ReceiptBase>,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct SharedLease {
     pub(super) mailing_id: String,
     /// The text of its messages.
     pub(super) text: Arc<str>,
-    /// What the addresses for receipts share, where any are asked for.
+    /// The part that the addresses for receipts share, where any are asked for.
     receipts: Option<ReceiptBase>,
     /// The end of the lease, since the machine started.
     pub(super) ends: Duration,

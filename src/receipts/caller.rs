@@ -24,7 +24,7 @@ pub enum CallLanguage {
     /// That of notty's own protocol.
     Own,
     /// That of a profile.
-    Profile(ReceiptForm),
+    Profile(Box<ReceiptForm>),
 }
 
 /// The reason for which a call brings no receipt.
@@ -114,7 +114,9 @@ mod tests {
         let profile = built_in::find(profile).expect("a built-in profile");
         ReceiptCaller {
             name: "g".to_owned(),
-            language: CallLanguage::Profile(profile.receipts().expect("receipts").clone()),
+            language: CallLanguage::Profile(Box::new(
+                profile.receipts().expect("receipts").clone(),
+            )),
         }
     }
 

@@ -45,7 +45,7 @@ pub enum FormFault {
 pub struct ReceiptRequest<'a> {
     /// The query of the address, encoded.
     pub query: &'a str,
-    /// All headers.
+    /// All headers of the request.
     pub headers: &'a HeaderMap,
     /// The media type of the body, in lower case, without parameters; empty if there is none.
     pub content_type: &'a str,

@@ -25,7 +25,7 @@ const COMMANDS: usize = 4;
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// The result of one receipt: the position of its command; or why the receipt was refused.
-pub type Answered = Result<u64, ReceiptFault>;
+pub type AnsweredReceipt = Result<u64, ReceiptFault>;
 
 /// The reason for which a receipt was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum ReceiptFault {
 /// A receipt that waits, and where its answer goes.
 struct WaitingReceipt {
     receipt: ReceiptNote,
-    answer: oneshot::Sender<Answered>,
+    answer: oneshot::Sender<AnsweredReceipt>,
 }
 
 /// The end at which handlers leave receipts.
@@ -62,7 +62,7 @@ impl ReceiptGatherer {
     ///
     /// # Errors
     /// It was refused, or nobody can tell that it was taken: the gateway may send it again.
-    pub async fn take(&self, receipt: ReceiptNote) -> Answered {
+    pub async fn take(&self, receipt: ReceiptNote) -> AnsweredReceipt {
         let (answer, answered) = oneshot::channel();
         let waiting = WaitingReceipt { receipt, answer };
         self.0.try_send(waiting).map_err(|error| match error {

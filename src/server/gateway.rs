@@ -24,7 +24,7 @@ pub(crate) enum ConfiguredGateway {
         /// Requests in flight that the provider allows, from all postmen together.
         concurrency: Option<usize>,
         /// The calls that it makes to the addresses of messages; `None` if it is told none.
-        receipts: Option<ReceiptForm>,
+        receipts: Option<Box<ReceiptForm>>,
     },
 }
 
@@ -122,7 +122,7 @@ fn provider(
     let profile = profile(entry, &section)?;
     let concurrency = profile.concurrency();
     let receipts = profile.receipts().filter(|_| profile.asks_receipts());
-    let receipts = receipts.cloned();
+    let receipts = receipts.cloned().map(Box::new);
     let options = ProviderOptions {
         profile_name: entry.profile_name(),
         profile,

@@ -13,6 +13,7 @@ mod peers;
 mod postmen;
 mod quiet;
 mod reasons;
+mod receipts;
 mod replacing;
 mod scaling;
 mod snapshots;

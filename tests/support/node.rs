@@ -15,7 +15,7 @@ use super::{Client, Gateway, Process, eventually, notty};
 /// How long a node may take until it can serve.
 const READY: Duration = Duration::from_secs(20);
 /// How long most things may take at the most; far more than they need.
-pub(super) const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
 /// How a node is started.
 #[derive(Clone)]

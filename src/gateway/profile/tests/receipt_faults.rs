@@ -41,8 +41,11 @@ fn call<'c>(headers: &'c HeaderMap, body: &'c str) -> ReceiptCall<'c> {
 fn ids_of_the_provider_need_a_rule_that_keeps_them() {
     let rest = REST.replace("receipts = { url = \"{receipt_url}\" }", "");
     let receipts = "by = \"provider_id\"\nid = \"a\"\nstate = \"s\"\ndelivered = [1]";
-    let error = Profile::parse(&format!("{rest}\n[receipts]\n{receipts}\n"));
-    let error = error.err().expect("a fault").to_string();
+    let parsed = Profile::parse(&format!("{rest}\n[receipts]\n{receipts}\n"));
+    let Err(error) = parsed else {
+        panic!("no fault");
+    };
+    let error = error.to_string();
     assert!(
         error.starts_with("receipts.by: no rule that is `taken`"),
         "{error}"
