@@ -4,15 +4,24 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use notty_storage::{model::Status, query};
 
-use crate::hosts::Machine;
+use crate::{hosts::Machine, plan::Plan};
 
 /// How long after the last fault, in milliseconds, everything must have come to rest: mailings end
 /// within a quarter of a minute, leases within another, and the breaker's pauses lie between.
-pub const BOUND_MS: u64 = 120_000;
+const BOUND_MS: u64 = 120_000;
+/// The same after the end of a mailing that lasts for long, in milliseconds.
+const AFTER_MS: u64 = 60_000;
 
 /// How long after the last fault, in milliseconds, whoever has something to say has said it: a call
 /// that a fault swallowed is given up after ten seconds, and made again.
 pub const SAID_MS: u64 = 16_000;
+
+/// How long after the last fault, in milliseconds, everything of a plan must have come to rest.
+pub fn bound_ms(plan: &Plan) -> u64 {
+    let ends = plan.mailings.iter().map(|mailing| mailing.end_ms);
+    let last = ends.max().unwrap_or_default();
+    BOUND_MS.max((last + AFTER_MS).saturating_sub(plan.quiet_ms))
+}
 
 /// A machine that has it all, or what is not yet reached.
 pub fn look(machines: &[Arc<Machine>]) -> Result<Arc<Machine>, String> {

@@ -98,6 +98,15 @@ pub enum Event<'a> {
         /// For how long, in seconds.
         seconds: u64,
     },
+    /// The head of the gateway's answer has come to a machine.
+    Heard {
+        /// Which machine.
+        machine: usize,
+        /// For which message.
+        id: u64,
+        /// With which status.
+        status: u16,
+    },
     /// The gateway has a whole request.
     Received {
         /// For which message.
@@ -106,6 +115,8 @@ pub enum Event<'a> {
         taken: bool,
         /// Whether it knew the id, and drops it for that.
         dropped: bool,
+        /// Whether its answer halts.
+        halts: bool,
         /// How it goes on.
         how: &'a str,
     },
@@ -244,11 +255,17 @@ impl fmt::Display for Event<'_> {
             Event::AskedToWait { machine, seconds } => {
                 write!(f, "node {machine} is asked to wait {seconds} s")
             }
+            Event::Heard {
+                machine,
+                id,
+                status,
+            } => write!(f, "node {machine} hears {status} of message {id}"),
             Event::Received {
                 id,
                 taken,
                 dropped,
                 how,
+                ..
             } => {
                 let does = if *dropped {
                     "drops"

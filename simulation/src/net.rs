@@ -39,6 +39,7 @@ impl SimNet {
             stream,
             machine: self.machine.clone(),
             far,
+            begun: None,
         })
     }
 }
@@ -130,16 +131,19 @@ struct SimStream {
     stream: TcpStream,
     machine: Arc<Machine>,
     far: Far,
+    /// The message of the latest request.
+    begun: Option<u64>,
 }
 
 impl SimStream {
     /// Notes a request by its first bytes.
-    fn note_request(&self, bytes: &[u8]) {
+    fn note_request(&mut self, bytes: &[u8]) {
         let head = std::str::from_utf8(&bytes[..bytes.len().min(64)]).unwrap_or_default();
         let id = head
             .strip_prefix("POST /v1/send/")
             .and_then(|rest| rest.split(' ').next());
         if let Some(id) = id.and_then(|id| id.parse().ok()) {
+            self.begun = Some(id);
             let (machine, wall) = (self.machine.number, self.machine.wall());
             self.machine.stage.tell(&Event::Begun { machine, id, wall });
         }
@@ -147,6 +151,24 @@ impl SimStream {
 }
 
 impl SimStream {
+    /// Notes an answer by its first bytes.
+    fn note_answer(&self, bytes: &[u8]) {
+        let head = std::str::from_utf8(&bytes[..bytes.len().min(64)]).unwrap_or_default();
+        let status = head
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.split(' ').next());
+        let status = status.and_then(|status| status.parse().ok());
+        if let (Some(id), Some(status)) = (self.begun, status) {
+            let machine = self.machine.number;
+            let event = Event::Heard {
+                machine,
+                id,
+                status,
+            };
+            self.machine.stage.tell(&event);
+        }
+    }
+
     /// Notes that the gateway wants no request for a while.
     fn note_wish(&self, bytes: &[u8]) {
         let head = std::str::from_utf8(bytes).unwrap_or_default();
@@ -179,6 +201,7 @@ impl AsyncRead for SimStream {
             if self.machine.is_dead() {
                 return Poll::Pending;
             }
+            self.note_answer(&buf.filled()[before..]);
             self.note_wish(&buf.filled()[before..]);
         }
         Poll::Ready(read)

@@ -1,6 +1,7 @@
 //! What is drawn from a seed: everything that differs between two simulations.
 
 mod draw;
+mod halts;
 mod mood;
 
 use notty::config::{
@@ -9,6 +10,7 @@ use notty::config::{
 };
 use notty_raft::log::LogOptions;
 
+pub use halts::{HaltSpan, PROBE_PAUSES_MS, PROVIDER, PROVIDER_FILE};
 pub use mood::{GatewayMix, MOOD_COUNT, Mood, USUAL_MOODS};
 
 use crate::faults::Fault;
@@ -73,6 +75,8 @@ pub struct Plan {
     pub wait_s: u64,
     /// The gateway on a usual day.
     pub gateway: GatewayMix,
+    /// When the gateway halts. Where there are any, it is one that a profile describes.
+    pub halts: Vec<HaltSpan>,
     /// What strikes when, in milliseconds.
     pub faults: Vec<(u64, Fault)>,
     /// When faults and clients stop, in milliseconds.
@@ -166,6 +170,7 @@ impl Plan {
         let founders = (0..self.nodes).map(peer);
         let spare = machine >= self.nodes && !self.is_postman(machine);
         let peers = founders.clone().map(|founder| founder.peer).collect();
+        let gateways = self.providers(&data_dir);
         let nodes = founders.chain(spare.then(|| peer(machine))).collect();
         Config {
             node: NodeConfig {
@@ -189,6 +194,7 @@ impl Plan {
                 idempotent: self.idempotent,
                 ..GatewayConfig::default()
             },
+            gateways,
             postman: PostmanConfig {
                 name: self.postman(machine),
                 peers,

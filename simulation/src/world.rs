@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Final},
     faults::Fault,
     hosts::{Machine, client::Client, gateway::SimGateway, node, operator::Operator, postman},
-    plan::{GatewayMix, MOOD_COUNT, Plan},
+    plan::{GatewayMix, Plan},
     stage::Stage,
 };
 use strike::DiskCopy;
@@ -305,10 +305,7 @@ impl World {
             }
         }
         self.set_latency(self.stage.plan.latency_ms.1);
-        self.gateway.behave(GatewayMix {
-            shares: [0; MOOD_COUNT],
-            ..self.stage.plan.gateway
-        });
+        self.gateway.behave(self.stage.plan.calm_gateway());
         for machine in &self.machines {
             machine.clock.skew(0);
             machine.disk.mend();
@@ -338,7 +335,7 @@ impl World {
                 }
                 return true;
             }
-            result if since_quiet_ms > convergence::BOUND_MS => {
+            result if since_quiet_ms > convergence::bound_ms(&self.stage.plan) => {
                 let why = result
                     .err()
                     .unwrap_or("clients, operator or receipts are not done".to_owned());

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use notty_storage::model::{MailingNumber, MessageId};
+use notty_storage::{
+    model::{MailingNumber, MessageId},
+    rules,
+};
 use parking_lot::Mutex;
 
 use super::{desk::UNWANTED, halted_before::HaltedBefore};
@@ -104,7 +107,13 @@ impl ActiveHalt {
 
     /// True if a message may probe.
     fn is_due(&self, now: Duration) -> bool {
-        matches!(self.stand, HaltStand::Until(until) if now >= until)
+        let is_due = matches!(self.stand, HaltStand::Until(until) if now >= until);
+        rules::may_probe_halt(is_due)
+    }
+
+    /// True while nothing may be begun: the next probe is not due, or one is on its way.
+    fn holds(&self, now: Duration) -> bool {
+        rules::is_halted(!self.is_due(now))
     }
 }
 
@@ -155,6 +164,7 @@ impl Halts {
         outcome: GatewayOutcome,
         now: Duration,
     ) -> HaltNews {
+        let outcome = as_it_spreads(outcome);
         let halts = outcome.halts();
         if self.is_quiet() && !halts {
             return HaltNews::default();
@@ -177,7 +187,7 @@ impl Halts {
 
     /// True while nothing may be begun at the gateway, and none probes now.
     pub(super) fn holds(&self, now: Duration) -> bool {
-        let holds = |halt: &ActiveHalt| !halt.is_due(now);
+        let holds = |halt: &ActiveHalt| halt.holds(now);
         !self.is_quiet() && self.known.lock().gateway.as_ref().is_some_and(holds)
     }
 
@@ -189,7 +199,7 @@ impl Halts {
 
     /// True while no message of a mailing may be begun, and none probes now.
     pub(super) fn holds_mailing(&self, mailing: MailingNumber, now: Duration) -> bool {
-        let holds = |halt: &ActiveHalt| !halt.is_due(now);
+        let holds = |halt: &ActiveHalt| halt.holds(now);
         !self.is_quiet() && self.known.lock().mailings.get(&mailing).is_some_and(holds)
     }
 
@@ -201,7 +211,7 @@ impl Halts {
         }
 
         let known = self.known.lock();
-        let held = known.mailings.iter().filter(|(_, halt)| !halt.is_due(now));
+        let held = known.mailings.iter().filter(|(_, halt)| halt.holds(now));
         let mut unwanted: Vec<_> = held.map(|(mailing, _)| *mailing).collect();
         unwanted.sort_unstable();
         unwanted.truncate(UNWANTED);
@@ -252,7 +262,7 @@ impl KnownHalts {
         // Both first: a message that one of them keeps back must not be the probe of the other.
         let mut halts: Vec<&mut ActiveHalt> = self.mailings.get_mut(&mailing).into_iter().collect();
         halts.extend(&mut self.gateway);
-        if !halts.iter().all(|halt| halt.is_due(now)) {
+        if halts.iter().any(|halt| halt.holds(now)) {
             return None;
         }
 
@@ -396,6 +406,14 @@ impl KnownHalts {
         let is_old = |halt: &ActiveHalt| matches!(halt.stand, HaltStand::Until(until) if until + FORGOTTEN < now);
         self.mailings.retain(|_, halt| !is_old(halt));
     }
+}
+
+/// The outcome with the scope in which it halts.
+fn as_it_spreads(outcome: GatewayOutcome) -> GatewayOutcome {
+    if outcome.halts() && !rules::halts_of_mailings_stay_there() {
+        return GATEWAY_HALTS;
+    }
+    outcome
 }
 
 fn without_gateway(pass: HaltPass) -> HaltPass {

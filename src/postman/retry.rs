@@ -38,7 +38,7 @@ impl RetryPolicy {
                 pause_ms: pause_ms().max(self.wish_ms(outcome, retry_after)),
             },
             // Certainly not taken, and no fault of the message: it was no try.
-            GatewayOutcome::Halted { .. } => SendResult::HandedBack,
+            GatewayOutcome::Halted { .. } => rules::report_of_halt(pause_ms),
             GatewayOutcome::NotSent => SendResult::NotSent {
                 pause_ms: pause_ms(),
             },

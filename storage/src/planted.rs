@@ -52,6 +52,16 @@ pub enum Planted {
     ReceiptUnheeded,
     /// A postman is not told that a receipt has settled a message that it holds.
     ReceiptUntold,
+    /// An answer that halts is a refusal of its message.
+    HaltRefuses,
+    /// An answer that halts is a try of its message, from the first one on.
+    HaltIsTry,
+    /// A gateway or a mailing that is halted gets requests all the same.
+    HaltUnheeded,
+    /// The halt of a mailing is one of its whole gateway.
+    HaltOfMailingSpreads,
+    /// No message probes whether a halt has ended.
+    HaltNeverProbed,
 }
 
 /// Those that chance may miss: only their scenarios must find them.
@@ -68,7 +78,7 @@ pub const BY_SCENARIO: [Planted; 4] = [
 ];
 
 /// All faults, in the order of their numbers.
-pub const PLANTED: [Planted; 20] = [
+pub const PLANTED: [Planted; 25] = [
     Planted::RequeueOnExpiry,
     Planted::GrantUnchecked,
     Planted::RepliesNotInSnapshot,
@@ -89,6 +99,11 @@ pub const PLANTED: [Planted; 20] = [
     Planted::SharedPhonesUnseen,
     Planted::ReceiptUnheeded,
     Planted::ReceiptUntold,
+    Planted::HaltRefuses,
+    Planted::HaltIsTry,
+    Planted::HaltUnheeded,
+    Planted::HaltOfMailingSpreads,
+    Planted::HaltNeverProbed,
 ];
 
 impl Planted {

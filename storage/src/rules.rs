@@ -108,6 +108,34 @@ pub fn is_paused(holds: bool) -> bool {
     holds && !is_planted(Planted::PauseIgnored)
 }
 
+/// Rules 4 and 10: the first answer to a message that halts is no try, and no refusal: the message goes back
+/// as if it had not been begun.
+pub fn report_of_halt(pause_ms: impl FnOnce() -> u64) -> SendResult {
+    if is_planted(Planted::HaltRefuses) {
+        return SendResult::Invalid;
+    }
+    if is_planted(Planted::HaltIsTry) {
+        let pause_ms = pause_ms();
+        return SendResult::NotTaken { pause_ms };
+    }
+    SendResult::HandedBack
+}
+
+/// Rule 10: what is halted gets no request before its next probe is due.
+pub fn is_halted(holds: bool) -> bool {
+    holds && !is_planted(Planted::HaltUnheeded)
+}
+
+/// Rule 10: one message probes whether a halt has ended, once its time has come.
+pub fn may_probe_halt(is_due: bool) -> bool {
+    is_due && !is_planted(Planted::HaltNeverProbed)
+}
+
+/// Rule 10: the halt of a mailing stops that mailing alone.
+pub fn halts_of_mailings_stay_there() -> bool {
+    !is_planted(Planted::HaltOfMailingSpreads)
+}
+
 /// Rule 11: a member is known by its disk. A node with another disk is another node.
 pub fn is_same_disk(claimed: &str, known: &str) -> bool {
     claimed == known || is_planted(Planted::WipedNodeVotes)

@@ -230,7 +230,7 @@ impl Client {
         let mut body = serde_json::json!({
             "id": mailing.id,
             "desc": "simulated",
-            "text": "Good day",
+            "text": self.stage.plan.text(mailing),
             "start": time(mailing.start_ms),
             "end": time(end_ms),
             "tag_filter": mailing.tag_filter,

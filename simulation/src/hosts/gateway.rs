@@ -14,14 +14,21 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::receipts::{self, Reporter};
 use crate::{
+    clock,
     event::Event,
     plan::{GatewayMix, Mood},
     stage::Stage,
 };
+
+/// The status of its answers while it takes nothing.
+pub const NO_MONEY: u16 = 402;
+/// The status of its answer to a text that it forbids.
+pub const FORBIDDEN: u16 = 451;
 
 /// The gateway, over all of its connections.
 pub struct SimGateway {
@@ -67,11 +74,12 @@ impl SimGateway {
     pub async fn run(self: Arc<Self>) -> turmoil::Result {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 9090)).await?;
         loop {
-            let (stream, _) = listener.accept().await?;
+            let (stream, from) = listener.accept().await?;
             if self.draw(Mood::Closes) {
                 continue;
             }
-            tokio::spawn(self.clone().serve(stream));
+            let host = turmoil::reverse_lookup(from.ip()).unwrap_or_default();
+            tokio::spawn(self.clone().serve(stream, host));
         }
     }
 
@@ -81,8 +89,8 @@ impl SimGateway {
         state.rng.random_ratio(per_mille.min(1_000), 1_000)
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let service = service_fn(|request| self.clone().answer(request));
+    async fn serve(self: Arc<Self>, stream: TcpStream, host: String) {
+        let service = service_fn(|request| self.clone().answer(request, &host));
         // A reset is the end of the connection; which kind does not matter here.
         let _ = http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service)
@@ -92,6 +100,7 @@ impl SimGateway {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
+        host: &str,
     ) -> io::Result<Response<Full<Bytes>>> {
         let id = request
             .uri()
@@ -104,10 +113,13 @@ impl SimGateway {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let account = account.unwrap_or_default().to_owned();
-        let receipts = receipts::path_of(request.headers());
+        let in_head = receipts::path_of(request.headers());
         let whole = request.into_body().collect().await;
-        whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        let (mood, pause) = self.decide(account, id);
+        let whole = whole.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let body = serde_json::from_slice(&whole.to_bytes()).unwrap_or(Value::Null);
+        let halts = self.halting_mood(host, body["text"].as_str().unwrap_or_default());
+        let (mood, pause) = self.decide(account, id, halts);
+        let receipts = in_head.or_else(|| receipts::path_in(&body));
         if let Some(path) = receipts.filter(|_| mood.takes()) {
             self.reporter.report(id, &path);
         }
@@ -124,6 +136,8 @@ impl SimGateway {
             Mood::Says429 => (429, "slow down"),
             Mood::Says503 | Mood::TakesAndSays503 => (503, "not now"),
             Mood::AsksToWait => (429, "wait"),
+            Mood::HasNoMoney => (NO_MONEY, r#"{"code": 2, "message": "no money"}"#),
+            Mood::ForbidsText => (FORBIDDEN, r#"{"code": 3, "message": "not this text"}"#),
             Mood::Refuses => (400, r#"{"code": 1, "message": "no such phone"}"#),
         };
         self.stage.tell(&Event::Answered { id, status });
@@ -135,14 +149,22 @@ impl SimGateway {
         Ok(response.expect("all of its parts are valid"))
     }
 
+    /// The mood in which it halts, where the plan says so for now.
+    fn halting_mood(&self, host: &str, text: &str) -> Option<Mood> {
+        let now_ms = clock::now().as_millis() as u64;
+        let span = self.stage.plan.halt_of(now_ms, host, text)?;
+        let forbids = span.mailing.map(|_| Mood::ForbidsText);
+        Some(forbids.unwrap_or(Mood::HasNoMoney))
+    }
+
     /// What becomes of a request, decided at once; the answer takes its time.
-    fn decide(&self, account: String, id: u64) -> (Mood, Duration) {
+    fn decide(&self, account: String, id: u64, halts: Option<Mood>) -> (Mood, Duration) {
         let mut state = self.state.lock();
         let key = (account, id);
         let known = state.taken.contains(&key);
         let drawn = {
             let State { rng, mix, .. } = &mut *state;
-            mix.draw(rng)
+            halts.unwrap_or_else(|| mix.draw(rng))
         };
         // A repeat may be declined too, which says nothing of the try before it.
         let dropped = known && self.stage.plan.idempotent && !drawn.declines();
@@ -159,6 +181,7 @@ impl SimGateway {
             id,
             taken,
             dropped,
+            halts: mood.halts(),
             how: &how,
         });
         (mood, pause)

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use notty::config::Config;
+use notty::config::{Config, Secret};
 use notty_raft::{Clock, Node};
 use notty_storage::{
     MemoryStates, StoreOptions, Timestamp,
@@ -23,6 +23,7 @@ use crate::{
     clock::NodeClock,
     disk::{DiskFault, SimDisk},
     event::Event,
+    plan::{PROVIDER, PROVIDER_FILE},
     stage::Stage,
 };
 
@@ -82,6 +83,7 @@ impl Machine {
         } else {
             tempfile::tempdir()
         }?;
+        std::fs::write(dir.path().join(PROVIDER_FILE), PROVIDER)?;
         Ok(Arc::new(Self {
             number,
             name: stage.plan.host(number),
@@ -164,7 +166,11 @@ impl Machine {
     /// A configuration with the present account.
     pub fn with_account(&self, mut config: Config) -> Config {
         let account = self.accounts.load(Ordering::Relaxed);
-        config.gateway.token = format!("account-{account}").as_str().into();
+        let token: Secret = format!("account-{account}").as_str().into();
+        for gateway in &mut config.gateways {
+            gateway.secrets.insert("token".to_owned(), token.clone());
+        }
+        config.gateway.token = token;
         config
     }
 

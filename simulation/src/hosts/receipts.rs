@@ -12,6 +12,7 @@ use std::{
 use hyper::{HeaderMap, Method};
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 
 use super::http::{Ask, Got, Lost, ask};
 use crate::{event::Event, plan::PUBLIC_URL, stage::Stage};
@@ -107,5 +108,11 @@ fn final_answer(answer: Result<Got, Lost>) -> Option<u16> {
 /// The path to which a request wants receipts, if it does.
 pub(super) fn path_of(headers: &HeaderMap) -> Option<String> {
     let url = headers.get("notty-receipt-url")?.to_str().ok()?;
+    url.strip_prefix(PUBLIC_URL).map(str::to_owned)
+}
+
+/// The same of a request that is made by a profile.
+pub(super) fn path_in(body: &Value) -> Option<String> {
+    let url = body["receipt_url"].as_str()?;
     url.strip_prefix(PUBLIC_URL).map(str::to_owned)
 }

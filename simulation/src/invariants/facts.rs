@@ -90,6 +90,8 @@ pub struct Receipt {
     pub taken: bool,
     /// Whether it dropped the request, since it knew the id.
     pub dropped: bool,
+    /// Whether its answer halts.
+    pub halts: bool,
     /// What it answered; none: nothing.
     pub answered: Option<u16>,
 }
@@ -180,11 +182,16 @@ impl Facts {
                     .push((now, *machine));
             }
             Event::Received {
-                id, taken, dropped, ..
+                id,
+                taken,
+                dropped,
+                halts,
+                ..
             } => {
                 let receipt = Receipt {
                     taken: *taken,
                     dropped: *dropped,
+                    halts: *halts,
                     answered: None,
                 };
                 self.messages.entry(*id).or_default().received.push(receipt);
@@ -459,7 +466,8 @@ fn customers_of(
     found
 }
 
-fn tokens(
+/// The messages of runs, with their attempts.
+pub(super) fn tokens(
     mailing: MailingNumber,
     runs: &[notty_storage::model::Run],
 ) -> impl Iterator<Item = (u64, u16)> + '_ {

@@ -6,9 +6,12 @@ mod doubt_is_bounded;
 mod facts;
 mod gateway_and_state_agree;
 mod gateway_gets_once;
+mod halts_are_no_tries;
+mod halts_end_by_themselves;
 mod no_send_after_the_end_of_its_reason;
 mod no_send_outside_window;
 mod no_send_while_asked_to_wait;
+mod no_send_while_halted;
 mod no_send_without_lease;
 mod nobody_is_forgotten;
 mod nodes_start;
@@ -73,6 +76,9 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(time_is_the_true_time::TimeIsTheTrueTime::new(plan)),
         Box::new(doubt_is_bounded::DoubtIsBounded::default()),
         Box::new(no_send_while_asked_to_wait::NoSendWhileAskedToWait::default()),
+        Box::new(halts_are_no_tries::HaltsAreNoTries),
+        Box::new(no_send_while_halted::NoSendWhileHalted::default()),
+        Box::new(halts_end_by_themselves::HaltsEndByThemselves::new(plan)),
         Box::new(receipts_are_kept::ReceiptsAreKept::default()),
     ]
 }

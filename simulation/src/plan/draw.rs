@@ -3,7 +3,7 @@
 use notty_raft::log::LogOptions;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use super::{Fate, GatewayMix, MOOD_COUNT, MailingPlan, Mood, Plan, USUAL_MOODS};
+use super::{Fate, GatewayMix, MOOD_COUNT, MailingPlan, Mood, Plan, USUAL_MOODS, halts};
 use crate::faults::{Fault, JOURNAL_DAMAGES, Target};
 
 /// 2026-03-02, 08:58 UTC: windows that begin or end at nine are met soon.
@@ -50,6 +50,7 @@ pub(super) fn plan(seed: u64) -> Plan {
             shares: usual(rng),
             latency_ms: (1, 1),
         },
+        halts: Vec::new(),
         faults: Vec::new(),
         quiet_ms,
     };
@@ -64,6 +65,7 @@ pub(super) fn plan(seed: u64) -> Plan {
     plan.one_postman = plan.postmen > 1 && rng.random_bool(0.5);
     plan.spares = usize::from(rng.random_ratio(1, 4));
     plan.faults = faults(rng, &plan);
+    halts::draw(&mut plan);
     plan
 }
 

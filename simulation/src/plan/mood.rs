@@ -35,6 +35,10 @@ pub enum Mood {
     AsksToWait,
     /// Takes it, and says that it cannot now: it contradicts itself, and only its receipts tell the truth.
     TakesAndSays503,
+    /// Takes nothing at all, and will not take the next one either.
+    HasNoMoney,
+    /// Takes nothing with this text.
+    ForbidsText,
 }
 
 /// Moods that have a share.
@@ -42,7 +46,7 @@ pub const MOOD_COUNT: usize = 14;
 /// Those of them that any gateway may have. The last one is for gateways that send receipts.
 pub const USUAL_MOODS: usize = 13;
 
-/// All moods but the first, in the order of their shares.
+/// All moods but the first and those that halt, in the order of their shares.
 const MOODS: [Mood; MOOD_COUNT] = [
     Mood::TakesAndHangs,
     Mood::Hangs,
@@ -64,7 +68,12 @@ impl Mood {
     /// True for a clear answer that does not take the message.
     pub fn declines(self) -> bool {
         use Mood::{AsksToWait, Refuses, Says429, Says503};
-        matches!(self, AsksToWait | Refuses | Says429 | Says503)
+        self.halts() || matches!(self, AsksToWait | Refuses | Says429 | Says503)
+    }
+
+    /// True for an answer that halts. None has a share: spans of the plan decide when they come.
+    pub fn halts(self) -> bool {
+        matches!(self, Mood::HasNoMoney | Mood::ForbidsText)
     }
 
     /// Whether the message is taken.

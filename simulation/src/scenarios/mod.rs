@@ -5,6 +5,7 @@
 //! rule is there for. Its seed decides only what is left to chance.
 
 mod found;
+mod halts;
 mod rules;
 
 use notty_raft::log::LogOptions;
@@ -26,7 +27,7 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: &[&[Scenario]] = &[rules::SCENARIOS, found::SCENARIOS];
+pub const SCENARIOS: &[&[Scenario]] = &[rules::SCENARIOS, halts::SCENARIOS, found::SCENARIOS];
 
 /// The one of a name.
 pub fn named(name: &str) -> Option<&'static Scenario> {
@@ -75,6 +76,7 @@ fn calm(seed: u64) -> Plan {
             shares: [0; MOOD_COUNT],
             latency_ms: (200, 900),
         },
+        halts: Vec::new(),
         faults: Vec::new(),
         quiet_ms: 25_000,
     }

@@ -109,7 +109,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
+pub(super) const fn rule(name: &'static str, rule: Planted, plan: fn() -> Plan) -> Scenario {
     Scenario {
         name,
         rule: Some(rule),
