@@ -129,12 +129,7 @@ async fn take(
     Path((gateway, id)): Path<(String, String)>,
     request: Request,
 ) -> ApiResult {
-    // The router takes HEAD for GET. Whoever only tests the address must not settle its message by that.
-    if request.method() == Method::HEAD {
-        let detail = "a receipt is sent by GET or POST: by HEAD nothing is taken";
-        let error = ApiError::new(Code::MethodNotAllowed, detail);
-        return Err(error.with_header(header::ALLOW, HeaderValue::from_static("GET,POST")));
-    }
+    refuse_head(&request)?;
     let query = request.uri().query().unwrap_or_default().to_owned();
     let signature = signature(&query);
     let address = ReceiptAddress {
@@ -142,6 +137,7 @@ async fn take(
         id: &id,
         signature: &signature,
     };
+
     let id = match admit(api, address) {
         Ok(id) => id,
         Err(error) => {
@@ -149,24 +145,48 @@ async fn take(
             return Err(error);
         }
     };
+    let receipts = read(api, address, id, request).await?;
+    let index = take_all(api, receipts).await?;
+    Ok(noted(api.reception.reply(&gateway), index))
+}
 
-    let headers = request.headers().clone();
-    let content_type = content_type(&headers);
-    let content_encoding = content_encoding(&headers);
+/// The router takes HEAD for GET. Whoever only tests the address must not settle its message by that.
+fn refuse_head(request: &Request) -> Result<(), ApiError> {
+    if request.method() != Method::HEAD {
+        return Ok(());
+    }
+    let detail = "a receipt is sent by GET or POST: by HEAD nothing is taken";
+    let error = ApiError::new(Code::MethodNotAllowed, detail);
+    Err(error.with_header(header::ALLOW, HeaderValue::from_static("GET,POST")))
+}
+
+/// Reads the receipts of a call whose address is right.
+async fn read(
+    api: &ApiParts,
+    address: ReceiptAddress<'_>,
+    id: MessageId,
+    request: Request,
+) -> Result<Vec<ReceiptNote>, ApiError> {
+    let (headers, uri) = (request.headers().clone(), request.uri().clone());
     let body = read_body(request).await?;
-    let request = ReceiptRequest {
-        query: &query,
+    let call = ReceiptRequest {
+        query: uri.query().unwrap_or_default(),
         headers: &headers,
-        content_type: &content_type,
-        content_encoding: &content_encoding,
+        content_type: &content_type(&headers),
+        content_encoding: &content_encoding(&headers),
         body: &body,
     };
-    let receipts = api.reception.read(&gateway, id, request);
+    let read = api.reception.read(address.gateway, id, call);
+    read.map_err(error_of)
+}
+
+/// Has all receipts of a call taken. Returns the position from which on every node knows them.
+async fn take_all(api: &ApiParts, receipts: Vec<ReceiptNote>) -> Result<u64, ApiError> {
     let mut index = api.position();
-    for receipt in receipts.map_err(error_of)? {
+    for receipt in receipts {
         index = take_one(api, receipt).await?;
     }
-    Ok(noted(api.reception.reply(&gateway), index))
+    Ok(index)
 }
 
 /// Has a receipt taken. Returns the position from which on every node knows it.
@@ -189,12 +209,16 @@ fn noted(reply: Option<&ReceiptReply>, index: u64) -> Response {
     let status = StatusCode::from_u16(reply.status);
     *response.status_mut() = status.expect("a profile is checked for a status of success");
     if let Some(kind) = &reply.content_type {
-        let kind = HeaderValue::from_str(kind);
-        let kind = kind.expect("a profile is checked for a type of its answer");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, media_type(kind));
         *response.body_mut() = Body::from(reply.body.clone());
     }
     response
+}
+
+fn media_type(kind: &str) -> HeaderValue {
+    HeaderValue::from_str(kind).expect("a profile is checked for a type of its answer")
 }
 
 /// The encoding of the body, in lower case; empty if there is none.
