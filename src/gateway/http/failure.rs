@@ -10,8 +10,8 @@ use super::super::Envelope;
 
 /// Characters of a description, at most.
 const CHARACTERS: usize = 200;
-/// Bytes of an answer that are looked at: enough for the characters, in any encoding.
-const BYTES: usize = 2_048;
+/// Characters of an answer that are searched for the text and for phones: enough for a description.
+const SEARCHED: usize = 2_048;
 /// Digits of a phone number, at least: shorter numbers are codes.
 const PHONE_DIGITS: usize = 5;
 /// Characters of the text that, repeated in an answer, are taken out: fewer are ordinary words.
@@ -70,16 +70,18 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// The beginning of an answer, without what must not be in a log.
 fn excerpt(body: &[u8], envelope: &Envelope<'_>, secrets: &[String]) -> String {
-    let beginning = &body[..body.len().min(BYTES)];
-    let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(beginning).into_owned());
+    let words = readable(body).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
 
-    // Before anything is cut: half of a phone, or of a secret, would not be known as one. A page of an error
-    // may repeat the address of the request, which has all of them in its encoding.
+    // Before anything is cut: a part of a secret would not be known as one. A page of an error may repeat the
+    // address of the request, which has all of them in its encoding.
     let words = unescaped(&words);
     let signature = signature_of(envelope.receipt_url);
     let secrets = secrets.iter().map(String::as_str).chain([signature]);
-    let without_secrets = secrets.fold(words, without_secret);
-    without_numbers(&without_text(&without_secrets, envelope.text))
+    let mut words = secrets.fold(words, without_secret);
+
+    // A part of the text or of a phone is known as one, unless it is too short to betray anything.
+    cut(&mut words, SEARCHED);
+    without_numbers(&without_text(&words, envelope.text))
 }
 
 /// The signature in the address for receipts, without the number of its secret; empty without an address.
@@ -92,9 +94,7 @@ fn signature_of(receipt_url: &str) -> &str {
 /// JSON as the gateway meant it: escapes would hide the text.
 fn readable(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let mut words = value.to_string();
-    cut(&mut words, BYTES);
-    Some(words)
+    Some(value.to_string())
 }
 
 /// Keeps the first characters of words.
@@ -307,6 +307,19 @@ mod tests {
                 assert!(!words.contains(part), "{body}: {words}");
             }
             assert!(words.starts_with("403 ") && words.contains(GAP), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_secret_where_a_long_answer_is_cut_is_taken_out() {
+        // Digits become one gap, so that the place of the cut comes into the words that are shown.
+        let digits = "1".repeat(SEARCHED - 30);
+        let ends = (0..30).map(|n| format!("{digits} {}s3cret-token", "x".repeat(n)));
+        for end in ends {
+            for body in [end.clone(), serde_json::json!({ "a": end }).to_string()] {
+                let told = described(500, &body);
+                assert!(!told.contains("s3"), "{told}");
+            }
         }
     }
 
