@@ -16,8 +16,8 @@ use crate::{
 
 /// The judge of this property.
 pub(super) struct HaltsEndByThemselves {
-    /// The mailings that last until everything due is sent. None where nothing halts: there, the gateway
-    /// alone decides.
+    /// The mailings that last until everything due is sent. None where nothing halts, because the gateway alone
+    /// decides there, and none where postmen may end each other.
     lasting: Vec<MailingId>,
 }
 
@@ -28,7 +28,9 @@ impl HaltsEndByThemselves {
             let is_left_alone = mailing.fate == Fate::Kept && mailing.window.is_none();
             is_left_alone && plan.sent_by_ms(n).is_some_and(|by| by <= mailing.end_ms)
         };
-        let lasting = (0..plan.mailings.len()).filter(|n| !plan.halts.is_empty() && lasts(*n));
+        // Of postmen with one name the newest ends the others: if its node leaves, nobody is there to send.
+        let is_judged = !plan.halts.is_empty() && !plan.one_name;
+        let lasting = (0..plan.mailings.len()).filter(|n| is_judged && lasts(*n));
         let ids = lasting.filter_map(|n| MailingId::parse(&plan.mailings[n].id).ok());
         Self {
             lasting: ids.collect(),
