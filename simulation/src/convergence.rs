@@ -16,7 +16,7 @@ const AFTER_MS: u64 = 60_000;
 /// that a fault swallowed is given up after ten seconds, and made again.
 pub const SAID_MS: u64 = 16_000;
 
-/// How long after the last fault, in milliseconds, everything of a plan must have come to rest.
+/// The time after the last fault, in milliseconds, by which everything of a plan must have come to rest.
 pub fn bound_ms(plan: &Plan) -> u64 {
     let ends = plan.mailings.iter().map(|mailing| mailing.end_ms);
     let last = ends.max().unwrap_or_default();

@@ -100,11 +100,11 @@ pub enum Event<'a> {
     },
     /// The head of the gateway's answer has come to a machine.
     Heard {
-        /// Which machine.
+        /// The number of the machine.
         machine: usize,
-        /// For which message.
+        /// The id of the message.
         id: u64,
-        /// With which status.
+        /// The status of the answer.
         status: u16,
     },
     /// The gateway has a whole request.
@@ -115,7 +115,7 @@ pub enum Event<'a> {
         taken: bool,
         /// Whether it knew the id, and drops it for that.
         dropped: bool,
-        /// Whether its answer halts.
+        /// True if its answer halts.
         halts: bool,
         /// How it goes on.
         how: &'a str,
@@ -129,9 +129,9 @@ pub enum Event<'a> {
     },
     /// The gateway reported of a message, and got an answer after which it does not do so again.
     ReceiptAnswered {
-        /// Which message.
+        /// The id of the message.
         id: u64,
-        /// What it reported.
+        /// The word that it reported.
         status: &'a str,
         /// The status of the answer.
         answer: u16,

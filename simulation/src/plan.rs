@@ -43,7 +43,7 @@ pub struct Plan {
     /// Whether nodes begin with an older version, which does not understand the latest level, and get the
     /// present one at their first restart.
     pub upgrades: bool,
-    /// Whether the gateway is asked for receipts.
+    /// True if the gateway is asked for receipts.
     pub receipts: bool,
     /// Whether the gateway drops repeated ids, and the service knows.
     pub idempotent: bool,
@@ -75,7 +75,7 @@ pub struct Plan {
     pub wait_s: u64,
     /// The gateway on a usual day.
     pub gateway: GatewayMix,
-    /// When the gateway halts. Where there are any, it is one that a profile describes.
+    /// The spans in which the gateway halts. Where there are any, it is one that a profile describes.
     pub halts: Vec<HaltSpan>,
     /// What strikes when, in milliseconds.
     pub faults: Vec<(u64, Fault)>,

@@ -79,7 +79,7 @@ fn with_codes(endpoint: Endpoint) -> Endpoint {
 
 /// Take a receipt
 ///
-/// What a gateway says of a message that it took: `status` is `sent`, `delivered` or `undelivered`, and
+/// A gateway reports of a message that it took: `status` is `sent`, `delivered` or `undelivered`, and
 /// `error` may be the gateway's code of an error; both in the query, in a form, or in a JSON object. The
 /// address is made for each message and signed, so no token is needed. `delivered` is never taken back; a
 /// repeat changes nothing. Whatever the status, a message that was `unconfirmed` is `done` afterwards. Any

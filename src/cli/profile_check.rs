@@ -69,7 +69,6 @@ fn sample_message() -> MessageRequest<'static> {
             receipt_url: "",
         },
         valid_minutes: 60,
-        receipt_url: "",
     }
 }
 

@@ -13,7 +13,7 @@ use notty_storage::{
     level::UNWANTED_LEVEL,
     model::{Epoch, LeaseId, MailingNumber, PostmanName, SendWindow},
     query::{self, leases::LeasedMessage},
-    records::Lease,
+    records::{Lease, MailingRecord},
 };
 use parking_lot::Mutex;
 
@@ -96,10 +96,11 @@ impl NodeDesk {
         mailing: MailingNumber,
         now: Timestamp,
     ) -> Result<Terms, Error> {
-        let Some(record) = query::work::record(reader, mailing)? else {
-            return Ok(Terms::default());
-        };
+        let record = query::work::record(reader, mailing)?;
+        Ok(record.map_or_else(Terms::default, |record| self.terms_of(reader, &record, now)))
+    }
 
+    fn terms_of(&self, reader: &Reader<'_>, record: &MailingRecord, now: Timestamp) -> Terms {
         // Customers may have come with zones that were not known before.
         let mut zones = self.zones.lock();
         zones.refresh(reader);
@@ -108,12 +109,12 @@ impl NodeDesk {
             .as_ref()
             .map_or_else(Vec::new, |window| closing_times(&zones, window, now));
 
-        Ok(Terms {
+        Terms {
             open: record.is_running() && !record.paused,
             ends_at: record.spec.end,
             closes,
             window,
-        })
+        }
     }
 
     /// True if an ask of a postman may find something, as far as the state here shows.
@@ -172,8 +173,8 @@ impl NodeDesk {
         self.read(|reader| {
             let text = query::leases::text(reader, mailing)?.unwrap_or_default();
             let messages = query::leases::messages(reader, mailing, &runs)?;
-            let terms = self.terms(reader, mailing, at)?;
             let record = query::work::record(reader, mailing)?;
+            let terms = record.as_ref().map(|of| self.terms_of(reader, of, at));
             let mailing_id = record.map(|record| record.id.to_string());
             let receipts = self.receipts(reader, &messages)?;
 
@@ -184,7 +185,7 @@ impl NodeDesk {
                 text: text.into(),
                 runs,
                 messages,
-                terms,
+                terms: terms.unwrap_or_default(),
                 mailing_id: mailing_id.unwrap_or_default(),
                 receipts,
             })

@@ -38,6 +38,17 @@ pub struct Ask {
     pub unwanted: Vec<MailingNumber>,
 }
 
+/// The messages that a postman could send now.
+#[derive(Clone, Copy)]
+struct SendableMessages<'a> {
+    /// Hash of the gateway that it sends to.
+    gateway: u64,
+    /// Mailings of which it can send none.
+    unwanted: &'a [MailingNumber],
+    /// The greatest number of messages.
+    room: u16,
+}
+
 /// A lease that was granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
@@ -79,7 +90,12 @@ impl PostOffice {
         }
         self.check_room(ask.lease)?;
 
-        let candidates = self.read(self.candidates(&ask, wall))?;
+        let work = SendableMessages {
+            gateway: ask.gateway,
+            unwanted: &ask.unwanted,
+            room: ask.room,
+        };
+        let candidates = self.read(self.candidates(work, wall))?;
         for candidate in candidates {
             let LookAhead::Grant { from } = self.look_ahead(&ask, &candidate, wall)? else {
                 continue;
@@ -110,17 +126,12 @@ impl PostOffice {
             return Ok(true);
         }
 
-        let ask = Ask {
-            lease: LeaseId {
-                epoch: postman,
-                n: 0,
-            },
-            room: 1,
+        let work = SendableMessages {
             gateway,
-            again: false,
-            unwanted: unwanted.to_vec(),
+            unwanted,
+            room: 1,
         };
-        let candidates = self.candidates(&ask, self.clock.wall())?;
+        let candidates = self.candidates(work, self.clock.wall())?;
         Ok(!candidates.is_empty())
     }
 
@@ -137,7 +148,7 @@ impl PostOffice {
 
     fn candidates(
         &self,
-        ask: &Ask,
+        work: SendableMessages<'_>,
         now: Timestamp,
     ) -> Result<Vec<Candidate>, notty_storage::Error> {
         let view = self.node.view();
@@ -149,12 +160,12 @@ impl PostOffice {
 
         let policy = CandidatePolicy {
             now,
-            room: ask.room,
+            room: work.room,
             zones: &memory.zones,
             served: &memory.served,
             looks: &memory.looks,
-            gateway: ask.gateway,
-            unwanted: &ask.unwanted,
+            gateway: work.gateway,
+            unwanted: work.unwanted,
         };
         candidates::candidates(&reader, &policy)
     }

@@ -153,13 +153,11 @@ impl PostOffice {
         let mut agenda = self.node.checked(agenda::draw_up(&reader, now, &policy))?;
 
         if !memory.has_receipt_secret {
-            memory.has_receipt_secret = self
-                .node
-                .checked(query::receipts::secret(&reader))?
-                .is_some();
-            agenda
-                .actions
-                .extend(self.node.checked(receipt_secret(&reader))?);
+            let known = self.node.checked(query::receipts::secret(&reader))?;
+            memory.has_receipt_secret = known.is_some();
+            let drawn = self.node.checked(receipt_secret(&reader))?;
+            let missing = drawn.filter(|_| known.is_none());
+            agenda.actions.extend(missing);
         }
 
         // One batch for each grant in vain: otherwise a closed window expands a mailing whole.
@@ -203,16 +201,14 @@ impl PostOffice {
     }
 }
 
-/// The secret of receipts, drawn at random, where the cluster has none and all of its nodes know what it is.
+/// A secret of receipts, drawn at random, where all nodes of the cluster know what it is.
 fn receipt_secret(reader: &Reader<'_>) -> Result<Option<Action>, notty_storage::Error> {
-    let has_one = query::receipts::secret(reader)?.is_some();
     let set = SetReceiptSecret {
         secret: ReceiptSecret::new(rand::random()),
     };
     let action = Action::from(set);
     let level = query::level::cluster_level(reader)?.level();
-    let is_needed = !has_one && level >= needed_level(&action);
-    Ok(is_needed.then_some(action))
+    Ok((level >= needed_level(&action)).then_some(action))
 }
 
 /// Waits for a change of the state. The first change is looked at when it comes; one of many together

@@ -278,13 +278,21 @@ impl KnownHalts {
     }
 
     fn lapsed(&mut self, pass: HaltPass, mailing: MailingNumber, now: Duration) {
-        if let Some(halt) = self.gateway.as_mut().filter(|_| pass.probes_gateway) {
+        for halt in self.probed(pass, mailing) {
             halt.stand = HaltStand::Until(now);
         }
-        let halt = self.mailings.get_mut(&mailing);
-        if let Some(halt) = halt.filter(|_| pass.probes_mailing) {
-            halt.stand = HaltStand::Until(now);
-        }
+    }
+
+    /// The halts that a message probes.
+    fn probed(
+        &mut self,
+        pass: HaltPass,
+        mailing: MailingNumber,
+    ) -> impl Iterator<Item = &mut ActiveHalt> {
+        let gateway = self.gateway.as_mut().filter(|_| pass.probes_gateway);
+        let of_mailing = self.mailings.get_mut(&mailing);
+        let of_mailing = of_mailing.filter(|_| pass.probes_mailing);
+        gateway.into_iter().chain(of_mailing)
     }
 
     fn note(
@@ -392,11 +400,7 @@ impl KnownHalts {
     }
 
     fn note_unknown(&mut self, pass: HaltPass, mailing: MailingNumber, now: Duration) {
-        if let Some(halt) = self.gateway.as_mut().filter(|_| pass.probes_gateway) {
-            halt.wait(now);
-        }
-        let halt = self.mailings.get_mut(&mailing);
-        if let Some(halt) = halt.filter(|_| pass.probes_mailing) {
+        for halt in self.probed(pass, mailing) {
             halt.wait(now);
         }
     }

@@ -185,7 +185,7 @@ keys! {
     50 CustomerTotalsKey(block: u32 => block.to_be_bytes()) -> CustomerTotals;
     /// Final messages by day, tag and operator.
     51 FacetsKey(day: u32 => day.to_be_bytes(), tags: u32 => tags.to_be_bytes(), operators: u32 => operators.to_be_bytes()) -> Facets;
-    /// What proves a receipt.
+    /// The secret that proves receipts.
     60 ReceiptSecretKey -> ReceiptSecret;
 }
 

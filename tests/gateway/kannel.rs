@@ -12,7 +12,7 @@ use crate::support::{
 const UNSIGNED: &str = "/receipts/kannel/4294967296?k=1.AAAAAAAAAAAAAAAAAAAAAA";
 const COUNT: u64 = 10_000;
 const SOON: Duration = Duration::from_secs(120);
-/// What Kannel may have sent without an answer (`max-pending-submits` on the page).
+/// Messages that Kannel may have sent without an answer (`max-pending-submits` on the page).
 const WINDOW: usize = 50;
 
 /// A node that is configured as the page says.
@@ -72,7 +72,7 @@ fn phone(submitted: &Submitted) -> &String {
     &submitted.phone
 }
 
-/// How many times each is there.
+/// Counts each by the times that it is there.
 fn times<'a>(all: impl Iterator<Item = &'a String>) -> BTreeMap<&'a String, usize> {
     let mut times = BTreeMap::new();
     for one in all {

@@ -21,15 +21,15 @@ const PASSWORD: &str = "CHANGE-THIS";
 /// The name of the file that it becomes.
 const CONFIGURATION: &str = "kannel.conf";
 
-/// Where Debian has the boxes: not in every user's path.
+/// The directory of Debian's boxes, which is not in every user's path.
 const BOXES: &str = "/usr/sbin";
 /// The level of their logs from which on lines are written.
 const WARNINGS: &str = "2";
 
-/// How long both boxes and the centre may take until they know each other. An smsbox that lost its
+/// Time for both boxes and the centre to come to know each other. An smsbox that lost its
 /// bearerbox comes back after 11 s.
 const READY: Duration = Duration::from_secs(40);
-/// How often ports are drawn; somebody else may take one before it is bound.
+/// Tries to draw ports; somebody else may take one before it is bound.
 const DRAWS: usize = 5;
 
 /// A running Kannel with a centre behind it.
@@ -42,7 +42,7 @@ pub struct Kannel {
     dir: TempDir,
 }
 
-/// Where everything listens.
+/// The ports that everything listens on.
 struct Ports {
     admin: String,
     boxes: String,
@@ -255,7 +255,7 @@ pub fn block_of_page(language: &str, replaced: &[(&str, &str)]) -> String {
         })
 }
 
-/// What is not installed here, and how it is.
+/// The thing that is not installed here, and the way to install it.
 fn missing() -> Option<&'static str> {
     let boxes = ["bearerbox", "smsbox"].map(|name| Path::new(BOXES).join(name));
     if !boxes.iter().all(|place| place.exists()) {

@@ -16,7 +16,7 @@ use tokio::{
 /// The beginning of a sample customer's phone, and the number of all its digits: ids have fewer.
 const PHONE: (&str, usize) = ("7000", 11);
 
-/// What becomes of a request.
+/// The fate of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is taken, and the answer says so.
@@ -27,14 +27,14 @@ pub enum Fate {
     Open,
 }
 
-/// What the provider does with one request.
+/// The deed of the provider with one request.
 pub struct Deed {
     fate: Fate,
     bytes: Vec<u8>,
     then: Then,
 }
 
-/// What follows the bytes of an answer.
+/// The end of an answer, after its bytes.
 enum Then {
     /// The next request.
     Next,

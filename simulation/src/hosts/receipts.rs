@@ -54,7 +54,7 @@ impl Reporter {
         }
     }
 
-    /// What is reported of one message, each after so many milliseconds: some receipts come before the
+    /// The reports of one message, each after so many milliseconds: some receipts come before the
     /// answer to the message.
     fn draw(&self) -> Vec<(u64, &'static str)> {
         let rng = &mut *self.rng.lock();

@@ -90,7 +90,7 @@ pub struct Receipt {
     pub taken: bool,
     /// Whether it dropped the request, since it knew the id.
     pub dropped: bool,
-    /// Whether its answer halts.
+    /// True if its answer halts.
     pub halts: bool,
     /// What it answered; none: nothing.
     pub answered: Option<u16>,

@@ -22,13 +22,13 @@ pub(super) struct ReceiptsAreKept {
     acknowledged: BTreeMap<u64, Acknowledged>,
 }
 
-/// What was acknowledged of a message.
+/// The acknowledged statements about a message.
 struct Acknowledged {
     /// The time of the first acknowledgement.
     since: Duration,
     /// The best that was reported.
     delivery: Option<Delivery>,
-    /// How often the message was granted until then.
+    /// Grants of the message until then.
     grants: usize,
 }
 
@@ -71,7 +71,7 @@ impl ReceiptsAreKept {
     }
 }
 
-/// Whether a true receipt may have an answer.
+/// True if a true receipt may have an answer.
 fn may_be_answered(id: u64, answer: u16, facts: &Facts) -> bool {
     let is_gone = || facts.mailing_of(id).is_some_and(|mailing| mailing.deleted);
     // Given up meanwhile, as the gateway had said that it has no such message.

@@ -136,7 +136,6 @@ impl Speech for ProfileSpeech {
         let message = MessageRequest {
             envelope: *envelope,
             valid_minutes: self.minutes_until(envelope.ends_at),
-            receipt_url: envelope.receipt_url,
         };
         // A message may have no URL: not every node may know yet that receipts are asked for.
         let asks = !envelope.receipt_url.is_empty();

@@ -30,8 +30,6 @@ pub struct MessageRequest<'m> {
     pub envelope: Envelope<'m>,
     /// Minutes until the message is of no use; counts where the account has validity.
     pub valid_minutes: u32,
-    /// The URL for its receipts; counts where the account has receipts.
-    pub receipt_url: &'m str,
 }
 
 /// Makes the requests of one account. It has secrets in it, so it has no form for a log.
@@ -126,7 +124,7 @@ impl BoundRequest {
         match placeholder {
             Placeholder::Encoding => Cow::Borrowed(&self.encoding(envelope.text).text),
             Placeholder::ValidMinutes => Cow::Owned(message.valid_minutes.to_string()),
-            _ => Cow::Borrowed(message.receipt_url),
+            _ => Cow::Borrowed(envelope.receipt_url),
         }
     }
 

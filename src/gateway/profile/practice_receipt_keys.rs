@@ -8,7 +8,7 @@ use notty_storage::model::ReceiptState;
 use toml::{Table, Value};
 
 use super::{
-    body::{BodyForm, fields},
+    body::BodyForm,
     encode::id_31,
     judge::AnswerMeaning,
     keys::KeyReader,
@@ -16,7 +16,7 @@ use super::{
     practice_keys::is_unknown,
     practice_receipt::PracticeReceipt,
     receipts::{DeliveryReceipt, ReceiptCall, ReceiptForm, ReceiptSubject, SubjectForm},
-    request::{form_body, json_body},
+    request::{body, table_of_fields},
     rule::AnswerRule,
     spot::Spot,
     template::Template,
@@ -69,7 +69,7 @@ impl PracticeReceipt {
         let mut keys = KeyReader::new(table, spot.clone());
         let state = state(&mut keys);
         let method = method(&mut keys);
-        let query = query(&mut keys);
+        let query = table_of_fields(&mut keys, "query");
         let body = body(&mut keys);
         keys.finish();
 
@@ -194,23 +194,4 @@ fn method(keys: &mut KeyReader<'_>) -> Option<Method> {
         "GET" => Some(Method::GET),
         other => spot.keep(Err(format!("`{other}` is not `GET` or `POST`"))),
     }
-}
-
-fn query(keys: &mut KeyReader<'_>) -> Vec<(String, Template)> {
-    let spot = keys.spot("query");
-    let table = keys.table("query");
-    table.map_or_else(Vec::new, |table| fields(table, &spot))
-}
-
-fn body(keys: &mut KeyReader<'_>) -> BodyForm {
-    let json = keys.table("json");
-    let form = keys.table("form");
-    if json.is_some() && form.is_some() {
-        let spot = keys.spot("form");
-        spot.fault("`json` is there too; a body is one of them, so take one out");
-    }
-
-    let json = json.map(|json| json_body(json, &keys.spot("json")));
-    let form = form.map(|form| form_body(form, &keys.spot("form")));
-    json.or(form).unwrap_or_default()
 }

@@ -288,18 +288,20 @@ fn check_header(value: &Template) -> Result<(), String> {
     Err(format!("`{text}` has characters that no header can have"))
 }
 
-fn table_of_fields(keys: &mut KeyReader<'_>, key: &'static str) -> Vec<FieldForm> {
+/// Reads a table of fields; none if the key is absent.
+pub(super) fn table_of_fields(keys: &mut KeyReader<'_>, key: &'static str) -> Vec<FieldForm> {
     let spot = keys.spot(key);
     let table = keys.table(key);
     table.map_or_else(Vec::new, |table| fields(table, &spot))
 }
 
-fn body(keys: &mut KeyReader<'_>) -> BodyForm {
+/// Reads `json` or `form`.
+pub(super) fn body(keys: &mut KeyReader<'_>) -> BodyForm {
     let json = keys.table("json");
     let form = keys.table("form");
     if json.is_some() && form.is_some() {
         let spot = keys.spot("form");
-        spot.fault("`json` is there too; a body is one of them");
+        spot.fault("`json` is there too; a body is one of them, so take one out");
     }
 
     let json = json.map(|json| json_body(json, &keys.spot("json")));

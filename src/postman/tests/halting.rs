@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
 };
 
 use super::*;
@@ -92,28 +93,79 @@ async fn gateway_at(account: &Arc<SmscAccount>) -> ProviderGateway {
     ProviderGateway::of_profile(options, connector, Arc::new(SystemClock)).expect("an account")
 }
 
+/// A postman at work for an account, whose desk grants lease after lease.
+struct AtAccount {
+    desk: Arc<Odd>,
+    account: Arc<SmscAccount>,
+    clock: Arc<Ahead>,
+    metrics: SendingMetrics,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), PostmanError>>,
+    _dir: tempfile::TempDir,
+}
+
+impl AtAccount {
+    /// Each lease has a message of its own if it `grants_others`, and else the same one.
+    async fn start(account: SmscAccount, grants_others: bool) -> Self {
+        let desk = Arc::new(Odd {
+            grants_all: true,
+            grants_others,
+            shows: AtomicBool::new(true),
+            ..Odd::default()
+        });
+        let (account, clock) = (Arc::new(account), Arc::new(Ahead::default()));
+        let dir = tempfile::tempdir().expect("a directory");
+        let connector = Arc::new(TcpConnector::default());
+        let (options, parts) = postman(dir.path(), desk.clone(), connector, Duration::from_secs(1));
+        let metrics = parts.metrics.clone();
+        let parts = PostmanParts {
+            clock: clock.clone(),
+            ..parts
+        };
+
+        let (stop, stopped) = watch::channel(false);
+        let running = Postman::run(options, parts.at(gateway_at(&account).await), stopped);
+        Self {
+            running: tokio::spawn(running),
+            desk,
+            account,
+            clock,
+            metrics,
+            stop,
+            _dir: dir,
+        }
+    }
+
+    fn requests(&self) -> usize {
+        self.account.requests.load(Ordering::Relaxed)
+    }
+
+    /// Waits for some looks at the cluster.
+    async fn look_on(&self) {
+        let looks = self.desk.looks.load(Ordering::Relaxed);
+        until(|| self.desk.looks.load(Ordering::Relaxed) > looks + 4).await;
+    }
+
+    fn set_ahead(&self, ms: u64) {
+        self.clock.0.store(ms, Ordering::Relaxed);
+    }
+
+    /// Stops the postman. Returns the calls that it made.
+    async fn stop(self) -> Vec<String> {
+        self.stop.send_replace(true);
+        let ended = self.running.await.expect("no panic");
+        ended.expect("it ends well");
+        self.desk.said.lock().clone()
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_alone_halts_is_tried_again_later_and_halts_no_gateway() {
-    let desk = Arc::new(Odd {
-        grants_all: true,
-        shows: AtomicBool::new(true),
-        ..Odd::default()
-    });
-    let account = Arc::new(SmscAccount::default());
-    let dir = tempfile::tempdir().expect("a directory");
-    let connector = Arc::new(TcpConnector::default());
-    let (options, parts) = postman(dir.path(), desk.clone(), connector, Duration::from_secs(1));
-    let metrics = parts.metrics.clone();
+    let postman = AtAccount::start(SmscAccount::default(), false).await;
+    until(|| postman.requests() > 6).await;
+    assert_eq!(postman.metrics.halted.get(), 0);
 
-    let (stop, stopped) = watch::channel(false);
-    let running = Postman::run(options, parts.at(gateway_at(&account).await), stopped);
-    let running = tokio::spawn(running);
-    until(|| account.requests.load(Ordering::Relaxed) > 6).await;
-    assert_eq!(metrics.halted.get(), 0);
-    stop.send_replace(true);
-    running.await.expect("no panic").expect("it ends well");
-
-    let said = desk.said.lock();
+    let said = postman.stop().await;
     let reports: Vec<_> = said.iter().filter(|line| line.starts_with("rep")).collect();
     assert!(reports[0].contains("HandedBack"), "{}", reports[0]);
     assert!(reports[1].contains("NotTaken"), "{}", reports[1]);
@@ -121,86 +173,43 @@ async fn a_message_that_alone_halts_is_tried_again_later_and_halts_no_gateway() 
 
 #[tokio::test]
 async fn a_gateway_without_money_gets_one_message_after_a_minute_and_all_once_it_is_taken() {
-    let desk = Arc::new(Odd {
-        grants_all: true,
-        grants_others: true,
-        shows: AtomicBool::new(true),
-        ..Odd::default()
-    });
-    let account = Arc::new(SmscAccount::default());
-    let clock = Arc::new(Ahead::default());
-    let dir = tempfile::tempdir().expect("a directory");
-    let connector = Arc::new(TcpConnector::default());
-    let (options, parts) = postman(dir.path(), desk.clone(), connector, Duration::from_secs(1));
-    let metrics = parts.metrics.clone();
-    let parts = PostmanParts {
-        clock: clock.clone(),
-        ..parts
-    };
-    let (stop, stopped) = watch::channel(false);
-    let running = Postman::run(options, parts.at(gateway_at(&account).await), stopped);
-    let running = tokio::spawn(running);
-
-    until(|| metrics.halted.get() == 1).await;
-    let requests = || account.requests.load(Ordering::Relaxed);
-    assert_eq!(requests(), 3);
-    let looks = desk.looks.load(Ordering::Relaxed);
-    until(|| desk.looks.load(Ordering::Relaxed) > looks + 4).await;
-    assert_eq!(requests(), 3, "nothing more is sent");
+    let postman = AtAccount::start(SmscAccount::default(), true).await;
+    until(|| postman.metrics.halted.get() == 1).await;
+    assert_eq!(postman.requests(), 3);
+    postman.look_on().await;
+    assert_eq!(postman.requests(), 3, "nothing more is sent");
 
     // The first probe finds no money either; the second comes two minutes later.
-    clock.0.store(60_000, Ordering::Relaxed);
-    until(|| requests() == 4).await;
-    account.has_money.store(true, Ordering::Relaxed);
-    let looks = desk.looks.load(Ordering::Relaxed);
-    until(|| desk.looks.load(Ordering::Relaxed) > looks + 4).await;
-    assert_eq!((requests(), metrics.halted.get()), (4, 1));
+    postman.set_ahead(60_000);
+    until(|| postman.requests() == 4).await;
+    postman.account.has_money.store(true, Ordering::Relaxed);
+    postman.look_on().await;
+    assert_eq!((postman.requests(), postman.metrics.halted.get()), (4, 1));
 
-    clock.0.store(180_000, Ordering::Relaxed);
-    until(|| metrics.halted.get() == 0 && requests() > 10).await;
-    stop.send_replace(true);
-    running.await.expect("no panic").expect("it ends well");
-
-    let said = desk.said.lock();
+    postman.set_ahead(180_000);
+    until(|| postman.metrics.halted.get() == 0 && postman.requests() > 10).await;
+    let said = postman.stop().await;
     let is_burnt = |line: &&String| line.contains("Invalid") || line.contains("Unsure");
     assert_eq!(said.iter().find(is_burnt), None);
 }
 
 #[tokio::test]
 async fn a_halted_mailing_is_not_asked_for_until_its_probe_is_due() {
-    let desk = Arc::new(Odd {
-        grants_all: true,
-        grants_others: true,
-        shows: AtomicBool::new(true),
-        ..Odd::default()
-    });
-    let account = Arc::new(SmscAccount::default());
-    account.forbids.store(true, Ordering::Relaxed);
-    let clock = Arc::new(Ahead::default());
-    let dir = tempfile::tempdir().expect("a directory");
-    let connector = Arc::new(TcpConnector::default());
-    let (options, parts) = postman(dir.path(), desk.clone(), connector, Duration::from_secs(1));
-    let metrics = parts.metrics.clone();
-    let parts = PostmanParts {
-        clock: clock.clone(),
-        ..parts
+    let account = SmscAccount {
+        forbids: AtomicBool::new(true),
+        ..SmscAccount::default()
     };
-    let (stop, stopped) = watch::channel(false);
-    let running = Postman::run(options, parts.at(gateway_at(&account).await), stopped);
-    let running = tokio::spawn(running);
-
-    until(|| metrics.mailings_halted.get() == 1).await;
-    let requests = || account.requests.load(Ordering::Relaxed);
+    let postman = AtAccount::start(account, true).await;
+    until(|| postman.metrics.mailings_halted.get() == 1).await;
     let unwanted = |ask: &Vec<MailingNumber>| ask == &[MAILING];
-    let asks_for_none = || desk.unwanted.lock().last().is_some_and(unwanted);
+    let asks_for_none = || postman.desk.unwanted.lock().last().is_some_and(unwanted);
     until(asks_for_none).await;
-    assert_eq!(requests(), 1);
+    assert_eq!(postman.requests(), 1);
 
     // The desk holds a wait until it is woken.
-    clock.0.store(60_000, Ordering::Relaxed);
-    desk.wake.notify_one();
-    until(|| requests() == 2).await;
+    postman.set_ahead(60_000);
+    postman.desk.wake.notify_one();
+    until(|| postman.requests() == 2).await;
     until(asks_for_none).await;
-    stop.send_replace(true);
-    running.await.expect("no panic").expect("it ends well");
+    postman.stop().await;
 }

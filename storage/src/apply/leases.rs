@@ -150,7 +150,7 @@ pub(super) fn expire(changes: &mut Changes<'_>, expire: &ExpireLease) -> Ruled<(
     Ok(())
 }
 
-/// What a lease has not reported is `unconfirmed` from now on.
+/// Leaves `unconfirmed` all that a lease has not reported.
 fn leave_unconfirmed(
     changes: &mut Changes<'_>,
     mut edit: MailingEdit,

@@ -24,7 +24,7 @@ use crate::{
 /// The result of one receipt.
 type ReceiptOutcome = Result<Change, ReceiptRefusal>;
 
-/// Whether a receipt changed anything.
+/// The consequence of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     /// It settled something, or said what was not known.
@@ -37,7 +37,7 @@ enum Change {
 /// the command.
 type OfMailing<'a> = Vec<(u32, &'a ReceiptNote)>;
 
-/// ReceiptBatches at hand, by number; none where there is no such batch any more.
+/// The batches at hand, by number; `None` where there is no such batch any more.
 type ReceiptBatches = BTreeMap<u32, Option<BatchEdit>>;
 
 /// Takes receipts, each for itself.
@@ -178,7 +178,7 @@ fn error_of(receipt: &ReceiptNote) -> Option<&ErrorCode> {
     Some(&receipt.error).filter(|error| failed && !error.is_empty())
 }
 
-/// Whether it is news that a message was taken; refused where that cannot be.
+/// True if it is news that a message was taken; refused where that cannot be.
 ///
 /// A message that waits after an attempt was taken all the same, whatever was said of that attempt. One
 /// in doubt may have been sent by the life before a restore, which this state knows nothing of.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The longest error code of a gateway, in characters of ASCII.
 pub const ERROR_CODE_CHARS: usize = 16;
 
-/// Whether a message reached its phone, as its gateway says.
+/// The way of a message after its gateway took it, as the gateway says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Delivery {
     /// It reached the phone; this is never taken back.
@@ -34,13 +34,13 @@ impl Delivery {
         DELIVERIES.into_iter().find(|known| known.name() == name)
     }
 
-    /// Whether it takes the place of what was known before: `delivered` stays, and a repeat adds nothing.
+    /// True if it takes the place of what was known before: `delivered` stays, and a repeat adds nothing.
     pub fn replaces(self, before: Option<Self>) -> bool {
         before != Some(Delivery::Delivered) && before != Some(self)
     }
 }
 
-/// How many messages have which delivery. Those without one are not counted.
+/// Counts of messages by delivery. Those without one are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryCounts {
     /// Messages that reached their phones.
@@ -113,12 +113,12 @@ impl ErrorCode {
         Self(visible.take(ERROR_CODE_CHARS).collect())
     }
 
-    /// Whether it is a code: bytes of a command may be anything.
+    /// True if it is a code: bytes of a command may be anything.
     pub(crate) fn is_valid(&self) -> bool {
         self.0.len() <= ERROR_CODE_CHARS && self.0.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
-    /// Whether the gateway named none.
+    /// True if the gateway named none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -271,9 +271,9 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     /// The reason for its status, where the status alone does not say it.
     pub reason: Option<Reason>,
-    /// Whether it reached its phone, if a receipt said so.
+    /// Its delivery, if a receipt named one.
     pub delivery: Option<Delivery>,
-    /// When that was noted, rounded down to a quarter of a second, or to a 500th of the time since it was
+    /// The time at which that was noted, rounded down to a quarter of a second, or to a 500th of the time since it was
     /// sent.
     pub delivered_at: Option<Timestamp>,
     /// The gateway's code of the error, if it was not delivered and the gateway named one.

@@ -31,7 +31,7 @@ impl ReceiptState {
 pub struct ReceiptNote {
     /// The message that it is about.
     pub message: MessageId,
-    /// What has become of the message.
+    /// The state of the message.
     pub state: ReceiptState,
     /// The gateway's code of the error, where it was not delivered.
     pub error: ErrorCode,

@@ -172,9 +172,11 @@ impl FilteredCount {
             if head.counted || !self.chosen.has_day(head.created_at.day()) {
                 continue;
             }
-            self.count_batch(source, mailing, batch)?;
+            let key = MembersKey(mailing, batch);
+            let words = source.read_part(&key, "members of a batch", Members::words_in)?;
+            self.count_batch(source, ColumnsKey(mailing, batch), &words)?;
             if head.delivery != DeliveryCounts::default() {
-                self.count_deliveries(source, mailing, batch)?;
+                self.count_deliveries(source, ColumnsKey(mailing, batch), &words)?;
             }
         }
         Ok(())
@@ -183,37 +185,29 @@ impl FilteredCount {
     fn count_batch<S: Source>(
         &mut self,
         source: &S,
-        mailing: MailingNumber,
-        batch: u32,
+        key: ColumnsKey,
+        words: &[(u32, u32)],
     ) -> Result<(), Error> {
-        let key = MembersKey(mailing, batch);
-        let words = source.read_part(&key, "members of a batch", Members::words_in)?;
-        let key = ColumnsKey(mailing, batch);
         let statuses = source.read_part(&key, "columns of a batch", Columns::statuses_in)?;
-        for ((tag, operator), status) in words.into_iter().zip(statuses) {
-            if self.chosen.contains(source, tag, operator) {
+        for ((tag, operator), status) in words.iter().zip(statuses) {
+            if self.chosen.contains(source, *tag, *operator) {
                 self.counts.add(status, 1);
             }
         }
         Ok(())
     }
-}
 
-impl FilteredCount {
     /// Counts the deliveries of a batch for which receipts have come.
     fn count_deliveries<S: Source>(
         &mut self,
         source: &S,
-        mailing: MailingNumber,
-        batch: u32,
+        key: ColumnsKey,
+        words: &[(u32, u32)],
     ) -> Result<(), Error> {
-        let key = MembersKey(mailing, batch);
-        let words = source.read_part(&key, "members of a batch", Members::words_in)?;
-        let columns = source.need(&ColumnsKey(mailing, batch), "columns of a batch")?;
-
-        for (index, (tag, operator)) in words.into_iter().enumerate() {
+        let columns = source.need(&key, "columns of a batch")?;
+        for (index, (tag, operator)) in words.iter().enumerate() {
             if let Some(delivery) = columns.delivery(index)
-                && self.chosen.contains(source, tag, operator)
+                && self.chosen.contains(source, *tag, *operator)
             {
                 self.delivery.add(delivery, 1);
             }

@@ -30,13 +30,13 @@ pub struct MessageFilter {
 }
 
 impl MessageFilter {
-    /// Whether there can be one among messages that were counted so.
+    /// True if there can be one among messages that were counted so.
     fn finds_in(&self, counts: &Counts, delivery: &DeliveryCounts) -> bool {
         self.status.is_none_or(|status| counts.of(status) > 0)
             && self.delivery.is_none_or(|wanted| delivery.of(wanted) > 0)
     }
 
-    /// Whether it asks for a message of a batch, by what changes.
+    /// True if it asks for a message of a batch, by what changes.
     fn wants(&self, columns: &Columns, index: usize) -> bool {
         self.status
             .is_none_or(|status| columns.status(index) == status)

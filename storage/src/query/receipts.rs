@@ -13,7 +13,7 @@ pub fn secret<S: Source>(source: &S) -> Result<Option<ReceiptSecret>, Error> {
     source.get(&ReceiptSecretKey)
 }
 
-/// Whether all that a receipt says is known of its message. That stays so: no message that is done becomes
+/// True if all that a receipt says is known of its message. That stays so: no message that is done becomes
 /// anything else, and no delivery is taken back.
 pub fn is_known<S: Source>(source: &S, receipt: &ReceiptNote) -> Result<bool, Error> {
     let id = receipt.message;

@@ -209,7 +209,7 @@ pub struct Columns {
     pub forsaken: Vec<u16>,
     /// Numbers of reasons, where there are any, in the order of indexes.
     pub reasons: Vec<(u16, u8)>,
-    /// What receipts said of each; empty while none has come.
+    /// The deliveries of messages; empty while no receipt has come.
     pub deliveries: DeliveryColumn,
     /// The gateway's codes of errors, where it named one, in the order of indexes.
     pub errors: Vec<(u16, ErrorCode)>,
@@ -273,7 +273,7 @@ impl Columns {
         find(&self.errors, index).map(|at| &self.errors[at].1)
     }
 
-    /// Whether a receipt settled the present attempt of a message, and its report has not come yet.
+    /// True if a receipt settled the present attempt of a message, and its report has not come yet.
     pub fn is_settled_by_receipt(&self, index: usize) -> bool {
         self.status(index) == Status::Done && self.reported[index] == 0
     }

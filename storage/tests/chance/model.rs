@@ -59,7 +59,7 @@ pub(crate) struct Model {
     settled: BTreeMap<Message, Status>,
     /// Messages whose customers were deleted while they were under way: they do not come back.
     forsaken: BTreeSet<Message>,
-    /// What receipts have said.
+    /// The deliveries that receipts have named.
     pub(crate) heard: Heard,
     /// The highest epoch before the last restore.
     over: Epoch,

@@ -14,14 +14,14 @@ use notty_storage::{
 use super::{dice::Dice, model::Message, moves::Table};
 use crate::common::{Census, Checked, census::Seen, ensure};
 
-/// What receipts have said so far.
+/// The statements of receipts so far.
 #[derive(Default)]
 pub(crate) struct Heard {
     /// Messages of which a receipt was taken, with the delivery that it said.
     messages: BTreeMap<Message, Option<Delivery>>,
 }
 
-/// What one receipt must come to.
+/// The outcome that one receipt must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Taken,
@@ -30,7 +30,7 @@ enum Expected {
 }
 
 impl Heard {
-    /// Whether a receipt was taken of a message.
+    /// True if a receipt of a message was taken.
     pub(crate) fn of(&self, message: Message) -> bool {
         self.messages.contains_key(&message)
     }
@@ -84,7 +84,7 @@ impl Heard {
         }
     }
 
-    /// What was heard of a message stands for ever.
+    /// Once heard, the delivery of a message stands for ever.
     pub(crate) fn check(&self, message: Message, seen: &Seen) -> Checked {
         let heard = self.messages.get(&message);
         ensure(heard.is_none() || seen.status == Status::Done, || {

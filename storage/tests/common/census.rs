@@ -35,11 +35,11 @@ pub(crate) struct Seen {
     pub(crate) due: Option<Timestamp>,
     /// The reason for its status, if one is known.
     pub(crate) reason: Option<Reason>,
-    /// Whether it reached its phone, if a receipt said so.
+    /// Its delivery, if a receipt named one.
     pub(crate) delivery: Option<Delivery>,
     /// The gateway's code of the error.
     pub(crate) error: Option<ErrorCode>,
-    /// Whether a receipt settled its last attempt, which was not reported yet.
+    /// True if a receipt settled its last attempt, which was not reported yet.
     pub(crate) settled_by_receipt: bool,
 }
 
@@ -81,7 +81,7 @@ impl Census {
         messages.get(at)
     }
 
-    /// Whether a token is under its lease, if that is open: not reported, and not given up. Where the
+    /// True if a token is under its lease, if that is open: not reported, and not given up. Where the
     /// message is gone, a receipt had settled it.
     pub(crate) fn is_unreported(
         &self,

@@ -20,6 +20,14 @@ fn with(receipts: ReceiptShares) -> Behaviour {
     }
 }
 
+/// Receipts that fail come again after a millisecond.
+fn again_at_once() -> Behaviour {
+    with(ReceiptShares {
+        again_ms: 1,
+        ..ReceiptShares::default()
+    })
+}
+
 /// The state in a call of Twilio's.
 fn word(call: &NotedCall) -> String {
     let mut fields = form_urlencoded::parse(&call.body);
@@ -154,11 +162,7 @@ async fn a_receipt_that_fails_is_sent_again_with_growing_pauses() {
 #[tokio::test]
 async fn a_receipt_that_is_refused_or_never_answered_is_given_up() {
     let (receiver, address) = Receiver::start(&[(403, ""), (204, "")]).await;
-    let shares = ReceiptShares {
-        again_ms: 1,
-        ..ReceiptShares::default()
-    };
-    let gateway = Running::of("twilio", address, with(shares));
+    let gateway = Running::of("twilio", address, again_at_once());
     gateway
         .send(&twilio(), 0, address)
         .await
@@ -178,11 +182,7 @@ async fn a_receipt_that_is_refused_or_never_answered_is_given_up() {
 #[tokio::test]
 async fn an_answer_without_the_body_that_the_provider_wants_is_none() {
     let (_receiver, address) = Receiver::start(&[(200, "OK"), (200, "ACK/Jasmin")]).await;
-    let shares = ReceiptShares {
-        again_ms: 1,
-        ..ReceiptShares::default()
-    };
-    let gateway = Running::of("jasmin", address, with(shares));
+    let gateway = Running::of("jasmin", address, again_at_once());
     let profile = built_in::find("jasmin").expect("a profile");
     gateway.send(&profile, 0, address).await.expect("an answer");
     let counts = gateway.receipts(|counts| counts.delivered == 1).await;

@@ -87,9 +87,11 @@ impl Running {
         let bound = profile.bind(&account(profile)).expect("an account");
         let url = format!("http://{receipts_to}/receipts/g/{n}?k=Zm9v");
         let request = bound.request(&MessageRequest {
-            envelope: envelope(n),
+            envelope: Envelope {
+                receipt_url: &url,
+                ..envelope(n)
+            },
             valid_minutes: 90,
-            receipt_url: &url,
         });
         self.answer(request).await
     }

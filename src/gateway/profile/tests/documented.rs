@@ -36,7 +36,6 @@ fn the_documented_profile_makes_the_documented_request() {
     let message = MessageRequest {
         envelope: envelope("Hello"),
         valid_minutes: 60,
-        receipt_url: "",
     };
     let bound = profile().bind(&account).expect("an account that fits");
     let shown = shown_request(&bound.request(&message));

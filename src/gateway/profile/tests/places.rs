@@ -32,7 +32,6 @@ fn body(profile: &Profile, text: &str) -> String {
     let message = MessageRequest {
         envelope: envelope(text),
         valid_minutes: 90,
-        receipt_url: "",
     };
     let request = bound.request(&message);
     String::from_utf8(request.body().to_vec()).expect("UTF-8")

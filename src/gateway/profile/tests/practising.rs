@@ -13,7 +13,7 @@ use super::{
     },
     envelope, with_rules,
 };
-use crate::config::Secret;
+use crate::{config::Secret, gateway::Envelope};
 
 /// An account that has everything.
 pub(super) fn full_account(profile: &Profile) -> GatewayAccount {
@@ -31,9 +31,11 @@ pub(super) fn full_account(profile: &Profile) -> GatewayAccount {
 /// The message that the reader of a profile finds in the profile's own request.
 pub(super) fn found(profile: &Profile, account: &GatewayAccount, text: &str) -> FoundMessage {
     let message = MessageRequest {
-        envelope: envelope(text),
+        envelope: Envelope {
+            receipt_url: "https://notty.example/receipts/g/30064771084?k=Zm9v",
+            ..envelope(text)
+        },
         valid_minutes: 90,
-        receipt_url: "https://notty.example/receipts/g/30064771084?k=Zm9v",
     };
     let request = profile.bind(account).expect("an account").request(&message);
     let found = profile.reader().read(&request);

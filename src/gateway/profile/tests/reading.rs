@@ -9,6 +9,7 @@ use super::{
     envelope,
     practising::{found, full_account},
 };
+use crate::gateway::Envelope;
 
 const TEXT: &str = "Скидка 20% & \"бонус\" €5\n{x}+=";
 
@@ -24,9 +25,11 @@ fn small_account(profile: &Profile) -> GatewayAccount {
 
 fn request(profile: &Profile, account: &GatewayAccount) -> Request<Bytes> {
     let message = MessageRequest {
-        envelope: envelope(TEXT),
+        envelope: Envelope {
+            receipt_url: "https://notty.example/receipts/g/30064771084?k=Zm9v",
+            ..envelope(TEXT)
+        },
         valid_minutes: 90,
-        receipt_url: "https://notty.example/receipts/g/30064771084?k=Zm9v",
     };
     profile.bind(account).expect("an account").request(&message)
 }

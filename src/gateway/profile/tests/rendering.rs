@@ -8,7 +8,7 @@ use super::{
     script::shown_request,
     with_request,
 };
-use crate::config::Secret;
+use crate::{config::Secret, gateway::Envelope};
 
 const TEXT: &str = "\"a\"&b=c d/е\n";
 
@@ -28,9 +28,11 @@ fn bound(profile: &Profile, account: &GatewayAccount) -> BoundRequest {
 
 fn rendered(profile: &Profile, account: &GatewayAccount) -> String {
     let message = MessageRequest {
-        envelope: envelope(TEXT),
+        envelope: Envelope {
+            receipt_url: "https://n.example/r?k=1",
+            ..envelope(TEXT)
+        },
         valid_minutes: 90,
-        receipt_url: "https://n.example/r?k=1",
     };
     shown_request(&bound(profile, account).request(&message))
 }

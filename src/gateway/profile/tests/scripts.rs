@@ -12,7 +12,7 @@ use super::{
     envelope,
     script::{ScriptAnswer, sections, shown_judgement, shown_request},
 };
-use crate::config::Secret;
+use crate::{config::Secret, gateway::Envelope};
 
 const TEXT: &str = "Скидка 20% & \"бонус\" €5";
 const RECEIPTS: &str = "https://notty.example/receipts/g/30064771084?k=Zm9v";
@@ -44,9 +44,11 @@ fn bound(profile: &Profile, is_full: bool) -> BoundRequest {
 
 fn request(profile: &Profile, is_full: bool, text: &str) -> String {
     let message = MessageRequest {
-        envelope: envelope(text),
+        envelope: Envelope {
+            receipt_url: RECEIPTS,
+            ..envelope(text)
+        },
         valid_minutes: 90,
-        receipt_url: RECEIPTS,
     };
     let bound = bound(profile, is_full);
     format!(
